@@ -1,0 +1,1 @@
+"""What passes between processes: the messages, their frames, and the socket where pipes are opened."""

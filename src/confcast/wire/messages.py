@@ -1,0 +1,309 @@
+"""The protocol, as frozen tagged structs.
+
+Every frame is one msgpack array whose first item names the message. Decoding is closed: a frame that is none of
+these messages, or has a field of another type, is a `ProtocolError` and ends that pipe alone. Nothing here is
+ever unpickled. A snapshot's payload travels as bytes: only the codec looks inside.
+
+Rejected: JSON (payloads are bytes), maps instead of arrays (a protocol number in Hello tells versions apart, and
+a frame that is half the size is decoded in half the time), one class with optional fields (a state machine is
+looked up by the type of its message).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal
+
+import msgspec
+
+from confcast.errors import Problem, ProtocolError
+
+PROTOCOL = 1
+"""Counted up whenever a message changes its meaning; compared in Hello."""
+
+MAX_FRAME = 64 * 1024 * 1024
+"""Bytes of the largest frame; a configuration that would not fit is refused when it is loaded."""
+
+
+class ReloadResult(enum.StrEnum):
+    """How a reload ended. True in a boolean test when the configuration that was asked for runs.
+
+    SUCCESS: every live worker applied it. UNCHANGED: the sources say what already runs. PARTIAL: committed, and
+    somebody did not answer in time or declined; the event's `lagging` names them. The others changed nothing,
+    but for OWNER_UNAVAILABLE, which means unknown: no answer came.
+    """
+
+    SUCCESS = "success"
+    UNCHANGED = "unchanged"
+    PARTIAL = "partial"
+    VALIDATION_FAILED = "validation_failed"
+    FILE_NOT_FOUND = "file_not_found"
+    IO_ERROR = "io_error"
+    REJECTED = "rejected"
+    OWNER_UNAVAILABLE = "owner_unavailable"
+
+    def __bool__(self) -> bool:
+        return self in _APPLIED
+
+
+_APPLIED = frozenset({ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL})
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One key whose value differs. Secrets show as `**********`; what is no plain data shows as its text.
+
+    Attributes:
+        key: The dotted key.
+        old: The value before; None where the key was absent.
+        new: The value after; None where the key is gone.
+    """
+
+    key: str
+    old: Any
+    new: Any
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """What the owner knows of one process that holds, or should hold, the configuration.
+
+    Attributes:
+        pid: Its process id, as the owner's kernel sees it.
+        version: The newest version that it said it applied; 0 when none is known.
+        state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
+            `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
+        reason: Why, in words, where there is something to say.
+    """
+
+    pid: int
+    version: int
+    state: Literal["current", "behind", "late", "declined", "disconnected"]
+    reason: str = ""
+
+
+class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one load. True in a boolean test when its result is.
+
+    Attributes:
+        timestamp: When the load began, in seconds since 1970.
+        result: How it ended.
+        origin: What asked for it: `start`, `signal`, `watch`, `call`, `command`, or `reissue`.
+        version: The version that runs after it; 0 before the first.
+        previous_version: The version that ran before it.
+        changes: What differs between the two, by key; secrets are masked. Empty for the first load.
+        problems: Why it was refused, with positions; for PARTIAL, why workers declined.
+        error_message: The problems in one text, or None.
+        duration_ms: From the beginning of the load to the answer, in milliseconds; its parts follow.
+        applied: The pids that had the version when the answer was given.
+        lagging: Those that did not answer in time, or declined.
+    """
+
+    timestamp: float
+    result: ReloadResult
+    origin: str = "call"
+    version: int = 0
+    previous_version: int = 0
+    changes: list[Change] = []
+    problems: list[Problem] = []
+    error_message: str | None = None
+    duration_ms: float = 0.0
+    load_ms: float = 0.0
+    stage_ms: float = 0.0
+    journal_ms: float = 0.0
+    commit_ms: float = 0.0
+    applied: list[int] = []
+    lagging: list[WorkerStatus] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.result)
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The base of everything that is framed."""
+
+
+# ---- worker or client → owner
+
+
+class Hello(Message, frozen=True):
+    """The first frame on every pipe.
+
+    A `replica` tells what it holds (version 0 and no digest: nothing yet) and by which schema; a `client` only
+    asks, is on no roster and has no vote. The process is known by the kernel's peer credentials, not by `pid`.
+    """
+
+    protocol: int
+    pid: int
+    role: Literal["replica", "client"]
+    name: str
+    schema: bytes = b""
+    version: int = 0
+    digest: bytes = b""
+
+
+class Vote(Message, frozen=True):
+    """A worker's answer to Prepare: it built the candidate and its `precommit` functions passed, or why not."""
+
+    round: int
+    ok: bool
+    problems: tuple[Problem, ...] = ()
+
+
+class Applied(Message, frozen=True):
+    """A worker's answer to Commit or Install: every request that starts from now on sees this version."""
+
+    version: int
+
+
+class Declined(Message, frozen=True):
+    """A worker's other answer to Commit or Install: it keeps what it has until the next version."""
+
+    version: int
+    problems: tuple[Problem, ...] = ()
+
+
+class Goodbye(Message, frozen=True):
+    """This process leaves on purpose; nobody need wait for it."""
+
+
+class Reload(Message, frozen=True):
+    """Load once more, beginning after this call; answered by Outcome."""
+
+    id: int
+    origin: str = "call"
+
+
+class StatsRequest(Message, frozen=True):
+    """Answered by Stats."""
+
+    id: int
+
+
+class HistoryRequest(Message, frozen=True):
+    """Answered by History: newest first, `limit` at the most (None: all that are kept)."""
+
+    id: int
+    limit: int | None = None
+
+
+class ClearHistory(Message, frozen=True):
+    """Empty the history; the totals stay. Answered by Done."""
+
+    id: int
+
+
+class WorkersRequest(Message, frozen=True):
+    """Answered by Workers."""
+
+    id: int
+
+
+# ---- owner → worker or client
+
+
+class Install(Message, frozen=True):
+    """The committed snapshot, for a process that did not vote on it."""
+
+    version: int
+    digest: bytes
+    payload: bytes
+
+
+class Prepare(Message, frozen=True):
+    """A proposal: build it, run the `precommit` functions, and vote. It has a round, and no version yet."""
+
+    round: int
+    digest: bytes
+    payload: bytes
+
+
+class Commit(Message, frozen=True):
+    """The proposal of this round is journaled as this version: swap."""
+
+    round: int
+    version: int
+
+
+class Abort(Message, frozen=True):
+    """The proposal of this round is off: forget it."""
+
+    round: int
+
+
+class Settled(Message, frozen=True):
+    """Every live worker that is not named (by pid) has applied this version."""
+
+    version: int
+    named: tuple[int, ...] = ()
+
+
+class Outcome(Message, frozen=True):
+    """The answer to Reload."""
+
+    id: int
+    event: ReloadEvent
+
+
+class Stats(Message, frozen=True):
+    """The answer to StatsRequest."""
+
+    id: int
+    stats: dict[str, Any]
+
+
+class History(Message, frozen=True):
+    """The answer to HistoryRequest."""
+
+    id: int
+    events: list[ReloadEvent]
+
+
+class Workers(Message, frozen=True):
+    """The answer to WorkersRequest."""
+
+    id: int
+    workers: list[WorkerStatus]
+
+
+class Done(Message, frozen=True):
+    """The answer to a request that gives nothing back."""
+
+    id: int
+
+
+class Refused(Message, frozen=True):
+    """This pipe is not served. Final: knocking again is of no use. `fields` is the owner's field table."""
+
+    reason: str
+    final: bool
+    fields: dict[str, str] = {}
+
+
+Request = Reload | StatsRequest | HistoryRequest | ClearHistory | WorkersRequest
+ToOwner = Hello | Vote | Applied | Declined | Goodbye | Request
+Answer = Outcome | Stats | History | Workers | Done
+ToWorker = Install | Prepare | Commit | Abort | Settled | Refused | Answer
+
+_encoder = msgspec.msgpack.Encoder()
+_to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+
+
+def encode(message: Message) -> bytes:
+    """One message as the body of a frame."""
+    return _encoder.encode(message)
+
+
+def decode_to_owner(body: bytes) -> ToOwner:
+    """What a worker or a client sent. Raises ProtocolError for anything else; the text never has the content."""
+    try:
+        return _to_owner.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a message to the owner: {error}") from None
+
+
+def decode_to_worker(body: bytes) -> ToWorker:
+    """What an owner sent. Raises ProtocolError for anything else; the text never has the content."""
+    try:
+        return _to_worker.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a message to a worker: {error}") from None
