@@ -1,0 +1,156 @@
+"""Who must be waited for: every process from its Hello to its death, with or without a pipe.
+
+The end of a pipe is not a death: a forked child may hold it open, and a process whose pipe broke still serves what
+it has. So a member stays until its pidfd speaks or it says Goodbye. Whoever was silent past a deadline is *named*
+in the outcome, and *late* from then on: not waited for again until it has answered what is committed.
+
+Rejected: the list of open pipes as the electorate (a reload would then succeed while a worker with a broken pipe
+serves the old version, unnamed), and naming without lateness (one stopped worker costs every reload the deadline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from confcast.errors import Problem
+from confcast.wire.messages import WorkerStatus
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One process on the roster, and what has passed on its present pipe.
+
+    Attributes:
+        pid: The process.
+        pipe: Its pipe; None while it has none.
+        busy: A frame is on its way; the next one is computed when it has left.
+        held: What its last Hello said it holds: version and digest.
+        sent: The version that was sent on this pipe by Commit or Install.
+        prepared: The round that was sent on this pipe by Prepare and not closed by another frame; 0 for none.
+        vote: It voted yes in the present round.
+        acked: The newest version that it applied, said on this pipe.
+        declined: Why it keeps an older version than the committed one; None when it does not.
+        told: The version whose settling was sent on this pipe.
+        late: A deadline named it, and it has not answered the committed version since.
+    """
+
+    pid: int
+    pipe: int | None = None
+    busy: bool = False
+    held: tuple[int, bytes] = (0, b"")
+    sent: int = 0
+    prepared: int = 0
+    vote: bool = False
+    acked: int = 0
+    declined: tuple[Problem, ...] | None = None
+    told: int = 0
+    late: bool = False
+
+    def answered(self, version: int) -> bool:
+        """Whether it has applied this version (or a newer one), or declined it."""
+        return self.acked >= version or self.declined is not None
+
+    def _begin(self, pipe: int | None) -> None:
+        self.pipe, self.busy = pipe, False
+        self.sent = self.prepared = self.acked = self.told = 0
+        self.vote = False
+        self.declined = None
+
+
+class Roster:
+    """The members, by process and by pipe, and who of them is named in the present proposal.
+
+    Attributes:
+        named: By pid, why a member is not waited for.
+    """
+
+    def __init__(self, pids: Iterable[int] = ()) -> None:
+        self.named: dict[int, str] = {}
+        self._by_pid = {pid: Member(pid) for pid in pids}
+        self._by_pipe: dict[int, Member] = {}
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._by_pid.values())
+
+    def of(self, pid: int) -> Member | None:
+        """The member with this pid."""
+        return self._by_pid.get(pid)
+
+    def on(self, pipe: int) -> Member | None:
+        """The member whose present pipe this is."""
+        return self._by_pipe.get(pipe)
+
+    def waited_for(self) -> Iterator[Member]:
+        """Everyone who is not named: the voters, and those whom the barrier waits for."""
+        return (member for member in self if member.pid not in self.named)
+
+    # ---- coming and going
+
+    def greet(self, pid: int, pipe: int, version: int, digest: bytes) -> Member:
+        """Take a process in, or take it up again on its newest pipe: nothing was sent or said on it yet."""
+        member = self._by_pid.setdefault(pid, Member(pid))
+        self._move(member, pipe)
+        member.held = (version, digest)
+        return member
+
+    def lose_pipe(self, member: Member) -> None:
+        """Its pipe ended, and what was staged behind it died with it. The process stays on the roster."""
+        self._move(member, None)
+
+    def remove(self, member: Member) -> None:
+        """It is dead, or has said Goodbye."""
+        self._move(member, None)
+        self.named.pop(member.pid, None)
+        del self._by_pid[member.pid]
+
+    def _move(self, member: Member, pipe: int | None) -> None:
+        if member.pipe is not None:
+            del self._by_pipe[member.pipe]
+        if pipe is not None:
+            self._by_pipe[pipe] = member
+        member._begin(pipe)
+
+    # ---- who is silent
+
+    def name_the_late(self, silence: str) -> None:
+        """A new proposal begins: those who are still late are named at once."""
+        self.named = {member.pid: _why_silent(member, silence) for member in self if member.late}
+
+    def mark_late(self, silent: Iterable[Member], silence: str) -> None:
+        """A deadline has come: name these, and don't wait for them again until they have answered."""
+        for member in list(silent):
+            self.named[member.pid] = _why_silent(member, silence)
+            member.late = True
+
+    def answered_at_last(self, member: Member) -> None:
+        """It has answered what is committed. Who was named for its silence only is waited for again."""
+        if member.late:
+            member.late = False
+            self.named.pop(member.pid, None)
+
+    # ---- what is said of them
+
+    def status(self, member: Member, committed: int) -> WorkerStatus:
+        """What the owner knows of this member, given the committed version."""
+        version, reason = max(member.acked, member.held[0]), self.named.get(member.pid, "")
+        if member.declined is not None:
+            return WorkerStatus(member.pid, version, "declined", "; ".join(p.message for p in member.declined))
+        if member.late:
+            return WorkerStatus(member.pid, version, "late", reason or "did not answer in time")
+        if member.pipe is None:
+            return WorkerStatus(member.pid, version, "disconnected", reason or _why_silent(member, ""))
+        return WorkerStatus(member.pid, version, "current" if member.acked >= committed else "behind", reason)
+
+    def statuses(self, committed: int) -> list[WorkerStatus]:
+        """Everyone, by pid."""
+        return [self.status(member, committed) for member in sorted(self, key=lambda member: member.pid)]
+
+    def lagging(self, committed: int) -> list[WorkerStatus]:
+        """Those that an outcome must name, by pid."""
+        named = [member for member in self if member.pid in self.named or member.declined is not None]
+        return [self.status(member, committed) for member in sorted(named, key=lambda member: member.pid)]
+
+
+def _why_silent(member: Member, silence: str) -> str:
+    return "lives, and has no pipe to the owner" if member.pipe is None else silence

@@ -1,0 +1,283 @@
+"""The worker's state machine: what a frame from the owner does to what this process holds.
+
+Pure but for the two functions that it is given: `build` (the codec) and `check` (the user's `precommit` functions).
+`handle(frame)` returns effects to be carried out in their order; a swap always stands before the Applied that tells
+of it. What it keeps:
+
+- Every Commit and every Install gets exactly one answer, Applied or Declined.
+- What is held never goes down, and never changes its content under one number. A higher number with the same
+  digest only renumbers: the object stays, nobody's `precommit` or observer hears of it.
+- What was staged dies with its pipe, and is swapped in only by the Commit of its own round.
+
+Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install put both ends right), and
+running `precommit` again for a staged candidate that is then installed (its answer was given in the vote).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from confcast.errors import ImpossibleMessage, Problem
+from confcast.wire.messages import (
+    Abort,
+    Answer,
+    Applied,
+    Commit,
+    Declined,
+    Done,
+    Goodbye,
+    History,
+    Install,
+    Outcome,
+    Prepare,
+    Refused,
+    Settled,
+    Stats,
+    ToOwner,
+    ToWorker,
+    Vote,
+    Workers,
+)
+
+
+class State(enum.Enum):
+    """Where this process is with its owner."""
+
+    DETACHED = 0
+    GREETED = 1
+    READY = 2
+    STAGED = 3
+    REFUSED = 4
+    CLOSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this process serves."""
+
+    version: int
+    digest: bytes
+    config: Any
+
+
+# ---- effects, to be carried out in their order
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this to the owner."""
+
+    message: ToOwner
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """From now on this is the newest. `old` is None for the first value in a process, which is no change."""
+
+    old: Held | None
+    new: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Renumber:
+    """The content that is held has a new number. Nobody's observers hear of it."""
+
+    new: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Every live worker that is not named has applied what is held."""
+
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Wake the caller who waits for this answer."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Close the pipe and knock again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Close the pipe for good: knocking is of no use. `refused` is the owner's word, else `problems` say why."""
+
+    refused: Refused | None
+    problems: tuple[Problem, ...] = ()
+
+
+Effect = Reply | Swap | Renumber | Settle | Deliver | Hang | GiveUp
+Build = Callable[[bytes], Any]
+Check = Callable[[Any, Any], tuple[Problem, ...]]
+
+
+class CannotBuild(Exception):
+    """Raised by `build`: the payload gives no configuration here; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+class Machine:
+    """One replica's side of the protocol. Not thread-safe: only the reading thread feeds it.
+
+    Args:
+        build: Makes a configuration of a payload, or raises CannotBuild.
+        check: `check(old, new)`: runs the `precommit` functions; the problems of those that refused.
+    """
+
+    def __init__(self, build: Build, check: Check) -> None:
+        self.state = State.DETACHED
+        self.held: Held | None = None
+        self._build = build
+        self._check = check
+        self._round = 0
+        self._staged: tuple[bytes, Any] | None = None
+        self._refusal: tuple[Problem, ...] = ()
+        self._told = 0
+        self._effects: list[Effect] = []
+
+    def connected(self) -> None:
+        """A pipe is open and Hello has been sent on it."""
+        self._rest(State.GREETED)
+
+    def ended(self) -> None:
+        """The pipe is gone, and with it what was staged."""
+        self._rest(State.DETACHED)
+
+    def close(self) -> None:
+        """This process wants no more versions; what is held stays."""
+        self._rest(State.CLOSED)
+
+    def adopt(self, held: Held) -> Held:
+        """Take what another source than a pipe gave (the snapshot file), when nothing is held yet."""
+        if self.held is None:
+            self.held = held
+        return self.held
+
+    def handle(self, frame: ToWorker) -> list[Effect]:
+        """One frame in, the effects out.
+
+        Raises:
+            ImpossibleMessage: There is no pipe in this state that a frame could have come from.
+        """
+        if self.state in (State.DETACHED, State.CLOSED):
+            raise ImpossibleMessage(self.state.name, frame)
+        _TABLE[type(frame)](self, frame)
+        effects, self._effects = self._effects, []
+        return effects
+
+    # ---- frames
+
+    def _install(self, frame: Install) -> None:
+        held, answer = self.held, Applied(frame.version)
+        staged, self._staged = self._staged, None
+        if held is not None and frame.version == held.version and frame.digest == held.digest:
+            self._answer(answer)
+        elif held is not None and frame.version <= held.version:
+            text = f"holds version {held.version} already, and a version never goes down or changes its content"
+            self._answer(Declined(frame.version, (Problem("", text),)))
+        elif held is not None and frame.digest == held.digest:
+            self.held = Held(frame.version, held.digest, held.config)
+            self._effects.append(Renumber(self.held))
+            self._answer(answer)
+        else:
+            self._install_new(frame, staged)
+
+    def _install_new(self, frame: Install, staged: tuple[bytes, Any] | None) -> None:
+        voted = staged is not None and staged[0] == frame.digest
+        config, problems = (staged[1], ()) if staged is not None and voted else self._make(frame.payload)
+        if not problems:
+            self._swap(Held(frame.version, frame.digest, config))
+        elif self.held is not None:
+            self._answer(Declined(frame.version, problems))
+        else:
+            self._effects += [Reply(Goodbye()), GiveUp(None, problems)]
+            self._rest(State.CLOSED)
+
+    def _prepare(self, frame: Prepare) -> None:
+        config, problems = self._make(frame.payload)
+        self._round = frame.round
+        self._staged = None if problems else (frame.digest, config)
+        self._refusal = problems
+        self.state = State.REFUSED if problems else State.STAGED
+        self._effects.append(Reply(Vote(frame.round, not problems, problems)))
+
+    def _commit(self, frame: Commit) -> None:
+        held = self.held.version if self.held is not None else 0
+        if self.state is State.STAGED and frame.round == self._round and frame.version > held:
+            assert self._staged is not None
+            digest, config = self._staged
+            self._swap(Held(frame.version, digest, config))
+        elif self.state is State.REFUSED and frame.round == self._round:
+            self._answer(Declined(frame.version, self._refusal))
+        else:
+            self._effects.append(Hang(f"commit of round {frame.round}, which was neither staged nor refused here"))
+            self._rest(State.DETACHED)
+
+    def _abort(self, frame: Abort) -> None:
+        if self.state in (State.STAGED, State.REFUSED) and frame.round == self._round:
+            self._rest(State.READY)
+
+    def _settled(self, frame: Settled) -> None:
+        held = self.held
+        if held is not None and frame.version == held.version and self._told < frame.version:
+            self._told = frame.version
+            self._effects.append(Settle(held))
+
+    def _refused(self, frame: Refused) -> None:
+        if frame.final:
+            self._effects.append(GiveUp(frame))
+            self._rest(State.CLOSED)
+        else:
+            self._effects.append(Hang(frame.reason))
+            self._rest(State.DETACHED)
+
+    def _deliver(self, frame: Answer) -> None:
+        self._effects.append(Deliver(frame))
+
+    # ---- what they have in common
+
+    def _make(self, payload: bytes) -> tuple[Any, tuple[Problem, ...]]:
+        """Build, then ask the user's functions; the first value in a process is no change, so nobody is asked."""
+        try:
+            config = self._build(payload)
+        except CannotBuild as error:
+            return None, (error.problem,)
+        return config, self._check(self.held.config, config) if self.held is not None else ()
+
+    def _swap(self, new: Held) -> None:
+        old, self.held = self.held, new
+        self._effects.append(Swap(old, new))
+        self._answer(Applied(new.version))
+
+    def _answer(self, message: Applied | Declined) -> None:
+        self._effects.append(Reply(message))
+        self._rest(State.READY)
+
+    def _rest(self, state: State) -> None:
+        self.state = state
+        self._staged, self._refusal = None, ()
+
+
+_TABLE: dict[type, Callable[[Machine, Any], None]] = {
+    Install: Machine._install,
+    Prepare: Machine._prepare,
+    Commit: Machine._commit,
+    Abort: Machine._abort,
+    Settled: Machine._settled,
+    Refused: Machine._refused,
+    **dict.fromkeys((Outcome, Stats, History, Workers, Done), Machine._deliver),
+}
