@@ -90,7 +90,7 @@ class Renumber:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Every live worker that is not named has applied what is held."""
+    """Every live worker that is not named has applied what is held. Not said of the first value, or a new number."""
 
     held: Held
 
@@ -164,7 +164,7 @@ class Machine:
     def adopt(self, held: Held) -> Held:
         """Take what another source than a pipe gave (the snapshot file), when nothing is held yet."""
         if self.held is None:
-            self.held = held
+            self.held, self._told = held, held.version
         return self.held
 
     def handle(self, frame: ToWorker) -> list[Effect]:
@@ -190,7 +190,7 @@ class Machine:
             text = f"holds version {held.version} already, and a version never goes down or changes its content"
             self._answer(Declined(frame.version, (Problem("", text),)))
         elif held is not None and frame.digest == held.digest:
-            self.held = Held(frame.version, held.digest, held.config)
+            self.held, self._told = Held(frame.version, held.digest, held.config), frame.version
             self._effects.append(Renumber(self.held))
             self._answer(answer)
         else:
@@ -260,6 +260,8 @@ class Machine:
 
     def _swap(self, new: Held) -> None:
         old, self.held = self.held, new
+        if old is None:
+            self._told = new.version
         self._effects.append(Swap(old, new))
         self._answer(Applied(new.version))
 
