@@ -1,1 +1,83 @@
-"""Placeholder."""
+"""Zero-downtime configuration reload for multi-worker Python servers.
+
+This module holds the public names and nothing else. They are imported at first use (PEP 562): a worker that reads a
+replica never pays for the loader, the sources or the manager.
+"""
+
+from typing import TYPE_CHECKING
+
+_HOME = {
+    "Candidate": "config.candidate",
+    "Change": "wire.messages",
+    "ConfcastError": "errors",
+    "ConfigError": "errors",
+    "ConfigLoader": "config.loader",
+    "ConfigObserver": "worker.observers",
+    "ConfigReloadManager": "master.manager",
+    "Environment": "config.sources.environment",
+    "File": "config.sources.file",
+    "NotAttached": "errors",
+    "NotCarried": "errors",
+    "OwnerUnavailable": "errors",
+    "Problem": "errors",
+    "ProtocolError": "errors",
+    "ReloadEvent": "wire.messages",
+    "ReloadResult": "wire.messages",
+    "Replica": "worker.replica",
+    "SchemaMismatch": "errors",
+    "Secret": "config.schema",
+    "Snapshot": "worker.snapshot",
+    "WorkerStatus": "wire.messages",
+    "attach": "worker.replica",
+    "current": "worker.registry",
+    "declared": "worker.registry",
+    "get_reload_manager": "master.process_wide",
+    "initialize_reload_manager": "master.process_wide",
+    "reload_config": "master.process_wide",
+}
+
+if TYPE_CHECKING:
+    from confcast.config.candidate import Candidate as Candidate
+    from confcast.config.loader import ConfigLoader as ConfigLoader
+    from confcast.config.schema import Secret as Secret
+    from confcast.config.sources.environment import Environment as Environment
+    from confcast.config.sources.file import File as File
+    from confcast.errors import ConfcastError as ConfcastError
+    from confcast.errors import ConfigError as ConfigError
+    from confcast.errors import NotAttached as NotAttached
+    from confcast.errors import NotCarried as NotCarried
+    from confcast.errors import OwnerUnavailable as OwnerUnavailable
+    from confcast.errors import Problem as Problem
+    from confcast.errors import ProtocolError as ProtocolError
+    from confcast.errors import SchemaMismatch as SchemaMismatch
+    from confcast.master.manager import ConfigReloadManager as ConfigReloadManager
+    from confcast.master.process_wide import get_reload_manager as get_reload_manager
+    from confcast.master.process_wide import initialize_reload_manager as initialize_reload_manager
+    from confcast.master.process_wide import reload_config as reload_config
+    from confcast.wire.messages import Change as Change
+    from confcast.wire.messages import ReloadEvent as ReloadEvent
+    from confcast.wire.messages import ReloadResult as ReloadResult
+    from confcast.wire.messages import WorkerStatus as WorkerStatus
+    from confcast.worker.observers import ConfigObserver as ConfigObserver
+    from confcast.worker.registry import current as current
+    from confcast.worker.registry import declared as declared
+    from confcast.worker.replica import Replica as Replica
+    from confcast.worker.replica import attach as attach
+    from confcast.worker.snapshot import Snapshot as Snapshot
+
+__all__ = sorted(_HOME)  # one list of the names, not two that drift
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -5,8 +5,7 @@ states by inputs, giving a handler, with one lookup and one error. The rules it 
 
 - A proposal has a round, a commit has a version. The version is given out when the journal write is ordered;
   the journal write is the commit point. While it runs nothing is sent to anyone new and no vote counts.
-- What a pipe gets next is a function of what it was sent and what is true (`_outbox`), never a queue: nothing can
-  overtake or be overwritten.
+- What a pipe gets next is a function of what it was sent and what is true (`outbox.py`), never a queue.
 - Every wait has one deadline, fixed when the wait begins. Who is silent past it is named, and not waited for again
   until it has answered what is committed.
 - One proposal at a time; whoever asks meanwhile is served by the next load, which begins after the asking.
@@ -18,96 +17,31 @@ another candidate), an outbox where the latest frame wins (a commit is lost), th
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from confcast.errors import ImpossibleMessage, Problem
-from confcast.owner.effects import (
-    Answer,
-    Burn,
-    Call,
-    ClosePipe,
-    Drained,
-    Effect,
-    Enroll,
-    Exit,
-    Input,
-    Load,
-    Loaded,
-    LoadFailed,
-    MasterGone,
-    PipeEnded,
-    ProcessGone,
-    Received,
-    Record,
-    Recorded,
-    RecordEvent,
-    RecordFailed,
-    RowState,
-    Send,
-    Strike,
-    Timer,
-    Trigger,
-    Wake,
-    WakeAt,
-    WriteSnapshot,
-)
-from confcast.owner.proposal import Proposal
+from confcast.owner import effects as fx
+from confcast.owner.numbers import Committed, Numbers
+from confcast.owner.outbox import Outbox
+from confcast.owner.proposal import Proposal, State, late_refusal
+from confcast.owner.requests import Loads, Requests
 from confcast.owner.roster import Member, Roster
+from confcast.owner.rules import Rules, refusal
 from confcast.wire.messages import (
-    PROTOCOL,
-    Abort,
     Applied,
-    Commit,
     Declined,
     Goodbye,
     Hello,
-    Install,
-    Prepare,
-    Refused,
     Reload,
     ReloadEvent,
     ReloadResult,
-    Settled,
-    ToWorker,
     Vote,
     WorkerStatus,
 )
 
-
-class State(enum.Enum):
-    """Where the one proposal is."""
-
-    IDLE = 0
-    LOADING = 1
-    STAGING = 2
-    RECORDING = 3
-    COMMITTING = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What does not change in an owner's life: the configuration it serves, and durations in seconds."""
-
-    name: str = "app"
-    schema: bytes = b""
-    fields: dict[str, str] = field(default_factory=dict)
-    vote_timeout: float = 2.0
-    load_timeout: float = 10.0
-    gather_timeout: float = 2.5
-    silent: Literal["proceed", "refuse"] = "proceed"
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A version and its content; version 0 is none."""
-
-    version: int
-    digest: bytes
-    payload: bytes
+__all__ = ["Committed", "Core", "Rules", "State"]
 
 
 class Core:
@@ -135,51 +69,39 @@ class Core:
     ) -> None:
         self.rules = rules
         self.state = State.IDLE
-        self.committed = committed or Committed(0, b"", b"")
-        self.committed_round = 0
-        self.settled = 0
-        self.floor = max(floor, self.committed.version)
-        self.floor_digests = {self.committed.digest} if self.floor == self.committed.version else set[bytes]()
-        self.gathering = gathering
-        self.gathered_at = now + rules.gather_timeout if gathering else now
-        self.round = 0
-        self.load_number = 0
         self.roster = Roster(roster)
         self.dropped: Counter[str] = Counter()
-        self._silence = f"did not answer within {rules.vote_timeout:g} s"
-        self._waiting: list[tuple[Call, str]] = []
-        self._pending: list[str] = []
-        self._serving: list[Call] = []
+        self._numbers = Numbers(committed, floor)
+        self._outbox = Outbox(self.roster, self._numbers.committed)
+        self._requests = Requests()
+        self._loads = Loads()
         self._proposal = Proposal("start", now, 0)
-        self._abandoned_load = 0
+        self._gathering = gathering
+        self._gathered_at = now + rules.gather_timeout
+        self._silence = f"did not answer within {rules.vote_timeout:g} s"
         self._reissue_failed = False
         self._leaving = False
         self._token = 0
         self._now = now
-        self._effects: list[Effect] = []
-        self._touched: set[Member] | None = set()
-        self._prepare = Prepare(0, b"", b"")
-        self._commit = Commit(0, 0)
-        self._install = Install(self.committed.version, self.committed.digest, self.committed.payload)
-        self._settlement = Settled(0)
+        self._effects: list[fx.Effect] = []
 
-    def begin(self) -> list[Effect]:
+    @property
+    def committed(self) -> Committed:
+        """What is true; version 0 is nothing yet."""
+        return self._numbers.committed
+
+    def begin(self) -> list[fx.Effect]:
         """What must be done before the first input."""
-        return [WakeAt(Timer.GATHER, 0, self.gathered_at)] if self.gathering else []
+        return [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
 
-    def handle(self, given: Input, now: float) -> list[Effect]:
+    def handle(self, given: fx.Input, now: float) -> list[fx.Effect]:
         """One input in, the effects out, in the order in which they must be carried out.
 
         Raises:
             ImpossibleMessage: The table has no entry for this input in this state.
         """
         self._now = now
-        kind = type(given.message) if isinstance(given, Received) else type(given)
-        row = _TABLE.get(kind)
-        handler = row[self.state.value] if row else None
-        if handler is None:
-            raise ImpossibleMessage(self.state.name, given)
-        handler(self, given)
+        self._dispatch(given)
         self._pump()
         effects, self._effects = self._effects, []
         return effects
@@ -188,106 +110,107 @@ class Core:
         """Everyone on the roster, by pid."""
         return self.roster.statuses(self.committed.version)
 
+    def _dispatch(self, given: fx.Input) -> None:
+        row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
+        handler = row[self.state.value] if row else None
+        if handler is None:
+            raise ImpossibleMessage(self.state.name, given)
+        handler(self, given)
+
     # ---- asking for a load
 
-    def _ask(self, given: Received) -> None:
+    def _ask(self, given: fx.Received) -> None:
         assert isinstance(given.message, Reload)
-        self._waiting.append(((given.pipe, given.message.id), given.message.origin))
+        self._requests.ask((given.pipe, given.message.id), given.message.origin)
 
-    def _ask_idle(self, given: Received) -> None:
+    def _ask_idle(self, given: fx.Received) -> None:
         self._ask(given)
         self._next()
 
-    def _trigger(self, given: Trigger) -> None:
-        if given.origin not in self._pending:
-            self._pending.append(given.origin)
+    def _trigger(self, given: fx.Trigger) -> None:
+        self._requests.trigger(given.origin)
 
-    def _trigger_idle(self, given: Trigger) -> None:
+    def _trigger_idle(self, given: fx.Trigger) -> None:
         self._trigger(given)
         self._next()
 
     # ---- what a load gave
 
-    def _loaded(self, given: Loaded) -> None:
-        if not self._is_present_load(given.number):
+    def _loaded(self, given: fx.Loaded) -> None:
+        if not self._is_present_load(given):
             return
         proposal = self._proposal
         proposal.loaded = self._now
-        self.roster.name_the_late(self._silence)
         if not given.differs:
-            self._pass_unchanged()
+            self._pass_unchanged(given)
         elif self.rules.silent == "refuse" and self.roster.named:
             self._refuse_silence()
         else:
             proposal.digest, proposal.payload, proposal.changes = given.digest, given.payload, given.changes
             self._stage()
 
-    def _load_failed(self, given: LoadFailed) -> None:
-        if self._is_present_load(given.number):
+    def _load_failed(self, given: fx.LoadFailed) -> None:
+        if self._is_present_load(given):
             self._fail(given.result, given.problems)
 
-    def _late_load(self, given: Loaded | LoadFailed) -> None:
-        if self._is_present_load(given.number):
+    def _late_load(self, given: fx.Loaded | fx.LoadFailed) -> None:
+        if self._is_present_load(given):
             raise ImpossibleMessage(self.state.name, given)
 
-    def _is_present_load(self, number: int) -> bool:
-        if number == self._abandoned_load:
-            self._abandoned_load = 0
-        if number != self.load_number:
-            self.dropped["late load"] += 1
-        return number == self.load_number
+    def _is_present_load(self, given: fx.Loaded | fx.LoadFailed) -> bool:
+        present = self._loads.ended(given.number)
+        if not present:
+            self._drop("late load")
+        return present
 
     def _load_deadline(self) -> None:
         """Gives the load up. The second in a row ends the owner: its one loading thread is lost to the first."""
-        hangs = (
-            f"load took longer than {self.rules.load_timeout:g} s: a source or a validator hangs; nothing was changed"
-        )
-        hung_before = self._abandoned_load != 0
-        self._abandoned_load = self._abandoned_load or self.load_number
-        self.load_number += 1
-        event = self._proposal.failed(ReloadResult.IO_ERROR, (Problem("", hangs),), self.committed.version, self._now)
-        if hung_before:
-            self._tell(event)
-            self._effects.append(Exit("a load that was given up still runs, and holds up every further one"))
+        limit = f"load took longer than {self.rules.load_timeout:g} s"
+        hangs = Problem("", f"{limit}: a source or a validator hangs; nothing was changed")
+        if self._loads.give_up():
+            self._tell(self._failure(ReloadResult.IO_ERROR, (hangs,)))
+            self._effects.append(fx.Exit("a load that was given up still runs, and holds up every further one"))
         else:
-            self._close(event)
+            self._fail(ReloadResult.IO_ERROR, (hangs,))
 
     # ---- staging: everyone builds the candidate, and votes
 
     def _stage(self) -> None:
-        self.round += 1
+        self._outbox.open_round(self._proposal.digest, self._proposal.payload)
         for member in self.roster:
             member.vote = False
-        self._prepare = Prepare(self.round, self._proposal.digest, self._proposal.payload)
         self._enter(State.STAGING)
-        self._wake_at(Timer.STAGE, max(self._now + self.rules.vote_timeout, self._end_of_gathering()))
-        self._test_all_in()
+        self._wake_by(fx.Timer.STAGE)
+        self._test_done()
 
-    def _vote(self, given: Received) -> None:
+    def _vote(self, given: fx.Received) -> None:
         vote, member = given.message, self._sender(given)
         assert isinstance(vote, Vote)
-        if member is None or vote.round != self.round or member.pid in self.roster.named:
-            self.dropped["late vote"] += 1
+        if member is None:
+            return
+        if vote.round != self._outbox.round or member.pid in self.roster.named:
+            self._drop("late vote")
         elif vote.ok:
             member.vote = True
-            self._test_all_in()
+            self._test_done()
         else:
             self._fail(ReloadResult.REJECTED, _said_by(member, vote.problems))
 
-    def _late_vote(self, given: Received) -> None:
+    def _late_vote(self, given: fx.Received) -> None:
         if self._sender(given) is not None:
-            self.dropped["late vote"] += 1
+            self._drop("late vote")
 
-    def _test_all_in(self) -> None:
-        if not self.gathering and all(member.vote and member.pipe is not None for member in self.roster.waited_for()):
-            self._order_write(max(self.committed.version, self.floor) + 1)
+    def _late_vote_before_a_round(self, given: fx.Received) -> None:
+        """It counts for nothing, but shows that the sender is awake; nothing else would, if nothing was committed."""
+        self._late_vote(given)
+        self._awake(self.roster.on(given.pipe))
 
     def _stage_deadline(self) -> None:
         self.roster.mark_late((member for member in self.roster.waited_for() if not member.vote), self._silence)
         if self.rules.silent == "refuse" and self.roster.named:
             self._refuse_silence()
         else:
-            self._order_write(max(self.committed.version, self.floor) + 1)
+            self._order_write(self._numbers.for_new_content())
 
     def _refuse_silence(self) -> None:
         named = sorted(self.roster.named.items())
@@ -299,37 +222,38 @@ class Core:
         proposal = self._proposal
         proposal.version, proposal.ordered = version, self._now
         self._enter(State.RECORDING)
-        self._effects.append(Record(version, proposal.digest, proposal.payload))
+        self._effects.append(fx.Record(version, proposal.digest, proposal.payload))
 
-    def _recorded(self, given: Recorded | RecordFailed) -> None:
+    def _recorded(self, given: fx.Recorded | fx.RecordFailed) -> None:
         proposal = self._proposal
-        version, digest, payload = proposal.version, proposal.digest, proposal.payload
-        self.committed = Committed(version, digest, payload)
-        self.committed_round = 0 if proposal.reissue else self.round
-        self._raise_floor(version, digest)
+        committed = Committed(proposal.version, proposal.digest, proposal.payload)
+        self._numbers.commit(committed)
+        self._outbox.commit(committed, voted=not proposal.reissue)
         for member in self.roster:
             member.declined = None
-        self._install, self._commit = Install(version, digest, payload), Commit(self.round, version)
-        self._effects.append(WriteSnapshot(version, digest, payload))
+        self._effects.append(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
         self._begin_barrier()
         self._leave_if_asked()
 
-    def _record_failed(self, given: RecordFailed) -> None:
-        if given.row is RowState.PRESENT:
+    def _record_failed(self, given: fx.RecordFailed) -> None:
+        version = self._proposal.version
+        if given.row is fx.RowState.PRESENT:
             self._recorded(given)
-        elif given.row is RowState.UNREADABLE:
-            self._effects.append(Exit(f"the journal can be neither written nor read: {given.problem}"))
+        elif given.row is fx.RowState.UNREADABLE:
+            self._effects.append(fx.Exit(f"the journal can be neither written nor read: {given.problem}"))
         else:
-            self._raise_floor(self._proposal.version, b"")
-            self._effects.append(Burn(self._proposal.version))
+            self._numbers.burn(version)
+            self._effects.append(fx.Burn(version))
             self._reissue_failed = self._proposal.reissue
             self._fail(ReloadResult.IO_ERROR, (given.problem,))
             self._leave_if_asked()
 
     # ---- the barrier: everyone who is not named has answered
 
-    def _pass_unchanged(self) -> None:
+    def _pass_unchanged(self, given: fx.Loaded) -> None:
         """UNCHANGED passes the barrier too, and gives those who declined what runs another chance."""
+        if not self.committed.version:
+            raise ImpossibleMessage("LOADING, nothing committed", given)
         self._proposal.unchanged = True
         for member in self.roster:
             if member.declined is not None:
@@ -339,54 +263,67 @@ class Core:
     def _begin_barrier(self) -> None:
         self._proposal.recorded = self._now
         self._enter(State.COMMITTING)
-        self._wake_at(Timer.BARRIER, max(self._now + self.rules.vote_timeout, self._end_of_gathering()))
-        self._test_barrier()
-
-    def _test_barrier(self) -> None:
-        version = self.committed.version
-        if not self.gathering and all(member.answered(version) for member in self.roster.waited_for()):
-            self.settled = version
-            self._settlement = Settled(version, tuple(self.roster.named))
-            self._close(self._proposal.applied(self.roster, version, self._now))
+        self._wake_by(fx.Timer.BARRIER)
+        self._test_done()
 
     def _barrier_deadline(self) -> None:
         version = self.committed.version
         silent = (member for member in self.roster.waited_for() if not member.answered(version))
         self.roster.mark_late(silent, self._silence)
-        self._test_barrier()
+        self._test_done()
+
+    def _test_done(self) -> None:
+        """Whether nobody is waited for any more. Asked whenever somebody answered or left, or a wait began."""
+        if self._gathering:
+            return
+        version = self.committed.version
+        if self.state is State.STAGING and self.roster.all_voted():
+            self._order_write(self._numbers.for_new_content())
+        elif self.state is State.COMMITTING and self.roster.all_answered(version):
+            self._outbox.settle()
+            self._close(self._proposal.applied(self.roster, version, self._now))
 
     # ---- what a process says
 
-    def _hello(self, given: Received) -> None:
+    def _hello(self, given: fx.Received) -> None:
         hello = given.message
         assert isinstance(hello, Hello)
-        refused = _refusal(self.rules, hello)
+        if self.roster.on(given.pipe) is not None:
+            self._drop("second Hello")
+            self._effects.append(fx.ClosePipe(given.pipe))
+            self._dispatch(fx.PipeEnded(given.pipe))
+            return
+        refused = refusal(self.rules, hello)
         if refused is not None:
-            self.dropped["refused hello"] += 1
-            self._effects += [Send(given.pipe, refused), ClosePipe(given.pipe)]
+            self._drop("refused Hello")
+            self._effects += [fx.Send(given.pipe, refused), fx.ClosePipe(given.pipe)]
         elif hello.role == "replica":
             self._welcome(given, hello)
 
-    def _hello_idle(self, given: Received) -> None:
+    def _hello_loading(self, given: fx.Received) -> None:
         self._hello(given)
+        self._awake(self.roster.on(given.pipe))
+
+    def _hello_idle(self, given: fx.Received) -> None:
+        self._hello_loading(given)
         self._next()
 
-    def _hello_recording(self, given: Received) -> None:
+    def _hello_recording(self, given: fx.Received) -> None:
         self._hello(given)
         if self.roster.on(given.pipe) is not None:
             self.roster.named.setdefault(given.pid, "attached while the journal was written: it had no vote")
 
-    def _welcome(self, given: Received, hello: Hello) -> None:
+    def _welcome(self, given: fx.Received, hello: Hello) -> None:
         known = self.roster.of(given.pid)
         if known is not None and known.pipe is not None:
-            self._effects.append(ClosePipe(known.pipe))
-        self._effects.append(Enroll(given.pid))
-        self._touch(self.roster.greet(given.pid, given.pipe, hello.version, hello.digest))
+            self._effects.append(fx.ClosePipe(known.pipe))
+        self._effects.append(fx.Enroll(given.pid))
+        self._outbox.touch(self.roster.greet(given.pid, given.pipe, hello.version, hello.digest))
         if hello.version:
-            self._raise_floor(hello.version, hello.digest)
+            self._numbers.seen(hello.version, hello.digest)
         self._reissue_failed = False
 
-    def _applied(self, given: Received) -> None:
+    def _applied(self, given: fx.Received) -> None:
         applied, member = given.message, self._sender(given)
         assert isinstance(applied, Applied)
         if member is None:
@@ -395,143 +332,126 @@ class Core:
         if applied.version == self.committed.version:
             member.declined = None
             self.roster.answered_at_last(member)
+        self._test_done()
 
-    def _applied_committing(self, given: Received) -> None:
-        self._applied(given)
-        self._test_barrier()
-
-    def _declined(self, given: Received) -> None:
+    def _declined(self, given: fx.Received) -> Member | None:
         declined, member = given.message, self._sender(given)
         assert isinstance(declined, Declined)
-        if member is None or declined.version != self.committed.version:
-            self.dropped["declined another version"] += 1
-            return
+        if member is None:
+            return None
+        if declined.version != self.committed.version:
+            self._drop("declined another version")
+            return None
         member.declined = _said_by(member, declined.problems)
         self.roster.answered_at_last(member)
-        if self.state is not State.COMMITTING:
-            self._effects.append(RecordEvent(self._late_refusal(member)))
+        return member
 
-    def _declined_committing(self, given: Received) -> None:
+    def _declined_late(self, given: fx.Received) -> None:
+        """No outcome will tell of it, so the history must."""
+        member = self._declined(given)
+        if member is not None:
+            event = late_refusal(self.roster, member, self.committed.version, self._now)
+            self._effects.append(fx.RecordEvent(event))
+
+    def _declined_in_time(self, given: fx.Received) -> None:
         self._declined(given)
-        self._test_barrier()
+        self._test_done()
 
-    def _late_refusal(self, member: Member) -> ReloadEvent:
-        """What no outcome can tell any more: somebody declined what was committed before it woke or attached."""
-        version, problems = self.committed.version, list(member.declined or ())
-        return ReloadEvent(
-            timestamp=self._now,
-            result=ReloadResult.PARTIAL,
-            origin="late",
-            version=version,
-            previous_version=version,
-            problems=problems,
-            error_message="\n".join(map(str, problems)) or None,
-            lagging=[self.roster.status(member, version)],
-        )
-
-    def _sender(self, given: Received) -> Member | None:
+    def _sender(self, given: fx.Received) -> Member | None:
         member = self.roster.on(given.pipe)
         if member is None:
-            self.dropped["message without Hello"] += 1
-            self._effects.append(ClosePipe(given.pipe))
+            self._drop("message without Hello")
+            self._effects.append(fx.ClosePipe(given.pipe))
         else:
-            self._touch(member)
+            self._outbox.touch(member)
         return member
+
+    def _awake(self, member: Member | None) -> None:
+        """Between two votes somebody who was late spoke: unless it still owes an answer, it is waited for again."""
+        if member is not None and member.answered(self.committed.version):
+            self.roster.answered_at_last(member)
 
     # ---- pipes and processes that end
 
-    def _drained(self, given: Drained) -> None:
+    def _drained(self, given: fx.Drained) -> None:
         member = self.roster.on(given.pipe)
         if member is not None:
             member.busy = False
-            self._touch(member)
+            self._outbox.touch(member)
 
-    def _pipe_ended(self, given: PipeEnded) -> None:
+    def _pipe_ended(self, given: fx.PipeEnded) -> None:
         member = self.roster.on(given.pipe)
         if member is not None:
             self.roster.lose_pipe(member)
 
-    def _pipe_ended_recording(self, given: PipeEnded) -> None:
+    def _pipe_ended_recording(self, given: fx.PipeEnded) -> None:
         member = self.roster.on(given.pipe)
         if member is not None:
             self.roster.lose_pipe(member)
             self.roster.named.setdefault(member.pid, "lost its pipe while the journal was written")
 
-    def _gone(self, given: ProcessGone) -> None:
+    def _gone(self, given: fx.ProcessGone) -> None:
         member = self.roster.of(given.pid)
         if member is not None:
             self.roster.remove(member)
-            self._effects.append(Strike(member.pid))
+            self._effects.append(fx.Strike(member.pid))
+            self._test_done()
 
-    def _gone_staging(self, given: ProcessGone) -> None:
-        self._gone(given)
-        self._test_all_in()
-
-    def _gone_committing(self, given: ProcessGone) -> None:
-        self._gone(given)
-        self._test_barrier()
-
-    def _goodbye(self, given: Received) -> None:
+    def _goodbye(self, given: fx.Received) -> None:
         """A Goodbye on an older pipe of a process ends that pipe, and not the membership."""
-        self._effects.append(ClosePipe(given.pipe))
+        self._effects.append(fx.ClosePipe(given.pipe))
         if self.roster.on(given.pipe) is not None:
-            handler = _TABLE[ProcessGone][self.state.value]
-            assert handler is not None
-            handler(self, ProcessGone(given.pid))
+            self._dispatch(fx.ProcessGone(given.pid))
 
-    def _leave(self, given: MasterGone) -> None:
-        calls = [*self._serving, *(call for call, _ in self._waiting)]
-        self._serving, self._waiting = [], []
-        problem = (Problem("", "the owner is leaving: its master is gone, or closed it"),)
-        event = self._proposal.failed(ReloadResult.OWNER_UNAVAILABLE, problem, self.committed.version, self._now)
+    def _leave(self, given: fx.MasterGone) -> None:
+        why = Problem("", "the owner is leaving: its master is gone, or closed it")
+        event = self._failure(ReloadResult.OWNER_UNAVAILABLE, (why,))
         self._pump()
-        self._effects += [Answer(call, event) for call in calls]
-        self._effects.append(Exit(""))
+        self._effects += [fx.Answer(call, event) for call in self._requests.everyone()]
+        self._effects.append(fx.Exit(""))
 
-    def _leave_after_write(self, given: MasterGone) -> None:
+    def _leave_after_write(self, given: fx.MasterGone) -> None:
         self._leaving = True
 
     def _leave_if_asked(self) -> None:
         if self._leaving:
-            self._leave(MasterGone())
+            self._leave(fx.MasterGone())
 
     # ---- deadlines
 
-    def _wake(self, given: Wake) -> None:
-        if given.timer is Timer.GATHER:
-            self._gathering_over(given)
+    def _wake(self, given: fx.Wake) -> None:
+        if given.timer is fx.Timer.GATHER:
+            self._gathering = False
+            self._test_done()
         elif given.token == self._token:
             _DEADLINES[given.timer](self)
+        else:
+            self._drop("deadline of a wait that is over")
 
-    def _gathering_over(self, given: Wake) -> None:
-        if given.timer is not Timer.GATHER:
-            return
-        self.gathering = False
-        if self.state is State.STAGING:
-            self._test_all_in()
-        elif self.state is State.COMMITTING:
-            self._test_barrier()
+    def _wake_by(self, timer: fx.Timer) -> None:
+        """The deadline of the staging or of the barrier: neither can end before everyone was gathered."""
+        by = self._now + self.rules.vote_timeout
+        self._wake_at(timer, max(by, self._gathered_at) if self._gathering else by)
 
-    def _wake_at(self, timer: Timer, when: float) -> None:
+    def _wake_at(self, timer: fx.Timer, when: float) -> None:
         self._token += 1
-        self._effects.append(WakeAt(timer, self._token, when))
-
-    def _end_of_gathering(self) -> float:
-        return self.gathered_at if self.gathering else self._now
+        self._effects.append(fx.WakeAt(timer, self._token, when))
 
     # ---- from one proposal to the next
 
     def _fail(self, result: ReloadResult, problems: tuple[Problem, ...]) -> None:
-        self._close(self._proposal.failed(result, problems, self.committed.version, self._now))
+        self._close(self._failure(result, problems))
+
+    def _failure(self, result: ReloadResult, problems: tuple[Problem, ...]) -> ReloadEvent:
+        return self._proposal.failed(result, problems, self.roster, self.committed.version, self._now)
 
     def _close(self, event: ReloadEvent) -> None:
         self._tell(event)
         self._next()
 
     def _tell(self, event: ReloadEvent) -> None:
-        self._effects += [Answer(call, event) for call in self._serving]
-        self._effects.append(RecordEvent(event))
-        self._serving = []
+        self._effects += [fx.Answer(call, event) for call in self._requests.served()]
+        self._effects.append(fx.RecordEvent(event))
 
     def _next(self) -> None:
         self._enter(State.IDLE)
@@ -539,137 +459,70 @@ class Core:
             return
         if self._must_reissue():
             self._reissue()
-        elif self._waiting or self._pending:
+        elif self._requests:
             self._load()
 
     def _must_reissue(self) -> bool:
         """Whether somebody holds a newer number, or other content under ours. A failed one waits for a Hello."""
-        version, digest = self.committed.version, self.committed.digest
-        if not version or self._reissue_failed:
-            return False
-        return any(held > version or (held == version and of != digest) for held, of in self._holdings())
-
-    def _holdings(self) -> list[tuple[int, bytes]]:
-        return [member.held for member in self.roster]
+        return not self._reissue_failed and any(self._numbers.contradicted_by(*member.held) for member in self.roster)
 
     def _reissue(self) -> None:
         """Our content goes out again under the number that was seen, or above it where that has other content."""
         mine = self.committed
         self.roster.name_the_late(self._silence)
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
-        self._order_write(self.floor if self.floor_digests == {mine.digest} else self.floor + 1)
+        self._order_write(self._numbers.for_the_same_content())
 
     def _load(self) -> None:
-        origins = [*(origin for _, origin in self._waiting), *self._pending]
-        self._serving = [call for call, _ in self._waiting]
-        self._waiting, self._pending = [], []
-        self.load_number += 1
-        self._proposal = Proposal(origins[0], self._now, self.committed.version)
+        origin, insist = self._requests.begin()
+        self.roster.name_the_late(self._silence)
+        self._proposal = Proposal(origin, self._now, self.committed.version)
         self._enter(State.LOADING)
-        self._effects.append(Load(self.load_number, insist=not _UNASKED.issuperset(origins)))
-        self._wake_at(Timer.LOAD, self._now + self.rules.load_timeout)
+        self._effects.append(fx.Load(self._loads.begin(), insist))
+        self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _enter(self, state: State) -> None:
         self.state = state
         self._token += 1
-        self._touched = None
-
-    def _raise_floor(self, version: int, digest: bytes) -> None:
-        if version > self.floor:
-            self.floor, self.floor_digests = version, set()
-        if version == self.floor:
-            self.floor_digests.add(digest)
-
-    # ---- the outbox
-
-    def _touch(self, member: Member) -> None:
-        if self._touched is not None:
-            self._touched.add(member)
+        self._outbox.touch_all()
 
     def _pump(self) -> None:
-        """Give every pipe that may want one its next frame: all of them when the state moved, else the sender."""
-        members = list(self.roster) if self._touched is None else self._touched
-        self._touched = set()
-        for member in members:
-            if member.pipe is not None and not member.busy:
-                frame = self._outbox(member)
-                if frame is not None:
-                    member.busy = True
-                    self._effects.append(Send(member.pipe, frame))
+        self._effects += self._outbox.pump(self.state)
 
-    def _outbox(self, member: Member) -> ToWorker | None:
-        """The next frame for this pipe, computed from what it was sent and what is true now."""
-        state, version = self.state, self.committed.version
-        if state is State.RECORDING and not member.sent and not member.prepared:
-            return None
-        if member.sent < version:
-            voted = member.prepared != 0 and member.prepared == self.committed_round
-            member.sent, member.prepared = version, 0
-            return self._commit if voted else self._install
-        if state is State.STAGING and member.prepared != self.round and member.pid not in self.roster.named:
-            member.prepared = self.round
-            return self._prepare
-        if member.prepared and not (state in _OPEN and member.prepared == self.round):
-            aborted, member.prepared = member.prepared, 0
-            return Abort(aborted)
-        if member.told < self.settled == member.acked:
-            member.told = self.settled
-            return self._settlement
-        return None
-
-
-_OPEN = (State.STAGING, State.RECORDING)
-_UNASKED = frozenset({"start", "restart", "watch"})
-_FINAL = True
-
-_DEADLINES: dict[Timer, Callable[[Core], None]] = {
-    Timer.LOAD: Core._load_deadline,
-    Timer.STAGE: Core._stage_deadline,
-    Timer.BARRIER: Core._barrier_deadline,
-}
-
-Handler = Callable[[Core, Any], None]
-# States:        IDLE                 LOADING             STAGING              RECORDING                    COMMITTING
-_TABLE: dict[type, tuple[Handler | None, ...]] = {
-    Reload: (Core._ask_idle, Core._ask, Core._ask, Core._ask, Core._ask),
-    Trigger: (Core._trigger_idle, Core._trigger, Core._trigger, Core._trigger, Core._trigger),
-    Loaded: (Core._late_load, Core._loaded, Core._late_load, Core._late_load, Core._late_load),
-    LoadFailed: (Core._late_load, Core._load_failed, Core._late_load, Core._late_load, Core._late_load),
-    Wake: (Core._gathering_over, Core._wake, Core._wake, Core._gathering_over, Core._wake),
-    Vote: (Core._late_vote, Core._late_vote, Core._vote, Core._late_vote, Core._late_vote),
-    Recorded: (None, None, None, Core._recorded, None),
-    RecordFailed: (None, None, None, Core._record_failed, None),
-    Hello: (Core._hello_idle, Core._hello, Core._hello, Core._hello_recording, Core._hello),
-    Applied: (Core._applied, Core._applied, Core._applied, Core._applied, Core._applied_committing),
-    Declined: (Core._declined, Core._declined, Core._declined, Core._declined, Core._declined_committing),
-    Drained: (Core._drained, Core._drained, Core._drained, Core._drained, Core._drained),
-    PipeEnded: (
-        Core._pipe_ended,
-        Core._pipe_ended,
-        Core._pipe_ended,
-        Core._pipe_ended_recording,
-        Core._pipe_ended,
-    ),
-    ProcessGone: (Core._gone, Core._gone, Core._gone_staging, Core._gone, Core._gone_committing),
-    Goodbye: (Core._goodbye, Core._goodbye, Core._goodbye, Core._goodbye, Core._goodbye),
-    MasterGone: (Core._leave, Core._leave, Core._leave, Core._leave_after_write, Core._leave),
-}
-
-
-def _refusal(rules: Rules, hello: Hello) -> Refused | None:
-    if hello.protocol != PROTOCOL:
-        text = f"this owner speaks protocol {PROTOCOL}, not {hello.protocol}: both ends need the same confcast"
-        return Refused(text, _FINAL)
-    if hello.role == "client":
-        return None
-    if hello.name != rules.name:
-        return Refused(f"this owner serves the configuration {rules.name!r}, not {hello.name!r}", _FINAL)
-    if hello.schema != rules.schema:
-        return Refused("the owner's configuration was made with another schema", _FINAL, rules.fields)
-    return None
+    def _drop(self, what: str) -> None:
+        self.dropped[what] += 1
 
 
 def _said_by(member: Member, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """The problems of a vote, each with its worker; a refusal without words is still a refusal."""
     given = problems or (Problem("", "refused without a reason"),)
     return tuple(Problem(p.key, p.message, p.location or f"worker {member.pid}") for p in given)
+
+
+_DEADLINES: dict[fx.Timer, Callable[[Core], None]] = {
+    fx.Timer.LOAD: Core._load_deadline,
+    fx.Timer.STAGE: Core._stage_deadline,
+    fx.Timer.BARRIER: Core._barrier_deadline,
+}
+
+Handler = Callable[[Core, Any], None]
+C = Core  # so that a row is a line
+_TABLE: dict[type, tuple[Handler | None, ...]] = {
+    # input: IDLE, LOADING, STAGING, RECORDING, COMMITTING; None can't occur
+    Reload: (C._ask_idle, C._ask, C._ask, C._ask, C._ask),
+    fx.Trigger: (C._trigger_idle, C._trigger, C._trigger, C._trigger, C._trigger),
+    fx.Loaded: (C._late_load, C._loaded, C._late_load, C._late_load, C._late_load),
+    fx.LoadFailed: (C._late_load, C._load_failed, C._late_load, C._late_load, C._late_load),
+    fx.Wake: (C._wake, C._wake, C._wake, C._wake, C._wake),
+    Vote: (C._late_vote_before_a_round, C._late_vote_before_a_round, C._vote, C._late_vote, C._late_vote),
+    fx.Recorded: (None, None, None, C._recorded, None),
+    fx.RecordFailed: (None, None, None, C._record_failed, None),
+    Hello: (C._hello_idle, C._hello_loading, C._hello, C._hello_recording, C._hello),
+    Applied: (C._applied, C._applied, C._applied, C._applied, C._applied),
+    Declined: (C._declined_late, C._declined_late, C._declined_late, C._declined_late, C._declined_in_time),
+    fx.Drained: (C._drained, C._drained, C._drained, C._drained, C._drained),
+    fx.PipeEnded: (C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended_recording, C._pipe_ended),
+    fx.ProcessGone: (C._gone, C._gone, C._gone, C._gone, C._gone),
+    Goodbye: (C._goodbye, C._goodbye, C._goodbye, C._goodbye, C._goodbye),
+    fx.MasterGone: (C._leave, C._leave, C._leave, C._leave_after_write, C._leave),
+}

@@ -1,4 +1,4 @@
-"""One load on its way: what it carries, when each part of the way began, and the event that tells of it.
+"""One load on its way: where it is, what it carries, when each part began, and the event that tells of it.
 
 Times are of the core's clock; the shell turns an event's timestamp into a date. Rejected: taking the parts of the
 duration in the shell (it does not know when a vote was complete).
@@ -6,12 +6,24 @@ duration in the shell (it does not know when a vote was complete).
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confcast.errors import Problem
-from confcast.owner.roster import Roster
+from confcast.owner.roster import Member, Roster
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
+
+
+class State(enum.Enum):
+    """Where the one proposal is."""
+
+    IDLE = 0
+    LOADING = 1
+    STAGING = 2
+    RECORDING = 3
+    COMMITTING = 4
 
 
 @dataclass(slots=True)
@@ -50,12 +62,14 @@ class Proposal:
             lagging=lagging,
         )
 
-    def failed(self, result: ReloadResult, problems: Sequence[Problem], version: int, now: float) -> ReloadEvent:
+    def failed(
+        self, result: ReloadResult, problems: Sequence[Problem], roster: Roster, version: int, now: float
+    ) -> ReloadEvent:
         """It changed nothing; `version` still runs."""
-        return self._event(result, version, problems, now)
+        return self._event(result, version, problems, now, lagging=roster.lagging(version))
 
     def _event(
-        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **who: list
+        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **who: list[Any]
     ) -> ReloadEvent:
         return ReloadEvent(
             timestamp=self.began,
@@ -65,7 +79,7 @@ class Proposal:
             previous_version=self.previous,
             changes=list(self.changes),
             problems=list(problems),
-            error_message="\n".join(map(str, problems)) or None,
+            error_message=_text(problems),
             duration_ms=_ms(self.began, now),
             load_ms=_ms(self.began, self.loaded or now),
             stage_ms=_ms(self.loaded, self.ordered or self.recorded or now),
@@ -73,6 +87,25 @@ class Proposal:
             commit_ms=_ms(self.recorded, now),
             **who,
         )
+
+
+def late_refusal(roster: Roster, member: Member, version: int, now: float) -> ReloadEvent:
+    """What no outcome can tell any more: somebody declined, late, what was committed before it woke or attached."""
+    problems = list(member.declined or ())
+    return ReloadEvent(
+        timestamp=now,
+        result=ReloadResult.PARTIAL,
+        origin="late",
+        version=version,
+        previous_version=version,
+        problems=problems,
+        error_message=_text(problems),
+        lagging=[roster.status(member, version)],
+    )
+
+
+def _text(problems: Sequence[Problem]) -> str | None:
+    return "\n".join(map(str, problems)) or None
 
 
 def _ms(begin: float, end: float) -> float:

@@ -85,6 +85,22 @@ class Roster:
         """Everyone who is not named: the voters, and those whom the barrier waits for."""
         return (member for member in self if member.pid not in self.named)
 
+    def all_voted(self) -> bool:
+        """Whether every voter said yes on a pipe that it still has. A plain loop: asked at every vote."""
+        named = self.named
+        for member in self._by_pid.values():
+            if not member.vote and member.pid not in named:
+                return False
+        return True
+
+    def all_answered(self, version: int) -> bool:
+        """Whether everyone who is waited for has applied or declined this version."""
+        named = self.named
+        for member in self._by_pid.values():
+            if member.acked < version and member.declined is None and member.pid not in named:
+                return False
+        return True
+
     # ---- coming and going
 
     def greet(self, pid: int, pipe: int, version: int, digest: bytes) -> Member:

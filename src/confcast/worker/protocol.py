@@ -90,7 +90,7 @@ class Renumber:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Every live worker that is not named has applied what is held. Not said of the first value, or a new number."""
+    """Every live worker that is not named has applied what is held. Said once of a content, and not of the first."""
 
     held: Held
 
@@ -150,11 +150,17 @@ class Machine:
         self._effects: list[Effect] = []
 
     def connected(self) -> None:
-        """A pipe is open and Hello has been sent on it."""
+        """A pipe is open and Hello has been sent on it.
+
+        Raises:
+            ImpossibleMessage: There is a pipe already, or this process wants none.
+        """
+        if self.state is not State.DETACHED:
+            raise ImpossibleMessage(self.state.name, "a new pipe")
         self._rest(State.GREETED)
 
     def ended(self) -> None:
-        """The pipe is gone, and with it what was staged."""
+        """The pipe is gone, and with it what was staged. After `close()`: it may be opened again."""
         self._rest(State.DETACHED)
 
     def close(self) -> None:
@@ -190,8 +196,7 @@ class Machine:
             text = f"holds version {held.version} already, and a version never goes down or changes its content"
             self._answer(Declined(frame.version, (Problem("", text),)))
         elif held is not None and frame.digest == held.digest:
-            self.held, self._told = Held(frame.version, held.digest, held.config), frame.version
-            self._effects.append(Renumber(self.held))
+            self._renumber(held, frame.version)
             self._answer(answer)
         else:
             self._install_new(frame, staged)
@@ -233,7 +238,9 @@ class Machine:
 
     def _settled(self, frame: Settled) -> None:
         held = self.held
-        if held is not None and frame.version == held.version and self._told < frame.version:
+        if self.state is State.GREETED or held is None:
+            return
+        if frame.version == held.version and self._told < frame.version:
             self._told = frame.version
             self._effects.append(Settle(held))
 
@@ -264,6 +271,13 @@ class Machine:
             self._told = new.version
         self._effects.append(Swap(old, new))
         self._answer(Applied(new.version))
+
+    def _renumber(self, old: Held, version: int) -> None:
+        """The settling of this content is still owed if its old number was not settled."""
+        if self._told == old.version:
+            self._told = version
+        self.held = Held(version, old.digest, old.config)
+        self._effects.append(Renumber(self.held))
 
     def _answer(self, message: Applied | Declined) -> None:
         self._effects.append(Reply(message))

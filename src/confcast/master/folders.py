@@ -1,0 +1,86 @@
+"""Where an owner may live: the first folder that works.
+
+In this order: `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY` (systemd's RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm,
+the temporary directory. One folder of its own, 0700, for each start of a manager. Folders that a killed server left
+behind are taken away by the next start of the same user. Rejected: one fixed path (two servers on one host).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from confcast.errors import ConfcastError
+from confcast.wire import processes
+from confcast.wire.listener import MAX_PATH
+
+_log = logging.getLogger("confcast.master")
+
+_OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-[^-]+")
+_ROOM_FOR_THE_SOCKET = len("/.1234567890.sock")
+
+
+def candidates() -> Iterator[Path]:
+    """The folders to try, in their order."""
+    for variable in ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        if value := os.environ.get(variable, "").split(":")[0]:
+            yield Path(value)
+    yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and named by mkdtemp
+    yield Path(tempfile.gettempdir())
+
+
+def make(name: str) -> Path:
+    """A new run-time folder for the owner of this name. Raises ConfcastError, naming every folder that was tried."""
+    prefix = f"confcast-{re.sub(r'[^A-Za-z0-9_.]', '_', name)[:24]}-{os.getpid()}-"
+    tried = []
+    for base in candidates():
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+        except OSError as error:
+            tried.append(f"{base} ({error.strerror or error})")
+            continue
+        if len(os.fsencode(folder)) + _ROOM_FOR_THE_SOCKET <= MAX_PATH:
+            return folder
+        folder.rmdir()
+        tried.append(f"{base} (a socket's path in it would be longer than {MAX_PATH} bytes)")
+    raise ConfcastError(f"no folder for the config owner could be made; tried {', '.join(tried)}")
+
+
+def living() -> list[tuple[str, int, Path]]:
+    """Name, master and folder of every owner of this user whose master lives."""
+    return [found for found in _ours() if processes.is_alive(found[1])]
+
+
+def sweep() -> None:
+    """Take away what servers of this user left behind when they were killed with their owner."""
+    for name, master, folder in _ours():
+        if not processes.is_alive(master):
+            _log.info("removing %s, left behind by the process %d (%s), which is dead", folder, master, name)
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Take a run-time folder away, as far as it is still there."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ours() -> Iterator[tuple[str, int, Path]]:
+    for base in dict.fromkeys(candidates()):
+        for folder in sorted(base.glob("confcast-*")):
+            match = _OURS.fullmatch(folder.name)
+            if match and _is_my_folder(folder):
+                yield match["name"], int(match["pid"]), folder
+
+
+def _is_my_folder(folder: Path) -> bool:
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

@@ -1,0 +1,224 @@
+"""Starting the owner, hearing of its death, starting the next one.
+
+The owner is an exec'd child that holds nothing of the master but its end of the leash: standard input is /dev/null,
+standard output goes to standard error, SIGHUP is blocked until the owner can take it. Its death is a pidfd; whoever
+reaps it (a prefork master reaps what it does not know) changes nothing. The old owner is dead by its pidfd before a
+new one starts. Restarts back off from 0.1 to 30 seconds, and are counted.
+
+Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
+socket), `waitpid` and `poll()` (ECHILD reads as a clean exit).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+import confcast
+from confcast.errors import ConfcastError, ConfigError, NotCarried
+from confcast.wire.boot import Booted, Leash, Leave, Orders
+from confcast.wire.processes import Death
+
+_log = logging.getLogger("confcast.master")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
+_LIVED_LONG = 60.0
+_PATIENCE = 30.0
+_LEAVING = 5.0
+
+
+class Launcher:
+    """The one owner of a manager, through all its restarts. `ensure` and `close` may be called from any thread.
+
+    Args:
+        orders: For the first owner; later ones get the same, and the number of restarts.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        self.restarts = 0
+        self._orders = orders
+        self._patience = orders.load_timeout + _PATIENCE
+        self._lock = threading.Lock()
+        self._closed = False
+        self._leash: Leash | None = None
+        self._death: Death | None = None
+        self._born = 0.0
+        self._pause = _FIRST_PAUSE
+        self._not_before = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The owner's process; 0 while there is none."""
+        death = self._death
+        return death.pid if death is not None else 0
+
+    def start(self) -> int:
+        """Start the first owner, and wait until it serves; its version.
+
+        Raises:
+            ConfigError: The first configuration is refused.
+            NotCarried: The schema has fields that can't be carried.
+            ConfcastError: The owner could not start.
+        """
+        self._spawn()
+        try:
+            booted = self._hear_booted()
+        except BaseException:
+            self.close()
+            raise
+        return booted
+
+    def trigger(self) -> None:
+        """Send the owner a HUP. Returns at once; may be called in a signal handler. A dead owner's next one loads."""
+        death = self._death
+        if death is not None:
+            death.signal(signal.SIGHUP)
+
+    def ensure(self) -> None:
+        """Start a new owner if this one is dead and its pause is over. Cheap: one poll of a pidfd while it lives."""
+        death = self._death
+        if death is None or self._closed or not death.wait(0):
+            return
+        with self._lock:
+            if self._death is death and not self._closed:
+                self._replace(death)
+
+    def next_look(self) -> float:
+        """Seconds until `ensure` could have something to do, once the owner is dead."""
+        return max(0.0, self._not_before - time.monotonic())
+
+    def death(self) -> Death | None:
+        """For whoever waits for the owner's end."""
+        return self._death
+
+    def close(self) -> None:
+        """Have the owner leave, and wait for its end; kill it when it does not. May be called again."""
+        with self._lock:
+            self._closed = True
+            death, leash = self._death, self._leash
+            self._death = self._leash = None
+        if leash is not None:
+            with contextlib.suppress(OSError):
+                leash.say(Leave())
+        if death is not None:
+            if not death.wait(_LEAVING):
+                _log.error("the config owner %d did not leave within %g s: killed", death.pid, _LEAVING)
+                death.signal(signal.SIGKILL)
+                death.wait(_LEAVING)
+            _reap(death.pid)
+            death.close()
+        if leash is not None:
+            leash.close()
+
+    # ---- inside
+
+    def _spawn(self) -> None:
+        mine, its = socket.socketpair()
+        try:
+            pid = _execute(its.fileno())
+            self._death = Death(pid)
+        except BaseException:
+            mine.close()
+            raise
+        finally:
+            its.close()
+        mine.settimeout(self._patience)
+        self._born = time.monotonic()
+        self._leash = Leash(mine)
+        self._leash.say(msgspec.structs.replace(self._orders, restarts=self.restarts))
+
+    def _hear_booted(self) -> int:
+        assert self._leash is not None
+        try:
+            booted = self._leash.hear()
+        except TimeoutError:
+            raise ConfcastError(f"the config owner did not start within {self._patience:g} s") from None
+        except OSError as error:
+            raise ConfcastError(f"the config owner died while it started: {error}") from None
+        if not isinstance(booted, Booted):
+            raise ConfcastError("the config owner died while it started; what it said is on standard error")
+        if booted.version:
+            return booted.version
+        if booted.reason == "not_started":
+            raise ConfcastError("; ".join(map(str, booted.problems)))
+        if booted.reason == "":
+            raise NotCarried(booted.problems)
+        raise ConfigError(booted.problems, booted.reason)
+
+    def _replace(self, dead: Death) -> None:
+        now = time.monotonic()
+        if self._not_before == 0.0:
+            self._pause = _FIRST_PAUSE if now - self._born > _LIVED_LONG else self._pause
+            self._not_before = now + self._pause
+            _log.error("the config owner %d is dead; the next one starts in %.1f s", dead.pid, self._pause)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        if now < self._not_before:
+            return
+        self._not_before = 0.0
+        _reap(dead.pid)
+        dead.close()
+        if self._leash is not None:
+            self._leash.close()
+        self.restarts += 1
+        try:
+            self._spawn()
+        except OSError as error:
+            _log.error("a new config owner could not be started: %s", error)
+
+
+def _execute(leash: int) -> int:
+    """The owner's process. Its SIGHUP stays blocked until it has a handler: no trigger kills it, none is lost."""
+    home = str(Path(confcast.__file__).parents[1])
+    path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+            [sys.executable, "-m", "confcast.owner", str(leash)],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=(leash,),
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+    # From here on the pidfd tells of its end. Popen would wait for it, warn of it in forked children, and take
+    # another process's reaping of it for a clean exit.
+    process.returncode = 0
+    return process.pid
+
+
+def _reap(pid: int) -> None:
+    """Leave no zombie, unless somebody else has reaped it already."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def main_program(import_paths: Iterable[str]) -> dict[str, str]:
+    """How the owner finds what is defined in the master's main program: as multiprocessing's spawn does.
+
+    Empty when nothing of it is needed. Raises ConfcastError when it is needed and is no file that could be imported.
+    """
+    if not any(path.startswith("__main__:") for path in import_paths):
+        return {}
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return {"init_main_from_name": spec.name}
+    file = getattr(main, "__file__", None)
+    if file is None:
+        raise ConfcastError(
+            "the schema is defined in a program that is no file (a prompt, or -c), so the config owner can't import "
+            "it: put it into a module"
+        )
+    return {"init_main_from_path": str(Path(file).absolute())}

@@ -1,0 +1,326 @@
+"""`ConfigReloadManager`: one configuration of one server, as the process sees it that starts the server.
+
+It starts the owner, restarts it, triggers it, and asks it. Nothing happens in its constructor. It starts no thread
+but the one that supervises (`supervise="thread"`), and, with the first use of a value, its replica's. A manager that
+a fork has inherited is inert: it belongs to the process that started it.
+
+Rejected: loading in the master (a validator that hangs or crashes would take the server with it).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeVar, overload
+
+import msgspec
+
+from confcast.config.loader import ConfigLoader
+from confcast.errors import ConfcastError, NotAttached
+from confcast.master import folders
+from confcast.master.launch import Launcher, main_program
+from confcast.master.supervisor import Supervisor
+from confcast.wire import processes
+from confcast.wire.boot import Orders
+from confcast.wire.listener import SOCKET
+from confcast.wire.messages import Answer, Request
+from confcast.wire.role import refuse_in_owner
+from confcast.worker import registry
+from confcast.worker.observers import Moment, Where
+from confcast.worker.replica import Replica, address_variable
+from confcast.worker.snapshot import Snapshot
+from confcast.worker.verbs import Verbs, ask_once
+
+_log = logging.getLogger("confcast.master")
+
+T = TypeVar("T")
+P = TypeVar("P")
+_KNOCK = 0.02
+
+
+class ConfigReloadManager(Verbs, Generic[T]):
+    """Starts a config owner for a loader, and speaks for it in this process.
+
+    Args:
+        loader: What to load. It is sent to the owner as data; its schema is not imported here for that.
+        enable_signal_handler: Have SIGHUP reload, from `start()` to `close()`; in the main thread only.
+        watch: Have the owner watch the sources' files.
+        name: Which configuration; its replicas have the same name.
+        state_dir: Where the journal lives, so that versions and history outlive the machine. None: in the run-time
+            folder, where they outlive the processes only.
+        vote_timeout: Seconds that a worker may take to vote, and again to apply.
+        load_timeout: Seconds that a load may take.
+        silent: What a worker that does not vote in time does to a version: `proceed`: it is passed over and named;
+            `refuse`: it vetoes.
+        history_limit: How many events are kept.
+        supervise: Who restarts a dead owner: `thread`: a thread of ours; `caller`: `ensure_owner()`, called in the
+            server's own loop (a master that forks must have no threads).
+    """
+
+    def __init__(
+        self,
+        loader: ConfigLoader[T],
+        *,
+        enable_signal_handler: bool = True,
+        watch: bool = True,
+        name: str = "app",
+        state_dir: str | os.PathLike[str] | None = None,
+        vote_timeout: float = 2.0,
+        load_timeout: float = 10.0,
+        silent: Literal["proceed", "refuse"] = "proceed",
+        history_limit: int = 100,
+        supervise: Literal["thread", "caller"] = "thread",
+    ) -> None:
+        self.name = name
+        self._loader = loader
+        self._enable_signal_handler = enable_signal_handler
+        self._state_dir = Path(state_dir).absolute() if state_dir is not None else None
+        self._options: dict[str, Any] = {
+            "watch": watch,
+            "vote_timeout": vote_timeout,
+            "load_timeout": load_timeout,
+            "silent": silent,
+            "history_limit": history_limit,
+        }
+        self._supervise = supervise
+        self._pid = 0
+        self._folder: Path | None = None
+        self._launcher: Launcher | None = None
+        self._supervisor: Supervisor | None = None
+        self._replica: Replica[T] | None = None
+        self._attaching = threading.Lock()
+        self._handler_before: Any = None
+
+    # ---- life
+
+    def start(self) -> ConfigReloadManager[T]:
+        """Start the owner, and return when the first version is committed. Sets `CONFCAST_ADDRESS_<NAME>`.
+
+        Raises:
+            ConfigError: The first load is refused; `problems` has everything that is wrong.
+            NotCarried: The schema has fields that can't be carried to workers.
+            TypeError: The loader can't be sent to another process.
+            ConfcastError: It is started already, no folder could be made, or the owner could not start.
+        """
+        refuse_in_owner("start()")
+        if self._launcher is not None:
+            raise ConfcastError(f"the manager {self.name!r} is started already")
+        folders.sweep()
+        self._folder, self._pid = folders.make(self.name), os.getpid()
+        try:
+            launcher = Launcher(self._orders(self._folder))
+            launcher.start()
+        except BaseException:
+            self._remove_folder()
+            raise
+        self._launcher = launcher
+        os.environ[address_variable(self.name)] = self.address
+        if self._supervise == "thread":
+            self._supervisor = Supervisor(launcher)
+        if self._enable_signal_handler:
+            self._handle_sighup()
+        return self
+
+    def close(self) -> None:
+        """Have the owner leave, and take away what was made for it. Workers keep what they have."""
+        if self._launcher is None or self._pid != os.getpid():
+            return
+        self._detach()
+        if self._supervisor is not None:
+            self._supervisor.close()
+            self._supervisor = None
+        launcher, self._launcher = self._launcher, None
+        launcher.close()
+        if os.environ.get(address_variable(self.name)) == str(self._address()):
+            del os.environ[address_variable(self.name)]
+        self._remove_folder()
+
+    def __enter__(self) -> ConfigReloadManager[T]:
+        return self.start() if self._launcher is None else self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def is_mine(self) -> bool:
+        """Whether it is started, in this process."""
+        return self._folder is not None and self._pid == os.getpid()
+
+    # ---- the owner
+
+    @property
+    def address(self) -> str:
+        """The owner's control socket. Raises NotAttached before `start()`."""
+        if self._folder is None:
+            raise self._not_started()
+        return str(self._address())
+
+    @property
+    def owner_pid(self) -> int:
+        """The owner's process; 0 between the death of one and the start of the next. Raises NotAttached."""
+        return self._mine().pid
+
+    def request_reload(self) -> None:
+        """Ask for a reload and return at once, for signal handlers. In a process that a fork made it does nothing."""
+        if self._launcher is not None and self._pid == os.getpid():
+            self._launcher.trigger()
+
+    def ensure_owner(self) -> None:
+        """Start a new owner if it is dead. Cheap (one poll): for a server's own loop. Inert after a fork."""
+        if self._launcher is not None and self._pid == os.getpid():
+            self._launcher.ensure()
+
+    # ---- the value
+
+    @property
+    def current(self) -> T:
+        """The configuration: pinned in a pin, else the newest. The first use attaches this process's replica."""
+        return self._attached().current
+
+    @property
+    def snapshot(self) -> Snapshot[T]:
+        """Configuration, version and digest. The first use attaches this process's replica."""
+        return self._attached().snapshot
+
+    @property
+    def version(self) -> int:
+        """The version of `current`. The first use attaches this process's replica."""
+        return self._attached().version
+
+    @overload
+    def subscribe(
+        self,
+        observer: Callable[[T, T], Any],
+        select: None = None,
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+    ) -> None: ...
+
+    @overload
+    def subscribe(
+        self,
+        observer: Callable[[P, P], Any],
+        select: Callable[[T], P],
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+    ) -> None: ...
+
+    def subscribe(
+        self,
+        observer: Callable[[Any, Any], Any],
+        select: Callable[[T], Any] | None = None,
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+    ) -> None:
+        """As `Replica.subscribe`, on this process's replica, which is attached now."""
+        self._attached().subscribe(observer, select, initial=initial, on=on, executor=executor)
+
+    def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
+        """End the oldest subscription of this observer; whether there was one."""
+        return self._attached().unsubscribe(observer)
+
+    # ---- inside
+
+    def _attached(self) -> Replica[T]:
+        self._check_process()
+        with self._attaching:
+            if self._replica is None:
+                self._replica = self._own_replica().attach(self.address, ignore_sighup=False)
+            return self._replica
+
+    def _detach(self) -> None:
+        replica, self._replica = self._replica, None
+        if replica is not None:
+            replica.close()
+        if self._handler_before is not None:
+            signal.signal(signal.SIGHUP, self._handler_before)
+            self._handler_before = None
+
+    def _own_replica(self) -> Replica[T]:
+        """The one that this process has declared under this name, so that both share one pipe; else a new one."""
+        for replica in registry.declared():
+            if replica.name == self.name and replica.schema is self._loader.schema:
+                return replica
+        return Replica(self._loader.schema, name=self.name)
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Ask; a dead owner is restarted here, and asked again: only this process could do it."""
+        self._check_process()
+        deadline = time.monotonic() + timeout
+        while True:
+            self.ensure_owner()
+            answer = self._ask_now(make, max(0.0, deadline - time.monotonic()))
+            if answer is not None or time.monotonic() + _KNOCK > deadline:
+                return answer
+            time.sleep(_KNOCK)
+
+    def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        replica = self._replica or registry.attached(self.name)
+        if replica is not None and replica.connected:
+            return replica._ask(make, timeout)
+        return ask_once(self.address, self.name, make, timeout)
+
+    def _mine(self) -> Launcher:
+        self._check_process()
+        if self._launcher is None:
+            raise self._not_started()
+        return self._launcher
+
+    def _check_process(self) -> None:
+        if self._folder is None:
+            raise self._not_started()
+        if self._pid != os.getpid():
+            raise NotAttached(
+                f"this manager belongs to the process {self._pid}, which started it; here, in a process forked from "
+                "it, attach a Replica"
+            )
+
+    def _not_started(self) -> NotAttached:
+        return NotAttached(f"the manager {self.name!r} is not started: call start() first")
+
+    def _address(self) -> Path:
+        assert self._folder is not None
+        return self._folder / SOCKET
+
+    def _orders(self, folder: Path) -> Orders:
+        spec = self._loader.to_spec()
+        return Orders(
+            name=self.name,
+            loader=msgspec.msgpack.encode(spec),
+            folder=str(folder),
+            state_folder=str(self._state_dir or folder),
+            durable=self._state_dir is not None,
+            master_pid=os.getpid(),
+            master_started=processes.started(os.getpid()),
+            sys_path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is the working directory
+            working_directory=str(Path.cwd()),
+            main=main_program([spec.schema, *(path for path, _ in spec.sources)]),
+            **self._options,
+        )
+
+    def _handle_sighup(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", self.name)
+            return
+        before = signal.signal(signal.SIGHUP, lambda number, frame: self.request_reload())
+        self._handler_before = signal.SIG_DFL if before is None else before
+
+    def _remove_folder(self) -> None:
+        """What the owner, if it was killed, could not take away itself."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            folders.remove(folder)

@@ -1,0 +1,96 @@
+"""The process's one manager, under the names that LeIndex gave it.
+
+For programs that start one manager and reach it from anywhere. In a worker, under an owner of the same name already,
+it is a client only: it starts nothing, and speaks for the master's owner. Rejected: a second owner in such a worker
+(two truths for one configuration).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar
+
+from confcast.config.loader import ConfigLoader
+from confcast.errors import NotAttached
+from confcast.master.manager import ConfigReloadManager
+from confcast.wire.messages import Reload, ReloadResult
+from confcast.worker.replica import address_variable
+from confcast.worker.verbs import send_only
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_manager: ConfigReloadManager[Any] | None = None
+
+
+def initialize_reload_manager(loader: ConfigLoader[T], **options: Any) -> ConfigReloadManager[T]:
+    """Start this process's manager. Called again it warns, and gives the first.
+
+    Args:
+        loader: What to load.
+        **options: As `ConfigReloadManager` takes them.
+
+    Returns:
+        The manager, started. Where `CONFCAST_ADDRESS_<NAME>` says that an owner of this name serves this process
+        already (in a worker), a manager that is its client only.
+
+    Raises:
+        ConfigError: The first load is refused.
+        ConfcastError: As `ConfigReloadManager.start` says.
+    """
+    global _manager
+    with _lock:
+        if _manager is not None and _manager.is_mine():
+            warnings.warn("the reload manager is initialized already; this is the first one", RuntimeWarning, 2)
+            return _manager
+        address = os.environ.get(address_variable(options.get("name", "app")))
+        manager = _Client(loader, address, **options) if address else ConfigReloadManager(loader, **options)
+        _manager = manager.start()
+        return _manager
+
+
+def get_reload_manager() -> ConfigReloadManager[Any]:
+    """The manager that `initialize_reload_manager` started in this process. Raises NotAttached (a RuntimeError)."""
+    if _manager is None or not _manager.is_mine():
+        raise NotAttached("no reload manager in this process: call initialize_reload_manager(loader) first")
+    return _manager
+
+
+def reload_config() -> ReloadResult:
+    """`get_reload_manager().reload_config()`."""
+    return get_reload_manager().reload_config()
+
+
+class _Client(ConfigReloadManager[T]):
+    """A manager for a process whose configuration another process's owner holds."""
+
+    def __init__(self, loader: ConfigLoader[T], address: str, **options: Any) -> None:
+        super().__init__(loader, **options)
+        self._client_of = Path(address)
+
+    def start(self) -> ConfigReloadManager[T]:
+        """Attach this process. Raises as `Replica.attach` does."""
+        self._folder, self._pid = self._client_of.parent, os.getpid()
+        self._attached()
+        if self._enable_signal_handler:
+            self._handle_sighup()
+        return self
+
+    def close(self) -> None:
+        """Detach this process. The owner is another's."""
+        if self.is_mine():
+            self._detach()
+            self._folder = None
+
+    @property
+    def owner_pid(self) -> int:
+        """The owner's process, by its own word. Raises OwnerUnavailable."""
+        return int(self.get_stats()["owner_pid"])
+
+    def request_reload(self) -> None:
+        """Ask for a reload and return at once, for signal handlers."""
+        if self.is_mine():
+            send_only(self.address, self.name, Reload(1, "signal"))

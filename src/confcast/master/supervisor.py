@@ -1,0 +1,55 @@
+"""A thread that restarts a dead owner, for masters that neither fork nor have a loop to hook.
+
+It sleeps on the owner's pidfd: no polling while the owner lives. Rejected: a thread in every master (threads in a
+forking master deadlock its children on logging and import locks; such a server calls `ensure_owner()` in its loop).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+
+from confcast.master.launch import Launcher
+from confcast.wire.processes import Death
+
+
+class Supervisor:
+    """A thread that restarts a dead owner, for masters that neither fork nor have a loop to hook.
+
+    Args:
+        launcher: Whose owner.
+    """
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+        self._ear, self._mouth = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="confcast-supervisor", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        os.write(self._mouth, b"\0")
+        self._thread.join()
+        os.close(self._ear)
+        os.close(self._mouth)
+
+    def _run(self) -> None:
+        while True:
+            death = self._launcher.death()
+            if death is None or self._stopped(death, None):
+                return
+            self._launcher.ensure()
+            while self._launcher.death() is death:
+                if self._stopped(None, self._launcher.next_look()):
+                    return
+                self._launcher.ensure()
+
+    def _stopped(self, death: Death | None, timeout: float | None) -> bool:
+        """Wait for the owner's death, the end of the pause, or our own end; whether it was the last."""
+        poller = select.poll()
+        poller.register(self._ear, select.POLLIN)
+        if death is not None:
+            poller.register(death.fileno(), select.POLLIN)
+        ready = poller.poll(None if timeout is None else int(timeout * 1000) + 1)
+        return any(fd == self._ear for fd, _ in ready)

@@ -1,0 +1,158 @@
+"""Where an owner lives: its lock, its control socket, its files; made, and made anew when they were cleaned away.
+
+One owner per generation: the lock is held for life. Found busy, its holder is asked for: while that one's master
+lives, this owner refuses to start and names it; when its master is dead the holder is one too many, and is killed.
+Rejected: a pid file alone (it outlives its process), and epochs instead of the lock (workers stay on the pipe of a
+stopped owner for ever).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from confcast.errors import ConfcastError
+from confcast.wire import listener, processes, snapshots
+
+_MINE = ("lock", "journal", "loading")
+_PATIENCE = 5.0
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds the lock, as written into it."""
+
+    owner: int
+    master: int
+    master_started: int
+
+
+class House:
+    """The run-time folder and the state folder (often the same) of one owner.
+
+    Args:
+        folder: For the control socket and the snapshot file; 0700.
+        state_folder: For the lock, the journal and the mark of what is being loaded.
+        holder: What to write into the lock.
+    """
+
+    def __init__(self, folder: Path, state_folder: Path, holder: Holder) -> None:
+        self.folder = folder
+        self.state_folder = state_folder
+        self._holder = holder
+        self._lock = -1
+        self._socket: tuple[int, int] | None = None
+
+    @property
+    def address(self) -> Path:
+        """The control socket's path."""
+        return self.folder / listener.SOCKET
+
+    @property
+    def journal(self) -> Path:
+        """The journal's path."""
+        return self.state_folder / "journal"
+
+    def enter(self) -> socket.socket:
+        """Make what is missing, take the lock, and listen.
+
+        Raises:
+            ConfcastError: Another owner holds the lock, and its master lives; or the socket's path is too long.
+            OSError: A folder can't be made or written.
+        """
+        for folder in (self.folder, self.state_folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take_lock()
+        listening = listener.listen(self.address)
+        self._socket = _identity(self.address)
+        return listening
+
+    def in_place(self) -> bool:
+        """Whether the control socket's path still leads to this owner."""
+        return self._socket is not None and _identity(self.address) == self._socket
+
+    def leave(self) -> None:
+        """Take away what this owner made, and nothing of a state folder that was asked for. Never raises."""
+        if self.folder == self.state_folder:
+            mine = [path for name in _MINE for path in self.folder.glob(f"{name}*")]
+        else:
+            mine = []
+        for path in (self.address, self.folder / snapshots.FILE, *mine):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+        self.unlock()
+
+    def unlock(self) -> None:
+        """Give the lock back."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_lock(self) -> None:
+        self.unlock()
+        fd = os.open(self.state_folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._lock_or_fight(fd)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, msgspec.json.encode(self._holder), 0)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._lock = fd
+
+    def _lock_or_fight(self, fd: int) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not _try_lock(fd):
+            holder = _read_holder(fd)
+            if holder is not None:
+                self._evict(holder)
+            if time.monotonic() > deadline:
+                raise ConfcastError(f"the lock in {self.state_folder} is held, and its holder can't be told: {holder}")
+            time.sleep(0.02)
+
+    def _evict(self, holder: Holder) -> None:
+        if holder.master != self._holder.master and processes.is_alive(holder.master, holder.master_started):
+            raise ConfcastError(
+                f"{self.state_folder} is in use by the config owner {holder.owner} of the master {holder.master}; "
+                "two masters need a state_dir each"
+            )
+        with contextlib.suppress(ProcessLookupError):
+            death = processes.Death(holder.owner)
+            death.signal(signal.SIGKILL)
+            death.wait(_PATIENCE)
+            death.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+def _read_holder(fd: int) -> Holder | None:
+    """None in the moment between a lock being taken and its holder being written."""
+    try:
+        return msgspec.json.decode(os.pread(fd, 4096, 0), type=Holder)
+    except msgspec.DecodeError:
+        return None

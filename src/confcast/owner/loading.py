@@ -1,0 +1,142 @@
+"""Loading beside the loop: a validator that hangs holds nobody but the next load.
+
+One daemon thread takes the orders one by one; its results name their load, and the core drops those that it gave
+up. Before validation the content is *marked* in a small file, and unmarked when its result is there: content that an
+owner died of stands marked, and its successor loads it only when it is asked to. Rejected: a process per load (the
+schema's import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confcast.config.diff import differences
+from confcast.config.candidate import Candidate
+from confcast.config.loader import ConfigLoader
+from confcast.errors import ConfigError, Problem
+from confcast.owner.effects import Load, Loaded, LoadFailed
+from confcast.wire.messages import ReloadResult
+
+_log = logging.getLogger("confcast.owner")
+
+
+class Mark:
+    """The content that is being loaded, kept where it survives the owner. Raises OSError when it can't be made."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.left = os.pread(self._fd, 64, 0)
+
+    def set(self, fingerprint: bytes) -> None:
+        """This content is being loaded."""
+        os.pwrite(self._fd, fingerprint, 0)
+
+    def clear(self) -> None:
+        """Nothing is being loaded."""
+        os.ftruncate(self._fd, 0)
+
+    def close(self) -> None:
+        """Let go of the file, and leave what it says."""
+        os.close(self._fd)
+
+
+class Loading:
+    """The loading thread.
+
+    Args:
+        loader: What to load.
+        mark: Where to say what is being loaded.
+        post: Where results go; called in this thread.
+        tried: Told the fingerprint of each content that a load has read.
+        barred: Why nothing may be loaded at all (an owner under other code), or None.
+    """
+
+    def __init__(
+        self,
+        loader: ConfigLoader[Any],
+        mark: Mark,
+        post: Callable[[Loaded | LoadFailed], None],
+        tried: Callable[[bytes], None],
+        barred: Problem | None = None,
+    ) -> None:
+        self._loader = loader
+        self._mark = mark
+        self._post = post
+        self._tried = tried
+        self._barred = barred
+        self._poison = mark.left
+        self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
+        self._latest: Candidate[Any] | None = None
+        self._committed: tuple[bytes, Any] | None = None
+        self._thread = threading.Thread(target=self._run, name="confcast-load", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take orders."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """No more orders. A load that hangs is left to end with the process."""
+        self._orders.put(None)
+
+    def submit(self, order: Load) -> None:
+        """Load once; from the loop's thread."""
+        self._orders.put(order)
+
+    def committed(self, digest: bytes, payload: bytes) -> None:
+        """What later loads are compared with; from the loop's thread, while no load runs."""
+        latest = self._latest
+        if self._barred is not None:
+            return
+        if latest is not None and latest.digest == digest:
+            self._committed = (digest, latest.config)
+        elif self._committed is None or self._committed[0] != digest:
+            self._committed = (digest, self._loader.codec.decode(payload))
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self._post(self._load(order))
+
+    def _load(self, order: Load) -> Loaded | LoadFailed:
+        if self._barred is not None:
+            return LoadFailed(order.number, ReloadResult.IO_ERROR, (self._barred,))
+        try:
+            return self._load_or_raise(order)
+        except ConfigError as error:
+            return LoadFailed(order.number, ReloadResult(error.reason), tuple(error.problems))
+        except BaseException as error:  # a user's validator may raise anything, SystemExit included
+            _log.exception("a source or a validator raised what is no answer to a bad configuration")
+            text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
+            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
+
+    def _load_or_raise(self, order: Load) -> Loaded | LoadFailed:
+        seen = self._loader.fingerprint()
+        try:
+            reading = self._loader.read()
+            seen = reading.fingerprint
+        finally:
+            self._tried(seen)
+        if seen == self._poison and not order.insist:
+            text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
+            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
+        self._mark.set(seen)
+        try:
+            candidate = self._loader.build(reading)
+        finally:
+            self._mark.clear()
+        return self._compare(order.number, candidate)
+
+    def _compare(self, number: int, candidate: Candidate[Any]) -> Loaded:
+        committed, self._latest = self._committed, candidate
+        digest, payload = candidate.digest, candidate.payload
+        if committed is None:
+            return Loaded(number, digest, payload, differs=True)
+        if committed[0] == digest:
+            return Loaded(number, digest, payload, differs=False)
+        changes = tuple(differences(self._loader.codec, committed[1], candidate.config))
+        return Loaded(number, digest, payload, differs=bool(changes), changes=changes)

@@ -1,0 +1,98 @@
+"""What a pipe gets next: a function of what it was sent and of what is true now.
+
+Nothing is ever queued, so nothing can overtake or be overwritten; a worker that reads slowly skips what has become
+history, and costs its owner no memory. Rejected: a queue per pipe (a stopped worker's grows for ever), and an outbox
+where the latest frame wins (a Commit that waits is replaced by the next Prepare, and that worker never gets it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confcast.owner import effects as fx
+from confcast.owner.numbers import Committed
+from confcast.owner.proposal import State
+from confcast.owner.roster import Member, Roster
+from confcast.wire.messages import Abort, Commit, Install, Prepare, Settled, ToWorker
+
+_OPEN = (State.STAGING, State.RECORDING)
+
+
+class Outbox:
+    """The frames that are true now, and who may want one of them.
+
+    Attributes:
+        round: The latest round; 0 before the first.
+        settled: The version whose barrier was closed last.
+    """
+
+    def __init__(self, roster: Roster, committed: Committed) -> None:
+        self.round = 0
+        self.settled = 0
+        self._roster = roster
+        self._version = committed.version
+        self._install = Install(committed.version, committed.digest, committed.payload)
+        self._prepare = Prepare(0, b"", b"")
+        self._commit = Commit(0, 0)
+        self._settlement = Settled(0)
+        self._touched: dict[Member, None] | None = {}
+
+    # ---- what is true
+
+    def open_round(self, digest: bytes, payload: bytes) -> None:
+        """A proposal is put to the vote."""
+        self.round += 1
+        self._prepare = Prepare(self.round, digest, payload)
+
+    def commit(self, committed: Committed, *, voted: bool) -> None:
+        """This is in the journal. `voted`: as the proposal of the latest round."""
+        self._version = committed.version
+        self._install = Install(committed.version, committed.digest, committed.payload)
+        self._commit = Commit(self.round if voted else 0, committed.version)
+
+    def settle(self) -> None:
+        """The barrier of the committed version is closed."""
+        self.settled = self._version
+        self._settlement = Settled(self._version, tuple(self._roster.named))
+
+    # ---- who may want a frame
+
+    def touch(self, member: Member) -> None:
+        """Something about this member changed."""
+        if self._touched is not None:
+            self._touched[member] = None
+
+    def touch_all(self) -> None:
+        """Something changed for everyone."""
+        self._touched = None
+
+    def pump(self, state: State) -> list[fx.Effect]:
+        """Give each of them its next frame, but for those who have one on its way."""
+        members: Iterable[Member] = self._roster if self._touched is None else self._touched
+        sends: list[fx.Effect] = []
+        for member in members:
+            if member.pipe is not None and not member.busy:
+                frame = self._next(member, state)
+                if frame is not None:
+                    member.busy = True
+                    sends.append(fx.Send(member.pipe, frame))
+        self._touched = {}
+        return sends
+
+    def _next(self, member: Member, state: State) -> ToWorker | None:
+        prepared = member.prepared
+        if state is State.RECORDING and not member.sent and not prepared:
+            return None  # a newcomer: what it got now would be old in a moment, and it had no vote
+        if member.sent < self._version:
+            member.sent, member.prepared = self._version, 0
+            return self._commit if prepared and prepared == self._commit.round else self._install
+        if state is State.STAGING and prepared != self.round and member.pid not in self._roster.named:
+            member.prepared = self.round
+            return self._prepare
+        if prepared and not (state in _OPEN and prepared == self.round):
+            member.prepared = 0
+            return Abort(prepared)
+        if member.told < self.settled == member.acked:
+            member.told = self.settled
+            return self._settlement
+        return None

@@ -1,0 +1,51 @@
+"""Whom an owner serves, and what does not change in its life.
+
+Rejected: leaving the refusal to the shell (a Hello of another schema must not reach the roster, and the roster is
+the core's), and closing the pipe without a word (the worker must say which fields differ, and stop knocking).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from confcast.wire.messages import PROTOCOL, Hello, Refused
+
+_FINAL = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The configuration that is served, and how long is waited for what.
+
+    Attributes:
+        name: The configuration's name.
+        schema: The fingerprint of its schema.
+        fields: Its field table, for those who come with another schema.
+        vote_timeout: Seconds that the staging may last, and then the barrier.
+        load_timeout: Seconds that a load may last.
+        gather_timeout: Seconds in which everyone who lives has knocked.
+        silent: Whether who is silent past `vote_timeout` is passed over and named, or counts as a veto.
+    """
+
+    name: str = "app"
+    schema: bytes = b""
+    fields: dict[str, str] = field(default_factory=dict)
+    vote_timeout: float = 2.0
+    load_timeout: float = 10.0
+    gather_timeout: float = 2.5
+    silent: Literal["proceed", "refuse"] = "proceed"
+
+
+def refusal(rules: Rules, hello: Hello) -> Refused | None:
+    """Why this Hello is not served; None when it is."""
+    if hello.protocol != PROTOCOL:
+        text = f"this owner speaks protocol {PROTOCOL}, not {hello.protocol}: both ends need the same confcast"
+        return Refused(text, _FINAL)
+    if hello.role == "client":
+        return None
+    if hello.name != rules.name:
+        return Refused(f"this owner serves the configuration {rules.name!r}, not {hello.name!r}", _FINAL)
+    if hello.schema != rules.schema:
+        return Refused("the owner's configuration was made with another schema", _FINAL, rules.fields)
+    return None

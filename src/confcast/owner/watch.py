@@ -1,0 +1,282 @@
+"""Watching: "the content may have changed". A hint, no more: reading is the truth.
+
+Guarantees. Every lasting change of the watched files' content, however it is made (written in place, renamed over,
+deleted and made again, a symbolic link swapped anywhere on the way to it, a parent directory replaced), is followed
+by one call of `changed()`, about `quiet` seconds after the files came to rest; what leaves the content as it was is
+not. Nothing that happens to files or directories ends the watching.
+
+How. One daemon thread listens to the *directories* that hold the files and every link on the way to them, and to
+those directories' parents (a watch sits on an inode, and goes deaf with it), without looking at an event's name or
+kind: each one means "look again". To look is to wait until the files have rested and nobody has them open for
+writing, to listen anew if the directories are others now, and only then to compare content with what was last tried:
+in this order no change can fall between two looks. Content is also compared, and every watch made anew, when nothing
+was heard for `recheck` seconds, since some mounts are deaf. Where the system has no watches left, content is compared
+every second instead. Directories full of others' events cost little: at most a look in each quiet period, and at
+most a few percent of a core.
+
+One call too many makes a load that finds nothing new; one too few loses a change. Where that is the choice (content
+that changes again while a slow load of it is under way), it is made for the former.
+
+Rejected: a watch on the file (deaf after the first rename over it), on resolved paths or by file name (misses link
+swaps), the modification time as evidence of change (a hint is enough for resting, not for that), `watchfiles.watch()`
+itself (a log line for each burst, no way to interrupt its wait but to end it; the class below it is documented for
+direct use).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+
+from confcast.owner.places import Places, places_of
+
+log = logging.getLogger("confcast.watch")
+
+Stats = list[tuple[int, ...] | None]
+"""What the system says of each file, but for its content; None for one that can't be reached."""
+
+_STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, and so much later is a change heard
+_DEAF = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
+_PATIENCE = 30.0  # seconds of waiting for a file to rest before it is logged
+_SHARE = 20  # a look that took a millisecond is followed by 20 without one
+
+
+class Watcher:
+    """Calls `changed()` from a thread of its own when the content of files differs from what was last tried.
+
+    The functions are called in that thread, and may raise: it is logged, counted in `failures`, and tried again.
+
+    Args:
+        watched: The files to watch, as they are named in the configuration; asked again at each look.
+        fingerprint: A hash of their content, by which alone a change is judged; files that can't be read are a
+            content of their own. Called about 20 times a second at the most.
+        busy: The files that somebody still has open for writing; while there are any, nothing is compared.
+        changed: Called once for a change of content; must only hand the hint on.
+        quiet: Seconds for which the files must have rested before their content is compared.
+        recheck: Seconds after which content is compared though nothing was heard.
+    """
+
+    def __init__(
+        self,
+        watched: Callable[[], tuple[Path, ...]],
+        fingerprint: Callable[[], bytes],
+        busy: Callable[[], tuple[Path, ...]],
+        changed: Callable[[], None],
+        *,
+        quiet: float = 0.05,
+        recheck: float = 30.0,
+    ) -> None:
+        self._errors = 0
+        self._watched = watched
+        self._fingerprint = fingerprint
+        self._busy = busy
+        self._changed = changed
+        self._quiet = quiet
+        self._recheck = recheck
+        self._lock = threading.Lock()  # over the two that `tried()` shares with the thread
+        self._known: bytes | None = None
+        self._told = 0
+        self._closing = False
+        self._wake = threading.Event()
+        self._ears = _Ears(self._wake)
+        self._not_before = 0.0
+        self._thread = threading.Thread(target=self._run, name="confcast-watch", daemon=True)
+
+    @property
+    def failures(self) -> int:
+        """How often looking ended in an exception, or directories could not be listened to."""
+        return self._errors + self._ears.failures
+
+    def start(self) -> None:
+        """Begin to watch; once only. Content that differs from what was tried by then is noticed at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching and wait for the thread to end; harmless when called again, and from any thread."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=2.0)
+            if self._thread.is_alive():  # in a read from a dead mount: it can't be helped, and it is a daemon
+                log.warning("the watching thread did not end within 2 s: a file or its directory does not answer")
+
+    def tried(self, fingerprint: bytes) -> None:
+        """Say which content a load has read, whatever came of it; to be called after every load, by any thread.
+
+        Without any such call, the content that the thread finds when it starts counts as tried.
+        """
+        with self._lock:
+            other = fingerprint != self._known
+            self._known = fingerprint
+            self._told += 1
+        if other:  # it may have changed again after that load read it, and have been judged by the older one
+            self._wake.set()
+
+    # ---- the thread
+
+    def _run(self) -> None:
+        heard, complaint = False, ""
+        while not self._closing:
+            try:
+                self._look(heard)
+                heard = self._listen()
+                complaint = ""
+            except Exception as error:
+                self._errors += 1
+                if complaint != (complaint := f"{type(error).__name__}: {error}"):
+                    log.exception("watching failed, and goes on trying every second")
+                self._ears.close()  # they may be what failed
+                self._wake.wait(_DEAF)
+                self._wake.clear()
+        self._ears.close()
+
+    def _listen(self) -> bool:
+        if self._closing:  # the wake-up that goes with it may have ended a wait within the look
+            return False
+        heard = self._ears.hear(self._recheck)
+        if not heard:
+            self._ears.doubt()
+        return heard
+
+    def _look(self, heard: bool) -> None:
+        # Hearing takes a step in which nothing happened: the files have been at rest for as long.
+        since = time.monotonic() - (_STEP if heard else 0.0)
+        while True:
+            seen = self._settle(since)
+            since = time.monotonic()
+            self._arm()
+            if self._closing or self._compare(seen):
+                break
+        ended = time.monotonic()
+        self._not_before = ended + _SHARE * (ended - since)
+
+    def _settle(self, since: float) -> Stats:
+        """Return when the files have rested for `quiet` seconds and nobody has them open for writing."""
+        complain_at = time.monotonic() + _PATIENCE
+        seen = self._stats()
+        while not self._closing:
+            now = time.monotonic()  # before the files are looked at: however late that is, they rested until now
+            if seen != (seen := self._stats()):
+                since = time.monotonic()
+            rest = max(since + self._quiet, self._not_before) - now
+            writers: tuple[Path, ...] = ()
+            if rest <= 0 and not (writers := self._busy()):
+                break
+            if now >= complain_at:
+                complain_at = float("inf")
+                reason = f"open for writing: {', '.join(map(str, writers))}" if writers else "the files keep changing"
+                log.warning("what changed is not read yet (%s)", reason)
+            self._ears.hear(min(rest, _STEP) if rest > 0 else _STEP)
+        return seen
+
+    def _stats(self) -> Stats:
+        return [_stat(path) for path in self._watched()]
+
+    def _arm(self) -> None:
+        """Listen to the directories as they are now, and were still after listening began."""
+        for _ in range(5):
+            if self._ears.listen_to(places_of(self._watched())):
+                return
+
+    def _compare(self, seen: Stats) -> bool:
+        """Call `changed()` if the content is not what was tried. False: it did not rest while it was read."""
+        while True:
+            with self._lock:
+                told = self._told
+            found = self._fingerprint()
+            if self._stats() != seen:
+                return False
+            with self._lock:
+                if told != self._told:  # a load ended meanwhile: it may have read what is newer than `found`
+                    continue
+                before, self._known = self._known, found
+            break
+        if before is not None and before != found:
+            try:
+                self._changed()
+            except BaseException:
+                with self._lock:
+                    self._known = before
+                raise
+        return True
+
+
+class _Ears:
+    """Listens to directories, and tells when it can't any more. Only for the watcher's thread."""
+
+    def __init__(self, wake: threading.Event) -> None:
+        self.failures = 0
+        self._wake = wake
+        self._places: Places = {}
+        self._doubted = True
+        self._deaf = False
+        self._notify: RustNotify | None = None
+
+    def listen_to(self, places: Places) -> bool:
+        """True if it listens to just these, or can't. Else it does from now on: they must be looked at once more."""
+        if places == self._places and not self._doubted:
+            return True
+        self.close()
+        self._places = places
+        # Others can't be listened to; asking notify to ignore that makes it ignore an exhausted limit, too.
+        readable = sorted(place for place in places if os.access(place, os.R_OK | os.X_OK))
+        try:
+            self._notify = RustNotify(readable, False, False, 0, False, False)
+        except FileNotFoundError:
+            return False
+        except (OSError, WatchfilesRustInternalError) as error:
+            self._complain(error)
+            return True
+        self._deaf = self._doubted = False
+        return False
+
+    def hear(self, seconds: float) -> bool:
+        """Wait until something happens in the directories (True), for so many seconds, or until woken (False)."""
+        if self._notify is None:
+            self._wake.wait(min(seconds, _DEAF))
+            heard = False
+        else:
+            milliseconds = max(1, int(seconds * 1000))
+            step = max(1, min(int(_STEP * 1000), milliseconds // 2))
+            events = self._notify.watch(1, step, milliseconds, self._wake)
+            heard = isinstance(events, set)
+            # What happens to a directory itself ends the watch on its inode, which its successor may well get.
+            self._doubted |= isinstance(events, set) and any(path in self._places for _, path in events)
+        self._wake.clear()
+        return heard
+
+    def doubt(self) -> None:
+        """Have the next `listen_to()` begin anew whatever it is given."""
+        self._doubted = True
+
+    def close(self) -> None:
+        """Give the watches back, until the next `listen_to()`."""
+        self._doubted = True
+        if self._notify is not None:
+            self._notify.close()
+            self._notify = None
+
+    def _complain(self, error: Exception) -> None:
+        self.failures += 1
+        if not self._deaf:
+            self._deaf = True
+            log.warning(
+                "can't listen to %s (%s): comparing the files' content every second instead; "
+                "fs.inotify.max_user_watches and max_user_instances are the limits that can be raised",
+                ", ".join(self._places),
+                error,
+            )
+
+
+def _stat(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,0 +1,92 @@
+"""What a master and its owner say to each other on the leash: the socket pair that the owner is started with.
+
+master → owner: one `Orders` first, and at the end `Leave`. owner → master: one `Booted`. The end of the leash means
+nothing (a forked worker may hold it open); the master's death is heard by its pidfd. Rejected: arguments on the
+command line (they show in `ps`, and overrides may be secret) and a pickle.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Literal
+
+import msgspec
+
+from confcast.errors import Problem, ProtocolError
+from confcast.wire.framing import Deframer, frame
+
+
+class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """All that an owner is told: what to load, where to live, and the manager's options (seconds).
+
+    `main` is what `multiprocessing.spawn.prepare` takes to find the master's main program; empty when it is not needed.
+    """
+
+    name: str
+    loader: bytes
+    folder: str
+    state_folder: str
+    durable: bool
+    master_pid: int
+    master_started: int
+    sys_path: list[str]
+    working_directory: str
+    main: dict[str, str] = {}
+    watch: bool = True
+    vote_timeout: float = 2.0
+    load_timeout: float = 10.0
+    silent: Literal["proceed", "refuse"] = "proceed"
+    history_limit: int = 100
+    restarts: int = 0
+    allowed_uids: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Orders(name={self.name!r}, folder={self.folder!r})"
+
+
+class Leave(msgspec.Struct, frozen=True, tag=True):
+    """The master closes: answer everyone, clean up, and exit."""
+
+
+class Booted(msgspec.Struct, frozen=True, tag=True):
+    """The owner serves this version; or, with version 0, it could not start, and why."""
+
+    version: int
+    problems: list[Problem] = []
+    reason: str = ""
+
+
+_decoder: msgspec.msgpack.Decoder[Orders | Leave | Booted] = msgspec.msgpack.Decoder(Orders | Leave | Booted)
+
+
+class Leash:
+    """One end of it. Blocking, with the deadline of its socket; used by one thread at a time.
+
+    Args:
+        connection: The socket; closed by `close()`.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._deframer = Deframer()
+        self._received: list[bytes] = []
+
+    def say(self, message: Orders | Leave | Booted) -> None:
+        """Send one message. Raises OSError."""
+        self.connection.sendall(frame(msgspec.msgpack.encode(message)))
+
+    def hear(self) -> Orders | Leave | Booted | None:
+        """The next message; None at the end. Raises OSError (TimeoutError at the deadline), ProtocolError."""
+        while not self._received:
+            data = self.connection.recv(65536)
+            if not data:
+                return None
+            self._received = self._deframer.feed(data)
+        try:
+            return _decoder.decode(self._received.pop(0))
+        except msgspec.DecodeError as error:
+            raise ProtocolError(f"not a message of the leash: {error}") from None
+
+    def close(self) -> None:
+        """Close this end. May be called again."""
+        self.connection.close()

@@ -1,0 +1,53 @@
+"""Frames on a pipe, as `multiprocessing.connection.Connection` frames them: a length, then that many bytes.
+
+The length is a signed 32-bit integer in network order, so either end may be a Connection. Longer frames than the
+limit, and Connection's escape for frames over 2 GiB (a length of -1), are a `ProtocolError`: nothing is allocated
+for a length that a stranger claims. Rejected: Connection itself at both ends (its `recv_bytes` blocks in the middle
+of a frame, and one half-sent frame would hold up the owner's loop).
+"""
+
+from __future__ import annotations
+
+import struct
+
+from confcast.errors import ProtocolError
+from confcast.wire.messages import MAX_FRAME
+
+_LENGTH = struct.Struct("!i")
+
+
+def frame(body: bytes) -> bytes:
+    """The bytes that carry this body. Raises ProtocolError when it is over `MAX_FRAME`."""
+    if len(body) > MAX_FRAME:
+        raise ProtocolError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME}")
+    return _LENGTH.pack(len(body)) + body
+
+
+class Deframer:
+    """Turns a stream, however it is cut, back into bodies.
+
+    Args:
+        limit: The longest body that this end accepts, in bytes.
+    """
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """What has become complete. Raises ProtocolError for a length that is negative or over the limit."""
+        buffer = self._buffer
+        buffer += data
+        bodies = []
+        begin = 0
+        while len(buffer) - begin >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, begin)
+            if not 0 <= length <= self._limit:
+                raise ProtocolError(f"a frame claims {length} bytes; the limit is {self._limit}")
+            end = begin + _LENGTH.size + length
+            if len(buffer) < end:
+                break
+            bodies.append(bytes(memoryview(buffer)[begin + _LENGTH.size : end]))
+            begin = end
+        del buffer[:begin]
+        return bodies

@@ -1,0 +1,87 @@
+"""Other processes: which one a pid means, and how its death is heard.
+
+Death is a pidfd (macOS: a kqueue), whoever the parent is and however the process ended. Rejected: `waitpid` (a
+prefork master reaps children it does not know, and a worker is not the owner's child) and the end of a pipe (a
+forked child holds it open). A pid alone means nothing once it may have been used again, so it goes with the start
+time of its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class Death:
+    """Readable (`fileno()`) from the moment this process is dead. Raises ProcessLookupError when it is already."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._queue: Any = None
+        self._fd = -1
+        if sys.platform == "darwin":
+            self._queue = select.kqueue()
+            event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+            try:
+                self._queue.control([event], 0)
+            except OSError:
+                self._queue.close()
+                raise
+        else:
+            self._fd = os.pidfd_open(pid)
+
+    def fileno(self) -> int:
+        """For a selector."""
+        fd: int = self._queue.fileno() if sys.platform == "darwin" else self._fd
+        return fd
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it is dead, after `timeout` seconds at the most."""
+        poller = select.poll()
+        poller.register(self.fileno(), select.POLLIN)
+        return bool(poller.poll(max(0, int(timeout * 1000))))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to this process, and to no later one with its pid. A dead one is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            if sys.platform == "darwin":
+                os.kill(self.pid, number)
+            else:
+                signal.pidfd_send_signal(self._fd, number)
+
+    def close(self) -> None:
+        """Stop listening. May be called again."""
+        if sys.platform == "darwin":
+            self._queue.close()
+        elif self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+
+def started(pid: int) -> int:
+    """When this process began, in clock ticks since the boot; 0 when it is gone or the system does not tell.
+
+    Field 22 of /proc/<pid>/stat (proc(5)); the name in field 2 may hold spaces and parentheses.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat.rpartition(b")")[2].split()[19])
+
+
+def is_alive(pid: int, since: int = 0) -> bool:
+    """Whether this process lives; with `since` (from `started`), whether it is still the same one. Zombies don't."""
+    try:
+        death = Death(pid)
+    except (ProcessLookupError, PermissionError, OSError):
+        return False
+    try:
+        return not death.wait(0) and (not since or started(pid) == since)
+    finally:
+        death.close()

@@ -1,0 +1,51 @@
+"""The snapshot file: the last committed version, for workers that start while no owner answers.
+
+Written by the owner at each commit, after the journal and before the outcome is answered; read by workers. A reader
+sees one version whole or another, never half of one: it is written under a name of its own and renamed. It is 0600
+and holds a msgpack struct. Rejected: letting workers read the journal (SQLite in every worker, and a lock).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from confcast.wire.messages import MAX_FRAME, PROTOCOL
+
+FILE = "snapshot"
+"""Its name in the run-time folder, beside the control socket."""
+
+
+class Saved(msgspec.Struct, frozen=True, array_like=True):
+    """A committed version, and what it takes to know whether it is of use here."""
+
+    protocol: int
+    schema: bytes
+    version: int
+    digest: bytes
+    payload: bytes
+
+    def __repr__(self) -> str:
+        return f"Saved(version={self.version})"
+
+
+def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
+    """Put this version into the folder, atomically. Raises OSError."""
+    fresh = folder / f".{os.getpid()}.{FILE}"
+    body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(body)
+    fresh.rename(folder / FILE)
+
+
+def load(folder: Path) -> Saved | None:
+    """What the folder holds; None when there is nothing that can be read. The caller checks schema and digest."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            saved = msgspec.msgpack.decode(file.read(MAX_FRAME + 1), type=Saved)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return saved if saved.protocol == PROTOCOL else None

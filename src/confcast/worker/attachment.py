@@ -1,0 +1,186 @@
+"""One replica's time with an owner: the codec, the machine and the link, from `attach()` to `close()`.
+
+It builds what comes over the pipe, asks the application's `precommit` functions, and explains in words why a process
+can't be served. Rejected: keeping this in the replica (whoever reads how a value is read need not see how it came).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from confcast.config.codec import Codec, digest
+from confcast.errors import ConfcastError, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
+from confcast.wire.messages import Answer, Request
+from confcast.wire.snapshots import Saved
+from confcast.worker.link import Link
+from confcast.worker.observers import Observers
+from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
+from confcast.worker.snapshot import Snapshot
+
+_log = logging.getLogger("confcast.worker")
+
+T = TypeVar("T")
+_LONGEST_REASON = 2000
+_MOST_REASONS = 100
+
+
+class Presence(Protocol):
+    """What a replica needs of whatever gives it its value: an attachment, or an override."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a pipe to a living owner."""
+
+    def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Send a request; None when no answer came in time."""
+
+    def close(self) -> None:
+        """End it."""
+
+    def forget(self) -> None:
+        """In a forked child."""
+
+
+class Attachment(Generic[T]):
+    """The link's holder.
+
+    Args:
+        name: The configuration's name.
+        schema: The user's type. Raises NotCarried when it has fields that can't be carried.
+        address: The control socket.
+        held: What the process holds already.
+        checks: The `precommit` functions; read at each vote.
+        observers: Told of swaps and settlings.
+        take: Puts a snapshot in its place.
+        timeout: Seconds that `await_first` will wait, for the snapshot file's sake.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schema: type[T],
+        address: str,
+        held: Snapshot[T] | None,
+        checks: list[Callable[[Any, Any], Any]],
+        observers: Observers,
+        take: Callable[[Snapshot[T]], None],
+        timeout: float,
+    ) -> None:
+        self._name = name
+        self._codec = Codec(schema)
+        self._checks = checks
+        self._observers = observers
+        self._take = take
+        self._gave_up: GiveUp | None = None
+        self._arrived = threading.Event()
+        machine = Machine(self._build, self._check)
+        if held is not None:
+            machine.adopt(Held(held.version, held.digest, held.config))
+            self._arrived.set()
+        self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
+
+    def open(self, timeout: float) -> None:
+        """Start the link, and wait for a first version. Raises as `Replica.attach` says; then it is closed again."""
+        self._link.start()
+        arrived = self._arrived.wait(timeout)
+        if not arrived or self._gave_up is not None:
+            self.close()
+            raise self._explain(timeout)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a pipe to a living owner."""
+        return self._link.connected
+
+    def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Send a request over the pipe; None when no answer came in time."""
+        return self._link.ask(make, timeout)
+
+    def close(self) -> None:
+        """Leave the roster and end the threads."""
+        self._link.close()
+        self._observers.close()
+
+    def forget(self) -> None:
+        """In a forked child: the pipe and the threads are the parent's."""
+        self._link.forget()
+
+    # ---- what the link tells, in the reading thread
+
+    def swapped(self, old: Held | None, new: Held) -> None:
+        """The newest from now on."""
+        snapshot = Snapshot(new.config, new.version, new.digest)
+        self._observers.swapped(lambda: self._take(snapshot), old.config if old is not None else None, new.config)
+        self._arrived.set()
+
+    def renumbered(self, new: Held) -> None:
+        """The same content, with a new number."""
+        self._take(Snapshot(new.config, new.version, new.digest))
+
+    def settled(self, held: Held) -> None:
+        """Everyone who is not named has it."""
+        self._observers.settled(held.config)
+
+    def gave_up(self, why: GiveUp) -> None:
+        """No more versions will come. Whoever waits in `open` raises; later it can only be logged."""
+        self._gave_up = why
+        if self._arrived.is_set():
+            _log.error("%s; this process keeps what it has", self._explain(0.0))
+        self._arrived.set()
+
+    # ---- what the machine needs
+
+    def _build(self, payload: bytes) -> T:
+        try:
+            return self._codec.decode(payload)
+        except ProtocolError as error:
+            raise CannotBuild(Problem("", f"can't be decoded: {error}")) from None
+
+    def _check(self, old: T, new: T) -> tuple[Problem, ...]:
+        problems = []
+        for function in list(self._checks):
+            try:
+                function(old, new)
+            except Exception as error:
+                name = getattr(function, "__qualname__", repr(function))
+                problems.append(Problem("", f"{name}: {error or type(error).__name__}"[:_LONGEST_REASON]))
+        return tuple(problems[:_MOST_REASONS])
+
+    def _open_saved(self, saved: Saved) -> T | None:
+        if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:
+            _log.warning("the snapshot file is torn or of another schema; waiting for the config owner")
+            return None
+        try:
+            return self._codec.decode(saved.payload)
+        except ProtocolError as error:
+            _log.warning("the snapshot file can't be used: %s", error)
+            return None
+
+    # ---- why not, in words
+
+    def _explain(self, timeout: float) -> ConfcastError:
+        why = self._gave_up
+        if why is None:
+            return OwnerUnavailable(
+                f"no version of {self._name!r} came within {timeout:g} s: the config owner does not answer"
+            )
+        if why.refused is None:
+            problems = "; ".join(map(str, why.problems))
+            return ConfcastError(f"the committed configuration of {self._name!r} can't be used here: {problems}")
+        if why.refused.fields:
+            return self._mismatch(why.refused.fields)
+        return ConfcastError(f"the config owner of {self._name!r} refuses this process: {why.refused.reason}")
+
+    def _mismatch(self, theirs: dict[str, str]) -> SchemaMismatch:
+        mine = self._codec.fields
+        keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+        differing = {key: (mine.get(key), theirs.get(key)) for key in keys}
+        told = "; ".join(f"{key}: {a or 'absent'} here, {b or 'absent'} there" for key, (a, b) in differing.items())
+        return SchemaMismatch(
+            f"the schema of {self._name!r} here is not the config owner's ({told or 'same fields, other classes'}): "
+            "the code has changed since the server started; reload the server fully",
+            differing,
+        )

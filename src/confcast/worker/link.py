@@ -1,0 +1,295 @@
+"""A replica's pipe: the thread that reads it, and the calls that go over it.
+
+The thread knocks until it has a pipe (50 ms to 2 s, jittered), says Hello, then only reads, builds, checks, swaps and
+answers. It works while the process's main thread is in a long request or its event loop is busy. A process that holds
+nothing yet and hears no owner for a second starts on the snapshot file, and keeps knocking. Every wait has a deadline,
+and every open call is answered when the pipe ends.
+
+Rejected: reading between requests (an idle worker would not vote), and a signal (it interrupts system calls of the
+application's).
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from confcast.errors import ConfcastError, ProtocolError
+from confcast.wire import snapshots
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import (
+    PROTOCOL,
+    Answer,
+    Goodbye,
+    Hello,
+    Message,
+    Request,
+    decode_to_worker,
+    encode,
+)
+from confcast.worker import protocol
+from confcast.worker.protocol import Deliver, GiveUp, Hang, Held, Machine, Renumber, Reply, Settle, Swap
+
+_log = logging.getLogger("confcast.worker")
+
+_FALLBACK_AFTER = 1.0
+_SHORTEST_KNOCK, _LONGEST_KNOCK = 0.05, 2.0
+_SEND_TIMEOUT = 5
+_READ = 262144
+
+
+class Holder(Protocol):
+    """What a link does its work for; called in the reading thread."""
+
+    def swapped(self, old: Held | None, new: Held) -> None:
+        """This is the newest from now on."""
+
+    def renumbered(self, new: Held) -> None:
+        """The same content has a new number."""
+
+    def settled(self, held: Held) -> None:
+        """Every live worker that is not named has applied it."""
+
+    def gave_up(self, why: GiveUp) -> None:
+        """No more versions will come."""
+
+
+class Link:
+    """One replica's connection to its owner.
+
+    Args:
+        address: The control socket.
+        name: The configuration's name.
+        schema: The fingerprint of the codec's table.
+        machine: Fed by the reading thread only.
+        holder: Told what happens.
+        open_saved: Makes a configuration of a snapshot file, or gives None when it is of no use here.
+        fallback_after: Seconds without any value until the snapshot file is tried.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        name: str,
+        schema: bytes,
+        machine: Machine,
+        holder: Holder,
+        open_saved: Callable[[snapshots.Saved], Any],
+        fallback_after: float = _FALLBACK_AFTER,
+    ) -> None:
+        self.address = address
+        self._hello = (name, schema)
+        self._machine = machine
+        self._holder = holder
+        self._open_saved = open_saved
+        self._fall_back_at = time.monotonic() + min(fallback_after, _FALLBACK_AFTER)
+        self._socket: socket.socket | None = None
+        self._sending = threading.Lock()
+        self._stop = threading.Event()
+        self._greeted = threading.Event()
+        self._calls: dict[int, _Call] = {}
+        self._numbers = itertools.count(1)
+        self._thread = threading.Thread(target=self._run, name=f"confcast-{name}", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a pipe on which Hello was said."""
+        return self._greeted.is_set()
+
+    def start(self) -> None:
+        """Begin to knock."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Say Goodbye, close the pipe, answer open calls with None, and wait for the thread. From any thread."""
+        self._stop.set()
+        with self._sending:
+            connection = self._socket
+            if connection is not None:
+                _try_to_send(connection, Goodbye())
+                _shut(connection)
+        if threading.current_thread() is not self._thread and self._thread.is_alive():
+            self._thread.join(_SEND_TIMEOUT)
+
+    def forget(self) -> None:
+        """In a forked child: the pipe is the parent's. Close the descriptor, and say nothing on it."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def on_reading_thread(self) -> bool:
+        """Whether the caller must not wait for an answer, since it is the one who would read it."""
+        return threading.current_thread() is self._thread
+
+    def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Send a request and wait for its answer; None when none came in time, or the owner is gone.
+
+        Raises:
+            ConfcastError: Called in the reading thread (from a `precommit` function).
+        """
+        if self.on_reading_thread():
+            raise ConfcastError(
+                "a precommit function runs in the thread that would read the answer: it can't call the owner"
+            )
+        deadline = time.monotonic() + timeout
+        if not self._greeted.wait(timeout):
+            return None
+        call = _Call()
+        number = next(self._numbers)
+        self._calls[number] = call
+        try:
+            # The pipe may have ended between the wait and the entry in `_calls`: then the send fails, or the
+            # reading thread finds the entry when it answers everyone.
+            if not self._send(make(number)):
+                return None
+            call.done.wait(max(0.0, deadline - time.monotonic()))
+            return call.answer
+        finally:
+            self._calls.pop(number, None)
+
+    # ---- the reading thread
+
+    def _run(self) -> None:
+        pause = _SHORTEST_KNOCK
+        while not self._stop.is_set():
+            connection = self._knock()
+            if connection is not None:
+                pause = _SHORTEST_KNOCK
+                self._converse(connection)
+            self._fall_back()
+            self._stop.wait(self._until_fallback(pause * random.uniform(0.5, 1.0)))  # noqa: S311
+            pause = min(pause * 2, _LONGEST_KNOCK)
+        self._machine.close()
+
+    def _knock(self) -> socket.socket | None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_TIMEOUT, 0))
+        name, schema = self._hello
+        held = self._machine.held
+        version, digest = (held.version, held.digest) if held is not None else (0, b"")
+        try:
+            connection.connect(self.address)
+            connection.sendall(frame(encode(Hello(PROTOCOL, os.getpid(), "replica", name, schema, version, digest))))
+        except OSError:
+            connection.close()
+            return None
+        return connection
+
+    def _converse(self, connection: socket.socket) -> None:
+        self._machine.connected()
+        self._socket = connection
+        self._greeted.set()
+        try:
+            self._read(connection)
+        except (OSError, ProtocolError) as error:
+            _log.warning("the pipe to the config owner broke: %s", error)
+        finally:
+            self._greeted.clear()
+            with self._sending:
+                self._socket = None
+            connection.close()
+            if self._machine.state is not protocol.State.CLOSED:
+                self._machine.ended()
+            for call in list(self._calls.values()):
+                call.done.set()
+
+    def _read(self, connection: socket.socket) -> None:
+        deframer = Deframer()
+        while not self._stop.is_set():
+            connection.settimeout(self._until_fallback(None))
+            try:
+                data = connection.recv(_READ)
+            except TimeoutError:
+                self._fall_back()
+                continue
+            if not data:
+                return
+            for body in deframer.feed(data):
+                for effect in self._machine.handle(decode_to_worker(body)):
+                    if not self._perform(effect):
+                        return
+
+    def _perform(self, effect: protocol.Effect) -> bool:
+        """Whether the pipe stays open."""
+        match effect:
+            case Reply(message):
+                return self._send(message)
+            case Swap(old, new):
+                self._holder.swapped(old, new)
+            case Renumber(new):
+                self._holder.renumbered(new)
+            case Settle(held):
+                self._holder.settled(held)
+            case Deliver(answer):
+                self._deliver(answer)
+            case Hang(reason):
+                _log.info("the pipe to the config owner is opened anew: %s", reason)
+                return False
+            case GiveUp():
+                self._stop.set()
+                self._holder.gave_up(effect)
+                return False
+        return True
+
+    def _deliver(self, answer: Answer) -> None:
+        call = self._calls.get(answer.id)
+        if call is not None:
+            call.answer = answer
+            call.done.set()
+
+    def _send(self, message: Message) -> bool:
+        with self._sending:
+            return self._socket is not None and _try_to_send(self._socket, message)
+
+    # ---- the snapshot file
+
+    def _until_fallback(self, otherwise: float | None) -> float | None:
+        if self._machine.held is not None:
+            return otherwise
+        left = max(0.05, self._fall_back_at - time.monotonic())
+        return left if otherwise is None else min(left, otherwise)
+
+    def _fall_back(self) -> None:
+        """No owner has answered: start on what was committed last, if that can be read and is of this schema."""
+        if self._machine.held is not None or time.monotonic() < self._fall_back_at or self._stop.is_set():
+            return
+        saved = snapshots.load(Path(self.address).parent)
+        config = self._open_saved(saved) if saved is not None else None
+        if saved is None or config is None:
+            return
+        held = self._machine.adopt(Held(saved.version, saved.digest, config))
+        _log.warning("no config owner answers: starting on version %d, which was committed last", held.version)
+        self._holder.swapped(None, held)
+
+
+class _Call:
+    """One request that waits."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.answer: Answer | None = None
+
+
+def _try_to_send(connection: socket.socket, message: Message) -> bool:
+    """Whether it left whole. Past the socket's own send timeout the owner counts as gone."""
+    try:
+        connection.sendall(frame(encode(message)))
+    except OSError:
+        return False
+    return True
+
+
+def _shut(connection: socket.socket) -> None:
+    """Wake the thread that reads it; closing alone would not."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError as error:
+        _log.debug("the pipe had ended already: %s", error)

@@ -1,0 +1,209 @@
+"""Who is told what, where, and what happens when it raises.
+
+Observers run after the swap, in the order of their subscription, in a thread of their own (or on the loop or executor
+that was handed over), while the worker's answer to the owner has left already: an observer may be slow, raise, or call
+`reload()`, and holds up no vote. One that raises is logged with its name and counted, and stops nobody. The thread
+begins with the first call there is to make.
+
+Rejected: calling observers in the reading thread (a slow one would make its worker late in every vote), and in a
+signal handler (it deadlocks with any lock that it shares with the main thread).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Literal, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+_log = logging.getLogger("confcast.observers")
+
+Moment = Literal["commit", "settled"]
+Where = Executor | asyncio.AbstractEventLoop | None
+
+
+ConfigObserver = Callable[[T, T], Any]
+"""What `subscribe` takes: called with the old and the new configuration."""
+
+
+class Subscription:
+    """One observer, what it wants to hear of, and where it is called."""
+
+    def __init__(
+        self,
+        observer: Callable[[Any, Any], Any],
+        select: Callable[[Any], Any] | None,
+        initial: bool,
+        on: Moment,
+        where: Where,
+    ) -> None:
+        self.observer = observer
+        self.select = select
+        self.initial = initial
+        self.on = on
+        self.where = where
+        self.since = 0
+        self.last: Any = None
+        # Held while the initial call runs in the subscriber's thread: the first change waits for it.
+        self.turn = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        """For a log line."""
+        return getattr(self.observer, "__qualname__", None) or repr(self.observer)
+
+    def call(self, old: Any, new: Any) -> None:
+        """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
+        if self.select is not None:
+            old, new = (None if old is None else self.select(old)), self.select(new)
+            if type(old) is type(new) and old == new:
+                return
+        if self.where is None:
+            self.observer(old, new)
+        elif isinstance(self.where, Executor):
+            self.where.submit(self._call_logged, old, new)
+        else:
+            self.where.call_soon_threadsafe(self._call_on_loop, self.where, old, new)
+
+    def _call_on_loop(self, loop: asyncio.AbstractEventLoop, old: Any, new: Any) -> None:
+        if inspect.iscoroutinefunction(self.observer):
+            task = loop.create_task(self._await_logged(old, new))
+            _tasks.add(task)  # a loop keeps only weak references to its tasks
+            task.add_done_callback(_tasks.discard)
+        else:
+            self._call_logged(old, new)
+
+    async def _await_logged(self, old: Any, new: Any) -> None:
+        try:
+            await self.observer(old, new)
+        except Exception:
+            _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+
+    def _call_logged(self, old: Any, new: Any) -> None:
+        try:
+            self.observer(old, new)
+        except Exception:
+            _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+class _Call(NamedTuple):
+    number: int
+    on: Moment
+    old: Any
+    new: Any
+
+
+class Observers:
+    """The subscriptions of one replica. Every method may be called from any thread, and from an observer.
+
+    Attributes:
+        failures: How often an observer raised in our thread.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._subscriptions: list[Subscription] = []
+        self._number = 0
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """The child has no such thread, and what was queued is the parent's to tell."""
+        self._lock = threading.Lock()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        for subscription in self._subscriptions:
+            subscription.turn = threading.RLock()
+
+    def add(self, subscription: Subscription, newest: Callable[[], Any]) -> None:
+        """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change.
+
+        Args:
+            subscription: Whom to tell.
+            newest: Gives the newest configuration, or None while there is none.
+        """
+        with subscription.turn:
+            with self._lock:
+                self._subscriptions.append(subscription)
+                subscription.since = self._number
+                value = subscription.last = newest()
+            if subscription.initial and value is not None:
+                subscription.call(None, value)
+
+    def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
+        """End the oldest subscription of this observer; whether there was one."""
+        with self._lock:
+            for subscription in self._subscriptions:
+                if subscription.observer == observer:
+                    self._subscriptions.remove(subscription)
+                    return True
+        return False
+
+    def swapped(self, swap: Callable[[], None], old: Any, new: Any) -> None:
+        """Do the swap so that a subscription sees it either as its first value or as a change, and tell of it."""
+        with self._lock:
+            swap()
+            self._enqueue("commit", old, new)
+
+    def settled(self, config: Any) -> None:
+        """Tell those who wait for the settling."""
+        with self._lock:
+            self._enqueue("settled", None, config)
+
+    def tell_here(self, old: Any, new: Any) -> None:
+        """Tell everyone in this thread, commit and settling, and let what an observer raises through (for tests)."""
+        for subscription in list(self._subscriptions):
+            subscription.call(old, new)
+            subscription.last = new
+
+    def close(self) -> None:
+        """The thread ends when it has told what is queued."""
+        with self._lock:
+            if self._thread is not None:
+                self._calls.put(None)
+                self._thread = None
+
+    def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
+        self._number += 1
+        if not self._subscriptions:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, args=(self._calls,), name="confcast-observers", daemon=True
+            )
+            self._thread.start()
+        self._calls.put(_Call(self._number, on, old, new))
+
+    def _run(self, calls: queue.SimpleQueue[_Call | None]) -> None:
+        while (call := calls.get()) is not None:
+            for subscription in list(self._subscriptions):
+                if subscription.since < call.number:  # else it subscribed after what this call tells of
+                    self._tell(subscription, call)
+
+    def _tell(self, subscription: Subscription, call: _Call) -> None:
+        try:
+            with subscription.turn:
+                self._tell_in_turn(subscription, call)
+        except Exception:
+            self.failures += 1
+            _log.exception("observer %s raised; the configuration is applied all the same", subscription.name)
+
+    def _tell_in_turn(self, subscription: Subscription, call: _Call) -> None:
+        """The first value in a process is no change: only those who asked for it hear it."""
+        if call.on == "commit" and call.old is None:
+            subscription.last = call.new
+            if subscription.initial:
+                subscription.call(None, call.new)
+        elif subscription.on == call.on == "commit":
+            subscription.call(call.old, call.new)
+        elif subscription.on == call.on:
+            last, subscription.last = subscription.last, call.new
+            subscription.call(last, call.new)

@@ -1,0 +1,93 @@
+"""The replicas of this process: which are declared, which are attached, and what a fork does to them.
+
+A replica is known here from its declaration on, by weak reference. Server modules attach what is declared, and
+`current(Settings)` finds the one replica of a schema. The hook that disconnects a forked child's replicas is set with
+the first declaration, and not at import.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from confcast.errors import ConfcastError, NotAttached
+
+if TYPE_CHECKING:
+    from confcast.worker.replica import Replica
+
+T = TypeVar("T")
+
+_declared: list[weakref.ref[Any]] = []
+_attached: dict[str, Any] = {}
+_lock = threading.Lock()
+_hooked = False
+
+
+def declare(replica: Replica[Any]) -> None:
+    """Remember a replica. Called by its constructor."""
+    global _hooked, _lock
+    with _lock:
+        _declared[:] = [known for known in _declared if known() is not None]
+        _declared.append(weakref.ref(replica))
+        if not _hooked:
+            _hooked = True
+            os.register_at_fork(
+                before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_in_child
+            )
+
+
+def declared() -> tuple[Replica[Any], ...]:
+    """Every replica declared in this process, in the order of declaration."""
+    return tuple(replica for known in list(_declared) if (replica := known()) is not None)
+
+
+@overload
+def current(schema: type[T]) -> T: ...
+@overload
+def current() -> Any: ...
+def current(schema: type[Any] | None = None) -> Any:
+    """The configuration that this process's replica of that schema gives: pinned in a pin, else the newest.
+
+    Args:
+        schema: Whose; may be left out where one replica only is declared.
+
+    Raises:
+        NotAttached: No such replica is declared, or it is not attached.
+        ConfcastError: Several are; the error names them.
+    """
+    found = [replica for replica in declared() if schema is None or replica.schema is schema]
+    if len(found) == 1:
+        return found[0].current
+    wanted = "replica" if schema is None else f"replica of {schema.__name__}"
+    if not found:
+        raise NotAttached(f"no {wanted} is declared in this process: import the module that declares it")
+    names = ", ".join(repr(replica.name) for replica in found)
+    raise ConfcastError(f"{len(found)} replicas could be meant ({names}): read the one you want")
+
+
+def take_name(replica: Replica[Any]) -> None:
+    """This replica is the one that is attached under its name. Raises ConfcastError when another one is."""
+    with _lock:
+        if _attached.setdefault(replica.name, replica) is not replica:
+            raise ConfcastError(f"another replica named {replica.name!r} is attached in this process; share that one")
+
+
+def release_name(replica: Replica[Any]) -> None:
+    """It is attached no longer."""
+    with _lock:
+        if _attached.get(replica.name) is replica:
+            del _attached[replica.name]
+
+
+def attached(name: str) -> Replica[Any] | None:
+    """The replica that is attached under this name."""
+    return _attached.get(name)
+
+
+def _in_child() -> None:
+    _lock.release()
+    _attached.clear()
+    for replica in declared():
+        replica.after_fork()

@@ -1,0 +1,350 @@
+"""A worker's copy of the configuration: declared at import, attached later, read without a lock or a message.
+
+`Replica(Settings, name="app")` declares only. Until `attach()` its class is a subclass whose reading names raise
+NotAttached; attaching swaps the object's class, so that `latest` is a plain slot (7 ns) and no read ever tests
+whether there is a value. A swap replaces references, `latest` before `snapshot`: what is pinned is never newer than
+what is outside the pin.
+
+After `os.fork()` the child keeps the value, is not connected, and `attach()` on the same object connects it.
+
+Rejected: `__getattr__` (25 ns on every read) and a property (43 ns) for `latest`, and defaults before attaching (a
+worker would serve what nobody configured).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from confcast.errors import NotAttached
+from confcast.wire.messages import Answer, Request
+from confcast.wire.role import refuse_in_owner
+from confcast.worker import registry
+from confcast.worker.observers import Moment, Observers, Subscription, Where
+from confcast.worker.pins import Cell, Pin
+from confcast.worker.snapshot import Snapshot
+from confcast.worker.verbs import Verbs
+
+if TYPE_CHECKING:
+    from confcast.worker.attachment import Presence
+    from confcast.worker.override import Fake
+
+T = TypeVar("T")
+P = TypeVar("P")
+Check = Callable[[Any, Any], Any]
+C = TypeVar("C", bound=Check)
+
+
+class Replica(Verbs, Generic[T]):
+    """One process's copy of one configuration.
+
+    Declaring starts nothing: no process, thread, file or socket. Reading is safe from any thread and any task.
+
+    Args:
+        schema: The user's type.
+        name: Which configuration; the owner's manager has the same name.
+
+    Attributes:
+        latest: The newest configuration in this process. A plain slot; NotAttached before `attach()`.
+        name: As given.
+        schema: As given.
+    """
+
+    __slots__ = ("__weakref__", "_pinned", "_snapshot", "checks", "latest", "name", "observers", "presence", "schema")
+
+    latest: T
+    _snapshot: Snapshot[T]
+
+    def __new__(cls, *_: Any, **__: Any) -> Replica[T]:
+        """Every replica begins as one without a value."""
+        return object.__new__(_Declared)
+
+    def __init__(self, schema: type[T], *, name: str = "app") -> None:
+        self.schema = schema
+        self.name = name
+        self.observers = Observers()
+        self.checks: list[Check] = []
+        self.presence: Presence | None = None
+        self._pinned: ContextVar[Cell[T] | None] = ContextVar(f"confcast.{name}", default=None)
+        registry.declare(self)
+
+    # ---- reading
+
+    @property
+    def snapshot(self) -> Snapshot[T]:
+        """What is pinned here, or else the newest: configuration, version and digest. Raises NotAttached."""
+        cell = self._pinned.get()
+        if cell is not None and (pinned := cell.snapshot) is not None:
+            return pinned
+        return self._snapshot
+
+    @property
+    def current(self) -> T:
+        """The pinned configuration inside a pin, the newest outside. Raises NotAttached."""
+        return self.snapshot.config
+
+    @property
+    def version(self) -> int:
+        """The version of `current`. Raises NotAttached."""
+        return self.snapshot.version
+
+    def pin(self) -> Pin[T]:
+        """For one request, task or queue item: `with replica.pin() as config:` sees one version.
+
+        Another pin inside gives the same version. Tasks started inside inherit it until the pin ends; plain threads
+        and `run_in_executor` see the newest unless `config` is passed to them. Raises NotAttached.
+        """
+        return Pin(self._pinned, self.snapshot)
+
+    @property
+    def connected(self) -> bool:
+        """Whether this process has a pipe to a living owner at this moment."""
+        presence = self.presence
+        return presence is not None and presence.connected
+
+    # ---- attaching
+
+    def attach(self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True) -> Replica[T]:
+        """Connect this process to its config owner, and return with a version in hand.
+
+        Called again while attached it returns at once; after a fork, or after `close()`, it connects anew. One thread
+        at a time.
+
+        Args:
+            address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says.
+            timeout: Seconds to wait for a version. Where no owner answers within a second, the last committed version
+                is taken from the snapshot file, and `connected` stays false until an owner comes back.
+            ignore_sighup: Give SIGHUP a handler that does nothing if it still has its default action, so that a HUP
+                for the whole process group does not kill this worker. In the main thread only.
+
+        Returns:
+            This replica.
+
+        Raises:
+            NotAttached: No address is known.
+            OwnerUnavailable: No version came in time.
+            SchemaMismatch: The owner's configuration was made with another schema; its `fields` tell what differs.
+            NotCarried: The schema has fields that can't be carried.
+            ConfcastError: Another replica of this name is attached in this process, or this is the owner itself.
+        """
+        refuse_in_owner("attach()")
+        if self.presence is not None:
+            return self
+        from confcast.worker.attachment import Attachment
+
+        address = address or known_address(self.name)
+        held = None if type(self) is _Declared else self._snapshot
+        registry.take_name(self)
+        try:
+            attachment = Attachment(
+                self.name, self.schema, address, held, self.checks, self.observers, self.take, timeout
+            )
+            self.presence = attachment
+            if ignore_sighup:
+                survive_sighup()
+            attachment.open(timeout)
+        except BaseException:
+            self.presence = None
+            registry.release_name(self)
+            raise
+        return self
+
+    def close(self) -> None:
+        """Leave the owner's roster and end this replica's threads. `latest` keeps its value. May be called again."""
+        presence, self.presence = self.presence, None
+        if presence is not None:
+            presence.close()
+        registry.release_name(self)
+
+    def override(self, config: T) -> AbstractContextManager[Fake[T]]:
+        """For unit tests: `with replica.override(Settings(...)) as fake:` gives this value, and needs no owner.
+
+        `fake.push(new)` runs `precommit`, swap and observers in the caller's thread. Afterwards all is as before.
+        """
+        from confcast.worker.override import overridden
+
+        return overridden(self, config)
+
+    # ---- watching it change
+
+    @overload
+    def subscribe(
+        self,
+        observer: Callable[[T, T], Any],
+        select: None = None,
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+    ) -> None: ...
+
+    @overload
+    def subscribe(
+        self,
+        observer: Callable[[P, P], Any],
+        select: Callable[[T], P],
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+    ) -> None: ...
+
+    def subscribe(
+        self,
+        observer: Callable[[Any, Any], Any],
+        select: Callable[[T], Any] | None = None,
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+    ) -> None:
+        """Have `observer(old, new)` called after each change, in the order of versions.
+
+        It runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged and
+        counted), or call `reload()`. The first value in a process is no change.
+
+        Args:
+            observer: Called with the old and the new configuration, or with the selected parts of them.
+            select: Picks the part that matters; the observer is called only when that part changed.
+            initial: Call it at once with `(None, value)`, in this thread; or with the first value, where there is
+                none yet. No change between is missed.
+            on: `commit`: after the swap here; `settled`: when every worker that is not named has applied it.
+            executor: Where to call it instead: an `Executor`, or an event loop (coroutine functions are awaited there).
+
+        Raises:
+            TypeError: `observer` or `select` can't be called.
+        """
+        for function in (observer, *(() if select is None else (select,))):
+            if not callable(function):
+                raise TypeError(f"an observer is called with (old, new); {function!r} can't be called")
+        self.observers.add(Subscription(observer, select, initial, on, executor), self._newest)
+
+    def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
+        """End the oldest subscription of this observer; whether there was one."""
+        return self.observers.remove(observer)
+
+    def precommit(self, function: C) -> C:
+        """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.
+
+        Also a decorator. It runs in the reading thread, for each candidate and for a version installed without a
+        vote; not for the first value in a process. It must end within the manager's `vote_timeout`.
+
+        Raises:
+            TypeError: It can't be called.
+        """
+        if not callable(function):
+            raise TypeError(f"a precommit function is called with (old, new); {function!r} can't be called")
+        self.checks.append(function)
+        return function
+
+    # ---- for the other files of this folder
+
+    def take(self, snapshot: Snapshot[T]) -> None:
+        """Put a snapshot in its place; the first one makes this a replica with a value."""
+        _set_latest(self, snapshot.config)
+        _set_snapshot(self, snapshot)
+        if type(self) is _Declared:
+            self.__class__ = Replica  # type: ignore[assignment]
+
+    def save(self) -> tuple[Snapshot[T] | None, Presence | None]:
+        """What `restore` puts back."""
+        return (None if type(self) is _Declared else self._snapshot), self.presence
+
+    def restore(self, saved: tuple[Snapshot[T] | None, Presence | None]) -> None:
+        """All as it was."""
+        snapshot, self.presence = saved
+        if snapshot is not None:
+            self.take(snapshot)
+        else:
+            self.__class__ = _Declared
+
+    def after_fork(self) -> None:
+        """In the child: the value stays, the pipe and the threads are the parent's."""
+        presence, self.presence = self.presence, None
+        if presence is not None:
+            presence.forget()
+        self.observers.after_fork()
+
+    def _newest(self) -> T | None:
+        return None if type(self) is _Declared else self.latest
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        presence = self.presence
+        if presence is None:
+            raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
+        return presence.ask(make, timeout)
+
+    def __repr__(self) -> str:
+        state = "declared" if type(self) is _Declared else f"version {self._snapshot.version}"
+        return f"Replica({self.schema.__name__}, name={self.name!r}: {state})"
+
+
+class _Declared(Replica[T]):
+    """A replica without a value: reading it raises, in words."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        @property
+        def latest(self) -> T:
+            raise _not_attached(self)
+
+        @property
+        def _snapshot(self) -> Snapshot[T]:
+            raise _not_attached(self)
+
+
+_set_latest = Replica.__dict__["latest"].__set__
+_set_snapshot = Replica.__dict__["_snapshot"].__set__
+
+
+def _not_attached(replica: Replica[Any]) -> NotAttached:
+    return NotAttached(
+        f"replica {replica.name!r} of {replica.schema.__name__} has no configuration yet: call attach() in this "
+        "process (a server's module does it at the worker's start), or override() in a unit test"
+    )
+
+
+def attach(
+    schema: type[T],
+    address: str | None = None,
+    timeout: float = 10.0,
+    *,
+    name: str = "app",
+    ignore_sighup: bool = True,
+) -> Replica[T]:
+    """`Replica(schema, name=name).attach(address, timeout, ignore_sighup=…)`, for a worker that needs one only."""
+    return Replica(schema, name=name).attach(address, timeout, ignore_sighup=ignore_sighup)
+
+
+def address_variable(name: str) -> str:
+    """The environment variable that holds the address of this name's owner."""
+    return "CONFCAST_ADDRESS_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name).upper()
+
+
+def known_address(name: str) -> str:
+    """The address of this name's owner, from the environment. Raises NotAttached."""
+    variable = address_variable(name)
+    address = os.environ.get(variable)
+    if not address:
+        raise NotAttached(
+            f"replica {name!r} knows no owner: {variable} is not set. Start a ConfigReloadManager named {name!r} in "
+            "the master before its workers, or give attach() the address"
+        )
+    return address
+
+
+def survive_sighup() -> None:
+    """Give SIGHUP a handler that does nothing, if it has its default action and this is the main thread."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _ignore)
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """Not SIG_IGN: that would be inherited by every program that the worker starts."""

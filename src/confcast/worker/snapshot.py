@@ -1,0 +1,41 @@
+"""What a process holds: one configuration under one version.
+
+A snapshot never changes; a new version is a new snapshot. Its repr shows neither the configuration nor the digest:
+a short secret can be guessed from an unkeyed digest.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Snapshot(Generic[T]):
+    """A configuration, the version it runs under, and the digest of its encoding. Immutable.
+
+    Attributes:
+        config: The configuration, an instance of the replica's schema.
+        version: Its number; higher is newer. 0 in `override()` before the first push.
+        digest: 16 bytes; equal for equal encodings.
+    """
+
+    __slots__ = ("config", "digest", "version")
+
+    config: T
+    version: int
+    digest: bytes
+
+    def __init__(self, config: T, version: int, digest: bytes) -> None:
+        object.__setattr__(self, "config", config)
+        object.__setattr__(self, "version", version)
+        object.__setattr__(self, "digest", digest)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Snapshot is immutable; {name!r} can't be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Snapshot is immutable; {name!r} can't be deleted")
+
+    def __repr__(self) -> str:
+        return f"Snapshot({type(self.config).__name__}, version={self.version})"

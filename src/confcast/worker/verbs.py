@@ -1,0 +1,168 @@
+"""What anyone may ask the owner: the same verbs on a manager and on an attached replica.
+
+They differ only in how a request travels (`_ask`): over a replica's pipe, or over a connection of its own that lives
+for one question. Safe from any thread, not from a signal handler, and not from a `precommit` function. They block the
+calling thread until the answer or the deadline: from a coroutine, call them in an executor.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from confcast.errors import ConfcastError, OwnerUnavailable, Problem, ProtocolError
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import (
+    PROTOCOL,
+    Answer,
+    ClearHistory,
+    Hello,
+    History,
+    HistoryRequest,
+    Message,
+    Outcome,
+    Refused,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Request,
+    Stats,
+    StatsRequest,
+    Workers,
+    WorkersRequest,
+    WorkerStatus,
+    decode_to_worker,
+    encode,
+)
+
+A = TypeVar("A", bound=Message)
+_PATIENCE = 5.0
+
+
+class Verbs(ABC):
+    """The client verbs."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Send the request that `make(id)` gives; None when no answer came within `timeout` seconds."""
+
+    def reload(self, timeout: float = 30.0) -> ReloadEvent:
+        """Load the sources once more, beginning after this call, and wait for the outcome.
+
+        Args:
+            timeout: Seconds to wait at the most.
+
+        Returns:
+            What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
+            answer, `problems` why it was refused, `changes` what differs. Without an answer in time the result is
+            OWNER_UNAVAILABLE, which means unknown.
+
+        Raises:
+            NotAttached: Before `attach()` or `start()`.
+            ConfcastError: Called from a `precommit` function.
+        """
+        began = time.time()
+        answer = self._ask(lambda number: Reload(number), timeout)
+        if isinstance(answer, Outcome):
+            return answer.event
+        problem = Problem(
+            "", f"no answer from the config owner within {timeout:g} s; what became of the reload is unknown"
+        )
+        return ReloadEvent(
+            timestamp=began,
+            result=ReloadResult.OWNER_UNAVAILABLE,
+            problems=[problem],
+            error_message=str(problem),
+            duration_ms=round((time.time() - began) * 1000, 3),
+        )
+
+    def reload_config(self) -> ReloadResult:
+        """`reload().result`, under the name that LeIndex gave it."""
+        return self.reload().result
+
+    def get_stats(self) -> dict[str, Any]:
+        """The totals since the owner's journal began.
+
+        Returns:
+            `total_reloads` = `successful_reloads` + `suppressed` (nothing differed) + `failed_reloads`; the first load
+            is none of them. `last_reload_time` (seconds since 1970, or None), `last_reload_result`, `version`,
+            `owner_restarts`, `owner_pid`, `mean_duration_ms`, `max_duration_ms`; and `dropped`, `refused`, `failures`:
+            what the owner dropped, refused and could not write, counted by kind.
+
+        Raises:
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return self._answer(Stats, lambda number: StatsRequest(number)).stats
+
+    def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
+        """What became of the last loads, newest first; `limit` of them at the most, None for all that are kept.
+
+        Raises:
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return self._answer(History, lambda number: HistoryRequest(number, limit)).events
+
+    def clear_history(self) -> None:
+        """Forget the events; the totals stay. Raises OwnerUnavailable."""
+        self._answer(Message, lambda number: ClearHistory(number))
+
+    def workers(self) -> list[WorkerStatus]:
+        """Every process that holds, or should hold, the configuration, by pid. Raises OwnerUnavailable."""
+        return self._answer(Workers, lambda number: WorkersRequest(number)).workers
+
+    def _answer(self, kind: type[A], make: Callable[[int], Request]) -> A:
+        answer = self._ask(make, _PATIENCE)
+        if not isinstance(answer, kind):
+            raise OwnerUnavailable(f"the config owner did not answer within {_PATIENCE:g} s")
+        return answer
+
+
+def ask_once(address: str, name: str, make: Callable[[int], Request], timeout: float) -> Answer | None:
+    """Ask over a connection of its own; None when nobody answered within `timeout` seconds.
+
+    Raises:
+        ConfcastError: The owner refused to answer, and why.
+    """
+    deadline = time.monotonic() + timeout
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout)
+        hello = Hello(PROTOCOL, 0, "client", name)
+        try:
+            connection.connect(address)
+            connection.sendall(frame(encode(hello)) + frame(encode(make(1))))
+            answer = _first_answer(connection, deadline)
+        except (OSError, ProtocolError):
+            return None
+    if isinstance(answer, Refused):
+        raise ConfcastError(answer.reason)
+    return answer
+
+
+def send_only(address: str, name: str, request: Request) -> bool:
+    """Send a request and wait for nothing; whether it has left. Takes no lock: for signal handlers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_PATIENCE)
+        try:
+            connection.connect(address)
+            connection.sendall(frame(encode(Hello(PROTOCOL, 0, "client", name))) + frame(encode(request)))
+        except OSError:
+            return False
+    return True
+
+
+def _first_answer(connection: socket.socket, deadline: float) -> Answer | Refused | None:
+    deframer = Deframer()
+    while True:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        data = connection.recv(65536)
+        if not data:
+            return None
+        for body in deframer.feed(data):
+            message = decode_to_worker(body)
+            if isinstance(message, Answer | Refused):
+                return message
