@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confcast.config.diff import differences
 from confcast.config.candidate import Candidate
+from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem
 from confcast.owner.effects import Load, Loaded, LoadFailed

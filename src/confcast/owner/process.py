@@ -386,7 +386,8 @@ def _tell_the_log(event: ReloadEvent) -> None:
         names = "; ".join(f"{status.pid}: {status.reason or status.state}" for status in event.lagging)
         _log.warning("%s: %s, version %d, but for %s", event.origin, event.result, event.version, names)
     else:
-        _log.info("%s: %s, version %d in %.1f ms", event.origin, event.result, event.version, event.duration_ms)
+        level = logging.INFO if event.changes or event.origin != "call" else logging.DEBUG
+        _log.log(level, "%s: %s, version %d in %.1f ms", event.origin, event.result, event.version, event.duration_ms)
 
 
 def heed_signals(mailbox: Mailbox[Input]) -> None:
