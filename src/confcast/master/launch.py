@@ -12,6 +12,7 @@ socket), `waitpid` and `poll()` (ECHILD reads as a clean exit).
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,6 +38,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
 _LIVED_LONG = 60.0
 _PATIENCE = 30.0
 _LEAVING = 5.0
+
+
+_launchers: weakref.WeakSet[Launcher] = weakref.WeakSet()
 
 
 class Launcher:
@@ -56,6 +61,9 @@ class Launcher:
         self._born = 0.0
         self._pause = _FIRST_PAUSE
         self._not_before = 0.0
+        if not _launchers:
+            _hook_fork()
+        _launchers.add(self)
 
     @property
     def pid(self) -> int:
@@ -121,6 +129,16 @@ class Launcher:
         if leash is not None:
             leash.close()
 
+    def forget(self) -> None:
+        """In a forked child: the owner is the parent's. Close what was inherited, and say nothing on it."""
+        self._closed = True
+        death, leash = self._death, self._leash
+        self._death = self._leash = None
+        if death is not None:
+            death.close()
+        if leash is not None:
+            leash.close()
+
     # ---- inside
 
     def _spawn(self) -> None:
@@ -175,6 +193,17 @@ class Launcher:
             self._spawn()
         except OSError as error:
             _log.error("a new config owner could not be started: %s", error)
+
+
+@functools.cache
+def _hook_fork() -> None:
+    """Once in a process, with its first launcher, and not at import."""
+    os.register_at_fork(after_in_child=_forget_all)
+
+
+def _forget_all() -> None:
+    for launcher in list(_launchers):
+        launcher.forget()
 
 
 def _execute(leash: int) -> int:

@@ -90,6 +90,11 @@ class Core:
         """What is true; version 0 is nothing yet."""
         return self._numbers.committed
 
+    @property
+    def round(self) -> int:
+        """The latest round; 0 before the first."""
+        return self._outbox.round
+
     def begin(self) -> list[fx.Effect]:
         """What must be done before the first input."""
         return [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
@@ -188,7 +193,7 @@ class Core:
         assert isinstance(vote, Vote)
         if member is None:
             return
-        if vote.round != self._outbox.round or member.pid in self.roster.named:
+        if vote.round != self.round or member.pid in self.roster.named:
             self._drop("late vote")
         elif vote.ok:
             member.vote = True

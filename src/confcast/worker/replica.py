@@ -112,8 +112,8 @@ class Replica(Verbs, Generic[T]):
     def attach(self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True) -> Replica[T]:
         """Connect this process to its config owner, and return with a version in hand.
 
-        Called again while attached it returns at once; after a fork, or after `close()`, it connects anew. One thread
-        at a time.
+        Called again while attached it returns at once (SIGHUP is looked after again); after a fork, or after
+        `close()`, it connects anew. One thread at a time.
 
         Args:
             address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says.
@@ -133,6 +133,8 @@ class Replica(Verbs, Generic[T]):
             ConfcastError: Another replica of this name is attached in this process, or this is the owner itself.
         """
         refuse_in_owner("attach()")
+        if ignore_sighup:
+            survive_sighup()
         if self.presence is not None:
             return self
         from confcast.worker.attachment import Attachment
@@ -145,8 +147,6 @@ class Replica(Verbs, Generic[T]):
                 self.name, self.schema, address, held, self.checks, self.observers, self.take, timeout
             )
             self.presence = attachment
-            if ignore_sighup:
-                survive_sighup()
             attachment.open(timeout)
         except BaseException:
             self.presence = None
