@@ -37,7 +37,7 @@ def candidates() -> Iterator[Path]:
 
 def make(name: str) -> Path:
     """A new run-time folder for the owner of this name. Raises ConfcastError, naming every folder that was tried."""
-    prefix = f"confcast-{re.sub(r'[^A-Za-z0-9_.]', '_', name)[:24]}-{os.getpid()}-"
+    prefix = f"confcast-{label(name)}-{os.getpid()}-"
     tried = []
     for base in candidates():
         try:
@@ -50,6 +50,11 @@ def make(name: str) -> Path:
         folder.rmdir()
         tried.append(f"{base} (a socket's path in it would be longer than {MAX_PATH} bytes)")
     raise ConfcastError(f"no folder for the config owner could be made; tried {', '.join(tried)}")
+
+
+def label(name: str) -> str:
+    """How a configuration's name stands in its folder's name: without what a path can't have, and not too long."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:24]
 
 
 def living() -> list[tuple[str, int, Path]]:

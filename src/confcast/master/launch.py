@@ -22,7 +22,6 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -231,23 +230,3 @@ def _reap(pid: int) -> None:
     """Leave no zombie, unless somebody else has reaped it already."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
-
-
-def main_program(import_paths: Iterable[str]) -> dict[str, str]:
-    """How the owner finds what is defined in the master's main program: as multiprocessing's spawn does.
-
-    Empty when nothing of it is needed. Raises ConfcastError when it is needed and is no file that could be imported.
-    """
-    if not any(path.startswith("__main__:") for path in import_paths):
-        return {}
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return {"init_main_from_name": spec.name}
-    file = getattr(main, "__file__", None)
-    if file is None:
-        raise ConfcastError(
-            "the schema is defined in a program that is no file (a prompt, or -c), so the config owner can't import "
-            "it: put it into a module"
-        )
-    return {"init_main_from_path": str(Path(file).absolute())}

@@ -25,7 +25,7 @@ import msgspec
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
 from confcast.master import folders
-from confcast.master.launch import Launcher, main_program
+from confcast.master.launch import Launcher
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.boot import Orders
@@ -297,10 +297,9 @@ class ConfigReloadManager(Verbs, Generic[T]):
         return self._folder / SOCKET
 
     def _orders(self, folder: Path) -> Orders:
-        spec = self._loader.to_spec()
         return Orders(
             name=self.name,
-            loader=msgspec.msgpack.encode(spec),
+            loader=msgspec.msgpack.encode(self._loader.to_spec()),
             folder=str(folder),
             state_folder=str(self._state_dir or folder),
             durable=self._state_dir is not None,
@@ -308,7 +307,6 @@ class ConfigReloadManager(Verbs, Generic[T]):
             master_started=processes.started(os.getpid()),
             sys_path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is the working directory
             working_directory=str(Path.cwd()),
-            main=main_program([spec.schema, *(path for path, _ in spec.sources)]),
             **self._options,
         )
 

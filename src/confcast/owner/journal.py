@@ -43,7 +43,7 @@ INSERT INTO totals(one) VALUES (1);
 _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
-_UNCOUNTED = frozenset({"start", "reissue"})
+_UNCOUNTED = frozenset({"start", "reissue", "late"})
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ReloadEvent).decode

@@ -280,7 +280,8 @@ class Owner:
 
     def _record_event(self, effect: RecordEvent) -> None:
         event = _dated(effect.event)
-        _tell_the_log(event)
+        if event or event.origin != "start":  # a first load that is refused is the master's to tell
+            _tell_the_log(event)
         self._try("history", lambda: self._journal.add_event(event))
         self._told(event)
 

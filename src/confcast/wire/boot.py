@@ -17,10 +17,7 @@ from confcast.wire.framing import Deframer, frame
 
 
 class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """All that an owner is told: what to load, where to live, and the manager's options (seconds).
-
-    `main` is what `multiprocessing.spawn.prepare` takes to find the master's main program; empty when it is not needed.
-    """
+    """All that an owner is told: what to load, where to live, and the manager's options (seconds)."""
 
     name: str
     loader: bytes
@@ -31,7 +28,6 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     master_started: int
     sys_path: list[str]
     working_directory: str
-    main: dict[str, str] = {}
     watch: bool = True
     vote_timeout: float = 2.0
     load_timeout: float = 10.0

@@ -66,8 +66,11 @@ class Verbs(ABC):
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
         """
+        return self._reload(timeout, "call")
+
+    def _reload(self, timeout: float, origin: str) -> ReloadEvent:
         began = time.time()
-        answer = self._ask(lambda number: Reload(number), timeout)
+        answer = self._ask(lambda number: Reload(number, origin), timeout)
         if isinstance(answer, Outcome):
             return answer.event
         problem = Problem(

@@ -1,0 +1,67 @@
+"""The command line: `python -m confcast check|reload|status`, or `confcast …`.
+
+Recipes:
+
+    confcast check --loader pkg.settings:loader && kill -HUP "$master"     # never send a HUP for a broken file
+    confcast reload --json | jq '.workers[] | select(.state != "current")'
+    confcast status
+
+One file per command; each gives a `Report`, and only this file prints. The owner is asked over its control socket, as
+any client asks it. A report goes to standard output, whatever its verdict; what keeps a command from giving one goes
+to standard error. Exit codes: `report.Exit`. Without colours, so that there is nothing to switch off.
+
+Rejected: click and rich (five more packages in every worker's environment, for three commands), and `reload` by a
+signal (it has no answer).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from confcast.cli import check, reload, status
+from confcast.cli.report import Exit, as_json
+from confcast.errors import ConfcastError
+
+__all__ = ["main"]
+
+_EXITS = "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 applied, but not by every worker"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: As typed, without the program's name; None: this process's.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: The arguments can't be understood (2), or help was asked for (0).
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name may be no text at all
+    try:
+        report = options.run(options)
+    except ConfcastError as error:
+        print(f"confcast {options.command}: {error}", file=sys.stderr)
+        if options.json:
+            print(as_json({"error": str(error)}))
+        return Exit.NO_OWNER
+    print(as_json(report.data) if options.json else report.text)
+    return int(report.exit)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="confcast", description="The configuration of a running server.", epilog=_EXITS, allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|reload|status")
+    for command in (check, reload, status):
+        command.add_to(commands)
+    return parser

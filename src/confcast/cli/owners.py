@@ -1,0 +1,92 @@
+"""Which config owner is meant, and asking it.
+
+By `--address`; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything that a master starts; else the only one
+that runs for this user. Several are listed, never chosen from: a reload of the wrong server can't be taken back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from confcast.cli.report import line, table
+from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.master import folders
+from confcast.wire.listener import SOCKET
+from confcast.wire.messages import Answer, ReloadEvent, Request
+from confcast.worker.replica import address_variable
+from confcast.worker.verbs import Verbs, ask_once
+
+_DEFAULT_NAME = "app"
+_KNOCK = 0.05
+_RESTART = 3.0
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """The options that say which owner is meant."""
+    parser.add_argument("--address", metavar="SOCKET", help="the owner's control socket")
+    parser.add_argument("--name", help=f"the configuration's name (by default {_DEFAULT_NAME!r})")
+
+
+class Owner(Verbs):
+    """The client verbs, each over a connection of its own.
+
+    A dead owner is given a few seconds to be restarted by its master, as long as its socket is there.
+
+    Args:
+        address: The control socket.
+        name: What this client calls the configuration.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        self.address = address
+        self.name = name
+
+    def reload_by_command(self, timeout: float) -> ReloadEvent:
+        """As `reload`; in the history its origin is `command`."""
+        return self._reload(timeout, "command")
+
+    def check_address(self) -> None:
+        """Raises OwnerUnavailable when there is no such socket."""
+        if not Path(self.address).is_socket():
+            raise OwnerUnavailable(f"no config owner listens at {line(self.address)}: there is no such socket")
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        self.check_address()
+        deadline = time.monotonic() + timeout
+        give_up = min(deadline, time.monotonic() + _RESTART)
+        while True:
+            answer = ask_once(self.address, self.name, make, max(_KNOCK, deadline - time.monotonic()))
+            if answer is not None or time.monotonic() + _KNOCK > give_up:
+                return answer
+            time.sleep(_KNOCK)
+
+
+def find(options: argparse.Namespace) -> Owner:
+    """The owner that the options and the environment mean. Raises OwnerUnavailable, saying how to choose one."""
+    name = options.name or _DEFAULT_NAME
+    address = options.address or os.environ.get(address_variable(name))
+    if address:
+        return Owner(address, name)
+    found = [
+        (label, master, str(folder / SOCKET))
+        for label, master, folder in folders.living()
+        if options.name is None or label == folders.label(options.name)
+    ]
+    if len(found) == 1:
+        return Owner(found[0][2], found[0][0])
+    raise _which(options.name, found)
+
+
+def _which(name: str | None, found: list[tuple[str, int, str]]) -> ConfcastError:
+    what = "config owner" if name is None else f"config owner named {name!r}"
+    if not found:
+        return OwnerUnavailable(
+            f"no {what} runs for this user (uid {os.geteuid()}): start the server, or give --address; a server that "
+            "has changed its user, or its CONFCAST_RUNTIME_DIR, is found by --address only"
+        )
+    rows = table(("NAME", "MASTER", "ADDRESS"), found)
+    return OwnerUnavailable("\n".join([f"{len(found)} {what}s run for this user; choose one by --address:", *rows]))

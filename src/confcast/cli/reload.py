@@ -1,0 +1,96 @@
+"""`confcast reload`: load once more, and a verdict for every worker."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from confcast.cli import owners
+from confcast.cli.report import Exit, Report, line, table
+from confcast.errors import OwnerUnavailable
+from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
+
+_TIMEOUT = 30.0
+
+
+def add_to(commands: Any) -> None:
+    """The command and its options."""
+    parser = commands.add_parser(
+        "reload",
+        help="load the sources once more, and say what became of it in every worker",
+        description="Has the config owner load its sources once more, and waits for the outcome. Exits with 0 when "
+        "the configuration is applied or has not changed, 1 when it was refused, 4 when it is applied but not by "
+        "every worker, 3 when no owner answered.",
+    )
+    owners.add_to(parser)
+    parser.add_argument(
+        "--timeout", type=_seconds, default=_TIMEOUT, metavar="SECONDS", help="how long to wait (default %(default)g)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Ask, and wait. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
+    owner = owners.find(options)
+    event = owner.reload_by_command(options.timeout)
+    return report(event, verdicts(event, _workers(owner)))
+
+
+def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerStatus]:
+    """Every worker, by pid: as the outcome names it, else as it is now, else (None: not known) as it was applied."""
+    applied = [WorkerStatus(pid, event.version, "current") for pid in event.applied]
+    known = {worker.pid: worker for worker in (applied if now is None else now)}
+    known.update((worker.pid, worker) for worker in event.lagging)
+    return [known[pid] for pid in sorted(known)]
+
+
+def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
+    """The outcome, for a person and for a program."""
+    lines = [_headline(event)]
+    lines += [f"  {line(change.key)}: {line(repr(change.old))} -> {line(repr(change.new))}" for change in event.changes]
+    lines += [f"  {line(problem)}" for problem in event.problems]
+    lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers)) if workers else ["no workers"]
+    data = {name: getattr(event, name) for name in event.__struct_fields__}
+    return Report(_exit(event.result), "\n".join(lines), {**data, "workers": workers})
+
+
+def _headline(event: ReloadEvent) -> str:
+    version = f"version {event.version}"
+    if event and event.version != event.previous_version:
+        version = f"version {event.previous_version} -> {event.version}"
+    elif event.result is ReloadResult.OWNER_UNAVAILABLE:
+        return f"{event.result}: what became of the reload is unknown"
+    elif not event:
+        version = f"nothing was changed, version {event.version} runs on"
+    return f"{event.result}: {version} ({event.duration_ms:.1f} ms)"
+
+
+def _row(worker: WorkerStatus) -> tuple[object, ...]:
+    return worker.pid, worker.version, worker.state, worker.reason
+
+
+def _exit(result: ReloadResult) -> Exit:
+    if result is ReloadResult.PARTIAL:
+        return Exit.NOT_BY_ALL
+    if result is ReloadResult.OWNER_UNAVAILABLE:
+        return Exit.NO_OWNER
+    return Exit.DONE if result else Exit.REFUSED
+
+
+def _workers(owner: owners.Owner) -> list[WorkerStatus] | None:
+    """None when the owner, which has just answered, does not answer any more."""
+    try:
+        return owner.workers()
+    except OwnerUnavailable:
+        return None
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait: give seconds above 0")
+    return seconds
+
+
+_seconds.__name__ = "number of seconds"  # argparse names the type in its message

@@ -1,0 +1,75 @@
+"""What a command gives: an exit code, a text for a person, and the same as data for a program.
+
+Guarantee: nothing that comes from a file, a worker or a name can write to the terminal what it likes: what can't be
+printed shows as an escape, and one cell is one line.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class Exit(enum.IntEnum):
+    """What the process's exit status says."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    NO_OWNER = 3
+    NOT_BY_ALL = 4
+
+
+class Report(NamedTuple):
+    """A command's answer."""
+
+    exit: Exit
+    text: str
+    data: dict[str, Any]
+
+
+def line(value: object) -> str:
+    """Any value as printable text on one line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines with their columns aligned; a column of numbers to the right."""
+    rows = list(rows)
+    cells = [list(header), *([line(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [all(isinstance(cell, int) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_pad, row, widths, right or [False] * len(header))).rstrip() for row in cells]
+
+
+def when(timestamp: float) -> str:
+    """Seconds since 1970 as local date and time with its offset."""
+    return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def as_json(data: Any) -> str:
+    """One JSON document, indented. Structs are objects with all of their fields."""
+    return msgspec.json.format(msgspec.json.encode(_whole(data)), indent=2).decode()
+
+
+def _whole(data: Any) -> Any:
+    """Structs of the protocol leave out what has its default; a program that reads wants it there."""
+    if isinstance(data, msgspec.Struct):
+        return {name: _whole(getattr(data, name)) for name in data.__struct_fields__}
+    if isinstance(data, dict):
+        return {line(key): _whole(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_whole(item) for item in data]
+    return line(data) if isinstance(data, str) and not data.isascii() and _has_surrogates(data) else data
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _pad(cell: str, width: int, right: bool) -> str:
+    return cell.rjust(width) if right else cell.ljust(width)

@@ -1,0 +1,86 @@
+"""`confcast status`: which version runs where, and whether the sources' content is what runs.
+
+What the sources say is known by the last load of them, which the history tells: the owner reads them at every trigger
+and at every change that it sees. Reading them here was rejected: this process has another environment, another user
+and perhaps another file in that place.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from confcast.cli import owners
+from confcast.cli.report import Exit, Report, line, table, when
+from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
+
+_NO_LOADS = frozenset({"reissue", "late"})  # events that tell nothing of the sources
+_LOOK_BACK = 20
+
+
+def add_to(commands: Any) -> None:
+    """The command and its options."""
+    parser = commands.add_parser(
+        "status",
+        help="show the version, the owner, the last reload and every worker",
+        description="Shows which version runs in which process, and what became of the last reload. Changes nothing.",
+    )
+    owners.add_to(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Ask. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
+    owner = owners.find(options)
+    stats = owner.get_stats()
+    loads = [event for event in owner.get_event_history(_LOOK_BACK) if event.origin not in _NO_LOADS]
+    return report(owner, stats, loads[0] if loads else None, owner.workers())
+
+
+def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None, workers: list[WorkerStatus]) -> Report:
+    """What was asked, for a person and for a program."""
+    lines = [
+        f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
+        f"owner    {stats['owner_pid']}, restarted {stats['owner_restarts']} times",
+        f"reloads  {_counts(stats)}",
+        f"last     {_told(last)}",
+        f"sources  {_sources(last)}",
+        *(f"         {line(problem)}" for problem in (last.problems if last else ())),
+    ]
+    rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
+    lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
+    data = {"address": owner.address, "name": owner.name, **stats, "last": last, "sources": _state(last)}
+    return Report(Exit.DONE, "\n".join(lines), {**data, "workers": workers})
+
+
+def _counts(stats: dict[str, Any]) -> str:
+    return (
+        f"{stats['total_reloads']}: {stats['successful_reloads']} applied, {stats['suppressed']} without a change, "
+        f"{stats['failed_reloads']} refused"
+    )
+
+
+def _told(last: ReloadEvent | None) -> str:
+    if last is None:
+        return "not in the history"
+    return f"{last.result} by {line(last.origin)}, {when(last.timestamp)}, {last.duration_ms:.1f} ms"
+
+
+def _state(last: ReloadEvent | None) -> str:
+    """`applied`, `refused`, `unreadable` or `unknown`."""
+    if last is None:
+        return "unknown"
+    if last.result in (ReloadResult.FILE_NOT_FOUND, ReloadResult.IO_ERROR):
+        return "unreadable"
+    return "applied" if last else "refused"
+
+
+def _sources(last: ReloadEvent | None) -> str:
+    told = {
+        "unknown": "unknown: the history was cleared",
+        "applied": "what they say runs",
+        "refused": "refused as they are: the version before them runs on",
+        "unreadable": "can't be read: the last version that could be runs on",
+    }
+    return told[_state(last)]

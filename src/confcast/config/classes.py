@@ -1,0 +1,298 @@
+"""One shape per kind of class: its parts, how to take an instance apart, how to put one together.
+
+Guaranteed: putting together runs no code of the user's: no `__init__`, `__post_init__`, `model_post_init`,
+validator or default factory. Objects are made by `object.__new__` and their state is set; Structs, which C code
+guards, by their constructor when they have no `__post_init__`, otherwise by copying a blank one.
+
+Rejected: `model_construct` (it runs `model_post_init` and default factories), `copy`/`pickle` protocols (users
+define them), and msgspec's own decoding of Structs (it runs `__post_init__` and enforces `Meta`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import operator
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from confcast.config.leaves import Refused
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """How instances of one class travel: as a row that starts with the index of the class.
+
+    Attributes:
+        cls: The class.
+        index: Its place in the table of classes.
+        take: An instance to its row. Raises Refused when it lacks a part.
+        make: A row to an instance; the row is used up. Any error means that the row is no row of this class.
+        parts: An instance to its parts by name, in order: fields, then what else it carries.
+        forget_fields_set: Changes a row to what it would be with every field set; see `writers`.
+    """
+
+    cls: type
+    index: int
+    take: Callable[[Any], list[Any]]
+    make: Callable[[list[Any]], Any]
+    parts: Callable[[Any], dict[str, Any]]
+    forget_fields_set: Callable[[list[Any]], None]
+
+
+class Kind(NamedTuple):
+    """One kind of class.
+
+    Attributes:
+        name: For the fingerprint.
+        members: The class to those of its parts that `schema.fields_of` does not name, with their annotations.
+        shape: The class and its index to its shape. Raises Refused when its instances can't be rebuilt.
+    """
+
+    name: str
+    members: Callable[[Any], dict[str, Any]]
+    shape: Callable[[Any, int], Shape]
+
+
+def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """`itemgetter` or `attrgetter` for any number of names, always giving a tuple."""
+    if not names:
+        return lambda value: ()
+    if len(names) == 1:
+        get = getter(*names)
+        return lambda value: (get(value),)
+    found: Callable[[Any], tuple[Any, ...]] = getter(*names)
+    return found
+
+
+def cached_properties(cls: type) -> frozenset[str]:
+    """Names whose values in `__dict__` are caches: left out, the worker works them out again."""
+    return frozenset(
+        name
+        for base in cls.__mro__
+        for name, value in vars(base).items()
+        if isinstance(value, functools.cached_property)
+    )
+
+
+def _nothing_to_forget(row: list[Any]) -> None:
+    """Only pydantic models know which fields were set."""
+
+
+# ---- dataclasses, of the standard library and of pydantic
+
+
+def _slots_of(cls: type) -> dict[str, types.MemberDescriptorType]:
+    return {
+        name: value
+        for base in reversed(cls.__mro__)
+        for name, value in vars(base).items()
+        if isinstance(value, types.MemberDescriptorType)
+    }
+
+
+def _dataclass_shape(cls: Any, index: int) -> Shape:
+    _refuse_unless_blank_can_be_made(cls)
+    fields = tuple(field.name for field in dataclasses.fields(cls))
+    slots = _slots_of(cls)
+    if slots or not cls.__dictoffset__:
+        return _slotted_shape(cls, index, fields, slots)
+    return _open_shape(cls, index, fields)
+
+
+def _refuse_unless_blank_can_be_made(cls: Any) -> None:
+    if getattr(cls, "__abstractmethods__", None):
+        return  # no instance of exactly this class exists
+    try:
+        object.__new__(cls)
+    except TypeError as error:
+        raise Refused(f"{cls.__qualname__} can't be rebuilt without running its code ({error})") from None
+
+
+def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
+    """A dataclass with a `__dict__`: the header is -1, or which fields are there and what else is."""
+    count, left_out = len(names), cached_properties(cls)
+    get = getter_of(names, operator.itemgetter)
+    new: Callable[[Any], Any] = object.__new__
+
+    def take(value: Any) -> list[Any]:
+        state = value.__dict__
+        if len(state) == count and state.keys() >= known:
+            return [index, -1, *get(state)]
+        there = sum(1 << n for n, name in enumerate(names) if name in state)
+        rest = {name: item for name, item in state.items() if name not in known and name not in left_out}
+        header: Any = [there, rest] if rest or there != everything else -1
+        return [index, header, *(state.get(name) for name in names)]
+
+    def make(row: list[Any]) -> Any:
+        header = row[1]
+        state = dict(zip(names, row[2:], strict=True))
+        if header != -1:
+            there, rest = header
+            state = {name: item for n, (name, item) in enumerate(state.items()) if there >> n & 1} | rest
+        value = new(cls)
+        value.__dict__.update(state)
+        return value
+
+    def parts(value: Any) -> dict[str, Any]:
+        state = value.__dict__
+        ordered = {name: state[name] for name in names if name in state}
+        return ordered | {name: item for name, item in state.items() if name not in left_out}
+
+    known, everything = frozenset(names), (1 << count) - 1
+    return Shape(cls, index, take, make, parts, _nothing_to_forget)
+
+
+def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
+    """A dataclass with slots, perhaps beside a `__dict__`; the header says which slots are filled."""
+    slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
+    names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
+    left_out, has_dict = cached_properties(cls), cls.__dictoffset__ != 0
+    new: Callable[[Any], Any] = object.__new__
+
+    def take(value: Any) -> list[Any]:
+        filled = parts_in_slots(value)
+        there = -1 if len(filled) == len(names) else sum(1 << n for n, name in enumerate(names) if name in filled)
+        rest = {name: item for name, item in value.__dict__.items() if name not in left_out} if has_dict else {}
+        header: Any = [there, rest] if rest else there
+        return [index, header, *(filled.get(name) for name in names)]
+
+    def make(row: list[Any]) -> Any:
+        there, rest = row[1] if type(row[1]) is list else (row[1], {})
+        value = new(cls)
+        for n, (name, item) in enumerate(zip(names, row[2:], strict=True)):
+            if there >> n & 1:
+                slots[name].__set__(value, item)
+        if rest:
+            value.__dict__.update(rest)
+        return value
+
+    def parts_in_slots(value: Any) -> dict[str, Any]:
+        filled = {}
+        for name in names:
+            try:
+                filled[name] = slots[name].__get__(value)
+            except AttributeError:  # an unfilled slot travels as one
+                continue
+        return filled
+
+    def parts(value: Any) -> dict[str, Any]:
+        rest = {name: item for name, item in value.__dict__.items() if name not in left_out} if has_dict else {}
+        found = parts_in_slots(value) | rest
+        return {name: found[name] for name in dict.fromkeys([*fields, *found]) if name in found}
+
+    return Shape(cls, index, take, make, parts, _nothing_to_forget)
+
+
+# ---- msgspec Structs
+
+
+def _struct_shape(cls: Any, index: int) -> Shape:
+    names: tuple[str, ...] = cls.__struct_fields__
+    get = getter_of(names, operator.attrgetter)
+    build = _struct_builder(cls, names)
+
+    def take(value: Any) -> list[Any]:
+        try:
+            return [index, *get(value)]
+        except AttributeError as error:
+            raise Refused(f"this {cls.__qualname__} is not complete: {error}; give every field a value") from None
+
+    def make(row: list[Any]) -> Any:
+        return build(dict(zip(names, row[1:], strict=True)))
+
+    def parts(value: Any) -> dict[str, Any]:
+        return dict(zip(names, take(value)[1:], strict=True))
+
+    return Shape(cls, index, take, make, parts, _nothing_to_forget)
+
+
+def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
+    if cls.__dictoffset__:
+        raise Refused(f"{cls.__qualname__} is a Struct with dict=True, whose dict would be lost; declare every field")
+    if not hasattr(cls, "__post_init__"):
+        return lambda values: cls(**values)
+    if cls.__struct_config__.cache_hash:
+        raise Refused(f"{cls.__qualname__} is a Struct with cache_hash=True and __post_init__; drop one of them")
+    blank = _blank_struct(cls, names)
+    base: Any = msgspec.Struct
+    copy, fill = base.__copy__, msgspec.structs.force_setattr  # a class may define a __copy__ of its own
+
+    def build(values: dict[str, Any]) -> Any:
+        value = copy(blank)
+        for name, item in values.items():
+            fill(value, name, item)
+        return value
+
+    return build
+
+
+def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
+    """An instance of a Struct whose `__post_init__` never ran: made as a subclass without one, then renamed."""
+    try:
+        quiet = type(cls)(cls.__name__, (cls,), {"__post_init__": lambda self: None})
+        blank = quiet(**dict.fromkeys(names))
+        vars(object)["__class__"].__set__(blank, cls)  # a frozen Struct refuses the plain assignment
+    except TypeError as error:
+        raise Refused(f"{cls.__qualname__} can't be rebuilt without running its __post_init__ ({error})") from None
+    return blank
+
+
+# ---- enums and named tuples
+
+
+def _enum_shape(cls: Any, index: int) -> Shape:
+    """By member name: values may be unhashable, and True stands beside 1. Flags, which combine, by value."""
+    is_flag = issubclass(cls, enum.Flag)
+    combine = vars(enum.Flag)["_missing_"].__func__  # the standard library's; a class may define its own
+
+    def take(value: Any) -> list[Any]:
+        return [index, value._value_ if is_flag else value._name_]
+
+    def make(row: list[Any]) -> Any:
+        _, key = row
+        if not is_flag:
+            return cls._member_map_[key]
+        if type(key) is not int:
+            raise TypeError
+        return cls._value2member_map_[key] if key in cls._value2member_map_ else combine(cls, key)
+
+    return Shape(cls, index, take, make, lambda value: {}, _nothing_to_forget)
+
+
+def _named_tuple_shape(cls: Any, index: int) -> Shape:
+    if cls.__dictoffset__:
+        raise Refused(
+            f"{cls.__qualname__} is a NamedTuple with a __dict__, which would be lost; give it __slots__ = ()"
+        )
+    names: tuple[str, ...] = cls._fields
+    new: Callable[[Any, Any], Any] = tuple.__new__
+
+    def make(row: list[Any]) -> Any:
+        if len(row) != len(names) + 1:
+            raise ValueError
+        return new(cls, row[1:])
+
+    def parts(value: Any) -> dict[str, Any]:
+        return dict(zip(names, value, strict=True))
+
+    return Shape(cls, index, lambda value: [index, *value], make, parts, _nothing_to_forget)
+
+
+def _named_tuple_members(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def _no_members(cls: Any) -> dict[str, Any]:
+    return {}
+
+
+DATACLASS = Kind("dataclass", _no_members, _dataclass_shape)
+STRUCT = Kind("struct", _no_members, _struct_shape)
+ENUM = Kind("enum", _no_members, _enum_shape)
+NAMED_TUPLE = Kind("namedtuple", _named_tuple_members, _named_tuple_shape)

@@ -1,0 +1,117 @@
+"""A configuration to bytes and back, exactly.
+
+Self-describing: the type of each value decides how it travels; annotations only close the table of classes that may
+appear. A value need not match its annotation (defaults are not validated, validators return anything, a subclass
+sits where its base is annotated), so what trusts annotations is not exact. What msgpack has passes as it is; all
+else is a msgpack extension whose payload is msgpack again.
+
+A payload begins with 8 bytes of the table's fingerprint, because indexes mean something only to the table that gave
+them: bytes of another schema, or of another version of it, are never decoded into these classes.
+
+Guaranteed: `decode(encode(c))` equals `c` type for type, with everything a pydantic model carries; equal values
+have equal bytes whatever the order of their sets, so that the digest stands for the value; no code of the user's
+runs on the way back; what can't be carried is refused by path, at start or when it is loaded, never changed.
+
+Rejected: dump-and-validate (validators run twice, excluded fields vanish, secrets mask themselves, tuples become
+lists), msgspec's typed coding (zones become UTC, `__post_init__` runs), pickle (runs what the bytes say).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Any, Generic, TypeVar
+
+from confcast.config.explain import not_carried
+from confcast.config.leaves import Refused
+from confcast.config.reader import Reader
+from confcast.config.table import Table
+from confcast.config.writers import Writers, encode
+from confcast.errors import NotCarried, Problem, ProtocolError
+
+T = TypeVar("T")
+
+
+def digest(payload: bytes) -> bytes:
+    """The 16 bytes that stand for a payload."""
+    return hashlib.blake2b(payload, digest_size=16).digest()
+
+
+class Codec(Generic[T]):
+    """Carries configurations of one schema. Immutable; any thread may use it.
+
+    Args:
+        schema: A pydantic model, a dataclass (of the standard library or pydantic) or a msgspec Struct.
+
+    Attributes:
+        schema: The same.
+        fingerprint: 16 bytes, equal in two processes if and only if they would read each other's bytes alike.
+
+    Raises:
+        NotCarried: The schema has fields whose types can't be carried; `problems` names each by its dotted path.
+    """
+
+    def __init__(self, schema: type[T]) -> None:
+        self.schema = schema
+        self._table = Table(schema)
+        self.fingerprint = self._table.fingerprint
+        self._prefix = self.fingerprint[:8]
+        self._fast = Writers(self._table.shapes, "fast")
+        self._careful = Writers(self._table.shapes, "careful")
+        self._comparing = Writers(self._table.shapes, "comparing")
+        self._reader = Reader(self._table.shapes.values())
+
+    @functools.cached_property
+    def fields(self) -> dict[str, str]:
+        """Dotted field path → type as text, through nested classes; what two sides of a mismatch compare."""
+        return self._table.fields()
+
+    def encode(self, config: T) -> bytes:
+        """The configuration as bytes.
+
+        Raises:
+            NotCarried: It holds what can't be carried; `problems` has the paths, and no values.
+        """
+        if type(config) is not self.schema and not isinstance(config, self.schema):
+            raise NotCarried([Problem("", f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")])
+        try:
+            return self._prefix + encode(self._fast[type(config)](config, 0))
+        except (OverflowError, UnicodeEncodeError):  # an int of more than 64 bits, or a str that UTF-8 does not have
+            return self._prefix + self._written_by(self._careful, config)
+        except (Refused, RecursionError):
+            raise not_carried(config, self._table) from None
+
+    def decode(self, payload: bytes) -> T:
+        """The configuration, rebuilt without running any of its classes' code.
+
+        Raises:
+            ProtocolError: These are not bytes of this codec.
+        """
+        if payload[:8] != self._prefix:
+            raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
+        config: Any = self._reader.read(payload[8:])
+        if not issubclass(type(config), self.schema):
+            raise ProtocolError(f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")
+        assert isinstance(config, self.schema)
+        return config
+
+    def comparable(self, value: Any) -> bytes:
+        """Any part of a configuration as bytes that are equal for equal values.
+
+        Values are compared by type and encoding; `model_fields_set` and the order of dict keys don't count.
+
+        Raises:
+            NotCarried: It holds what can't be carried.
+        """
+        return self._written_by(self._comparing, value)
+
+    def parts(self, value: Any) -> dict[str, Any] | None:
+        """What an object of the table's classes holds, by name and in order; None for any other value."""
+        shape = self._table.shapes.get(type(value))
+        return None if shape is None else shape.parts(value)
+
+    def _written_by(self, writers: Writers, value: Any) -> bytes:
+        try:
+            return encode(writers[type(value)](value, 0))
+        except (Refused, RecursionError):
+            raise not_carried(value, self._table) from None

@@ -1,0 +1,195 @@
+"""What changed between two configurations, by dotted key, fit to be shown to anybody.
+
+Guaranteed: an empty list if and only if the two are equal by type and encoding (`model_fields_set` and the order of
+dict keys don't count); one `Change` per field or table entry that differs, in the order of the schema's fields;
+secrets masked by the type of the value and by annotation, in containers too; plain data that msgpack can carry,
+long values cut. A list, set or tuple is one value.
+
+Rejected: `==` (1 == True, nan != nan, `Gen(x=1) == Gen[int](x=1)`), and comparing dumps (excluded fields vanish,
+and secrets are masked before they are compared).
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+
+from confcast.config.codec import Codec
+from confcast.config.leaves import SECRET_CODES, leaf_of
+from confcast.config.models import hidden_members, is_model
+from confcast.config.schema import contains_secret, fields_of
+from confcast.wire.messages import Change
+
+T = TypeVar("T")
+
+MASK = "**********"
+LONGEST = 200
+"""Characters of a value that are shown."""
+
+_COMPARED_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
+
+
+class _Member(NamedTuple):
+    """How one part of an object is called and shown. `hides_keys`: the keys of its dict are secrets."""
+
+    key: str
+    secret: bool
+    hides_keys: bool
+
+
+class _Absent:
+    """Stands for the value of a key that isn't there."""
+
+
+_ABSENT = _Absent()
+_OPEN = _Member("", secret=False, hides_keys=False)
+
+
+def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
+    """Every key whose value differs.
+
+    Args:
+        codec: The codec of their schema.
+        old: The configuration before.
+        new: The configuration after.
+
+    Returns:
+        The changes, in the order of the schema's fields; empty when nothing changed.
+
+    Raises:
+        NotCarried: One of them holds what the codec can't carry.
+    """
+    return list(_Comparison(codec).compare(old, new, _OPEN))
+
+
+class _Comparison:
+    def __init__(self, codec: Codec[Any]) -> None:
+        self._codec = codec
+
+    def compare(self, old: Any, new: Any, member: _Member) -> Iterator[Change]:
+        """What differs at and below one key; `member.key` is the whole dotted key."""
+        cls = type(old)
+        if old is new:
+            return
+        if cls is not type(new):
+            yield self._change(old, new, member)
+        elif cls in _COMPARED_BY_EQ:
+            if old != new:
+                yield self._change(old, new, member)
+        elif cls is dict and not member.hides_keys:
+            yield from self._compare_tables(old, new, member)
+        elif fields_of(cls) is not None:
+            yield from self._compare_objects(old, new, member.key)
+        elif self._codec.comparable(old) != self._codec.comparable(new):
+            yield self._change(old, new, member)
+
+    def _compare_objects(self, old: Any, new: Any, prefix: str) -> Iterator[Change]:
+        before, after = self._codec.parts(old) or {}, self._codec.parts(new) or {}
+        cls: Any = type(old)
+        members = _members(cls)
+        for name in dict.fromkeys([*before, *after]):
+            member = members.get(name) or members["*"]._replace(key=_clean(name))
+            key = f"{prefix}.{member.key}" if prefix else member.key
+            yield from self.compare(before.get(name, _ABSENT), after.get(name, _ABSENT), member._replace(key=key))
+
+    def _compare_tables(self, old: dict[Any, Any], new: dict[Any, Any], member: _Member) -> Iterator[Change]:
+        before, after = self._by_key(old), self._by_key(new)
+        for identity in dict.fromkeys([*before, *after]):
+            key, left = before.get(identity, (None, _ABSENT))
+            _, right = after.get(identity, (None, _ABSENT))
+            if left is _ABSENT:
+                key = after[identity][0]
+            text = str(self._shown(key, _OPEN))
+            yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
+
+    def _by_key(self, table: dict[Any, Any]) -> dict[Any, tuple[Any, Any]]:
+        """Entries by what tells their keys apart: True and 1 are two keys, two nan are one."""
+        if all(type(key) is str for key in table):
+            return {key: (key, value) for key, value in table.items()}
+        return {self._codec.comparable(key): (key, value) for key, value in table.items()}
+
+    def _change(self, old: Any, new: Any, member: _Member) -> Change:
+        return Change(member.key, _cut(self._shown(old, member)), _cut(self._shown(new, member)))
+
+    def _shown(self, value: Any, member: _Member) -> Any:
+        """A value as plain data, its secrets masked."""
+        cls = type(value)
+        if value is None or value is _ABSENT:
+            return None
+        if fields_of(cls) is not None:
+            return self._shown_object(value)
+        if cls is dict:
+            return MASK if member.hides_keys else self._shown_table(value, member)
+        if isinstance(value, set | frozenset):
+            return [self._shown(item, member) for item in sorted(value, key=self._codec.comparable)]
+        if isinstance(value, list | tuple):
+            inside = member._replace(secret=member.secret or contains_secret(cls))
+            return [self._shown(item, inside) for item in value]
+        return MASK if member.secret or _is_secret(cls) else _plain(value)
+
+    def _shown_object(self, value: Any) -> dict[str, Any]:
+        cls: Any = type(value)
+        members, shown = _members(cls), {}
+        for name, part in (self._codec.parts(value) or {}).items():
+            member = members.get(name) or members["*"]._replace(key=_clean(name))
+            shown[member.key] = self._shown(part, member)
+        return shown
+
+    def _shown_table(self, table: dict[Any, Any], member: _Member) -> dict[str, Any]:
+        return {str(self._shown(key, _OPEN)): self._shown(item, member) for key, item in table.items()}
+
+
+@functools.cache
+def _members(cls: type) -> dict[str, _Member]:
+    """The parts of a class by name; under `*` what every other part, such as an extra value, is like."""
+    found = {
+        field.name: _Member(field.key, field.secret, field.secret and _hides_keys(field.annotation))
+        for field in fields_of(cls) or ()
+    }
+    hidden = hidden_members(cls) if is_model(cls) else {}
+    found |= {name: _Member(name, contains_secret(hint), _hides_keys(hint)) for name, hint in hidden.items()}
+    extra = found.pop("__pydantic_extra__", _OPEN)
+    return found | {"*": extra._replace(hides_keys=False)}
+
+
+def _hides_keys(annotation: Any) -> bool:
+    """Whether the keys of a dict somewhere in the annotation are secrets."""
+    args = get_args(annotation)
+    origin = get_origin(annotation)
+    if isinstance(origin, type) and hasattr(origin, "keys") and args and contains_secret(args[0]):
+        return True
+    return any(_hides_keys(arg) for arg in args)
+
+
+def _is_secret(cls: type) -> bool:
+    leaf = leaf_of(cls)
+    return leaf is not None and leaf.code in SECRET_CODES
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        plain = type(value.value) in (str, int, bool)
+        return _plain(value.value) if plain else _clean(str(value.name))
+    if type(value) in (bool, float):
+        return value
+    if type(value) is int:
+        return value if -(2**63) <= value < 2**64 else hex(value)
+    return _clean(value if type(value) is str else str(value))
+
+
+def _clean(text: str) -> str:
+    """Text that UTF-8 has."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _cut(value: Any) -> Any:
+    """The value, or the beginning of its text where that is long."""
+    if isinstance(value, list | dict):
+        text = repr(value)
+        return value if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    if isinstance(value, str) and len(value) > LONGEST:
+        return value[: LONGEST - 1] + "…"
+    return value

@@ -1,0 +1,77 @@
+"""Why a value can't be carried, by path. Runs only when writing it was refused, so it may be slow and thorough.
+
+Guaranteed: every reason in one error, and no value in it: types and paths only, secrets may be anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from confcast.config.carried import advice_for, cannot
+from confcast.config.leaves import Refused, leaf_of
+from confcast.config.table import Table, verdict
+from confcast.config.writers import MAX_DEPTH, NATIVE
+from confcast.errors import NotCarried, Problem
+
+
+def not_carried(value: Any, table: Table) -> NotCarried:
+    """The error that says what in the value can't be carried."""
+    problems = list(_Explanation(table).visit(value, "", ()))
+    return NotCarried(problems or [Problem("", "this configuration is nested too deeply for the room on the stack")])
+
+
+class _Explanation:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def visit(self, value: Any, path: str, trail: tuple[int, ...]) -> Iterator[Problem]:
+        """Every reason below a value. `trail` has the ids of what holds it, to tell a cycle."""
+        if type(value) in NATIVE:
+            return
+        if id(value) in trail:
+            yield Problem(path, "this value contains itself, which can't be carried to the workers; break the cycle")
+        elif len(trail) > MAX_DEPTH:
+            yield Problem(path, f"nested more than {MAX_DEPTH} levels deep; flatten it")
+        else:
+            try:
+                parts = self._parts(value, path)
+            except Refused as refused:
+                yield Problem(path, str(refused))
+                return
+            for inner_path, part in parts:
+                yield from self.visit(part, inner_path, (*trail, id(value)))
+
+    def _parts(self, value: Any, path: str) -> Iterable[tuple[str, Any]]:
+        cls = type(value)
+        if (shape := self._table.shapes.get(cls)) is not None:
+            return [(f"{path}.{name}" if path else name, part) for name, part in shape.parts(value).items()]
+        if cls is dict:
+            keys = [(path, key) for key in value]
+            return [
+                *keys,
+                *((f"{path}.{key_text(key)}" if path else key_text(key), part) for key, part in value.items()),
+            ]
+        if cls in (list, tuple, set, frozenset):
+            return [(f"{path}[{n}]", part) for n, part in enumerate(value)]
+        if (leaf := leaf_of(cls)) is not None:
+            parts = leaf.take(value)
+            return [(path, part) for part in parts] if leaf.deep else []
+        raise Refused(self._unknown(cls))
+
+    def _unknown(self, cls: type) -> str:
+        advice = advice_for(cls)
+        if advice is None and (problem := verdict(cls)) is not None:
+            return problem
+        if advice is not None:
+            return cannot(cls.__qualname__, advice)
+        return cannot(
+            cls.__qualname__,
+            f"no annotation of {self._table.schema.__qualname__} names it: add it to the field's annotation,"
+            f" for example … | {cls.__qualname__}",
+        )
+
+
+def key_text(key: Any) -> str:
+    """A dict's key as a part of a dotted path; keys that are not plain are named by their type."""
+    return str(key) if type(key) in (str, int, bool, float) else f"<{type(key).__name__}>"

@@ -1,0 +1,292 @@
+"""Sources and a schema to a candidate, or every problem at once with its position.
+
+Order, low to high: the schema's defaults, the sources in the order given, the overrides. Guarantees (G7): problems of
+all sources come in one `ConfigError`; what can't be read or understood is never taken for "nothing is set". A loader
+imports its schema at first use, so that a master that only hands it on never does.
+
+Reading and building are two steps: the config owner compares what was read with what it tried last, before any code
+of the user's runs. Validating what was read in spite of a source that can't be read was rejected: half of it would be
+complaints that keys are missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+import msgspec
+
+from confcast.config.candidate import Candidate, Reading, combined
+from confcast.config.findings import Invalid, dotted, problems_of
+from confcast.config.merge import Merged
+from confcast.config.schema import import_path, kind_of, resolve
+from confcast.config.sources.file import File
+from confcast.config.sources.layer import Layer, Source, fingerprint_of
+from confcast.config.validation import validate
+from confcast.errors import ConfigError, NotCarried, Problem
+from confcast.wire.messages import MAX_FRAME
+
+if TYPE_CHECKING:
+    from confcast.config.codec import Codec
+
+T = TypeVar("T")
+
+_log = logging.getLogger("confcast.loader")
+_ENVELOPE = 1024  # what the frame has besides the payload, generously
+
+
+class LoaderSpec(msgspec.Struct, frozen=True):
+    """A loader as data, for the config owner to build it from.
+
+    Attributes:
+        schema: Its import path.
+        sources: The import path and the msgpack bytes of each source.
+        overrides: As msgpack.
+    """
+
+    schema: str
+    sources: list[tuple[str, bytes]]
+    overrides: bytes
+
+
+class ConfigLoader(Generic[T]):
+    """Loads a configuration of one schema from several sources.
+
+    Args:
+        schema: The class, or `"pkg.settings:Settings"`, which is imported at first use.
+        sources: Low to high. A str or a Path is a `File`.
+        overrides: Values above all sources, as nested tables.
+
+    Raises:
+        TypeError: The schema can't be one, or a source has no `read()`.
+    """
+
+    @overload
+    def __init__(
+        self,
+        schema: type[T],
+        *sources: str | os.PathLike[str] | Source,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ConfigLoader[Any],
+        schema: str,
+        *sources: str | os.PathLike[str] | Source,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        schema: type[T] | str,
+        *sources: str | os.PathLike[str] | Source,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(schema, str):
+            kind_of(schema)
+        self._schema = schema
+        self._codec: Codec[T] | None = None
+        self._said: set[str] = set()
+        self.sources: tuple[Source, ...] = tuple(map(_source, sources))
+        self.overrides = _plain(overrides or {})
+
+    def __repr__(self) -> str:
+        return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"
+
+    @property
+    def schema(self) -> type[T]:
+        """The class. Imported now, if it was given by name: may raise ImportError, or TypeError if it can't be one."""
+        if isinstance(self._schema, str):
+            found = resolve(self._schema)
+            kind_of(found)
+            self._schema = found
+        return self._schema
+
+    @property
+    def schema_path(self) -> str:
+        """By which name another process imports the class; TypeError if none can."""
+        return self._schema if isinstance(self._schema, str) else import_path(self._schema)
+
+    @property
+    def codec(self) -> Codec[T]:
+        """What turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
+        if self._codec is None:
+            from confcast.config.codec import Codec
+
+            self._codec = Codec(self.schema)
+        return self._codec
+
+    def load(self) -> Candidate[T]:
+        """Read, validate and encode. May be called in any thread.
+
+        Raises:
+            ConfigError: With everything that is wrong.
+            NotCarried: The schema has fields that can't be carried to workers exactly.
+        """
+        return self.build(self.read())
+
+    def read(self) -> Reading:
+        """What every source has now. Raises ConfigError with the problems of all of them."""
+        layers, errors = [], []
+        for source in self.sources:
+            try:
+                layers.append(_layer(source))
+            except ConfigError as error:
+                errors.append(error)
+        if errors:
+            raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
+        return Reading(layers)
+
+    def build(self, reading: Reading) -> Candidate[T]:
+        """The candidate that a reading makes. Raises ConfigError and NotCarried."""
+        codec, schema = self.codec, self.schema
+        merged, problems = self._merge(reading)
+        try:
+            config = validate(schema, merged.data)
+        except Invalid as error:
+            told = {problem.key for problem in problems}
+            findings = [each for each in error.findings if each.about != "missing" or dotted(each.path) not in told]
+            problems = problems_of(findings, schema, merged) + problems
+        if problems:
+            raise ConfigError(problems)
+        payload = _encoded(codec, config, merged)
+        from confcast.config.codec import digest
+
+        return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
+
+    def fingerprint(self) -> bytes:
+        """What `read().fingerprint` would be, for the price of reading the bytes. Never raises.
+
+        What can't be read has a fingerprint of its own, so that its return is a change.
+        """
+        return combined([_content_fingerprint(source) for source in self.sources])
+
+    def watched(self) -> tuple[Path, ...]:
+        """The files whose change is a change of the configuration."""
+        return tuple(path for source in self.sources for path in getattr(source, "watched", tuple)())
+
+    def still_being_written(self) -> tuple[Path, ...]:
+        """The files that somebody has open for writing now, as far as the system tells."""
+        writing = (source for source in self.sources if getattr(source, "still_being_written", bool)())
+        return tuple(path for source in writing for path in getattr(source, "watched", tuple)())
+
+    def to_spec(self) -> LoaderSpec:
+        """The loader as data.
+
+        Raises:
+            TypeError: The schema or the class of a source can't be imported elsewhere, a source is no
+                `msgspec.Struct`, or an override is no plain data.
+        """
+        _check_plain(self.overrides, ())
+        return LoaderSpec(self.schema_path, list(map(_packed, self.sources)), msgspec.msgpack.encode(self.overrides))
+
+    @classmethod
+    def from_spec(cls, spec: LoaderSpec) -> ConfigLoader[Any]:
+        """The loader that `to_spec` described; of a subclass, the plain loader: subclasses only choose arguments.
+
+        Raises:
+            ImportError: The class of a source can't be imported.
+        """
+        sources: list[Any] = [msgspec.msgpack.decode(data, type=resolve(path)) for path, data in spec.sources]
+        return ConfigLoader(spec.schema, *sources, overrides=msgspec.msgpack.decode(spec.overrides))
+
+    def _merge(self, reading: Reading) -> tuple[Merged, list[Problem]]:
+        fitted = [layer.fit(self.schema) for layer in reading.layers]
+        for warning in (warning for each in fitted for warning in each.warnings):
+            if warning not in self._said:  # a reload would say the same again
+                self._said.add(warning)
+                _log.warning("%s", warning)
+        layers = [each.layer for each in fitted]
+        if self.overrides:
+            layers.append(Layer("override", self.overrides))
+        return Merged(layers), [problem for each in fitted for problem in each.problems]
+
+    def _name(self) -> str:
+        return self._schema if isinstance(self._schema, str) else self._schema.__qualname__
+
+
+def _source(given: Any) -> Source:
+    if isinstance(given, str | os.PathLike):
+        return File(given)
+    if isinstance(given, type) or not callable(getattr(given, "read", None)):
+        raise TypeError(f"{given!r} is no source: it has to be a path, or a msgspec.Struct with a read() -> Layer")
+    return given  # type: ignore[no-any-return]  # just tested
+
+
+def _layer(source: Source) -> Layer:
+    try:
+        layer = source.read()
+    except ConfigError:
+        raise
+    except Exception as error:  # a user's source may raise what it likes; it becomes a problem that is told
+        text = f"{type(source).__name__}.read() raised {type(error).__name__}: {error}"
+        raise ConfigError([Problem("", text)], "io_error") from error
+    if not isinstance(layer, Layer):
+        raise ConfigError([Problem("", f"{type(source).__name__}.read() gave a {type(layer).__name__}, not a Layer")])
+    return layer
+
+
+def _content_fingerprint(source: Source) -> bytes:
+    try:
+        cheap = getattr(source, "content_fingerprint", None)
+        found = cheap() if cheap is not None else _layer(source).fingerprint
+    except Exception as error:
+        # That it can't be read is a content too. What is wrong is told by the load that this leads to.
+        _log.debug("no fingerprint of %s: %r", type(source).__name__, error)
+        return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
+    return bytes(found)
+
+
+def _reason(errors: Iterable[ConfigError]) -> str:
+    reasons = {error.reason for error in errors}
+    if len(reasons) == 1:
+        return reasons.pop()
+    return "io_error" if reasons == {"file_not_found", "io_error"} else "validation_failed"
+
+
+def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
+    """The payload, and the proof that a worker gets exactly this configuration out of it (G8)."""
+    try:
+        payload = codec.encode(config)
+    except NotCarried as error:
+        raise ConfigError([_at(problem, merged) for problem in error.problems]) from None
+    if len(payload) + _ENVELOPE > MAX_FRAME:
+        size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
+        raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
+    if codec.encode(codec.decode(payload)) != payload:
+        raise ConfigError([Problem("", "can't be carried to the workers exactly: decoded, it encodes to other bytes")])
+    return payload
+
+
+def _at(problem: Problem, merged: Merged) -> Problem:
+    location = problem.location or merged.where(tuple(problem.key.split(".")) if problem.key else ())
+    return Problem(problem.key, problem.message, location)
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy, so that what the caller does to its mapping later changes nothing."""
+    return {key: _plain(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+
+
+def _check_plain(value: Any, path: tuple[Any, ...]) -> None:
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_plain(item, (*path, key))
+    elif not (value is None or type(value) in (bool, float, str, bytes) or (type(value) is int and abs(value) < 2**63)):
+        raise TypeError(
+            f"the override {dotted(path)} is a {type(value).__name__}, which the config owner can't be sent:"
+            " give plain data (text, numbers, booleans, lists, tables)"
+        )
+
+
+def _packed(source: Source) -> tuple[str, bytes]:
+    if not isinstance(source, msgspec.Struct):
+        raise TypeError(
+            f"a {type(source).__name__} is no msgspec.Struct, so it can't be sent to the config owner:"
+            " derive it from msgspec.Struct"
+        )
+    return import_path(type(source)), msgspec.msgpack.encode(source)

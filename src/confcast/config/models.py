@@ -1,0 +1,174 @@
+"""The shape of pydantic models: everything a model carries, without running a validator.
+
+A model is four slots: `__dict__` (fields, and what validators put there), `__pydantic_fields_set__`,
+`__pydantic_extra__` and `__pydantic_private__`. The row of a model is its index, a header and the fields. The
+header is -1 (every field set, nothing else to carry), a bit mask of the fields set, or a list: mask, other names
+in the set, extra, private attributes, other entries of `__dict__`. Computed fields are functions, nothing travels;
+values of `cached_property` are worked out again.
+
+Nothing here imports pydantic: a schema that is a model has imported it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import sys
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from confcast.config.classes import Kind, Shape, cached_properties, getter_of
+from confcast.config.leaves import Refused
+
+MAX_MASKS = 256
+"""Combinations of set fields remembered per class; a class with more starts over."""
+
+
+def is_model(cls: type) -> bool:
+    """Whether the class is a pydantic model."""
+    pydantic = sys.modules.get("pydantic.main")
+    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
+
+
+def hidden_members(cls: Any) -> dict[str, Any]:
+    """Private attributes and extra values with their annotations, where they resolve; others are judged by value."""
+    found: dict[str, Any] = {}
+    for base in cls.__mro__[:-1]:
+        own = {} if base.__module__ == "pydantic.main" else inspect.get_annotations(base)
+        scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
+        for name in own:
+            if name in found or not (name in cls.__private_attributes__ or name == "__pydantic_extra__"):
+                continue
+            shim: Any = types.SimpleNamespace(__annotations__={name: own[name]})
+            try:
+                found |= typing.get_type_hints(shim, globalns=scope, include_extras=True)
+            except NameError:  # imported for type checkers only
+                continue
+    return dict(sorted(found.items()))
+
+
+def _set_fields_of(names: tuple[str, ...]) -> Callable[[int], set[str]]:
+    """Bit mask to the names that it stands for: a set of its own for each call."""
+    everything = frozenset(names)
+    known: dict[int, frozenset[str]] = {-1: everything}
+
+    def set_fields(mask: int) -> set[str]:
+        if mask not in known:
+            if len(known) > MAX_MASKS:
+                known.clear()
+            known[mask] = frozenset(name for n, name in enumerate(names) if mask >> n & 1) if mask >= 0 else everything
+        return set(known[mask])
+
+    return set_fields
+
+
+def shape(cls: Any, index: int) -> Shape:
+    """How instances of the model travel. Raises Refused when the class adds slots of its own."""
+    _refuse_slots(cls)
+    names = tuple(cls.__pydantic_fields__)
+    take = _taker(cls, index, names)
+
+    def parts(model: Any) -> dict[str, Any]:
+        row = take(model)
+        _, _, extra, private, rest = row[1] if type(row[1]) is list else (0, (), None, None, {})
+        fields: dict[str, Any] = dict(zip(names, row[2:], strict=True))
+        return {**fields, **(extra or {}), **rest, **(private or {})}
+
+    return Shape(cls, index, take, _maker(cls, names), parts, _forgetter(cls))
+
+
+def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
+    fields, count, no_extra = frozenset(names), len(names), _no_extra(cls)
+    get = getter_of(names, operator.itemgetter)
+    bit = {name: 1 << n for n, name in enumerate(names)}.__getitem__
+    full_header = _full_header(cls, names)
+
+    def take(model: Any) -> list[Any]:
+        try:
+            state, fields_set = model.__dict__, model.__pydantic_fields_set__
+            if len(state) == count and model.__pydantic_private__ is None and model.__pydantic_extra__ == no_extra:
+                if fields_set == fields:
+                    return [index, -1, *get(state)]
+                if fields_set <= fields:
+                    return [index, sum(map(bit, fields_set)), *get(state)]
+            return [index, full_header(model), *get(state)]
+        except (KeyError, AttributeError) as error:
+            raise Refused(f"this {cls.__qualname__} was built without {error}; build it by validation") from None
+
+    return take
+
+
+def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
+    fields, left_out = frozenset(names), cached_properties(cls)
+
+    def full_header(model: Any) -> list[Any]:
+        fields_set, private = model.__pydantic_fields_set__, model.__pydantic_private__
+        mask = -1 if fields_set >= fields else sum(1 << n for n, name in enumerate(names) if name in fields_set)
+        rest = {name: item for name, item in vars(model).items() if name not in fields and name not in left_out}
+        if private is not None:
+            undefined = sys.modules["pydantic_core"].PydanticUndefined
+            private = {name: item for name, item in private.items() if item is not undefined}
+        return [mask, sorted(fields_set - fields), model.__pydantic_extra__, private, rest]
+
+    return full_header
+
+
+def _forgetter(cls: Any) -> Callable[[list[Any]], None]:
+    no_extra = _no_extra(cls)
+
+    def forget_fields_set(row: list[Any]) -> None:
+        if type(row[1]) is int or row[1][2:] == [no_extra, None, {}]:
+            row[1] = -1
+        else:
+            row[1][:2] = [-1, []]
+
+    return forget_fields_set
+
+
+def _maker(cls: Any, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
+    base = vars(sys.modules["pydantic.main"].BaseModel)
+    set_dict, set_fields_set = base["__dict__"].__set__, base["__pydantic_fields_set__"].__set__
+    set_extra, set_private = base["__pydantic_extra__"].__set__, base["__pydantic_private__"].__set__
+    set_fields, no_extra = _set_fields_of(names), _no_extra(cls)
+    new: Callable[[Any], Any] = object.__new__
+
+    def make(row: list[Any]) -> Any:
+        header = row[1]
+        del row[:2]
+        state = dict(zip(names, row, strict=True))
+        model = new(cls)
+        if type(header) is int:
+            set_fields_set(model, set_fields(header))
+            set_extra(model, None if no_extra is None else {})
+            set_private(model, None)
+        else:
+            mask, others, extra, private, rest = header
+            if type(extra) not in _DICT_OR_NONE or type(private) not in _DICT_OR_NONE:
+                raise TypeError
+            state.update(rest)
+            set_fields_set(model, set_fields(mask).union(others))
+            set_extra(model, extra)
+            set_private(model, private)
+        set_dict(model, state)
+        return model
+
+    return make
+
+
+_DICT_OR_NONE = (dict, types.NoneType)
+
+
+def _no_extra(cls: Any) -> dict[str, Any] | None:
+    """What `__pydantic_extra__` is when there is nothing extra."""
+    return {} if cls.model_config.get("extra") == "allow" else None
+
+
+def _refuse_slots(cls: Any) -> None:
+    for base in cls.__mro__:
+        if base.__module__ != "pydantic.main" and vars(base).get("__slots__"):
+            raise Refused(f"{cls.__qualname__} adds __slots__ to a pydantic model; make them private attributes")
+
+
+MODEL = Kind("model", hidden_members, shape)

@@ -1,0 +1,63 @@
+"""Bytes of this codec back to a value, exactly, running no code of the user's.
+
+Guaranteed: only classes of the closed table are built, whatever the bytes say, and bytes that this codec did not
+write end in `ProtocolError` without a word of their content. The one exception to "no code of the user's": members
+of a set and keys of a dict are hashed and compared, by the user's `__hash__` and `__eq__` if a class defines them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from confcast.config.classes import Shape
+from confcast.config.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE
+from confcast.errors import ProtocolError
+
+
+class Reader:
+    """Decodes payloads against one table of classes. Safe to share between threads."""
+
+    def __init__(self, shapes: Iterable[Shape]) -> None:
+        self._makers = {shape.index: shape.make for shape in shapes}
+        self._builders = _Builders()
+        self._decode = msgspec.msgpack.Decoder(ext_hook=self._build).decode
+
+    def read(self, payload: bytes) -> Any:
+        """The value. Raises ProtocolError for bytes that the codec of this table did not write."""
+        try:
+            return self._decode(payload)
+        except Exception as error:  # whatever a row makes of foreign bytes; the text could hold a part of them
+            raise ProtocolError(f"not a configuration of this schema: {type(error).__name__}") from None
+
+    def _build(self, code: int, data: memoryview) -> Any:
+        parts = self._decode(data)
+        if code == OBJECT:
+            return self._makers[parts[0]](parts)
+        return self._builders[code](parts)
+
+
+class _Builders(dict[int, Callable[[Any], Any]]):
+    """Extension code → what builds its value; leaf types are imported when the first of them arrives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.update({TUPLE: _checked(list, tuple), SET: _checked(list, set), FROZENSET: _checked(list, frozenset)})
+        self[DICT] = _checked(list, lambda parts: dict(zip(parts[::2], parts[1::2], strict=True)))
+
+    def __missing__(self, code: int) -> Callable[[Any], Any]:
+        leaf = BY_CODE[code]
+        cls, make = leaf.type, leaf.make
+        builder = self[code] = _checked(leaf.parts, lambda parts: make(cls, parts))
+        return builder
+
+
+def _checked(expected: type, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def build(parts: Any) -> Any:
+        if type(parts) is not expected:
+            raise TypeError(expected.__name__)
+        return make(parts)
+
+    return build

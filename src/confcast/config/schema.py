@@ -1,0 +1,266 @@
+"""The user's type: which kind it is, what its fields are called, where its secrets are, how it is found by name.
+
+A schema is a pydantic `BaseModel`, a dataclass (stdlib or pydantic) or a `msgspec.Struct`. Guarantees: nothing here
+imports pydantic (a class can only be a pydantic model if something imported pydantic before), so that a worker with
+a `msgspec` schema pays for `msgspec` alone; nothing runs the user's validators; all answers are cached per class.
+
+Rejected: marking secrets by field name (`password`, `token`, …): it misses some and masks others. A secret is a type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import runpy
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
+
+
+class Secret:
+    """Marks a plain value as a secret: `Annotated[str, Secret]`.
+
+    The value stays what it is (a `str`), and is masked in diffs, events, error messages and logs. A pydantic
+    `SecretStr` or `SecretBytes` needs no mark.
+    """
+
+
+class Field(NamedTuple):
+    """One field of a class.
+
+    Attributes:
+        name: The attribute.
+        key: What it is called in files: its alias if that is one plain string, else its name.
+        annotation: Its type, with `Annotated[…, Secret]` kept.
+        secret: Whether there is a secret type anywhere in its annotation.
+    """
+
+    name: str
+    key: str
+    annotation: Any
+    secret: bool
+
+
+def kind_of(schema: Any) -> Kind:
+    """Which kind of schema a class is. Raises TypeError, in words, for everything that can't be one."""
+    if isinstance(schema, type):
+        if issubclass(schema, _loaded("pydantic_settings.main", "BaseSettings")):
+            raise TypeError(
+                f"{schema.__qualname__} is a BaseSettings, which reads the environment by itself, behind the owner's"
+                " back: derive it from pydantic.BaseModel and give the loader an Environment(prefix)"
+            )
+        if issubclass(schema, msgspec.Struct):
+            return "struct"
+        if issubclass(schema, _loaded("pydantic.main", "BaseModel")):
+            return "pydantic"
+        if dataclasses.is_dataclass(schema):
+            return "pydantic_dataclass" if "__pydantic_fields__" in vars(schema) else "dataclass"
+    raise TypeError(
+        f"{schema!r} can't be a schema: it has to be a class that is a pydantic BaseModel, a dataclass"
+        " or a msgspec.Struct"
+    )
+
+
+def fields_of(cls: Any) -> tuple[Field, ...] | None:
+    """The fields of a class of fields, in their order; None for any other type.
+
+    Raises:
+        TypeError: An annotation of the class can't be resolved (a forward reference to a name that isn't there).
+    """
+    return _fields(cls) if isinstance(cls, type) else None
+
+
+def contains_secret(annotation: Any) -> bool:
+    """Whether a secret type stands anywhere in an annotation: in containers, unions and fields of classes too."""
+    return _has_secret(annotation, set())
+
+
+def import_path(cls: type) -> str:
+    """The name by which another process finds a class; `resolve` is the inverse.
+
+    `pkg.settings:Settings`; for a class of the main program `/srv/app.py:Settings` or `-m pkg.app:Settings`: that is
+    run again under the name `__mp_main__`, as multiprocessing's spawn does.
+
+    Raises:
+        TypeError: No other process could find it: it is local to a function, made at run time or typed in.
+    """
+    module, qualname = cls.__module__, cls.__qualname__
+    if "<locals>" in qualname:
+        raise TypeError(f"{module}.{qualname} is local to a function, so no other process can import it: move it up")
+    if _attribute(sys.modules.get(module), qualname) is not cls:
+        raise TypeError(
+            f"{module}.{qualname} is not what its module has under that name, so no other process can import it:"
+            " give it a name at the top of a module (for a generic: class Settings(Base[int]): …)"
+        )
+    return f"{_main_program(module) if module in _MAIN else module}:{qualname}"
+
+
+def resolve(path: str) -> type:
+    """Import the class that `import_path` named.
+
+    Raises:
+        TypeError: The path is malformed, or names no class.
+        ImportError: The module can't be imported.
+    """
+    place, _, qualname = path.rpartition(":")
+    if not place or not qualname:
+        raise TypeError(f"{path!r} names no class: write it as 'package.module:Class'")
+    found = _attribute(_import(place), qualname)
+    if not isinstance(found, type):
+        what = "has nothing of that name" if found is None else f"has a {type(found).__name__} there, not a class"
+        raise TypeError(f"{path!r}: the module was imported, but {what}")
+    return found
+
+
+_MAIN = ("__main__", "__mp_main__")
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[Field, ...] | None:
+    try:
+        kind_of(cls)
+    except TypeError:
+        return None
+    return tuple(Field(name, key, hint, contains_secret(hint)) for name, key, hint in _named_hints(cls))
+
+
+def _named_hints(cls: Any) -> list[tuple[str, str, Any]]:
+    """Name, key and annotation of each field of a schema."""
+    found = {"struct": _struct_fields, "dataclass": _dataclass_fields}.get(kind_of(cls), _pydantic_fields)
+    try:
+        return list(found(cls))
+    except NameError as error:
+        raise TypeError(f"the annotations of {cls.__qualname__} can't be resolved: {error}") from None
+
+
+def _loaded(module: str, name: str) -> Any:
+    """A class of a library, if that library was imported; otherwise an empty tuple, of which nothing is an instance."""
+    return getattr(sys.modules.get(module), name, ())
+
+
+def _pydantic_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
+    if not cls.__dict__.get("__pydantic_complete__", True):
+        rebuild = getattr(cls, "model_rebuild", None) or functools.partial(_rebuild_dataclass, cls)
+        if not rebuild(raise_errors=False):
+            raise TypeError(f"{cls.__qualname__} has a forward reference that can't be resolved")
+    for name, field in cls.__pydantic_fields__.items():
+        alias = field.validation_alias if field.validation_alias is not None else field.alias
+        secret = any(mark is Secret or isinstance(mark, Secret) for mark in field.metadata)
+        hint = Annotated[field.annotation, Secret] if secret else field.annotation
+        yield name, alias if isinstance(alias, str) else name, hint
+
+
+def _rebuild_dataclass(cls: Any, **options: Any) -> bool:
+    from pydantic.dataclasses import rebuild_dataclass
+
+    return bool(rebuild_dataclass(cls, **options))
+
+
+def _dataclass_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        yield field.name, field.name, hints[field.name]
+
+
+def _struct_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
+    for field in msgspec.structs.fields(cls):
+        yield field.name, field.encode_name, field.type
+
+
+def _has_secret(annotation: Any, seen: set[Any]) -> bool:
+    if annotation is Secret or isinstance(annotation, Secret):
+        return True
+    if isinstance(annotation, type):
+        return issubclass(annotation, _secret_types()) or _class_has_secret(annotation, seen)
+    if isinstance(annotation, typing.TypeVar):
+        return _has_secret(annotation.__bound__, seen)
+    alias = getattr(annotation, "__value__", None)  # type X = …
+    marks = getattr(annotation, "__metadata__", ())
+    inside = (alias, typing.get_origin(annotation), *typing.get_args(annotation), *marks)
+    if typing.get_origin(annotation) is Literal:
+        return False
+    return any(_has_secret(part, seen) for part in inside if part is not None)
+
+
+def _class_has_secret(cls: type, seen: set[Any]) -> bool:
+    if cls in seen:
+        return False
+    seen.add(cls)
+    if is_record(cls):
+        return any(_has_secret(hint, seen) for hint in typing.get_type_hints(cls, include_extras=True).values())
+    try:
+        kind_of(cls)
+    except TypeError:
+        return False
+    return any(_has_secret(hint, seen) for _, _, hint in _named_hints(cls))
+
+
+def is_record(cls: Any) -> bool:
+    """Whether a class is a TypedDict (of `typing` or `typing_extensions`) or a NamedTuple with annotations."""
+    if not isinstance(cls, type) or "__annotations__" not in vars(cls):
+        return False
+    return (issubclass(cls, dict) and hasattr(cls, "__total__")) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def _secret_types() -> tuple[type, ...]:
+    found = (_loaded("pydantic.types", name) for name in ("Secret", "SecretStr", "SecretBytes"))
+    return tuple(cls for cls in found if cls != ())
+
+
+def _attribute(holder: Any, qualname: str) -> Any:
+    for part in qualname.split("."):
+        holder = getattr(holder, part, None)
+    return holder
+
+
+def _main_program(module: str) -> str:
+    main = sys.modules[module]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return f"-m {spec.name}"
+    file = getattr(main, "__file__", None)
+    if file is None or not Path(file).is_file():
+        raise TypeError(
+            "a class that was typed in, or passed with -c or on stdin, can't be imported by another process:"
+            " put it into a module"
+        )
+    return str(Path(file).absolute())
+
+
+def _import(place: str) -> Any:
+    if not place.startswith("-m ") and not place.endswith(".py"):
+        return importlib.import_module(place)
+    for name in _MAIN:
+        main = sys.modules.get(name)
+        # A file on stdin or an embedding program has neither a spec nor a file: then this process has another main.
+        if main is not None and (getattr(main, "__spec__", None) or getattr(main, "__file__", None)):
+            try:
+                same = _main_program(name) == place
+            except TypeError:
+                same = False
+            if same:
+                return main
+    return _run_main(place)
+
+
+def _run_main(place: str) -> types.ModuleType:
+    """The main program of another process, run as multiprocessing's spawn runs it: not under `__main__`."""
+    try:
+        if place.startswith("-m "):
+            content = runpy.run_module(place[3:], run_name="__mp_main__", alter_sys=True)
+        else:
+            content = runpy.run_path(place, run_name="__mp_main__")
+    except FileNotFoundError as error:
+        raise ImportError(f"the main program {place} is gone: {error}") from None
+    module = types.ModuleType("__mp_main__")
+    vars(module).update(content)
+    sys.modules["__mp_main__"] = module
+    return module

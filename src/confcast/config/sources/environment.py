@@ -1,0 +1,202 @@
+"""Environment variables as a source: `PREFIX_A__B` sets `a.b`.
+
+Names match the schema's keys whatever their case; keys of a `dict[str, …]` are read in lower case. Values are text: a
+`str` takes it as it is, lists and tables are JSON, numbers and booleans are converted by the field's type. A name with
+the prefix that the schema doesn't know is refused, or named in the log once (`unknown="warn"`). Names that Kubernetes
+injects for services (`APP_SERVICE_HOST`, `APP_PORT=tcp://…`) are skipped: nobody wrote them.
+
+Rejected: guessing values without the schema (`"1e3"`, `"no"`, a password of digits), and silence about unknown names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from confcast.config.annotations import keys_of, members, strip
+from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
+from confcast.config.sources.texts import NotConvertible, from_text
+from confcast.errors import Problem
+
+_SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
+
+
+class _Options(msgspec.Struct, frozen=True, kw_only=True):
+    unknown: Literal["refuse", "warn"] = "refuse"
+
+
+class Environment(_Options, frozen=True):
+    """The environment variables whose names begin with a prefix.
+
+    Args:
+        prefix: Such as `APP_`, in any case; may not be empty.
+        unknown: What to do about a name with the prefix that the schema has no key for.
+
+    Raises:
+        ValueError: The prefix is empty, or `unknown` is another word.
+    """
+
+    prefix: str
+
+    def __post_init__(self) -> None:
+        if not self.prefix:
+            raise ValueError("an empty prefix would take every variable there is: give one such as 'APP_'")
+        if self.unknown not in ("refuse", "warn"):
+            raise ValueError(f"unknown={self.unknown!r}: it has to be 'refuse' or 'warn'")
+
+    def read(self) -> Layer:
+        """The variables as they are now in this process; the schema is applied later."""
+        found = self._found()
+        return EnvironmentLayer(self, found, _fingerprint(found))
+
+    def content_fingerprint(self) -> bytes:
+        """What `read().fingerprint` would be."""
+        return _fingerprint(self._found())
+
+    def _found(self) -> dict[str, str]:
+        prefix = self.prefix.upper()
+        return {name: text for name, text in sorted(os.environ.items()) if name.upper().startswith(prefix)}
+
+
+def _fingerprint(found: dict[str, str]) -> bytes:
+    return fingerprint_of("\0".join(f"{name}={text}" for name, text in found.items()).encode(errors="surrogateescape"))
+
+
+class EnvironmentLayer(Layer):
+    """Variables that no schema was applied to yet."""
+
+    def __init__(self, source: Environment, found: dict[str, str], fingerprint: bytes) -> None:
+        super().__init__(f"environment {source.prefix}*", {}, fingerprint)
+        self._source, self._found = source, found
+
+    def fit(self, schema: Any) -> Fitted:
+        """The variables under the schema's keys, converted by its types."""
+        fitting = _Fitting(self._source, schema)
+        targets, skipped = [], []
+        for name, text in self._found.items():
+            path, annotation = fitting.target(name)
+            if self._is_injected(name, text, known=path is not None):
+                skipped.append(name)
+            elif path is None:
+                fitting.unknown(name)
+            else:
+                targets.append((path, name, annotation, text))
+        # A table first, then what is set inside it.
+        for path, name, annotation, text in sorted(targets, key=lambda target: len(target[0])):
+            fitting.set(path, name, annotation, text)
+        if skipped:
+            fitting.warnings.append(
+                f"skipped environment variables that Kubernetes injects for services: {', '.join(skipped)}"
+                " (choose another prefix, or set enableServiceLinks: false)"
+            )
+        places = {path: Place(where, where) for path, where in fitting.places.items()}
+        layer = Layer(self.name, fitting.data, self.fingerprint, (lambda: places) if places else None)
+        return Fitted(layer, fitting.problems, fitting.warnings)
+
+    def _is_injected(self, name: str, text: str, *, known: bool) -> bool:
+        # From the underscore on: a service may be called what the prefix is.
+        upper = name.upper()
+        if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
+            return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._found
+        return not known and _SERVICE.fullmatch(upper) is not None
+
+
+class _Fitting:
+    """One schema applied to one set of variables."""
+
+    def __init__(self, source: Environment, schema: Any) -> None:
+        self._source, self._schema = source, schema
+        self.data: dict[str, Any] = {}
+        self.places: dict[tuple[str, ...], str] = {}
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+
+    def target(self, name: str) -> tuple[tuple[str, ...] | None, Any]:
+        """The path that a variable sets, and the type there; no path if the schema has no such key."""
+        parts = name[len(self._source.prefix) :].lower().split("__")
+        return _target(self._schema, parts, ())
+
+    def set(self, path: tuple[str, ...], name: str, annotation: Any, text: str) -> None:
+        """Put a converted value in its place, or note what is wrong with it."""
+        where, key = f"environment variable {name}", ".".join(path)
+        if path in self.places:
+            self.problems.append(Problem(key, f"is set twice: {self.places[path]} has the same name", where))
+            return
+        try:
+            value = from_text(text, annotation)
+        except NotConvertible as error:
+            self.problems.append(Problem(key, str(error), where))
+            return
+        table = self.data
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                return  # the table itself is set to something else, and is complained of
+        table[path[-1]] = value
+        self.places[path] = where
+
+    def unknown(self, name: str) -> None:
+        """Refuse a name, or warn of it."""
+        prefix = self._source.prefix.upper()
+        names = {prefix + "__".join(path).upper(): None for path in _paths(self._schema, ())}
+        # People write one underscore for two; both should lead to the same suggestion.
+        flat = {known.replace("__", "_"): known for known in names}
+        close = get_close_matches(name.upper().replace("__", "_"), flat, n=1)
+        hint = f"; did you mean {flat[close[0]]}?" if close else ""
+        if self._source.unknown == "refuse":
+            self.problems.append(Problem("", f"the schema has no such key{hint}", f"environment variable {name}"))
+        else:
+            self.warnings.append(f"environment variable {name} is ignored: the schema has no such key{hint}")
+
+
+def _target(annotation: Any, parts: list[str], path: tuple[str, ...]) -> tuple[tuple[str, ...] | None, Any]:
+    if not parts:
+        return path, annotation
+    for member in members(annotation):
+        for length, key, hint in _candidates(member, parts):
+            found, target = _target(hint, parts[length:], (*path, key))
+            if found is not None:
+                return found, target
+    return None, None
+
+
+def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, Any]]:
+    """What the first parts of a name may mean in a table of this type: how many, the key and the type of its value."""
+    keys = keys_of(member)
+    types = keys.types if keys is not None else {}
+    for length in range(len(parts), 0, -1):  # a field may have "__" in its own name
+        name = "__".join(parts[:length])
+        yield from ((length, key, hint) for key, hint in types.items() if key.lower() == name)
+    value = _free_value(member)
+    if value is not None:
+        yield from ((length, "__".join(parts[:length]), value) for length in range(1, len(parts) + 1))
+
+
+def _free_value(member: Any) -> Any:
+    """The type of a value in a table that may have any key; None if the type is no such table."""
+    keys = keys_of(member)
+    if keys is not None:
+        return None if keys.closed else Any
+    if member is Any:
+        return Any
+    origin, arguments = get_origin(member) or member, get_args(member)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return arguments[1] if len(arguments) == 2 and strip(arguments[0]) in (str, Any) else Any
+    return None
+
+
+def _paths(annotation: Any, path: tuple[str, ...], seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key that a variable can set, for suggestions."""
+    for member in members(annotation):
+        keys = keys_of(member)
+        if keys is None or member in seen:
+            continue
+        for key, hint in keys.types.items():
+            yield (*path, key)
+            yield from _paths(hint, (*path, key), (*seen, member))

@@ -1,0 +1,161 @@
+"""A file in TOML, JSON or YAML as a source.
+
+Guarantees: a file that is missing, empty, only comments, half-written, not UTF-8, too large, too deep, a directory or
+a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be missing and
+`allow_empty=True` to be empty, both explicitly. A byte order mark is accepted (editors on Windows write one).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from confcast.config.sources import disk
+from confcast.config.sources.formats.common import KeyPath, Unparsable
+from confcast.config.sources.layer import Layer, Place, fingerprint_of
+from confcast.errors import ConfigError, Problem
+
+Format = Literal["toml", "json", "yaml"]
+_SUFFIXES: dict[str, Format] = {".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
+
+# What `content_fingerprint` says of a file without content. Longer than 16 bytes would be, so that none is mistaken.
+_MISSING = fingerprint_of(b"confcast: there is no such file")
+
+
+class _Options(msgspec.Struct, frozen=True, kw_only=True):
+    format: Format | None = None
+    optional: bool = False
+    allow_empty: bool = False
+    shown: str = ""
+
+
+class File(_Options, frozen=True):
+    """A configuration file.
+
+    Args:
+        path: Where it is. Made absolute at once, so that a later `chdir` changes nothing.
+        format: `toml`, `json` or `yaml`; by the suffix if not given.
+        optional: The file may be missing: then it gives nothing.
+        allow_empty: The file may be empty: then it gives nothing.
+
+    Attributes:
+        shown: The path as it was given, which is how messages name the file.
+
+    Raises:
+        ValueError: Neither the suffix nor `format` says how to read the file.
+    """
+
+    path: str
+
+    if TYPE_CHECKING:
+        # A Struct that travels between processes has one plain type for its path; callers have two.
+        def __init__(
+            self,
+            path: str | os.PathLike[str],
+            *,
+            format: Format | None = None,  # noqa: A002
+            optional: bool = False,
+            allow_empty: bool = False,
+            shown: str = "",
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        given = os.fspath(self.path)
+        if not isinstance(given, str):
+            raise TypeError(f"a path has to be a str or a Path, not {type(given).__name__}")
+        if not self.shown:
+            msgspec.structs.force_setattr(self, "shown", given)
+        msgspec.structs.force_setattr(self, "path", str(Path(given).absolute()))
+        suffix = Path(given).suffix
+        form = self.format or _SUFFIXES.get(suffix.lower())
+        if form not in _SUFFIXES.values():
+            raise ValueError(
+                f"{given}: can't tell the format {'from ' + suffix if suffix else 'without a suffix'}:"
+                " give format='toml', 'json' or 'yaml'"
+                if self.format is None
+                else f"{given}: unknown format {self.format!r}: it has to be 'toml', 'json' or 'yaml'"
+            )
+        msgspec.structs.force_setattr(self, "format", form)
+
+    def read(self) -> Layer:
+        """The whole content. May wait for a quarter of a second for somebody who is writing.
+
+        Raises:
+            ConfigError: There is no content to be had, or it is no document.
+        """
+        try:
+            content = disk.read_whole(self.path)
+        except FileNotFoundError:
+            if self.optional:
+                return Layer(self.shown, {}, _MISSING)
+            raise self._error("there is no such file", reason="file_not_found") from None
+        except OSError as error:
+            raise self._error(f"can't be read: {error.strerror}", reason="io_error") from None
+        except disk.NotReadable as error:
+            raise self._error(str(error)) from None
+        text = self._text(content)
+        data = self._parsed(text)
+        return Layer(self.shown, data, fingerprint_of(content), lambda: self._places(text), has_lines=True)
+
+    def content_fingerprint(self) -> bytes:
+        """What `read().fingerprint` would be, for the price of reading the bytes. Never raises.
+
+        A file that is missing, or can't be read, has a fingerprint of its own.
+        """
+        try:
+            return fingerprint_of(disk.read_now(self.path))
+        except FileNotFoundError:
+            return _MISSING
+        except (OSError, disk.NotReadable) as error:
+            return fingerprint_of(f"confcast: {type(error).__name__}: {error}".encode())
+
+    def watched(self) -> tuple[Path, ...]:
+        """The file itself."""
+        return (Path(self.path),)
+
+    def still_being_written(self) -> bool:
+        """Whether somebody has the file open for writing, as far as a lease on it can tell. Never raises."""
+        return disk.is_being_written(self.path)
+
+    def _text(self, content: bytes) -> str:
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            before = content[: error.start].decode("utf-8-sig").split("\n")
+            raise self._error("is not UTF-8: save it as UTF-8", len(before), len(before[-1]) + 1) from None
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            document = self._module().parse(text)
+        except Unparsable as error:
+            raise self._error(error.message, error.line, error.column) from None
+        except ImportError:
+            raise self._error('is YAML, which needs PyYAML: pip install "confcast[yaml]"') from None
+        if not document and isinstance(document, dict | None):
+            if self.allow_empty:
+                return {}
+            raise self._error("is empty: nothing is set in it (allow_empty=True accepts that)")
+        if not isinstance(document, dict):
+            kind = "a list" if isinstance(document, list) else "a single value"
+            raise self._error(f"has to be a table of keys, and is {kind}")
+        return document
+
+    def _module(self) -> ModuleType:
+        return importlib.import_module(f"confcast.config.sources.formats.{self.format}")
+
+    def _places(self, text: str) -> Mapping[KeyPath, Place]:
+        def shown(at: tuple[int, int]) -> str:
+            return f"{self.shown}:{at[0]}:{at[1]}"
+
+        found = self._module().locate(text)
+        return {path: Place(shown(spot.key), shown(spot.value)) for path, spot in found.items()}
+
+    def _error(self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed") -> ConfigError:
+        place = f"{self.shown}:{line}:{column}" if line else self.shown
+        return ConfigError([Problem("", message, place)], reason)

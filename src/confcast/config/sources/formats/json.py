@@ -1,0 +1,124 @@
+"""JSON, as the standard library's C scanner reads it; duplicate keys and NaN are refused, with their place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, too_deep
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SCALAR = re.compile(r"[^\s,\]}]+")
+
+
+def parse(text: str) -> Any:
+    """The document; None if there is none. Raises Unparsable."""
+    if not text.strip():
+        return None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        return json.loads(text, object_pairs_hook=_table, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        message = error.msg.split(":")[0].removesuffix(" at")
+        raise Unparsable(f"is no valid JSON: {message}", error.lineno, error.colno) from None
+    except _Refused:
+        Scanner(text, strict=True).run()
+        raise AssertionError("the scanner did not find what the parser refused") from None
+    except ValueError:  # the interpreter's limit on the digits of an int
+        raise Unparsable("is no valid JSON here: a number has too many digits") from None
+
+
+def locate(text: str) -> dict[KeyPath, Spot]:
+    """Where each key and each value of the document stands."""
+    return Scanner(text).run()
+
+
+class _Refused(Exception):
+    """Valid for the standard library, not for us; the place is worked out afterwards."""
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise _Refused
+    return table
+
+
+def _constant(_: str) -> NoReturn:
+    raise _Refused
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth += (found[1] is not None) - (found[2] is not None)
+        if depth > MAX_DEPTH:
+            raise too_deep(*Lines(text).at(found.start()))
+
+
+class Scanner:
+    """Walks over a document that was parsed before, and notes where everything stands.
+
+    With `strict` it raises Unparsable at the first duplicate key or constant that is no JSON.
+    """
+
+    def __init__(self, text: str, *, strict: bool = False) -> None:
+        self._text, self._strict = text, strict
+        self._lines = Lines(text)
+        self._spots: dict[KeyPath, Spot] = {}
+
+    def run(self) -> dict[KeyPath, Spot]:
+        """The places of everything but the root."""
+        self._value(self._skip(0), ())
+        return self._spots
+
+    def _skip(self, at: int) -> int:
+        return self._end(_SPACE, at)
+
+    def _end(self, pattern: re.Pattern[str], at: int) -> int:
+        found = pattern.match(self._text, at)
+        assert found is not None, f"offset {at} of a document that was parsed before"
+        return found.end()
+
+    def _value(self, at: int, path: KeyPath) -> int:
+        """Notes what is inside a value, and gives the offset behind it."""
+        opening = self._text[at]
+        if opening == "{":
+            return self._members(at, "}", lambda at, _: self._member(at, path))
+        if opening == "[":
+            return self._members(at, "]", lambda at, index: self._item(at, (*path, index)))
+        if opening == '"':
+            return self._end(_STRING, at)
+        end = self._end(_SCALAR, at)
+        if self._strict and self._text[at:end] in ("NaN", "Infinity", "-Infinity"):
+            raise Unparsable(f"is no valid JSON: JSON has no {self._text[at:end]}", *self._lines.at(at))
+        return end
+
+    def _members(self, at: int, closing: str, member: Callable[[int, int], int]) -> int:
+        at, index = self._skip(at + 1), 0
+        while self._text[at] != closing:
+            at = self._skip(member(at, index))
+            if self._text[at] == ",":
+                at = self._skip(at + 1)
+            index += 1
+        return at + 1
+
+    def _member(self, at: int, path: KeyPath) -> int:
+        end = self._end(_STRING, at)
+        key = json.loads(self._text[at:end])
+        value = self._skip(self._skip(end) + 1)
+        child = (*path, key)
+        if self._strict and child in self._spots:
+            raise Unparsable(f"has the key {key!r} twice in one table", *self._lines.at(at))
+        self._spots[child] = Spot(self._lines.at(at), self._lines.at(value))
+        return self._value(value, child)
+
+    def _item(self, at: int, path: KeyPath) -> int:
+        spot = self._lines.at(at)
+        self._spots[path] = Spot(spot, spot)
+        return self._value(at, path)

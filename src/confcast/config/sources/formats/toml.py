@@ -1,0 +1,153 @@
+"""TOML, as the standard library reads it, and the places of its values, which the standard library does not give."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, check_depth, too_deep
+
+_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def parse(text: str) -> Any:
+    """The document; None if there is none. Raises Unparsable."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unparsable(text, str(error)) from None
+    except RecursionError:
+        raise too_deep() from None
+    except ValueError:  # a date that isn't in the calendar, or the interpreter's limit on the digits of an int
+        raise Unparsable("is no valid TOML: a number or a date is out of range") from None
+    if text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
+        check_depth(document)
+    return document or None
+
+
+def locate(text: str) -> dict[KeyPath, Spot]:
+    """Where each key and each value of the document stands."""
+    return Scanner(text).run()
+
+
+def _unparsable(text: str, message: str) -> Unparsable:
+    place = _PLACE.search(message)
+    line, column = Lines(text).at(len(text))
+    if place and place[1]:
+        line, column = int(place[1]), int(place[2])
+    # tomllib's messages quote keys and single characters, never a value.
+    return Unparsable(f"is no valid TOML: {_PLACE.sub('', message)}", line, column)
+
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_STRING = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:[^"\\]|\\.)*"'
+    r"|'[^']*'",
+    re.DOTALL,
+)
+_SCALAR = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:[^\s,\]}#]*)?|[^\s,\]}#]+")
+
+
+class Scanner:
+    """Walks over a document that tomllib accepted (so nothing is checked again), and notes where everything stands.
+
+    A table stands where its header or its first dotted key names it; an item of an array of tables at its header.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines = Lines(text)
+        self._spots: dict[KeyPath, Spot] = {}
+        self._counts: dict[KeyPath, int] = {}  # of each array of tables: its items so far
+
+    def run(self) -> dict[KeyPath, Spot]:
+        """The places of everything but the root."""
+        table: KeyPath = ()
+        at = self._skip(0)
+        while at < len(self._text):
+            if self._text[at] == "[":
+                at, table = self._header(at)
+            else:
+                at = self._pair(at, table)
+            at = self._skip(at)
+        return self._spots
+
+    def _skip(self, at: int) -> int:
+        return self._end(_BLANK, at)
+
+    def _end(self, pattern: re.Pattern[str], at: int) -> int:
+        found = pattern.match(self._text, at)
+        assert found is not None, f"offset {at} of a document that tomllib accepted"
+        return found.end()
+
+    def _header(self, at: int) -> tuple[int, KeyPath]:
+        double = self._text.startswith("[[", at)
+        start = self._skip(at + 1 + double)
+        end, names = self._key(start)
+        path: KeyPath = ()
+        for index, (name, place) in enumerate(names):
+            path = (*path, name)
+            spot = Spot(self._lines.at(place), self._lines.at(at))
+            if double and index == len(names) - 1:
+                self._counts[path] = self._counts.get(path, 0) + 1
+            self._spots.setdefault(path, spot)
+            if path in self._counts:
+                path = (*path, self._counts[path] - 1)
+                self._spots.setdefault(path, spot)
+        return self._text.index("]", end) + 1 + double, path
+
+    def _key(self, at: int) -> tuple[int, list[tuple[str, int]]]:
+        """The offset behind a dotted key, and its parts with their offsets."""
+        parts = []
+        while True:
+            pattern = _STRING if self._text[at] in "\"'" else _BARE
+            end = self._end(pattern, at)
+            raw = self._text[at:end]
+            parts.append((raw if pattern is _BARE else _unquoted(raw), at))
+            end = self._skip(end)
+            if not self._text.startswith(".", end):
+                return end, parts
+            at = self._skip(end + 1)
+
+    def _pair(self, at: int, table: KeyPath) -> int:
+        """`a.b = value`: notes it and gives the offset behind it."""
+        end, parts = self._key(at)
+        value = self._skip(end + 1)  # behind the "="
+        path = table
+        for name, place in parts[:-1]:
+            path = (*path, name)
+            self._spots.setdefault(path, Spot(self._lines.at(place), self._lines.at(place)))
+        name, place = parts[-1]
+        path = (*path, name)
+        self._spots[path] = Spot(self._lines.at(place), self._lines.at(value))
+        return self._value(value, path)
+
+    def _value(self, at: int, path: KeyPath) -> int:
+        opening = self._text[at]
+        if opening in "\"'":
+            return self._end(_STRING, at)
+        if opening not in "[{":
+            return self._end(_SCALAR, at)
+        closing, index = "]" if opening == "[" else "}", 0
+        at = self._skip(at + 1)
+        while self._text[at] != closing:
+            at = self._skip(self._pair(at, path) if opening == "{" else self._item(at, (*path, index)))
+            if self._text[at] == ",":
+                at = self._skip(at + 1)
+            index += 1
+        return at + 1
+
+    def _item(self, at: int, path: KeyPath) -> int:
+        spot = self._lines.at(at)
+        self._spots[path] = Spot(spot, spot)
+        return self._value(at, path)
+
+
+def _unquoted(literal: str) -> str:
+    text = tomllib.loads(f"text = {literal}")["text"]
+    assert isinstance(text, str)
+    return text

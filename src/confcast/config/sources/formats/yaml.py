@@ -1,0 +1,192 @@
+"""YAML 1.1, composed by libyaml where it is there, and made into plain data by a walk of our own.
+
+The walk does what PyYAML's constructor does for plain types, in less time, and refuses what that lets pass:
+duplicate keys, tags beyond the plain types, aliases that multiply without end. Merge keys (`<<`) work. Values that
+YAML 1.1 reads as dates or booleans (`no`, `on`) are what YAML says they are: the schema says whether that will do.
+
+Keys that are no text (`1: x`, `on: x`) are kept: a field of a class can't have one, a `dict[int, …]` can. Tables and
+lists as keys are refused.
+
+Rejected: `yaml.load(CSafeLoader)` and a second look for duplicates: by then they are gone. Refusing every alias:
+people write anchors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, too_deep
+
+MAX_EXPANDED = 10_000
+"""Nodes that the aliases of one document may stand for, together."""
+
+_TAG = "tag:yaml.org,2002:"
+_MERGE = _TAG + "merge"
+_TEXT = (_TAG + "str", _TAG + "value")
+_SCALARS = {_TAG + name: name for name in ("null", "bool", "int", "float", "binary", "timestamp")}
+_INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 end in a segmentation fault
+
+
+def parse(text: str) -> Any:
+    """The document; None if there is none. Raises Unparsable, and ImportError if PyYAML is not installed."""
+    return _read(text, _Builder.value)
+
+
+def locate(text: str) -> dict[KeyPath, Spot]:
+    """Where each key and each value of the document stands; what an alias stands for is where its anchor is."""
+    spots: dict[KeyPath, Spot] = {}
+    _read(text, lambda builder, node: builder.spots(node, (), spots))
+    return spots
+
+
+def _read(text: str, use: Any) -> Any:
+    import yaml
+
+    try:
+        if sum(map(text.count, "[{-:?")) > _INDICATORS:
+            _check_depth(yaml, text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        try:
+            node = loader.get_single_node()
+            return None if node is None else use(_Builder(loader), node)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        raise _unparsable(error) from None
+    except yaml.reader.ReaderError as error:
+        raise Unparsable("is no valid YAML: a character that YAML does not allow", *_place(text, error)) from None
+    except RecursionError:
+        raise too_deep() from None
+
+
+def _check_depth(yaml: Any, text: str) -> None:
+    """By events, which nest nothing."""
+    depth = 0
+    for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise too_deep(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _unparsable(error: Any) -> Unparsable:
+    mark = error.problem_mark or error.context_mark
+    # PyYAML may repeat what it found, and an alias may be a password that begins with a star.
+    message = re.sub(r" '(?!<)[^']{4,}'", "", error.problem or error.context or "")
+    return Unparsable(f"is no valid YAML: {message}", *((mark.line + 1, mark.column + 1) if mark else ()))
+
+
+def _place(text: str, error: Any) -> tuple[int, int]:
+    """The place of a character that can't be read: PyYAML has an offset in characters, libyaml one in bytes."""
+    bad = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+    return Lines(text).at(bad.start() if bad else error.position)
+
+
+class _Builder:
+    """Makes plain data of the nodes of one document."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._seen: set[int] = set()
+        self._expanded = 0
+        self._depth = 0
+
+    def value(self, node: Any) -> Any:
+        """What a node stands for."""
+        if node.id == "scalar":
+            return node.value if node.tag in _TEXT else self._scalar(node)
+        self._enter(node)
+        if node.id == "mapping":
+            made: Any = self._table(node)
+        else:
+            made = [self.value(child) for child in node.value]
+        self._depth -= 1
+        return made
+
+    def spots(self, node: Any, path: KeyPath, found: dict[KeyPath, Spot]) -> None:
+        """Notes where everything inside a node stands."""
+        if node.id == "scalar":
+            return
+        self._enter(node)
+        for key, key_node, child in self._pairs(node) if node.id == "mapping" else _items(node):
+            found[*path, key] = Spot(_start(key_node), _start(child))
+            self.spots(child, (*path, key), found)
+        self._depth -= 1
+
+    def _enter(self, node: Any) -> None:
+        """Counts the levels, and the nodes that aliases bring in again: a document of 1 KB can stand for 1 TB."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep(*_start(node))
+        if node.tag not in (_TAG + "map", _TAG + "seq"):
+            raise _unsupported_tag(node)
+        if id(node) in self._seen:
+            self._expanded += 1 + len(node.value) * (1 + (node.id == "mapping"))
+            if self._expanded > MAX_EXPANDED:
+                raise Unparsable(f"has aliases that stand for more than {MAX_EXPANDED} nodes", *_start(node))
+        self._seen.add(id(node))
+
+    def _scalar(self, node: Any) -> Any:
+        name = _SCALARS.get(node.tag)
+        if name is None:
+            raise _unsupported_tag(node)
+        try:
+            return getattr(self._loader, f"construct_yaml_{name}")(node)
+        except (ValueError, KeyError, IndexError):
+            raise Unparsable(f"is no valid YAML: not a valid {name}; quote it if it is text", *_start(node)) from None
+
+    def _table(self, node: Any) -> dict[Any, Any]:
+        table: dict[Any, Any] = {}
+        merged = False
+        for key_node, child in node.value:
+            if key_node.tag in _TEXT and key_node.id == "scalar":
+                key: Any = key_node.value
+            elif key_node.tag == _MERGE:
+                merged = True
+                continue
+            else:
+                key = self._key(key_node)
+            if key in table:
+                raise Unparsable(f"has the key {key!r} twice in one table", *_start(key_node))
+            table[key] = self.value(child)
+        return {key: self.value(child) for key, _, child in self._merged(node)} | table if merged else table
+
+    def _key(self, node: Any) -> Any:
+        key = self.value(node) if node.id == "scalar" else None
+        if node.id != "scalar" or not isinstance(key, Hashable):
+            raise Unparsable("has a table or a list for a key", *_start(node))
+        return key
+
+    def _pairs(self, node: Any) -> Iterator[tuple[Any, Any, Any]]:
+        """Key, key node and value node: first what is merged in, then what stands in the table itself."""
+        yield from self._merged(node)
+        for key_node, child in node.value:
+            if key_node.tag != _MERGE:
+                yield self._key(key_node), key_node, child
+
+    def _merged(self, node: Any) -> Iterator[tuple[Any, Any, Any]]:
+        """Of several tables in one merge the first one wins, so it comes last."""
+        for key_node, child in node.value:
+            if key_node.tag == _MERGE:
+                for table in reversed(child.value) if child.id == "sequence" else (child,):
+                    if table.id != "mapping":
+                        raise Unparsable("is no valid YAML: '<<' merges tables only", *_start(table))
+                    self._enter(table)
+                    yield from self._pairs(table)
+                    self._depth -= 1
+
+
+def _items(node: Any) -> Iterator[tuple[int, Any, Any]]:
+    return ((index, child, child) for index, child in enumerate(node.value))
+
+
+def _start(node: Any) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _unsupported_tag(node: Any) -> Unparsable:
+    return Unparsable(
+        "has a tag that is not one of YAML's plain types; quote the value if it is a text that begins with '!'",
+        *_start(node),
+    )

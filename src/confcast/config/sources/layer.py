@@ -1,0 +1,110 @@
+"""What a source is, and what it gives: a layer, with the position of each value.
+
+A user's own source is a `msgspec.Struct` with a `read()`: the config owner gets it as data, by import path. What else
+it may have is named in `Source`; the loader asks for each and does without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from confcast.config.sources.formats.common import KeyPath
+from confcast.errors import Problem
+
+
+def fingerprint_of(content: bytes) -> bytes:
+    """16 bytes that stand for a content."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+_ABSENT = object()
+
+
+def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
+    """What stands at a path in plain data; `default` if nothing does."""
+    for part in path:
+        try:
+            data = data[part] if isinstance(data, dict | list) else default
+        except (KeyError, IndexError, TypeError):
+            return default
+        if data is default:
+            return default
+    return data
+
+
+class Place(NamedTuple):
+    """Where a key and its value stand, as text for a person: `app.toml:4:20`."""
+
+    key: str
+    value: str
+
+
+class Fitted(NamedTuple):
+    """A layer as a schema reads it, what is wrong with it, and what a person should be told once."""
+
+    layer: Layer
+    problems: list[Problem]
+    warnings: list[str]
+
+
+class Layer:
+    """What one source gave in one read. Not to be changed after it was made.
+
+    Args:
+        name: What a person calls it: the file's name, for example.
+        data: Tables as dicts; values as plain data.
+        fingerprint: 16 bytes that are equal if the content is; made from the data if not given.
+        places: Gives the position of keys and values, when somebody asks.
+        has_lines: Whether positions have lines: then a whole table is best found there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data: dict[str, Any],
+        fingerprint: bytes | None = None,
+        places: Callable[[], Mapping[KeyPath, Place]] | None = None,
+        *,
+        has_lines: bool = False,
+    ) -> None:
+        self.name, self.data = name, data
+        self.fingerprint = fingerprint or fingerprint_of(repr(data).encode(errors="surrogatepass"))
+        self.has_lines = has_lines
+        self._places = places
+        self._known: Mapping[KeyPath, Place] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"  # never the data: it may have secrets
+
+    def where(self, path: KeyPath, *, key: bool = False) -> str:
+        """The position of a value (or of its key); that of the nearest table around it if it has none."""
+        if self._known is None:
+            self._known = self._places() if self._places is not None else {}
+        for length in range(len(path), 0, -1):
+            place = self._known.get(path[:length])
+            if place is not None:
+                return place.key if key and length == len(path) else place.value
+        return self.name
+
+    def has(self, path: KeyPath) -> bool:
+        """Whether the layer has a value there."""
+        return value_at(self.data, path, _ABSENT) is not _ABSENT
+
+    def fit(self, schema: Any) -> Fitted:
+        """The layer as this schema reads it. Most layers are the same for all."""
+        return Fitted(self, [], [])
+
+
+class Source(Protocol):
+    """A place values come from: a `msgspec.Struct` with a `read()`.
+
+    It may also have `content_fingerprint() -> bytes` (cheap; equal to the fingerprint of what `read()` would give;
+    without it the loader calls `read()`), `watched() -> tuple[Path, ...]` (files whose change is a change of the
+    source) and `still_being_written() -> bool`.
+    """
+
+    def read(self) -> Layer:
+        """Everything that the source has now. Raises ConfigError with all that is wrong."""
+        ...

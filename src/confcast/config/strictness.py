@@ -1,0 +1,83 @@
+"""What validators let pass and a configuration must not have: unknown keys, and `true` where a number belongs.
+
+pydantic ignores unknown keys by default, and msgspec too; in a file an unknown key is a typo. Where a class says
+`extra="allow"`, or code of the user's sees the table first (annotations.py), nothing is refused here; nor in a union
+of several classes, where the keys tell them apart.
+
+`true` for a number: pydantic models decide that themselves (`StrictInt`, `strict=True`), msgspec refuses it, and for
+stdlib dataclasses, which can't say what they want, it is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from confcast.config.annotations import Keys, child, is_collection, keys_of, members
+from confcast.config.findings import Finding, quoted
+from confcast.config.sources.formats.common import KeyPath
+
+
+def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[Finding]:
+    """Everything in a value of this type that must not be there.
+
+    Args:
+        annotation: The type.
+        value: The data that is to become it.
+        path: Where the value stands.
+        plain: Whether the type is written in a stdlib dataclass.
+    """
+    kind = type(value)
+    if kind is dict:
+        yield from _check_table(annotation, value, path, plain)
+    elif kind is list:
+        for index, item in enumerate(value):
+            if plain or isinstance(item, dict | list):
+                yield from check(child(annotation, index), item, (*path, index), plain=plain)
+    elif kind is bool and plain and _is_number(annotation):
+        yield Finding(path, f"Input should be a number, not {quoted(value)}")
+
+
+def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: bool) -> Iterator[Finding]:
+    keys = keys_of(annotation)
+    if keys is None:
+        tables = [member for member in members(annotation) if is_collection(member)]
+        if len(tables) != 1:
+            return
+        annotation = tables[0]
+        keys = keys_of(annotation)
+    if keys is not None:
+        yield from _check_keys(keys, table, path)
+        return
+    for key, value in table.items():
+        yield from check(child(annotation, key), value, (*path, key), plain=plain)
+
+
+def _check_keys(keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[Finding]:
+    seen: dict[str, Any] = {}
+    for key, value in table.items():
+        name = keys.names.get(key)
+        if name is None:
+            if keys.closed:
+                yield _unknown(key, keys, path)
+            continue
+        if name in seen and key not in keys.indirect:
+            yield Finding((*path, key), f"sets the same as {seen[name]!r}: remove one of them", about="key")
+        if key not in keys.indirect:
+            seen[name] = key
+        if keys.plain or isinstance(value, dict | list):
+            yield from check(keys.types[key], value, (*path, key), plain=keys.plain)
+
+
+def _unknown(key: Any, keys: Keys, path: KeyPath) -> Finding:
+    if not isinstance(key, str):
+        message = f"the key is no text but {quoted(key)} (so YAML reads on, off, yes and no): quote it"
+        return Finding((*path, key), message, about="key")
+    close = get_close_matches(key, keys.names, n=1)
+    return Finding((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
+
+
+def _is_number(annotation: Any) -> bool:
+    kinds = members(annotation)
+    return any(kind in (int, float) for kind in kinds) and bool not in kinds

@@ -1,0 +1,166 @@
+"""The closed table of classes that may appear in a configuration, made from the annotations of its schema.
+
+Guaranteed: the order of the table depends on the annotations alone, so that two processes with the same code give
+each class the same index; the fingerprint is equal if and only if kinds, names, fields and their types are. A class
+that is defined in the main program is called `__main__` whichever name this process gave it. Everything that can't
+be carried is reported at once, by every path on which it stands.
+
+Rejected: class names in payloads (longer, and a name that a payload brings must never be imported).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from confcast.config.carried import Reading, cannot, read
+from confcast.config.classes import DATACLASS, ENUM, NAMED_TUPLE, STRUCT, Kind, Shape
+from confcast.config.leaves import Refused
+from confcast.config.models import MODEL
+from confcast.config.schema import fields_of, kind_of
+from confcast.errors import NotCarried, Problem
+
+FORMAT = 1
+"""Counted up whenever the same table would write other bytes."""
+
+MAX_PATHS = 10_000
+"""Field paths listed at most; classes that refer to each other in many ways have exponentially many."""
+
+
+class Entry(NamedTuple):
+    """One class of the table.
+
+    Attributes:
+        cls: The class.
+        kind: Its kind.
+        members: Its parts by name, with what their annotations say.
+        shape: How it travels; None when it can't.
+        problem: Why it can't as a whole; its members may have problems of their own.
+    """
+
+    cls: type
+    kind: Kind
+    members: dict[str, Reading]
+    shape: Shape | None
+    problem: str | None
+
+
+class Table:
+    """The classes of one schema. Immutable.
+
+    Raises:
+        NotCarried: Some annotation or class can't be carried; `problems` has every path.
+    """
+
+    def __init__(self, schema: type) -> None:
+        self.schema = schema
+        self._entries: dict[type, Entry] = {}
+        if (problem := verdict(schema)) is not None:
+            raise NotCarried([Problem("", problem)])
+        self._close()
+        if any(entry.problem or any(r.problems for r in entry.members.values()) for entry in self._entries.values()):
+            raise NotCarried(list(self._problems()))
+        shapes = [entry.shape for entry in self._entries.values()]
+        self.shapes: dict[type, Shape] = {shape.cls: shape for shape in shapes if shape is not None}
+        self.fingerprint = self._fingerprint()
+
+    def fields(self) -> dict[str, str]:
+        """Dotted path → type as text, through nested classes; recursion is cut where a class holds itself."""
+        found: dict[str, str] = {}
+        for path, reading in self._paths():
+            text = found.get(path)
+            found[path] = reading.text if text in (None, reading.text) else f"{text} or {reading.text}"
+        return found
+
+    def _close(self) -> None:
+        waiting = [self.schema]
+        for cls in waiting:
+            if cls not in self._entries:
+                entry = self._entries[cls] = _entry(cls, len(self._entries))
+                for reading in entry.members.values():
+                    waiting.extend(reading.classes)
+                waiting.extend(_unparametrised(cls))
+
+    def _paths(self) -> Iterator[tuple[str, Reading]]:
+        """Every field path with what its annotation says, in the order of the fields."""
+        paths = self._paths_below(self.schema, "", (self.schema,))
+        return (found for _, found in zip(range(MAX_PATHS), paths, strict=False))
+
+    def _paths_below(self, cls: type, prefix: str, trail: tuple[type, ...]) -> Iterator[tuple[str, Reading]]:
+        for name, reading in self._entries[cls].members.items():
+            yield prefix + name, reading
+            for inner in reading.classes:
+                if inner not in trail:
+                    yield from self._paths_below(inner, f"{prefix}{name}.", (*trail, inner))
+
+    def _problems(self) -> Iterator[Problem]:
+        if (problem := self._entries[self.schema].problem) is not None:
+            yield Problem("", problem)
+        for path, reading in self._paths():
+            inner = (self._entries[cls].problem for cls in reading.classes)
+            yield from (Problem(path, problem) for problem in (*reading.problems, *inner) if problem is not None)
+
+    def _fingerprint(self) -> bytes:
+        described = [
+            (
+                entry.kind.name,
+                _stable_name(cls),
+                [(name, reading.text) for name, reading in entry.members.items()],
+                list(getattr(cls, "_member_map_", ())) if entry.kind is ENUM else [],
+            )
+            for cls, entry in self._entries.items()
+        ]
+        return hashlib.blake2b(repr((FORMAT, described)).encode("utf-8", "backslashreplace"), digest_size=16).digest()
+
+
+def verdict(cls: type) -> str | None:
+    """Why instances of a class can't be carried and what to do; None if they can."""
+    return None if _kind(cls) is not None else _why_not(cls)
+
+
+def _kind(cls: Any) -> Kind | None:
+    if issubclass(cls, enum.Enum):
+        return ENUM
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return NAMED_TUPLE
+    try:
+        name = kind_of(cls)
+    except TypeError:  # no class of fields; `_why_not` has the words
+        return None
+    return MODEL if name == "pydantic" else STRUCT if name == "struct" else DATACLASS
+
+
+def _why_not(cls: type) -> str:
+    if any(base.__name__ == "BaseSettings" for base in cls.__mro__):
+        advice = (
+            "it is a pydantic-settings BaseSettings, which reads the environment by itself; derive it from"
+            " pydantic.BaseModel and give the environment as a source, Environment(prefix)"
+        )
+        return cannot(cls.__qualname__, advice)
+    return cannot(cls.__qualname__)
+
+
+def _entry(cls: type, index: int) -> Entry:
+    kind = _kind(cls)
+    assert kind is not None, "annotations let only such classes through"
+    try:
+        members = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
+        readings = {name: read(annotation, verdict) for name, annotation in members.items()}
+        return Entry(cls, kind, readings, kind.shape(cls, index), None)
+    except Refused as refused:
+        return Entry(cls, kind, {}, None, str(refused))
+    except (TypeError, NameError) as error:
+        return Entry(cls, kind, {}, None, f"{error}; define or import it where the class is, at run time too")
+
+
+def _unparametrised(cls: Any) -> list[type]:
+    """The generic model behind `Box[int]`: an unvalidated default may be a plain `Box`."""
+    origin = getattr(cls, "__pydantic_generic_metadata__", {}).get("origin")
+    return [] if origin is None else [origin]
+
+
+def _stable_name(cls: type) -> str:
+    module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__
+    return f"{module}:{cls.__qualname__}"

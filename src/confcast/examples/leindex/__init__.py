@@ -1,0 +1,33 @@
+"""A small search service whose configuration changes while it serves.
+
+It indexes the text files of a folder and answers queries, within the memory and the limits that a YAML file gives.
+The names and the schema are those of LeIndex. Run it, and then change the file, or send HUP:
+
+    mkdir -p ~/.leindex && cp src/confcast/examples/leindex/default.yaml ~/.leindex/mcp_config.yaml
+    LEINDEX_FOLDER=docs gunicorn -c python:confcast.examples.leindex.gunicorn_conf
+    curl 'http://127.0.0.1:8000/search?q=reload'
+    kill -HUP <pid of the gunicorn master>
+
+`python -m confcast.examples.leindex.demo` does all of it under load, and breaks it on purpose.
+
+The recipe, in the order in which it is read:
+
+1. `schema.py`: the configuration as a type, every rule a validator of the field that it is about.
+2. `config.py`: where it comes from, `ConfigLoader("pkg.schema:MCPConfig", "config.yaml")` under a name of its own.
+3. `settings.py`: `settings = Replica(MCPConfig, name="app")`, imported by whoever reads the configuration.
+4. `app.py`: a request reads `settings.snapshot` once; what has to be resized when the configuration changes
+   subscribes with `initial=True`; what must not happen is refused with `precommit`.
+5. `components.py`: the three observers, each an `update_config(old, new)`.
+6. `gunicorn_conf.py`: one line, `confcast.servers.gunicorn.install(globals(), loader)`.
+
+`index.py`, `crawl.py`, `cache.py`, `pool.py` and `search.py` are the service itself; they know nothing of confcast.
+
+In a program without a server, as users of LeIndex know it:
+
+    config_mgr = GlobalConfigManager()
+    reload_mgr = initialize_reload_manager(config_mgr)
+    reload_mgr.subscribe(on_config_change)      # on_config_change(old, new)
+    result = reload_config()                    # ReloadResult.SUCCESS
+
+Nothing is imported here: a worker that imports the schema must not pay for the loader.
+"""

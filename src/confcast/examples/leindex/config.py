@@ -1,0 +1,30 @@
+"""Where the search service's configuration comes from: one YAML file.
+
+Guarantees: a file that is missing is an error when it is loaded, never the defaults, and nothing here writes to it.
+`GlobalConfigManager` keeps the name that users of LeIndex know; it is a `ConfigLoader` of the example's schema and
+nothing more. Rejected: making the folder and the file on first use (a typing error in a path then serves defaults).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from confcast import ConfigLoader
+from confcast.examples.leindex.schema import MCPConfig
+
+DEFAULT_CONFIG_PATH = "~/.leindex/mcp_config.yaml"
+PACKAGED_DEFAULTS = Path(__file__).with_name("default.yaml")
+"""The commented file to start from."""
+
+
+class GlobalConfigManager(ConfigLoader[MCPConfig]):
+    """The loader of the service's configuration.
+
+    Args:
+        config_path: The YAML file; None for `~/.leindex/mcp_config.yaml`. It need not exist before `load()`, which
+            raises ConfigError when it is missing.
+    """
+
+    def __init__(self, config_path: str | Path | None = None) -> None:
+        path = Path(DEFAULT_CONFIG_PATH if config_path is None else config_path).expanduser()
+        super().__init__("confcast.examples.leindex.schema:MCPConfig", path)

@@ -1,0 +1,95 @@
+"""The judgement over a whole run: pure functions of what was answered, what was known when, and who was killed.
+
+The rules:
+
+- **Stale**: an answer to a request that was *sent after* the outcome of a reload was known must be of that version
+  or a newer one. What was sent before may be of either.
+- **Lost with a killed worker**: a request that was under way while we killed a worker with -9, and whose connection
+  broke right then. The worker took it along; no configuration library can answer it. It is counted apart.
+- **Closed**: a kept connection that was found closed between two requests and was made anew, as HTTP allows.
+- **Failed**: every other attempt without an answer of 200.
+- Every worker that ever answered is one of the first ones, or stands in for one that we killed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from confcast.examples.leindex.demo.load import Answer
+
+_BREAKING_SECONDS = 1.0
+
+
+class Barrier(NamedTuple):
+    """From this moment of CLOCK_MONOTONIC on, what is sent is answered with this version or a newer one."""
+
+    known_at: float
+    version: int
+
+
+class Killed(NamedTuple):
+    """A worker that was killed: the moments before the signal was sent, and after its process was gone."""
+
+    pid: int
+    killed_at: float
+    gone_at: float
+
+
+class Verdict(NamedTuple):
+    """What the run comes to; true when everything held that has to."""
+
+    sent: int
+    failed: list[Answer]
+    stale: list[Answer]
+    lost: list[Answer]
+    closed: list[Answer]
+    replaced: set[int]
+    newcomers: set[int]
+    killed: set[int]
+
+    def __bool__(self) -> bool:
+        workers_held = self.replaced <= self.killed and len(self.newcomers) <= len(self.killed)
+        return self.sent > 0 and workers_held and not self.failed and not self.stale
+
+
+def judge(
+    answers: Sequence[Answer], barriers: Iterable[Barrier], killed: Sequence[Killed], first: set[int], last: set[int]
+) -> Verdict:
+    """The verdict; `first` and `last` are the workers that answered before the first act and after the last."""
+    failures = [answer for answer in answers if answer.error and answer.error != "closed"]
+    lost = [answer for answer in failures if _lost(answer, killed)]
+    seen = {answer.pid for answer in answers if not answer.error} | last
+    return Verdict(
+        sent=len(answers),
+        failed=[answer for answer in failures if answer not in lost],
+        stale=stale(answers, barriers),
+        lost=lost,
+        closed=[answer for answer in answers if answer.error == "closed"],
+        replaced=first - last,
+        newcomers=seen - first,
+        killed={death.pid for death in killed},
+    )
+
+
+def stale(answers: Iterable[Answer], barriers: Iterable[Barrier]) -> list[Answer]:
+    """The answers that are older than what was known when they were asked for."""
+    ordered = sorted(barriers)
+    known = [barrier.known_at for barrier in ordered]
+    floors = [0, *accumulate((barrier.version for barrier in ordered), max)]
+    return [
+        answer for answer in answers if not answer.error and answer.version < floors[bisect_left(known, answer.sent)]
+    ]
+
+
+def _lost(answer: Answer, killed: Iterable[Killed]) -> bool:
+    """Sent before the worker was gone, and broken (not refused, not unanswered) by its end."""
+    return any(
+        answer.error == "the connection was broken"
+        and answer.sent <= death.gone_at
+        and death.killed_at <= answer.ended <= death.gone_at + _BREAKING_SECONDS
+        and answer.pid in (0, death.pid)
+        for death in killed
+    )

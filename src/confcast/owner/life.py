@@ -1,0 +1,221 @@
+"""One owner's life: what it begins with, whom it tells, and what it leaves.
+
+In this order: the lock and the control socket (workers may knock from then on), the schema, the journal, what a former
+owner left there, and then the loop. A first owner whose first load is refused tells its master why, and ends; a
+restarted one stands on the journal's version before it looks at the sources.
+
+Rejected: importing the schema before taking the lock (two owners at once would run the user's code), and loading under
+code that the journal's version was not made with (its bytes go out as they are, to workers of the old code).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from confcast.config.loader import ConfigLoader, LoaderSpec
+from confcast.errors import ConfcastError, Problem
+from confcast.owner.core import Rules
+from confcast.owner.effects import Input, MasterGone, Trigger
+from confcast.owner.house import Holder, House
+from confcast.owner.journal import Journal, JournalError, VersionRow
+from confcast.owner.loading import Loading, Mark
+from confcast.owner.mailbox import Mailbox
+from confcast.owner.process import Owner, heed_signals
+from confcast.owner.watch import Watcher
+from confcast.wire import processes, snapshots
+from confcast.wire.boot import Booted, Leash, Leave, Orders
+from confcast.wire.messages import ReloadEvent
+
+_log = logging.getLogger("confcast.owner")
+
+REFUSED = 78
+"""EX_CONFIG of sysexits.h: the exit status when the first configuration is refused."""
+
+_BARRED = (
+    "the schema's code has changed since this server started: workers keep the version they have, and nothing is "
+    "loaded until the server is fully reloaded"
+)
+
+
+class _Inheritance(NamedTuple):
+    """What a former owner left: the version to stand on, the highest number ever used, and who lived under it."""
+
+    row: VersionRow | None
+    floor: int
+    roster: tuple[int, ...]
+
+
+class Life:
+    """From the orders to the exit status. Built and run in the owner's main thread.
+
+    Args:
+        leash: Where the master waits for Booted, and may say Leave.
+        orders: What was heard on it.
+    """
+
+    def __init__(self, leash: Leash, orders: Orders) -> None:
+        self._leash = leash
+        self._orders = orders
+        self._restarted = orders.restarts > 0
+        self._status = 0
+        self._booted = False
+        self._mailbox: Mailbox[Input] = Mailbox()
+        heed_signals(self._mailbox)
+        holder = Holder(os.getpid(), orders.master_pid, orders.master_started)
+        self._house = House(Path(orders.folder), Path(orders.state_folder), holder)
+
+    def serve(self) -> int:
+        """Live; the exit status.
+
+        Raises:
+            NotCarried: The schema has fields that can't be carried.
+            Exception: Whatever keeps it from starting, and whatever the user's module raises when it is imported.
+        """
+        listener = self._house.enter()
+        loader = self._loader()
+        codec = loader.codec
+        lost = self._set_aside_a_torn_journal()
+        left = self._inherit(codec.fingerprint)
+        barred = left.row is not None and left.row.schema != codec.fingerprint
+        self._watcher = self._make_watcher(loader)
+        self._mark = Mark(self._house.state_folder / "loading")
+        loading = Loading(
+            loader, self._mark, self._mailbox.post, self._watcher.tried, Problem("", _BARRED) if barred else None
+        )
+        rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, {} if barred else codec.fields)
+        self._owner = Owner(
+            rules, self._house, listener, self._open_journal, self._mailbox, loading, self._uids(), self._heard_event
+        )
+        self._stand_on(left, loading, gathering=self._restarted and (lost or left.row is None))
+        return self._run(watching=self._orders.watch and not barred)
+
+    def _stand_on(self, left: _Inheritance, loading: Loading, *, gathering: bool) -> None:
+        row = left.row
+        if row is not None:
+            loading.committed(row.digest, row.payload)
+            snapshots.save(self._house.folder, row.schema, row.version, row.digest, row.payload)
+        self._owner.stand_on(row, left.roster, left.floor, gathering=gathering)
+        self._owner.watch_master(self._orders.master_pid)
+        self._owner.listen_to(self._leash.connection, self._hear_master)
+        if self._restarted and row is not None:
+            self._say_booted(row.version, [])
+
+    def _run(self, *, watching: bool) -> int:
+        self._mailbox.post(Trigger("restart" if self._restarted else "start"))
+        if watching:
+            self._watcher.start()
+        try:
+            self._owner.run()
+        finally:
+            self._watcher.close()
+            self._owner.close()
+            self._mark.close()
+            self._house.leave()
+        reason = self._owner.exit_reason
+        if reason and not self._status:
+            _log.error("the config owner gives up: %s", reason)
+            return 1
+        return self._status
+
+    # ---- what it begins with
+
+    def _loader(self) -> ConfigLoader[Any]:
+        orders = self._orders
+        os.chdir(orders.working_directory)
+        sys.path[:] = orders.sys_path
+        return ConfigLoader.from_spec(msgspec.msgpack.decode(orders.loader, type=LoaderSpec))
+
+    def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:
+        def changed() -> None:
+            self._mailbox.post(Trigger("watch"))
+
+        return Watcher(loader.watched, loader.fingerprint, loader.still_being_written, changed)
+
+    def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
+        orders = self._orders
+        return Rules(
+            name=orders.name,
+            schema=schema,
+            fields=fields,
+            vote_timeout=orders.vote_timeout,
+            load_timeout=orders.load_timeout,
+            silent=orders.silent,
+        )
+
+    def _open_journal(self) -> Journal:
+        return Journal(self._house.journal, history_limit=self._orders.history_limit, durable=self._orders.durable)
+
+    def _set_aside_a_torn_journal(self) -> bool:
+        try:
+            self._open_journal().close()
+        except JournalError as error:
+            aside = self._house.journal.with_name(f"journal.torn-{int(time.time())}")
+            _log.error("%s; it is kept as %s, and a new one is begun: history and totals are lost", error, aside.name)
+            self._house.journal.rename(aside)
+            return True
+        return False
+
+    def _inherit(self, fingerprint: bytes) -> _Inheritance:
+        journal = self._open_journal()
+        try:
+            living = self._living(journal)
+            row, floor = journal.latest(), journal.floor
+            if self._restarted:
+                journal.count_restart()
+        finally:
+            journal.close()
+        if self._restarted and row is None:
+            floor = max(floor, int(time.time()))
+        if row is not None and row.schema != fingerprint and not self._restarted:
+            row = None
+        return _Inheritance(row, floor, living)
+
+    def _living(self, journal: Journal) -> tuple[int, ...]:
+        """Who said Hello to a former owner of this master, and lives; the others are struck."""
+        living = []
+        for pid, since in journal.roster():
+            if self._restarted and processes.is_alive(pid, since):
+                living.append(pid)
+            else:
+                journal.strike(pid)
+        return tuple(living)
+
+    def _uids(self) -> frozenset[int]:
+        return frozenset({os.geteuid(), *self._orders.allowed_uids})
+
+    # ---- what it says to its master, and hears
+
+    def _heard_event(self, event: ReloadEvent) -> None:
+        """The first load decides whether this owner stays."""
+        if self._booted:
+            return
+        if event:
+            self._say_booted(event.version, [])
+        elif not self._restarted:
+            self._say_booted(0, event.problems, event.result.value)
+            self._status = REFUSED
+            self._owner.exit_reason = "the first configuration was refused"
+
+    def _say_booted(self, version: int, problems: list[Problem], reason: str = "") -> None:
+        self._booted = True
+        try:
+            self._leash.say(Booted(version, problems, reason))
+        except OSError as error:
+            _log.debug("the master no longer listens: %s", error)
+
+    def _hear_master(self) -> bool:
+        """Whether more may come."""
+        try:
+            message = self._leash.hear()
+        except (OSError, ConfcastError):
+            return False
+        if isinstance(message, Leave):
+            self._mailbox.post(MasterGone())
+        return message is not None

@@ -1,0 +1,196 @@
+"""Words in which the tests of the owner's core are written: an owner without a process, and its peers.
+
+A content is one letter: its payload and its digest are that letter's bytes. Every frame that is sent counts as drained
+at once, but for pipes that are `stuffed`. Time moves only when a deadline is let pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+
+from confcast.errors import Problem
+from confcast.owner import effects as fx
+from confcast.owner.core import Committed, Core, Rules, State
+from confcast.wire.messages import PROTOCOL, Applied, Goodbye, Hello, Reload, ReloadEvent, ReloadResult, Vote
+
+A, B, C, D = b"A", b"B", b"C", b"D"
+SCHEMA = b"schema"
+WHY = Problem("", "no")
+
+
+@dataclass(frozen=True)
+class Peer:
+    pid: int
+    pipe: int
+
+
+def hello(pid: int, version: int = 0, content: bytes = b"", *, role="replica", schema=SCHEMA, **other) -> Hello:
+    return Hello(
+        **{"protocol": PROTOCOL, "pid": pid, "role": role, "name": "app", "schema": schema}
+        | other
+        | {"version": version, "digest": content}
+    )
+
+
+class Owner:
+    """A core, what it has said so far, and the pipes to it."""
+
+    def __init__(self, committed: tuple[int, bytes] | None = (1, A), *, floor=0, roster=(), gathering=False, **rules):
+        mine = Committed(committed[0], committed[1], committed[1]) if committed else None
+        self.core = Core(
+            Rules(schema=SCHEMA, fields={"a": "int"}, **rules),
+            committed=mine,
+            floor=floor,
+            roster=roster,
+            gathering=gathering,
+            now=100.0,
+        )
+        self.now = 100.0
+        self.stuffed: set[int] = set()
+        self.log: list[fx.Effect] = self.core.begin()
+        self._all: list[fx.Effect] = list(self.log)
+        self._pipes = count(1)
+        self._calls = count(1)
+
+    @property
+    def state(self) -> State:
+        return self.core.state
+
+    # ---- what happens to it
+
+    def feed(self, given: fx.Input) -> None:
+        effects = self.core.handle(given, self.now)
+        self.log += effects
+        self._all += effects
+        for effect in effects:
+            if isinstance(effect, fx.Send) and effect.pipe not in self.stuffed:
+                self.feed(fx.Drained(effect.pipe))
+
+    def hears(self, peer: Peer, message) -> None:
+        self.feed(fx.Received(peer.pipe, peer.pid, message))
+
+    def meets(self, pid: int, version: int = 0, content: bytes = b"", **other) -> Peer:
+        """A process opens a pipe and says Hello on it."""
+        peer = Peer(pid, next(self._pipes))
+        self.hears(peer, hello(pid, version, content, **other))
+        return peer
+
+    def has(self, pid: int) -> Peer:
+        """A worker that holds and has applied what is committed."""
+        version = self.core.committed.version
+        peer = self.meets(pid, version, self.core.committed.digest)
+        if version:
+            self.hears(peer, Applied(version))
+        return peer
+
+    def is_asked(self) -> fx.Call:
+        """A client calls reload()."""
+        call = (next(self._pipes), next(self._calls))
+        self.feed(fx.Received(call[0], 9000 + call[0], Reload(call[1])))
+        return call
+
+    def is_triggered(self, origin: str = "signal") -> None:
+        self.feed(fx.Trigger(origin))
+
+    def loads(self, content: bytes) -> None:
+        self.feed(fx.Loaded(self.last_load, content, content, differs=content != self.core.committed.payload))
+
+    def fails_to_load(self, result: ReloadResult = ReloadResult.VALIDATION_FAILED) -> None:
+        self.feed(fx.LoadFailed(self.last_load, result, (WHY,)))
+
+    def records(self) -> None:
+        self.feed(fx.Recorded())
+
+    def fails_to_record(self, row: fx.RowState) -> None:
+        self.feed(fx.RecordFailed(row, WHY))
+
+    def loses_pipe(self, peer: Peer) -> None:
+        self.feed(fx.PipeEnded(peer.pipe))
+
+    def loses(self, peer: Peer) -> None:
+        """The process is dead, by its pidfd."""
+        self.feed(fx.ProcessGone(peer.pid))
+
+    def waits_out(self, timer: fx.Timer) -> None:
+        """The last deadline of this kind comes."""
+        last = [effect for effect in self._all if isinstance(effect, fx.WakeAt) and effect.timer is timer][-1]
+        self.now = max(self.now, last.when)
+        self.feed(fx.Wake(timer, last.token))
+
+    def unblocks(self, peer: Peer) -> None:
+        self.stuffed.discard(peer.pipe)
+        self.feed(fx.Drained(peer.pipe))
+
+    # ---- what it did about it
+
+    @property
+    def last_load(self) -> int:
+        return [effect.number for effect in self._all if isinstance(effect, fx.Load)][-1]
+
+    @property
+    def version(self) -> int:
+        return self.core.committed.version
+
+    def did(self, kind: type) -> list:
+        """The effects of this kind since the last `forget()`."""
+        return [effect for effect in self.log if isinstance(effect, kind)]
+
+    def sent(self, peer: Peer) -> list:
+        """The frames for this peer since the last `forget()`."""
+        return [effect.message for effect in self.did(fx.Send) if effect.pipe == peer.pipe]
+
+    def forget(self) -> Owner:
+        self.log = []
+        return self
+
+    def answers(self, call: fx.Call) -> list[ReloadEvent]:
+        return [effect.event for effect in self._all if isinstance(effect, fx.Answer) and effect.call == call]
+
+    def answer(self, call: fx.Call) -> ReloadEvent:
+        (event,) = self.answers(call)
+        return event
+
+    def events(self) -> list[ReloadEvent]:
+        return [effect.event for effect in self.did(fx.RecordEvent)]
+
+    def names(self) -> list[int]:
+        """Whom the last event names."""
+        return [status.pid for status in self.events()[-1].lagging]
+
+
+@dataclass
+class Scene:
+    """An owner that serves A as version 1 to two workers, brought to a state; `call` is served by the load."""
+
+    owner: Owner
+    w1: Peer
+    w2: Peer
+    call: fx.Call | None = None
+
+
+def scene(state: State, *, unchanged: bool = False, workers: int = 2, **rules) -> Scene:
+    owner = Owner(**rules)
+    it = Scene(owner, owner.has(1), owner.has(2))
+    if workers == 0:
+        owner.hears(it.w1, Goodbye())
+        owner.hears(it.w2, Goodbye())
+    if state is not State.IDLE:
+        it.call = owner.is_asked()
+    if state.value >= State.STAGING.value:
+        if unchanged:
+            stuff(owner, it)
+        owner.loads(A if unchanged else B)
+    if state.value >= State.RECORDING.value and not unchanged:
+        owner.hears(it.w1, Vote(owner.core.round, True))
+        owner.hears(it.w2, Vote(owner.core.round, True))
+    if state is State.COMMITTING and not unchanged:
+        owner.records()
+    assert owner.state is state
+    owner.forget()
+    return it
+
+
+def stuff(owner: Owner, it: Scene) -> None:
+    """Somebody must be waited for, or UNCHANGED is answered at once: w2 has a new pipe and has not applied on it."""
+    it.w2 = owner.meets(2, 1, A)

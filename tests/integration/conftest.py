@@ -1,0 +1,95 @@
+"""What the tests with real processes share: a folder for the owner, a manager, workers, and a check that nothing stays."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast import ConfigLoader, ConfigReloadManager
+from tests.support.leaks import assert_nothing_left, belongings
+from tests.support.settings import SCHEMA, Settings, write
+from tests.support.workers import Worker
+
+StartManager = Callable[..., ConfigReloadManager[Settings]]
+StartWorker = Callable[..., Worker]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forkserver() -> multiprocessing.context.BaseContext:
+    """Workers are forked from a process that has imported all they need: quick, and without pytest's threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "tests.support.workers"])
+    multiprocessing.resource_tracker.ensure_running()
+    multiprocessing.forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture
+def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where this test's owners live. Not in tmp_path: a socket's path has room for 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder:
+        monkeypatch.setenv("CONFCAST_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(runtime_folder: Path) -> Iterator[None]:
+    """No process, thread, descriptor or folder of a test outlives it."""
+    before = belongings()
+    yield
+    assert_nothing_left(before, runtime_folder)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The file, with the number 1 in it."""
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    return path
+
+
+@pytest.fixture
+def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]:
+    """Starts a manager of the file; it does not watch unless it is told to, so that a test's own trigger is the one."""
+    managers: list[ConfigReloadManager[Settings]] = []
+
+    def start(**options: Any) -> ConfigReloadManager[Settings]:
+        manager: ConfigReloadManager[Settings] = ConfigReloadManager(
+            ConfigLoader(SCHEMA, config), **{"watch": False, "vote_timeout": 10.0, **options}
+        )
+        managers.append(manager)
+        return manager.start()
+
+    yield start
+    for manager in managers:
+        manager.close()
+
+
+@pytest.fixture
+def manager(start_manager: StartManager) -> ConfigReloadManager[Settings]:
+    """A manager that was started, without workers yet."""
+    return start_manager()
+
+
+@pytest.fixture
+def start_worker(
+    forkserver: multiprocessing.context.BaseContext, nothing_is_left: None, start_manager: StartManager
+) -> Iterator[StartWorker]:
+    """Starts a worker that attaches to the manager it is given; without one it waits to be told."""
+    workers: list[Worker] = []
+
+    def start(manager: ConfigReloadManager[Any] | None = None) -> Worker:
+        worker = Worker(forkserver, manager.address if manager is not None else None)
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.end()

@@ -1,0 +1,68 @@
+"""What must not be left when a test is over: child processes, threads of ours, open descriptors, run-time folders."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.waiting import eventually
+
+
+class Belongings(NamedTuple):
+    """What this process has at one moment."""
+
+    children: frozenset[int]
+    threads: frozenset[str]
+    descriptors: int
+
+
+def belongings() -> Belongings:
+    """Now. Descriptors that only the collector would close count as closed."""
+    gc.collect()
+    threads = frozenset(thread.name for thread in threading.enumerate() if thread.name.startswith("confcast"))
+    return Belongings(children_of(os.getpid()), threads, len(os.listdir("/proc/self/fd")))
+
+
+def children_of(pid: int) -> frozenset[int]:
+    """The pids of a process's children, zombies included."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found.update(map(int, (task / "children").read_text().split()))
+    return frozenset(found)
+
+
+def is_running(pid: int) -> bool:
+    """Whether this process lives; a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+
+
+def assert_nothing_left(before: Belongings, runtime: Path) -> None:
+    """Nothing but what there was before. Threads that are on their way out are waited for."""
+    try:
+        eventually(lambda: not _gained(before, runtime), "the end of all that the test began", 10.0)
+    except AssertionError:
+        raise AssertionError(f"the test left: {', '.join(_gained(before, runtime))}") from None
+
+
+def _gained(before: Belongings, runtime: Path) -> list[str]:
+    now = belongings()
+    gained = [f"child {pid}: {_command(pid)}" for pid in sorted(now.children - before.children)]
+    gained += [f"thread {name}" for name in sorted(now.threads - before.threads)]
+    gained += [f"{path}" for path in sorted(runtime.iterdir())]
+    if now.descriptors > before.descriptors:
+        gained.append(f"{now.descriptors - before.descriptors} descriptors")
+    return gained
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return "gone"

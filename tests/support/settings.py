@@ -1,0 +1,72 @@
+"""The schema that the real processes share: imported by owner, master and workers alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SCHEMA = "tests.support.settings:Settings"
+
+validated = 0
+"""How often a validator below has run in this process: in a worker it stays 0."""
+
+
+class Limits(BaseModel):
+    """Two fields that depend on each other."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    low: int = Field(default=0, ge=0)
+    high: int = Field(default=100, le=1000)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Limits:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
+        return self
+
+
+class Settings(BaseModel):
+    """`twin` always equals `number`: a reader who ever sees them differ has seen half a change.
+
+    A load reads the file that `gate` names to its end: while that is a FIFO, the load takes as long as the test wants.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int = Field(ge=0, le=1_000_000)
+    twin: int
+    name: str = "one"
+    limits: Limits = Limits()
+    tags: list[str] = []
+    gate: str = ""
+
+    @field_validator("gate")
+    @classmethod
+    def _pass_the_gate(cls, value: str) -> str:
+        global validated
+        validated += 1
+        if value:
+            Path(value).read_bytes()
+        return value
+
+    @model_validator(mode="after")
+    def _twins(self) -> Settings:
+        if self.number != self.twin:
+            raise ValueError(f"twin ({self.twin}) must equal number ({self.number})")
+        return self
+
+
+def text(number: int, **others: Any) -> str:
+    """A configuration as TOML."""
+    values = {"number": number, "twin": number, **others}
+    return "".join(f"{key} = {value!r}\n" for key, value in values.items())
+
+
+def write(path: Path, number: int, **others: Any) -> None:
+    """Put a configuration into the file, atomically: a watcher or a load never sees half of it."""
+    fresh = path.with_name(f".{path.name}.fresh")
+    fresh.write_text(text(number, **others))
+    fresh.replace(path)

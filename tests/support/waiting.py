@@ -1,0 +1,47 @@
+"""Waiting for what other processes do. The deadline only bounds a failure: no test depends on how long things take."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEADLINE = 20.0
+_STEP = 0.005
+
+
+def eventually(condition: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
+    """Return the first true value that the condition gives; fail with `what` when there is none in time."""
+    end = time.monotonic() + deadline
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline:g} s: {what}")
+        threading.Event().wait(_STEP)
+    return value
+
+
+def in_thread(function: Callable[[], T]) -> Callable[[], T]:
+    """Begin to call it in a thread; what is returned waits for the result, or raises what it raised."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def result() -> T:
+        thread.join(DEADLINE)
+        assert not thread.is_alive(), f"not within {DEADLINE:g} s: the end of {function}"
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    return result

@@ -1,0 +1,221 @@
+"""Worker processes that do what a test tells them, over a pipe: read, pin, reload, refuse, observe.
+
+The worker's main thread does one command after the other, as a synchronous worker does requests. It ends with its
+pipe, or with the process that started it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from confcast import Replica, declared
+from tests.support import settings as schema_module
+from tests.support.settings import Settings
+from tests.support.waiting import DEADLINE, eventually
+
+
+class Raised(Exception):
+    """What a command raised in the worker: the name of its class, and its text."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        self.kind = kind
+        super().__init__(f"{kind}: {text}")
+
+
+class Worker:
+    """A worker, as the test sees it.
+
+    Args:
+        context: How it is started.
+        address: Where it attaches before it takes commands; "" leaves that to the environment, None to a command.
+    """
+
+    def __init__(self, context: BaseContext, address: str | None = None) -> None:
+        self._pipe, its = multiprocessing.Pipe()
+        self._process = context.Process(target=serve, args=(its, address), daemon=True)  # type: ignore[attr-defined]
+        self._process.start()
+        its.close()
+        self.pid: int = self.answer()
+
+    def ask(self, command: str, *arguments: Any) -> Any:
+        """Have it do a command, and wait for what it returns. Raises Raised."""
+        self.tell(command, *arguments)
+        return self.answer()
+
+    def tell(self, command: str, *arguments: Any) -> None:
+        """Have it do a command; `answer` waits for the result."""
+        self._pipe.send((command, arguments))
+
+    def answer(self) -> Any:
+        """What the oldest command that was not answered yet returned. Raises Raised."""
+        assert self._pipe.poll(DEADLINE), "the worker does not answer"
+        kind, value = self._pipe.recv()
+        if kind:
+            raise Raised(kind, value)
+        return value
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def end(self) -> None:
+        """However it is: afterwards it is gone."""
+        self._pipe.close()
+        if self._process.is_alive():
+            os.kill(self._process.pid, signal.SIGCONT)
+        self._process.join(1.0)
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        self._process.close()
+
+    def kill(self) -> None:
+        """With -9; returns when it is gone."""
+        self._process.kill()
+        self._process.join(DEADLINE)
+
+
+def serve(pipe: Connection, address: str | None) -> None:
+    """The worker's main program."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    try:
+        serving = Serving()
+        if address is not None:
+            serving.attach(address)
+        pipe.send(("", os.getpid()))
+        while pipe in wait([pipe, parent.sentinel]):
+            command, arguments = pipe.recv()
+            pipe.send(_done(getattr(serving, command), arguments))
+    except (EOFError, OSError):
+        return
+    except BaseException as error:
+        pipe.send((type(error).__name__, str(error)))
+        raise
+
+
+def _done(command: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    try:
+        return "", command(*arguments)
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+class Serving:
+    """The commands; each is a method."""
+
+    def __init__(self) -> None:
+        known = [replica for replica in declared() if replica.name == "app"]
+        self._replica: Replica[Settings] = known[0] if known else Replica(Settings, name="app")
+        self._replica.precommit(self._judge)
+        self._objection = ""
+        self._observed: list[tuple[int | None, int]] = []
+        self._pins: list[Any] = []
+        self._readers: list[_Reader] = []
+
+    def attach(self, address: str = "", timeout: float = 10.0) -> int:
+        return self._replica.attach(address or None, timeout).version
+
+    def close(self) -> None:
+        self._replica.close()
+
+    def read(self) -> tuple[int, int]:
+        """The version, and the number that stands in it."""
+        snapshot = self._replica.snapshot
+        return snapshot.version, snapshot.config.number
+
+    def connected(self) -> bool:
+        return self._replica.connected
+
+    def await_number(self, number: int) -> int:
+        """The version that has it."""
+        eventually(lambda: self._replica.latest.number == number, f"number {number} in the worker {os.getpid()}")
+        return self._replica.version
+
+    def await_connected(self, wanted: bool) -> None:
+        eventually(lambda: self._replica.connected is wanted, f"connected: {wanted} in the worker {os.getpid()}")
+
+    def validated(self) -> int:
+        return schema_module.validated
+
+    def pin(self) -> None:
+        pin = self._replica.pin()
+        pin.__enter__()
+        self._pins.append(pin)
+
+    def unpin(self) -> None:
+        self._pins.pop().__exit__(None, None, None)
+
+    def current_and_latest(self) -> tuple[int, int]:
+        return self._replica.current.number, self._replica.latest.number
+
+    def reload(self) -> Any:
+        return self._replica.reload()
+
+    def verb(self, name: str) -> Any:
+        return getattr(self._replica, name)()
+
+    def object_to(self, objection: str) -> None:
+        """Refuse every candidate, in these words; the empty text ends that."""
+        self._objection = objection
+
+    def observe(self) -> None:
+        self._replica.subscribe(lambda old, new: self._observed.append((old and old.number, new.number)))
+
+    def observed(self, count: int) -> list[tuple[int | None, int]]:
+        """What the observer was told, when it was told so much."""
+        eventually(lambda: len(self._observed) >= count, f"{count} calls of the observer in the worker {os.getpid()}")
+        return self._observed
+
+    def begin_reading(self, threads: int = 1) -> None:
+        """In threads that read as fast as they can until `end_reading`."""
+        self._readers = [_Reader(self._replica) for _ in range(threads)]
+
+    def end_reading(self) -> list[str]:
+        """What readers saw that nobody may see; each has read a thousand times at the least."""
+        return [fault for reader in self._readers for fault in reader.end()]
+
+
+    def sighup_handler(self) -> str:
+        return repr(signal.getsignal(signal.SIGHUP))
+
+    def _judge(self, old: Settings, new: Settings) -> None:
+        if self._objection:
+            raise ValueError(self._objection)
+
+
+class _Reader:
+    """A thread that reads in a loop, and looks for half a change and for a step back."""
+
+    def __init__(self, replica: Replica[Settings]) -> None:
+        self._replica = replica
+        self._faults: list[str] = []
+        self._reads = 0
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        last = 0
+        while not self._stop or self._reads < 1000:
+            with self._replica.pin() as config:
+                version = self._replica.version
+                again = self._replica.current
+            self._reads += 1
+            if config.number != config.twin or again is not config:
+                self._faults.append(f"torn: {config}")
+            if version < last:
+                self._faults.append(f"version {version} after {last}")
+            last = version
+
+    def end(self) -> list[str]:
+        self._stop = True
+        self._thread.join()
+        return self._faults

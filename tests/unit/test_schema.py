@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+
+import msgspec
+import pydantic
+import pydantic_settings
+import pytest
+import typing_extensions
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from confcast.config.schema import Secret, contains_secret, fields_of, import_path, kind_of, resolve
+
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    plain: int = 1
+    renamed: int = pydantic.Field(1, alias="otherName")
+    choice: int = pydantic.Field(1, validation_alias=pydantic.AliasChoices("a", "b"))
+    password: SecretStr = SecretStr("x")
+    token: Annotated[str, Secret] = "x"
+
+
+@dataclasses.dataclass
+class Data:
+    plain: int = 1
+    token: Annotated[str, Secret] = "x"
+
+
+@pydantic.dataclasses.dataclass
+class PydanticData:
+    plain: int = 1
+    token: Annotated[str, Secret] = "x"
+
+
+class Record(msgspec.Struct, rename="camel"):
+    some_thing: int = 1
+    api_token: Annotated[str, Secret] = "x"
+
+
+class Tree(BaseModel):
+    children: list[Tree] = []
+
+
+class SecretTree(BaseModel):
+    children: list[SecretTree] = []
+    token: SecretStr | None = None
+
+
+class Generic_(BaseModel, Generic[T]):
+    x: T
+
+
+class Typed(TypedDict):
+    token: SecretStr
+
+
+class OtherTyped(typing_extensions.TypedDict):
+    token: SecretStr
+
+
+class Named(NamedTuple):
+    token: Annotated[str, Secret()]
+
+
+class Outer:
+    class Inner(BaseModel):
+        x: int = 1
+
+
+class FromEnvironment(pydantic_settings.BaseSettings):
+    x: int = 1
+
+
+@dataclasses.dataclass
+class Unresolved:
+    x: Nowhere  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("cls", "kind"),
+    [(Model, "pydantic"), (Data, "dataclass"), (PydanticData, "pydantic_dataclass"), (Record, "struct")],
+)
+def test_each_kind_of_schema_is_told_apart(cls, kind):
+    assert kind_of(cls) == kind
+
+
+@pytest.mark.parametrize("cls", [int, dict, list[int], Typed, Model(), "Model", Model | None])
+def test_what_is_no_schema_is_refused_in_words(cls):
+    with pytest.raises(TypeError, match="can't be a schema: it has to be a class"):
+        kind_of(cls)
+    assert fields_of(cls) is None
+
+
+def test_base_settings_is_refused_and_the_refusal_says_what_to_do():
+    with pytest.raises(TypeError, match=r"derive it from pydantic\.BaseModel and give the loader an Environment"):
+        kind_of(FromEnvironment)
+
+
+def test_fields_have_the_attribute_the_key_in_files_and_whether_they_are_secret():
+    assert [(f.name, f.key, f.secret) for f in fields_of(Model) or ()] == [
+        ("plain", "plain", False),
+        ("renamed", "otherName", False),
+        ("choice", "choice", False),
+        ("password", "password", True),
+        ("token", "token", True),
+    ]
+    assert [(f.name, f.key, f.secret) for f in fields_of(Record) or ()] == [
+        ("some_thing", "someThing", False),
+        ("api_token", "apiToken", True),
+    ]
+
+
+@pytest.mark.parametrize("cls", [Data, PydanticData])
+def test_dataclasses_keep_the_mark_of_a_secret(cls):
+    plain, token = fields_of(cls) or ()
+    assert (plain.annotation, plain.secret) == (int, False)
+    assert (token.annotation, token.secret) == (Annotated[str, Secret], True)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        SecretStr,
+        SecretBytes,
+        pydantic.Secret[int],
+        Annotated[str, Secret],
+        Annotated[str, "other", Secret()],
+        SecretStr | None,
+        dict[str, list[SecretStr]],
+        list[Annotated[str, Secret]],
+        Model,
+        tuple[int, Model],
+        Data,
+        Record,
+        SecretTree,
+        Typed,
+        OtherTyped,
+        Named,
+        Generic_[SecretStr],
+    ],
+)
+def test_a_secret_is_found_wherever_it_stands(annotation):
+    assert contains_secret(annotation)
+
+
+@pytest.mark.parametrize(
+    "annotation", [int, str, None, Any, Tree, dict[str, int], Literal["Secret"], Annotated[int, 3], Generic_[int], T]
+)
+def test_what_is_no_secret_is_none(annotation):
+    assert not contains_secret(annotation)
+
+
+def test_an_annotation_that_cannot_be_resolved_is_a_type_error_that_names_the_class():
+    with pytest.raises(TypeError, match=r"the annotations of Unresolved can't be resolved: name 'Nowhere'"):
+        fields_of(Unresolved)
+
+
+@pytest.mark.parametrize("cls", [Model, Record, Outer.Inner])
+def test_a_class_is_found_again_by_its_import_path(cls):
+    assert resolve(import_path(cls)) is cls
+
+
+def test_classes_that_no_other_process_can_import_are_refused():
+    class Local(BaseModel):
+        x: int = 1
+
+    with pytest.raises(TypeError, match="is local to a function"):
+        import_path(Local)
+    with pytest.raises(TypeError, match="is not what its module has under that name"):
+        import_path(type("Ghost", (BaseModel,), {}))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("confcast.errors", "names no class"),
+        ("confcast.errors:", "names no class"),
+        ("confcast.errors:Nothing", "has nothing of that name"),
+        ("confcast.wire.messages:encode", "has a function there, not a class"),
+    ],
+)
+def test_a_path_that_names_no_class_is_refused_in_words(path, text):
+    with pytest.raises(TypeError, match=text):
+        resolve(path)
+
+
+SCRIPT = """
+import msgspec
+from confcast.config.schema import import_path, resolve
+class Settings(msgspec.Struct):
+    x: int = 1
+if __name__ == "__main__":
+    path = import_path(Settings)
+    assert resolve(path) is Settings
+    print(path)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("program.py",), ("-m", "program")])
+def test_a_class_of_the_main_program_is_found_by_another_process(tmp_path, arguments):
+    (tmp_path / "program.py").write_text(SCRIPT)
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    path = subprocess.run([sys.executable, *arguments], **run).stdout.strip()
+    other = (
+        "import sys; from confcast.config.schema import import_path, resolve; "
+        "cls = resolve(sys.argv[1]); assert cls.__module__ == '__mp_main__'; "
+        "assert resolve(sys.argv[1]) is cls; print(import_path(cls))"
+    )
+    found = subprocess.run([sys.executable, "-c", other, path], **run).stdout.strip()
+    assert found == path
+
+
+def test_a_class_that_was_typed_in_is_refused():
+    code = (
+        "import msgspec; from confcast.config.schema import import_path\nclass S(msgspec.Struct): pass\nimport_path(S)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "TypeError: a class that was typed in" in run.stderr
+
+
+def test_naming_a_structs_fields_imports_no_pydantic():
+    code = (
+        "import sys, msgspec; from confcast.config.schema import fields_of\n"
+        "class S(msgspec.Struct):\n x: int = 1\n"
+        "assert fields_of(S)[0].key == 'x'; assert 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,233 @@
+"""The environment as a source, fitted to a schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pydantic
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from confcast.config.schema import Secret
+from confcast.config.sources.environment import Environment
+from confcast.config.sources.layer import Fitted
+from confcast.errors import Problem
+
+
+class Level(enum.Enum):
+    LOW = 1
+    HIGH = 2
+
+
+class Memory(BaseModel):
+    total: int = 1
+    ratio: float = 0.5
+    limit: int | None = 3
+
+
+class Settings(BaseModel):
+    memory: Memory = Memory()
+    maybe: Memory | None = None
+    name: str = ""
+    debug: bool = False
+    flag_or_number: bool | int = 0
+    hosts: list[str] = []
+    names: list[str] | str = []
+    labels: dict[str, int] = {}
+    choice: Literal[1, 2, "high"] = 1
+    level: Level = Level.LOW
+    token: SecretStr = SecretStr("")
+    path: Path = Path()
+    when: datetime | None = None
+    anything: Any = None
+    port: int = 1
+    camel: int = pydantic.Field(1, alias="camelCase")
+    a__b: int = 1
+    inside: dict[str, Memory] = {}
+
+
+@dataclasses.dataclass
+class Data:
+    count: int = 1
+    inner: Memory = dataclasses.field(default_factory=Memory)
+
+
+class Record(msgspec.Struct, rename="kebab"):
+    some_count: int = 1
+    token: Annotated[str, Secret] = ""
+
+
+def fit(monkeypatch, schema: Any = Settings, source: Environment | None = None, /, **variables: str) -> Fitted:
+    for name in list(os.environ):
+        if name.upper().startswith("APP_"):
+            monkeypatch.delenv(name)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    return (source or Environment("APP_")).read().fit(schema)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "data"),
+    [
+        ("APP_NAME", "007", {"name": "007"}),
+        ("app_name", "x", {"name": "x"}),
+        ("APP_MEMORY__TOTAL", " 12 ", {"memory": {"total": 12}}),
+        ("APP_MEMORY__TOTAL", "1_000", {"memory": {"total": 1000}}),
+        ("APP_MEMORY__TOTAL", "many", {"memory": {"total": "many"}}),
+        ("APP_MEMORY__RATIO", "1e3", {"memory": {"ratio": 1000.0}}),
+        ("APP_MEMORY__LIMIT", "null", {"memory": {"limit": None}}),
+        ("APP_MAYBE__TOTAL", "2", {"maybe": {"total": 2}}),
+        ("APP_MEMORY", '{"total": 2}', {"memory": {"total": 2}}),
+        ("APP_DEBUG", "Yes", {"debug": True}),
+        ("APP_DEBUG", "off", {"debug": False}),
+        ("APP_DEBUG", "1", {"debug": True}),
+        ("APP_FLAG_OR_NUMBER", "1", {"flag_or_number": 1}),
+        ("APP_FLAG_OR_NUMBER", "on", {"flag_or_number": True}),
+        ("APP_HOSTS", '["a", "b"]', {"hosts": ["a", "b"]}),
+        ("APP_NAMES", '["a"]', {"names": ["a"]}),
+        ("APP_NAMES", "a,b", {"names": "a,b"}),
+        ("APP_LABELS__BLUE", "3", {"labels": {"blue": 3}}),
+        ("APP_INSIDE__ONE__TOTAL", "3", {"inside": {"one": {"total": 3}}}),
+        ("APP_CHOICE", "2", {"choice": 2}),
+        ("APP_CHOICE", "high", {"choice": "high"}),
+        ("APP_LEVEL", "2", {"level": 2}),
+        ("APP_TOKEN", "123", {"token": "123"}),
+        ("APP_PATH", "/x", {"path": "/x"}),
+        ("APP_WHEN", "2024-01-02T03:04:05", {"when": "2024-01-02T03:04:05"}),
+        ("APP_ANYTHING", "[1]", {"anything": "[1]"}),
+        ("APP_CAMELCASE", "3", {"camelCase": 3}),
+        ("APP_A__B", "3", {"a__b": 3}),
+    ],
+)
+def test_a_text_becomes_what_the_field_wants(monkeypatch, name, text, data):
+    layer, problems, warnings = fit(monkeypatch, **{name: text})
+    assert (layer.data, problems, warnings) == (data, [], [])
+    (key,) = data
+    assert layer.where((key, "whatever")).removeprefix("environment ").endswith((name, "APP_*"))
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "data"),
+    [
+        (Data, "APP_COUNT", {"count": 7}),
+        (Data, "APP_INNER__TOTAL", {"inner": {"total": 7}}),
+        (Record, "APP_SOME-COUNT", {"some-count": 7}),
+    ],
+)
+def test_dataclasses_and_structs_are_fitted_too(monkeypatch, schema, name, data):
+    layer, problems, _ = fit(monkeypatch, schema, **{name: "7"})
+    assert (layer.data, problems) == (data, [])
+    assert layer.where(tuple(data)) in (f"environment variable {name}", "environment APP_*")
+
+
+def test_what_is_set_inside_a_table_goes_over_the_table(monkeypatch):
+    layer, problems, _ = fit(monkeypatch, APP_MEMORY__TOTAL="2", APP_MEMORY='{"total": 1, "ratio": 1}')
+    assert (layer.data, problems) == ({"memory": {"total": 2, "ratio": 1}}, [])
+    assert layer.where(("memory", "total")) == "environment variable APP_MEMORY__TOTAL"
+    assert layer.where(("memory", "ratio")) == "environment variable APP_MEMORY"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("hunter2", "is no valid JSON: Expecting value (line 1, column 1)"),
+        ('{"total": hunter2}', "is no valid JSON: Expecting value (line 1, column 11)"),
+        ("", "is empty or null"),
+        ("null", "is empty or null"),
+    ],
+)
+def test_json_that_is_none_is_refused_without_quoting_it(monkeypatch, text, told):
+    _, problems, _ = fit(monkeypatch, APP_MEMORY=text)
+    message = f"a list or a table has to be written as JSON here; the text {told}"
+    assert problems == [Problem("memory", message, "environment variable APP_MEMORY")]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("APP_MEMORY__TOTL", "; did you mean APP_MEMORY__TOTAL?"),
+        ("APP_MEMORY_TOTAL", "; did you mean APP_MEMORY__TOTAL?"),
+        ("APP_HOSTS__0", "; did you mean APP_HOSTS?"),
+        ("APP_QQQQQQQ", ""),
+    ],
+)
+def test_an_unknown_name_is_refused_or_warned_of(monkeypatch, name, hint):
+    text = f"the schema has no such key{hint}"
+    assert fit(monkeypatch, **{name: "s3cret"}).problems == [Problem("", text, f"environment variable {name}")]
+    fitted = fit(monkeypatch, Settings, Environment("APP_", unknown="warn"), **{name: "s3cret"})
+    assert fitted.problems == []
+    assert fitted.warnings == [f"environment variable {name} is ignored: {text}"]
+
+
+def test_one_key_under_two_names_is_refused(monkeypatch):
+    _, problems, _ = fit(monkeypatch, APP_NAME="a", app_name="b")
+    text = "is set twice: environment variable APP_NAME has the same name"
+    assert problems == [Problem("name", text, "environment variable app_name")]
+
+
+KUBERNETES = {
+    "APP_SERVICE_HOST": "10.0.0.1",
+    "APP_SERVICE_PORT": "80",
+    "APP_SERVICE_PORT_HTTP": "80",
+    "APP_PORT": "tcp://10.0.0.1:80",
+    "APP_PORT_80_TCP": "tcp://10.0.0.1:80",
+    "APP_PORT_80_TCP_ADDR": "10.0.0.1",
+    "APP_PORT_80_TCP_PORT": "80",
+    "APP_PORT_80_TCP_PROTO": "tcp",
+    "APP_WEB_SERVICE_HOST": "10.0.0.2",
+    "APP_WEB_PORT": "udp://10.0.0.2:53",
+}
+
+
+def test_names_that_kubernetes_injects_are_skipped_with_one_warning(monkeypatch):
+    layer, problems, warnings = fit(monkeypatch, APP_NAME="x", **KUBERNETES)
+    assert (layer.data, problems) == ({"name": "x"}, [])
+    (warning,) = warnings
+    assert all(name in warning for name in KUBERNETES)
+    assert "10.0.0.1" not in warning
+
+
+def test_a_name_like_those_of_kubernetes_counts_if_the_schema_has_it(monkeypatch):
+    class Service(BaseModel):
+        service_host: str = ""
+        port: int = 1
+
+    layer, problems, warnings = fit(monkeypatch, Service, APP_SERVICE_HOST="h", APP_PORT="80")
+    assert (layer.data, problems, warnings) == ({"service_host": "h", "port": 80}, [], [])
+
+
+def test_an_address_for_a_port_is_kubernetes_only_beside_the_rest_of_a_service(monkeypatch):
+    layer, _, warnings = fit(monkeypatch, APP_PORT="tcp://10.0.0.1:80")
+    assert (layer.data, warnings) == ({"port": "tcp://10.0.0.1:80"}, [])
+
+
+def test_a_name_that_is_only_the_prefix_is_refused(monkeypatch):
+    assert [problem.location for problem in fit(monkeypatch, APP_="x").problems] == ["environment variable APP_"]
+
+
+def test_the_fingerprint_is_that_of_the_variables_with_the_prefix(monkeypatch):
+    source = Environment("APP_")
+    monkeypatch.setenv("APP_NAME", "a")
+    before = source.content_fingerprint()
+    monkeypatch.setenv("OTHER_NAME", "b")
+    assert source.read().fingerprint == source.content_fingerprint() == before
+    monkeypatch.setenv("APP_NAME", "b")
+    assert source.read().fingerprint == source.content_fingerprint() != before
+
+
+def test_nonsense_is_refused_when_it_is_said():
+    with pytest.raises(ValueError, match="an empty prefix would take every variable"):
+        Environment("")
+    with pytest.raises(ValueError, match="it has to be 'refuse' or 'warn'"):
+        Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
+
+
+def test_an_environment_travels_as_data():
+    source = Environment("APP_", unknown="warn")
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(source), type=Environment) == source
