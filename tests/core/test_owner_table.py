@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.core.world import WHY, A, B, C, Owner, Peer, hello, scene
 
 from confcast.errors import ImpossibleMessage
 from confcast.owner import effects as fx
@@ -21,7 +22,6 @@ from confcast.wire.messages import (
     Settled,
     Vote,
 )
-from tests.core.world import WHY, A, B, C, Owner, Peer, hello, scene
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
 EVERY = pytest.mark.parametrize("state", State, ids=lambda state: state.name)

@@ -6,19 +6,18 @@ import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from confcast import ConfigLoader, ConfigReloadManager
+from confcast import ConfigLoader, ConfigReloadManager, Replica
+from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.workers import Worker
-
-StartManager = Callable[..., ConfigReloadManager[Settings]]
-StartWorker = Callable[..., Worker]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,11 +57,11 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]:
     """Starts a manager of the file; it does not watch unless it is told to, so that a test's own trigger is the one."""
-    managers: list[ConfigReloadManager[Settings]] = []
+    managers: list[Manager] = []
 
-    def start(**options: Any) -> ConfigReloadManager[Settings]:
-        manager: ConfigReloadManager[Settings] = ConfigReloadManager(
-            ConfigLoader(SCHEMA, config), **{"watch": False, "vote_timeout": 10.0, **options}
+    def start(path: Path = config, **options: Any) -> Manager:
+        manager: Manager = ConfigReloadManager(
+            ConfigLoader(SCHEMA, path), **{"watch": False, "vote_timeout": 10.0, **options}
         )
         managers.append(manager)
         return manager.start()
@@ -73,7 +72,7 @@ def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]
 
 
 @pytest.fixture
-def manager(start_manager: StartManager) -> ConfigReloadManager[Settings]:
+def manager(start_manager: StartManager) -> Manager:
     """A manager that was started, without workers yet."""
     return start_manager()
 
@@ -85,7 +84,7 @@ def start_worker(
     """Starts a worker that attaches to the manager it is given; without one it waits to be told."""
     workers: list[Worker] = []
 
-    def start(manager: ConfigReloadManager[Any] | None = None) -> Worker:
+    def start(manager: Manager | None = None) -> Worker:
         worker = Worker(forkserver, manager.address if manager is not None else None)
         workers.append(worker)
         return worker
@@ -93,3 +92,20 @@ def start_worker(
     yield start
     for worker in workers:
         worker.end()
+
+
+@pytest.fixture
+def settings(manager: Manager) -> Iterator[Replica[Settings]]:
+    """This process's own replica, attached; the manager shares it."""
+    replica = Replica(Settings, name="app").attach(ignore_sighup=False)
+    yield replica
+    replica.close()
+
+
+@pytest.fixture
+def gate(tmp_path: Path, nothing_is_left: None) -> Iterator[Gate]:
+    """Holds up the loads of configurations that name it."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.open()
+    gate.let_go()

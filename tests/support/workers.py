@@ -166,6 +166,9 @@ class Serving:
         """Refuse every candidate, in these words; the empty text ends that."""
         self._objection = objection
 
+    def reload_in_precommit(self) -> None:
+        self._replica.precommit(lambda old, new: self._replica.reload())
+
     def observe(self) -> None:
         self._replica.subscribe(lambda old, new: self._observed.append((old and old.number, new.number)))
 

@@ -167,6 +167,7 @@ def test_secrets_are_masked_wherever_they_stand():
             SecretStr("planted"),
             {"x": SecretBytes(b"planted"), SecretStr("planted"): 1},
             Server("h", "planted"),
+            Login("user", "planted"),
         ],
     )
     new._token = "planted"

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import confcast
 from confcast.cli.report import Exit, Report, line
 from confcast.config.candidate import Candidate
 from confcast.config.loader import ConfigLoader
@@ -38,7 +39,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--loader",
         required=True,
-        type=_place,
+        type=_module_and_name,
         metavar="MODULE:NAME",
         help="a ConfigLoader, or what gives one when it is called; the current directory can be imported from",
     )
@@ -103,11 +104,16 @@ def _in_words(what: str) -> Iterator[None]:
     except (ConfigError, NotCarried, KeyboardInterrupt):
         raise
     except BaseException as error:  # a module may raise anything, SystemExit included
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{last.filename}:{last.lineno}"
-        if isinstance(error, SyntaxError) and error.filename:
-            place = f"{error.filename}:{error.lineno}:{error.offset}"
-        raise _wrong(f"{what}: {type(error).__name__}: {error}", place) from error
+        raise _wrong(f"{what}: {type(error).__name__}: {error}", _place_of(error)) from error
+
+
+def _place_of(error: BaseException) -> str:
+    """The last line of code that is neither ours nor the import system's; empty when there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}:{error.offset}"
+    ours = (str(Path(confcast.__file__).parent), str(importlib.__file__), "<frozen ")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _wrong(message: str, place: str = "") -> ConfigError:
@@ -128,7 +134,7 @@ def _keys(cls: Any, prefix: str = "") -> Iterator[str]:
             yield from _keys(field.annotation, f"{prefix}{field.name}.")
 
 
-def _place(text: str) -> tuple[str, str]:
+def _module_and_name(text: str) -> tuple[str, str]:
     module, _, name = text.partition(":")
     if not (module and name):
         raise argparse.ArgumentTypeError(f"{text!r} has to be MODULE:NAME, such as pkg.settings:loader")

@@ -8,7 +8,7 @@ from typing import Any
 from confcast.cli import owners
 from confcast.cli.report import Exit, Report, line, table
 from confcast.errors import OwnerUnavailable
-from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
 _TIMEOUT = 30.0
 
@@ -48,7 +48,7 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
 def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     """The outcome, for a person and for a program."""
     lines = [_headline(event)]
-    lines += [f"  {line(change.key)}: {line(repr(change.old))} -> {line(repr(change.new))}" for change in event.changes]
+    lines += [f"  {'' if event else 'not applied: '}{_shown(change)}" for change in event.changes]
     lines += [f"  {line(problem)}" for problem in event.problems]
     lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers)) if workers else ["no workers"]
     data = {name: getattr(event, name) for name in event.__struct_fields__}
@@ -64,6 +64,10 @@ def _headline(event: ReloadEvent) -> str:
     elif not event:
         version = f"nothing was changed, version {event.version} runs on"
     return f"{event.result}: {version} ({event.duration_ms:.1f} ms)"
+
+
+def _shown(change: Change) -> str:
+    return line(f"{change.key}: {change.old!r} -> {change.new!r}")
 
 
 def _row(worker: WorkerStatus) -> tuple[object, ...]:

@@ -42,11 +42,11 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
     """What was asked, for a person and for a program."""
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
-        f"owner    {stats['owner_pid']}, restarted {stats['owner_restarts']} times",
+        f"owner    process {stats['owner_pid']}; restarts: {stats['owner_restarts']}",
         f"reloads  {_counts(stats)}",
         f"last     {_told(last)}",
         f"sources  {_sources(last)}",
-        *(f"         {line(problem)}" for problem in (last.problems if last else ())),
+        *(f"         {line(problem)}" for problem in (() if last is None else last.problems)),
     ]
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]

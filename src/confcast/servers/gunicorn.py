@@ -175,6 +175,10 @@ class _Embedding:
 
     def post_fork(self, server: Any, worker: Any) -> None:
         """Import the schema's module, and attach what it declares, before the application is loaded."""
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+            # Until gunicorn sets a worker's handlers the master's are inherited: they would queue a TERM that nobody
+            # in here ever reads, and the server's stop would wait its whole graceful timeout for this worker.
+            signal.signal(number, signal.SIG_DFL)
         worker.log.debug("confcast: attaching by the schema %s", self._loader.schema.__qualname__)
         self._attach(worker)
 

@@ -1,0 +1,187 @@
+"""What must hold, judged only by what passed over the pipes, what the journal holds, and what workers hold.
+
+Told of everything that happens, one call each; `check()` after every step. It never looks into the owner's core.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confcast.owner import effects as fx
+from confcast.wire.messages import Declined, Hello, Install, Prepare, ReloadResult, Vote
+from confcast.worker import protocol as worker
+
+_APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
+
+
+class Oracle:
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.contents: dict[int, bytes] = {}
+        self.rows: dict[int, bytes] = {}
+        self.answered: set[int] = set()
+        self.highest: dict[int, int] = {}
+        self.refused_last: dict[int, int] = {}
+        self.newest_row = 0
+        self._clock = 0
+        self._last_trigger = 0
+        self._last_load = 0
+        self._open_calls: dict[fx.Call, int] = {}
+        self._fresh_owner()
+
+    # ---- owners
+
+    def _fresh_owner(self) -> None:
+        self.loads_begun = 0
+        self.read: bytes | None = None
+        self.knocking: set[int] = set()
+        self._open_calls = {}
+        self.round = 0
+        self.asked: set[tuple[int, int]] = set()
+        self.pipe_of: dict[int, int] = {}
+        self.yes: set[tuple[int, int]] = set()
+        self.open_round = 0
+        self.vetoed: set[int] = set()
+        self.unvoted: set[int] = set()
+
+    def owner_began(self, newest: Any) -> None:
+        self._fresh_owner()
+        found = newest.version if newest else 0
+        assert found == self.newest_row, f"G6: version {self.newest_row} was committed, the next owner found {found}"
+
+    def journal_was_lost(self) -> None:
+        self.newest_row = 0
+
+    def journaled(self, version: int, content: bytes) -> None:
+        self._one_content(version, content)
+        self.rows[version] = content
+        assert version > self.newest_row, "a number was used again"
+        self.newest_row = version
+
+    def owner_does(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Load():
+                self.loads_begun += 1
+                self._last_load = self._tick()
+            case fx.Send(pipe, Prepare(round=round)):
+                if round > self.round:
+                    self.round = self.open_round = round
+                self.asked.add((pipe, round))
+            case fx.Send(pipe, Install(version=version, digest=content)):
+                assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
+            case fx.Record():
+                self._write_ordered()
+            case fx.Answer(call, event):
+                self._outcome(call, event)
+            case fx.RecordEvent(event):
+                if event.origin != "late":
+                    self.open_round = 0
+                    self._barrier(event)
+
+    def _write_ordered(self) -> None:
+        assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
+        voters = {pid for pid in self.world.journal.roster if self.world.lives(pid)}
+        self.unvoted = {pid for pid in voters if (self.pipe_of.get(pid, 0), self.open_round) not in self.yes}
+        self.open_round = 0
+
+    # ---- callers
+
+    def triggered(self) -> None:
+        self._last_trigger = self._tick()
+
+    def called(self, call: fx.Call) -> None:
+        self._open_calls[call] = self.loads_begun
+
+    def load_read(self, number: int, content: bytes | None) -> None:
+        self.read = content
+
+    def _outcome(self, call: fx.Call, event: Any) -> None:
+        assert call in self._open_calls, "G5: answered twice, or never asked"
+        begun = self._open_calls.pop(call)
+        if event.result is not ReloadResult.OWNER_UNAVAILABLE:
+            assert self.loads_begun > begun, "G5: served by a load that began before the call"
+        if event.result in _APPLIED:
+            assert self.rows[event.version] == self.read, "G5: not what this load has read"
+        self._barrier(event)
+
+    def _barrier(self, event: Any) -> None:
+        if event.result not in _APPLIED:
+            return
+        assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
+        named = {status.pid for status in event.lagging}
+        assert event.result is not ReloadResult.SUCCESS or not named
+        for process in self._served():
+            if process.pid not in named:
+                version = process.held.version
+                assert version >= event.version, f"G3: {process.pid} serves {version} and is not named"
+
+    def _served(self) -> list[Any]:
+        """Everyone who lives, serves something, and was heard of: by the journal, or by a Hello that waited."""
+        known = self.world.journal.roster | self.knocking
+        return [p for p in self.world.processes if p.alive and p.held is not None and p.pid in known]
+
+    # ---- what the owner hears
+
+    def owner_turns(self) -> None:
+        """An input is about to be handed over: who knocks later is too late for what comes of it."""
+        pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
+        self.knocking = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
+
+    def owner_hears(self, pipe: Any, message: Any) -> None:
+        match message:
+            case Hello(role="replica"):
+                self.pipe_of[pipe.pid] = pipe.number
+            case Vote(round=round, ok=ok):
+                present = self.pipe_of.get(pipe.pid) == pipe.number and (pipe.number, round) in self.asked
+                if ok and present:
+                    self.yes.add((pipe.number, round))
+                elif present and round == self.open_round:
+                    self.vetoed.add(round)
+
+    def pipe_ended(self, pipe: Any) -> None:
+        if self.pipe_of.get(pipe.pid) == pipe.number:
+            del self.pipe_of[pipe.pid]
+
+    # ---- workers
+
+    def process_began(self, process: Any) -> None:
+        self.highest[process.pid] = process.held.version if process.held else 0
+
+    def worker_did(self, process: Any, effect: Any) -> None:
+        match effect:
+            case worker.Swap(_, new) | worker.Renumber(new):
+                self._one_content(new.version, new.digest)
+                assert new.digest == new.config, "the number of one content, and another content"
+                assert self.rows.get(new.version) == new.digest, f"G1: version {new.version} runs, and is in no journal"
+                assert new.version > self.highest[process.pid], "a version went down"
+                self.highest[process.pid] = new.version
+            case worker.Reply(Declined(version=version)):
+                self.refused_last[process.pid] = version
+
+    # ---- at every step, and at the end
+
+    def check(self) -> None:
+        for process in self.world.processes:
+            if process.held is not None:
+                self._one_content(process.held.version, process.held.digest)
+
+    def check_rest(self) -> None:
+        world = self.world
+        for number, _ in self._open_calls:
+            pipe = world.pipes[number]
+            assert not (pipe.peer_open and pipe.owner_open), "G5: a caller was never answered"
+        assert self._last_load > self._last_trigger, "G5: a trigger was lost"
+        newest = self.newest_row
+        for process in world.processes:
+            if process.alive and process.pipe is not None and newest:
+                version = process.held.version if process.held else 0
+                assert version == newest or self.refused_last.get(process.pid) == newest, (
+                    f"{process.pid} stays at {version}, {newest} is committed"
+                )
+
+    def _one_content(self, version: int, content: bytes) -> None:
+        assert self.contents.setdefault(version, content) == content, f"version {version} has two contents"
+
+    def _tick(self) -> int:
+        self._clock += 1
+        return self._clock

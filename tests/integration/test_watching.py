@@ -1,0 +1,132 @@
+"""A file that changes on disk, however it changes, is exactly one new version in every worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from confcast import ReloadResult
+from tests.support.fixtures import StartManager, StartWorker
+from tests.support.settings import text, write
+from tests.support.waiting import eventually
+
+
+def in_place(folder: Path, number: int) -> None:
+    (folder / "app.toml").write_text(text(number))
+
+
+def by_a_rename(folder: Path, number: int) -> None:
+    write(folder / "app.toml", number)
+
+
+def deleted_and_made_again(folder: Path, number: int) -> None:
+    (folder / "app.toml").unlink()
+    (folder / "app.toml").write_text(text(number))
+
+
+def by_a_swap_of_the_data_link(folder: Path, number: int) -> None:
+    """What a kubelet does to a mounted ConfigMap."""
+    release = folder / f"..release_{number}"
+    release.mkdir()
+    (release / "app.toml").write_text(text(number))
+    (folder / "..data_tmp").symlink_to(release.name)
+    (folder / "..data_tmp").rename(folder / "..data")
+    if not (folder / "app.toml").is_symlink():
+        (folder / "app.toml").unlink(missing_ok=True)
+        (folder / "app.toml").symlink_to("..data/app.toml")
+
+
+def by_another_folder_in_its_place(folder: Path, number: int) -> None:
+    fresh, old = folder.with_name(f"fresh_{number}"), folder.with_name(f"old_{number}")
+    fresh.mkdir()
+    (fresh / "app.toml").write_text(text(number))
+    folder.rename(old)
+    fresh.rename(folder)
+
+
+WAYS = [in_place, by_a_rename, deleted_and_made_again, by_a_swap_of_the_data_link, by_another_folder_in_its_place]
+
+
+@pytest.mark.parametrize("change", WAYS, ids=lambda way: way.__name__)
+def test_each_change_is_exactly_one_version(
+    change: Callable[[Path, int], None], start_manager: StartManager, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    (folder / "app.toml").touch()
+    change(folder, 1)
+    manager = start_manager(folder / "app.toml", watch=True)
+    worker = start_worker(manager)
+
+    for number in (2, 3, 4):
+        change(folder, number)
+        assert worker.ask("await_number", number) == number  # the version counts up by one for each change
+
+    made = [event for event in manager.get_event_history() if event.result is ReloadResult.SUCCESS]
+    assert [(event.version, event.origin) for event in made] == [(4, "watch"), (3, "watch"), (2, "watch"), (1, "start")]
+
+
+def test_a_bad_file_is_refused_once_and_the_next_good_one_goes_through(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(watch=True)
+    worker = start_worker(manager)
+
+    write(config, -1)
+    refused = eventually(lambda: [e for e in manager.get_event_history() if not e], "the refusal in the history")
+    assert [(event.result, event.origin) for event in refused] == [(ReloadResult.VALIDATION_FAILED, "watch")]
+    assert worker.ask("read") == (1, 1)
+
+    write(config, 2)
+    assert worker.ask("await_number", 2) == 2
+
+
+def test_a_deleted_file_is_refused_and_its_return_is_noticed(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(watch=True)
+    worker = start_worker(manager)
+
+    config.unlink()
+    refused = eventually(lambda: [e for e in manager.get_event_history() if not e], "the refusal in the history")
+    assert [event.result for event in refused] == [ReloadResult.FILE_NOT_FOUND]
+    assert worker.ask("read") == (1, 1)
+
+    write(config, 2)
+    assert worker.ask("await_number", 2) == 2
+
+
+def test_a_file_that_somebody_is_still_writing_is_not_read(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(watch=True)
+    worker = start_worker(manager)
+    whole = text(2)
+
+    with config.open("w") as file:  # the first part alone is valid, and has another number
+        file.write(text(7))
+        file.flush()
+        loads = manager.get_stats()["total_reloads"]
+        file.seek(0)
+        file.truncate()
+        file.write(whole)
+
+    assert worker.ask("await_number", 2) == 2
+    assert loads == 0
+    assert manager.version == 2
+
+
+def test_without_watching_only_a_trigger_loads(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(watch=False)
+    worker = start_worker(manager)
+    write(config, 2)
+    assert worker.ask("read") == (1, 1)
+
+    manager.request_reload()
+
+    assert worker.ask("await_number", 2) == 2
+    assert [event.origin for event in manager.get_event_history(limit=1)] == ["signal"]

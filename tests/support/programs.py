@@ -1,0 +1,79 @@
+"""Programs that a test starts, tells what to do line by line, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.waiting import DEADLINE
+
+ROOT = Path(__file__).parents[2]
+
+
+class Program:
+    """A program that answers each line of JSON with one.
+
+    Args:
+        arguments: For the interpreter.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self.pid = self._process.pid
+        assert self.answer() == "ready"
+
+    def ask(self, *command: Any) -> Any:
+        """Have it do something, and wait for what comes back."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> Any:
+        """The next line that it says."""
+        assert self._process.stdout is not None
+        assert select.select([self._process.stdout], [], [], DEADLINE)[0], "the program does not answer"
+        line = self._process.stdout.readline()
+        assert line, "the program has ended; standard error says why"
+        return json.loads(line)
+
+    def kill(self) -> None:
+        """With -9; returns when it is gone."""
+        self._process.kill()
+        self._process.wait(DEADLINE)
+
+    def end(self) -> int:
+        """Ask it to end, and wait; its exit status."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.close()
+            return self._process.wait(DEADLINE)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+
+
+def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program to its end, in its own folder."""
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=script.parent,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )

@@ -1,0 +1,153 @@
+"""What the command line says, from what it was told: no owner and no process here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from confcast.cli import reload, status
+from confcast.cli.owners import Owner
+from confcast.cli.report import Exit, as_json, line, table
+from confcast.errors import Problem
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
+
+OWNER = Owner("/run/confcast/control.sock", "app")
+STATS = {
+    "version": 7,
+    "owner_pid": 40,
+    "owner_restarts": 2,
+    "total_reloads": 9,
+    "successful_reloads": 6,
+    "suppressed": 1,
+    "failed_reloads": 2,
+}
+
+
+def event(result: ReloadResult = ReloadResult.SUCCESS, **fields) -> ReloadEvent:
+    return ReloadEvent(**{"timestamp": 1.0, "result": result, "version": 7, "previous_version": 6, **fields})
+
+
+# ---- the table and its cells
+
+
+def test_what_can_not_be_printed_shows_as_an_escape_on_one_line():
+    assert line("a\nb\x1b[31mé\udcff") == "a\\nb\\x1b[31mé\\udcff"
+
+
+def test_numbers_stand_to_the_right_and_no_line_ends_in_blanks():
+    assert table(("PID", "WHY"), [(7, "x"), (4711, "")]) == [" PID  WHY", "   7  x", "4711"]
+
+
+def test_a_table_without_rows_is_its_header():
+    assert table(("PID", "WHY"), []) == ["PID  WHY"]
+
+
+def test_json_has_every_field_and_takes_names_that_are_no_text():
+    told = json.loads(as_json({"last": event(), "path": "a\udcffb"}))
+    assert told["last"]["changes"] == []
+    assert told["path"] == "a\\udcffb"
+
+
+# ---- reload
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (ReloadResult.SUCCESS, Exit.DONE),
+        (ReloadResult.UNCHANGED, Exit.DONE),
+        (ReloadResult.PARTIAL, Exit.NOT_BY_ALL),
+        (ReloadResult.VALIDATION_FAILED, Exit.REFUSED),
+        (ReloadResult.FILE_NOT_FOUND, Exit.REFUSED),
+        (ReloadResult.IO_ERROR, Exit.REFUSED),
+        (ReloadResult.REJECTED, Exit.REFUSED),
+        (ReloadResult.OWNER_UNAVAILABLE, Exit.NO_OWNER),
+    ],
+)
+def test_every_result_has_its_exit_code(result, code):
+    assert reload.report(event(result), []).exit is code
+
+
+def test_there_is_an_exit_code_for_every_result():
+    for result in ReloadResult:
+        assert reload.report(event(result), []).exit in Exit
+
+
+def test_a_reload_shows_versions_changes_and_a_verdict_for_each_worker():
+    told = event(changes=[Change("memory.total", 512, 4096)], duration_ms=3.25)
+    workers = [WorkerStatus(11, 7, "current"), WorkerStatus(12, 6, "late", "stopped?")]
+    assert reload.report(told, workers).text.splitlines() == [
+        "success: version 6 -> 7 (3.2 ms)",
+        "  memory.total: 512 -> 4096",
+        "PID  VERSION  STATE    REASON",
+        " 11        7  current",
+        " 12        6  late     stopped?",
+    ]
+
+
+def test_a_refused_reload_shows_its_problems_and_says_that_nothing_changed():
+    told = event(
+        ReloadResult.REJECTED,
+        version=6,
+        changes=[Change("name", "a", "b")],
+        problems=[Problem("name", "no", "app.toml:4:20")],
+    )
+    assert reload.report(told, []).text.splitlines() == [
+        "rejected: nothing was changed, version 6 runs on (0.0 ms)",
+        "  not applied: name: 'a' -> 'b'",
+        "  app.toml:4:20: name: no",
+        "no workers",
+    ]
+
+
+def test_an_unknown_outcome_claims_nothing():
+    first = reload.report(event(ReloadResult.OWNER_UNAVAILABLE, version=0), []).text.splitlines()[0]
+    assert first == "owner_unavailable: what became of the reload is unknown"
+
+
+def test_the_outcome_names_a_worker_that_has_caught_up_since():
+    late = WorkerStatus(12, 6, "late")
+    told = reload.verdicts(event(lagging=[late]), [WorkerStatus(12, 7, "current"), WorkerStatus(11, 7, "current")])
+    assert told == [WorkerStatus(11, 7, "current"), late]
+
+
+def test_without_a_list_of_workers_the_outcome_is_what_is_known():
+    told = reload.verdicts(event(applied=[12, 11]), None)
+    assert told == [WorkerStatus(11, 7, "current"), WorkerStatus(12, 7, "current")]
+
+
+# ---- status
+
+
+def test_status_shows_version_owner_reloads_and_workers():
+    told = status.report(OWNER, STATS, event(origin="watch", duration_ms=2.0), [WorkerStatus(11, 7, "current")])
+    lines = told.text.splitlines()
+    assert lines[:3] == [
+        "version  7 of 'app', at /run/confcast/control.sock",
+        "owner    process 40; restarts: 2",
+        "reloads  9: 6 applied, 1 without a change, 2 refused",
+    ]
+    assert lines[3].startswith("last     success by watch, 19")
+    assert lines[4:] == ["sources  what they say runs", "PID  VERSION  STATE    REASON", " 11        7  current"]
+    assert told.exit is Exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("last", "state"),
+    [
+        (None, "unknown"),
+        (event(), "applied"),
+        (event(ReloadResult.UNCHANGED), "applied"),
+        (event(ReloadResult.VALIDATION_FAILED), "refused"),
+        (event(ReloadResult.REJECTED), "refused"),
+        (event(ReloadResult.FILE_NOT_FOUND), "unreadable"),
+    ],
+)
+def test_the_state_of_the_sources_is_what_the_last_load_found(last, state):
+    assert status.report(OWNER, STATS, last, []).data["sources"] == state
+
+
+def test_status_shows_why_the_sources_were_refused():
+    last = event(ReloadResult.VALIDATION_FAILED, problems=[Problem("name", "no", "app.toml:4:20")])
+    assert "         app.toml:4:20: name: no" in status.report(OWNER, STATS, last, []).text.splitlines()
