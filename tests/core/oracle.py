@@ -142,6 +142,10 @@ class Oracle:
         if self.pipe_of.get(pipe.pid) == pipe.number:
             del self.pipe_of[pipe.pid]
 
+    def owner_buries(self, pid: int) -> None:
+        """What the dead said last is no veto any more."""
+        self.pipe_of.pop(pid, None)
+
     # ---- workers
 
     def process_began(self, process: Any) -> None:

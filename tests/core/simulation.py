@@ -285,7 +285,7 @@ class World:
     def _knocking_first(self, pipe: Pipe | None) -> Pipe | None:
         """The shell takes every waiting Hello before anything that may close a barrier."""
         assert self.owner
-        if self.owner.core.state in (State.RECORDING, State.COMMITTING):
+        if self.owner.core.state in (State.LOADING, State.RECORDING, State.COMMITTING):
             for other in self.pipes.values():
                 if other.owner_open and other.up and not other.heard:
                     return other
@@ -311,6 +311,7 @@ class World:
     def _bury(self, pid: int) -> None:
         if not self._instead():
             self.owner.watched.discard(pid)
+            self.oracle.owner_buries(pid)
             self._feed(fx.ProcessGone(pid))
 
     def _drain(self, pipe: Pipe) -> None:
@@ -320,6 +321,8 @@ class World:
         self.owner.inputs.append(fx.Drained(pipe.number))
 
     def finish_load(self) -> None:
+        if self._instead():
+            return
         number = self.owner.loads.popleft()
         if self.sources is None:
             given = fx.LoadFailed(number, ReloadResult.VALIDATION_FAILED, (Problem("", "bad"),))
@@ -410,7 +413,7 @@ class World:
     def _record(self, version: int, content: bytes) -> None:
         how, self.next_write = self.next_write, "ok"
         if self.journal.deleted:
-            mine, self.journal = self.owner.core.committed, Journal()
+            mine, self.journal = self.owner.core.committed, Journal(self.owner.core.floor)
             if mine.version:
                 self.journal.write(mine.version, mine.digest)
             self.journal.roster = {status.pid for status in self.owner.core.statuses()}

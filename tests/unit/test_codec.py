@@ -30,10 +30,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, Secre
 from tests.unit.exactness import assert_exact
 from typing_extensions import TypedDict
 
-from confcast.config.carried import read
 from confcast.config.codec import Codec, digest
+from confcast.config.codec.carried import read
+from confcast.config.codec.table import verdict
 from confcast.config.schema import Secret
-from confcast.config.table import verdict
 from confcast.errors import NotCarried, ProtocolError
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-from confcast.config.annotations import child, keys_of, members
 from confcast.config.merge import Merged
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, fingerprint_of, value_at
+from confcast.config.validation.annotations import child, keys_of, members
 
 T = TypeVar("T")
 

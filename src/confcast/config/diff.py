@@ -18,8 +18,8 @@ from types import NoneType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 from confcast.config.codec import Codec
-from confcast.config.leaves import SECRET_CODES, leaf_of
-from confcast.config.models import hidden_members, is_model
+from confcast.config.codec.leaves import SECRET_CODES, leaf_of
+from confcast.config.codec.models import hidden_members, is_model
 from confcast.config.schema import contains_secret, fields_of
 from confcast.wire.messages import Change
 

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import msgspec
 
 from confcast.config.candidate import Candidate, Reading, combined
-from confcast.config.findings import Invalid, dotted, problems_of
 from confcast.config.merge import Merged
 from confcast.config.schema import import_path, kind_of, resolve
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Source, fingerprint_of
-from confcast.config.validation import validate
+from confcast.config.validation.findings import Invalid, dotted, problems_of
+from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem
 from confcast.wire.messages import MAX_FRAME
 

@@ -91,6 +91,11 @@ class Core:
         return self._numbers.committed
 
     @property
+    def floor(self) -> int:
+        """The highest number that was ever given out or heard of: a journal that is made anew must know it."""
+        return self._numbers.floor
+
+    @property
     def round(self) -> int:
         """The latest round; 0 before the first."""
         return self._outbox.round

@@ -18,9 +18,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from confcast.config.annotations import keys_of, members, strip
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
 from confcast.config.sources.texts import NotConvertible, from_text
+from confcast.config.validation.annotations import keys_of, members, strip
 from confcast.errors import Problem
 
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")

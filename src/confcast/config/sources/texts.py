@@ -11,9 +11,9 @@ import re
 import typing
 from typing import Any, Literal
 
-from confcast.config.annotations import is_collection, members
 from confcast.config.sources.formats import json
 from confcast.config.sources.formats.common import Unparsable
+from confcast.config.validation.annotations import is_collection, members
 
 _TRUE = {"true", "1", "yes", "on", "t", "y"}
 _FALSE = {"false", "0", "no", "off", "f", "n"}

@@ -15,10 +15,10 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from confcast.config.annotations import child, is_collection, keys_of, members, strip
-from confcast.config.findings import Finding, Invalid, dotted
 from confcast.config.schema import kind_of
 from confcast.config.sources.formats.common import KeyPath
+from confcast.config.validation.annotations import child, is_collection, keys_of, members, strip
+from confcast.config.validation.findings import Finding, Invalid, dotted
 
 T = TypeVar("T")
 
@@ -34,14 +34,14 @@ def convert(schema: type[T], data: Any) -> T:
     except msgspec.ValidationError as error:
         raise Invalid(list(_search(schema, data, ())) or [_finding(error, schema, data, ())]) from None
     except Exception as error:  # from __post_init__: only ValueError and TypeError are told as ValidationError
-        from confcast.config.validation import raised
+        from confcast.config.validation.validate import raised
 
         raise Invalid([raised(error)]) from None
 
 
 def _custom(kind: Any, value: Any) -> Any:
     """A value of a type that msgspec does not know. msgspec adds the path to the error."""
-    from confcast.config.validation import construct_pydantic
+    from confcast.config.validation.validate import construct_pydantic
 
     try:
         return construct_pydantic(kind, value)
@@ -77,7 +77,7 @@ def _search_inside(annotation: Any, value: Any, path: KeyPath) -> Iterator[Findi
             if found is not Any:
                 yield from _search(found, item, (*path, part))
     elif _is_pydantic(annotation):
-        from confcast.config.validation import construct
+        from confcast.config.validation.validate import construct
 
         try:
             construct(annotation, value)

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from confcast.config import strictness
-from confcast.config.annotations import keys_of, type_at
-from confcast.config.findings import NOTHING, Finding, Invalid
 from confcast.config.schema import kind_of
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import value_at
+from confcast.config.validation import strictness
+from confcast.config.validation.annotations import keys_of, type_at
+from confcast.config.validation.findings import NOTHING, Finding, Invalid
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def validate(schema: type[T], data: dict[str, Any]) -> T:
 def construct(schema: type[T], data: Any) -> T:
     """An instance, as the schema's own library makes it. Raises Invalid."""
     if kind_of(schema) == "struct":
-        from confcast.config.structs import convert
+        from confcast.config.validation.structs import convert
 
         return convert(schema, data)
     return cast("T", construct_pydantic(schema, data))

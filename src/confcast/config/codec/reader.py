@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from confcast.config.classes import Shape
-from confcast.config.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE
+from confcast.config.codec.classes import Shape
+from confcast.config.codec.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE
 from confcast.errors import ProtocolError
 
 

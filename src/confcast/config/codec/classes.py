@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from confcast.config.leaves import Refused
+from confcast.config.codec.leaves import Refused
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

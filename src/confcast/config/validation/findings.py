@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from confcast.config.annotations import child, keys_of, type_at
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, contains_secret, fields_of
 from confcast.config.sources.formats.common import KeyPath
+from confcast.config.validation.annotations import child, keys_of, type_at
 from confcast.errors import Problem
 
 NOTHING: Any = object()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from confcast.config.carried import advice_for, cannot
-from confcast.config.leaves import Refused, leaf_of
-from confcast.config.table import Table, verdict
-from confcast.config.writers import MAX_DEPTH, NATIVE
+from confcast.config.codec.carried import advice_for, cannot
+from confcast.config.codec.leaves import Refused, leaf_of
+from confcast.config.codec.table import Table, verdict
+from confcast.config.codec.writers import MAX_DEPTH, NATIVE
 from confcast.errors import NotCarried, Problem
 
 

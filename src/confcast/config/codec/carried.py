@@ -18,7 +18,7 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from confcast.config.leaves import leaf_of
+from confcast.config.codec.leaves import leaf_of
 from confcast.config.schema import Secret
 
 Verdict: TypeAlias = str | None

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from confcast.config.annotations import Keys, child, is_collection, keys_of, members
-from confcast.config.findings import Finding, quoted
 from confcast.config.sources.formats.common import KeyPath
+from confcast.config.validation.annotations import Keys, child, is_collection, keys_of, members
+from confcast.config.validation.findings import Finding, quoted
 
 
 def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[Finding]:

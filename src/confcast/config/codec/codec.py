@@ -22,11 +22,11 @@ import functools
 import hashlib
 from typing import Any, Generic, TypeVar
 
-from confcast.config.explain import not_carried
-from confcast.config.leaves import Refused
-from confcast.config.reader import Reader
-from confcast.config.table import Table
-from confcast.config.writers import Writers, encode
+from confcast.config.codec.explain import not_carried
+from confcast.config.codec.leaves import Refused
+from confcast.config.codec.reader import Reader
+from confcast.config.codec.table import Table
+from confcast.config.codec.writers import Writers, encode
 from confcast.errors import NotCarried, Problem, ProtocolError
 
 T = TypeVar("T")

@@ -15,10 +15,10 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from confcast.config.carried import Reading, cannot, read
-from confcast.config.classes import DATACLASS, ENUM, NAMED_TUPLE, STRUCT, Kind, Shape
-from confcast.config.leaves import Refused
-from confcast.config.models import MODEL
+from confcast.config.codec.carried import Reading, cannot, read
+from confcast.config.codec.classes import DATACLASS, ENUM, NAMED_TUPLE, STRUCT, Kind, Shape
+from confcast.config.codec.leaves import Refused
+from confcast.config.codec.models import MODEL
 from confcast.config.schema import fields_of, kind_of
 from confcast.errors import NotCarried, Problem
 

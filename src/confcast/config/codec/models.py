@@ -19,8 +19,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from confcast.config.classes import Kind, Shape, cached_properties, getter_of
-from confcast.config.leaves import Refused
+from confcast.config.codec.classes import Kind, Shape, cached_properties, getter_of
+from confcast.config.codec.leaves import Refused
 
 MAX_MASKS = 256
 """Combinations of set fields remembered per class; a class with more starts over."""

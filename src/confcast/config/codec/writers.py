@@ -20,8 +20,20 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.msgpack import Ext
 
-from confcast.config.classes import Shape
-from confcast.config.leaves import BIG_INT, BY_CODE, DICT, FROZENSET, OBJECT, SET, TEXT, TUPLE, Leaf, Refused, leaf_of
+from confcast.config.codec.classes import Shape
+from confcast.config.codec.leaves import (
+    BIG_INT,
+    BY_CODE,
+    DICT,
+    FROZENSET,
+    OBJECT,
+    SET,
+    TEXT,
+    TUPLE,
+    Leaf,
+    Refused,
+    leaf_of,
+)
 
 Writer: TypeAlias = Callable[[Any, int], Any]
 Plan: TypeAlias = tuple[tuple[int, Writer], ...]
