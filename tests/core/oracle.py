@@ -27,6 +27,7 @@ class Oracle:
         self._last_trigger = 0
         self._last_load = 0
         self._open_calls: dict[fx.Call, int] = {}
+        self.last_outcome: Any = None
         self._fresh_owner()
 
     # ---- owners
@@ -98,6 +99,7 @@ class Oracle:
     def _outcome(self, call: fx.Call, event: Any) -> None:
         assert call in self._open_calls, "G5: answered twice, or never asked"
         begun = self._open_calls.pop(call)
+        self.last_outcome = event
         if event.result is not ReloadResult.OWNER_UNAVAILABLE:
             assert self.loads_begun > begun, "G5: served by a load that began before the call"
         if event.result in _APPLIED:
@@ -182,6 +184,15 @@ class Oracle:
                 assert version == newest or self.refused_last.get(process.pid) == newest, (
                     f"{process.pid} stays at {version}, {newest} is committed"
                 )
+
+    def check_last_outcome(self) -> None:
+        """Everybody is awake: only a refusal may stand in the way."""
+        event = self.last_outcome
+        if event.result is ReloadResult.REJECTED:
+            assert {problem.message for problem in event.problems} == {"refused"}, "somebody awake passes for silent"
+        else:
+            assert event.result in _APPLIED
+            assert {status.state for status in event.lagging} <= {"declined"}, "somebody awake passes for silent"
 
     def _one_content(self, version: int, content: bytes) -> None:
         assert self.contents.setdefault(version, content) == content, f"version {version} has two contents"

@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.core.oracle import Oracle
+
 from confcast.errors import Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core, Rules, State
 from confcast.wire.messages import PROTOCOL, Goodbye, Hello, Outcome, Reload, ReloadResult
 from confcast.worker import protocol as worker
 from confcast.worker.protocol import Held, Machine
-from tests.core.oracle import Oracle
 
 Move = Callable[[], None]
 SCHEMA = b"schema"
@@ -427,19 +428,29 @@ class World:
     # ---- the end: nobody disturbs any more
 
     def come_to_rest(self) -> None:
-        """Everybody wakes, everything is delivered, deadlines come only where nothing else moves."""
+        """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
         self.next_write, self.hangs = "ok", False
         for process in self.processes:
             process.stopped = False
+        self._run_down()
+        self.oracle.check_rest()
+        self.sources = b"A" if self.sources is None else self.sources
+        self.call()
+        self._run_down()
+        self.oracle.check_rest()
+        self.oracle.check_last_outcome()
+
+    def _run_down(self) -> None:
+        """Everything is delivered; deadlines come only where nothing else moves."""
         for _ in range(5000):
             self.start_owner()
             moves = self.moves()
             if moves:
                 moves[0]()
-            elif self.owner.core.state is State.IDLE and not self.owner.timers:
-                return
             elif self.owner.timers:
                 self.next_deadline()
+            elif self.owner.core.state is State.IDLE:
+                return
             else:
                 raise AssertionError("a deadlock: somebody is waited for, without a deadline")
             self.oracle.check()

@@ -109,3 +109,21 @@ def gate(tmp_path: Path, nothing_is_left: None) -> Iterator[Gate]:
     yield gate
     gate.open()
     gate.let_go()
+
+
+@pytest.fixture(scope="module")
+def shared_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the `shared_manager`."""
+    return tmp_path_factory.mktemp("shared") / "app.toml"
+
+
+@pytest.fixture(scope="module")
+def shared_manager(shared_config: Path, forkserver: multiprocessing.context.BaseContext) -> Iterator[Manager]:
+    """One manager for all tests of a file that leave it as it was. This process's replica is attached already."""
+    write(shared_config, 1)
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONFCAST_RUNTIME_DIR", folder)
+        loader: ConfigLoader[Settings] = ConfigLoader(SCHEMA, shared_config)
+        with ConfigReloadManager(loader, watch=False, vote_timeout=10.0) as manager:
+            assert manager.version
+            yield manager

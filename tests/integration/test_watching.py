@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ReloadResult
-from tests.support.fixtures import StartManager, StartWorker
+from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import text, write
 from tests.support.waiting import eventually
 
@@ -46,6 +46,12 @@ def by_another_folder_in_its_place(folder: Path, number: int) -> None:
     fresh.rename(folder)
 
 
+def made_versions(manager: Manager) -> list[tuple[int, str]]:
+    """Each with what caused it, newest first. An event is recorded when everyone has the version."""
+    events = manager.get_event_history()
+    return [(event.version, event.origin) for event in events if event.result is ReloadResult.SUCCESS]
+
+
 WAYS = [in_place, by_a_rename, deleted_and_made_again, by_a_swap_of_the_data_link, by_another_folder_in_its_place]
 
 
@@ -64,8 +70,8 @@ def test_each_change_is_exactly_one_version(
         change(folder, number)
         assert worker.ask("await_number", number) == number  # the version counts up by one for each change
 
-    made = [event for event in manager.get_event_history() if event.result is ReloadResult.SUCCESS]
-    assert [(event.version, event.origin) for event in made] == [(4, "watch"), (3, "watch"), (2, "watch"), (1, "start")]
+    made = eventually(lambda: len(made := made_versions(manager)) == 4 and made, "four events")
+    assert made == [(4, "watch"), (3, "watch"), (2, "watch"), (1, "start")]
 
 
 def test_a_bad_file_is_refused_once_and_the_next_good_one_goes_through(

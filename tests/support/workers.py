@@ -6,6 +6,7 @@ pipe, or with the process that started it.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -67,10 +68,12 @@ class Worker:
 
     def end(self) -> None:
         """However it is: afterwards it is gone."""
-        self._pipe.close()
         if self._process.is_alive():
-            os.kill(self._process.pid, signal.SIGCONT)
-        self._process.join(1.0)
+            os.kill(self.pid, signal.SIGCONT)
+        with contextlib.suppress(OSError):
+            self._pipe.send(None)  # the end of the pipe is not heard while a forked sibling has it open
+        self._pipe.close()
+        self._process.join(5.0)
         if self._process.is_alive():
             self._process.kill()
         self._process.join()
@@ -92,7 +95,10 @@ def serve(pipe: Connection, address: str | None) -> None:
             serving.attach(address)
         pipe.send(("", os.getpid()))
         while pipe in wait([pipe, parent.sentinel]):
-            command, arguments = pipe.recv()
+            told = pipe.recv()
+            if told is None:
+                return
+            command, arguments = told
             pipe.send(_done(getattr(serving, command), arguments))
     except (EOFError, OSError):
         return

@@ -11,7 +11,7 @@ import os
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
@@ -26,7 +26,21 @@ _lock = threading.Lock()
 _manager: ConfigReloadManager[Any] | None = None
 
 
-def initialize_reload_manager(loader: ConfigLoader[T], **options: Any) -> ConfigReloadManager[T]:
+class Options(TypedDict, total=False):
+    """The options of `ConfigReloadManager`, so that a misspelt one is refused here too."""
+
+    enable_signal_handler: bool
+    watch: bool
+    name: str
+    state_dir: str | os.PathLike[str] | None
+    vote_timeout: float
+    load_timeout: float
+    silent: Literal["proceed", "refuse"]
+    history_limit: int
+    supervise: Literal["thread", "caller"]
+
+
+def initialize_reload_manager(loader: ConfigLoader[T], **options: Unpack[Options]) -> ConfigReloadManager[T]:
     """Start this process's manager. Called again it warns, and gives the first.
 
     Args:
@@ -67,7 +81,7 @@ def reload_config() -> ReloadResult:
 class _Client(ConfigReloadManager[T]):
     """A manager for a process whose configuration another process's owner holds."""
 
-    def __init__(self, loader: ConfigLoader[T], address: str, **options: Any) -> None:
+    def __init__(self, loader: ConfigLoader[T], address: str, **options: Unpack[Options]) -> None:
         super().__init__(loader, **options)
         self._client_of = Path(address)
 

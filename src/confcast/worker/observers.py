@@ -11,21 +11,23 @@ signal handler (it deadlocks with any lock that it shares with the main thread).
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio  # 6 MiB, which a worker without a loop need not pay
 
 T = TypeVar("T")
 
 _log = logging.getLogger("confcast.observers")
 
 Moment = Literal["commit", "settled"]
-Where = Executor | asyncio.AbstractEventLoop | None
+Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
 
 
 ConfigObserver = Callable[[T, T], Any]

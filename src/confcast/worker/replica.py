@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 P = TypeVar("P")
-Check = Callable[[Any, Any], Any]
-C = TypeVar("C", bound=Check)
+R = TypeVar("R")
 
 
 class Replica(Verbs, Generic[T]):
@@ -68,7 +67,7 @@ class Replica(Verbs, Generic[T]):
         self.schema = schema
         self.name = name
         self.observers = Observers()
-        self.checks: list[Check] = []
+        self.checks: list[Callable[[T, T], Any]] = []
         self.presence: Presence | None = None
         self._pinned: ContextVar[Cell[T] | None] = ContextVar(f"confcast.{name}", default=None)
         registry.declare(self)
@@ -228,7 +227,7 @@ class Replica(Verbs, Generic[T]):
         """End the oldest subscription of this observer; whether there was one."""
         return self.observers.remove(observer)
 
-    def precommit(self, function: C) -> C:
+    def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
         """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.
 
         Also a decorator. It runs in the reading thread, for each candidate and for a version installed without a
