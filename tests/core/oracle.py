@@ -186,13 +186,14 @@ class Oracle:
                 )
 
     def check_last_outcome(self) -> None:
-        """Everybody is awake: only a refusal may stand in the way."""
+        """Nobody who is awake and has a pipe passes for silent: only its refusal may stand in the way."""
         event = self.last_outcome
-        if event.result is ReloadResult.REJECTED:
-            assert {problem.message for problem in event.problems} == {"refused"}, "somebody awake passes for silent"
-        else:
+        awake = {process.pid for process in self.world.processes if process.alive and process.pipe is not None}
+        assert {s.state for s in event.lagging if s.pid in awake} <= {"declined"}, "somebody awake passes for silent"
+        if event.result is not ReloadResult.REJECTED:
             assert event.result in _APPLIED
-            assert {status.state for status in event.lagging} <= {"declined"}, "somebody awake passes for silent"
+        elif not any(problem.message == "refused" for problem in event.problems):
+            assert {status.pid for status in event.lagging} - awake, "refused, and nobody was silent"
 
     def _one_content(self, version: int, content: bytes) -> None:
         assert self.contents.setdefault(version, content) == content, f"version {version} has two contents"

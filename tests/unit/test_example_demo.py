@@ -57,7 +57,7 @@ def test_what_broke_with_the_killed_worker_is_lost_and_all_else_failed() -> None
         answer(9.99, 0, pid=0, error="no answer in 5 s", ended=10.05),
         answer(9.99, 0, pid=0, error=BROKEN, ended=11.2),  # long afterwards
     ]
-    verdict = judge([lost, *failed], [], killed, {11, 12}, {12, 13})
+    verdict = judge([lost, *failed], [], killed, {11, 12}, {12})
     assert verdict.lost == [lost]
     assert verdict.failed == failed
     assert not verdict
@@ -76,8 +76,8 @@ def test_a_run_without_a_request_is_no_success() -> None:
 
 def test_a_worker_that_was_replaced_without_being_killed_is_found() -> None:
     answers = [answer(1), answer(2, pid=12), answer(3, pid=13)]
-    assert not judge(answers, [], [], {11, 12}, {11, 13})
-    assert judge(answers, [], [Killed(12, 2.5, 2.6)], {11, 12}, {11, 13})
+    assert not judge(answers, [], [], {11, 12}, {11})
+    assert judge(answers, [], [Killed(12, 2.5, 2.6)], {11, 12}, {11})
 
 
 def test_a_worker_that_came_and_went_in_between_is_found() -> None:

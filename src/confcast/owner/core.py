@@ -151,6 +151,7 @@ class Core:
             return
         proposal = self._proposal
         proposal.loaded = self._now
+        self._name_the_late()
         if not given.differs:
             self._pass_unchanged(given)
         elif self.rules.silent == "refuse" and self.roster.named:
@@ -209,11 +210,6 @@ class Core:
     def _late_vote(self, given: fx.Received) -> None:
         if self._sender(given) is not None:
             self._drop("late vote")
-
-    def _late_vote_before_a_round(self, given: fx.Received) -> None:
-        """It counts for nothing, but shows that the sender is awake; nothing else would, if nothing was committed."""
-        self._late_vote(given)
-        self._awake(self.roster.on(given.pipe))
 
     def _stage_deadline(self) -> None:
         self.roster.mark_late((member for member in self.roster.waited_for() if not member.vote), self._silence)
@@ -310,12 +306,8 @@ class Core:
         elif hello.role == "replica":
             self._welcome(given, hello)
 
-    def _hello_loading(self, given: fx.Received) -> None:
-        self._hello(given)
-        self._awake(self.roster.on(given.pipe))
-
     def _hello_idle(self, given: fx.Received) -> None:
-        self._hello_loading(given)
+        self._hello(given)
         self._next()
 
     def _hello_recording(self, given: fx.Received) -> None:
@@ -373,13 +365,9 @@ class Core:
             self._drop("message without Hello")
             self._effects.append(fx.ClosePipe(given.pipe))
         else:
+            member.spoke = True
             self._outbox.touch(member)
         return member
-
-    def _awake(self, member: Member | None) -> None:
-        """Between two votes somebody who was late spoke: unless it still owes an answer, it is waited for again."""
-        if member is not None and member.answered(self.committed.version):
-            self.roster.answered_at_last(member)
 
     # ---- pipes and processes that end
 
@@ -479,17 +467,20 @@ class Core:
     def _reissue(self) -> None:
         """Our content goes out again under the number that was seen, or above it where that has other content."""
         mine = self.committed
-        self.roster.name_the_late(self._silence)
+        self._name_the_late()
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
         self._order_write(self._numbers.for_the_same_content())
 
     def _load(self) -> None:
         origin, insist = self._requests.begin()
-        self.roster.name_the_late(self._silence)
+        self._name_the_late()
         self._proposal = Proposal(origin, self._now, self.committed.version)
         self._enter(State.LOADING)
         self._effects.append(fx.Load(self._loads.begin(), insist))
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
+
+    def _name_the_late(self) -> None:
+        self.roster.name_the_late(self.committed.version, self._silence)
 
     def _enter(self, state: State) -> None:
         self.state = state
@@ -524,10 +515,10 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     fx.Loaded: (C._late_load, C._loaded, C._late_load, C._late_load, C._late_load),
     fx.LoadFailed: (C._late_load, C._load_failed, C._late_load, C._late_load, C._late_load),
     fx.Wake: (C._wake, C._wake, C._wake, C._wake, C._wake),
-    Vote: (C._late_vote_before_a_round, C._late_vote_before_a_round, C._vote, C._late_vote, C._late_vote),
+    Vote: (C._late_vote, C._late_vote, C._vote, C._late_vote, C._late_vote),
     fx.Recorded: (None, None, None, C._recorded, None),
     fx.RecordFailed: (None, None, None, C._record_failed, None),
-    Hello: (C._hello_idle, C._hello_loading, C._hello, C._hello_recording, C._hello),
+    Hello: (C._hello_idle, C._hello, C._hello, C._hello_recording, C._hello),
     Applied: (C._applied, C._applied, C._applied, C._applied, C._applied),
     Declined: (C._declined_late, C._declined_late, C._declined_late, C._declined_late, C._declined_in_time),
     fx.Drained: (C._drained, C._drained, C._drained, C._drained, C._drained),

@@ -33,6 +33,7 @@ class Member:
         declined: Why it keeps an older version than the committed one; None when it does not.
         told: The version whose settling was sent on this pipe.
         late: A deadline named it, and it has not answered the committed version since.
+        spoke: It has said something since.
     """
 
     pid: int
@@ -46,6 +47,7 @@ class Member:
     declined: tuple[Problem, ...] | None = None
     told: int = 0
     late: bool = False
+    spoke: bool = False
 
     def answered(self, version: int) -> bool:
         """Whether it has applied this version (or a newer one), or declined it."""
@@ -107,7 +109,7 @@ class Roster:
         """Take a process in, or take it up again on its newest pipe: nothing was sent or said on it yet."""
         member = self._by_pid.setdefault(pid, Member(pid))
         self._move(member, pipe)
-        member.held = (version, digest)
+        member.held, member.spoke = (version, digest), True
         return member
 
     def lose_pipe(self, member: Member) -> None:
@@ -129,15 +131,22 @@ class Roster:
 
     # ---- who is silent
 
-    def name_the_late(self, silence: str) -> None:
-        """A new proposal begins: those who are still late are named at once."""
+    def name_the_late(self, version: int, silence: str) -> None:
+        """A new proposal begins: those who are still late are named at once.
+
+        Who spoke since, and owes no answer to the committed version, is awake: it was late with a vote that came to
+        nothing. It would have nothing left to answer, and stay late until the next commit, or for ever.
+        """
+        for member in self:
+            if member.late and member.spoke and member.answered(version):
+                member.late = False
         self.named = {member.pid: _why_silent(member, silence) for member in self if member.late}
 
     def mark_late(self, silent: Iterable[Member], silence: str) -> None:
         """A deadline has come: name these, and don't wait for them again until they have answered."""
         for member in list(silent):
             self.named[member.pid] = _why_silent(member, silence)
-            member.late = True
+            member.late, member.spoke = True, False
 
     def answered_at_last(self, member: Member) -> None:
         """It has answered what is committed. Who was named for its silence only is waited for again."""

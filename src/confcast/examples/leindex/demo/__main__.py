@@ -23,7 +23,7 @@ from confcast.examples.leindex.demo.traffic import Traffic
 from confcast.examples.leindex.demo.verdict import Verdict, judge
 
 _WORKERS = 4
-_SPREAD_SECONDS = 5.0
+_SPREAD_SECONDS = 2.0  # a worker without a kept connection gets few of the new ones
 _AFTERWARDS_SECONDS = 1.0
 
 
@@ -79,23 +79,22 @@ def play(stage: Stage, server: Server) -> int:
     owner = Owner(stage.runtime)
     traffic = Traffic(server.port)
     try:
-        begun = time.monotonic()
-        traffic.wait(lambda: len(traffic.workers_since(begun)) == _WORKERS, _SPREAD_SECONDS)
-        first = traffic.workers_since(begun)
-        print(report.opening(server.port, server.pid, owner.pid, first), flush=True)
+        traffic.wait(lambda: traffic.workers_since(0) >= server.first, _SPREAD_SECONDS)
+        print(report.opening(server.port, server.pid, owner.pid, server.first), flush=True)
         played = Play(stage, server, traffic, owner)
         scenes = [_act(number, act, played) for number, act in enumerate(ACTS, 1)]
         ended = time.monotonic()
         traffic.wait(lambda: time.monotonic() > ended + _AFTERWARDS_SECONDS, 2 * _AFTERWARDS_SECONDS)
+        living = server.living()
     finally:
         traffic.stop()
     gone = server.stop()
-    verdict = judge(traffic.all(), played.barriers(), played.killed, first, traffic.workers_since(ended))
+    verdict = judge(traffic.all(), played.barriers(), played.killed, server.first, living)
     return _close(verdict, scenes, gone, server)
 
 
 def _act(number: int, act: Act, played: Play) -> Scene:
-    """One act, and the load afterwards until every worker has answered something that was sent after the outcome."""
+    """One act, and the load afterwards: a second, and up to two until every worker has answered what was sent then."""
     begun = time.monotonic()
     scene = act(played)
     known_at = scene.outcome.known_at if scene.outcome else time.monotonic()

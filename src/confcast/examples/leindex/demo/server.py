@@ -30,12 +30,17 @@ class Server:
         stage: The folder to index, and the configuration file.
         workers: How many worker processes.
         echo: Whether its log is shown as it comes.
+
+    Attributes:
+        first: The workers that it began with; after `start()`.
+        log: Its last lines.
     """
 
     def __init__(self, stage: Stage, workers: int, *, echo: bool = False) -> None:
         self.port = _free_port()
-        self.workers = workers
+        self.first: set[int] = set()
         self.log: deque[str] = deque(maxlen=500)
+        self._workers = workers
         self._stage = stage
         self._echo = echo
         self._process: subprocess.Popen[str] | None = None
@@ -56,7 +61,7 @@ class Server:
             "LEINDEX_CONFIG": str(self._stage.config),
             "LEINDEX_FOLDER": str(self._stage.texts),
             "LEINDEX_BIND": f"127.0.0.1:{self.port}",
-            "LEINDEX_WORKERS": str(self.workers),
+            "LEINDEX_WORKERS": str(self._workers),
             "CONFCAST_RUNTIME_DIR": str(self._stage.runtime),
         }
         command = [sys.executable, "-m", "gunicorn", "--no-control-socket"]
@@ -72,6 +77,10 @@ class Server:
         )
         threading.Thread(target=self._read_log, name="server-log", daemon=True).start()
         self._wait_until_ready()
+
+    def living(self) -> set[int]:
+        """Those of the first workers that live."""
+        return {pid for pid in self.first if _lives(pid)}
 
     def reload_signal(self) -> None:
         """`kill -HUP` of the master."""
@@ -116,8 +125,7 @@ class Server:
     def _wait_until_ready(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
-        ready: set[object] = set()
-        while len(ready) < self.workers:
+        while len(self.first) < self._workers:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"gunicorn did not start; its last lines:\n{self.last_log()}")
             try:
@@ -126,7 +134,7 @@ class Server:
                 time.sleep(0.05)
                 continue
             if answer["status"] == 200:
-                ready.add(answer["pid"])
+                self.first.add(int(str(answer["pid"])))
 
 
 def _ask(port: int, method: str, path: str) -> dict[str, object]:
@@ -138,6 +146,14 @@ def _ask(port: int, method: str, path: str) -> dict[str, object]:
         return answer | {"status": response.status}
     finally:
         connection.close()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _free_port() -> int:

@@ -56,19 +56,19 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    answers: Sequence[Answer], barriers: Iterable[Barrier], killed: Sequence[Killed], first: set[int], last: set[int]
+    answers: Sequence[Answer], barriers: Iterable[Barrier], killed: Sequence[Killed], first: set[int], living: set[int]
 ) -> Verdict:
-    """The verdict; `first` and `last` are the workers that answered before the first act and after the last."""
+    """The verdict; `first` are the workers before the first act, `living` those of them that live after the last."""
     failures = [answer for answer in answers if answer.error and answer.error != "closed"]
     lost = [answer for answer in failures if _lost(answer, killed)]
-    seen = {answer.pid for answer in answers if not answer.error} | last
+    seen = {answer.pid for answer in answers if not answer.error}
     return Verdict(
         sent=len(answers),
         failed=[answer for answer in failures if answer not in lost],
         stale=stale(answers, barriers),
         lost=lost,
         closed=[answer for answer in answers if answer.error == "closed"],
-        replaced=first - last,
+        replaced=first - living,
         newcomers=seen - first,
         killed={death.pid for death in killed},
     )
