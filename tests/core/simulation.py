@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.core.oracle import Oracle
-
 from confcast.errors import Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core, Rules, State
 from confcast.wire.messages import PROTOCOL, Goodbye, Hello, Outcome, Reload, ReloadResult
 from confcast.worker import protocol as worker
 from confcast.worker.protocol import Held, Machine
+from tests.core.oracle import Oracle
 
 Move = Callable[[], None]
 SCHEMA = b"schema"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.core.world import WHY, A, B, C, Owner, Peer, hello, scene
 
 from confcast.errors import ImpossibleMessage
 from confcast.owner import effects as fx
@@ -22,6 +21,7 @@ from confcast.wire.messages import (
     Settled,
     Vote,
 )
+from tests.core.world import WHY, A, B, C, Owner, Peer, hello, scene
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
 EVERY = pytest.mark.parametrize("state", State, ids=lambda state: state.name)
@@ -126,11 +126,9 @@ class TestLoads:
     @pytest.mark.parametrize("failed", [False, True])
     def test_the_present_load_cannot_end_twice(self, state, failed):
         it = scene(state)
+        ends = it.owner.fails_to_load if failed else lambda: it.owner.loads(C)
         with pytest.raises(ImpossibleMessage, match=state.name):
-            if failed:
-                it.owner.fails_to_load()
-            else:
-                it.owner.loads(C)
+            ends()
 
     def test_what_differs_goes_to_the_vote_with_a_deadline(self):
         it = scene(LOADING)
@@ -258,7 +256,34 @@ class TestDeadlines:
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.answer(it.call).result is ReloadResult.REJECTED
         assert it.owner.did(fx.Record) == []
-        assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Abort(1)]
+        assert it.owner.sent(it.w1) == [Abort(1)]
+
+    def test_who_was_late_with_a_vote_for_nothing_is_asked_again_and_joins_when_it_answers(self):
+        it = scene(STAGING, silent="refuse")
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.sent(it.w2) == [Install(1, A, A)], "it had nothing left to answer"
+        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.hears(it.w2, Applied(1))
+        call = it.owner.is_asked()
+        it.owner.loads(B)
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Vote(2, True))
+        it.owner.records()
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(2))
+        assert it.owner.answer(call).result is ReloadResult.SUCCESS
+
+    def test_before_the_first_version_nobody_stays_late(self):
+        owner = Owner(None, silent="refuse")
+        w1 = owner.meets(1)
+        owner.is_triggered("start")
+        owner.loads(A)
+        owner.waits_out(fx.Timer.STAGE)
+        assert owner.events()[-1].result is ReloadResult.REJECTED
+        owner.is_triggered()
+        owner.loads(A)
+        assert owner.sent(w1)[-1] == Prepare(2, A, A)
 
     def test_who_has_not_applied_in_time_is_named(self):
         it = scene(COMMITTING)
@@ -433,7 +458,6 @@ class TestHello:
         it = scene(state)
         it.owner.hears(it.w1, hello(1, 1, A))
         assert it.owner.did(fx.ClosePipe) == [fx.ClosePipe(it.w1.pipe)]
-        assert [status.state for status in it.owner.core.statuses()][0] in ("disconnected", "current", "behind")
         assert it.owner.core.roster.of(1).pipe is None
 
     def test_a_new_pipe_takes_a_vote_back(self):

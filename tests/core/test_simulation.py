@@ -11,6 +11,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
 from tests.core.disturbances import (
     DISTURBANCES,
     deadline_comes,

@@ -27,7 +27,6 @@ import pydantic
 import pydantic_core
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretBytes, SecretStr
-from tests.unit.exactness import assert_exact
 from typing_extensions import TypedDict
 
 from confcast.config.codec import Codec, digest
@@ -35,6 +34,7 @@ from confcast.config.codec.carried import read
 from confcast.config.codec.table import verdict
 from confcast.config.schema import Secret
 from confcast.errors import NotCarried, ProtocolError
+from tests.unit.exactness import assert_exact
 
 T = TypeVar("T")
 

@@ -25,10 +25,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretBytes, SecretStr
-from tests.unit.exactness import assert_exact
 
 from confcast.config.codec import Codec
 from confcast.errors import ProtocolError
+from tests.unit.exactness import assert_exact
 
 _ran: list[str] = []
 _armed = False

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretBytes, SecretStr
-from tests.unit.test_codec_properties import ANYTHING, Anything, anything
 
 from confcast.config.codec import Codec
 from confcast.config.diff import MASK, differences
 from confcast.config.schema import Secret
 from confcast.wire.messages import Change
+from tests.unit.test_codec_properties import ANYTHING, Anything, anything
 
 
 class Mode(enum.Enum):

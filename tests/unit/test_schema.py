@@ -1,3 +1,5 @@
+"""The user's type: its kind, its fields, its secrets, and the name by which another process finds it."""
+
 from __future__ import annotations
 
 import dataclasses

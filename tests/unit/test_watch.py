@@ -442,21 +442,20 @@ def test_a_file_that_is_open_for_writing_is_not_read_until_it_is_closed(make, mo
     monkeypatch.setattr(watch, "_PATIENCE", 0.0)
     monkeypatch.setattr(watch, "_SHARE", 0)
     bench = make(quiet=0.0)  # so that there is nothing to wait for but the writer
-    bench.start()
-    looks_when_asked: list[int] = []
-    enough = threading.Event()
+    asked, enough = [0], threading.Event()
 
     def busy() -> tuple[Path, ...]:
-        looks_when_asked.append(bench.looks)  # a look that was under way has ended by now
-        if len(looks_when_asked) == 10:
+        asked[0] += 1
+        if asked[0] == 10:
             enough.set()
         return bench.writers
 
-    bench.writers = (bench.path,)
     bench.watcher._busy = busy
-    bench.watcher.tried(b"another")  # have it look
+    bench.writers = (bench.path,)
+    bench.watcher.tried(b"another")  # so that a look would find a change
+    bench.watcher.start()
     assert enough.wait(SOON)
-    assert bench.looks == looks_when_asked[0]
+    assert bench.looks == 0
     bench.path.write_bytes(b"second")
     complaints = [record.message for record in caplog.records]
     bench.writers = ()

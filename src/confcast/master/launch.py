@@ -3,7 +3,8 @@
 The owner is an exec'd child that holds nothing of the master but its end of the leash: standard input is /dev/null,
 standard output goes to standard error, SIGHUP is blocked until the owner can take it. Its death is a pidfd; whoever
 reaps it (a prefork master reaps what it does not know) changes nothing. The old owner is dead by its pidfd before a
-new one starts. Restarts back off from 0.1 to 30 seconds, and are counted.
+new one starts. An owner that has lived for five seconds is replaced at once; those that die young are replaced after
+0.1 to 30 seconds, twice as long each time. Restarts are counted.
 
 Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
 socket), `waitpid` and `poll()` (ECHILD reads as a clean exit).
@@ -34,7 +35,7 @@ from confcast.wire.processes import Death
 _log = logging.getLogger("confcast.master")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
-_LIVED_LONG = 60.0
+_LIVED_LONG = 5.0
 _PATIENCE = 30.0
 _LEAVING = 5.0
 
@@ -57,6 +58,7 @@ class Launcher:
         self._closed = False
         self._leash: Leash | None = None
         self._death: Death | None = None
+        self._retired: Death | None = None
         self._born = 0.0
         self._pause = _FIRST_PAUSE
         self._not_before = 0.0
@@ -125,6 +127,8 @@ class Launcher:
                 death.wait(_LEAVING)
             _reap(death.pid)
             death.close()
+        if self._retired is not None:
+            self._retired.close()
         if leash is not None:
             leash.close()
 
@@ -133,8 +137,9 @@ class Launcher:
         self._closed = True
         death, leash = self._death, self._leash
         self._death = self._leash = None
-        if death is not None:
-            death.close()
+        for gone in (death, self._retired):
+            if gone is not None:
+                gone.close()
         if leash is not None:
             leash.close()
 
@@ -174,24 +179,34 @@ class Launcher:
         raise ConfigError(booted.problems, booted.reason)
 
     def _replace(self, dead: Death) -> None:
-        now = time.monotonic()
         if self._not_before == 0.0:
-            self._pause = _FIRST_PAUSE if now - self._born > _LIVED_LONG else self._pause
-            self._not_before = now + self._pause
-            _log.error("the config owner %d is dead; the next one starts in %.1f s", dead.pid, self._pause)
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-        if now < self._not_before:
+            self._schedule(dead)
+        if time.monotonic() < self._not_before:
             return
         self._not_before = 0.0
-        _reap(dead.pid)
-        dead.close()
-        if self._leash is not None:
-            self._leash.close()
         self.restarts += 1
+        leash = self._leash
         try:
             self._spawn()
         except OSError as error:
             _log.error("a new config owner could not be started: %s", error)
+        if self._death is not dead:
+            _reap(dead.pid)
+            # Another thread may have taken it for the living one just now, and poll it: it is closed one owner later.
+            retired, self._retired = self._retired, dead
+            if retired is not None:
+                retired.close()
+            if leash is not None:
+                leash.close()
+
+    def _schedule(self, dead: Death) -> None:
+        """One that has lived for a while is replaced at once; those that die young, ever more slowly."""
+        now = time.monotonic()
+        if now - self._born > _LIVED_LONG:
+            self._pause = 0.0
+        self._not_before = now + self._pause
+        _log.error("the config owner %d is dead; the next one starts in %.1f s", dead.pid, self._pause)
+        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
 
 
 @functools.cache

@@ -151,7 +151,6 @@ class Core:
             return
         proposal = self._proposal
         proposal.loaded = self._now
-        self._name_the_late()
         if not given.differs:
             self._pass_unchanged(given)
         elif self.rules.silent == "refuse" and self.roster.named:
@@ -365,7 +364,6 @@ class Core:
             self._drop("message without Hello")
             self._effects.append(fx.ClosePipe(given.pipe))
         else:
-            member.spoke = True
             self._outbox.touch(member)
         return member
 
@@ -438,6 +436,7 @@ class Core:
     # ---- from one proposal to the next
 
     def _fail(self, result: ReloadResult, problems: tuple[Problem, ...]) -> None:
+        self.roster.ask_the_late_again(self.committed.version, self.committed.digest)
         self._close(self._failure(result, problems))
 
     def _failure(self, result: ReloadResult, problems: tuple[Problem, ...]) -> ReloadEvent:

@@ -33,7 +33,6 @@ class Member:
         declined: Why it keeps an older version than the committed one; None when it does not.
         told: The version whose settling was sent on this pipe.
         late: A deadline named it, and it has not answered the committed version since.
-        spoke: It has said something since.
     """
 
     pid: int
@@ -47,7 +46,6 @@ class Member:
     declined: tuple[Problem, ...] | None = None
     told: int = 0
     late: bool = False
-    spoke: bool = False
 
     def answered(self, version: int) -> bool:
         """Whether it has applied this version (or a newer one), or declined it."""
@@ -88,20 +86,12 @@ class Roster:
         return (member for member in self if member.pid not in self.named)
 
     def all_voted(self) -> bool:
-        """Whether every voter said yes on a pipe that it still has. A plain loop: asked at every vote."""
-        named = self.named
-        for member in self._by_pid.values():
-            if not member.vote and member.pid not in named:
-                return False
-        return True
+        """Whether every voter said yes on a pipe that it still has."""
+        return all(member.vote or member.pid in self.named for member in self._by_pid.values())
 
     def all_answered(self, version: int) -> bool:
         """Whether everyone who is waited for has applied or declined this version."""
-        named = self.named
-        for member in self._by_pid.values():
-            if member.acked < version and member.declined is None and member.pid not in named:
-                return False
-        return True
+        return all(member.answered(version) or member.pid in self.named for member in self._by_pid.values())
 
     # ---- coming and going
 
@@ -109,7 +99,7 @@ class Roster:
         """Take a process in, or take it up again on its newest pipe: nothing was sent or said on it yet."""
         member = self._by_pid.setdefault(pid, Member(pid))
         self._move(member, pipe)
-        member.held, member.spoke = (version, digest), True
+        member.held = (version, digest)
         return member
 
     def lose_pipe(self, member: Member) -> None:
@@ -132,21 +122,28 @@ class Roster:
     # ---- who is silent
 
     def name_the_late(self, version: int, silence: str) -> None:
-        """A new proposal begins: those who are still late are named at once.
-
-        Who spoke since, and owes no answer to the committed version, is awake: it was late with a vote that came to
-        nothing. It would have nothing left to answer, and stay late until the next commit, or for ever.
-        """
+        """A new proposal begins: those who are late are named at once. Before the first version nobody can be."""
         for member in self:
-            if member.late and member.spoke and member.answered(version):
-                member.late = False
+            member.late = member.late and version > 0
         self.named = {member.pid: _why_silent(member, silence) for member in self if member.late}
+
+    def ask_the_late_again(self, version: int, digest: bytes) -> None:
+        """A proposal came to nothing: who was late with its vote has nothing left to answer, and would stay late.
+
+        So what is committed is installed there once more; the answer says that it is awake.
+        """
+        for member in self if version else ():
+            if member.late and member.acked >= version:
+                member.held = (version, digest)
+                member.sent = member.acked = 0
+            elif member.late and member.declined is not None:
+                member.sent = 0
 
     def mark_late(self, silent: Iterable[Member], silence: str) -> None:
         """A deadline has come: name these, and don't wait for them again until they have answered."""
         for member in list(silent):
             self.named[member.pid] = _why_silent(member, silence)
-            member.late, member.spoke = True, False
+            member.late = True
 
     def answered_at_last(self, member: Member) -> None:
         """It has answered what is committed. Who was named for its silence only is waited for again."""

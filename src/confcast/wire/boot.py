@@ -65,21 +65,24 @@ class Leash:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._deframer = Deframer()
-        self._received: list[bytes] = []
 
     def say(self, message: Orders | Leave | Booted) -> None:
         """Send one message. Raises OSError."""
         self.connection.sendall(frame(msgspec.msgpack.encode(message)))
 
     def hear(self) -> Orders | Leave | Booted | None:
-        """The next message; None at the end. Raises OSError (TimeoutError at the deadline), ProtocolError."""
-        while not self._received:
-            data = self.connection.recv(65536)
+        """The next message; None at the end. Raises OSError (TimeoutError at the deadline), ProtocolError.
+
+        It reads no further than that message's end: a selector that watches the socket tells of the next one.
+        """
+        received: list[bytes] = []
+        while not received:
+            data = self.connection.recv(self._deframer.missing)
             if not data:
                 return None
-            self._received = self._deframer.feed(data)
+            received = self._deframer.feed(data)
         try:
-            return _decoder.decode(self._received.pop(0))
+            return _decoder.decode(received[0])
         except msgspec.DecodeError as error:
             raise ProtocolError(f"not a message of the leash: {error}") from None
 

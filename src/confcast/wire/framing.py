@@ -34,6 +34,14 @@ class Deframer:
         self._limit = limit
         self._buffer = bytearray()
 
+    @property
+    def missing(self) -> int:
+        """How many bytes may be read without reading beyond the next body's end."""
+        if len(self._buffer) < _LENGTH.size:
+            return _LENGTH.size - len(self._buffer)
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        return _LENGTH.size + int(length) - len(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """What has become complete. Raises ProtocolError for a length that is negative or over the limit."""
         buffer = self._buffer

@@ -36,18 +36,24 @@ class Death:
             self._fd = os.pidfd_open(pid)
 
     def fileno(self) -> int:
-        """For a selector."""
-        fd: int = self._queue.fileno() if sys.platform == "darwin" else self._fd
-        return fd
+        """For a selector; -1 once it is closed."""
+        if sys.platform == "darwin":
+            return -1 if self._queue.closed else int(self._queue.fileno())
+        return self._fd
 
     def wait(self, timeout: float) -> bool:
-        """Whether it is dead, after `timeout` seconds at the most."""
+        """Whether it is dead, after `timeout` seconds at the most. After `close()` it says yes."""
+        fd = self.fileno()
+        if fd < 0:
+            return True
         poller = select.poll()
-        poller.register(self.fileno(), select.POLLIN)
+        poller.register(fd, select.POLLIN)
         return bool(poller.poll(max(0, int(timeout * 1000))))
 
     def signal(self, number: int) -> None:
-        """Send a signal to this process, and to no later one with its pid. A dead one is no error."""
+        """Send a signal to this process, and to no later one with its pid. A dead or closed one is no error."""
+        if self.fileno() < 0:
+            return
         with contextlib.suppress(ProcessLookupError):
             if sys.platform == "darwin":
                 os.kill(self.pid, number)

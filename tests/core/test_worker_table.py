@@ -1,0 +1,349 @@
+"""The worker's table, row by row: every frame in every state."""
+
+from __future__ import annotations
+
+import pytest
+
+from confcast.errors import ImpossibleMessage, Problem
+from confcast.wire.messages import (
+    Abort,
+    Applied,
+    Commit,
+    Declined,
+    Done,
+    Goodbye,
+    History,
+    Install,
+    Outcome,
+    Prepare,
+    Refused,
+    ReloadEvent,
+    ReloadResult,
+    Settled,
+    Stats,
+    Vote,
+    Workers,
+)
+from confcast.worker.protocol import (
+    CannotBuild,
+    Deliver,
+    GiveUp,
+    Hang,
+    Held,
+    Machine,
+    Renumber,
+    Reply,
+    Settle,
+    State,
+    Swap,
+)
+
+DETACHED, GREETED, READY, STAGED, REFUSED, CLOSED = State
+A, B, C, BROKEN, HATED = b"A", b"B", b"C", b"broken", b"hated"
+NO_BUILD, NO_CHECK = Problem("", "does not build"), Problem("", "hated")
+ROUND = 4
+
+
+class Worker(Machine):
+    """A machine whose configurations are objects of their own, and that tells what was asked of it."""
+
+    def __init__(self, version: int = 3, content: bytes = A) -> None:
+        super().__init__(self._make_config, self._ask)
+        self.asked: list = []
+        if version:
+            self.adopt(Held(version, content, [content]))
+
+    def _make_config(self, payload: bytes):
+        if payload == BROKEN:
+            raise CannotBuild(NO_BUILD)
+        return [payload]
+
+    def _ask(self, old, new):
+        self.asked.append((old, new))
+        return (NO_CHECK,) if new == [HATED] else ()
+
+    def gets(self, *frames) -> list:
+        """The effects of the last of these frames."""
+        effects: list = []
+        for frame in frames:
+            effects = self.handle(frame)
+        return effects
+
+
+def worker_in(state: State, version: int = 3) -> Worker:
+    """Holds A as version 3; what is staged or refused is round 4, content B."""
+    worker = Worker(version)
+    if state is DETACHED:
+        return worker
+    worker.connected()
+    if state is READY:
+        worker.gets(Install(version or 3, A, A))
+    elif state is STAGED:
+        worker.gets(Prepare(ROUND, B, B))
+    elif state is REFUSED:
+        worker.gets(Prepare(ROUND, HATED, HATED))
+    elif state is CLOSED:
+        worker.close()
+    assert worker.state is state
+    worker.asked.clear()
+    return worker
+
+
+def states(*those: State):
+    return pytest.mark.parametrize("state", those, ids=lambda state: state.name)
+
+
+PIPED = states(GREETED, READY, STAGED, REFUSED)
+
+
+class TestPipes:
+    def test_connected_when_detached(self):
+        worker = Worker()
+        worker.connected()
+        assert worker.state is GREETED
+
+    @states(GREETED, READY, STAGED, REFUSED, CLOSED)
+    def test_connected_can_not_occur_elsewhere(self, state):
+        with pytest.raises(ImpossibleMessage):
+            worker_in(state).connected()
+
+    @states(DETACHED, CLOSED)
+    @pytest.mark.parametrize(
+        "frame", [Install(3, A, A), Prepare(1, B, B), Commit(1, 2), Abort(1), Settled(3), Refused("", True), Done(1)]
+    )
+    def test_no_frame_can_come_without_a_pipe(self, state, frame):
+        with pytest.raises(ImpossibleMessage):
+            worker_in(state).gets(frame)
+
+    @PIPED
+    def test_the_end_of_the_pipe_drops_what_was_staged_and_keeps_what_is_held(self, state):
+        worker = worker_in(state)
+        held = worker.held
+        worker.ended()
+        assert (worker.state, worker.held) == (DETACHED, held)
+        worker.connected()
+        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
+
+    @PIPED
+    def test_close_keeps_what_is_held_and_a_new_attach_begins_detached(self, state):
+        worker = worker_in(state)
+        held = worker.held
+        worker.close()
+        assert (worker.state, worker.held) == (CLOSED, held)
+        worker.ended()
+        assert worker.state is DETACHED
+
+    @states(DETACHED, GREETED)
+    def test_the_snapshot_file_is_adopted_when_nothing_is_held(self, state):
+        worker = worker_in(state, version=0)
+        saved = Held(2, C, [C])
+        assert worker.adopt(saved) is saved
+        assert (worker.held, worker.asked) == (saved, [])
+
+    def test_the_snapshot_file_does_not_replace_what_is_held(self):
+        worker = worker_in(READY)
+        held = worker.held
+        assert worker.adopt(Held(9, C, [C])) is held
+
+
+class TestInstall:
+    @PIPED
+    def test_of_what_is_held_is_applied_already(self, state):
+        worker = worker_in(state)
+        held = worker.held
+        assert worker.gets(Install(3, A, A)) == [Reply(Applied(3))]
+        assert (worker.state, worker.held, worker.asked) == (READY, held, [])
+
+    @PIPED
+    def test_of_what_is_held_under_a_higher_number_only_renumbers(self, state):
+        worker = worker_in(state)
+        config = worker.held.config
+        renumber, reply = worker.gets(Install(7, A, A))
+        assert isinstance(renumber, Renumber)
+        assert (reply, worker.held.version) == (Reply(Applied(7)), 7)
+        assert worker.held.config is config
+        assert (worker.state, worker.asked) == (READY, [])
+
+    @PIPED
+    def test_of_something_newer_is_checked_swapped_and_then_answered(self, state):
+        worker = worker_in(state)
+        old = worker.held
+        assert worker.gets(Install(7, C, C)) == [Swap(old, Held(7, C, [C])), Reply(Applied(7))]
+        assert (worker.state, worker.asked) == (READY, [([A], [C])])
+
+    def test_of_what_is_staged_reuses_it(self):
+        worker = worker_in(STAGED)
+        assert worker.gets(Install(7, B, B))[-1] == Reply(Applied(7))
+        assert worker.asked == [], "the answer was given in the vote"
+
+    @states(GREETED, STAGED)
+    def test_the_first_value_in_a_process_is_no_change_and_asks_nobody(self, state):
+        worker = worker_in(state, version=0)
+        assert worker.gets(Install(7, C, C)) == [Swap(None, Held(7, C, [C])), Reply(Applied(7))]
+        assert (worker.state, worker.asked) == (READY, [])
+
+    @PIPED
+    @pytest.mark.parametrize(("content", "why"), [(BROKEN, NO_BUILD), (HATED, NO_CHECK)])
+    def test_of_what_is_refused_is_declined_and_changes_nothing(self, state, content, why):
+        worker = worker_in(state)
+        held = worker.held
+        assert worker.gets(Install(7, content, content)) == [Reply(Declined(7, (why,)))]
+        assert (worker.state, worker.held) == (READY, held)
+
+    @states(GREETED, STAGED)
+    def test_that_can_not_be_built_by_who_holds_nothing_ends_it(self, state):
+        worker = worker_in(state, version=0)
+        assert worker.gets(Install(7, BROKEN, BROKEN)) == [Reply(Goodbye()), GiveUp(None, (NO_BUILD,))]
+        assert worker.state is CLOSED
+
+    @PIPED
+    @pytest.mark.parametrize(("version", "content"), [(2, A), (2, C), (3, C)])
+    def test_never_goes_down_nor_changes_content_under_a_number(self, state, version, content):
+        worker = worker_in(state)
+        held = worker.held
+        (reply,) = worker.gets(Install(version, content, content))
+        assert reply.message.version == version
+        assert "holds version 3" in reply.message.problems[0].message
+        assert (worker.state, worker.held) == (READY, held)
+
+    def test_drops_what_was_staged(self):
+        worker = worker_in(STAGED)
+        worker.gets(Install(3, A, A))
+        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
+
+
+class TestPrepare:
+    @PIPED
+    def test_is_built_checked_and_voted_for(self, state):
+        worker = worker_in(state)
+        held = worker.held
+        assert worker.gets(Prepare(9, C, C)) == [Reply(Vote(9, True))]
+        assert (worker.state, worker.held, worker.asked) == (STAGED, held, [([A], [C])])
+        assert worker.gets(Commit(9, 10))[0] == Swap(held, Held(10, C, [C]))
+
+    @PIPED
+    @pytest.mark.parametrize(("content", "why"), [(BROKEN, NO_BUILD), (HATED, NO_CHECK)])
+    def test_is_voted_against_with_the_reason(self, state, content, why):
+        worker = worker_in(state)
+        held = worker.held
+        assert worker.gets(Prepare(9, content, content)) == [Reply(Vote(9, False, (why,)))]
+        assert (worker.state, worker.held) == (REFUSED, held)
+
+    def test_before_the_first_value_asks_nobody(self):
+        worker = worker_in(GREETED, version=0)
+        assert worker.gets(Prepare(9, HATED, HATED)) == [Reply(Vote(9, True))]
+
+    def test_drops_what_was_staged_before(self):
+        worker = worker_in(STAGED)
+        worker.gets(Prepare(9, C, C))
+        assert isinstance(worker.gets(Commit(ROUND, 10))[0], Hang)
+
+
+class TestCommit:
+    def test_of_what_is_staged_swaps_before_it_answers(self):
+        worker = worker_in(STAGED)
+        assert worker.gets(Commit(ROUND, 9)) == [Swap(Held(3, A, [A]), Held(9, B, [B])), Reply(Applied(9))]
+        assert worker.state is READY
+
+    def test_is_the_first_value_of_who_holds_nothing(self):
+        worker = worker_in(STAGED, version=0)
+        assert worker.gets(Commit(ROUND, 1)) == [Swap(None, Held(1, B, [B])), Reply(Applied(1))]
+
+    def test_of_what_was_refused_is_declined_with_the_reason_of_the_vote(self):
+        worker = worker_in(REFUSED)
+        assert worker.gets(Commit(ROUND, 9)) == [Reply(Declined(9, (NO_CHECK,)))]
+        assert (worker.state, worker.held.version) == (READY, 3)
+
+    @pytest.mark.parametrize("version", [2, 3])
+    def test_never_goes_down(self, version):
+        worker = worker_in(STAGED)
+        assert isinstance(worker.gets(Commit(ROUND, version))[0], Hang)
+        assert worker.held.version == 3
+
+    @PIPED
+    def test_of_another_round_closes_the_pipe(self, state):
+        worker = worker_in(state)
+        (hang,) = worker.gets(Commit(ROUND + 1, 9))
+        assert isinstance(hang, Hang)
+        assert (worker.state, worker.held.version) == (DETACHED, 3)
+
+    @states(GREETED, READY)
+    def test_of_nothing_closes_the_pipe(self, state):
+        assert isinstance(worker_in(state).gets(Commit(ROUND, 9))[0], Hang)
+
+
+class TestAbort:
+    @states(STAGED, REFUSED)
+    def test_of_this_round_forgets_it(self, state):
+        worker = worker_in(state)
+        assert worker.gets(Abort(ROUND)) == []
+        assert worker.state is READY
+        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
+
+    @PIPED
+    def test_of_another_round_is_ignored(self, state):
+        worker = worker_in(state)
+        assert worker.gets(Abort(77)) == []
+        assert worker.state is state
+
+
+class TestSettled:
+    @states(READY, STAGED, REFUSED)
+    def test_of_what_is_held_is_told_once(self, state):
+        worker = worker_in(READY)
+        worker.gets(Install(7, C, C))
+        if state is not READY:
+            worker.gets(Prepare(8, B, B) if state is STAGED else Prepare(8, HATED, HATED))
+        assert worker.gets(Settled(7)) == [Settle(worker.held)]
+        assert worker.gets(Settled(7)) == []
+        assert worker.state is state
+
+    @PIPED
+    @pytest.mark.parametrize("version", [2, 4])
+    def test_of_anything_else_is_ignored(self, state, version):
+        assert worker_in(state).gets(Settled(version)) == []
+
+    def test_before_anything_was_heard_on_this_pipe_is_ignored(self):
+        worker = worker_in(READY)
+        worker.gets(Install(7, C, C))
+        worker.ended()
+        worker.connected()
+        assert worker.gets(Settled(7)) == []
+        assert worker.gets(Install(7, C, C), Settled(7)) == [Settle(worker.held)]
+
+    def test_the_first_value_in_a_process_is_not_announced(self):
+        worker = worker_in(GREETED, version=0)
+        assert worker.gets(Install(7, C, C), Settled(7)) == []
+
+    def test_a_new_number_is_not_announced_twice(self):
+        worker = worker_in(READY)
+        assert worker.gets(Install(7, C, C), Settled(7), Install(8, C, C), Settled(8)) == []
+
+    def test_a_new_number_does_not_swallow_what_is_still_to_be_announced(self):
+        worker = worker_in(READY)
+        assert worker.gets(Install(7, C, C), Install(8, C, C), Settled(8)) == [Settle(Held(8, C, [C]))]
+
+
+class TestTheRest:
+    @PIPED
+    @pytest.mark.parametrize(
+        "answer",
+        [Outcome(1, ReloadEvent(0.0, ReloadResult.SUCCESS)), Stats(1, {}), History(1, []), Workers(1, []), Done(1)],
+    )
+    def test_an_answer_wakes_its_caller_and_moves_nothing(self, state, answer):
+        worker = worker_in(state)
+        assert worker.gets(answer) == [Deliver(answer)]
+        assert worker.state is state
+
+    @PIPED
+    def test_refused_for_good_ends_it(self, state):
+        worker = worker_in(state)
+        refused = Refused("another schema", True, {"a": "int"})
+        assert worker.gets(refused) == [GiveUp(refused)]
+        assert (worker.state, worker.held.version) == (CLOSED, 3)
+
+    @PIPED
+    def test_refused_for_now_knocks_again(self, state):
+        worker = worker_in(state)
+        assert worker.gets(Refused("later", False)) == [Hang("later")]
+        assert worker.state is DETACHED

@@ -1,0 +1,135 @@
+"""How it all ends: a master that closes, one that is killed, a manager that a fork has inherited; nothing stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from confcast import NotAttached
+from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.leaks import assert_nothing_left, belongings, is_running
+from tests.support.programs import Program
+from tests.support.settings import write
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_a_master_killed_with_9_leaves_no_process_socket_or_folder(
+    method: str, config: Path, runtime_folder: Path
+) -> None:
+    master = Program("-m", "tests.support.master", str(config), method)
+    ours = [master.ask("start", True), master.ask("start", True), master.ask("owner")]
+    assert all(map(is_running, ours))
+
+    master.kill()
+
+    eventually(lambda: not any(map(is_running, ours)), "the end of owner and workers")
+    eventually(lambda: not list(runtime_folder.iterdir()), "the end of the owner's folder")
+
+
+def test_what_a_killed_master_and_owner_left_behind_is_taken_away_by_the_next_start(
+    config: Path, runtime_folder: Path, start_manager: StartManager
+) -> None:
+    master = Program("-m", "tests.support.master", str(config), "fork")
+    owner = master.ask("owner")
+    os.kill(owner, signal.SIGSTOP)
+    master.kill()
+    os.kill(owner, signal.SIGKILL)
+    eventually(lambda: not is_running(owner), "the owner's end")
+    left = set(runtime_folder.iterdir())
+    assert len(left) == 1
+
+    start_manager()
+
+    assert not left & set(runtime_folder.iterdir())
+
+
+def test_closing_ends_the_owner_and_takes_everything_away(
+    start_manager: StartManager, start_worker: StartWorker, runtime_folder: Path, config: Path
+) -> None:
+    before = belongings()
+    handler = signal.getsignal(signal.SIGHUP)
+    manager = start_manager()
+    owner, address = manager.owner_pid, manager.address
+    assert manager.version == 1
+    assert os.environ["CONFCAST_ADDRESS_APP"] == address
+    assert [path.stat().st_mode & 0o777 for path in (Path(address).parent, Path(address))] == [0o700, 0o600]
+
+    manager.close()
+
+    assert not is_running(owner)
+    assert "CONFCAST_ADDRESS_APP" not in os.environ
+    assert signal.getsignal(signal.SIGHUP) is handler
+    assert_nothing_left(before, runtime_folder)
+    with pytest.raises(NotAttached):
+        manager.reload()
+    manager.close()
+
+
+def test_workers_keep_what_they_have_when_the_manager_closes(
+    start_manager: StartManager, start_worker: StartWorker
+) -> None:
+    manager = start_manager()
+    worker = start_worker(manager)
+
+    manager.close()
+
+    worker.ask("await_connected", False)
+    assert worker.ask("read") == (1, 1)
+
+
+def test_ten_starts_in_a_row_leave_nothing(start_manager: StartManager, runtime_folder: Path, config: Path) -> None:
+    with start_manager() as manager:
+        assert manager.version == 1
+    before = belongings()
+    for number in range(2, 12):
+        write(config, number)
+        with start_manager() as manager:
+            assert manager.current.number == number
+
+    assert_nothing_left(before, runtime_folder)
+
+
+def in_a_fork(act: Callable[[], object]) -> str:
+    """What `act` gives, or what it raises, in a process forked from this one."""
+    ear, mouth = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads; the child uses none of them
+        pid = os.fork()
+    if pid == 0:
+        try:
+            said = str(act())
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(mouth, said.encode())
+        os._exit(0)
+    os.close(mouth)
+    with os.fdopen(ear) as file:
+        said = file.read()
+    os.waitpid(pid, 0)
+    return said
+
+
+@pytest.mark.parametrize("name", ["reload", "get_stats", "workers", "clear_history", "get_event_history"])
+def test_a_manager_that_a_fork_has_inherited_answers_no_verb(name: str, shared_manager: Manager) -> None:
+    said = in_a_fork(getattr(shared_manager, name))
+
+    assert said.startswith(f"NotAttached: this manager belongs to the process {os.getpid()}")
+
+
+def test_a_manager_that_a_fork_has_inherited_is_inert(shared_manager: Manager) -> None:
+    manager, owner = shared_manager, shared_manager.owner_pid
+    reloads = manager.get_stats()["total_reloads"]
+
+    assert in_a_fork(lambda: manager.version).startswith("NotAttached")
+    assert in_a_fork(lambda: (manager.request_reload(), manager.ensure_owner(), manager.close())) == str((None,) * 3)
+
+    assert manager.owner_pid == owner
+    assert is_running(owner)
+    assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address
+    assert manager.get_stats()["total_reloads"] == reloads

@@ -1,0 +1,244 @@
+"""G6: the owner may be killed at any point; workers keep serving, and what was committed never un-happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from confcast import ConfcastError, ReloadResult
+from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gate import Gate
+from tests.support.leaks import is_running
+from tests.support.programs import Program
+from tests.support.settings import write
+from tests.support.waiting import eventually, in_thread
+from tests.support.workers import Raised
+
+
+def kill_the_owner(manager: Manager) -> int:
+    """With -9; returns its pid when it is dead."""
+    owner = manager.owner_pid
+    os.kill(owner, signal.SIGKILL)
+    eventually(lambda: not is_running(owner), "the owner's end")
+    return owner
+
+
+def await_the_next(manager: Manager, dead: int) -> None:
+    eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
+
+
+def test_workers_keep_serving_and_the_version_history_and_totals_continue(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    workers = [start_worker(manager) for _ in range(2)]
+    write(config, 2)
+    assert manager.reload()
+    write(config, -1)
+    assert not manager.reload()
+    write(config, 2)
+
+    dead = kill_the_owner(manager)
+    assert [worker.ask("read") for worker in workers] == [(2, 2)] * 2
+    await_the_next(manager, dead)
+    for worker in workers:
+        worker.ask("await_connected", True)
+    write(config, 3)
+    event = manager.reload()
+
+    assert (event.result, event.previous_version, event.version) == (ReloadResult.SUCCESS, 2, 3)
+    assert [worker.ask("read") for worker in workers] == [(3, 3)] * 2
+    stats = manager.get_stats()
+    assert (stats["owner_restarts"], stats["successful_reloads"], stats["failed_reloads"]) == (1, 2, 1)
+    results = [event.result.value for event in manager.get_event_history() if event.origin == "call"]
+    assert results == ["success", "validation_failed", "success"]
+
+
+def test_a_reload_right_after_the_kill_succeeds_and_reaches_everyone(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    workers = [start_worker(manager) for _ in range(2)]
+    write(config, 2)
+    os.kill(manager.owner_pid, signal.SIGKILL)
+
+    event = manager.reload()
+
+    assert event, event
+    assert event.version == 2
+    assert [worker.ask("read") for worker in workers] == [(2, 2)] * 2
+
+
+def test_several_kills_in_a_row_are_counted_and_lose_nothing(manager: Manager, config: Path) -> None:
+    for number in (2, 3):
+        dead = kill_the_owner(manager)
+        write(config, number)
+        event = manager.reload()
+        assert event, event
+        assert event.version == number
+        assert manager.owner_pid != dead
+
+    assert manager.get_stats()["owner_restarts"] == 2
+
+
+def test_a_change_made_while_there_was_no_owner_is_taken_up_by_the_next(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    dead = kill_the_owner(manager)
+    write(config, 2)
+
+    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+
+    assert worker.ask("await_number", 2) == 2
+
+
+def test_a_change_committed_before_the_kill_is_there_after_it(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    worker = start_worker(manager)
+    write(config, 2)
+    assert manager.reload().version == 2
+    kill_the_owner(manager)
+
+    event = manager.reload()
+
+    assert (event.result, event.version) == (ReloadResult.UNCHANGED, 2)
+    assert worker.ask("read") == (2, 2)
+
+
+def test_a_bad_file_at_a_restart_leaves_the_committed_version(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    write(config, 2)
+    assert manager.reload()
+    config.unlink()
+    kill_the_owner(manager)
+
+    event = manager.reload()
+
+    assert (event.result, event.version) == (ReloadResult.FILE_NOT_FOUND, 2)
+    assert start_worker(manager).ask("read") == (2, 2)
+
+
+def test_supervised_by_the_caller_nothing_starts_until_it_says_so(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    kill_the_owner(manager)
+    worker.ask("await_connected", False)
+    with pytest.raises(Raised, match="OwnerUnavailable"):
+        worker.ask("verb", "get_stats")
+    assert worker.ask("read") == (1, 1)
+
+    write(config, 2)
+    event = manager.reload()  # the caller is there, and restarts it
+
+    assert event, event
+    assert worker.ask("read") == (2, 2)
+
+
+def test_a_worker_that_starts_without_an_owner_starts_on_the_last_committed_version(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    write(config, 2)
+    assert manager.reload()
+    dead = kill_the_owner(manager)
+
+    worker = start_worker(manager)
+
+    assert worker.ask("read") == (2, 2)
+    assert worker.ask("connected") is False
+    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+    worker.ask("await_connected", True)
+    write(config, 3)
+    assert manager.reload().result is ReloadResult.SUCCESS
+    assert worker.ask("read") == (3, 3)
+
+
+def test_a_call_during_which_the_owner_dies_is_asked_again_of_the_next(
+    manager: Manager, config: Path, gate: Gate
+) -> None:
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    outcome = in_thread(manager.reload)
+    gate.await_load()
+
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    gate.open()
+
+    event = outcome()
+    assert event, event
+    assert (event.version, manager.current.number) == (2, 2)
+
+
+def test_a_worker_s_call_during_which_the_owner_dies_ends_and_tells_that_it_is_unknown(
+    manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
+) -> None:
+    worker = start_worker(manager)
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    worker.tell("reload")
+    gate.await_load()
+
+    os.kill(manager.owner_pid, signal.SIGKILL)
+
+    assert worker.answer().result is ReloadResult.OWNER_UNAVAILABLE
+
+
+def test_content_that_an_owner_died_of_is_loaded_again_only_when_asked(
+    manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
+) -> None:
+    worker = start_worker(manager)
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    manager.request_reload()
+    gate.await_load()
+    kill_the_owner(manager)
+    gate.open()
+
+    refused = eventually(
+        lambda: [event for event in manager.get_event_history() if event.origin == "restart"], "the restart's load"
+    )
+    assert refused[0].result is ReloadResult.VALIDATION_FAILED
+    assert "an owner died while it loaded exactly this content" in str(refused[0].error_message)
+    assert worker.ask("read") == (1, 1)
+
+    event = manager.reload()
+    assert event, event
+    assert worker.ask("read") == (2, 2)
+
+
+def test_with_a_state_folder_version_and_history_outlive_the_master(
+    start_manager: StartManager, config: Path, tmp_path: Path
+) -> None:
+    first = start_manager(state_dir=tmp_path / "state")
+    write(config, 2)
+    assert first.reload().version == 2
+    first.close()
+
+    second = start_manager(state_dir=tmp_path / "state")
+
+    assert (second.version, second.current.number) == (2, 2)
+    assert second.get_stats()["successful_reloads"] == 1
+    write(config, 3)
+    assert second.reload().version == 3
+
+
+def test_two_masters_can_t_share_a_state_folder(start_manager: StartManager, config: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, json; from confcast import *; "
+        "m = ConfigReloadManager(ConfigLoader('tests.support.settings:Settings', sys.argv[1]), state_dir=sys.argv[2]);"
+        "m.start(); print(json.dumps('ready'), flush=True); sys.stdin.read(); m.close()"
+    )
+    other = Program("-c", program, str(config), str(tmp_path / "state"))
+    try:
+        with pytest.raises(ConfcastError, match=f"in use by the config owner .* of the master {other.pid}"):
+            start_manager(state_dir=tmp_path / "state")
+    finally:
+        assert other.end() == 0
+    assert start_manager(state_dir=tmp_path / "state").version == 1

@@ -1,0 +1,240 @@
+"""The pinned surface: its names, how each is called, and the fields and values that users read.
+
+A change here is a change for every user. Types are pinned by tests/typing/api.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import inspect
+import typing
+from pathlib import Path
+
+import pytest
+
+import confcast
+from confcast.master.process_wide import Options
+
+NAMES = {
+    "Candidate",
+    "Change",
+    "ConfcastError",
+    "ConfigError",
+    "ConfigLoader",
+    "ConfigObserver",
+    "ConfigReloadManager",
+    "Environment",
+    "File",
+    "NotAttached",
+    "NotCarried",
+    "OwnerUnavailable",
+    "Problem",
+    "ProtocolError",
+    "ReloadEvent",
+    "ReloadResult",
+    "Replica",
+    "SchemaMismatch",
+    "Secret",
+    "Snapshot",
+    "WorkerStatus",
+    "attach",
+    "current",
+    "declared",
+    "get_reload_manager",
+    "initialize_reload_manager",
+    "reload_config",
+}
+
+VERBS = {
+    "reload": "(self, timeout=30.0)",
+    "reload_config": "(self)",
+    "get_stats": "(self)",
+    "get_event_history": "(self, limit=None)",
+    "clear_history": "(self)",
+    "workers": "(self)",
+}
+
+SUBSCRIBE = "(self, observer, select=None, *, initial=False, on='commit', executor=None)"
+
+SIGNATURES = {
+    "ConfigLoader.__init__": "(self, schema, *sources, overrides=None)",
+    "ConfigLoader.load": "(self)",
+    "Candidate.origin_of": "(self, key)",
+    "ConfigReloadManager.__init__": (
+        "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
+        " load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread')"
+    ),
+    "ConfigReloadManager.start": "(self)",
+    "ConfigReloadManager.close": "(self)",
+    "ConfigReloadManager.request_reload": "(self)",
+    "ConfigReloadManager.ensure_owner": "(self)",
+    "ConfigReloadManager.subscribe": SUBSCRIBE,
+    "ConfigReloadManager.unsubscribe": "(self, observer)",
+    "Replica.__init__": "(self, schema, *, name='app')",
+    "Replica.attach": "(self, address=None, timeout=10.0, *, ignore_sighup=True)",
+    "Replica.close": "(self)",
+    "Replica.pin": "(self)",
+    "Replica.subscribe": SUBSCRIBE,
+    "Replica.unsubscribe": "(self, observer)",
+    "Replica.precommit": "(self, function)",
+    "Replica.override": "(self, config)",
+    "Environment": "(prefix, *, unknown='refuse')",
+    "File": "(path, *, format=None, optional=False, allow_empty=False, shown='')",
+    "ConfigError": "(problems, reason='validation_failed')",
+    "attach": "(schema, address=None, timeout=10.0, *, name='app', ignore_sighup=True)",
+    "current": "(schema=None)",
+    "declared": "()",
+    "initialize_reload_manager": "(loader, **options)",
+    "get_reload_manager": "()",
+    "reload_config": "()",
+    **{f"{cls}.{verb}": signature for cls in ("Replica", "ConfigReloadManager") for verb, signature in VERBS.items()},
+}
+
+PROPERTIES = {
+    "ConfigReloadManager": ["address", "current", "owner_pid", "snapshot", "version"],
+    "Replica": ["connected", "current", "snapshot", "version"],
+}
+
+FIELDS = {
+    "Change": ["key", "old", "new"],
+    "Problem": ["key", "message", "location"],
+    "WorkerStatus": ["pid", "version", "state", "reason"],
+    "ReloadEvent": [
+        "timestamp",
+        "result",
+        "origin",
+        "version",
+        "previous_version",
+        "changes",
+        "problems",
+        "error_message",
+        "duration_ms",
+        "load_ms",
+        "stage_ms",
+        "journal_ms",
+        "commit_ms",
+        "applied",
+        "lagging",
+    ],
+}
+
+RESULTS = {
+    "SUCCESS": ("success", True),
+    "UNCHANGED": ("unchanged", True),
+    "PARTIAL": ("partial", True),
+    "VALIDATION_FAILED": ("validation_failed", False),
+    "FILE_NOT_FOUND": ("file_not_found", False),
+    "IO_ERROR": ("io_error", False),
+    "REJECTED": ("rejected", False),
+    "OWNER_UNAVAILABLE": ("owner_unavailable", False),
+}
+
+ERRORS = {"ConfigError", "NotAttached", "NotCarried", "OwnerUnavailable", "ProtocolError", "SchemaMismatch"}
+
+
+def found(path: str) -> object:
+    value: object = confcast
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def signature(value: object) -> str:
+    """How it is called, without types."""
+    plain = inspect.signature(value)
+    parameters = [each.replace(annotation=inspect.Parameter.empty) for each in plain.parameters.values()]
+    return str(plain.replace(parameters=parameters, return_annotation=inspect.Signature.empty))
+
+
+def test_the_public_names_are_these():
+    assert set(confcast.__all__) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_public_name_can_be_imported_and_is_explained(name: str):
+    value = getattr(confcast, name)
+    assert value is getattr(confcast, name)
+    assert name in dir(confcast)
+    if name != "ConfigObserver":  # an alias can't have a docstring that is found
+        assert inspect.getdoc(value)
+
+
+def test_a_name_that_is_not_public_is_no_attribute():
+    with pytest.raises(AttributeError, match="'confcast' has no attribute 'Repilca'"):
+        getattr(confcast, "Repilca")  # noqa: B009 - the checker knows that it is wrong
+
+
+def test_the_type_checker_sees_the_same_names():
+    tree = ast.parse(Path(confcast.__file__).read_text(encoding="utf-8"))
+    blocks = [node.body for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    seen = {
+        alias.name: str(node.module).removeprefix("confcast.")
+        for block in blocks
+        for node in block
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname == alias.name  # an explicit re-export
+    }
+    assert seen == confcast._HOME
+
+
+@pytest.mark.parametrize("path", sorted(SIGNATURES))
+def test_it_is_called_like_this(path: str):
+    assert signature(found(path)) == SIGNATURES[path]
+
+
+@pytest.mark.parametrize("path", sorted(SIGNATURES))
+def test_what_is_called_is_explained(path: str):
+    value = found(path.removesuffix(".__init__"))
+    assert inspect.getdoc(value)
+
+
+@pytest.mark.parametrize("cls", sorted(PROPERTIES))
+def test_it_has_these_properties(cls: str):
+    members = inspect.getmembers(getattr(confcast, cls), lambda member: isinstance(member, property))
+    assert [name for name, _ in members if not name.startswith("_")] == PROPERTIES[cls]
+
+
+def test_latest_is_a_plain_slot():
+    assert inspect.ismemberdescriptor(vars(confcast.Replica)["latest"])
+
+
+@pytest.mark.parametrize("cls", sorted(FIELDS))
+def test_it_has_these_fields(cls: str):
+    assert list(getattr(confcast, cls).__struct_fields__) == FIELDS[cls]
+
+
+def test_the_results_are_these_and_know_whether_they_are_good():
+    assert issubclass(confcast.ReloadResult, enum.StrEnum)
+    assert {each.name: (each.value, bool(each)) for each in confcast.ReloadResult} == RESULTS
+
+
+def test_an_event_is_as_true_as_its_result():
+    for result in confcast.ReloadResult:
+        assert bool(confcast.ReloadEvent(timestamp=0.0, result=result)) is bool(result)
+
+
+def test_a_snapshot_has_these_attributes():
+    assert set(confcast.Snapshot.__slots__) == {"config", "version", "digest"}
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_every_error_is_one_of_ours(name: str):
+    assert issubclass(getattr(confcast, name), confcast.ConfcastError)
+
+
+def test_not_attached_is_a_runtime_error_too():
+    assert issubclass(confcast.NotAttached, RuntimeError)
+
+
+def test_the_states_of_a_worker_are_these():
+    states = typing.get_type_hints(confcast.WorkerStatus)["state"]
+    assert set(typing.get_args(states)) == {"current", "behind", "late", "declined", "disconnected"}
+
+
+def test_the_options_of_initialize_are_those_of_the_manager():
+    init = confcast.ConfigReloadManager.__init__
+    hints = typing.get_type_hints(init)
+    options = [each.name for each in inspect.signature(init).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    assert {name: hints[name] for name in options} == typing.get_type_hints(Options)

@@ -1,0 +1,281 @@
+"""The typing contract: what the checker infers for a user's program, and what it refuses.
+
+Read by `mypy --strict`, never run. Each `type: ignore[...]` marks an error that has to stay one: unused ignores are
+errors themselves, so a refusal that is lost fails the check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, assert_type
+
+import msgspec
+
+import confcast
+from confcast import (
+    Candidate,
+    Change,
+    ConfigError,
+    ConfigLoader,
+    ConfigObserver,
+    ConfigReloadManager,
+    Environment,
+    File,
+    NotCarried,
+    Problem,
+    ReloadEvent,
+    ReloadResult,
+    Replica,
+    SchemaMismatch,
+    Secret,
+    Snapshot,
+    WorkerStatus,
+    attach,
+    current,
+    declared,
+    get_reload_manager,
+    initialize_reload_manager,
+    reload_config,
+)
+
+
+@dataclass
+class Memory:
+    total: int = 512
+
+
+@dataclass
+class Settings:
+    memory: Memory
+    name: str = "x"
+    password: Annotated[str, Secret] = ""
+
+
+class Limits(msgspec.Struct):
+    requests: int = 10
+
+
+settings = Replica(Settings, name="app")
+
+
+# ---- what to load
+
+
+def loading() -> None:
+    loader = ConfigLoader(Settings, "app.toml", Path("more.yaml"), File("x.json"), Environment("APP_"), overrides={})
+    assert_type(loader, ConfigLoader[Settings])
+    assert_type(loader.load(), Candidate[Settings])
+    assert_type(loader.load().config, Settings)
+    assert_type(loader.load().digest, bytes)
+    assert_type(loader.load().origin_of("memory.total"), str)
+    File(Path("app.conf"), format="toml", optional=True, allow_empty=True)
+    Environment("APP_", unknown="warn")
+
+    ConfigLoader(Settings, 5)  # type: ignore[call-overload]
+    ConfigLoader(Settings, override={})  # type: ignore[call-overload]
+    File("app.ini", format="ini")  # type: ignore[arg-type]
+    File("app.toml", optoinal=True)  # type: ignore[call-arg]
+    Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
+
+
+def loading_by_name() -> None:
+    """The class is imported by the owner only, so the checker does not know it: said, it is; unsaid, it is Any."""
+    said: ConfigLoader[Settings] = ConfigLoader("pkg.settings:Settings", "app.toml")
+    assert_type(said.load().config, Settings)
+    unsaid = ConfigLoader("pkg.settings:Settings", "app.toml")
+    assert_type(unsaid, ConfigLoader[Any])
+    assert_type(ConfigReloadManager(ConfigLoader("pkg.settings:Settings", "app.toml")), ConfigReloadManager[Any])
+
+
+# ---- reading
+
+
+def reading() -> None:
+    assert_type(settings, Replica[Settings])
+    assert_type(settings.latest, Settings)
+    assert_type(settings.current, Settings)
+    assert_type(settings.current.memory.total, int)
+    assert_type(settings.snapshot, Snapshot[Settings])
+    assert_type(settings.snapshot.config, Settings)
+    assert_type(settings.version, int)
+    assert_type(settings.connected, bool)
+    with settings.pin() as config:
+        assert_type(config, Settings)
+    assert_type(current(Settings), Settings)
+    assert_type(current(), Any)
+    assert_type(declared(), tuple[Replica[Any], ...])
+
+    settings.latest.nam  # type: ignore[attr-defined]  # noqa: B018
+    settings.version = 3  # type: ignore[misc]
+    Replica(Settings, nmae="app")  # type: ignore[call-arg]
+    current("Settings")  # type: ignore[call-overload]
+
+
+def attaching() -> None:
+    assert_type(settings.attach(), Replica[Settings])
+    assert_type(settings.attach("/run/x.sock", 5.0, ignore_sighup=False), Replica[Settings])
+    assert_type(attach(Limits, name="limits"), Replica[Limits])
+    assert_type(attach(Limits).latest.requests, int)
+
+    settings.attach(adress="x")  # type: ignore[call-arg]
+    settings.attach(None, 5.0, False)  # type: ignore[call-arg]
+    attach(Limits, "x", 1.0, "limits")  # type: ignore[call-arg]
+
+
+# ---- observers and votes
+
+
+def of_settings(old: Settings, new: Settings) -> None: ...
+def of_memory(old: Memory, new: Memory) -> None: ...
+def of_name(old: str, new: str) -> None: ...
+def with_initial(old: Settings | None, new: Settings) -> None: ...
+async def awaited(old: Settings, new: Settings) -> None: ...
+def of_one(config: Settings) -> None: ...
+
+
+def observing(manager: ConfigReloadManager[Settings], loop: asyncio.AbstractEventLoop) -> None:
+    settings.subscribe(of_settings)
+    settings.subscribe(with_initial, initial=True)
+    settings.subscribe(of_memory, select=lambda config: config.memory)
+    settings.subscribe(of_memory, lambda config: config.memory, on="settled", executor=ThreadPoolExecutor())
+    settings.subscribe(of_name, select=lambda config: config.name)
+    settings.subscribe(awaited, executor=loop)
+    settings.subscribe(lambda old, new: print(old, new))
+    assert_type(settings.unsubscribe(of_settings), bool)
+    manager.subscribe(of_settings)
+    manager.subscribe(of_memory, select=lambda config: config.memory)
+    assert_type(manager.unsubscribe(of_settings), bool)
+    observer: ConfigObserver[Settings] = of_settings
+    settings.subscribe(observer)
+
+    settings.subscribe(of_memory)  # type: ignore[arg-type]
+    settings.subscribe(of_one)  # type: ignore[arg-type]
+    settings.subscribe(of_settings, select=lambda config: config.memory)  # type: ignore[misc]
+    settings.subscribe(of_name, select=lambda config: config.nam)  # type: ignore[attr-defined]
+    settings.subscribe(of_settings, on="commited")  # type: ignore[call-overload]
+    manager.subscribe(of_memory)  # type: ignore[arg-type]
+    manager.subscribe(of_settings, inital=True)  # type: ignore[call-overload]
+    wrong: ConfigObserver[Settings] = of_memory  # type: ignore[assignment]
+    settings.subscribe(wrong)
+
+
+@settings.precommit
+def enough(old: Settings, new: Settings) -> None: ...
+
+
+def voting() -> None:
+    assert_type(enough, Callable[[Settings, Settings], None])
+    settings.precommit(of_settings)
+
+    settings.precommit(of_memory)  # type: ignore[arg-type]
+    settings.precommit(of_one)  # type: ignore[arg-type]
+    settings.precommit(5)  # type: ignore[arg-type]
+
+
+# ---- unit tests of an application
+
+
+def overriding() -> None:
+    with settings.override(Settings(Memory())) as fake:
+        fake.push(Settings(Memory(4096)))
+        fake.push(Memory())  # type: ignore[arg-type]
+
+    settings.override(Memory())  # type: ignore[arg-type]
+
+
+# ---- in the master
+
+
+def managing(loader: ConfigLoader[Settings]) -> None:
+    manager = ConfigReloadManager(
+        loader,
+        enable_signal_handler=False,
+        watch=False,
+        name="app",
+        state_dir=Path("state"),
+        vote_timeout=2.0,
+        load_timeout=10.0,
+        silent="refuse",
+        history_limit=100,
+        supervise="caller",
+    )
+    assert_type(manager, ConfigReloadManager[Settings])
+    assert_type(manager.start(), ConfigReloadManager[Settings])
+    assert_type(manager.current, Settings)
+    assert_type(manager.snapshot, Snapshot[Settings])
+    assert_type(manager.version, int)
+    assert_type(manager.address, str)
+    assert_type(manager.owner_pid, int)
+    with manager as entered:
+        assert_type(entered, ConfigReloadManager[Settings])
+
+    ConfigReloadManager(loader, wacth=False)  # type: ignore[call-arg]
+    ConfigReloadManager(loader, False)  # type: ignore[call-arg]
+    ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
+    ConfigReloadManager(loader, supervise="loop")  # type: ignore[arg-type]
+    ConfigReloadManager(Settings)  # type: ignore[arg-type]
+
+
+def managing_process_wide(loader: ConfigLoader[Settings]) -> None:
+    manager = initialize_reload_manager(loader, watch=False, name="app", silent="refuse", state_dir="state")
+    assert_type(manager, ConfigReloadManager[Settings])
+    assert_type(manager.current, Settings)
+    assert_type(get_reload_manager(), ConfigReloadManager[Any])
+    assert_type(reload_config(), ReloadResult)
+
+    initialize_reload_manager(loader, wacth=False)  # type: ignore[call-arg]
+    initialize_reload_manager(loader, watch="no")  # type: ignore[arg-type]
+    initialize_reload_manager(loader, silent="veto")  # type: ignore[arg-type]
+
+
+# ---- client verbs
+
+
+def asking(manager: ConfigReloadManager[Settings]) -> None:
+    for asked in (manager, settings):
+        assert_type(asked.reload(), ReloadEvent)
+        assert_type(asked.reload(timeout=3.0), ReloadEvent)
+        assert_type(asked.reload_config(), ReloadResult)
+        assert_type(asked.get_stats(), dict[str, Any])
+        assert_type(asked.get_event_history(), list[ReloadEvent])
+        assert_type(asked.get_event_history(limit=10), list[ReloadEvent])
+        assert_type(asked.workers(), list[WorkerStatus])
+        asked.clear_history()
+
+    manager.reload(timeout="soon")  # type: ignore[arg-type]
+
+
+def events(event: ReloadEvent) -> None:
+    assert_type(event.result, ReloadResult)
+    assert_type(event.changes, list[Change])
+    assert_type(event.problems, list[Problem])
+    assert_type(event.lagging, list[WorkerStatus])
+    assert_type(event.applied, list[int])
+    assert_type(event.error_message, str | None)
+    assert_type(event.duration_ms, float)
+
+    event.version = 3  # type: ignore[misc]
+
+
+# ---- errors
+
+
+def failing(loader: ConfigLoader[Settings]) -> None:
+    try:
+        loader.load()
+    except (ConfigError, NotCarried) as error:
+        assert_type(error.problems, list[Problem])
+    except SchemaMismatch as error:
+        assert_type(error.fields, dict[str, tuple[str | None, str | None]])
+
+
+def names() -> None:
+    """The lazy `__getattr__` hides from the checker: a misspelt name is an error."""
+    confcast.Repilca  # type: ignore[attr-defined]  # noqa: B018
+    held: AbstractContextManager[Any] = settings.pin()
+    del held

@@ -1,0 +1,55 @@
+"""The leash between master and owner, over a real socket pair."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from confcast.errors import ProtocolError
+from confcast.wire.boot import Booted, Leash, Leave
+from confcast.wire.framing import frame
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Leash, Leash]]:
+    """Both ends."""
+    mine, its = map(Leash, socket.socketpair())
+    yield mine, its
+    mine.close()
+    its.close()
+
+
+def test_what_is_said_is_heard(ends: tuple[Leash, Leash]) -> None:
+    mine, its = ends
+    its.say(Booted(7))
+
+    assert mine.hear() == Booted(7)
+
+
+def test_a_message_that_came_with_the_one_before_is_still_there_for_a_selector(ends: tuple[Leash, Leash]) -> None:
+    """An owner hears its orders before it has a loop; a Leave may stand behind them by then."""
+    mine, its = ends
+    mine.say(Booted(1))
+    mine.say(Leave())
+
+    assert its.hear() == Booted(1)
+    assert select.select([its.connection], [], [], 0)[0]
+    assert its.hear() == Leave()
+
+
+def test_the_end_is_heard_as_none(ends: tuple[Leash, Leash]) -> None:
+    mine, its = ends
+    mine.close()
+
+    assert its.hear() is None
+
+
+def test_what_is_no_message_is_a_protocol_error(ends: tuple[Leash, Leash]) -> None:
+    mine, its = ends
+    mine.connection.sendall(frame(b"\xc1"))
+
+    with pytest.raises(ProtocolError):
+        its.hear()
