@@ -328,7 +328,13 @@ class TestTheRest:
     @PIPED
     @pytest.mark.parametrize(
         "answer",
-        [Outcome(1, ReloadEvent(0.0, ReloadResult.SUCCESS)), Stats(1, {}), History(1, []), Workers(1, []), Done(1)],
+        [
+            Outcome(1, ReloadEvent(timestamp=0.0, result=ReloadResult.SUCCESS)),
+            Stats(1, {}),
+            History(1, []),
+            Workers(1, []),
+            Done(1),
+        ],
     )
     def test_an_answer_wakes_its_caller_and_moves_nothing(self, state, answer):
         worker = worker_in(state)

@@ -51,8 +51,8 @@ def test_a_fork_of_an_attached_replica_keeps_the_value_and_attaches_the_same_obj
         assert master.ask("reload") == "success"
         assert master.ask("ask", 0, "read") == [1, 1]
 
-        assert master.ask("ask", 0, "attach") in (1, 2)  # it holds a value already, so it need not wait for the newest
-        assert master.ask("ask", 0, "await_number", 2) == 2
+        assert master.ask("ask", 0, "attach") == 2  # it serves nothing before it has the newest
+        assert master.ask("ask", 0, "read") == [2, 2]
         assert master.ask("ask", 0, "connected") is True
         write(config, 3)
         assert master.ask("reload") == "success"
@@ -126,9 +126,9 @@ def test_after_closing_the_value_stays_and_attaching_again_brings_the_newest(
     assert (event.applied, event.lagging) == ([], [])
     assert worker.ask("read") == (1, 1)
 
-    worker.ask("attach", manager.address)
+    assert worker.ask("attach", manager.address) == 2
 
-    assert worker.ask("await_number", 2) == 2
+    assert worker.ask("read") == (2, 2)
     assert worker.ask("connected") is True
 
 
@@ -171,3 +171,14 @@ def test_an_address_that_is_no_socket_is_an_error_that_a_worker_survives(start_w
         worker.ask("attach", "/dev/null", 0.1)
     with pytest.raises(Raised, match="NotAttached"):
         worker.ask("read")
+
+
+def test_attaching_again_where_no_owner_answers_goes_on_with_what_is_held(
+    manager: Manager, start_worker: StartWorker
+) -> None:
+    worker = start_worker(manager)
+    worker.ask("close")
+    manager.close()
+
+    assert worker.ask("attach", "/nobody", 0.2) == 1
+    assert worker.ask("connected") is False

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from confcast import NotAttached
+from confcast import NotAttached, declared
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import assert_nothing_left, belongings, is_running
 from tests.support.programs import Program
@@ -133,3 +133,26 @@ def test_a_manager_that_a_fork_has_inherited_is_inert(shared_manager: Manager) -
     assert is_running(owner)
     assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address
     assert manager.get_stats()["total_reloads"] == reloads
+
+
+def test_closing_while_a_new_owner_is_still_starting_makes_it_leave(
+    start_manager: StartManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = start_manager()
+    dead = manager.owner_pid
+    os.kill(dead, signal.SIGKILL)
+    eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
+
+    manager.close()
+
+    assert not [record for record in caplog.records if "did not leave" in record.getMessage()]
+
+
+def test_a_manager_after_another_begins_with_its_own_configuration(start_manager: StartManager, config: Path) -> None:
+    with start_manager() as first:
+        assert first.current.number == 1
+        kept = declared()  # the first manager's own replica stays alive
+    write(config, 2)
+    with start_manager() as second:
+        assert (second.version, second.current.number) == (1, 2)
+    assert kept

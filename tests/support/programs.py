@@ -53,6 +53,9 @@ class Program:
         """With -9; returns when it is gone."""
         self._process.kill()
         self._process.wait(DEADLINE)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def end(self) -> int:
         """Ask it to end, and wait; its exit status."""

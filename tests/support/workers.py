@@ -162,8 +162,8 @@ class Serving:
     def current_and_latest(self) -> tuple[int, int]:
         return self._replica.current.number, self._replica.latest.number
 
-    def reload(self) -> Any:
-        return self._replica.reload()
+    def reload(self, timeout: float = 30.0) -> Any:
+        return self._replica.reload(timeout)
 
     def verb(self, name: str) -> Any:
         return getattr(self._replica, name)()
@@ -190,7 +190,6 @@ class Serving:
     def end_reading(self) -> list[str]:
         """What readers saw that nobody may see; each has read a thousand times at the least."""
         return [fault for reader in self._readers for fault in reader.end()]
-
 
     def sighup_handler(self) -> str:
         return repr(signal.getsignal(signal.SIGHUP))

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import re
 import sys
+import sysconfig
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -108,11 +109,11 @@ def _in_words(what: str) -> Iterator[None]:
 
 
 def _place_of(error: BaseException) -> str:
-    """The last line of code that is neither ours nor the import system's; empty when there is none."""
+    """The last line of the user's own code: neither Python's, nor an installed package's; empty when there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}:{error.offset}"
-    ours = (str(Path(confcast.__file__).parent), str(importlib.__file__), "<frozen ")
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
+    theirs = ("<frozen ", str(Path(confcast.__file__).parent), *sysconfig.get_paths().values())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(theirs)]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -33,7 +33,8 @@ from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.observers import Moment, Where
+from confcast.worker.observable import Observable
+from confcast.worker.observers import Observers
 from confcast.worker.replica import Replica, address_variable
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.verbs import Verbs, ask_once
@@ -41,11 +42,10 @@ from confcast.worker.verbs import Verbs, ask_once
 _log = logging.getLogger("confcast.master")
 
 T = TypeVar("T")
-P = TypeVar("P")
 _KNOCK = 0.02
 
 
-class ConfigReloadManager(Verbs, Generic[T]):
+class ConfigReloadManager(Verbs, Observable[T]):
     """Starts a config owner for a loader, and speaks for it in this process.
 
     Args:
@@ -95,6 +95,7 @@ class ConfigReloadManager(Verbs, Generic[T]):
         self._launcher: Launcher | None = None
         self._supervisor: Supervisor | None = None
         self._replica: Replica[T] | None = None
+        self._made_replica = False
         self._attaching = threading.Lock()
         self._handler_before: Any = None
 
@@ -195,43 +196,9 @@ class ConfigReloadManager(Verbs, Generic[T]):
         """The version of `current`. The first use attaches this process's replica."""
         return self._attached().version
 
-    @overload
-    def subscribe(
-        self,
-        observer: Callable[[T, T], Any],
-        select: None = None,
-        *,
-        initial: bool = False,
-        on: Moment = "commit",
-        executor: Where = None,
-    ) -> None: ...
-
-    @overload
-    def subscribe(
-        self,
-        observer: Callable[[P, P], Any],
-        select: Callable[[T], P],
-        *,
-        initial: bool = False,
-        on: Moment = "commit",
-        executor: Where = None,
-    ) -> None: ...
-
-    def subscribe(
-        self,
-        observer: Callable[[Any, Any], Any],
-        select: Callable[[T], Any] | None = None,
-        *,
-        initial: bool = False,
-        on: Moment = "commit",
-        executor: Where = None,
-    ) -> None:
-        """As `Replica.subscribe`, on this process's replica, which is attached now."""
-        self._attached().subscribe(observer, select, initial=initial, on=on, executor=executor)
-
-    def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
-        """End the oldest subscription of this observer; whether there was one."""
-        return self._attached().unsubscribe(observer)
+    def subscriptions(self) -> Observers:
+        """Not for applications: where `subscribe` puts its observers. The first use attaches this process's replica."""
+        return self._attached().observers
 
     # ---- inside
 
@@ -246,15 +213,20 @@ class ConfigReloadManager(Verbs, Generic[T]):
         replica, self._replica = self._replica, None
         if replica is not None:
             replica.close()
+            if self._made_replica:
+                registry.withdraw(replica)
         if self._handler_before is not None:
             signal.signal(signal.SIGHUP, self._handler_before)
             self._handler_before = None
 
     def _own_replica(self) -> Replica[T]:
         """The one that this process has declared under this name, so that both share one pipe; else a new one."""
-        for replica in registry.declared():
-            if replica.name == self.name and replica.schema is self._loader.schema:
+        named = (registry.attached(self.name), *registry.declared())
+        for replica in named:
+            if replica is not None and replica.name == self.name and replica.schema is self._loader.schema:
+                self._made_replica = False
                 return replica
+        self._made_replica = True
         return Replica(self._loader.schema, name=self.name)
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:

@@ -11,8 +11,6 @@ the core under a lock.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import os
 import selectors
@@ -31,6 +29,7 @@ from confcast.owner.effects import (
     Answer,
     Burn,
     ClosePipe,
+    Drained,
     Effect,
     Enroll,
     Exit,
@@ -46,6 +45,7 @@ from confcast.owner.effects import (
     RowState,
     Send,
     Strike,
+    Timer,
     Trigger,
     Wake,
     WakeAt,
@@ -116,8 +116,7 @@ class Owner:
         self._inputs: deque[Input] = deque()
         self._pipes = Pipes(self._selector, self._inputs.append, allowed_uids)
         self._deaths: dict[int, processes.Death] = {}
-        self._timers: list[tuple[float, int, Wake]] = []
-        self._order = itertools.count()
+        self._timers: dict[Timer, tuple[float, Wake]] = {}  # of each kind only the newest is heeded
         self._failures: Counter[str] = Counter()
         self._listener = listener
         self._listen()
@@ -176,15 +175,19 @@ class Owner:
         for key, mask in self._selector.select(self._until_next()):
             key.data(mask)
         now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            self._inputs.append(heapq.heappop(self._timers)[2])
+        for when, wake in list(self._timers.values()):
+            if when <= now:
+                del self._timers[wake.timer]
+                self._inputs.append(wake)
         while self._inputs and self.exit_reason is None:
             self._feed(self._inputs.popleft())
 
     def _until_next(self) -> float | None:
         if self._inputs:
             return 0.0
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        if not self._timers:
+            return None
+        return max(0.0, min(when for when, _ in self._timers.values()) - time.monotonic())
 
     def _feed(self, given: Input) -> None:
         if self._may_end_a_barrier(given):
@@ -201,7 +204,9 @@ class Owner:
     def _may_end_a_barrier(self, given: Input) -> bool:
         if self.core.state not in (State.COMMITTING, State.RECORDING):
             return False
-        return not isinstance(given, Received) or isinstance(given.message, _ENDS_A_BARRIER)
+        if isinstance(given, Received):
+            return isinstance(given.message, _ENDS_A_BARRIER)
+        return not isinstance(given, Drained)
 
     def _hand_over(self, given: Input) -> None:
         if isinstance(given, Received) and isinstance(given.message, _QUERIES):
@@ -225,7 +230,7 @@ class Owner:
         self._loading.submit(effect)
 
     def _wake_at(self, effect: WakeAt) -> None:
-        heapq.heappush(self._timers, (effect.when, next(self._order), Wake(effect.timer, effect.token)))
+        self._timers[effect.timer] = (effect.when, Wake(effect.timer, effect.token))
 
     def _record(self, effect: Record) -> None:
         row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())

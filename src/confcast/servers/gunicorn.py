@@ -239,7 +239,7 @@ class _Embedding:
 
 
 def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
-    """As gunicorn does on a HUP by itself; called off, gunicorn is put back to where it was before it ran the conf file."""
+    """What gunicorn does on a HUP by itself; called off, it is put back to where it was before the conf file ran."""
     app, environment, folder = dict(vars(server.app)), dict(os.environ), Path.cwd()
     try:
         reload()

@@ -15,7 +15,7 @@ from confcast.config.codec import Codec, digest
 from confcast.errors import ConfcastError, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
 from confcast.wire.messages import Answer, Request
 from confcast.wire.snapshots import Saved
-from confcast.worker.link import Link
+from confcast.worker.link import FALLBACK_AFTER, Link
 from confcast.worker.observers import Observers
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from confcast.worker.snapshot import Snapshot
@@ -77,18 +77,23 @@ class Attachment(Generic[T]):
         self._gave_up: GiveUp | None = None
         self._arrived = threading.Event()
         machine = Machine(self._build, self._check)
+        self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
-            self._arrived.set()
         self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
 
     def open(self, timeout: float) -> None:
-        """Start the link, and wait for a first version. Raises as `Replica.attach` says; then it is closed again."""
+        """Start the link, and wait for the owner's version. Raises as `Replica.attach` says; then it is closed again.
+
+        A process that holds a version already (from before a fork or a `close()`) serves no request with it while an
+        owner could give a newer one; where none answers within a second, it goes on with what it holds.
+        """
         self._link.start()
-        arrived = self._arrived.wait(timeout)
-        if not arrived or self._gave_up is not None:
+        arrived = self._arrived.wait(min(timeout, FALLBACK_AFTER) if self._holds else timeout)
+        if self._gave_up is not None or not (arrived or self._holds):
             self.close()
             raise self._explain(timeout)
+        self._arrived.set()
 
     @property
     def connected(self) -> bool:
@@ -119,6 +124,10 @@ class Attachment(Generic[T]):
     def renumbered(self, new: Held) -> None:
         """The same content, with a new number."""
         self._take(Snapshot(new.config, new.version, new.digest))
+
+    def caught_up(self) -> None:
+        """What is held is what the owner gives."""
+        self._arrived.set()
 
     def settled(self, held: Held) -> None:
         """Everyone who is not named has it."""

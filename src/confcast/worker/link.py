@@ -29,6 +29,7 @@ from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
     Answer,
+    Applied,
     Goodbye,
     Hello,
     Message,
@@ -41,10 +42,11 @@ from confcast.worker.protocol import Deliver, GiveUp, Hang, Held, Machine, Renum
 
 _log = logging.getLogger("confcast.worker")
 
-_FALLBACK_AFTER = 1.0
+FALLBACK_AFTER = 1.0
+"""Seconds without an owner's answer after which a process goes on with what it has, or with the snapshot file."""
 _SHORTEST_KNOCK, _LONGEST_KNOCK = 0.05, 2.0
 _SEND_TIMEOUT = 5
-_READ = 262144
+_READ = 65536  # above 128 KiB malloc maps and unmaps the buffer at every read
 
 
 class Holder(Protocol):
@@ -55,6 +57,9 @@ class Holder(Protocol):
 
     def renumbered(self, new: Held) -> None:
         """The same content has a new number."""
+
+    def caught_up(self) -> None:
+        """What is held is what the owner gives."""
 
     def settled(self, held: Held) -> None:
         """Every live worker that is not named has applied it."""
@@ -84,14 +89,14 @@ class Link:
         machine: Machine,
         holder: Holder,
         open_saved: Callable[[snapshots.Saved], Any],
-        fallback_after: float = _FALLBACK_AFTER,
+        fallback_after: float = FALLBACK_AFTER,
     ) -> None:
         self.address = address
         self._hello = (name, schema)
         self._machine = machine
         self._holder = holder
         self._open_saved = open_saved
-        self._fall_back_at = time.monotonic() + min(fallback_after, _FALLBACK_AFTER)
+        self._fall_back_at = time.monotonic() + min(fallback_after, FALLBACK_AFTER)
         self._socket: socket.socket | None = None
         self._sending = threading.Lock()
         self._stop = threading.Event()
@@ -204,7 +209,9 @@ class Link:
     def _read(self, connection: socket.socket) -> None:
         deframer = Deframer()
         while not self._stop.is_set():
-            connection.settimeout(self._until_fallback(None))
+            limit = self._until_fallback(None)
+            if limit != connection.gettimeout():  # each setting of it is a system call
+                connection.settimeout(limit)
             try:
                 data = connection.recv(_READ)
             except TimeoutError:
@@ -221,7 +228,10 @@ class Link:
         """Whether the pipe stays open."""
         match effect:
             case Reply(message):
-                return self._send(message)
+                sent = self._send(message)
+                if isinstance(message, Applied):
+                    self._holder.caught_up()
+                return sent
             case Swap(old, new):
                 self._holder.swapped(old, new)
             case Renumber(new):

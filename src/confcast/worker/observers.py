@@ -63,15 +63,17 @@ class Subscription:
     def call(self, old: Any, new: Any) -> None:
         """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
         if self.select is not None:
-            old, new = (None if old is None else self.select(old)), self.select(new)
-            if type(old) is type(new) and old == new:
+            first = old is None
+            old, new = (None if first else self.select(old)), self.select(new)
+            if not first and type(old) is type(new) and old == new:
                 return
         if self.where is None:
             self.observer(old, new)
-        elif isinstance(self.where, Executor):
-            self.where.submit(self._call_logged, old, new)
+        elif hasattr(self.where, "call_soon_threadsafe"):
+            loop = cast("asyncio.AbstractEventLoop", self.where)
+            loop.call_soon_threadsafe(self._call_on_loop, loop, old, new)
         else:
-            self.where.call_soon_threadsafe(self._call_on_loop, self.where, old, new)
+            cast("Executor", self.where).submit(self._call_logged, old, new)
 
     def _call_on_loop(self, loop: asyncio.AbstractEventLoop, old: Any, new: Any) -> None:
         if inspect.iscoroutinefunction(self.observer):
@@ -107,12 +109,16 @@ class _Call(NamedTuple):
 class Observers:
     """The subscriptions of one replica. Every method may be called from any thread, and from an observer.
 
+    Args:
+        newest: Gives the newest configuration, or None while there is none.
+
     Attributes:
         failures: How often an observer raised in our thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, newest: Callable[[], Any]) -> None:
         self.failures = 0
+        self._newest = newest
         self._subscriptions: list[Subscription] = []
         self._number = 0
         self.after_fork()
@@ -125,20 +131,15 @@ class Observers:
         for subscription in self._subscriptions:
             subscription.turn = threading.RLock()
 
-    def add(self, subscription: Subscription, newest: Callable[[], Any]) -> None:
-        """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change.
-
-        Args:
-            subscription: Whom to tell.
-            newest: Gives the newest configuration, or None while there is none.
-        """
+    def add(self, subscription: Subscription) -> None:
+        """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change."""
         with subscription.turn:
             with self._lock:
                 self._subscriptions.append(subscription)
                 subscription.since = self._number
-                value = subscription.last = newest()
+                value = subscription.last = self._newest()
             if subscription.initial and value is not None:
-                subscription.call(None, value)
+                self._tell(subscription, subscription.call, None, value)
 
     def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
@@ -188,12 +189,12 @@ class Observers:
         while (call := calls.get()) is not None:
             for subscription in list(self._subscriptions):
                 if subscription.since < call.number:  # else it subscribed after what this call tells of
-                    self._tell(subscription, call)
+                    self._tell(subscription, self._tell_in_turn, subscription, call)
 
-    def _tell(self, subscription: Subscription, call: _Call) -> None:
+    def _tell(self, subscription: Subscription, tell: Callable[..., None], *arguments: Any) -> None:
         try:
             with subscription.turn:
-                self._tell_in_turn(subscription, call)
+                tell(*arguments)
         except Exception:
             self.failures += 1
             _log.exception("observer %s raised; the configuration is applied all the same", subscription.name)

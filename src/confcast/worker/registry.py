@@ -38,6 +38,12 @@ def declare(replica: Replica[Any]) -> None:
             )
 
 
+def withdraw(replica: Replica[Any]) -> None:
+    """Forget a replica that nobody declared: a manager's own, at its end."""
+    with _lock:
+        _declared[:] = [known for known in _declared if known() is not replica]
+
+
 def declared() -> tuple[Replica[Any], ...]:
     """Every replica declared in this process, in the order of declaration."""
     return tuple(replica for known in list(_declared) if (replica := known()) is not None)

@@ -19,13 +19,14 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from confcast.errors import NotAttached
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.observers import Moment, Observers, Subscription, Where
+from confcast.worker.observable import Observable
+from confcast.worker.observers import Observers
 from confcast.worker.pins import Cell, Pin
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.verbs import Verbs
@@ -35,11 +36,10 @@ if TYPE_CHECKING:
     from confcast.worker.override import Fake
 
 T = TypeVar("T")
-P = TypeVar("P")
 R = TypeVar("R")
 
 
-class Replica(Verbs, Generic[T]):
+class Replica(Verbs, Observable[T]):
     """One process's copy of one configuration.
 
     Declaring starts nothing: no process, thread, file or socket. Reading is safe from any thread and any task.
@@ -66,7 +66,7 @@ class Replica(Verbs, Generic[T]):
     def __init__(self, schema: type[T], *, name: str = "app") -> None:
         self.schema = schema
         self.name = name
-        self.observers = Observers()
+        self.observers = Observers(self._newest)
         self.checks: list[Callable[[T, T], Any]] = []
         self.presence: Presence | None = None
         self._pinned: ContextVar[Cell[T] | None] = ContextVar(f"confcast.{name}", default=None)
@@ -171,61 +171,9 @@ class Replica(Verbs, Generic[T]):
 
     # ---- watching it change
 
-    @overload
-    def subscribe(
-        self,
-        observer: Callable[[T, T], Any],
-        select: None = None,
-        *,
-        initial: bool = False,
-        on: Moment = "commit",
-        executor: Where = None,
-    ) -> None: ...
-
-    @overload
-    def subscribe(
-        self,
-        observer: Callable[[P, P], Any],
-        select: Callable[[T], P],
-        *,
-        initial: bool = False,
-        on: Moment = "commit",
-        executor: Where = None,
-    ) -> None: ...
-
-    def subscribe(
-        self,
-        observer: Callable[[Any, Any], Any],
-        select: Callable[[T], Any] | None = None,
-        *,
-        initial: bool = False,
-        on: Moment = "commit",
-        executor: Where = None,
-    ) -> None:
-        """Have `observer(old, new)` called after each change, in the order of versions.
-
-        It runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged and
-        counted), or call `reload()`. The first value in a process is no change.
-
-        Args:
-            observer: Called with the old and the new configuration, or with the selected parts of them.
-            select: Picks the part that matters; the observer is called only when that part changed.
-            initial: Call it at once with `(None, value)`, in this thread; or with the first value, where there is
-                none yet. No change between is missed.
-            on: `commit`: after the swap here; `settled`: when every worker that is not named has applied it.
-            executor: Where to call it instead: an `Executor`, or an event loop (coroutine functions are awaited there).
-
-        Raises:
-            TypeError: `observer` or `select` can't be called.
-        """
-        for function in (observer, *(() if select is None else (select,))):
-            if not callable(function):
-                raise TypeError(f"an observer is called with (old, new); {function!r} can't be called")
-        self.observers.add(Subscription(observer, select, initial, on, executor), self._newest)
-
-    def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
-        """End the oldest subscription of this observer; whether there was one."""
-        return self.observers.remove(observer)
+    def subscriptions(self) -> Observers:
+        """Not for applications: where `subscribe` puts its observers."""
+        return self.observers
 
     def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
         """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.

@@ -1,0 +1,63 @@
+"""The application that gunicorn serves in the tests: a path is the name of a function, its answer is JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from settings import settings
+
+AT_IMPORT = settings.latest.number if os.environ.get("READ_AT_IMPORT", "yes") == "yes" else None
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    function = {"read": read, "hold": hold, "reload": reload, "history": history, "workers": workers}
+    body = function[environ["PATH_INFO"].strip("/")](environ["QUERY_STRING"])
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return body
+
+
+def answer(value: Any) -> list[bytes]:
+    return [json.dumps(value).encode()]
+
+
+def read(_: str) -> Iterable[bytes]:
+    fields = {field: getattr(settings.current, field) for field in settings.current.__struct_fields__}
+    return answer({"pid": os.getpid(), "version": settings.version, "at_import": AT_IMPORT, **fields})
+
+
+def hold(folder: str) -> Iterable[bytes]:
+    """Reads; waits at a gate, reads; and in the body's generator waits at another gate, and reads."""
+    first = settings.current.number
+    Path(folder, "call", "gate").read_bytes()
+    second = settings.current.number
+
+    def body() -> Iterable[bytes]:
+        yield b"[%d, %d, " % (first, second)
+        Path(folder, "body", "gate").read_bytes()
+        yield b"%d]" % settings.current.number
+
+    return body()
+
+
+def reload(_: str) -> Iterable[bytes]:
+    event = settings.reload()
+    return answer(
+        {
+            "result": str(event.result),
+            "version": event.version,
+            "applied": event.applied,
+            "latest": settings.latest.number,
+        }
+    )
+
+
+def history(_: str) -> Iterable[bytes]:
+    return answer([[event.origin, str(event.result), event.version] for event in settings.get_event_history()])
+
+
+def workers(_: str) -> Iterable[bytes]:
+    return answer([worker.pid for worker in settings.workers() if worker.version])
