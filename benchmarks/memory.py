@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.rows import Row, against_limit
-from benchmarks.server import PATIENCE, manager
+from benchmarks.server import NAME, PATIENCE, manager
 
 _WORKERS = 4
 _EVENTS = 100
@@ -50,7 +50,7 @@ def measure(rounds: int) -> list[Row]:
 @contextmanager
 def _worker() -> Iterator[subprocess.Popen[str]]:
     """A process that has imported msgspec, pydantic and the schema, and no more yet."""
-    command = [sys.executable, "-m", "benchmarks.memory_worker"]
+    command = [sys.executable, "-m", "benchmarks.memory_worker", NAME]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         with process:

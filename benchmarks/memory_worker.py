@@ -1,6 +1,6 @@
 """A worker that knows what it weighs: `attach` answers with its size before attaching, `measure` with its size now.
 
-Run as a program of its own, so that nothing of the benchmark is in it: what it imports before `attach` is what any
+Run as a program of its own, with the replica's name as its argument, so that nothing of the benchmark is in it: what it imports before `attach` is what any
 application with such a schema has imported anyway. Sizes are private dirty KiB.
 """
 
@@ -24,10 +24,9 @@ def main() -> None:
     for line in sys.stdin:
         print(private_kib(), flush=True)
         if line.strip() == "attach":
-            from benchmarks.server import NAME
             from confcast import Replica
 
-            settings = Replica(MCPConfig, name=NAME).attach()
+            settings = Replica(MCPConfig, name=sys.argv[1]).attach()
     settings.close()
 
 

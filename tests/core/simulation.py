@@ -383,6 +383,17 @@ class World:
                 self.owner.timers.append(effect)
             case fx.Record(version, content):
                 self._record(version, content)
+            case fx.Answer((number, call), event):
+                if self.pipes[number].owner_open and self.pipes[number].peer_open:
+                    self.pipes[number].down.append(Outcome(call, event))
+            case fx.Exit():
+                self.kill_owner()
+            case _:
+                self._keep(effect)
+
+    def _keep(self, effect: fx.Effect) -> None:
+        """What goes into files."""
+        match effect:
             case fx.Burn(version):
                 self.journal.floor = max(self.journal.floor, version)
             case fx.WriteSnapshot(version, content):
@@ -393,11 +404,6 @@ class World:
             case fx.Strike(pid):
                 self.journal.roster.discard(pid)
                 self.owner.watched.discard(pid)
-            case fx.Answer((number, call), event):
-                if self.pipes[number].owner_open and self.pipes[number].peer_open:
-                    self.pipes[number].down.append(Outcome(call, event))
-            case fx.Exit():
-                self.kill_owner()
 
     def _send(self, pipe: Pipe, message) -> None:
         assert pipe.leaving is None, "a second frame before the first was drained"

@@ -59,7 +59,7 @@ def test_a_bad_file_changes_nothing_and_says_where_it_is_bad(server: Server):
     result, _ = server.hup()
 
     assert result == "validation_failed"
-    assert f"{server.folder / 'app.toml'}:2:8: name" in server.log() or "app.toml:2:8: name" in server.log()
+    assert "app.toml:2:8: name" in server.log()
     assert {answer["number"] for answer in server.everyone().values()} == {number}
 
 

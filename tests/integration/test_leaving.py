@@ -1,17 +1,15 @@
-"""How it all ends: a master that closes, one that is killed, a manager that a fork has inherited; nothing stays."""
+"""How it all ends: a master that closes, one that is killed; nothing stays."""
 
 from __future__ import annotations
 
 import os
 import signal
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from confcast import NotAttached, declared
-from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fixtures import StartManager, StartWorker
 from tests.support.leaks import assert_nothing_left, belongings, is_running
 from tests.support.programs import Program
 from tests.support.settings import write
@@ -93,46 +91,6 @@ def test_ten_starts_in_a_row_leave_nothing(start_manager: StartManager, runtime_
             assert manager.current.number == number
 
     assert_nothing_left(before, runtime_folder)
-
-
-def in_a_fork(act: Callable[[], object]) -> str:
-    """What `act` gives, or what it raises, in a process forked from this one."""
-    ear, mouth = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads; the child uses none of them
-        pid = os.fork()
-    if pid == 0:
-        try:
-            said = str(act())
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        os.write(mouth, said.encode())
-        os._exit(0)
-    os.close(mouth)
-    with os.fdopen(ear) as file:
-        said = file.read()
-    os.waitpid(pid, 0)
-    return said
-
-
-@pytest.mark.parametrize("name", ["reload", "get_stats", "workers", "clear_history", "get_event_history"])
-def test_a_manager_that_a_fork_has_inherited_answers_no_verb(name: str, shared_manager: Manager) -> None:
-    said = in_a_fork(getattr(shared_manager, name))
-
-    assert said.startswith(f"NotAttached: this manager belongs to the process {os.getpid()}")
-
-
-def test_a_manager_that_a_fork_has_inherited_is_inert(shared_manager: Manager) -> None:
-    manager, owner = shared_manager, shared_manager.owner_pid
-    reloads = manager.get_stats()["total_reloads"]
-
-    assert in_a_fork(lambda: manager.version).startswith("NotAttached")
-    assert in_a_fork(lambda: (manager.request_reload(), manager.ensure_owner(), manager.close())) == str((None,) * 3)
-
-    assert manager.owner_pid == owner
-    assert is_running(owner)
-    assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address
-    assert manager.get_stats()["total_reloads"] == reloads
 
 
 def test_closing_while_a_new_owner_is_still_starting_makes_it_leave(

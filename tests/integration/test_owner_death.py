@@ -37,6 +37,7 @@ def test_workers_keep_serving_and_the_version_history_and_totals_continue(
     assert manager.reload()
     write(config, -1)
     assert not manager.reload()
+    assert manager.get_stats()["failed_reloads"] == 1  # an event is written just after its outcome was answered
     write(config, 2)
 
     dead = kill_the_owner(manager)

@@ -37,6 +37,7 @@ EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {
     "config": {"pydantic", "pydantic_core", "yaml"},
     "owner": {"watchfiles"},
+    "servers": {"gunicorn"},
     "examples": {"pydantic", "pydantic_core"},
 }
 OPTIONAL = {"yaml", "gunicorn", "watchfiles"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,12 @@ def write(path: Path, number: int, **others: Any) -> None:
     fresh = path.with_name(f".{path.name}.fresh")
     fresh.write_text(text(number, **others))
     fresh.replace(path)
+
+
+class Uncarried(BaseModel):
+    """Has a field that no other process could be given."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    number: int = 1
+    lock: type(threading.Lock()) | None = None  # type: ignore[valid-type]

@@ -112,7 +112,8 @@ def _place_of(error: BaseException) -> str:
     """The last line of the user's own code: neither Python's, nor an installed package's; empty when there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}:{error.offset}"
-    theirs = ("<frozen ", str(Path(confcast.__file__).parent), *sysconfig.get_paths().values())
+    places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    theirs = ("<frozen ", str(Path(confcast.__file__).parent), *places)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(theirs)]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 

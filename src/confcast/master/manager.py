@@ -221,9 +221,8 @@ class ConfigReloadManager(Verbs, Observable[T]):
 
     def _own_replica(self) -> Replica[T]:
         """The one that this process has declared under this name, so that both share one pipe; else a new one."""
-        named = (registry.attached(self.name), *registry.declared())
-        for replica in named:
-            if replica is not None and replica.name == self.name and replica.schema is self._loader.schema:
+        for replica in registry.declared():
+            if replica.name == self.name and replica.schema is self._loader.schema:
                 self._made_replica = False
                 return replica
         self._made_replica = True

@@ -16,11 +16,11 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
-if TYPE_CHECKING:
-    import asyncio  # 6 MiB, which a worker without a loop need not pay
+if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+    import asyncio
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 

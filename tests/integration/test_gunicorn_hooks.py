@@ -1,0 +1,176 @@
+"""gunicorn: the user's own hooks run beside ours, and a replica is found wherever it is declared."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gunicorn import Server, servers
+from tests.support.waiting import eventually
+
+Make = Callable[..., Server]
+
+ABOVE = """
+workers = 2
+def on_starting(server): print("USER on_starting", flush=True)
+def post_fork(server, worker): print("USER post_fork", flush=True)
+def when_ready(server): print("USER when_ready", flush=True)
+def nworkers_changed(server, new, old): print("USER nworkers_changed", flush=True)
+pre_request = "user_hooks.pre_request"
+"""
+BELOW = """
+post_worker_init = "user_hooks.post_worker_init"
+def worker_exit(server, worker): print("USER worker_exit", flush=True)
+def on_exit(server): print("USER on_exit", flush=True)
+"""
+IMPORTED = """
+def pre_request(worker, request): print("USER pre_request", flush=True)
+def post_worker_init(worker): print("USER post_worker_init", flush=True)
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with servers(tmp_path) as make:
+        yield make
+
+
+def counted(server: Server) -> dict[str, int]:
+    """How often each of the user's hooks has run."""
+    names = [line.removeprefix("USER ") for line in server.log().splitlines() if line.startswith("USER ")]
+    return {name: names.count(name) for name in sorted(names)}
+
+
+def test_hooks_above_and_below_the_line_run_once_each(make: Make):
+    server = make(above=ABOVE, below=BELOW)
+    (server.folder / "user_hooks.py").write_text(IMPORTED)
+    server.start()
+    before = counted(server)
+    server.ask("read")
+
+    assert before["on_starting"] == before["when_ready"] == before["nworkers_changed"] == 1
+    assert before["post_fork"] == before["post_worker_init"] == 2
+    assert counted(server)["pre_request"] == before["pre_request"] + 1
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    after = counted(server)
+    assert (after["on_exit"], after["worker_exit"]) == (1, 2)
+
+
+def test_two_full_reloads_do_not_double_them(make: Make):
+    server = make(above=ABOVE, below=BELOW)
+    (server.folder / "user_hooks.py").write_text(IMPORTED)
+    server.start()
+
+    for generation in (2, 3):
+        server.signal(signal.SIGRTMIN)
+        eventually(lambda count=generation * 2: counted(server)["post_worker_init"] >= count, "the new workers")
+        eventually(lambda count=generation * 2 - 2: counted(server)["worker_exit"] >= count, "the end of the old ones")
+    server.signal(signal.SIGTERM)
+    server.ended()
+
+    after = counted(server)
+    assert after["post_fork"] == after["post_worker_init"] == after["worker_exit"] == 6
+    assert after["nworkers_changed"] == 3
+    assert after["on_starting"] == after["when_ready"] == after["on_exit"] == 1
+
+
+def test_an_on_starting_below_the_line_is_refused_in_words(make: Make):
+    server = make(below="def on_starting(server): pass")
+    server.launch()
+
+    assert server.ended() == 3
+    assert "sets on_starting below confcast.servers.gunicorn.install" in server.log()
+    assert "Traceback" not in server.log()
+
+
+def test_a_hook_that_is_no_function_is_refused_in_words(make: Make):
+    server = make(above='on_starting = "nowhere.to_be_found"')
+    server.launch()
+
+    assert server.ended() == 1
+    assert "No module named 'nowhere'" in server.log()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("wacth=False", "install() takes no option 'wacth': did you mean watch?"),
+        ("color=1", "install() takes no option 'color': there are history_limit, load_timeout, name,"),
+        ("supervise='thread'", "install() takes no supervise: gunicorn's own signals and loop stand for it"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_words(make: Make, options: str, words: str):
+    server = make(options=options)
+    server.launch()
+
+    assert server.ended() == 1
+    assert words in server.log()
+
+
+def test_the_same_name_twice_is_refused_in_words(make: Make):
+    server = make(below="confcast_gunicorn.install(globals(), ConfigLoader('settings:Settings', 'app.toml'))")
+    server.launch()
+
+    assert server.ended() == 1
+    assert "install() was called twice for 'app'" in server.log()
+
+
+def test_a_hup_reloads_every_configuration_of_the_server(make: Make):
+    other = "confcast_gunicorn.install(globals(), ConfigLoader('other:Other', 'other.toml'), watch=False, name='other')"
+    server = make(below=other)
+    (server.folder / "other.py").write_text("import msgspec\nclass Other(msgspec.Struct):\n    size: int\n")
+    (server.folder / "other.toml").write_text("size = 1")
+    server.start()
+    server.change()
+    (server.folder / "other.toml").write_text("size = 2")
+
+    server.signal(signal.SIGHUP)
+
+    server.await_log("confcast app: signal: success, version 2")
+    server.await_log("confcast other: signal: success, version 2")
+
+
+def test_a_replica_that_only_the_application_declares_is_attached_before_it_serves(make: Make):
+    server = make(environment={"READ_AT_IMPORT": "no"})
+    schema, declaration = (server.folder / "settings.py").read_text().split("settings = ")
+    (server.folder / "settings.py").write_text(schema)
+    application = (server.folder / "app.py").read_text()
+    declared = f"from confcast import Replica\nfrom settings import Settings\n\nsettings = {declaration}"
+    (server.folder / "app.py").write_text(application.replace("from settings import settings\n", declared))
+
+    server.start()
+
+    assert server.ask("read")["number"] == server.number
+
+
+def test_a_server_without_a_replica_is_warned(make: Make):
+    server = make()
+    (server.folder / "app.py").write_text("def app(environ, start_response):\n    start_response('200 OK', [])\n")
+    (server.folder / "settings.py").write_text("import msgspec\nclass Settings(msgspec.Struct):\n    number: int\n")
+    server.launch()
+
+    server.await_log("confcast: no Replica named 'app' is declared in this worker")
+
+
+def test_a_preloaded_application_is_attached_in_each_worker(make: Make):
+    server = make(above="workers = 2\npreload_app = True", environment={"READ_AT_IMPORT": "no"}).start()
+    number = server.change()
+
+    assert server.hup()[0] == "success"
+
+    assert {answer["number"] for answer in server.everyone().values()} == {number}
+
+
+@pytest.mark.parametrize(("reads", "status"), [("no", 0), ("yes", 1)])
+def test_gunicorns_check_starts_no_owner(make: Make, reads: str, status: int):
+    """So an application that reads its configuration at import can't be checked by it; the words say why."""
+    server = make(environment={"READ_AT_IMPORT": reads})
+    server.launch("--check-config")
+
+    assert server.ended() == status
+    assert ("replica 'app' of Settings has no configuration yet" in server.log()) is (status == 1)
+    assert "confcast app:" not in server.log()

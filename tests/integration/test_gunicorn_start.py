@@ -1,0 +1,117 @@
+"""gunicorn: how it starts, does not start, and ends; nothing is left of it in any case."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gunicorn import Server, servers
+from tests.support.waiting import eventually
+
+Make = Callable[..., Server]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with servers(tmp_path) as make:
+        yield make
+
+
+def test_a_refused_first_configuration_ends_with_its_problems_and_status_78(make: Make):
+    server = make(above="pidfile = 'pid'")
+    server.change("number = 'x'\nname = 5\n")
+    server.launch()
+
+    assert server.ended() == 78
+    assert "app.toml:1:10: number" in server.log()
+    assert "app.toml:2:8: name" in server.log()
+    assert "Traceback" not in server.log()
+    assert not (server.folder / "pid").exists()
+
+
+def test_it_is_refused_in_gunicorns_log_file_too(make: Make):
+    server = make(above="errorlog = 'errors'")
+    server.change("number = 'x'\n")
+    server.launch()
+
+    assert server.ended() == 78
+    assert "app.toml:1:10: number" in (server.folder / "errors").read_text()
+
+
+def test_a_schema_that_can_not_be_imported_ends_with_status_3(make: Make):
+    server = make()
+    (server.folder / "settings.py").write_text("import nothing_of_this_name\n")
+    server.launch()
+
+    assert server.ended() == 3
+    assert "the config owner could not start" in server.log()
+    assert "nothing_of_this_name" in server.log()
+    assert "Traceback" not in server.log()
+
+
+def test_a_schema_that_can_not_be_carried_ends_with_its_field_and_status_78(make: Make):
+    server = make()
+    (server.folder / "settings.py").write_text(
+        "import msgspec\nfrom collections.abc import Callable\nclass Settings(msgspec.Struct):\n    call: Callable\n"
+    )
+    server.launch()
+
+    assert server.ended() == 78
+    assert "call" in server.log()
+    assert "Traceback" not in server.log()
+
+
+def test_an_owner_is_not_left_when_the_port_is_taken(make: Make):
+    """gunicorn ends without its on_exit then."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = make()
+        server.launch("-b", f"127.0.0.1:{taken.getsockname()[1]}")
+        server.await_log("Connection in use")
+        owner = server.owner()
+        os.kill(server.pid, signal.SIGINT)  # spares the test gunicorn's five attempts
+        assert server.ended() != 0
+
+        eventually(lambda: owner not in server.processes(), "the end of the owner")
+        server.assert_nothing_left()
+
+
+def test_a_hup_while_the_owner_starts_waits_for_the_server(make: Make, tmp_path: Path):
+    server = make()
+    gate = tmp_path / "import"
+    os.mkfifo(gate)
+    schema = (server.folder / "settings.py").read_text()
+    (server.folder / "settings.py").write_text(f"{schema}\nopen({str(gate)!r}).close()\n")
+    server.launch()
+    (held,) = [os.open(gate, os.O_WRONLY)]  # the owner has come to it: it is importing the schema
+    server.signal(signal.SIGHUP)
+    gate.unlink()
+    gate.touch()
+    os.close(held)
+
+    log = server.await_log("Handling signal: hup")
+
+    assert log.index("confcast app: start: success") < log.index("Handling signal: hup")
+    server.await_log("confcast app: signal: unchanged")
+
+
+def test_term_ends_all(make: Make):
+    server = make(above="workers = 2\npidfile = 'pid'").start()
+    server.signal(signal.SIGTERM)
+
+    assert server.ended() == 0
+    server.assert_nothing_left()
+    assert not (server.folder / "pid").exists()
+    assert "Traceback" not in server.log()
+
+
+def test_the_death_of_the_master_ends_all(make: Make):
+    server = make(above="workers = 2").start()
+    server.signal(signal.SIGKILL)
+    server.ended()
+
+    server.assert_nothing_left()
