@@ -1,7 +1,7 @@
 """A worker that knows what it weighs: `attach` answers with its size before attaching, `measure` with its size now.
 
-Run as a program of its own, with the replica's name as its argument, so that nothing of the benchmark is in it: what it imports before `attach` is what any
-application with such a schema has imported anyway. Sizes are private dirty KiB.
+Run as a program of its own, with the replica's name as its argument, so that nothing of the benchmark is in it: what
+it imports before `attach` is what any application with such a schema has imported anyway. Sizes are private dirty KiB.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner import effects as fx
-from confcast.wire.messages import Declined, Hello, Install, Prepare, ReloadResult, Vote
+from confcast.wire.messages import Applied, Declined, Hello, Install, Prepare, ReloadResult, Vote
 from confcast.worker import protocol as worker
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
@@ -43,7 +43,12 @@ class Oracle:
         self.yes: set[tuple[int, int]] = set()
         self.open_round = 0
         self.vetoed: set[int] = set()
-        self.unvoted: set[int] = set()
+        self.late: set[int] = set()
+        self.stage_token = -1
+        self.stage_over = False
+        self.recording = False
+        self.excused: set[int] = set()
+        self.disturbed: set[int] = set()
 
     def owner_began(self, newest: Any) -> None:
         self._fresh_owner()
@@ -61,7 +66,10 @@ class Oracle:
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
+            case fx.WakeAt(fx.Timer.STAGE, token):
+                self.stage_token, self.stage_over = token, False
             case fx.Load():
+                self.disturbed = set()
                 self.loads_begun += 1
                 self._last_load = self._tick()
             case fx.Send(pipe, Prepare(round=round)):
@@ -78,12 +86,17 @@ class Oracle:
                 if event.origin != "late":
                     self.open_round = 0
                     self._barrier(event)
+                    self.late |= {status.pid for status in event.lagging if status.state == "late"}
 
     def _write_ordered(self) -> None:
         assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
         voters = {pid for pid in self.world.journal.roster if self.world.lives(pid)}
-        self.unvoted = {pid for pid in voters if (self.pipe_of.get(pid, 0), self.open_round) not in self.yes}
-        self.open_round = 0
+        unvoted = {pid for pid in voters if (self.pipe_of.get(pid, 0), self.open_round) not in self.yes}
+        if self.open_round and not self.stage_over:
+            assert not unvoted - self.late, "G1: committed before everyone voted, and before the deadline"
+        self.excused = self.late | unvoted
+        self.disturbed = set()
+        self.open_round, self.recording = 0, True
 
     # ---- callers
 
@@ -112,6 +125,8 @@ class Oracle:
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         named = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not named
+        for pid in (self.disturbed - self.excused) & self.world.journal.roster:
+            assert pid in named or not self.world.lives(pid), f"G1: {pid} had no vote, and is not named"
         for process in self._served():
             if process.pid not in named:
                 version = process.held.version
@@ -124,8 +139,12 @@ class Oracle:
 
     # ---- what the owner hears
 
-    def owner_turns(self) -> None:
+    def owner_turns(self, given: fx.Input) -> None:
         """An input is about to be handed over: who knocks later is too late for what comes of it."""
+        if isinstance(given, fx.Recorded | fx.RecordFailed):
+            self.recording = False
+        elif given == fx.Wake(fx.Timer.STAGE, self.stage_token):
+            self.stage_over = True
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
         self.knocking = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
 
@@ -133,6 +152,10 @@ class Oracle:
         match message:
             case Hello(role="replica"):
                 self.pipe_of[pipe.pid] = pipe.number
+                self._while_recording(pipe.pid)
+            case Applied(version=version) | Declined(version=version):
+                if version == self.newest_row and self.pipe_of.get(pipe.pid) == pipe.number:
+                    self.late.discard(pipe.pid)
             case Vote(round=round, ok=ok):
                 present = self.pipe_of.get(pipe.pid) == pipe.number and (pipe.number, round) in self.asked
                 if ok and present:
@@ -143,6 +166,11 @@ class Oracle:
     def pipe_ended(self, pipe: Any) -> None:
         if self.pipe_of.get(pipe.pid) == pipe.number:
             del self.pipe_of[pipe.pid]
+            self._while_recording(pipe.pid)
+
+    def _while_recording(self, pid: int) -> None:
+        if self.recording:
+            self.disturbed.add(pid)
 
     def owner_buries(self, pid: int) -> None:
         """What the dead said last is no veto any more."""

@@ -364,7 +364,7 @@ class World:
 
     def _feed(self, given: fx.Input) -> None:
         assert not self.owner.effects
-        self.oracle.owner_turns()
+        self.oracle.owner_turns(given)
         self.owner.effects.extend(self.owner.core.handle(given, self.now))
 
     # ---- the owner's effects, one at a time

@@ -40,7 +40,7 @@ THIRD_PARTY = {
     "servers": {"gunicorn"},
     "examples": {"pydantic", "pydantic_core"},
 }
-OPTIONAL = {"yaml", "gunicorn", "watchfiles"}
+OPTIONAL = {"yaml", "gunicorn"}
 
 
 def place_of(file: File) -> str:
@@ -105,7 +105,7 @@ def test_other_packages_are_imported_only_where_they_belong(file: File):
 def test_what_is_optional_is_imported_where_it_is_used(file: File):
     for found in imports(file):
         package = found.module.split(".")[0]
-        if package in OPTIONAL - {"watchfiles"}:
+        if package in OPTIONAL:
             assert found.lazy or found.typing, f"{file}:{found.line}: {package} may not be installed"
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ from confcast.errors import ConfcastError
 __all__ = ["main"]
 
 _EXITS = "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 applied, but not by every worker"
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             print(as_json({"error": str(error)}))
         return Exit.NO_OWNER
+    except KeyboardInterrupt:
+        print(f"confcast {options.command}: interrupted; what was asked for may still happen", file=sys.stderr)
+        return _INTERRUPTED
     print(as_json(report.data) if options.json else report.text)
     return int(report.exit)
 

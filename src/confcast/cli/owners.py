@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confcast.cli.report import line, table
-from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.errors import OwnerUnavailable
 from confcast.master import folders
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, ReloadEvent, Request
@@ -81,7 +81,7 @@ def find(options: argparse.Namespace) -> Owner:
     raise _which(options.name, found)
 
 
-def _which(name: str | None, found: list[tuple[str, int, str]]) -> ConfcastError:
+def _which(name: str | None, found: list[tuple[str, int, str]]) -> OwnerUnavailable:
     what = "config owner" if name is None else f"config owner named {name!r}"
     if not found:
         return OwnerUnavailable(

@@ -222,7 +222,8 @@ class ConfigReloadManager(Verbs, Observable[T]):
     def _own_replica(self) -> Replica[T]:
         """The one that this process has declared under this name, so that both share one pipe; else a new one."""
         for replica in registry.declared():
-            if replica.name == self.name and replica.schema is self._loader.schema:
+            ours = replica.name == self.name and replica.schema is self._loader.schema
+            if ours and not replica.is_elsewhere(self.address):
                 self._made_replica = False
                 return replica
         self._made_replica = True
@@ -240,9 +241,11 @@ class ConfigReloadManager(Verbs, Observable[T]):
             time.sleep(_KNOCK)
 
     def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        replica = self._replica or registry.attached(self.name)
-        if replica is not None and replica.connected:
-            return replica._ask(make, timeout)
+        """Over the pipe that this process has to this owner, if it has one; else over a connection of its own."""
+        replica = registry.attached(self.name)
+        presence = replica.presence if replica is not None else None
+        if presence is not None and presence.connected and presence.address == self.address:
+            return presence.ask(make, timeout)
         return ask_once(self.address, self.name, make, timeout)
 
     def _mine(self) -> Launcher:

@@ -31,6 +31,14 @@ class Presence(Protocol):
     """What a replica needs of whatever gives it its value: an attachment, or an override."""
 
     @property
+    def address(self) -> str:
+        """The control socket; empty where there is none."""
+
+    @property
+    def address(self) -> str:
+        """The control socket of the owner that it speaks with; empty when there is none."""
+
+    @property
     def connected(self) -> bool:
         """Whether there is a pipe to a living owner."""
 
@@ -94,6 +102,16 @@ class Attachment(Generic[T]):
             self.close()
             raise self._explain(timeout)
         self._arrived.set()
+
+    @property
+    def address(self) -> str:
+        """The control socket."""
+        return self._link.address
+
+    @property
+    def address(self) -> str:
+        """The control socket."""
+        return self._link.address
 
     @property
     def connected(self) -> bool:

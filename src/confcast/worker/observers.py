@@ -73,7 +73,7 @@ class Subscription:
             loop = cast("asyncio.AbstractEventLoop", self.where)
             loop.call_soon_threadsafe(self._call_on_loop, loop, old, new)
         else:
-            cast("Executor", self.where).submit(self._call_logged, old, new)
+            self.where.submit(self._call_logged, old, new)
 
     def _call_on_loop(self, loop: asyncio.AbstractEventLoop, old: Any, new: Any) -> None:
         if inspect.iscoroutinefunction(self.observer):

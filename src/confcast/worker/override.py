@@ -27,6 +27,8 @@ class Fake(Generic[T]):
         replica: The replica under test.
     """
 
+    address = ""
+    address = ""
     connected = False
 
     def __init__(self, replica: Replica[T]) -> None:

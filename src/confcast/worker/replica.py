@@ -217,6 +217,11 @@ class Replica(Verbs, Observable[T]):
             presence.forget()
         self.observers.after_fork()
 
+    def is_elsewhere(self, address: str) -> bool:
+        """Whether it is attached to another owner than the one at this address."""
+        presence = self.presence
+        return presence is not None and presence.address not in ("", address)
+
     def _newest(self) -> T | None:
         return None if type(self) is _Declared else self.latest
 
