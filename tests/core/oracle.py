@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner import effects as fx
-from confcast.wire.messages import Applied, Declined, Hello, Install, Prepare, ReloadResult, Vote
+from confcast.wire.messages import Applied, Declined, Hello, Install, Prepare, ReloadResult, Settled, Vote
 from confcast.worker import protocol as worker
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
@@ -44,6 +44,7 @@ class Oracle:
         self.open_round = 0
         self.vetoed: set[int] = set()
         self.late: set[int] = set()
+        self.closed: set[int] = set()
         self.stage_token = -1
         self.stage_over = False
         self.recording = False
@@ -72,12 +73,8 @@ class Oracle:
                 self.disturbed = set()
                 self.loads_begun += 1
                 self._last_load = self._tick()
-            case fx.Send(pipe, Prepare(round=round)):
-                if round > self.round:
-                    self.round = self.open_round = round
-                self.asked.add((pipe, round))
-            case fx.Send(pipe, Install(version=version, digest=content)):
-                assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
+            case fx.Send(pipe, frame):
+                self._owner_sends(pipe, frame)
             case fx.Record():
                 self._write_ordered()
             case fx.Answer(call, event):
@@ -87,6 +84,17 @@ class Oracle:
                     self.open_round = 0
                     self._barrier(event)
                     self.late |= {status.pid for status in event.lagging if status.state == "late"}
+
+    def _owner_sends(self, pipe: int, frame: Any) -> None:
+        match frame:
+            case Prepare(round=round):
+                if round > self.round:
+                    self.round = self.open_round = round
+                self.asked.add((pipe, round))
+            case Settled(version=version):
+                assert version in self.closed, "settled before its barrier was closed"
+            case Install(version=version, digest=content):
+                assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
 
     def _write_ordered(self) -> None:
         assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
@@ -122,6 +130,7 @@ class Oracle:
     def _barrier(self, event: Any) -> None:
         if event.result not in _APPLIED:
             return
+        self.closed.add(event.version)
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         named = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not named

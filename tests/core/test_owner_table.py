@@ -912,7 +912,7 @@ class TestTheOutbox:
         it = scene(COMMITTING)
         it.owner.hears(it.w1, Applied(2))
         it.owner.hears(it.w2, Declined(2))
-        assert it.owner.sent(it.w1) == [Settled(2)]
+        assert it.owner.sent(it.w1) == [Settled(2, (2,))], "who declined it is named"
         assert it.owner.sent(it.w2) == []
 
     def test_4_settled_once_on_a_pipe(self):

@@ -89,7 +89,7 @@ TestChaos = Chaos.TestCase
 TestChaos.settings = settings(quick, max_examples=100, stateful_step_count=40)
 
 
-@settings(quick, max_examples=1200)
+@settings(quick, max_examples=800)
 @given(st.integers(0, 2**48))
 def test_a_run_by_chance(seed):
     run_by_chance(seed)

@@ -1,4 +1,4 @@
-"""What the tests with real processes share: a folder for the owner, a manager, workers, and a check that nothing stays."""
+"""What the tests with real processes share: a folder, a manager, workers, and a check that nothing stays."""
 
 from __future__ import annotations
 

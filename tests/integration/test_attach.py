@@ -87,7 +87,7 @@ def test_attaching_where_no_manager_was_started_says_what_to_set(monkeypatch: py
 def test_attaching_where_nobody_listens_ends_in_time_and_may_be_tried_again(
     replica: Replica[Settings], runtime_folder: Path, manager: Manager
 ) -> None:
-    with pytest.raises(OwnerUnavailable, match="'app'.*within 0.2 s"):
+    with pytest.raises(OwnerUnavailable, match=r"'app'.*within 0\.2 s"):
         replica.attach(str(runtime_folder / "nobody"), timeout=0.2)
     with pytest.raises(NotAttached):
         _ = replica.latest

@@ -1,15 +1,18 @@
-"""A manager that a fork has inherited is inert: it belongs to the process that started it."""
+"""Managers that could be taken for another: one that a fork has inherited, and two of one name in one process."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.support.fixtures import Manager
+from confcast import ConfcastError
+from tests.support.fixtures import Manager, StartManager
 from tests.support.leaks import is_running
+from tests.support.settings import write
 
 
 def in_a_fork(act: Callable[[], object]) -> str:
@@ -50,3 +53,19 @@ def test_a_manager_that_a_fork_has_inherited_is_inert(shared_manager: Manager) -
     assert is_running(owner)
     assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address
     assert manager.get_stats()["total_reloads"] == reloads
+
+
+def test_of_two_managers_of_one_name_each_speaks_to_its_own_owner(
+    shared_manager: Manager, start_manager: StartManager, config: Path
+) -> None:
+    write(config, 7)
+    second = start_manager()
+    write(config, 8)
+
+    event = second.reload()
+
+    assert [(change.old, change.new) for change in event.changes] == [(7, 8), (7, 8)]
+    assert second.get_stats()["owner_pid"] == second.owner_pid != shared_manager.owner_pid
+    with pytest.raises(ConfcastError, match="another replica named 'app' is attached"):
+        _ = second.current
+    assert shared_manager.current.number == 1

@@ -97,6 +97,37 @@ def test_a_hup_while_the_owner_starts_waits_for_the_server(make: Make, tmp_path:
     server.await_log("confcast app: signal: unchanged")
 
 
+def test_term_ends_a_worker_that_still_boots(make: Make):
+    """gunicorn's own handlers come later; until then a worker has the master's, which would only queue it."""
+    server = make(below="def post_fork(server, worker): open('gate').read()")
+    os.mkfifo(server.folder / "gate")
+    server.launch()
+    held = os.open(server.folder / "gate", os.O_WRONLY)  # the worker is in its hook
+
+    server.signal(signal.SIGTERM)
+
+    assert server.ended() == 0
+    os.close(held)
+    assert "SIGKILL" not in server.log()
+
+
+def test_a_hup_for_the_whole_group_spares_a_worker_that_still_boots(make: Make):
+    """gunicorn gives SIGHUP its default action before it loads the application."""
+    server = make()
+    application = (server.folder / "app.py").read_text()
+    (server.folder / "app.py").write_text(application.replace("AT_IMPORT =", "open('gate').read()\nAT_IMPORT =", 1))
+    os.mkfifo(server.folder / "gate")
+    server.launch()
+    held = os.open(server.folder / "gate", os.O_WRONLY)  # the application is being imported
+
+    os.killpg(server.pid, signal.SIGHUP)
+    server.await_log("Handling signal: hup")
+    os.close(held)
+
+    server.await_workers()
+    assert server.log().count("Booting worker") == 1
+
+
 def test_term_ends_all(make: Make):
     server = make(above="workers = 2\npidfile = 'pid'").start()
     server.signal(signal.SIGTERM)

@@ -1,8 +1,9 @@
-"""Who is told what, and where: through a real owner, so that the calls come from the threads that they will come from."""
+"""Who is told what, where and when: through a real owner, so that the calls come from the real threads."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
@@ -39,9 +40,7 @@ def change(manager: Manager, config: Path):
     return change
 
 
-def test_observers_are_called_in_the_order_of_subscription_and_of_versions(
-    settings: Replica[Settings], change
-) -> None:
+def test_observers_are_called_in_the_order_of_subscription_and_of_versions(settings: Replica[Settings], change) -> None:
     calls: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
     for name in ("a", "b", "c"):
         settings.subscribe(lambda old, new, name=name: calls.put((name, old.number, new.number)))
@@ -103,16 +102,14 @@ def test_no_change_is_missed_or_doubled_between_the_initial_call_and_the_next(
     while settings.latest.number < last:
         calls: list[tuple[int | None, int]] = []
         observers.append(calls)
-        settings.subscribe(
-            lambda old, new, calls=calls: calls.append((old and old.number, new.number)), initial=True
-        )
+        settings.subscribe(lambda old, new, calls=calls: calls.append((old and old.number, new.number)), initial=True)
         threading.Event().wait(0.001)
     finished()
 
     eventually(lambda: all(calls[-1][1] == last for calls in observers), "the last change at every observer")
     for calls in observers:
         assert calls[0][0] is None
-        assert all(before[1] == after[0] for before, after in zip(calls, calls[1:], strict=False)), calls
+        assert all(before[1] == after[0] for before, after in itertools.pairwise(calls)), calls
 
 
 def test_on_settled_every_worker_has_it_when_the_observer_is_called(
@@ -212,9 +209,7 @@ def test_a_slow_observer_holds_up_no_vote_and_misses_nothing(settings: Replica[S
 def test_an_executor_calls_the_observer(settings: Replica[Settings], change) -> None:
     heard: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
     with ThreadPoolExecutor(1, thread_name_prefix="mine") as executor:
-        settings.subscribe(
-            lambda old, new: heard.put((new.number, threading.current_thread().name)), executor=executor
-        )
+        settings.subscribe(lambda old, new: heard.put((new.number, threading.current_thread().name)), executor=executor)
         change(2)
         number, thread = heard.get(timeout=DEADLINE)
 

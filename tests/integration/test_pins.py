@@ -63,9 +63,9 @@ def test_a_manager_reads_inside_the_pin_of_its_replica(manager: Manager, setting
 
 
 def test_a_pin_that_ends_by_an_exception_is_over(settings: Replica[Settings], change) -> None:
+    change_and_fail = [lambda: change(2), lambda: 1 // 0]
     with pytest.raises(ZeroDivisionError), settings.pin():
-        change(2)
-        raise ZeroDivisionError
+        _ = [step() for step in change_and_fail]
 
     assert settings.current.number == 2
 

@@ -103,6 +103,10 @@ class Server:
     def start(self, *arguments: str) -> Server:
         """Start it, and return when it listens and its workers are attached."""
         self.launch(*arguments)
+        return self.await_workers()
+
+    def await_workers(self) -> Server:
+        """Return when it listens and its workers are attached."""
         self.await_log("Listening at")
         found = re.findall(r"Listening at: http://127\.0\.0\.1:(\d+)", self.log())
         self.port = int(found[-1])
@@ -255,12 +259,17 @@ def servers(folder: Path) -> Iterator[Callable[..., Server]]:
         yield make
 
 
-def respawned(server: Server, old: int) -> int:
-    """The worker in the place of one that was killed, once it serves."""
-    eventually(lambda: not is_running(old), f"the end of {old}")
-    eventually(lambda: len(server.ask("workers")) == server.wanted(), "a new worker")
-    (new,) = set(server.ask("workers")) - {old}
-    return new
+def kill_worker(server: Server, victim: int) -> int:
+    """Kill a worker with -9; the pid of the one in its place, once that is attached."""
+    others = set(server.ask("workers"))
+    os.kill(victim, signal.SIGKILL)
+
+    def new() -> set[int]:
+        found = set(server.ask("workers"))
+        return found - others if victim not in found and len(found) == server.wanted() else set()
+
+    (pid,) = eventually(new, "a worker in the place of the dead one")
+    return pid
 
 
 def _environ(pid: int) -> list[bytes]:

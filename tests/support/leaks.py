@@ -23,7 +23,7 @@ def belongings() -> Belongings:
     """Now. Descriptors that only the collector would close count as closed."""
     gc.collect()
     threads = frozenset(thread.name for thread in threading.enumerate() if thread.name.startswith("confcast"))
-    return Belongings(children_of(os.getpid()), threads, len(os.listdir("/proc/self/fd")))
+    return Belongings(children_of(os.getpid()), threads, len(list(Path("/proc/self/fd").iterdir())))
 
 
 def children_of(pid: int) -> frozenset[int]:

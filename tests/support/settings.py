@@ -37,7 +37,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=0, le=1_000_000)
+    number: int = Field(strict=True, ge=0, le=1_000_000)
     twin: int
     name: str = "one"
     limits: Limits = Limits()

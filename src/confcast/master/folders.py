@@ -52,6 +52,12 @@ def make(name: str) -> Path:
     raise ConfcastError(f"no folder for the config owner could be made; tried {', '.join(tried)}")
 
 
+def is_made_here(folder: Path) -> bool:
+    """Whether this process has made it, by its name."""
+    match = _OURS.fullmatch(folder.name)
+    return match is not None and int(match["pid"]) == os.getpid()
+
+
 def label(name: str) -> str:
     """How a configuration's name stands in its folder's name: without what a path can't have, and not too long."""
     return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:24]

@@ -281,8 +281,14 @@ class ConfigReloadManager(Verbs, Observable[T]):
             master_started=processes.started(os.getpid()),
             sys_path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is the working directory
             working_directory=str(Path.cwd()),
+            former=self._former(),
             **self._options,
         )
+
+    def _former(self) -> str:
+        """The folder of the owner that this process has started under this name before, and that still serves."""
+        folder = Path(os.environ.get(address_variable(self.name), "")).parent
+        return str(folder) if folders.is_made_here(folder) else ""
 
     def _handle_sighup(self) -> None:
         if threading.current_thread() is not threading.main_thread():

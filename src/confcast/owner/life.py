@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from confcast.config.codec import digest
 from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import Rules
@@ -27,7 +28,8 @@ from confcast.owner.house import Holder, House
 from confcast.owner.journal import Journal, JournalError, VersionRow
 from confcast.owner.loading import Loading, Mark
 from confcast.owner.mailbox import Mailbox
-from confcast.owner.process import Owner, heed_signals
+from confcast.owner.process import Owner
+from confcast.owner.signals import heed_signals
 from confcast.owner.watch import Watcher
 from confcast.wire import processes, snapshots
 from confcast.wire.boot import Booted, Leash, Leave, Orders
@@ -166,6 +168,7 @@ class Life:
         journal = self._open_journal()
         try:
             living = self._living(journal)
+            self._go_on_from_the_former(journal, fingerprint)
             row, floor = journal.latest(), journal.floor
             if self._restarted:
                 journal.count_restart()
@@ -176,6 +179,17 @@ class Life:
         if row is not None and row.schema != fingerprint and not self._restarted:
             row = None
         return _Inheritance(row, floor, living)
+
+    def _go_on_from_the_former(self, journal: Journal, fingerprint: bytes) -> None:
+        """A new generation's versions follow those of the one before, which still serves its last workers."""
+        former = self._orders.former
+        saved = snapshots.load(Path(former)) if former and not self._restarted else None
+        if saved is None or saved.version <= journal.floor:
+            return
+        if saved.schema == fingerprint and digest(saved.payload) == saved.digest:
+            journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
+        else:
+            journal.burn(saved.version)
 
     def _living(self, journal: Journal) -> tuple[int, ...]:
         """Who said Hello to a former owner of this master, and lives; the others are struck."""

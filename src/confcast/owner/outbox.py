@@ -53,7 +53,7 @@ class Outbox:
     def settle(self) -> None:
         """The barrier of the committed version is closed."""
         self.settled = self._version
-        self._settlement = Settled(self._version, tuple(self._roster.named))
+        self._settlement = Settled(self._version, tuple(status.pid for status in self._roster.lagging(self._version)))
 
     # ---- who may want a frame
 

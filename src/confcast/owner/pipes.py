@@ -181,8 +181,9 @@ class Pipes:
         try:
             drained = pipe.flush()
         except OSError:
-            self._end(pipe)
-            return
+            # The peer has closed, and may have said Goodbye before: what it said is still to be read, up to its end.
+            pipe.outgoing.clear()
+            drained = 0
         for _ in range(drained):
             self._post(Drained(pipe.number))
         if pipe.closing and not pipe.outgoing:

@@ -12,70 +12,28 @@ the core under a lock.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
-import signal
 import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from confcast.errors import Problem
+from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core, Rules, State
-from confcast.owner.effects import (
-    Answer,
-    Burn,
-    ClosePipe,
-    Drained,
-    Effect,
-    Enroll,
-    Exit,
-    Input,
-    Load,
-    MasterGone,
-    ProcessGone,
-    Received,
-    Record,
-    Recorded,
-    RecordEvent,
-    RecordFailed,
-    RowState,
-    Send,
-    Strike,
-    Timer,
-    Trigger,
-    Wake,
-    WakeAt,
-    WriteSnapshot,
-)
 from confcast.owner.house import House
 from confcast.owner.journal import Journal, JournalError, VersionRow
 from confcast.owner.loading import Loading
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.pipes import Pipes
+from confcast.owner.queries import QUERIES, answer_to
+from confcast.owner.telling import dated, tell_the_log
 from confcast.wire import processes, snapshots
-from confcast.wire.messages import (
-    Applied,
-    ClearHistory,
-    Declined,
-    Done,
-    History,
-    HistoryRequest,
-    Message,
-    Outcome,
-    ReloadEvent,
-    Stats,
-    StatsRequest,
-    Workers,
-    WorkersRequest,
-)
+from confcast.wire.messages import Applied, Declined, Message, Outcome, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
 
-_QUERIES = (StatsRequest, HistoryRequest, ClearHistory, WorkersRequest)
 _ENDS_A_BARRIER = (Applied, Declined)
 
 
@@ -99,7 +57,7 @@ class Owner:
         house: House,
         listener: socket.socket,
         open_journal: Callable[[], Journal],
-        mailbox: Mailbox[Input],
+        mailbox: Mailbox[fx.Input],
         loading: Loading,
         allowed_uids: frozenset[int],
         told: Callable[[ReloadEvent], None],
@@ -113,10 +71,10 @@ class Owner:
         self._loading = loading
         self._told = told
         self._selector = selectors.DefaultSelector()
-        self._inputs: deque[Input] = deque()
+        self._inputs: deque[fx.Input] = deque()
         self._pipes = Pipes(self._selector, self._inputs.append, allowed_uids)
         self._deaths: dict[int, processes.Death] = {}
-        self._timers: dict[Timer, tuple[float, Wake]] = {}  # of each kind only the newest is heeded
+        self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
         self._failures: Counter[str] = Counter()
         self._listener = listener
         self._listen()
@@ -130,7 +88,7 @@ class Owner:
         now = time.monotonic()
         self.core = Core(self._rules, committed=committed, floor=floor, roster=roster, gathering=gathering, now=now)
         for pid in roster:
-            self._enroll(Enroll(pid))
+            self._enroll(fx.Enroll(pid))
         for effect in self.core.begin():
             self._perform(effect)
 
@@ -139,7 +97,7 @@ class Owner:
         try:
             death = processes.Death(pid)
         except ProcessLookupError:
-            self._inputs.append(MasterGone())
+            self._inputs.append(fx.MasterGone())
             return
         self._deaths[0] = death
         self._selector.register(death, selectors.EVENT_READ, lambda mask: self._master_gone())
@@ -189,7 +147,7 @@ class Owner:
             return None
         return max(0.0, min(when for when, _ in self._timers.values()) - time.monotonic())
 
-    def _feed(self, given: Input) -> None:
+    def _feed(self, given: fx.Input) -> None:
         if self._may_end_a_barrier(given):
             # Whoever started on the snapshot file knocked before it served: its Hello is in the backlog by now.
             before = len(self._inputs)
@@ -201,58 +159,58 @@ class Owner:
                 return
         self._hand_over(given)
 
-    def _may_end_a_barrier(self, given: Input) -> bool:
+    def _may_end_a_barrier(self, given: fx.Input) -> bool:
         if self.core.state not in (State.COMMITTING, State.RECORDING):
             return False
-        if isinstance(given, Received):
+        if isinstance(given, fx.Received):
             return isinstance(given.message, _ENDS_A_BARRIER)
-        return not isinstance(given, Drained)
+        return not isinstance(given, fx.Drained)
 
-    def _hand_over(self, given: Input) -> None:
-        if isinstance(given, Received) and isinstance(given.message, _QUERIES):
-            self._pipes.send(given.pipe, self._answer_query(given.message), from_core=False)
+    def _hand_over(self, given: fx.Input) -> None:
+        if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
+            self._try("answer", lambda: self._answer_query(given.pipe, given.message))
             return
         for effect in self.core.handle(given, time.monotonic()):
             self._perform(effect)
 
-    def _perform(self, effect: Effect) -> None:
+    def _perform(self, effect: fx.Effect) -> None:
         _PERFORM[type(effect)](self, effect)
 
     # ---- effects
 
-    def _send(self, effect: Send) -> None:
+    def _send(self, effect: fx.Send) -> None:
         self._pipes.send(effect.pipe, effect.message, from_core=True)
 
-    def _close_pipe(self, effect: ClosePipe) -> None:
+    def _close_pipe(self, effect: fx.ClosePipe) -> None:
         self._pipes.close(effect.pipe)
 
-    def _load(self, effect: Load) -> None:
+    def _load(self, effect: fx.Load) -> None:
         self._loading.submit(effect)
 
-    def _wake_at(self, effect: WakeAt) -> None:
-        self._timers[effect.timer] = (effect.when, Wake(effect.timer, effect.token))
+    def _wake_at(self, effect: fx.WakeAt) -> None:
+        self._timers[effect.timer] = (effect.when, fx.Wake(effect.timer, effect.token))
 
-    def _record(self, effect: Record) -> None:
+    def _record(self, effect: fx.Record) -> None:
         row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())
         try:
             self._stay_in_place()
             self._journal.record(row)
         except (JournalError, OSError) as error:
             problem = Problem("", f"the journal could not be written: {error}", str(self._house.journal))
-            self._inputs.appendleft(RecordFailed(self._row_state(row), problem))
+            self._inputs.appendleft(fx.RecordFailed(self._row_state(row), problem))
         else:
-            self._inputs.appendleft(Recorded())
+            self._inputs.appendleft(fx.Recorded())
 
-    def _row_state(self, row: VersionRow) -> RowState:
+    def _row_state(self, row: VersionRow) -> fx.RowState:
         try:
-            return RowState.PRESENT if self._journal.holds(row.version, row.digest) else RowState.ABSENT
+            return fx.RowState.PRESENT if self._journal.holds(row.version, row.digest) else fx.RowState.ABSENT
         except JournalError:
-            return RowState.UNREADABLE
+            return fx.RowState.UNREADABLE
 
-    def _burn(self, effect: Burn) -> None:
+    def _burn(self, effect: fx.Burn) -> None:
         self._try("burnt number", lambda: self._journal.burn(effect.version))
 
-    def _write_snapshot(self, effect: WriteSnapshot) -> None:
+    def _write_snapshot(self, effect: fx.WriteSnapshot) -> None:
         self._loading.committed(effect.digest, effect.payload)
         folder, schema = self._house.folder, self._rules.schema
         self._try(
@@ -260,37 +218,41 @@ class Owner:
             lambda: snapshots.save(folder, schema, effect.version, effect.digest, effect.payload),
         )
 
-    def _enroll(self, effect: Enroll) -> None:
+    def _enroll(self, effect: fx.Enroll) -> None:
         self._try("roster", lambda: self._journal.enroll(effect.pid, processes.started(effect.pid)))
         if effect.pid in self._deaths:
             return
         try:
             death = processes.Death(effect.pid)
         except ProcessLookupError:
-            self._inputs.append(ProcessGone(effect.pid))
+            self._inputs.append(fx.ProcessGone(effect.pid))
             return
         self._deaths[effect.pid] = death
         self._selector.register(death, selectors.EVENT_READ, lambda mask: self._gone(effect.pid))
 
-    def _strike(self, effect: Strike) -> None:
+    def _strike(self, effect: fx.Strike) -> None:
         self._try("roster", lambda: self._journal.strike(effect.pid))
         death = self._deaths.pop(effect.pid, None)
         if death is not None:
             self._selector.unregister(death)
             death.close()
 
-    def _answer(self, effect: Answer) -> None:
+    def _answer(self, effect: fx.Answer) -> None:
         pipe, number = effect.call
-        self._pipes.send(pipe, Outcome(number, _dated(effect.event)), from_core=False)
+        self._pipes.send(pipe, Outcome(number, dated(effect.event)), from_core=False)
 
-    def _record_event(self, effect: RecordEvent) -> None:
-        event = _dated(effect.event)
+    def _record_event(self, effect: fx.RecordEvent) -> None:
+        event = dated(effect.event)
         if event or event.origin != "start":  # a first load that is refused is the master's to tell
-            _tell_the_log(event)
+            tell_the_log(event)
         self._try("history", lambda: self._journal.add_event(event))
         self._told(event)
 
-    def _exit(self, effect: Exit) -> None:
+    def _answer_query(self, pipe: int, query: Message) -> None:
+        counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
+        self._pipes.send(pipe, answer_to(query, self._journal, self.core, counts), from_core=False)
+
+    def _exit(self, effect: fx.Exit) -> None:
         self.exit_reason = effect.reason
 
     def _try(self, what: str, write: Callable[[], None]) -> None:
@@ -307,13 +269,13 @@ class Owner:
         death = self._deaths.pop(pid)
         self._selector.unregister(death)
         death.close()
-        self._inputs.append(ProcessGone(pid))
+        self._inputs.append(fx.ProcessGone(pid))
 
     def _master_gone(self) -> None:
         death = self._deaths.pop(0)
         self._selector.unregister(death)
         death.close()
-        self._inputs.append(MasterGone())
+        self._inputs.append(fx.MasterGone())
 
     def _listen(self) -> None:
         self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._pipes.accept(self._listener))
@@ -338,69 +300,18 @@ class Owner:
         for member in self.core.roster:
             self._journal.enroll(member.pid, processes.started(member.pid))
 
-    # ---- queries
-
-    def _answer_query(self, request: Message) -> Message:
-        if isinstance(request, StatsRequest):
-            return Stats(request.id, self._stats())
-        if isinstance(request, HistoryRequest):
-            return History(request.id, self._journal.events(request.limit))
-        if isinstance(request, WorkersRequest):
-            return Workers(request.id, self.core.statuses())
-        assert isinstance(request, ClearHistory)
-        self._try("history", self._journal.clear_events)
-        return Done(request.id)
-
-    def _stats(self) -> dict[str, Any]:
-        return {
-            **self._journal.totals(),
-            "version": self.core.committed.version,
-            "owner_pid": os.getpid(),
-            "dropped": dict(self.core.dropped),
-            "refused": dict(self._pipes.refused),
-            "failures": dict(self._failures),
-        }
-
 
 _PERFORM: dict[type, Callable[[Owner, Any], None]] = {
-    Send: Owner._send,
-    ClosePipe: Owner._close_pipe,
-    Load: Owner._load,
-    WakeAt: Owner._wake_at,
-    Record: Owner._record,
-    Burn: Owner._burn,
-    WriteSnapshot: Owner._write_snapshot,
-    Enroll: Owner._enroll,
-    Strike: Owner._strike,
-    Answer: Owner._answer,
-    RecordEvent: Owner._record_event,
-    Exit: Owner._exit,
+    fx.Send: Owner._send,
+    fx.ClosePipe: Owner._close_pipe,
+    fx.Load: Owner._load,
+    fx.WakeAt: Owner._wake_at,
+    fx.Record: Owner._record,
+    fx.Burn: Owner._burn,
+    fx.WriteSnapshot: Owner._write_snapshot,
+    fx.Enroll: Owner._enroll,
+    fx.Strike: Owner._strike,
+    fx.Answer: Owner._answer,
+    fx.RecordEvent: Owner._record_event,
+    fx.Exit: Owner._exit,
 }
-
-
-def _dated(event: ReloadEvent) -> ReloadEvent:
-    """The core knows a clock that only goes forward; a person wants a date."""
-    return msgspec.structs.replace(event, timestamp=time.time() - (time.monotonic() - event.timestamp))
-
-
-def _tell_the_log(event: ReloadEvent) -> None:
-    if not event:
-        _log.error(
-            "%s: refused (%s), version %d stays\n%s", event.origin, event.result, event.version, event.error_message
-        )
-    elif event.lagging:
-        names = "; ".join(f"{status.pid}: {status.reason or status.state}" for status in event.lagging)
-        _log.warning("%s: %s, version %d, but for %s", event.origin, event.result, event.version, names)
-    else:
-        level = logging.INFO if event.changes or event.origin != "call" else logging.DEBUG
-        _log.log(level, "%s: %s, version %d in %.1f ms", event.origin, event.result, event.version, event.duration_ms)
-
-
-def heed_signals(mailbox: Mailbox[Input]) -> None:
-    """HUP is a trigger. INT is the terminal's word to the master. TERM: the owner leaves with its master."""
-    signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
-    signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
-    signal.signal(signal.SIGTERM, lambda number, frame: _log.info("SIGTERM: leaving when the master is gone"))
-    for number in (signal.SIGINT, signal.SIGIO):
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

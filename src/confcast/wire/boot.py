@@ -35,6 +35,7 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     history_limit: int = 100
     restarts: int = 0
     allowed_uids: tuple[int, ...] = ()
+    former: str = ""  # the folder of the generation before, whose versions go on
 
     def __repr__(self) -> str:
         return f"Orders(name={self.name!r}, folder={self.folder!r})"

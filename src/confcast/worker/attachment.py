@@ -35,10 +35,6 @@ class Presence(Protocol):
         """The control socket; empty where there is none."""
 
     @property
-    def address(self) -> str:
-        """The control socket of the owner that it speaks with; empty when there is none."""
-
-    @property
     def connected(self) -> bool:
         """Whether there is a pipe to a living owner."""
 
@@ -102,11 +98,6 @@ class Attachment(Generic[T]):
             self.close()
             raise self._explain(timeout)
         self._arrived.set()
-
-    @property
-    def address(self) -> str:
-        """The control socket."""
-        return self._link.address
 
     @property
     def address(self) -> str:

@@ -28,7 +28,6 @@ class Fake(Generic[T]):
     """
 
     address = ""
-    address = ""
     connected = False
 
     def __init__(self, replica: Replica[T]) -> None:

@@ -1,0 +1,34 @@
+"""What the owner's log says of an event, and when.
+
+Whoever runs the server reads this on standard error: a refusal with every problem, a worker that lags by its pid. A
+call that found nothing to change is said at debug: programs call in loops.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import msgspec
+
+from confcast.wire.messages import ReloadEvent
+
+_log = logging.getLogger("confcast.owner")
+
+
+def dated(event: ReloadEvent) -> ReloadEvent:
+    """The core knows a clock that only goes forward; a person wants a date."""
+    return msgspec.structs.replace(event, timestamp=time.time() - (time.monotonic() - event.timestamp))
+
+
+def tell_the_log(event: ReloadEvent) -> None:
+    """One line, or one for each problem."""
+    origin, result, version = event.origin, event.result, event.version
+    if not event:
+        _log.error("%s: refused (%s), version %d stays\n%s", origin, result, version, event.error_message)
+    elif event.lagging:
+        names = "; ".join(f"{status.pid}: {status.reason or status.state}" for status in event.lagging)
+        _log.warning("%s: %s, version %d, but for %s", origin, result, version, names)
+    else:
+        level = logging.INFO if event.changes or origin != "call" else logging.DEBUG
+        _log.log(level, "%s: %s, version %d in %.1f ms", origin, result, version, event.duration_ms)

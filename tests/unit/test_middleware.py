@@ -1,0 +1,249 @@
+"""The middlewares: a request sees one version from its start to its end, whatever the application does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from wsgiref.util import FileWrapper
+
+import msgspec
+import pytest
+
+from confcast import NotAttached, Replica
+from confcast.middleware import asgi, wsgi
+
+
+class Settings(msgspec.Struct):
+    number: int = 0
+
+
+@pytest.fixture
+def settings() -> Replica[Settings]:
+    return Replica(Settings, name="middleware")
+
+
+@pytest.fixture
+def fake(settings: Replica[Settings]) -> Iterator[Any]:
+    with settings.override(Settings(1)) as fake:
+        yield fake
+
+
+def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+    """As a server gives it."""
+
+
+def serve(app: Callable[..., Iterable[bytes]], **environ: Any) -> list[bytes]:
+    """One request, as PEP 3333 has a server do it."""
+    body = app(environ, start_response)
+    try:
+        return list(body)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+def test_a_wsgi_call_is_pinned_until_it_returns(settings: Replica[Settings], fake: Any):
+    def app(environ: Any, start: Any) -> list[bytes]:
+        fake.push(Settings(2))
+        return [b"%d %d" % (settings.current.number, settings.latest.number)]
+
+    assert serve(wsgi.Pin(app, settings)) == [b"1 2"]
+    assert settings.current.number == 2
+
+
+def test_a_wsgi_body_is_pinned_until_it_is_closed(settings: Replica[Settings], fake: Any):
+    seen = []
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            fake.push(Settings(2))
+            yield b"%d" % settings.current.number
+
+        def close(self) -> None:
+            seen.append(settings.current.number)
+
+    assert serve(wsgi.Pin(lambda environ, start: Body(), settings)) == [b"1"]
+    assert seen == [1]
+    assert settings.current.number == 2
+
+
+def test_a_wsgi_body_that_was_never_read_is_closed_and_unpinned(settings: Replica[Settings], fake: Any):
+    def app(environ: Any, start: Any) -> Iterator[bytes]:
+        yield b""
+
+    body: Any = wsgi.Pin(app, settings)({}, start_response)
+    fake.push(Settings(2))
+    assert settings.current.number == 1
+    body.close()
+    assert settings.current.number == 2
+
+
+@pytest.mark.parametrize("where", ["call", "body", "close"])
+def test_what_a_wsgi_application_raises_ends_the_pin(settings: Replica[Settings], fake: Any, where: str):
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            if where == "body":
+                raise ValueError(where)
+            return iter(())
+
+        def close(self) -> None:
+            if where == "close":
+                raise ValueError(where)
+
+    def app(environ: Any, start: Any) -> Body:
+        if where == "call":
+            raise ValueError(where)
+        return Body()
+
+    with pytest.raises(ValueError, match=where):
+        serve(wsgi.Pin(app, settings))
+
+    fake.push(Settings(2))
+    assert settings.current.number == 2
+
+
+@pytest.mark.parametrize("body", [[b"a", b"b"], (b"a",), []])
+def test_a_list_or_tuple_goes_to_the_server_as_it_is(settings: Replica[Settings], fake: Any, body: Any):
+    """Servers look at its length; and nothing of the application's runs after the call."""
+    pinned = wsgi.Pin(lambda environ, start: body, settings)
+
+    assert pinned({}, start_response) is body
+    fake.push(Settings(2))
+    assert settings.current.number == 2
+
+
+def test_a_file_goes_to_the_servers_sendfile_as_it_is(settings: Replica[Settings], fake: Any, tmp_path: Any):
+    (tmp_path / "file").write_bytes(b"text")
+    with (tmp_path / "file").open("rb") as file:
+        body = FileWrapper(file)
+        environ = {"wsgi.file_wrapper": FileWrapper}
+
+        assert wsgi.Pin(lambda environ, start: body, settings)(environ, start_response) is body
+
+
+@pytest.mark.parametrize("pin", [wsgi.Pin, asgi.Pin])
+def test_without_replicas_all_that_are_declared_are_pinned(fake: Any, settings: Replica[Settings], pin: Any):
+    other = Replica(Settings, name="other")
+    seen = []
+    with other.override(Settings(5)) as another:
+
+        def look() -> None:
+            fake.push(Settings(2))
+            another.push(Settings(6))
+            seen.append((settings.current.number, other.current.number))
+
+        only_these(pin, look)
+    assert seen == [(1, 5)]
+
+
+def only_these(pin: Any, look: Callable[[], None]) -> None:
+    """One request through a middleware without arguments."""
+
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        look()
+
+    def wsgi_app(environ: Any, start: Any) -> list[bytes]:
+        look()
+        return []
+
+    if pin is asgi.Pin:
+        asyncio.run(request(pin(asgi_app)))
+    else:
+        serve(pin(wsgi_app))
+
+
+def test_a_replica_without_a_configuration_is_an_error(settings: Replica[Settings]):
+    with pytest.raises(NotAttached, match="middleware"):
+        serve(wsgi.Pin(lambda environ, start: [], settings))
+
+
+async def request(app: asgi.App, kind: str = "http") -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        """Nobody listens."""
+
+    await app({"type": kind}, receive, send)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("http", 1), ("websocket", 1), ("lifespan", 2)])
+def test_an_asgi_request_is_pinned_and_a_lifespan_is_not(
+    settings: Replica[Settings], fake: Any, kind: str, number: int
+):
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        fake.push(Settings(2))
+        seen.append(settings.current.number)
+
+    asyncio.run(request(asgi.Pin(app, settings), kind))
+
+    assert seen == [number]
+    assert settings.current.number == 2
+
+
+def test_asgi_requests_side_by_side_each_see_their_own_version(settings: Replica[Settings], fake: Any):
+    seen = {}
+
+    async def main() -> None:
+        let_go = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            first = settings.current.number
+            await let_go.wait()
+            seen[first] = settings.current.number
+
+        pinned = asgi.Pin(app, settings)
+        requests = []
+        for number in (1, 2, 3):
+            fake.push(Settings(number))
+            requests.append(asyncio.ensure_future(request(pinned)))
+            await asyncio.sleep(0)
+        let_go.set()
+        await asyncio.gather(*requests)
+
+    asyncio.run(main())
+
+    assert seen == {1: 1, 2: 2, 3: 3}
+
+
+def test_a_task_sees_its_requests_version_while_that_lasts_and_the_newest_afterwards(
+    settings: Replica[Settings], fake: Any
+):
+    seen = []
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+        tasks = []
+
+        async def beside() -> None:
+            seen.append(settings.current.number)
+            await go_on.wait()
+            seen.append(settings.current.number)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            fake.push(Settings(2))
+            tasks.append(asyncio.ensure_future(beside()))
+            await asyncio.sleep(0)
+
+        await request(asgi.Pin(app, settings))
+        go_on.set()
+        await tasks[0]
+
+    asyncio.run(main())
+
+    assert seen == [1, 2]
+
+
+def test_what_an_asgi_application_raises_ends_the_pin(settings: Replica[Settings], fake: Any):
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(request(asgi.Pin(app, settings)))
+
+    fake.push(Settings(2))
+    assert settings.current.number == 2

@@ -1,0 +1,121 @@
+"""The owner's end of a pipe, over real socket pairs and a selector that the test turns."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast.owner.effects import PipeEnded, Received
+from confcast.owner.pipes import Pipes, own_uid
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.listener import SOCKET, listen
+from confcast.wire.messages import PROTOCOL, Applied, Goodbye, Hello, Refused, Settled, decode_to_worker, encode
+
+HELLO = Hello(PROTOCOL, 0, "replica", "app")
+
+
+class Bench:
+    """Pipes on a control socket, and what they posted."""
+
+    def __init__(self, folder: Path, allowed: frozenset[int]) -> None:
+        self.posted: list[Any] = []
+        self.selector = selectors.DefaultSelector()
+        self.pipes = Pipes(self.selector, self.posted.append, allowed)
+        self.address = folder / SOCKET
+        self.listener = listen(self.address)
+
+    def connect(self, *messages: Any) -> socket.socket:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        peer.settimeout(10)
+        peer.connect(str(self.address))
+        for message in messages:
+            peer.sendall(frame(encode(message)))
+        self.pipes.accept(self.listener)
+        return peer
+
+    def turn(self) -> None:
+        for key, mask in self.selector.select(10):
+            key.data(mask)
+
+    def messages(self) -> list[Any]:
+        return [item.message if isinstance(item, Received) else item for item in self.posted]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, own_uid())
+    yield made
+    made.pipes.close_all()
+    made.listener.close()
+    made.selector.close()
+
+
+def test_what_was_said_before_the_end_is_heard_though_a_send_fails_first(bench: Bench) -> None:
+    peer = bench.connect(HELLO)
+    peer.sendall(frame(encode(Goodbye())))
+    peer.close()
+    bench.pipes.send(1, Settled(1), from_core=True)
+    bench.turn()
+    assert bench.messages() == [HELLO, Goodbye()]
+    bench.turn()
+    assert bench.messages()[2:] == [PipeEnded(1)]
+    assert len(bench.pipes) == 0
+
+
+def test_a_hello_that_waits_is_read_as_soon_as_it_is_accepted(bench: Bench) -> None:
+    with bench.connect(HELLO, Applied(1)):
+        assert bench.messages() == [HELLO, Applied(1)]
+
+
+@pytest.mark.parametrize(
+    "bytes_", [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", frame(b"garbage"), frame(encode(Applied(1)))]
+)
+def test_a_malformed_beginning_ends_that_pipe_alone(bench: Bench, bytes_: bytes) -> None:
+    with bench.connect(HELLO) as other, bench.connect() as stranger:
+        stranger.sendall(bytes_)
+        bench.turn()
+        assert bench.messages() == [HELLO, PipeEnded(2)]
+        assert stranger.recv(1) == b""
+        assert bench.pipes.refused["malformed"] == 1
+        bench.pipes.send(1, Settled(1), from_core=True)
+        assert [decode_to_worker(body) for body in Deframer().feed(other.recv(65536))] == [Settled(1)]
+
+
+def test_a_process_of_another_uid_is_told_and_closed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, frozenset())
+    with bench.connect(HELLO) as stranger:
+        (body,) = Deframer().feed(stranger.recv(65536))
+        refused = decode_to_worker(body)
+        assert isinstance(refused, Refused)
+        assert refused.final
+        assert stranger.recv(1) == b""
+        assert bench.posted == []
+    bench.listener.close()
+    bench.selector.close()
+
+
+def test_a_client_that_asks_and_never_reads_is_closed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("confcast.owner.pipes._LONGEST_QUEUE", 3)
+    with bench.connect(HELLO):
+        for _ in range(10):
+            bench.pipes.send(1, Settled(1, tuple(range(60_000))), from_core=False)
+        assert bench.posted[-1] == PipeEnded(1)
+        assert bench.pipes.refused["never reads"] == 1
+
+
+def test_a_slow_reader_gets_every_byte_in_order(bench: Bench) -> None:
+    frames = [Settled(number, tuple(range(60_000))) for number in range(1, 5)]
+    with bench.connect(HELLO) as peer:
+        for settled in frames:
+            bench.pipes.send(1, settled, from_core=False)
+        deframer, bodies = Deframer(), []
+        while len(bodies) < len(frames):
+            bodies += deframer.feed(peer.recv(65536))
+            for key, mask in bench.selector.select(0):
+                key.data(mask)
+        assert [decode_to_worker(body) for body in bodies] == frames
