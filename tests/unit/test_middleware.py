@@ -124,8 +124,12 @@ def test_a_file_goes_to_the_servers_sendfile_as_it_is(settings: Replica[Settings
 
 
 @pytest.mark.parametrize("pin", [wsgi.Pin, asgi.Pin])
-def test_without_replicas_all_that_are_declared_are_pinned(fake: Any, settings: Replica[Settings], pin: Any):
+def test_without_replicas_all_that_are_declared_are_pinned(
+    fake: Any, settings: Replica[Settings], pin: Any, monkeypatch: pytest.MonkeyPatch
+):
     other = Replica(Settings, name="other")
+    for module in (wsgi, asgi):  # other tests' replicas may live as long as this process
+        monkeypatch.setattr(module, "declared", lambda: (settings, other))
     seen = []
     with other.override(Settings(5)) as another:
 
