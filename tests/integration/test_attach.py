@@ -15,6 +15,7 @@ from confcast import ConfcastError, NotAttached, OwnerUnavailable, Replica, Sche
 from tests.support.fixtures import Manager, StartWorker
 from tests.support.programs import ROOT, Program
 from tests.support.settings import Settings, write
+from tests.support.waiting import eventually
 from tests.support.workers import Raised
 
 
@@ -182,3 +183,15 @@ def test_attaching_again_where_no_owner_answers_goes_on_with_what_is_held(
 
     assert worker.ask("attach", "/nobody", 0.2) == 1
     assert worker.ask("connected") is False
+
+
+def test_whoever_closes_leaves_the_roster_even_while_something_is_on_its_way_to_it(
+    manager: Manager, replica: Replica[Settings], config: Path
+) -> None:
+    """The news of a version's settling follows the outcome of the call that this thread was waiting for."""
+    for number in range(2, 52):
+        replica.attach()
+        write(config, number)
+        assert replica.reload()
+        replica.close()
+        eventually(lambda: manager.workers() == [], "its Goodbye")
