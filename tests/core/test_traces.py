@@ -399,3 +399,13 @@ def test_the_whole_way_of_a_version():
     all_work(w0, w1)
     frames = [Install(1, A, A), Prepare(1, B, B), Commit(1, 2), Settled(2)]
     assert owner.sent(w0.peer) == owner.sent(w1.peer) == frames
+
+
+def test_an_outcome_is_in_the_history_before_it_is_told():
+    """An owner killed in between would have answered a caller with an event that nobody else ever sees."""
+    owner = Owner()
+    owner.is_asked()
+    owner.forget()
+    owner.fails_to_load()
+    told = [type(effect) for effect in owner.log if isinstance(effect, fx.RecordEvent | fx.Answer)]
+    assert told == [fx.RecordEvent, fx.Answer]

@@ -447,8 +447,9 @@ class Core:
         self._next()
 
     def _tell(self, event: ReloadEvent) -> None:
-        self._effects += [fx.Answer(call, event) for call in self._requests.served()]
+        """What a caller was told must be in the history, whoever dies right afterwards: recorded first."""
         self._effects.append(fx.RecordEvent(event))
+        self._effects += [fx.Answer(call, event) for call in self._requests.served()]
 
     def _next(self) -> None:
         self._enter(State.IDLE)
