@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Server, kill_worker, servers
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually, in_thread
 
@@ -85,7 +85,7 @@ def test_an_old_worker_is_served_by_the_old_owner_to_its_end(make: Make, tmp_pat
     gate.await_load()
 
     server.signal(signal.SIGRTMIN)
-    server.await_log("Booting worker", 2)
+    assert server.ask("read")["number"] == 1  # by the new worker: the old one is busy
     assert is_running(old)
     gate.let_go()
     other.open()
@@ -99,7 +99,7 @@ def test_an_old_worker_is_served_by_the_old_owner_to_its_end(make: Make, tmp_pat
 def test_it_is_called_off_when_the_new_configuration_is_refused(make: Make, state: str):
     server = make(above="workers = 2\nraw_env = ['DEPLOYED=first']", options=f"watch=False{state}").start()
     before, owner = server.pids(), server.owner()
-    server.conf(above="workers = 3\nraw_env = ['DEPLOYED=second']", options=f"watch=False{state}")
+    server.conf(above="workers = 3\nraw_env = ['DEPLOYED=second']\npaste = 'new.ini'", options=f"watch=False{state}")
     server.change("number = 'x'\n")
 
     server.signal(signal.SIGRTMIN)
@@ -111,7 +111,10 @@ def test_it_is_called_off_when_the_new_configuration_is_refused(make: Make, stat
     assert server.pids() == before
     server.change()
     assert server.hup()[0] == "success"
-    assert {answer["number"] for answer in server.everyone().values()} == {server.number}
+    new = kill_worker(server, before.pop())  # it must not look for what the new conf file says
+    answers = server.everyone()
+    assert set(answers) == before | {new}
+    assert {answer["number"] for answer in answers.values()} == {server.number}
     reload_fully(server)
     assert server.ask("read")["number"] == server.number
 

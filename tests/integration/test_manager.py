@@ -201,5 +201,5 @@ def test_under_an_owner_of_the_same_name_it_is_a_client_only(
     finally:
         client.close()
 
-    assert eventually(lambda: [status.pid for status in manager.workers()] == [worker.pid], f"{manager.workers()} {worker.pid} {__import__(chr(111)+chr(115)).getpid()} {manager.get_stats()}", 3)
+    assert eventually(lambda: [status.pid for status in manager.workers()] == [worker.pid], "the client's Goodbye")
     assert manager.reload().result is ReloadResult.UNCHANGED

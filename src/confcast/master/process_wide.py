@@ -17,6 +17,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
 from confcast.master.manager import ConfigReloadManager
 from confcast.wire.messages import Reload, ReloadResult
+from confcast.wire.role import refuse_in_owner
 from confcast.worker.replica import address_variable
 from confcast.worker.verbs import send_only
 
@@ -56,6 +57,7 @@ def initialize_reload_manager(loader: ConfigLoader[T], **options: Unpack[Options
         ConfcastError: As `ConfigReloadManager.start` says.
     """
     global _manager
+    refuse_in_owner("initialize_reload_manager()")
     with _lock:
         if _manager is not None and _manager.is_mine():
             warnings.warn("the reload manager is initialized already; this is the first one", RuntimeWarning, 2)

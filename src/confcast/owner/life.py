@@ -10,6 +10,7 @@ code that the journal's version was not made with (its bytes go out as they are,
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -113,6 +114,9 @@ class Life:
         self._mailbox.post(Trigger("restart" if self._restarted else "start"))
         if watching:
             self._watcher.start()
+        # What is imported by now lives as long as this process: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
         try:
             self._owner.run()
         finally:

@@ -21,7 +21,7 @@ from typing import Any
 
 from confcast.errors import Problem
 from confcast.owner import effects as fx
-from confcast.owner.core import Committed, Core, Rules, State
+from confcast.owner.core import Committed, Core, Rules
 from confcast.owner.house import House
 from confcast.owner.journal import Journal, JournalError, VersionRow
 from confcast.owner.loading import Loading
@@ -30,11 +30,9 @@ from confcast.owner.pipes import Pipes
 from confcast.owner.queries import QUERIES, answer_to
 from confcast.owner.telling import dated, tell_the_log
 from confcast.wire import processes, snapshots
-from confcast.wire.messages import Applied, Declined, Message, Outcome, ReloadEvent
+from confcast.wire.messages import Message, Outcome, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
-
-_ENDS_A_BARRIER = (Applied, Declined)
 
 
 class Owner:
@@ -72,6 +70,7 @@ class Owner:
         self._told = told
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input] = deque()
+        self._untold: deque[ReloadEvent] = deque()  # for the log, once everyone has been answered
         self._pipes = Pipes(self._selector, self._inputs.append, allowed_uids)
         self._deaths: dict[int, processes.Death] = {}
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
@@ -130,7 +129,10 @@ class Owner:
     # ---- the loop
 
     def _turn(self) -> None:
-        for key, mask in self._selector.select(self._until_next()):
+        ready = self._selector.select(self._until_next())
+        # Whoever starts on the snapshot file has knocked before: its Hello goes before whatever may end a barrier.
+        ready.sort(key=lambda event: event[0].fileobj is not self._listener)
+        for key, mask in ready:
             key.data(mask)
         now = time.monotonic()
         for when, wake in list(self._timers.values()):
@@ -138,7 +140,9 @@ class Owner:
                 del self._timers[wake.timer]
                 self._inputs.append(wake)
         while self._inputs and self.exit_reason is None:
-            self._feed(self._inputs.popleft())
+            self._hand_over(self._inputs.popleft())
+        while self._untold:
+            tell_the_log(self._untold.popleft())
 
     def _until_next(self) -> float | None:
         if self._inputs:
@@ -146,28 +150,6 @@ class Owner:
         if not self._timers:
             return None
         return max(0.0, min(when for when, _ in self._timers.values()) - time.monotonic())
-
-    def _feed(self, given: fx.Input) -> None:
-        if self._may_end_a_barrier(given):
-            # Whoever started on the snapshot file knocked before it served: its Hello is in the backlog by now.
-            before = len(self._inputs)
-            self._pipes.accept(self._listener)
-            knocks = len(self._inputs) - before
-            if knocks:
-                self._inputs.rotate(knocks)
-                self._inputs.insert(knocks, given)
-                return
-        self._hand_over(given)
-
-    def _may_end_a_barrier(self, given: fx.Input) -> bool:
-        """UNCHANGED may pass its barrier in the very step that its load ends in."""
-        if isinstance(given, fx.Loaded):
-            return True
-        if self.core.state not in (State.COMMITTING, State.RECORDING):
-            return False
-        if isinstance(given, fx.Received):
-            return isinstance(given.message, _ENDS_A_BARRIER)
-        return not isinstance(given, fx.Drained)
 
     def _hand_over(self, given: fx.Input) -> None:
         if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
@@ -247,7 +229,7 @@ class Owner:
     def _record_event(self, effect: fx.RecordEvent) -> None:
         event = dated(effect.event)
         if event or event.origin != "start":  # a first load that is refused is the master's to tell
-            tell_the_log(event)
+            self._untold.append(event)
         self._try("history", lambda: self._journal.add_event(event))
         self._told(event)
 

@@ -200,6 +200,9 @@ class Link:
             self._greeted.clear()
             with self._sending:
                 self._socket = None
+                if self._stop.is_set():
+                    # close() may have found no pipe to say it on: before this conversation began, or as it ended.
+                    _try_to_send(connection, Goodbye())
             connection.close()
             if self._machine.state is not protocol.State.CLOSED:
                 self._machine.ended()
