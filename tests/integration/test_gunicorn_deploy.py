@@ -158,6 +158,17 @@ def test_the_owner_finds_the_environment_of_the_new_conf_file(make: Make):
     assert server.ask("read")["name"] == "second"
 
 
+def test_a_configuration_that_is_new_in_the_conf_file_is_not_started_and_that_is_said(make: Make):
+    server = make().start()
+    other = "confcast_gunicorn.install(globals(), ConfigLoader('settings:Settings', 'app.toml'), name='other')"
+    server.conf(below=other)
+
+    reload_fully(server)
+
+    assert "configuration 'other' is new in the conf file" in server.log()
+    assert server.ask("read")["number"] == 1
+
+
 def test_a_worker_of_new_code_that_the_owner_does_not_know_leaves_the_rest_serving(make: Make):
     server = make(above="workers = 2").start()
     victim, other = sorted(server.pids())

@@ -44,6 +44,7 @@ _GUNICORNS_OWN = {"enable_signal_handler": False, "supervise": "caller"}
 _NO_OWNER = (ConfcastError, ImportError, OSError, TypeError)
 
 _installed: dict[str, _Embedding] = {}
+_started: set[str] = set()
 
 
 def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **options: Any) -> None:
@@ -106,6 +107,12 @@ class _Embedding:
                 "ours silently; move the function above that line",
                 _COULD_NOT_START,
             )
+        if old is not None and self.name not in _started:
+            server.log.error(
+                "confcast: configuration %r is new in the conf file; its owner starts with gunicorn only, by an "
+                "upgrade (USR2) or a restart",
+                self.name,
+            )
 
     def on_starting(self, server: Any) -> None:
         """Start the owner, and hook what gunicorn does later."""
@@ -121,6 +128,7 @@ class _Embedding:
             _refuse(server, f"confcast: the schema can't be carried to workers\n{error}", _CONFIGURATION_REFUSED)
         except _NO_OWNER as error:
             _refuse(server, f"confcast: the config owner could not start: {error}", _COULD_NOT_START)
+        _started.add(self.name)
         self._compose(server.cfg)
         self._hook(server)
 
