@@ -119,7 +119,7 @@ def test_a_bad_file_is_refused_with_its_position_and_a_good_one_goes_through(
         assert expected in str(event.error_message)
     assert event.error_message == "\n".join(map(str, event.problems))
     assert shared_worker.ask("read") == (version, number)
-    assert shared_manager.version == version
+    assert shared_manager.get_stats()["version"] == version
 
     restore(shared_config, number + 1)
     good = shared_manager.reload()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfcastError
+from confcast import ConfcastError, Replica
 from tests.support.fixtures import Manager, StartManager
 from tests.support.leaks import is_running
-from tests.support.settings import write
+from tests.support.settings import Settings, write
 
 
 def in_a_fork(act: Callable[[], object]) -> str:
@@ -66,6 +66,8 @@ def test_of_two_managers_of_one_name_each_speaks_to_its_own_owner(
 
     assert [(change.old, change.new) for change in event.changes] == [(7, 8), (7, 8)]
     assert second.get_stats()["owner_pid"] == second.owner_pid != shared_manager.owner_pid
+    replica = Replica(Settings, name="app").attach(shared_manager.address)
     with pytest.raises(ConfcastError, match="another replica named 'app' is attached"):
         _ = second.current
-    assert shared_manager.current.number == 1
+    assert (replica.latest.number, second.reload().changes) == (1, [])
+    replica.close()

@@ -127,9 +127,11 @@ def test_a_hup_for_the_whole_group_spares_a_worker_that_still_boots(make: Make):
     assert server.log().count("Booting worker") == 1
 
 
-def test_term_ends_all(make: Make):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])  # to the master; to all, as a terminal or systemd does
+def test_a_stop_ends_all(make: Make, kill: Callable[[int, int], None], number: int):
     server = make(above="workers = 2\npidfile = 'pid'").start()
-    server.signal(signal.SIGTERM)
+    kill(server.pid, number)
 
     assert server.ended() == 0
     server.assert_nothing_left()

@@ -18,19 +18,19 @@ from pathlib import Path
 
 from confcast.errors import ConfcastError
 from confcast.wire import processes
-from confcast.wire.listener import MAX_PATH
+from confcast.wire.listener import FRESH, MAX_PATH
 
 _log = logging.getLogger("confcast.master")
 
 _OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-[^-]+")
-_ROOM_FOR_THE_SOCKET = len("/.1234567890.sock")
+_ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
 
 
 def candidates() -> Iterator[Path]:
     """The folders to try, in their order."""
     for variable in ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
         if value := os.environ.get(variable, "").split(":")[0]:
-            yield Path(value)
+            yield Path(value).absolute()
     yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and named by mkdtemp
     yield Path(tempfile.gettempdir())
 

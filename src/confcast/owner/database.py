@@ -38,6 +38,10 @@ class JournalError(ConfcastError):
     """The journal can't be read or written; the text says which file, what is wrong with it, and what to do."""
 
 
+class TornJournal(JournalError):
+    """It can be read, and is not what was written: no later try will find it whole."""
+
+
 class Database:
     """The open file. For one thread; nothing here waits for another process.
 
@@ -84,11 +88,12 @@ class Database:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise JournalError(f"the journal {self.path} can't be {done}: {error}. {_advice(error)}") from error
+            kind = TornJournal if _tells_of_damage(error) else JournalError
+            raise kind(f"the journal {self.path} can't be {done}: {error}. {_advice(error)}") from error
 
-    def torn(self, what: str) -> JournalError:
+    def torn(self, what: str) -> TornJournal:
         """The error for content that can't be what was written."""
-        return JournalError(f"the journal {self.path} is torn: {what}. {_AFRESH}")
+        return TornJournal(f"the journal {self.path} is torn: {what}. {_AFRESH}")
 
     def in_place(self) -> bool:
         """Whether the path still is the open file; SQLite goes on committing into one that was deleted or replaced."""
@@ -185,9 +190,13 @@ def _advice(error: Exception) -> str:
         return "Free some space where it lies"
     if "locked" in text:
         return "Another process has it open: one owner at a time"
-    if "not a database" in text or "malformed" in text:
+    if _tells_of_damage(error):
         return _AFRESH
     return "Look at its folder: it must exist, and be writable for this user"
+
+
+def _tells_of_damage(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _companions(path: Path) -> list[Path]:

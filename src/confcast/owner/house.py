@@ -1,7 +1,8 @@
 """Where an owner lives: its lock, its control socket, its files; made, and made anew when they were cleaned away.
 
 One owner per generation: the lock is held for life. Found busy, its holder is asked for: while that one's master
-lives, this owner refuses to start and names it; when its master is dead the holder is one too many, and is killed.
+lives, this owner refuses to start and names it; when its master is dead, or is ours and has started this owner in its
+place, the holder is one too many, and is killed. What is not to be told is left alone, and refused.
 Rejected: a pid file alone (it outlives its process), and epochs instead of the lock (workers stay on the pipe of a
 stopped owner for ever).
 """
@@ -27,11 +28,13 @@ _PATIENCE = 5.0
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds the lock, as written into it."""
+    """Who holds the lock, as written into it: pids with their start times, and the configuration's name."""
 
     owner: int
+    owner_started: int
     master: int
     master_started: int
+    name: str
 
 
 class House:
@@ -79,16 +82,20 @@ class House:
         return self._socket is not None and _identity(self.address) == self._socket
 
     def leave(self) -> None:
-        """Take away what this owner made, and nothing of a state folder that was asked for. Never raises."""
-        if self.folder == self.state_folder:
-            mine = [path for name in _MINE for path in self.folder.glob(f"{name}*")]
-        else:
-            mine = []
-        for path in (self.address, self.folder / snapshots.FILE, *mine):
+        """Take away what this owner made, and nothing of a state folder that was asked for. Never raises.
+
+        Only for an owner that nobody follows: a restarted one stands on these files.
+        """
+        if self.in_place():
+            if self.folder == self.state_folder:
+                mine = [path for name in _MINE for path in self.folder.glob(f"{name}*")]
+            else:
+                mine = []
+            for path in (self.address, self.folder / snapshots.FILE, *mine):
+                with contextlib.suppress(OSError):
+                    path.unlink()
             with contextlib.suppress(OSError):
-                path.unlink()
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+                self.folder.rmdir()
         self.unlock()
 
     def unlock(self) -> None:
@@ -98,8 +105,10 @@ class House:
             self._lock = -1
 
     def _take_lock(self) -> None:
-        self.unlock()
-        fd = os.open(self.state_folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self.state_folder / "lock"
+        if self._lock >= 0 and _identity(path) == _identity(self._lock):
+            return
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._lock_or_fight(fd)
             os.ftruncate(fd, 0)
@@ -107,6 +116,7 @@ class House:
         except BaseException:
             os.close(fd)
             raise
+        self.unlock()
         self._lock = fd
 
     def _lock_or_fight(self, fd: int) -> None:
@@ -116,25 +126,28 @@ class House:
             if holder is not None:
                 self._evict(holder)
             if time.monotonic() > deadline:
-                raise ConfcastError(f"the lock in {self.state_folder} is held, and its holder can't be told: {holder}")
+                raise ConfcastError(
+                    f"the lock in {self.state_folder} is held, but not by whom it names ({holder}): a process that "
+                    "the former owner started has it open; end that one"
+                )
             time.sleep(0.02)
 
     def _evict(self, holder: Holder) -> None:
-        if holder.master != self._holder.master and processes.is_alive(holder.master, holder.master_started):
+        successor = (holder.master, holder.name) == (self._holder.master, self._holder.name)
+        if not successor and processes.is_alive(holder.master, holder.master_started):
             raise ConfcastError(
-                f"{self.state_folder} is in use by the config owner {holder.owner} of the master {holder.master}; "
-                "two masters need a state_dir each"
+                f"{self.state_folder} is in use by the config owner {holder.owner} of the master {holder.master} "
+                f"({holder.name}); two managers need a state_dir each"
             )
-        with contextlib.suppress(ProcessLookupError):
-            death = processes.Death(holder.owner)
-            death.signal(signal.SIGKILL)
-            death.wait(_PATIENCE)
-            death.close()
+        with contextlib.suppress(ProcessLookupError), contextlib.closing(processes.Death(holder.owner)) as death:
+            if processes.started(holder.owner) == holder.owner_started:
+                death.signal(signal.SIGKILL)
+                death.wait(_PATIENCE)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(place: Path | int) -> tuple[int, int] | None:
     try:
-        stat = path.stat()
+        stat = os.stat(place)  # noqa: PTH116 - a path or a descriptor
     except OSError:
         return None
     return stat.st_dev, stat.st_ino

@@ -20,10 +20,10 @@ from typing import Any
 
 import msgspec
 
-from confcast.owner.database import Database, JournalError
+from confcast.owner.database import Database, JournalError, TornJournal
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
-__all__ = ["Journal", "JournalError", "VersionRow"]
+__all__ = ["Journal", "JournalError", "TornJournal", "VersionRow"]
 
 _TABLES = """
 CREATE TABLE newest(

@@ -1,9 +1,10 @@
 """The control socket: where every pipe is opened, and who may open one.
 
-The socket is bound under a name of its own, closed to others (0600), and renamed into place: a knock never meets a
-half-made socket, and a former owner that tidies up late can't take the new one away, since nobody ever unlinks it.
+The socket is bound under a name of its own, closed to others (0600) before it listens, and renamed into place: a
+knock never meets a half-made socket. Only the owner whose socket it is unlinks it, under its lock, when it leaves.
 A peer is known by what the kernel says of it (SO_PEERCRED; LOCAL_PEERCRED on macOS), never by what it says itself.
-Rejected: abstract sockets (no permissions at all), and a token in the environment (it shows in /proc and in logs).
+Rejected: abstract sockets (no permissions at all), a token in the environment (it shows in /proc and in logs), and a
+umask around the binding (it is the whole process's, and a validator may be writing a file just then).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from confcast.errors import ConfcastError
 SOCKET = "control.sock"
 """Its name in the run-time folder."""
 
-MAX_PATH = 107
-"""Bytes that `sockaddr_un` has for a path on Linux, without the closing zero (macOS: 103)."""
+FRESH = f".{SOCKET}"
+"""Its name until it listens. There is one owner at a time, so a leftover of a killed one is in nobody's use."""
+
+MAX_PATH = 103 if sys.platform == "darwin" else 107
+"""Bytes that `sockaddr_un` has for a path, without the closing zero."""
 
 _BACKLOG = 1024
 
@@ -34,23 +38,19 @@ class Peer(NamedTuple):
 
 
 def listen(path: Path) -> socket.socket:
-    """A non-blocking listening socket at this path, 0600, put there atomically.
+    """A non-blocking listening socket at this path (whose name is `SOCKET`), 0600, put there atomically.
 
     Raises:
         ConfcastError: The path is too long for a socket.
         OSError: The folder can't be written.
     """
-    check_length(path)
-    fresh = path.with_name(f".{os.getpid()}.sock")
+    fresh = path.with_name(FRESH)
     check_length(fresh)
     fresh.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        before = os.umask(0o177)
-        try:
-            listener.bind(os.fspath(fresh))
-        finally:
-            os.umask(before)
+        listener.bind(os.fspath(fresh))
+        fresh.chmod(0o600)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
         fresh.rename(path)

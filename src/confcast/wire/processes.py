@@ -9,12 +9,16 @@ time of its process.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import sys
 from pathlib import Path
 from typing import Any
+
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
+"""What `pidfd_open` says of a free number, and of one that is no pid (0) or only a thread's."""
 
 
 class Death:
@@ -78,15 +82,21 @@ def started(pid: int) -> int:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return 0
-    return int(stat.rpartition(b")")[2].split()[19])
+    fields = stat.rpartition(b")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else 0
 
 
 def is_alive(pid: int, since: int = 0) -> bool:
-    """Whether this process lives; with `since` (from `started`), whether it is still the same one. Zombies don't."""
+    """Whether this process lives; with `since` (from `started`), whether it is still the same one. Zombies don't.
+
+    Where the system can't tell (no descriptors left), it is taken for alive: the dead are killed and swept away.
+    """
     try:
         death = Death(pid)
-    except (ProcessLookupError, PermissionError, OSError):
+    except OverflowError:
         return False
+    except OSError as error:
+        return error.errno not in _NO_PROCESS
     try:
         return not death.wait(0) and (not since or started(pid) == since)
     finally:

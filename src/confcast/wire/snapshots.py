@@ -17,6 +17,8 @@ from confcast.wire.messages import MAX_FRAME, PROTOCOL
 FILE = "snapshot"
 """Its name in the run-time folder, beside the control socket."""
 
+_FRESH = f".{FILE}"  # of one name: what a killed owner left of it, the next one overwrites
+
 
 class Saved(msgspec.Struct, frozen=True, array_like=True):
     """A committed version, and what it takes to know whether it is of use here."""
@@ -33,19 +35,23 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
 
 def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
     """Put this version into the folder, atomically. Raises OSError."""
-    fresh = folder / f".{os.getpid()}.{FILE}"
+    fresh = folder / _FRESH
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(body)
-    fresh.rename(folder / FILE)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(body)
+        fresh.rename(folder / FILE)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # half a file would keep a full disk full
+        raise
 
 
 def load(folder: Path) -> Saved | None:
     """What the folder holds; None when there is nothing that can be read. The caller checks schema and digest."""
     try:
         with (folder / FILE).open("rb") as file:
-            saved = msgspec.msgpack.decode(file.read(MAX_FRAME + 1), type=Saved)
+            saved = msgspec.msgpack.decode(file.read(MAX_FRAME), type=Saved)
     except (OSError, msgspec.DecodeError):
         return None
     return saved if saved.protocol == PROTOCOL else None

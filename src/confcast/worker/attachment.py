@@ -18,12 +18,12 @@ from confcast.wire.snapshots import Saved
 from confcast.worker.link import FALLBACK_AFTER, Link
 from confcast.worker.observers import Observers
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
+from confcast.worker.precommit import refusal
 from confcast.worker.snapshot import Snapshot
 
 _log = logging.getLogger("confcast.worker")
 
 T = TypeVar("T")
-_LONGEST_REASON = 2000
 _MOST_REASONS = 100
 
 
@@ -92,11 +92,14 @@ class Attachment(Generic[T]):
         A process that holds a version already (from before a fork or a `close()`) serves no request with it while an
         owner could give a newer one; where none answers within a second, it goes on with what it holds.
         """
-        self._link.start()
-        arrived = self._arrived.wait(min(timeout, FALLBACK_AFTER) if self._holds else timeout)
-        if self._gave_up is not None or not (arrived or self._holds):
+        try:
+            self._link.start()
+            arrived = self._arrived.wait(min(timeout, FALLBACK_AFTER) if self._holds else timeout)
+            if self._gave_up is not None or not (arrived or self._holds):
+                raise self._explain(timeout)
+        except BaseException:  # a KeyboardInterrupt too must leave no thread behind, and nobody on the roster
             self.close()
-            raise self._explain(timeout)
+            raise
         self._arrived.set()
 
     @property
@@ -156,15 +159,16 @@ class Attachment(Generic[T]):
             return self._codec.decode(payload)
         except ProtocolError as error:
             raise CannotBuild(Problem("", f"can't be decoded: {error}")) from None
+        except Exception as error:  # a no that names this worker; its text may show values
+            raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, old: T, new: T) -> tuple[Problem, ...]:
         problems = []
         for function in list(self._checks):
             try:
                 function(old, new)
-            except Exception as error:
-                name = getattr(function, "__qualname__", repr(function))
-                problems.append(Problem("", f"{name}: {error or type(error).__name__}"[:_LONGEST_REASON]))
+            except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
+                problems.append(refusal(function, error))
         return tuple(problems[:_MOST_REASONS])
 
     def _open_saved(self, saved: Saved) -> T | None:

@@ -3,7 +3,8 @@
 The thread knocks until it has a pipe (50 ms to 2 s, jittered), says Hello, then only reads, builds, checks, swaps and
 answers. It works while the process's main thread is in a long request or its event loop is busy. A process that holds
 nothing yet and hears no owner for a second starts on the snapshot file, and keeps knocking. Every wait has a deadline,
-and every open call is answered when the pipe ends.
+and every open call is answered when the pipe ends. No fault, ours or the application's, ends the thread before
+`close()`: it costs the pipe at the most, and the thread knocks again.
 
 Rejected: reading between requests (an idle worker would not vote), and a signal (it interrupts system calls of the
 application's).
@@ -34,6 +35,7 @@ from confcast.wire.messages import (
     Hello,
     Message,
     Request,
+    ToWorker,
     decode_to_worker,
     encode,
 )
@@ -78,7 +80,7 @@ class Link:
         machine: Fed by the reading thread only.
         holder: Told what happens.
         open_saved: Makes a configuration of a snapshot file, or gives None when it is of no use here.
-        fallback_after: Seconds without any value until the snapshot file is tried.
+        patience: Seconds that somebody will wait for a first value: the snapshot file is tried before they are over.
     """
 
     def __init__(
@@ -89,14 +91,16 @@ class Link:
         machine: Machine,
         holder: Holder,
         open_saved: Callable[[snapshots.Saved], Any],
-        fallback_after: float = FALLBACK_AFTER,
+        patience: float = FALLBACK_AFTER,
     ) -> None:
         self.address = address
         self._hello = (name, schema)
         self._machine = machine
         self._holder = holder
         self._open_saved = open_saved
-        self._fall_back_at = time.monotonic() + min(fallback_after, FALLBACK_AFTER)
+        self._fall_back_at = time.monotonic() + min(0.8 * patience, FALLBACK_AFTER)
+        self._pause = _SHORTEST_KNOCK
+        self._opened: socket.socket | None = None
         self._socket: socket.socket | None = None
         self._sending = threading.Lock()
         self._stop = threading.Event()
@@ -108,7 +112,7 @@ class Link:
     @property
     def connected(self) -> bool:
         """Whether there is a pipe on which Hello was said."""
-        return self._greeted.is_set()
+        return self._greeted.is_set() and not self._stop.is_set()
 
     def start(self) -> None:
         """Begin to knock."""
@@ -127,8 +131,8 @@ class Link:
 
     def forget(self) -> None:
         """In a forked child: the pipe is the parent's. Close the descriptor, and say nothing on it."""
-        if self._socket is not None:
-            self._socket.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def on_reading_thread(self) -> bool:
         """Whether the caller must not wait for an answer, since it is the one who would read it."""
@@ -145,7 +149,7 @@ class Link:
                 "a precommit function runs in the thread that would read the answer: it can't call the owner"
             )
         deadline = time.monotonic() + timeout
-        if not self._greeted.wait(timeout):
+        if not self._greeted.wait(timeout) or self._stop.is_set():
             return None
         call = _Call()
         number = next(self._numbers)
@@ -163,19 +167,32 @@ class Link:
     # ---- the reading thread
 
     def _run(self) -> None:
-        pause = _SHORTEST_KNOCK
-        while not self._stop.is_set():
+        try:
+            while not self._stop.is_set():
+                self._attempt()
+                self._stop.wait(self._until_fallback(self._pause * random.uniform(0.5, 1.0)))  # noqa: S311
+                self._pause = min(self._pause * 2, _LONGEST_KNOCK)
+        finally:
+            self._machine.close()
+            self._stop.set()
+            self._greeted.set()  # whoever waits for a pipe: none will come
+
+    def _attempt(self) -> None:
+        """One pipe, from the knock to its end. Whatever goes wrong, this process must not become deaf by it."""
+        try:
             connection = self._knock()
             if connection is not None:
-                pause = _SHORTEST_KNOCK
                 self._converse(connection)
             self._fall_back()
-            self._stop.wait(self._until_fallback(pause * random.uniform(0.5, 1.0)))  # noqa: S311
-            pause = min(pause * 2, _LONGEST_KNOCK)
-        self._machine.close()
+        except Exception:
+            _log.exception("the pipe to the config owner is opened anew after a fault in confcast")
 
     def _knock(self) -> socket.socket | None:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection = self._opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            _log.warning("can't knock at the config owner: %s", error)
+            return None
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_TIMEOUT, 0))
         name, schema = self._hello
         held = self._machine.held
@@ -189,10 +206,14 @@ class Link:
         return connection
 
     def _converse(self, connection: socket.socket) -> None:
-        self._machine.connected()
-        self._socket = connection
-        self._greeted.set()
         try:
+            self._machine.connected()
+            with self._sending:
+                if self._stop.is_set():  # `close()` found no pipe to say it on
+                    _try_to_send(connection, Goodbye())
+                    return
+                self._socket = connection
+            self._greeted.set()
             self._read(connection)
         except (OSError, ProtocolError) as error:
             _log.warning("the pipe to the config owner broke: %s", error)
@@ -223,14 +244,22 @@ class Link:
             if not data:
                 return
             for body in deframer.feed(data):
-                for effect in self._machine.handle(decode_to_worker(body)):
-                    if not self._perform(effect):
-                        return
+                if not self._obey(decode_to_worker(body)):
+                    return
+
+    def _obey(self, message: ToWorker) -> bool:
+        """Whether the pipe stays open. After a failed send too all is done that the frame asked for: a GiveUp, say."""
+        effects = self._machine.handle(message)
+        if self._stop.is_set():  # `close()`, perhaps in a `precommit` function: what is held stays
+            return False
+        done = [self._perform(effect) for effect in effects]
+        return all(done)
 
     def _perform(self, effect: protocol.Effect) -> bool:
         """Whether the pipe stays open."""
         match effect:
             case Reply(message):
+                self._pause = _SHORTEST_KNOCK  # an owner with whom one can speak
                 sent = self._send(message)
                 if isinstance(message, Applied):
                     self._holder.caught_up()
@@ -260,7 +289,12 @@ class Link:
 
     def _send(self, message: Message) -> bool:
         with self._sending:
-            return self._socket is not None and _try_to_send(self._socket, message)
+            if self._socket is None:
+                return False
+            if _try_to_send(self._socket, message):
+                return True
+            _shut(self._socket)  # half a frame may have left: nothing may follow it
+            return False
 
     # ---- the snapshot file
 
@@ -274,6 +308,7 @@ class Link:
         """No owner has answered: start on what was committed last, if that can be read and is of this schema."""
         if self._machine.held is not None or time.monotonic() < self._fall_back_at or self._stop.is_set():
             return
+        self._fall_back_at += FALLBACK_AFTER  # of no use now, it is looked at again a second later
         saved = snapshots.load(Path(self.address).parent)
         config = self._open_saved(saved) if saved is not None else None
         if saved is None or config is None:

@@ -70,11 +70,11 @@ class Observable(ABC, Generic[T]):
             executor: Where to call it instead: an `Executor`, or an event loop (coroutine functions are awaited there).
 
         Raises:
-            TypeError: `observer` or `select` can't be called.
+            TypeError: `observer` or `select` can't be called, `executor` is neither of the two, or a coroutine function
+                has no loop to be awaited on.
+            ValueError: There is no such moment.
         """
-        for function in (observer, *(() if select is None else (select,))):
-            if not callable(function):
-                raise TypeError(f"an observer is called with (old, new); {function!r} can't be called")
+        check(observer, select, on, executor)
         self.subscriptions().add(Subscription(observer, select, initial, on, executor))
 
     def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:

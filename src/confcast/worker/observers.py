@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
+from confcast.worker.precommit import name_of
+
 if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
     import asyncio
     from concurrent.futures import Executor
@@ -54,11 +56,12 @@ class Subscription:
         self.last: Any = None
         # Held while the initial call runs in the subscriber's thread: the first change waits for it.
         self.turn = threading.RLock()
+        self.failed: Callable[[], None] = _uncounted
 
     @property
     def name(self) -> str:
         """For a log line."""
-        return getattr(self.observer, "__qualname__", None) or repr(self.observer)
+        return name_of(self.observer)
 
     def call(self, old: Any, new: Any) -> None:
         """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
@@ -87,13 +90,22 @@ class Subscription:
         try:
             await self.observer(old, new)
         except Exception:
-            _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+            self.log_failure()
 
     def _call_logged(self, old: Any, new: Any) -> None:
         try:
             self.observer(old, new)
         except Exception:
-            _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+            self.log_failure()
+
+    def log_failure(self) -> None:
+        """In the handler of what it raised."""
+        self.failed()
+        _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+
+
+def _uncounted() -> None:
+    """A subscription that was never added counts nowhere."""
 
 
 _tasks: set[asyncio.Task[None]] = set()
@@ -113,7 +125,7 @@ class Observers:
         newest: Gives the newest configuration, or None while there is none.
 
     Attributes:
-        failures: How often an observer raised in our thread.
+        failures: How often an observer raised, wherever it was called.
     """
 
     def __init__(self, newest: Callable[[], Any]) -> None:
@@ -121,13 +133,16 @@ class Observers:
         self._newest = newest
         self._subscriptions: list[Subscription] = []
         self._number = 0
+        self._settled: Any = None
         self.after_fork()
 
     def after_fork(self) -> None:
         """The child has no such thread, and what was queued is the parent's to tell."""
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._former: threading.Thread | None = None
         for subscription in self._subscriptions:
             subscription.turn = threading.RLock()
 
@@ -135,11 +150,16 @@ class Observers:
         """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change."""
         with subscription.turn:
             with self._lock:
+                subscription.failed = self._count
                 self._subscriptions.append(subscription)
                 subscription.since = self._number
-                value = subscription.last = self._newest()
+                settled = self._settled if subscription.on == "settled" else None
+                value = subscription.last = self._newest() if settled is None else settled
             if subscription.initial and value is not None:
-                self._tell(subscription, subscription.call, None, value)
+                try:
+                    subscription.call(None, value)
+                except Exception:
+                    subscription.log_failure()
 
     def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
@@ -154,15 +174,24 @@ class Observers:
         """Do the swap so that a subscription sees it either as its first value or as a change, and tell of it."""
         with self._lock:
             swap()
+            if old is None:
+                self._settled = new
             self._enqueue("commit", old, new)
 
     def settled(self, config: Any) -> None:
         """Tell those who wait for the settling."""
         with self._lock:
+            self._settled = config
             self._enqueue("settled", None, config)
+
+    def assume(self, config: Any) -> None:
+        """This value counts as settled; nobody is told (the value of an override, or the one after it)."""
+        with self._lock:
+            self._settled = config
 
     def tell_here(self, old: Any, new: Any) -> None:
         """Tell everyone in this thread, commit and settling, and let what an observer raises through (for tests)."""
+        self.assume(new)
         for subscription in list(self._subscriptions):
             subscription.call(old, new)
             subscription.last = new
@@ -172,32 +201,46 @@ class Observers:
         with self._lock:
             if self._thread is not None:
                 self._calls.put(None)
-                self._thread = None
+                self._calls, self._former, self._thread = queue.SimpleQueue(), self._thread, None
 
     def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
         self._number += 1
         if not self._subscriptions:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._run, args=(self._calls,), name="confcast-observers", daemon=True
-            )
-            self._thread.start()
         self._calls.put(_Call(self._number, on, old, new))
+        if self._thread is None:
+            self._start_thread()
 
-    def _run(self, calls: queue.SimpleQueue[_Call | None]) -> None:
+    def _start_thread(self) -> None:
+        thread = threading.Thread(
+            target=self._run, args=(self._calls, self._former), name="confcast-observers", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads: the swap counts all the same, and the next call tries again
+            _log.error("observers are told later: %s", error)
+            return
+        self._thread, self._former = thread, None
+
+    def _run(self, calls: queue.SimpleQueue[_Call | None], former: threading.Thread | None) -> None:
+        if former is not None:  # from before a `close()`, telling what was queued then: the order of versions holds
+            former.join()
         while (call := calls.get()) is not None:
             for subscription in list(self._subscriptions):
-                if subscription.since < call.number:  # else it subscribed after what this call tells of
-                    self._tell(subscription, self._tell_in_turn, subscription, call)
+                # Older calls it has heard of by its first value; and one that was told before may have ended it.
+                if subscription.since < call.number and subscription in self._subscriptions:
+                    self._tell(subscription, call)
 
-    def _tell(self, subscription: Subscription, tell: Callable[..., None], *arguments: Any) -> None:
+    def _tell(self, subscription: Subscription, call: _Call) -> None:
         try:
             with subscription.turn:
-                tell(*arguments)
-        except Exception:
+                self._tell_in_turn(subscription, call)
+        except BaseException:  # sys.exit() or a cancellation in an observer must not end everyone's thread
+            subscription.log_failure()
+
+    def _count(self) -> None:
+        with self._counting:
             self.failures += 1
-            _log.exception("observer %s raised; the configuration is applied all the same", subscription.name)
 
     def _tell_in_turn(self, subscription: Subscription, call: _Call) -> None:
         """The first value in a process is no change: only those who asked for it hear it."""

@@ -1,0 +1,27 @@
+"""What a `precommit` function's refusal is called, at a vote and in a test's `push` alike.
+
+It names the function and gives the reason that was raised. An object without a name of its own (a partial, an
+instance that can be called) goes by its class: its repr would show its arguments, which may be secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from confcast.errors import Problem
+
+_LONGEST = 2000
+
+
+def refusal(function: Callable[..., Any], error: BaseException) -> Problem:
+    """What this function said, for the owner's event. Long texts are cut."""
+    return Problem("", f"{name_of(function)}: {str(error) or type(error).__name__}"[:_LONGEST])
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What to call an application's function in a log line or an event; never its repr."""
+    if isinstance(function, partial):
+        return name_of(function.func)
+    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)

@@ -1,0 +1,234 @@
+"""The owner's files under fire: deleted while in use, torn, locked, on a full disk; workers serve through all of it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from confcast import ReloadResult
+from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gate import Gate
+from tests.support.leaks import is_running
+from tests.support.settings import write
+from tests.support.waiting import eventually
+from tests.support.workers import Worker
+
+
+def kill_the_owner(manager: Manager) -> int:
+    owner = manager.owner_pid
+    os.kill(owner, signal.SIGKILL)
+    eventually(lambda: not is_running(owner), "the owner's end")
+    return owner
+
+
+def home_of(manager: Manager) -> Path:
+    return Path(manager.address).parent
+
+
+@contextmanager
+def limited(pid: int, limit: int, most: int) -> Iterator[None]:
+    """This process has no more than that of a resource."""
+    before = resource.prlimit(pid, limit)
+    resource.prlimit(pid, limit, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, limit, before)
+
+
+def test_a_journal_deleted_under_a_living_owner_is_made_anew_and_outlives_it(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    worker = start_worker(manager)
+    for path in home_of(manager).glob("journal*"):
+        path.unlink()
+    write(config, 2)
+
+    assert manager.reload().version == 2
+
+    kill_the_owner(manager)
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.UNCHANGED, 2)
+    assert worker.ask("read") == (2, 2)
+
+
+def test_a_folder_deleted_under_a_living_owner_is_made_anew(
+    manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
+) -> None:
+    worker = start_worker(manager)
+    shutil.rmtree(home_of(manager))
+    write(config, 2)
+
+    assert worker.ask("reload").version == 2  # over the pipe that it has: nobody can knock
+
+    assert stat.S_IMODE(home_of(manager).stat().st_mode) == 0o700
+    assert {"control.sock", "journal", "lock", "snapshot"} <= {path.name for path in home_of(manager).iterdir()}
+    assert start_worker(manager).ask("read") == (2, 2)
+    assert_content_that_kills_is_skipped(manager, worker.pid, config, gate)
+
+
+def assert_content_that_kills_is_skipped(manager: Manager, worker: int, config: Path, gate: Gate) -> None:
+    """The mark of what is being loaded is made anew with the rest."""
+    gate.shut()
+    write(config, 3, gate=str(gate.path))
+    manager.request_reload()
+    gate.await_load()
+    kill_the_owner(manager)
+    gate.open()
+    refused = eventually(
+        lambda: [event for event in manager.get_event_history() if event.origin == "restart"], "the restart's load"
+    )
+    assert "an owner died while it loaded exactly this content" in str(refused[0].error_message)
+    assert {status.pid for status in manager.workers()} >= {worker}
+
+
+def test_a_folder_that_can_t_be_made_anew_is_an_io_error_until_it_can(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager()
+    owner, worker, home = manager.owner_pid, start_worker(manager), home_of(manager)
+    shutil.rmtree(home)
+    home.touch()
+    write(config, 2)
+    refused = [worker.ask("reload") for _ in range(2)]
+    assert [event.result for event in refused] == [ReloadResult.IO_ERROR] * 2
+    assert worker.ask("read") == (1, 1)
+
+    home.unlink()
+    event = worker.ask("reload")
+
+    assert (event.result, manager.owner_pid) == (ReloadResult.SUCCESS, owner)
+    assert worker.ask("read") == (event.version, 2)
+
+
+def test_on_a_full_disk_nothing_changes_and_the_next_reload_works_when_there_is_room(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    worker, owner = start_worker(manager), manager.owner_pid
+    with limited(owner, resource.RLIMIT_FSIZE, 4096):
+        write(config, 2)
+        event = manager.reload()
+        assert event.result is ReloadResult.IO_ERROR, event
+        assert "journal" in str(event.error_message)
+        late = start_worker(manager)
+        assert [one.ask("read") for one in (worker, late)] == [(1, 1)] * 2
+
+    event = manager.reload()
+
+    assert (event.result, manager.owner_pid) == (ReloadResult.SUCCESS, owner)
+    assert [one.ask("read") for one in (worker, late)] == [(event.version, 2)] * 2
+    kill_the_owner(manager)
+    assert manager.reload().version == event.version
+
+
+def test_a_torn_journal_is_set_aside_and_numbers_go_on_above_all_that_were_given_out(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    kill_the_owner(manager)
+    for path in home_of(manager).glob("journal*"):
+        path.write_bytes(b"torn" * 2000)
+    write(config, 2)
+
+    event = manager.reload()
+
+    assert event, event
+    assert event.version > 1_700_000_000  # counted on from the clock: no number repeats with other content
+    assert worker.ask("await_number", 2) == 2
+    assert len(list(home_of(manager).glob("journal.torn-*"))) == 1
+
+
+def test_a_payload_that_is_not_what_was_written_is_set_aside_too(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    kill_the_owner(manager)
+    with sqlite3.connect(home_of(manager) / "journal") as connection:
+        connection.execute("UPDATE newest SET checksum = checksum + 1")
+    connection.close()
+    write(config, 2)
+
+    event = manager.reload()
+
+    assert event, event
+    assert worker.ask("await_number", 2) == 2
+
+
+def test_a_journal_that_is_only_locked_for_now_is_not_taken_for_a_torn_one(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    write(config, 2)
+    assert manager.reload().version == 2
+    dead = kill_the_owner(manager)
+    connection = sqlite3.connect(home_of(manager) / "journal", isolation_level=None)
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+    refused = manager.owner_pid
+    eventually(lambda: not is_running(refused), "the end of the owner that could not start")
+    assert worker.ask("read") == (2, 2)
+    connection.close()
+
+    event = manager.reload()
+
+    assert (event.result, event.version) == (ReloadResult.UNCHANGED, 2)
+    assert list(home_of(manager).glob("journal.torn-*")) == []
+
+
+def test_an_owner_that_gives_up_leaves_its_files_to_the_next(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
+) -> None:
+    manager = start_manager(load_timeout=0.3)
+    worker = start_worker(manager)
+    write(config, 2)
+    assert manager.reload().version == 2
+    gate.shut()
+    write(config, 3, gate=str(gate.path))
+    assert worker.ask("reload").result is ReloadResult.IO_ERROR
+    owner = manager.owner_pid
+
+    assert worker.ask("reload").result is ReloadResult.IO_ERROR
+    eventually(lambda: manager.owner_pid not in (0, owner), "the next owner")
+
+    gate.open()
+    eventually(lambda: "restart" in [event.origin for event in manager.get_event_history()], "the restart's load")
+    newest, *_ = manager.get_event_history()
+    assert newest.result is ReloadResult.VALIDATION_FAILED, newest
+    assert manager.get_stats()["failed_reloads"] == 3
+    assert start_worker(manager).ask("read") == (2, 2)
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.SUCCESS, 3)
+
+
+def test_an_owner_without_descriptors_left_serves_on_without_spinning(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    worker, owner = start_worker(manager), manager.owner_pid
+    taken = len(list(Path(f"/proc/{owner}/fd").iterdir()))
+    with limited(owner, resource.RLIMIT_NOFILE, taken):
+        late = start_worker()
+        late.tell("attach", manager.address)
+        eventually(lambda: _failed_accepts(worker), "a knock that could not be accepted")
+        assert worker.ask("read") == (1, 1)
+        assert _failed_accepts(worker) < 50
+
+    assert late.answer() is not None
+    assert late.ask("read") == (1, 1)
+    write(config, 2)
+    assert manager.reload().lagging == []
+    assert (manager.owner_pid, late.ask("read")) == (owner, (2, 2))
+
+
+def _failed_accepts(worker: Worker) -> int:
+    return int(worker.ask("verb", "get_stats")["refused"].get("accept", 0))
