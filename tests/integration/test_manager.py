@@ -12,7 +12,6 @@ from confcast import (
     ConfigLoader,
     ConfigReloadManager,
     NotAttached,
-    NotCarried,
     ReloadResult,
     Replica,
     get_reload_manager,
@@ -116,9 +115,7 @@ def test_clearing_the_history_keeps_the_totals(manager: Manager, config: Path) -
     assert manager.get_stats()["successful_reloads"] == 1
 
 
-def test_every_worker_is_listed_with_its_version(
-    manager: Manager, start_worker: StartWorker, config: Path
-) -> None:
+def test_every_worker_is_listed_with_its_version(manager: Manager, start_worker: StartWorker, config: Path) -> None:
     pids = sorted(start_worker(manager).pid for _ in range(3))
     write(config, 2)
     manager.reload()
@@ -126,20 +123,6 @@ def test_every_worker_is_listed_with_its_version(
     assert [(status.pid, status.version, status.state) for status in manager.workers()] == [
         (pid, 2, "current") for pid in pids
     ]
-
-
-def test_a_schema_that_can_t_be_carried_is_refused_at_the_start_by_field(config: Path, runtime_folder: Path) -> None:
-    with pytest.raises(NotCarried, match="lock"):
-        ConfigReloadManager(ConfigLoader("tests.support.settings:Uncarried", config)).start()
-
-    assert list(runtime_folder.iterdir()) == []
-
-
-def test_a_schema_that_can_t_be_imported_is_refused_at_the_start(config: Path, runtime_folder: Path) -> None:
-    with pytest.raises(ConfcastError, match="no_such_module"):
-        ConfigReloadManager(ConfigLoader("no_such_module:Settings", config)).start()
-
-    assert list(runtime_folder.iterdir()) == []
 
 
 # ---- the process's one manager

@@ -128,6 +128,26 @@ def test_on_a_full_disk_nothing_changes_and_the_next_reload_works_when_there_is_
     assert manager.reload().version == event.version
 
 
+def test_an_owner_that_is_restarted_on_a_full_disk_serves_what_is_committed(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    write(config, 2, name="long" * 1000)
+    assert manager.reload().version == 2
+    dead = kill_the_owner(manager)
+    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+    owner = manager.owner_pid
+    with limited(owner, resource.RLIMIT_FSIZE, 512):  # it has yet to import what it needs
+        worker.ask("await_connected", True)
+        assert start_worker(manager).ask("read") == (2, 2)
+        write(config, 3)
+        assert worker.ask("reload").result is ReloadResult.IO_ERROR
+
+    assert worker.ask("reload").result is ReloadResult.SUCCESS
+    assert (manager.owner_pid, worker.ask("read")[1]) == (owner, 3)
+
+
 def test_a_torn_journal_is_set_aside_and_numbers_go_on_above_all_that_were_given_out(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
@@ -142,7 +162,7 @@ def test_a_torn_journal_is_set_aside_and_numbers_go_on_above_all_that_were_given
 
     assert event, event
     assert event.version > 1_700_000_000  # counted on from the clock: no number repeats with other content
-    assert worker.ask("await_number", 2) == 2
+    assert worker.ask("await_number", 2) == event.version
     assert len(list(home_of(manager).glob("journal.torn-*"))) == 1
 
 
@@ -160,7 +180,7 @@ def test_a_payload_that_is_not_what_was_written_is_set_aside_too(
     event = manager.reload()
 
     assert event, event
-    assert worker.ask("await_number", 2) == 2
+    assert worker.ask("await_number", 2) == event.version
 
 
 def test_a_journal_that_is_only_locked_for_now_is_not_taken_for_a_torn_one(

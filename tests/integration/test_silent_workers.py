@@ -9,6 +9,7 @@ from pathlib import Path
 from confcast import ReloadResult
 from tests.support.fixtures import StartManager, StartWorker
 from tests.support.settings import write
+from tests.support.waiting import eventually
 
 VOTE_TIMEOUT = 1.5
 
@@ -18,6 +19,7 @@ def test_a_stopped_worker_is_named_once_its_time_is_over_and_not_waited_for_agai
 ) -> None:
     manager = start_manager(vote_timeout=VOTE_TIMEOUT)
     running, stopped = start_worker(manager), start_worker(manager)
+    eventually(lambda: {status.version for status in manager.workers()} == {1}, "their answers to the first version")
     stopped.signal(signal.SIGSTOP)
 
     write(config, 2)

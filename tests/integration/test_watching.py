@@ -135,4 +135,4 @@ def test_without_watching_only_a_trigger_loads(
     manager.request_reload()
 
     assert worker.ask("await_number", 2) == 2
-    assert [event.origin for event in manager.get_event_history(limit=1)] == ["signal"]
+    eventually(lambda: made_versions(manager) == [(2, "signal"), (1, "start")], "the event of the signal")

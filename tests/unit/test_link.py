@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
+import os
 import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from confcast.errors import ConfcastError, Problem
+from confcast.wire import snapshots
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     Applied,
@@ -17,13 +24,22 @@ from confcast.wire.messages import (
     Hello,
     Install,
     Message,
+    Outcome,
+    Prepare,
+    Refused,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
     Settled,
+    Stats,
     StatsRequest,
+    Vote,
     decode_to_owner,
     encode,
 )
+from confcast.worker import link as link_module
 from confcast.worker.link import Link
-from confcast.worker.protocol import GiveUp, Held, Machine
+from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
 
@@ -70,6 +86,9 @@ class Owner:
                 return None
             self._messages = [decode_to_owner(body) for body in self._deframer.feed(data)]
         return self._messages.pop(0)
+
+    def push(self, data: bytes) -> None:
+        self._connection.sendall(data)
 
     def close(self) -> None:
         self._connection.close()
@@ -148,9 +167,272 @@ def test_an_open_call_ends_without_an_answer_when_the_pipe_does(
 def test_a_frame_that_is_no_message_ends_the_pipe_and_a_new_one_is_opened(
     owner: Owner, listening: socket.socket
 ) -> None:
-    owner._connection.sendall(frame(b"\xc1"))
+    owner.push(frame(b"\xc1"))
 
     assert owner.hear() is None
     again = Owner(listening)
     assert isinstance(again.hear(), Hello)
     again.close()
+
+
+def test_an_answer_that_comes_in_pieces_reaches_its_caller_and_no_other(link: Link, owner: Owner) -> None:
+    first = in_thread(lambda: link.ask(StatsRequest, 30.0))
+    asked_first = owner.hear()
+    second = in_thread(lambda: link.ask(lambda number: Reload(number), 30.0))
+    asked_second = owner.hear()
+    assert isinstance(asked_first, StatsRequest)
+    assert isinstance(asked_second, Reload)
+
+    event = ReloadEvent(timestamp=1.0, result=ReloadResult.UNCHANGED)
+    for byte in frame(encode(Outcome(asked_second.id, event))) + frame(encode(Stats(asked_first.id, {"version": 7}))):
+        owner.push(bytes([byte]))
+    assert second() == Outcome(asked_second.id, event)
+    assert first() == Stats(asked_first.id, {"version": 7})
+
+
+def test_an_answer_after_its_caller_has_gone_is_dropped(link: Link, owner: Owner) -> None:
+    eventually(lambda: link.connected, "the pipe")
+    assert link.ask(StatsRequest, 0.0) is None
+    late = owner.hear()
+    assert isinstance(late, StatsRequest)
+    owner.push(frame(encode(Stats(late.id, {}))))
+
+    answer = in_thread(lambda: link.ask(StatsRequest, 30.0))
+    next_one = owner.hear()
+    assert isinstance(next_one, StatsRequest)
+    assert next_one.id != late.id
+    owner.push(frame(encode(Stats(next_one.id, {"version": 1}))))
+    assert answer() == Stats(next_one.id, {"version": 1})
+
+
+def test_a_caller_who_waits_for_a_pipe_is_answered_when_the_link_is_closed(
+    listening: socket.socket, holder: Listener
+) -> None:
+    Path(listening.getsockname()).unlink()
+    with linked(listening, holder) as link:
+        waiting = in_thread(lambda: link.ask(StatsRequest, 2 * DEADLINE))
+        link.close()
+        assert waiting() is None
+
+
+def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.socket, holder: Listener) -> None:
+    links: list[Link] = []
+    heard: list[str] = []
+
+    def check(old: Any, new: Any) -> tuple[Problem, ...]:
+        with pytest.raises(ConfcastError, match="can't call the owner") as caught:
+            links[0].ask(StatsRequest, 30.0)
+        heard.append(str(caught.value))
+        return ()
+
+    with linked(listening, holder, Machine(lambda payload: payload, check)) as link:
+        links.append(link)
+        owner = Owner(listening)
+        owner.hear()
+        owner.push(frame(encode(Install(1, b"one", b"one"))) + frame(encode(Prepare(1, b"two", b"two"))))
+        assert [owner.hear(), owner.hear()] == [Applied(1), Vote(1, True)]
+        owner.close()
+    assert len(heard) == 1
+
+
+def test_a_final_refusal_is_told_and_ends_the_knocking(
+    link: Link, owner: Owner, holder: Listener, listening: socket.socket
+) -> None:
+    refused = Refused("another schema", True, {"number": "int"})
+    owner.say(refused)
+
+    assert eventually(lambda: holder.told, "the refusal") == [GiveUp(refused)]
+    link._thread.join(DEADLINE)
+    assert not link._thread.is_alive()
+    assert link.connected is False
+    assert link.ask(StatsRequest, 30.0) is None
+    listening.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+
+
+def test_whoever_is_refused_for_now_knocks_again_ever_more_slowly(
+    link: Link, owner: Owner, listening: socket.socket, holder: Listener
+) -> None:
+    pauses = []
+    again = owner
+    for _ in range(3):
+        again.say(Refused("not yet", False))
+        again.close()
+        again = Owner(listening)
+        again.hear()
+        pauses.append(link._pause)
+    assert pauses == [0.1, 0.2, 0.4]
+
+    again.say(Install(1, b"d", b"p"))
+    assert again.hear() == Applied(1)
+    assert link._pause == 0.05
+    again.close()
+    assert [told for told in holder.told if isinstance(told, GiveUp)] == []
+
+
+def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_no_goodbye(
+    listening: socket.socket, holder: Listener
+) -> None:
+    owners: list[Owner] = []
+
+    def build(payload: bytes) -> Any:
+        owners[0].close()  # the Goodbye that follows can't be sent
+        raise CannotBuild(Problem("", "no"))
+
+    with linked(listening, holder, Machine(build, lambda old, new: ())) as link:
+        owners.append(Owner(listening))
+        owners[0].hear()
+        owners[0].say(Install(1, b"d", b"p"))
+        assert eventually(lambda: holder.told, "the end") == [GiveUp(None, (Problem("", "no"),))]
+        link._thread.join(DEADLINE)
+        assert not link._thread.is_alive()
+
+
+def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
+    listening: socket.socket, holder: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [ZeroDivisionError("a defect")]
+
+    def build(payload: bytes) -> bytes:
+        if faults:
+            raise faults.pop()
+        return payload
+
+    with linked(listening, holder, Machine(build, lambda old, new: ())), caplog.at_level(logging.ERROR):
+        first = Owner(listening)
+        first.hear()
+        first.say(Install(1, b"d", b"p"))
+        assert first.hear() is None
+        second = Owner(listening)
+        second.hear()
+        second.say(Install(1, b"d", b"p"))
+        assert second.hear() == Applied(1)
+        first.close()
+        second.close()
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+def test_without_a_descriptor_to_spare_it_goes_on_knocking(
+    listening: socket.socket, holder: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = socket.socket
+    failures = [OSError(errno.EMFILE, "Too many open files")]
+
+    def scarce(*arguments: Any, **options: Any) -> socket.socket:
+        if threading.current_thread().name == "confcast-app" and failures:
+            raise failures.pop()
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(link_module.socket, "socket", scarce)
+    with linked(listening, holder):
+        owner = Owner(listening)
+        assert isinstance(owner.hear(), Hello)
+        owner.close()
+    assert "Too many open files" in caplog.text
+
+
+def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.socket, holder: Listener) -> None:
+    links: list[Link] = []
+
+    def check(old: Any, new: Any) -> tuple[Problem, ...]:
+        links[0].close()
+        return ()
+
+    with linked(listening, holder, Machine(lambda payload: payload, check)) as link:
+        links.append(link)
+        owner = Owner(listening)
+        owner.hear()
+        owner.say(Install(1, b"one", b"one"))
+        assert owner.hear() == Applied(1)
+        owner.say(Install(2, b"two", b"two"))
+        assert owner.hear() == Goodbye()
+        link._thread.join(DEADLINE)
+        owner.close()
+    assert ("swapped", 2) not in holder.told
+
+
+def test_a_forked_child_closes_its_copy_and_says_nothing(link: Link, owner: Owner) -> None:
+    eventually(lambda: link.connected, "the pipe")
+    child = os.fork()
+    if not child:
+        link.forget()
+        os._exit(0 if link._socket is not None and link._socket.fileno() == -1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    owner.say(Install(1, b"d", b"p"))
+    assert owner.hear() == Applied(1)
+
+
+# ---- the snapshot file
+
+
+def test_where_the_owner_accepts_and_says_nothing_the_snapshot_file_is_taken(
+    listening: socket.socket, holder: Listener
+) -> None:
+    save(listening, 5)
+    with linked(listening, holder, open_saved=lambda saved: saved.payload, patience=0.1) as link:
+        owner = Owner(listening)
+        hello = owner.hear()
+        assert isinstance(hello, Hello)
+        assert hello.version == 0
+        assert eventually(lambda: holder.told, "the file") == [("swapped", 5)]
+        assert link.connected
+
+        owner.say(Install(6, b"six", b"payload"))
+        assert owner.hear() == Applied(6)
+        owner.close()
+
+
+def test_where_nobody_listens_too_and_the_next_hello_tells_what_is_held(
+    listening: socket.socket, holder: Listener
+) -> None:
+    save(listening, 5)
+    path = Path(listening.getsockname())
+    path.rename(path.with_name("elsewhere"))
+    with linked(listening, holder, open_saved=lambda saved: saved.payload, patience=0.1) as link:
+        assert eventually(lambda: holder.told, "the file") == [("swapped", 5)]
+        assert link.connected is False
+        path.with_name("elsewhere").rename(path)
+        owner = Owner(listening)
+        hello = owner.hear()
+        assert isinstance(hello, Hello)
+        assert (hello.version, hello.digest) == (5, b"digest")
+        owner.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x95\x01", b"no msgpack at all"])
+def test_a_torn_snapshot_file_is_passed_over_until_the_owner_answers(
+    content: bytes, listening: socket.socket, holder: Listener
+) -> None:
+    Path(listening.getsockname()).with_name(snapshots.FILE).write_bytes(content)
+    with linked(listening, holder, open_saved=lambda saved: pytest.fail("it was opened"), patience=0.01) as link:
+        owner = Owner(listening)
+        owner.hear()
+        before = link._fall_back_at
+        eventually(lambda: link._fall_back_at > before, "a look at the file")
+        assert holder.told == []
+        owner.say(Install(6, b"six", b"payload"))
+        assert owner.hear() == Applied(6)
+        owner.close()
+
+
+def save(listening: socket.socket, version: int) -> None:
+    snapshots.save(Path(listening.getsockname()).parent, b"schema", version, b"digest", b"payload")
+
+
+@contextlib.contextmanager
+def linked(
+    listening: socket.socket,
+    holder: Listener,
+    machine: Machine | None = None,
+    open_saved: Callable[[snapshots.Saved], Any] = lambda saved: None,
+    patience: float = 10.0,
+) -> Iterator[Link]:
+    machine = machine or Machine(lambda payload: payload, lambda old, new: ())
+    link = Link(listening.getsockname(), "app", b"schema", machine, holder, open_saved, patience)
+    link.start()
+    try:
+        yield link
+    finally:
+        link.close()

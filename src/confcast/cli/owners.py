@@ -17,8 +17,8 @@ from confcast.errors import OwnerUnavailable
 from confcast.master import folders
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, ReloadEvent, Request
+from confcast.worker.client import Client
 from confcast.worker.replica import address_variable
-from confcast.worker.verbs import Verbs, ask_once
 
 _DEFAULT_NAME = "app"
 _KNOCK = 0.05
@@ -31,8 +31,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help=f"the configuration's name (by default {_DEFAULT_NAME!r})")
 
 
-class Owner(Verbs):
-    """The client verbs, each over a connection of its own.
+class Owner(Client):
+    """A client that waits for a restart.
 
     A dead owner is given a few seconds to be restarted by its master, as long as its socket is there.
 
@@ -40,10 +40,6 @@ class Owner(Verbs):
         address: The control socket.
         name: What this client calls the configuration.
     """
-
-    def __init__(self, address: str, name: str) -> None:
-        self.address = address
-        self.name = name
 
     def reload_by_command(self, timeout: float) -> ReloadEvent:
         """As `reload`; in the history its origin is `command`."""
@@ -59,7 +55,7 @@ class Owner(Verbs):
         deadline = time.monotonic() + timeout
         give_up = min(deadline, time.monotonic() + _RESTART)
         while True:
-            answer = ask_once(self.address, self.name, make, max(_KNOCK, deadline - time.monotonic()))
+            answer = self.ask(make, max(_KNOCK, deadline - time.monotonic()))
             if answer is not None or time.monotonic() + _KNOCK > give_up:
                 return answer
             time.sleep(_KNOCK)

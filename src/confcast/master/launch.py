@@ -80,8 +80,8 @@ class Launcher:
             NotCarried: The schema has fields that can't be carried.
             ConfcastError: The owner could not start.
         """
-        self._spawn()
         try:
+            self._spawn()
             booted = self._hear_booted()
         except BaseException:
             self.close()

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -33,11 +33,12 @@ from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
+from confcast.worker.client import Client
 from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
 from confcast.worker.replica import Replica, address_variable
 from confcast.worker.snapshot import Snapshot
-from confcast.worker.verbs import Verbs, ask_once
+from confcast.worker.verbs import Verbs
 
 _log = logging.getLogger("confcast.master")
 
@@ -130,10 +131,11 @@ class ConfigReloadManager(Verbs, Observable[T]):
         return self
 
     def close(self) -> None:
-        """Have the owner leave, and take away what was made for it. Workers keep what they have."""
+        """Have the owner leave, and take away what was made for it. Workers keep what they have. From any thread."""
         if self._launcher is None or self._pid != os.getpid():
             return
         self._detach()
+        self._restore_sighup()
         if self._supervisor is not None:
             self._supervisor.close()
             self._supervisor = None
@@ -144,7 +146,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         self._remove_folder()
 
     def __enter__(self) -> ConfigReloadManager[T]:
-        return self.start() if self._launcher is None else self
+        return self if self.is_mine() else self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -215,9 +217,6 @@ class ConfigReloadManager(Verbs, Observable[T]):
             replica.close()
             if self._made_replica:
                 registry.withdraw(replica)
-        if self._handler_before is not None:
-            signal.signal(signal.SIGHUP, self._handler_before)
-            self._handler_before = None
 
     def _own_replica(self) -> Replica[T]:
         """The one that this process has declared under this name, so that both share one pipe; else a new one."""
@@ -246,7 +245,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         presence = replica.presence if replica is not None else None
         if presence is not None and presence.connected and presence.address == self.address:
             return presence.ask(make, timeout)
-        return ask_once(self.address, self.name, make, timeout)
+        return Client(self.address, self.name).ask(make, timeout)
 
     def _mine(self) -> Launcher:
         self._check_process()
@@ -294,8 +293,21 @@ class ConfigReloadManager(Verbs, Observable[T]):
         if threading.current_thread() is not threading.main_thread():
             _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", self.name)
             return
-        before = signal.signal(signal.SIGHUP, lambda number, frame: self.request_reload())
+        before = signal.signal(signal.SIGHUP, self._on_sighup)
         self._handler_before = signal.SIG_DFL if before is None else before
+
+    def _on_sighup(self, number: int, frame: FrameType | None) -> None:
+        self.request_reload()
+
+    def _restore_sighup(self) -> None:
+        """Unless somebody else has set one since. In another thread ours stays, and does nothing from now on."""
+        before, self._handler_before = self._handler_before, None
+        if before is None or signal.getsignal(signal.SIGHUP) != self._on_sighup:
+            return
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGHUP, before)
+        else:
+            _log.warning("SIGHUP keeps a handler that does nothing: only the main thread can set it back")
 
     def _remove_folder(self) -> None:
         """What the owner, if it was killed, could not take away itself."""

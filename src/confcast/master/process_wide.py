@@ -18,8 +18,9 @@ from confcast.errors import NotAttached
 from confcast.master.manager import ConfigReloadManager
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
+from confcast.worker import registry
+from confcast.worker.client import Client
 from confcast.worker.replica import address_variable
-from confcast.worker.verbs import send_only
 
 T = TypeVar("T")
 
@@ -86,19 +87,24 @@ class _Client(ConfigReloadManager[T]):
     def __init__(self, loader: ConfigLoader[T], address: str, **options: Unpack[Options]) -> None:
         super().__init__(loader, **options)
         self._client_of = Path(address)
+        self._attached_here = False
 
     def start(self) -> ConfigReloadManager[T]:
         """Attach this process. Raises as `Replica.attach` does."""
         self._folder, self._pid = self._client_of.parent, os.getpid()
-        self._attached()
+        known = registry.attached(self.name)
+        self._attached_here = self._attached() is not known
         if self._enable_signal_handler:
             self._handle_sighup()
         return self
 
     def close(self) -> None:
-        """Detach this process. The owner is another's."""
+        """Detach this process, unless it was attached before. The owner is another's."""
         if self.is_mine():
-            self._detach()
+            if self._attached_here:
+                self._detach()
+            self._replica = None
+            self._restore_sighup()
             self._folder = None
 
     @property
@@ -109,4 +115,4 @@ class _Client(ConfigReloadManager[T]):
     def request_reload(self) -> None:
         """Ask for a reload and return at once, for signal handlers."""
         if self.is_mine():
-            send_only(self.address, self.name, Reload(1, "signal"))
+            Client(self.address, self.name).tell(Reload(1, "signal"))

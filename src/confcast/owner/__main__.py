@@ -9,6 +9,7 @@ Exit status: 0 left with its master, 1 had to give up, 3 could not start, 78 the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -21,11 +22,15 @@ from confcast.wire.role import become_owner
 
 _log = logging.getLogger("confcast.owner")
 
+_PATIENCE = 30.0
+"""Seconds until the orders are there: a master that died just now may have left a child that holds the leash open."""
+
 
 def main(arguments: list[str]) -> int:
     """Hear the orders and serve; the exit status."""
     become_owner()
     leash = Leash(socket.socket(fileno=int(arguments[0])))
+    leash.connection.settimeout(_PATIENCE)
     orders = leash.hear()
     if not isinstance(orders, Orders):
         return 3
@@ -37,18 +42,30 @@ def main(arguments: list[str]) -> int:
     try:
         return Life(leash, orders).serve()
     except (ConfigError, NotCarried) as error:
-        leash.say(Booted(0, error.problems, getattr(error, "reason", "")))
+        if orders.restarts:
+            _log.error("the config owner could not go on: %s", error)
+        _say(leash, Booted(0, error.problems, getattr(error, "reason", "")))
         return REFUSED
     except Exception as error:
-        _log.debug("the config owner could not start", exc_info=True)
-        problem = Problem("", str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}")
-        leash.say(Booted(0, [problem], "not_started"))
+        text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"
+        # The master of a first owner raises it; nobody listens to one that was to take a dead one's place.
+        level = logging.ERROR if orders.restarts else logging.DEBUG
+        _log.log(level, "the config owner could not go on: %s", text, exc_info=level == logging.DEBUG)
+        _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3
+
+
+def _say(leash: Leash, message: Booted) -> None:
+    try:
+        leash.say(message)
+    except OSError as error:
+        _log.debug("the master no longer listens: %s", error)
 
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
     logging.shutdown()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     # A load that hangs must not hold up the end; everything that must be closed is closed.
     os._exit(status)

@@ -15,6 +15,7 @@ import fcntl
 import os
 import signal
 import socket
+import stat
 import time
 from pathlib import Path
 
@@ -67,11 +68,13 @@ class House:
         """Make what is missing, take the lock, and listen.
 
         Raises:
-            ConfcastError: Another owner holds the lock, and its master lives; or the socket's path is too long.
+            ConfcastError: Another owner holds the lock, and its master lives; or the socket's path is too long; or
+                the run-time folder is somebody else's.
             OSError: A folder can't be made or written.
         """
         for folder in (self.folder, self.state_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_that_it_is_mine(self.folder)
         self._take_lock()
         listening = listener.listen(self.address)
         self._socket = _identity(self.address)
@@ -111,8 +114,9 @@ class House:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._lock_or_fight(fd)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, msgspec.json.encode(self._holder), 0)
+            body = msgspec.json.encode(self._holder)
+            os.pwrite(fd, body, 0)  # over what stands there: a full disk has room for that
+            os.ftruncate(fd, len(body))
         except BaseException:
             os.close(fd)
             raise
@@ -145,12 +149,19 @@ class House:
                 death.wait(_PATIENCE)
 
 
+def _check_that_it_is_mine(folder: Path) -> None:
+    """One that was cleaned away can have been made by anybody by now, where anybody may make folders."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise ConfcastError(f"{folder} belongs to another user (uid {status.st_uid}): nothing is put into it")
+
+
 def _identity(place: Path | int) -> tuple[int, int] | None:
     try:
-        stat = os.stat(place)  # noqa: PTH116 - a path or a descriptor
+        status = os.stat(place)  # noqa: PTH116 - a path or a descriptor
     except OSError:
         return None
-    return stat.st_dev, stat.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _try_lock(fd: int) -> bool:

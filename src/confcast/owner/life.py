@@ -10,11 +10,14 @@ code that the journal's version was not made with (its bytes go out as they are,
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +29,7 @@ from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import Rules
 from confcast.owner.effects import Input, MasterGone, Trigger
 from confcast.owner.house import Holder, House
-from confcast.owner.journal import Journal, JournalError, VersionRow
+from confcast.owner.journal import Journal, JournalError, TornJournal, VersionRow
 from confcast.owner.loading import Loading, Mark
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.process import Owner
@@ -71,7 +74,8 @@ class Life:
         self._booted = False
         self._mailbox: Mailbox[Input] = Mailbox()
         heed_signals(self._mailbox)
-        holder = Holder(os.getpid(), orders.master_pid, orders.master_started)
+        me = os.getpid()
+        holder = Holder(me, processes.started(me), orders.master_pid, orders.master_started, orders.name)
         self._house = House(Path(orders.folder), Path(orders.state_folder), holder)
 
     def serve(self) -> int:
@@ -103,9 +107,10 @@ class Life:
         row = left.row
         if row is not None:
             loading.committed(row.digest, row.payload)
-            snapshots.save(self._house.folder, row.schema, row.version, row.digest, row.payload)
+            folder = self._house.folder
+            _try("snapshot file", lambda: snapshots.save(folder, row.schema, row.version, row.digest, row.payload))
         self._owner.stand_on(row, left.roster, left.floor, gathering=gathering)
-        self._owner.watch_master(self._orders.master_pid)
+        self._owner.watch_master(self._orders.master_pid, self._orders.master_started)
         self._owner.listen_to(self._leash.connection, self._hear_master)
         if self._restarted and row is not None:
             self._say_booted(row.version, [])
@@ -122,13 +127,19 @@ class Life:
         finally:
             self._watcher.close()
             self._owner.close()
-            self._mark.close()
-            self._house.leave()
+            if self._nobody_follows():
+                self._house.leave()
+            else:
+                self._house.unlock()
         reason = self._owner.exit_reason
         if reason and not self._status:
             _log.error("the config owner gives up: %s", reason)
             return 1
         return self._status
+
+    def _nobody_follows(self) -> bool:
+        """The master is gone or has closed, or takes no owner: else the next one stands on what this one leaves."""
+        return self._owner.exit_reason == "" or self._status == REFUSED
 
     # ---- what it begins with
 
@@ -160,8 +171,9 @@ class Life:
 
     def _set_aside_a_torn_journal(self) -> bool:
         try:
-            self._open_journal().close()
-        except JournalError as error:
+            with contextlib.closing(self._open_journal()) as journal:
+                journal.latest()
+        except TornJournal as error:
             aside = self._house.journal.with_name(f"journal.torn-{int(time.time())}")
             _log.error("%s; it is kept as %s, and a new one is begun: history and totals are lost", error, aside.name)
             self._house.journal.rename(aside)
@@ -175,7 +187,7 @@ class Life:
             self._go_on_from_the_former(journal, fingerprint)
             row, floor = journal.latest(), journal.floor
             if self._restarted:
-                journal.count_restart()
+                _try("count of restarts", journal.count_restart)
         finally:
             journal.close()
         if self._restarted and row is None:
@@ -202,7 +214,7 @@ class Life:
             if self._restarted and processes.is_alive(pid, since):
                 living.append(pid)
             else:
-                journal.strike(pid)
+                _try("roster", functools.partial(journal.strike, pid))
         return tuple(living)
 
     def _uids(self) -> frozenset[int]:
@@ -237,3 +249,11 @@ class Life:
         if isinstance(message, Leave):
             self._mailbox.post(MasterGone())
         return message is not None
+
+
+def _try(what: str, write: Callable[[], None]) -> None:
+    """A write that nothing depends on: on a full disk a new owner serves what is committed all the same."""
+    try:
+        write()
+    except (JournalError, OSError) as error:
+        _log.error("the %s could not be written: %s", what, error)

@@ -27,23 +27,32 @@ _log = logging.getLogger("confcast.owner")
 
 
 class Mark:
-    """The content that is being loaded, kept where it survives the owner. Raises OSError when it can't be made."""
+    """The content that is being loaded, kept where it survives the owner. Raises OSError when it can't be written.
+
+    The file is opened at each use: its folder may have been cleaned away, and made anew, since the last.
+
+    Attributes:
+        left: What a former owner left in it; empty when it finished all its loads.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.left = os.pread(self._fd, 64, 0)
+        self._path = path
+        self.left = path.read_bytes() if path.exists() else b""
 
     def set(self, fingerprint: bytes) -> None:
         """This content is being loaded."""
-        os.pwrite(self._fd, fingerprint, 0)
+        self._write(fingerprint)
 
     def clear(self) -> None:
         """Nothing is being loaded."""
-        os.ftruncate(self._fd, 0)
+        self._write(b"")
 
-    def close(self) -> None:
-        """Let go of the file, and leave what it says."""
-        os.close(self._fd)
+    def _write(self, content: bytes) -> None:
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, content)
+        finally:
+            os.close(fd)
 
 
 class Loading:
@@ -124,12 +133,25 @@ class Loading:
         if seen == self._poison and not order.insist:
             text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
-        self._mark.set(seen)
+        try:
+            self._mark.set(seen)
+        except OSError as error:
+            text = f"what is being loaded can't be marked, so that it could be loaded over and over: {error}"
+            return LoadFailed(order.number, ReloadResult.IO_ERROR, (Problem("", text),))
         try:
             candidate = self._loader.build(reading)
         finally:
-            self._mark.clear()
+            self._unmark(seen)
         return self._compare(order.number, candidate)
+
+    def _unmark(self, fingerprint: bytes) -> None:
+        """It has been loaded, with whatever verdict, and the owner lives."""
+        if fingerprint == self._poison:
+            self._poison = b""
+        try:
+            self._mark.clear()
+        except OSError as error:
+            _log.error("the mark of what was being loaded could not be cleared: %s", error)
 
     def _compare(self, number: int, candidate: Candidate[Any]) -> Loaded:
         committed, self._latest = self._committed, candidate

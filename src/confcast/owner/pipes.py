@@ -8,6 +8,7 @@ requests stand in the same line and make no such noise. Rejected: a thread per p
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -27,6 +28,8 @@ _LONGEST_REQUEST = 1024 * 1024
 _READ = 65536
 _LONGEST_QUEUE = 1024
 """Answers that may wait on one pipe: a client that asks and never reads is closed past it."""
+_MOST_SILENT = 256
+"""Connections that have not said Hello yet: past it the oldest is closed. Whoever meant to say it knocks again."""
 
 Post = Callable[[Received | Drained | PipeEnded], None]
 
@@ -75,22 +78,27 @@ class Pipes:
         self._post = post
         self._allowed = allowed_uids
         self._open: dict[int, Pipe] = {}
+        self._silent: dict[int, Pipe] = {}  # those that have not said Hello, the oldest first
         self._next = 1
         self._encoded: dict[int, tuple[Message, bytes]] = {}
 
     # ---- in
 
-    def accept(self, listener: socket.socket) -> None:
-        """Take in everyone who waits, and read at once what they have said already."""
+    def accept(self, listener: socket.socket) -> bool:
+        """Take in everyone who waits, and read at once what they have said already.
+
+        Returns:
+            Whether it was everyone. If not (no descriptor is left), they wait on, and the socket stays readable.
+        """
         while True:
             try:
                 connection, _ = listener.accept()
             except BlockingIOError:
-                return
+                return True
             except OSError as error:
                 self.refused["accept"] += 1
                 _log.error("a connection to the control socket could not be accepted: %s", error)
-                return
+                return False
             self._admit(connection)
 
     def _admit(self, connection: socket.socket) -> None:
@@ -107,9 +115,14 @@ class Pipes:
             return
         pipe = Pipe(self._next, connection, peer)
         self._next += 1
-        self._open[pipe.number] = pipe
+        self._open[pipe.number] = self._silent[pipe.number] = pipe
         self._selector.register(connection, selectors.EVENT_READ, lambda mask: self._ready(pipe, mask))
         self._read(pipe)
+        if len(self._silent) > _MOST_SILENT:
+            oldest = next(iter(self._silent.values()))
+            self.refused["silent"] += 1
+            _log.warning("process %d has connected and says nothing: closed, to have room", oldest.peer.pid)
+            self._end(oldest)
 
     def _turn_away(self, connection: socket.socket, reason: str) -> None:
         try:
@@ -119,7 +132,7 @@ class Pipes:
         connection.close()
 
     def _ready(self, pipe: Pipe, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE:
+        if mask & selectors.EVENT_WRITE and pipe.number in self._open:
             self._flush(pipe)
         if mask & selectors.EVENT_READ and pipe.number in self._open:
             self._read(pipe)
@@ -150,6 +163,7 @@ class Pipes:
             if isinstance(message, Hello) == pipe.greeted:
                 raise ProtocolError("Hello is the first frame, and only the first")
             pipe.greeted = True
+            self._silent.pop(pipe.number, None)
             yield message
 
     # ---- out
@@ -169,7 +183,7 @@ class Pipes:
             self._flush(pipe)
 
     def _encode(self, message: Message) -> bytes:
-        """One encoding for a frame that goes to every worker; kept until the next such frame."""
+        """One encoding for a frame that goes to every worker; kept for the next few frames."""
         known = self._encoded.get(id(message))
         if known is None:
             if len(self._encoded) > 8:
@@ -182,7 +196,10 @@ class Pipes:
             drained = pipe.flush()
         except OSError:
             # The peer has closed, and may have said Goodbye before: what it said is still to be read, up to its end.
+            # Nothing more goes out, whatever the error was: a peer that lives after all sees the end, and knocks again.
             pipe.outgoing.clear()
+            with contextlib.suppress(OSError):
+                pipe.connection.shutdown(socket.SHUT_WR)
             drained = 0
         for _ in range(drained):
             self._post(Drained(pipe.number))
@@ -219,6 +236,7 @@ class Pipes:
         self._post(PipeEnded(pipe.number))
 
     def _close(self, pipe: Pipe) -> None:
+        self._silent.pop(pipe.number, None)
         if self._open.pop(pipe.number, None) is not None:
             self._selector.unregister(pipe.connection)
             pipe.connection.close()

@@ -19,9 +19,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from confcast.errors import Problem
+from confcast.errors import ConfcastError, Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core, Rules
+from confcast.owner.deaths import Deaths
 from confcast.owner.house import House
 from confcast.owner.journal import Journal, JournalError, VersionRow
 from confcast.owner.loading import Loading
@@ -33,6 +34,9 @@ from confcast.wire import processes, snapshots
 from confcast.wire.messages import Message, Outcome, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
+
+_REST = 1.0
+"""Seconds for which nobody is accepted when no descriptor was left: the waiting socket would keep the loop busy."""
 
 
 class Owner:
@@ -65,6 +69,7 @@ class Owner:
         self._house = house
         self._open_journal = open_journal
         self._journal = open_journal()
+        self._journal_lags = False  # it was begun anew, and does not have all that it must
         self._mailbox = mailbox
         self._loading = loading
         self._told = told
@@ -72,7 +77,8 @@ class Owner:
         self._inputs: deque[fx.Input] = deque()
         self._untold: deque[ReloadEvent] = deque()  # for the log, once everyone has been answered
         self._pipes = Pipes(self._selector, self._inputs.append, allowed_uids)
-        self._deaths: dict[int, processes.Death] = {}
+        self._deaths, self._master = Deaths(self._selector), Deaths(self._selector)
+        self._resting_until: float | None = None
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
         self._failures: Counter[str] = Counter()
         self._listener = listener
@@ -91,15 +97,11 @@ class Owner:
         for effect in self.core.begin():
             self._perform(effect)
 
-    def watch_master(self, pid: int) -> None:
-        """Leave when this process is dead."""
-        try:
-            death = processes.Death(pid)
-        except ProcessLookupError:
+    def watch_master(self, pid: int, since: int) -> None:
+        """Leave when this process, which began at `since`, is dead."""
+        self._hear(self._master, pid, fx.MasterGone())
+        if not processes.is_alive(pid, since):  # a stranger with its pid
             self._inputs.append(fx.MasterGone())
-            return
-        self._deaths[0] = death
-        self._selector.register(death, selectors.EVENT_READ, lambda mask: self._master_gone())
 
     def listen_to(self, leash: socket.socket, hear: Callable[[], bool]) -> None:
         """Call `hear` whenever the master has said something, until it returns False."""
@@ -120,8 +122,8 @@ class Owner:
         """Everything this loop opened. What clients wait for ends with their pipes."""
         self._loading.close()
         self._pipes.close_all()
-        for death in self._deaths.values():
-            death.close()
+        self._deaths.close()
+        self._master.close()
         self._listener.close()
         self._selector.close()
         self._journal.close()
@@ -139,6 +141,8 @@ class Owner:
             if when <= now:
                 del self._timers[wake.timer]
                 self._inputs.append(wake)
+        if self._resting_until is not None and self._resting_until <= now:
+            self._end_the_rest()
         while self._inputs and self.exit_reason is None:
             self._hand_over(self._inputs.popleft())
         while self._untold:
@@ -147,9 +151,10 @@ class Owner:
     def _until_next(self) -> float | None:
         if self._inputs:
             return 0.0
-        if not self._timers:
-            return None
-        return max(0.0, min(when for when, _ in self._timers.values()) - time.monotonic())
+        times = [when for when, _ in self._timers.values()]
+        if self._resting_until is not None:
+            times.append(self._resting_until)
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _hand_over(self, given: fx.Input) -> None:
         if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
@@ -170,6 +175,7 @@ class Owner:
         self._pipes.close(effect.pipe)
 
     def _load(self, effect: fx.Load) -> None:
+        self._try("folder", self._stay_in_place)
         self._loading.submit(effect)
 
     def _wake_at(self, effect: fx.WakeAt) -> None:
@@ -179,12 +185,18 @@ class Owner:
         row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())
         try:
             self._stay_in_place()
+        except (ConfcastError, OSError) as error:  # nothing was written: that much is known
+            self._inputs.appendleft(fx.RecordFailed(fx.RowState.ABSENT, self._unwritten(error)))
+            return
+        try:
             self._journal.record(row)
-        except (JournalError, OSError) as error:
-            problem = Problem("", f"the journal could not be written: {error}", str(self._house.journal))
-            self._inputs.appendleft(fx.RecordFailed(self._row_state(row), problem))
+        except JournalError as error:
+            self._inputs.appendleft(fx.RecordFailed(self._row_state(row), self._unwritten(error)))
         else:
             self._inputs.appendleft(fx.Recorded())
+
+    def _unwritten(self, error: Exception) -> Problem:
+        return Problem("", f"the journal could not be written: {error}", str(self._house.journal))
 
     def _row_state(self, row: VersionRow) -> fx.RowState:
         try:
@@ -205,22 +217,11 @@ class Owner:
 
     def _enroll(self, effect: fx.Enroll) -> None:
         self._try("roster", lambda: self._journal.enroll(effect.pid, processes.started(effect.pid)))
-        if effect.pid in self._deaths:
-            return
-        try:
-            death = processes.Death(effect.pid)
-        except ProcessLookupError:
-            self._inputs.append(fx.ProcessGone(effect.pid))
-            return
-        self._deaths[effect.pid] = death
-        self._selector.register(death, selectors.EVENT_READ, lambda mask: self._gone(effect.pid))
+        self._hear(self._deaths, effect.pid, fx.ProcessGone(effect.pid))
 
     def _strike(self, effect: fx.Strike) -> None:
         self._try("roster", lambda: self._journal.strike(effect.pid))
-        death = self._deaths.pop(effect.pid, None)
-        if death is not None:
-            self._selector.unregister(death)
-            death.close()
+        self._deaths.forget(effect.pid)
 
     def _answer(self, effect: fx.Answer) -> None:
         pipe, number = effect.call
@@ -244,47 +245,73 @@ class Owner:
         """A write that nothing depends on: a failure is logged, counted, and stops nothing."""
         try:
             write()
-        except (JournalError, OSError) as error:
+        except (ConfcastError, OSError) as error:
             self._failures[what] += 1
             _log.error("the %s could not be written (failure %d): %s", what, self._failures[what], error)
 
     # ---- inputs that are none of a pipe's
 
-    def _gone(self, pid: int) -> None:
-        death = self._deaths.pop(pid)
-        self._selector.unregister(death)
-        death.close()
-        self._inputs.append(fx.ProcessGone(pid))
-
-    def _master_gone(self) -> None:
-        death = self._deaths.pop(0)
-        self._selector.unregister(death)
-        death.close()
-        self._inputs.append(fx.MasterGone())
+    def _hear(self, deaths: Deaths, pid: int, gone: fx.Input) -> None:
+        if not deaths.tell(pid, lambda: self._inputs.append(gone)):
+            self._failures["death watch"] += 1
+            self._rest()
 
     def _listen(self) -> None:
-        self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._pipes.accept(self._listener))
+        self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
+
+    def _accept(self) -> None:
+        if not self._pipes.accept(self._listener):
+            self._selector.unregister(self._listener)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Try again in a while what took more descriptors than there are."""
+        if self._resting_until is None:
+            self._resting_until = time.monotonic() + _REST
+
+    def _end_the_rest(self) -> None:
+        self._resting_until = None
+        for deaths in (self._master, self._deaths):
+            if not deaths.try_again():
+                self._rest()
+        if self._listener not in self._selector.get_map():
+            self._listen()
 
     def _stay_in_place(self) -> None:
-        """SQLite goes on committing into a deleted file: make folder, lock, journal and socket anew first."""
-        if self._journal.in_place() and self._house.in_place():
-            return
-        _log.error("%s was deleted while in use: made anew; history and totals are lost", self._house.journal.parent)
-        self._selector.unregister(self._listener)
+        """Make anew what was deleted while in use; SQLite, for one, goes on committing into a deleted file.
+
+        Raises OSError, ConfcastError; what could not be made is tried again the next time.
+        """
+        if not self._house.in_place():
+            self._move_in_again()
+        if not self._journal.in_place() or self._journal_lags:
+            self._begin_the_journal_anew()
+
+    def _move_in_again(self) -> None:
+        _log.error("%s was deleted while in use: it is made anew", self._house.address)
+        fresh = self._house.enter()
+        if self._listener in self._selector.get_map():
+            self._selector.unregister(self._listener)
         self._listener.close()
-        self._journal.close()
-        self._listener = self._house.enter()
+        self._listener = fresh
         self._listen()
+        if (committed := self.core.committed).version:
+            self._write_snapshot(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
+
+    def _begin_the_journal_anew(self) -> None:
+        _log.error("%s was deleted while in use: it is made anew, without history and totals", self._house.journal)
+        self._journal_lags = True
+        self._journal.close()
         self._journal = self._open_journal()
         committed, schema = self.core.committed, self._rules.schema
-        if committed.version:
+        if committed.version and not self._journal.holds(committed.version, committed.digest):
             self._journal.record(
                 VersionRow(committed.version, committed.digest, schema, committed.payload, time.time())
             )
-            snapshots.save(self._house.folder, schema, committed.version, committed.digest, committed.payload)
         self._journal.burn(self.core.floor)
         for member in self.core.roster:
             self._journal.enroll(member.pid, processes.started(member.pid))
+        self._journal_lags = False
 
 
 _PERFORM: dict[type, Callable[[Owner, Any], None]] = {

@@ -17,8 +17,8 @@ from confcast.wire.messages import Answer, Request
 from confcast.wire.snapshots import Saved
 from confcast.worker.link import FALLBACK_AFTER, Link
 from confcast.worker.observers import Observers
-from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from confcast.worker.precommit import refusal
+from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from confcast.worker.snapshot import Snapshot
 
 _log = logging.getLogger("confcast.worker")
@@ -46,6 +46,9 @@ class Presence(Protocol):
 
     def forget(self) -> None:
         """In a forked child."""
+
+    def set_aside(self, snapshot: Snapshot[Any]) -> bool:
+        """Whether it keeps what comes from the owner, instead of the replica."""
 
 
 class Attachment(Generic[T]):
@@ -124,6 +127,10 @@ class Attachment(Generic[T]):
     def forget(self) -> None:
         """In a forked child: the pipe and the threads are the parent's."""
         self._link.forget()
+
+    def set_aside(self, snapshot: Snapshot[Any]) -> bool:
+        """The replica takes it."""
+        return False
 
     # ---- what the link tells, in the reading thread
 

@@ -209,9 +209,6 @@ class Link:
         try:
             self._machine.connected()
             with self._sending:
-                if self._stop.is_set():  # `close()` found no pipe to say it on
-                    _try_to_send(connection, Goodbye())
-                    return
                 self._socket = connection
             self._greeted.set()
             self._read(connection)

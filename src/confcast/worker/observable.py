@@ -6,11 +6,12 @@ observer).
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, get_args, overload
 
-from confcast.worker.observers import Moment, Observers, Subscription, Where
+from confcast.worker.observers import Moment, Observers, Subscription, Where, is_loop
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -74,9 +75,22 @@ class Observable(ABC, Generic[T]):
                 has no loop to be awaited on.
             ValueError: There is no such moment.
         """
-        check(observer, select, on, executor)
+        _check(observer, select, on, executor)
         self.subscriptions().add(Subscription(observer, select, initial, on, executor))
 
     def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
         return self.subscriptions().remove(observer)
+
+
+def _check(observer: object, select: object, on: str, where: Where) -> None:
+    """What would only be noticed at the first change, or never."""
+    for function in (observer, *(() if select is None else (select,))):
+        if not callable(function):
+            raise TypeError(f"an observer is called with (old, new); a {type(function).__name__} can't be called")
+    if on not in get_args(Moment):
+        raise ValueError(f"on={on!r}: an observer is told on 'commit' or 'settled'")
+    if where is not None and not is_loop(where) and not hasattr(where, "submit"):
+        raise TypeError(f"executor is an Executor or an event loop, not a {type(where).__name__}")
+    if inspect.iscoroutinefunction(observer) and not is_loop(where):
+        raise TypeError("a coroutine function needs executor=loop: nobody else would await it")

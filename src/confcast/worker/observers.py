@@ -72,11 +72,11 @@ class Subscription:
                 return
         if self.where is None:
             self.observer(old, new)
-        elif hasattr(self.where, "call_soon_threadsafe"):
+        elif is_loop(self.where):
             loop = cast("asyncio.AbstractEventLoop", self.where)
             loop.call_soon_threadsafe(self._call_on_loop, loop, old, new)
         else:
-            self.where.submit(self._call_logged, old, new)
+            cast("Executor", self.where).submit(self._call_logged, old, new)
 
     def _call_on_loop(self, loop: asyncio.AbstractEventLoop, old: Any, new: Any) -> None:
         if inspect.iscoroutinefunction(self.observer):
@@ -95,13 +95,20 @@ class Subscription:
     def _call_logged(self, old: Any, new: Any) -> None:
         try:
             self.observer(old, new)
-        except Exception:
+        except BaseException as error:
             self.log_failure()
+            if not isinstance(error, Exception):  # a loop's own business; an executor's future would have kept it
+                raise
 
     def log_failure(self) -> None:
         """In the handler of what it raised."""
         self.failed()
         _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+
+
+def is_loop(where: Where) -> bool:
+    """Whether it is an event loop; told by its method, so that a worker without one need not import asyncio."""
+    return hasattr(where, "call_soon_threadsafe")
 
 
 def _uncounted() -> None:

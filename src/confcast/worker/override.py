@@ -1,20 +1,23 @@
 """Unit tests of applications: a replica with a given value, without owner, process, thread or file.
 
 Whatever the code under test does with its replica works here: reads, pins, observers, `precommit`, and `attach()`
-(which returns at once). `push` runs everything in the caller's thread, so a test needs no waiting.
+(which returns at once) and `close()` (which ends nothing). `push` runs everything in the caller's thread, so a test
+needs no waiting. What a real owner says meanwhile to a replica that is attached is put aside until the block ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from confcast.errors import ConfigError, NotAttached, Problem
+from confcast.errors import ConfigError, NotAttached
 from confcast.wire.messages import Answer, Request
+from confcast.worker.precommit import refusal
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from confcast.worker.attachment import Presence
     from confcast.worker.replica import Replica
 
 T = TypeVar("T")
@@ -25,12 +28,16 @@ class Fake(Generic[T]):
 
     Args:
         replica: The replica under test.
+
+    Attributes:
+        before: What the replica gets back.
     """
 
     address = ""
     connected = False
 
     def __init__(self, replica: Replica[T]) -> None:
+        self.before: tuple[Snapshot[T] | None, Presence | None] = replica.save()
         self._replica = replica
         self._version = 0
 
@@ -47,8 +54,7 @@ class Fake(Generic[T]):
             try:
                 check(old, config)
             except Exception as error:
-                name = getattr(check, "__qualname__", repr(check))
-                raise ConfigError([Problem("", f"{name}: {error or type(error).__name__}")], "rejected") from error
+                raise ConfigError([refusal(check, error)], "rejected") from error
         self.place(config)
         replica.observers.tell_here(old, config)
 
@@ -62,20 +68,29 @@ class Fake(Generic[T]):
         raise NotAttached(f"replica {self._replica.name!r} is overridden for a test: there is no config owner to ask")
 
     def close(self) -> None:
-        """The override ends with its `with` block."""
+        """The override ends with its `with` block, and not when the code under test closes its replica."""
+        self._replica.presence = self
 
     def forget(self) -> None:
         """A forked child keeps the override."""
+        self._replica.presence = self
+
+    def set_aside(self, snapshot: Snapshot[Any]) -> bool:
+        """It is what the replica gets back; of nested overrides the outermost keeps it."""
+        _, presence = self.before
+        if presence is None or not presence.set_aside(snapshot):
+            self.before = (snapshot, presence)
+        return True
 
 
 @contextmanager
 def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
     """The replica gives this configuration until the block ends, then what it gave before."""
-    before = replica.save()
     fake = Fake(replica)
     replica.presence = fake
     fake.place(config)
+    replica.observers.assume(config)
     try:
         yield fake
     finally:
-        replica.restore(before)
+        replica.restore(fake.before)

@@ -33,9 +33,10 @@ def declare(replica: Replica[Any]) -> None:
         _declared.append(weakref.ref(replica))
         if not _hooked:
             _hooked = True
-            os.register_at_fork(
-                before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_in_child
-            )
+            if hasattr(os, "register_at_fork"):  # Windows has no fork; `override()` works there
+                os.register_at_fork(
+                    before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_in_child
+                )
 
 
 def withdraw(replica: Replica[Any]) -> None:

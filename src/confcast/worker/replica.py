@@ -54,7 +54,18 @@ class Replica(Verbs, Observable[T]):
         schema: As given.
     """
 
-    __slots__ = ("__weakref__", "_pinned", "_snapshot", "checks", "latest", "name", "observers", "presence", "schema")
+    __slots__ = (
+        "__weakref__",
+        "_attaching",
+        "_pinned",
+        "_snapshot",
+        "checks",
+        "latest",
+        "name",
+        "observers",
+        "presence",
+        "schema",
+    )
 
     latest: T
     _snapshot: Snapshot[T]
@@ -69,6 +80,7 @@ class Replica(Verbs, Observable[T]):
         self.observers = Observers(self._newest)
         self.checks: list[Callable[[T, T], Any]] = []
         self.presence: Presence | None = None
+        self._attaching = threading.RLock()
         self._pinned: ContextVar[Cell[T] | None] = ContextVar(f"confcast.{name}", default=None)
         registry.declare(self)
 
@@ -112,7 +124,7 @@ class Replica(Verbs, Observable[T]):
         """Connect this process to its config owner, and return with a version in hand.
 
         Called again while attached it returns at once (SIGHUP is looked after again); after a fork, or after
-        `close()`, it connects anew. One thread at a time.
+        `close()`, it connects anew. Of several threads the first attaches, and the others wait for it.
 
         Args:
             address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says.
@@ -134,8 +146,12 @@ class Replica(Verbs, Observable[T]):
         refuse_in_owner("attach()")
         if ignore_sighup:
             survive_sighup()
-        if self.presence is not None:
-            return self
+        with self._attaching:
+            if self.presence is None:
+                self._attach(address, timeout)
+        return self
+
+    def _attach(self, address: str | None, timeout: float) -> None:
         from confcast.worker.attachment import Attachment
 
         address = address or known_address(self.name)
@@ -143,7 +159,7 @@ class Replica(Verbs, Observable[T]):
         registry.take_name(self)
         try:
             attachment = Attachment(
-                self.name, self.schema, address, held, self.checks, self.observers, self.take, timeout
+                self.name, self.schema, address, held, self.checks, self.observers, self._receive, timeout
             )
             self.presence = attachment
             attachment.open(timeout)
@@ -151,7 +167,6 @@ class Replica(Verbs, Observable[T]):
             self.presence = None
             registry.release_name(self)
             raise
-        return self
 
     def close(self) -> None:
         """Leave the owner's roster and end this replica's threads. `latest` keeps its value. May be called again."""
@@ -209,18 +224,28 @@ class Replica(Verbs, Observable[T]):
             self.take(snapshot)
         else:
             self.__class__ = _Declared
+        self.observers.assume(self._newest())
 
     def after_fork(self) -> None:
         """In the child: the value stays, the pipe and the threads are the parent's."""
+        self._attaching = threading.RLock()
         presence, self.presence = self.presence, None
         if presence is not None:
             presence.forget()
+        if type(self) is not _Declared:
+            self.take(self._snapshot)  # the parent's reading thread may have been between the two
         self.observers.after_fork()
 
     def is_elsewhere(self, address: str) -> bool:
         """Whether it is attached to another owner than the one at this address."""
         presence = self.presence
         return presence is not None and presence.address not in ("", address)
+
+    def _receive(self, snapshot: Snapshot[T]) -> None:
+        """From the owner. While an override lasts it is put aside, for afterwards."""
+        presence = self.presence
+        if presence is None or not presence.set_aside(snapshot):
+            self.take(snapshot)
 
     def _newest(self) -> T | None:
         return None if type(self) is _Declared else self.latest

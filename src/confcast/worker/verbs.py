@@ -1,30 +1,25 @@
 """What anyone may ask the owner: the same verbs on a manager and on an attached replica.
 
-They differ only in how a request travels (`_ask`): over a replica's pipe, or over a connection of its own that lives
-for one question. Safe from any thread, not from a signal handler, and not from a `precommit` function. They block the
+They differ only in how a request travels (`_ask`): over a replica's pipe, or over a connection of its own
+(`client.py`). Safe from any thread, not from a signal handler, and not from a `precommit` function. They block the
 calling thread until the answer or the deadline: from a coroutine, call them in an executor.
 """
 
 from __future__ import annotations
 
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from confcast.errors import ConfcastError, OwnerUnavailable, Problem, ProtocolError
-from confcast.wire.framing import Deframer, frame
+from confcast.errors import OwnerUnavailable, Problem
 from confcast.wire.messages import (
-    PROTOCOL,
     Answer,
     ClearHistory,
-    Hello,
     History,
     HistoryRequest,
     Message,
     Outcome,
-    Refused,
     Reload,
     ReloadEvent,
     ReloadResult,
@@ -34,8 +29,6 @@ from confcast.wire.messages import (
     Workers,
     WorkersRequest,
     WorkerStatus,
-    decode_to_worker,
-    encode,
 )
 
 A = TypeVar("A", bound=Message)
@@ -123,49 +116,3 @@ class Verbs(ABC):
         if not isinstance(answer, kind):
             raise OwnerUnavailable(f"the config owner did not answer within {_PATIENCE:g} s")
         return answer
-
-
-def ask_once(address: str, name: str, make: Callable[[int], Request], timeout: float) -> Answer | None:
-    """Ask over a connection of its own; None when nobody answered within `timeout` seconds.
-
-    Raises:
-        ConfcastError: The owner refused to answer, and why.
-    """
-    deadline = time.monotonic() + timeout
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout)
-        hello = Hello(PROTOCOL, 0, "client", name)
-        try:
-            connection.connect(address)
-            connection.sendall(frame(encode(hello)) + frame(encode(make(1))))
-            answer = _first_answer(connection, deadline)
-        except (OSError, ProtocolError):
-            return None
-    if isinstance(answer, Refused):
-        raise ConfcastError(answer.reason)
-    return answer
-
-
-def send_only(address: str, name: str, request: Request) -> bool:
-    """Send a request and wait for nothing; whether it has left. Takes no lock: for signal handlers."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_PATIENCE)
-        try:
-            connection.connect(address)
-            connection.sendall(frame(encode(Hello(PROTOCOL, 0, "client", name))) + frame(encode(request)))
-        except OSError:
-            return False
-    return True
-
-
-def _first_answer(connection: socket.socket, deadline: float) -> Answer | Refused | None:
-    deframer = Deframer()
-    while True:
-        connection.settimeout(max(0.001, deadline - time.monotonic()))
-        data = connection.recv(65536)
-        if not data:
-            return None
-        for body in deframer.feed(data):
-            message = decode_to_worker(body)
-            if isinstance(message, Answer | Refused):
-                return message

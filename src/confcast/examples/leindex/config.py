@@ -8,16 +8,23 @@ nothing more. Rejected: making the folder and the file on first use (a typing er
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from confcast import ConfigLoader
-from confcast.examples.leindex.schema import MCPConfig
+
+if TYPE_CHECKING:  # the master hands the loader on by name: a full reload then finds new code where the old one was
+    from confcast.examples.leindex.schema import MCPConfig
+
+    Loader = ConfigLoader[MCPConfig]
+else:
+    Loader = ConfigLoader
 
 DEFAULT_CONFIG_PATH = "~/.leindex/mcp_config.yaml"
 PACKAGED_DEFAULTS = Path(__file__).with_name("default.yaml")
 """The commented file to start from."""
 
 
-class GlobalConfigManager(ConfigLoader[MCPConfig]):
+class GlobalConfigManager(Loader):
     """The loader of the service's configuration.
 
     Args:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from confcast import OwnerUnavailable, ReloadEvent
-from confcast.wire.messages import Answer, Request
-from confcast.worker.verbs import Verbs, ask_once
+from confcast.worker.client import Client
 
 _POLL_SECONDS = 0.005
 
@@ -38,25 +37,11 @@ def owner_address(runtime: Path) -> Path:
     raise FileNotFoundError(f"no control socket under {runtime}: is the server running?")
 
 
-class OwnerClient(Verbs):
-    """The client verbs over connections of their own: no vote, no place on the roster, nothing to wait for.
+class Owner:
+    """The config owner, from outside.
 
     `initialize_reload_manager()` would be the public way; it attaches a replica, and this process would be one more
     that every reload waits for.
-
-    Args:
-        address: The owner's control socket.
-    """
-
-    def __init__(self, address: Path) -> None:
-        self._address = str(address)
-
-    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        return ask_once(self._address, "app", make, timeout)
-
-
-class Owner:
-    """The config owner, from outside.
 
     Args:
         runtime: The server's run-time folder.
@@ -65,7 +50,7 @@ class Owner:
     def __init__(self, runtime: Path) -> None:
         self.address = owner_address(runtime)
         self.outcomes: list[Outcome] = []
-        self._client = OwnerClient(self.address)
+        self._client = Client(str(self.address), "app")
         self.poll()
 
     @property

@@ -1,0 +1,244 @@
+"""Attaching a replica to an owner that the test plays: from threads, interrupted, refused, and after a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast.config.codec import Codec, digest
+from confcast.errors import NotAttached, OwnerUnavailable
+from confcast.wire import snapshots
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import Applied, Goodbye, Hello, Install, Message, Prepare, Vote, decode_to_owner, encode
+from confcast.worker import registry
+from confcast.worker.replica import Replica
+from confcast.worker.snapshot import Snapshot
+from tests.support.leaks import belongings
+from tests.support.waiting import DEADLINE, eventually, in_thread
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The schema; small, and no pydantic."""
+
+    number: int = 0
+
+
+CODEC = Codec(Settings)
+
+
+class Owner:
+    """A control socket, and one worker's pipe at a time."""
+
+    def __init__(self, folder: str) -> None:
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.settimeout(DEADLINE)
+        self.listening.bind(str(Path(folder) / "sock"))
+        self.listening.listen()
+        self.address = self.listening.getsockname()
+        self._pipes: list[socket.socket] = []
+        self._messages: list[Message] = []
+
+    def accept(self) -> Hello:
+        connection, _ = self.listening.accept()
+        connection.settimeout(DEADLINE)
+        self._pipes.append(connection)
+        self._deframer, self._messages = Deframer(), []
+        hello = self.hear()
+        assert isinstance(hello, Hello)
+        return hello
+
+    def install(self, version: int) -> None:
+        payload = CODEC.encode(Settings(version))
+        self.say(Install(version, digest(payload), payload))
+
+    def prepare(self, round_: int, number: int) -> None:
+        payload = CODEC.encode(Settings(number))
+        self.say(Prepare(round_, digest(payload), payload))
+
+    def say(self, message: Message) -> None:
+        self._pipes[-1].sendall(frame(encode(message)))
+
+    def hear(self) -> Message | None:
+        while not self._messages:
+            data = self._pipes[-1].recv(65536)
+            if not data:
+                return None
+            self._messages = [decode_to_owner(body) for body in self._deframer.feed(data)]
+        return self._messages.pop(0)
+
+    def close(self) -> None:
+        for pipe in [self.listening, *self._pipes]:
+            pipe.close()
+
+
+@pytest.fixture
+def owner() -> Iterator[Owner]:
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder, contextlib.closing(Owner(folder)) as owner:
+        yield owner
+
+
+@pytest.fixture
+def replica() -> Iterator[Replica[Settings]]:
+    replica = Replica(Settings, name="attaching")
+    yield replica
+    replica.close()
+    registry.withdraw(replica)
+
+
+def attached(replica: Replica[Settings], owner: Owner, version: int = 1) -> None:
+    attaching = in_thread(lambda: replica.attach(owner.address))
+    owner.accept()
+    owner.install(version)
+    assert attaching() is replica
+    assert owner.hear() == Applied(version)
+
+
+def test_of_two_threads_one_attaches_and_both_have_a_version(owner: Owner, replica: Replica[Settings]) -> None:
+    both = [in_thread(lambda: replica.attach(owner.address).latest.number) for _ in range(2)]
+    owner.accept()
+    owner.install(3)
+    assert [attaching() for attaching in both] == [3, 3]
+    owner.listening.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        owner.listening.accept()
+
+
+def test_an_interrupt_while_it_waits_leaves_no_thread_and_nobody_on_the_roster(
+    owner: Owner, replica: Replica[Settings]
+) -> None:
+    class Stop(BaseException):
+        """As KeyboardInterrupt: none of the application's errors."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Stop
+
+    before = belongings().threads
+    handler = signal.signal(signal.SIGUSR1, stop)
+
+    def interrupt() -> Hello:
+        hello = owner.accept()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return hello
+
+    interrupting = in_thread(interrupt)
+    try:
+        with pytest.raises(Stop):
+            replica.attach(owner.address)
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    interrupting()
+    assert owner.hear() == Goodbye()
+    assert belongings().threads == before
+    with pytest.raises(NotAttached):
+        replica.reload()
+    attached(replica, owner)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), ValueError("no")])
+def test_whatever_a_precommit_function_raises_is_a_no_and_the_next_version_goes_through(
+    error: BaseException, owner: Owner, replica: Replica[Settings]
+) -> None:
+    @replica.precommit
+    def judge(old: Settings, new: Settings) -> None:
+        if new.number == 2:
+            raise error
+
+    attached(replica, owner)
+    owner.prepare(1, 2)
+    vote = owner.hear()
+    assert isinstance(vote, Vote)
+    assert not vote.ok
+    assert vote.problems[0].message.endswith(f"judge: {str(error) or type(error).__name__}")
+    owner.prepare(2, 3)
+    assert owner.hear() == Vote(2, True)
+
+
+def test_a_payload_that_breaks_the_codec_is_a_no_that_shows_no_value(
+    owner: Owner, replica: Replica[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached(replica, owner)
+
+    def broken(codec: Any, payload: bytes) -> Any:
+        raise KeyError("s3cret")
+
+    monkeypatch.setattr(Codec, "decode", broken)
+    owner.prepare(1, 2)
+    vote = owner.hear()
+    assert isinstance(vote, Vote)
+    assert not vote.ok
+    assert [problem.message for problem in vote.problems] == ["can't be decoded: KeyError"]
+
+
+def test_even_a_short_timeout_leaves_time_for_the_snapshot_file(owner: Owner, replica: Replica[Settings]) -> None:
+    payload = CODEC.encode(Settings(9))
+    folder = Path(owner.address).parent
+    snapshots.save(folder, CODEC.fingerprint, 9, digest(payload), payload)
+    replica.attach(owner.address, timeout=0.5)
+    assert (replica.version, replica.latest.number) == (9, 9)
+
+
+@pytest.mark.parametrize("change", [{"schema": b"another"}, {"digest": b"torn"}])
+def test_a_snapshot_file_that_is_of_no_use_is_told_once_and_not_served(
+    change: dict[str, bytes], owner: Owner, replica: Replica[Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    payload = CODEC.encode(Settings(9))
+    fields = {"schema": CODEC.fingerprint, "version": 9, "digest": digest(payload), "payload": payload, **change}
+    snapshots.save(Path(owner.address).parent, **fields)
+    with pytest.raises(OwnerUnavailable):
+        replica.attach(owner.address, timeout=0.4)
+    assert caplog.text.count("torn or of another schema") == 1
+
+
+def test_a_child_forked_in_the_middle_of_a_swap_has_one_version(replica: Replica[Settings]) -> None:
+    one, two = Snapshot(Settings(1), 1, b""), Snapshot(Settings(2), 2, b"")
+    replica.take(one)
+    type(replica).__dict__["latest"].__set__(replica, two.config)
+    replica.after_fork()
+    assert replica.latest is replica.current is one.config
+
+
+def test_a_child_forked_while_another_thread_attaches_may_attach(owner: Owner, replica: Replica[Settings]) -> None:
+    attaching = in_thread(lambda: replica.attach(owner.address))
+    owner.accept()
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            replica.attach(owner.address, timeout=0.05)
+            os._exit(1)
+        os._exit(0)
+    owner.install(1)
+    attaching()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_closing_in_an_observer_and_attaching_again_there_goes_on(owner: Owner, replica: Replica[Settings]) -> None:
+    told: list[int] = []
+    begun = threading.Event()
+
+    def observer(old: Settings, new: Settings) -> None:
+        told.append(new.number)
+        if new.number == 2:
+            replica.close()
+            begun.set()
+            replica.attach(owner.address)
+
+    replica.subscribe(observer)
+    attached(replica, owner)
+    owner.install(2)
+    assert begun.wait(DEADLINE)
+    hello = owner.accept()
+    assert hello.version == 2
+    owner.install(3)
+    eventually(lambda: told == [2, 3], "both versions")

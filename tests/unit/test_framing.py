@@ -1,0 +1,164 @@
+"""Frames: every message, whole and cut anywhere; what a stranger may claim; and a real Connection at the other end."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from confcast.errors import ProtocolError
+from confcast.wire import framing, messages
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import (
+    Abort,
+    Applied,
+    ClearHistory,
+    Commit,
+    Declined,
+    Done,
+    Goodbye,
+    Hello,
+    History,
+    HistoryRequest,
+    Install,
+    Message,
+    Outcome,
+    Prepare,
+    Problem,
+    Refused,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Settled,
+    Stats,
+    StatsRequest,
+    Vote,
+    Workers,
+    WorkersRequest,
+    decode_to_owner,
+    decode_to_worker,
+    encode,
+)
+from tests.support.waiting import in_thread
+
+PROBLEMS = (Problem("a.b", "Input should be less", "worker 7"),)
+TO_OWNER: list[Any] = [
+    Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16),
+    Vote(4, True),
+    Vote(4, False, PROBLEMS),
+    Applied(3),
+    Declined(3, PROBLEMS),
+    Reload(1, "call"),
+    Goodbye(),
+    StatsRequest(2),
+    HistoryRequest(3, None),
+    HistoryRequest(3, 10),
+    ClearHistory(4),
+    WorkersRequest(5),
+]
+TO_WORKER: list[Any] = [
+    Install(3, b"d" * 16, b"payload"),
+    Prepare(4, b"d" * 16, b"payload"),
+    Commit(4, 3),
+    Abort(4),
+    Settled(3, (7, 8)),
+    Refused("another name", True, {"a": "int"}),
+    Stats(2, {"total_reloads": 1}),
+    History(3, []),
+    Workers(5, []),
+    Done(4),
+    Outcome(1, ReloadEvent(timestamp=1.5, result=ReloadResult.REJECTED, version=3, problems=list(PROBLEMS))),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "decode"),
+    [(message, decode_to_owner) for message in TO_OWNER] + [(message, decode_to_worker) for message in TO_WORKER],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_message_comes_back_whole_and_byte_by_byte(message: Any, decode: Any) -> None:
+    stream = frame(encode(message))
+
+    assert [decode(body) for body in Deframer().feed(stream)] == [message]
+    deframer, bodies = Deframer(), []
+    for index in range(len(stream)):
+        assert bodies == []
+        bodies += deframer.feed(stream[index : index + 1])
+    assert [decode(body) for body in bodies] == [message]
+
+
+def test_no_message_is_missing_above() -> None:
+    assert {type(message) for message in TO_OWNER + TO_WORKER} == set(Message.__subclasses__())
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8), st.lists(st.integers(1, 400), min_size=1))
+def test_however_the_stream_is_cut_the_same_bodies_come_out(bodies: list[bytes], cuts: list[int]) -> None:
+    stream, deframer, found, begin, turn = b"".join(map(frame, bodies)), Deframer(), [], 0, 0
+    while begin < len(stream):
+        end = begin + cuts[turn % len(cuts)]
+        found += deframer.feed(stream[begin:end])
+        begin, turn = end, turn + 1
+
+    assert found == bodies
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_who_reads_no_more_than_is_missing_reads_one_frame(first: bytes, second: bytes) -> None:
+    stream, deframer, found, begin = frame(first) + frame(second), Deframer(), [], 0
+    while not found:
+        wanted = deframer.missing
+        assert wanted > 0
+        found = deframer.feed(stream[begin : begin + wanted])
+        begin += wanted
+
+    assert (found, begin) == ([first], len(frame(first)))
+
+
+def test_a_body_of_the_limit_passes_and_one_byte_more_does_not() -> None:
+    deframer = Deframer(limit=10)
+    assert deframer.feed(frame(b"x" * 10)) == [b"x" * 10]
+
+    with pytest.raises(ProtocolError, match="claims 11 bytes; the limit is 10"):
+        deframer.feed(frame(b"x" * 11))
+
+
+@pytest.mark.parametrize("length", [-1, -(2**31), 2**31 - 1])
+def test_a_length_that_nobody_may_claim_is_refused_at_once(length: int) -> None:
+    with pytest.raises(ProtocolError, match=f"claims {length} bytes"):
+        Deframer().feed(struct.pack("!i", length))
+
+
+def test_a_bad_length_behind_good_frames_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        Deframer().feed(frame(b"good") + b"\xff\xff\xff\xff")
+
+
+def test_nobody_sends_more_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framing, "MAX_FRAME", 10)
+
+    with pytest.raises(ProtocolError, match="11 bytes is over the limit of 10"):
+        frame(b"x" * 11)
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, 300_000])
+def test_a_connection_of_multiprocessing_understands_it_and_is_understood(size: int) -> None:
+    """It sends a header and a long body in two writes."""
+    body = (b"0123456789" * size)[:size]
+    ours, its = socket.socketpair()
+    with ours, Connection(its.detach()) as connection:
+        sent = in_thread(lambda: ours.sendall(frame(body)))
+        assert connection.recv_bytes() == body
+        sent()
+
+        sent = in_thread(lambda: connection.send_bytes(body))
+        deframer, bodies = Deframer(), []
+        while not bodies:
+            bodies = deframer.feed(ours.recv(65536))
+        sent()
+
+    assert bodies == [body]

@@ -1,0 +1,102 @@
+"""`override()` beside what the code under test does meanwhile: pins, closing, forking, and a real owner's versions."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import pytest
+
+from confcast.errors import ConfigError, NotAttached
+from confcast.worker.replica import Replica
+from confcast.worker.snapshot import Snapshot
+from tests.support.settings import Settings
+
+
+def numbered(number: int) -> Settings:
+    return Settings(number=number, twin=number)
+
+
+@pytest.fixture
+def replica() -> Replica[Settings]:
+    return Replica(Settings, name="app")
+
+
+def test_inside_a_pin_the_pinned_one_stays_and_the_newest_is_the_override_s(replica: Replica[Settings]) -> None:
+    one, two = numbered(1), numbered(2)
+    with replica.override(one), replica.pin() as pinned:
+        with replica.override(two):
+            assert replica.current is pinned is one
+            assert replica.latest is two
+        assert replica.latest is one
+
+
+def test_a_pin_that_outlives_the_override_is_over_with_its_own_end(replica: Replica[Settings]) -> None:
+    one = numbered(1)
+    with replica.override(one):
+        pin = replica.pin()
+        pin.__enter__()
+    assert replica.current is one
+    pin.__exit__(None, None, None)
+    with pytest.raises(NotAttached):
+        _ = replica.current
+
+
+def test_an_exception_in_the_block_ends_it_as_well(replica: Replica[Settings]) -> None:
+    with pytest.raises(ZeroDivisionError), replica.override(numbered(1)):
+        _ = 1 // 0
+    with pytest.raises(NotAttached):
+        _ = replica.latest
+
+
+def test_code_that_closes_its_replica_may_attach_it_again(replica: Replica[Settings]) -> None:
+    with replica.override(numbered(1)):
+        for _ in range(2):  # an application that is started and stopped twice
+            replica.attach()
+            replica.close()
+        assert replica.latest.number == 1
+
+
+def test_a_forked_child_keeps_it(replica: Replica[Settings]) -> None:
+    with replica.override(numbered(1)):
+        child = os.fork()
+        if not child:
+            os._exit(0 if replica.attach().latest.number == 1 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Attached:
+    """A replica's real presence, as far as an override sees it."""
+
+    address = "somewhere"
+    connected = True
+
+    def set_aside(self, snapshot: Snapshot[Settings]) -> bool:
+        return False
+
+    def forget(self) -> None:
+        """Nothing to close."""
+
+
+def test_what_the_owner_commits_meanwhile_shows_afterwards_and_nothing_goes_down(replica: Replica[Settings]) -> None:
+    replica.take(Snapshot(numbered(1), 7, b""))
+    replica.presence = Attached()  # type: ignore[assignment]
+    with replica.override(numbered(100)) as outer, replica.override(numbered(101)):
+        replica._receive(Snapshot(numbered(2), 8, b""))
+        assert replica.latest.number == 101
+        outer.push(numbered(102))
+        assert replica.latest.number == 102
+    assert (replica.version, replica.latest.number) == (8, 2)
+    replica.presence = None
+
+
+def test_a_refusal_names_the_function_and_never_shows_its_arguments(replica: Replica[Settings]) -> None:
+    def fits(secret: str, old: Settings, new: Settings) -> None:
+        raise ValueError("too large")
+
+    replica.precommit(functools.partial(fits, "s3cret"))
+    with replica.override(numbered(1)) as fake, pytest.raises(ConfigError, match="fits: too large") as caught:
+        fake.push(numbered(2))
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.reason == "rejected"
+    assert isinstance(caught.value.__cause__, ValueError)

@@ -1,0 +1,110 @@
+"""Deaths and identities of real processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from confcast.wire import processes
+from confcast.wire.processes import Death, is_alive, started
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lives until it is killed. Nobody waits for it before the test's end."""
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_death_is_readable_once_the_process_is_dead_though_nobody_has_reaped_it(
+    child: subprocess.Popen[bytes],
+) -> None:
+    death = Death(child.pid)
+    try:
+        assert not death.wait(0)
+        assert select.select([death], [], [], 0)[0] == []
+        child.kill()
+        assert death.wait(10)
+        assert select.select([death], [], [], 0)[0] == [death]
+        assert not is_alive(child.pid)  # a zombie does not live
+    finally:
+        death.close()
+
+
+def test_a_signal_reaches_it_and_a_dead_one_is_no_error(child: subprocess.Popen[bytes]) -> None:
+    death = Death(child.pid)
+    death.signal(signal.SIGTERM)
+    assert death.wait(10)
+    assert child.wait() == -signal.SIGTERM
+    death.signal(signal.SIGTERM)
+    death.close()
+
+
+def test_a_closed_one_says_yes_signals_nobody_and_closes_again(child: subprocess.Popen[bytes]) -> None:
+    death = Death(child.pid)
+    death.close()
+    death.close()
+
+    assert death.wait(0)
+    death.signal(signal.SIGKILL)
+    assert child.poll() is None
+    assert death.fileno() == -1
+
+
+def test_a_dead_one_can_t_be_listened_for(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+
+    with pytest.raises(ProcessLookupError):
+        Death(child.pid)
+
+
+def test_a_stopped_one_lives(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGSTOP)
+
+    assert is_alive(child.pid, started(child.pid))
+
+
+def test_a_recycled_pid_is_told_by_its_start(child: subprocess.Popen[bytes]) -> None:
+    since = started(child.pid)
+
+    assert since > started(os.getpid()) > 0
+    assert is_alive(child.pid)
+    assert is_alive(child.pid, since)
+    assert not is_alive(child.pid, since - 1)
+
+
+def test_what_is_no_process_neither_lives_nor_began() -> None:
+    for pid in (0, -1, 10**20):
+        assert not is_alive(pid)
+    assert started(2**22 + 1) == 0  # above every kernel's pid_max
+
+
+def test_who_can_t_be_looked_at_is_taken_for_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is dead is killed and swept away, so a lack of descriptors must not look like a death."""
+
+    def none_left(pid: int) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(processes, "Death", none_left)
+
+    assert is_alive(os.getpid())
+
+
+def test_a_name_with_parentheses_and_spaces_hides_no_start(tmp_path: Any) -> None:
+    program = tmp_path / "a) b (c) 1 2"
+    program.symlink_to(sys.executable)
+    with subprocess.Popen([program, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        assert started(process.pid) >= started(os.getpid())
+        assert process.stdin is not None
+        process.stdin.close()
