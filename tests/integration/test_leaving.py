@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from confcast import NotAttached, declared
+from confcast import NotAttached, ReloadResult, declared
 from tests.support.fixtures import StartManager, StartWorker
+from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings, is_running
 from tests.support.programs import Program
 from tests.support.settings import write
@@ -114,3 +115,21 @@ def test_a_manager_after_another_begins_with_its_own_configuration(start_manager
     with start_manager() as second:
         assert (second.version, second.current.number) == (1, 2)
     assert kept
+
+
+def test_closing_does_not_wait_for_a_load_that_hangs_and_answers_who_waits_for_it(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = start_manager()
+    worker = start_worker(manager)
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    worker.tell("reload")
+    gate.await_load()
+
+    manager.close()
+
+    event = worker.answer()
+    assert event.result is ReloadResult.OWNER_UNAVAILABLE
+    assert "the owner is leaving" in str(event.error_message)
+    assert not [record for record in caplog.records if "did not leave" in record.getMessage()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfcastError, ReloadResult
+from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
@@ -27,6 +27,13 @@ def kill_the_owner(manager: Manager) -> int:
 
 def await_the_next(manager: Manager, dead: int) -> None:
     eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
+
+
+def await_one_that_can_t_start(manager: Manager, dead: int) -> int:
+    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+    owner = manager.owner_pid
+    eventually(lambda: not is_running(owner), "the end of the owner that can't start")
+    return owner
 
 
 def test_workers_keep_serving_and_the_version_history_and_totals_continue(
@@ -241,3 +248,35 @@ def test_two_masters_can_t_share_a_state_folder(start_manager: StartManager, con
     finally:
         assert other.end() == 0
     assert start_manager(state_dir=tmp_path / "state").version == 1
+
+
+def test_while_the_schema_can_t_be_imported_workers_serve_and_the_next_owner_that_can_goes_on(
+    start_manager: StartManager,
+    start_worker: StartWorker,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A deploy is under way, and the owner dies in the middle of it."""
+    module = tmp_path / "deployed_settings.py"
+    module.write_text("from tests.support.settings import Settings\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    manager = ConfigReloadManager(
+        ConfigLoader("deployed_settings:Settings", config), watch=False, supervise="caller", vote_timeout=10.0
+    )
+    with manager:
+        worker = start_worker(manager)
+        module.write_text("raise ImportError('half of a deploy')\n")
+        dead = kill_the_owner(manager)
+        for _ in range(2):
+            dead = await_one_that_can_t_start(manager, dead)
+        assert worker.ask("read") == (1, 1)
+        assert capfd.readouterr().err.count("could not go on: ImportError: half of a deploy") == 2
+
+        module.write_text("from tests.support.settings import Settings  # whole again\n")
+        write(config, 2)
+        event = manager.reload()
+
+        assert (event.result, event.version) == (ReloadResult.SUCCESS, 2), event
+        assert worker.ask("read") == (2, 2)

@@ -20,13 +20,13 @@ from confcast.owner.house import Holder, House
 from confcast.wire import processes
 
 _HOLD = """
-import sys
+import os, sys
 from pathlib import Path
 from confcast.owner.house import Holder, House
-from confcast.wire import processes
-import os
+from confcast.wire.processes import started
 home, master, since, name = sys.argv[1:]
-listener = House(Path(home), Path(home), Holder(os.getpid(), processes.started(os.getpid()), int(master), int(since), name)).enter()
+holder = Holder(os.getpid(), started(os.getpid()), int(master), int(since), name)
+listener = House(Path(home), Path(home), holder).enter()
 print("ready", flush=True)
 sys.stdin.read()
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import socket
 import tempfile
 import threading
@@ -40,6 +39,7 @@ from confcast.wire.messages import (
 from confcast.worker import link as link_module
 from confcast.worker.link import Link
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
+from tests.support.forking import holds_in_child
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
 
@@ -354,12 +354,12 @@ def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.so
 
 def test_a_forked_child_closes_its_copy_and_says_nothing(link: Link, owner: Owner) -> None:
     eventually(lambda: link.connected, "the pipe")
-    child = os.fork()
-    if not child:
-        link.forget()
-        os._exit(0 if link._socket is not None and link._socket.fileno() == -1 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
+    def closed() -> bool:
+        link.forget()
+        return link._socket is not None and link._socket.fileno() == -1
+
+    assert holds_in_child(closed)
     owner.say(Install(1, b"d", b"p"))
     assert owner.hear() == Applied(1)
 

@@ -243,15 +243,15 @@ def test_what_was_queued_before_a_close_is_told_before_what_comes_after_it() -> 
         calls.append(new)
 
     source.add(slow)
-    source.swap(2)
-    source.swap(3)
+    for number in (2, 3, 4):
+        source.swap(number)
     assert inside.wait(DEADLINE)
     source.observers.close()
-    source.swap(4)
-    source.swap(5)
+    for number in (5, 6):
+        source.swap(number)
     go_on.set()
-    eventually(lambda: len(calls) == 4, "all four")
-    assert calls == [2, 3, 4, 5]
+    eventually(lambda: len(calls) == 5, "all five")
+    assert calls == [2, 3, 4, 5, 6]
     source.observers.close()
 
 
@@ -263,6 +263,15 @@ def test_one_that_an_earlier_observer_ended_is_not_told_any_more() -> None:
     source.swap(2)
     assert last.next() == (1, 2)
     assert ended.all() == []
+    source.observers.close()
+
+
+def test_a_finalizer_that_unsubscribes_while_a_swap_is_made_is_no_deadlock() -> None:
+    source, heard = Source(1), Heard()
+    source.add(heard)
+    in_thread(lambda: source.observers.swapped(lambda: source.observers.remove(heard), 1, 2))()
+    source.swap(3)
+    assert heard.all() == []
     source.observers.close()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 
 import pytest
 
 from confcast.errors import ConfigError, NotAttached
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
+from tests.support.forking import holds_in_child
 from tests.support.settings import Settings
 
 
@@ -59,10 +59,7 @@ def test_code_that_closes_its_replica_may_attach_it_again(replica: Replica[Setti
 
 def test_a_forked_child_keeps_it(replica: Replica[Settings]) -> None:
     with replica.override(numbered(1)):
-        child = os.fork()
-        if not child:
-            os._exit(0 if replica.attach().latest.number == 1 else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert holds_in_child(lambda: replica.attach().latest.number == 1)
 
 
 class Attached:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import select
 import selectors
 import socket
 from collections.abc import Iterator
@@ -120,3 +123,55 @@ def test_a_slow_reader_gets_every_byte_in_order(bench: Bench) -> None:
             for key, mask in bench.selector.select(0):
                 key.data(mask)
         assert [decode_to_worker(body) for body in bodies] == frames
+
+
+def test_connections_that_say_nothing_are_closed_the_oldest_first_to_have_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("confcast.owner.pipes._MOST_SILENT", 2)
+    with bench.connect() as oldest, bench.connect(HELLO), bench.connect() as second, bench.connect() as third:
+        assert oldest.recv(1) == b""
+        assert bench.messages() == [HELLO, PipeEnded(1)]
+        assert bench.pipes.refused["silent"] == 1
+        for late in (second, third):
+            late.sendall(frame(encode(HELLO)))
+            bench.turn()
+        assert bench.messages() == [HELLO, PipeEnded(1), HELLO, HELLO]
+
+
+def test_who_can_t_be_accepted_waits_on(bench: Bench) -> None:
+    before, spares = resource.getrlimit(resource.RLIMIT_NOFILE), list[int]()
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with peer:
+        peer.connect(str(bench.address))
+        peer.sendall(frame(encode(HELLO)))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (peer.fileno() + 1, before[1]))
+        try:
+            while (spare := _spare()) is not None:
+                spares.append(spare)
+            assert not bench.pipes.accept(bench.listener)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            for spare in spares:
+                os.close(spare)
+        assert bench.posted == []
+        assert bench.pipes.refused["accept"] == 1
+        assert bench.pipes.accept(bench.listener)
+        assert bench.messages() == [HELLO]
+
+
+def test_after_a_failed_send_nothing_is_half_open(bench: Bench) -> None:
+    """Whatever the reason was: a peer that lives sees the end, and knocks again."""
+    with bench.connect(HELLO) as peer:
+        peer.shutdown(socket.SHUT_RD)
+        bench.pipes.send(1, Settled(1), from_core=True)
+        poller = select.poll()
+        poller.register(peer, select.POLLIN | select.POLLRDHUP)
+        assert poller.poll(10_000)[0][1] & select.POLLRDHUP
+
+
+def _spare() -> int | None:
+    try:
+        return os.open("/dev/null", os.O_RDONLY)
+    except OSError:
+        return None

@@ -91,9 +91,12 @@ class _Comparison:
         cls: Any = type(old)
         members = _members(cls)
         for name in dict.fromkeys([*before, *after]):
+            was, now = before.get(name, _ABSENT), after.get(name, _ABSENT)
+            if type(was) is type(now) and type(was) in _COMPARED_BY_EQ and was == now:
+                continue  # most parts of most changes: not worth a name
             member = members.get(name) or members["*"]._replace(key=_clean(name))
             key = f"{prefix}.{member.key}" if prefix else member.key
-            yield from self.compare(before.get(name, _ABSENT), after.get(name, _ABSENT), member._replace(key=key))
+            yield from self.compare(was, now, member._replace(key=key))
 
     def _compare_tables(self, old: dict[Any, Any], new: dict[Any, Any], member: _Member) -> Iterator[Change]:
         before, after = self._by_key(old), self._by_key(new)

@@ -206,6 +206,9 @@ class ConfigReloadManager(Verbs, Observable[T]):
 
     def _attached(self) -> Replica[T]:
         self._check_process()
+        replica = self._replica
+        if replica is not None:  # the usual way, without the lock
+            return replica
         with self._attaching:
             if self._replica is None:
                 self._replica = self._own_replica().attach(self.address, ignore_sighup=False)

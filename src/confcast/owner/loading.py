@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confcast.config.candidate import Candidate
+from confcast.config.candidate import Candidate, Reading
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem
@@ -124,12 +124,9 @@ class Loading:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
 
     def _load_or_raise(self, order: Load) -> Loaded | LoadFailed:
-        seen = self._loader.fingerprint()
-        try:
-            reading = self._loader.read()
-            seen = reading.fingerprint
-        finally:
-            self._tried(seen)
+        reading = self._read()
+        seen = reading.fingerprint
+        self._tried(seen)
         if seen == self._poison and not order.insist:
             text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
@@ -143,6 +140,18 @@ class Loading:
         finally:
             self._unmark(seen)
         return self._compare(order.number, candidate)
+
+    def _read(self) -> Reading:
+        try:
+            return self._loader.read()
+        except ConfigError:
+            # What was tried must be known from before a reading, or a change in between would count as tried. Only
+            # a failed reading does not tell it, so only that one is done again.
+            seen = self._loader.fingerprint()
+            try:
+                return self._loader.read()
+            finally:
+                self._tried(seen)
 
     def _unmark(self, fingerprint: bytes) -> None:
         """It has been loaded, with whatever verdict, and the owner lives."""

@@ -102,7 +102,7 @@ class Link:
         self._pause = _SHORTEST_KNOCK
         self._opened: socket.socket | None = None
         self._socket: socket.socket | None = None
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()  # reentrant: a finalizer or a signal handler may close or ask
         self._stop = threading.Event()
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}

@@ -145,7 +145,8 @@ class Observers:
 
     def after_fork(self) -> None:
         """The child has no such thread, and what was queued is the parent's to tell."""
-        self._lock = threading.Lock()
+        # Reentrant: the collector may run while it is held, and a finalizer may unsubscribe.
+        self._lock = threading.RLock()
         self._counting = threading.Lock()
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None

@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 _declared: list[weakref.ref[Any]] = []
 _attached: dict[str, Any] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()  # reentrant: the collector may run while it is held, and a finalizer may close a replica
 _hooked = False
 
 
 def declare(replica: Replica[Any]) -> None:
     """Remember a replica. Called by its constructor."""
-    global _hooked, _lock
+    global _hooked
     with _lock:
         _declared[:] = [known for known in _declared if known() is not None]
         _declared.append(weakref.ref(replica))

@@ -1,0 +1,142 @@
+"""Run-time folders: where they are made, how they are named, and which are taken away."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from confcast.errors import ConfcastError
+from confcast.master import folders
+from confcast.wire.listener import MAX_PATH, SOCKET, listen
+
+VARIABLES = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
+
+
+@pytest.fixture(autouse=True)
+def bases(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """The folders that the variables name. Not in tmp_path: a socket's path has room for 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as parent:
+        made = [Path(parent, str(number)) for number in range(len(VARIABLES))]
+        for variable, base in zip(VARIABLES, made, strict=True):
+            base.mkdir()
+            monkeypatch.setenv(variable, str(base))
+        monkeypatch.setattr(tempfile, "tempdir", str(made[0]))
+        yield made
+
+
+def a_dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_the_candidates_come_in_their_order(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(folders.candidates()) == [*bases, Path("/dev/shm"), bases[0]]
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{bases[1]}:/run/other")
+    assert list(folders.candidates())[1] == bases[1]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    assert list(folders.candidates()) == [*bases[:2], Path("/dev/shm"), bases[0]]
+
+
+def test_a_folder_is_made_for_this_user_alone_in_the_first_that_works(bases: list[Path]) -> None:
+    bases[0].rmdir()
+    made = folders.make("app")
+
+    assert made.parent == bases[1]
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert made.name.startswith(f"confcast-app-{os.getpid()}-")
+    assert folders.is_made_here(made)
+    assert not folders.is_made_here(Path(f"confcast-app-{os.getpid() + 1}-x"))
+    assert not folders.is_made_here(Path(f"app-{os.getpid()}-x"))
+
+
+def test_a_relative_base_gives_an_address_that_holds_in_every_folder(
+    bases: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bases[0].parent)
+    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", "0")
+
+    assert folders.make("app").is_absolute()
+
+
+def test_a_base_whose_sockets_paths_would_be_too_long_is_passed_over(
+    tmp_path: Path, bases: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * MAX_PATH)
+    long.mkdir()
+    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(long))
+
+    assert folders.make("app").parent == bases[1]
+    assert list(long.iterdir()) == []
+
+
+def test_in_what_is_made_a_socket_fits(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = folders.make("app")
+    room = MAX_PATH - len(os.fsencode(made)) - len(f"/.{SOCKET}") - 1
+    longest = bases[0] / ("x" * room)
+    longest.mkdir()
+    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(longest))
+    made = folders.make("app")
+    assert made.parent == longest
+
+    listen(made / SOCKET).close()
+
+
+def test_where_none_works_each_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "candidates", lambda: iter([Path("/nowhere"), Path("/x" * MAX_PATH)]))
+
+    with pytest.raises(ConfcastError, match=r"tried /nowhere \(No such file or directory\), /x"):
+        folders.make("app")
+
+
+@pytest.mark.parametrize("name", ["app", "a/b c", "..", "ünïcode", "x" * 100, "with-dash-7-x"])
+def test_any_name_gives_a_folder_that_is_known_again(name: str) -> None:
+    made = folders.make(name)
+
+    assert (folders.label(name), os.getpid(), made) in folders.living()
+    assert len(folders.label(name)) <= 24
+
+
+def test_only_what_dead_masters_left_is_swept(bases: list[Path]) -> None:
+    dead = a_dead_pid()
+    living = folders.make("app")
+    gone = [bases[number] / f"confcast-app-{dead}-abc" for number in range(2)]
+    kept = [bases[0] / f"confcast-{dead}", bases[0] / f"other-app-{dead}-abc", bases[1] / f"confcast-file-{dead}-abc"]
+    for folder in (*gone, *kept[:2]):
+        folder.mkdir()
+        (folder / "journal").touch()
+    kept[2].touch()
+    link = bases[2] / f"confcast-link-{dead}-abc"
+    link.symlink_to(living)
+
+    folders.sweep()
+
+    assert [path.exists() for path in gone] == [False, False]
+    assert all(path.exists() for path in (living, link, *kept))
+    assert [found[2] for found in folders.living() if found[2].parent in bases] == [living]
+
+
+def test_a_folder_of_another_user_is_none_of_ours(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = bases[0] / f"confcast-app-{a_dead_pid()}-abc"
+    folder.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+
+    folders.sweep()
+
+    assert folder.exists()
+
+
+def test_a_folder_with_a_number_that_no_process_can_have_is_swept(bases: list[Path]) -> None:
+    folder = bases[0] / f"confcast-app-{10**20}-abc"
+    folder.mkdir()
+
+    folders.sweep()
+
+    assert not folder.exists()

@@ -1,0 +1,221 @@
+"""Loading beside the loop: the mark, content that an owner died of, verdicts, and what a load is compared with."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from confcast import ConfigLoader
+from confcast.errors import Problem
+from confcast.owner.effects import Load, Loaded, LoadFailed
+from confcast.owner.loading import Loading, Mark
+from confcast.wire.messages import ReloadResult
+
+during: list[Callable[[], None]] = []
+"""What the schema's own code does while it is loaded."""
+
+
+class Settings(msgspec.Struct):
+    """A schema whose validation does what the test wants."""
+
+    number: int
+    name: str = "one"
+
+    def __post_init__(self) -> None:
+        for act in during:
+            act()
+
+
+class Bench:
+    """A loading thread over one file."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.path, self.marked = folder / "app.toml", folder / "home" / "loading"
+        self.marked.parent.mkdir(exist_ok=True)
+        self.tried: list[bytes] = []
+        self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
+        self.loader = ConfigLoader(Settings, self.path)
+        self.loading = Loading(self.loader, Mark(self.marked), self.results.put, self.tried.append, **options)
+        self.loading.start()
+        self._number = 0
+
+    def load(self, text: str, *, insist: bool = False) -> Loaded | LoadFailed:
+        self.path.write_text(text)
+        self._number += 1
+        self.loading.submit(Load(self._number, insist))
+        result = self.results.get(timeout=10)
+        assert result.number == self._number
+        return result
+
+
+Start = Callable[..., Bench]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    made: list[Bench] = []
+
+    def make(**options: Any) -> Bench:
+        made.append(Bench(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    during.clear()
+    for bench in made:
+        bench.loading.close()
+        bench.loading._thread.join(10)
+        assert not bench.loading._thread.is_alive()
+
+
+def commit(bench: Bench, loaded: Loaded | LoadFailed) -> None:
+    assert isinstance(loaded, Loaded)
+    bench.loading.committed(loaded.digest, loaded.payload)
+
+
+def refusal(result: Loaded | LoadFailed) -> tuple[ReloadResult, str]:
+    assert isinstance(result, LoadFailed)
+    return result.result, "; ".join(map(str, result.problems))
+
+
+def test_the_content_stands_marked_while_it_is_validated_and_only_then(start: Start) -> None:
+    bench, seen = start(), []
+    during.append(lambda: seen.append(bench.marked.read_bytes()))
+
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+    assert seen
+    assert set(seen) == {bench.loader.fingerprint()} == set(bench.tried)
+    assert bench.marked.read_bytes() == b""
+    assert stat.S_IMODE(bench.marked.stat().st_mode) == 0o600
+
+
+def test_what_is_refused_is_unmarked_too(start: Start) -> None:
+    bench = start()
+
+    assert refusal(bench.load("number = 'one'"))[0] is ReloadResult.VALIDATION_FAILED
+    assert bench.marked.read_bytes() == b""
+
+
+def test_content_that_an_owner_died_of_is_skipped_until_someone_insists(start: Start) -> None:
+    first = start()
+    first.path.write_text("number = 1")
+    Mark(first.marked).set(first.loader.fingerprint())
+
+    bench = start()
+    result, text = refusal(bench.load("number = 1"))
+    assert result is ReloadResult.VALIDATION_FAILED
+    assert "an owner died while it loaded exactly this content" in text
+    assert bench.marked.read_bytes() == bench.loader.fingerprint()  # the next owner must know it, too
+
+    assert isinstance(bench.load("number = 2"), Loaded)
+    assert isinstance(bench.load("number = 1"), LoadFailed)
+    assert isinstance(bench.load("number = 1", insist=True), Loaded)
+    assert isinstance(bench.load("number = 1"), Loaded)  # it did not kill: it is content like any other
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), RecursionError("deep"), OSError("no")])
+def test_whatever_a_schema_s_code_raises_is_a_refusal_and_the_next_load_works(
+    start: Start, raised: BaseException
+) -> None:
+    bench = start()
+
+    def fail() -> None:
+        raise raised
+
+    during.append(fail)
+    result, text = refusal(bench.load("number = 1"))
+    assert result is ReloadResult.VALIDATION_FAILED
+    assert type(raised).__name__ in text
+
+    during.clear()
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_a_missing_file_says_so(start: Start) -> None:
+    bench = start()
+    bench.path.unlink(missing_ok=True)
+    bench.loading.submit(Load(1, insist=False))
+
+    assert refusal(bench.results.get(timeout=10))[0] is ReloadResult.FILE_NOT_FOUND
+    assert len(bench.tried) == 1
+
+
+def test_where_nothing_can_be_marked_nothing_is_validated(start: Start) -> None:
+    bench, seen = start(), []
+    during.append(lambda: seen.append(1))
+    shutil.rmtree(bench.marked.parent)
+
+    result, text = refusal(bench.load("number = 1"))
+    assert (result, seen) == (ReloadResult.IO_ERROR, [])
+    assert str(bench.marked) in text
+
+    bench.marked.parent.mkdir()
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_a_mark_that_can_t_be_cleared_is_logged_and_the_load_counts(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = start()
+    during.append(lambda: shutil.rmtree(bench.marked.parent, ignore_errors=True))
+
+    assert isinstance(bench.load("number = 1"), Loaded)
+    assert "could not be cleared" in caplog.text
+
+
+def test_an_owner_under_other_code_reads_nothing(start: Start) -> None:
+    bench = start(barred=Problem("", "the code has changed"))
+    bench.loading.committed(b"d" * 16, b"bytes of another class")
+
+    assert refusal(bench.load("number = 1")) == (ReloadResult.IO_ERROR, str(Problem("", "the code has changed")))
+    assert bench.tried == []
+
+
+def test_a_load_is_compared_with_what_is_committed_and_not_with_the_load_before(start: Start) -> None:
+    bench = start()
+    first = bench.load("number = 1")
+    assert isinstance(first, Loaded)
+    assert first.differs
+    commit(bench, first)
+    second = bench.load("number = 2")  # and never committed
+    assert isinstance(second, Loaded)
+    assert [(change.key, change.old, change.new) for change in second.changes] == [("number", 1, 2)]
+
+    again = bench.load("number = 1")
+    assert isinstance(again, Loaded)
+    assert not again.differs
+
+    commit(bench, bench.load("number = 3"))
+    third = bench.load("number = 1")
+    assert isinstance(third, Loaded)
+    assert [(change.key, change.old, change.new) for change in third.changes] == [("number", 3, 1)]
+
+
+def test_it_is_compared_with_a_payload_of_the_journal_as_with_a_load_s_own(start: Start) -> None:
+    bench = start()
+    candidate = bench.load("number = 1")
+    other = start()
+    commit(other, candidate)
+
+    default = other.load("number = 1\nname = 'one'")
+    assert isinstance(default, Loaded)
+    assert not default.differs
+    changed = other.load("number = 1\nname = 'two'")
+    assert isinstance(changed, Loaded)
+    assert [change.key for change in changed.changes] == ["name"]
+
+
+def test_a_mark_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
+    (tmp_path / "loading").write_bytes(b"x" * 1000)
+    mark = Mark(tmp_path / "loading")
+
+    assert mark.left == b"x" * 1000
+    mark.set(b"f" * 16)
+    assert (tmp_path / "loading").read_bytes() == b"f" * 16
