@@ -42,7 +42,8 @@ class Bench:
         self.tried: list[bytes] = []
         self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
         self.loader = ConfigLoader(Settings, self.path)
-        self.loading = Loading(self.loader, Mark(self.marked), self.results.put, self.tried.append, **options)
+        self.mark = Mark(self.marked)
+        self.loading = Loading(self.loader, self.mark, self.results.put, self.tried.append, **options)
         self.loading.start()
         self._number = 0
 
@@ -72,6 +73,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         bench.loading.close()
         bench.loading._thread.join(10)
         assert not bench.loading._thread.is_alive()
+        bench.mark.close()
 
 
 def commit(bench: Bench, loaded: Loaded | LoadFailed) -> None:
@@ -106,7 +108,7 @@ def test_what_is_refused_is_unmarked_too(start: Start) -> None:
 def test_content_that_an_owner_died_of_is_skipped_until_someone_insists(start: Start) -> None:
     first = start()
     first.path.write_text("number = 1")
-    Mark(first.marked).set(first.loader.fingerprint())
+    first.mark.set(first.loader.fingerprint())
 
     bench = start()
     result, text = refusal(bench.load("number = 1"))
@@ -210,12 +212,3 @@ def test_it_is_compared_with_a_payload_of_the_journal_as_with_a_load_s_own(start
     changed = other.load("number = 1\nname = 'two'")
     assert isinstance(changed, Loaded)
     assert [change.key for change in changed.changes] == ["name"]
-
-
-def test_a_mark_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
-    (tmp_path / "loading").write_bytes(b"x" * 1000)
-    mark = Mark(tmp_path / "loading")
-
-    assert mark.left == b"x" * 1000
-    mark.set(b"f" * 16)
-    assert (tmp_path / "loading").read_bytes() == b"f" * 16

@@ -127,6 +127,7 @@ class Life:
         finally:
             self._watcher.close()
             self._owner.close()
+            self._mark.close()
             if self._nobody_follows():
                 self._house.leave()
             else:

@@ -29,7 +29,7 @@ _log = logging.getLogger("confcast.owner")
 class Mark:
     """The content that is being loaded, kept where it survives the owner. Raises OSError when it can't be written.
 
-    The file is opened at each use: its folder may have been cleaned away, and made anew, since the last.
+    Its folder may be cleaned away, and made anew, while it is in use: it is looked for at each use.
 
     Attributes:
         left: What a former owner left in it; empty when it finished all its loads.
@@ -37,22 +37,34 @@ class Mark:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.left = path.read_bytes() if path.exists() else b""
+        self._fd = self._open()
+        self.left = os.pread(self._fd, 64, 0)
 
     def set(self, fingerprint: bytes) -> None:
         """This content is being loaded."""
-        self._write(fingerprint)
+        if not self._is_in_place():
+            os.close(self._fd)
+            self._fd = -1
+            self._fd = self._open()
+        os.pwrite(self._fd, fingerprint, 0)
 
     def clear(self) -> None:
         """Nothing is being loaded."""
-        self._write(b"")
+        os.ftruncate(self._fd, 0)
 
-    def _write(self, content: bytes) -> None:
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    def close(self) -> None:
+        """Let go of the file, and leave what it says."""
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _is_in_place(self) -> bool:
         try:
-            os.write(fd, content)
-        finally:
-            os.close(fd)
+            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+        except OSError:
+            return False
 
 
 class Loading:
