@@ -235,8 +235,8 @@ def test_an_owner_without_descriptors_left_serves_on_without_spinning(
     manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
     worker, owner = start_worker(manager), manager.owner_pid
-    taken = len(list(Path(f"/proc/{owner}/fd").iterdir()))
-    with limited(owner, resource.RLIMIT_NOFILE, taken):
+    taken = {int(path.name) for path in Path(f"/proc/{owner}/fd").iterdir()}
+    with limited(owner, resource.RLIMIT_NOFILE, min(set(range(len(taken) + 1)) - taken)):
         late = start_worker()
         late.tell("attach", manager.address)
         eventually(lambda: _failed_accepts(worker), "a knock that could not be accepted")

@@ -43,9 +43,8 @@ class Mark:
     def set(self, fingerprint: bytes) -> None:
         """This content is being loaded."""
         if not self._is_in_place():
-            os.close(self._fd)
-            self._fd = -1
-            self._fd = self._open()
+            former, self._fd = self._fd, self._open()
+            os.close(former)
         os.pwrite(self._fd, fingerprint, 0)
 
     def clear(self) -> None:
@@ -54,8 +53,7 @@ class Mark:
 
     def close(self) -> None:
         """Let go of the file, and leave what it says."""
-        if self._fd >= 0:
-            os.close(self._fd)
+        os.close(self._fd)
 
     def _open(self) -> int:
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
