@@ -32,6 +32,7 @@ from confcast.owner.house import Holder, House
 from confcast.owner.journal import Journal, JournalError, TornJournal, VersionRow
 from confcast.owner.loading import Loading, Mark
 from confcast.owner.mailbox import Mailbox
+from confcast.owner.pipes import own_uid
 from confcast.owner.process import Owner
 from confcast.owner.signals import heed_signals
 from confcast.owner.watch import Watcher
@@ -98,7 +99,7 @@ class Life:
         )
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, {} if barred else codec.fields)
         self._owner = Owner(
-            rules, self._house, listener, self._open_journal, self._mailbox, loading, self._uids(), self._heard_event
+            rules, self._house, listener, self._open_journal, self._mailbox, loading, own_uid(), self._heard_event
         )
         self._stand_on(left, loading, gathering=self._restarted and (lost or left.row is None))
         return self._run(watching=self._orders.watch and not barred)
@@ -217,9 +218,6 @@ class Life:
             else:
                 _try("roster", functools.partial(journal.strike, pid))
         return tuple(living)
-
-    def _uids(self) -> frozenset[int]:
-        return frozenset({os.geteuid(), *self._orders.allowed_uids})
 
     # ---- what it says to its master, and hears
 

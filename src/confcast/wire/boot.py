@@ -34,7 +34,6 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     silent: Literal["proceed", "refuse"] = "proceed"
     history_limit: int = 100
     restarts: int = 0
-    allowed_uids: tuple[int, ...] = ()
     former: str = ""  # the folder of the generation before, whose versions go on
 
     def __repr__(self) -> str:
