@@ -131,21 +131,17 @@ def test_status_waits_for_the_next_owner(manager: Manager, run: Run) -> None:
 # ---- which owner
 
 
-def test_without_an_address_the_only_owner_is_found(
-    manager: Manager, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CONFCAST_ADDRESS_APP")
+def test_without_an_address_the_only_owner_is_found(manager: Manager, run: Run) -> None:
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
     code, out, _ = run("status")
     assert code == 0
     assert manager.address in out
 
 
-def test_several_owners_are_listed_and_none_is_chosen(
-    start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManager, run: Run) -> None:
     app, other = start_manager(), start_manager(name="other/one")
-    monkeypatch.delenv("CONFCAST_ADDRESS_APP")
-    monkeypatch.delenv("CONFCAST_ADDRESS_OTHER_ONE")
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
+    os.environ.pop("CONFCAST_ADDRESS_OTHER_ONE", None)
     code, out, err = run("reload")
     assert (code, out) == (3, "")
     assert "2 config owners run for this user; choose one by --address" in err
@@ -156,20 +152,18 @@ def test_several_owners_are_listed_and_none_is_chosen(
     assert [owner.get_event_history(1)[0].origin for owner in (app, other)] == ["start", "start"]
 
 
-def test_an_owner_is_chosen_by_name_or_address(
-    start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_owner_is_chosen_by_name_or_address(start_manager: StartManager, run: Run) -> None:
     app, other = start_manager(), start_manager(name="other/one")
-    monkeypatch.delenv("CONFCAST_ADDRESS_APP")
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
     assert run("reload", "--name", "other/one")[0] == 0
-    monkeypatch.delenv("CONFCAST_ADDRESS_OTHER_ONE")
+    os.environ.pop("CONFCAST_ADDRESS_OTHER_ONE", None)
     assert run("reload", "--name", "other/one")[0] == 0
     assert run("reload", "--address", app.address)[0] == 0
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [1, 2]
 
 
-def test_no_owner_is_said_in_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CONFCAST_ADDRESS_APP", raising=False)
+def test_no_owner_is_said_in_a_sentence(run: Run) -> None:
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
     code, out, err = run("status")
     assert (code, out) == (3, "")
     assert "no config owner runs for this user" in err

@@ -1,4 +1,4 @@
-"""What must not be left when a test is over: child processes, threads of ours, open descriptors, run-time folders."""
+"""What must not be left when a test is over: child processes, threads of ours, open descriptors, folders, variables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ class Belongings(NamedTuple):
     children: frozenset[int]
     threads: frozenset[str]
     descriptors: int
+    addresses: frozenset[str]
 
 
 def belongings() -> Belongings:
     """Now. Descriptors that only the collector would close count as closed."""
     gc.collect()
     threads = frozenset(thread.name for thread in threading.enumerate() if thread.name.startswith("confcast"))
-    return Belongings(children_of(os.getpid()), threads, len(list(Path("/proc/self/fd").iterdir())))
+    addresses = frozenset(name for name in os.environ if name.startswith("CONFCAST_ADDRESS_"))
+    return Belongings(children_of(os.getpid()), threads, len(list(Path("/proc/self/fd").iterdir())), addresses)
 
 
 def children_of(pid: int) -> frozenset[int]:
@@ -55,6 +57,7 @@ def _gained(before: Belongings, runtime: Path) -> list[str]:
     now = belongings()
     gained = [f"child {pid}: {_command(pid)}" for pid in sorted(now.children - before.children)]
     gained += [f"thread {name}" for name in sorted(now.threads - before.threads)]
+    gained += [f"variable {name}" for name in sorted(now.addresses - before.addresses)]
     gained += [f"{path}" for path in sorted(runtime.iterdir())]
     if now.descriptors > before.descriptors:
         gained.append(f"{now.descriptors - before.descriptors} descriptors")
