@@ -52,7 +52,8 @@ def end(program: subprocess.Popen[str]) -> str:
 
 def test_every_snippet_is_a_file_that_the_tests_know() -> None:
     named = {block["name"] for block in _BLOCK.finditer(README.read_text())}
-    assert named == {"settings.py", "app.toml", "gunicorn.conf.py", "app.py", "prefork.py", "watch.py", "test_app.py"}
+    programs = {"gunicorn.conf.py", "app.py", "prefork.py", "watch.py", "test_app.py"}
+    assert named == {"settings.py", "sources.py", "app.toml", *programs}
     assert len(re.findall(r"^```(?:python|toml)$", README.read_text(), re.MULTILINE)) == len(named)
 
 
@@ -71,6 +72,10 @@ def test_the_watching_program_hears_of_an_edit(folder: Path) -> None:
 
 def test_the_unit_test_passes(folder: Path) -> None:
     assert "1 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_app.py"))
+
+
+def test_the_dry_run_finds_the_loader(folder: Path) -> None:
+    assert "ok" in end(start(folder, "-m", "confcast", "check", "--loader", "sources:loader"))
 
 
 def test_gunicorn_reloads_on_hup(folder: Path) -> None:

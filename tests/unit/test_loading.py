@@ -179,7 +179,10 @@ def test_an_owner_under_other_code_reads_nothing(start: Start) -> None:
     bench = start(barred=Problem("", "the code has changed"))
     bench.loading.committed(b"d" * 16, b"bytes of another class")
 
-    assert refusal(bench.load("number = 1")) == (ReloadResult.IO_ERROR, str(Problem("", "the code has changed")))
+    assert refusal(bench.load("number = 1")) == (
+        ReloadResult.VALIDATION_FAILED,
+        str(Problem("", "the code has changed")),
+    )
     assert bench.tried == []
 
 

@@ -10,6 +10,7 @@ Rejected: loading in the master (a validator that hangs or crashes would take th
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -63,6 +64,9 @@ class ConfigReloadManager(Verbs, Observable[T]):
         history_limit: How many events are kept.
         supervise: Who restarts a dead owner: `thread`: a thread of ours; `caller`: `ensure_owner()`, called in the
             server's own loop (a master that forks must have no threads).
+
+    Raises:
+        ValueError: An option can't have this value.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         history_limit: int = 100,
         supervise: Literal["thread", "caller"] = "thread",
     ) -> None:
+        _check(name, vote_timeout, load_timeout, silent, history_limit, supervise)
         self.name = name
         self._loader = loader
         self._enable_signal_handler = enable_signal_handler
@@ -317,3 +322,22 @@ class ConfigReloadManager(Verbs, Observable[T]):
         folder, self._folder = self._folder, None
         if folder is not None:
             folders.remove(folder)
+
+
+def _check(
+    name: object, vote_timeout: object, load_timeout: object, silent: object, history_limit: object, supervise: object
+) -> None:
+    """Refuse here what would end the owner at its start."""
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"name={name!r}: a name is expected, such as 'app'")
+    for option, value in (("vote_timeout", vote_timeout), ("load_timeout", load_timeout)):
+        if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]  # a number by now
+            raise ValueError(f"{option}={value!r}: a number of seconds above 0 is expected")
+    if type(history_limit) is not int or history_limit < 0:
+        raise ValueError(f"history_limit={history_limit!r}: a number of events is expected, 0 or more")
+    for option, value, words in (
+        ("silent", silent, ("proceed", "refuse")),
+        ("supervise", supervise, ("thread", "caller")),
+    ):
+        if value not in words:
+            raise ValueError(f"{option}={value!r}: {words[0]!r} or {words[1]!r} is expected")

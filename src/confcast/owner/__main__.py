@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
-        format=f"%(asctime)s [%(process)d] confcast {orders.name}: %(message)s",
+        format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {orders.name}: %(message)s",
     )
     try:
         return Life(leash, orders).serve()

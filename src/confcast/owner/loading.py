@@ -123,7 +123,7 @@ class Loading:
 
     def _load(self, order: Load) -> Loaded | LoadFailed:
         if self._barred is not None:
-            return LoadFailed(order.number, ReloadResult.IO_ERROR, (self._barred,))
+            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (self._barred,))
         try:
             return self._load_or_raise(order)
         except ConfigError as error:

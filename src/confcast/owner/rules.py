@@ -47,5 +47,6 @@ def refusal(rules: Rules, hello: Hello) -> Refused | None:
     if hello.name != rules.name:
         return Refused(f"this owner serves the configuration {rules.name!r}, not {hello.name!r}", _FINAL)
     if hello.schema != rules.schema:
-        return Refused("the owner's configuration was made with another schema", _FINAL, rules.fields)
+        text = "its configuration was made with another schema than this process has: reload the server fully"
+        return Refused(text, _FINAL, rules.fields)
     return None

@@ -15,6 +15,8 @@ from confcast.wire.messages import ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
 
+_MOST_KEYS = 5
+
 
 def dated(event: ReloadEvent) -> ReloadEvent:
     """The core knows a clock that only goes forward; a person wants a date."""
@@ -22,13 +24,21 @@ def dated(event: ReloadEvent) -> ReloadEvent:
 
 
 def tell_the_log(event: ReloadEvent) -> None:
-    """One line, or one for each problem."""
+    """One line, and one for each problem: whoever collects logs takes them line by line."""
     origin, result, version = event.origin, event.result, event.version
     if not event:
-        _log.error("%s: refused (%s), version %d stays\n%s", origin, result, version, event.error_message)
+        _log.error("%s: refused (%s), version %d stays", origin, result, version)
+        for problem in event.problems:
+            _log.error("%s: %s", origin, problem)
     elif event.lagging:
         names = "; ".join(f"{status.pid}: {status.reason or status.state}" for status in event.lagging)
         _log.warning("%s: %s, version %d, but for %s", origin, result, version, names)
     else:
         level = logging.INFO if event.changes or origin != "call" else logging.DEBUG
-        _log.log(level, "%s: %s, version %d in %.1f ms", origin, result, version, event.duration_ms)
+        _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
+
+
+def _keys(event: ReloadEvent) -> str:
+    keys = [change.key for change in event.changes]
+    more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
+    return f": {', '.join(keys[:_MOST_KEYS])}{more}" if keys else ""

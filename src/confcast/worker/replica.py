@@ -277,6 +277,7 @@ class _Declared(Replica[T]):
             raise _not_attached(self)
 
 
+_Declared.__qualname__ = _Declared.__name__ = Replica.__name__  # whoever misspells an attribute reads this name
 _set_latest = Replica.__dict__["latest"].__set__
 _set_snapshot = Replica.__dict__["_snapshot"].__set__
 

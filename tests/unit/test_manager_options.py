@@ -1,0 +1,36 @@
+"""A manager's options are refused where they are given, and in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from confcast import ConfigLoader, ConfigReloadManager
+
+LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"silent": "refuze"}, "silent='refuze': 'proceed' or 'refuse' is expected"),
+        ({"supervise": "tread"}, "supervise='tread': 'thread' or 'caller' is expected"),
+        ({"vote_timeout": 0}, "vote_timeout=0: a number of seconds above 0 is expected"),
+        ({"vote_timeout": -1.5}, "vote_timeout=-1.5: a number"),
+        ({"vote_timeout": float("inf")}, "vote_timeout=inf: a number"),
+        ({"load_timeout": "x"}, "load_timeout='x': a number of seconds"),
+        ({"load_timeout": True}, "load_timeout=True: a number of seconds"),
+        ({"history_limit": -1}, "history_limit=-1: a number of events is expected, 0 or more"),
+        ({"name": " "}, "name=' ': a name is expected, such as 'app'"),
+    ],
+)
+def test_a_value_that_an_option_can_t_have_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match="expected") as caught:
+        ConfigReloadManager(LOADER, **options)
+    assert words in str(caught.value)
+
+
+def test_an_option_that_there_is_not_is_refused() -> None:
+    with pytest.raises(TypeError, match="'wach'"):
+        ConfigReloadManager(LOADER, wach=True)  # type: ignore[arg-type]
