@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from confcast.master import folders
 from confcast.wire.listener import SOCKET
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import write
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, in_thread
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -96,6 +98,21 @@ def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(
     assert states == {answering.pid: (2, "current"), stopped.pid: (1, "late")}
 
 
+def test_a_worker_that_was_late_before_makes_unchanged_4_too(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, run: Run
+) -> None:
+    manager = start_manager(vote_timeout=0.5)
+    stopped = start_worker(manager)
+    eventually(lambda: [worker.state for worker in manager.workers()] == ["current"], "the worker's answer")
+    stopped.signal(signal.SIGSTOP)
+    write(config, 2)
+    assert manager.reload().lagging  # as the watch does, that sees a deploy's edit first
+    code, out, _ = run("reload")
+    assert code == 4
+    assert out.startswith("unchanged: version 2, not in every worker (")
+    assert out.splitlines()[-1].split()[:3] == [str(stopped.pid), "1", "late"]
+
+
 # ---- status
 
 
@@ -115,7 +132,7 @@ def test_status_tells_that_the_sources_are_refused_and_why(manager: Manager, con
     assert not manager.reload()
     code, out, _ = run("status")
     assert code == 0
-    assert "sources  refused as they are" in out
+    assert "sources  refused: version 1 stays in use" in out
     assert "app.toml:1:10: number" in out
 
 
@@ -126,6 +143,54 @@ def test_status_waits_for_the_next_owner(manager: Manager, run: Run) -> None:
     told = json.loads(out)
     assert (code, told["owner_restarts"]) == (0, 1)
     assert told["owner_pid"] != dead
+
+
+# ---- an owner that is down
+
+
+def nobody_listens(address: str) -> bool:
+    """Later than the owner's death as /proc shows it: until its last thread is gone, its socket takes connections."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        return knock.connect_ex(address) == errno.ECONNREFUSED
+
+
+@pytest.mark.parametrize("command", ["reload", "status"])
+@pytest.mark.parametrize("socket_is_left", [True, False])
+def test_between_two_owners_it_is_said_who_brings_the_next(
+    command: str, socket_is_left: bool, start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "_RESTART", 0.1)
+    manager = start_manager(supervise="caller")  # no next one before it says so
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    eventually(lambda: nobody_listens(manager.address), "the owner's end")
+    if not socket_is_left:
+        Path(manager.address).unlink()
+    code, out, err = run(command)
+    assert (code, out) == (3, "")
+    assert err == (
+        f"confcast {command}: the config owner of 'app' is down; its master (process {os.getpid()}) restarts it, "
+        "after a pause of at most 30 s, and says why in its log; workers keep serving with the version they have\n"
+    )
+
+
+def test_an_owner_that_dies_over_the_question_leaves_the_outcome_unknown(
+    runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "_RESTART", 0.1)
+    folder = runtime_folder / f"confcast-app-{os.getpid()}-x"
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / SOCKET))
+        listening.listen()
+        command = in_thread(lambda: run("reload", "--address", str(folder / SOCKET)))
+        with listening.accept()[0] as connection:
+            connection.recv(65536)
+            listening.close()
+    code, _, err = command()
+    shutil.rmtree(folder)
+    assert code == 3
+    assert "is down; " in err
+    assert err.endswith("; it ended over what it was asked: whether that was done is unknown\n")
 
 
 # ---- which owner
@@ -160,6 +225,14 @@ def test_an_owner_is_chosen_by_name_or_address(start_manager: StartManager, run:
     assert run("reload", "--name", "other/one")[0] == 0
     assert run("reload", "--address", app.address)[0] == 0
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [1, 2]
+
+
+def test_several_owners_of_one_name_are_listed(start_manager: StartManager, run: Run) -> None:
+    start_manager(), start_manager()
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
+    code, out, err = run("status", "--name", "app")
+    assert (code, out) == (3, "")
+    assert "2 config owners named 'app' run for this user; choose one by --address" in err
 
 
 def test_no_owner_is_said_in_a_sentence(run: Run) -> None:

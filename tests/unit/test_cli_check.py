@@ -126,6 +126,7 @@ def test_check_gives_problems_as_json(folder, run):
     [
         ("cli_nowhere:loader", "cli_nowhere can't be imported: ModuleNotFoundError: No module named 'cli_nowhere'"),
         ("cli_settings:laoder", "cli_settings has no 'laoder'; did you mean 'loader'?"),
+        ("cli_plain:loader", "cli_plain has no 'loader'\n"),
         ("cli_settings:Memory", "cli_settings:Memory is no ConfigLoader, and gives none when it is called: Memory"),
         ("cli_settings:with_a_source_that_can_not_travel", "is no msgspec.Struct"),
         ("cli_exits:loader", "cli_exits.py:2: cli_exits can't be imported: SystemExit: 4"),
@@ -135,6 +136,7 @@ def test_check_gives_problems_as_json(folder, run):
 )
 def test_check_says_in_words_why_there_is_no_loader(folder, run, loader, words):
     (folder / "cli_exits.py").write_text("import sys\nsys.exit(4)\n", encoding="utf-8")
+    (folder / "cli_plain.py").write_text("_loader = 1\n", encoding="utf-8")  # and Python's own __loader__
     (folder / "cli_syntax.py").write_text("x = (\n", encoding="utf-8")
     code, out, _ = run("check", "--loader", loader)
     assert code == 1
@@ -151,6 +153,15 @@ def test_what_can_not_be_understood_is_a_usage_error(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: confcast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["reload", "status"])
+def test_help_says_which_owner_is_asked_without_a_name(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "without it, the owner at $CONFCAST_ADDRESS_APP is asked, else the only one that runs" in told
 
 
 # ---- the program

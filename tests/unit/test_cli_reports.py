@@ -21,6 +21,9 @@ STATS = {
     "successful_reloads": 6,
     "suppressed": 1,
     "failed_reloads": 2,
+    "last_reload_time": None,
+    "last_reload_result": None,
+    "dropped": {"deadline of a wait that is over": 2},
 }
 
 
@@ -69,6 +72,24 @@ def test_every_result_has_its_exit_code(result, code):
     assert reload.report(event(result), []).exit is code
 
 
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (ReloadResult.SUCCESS, Exit.NOT_BY_ALL),
+        (ReloadResult.UNCHANGED, Exit.NOT_BY_ALL),
+        (ReloadResult.PARTIAL, Exit.NOT_BY_ALL),
+        (ReloadResult.REJECTED, Exit.REFUSED),
+    ],
+)
+def test_what_runs_but_not_in_every_worker_is_not_done(result, code):
+    assert reload.report(event(result, lagging=[WorkerStatus(12, 6, "late")]), []).exit is code
+
+
+def test_unchanged_says_that_a_worker_does_not_have_it():
+    told = event(ReloadResult.UNCHANGED, previous_version=7, lagging=[WorkerStatus(12, 6, "late")])
+    assert reload.report(told, []).text.splitlines()[0] == "unchanged: version 7, not in every worker (0.0 ms)"
+
+
 def test_there_is_an_exit_code_for_every_result():
     for result in ReloadResult:
         assert reload.report(event(result), []).exit in Exit
@@ -102,8 +123,8 @@ def test_a_refused_reload_shows_its_problems_and_says_that_nothing_changed():
 
 
 def test_an_unknown_outcome_claims_nothing():
-    first = reload.report(event(ReloadResult.OWNER_UNAVAILABLE, version=0), []).text.splitlines()[0]
-    assert first == "owner_unavailable: what became of the reload is unknown"
+    told = reload.report(event(ReloadResult.OWNER_UNAVAILABLE, version=0), [])
+    assert told.text == "owner_unavailable: what became of the reload is unknown"
 
 
 def test_the_outcome_names_a_worker_that_has_caught_up_since():
@@ -129,7 +150,11 @@ def test_status_shows_version_owner_reloads_and_workers():
         "reloads  9: 6 applied, 1 without a change, 2 refused",
     ]
     assert lines[3].startswith("last     success by watch, 19")
-    assert lines[4:] == ["sources  what they say runs", "PID  VERSION  STATE    REASON", " 11        7  current"]
+    assert lines[4:] == [
+        "sources  applied: version 7 is what they said when they were last loaded",
+        "PID  VERSION  STATE    REASON",
+        " 11        7  current",
+    ]
     assert told.exit is Exit.DONE
 
 
@@ -146,6 +171,28 @@ def test_status_shows_version_owner_reloads_and_workers():
 )
 def test_the_state_of_the_sources_is_what_the_last_load_found(last, state):
     assert status.report(OWNER, STATS, last, []).data["sources"] == state
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (None, "unknown: the history has no load of them; `confcast reload` loads them now"),
+        (event(), "applied: version 7 is what they said when they were last loaded"),
+        (event(ReloadResult.REJECTED), "refused: version 7 stays in use, because of this:"),
+        (event(ReloadResult.IO_ERROR), "unreadable: version 7 stays in use, because of this:"),
+    ],
+)
+def test_status_says_what_the_state_of_the_sources_means(last, words):
+    assert f"sources  {words}" in status.report(OWNER, STATS, last, []).text.splitlines()
+
+
+def test_the_last_load_is_told_once_and_what_was_dropped_to_programs_only():
+    told = status.report(OWNER, STATS, event(origin="start"), [])
+    assert "last_reload_time" not in told.data
+    assert "last_reload_result" not in told.data
+    assert told.data["last"].origin == "start"
+    assert told.data["dropped"] == STATS["dropped"]
+    assert "deadline" not in told.text
 
 
 def test_status_shows_why_the_sources_were_refused():

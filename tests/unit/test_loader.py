@@ -131,6 +131,17 @@ def test_what_a_higher_layer_replaced_is_no_origin():
     assert candidate.origin_of("servers.0.port") == "default"
 
 
+def test_a_table_has_its_origin_where_the_table_is_and_not_in_a_value_that_it_replaced(monkeypatch):
+    class Switched(BaseModel):
+        memory: bool | Memory = False
+
+    monkeypatch.setenv("APP_MEMORY__GLOBAL_INDEX_MB", "8")
+    Path("low.toml").write_text("memory = true\n")
+    candidate = ConfigLoader(Switched, "low.toml", Environment("APP_")).load()
+    assert candidate.config.memory == Memory(global_index_mb=8)
+    assert candidate.origin_of("memory") == "environment APP_*"
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [

@@ -527,3 +527,186 @@ def test_a_problem_of_a_whole_table_is_placed_in_the_file_that_has_it(monkeypatc
     with pytest.raises(ConfigError) as caught:
         ConfigLoader(Model, "a.yaml", Environment("APP_")).load()
     assert str(caught.value) == "a.yaml:2:1: memory: index must fit into total"
+
+
+# ---- a value that a table of a higher source covers
+
+
+class Db(BaseModel):
+    host: str = "localhost"
+    user: str
+    port: int = 5432
+
+
+class SecretDb(BaseModel):
+    host: str = "localhost"
+    password: SecretStr = SecretStr("")
+
+
+class StructDb(msgspec.Struct):
+    host: str = "localhost"
+
+
+class FromUrl(BaseModel):
+    host: str = "localhost"
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _url(cls, data: Any) -> Any:
+        return {"host": data.partition("@")[2]} if isinstance(data, str) else data
+
+
+@dataclasses.dataclass
+class DataFromUrl:
+    host: str = "localhost"
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _url(cls, data: Any) -> Any:
+        return data
+
+
+class RootFromText(RootModel[dict[str, str]]):
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _text(cls, data: Any) -> Any:
+        return {"a": data} if isinstance(data, str) else data
+
+
+class Shop(BaseModel):
+    name: str = ""
+    db: Db | None = None
+    secret: SecretDb = SecretDb()
+    named: dict[str, SecretDb] = {}
+    labels: dict[str, str] = {}
+    flag: bool | SecretDb = False
+    many: list[int] | SecretDb = []
+    url: FromUrl = FromUrl()
+    data_url: DataFromUrl = DataFromUrl()
+    marked: Annotated[SecretDb, pydantic.BeforeValidator(lambda value: value)] | None = None
+    root: RootModel[dict[str, str]] = RootModel({})
+    text_root: RootFromText = RootFromText({})
+    pair: Pair = Pair(1)
+    anything: Any = None
+
+
+class StructShop(msgspec.Struct):
+    db: StructDb = msgspec.field(default_factory=StructDb)
+    flag: bool | StructDb = False
+
+
+@dataclasses.dataclass
+class DataShop:
+    db: DataMemory | None = None
+    flag: bool | DataMemory = False
+
+
+def covered(schema: Any, *tables: dict[str, Any]) -> list[str]:
+    """The problems of one file for each table."""
+    for number, table in enumerate(tables):
+        Path(f"{number}.json").write_bytes(msgspec.json.encode(table))
+    try:
+        ConfigLoader(schema, *(f"{number}.json" for number in range(len(tables)))).load()
+    except ConfigError as error:
+        return list(map(str, error.problems))
+    return []
+
+
+def test_a_text_where_a_section_belongs_is_refused_though_a_variable_sets_a_key_of_the_section(monkeypatch):
+    monkeypatch.setenv("SHOP_SECRET__HOST", "envhost")
+    Path("flat.toml").write_text('name = "a"\nsecret = "postgres://u:hunter2"\n')
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Shop, "flat.toml", Environment("SHOP_")).load()
+    assert str(caught.value) == (
+        "flat.toml:2:10: secret: Input should be a table (section);"
+        " a higher source sets keys below it (environment variable SHOP_SECRET__HOST)"
+    )
+
+
+def test_a_covered_value_comes_with_all_other_problems_and_its_consequences_are_left_out(monkeypatch):
+    monkeypatch.setenv("SHOP_DB__PORT", "many")
+    Path("flat.toml").write_text('colour = 1\ndb = "x"\nlabels = 5\n')
+    Path("high.toml").write_text("name = 3\n[labels]\nblue = 'sky'\n")
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Shop, "flat.toml", "high.toml", Environment("SHOP_")).load()
+    found = [(problem.location, problem.key) for problem in caught.value.problems]
+    assert found == [
+        ("flat.toml:1:1", "colour"),
+        ("flat.toml:2:6", "db"),
+        ("flat.toml:3:10", "labels"),
+        ("high.toml:1:8", "name"),
+        ("environment variable SHOP_DB__PORT", "db.port"),
+    ]
+    assert caught.value.problems[2].message == (
+        "Input should be a table (section); a higher source sets keys below it (high.toml:3:1) (got 5)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "low", "high"),
+    [
+        (Shop, {"db": "x"}, {"db": {"user": "u"}}),
+        (Shop, {"db": [1]}, {"db": {"user": "u"}}),
+        (Shop, {"secret": None}, {"secret": {"host": "x"}}),
+        (Shop, {"secret": "x"}, {"secret": {}}),
+        (Shop, {"named": {"a": "x"}}, {"named": {"a": {"host": "x"}}}),
+        (Shop, {"named": ["x"]}, {"named": {"a": {"host": "x"}}}),
+        (Shop, {"flag": [1]}, {"flag": {"host": "x"}}),
+        (Shop, {"many": 1}, {"many": {"host": "x"}}),
+        (Shop, {"root": 1}, {"root": {"a": "x"}}),
+        (Shop, {"pair": 1}, {"pair": {"x": 1}}),
+        (StructShop, {"db": "x"}, {"db": {"host": "y"}}),
+        (StructShop, {"flag": [1]}, {"flag": {"host": "y"}}),
+        (DataShop, {"db": "x"}, {"db": {"required": 1}}),
+        (DataShop, {"flag": [1]}, {"flag": {"required": 1}}),
+    ],
+)
+def test_what_a_table_covers_is_refused_if_its_type_does_not_take_it(schema, low, high):
+    (problem,) = covered(schema, low, high)
+    assert problem.startswith("0.json:1:")
+    assert "Input should be a table (section)" in problem
+    assert "a higher source sets keys below it (1.json:1:" in problem
+
+
+@pytest.mark.parametrize(
+    ("schema", "low", "high"),
+    [
+        (Shop, {"db": None}, {"db": {"user": "u"}}),
+        (Shop, {"flag": True}, {"flag": {"host": "x"}}),
+        (Shop, {"many": [1]}, {"many": {"host": "x"}}),
+        (Shop, {"url": "u@h"}, {"url": {"host": "x"}}),
+        (Shop, {"data_url": "u@h"}, {"data_url": {"host": "x"}}),
+        (Shop, {"marked": "u@h"}, {"marked": {"host": "x"}}),
+        (Shop, {"text_root": "x"}, {"text_root": {"a": "x"}}),
+        (Shop, {"pair": [1]}, {"pair": {"x": 1}}),
+        (Shop, {"anything": 1}, {"anything": {"x": 1}}),
+        (Shop, {"secret": {"host": "x"}}, {"secret": {"password": "x"}}),
+        (Renaming, {"inner": "x"}, {"inner": {"x": 1}}),
+        (Parsed, {"inner": "x"}, {"inner": {"y": 1}}),
+        (Many, {"free": {"a": 1}}, {"free": {"a": {"b": 1}}}),
+        (StructShop, {"flag": True}, {"flag": {"host": "y"}}),
+        (DataShop, {"flag": True}, {"flag": {"required": 1}}),
+    ],
+)
+def test_what_a_table_covers_is_left_alone_where_its_type_may_take_it(schema, low, high):
+    assert covered(schema, low, high) == []
+
+
+def test_every_covered_value_is_told_and_one_that_is_replaced_by_its_like_is_not():
+    section = {"secret": {"host": "x"}}
+    found = covered(Shop, {"secret": "hunter2"}, {"secret": 3}, section, {"secret": "hunter2"}, section)
+    assert [problem.split(": ")[0] for problem in found] == ["1.json:1:11", "3.json:1:11"]
+    assert "hunter2" not in "".join(found)
+
+
+def test_a_text_over_a_section_is_refused_where_it_stands(monkeypatch):
+    Path("low.toml").write_text("[secret]\nhost = 'x'\n")
+    monkeypatch.setenv("SHOP_SECRET", "hunter2")
+    for loader, place in [
+        (ConfigLoader(Shop, "low.toml", overrides={"secret": "hunter2"}), "override"),
+        (ConfigLoader(Shop, "low.toml", Environment("SHOP_")), "environment variable SHOP_SECRET"),
+    ]:
+        with pytest.raises(ConfigError) as caught:
+            loader.load()
+        assert [(problem.location, problem.key) for problem in caught.value.problems] == [(place, "secret")]
+        assert "hunter2" not in str(caught.value)

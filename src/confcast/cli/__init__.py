@@ -28,7 +28,7 @@ from confcast.errors import ConfcastError
 
 __all__ = ["main"]
 
-_EXITS = "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 applied, but not by every worker"
+_EXITS = "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker"
 _INTERRUPTED = 128 + signal.SIGINT
 
 

@@ -123,7 +123,8 @@ def _wrong(message: str, place: str = "") -> ConfigError:
 
 
 def _hint(part: str, holder: Any) -> str:
-    close = get_close_matches(part, dir(holder), n=1)
+    public = [name for name in dir(holder) if not name.startswith("_")]  # each module has a __loader__ of its own
+    close = get_close_matches(part, public, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,9 @@ from pathlib import Path
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
 from confcast.master import folders
+from confcast.wire import processes
 from confcast.wire.listener import SOCKET
-from confcast.wire.messages import Answer, ReloadEvent, Request
+from confcast.wire.messages import Answer, Message, ReloadEvent, Request
 from confcast.worker.client import Client
 from confcast.worker.replica import address_variable
 
@@ -28,37 +30,76 @@ _RESTART = 3.0
 def add_to(parser: argparse.ArgumentParser) -> None:
     """The options that say which owner is meant."""
     parser.add_argument("--address", metavar="SOCKET", help="the owner's control socket")
-    parser.add_argument("--name", help=f"the configuration's name (by default {_DEFAULT_NAME!r})")
+    parser.add_argument(
+        "--name",
+        help=f"the configuration's name; without it, the owner at ${address_variable(_DEFAULT_NAME)} is asked, else "
+        "the only one that runs",
+    )
 
 
 class Owner(Client):
     """A client that waits for a restart.
 
-    A dead owner is given a few seconds to be restarted by its master, as long as its socket is there.
+    A dead owner is given a few seconds to be restarted by its master, as long as its socket is there or its master
+    lives. After that, its master is named. For one thread.
 
     Args:
         address: The control socket.
         name: What this client calls the configuration.
     """
 
+    def __init__(self, address: str, name: str) -> None:
+        super().__init__(address, name)
+        self._nobody = False  # listened when it was asked last
+        self._asked = False  # somebody got the question, whether or not it was answered
+
     def reload_by_command(self, timeout: float) -> ReloadEvent:
         """As `reload`; in the history its origin is `command`."""
         return self._reload(timeout, "command")
 
     def check_address(self) -> None:
-        """Raises OwnerUnavailable when there is no such socket."""
-        if not Path(self.address).is_socket():
+        """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""
+        if not Path(self.address).is_socket() and self._master() is None:
             raise OwnerUnavailable(f"no config owner listens at {line(self.address)}: there is no such socket")
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         self.check_address()
+        self._asked = False
         deadline = time.monotonic() + timeout
         give_up = min(deadline, time.monotonic() + _RESTART)
         while True:
             answer = self.ask(make, max(_KNOCK, deadline - time.monotonic()))
-            if answer is not None or time.monotonic() + _KNOCK > give_up:
+            if answer is not None:
                 return answer
+            if time.monotonic() + _KNOCK > give_up:
+                self._check_owner()
+                return None
             time.sleep(_KNOCK)
+
+    def _open(self, connection: socket.socket, request: Message, timeout: float) -> None:
+        self._nobody = False
+        try:
+            super()._open(connection, request, timeout)
+        except (ConnectionRefusedError, FileNotFoundError):
+            self._nobody = True
+            raise
+        self._asked = True
+
+    def _check_owner(self) -> None:
+        """Raises OwnerUnavailable when nobody listens, and somebody will again."""
+        master = self._master()
+        if not self._nobody or master is None:
+            return
+        unknown = "; it ended over what it was asked: whether that was done is unknown" if self._asked else ""
+        raise OwnerUnavailable(
+            f"the config owner of {self.name!r} is down; its master (process {master}) restarts it, after a pause of "
+            "at most 30 s, and says why in its log; workers keep serving with the version they have" + unknown
+        )
+
+    def _master(self) -> int | None:
+        """The living process that restarts this owner; None when there is none, or the address doesn't tell."""
+        master = folders.master_of(Path(self.address).parent)
+        return master if master is not None and processes.is_alive(master) else None
 
 
 def find(options: argparse.Namespace) -> Owner:
@@ -78,11 +119,12 @@ def find(options: argparse.Namespace) -> Owner:
 
 
 def _which(name: str | None, found: list[tuple[str, int, str]]) -> OwnerUnavailable:
-    what = "config owner" if name is None else f"config owner named {name!r}"
+    named = "" if name is None else f" named {name!r}"
     if not found:
         return OwnerUnavailable(
-            f"no {what} runs for this user (uid {os.geteuid()}): start the server, or give --address; a server that "
-            "has changed its user, or its CONFCAST_RUNTIME_DIR, is found by --address only"
+            f"no config owner{named} runs for this user (uid {os.geteuid()}): start the server, or give --address; a "
+            "server that has changed its user, or its CONFCAST_RUNTIME_DIR, is found by --address only"
         )
     rows = table(("NAME", "MASTER", "ADDRESS"), found)
-    return OwnerUnavailable("\n".join([f"{len(found)} {what}s run for this user; choose one by --address:", *rows]))
+    several = f"{len(found)} config owners{named} run for this user; choose one by --address:"
+    return OwnerUnavailable("\n".join([several, *rows]))

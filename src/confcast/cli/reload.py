@@ -19,7 +19,7 @@ def add_to(commands: Any) -> None:
         "reload",
         help="load the sources once more, and say what became of it in every worker",
         description="Has the config owner load its sources once more, and waits for the outcome. Exits with 0 when "
-        "the configuration is applied or has not changed, 1 when it was refused, 4 when it is applied but not by "
+        "what the sources say runs in every worker, changed or not, 1 when it was refused, 4 when it runs but not in "
         "every worker, 3 when no owner answered.",
     )
     owners.add_to(parser)
@@ -50,9 +50,12 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     lines = [_headline(event)]
     lines += [f"  {'' if event else 'not applied: '}{_shown(change)}" for change in event.changes]
     lines += [f"  {line(problem)}" for problem in event.problems]
-    lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers)) if workers else ["no workers"]
+    if workers:
+        lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
+    elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # else nobody told
+        lines.append("no workers")
     data = {name: getattr(event, name) for name in event.__struct_fields__}
-    return Report(_exit(event.result), "\n".join(lines), {**data, "workers": workers})
+    return Report(_exit(event), "\n".join(lines), {**data, "workers": workers})
 
 
 def _headline(event: ReloadEvent) -> str:
@@ -63,6 +66,8 @@ def _headline(event: ReloadEvent) -> str:
         return f"{event.result}: what became of the reload is unknown"
     elif not event:
         version = f"nothing was changed, version {event.version} runs on"
+    if event.result is ReloadResult.UNCHANGED and event.lagging:
+        version += ", not in every worker"
     return f"{event.result}: {version} ({event.duration_ms:.1f} ms)"
 
 
@@ -74,12 +79,13 @@ def _row(worker: WorkerStatus) -> tuple[object, ...]:
     return worker.pid, worker.version, worker.state, worker.reason
 
 
-def _exit(result: ReloadResult) -> Exit:
-    if result is ReloadResult.PARTIAL:
-        return Exit.NOT_BY_ALL
-    if result is ReloadResult.OWNER_UNAVAILABLE:
+def _exit(event: ReloadEvent) -> Exit:
+    """An unchanged one may have late workers: a watch that saw the edit first has had its answer without them."""
+    if event.result is ReloadResult.OWNER_UNAVAILABLE:
         return Exit.NO_OWNER
-    return Exit.DONE if result else Exit.REFUSED
+    if not event:
+        return Exit.REFUSED
+    return Exit.NOT_BY_ALL if event.lagging or event.result is ReloadResult.PARTIAL else Exit.DONE
 
 
 def _workers(owner: owners.Owner) -> list[WorkerStatus] | None:

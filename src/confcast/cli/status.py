@@ -16,6 +16,8 @@ from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
 _NO_LOADS = frozenset({"reissue", "late"})  # events that tell nothing of the sources
 _LOOK_BACK = 20
+_TOLD_BY_THE_LOAD = frozenset({"last_reload_time", "last_reload_result"})
+"""Of the totals. `last` says the same of the last load, the first one included: no time beside it is no surprise."""
 
 
 def add_to(commands: Any) -> None:
@@ -45,13 +47,14 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
         f"owner    process {stats['owner_pid']}; restarts: {stats['owner_restarts']}",
         f"reloads  {_counts(stats)}",
         f"last     {_told(last)}",
-        f"sources  {_sources(last)}",
+        f"sources  {_sources(last, stats['version'])}",
         *(f"         {line(problem)}" for problem in (() if last is None else last.problems)),
     ]
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
-    data = {"address": owner.address, "name": owner.name, **stats, "last": last, "sources": _state(last)}
-    return Report(Exit.DONE, "\n".join(lines), {**data, "workers": workers})
+    data = {"address": owner.address, "name": owner.name}
+    data |= {name: figure for name, figure in stats.items() if name not in _TOLD_BY_THE_LOAD}
+    return Report(Exit.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})
 
 
 def _counts(stats: dict[str, Any]) -> str:
@@ -76,11 +79,10 @@ def _state(last: ReloadEvent | None) -> str:
     return "applied" if last else "refused"
 
 
-def _sources(last: ReloadEvent | None) -> str:
+def _sources(last: ReloadEvent | None, version: int) -> str:
+    state = _state(last)
     told = {
-        "unknown": "unknown: the history was cleared",
-        "applied": "what they say runs",
-        "refused": "refused as they are: the version before them runs on",
-        "unreadable": "can't be read: the last version that could be runs on",
+        "unknown": "the history has no load of them; `confcast reload` loads them now",
+        "applied": f"version {version} is what they said when they were last loaded",
     }
-    return told[_state(last)]
+    return f"{state}: {told.get(state, f'version {version} stays in use, because of this:')}"

@@ -24,7 +24,8 @@ from confcast.config.merge import Merged
 from confcast.config.schema import import_path, kind_of, resolve
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Source, fingerprint_of
-from confcast.config.validation.findings import Invalid, dotted, problems_of
+from confcast.config.validation import covered
+from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem
 from confcast.wire.messages import MAX_FRAME
@@ -145,14 +146,14 @@ class ConfigLoader(Generic[T]):
         """The candidate that a reading makes. Raises ConfigError and NotCarried."""
         codec, schema = self.codec, self.schema
         merged, problems = self._merge(reading)
+        findings = hidden = list(covered.check(schema, merged))
         try:
             config = validate(schema, merged.data)
         except Invalid as error:
             told = {problem.key for problem in problems}
-            findings = [each for each in error.findings if each.about != "missing" or dotted(each.path) not in told]
-            problems = problems_of(findings, schema, merged) + problems
-        if problems:
-            raise ConfigError(problems)
+            findings = hidden + [each for each in error.findings if not _follows(each, told, hidden)]
+        if findings or problems:
+            raise ConfigError(problems_of(findings, schema, merged) + problems)
         payload = _encoded(codec, config, merged)
         from confcast.config.codec import digest
 
@@ -246,6 +247,13 @@ def _reason(errors: Iterable[ConfigError]) -> str:
     if len(reasons) == 1:
         return reasons.pop()
     return "io_error" if reasons == {"file_not_found", "io_error"} else "validation_failed"
+
+
+def _follows(finding: Finding, told: set[str], hidden: Iterable[Finding]) -> bool:
+    """Whether a key is missing only because its value, or the section that would have it, is refused anyway."""
+    if finding.about != "missing":
+        return False
+    return dotted(finding.path) in told or any(finding.path[: len(each.path)] == each.path for each in hidden)
 
 
 def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:

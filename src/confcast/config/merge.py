@@ -7,10 +7,24 @@ while merging, which every reload would pay for and hardly one would read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, value_at
+
+
+class Covered(NamedTuple):
+    """A value that is no table, under a table of a higher layer.
+
+    Attributes:
+        path: Where both stand.
+        low: The layer of the value.
+        high: The layer of the table.
+    """
+
+    path: KeyPath
+    low: Layer
+    high: Layer
 
 
 class Merged:
@@ -19,13 +33,19 @@ class Merged:
     Attributes:
         layers: What was merged, low to high.
         data: The result; shares the tables and lists of the layers, so nobody may change it.
+        covered: The values that are no tables and that a table replaced: whether that is right, the schema knows.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
         self.data: dict[str, Any] = {}
-        for layer in layers:
-            self.data = _over(self.data, layer.data) if self.data else layer.data
+        self.covered: list[Covered] = []
+        for index, layer in enumerate(self.layers):
+            paths: list[KeyPath] = []
+            self.data = _over(self.data, layer.data, (), paths) if self.data else layer.data
+            for path in paths:
+                low = next(below for below in reversed(self.layers[:index]) if below.has(path))
+                self.covered.append(Covered(path, low, layer))
 
     def origin(self, path: KeyPath) -> Layer | None:
         """The highest layer that has a value there and whose value was not replaced from above; None if no layer."""
@@ -46,7 +66,12 @@ class Merged:
     def where_table(self, path: KeyPath) -> str:
         """The position of a table's name, in the highest layer that has lines; of the root, the names of all."""
         while path:
-            having = [layer for layer in self.layers if layer.has(path)]
+            table = isinstance(value_at(self.data, path), dict)
+            having = [
+                layer
+                for layer in self.layers
+                if layer.has(path) and isinstance(value_at(layer.data, path), dict) is table
+            ]
             if having:
                 best = [layer for layer in having if layer.has_lines] or having
                 return best[-1].where(path, key=True)
@@ -56,11 +81,16 @@ class Merged:
         )
 
 
-def _over(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+def _over(low: dict[str, Any], high: dict[str, Any], path: KeyPath, covered: list[KeyPath]) -> dict[str, Any]:
+    """One table over another; `covered` gets the paths where a table replaced something else."""
     merged = dict(low)
     for key, value in high.items():
-        below = merged.get(key)
-        merged[key] = _over(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+        if isinstance(value, dict) and key in low:
+            if isinstance(low[key], dict):
+                merged[key] = _over(low[key], value, (*path, key), covered)
+                continue
+            covered.append((*path, key))
+        merged[key] = value
     return merged
 
 

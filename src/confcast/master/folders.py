@@ -54,8 +54,13 @@ def make(name: str) -> Path:
 
 def is_made_here(folder: Path) -> bool:
     """Whether this process has made it, by its name."""
+    return master_of(folder) == os.getpid()
+
+
+def master_of(folder: Path) -> int | None:
+    """The process that has made it, by its name; None when it is no folder of an owner."""
     match = _OURS.fullmatch(folder.name)
-    return match is not None and int(match["pid"]) == os.getpid()
+    return int(match["pid"]) if match else None
 
 
 def label(name: str) -> str:

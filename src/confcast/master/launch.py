@@ -205,7 +205,8 @@ class Launcher:
         if now - self._born > _LIVED_LONG:
             self._pause = 0.0
         self._not_before = now + self._pause
-        _log.error("the config owner %d is dead; the next one starts in %.1f s", dead.pid, self._pause)
+        when = f"in {self._pause:.1f} s" if self._pause else "at once"
+        _log.error("the config owner %d of %r is dead; the next one starts %s", dead.pid, self._orders.name, when)
         self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
 
 

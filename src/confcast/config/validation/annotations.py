@@ -18,6 +18,7 @@ from confcast.config.schema import fields_of, is_record, kind_of
 from confcast.config.sources.formats.common import KeyPath
 
 _TRANSPARENT = (typing.Required, typing.NotRequired, typing.Final, typing.ClassVar)
+_LATE = ("AfterValidator", "Discriminator", "Tag")  # what pydantic has in Annotated that changes no input
 
 
 class Keys(NamedTuple):
@@ -40,18 +41,9 @@ class Keys(NamedTuple):
 
 def strip(annotation: Any) -> Any:
     """The type itself: without `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it."""
-    while True:
-        origin = typing.get_origin(annotation)
-        if origin is typing.Annotated or origin in _TRANSPARENT:
-            annotation = typing.get_args(annotation)[0]
-        elif isinstance(annotation, typing.NewType):
-            annotation = annotation.__supertype__
-        elif hasattr(annotation, "__value__") and not isinstance(annotation, type):  # type X = …
-            annotation = annotation.__value__
-        elif getattr(annotation, "__pydantic_root_model__", False):
-            annotation = annotation.__pydantic_fields__["root"].annotation
-        else:
-            return annotation
+    while (inner := _unwrapped(annotation)) is not annotation:
+        annotation = inner
+    return annotation
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
@@ -60,6 +52,22 @@ def members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(plain) in (Union, types.UnionType):
         return tuple(member for part in typing.get_args(plain) for member in members(part))
     return (plain,)
+
+
+def is_opaque(annotation: Any) -> bool:
+    """Whether code of the user's sees a value of the type, or of a member of it, before its library does.
+
+    It may then take values that the type does not show.
+    """
+    if any(_is_early(mark) for mark in getattr(annotation, "__metadata__", ())):
+        return True
+    cls = typing.get_origin(annotation) or annotation
+    if isinstance(cls, type) and _class_is_opaque(cls):
+        return True
+    inner = _unwrapped(annotation)
+    if inner is not annotation:
+        return is_opaque(inner)
+    return cls in (Union, types.UnionType) and any(map(is_opaque, typing.get_args(annotation)))
 
 
 def is_collection(annotation: Any) -> bool:
@@ -90,6 +98,20 @@ def keys_of(annotation: Any) -> Keys | None:
     """The keys of a class of fields, a TypedDict or a NamedTuple; None for any other type."""
     cls = typing.get_origin(annotation) or annotation
     return _keys_of(cls) if isinstance(cls, type) else None
+
+
+def _unwrapped(annotation: Any) -> Any:
+    """The type under one wrapping; the type itself if nothing is around it."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated or origin in _TRANSPARENT:
+        return typing.get_args(annotation)[0]
+    if isinstance(annotation, typing.NewType):
+        return annotation.__supertype__
+    if hasattr(annotation, "__value__") and not isinstance(annotation, type):  # type X = …
+        return annotation.__value__
+    if getattr(annotation, "__pydantic_root_model__", False):
+        return annotation.__pydantic_fields__["root"].annotation
+    return annotation
 
 
 def _child(member: Any, part: Any) -> Any:
@@ -194,3 +216,19 @@ def _takes_anything(cls: Any) -> bool:
     own = (base for base in cls.__mro__ if not base.__module__.startswith("pydantic."))
     own_schema = any("__get_pydantic_core_schema__" in vars(base) for base in own)
     return bool(modes & {"before", "wrap"}) or own_schema
+
+
+def _is_early(mark: Any) -> bool:
+    """Whether a mark in `Annotated` may change which values are taken: pydantic's do it by a schema of their own."""
+    return hasattr(mark, "__get_pydantic_core_schema__") and type(mark).__name__ not in _LATE
+
+
+@functools.cache
+def _class_is_opaque(cls: Any) -> bool:
+    if hasattr(cls, "__pydantic_decorators__"):
+        root = getattr(cls, "__pydantic_root_model__", False)
+        return _takes_anything(cls) or (root and bool(_opaque_fields(cls)))
+    # In other classes pydantic finds validators too; they stay as they were written.
+    written = (getattr(each, "decorator_info", None) for base in cls.__mro__ for each in vars(base).values())
+    early = any(getattr(info, "mode", None) in ("before", "wrap", "plain") for info in written)
+    return early or hasattr(cls, "__get_pydantic_core_schema__")

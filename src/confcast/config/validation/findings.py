@@ -34,12 +34,14 @@ class Finding(NamedTuple):
         message: What was expected.
         got: What was found, if that may help.
         about: What its position is: that of the value, of the key, or of the table that lacks the key.
+        location: The position, if it is none of these: of a value that is not in the merged data.
     """
 
     path: KeyPath
     message: str
     got: Any = NOTHING
     about: Literal["value", "key", "missing"] = "value"
+    location: str = ""
 
 
 class Invalid(Exception):
@@ -81,6 +83,8 @@ def _problem(finding: Finding, schema: Any, merged: Merged, secrets: list[str]) 
 
 
 def _location(finding: Finding, merged: Merged) -> str:
+    if finding.location:
+        return finding.location
     if finding.about == "missing":
         return merged.where_table(finding.path[:-1])
     return merged.where(finding.path, key=finding.about == "key")

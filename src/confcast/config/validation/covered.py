@@ -1,0 +1,88 @@
+"""Values that a table of a higher layer covers, where their type takes no such value.
+
+`db = "postgres://…"` in a file is wrong if `db` is a section. A variable `APP_DB__HOST` puts a table in its place, so
+the validator never sees it: without a look at it here the error would be swallowed, and what the file meant to say
+about `db` would be gone without a word.
+
+Only the shape counts (a table, a list, a single value, null), as the annotations show it. Like annotations.py it leans
+one way: where code of the user's may take more than they show, the value is left alone. Rejected: validating every
+layer for itself, which each reload would pay for, and giving the covered value to the user's validators, which expect
+to see only what is used.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import enum
+import typing
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from confcast.config.merge import Covered, Merged
+from confcast.config.sources.formats.common import KeyPath
+from confcast.config.sources.layer import Layer, value_at
+from confcast.config.validation.annotations import child, is_opaque, keys_of, members
+from confcast.config.validation.findings import Finding
+
+_WORDS = {"table": "a table (section)", "list": "a list", "scalar": "a single value", "null": "null"}
+_ALL = frozenset(_WORDS)
+_SCALARS = (bool, int, float, str, bytes)
+_TABLES = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_LISTS = (list, tuple, set, frozenset, collections.abc.Sequence, collections.abc.Set)
+
+
+def check(schema: Any, merged: Merged) -> Iterator[Finding]:
+    """Every covered value that its type does not take, with its own position."""
+    for covered in merged.covered:
+        value = value_at(covered.low.data, covered.path)
+        accepted = _shapes_at(schema, covered.path)
+        # Where no table belongs, the validator speaks of the table.
+        if "table" in accepted and _shape(value) not in accepted:
+            yield Finding(covered.path, _message(covered, accepted), value, location=covered.low.where(covered.path))
+
+
+def _message(covered: Covered, accepted: frozenset[str]) -> str:
+    wanted = " or ".join(words for shape, words in _WORDS.items() if shape in accepted)
+    return f"Input should be {wanted}; a higher source sets keys below it ({_first(covered.high, covered.path)})"
+
+
+def _first(layer: Layer, path: KeyPath) -> str:
+    """The position of the first key in a table; of the table itself, if it is empty."""
+    while (table := value_at(layer.data, path)) and isinstance(table, dict):
+        path = (*path, next(iter(table)))
+    return layer.where(path, key=True)
+
+
+def _shape(value: Any) -> str:
+    return "null" if value is None else "list" if isinstance(value, list) else "scalar"
+
+
+def _shapes_at(annotation: Any, path: KeyPath) -> frozenset[str]:
+    for part in path:
+        if is_opaque(annotation):  # a validator there may turn the value into another
+            return _ALL
+        annotation = child(annotation, part)
+    return _shapes(annotation)
+
+
+def _shapes(annotation: Any) -> frozenset[str]:
+    """What values of a type may look like in a file."""
+    if is_opaque(annotation):
+        return _ALL
+    return frozenset(shape for member in members(annotation) for shape in _of_member(member))
+
+
+def _of_member(member: Any) -> frozenset[str]:
+    cls = typing.get_origin(member) or member
+    if cls is type(None):
+        return frozenset({"null"})
+    if cls in _SCALARS or cls is Literal or (isinstance(cls, type) and issubclass(cls, enum.Enum)):
+        return frozenset({"scalar", "null"} if cls is Literal else {"scalar"})
+    if keys_of(member) is not None:
+        listed = issubclass(cls, tuple) or (issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like)
+        return frozenset({"table", "list"} if listed else {"table"})
+    if cls in _TABLES:
+        return frozenset({"table"})
+    return frozenset({"list"}) if cls in _LISTS else _ALL
