@@ -573,6 +573,26 @@ class RootFromText(RootModel[dict[str, str]]):
         return {"a": data} if isinstance(data, str) else data
 
 
+class RootFromField(RootModel[dict[str, str]]):
+    @pydantic.field_validator("root", mode="before")
+    @classmethod
+    def _text(cls, data: Any) -> Any:
+        return {"a": data} if isinstance(data, str) else data
+
+
+@dataclasses.dataclass
+class OwnSchema:
+    host: str = "localhost"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
+        return handler(source)
+
+
+class StructRow(msgspec.Struct, array_like=True):
+    host: str = "localhost"
+
+
 class Shop(BaseModel):
     name: str = ""
     db: Db | None = None
@@ -586,6 +606,8 @@ class Shop(BaseModel):
     marked: Annotated[SecretDb, pydantic.BeforeValidator(lambda value: value)] | None = None
     root: RootModel[dict[str, str]] = RootModel({})
     text_root: RootFromText = RootFromText({})
+    field_root: RootFromField = RootFromField({})
+    own: OwnSchema = OwnSchema()
     pair: Pair = Pair(1)
     anything: Any = None
 
@@ -593,6 +615,7 @@ class Shop(BaseModel):
 class StructShop(msgspec.Struct):
     db: StructDb = msgspec.field(default_factory=StructDb)
     flag: bool | StructDb = False
+    row: StructRow | dict[str, str] | None = None
 
 
 @dataclasses.dataclass
@@ -678,6 +701,8 @@ def test_what_a_table_covers_is_refused_if_its_type_does_not_take_it(schema, low
         (Shop, {"data_url": "u@h"}, {"data_url": {"host": "x"}}),
         (Shop, {"marked": "u@h"}, {"marked": {"host": "x"}}),
         (Shop, {"text_root": "x"}, {"text_root": {"a": "x"}}),
+        (Shop, {"field_root": "x"}, {"field_root": {"a": "x"}}),
+        (Shop, {"own": "x"}, {"own": {"host": "x"}}),
         (Shop, {"pair": [1]}, {"pair": {"x": 1}}),
         (Shop, {"anything": 1}, {"anything": {"x": 1}}),
         (Shop, {"secret": {"host": "x"}}, {"secret": {"password": "x"}}),
@@ -685,6 +710,7 @@ def test_what_a_table_covers_is_refused_if_its_type_does_not_take_it(schema, low
         (Parsed, {"inner": "x"}, {"inner": {"y": 1}}),
         (Many, {"free": {"a": 1}}, {"free": {"a": {"b": 1}}}),
         (StructShop, {"flag": True}, {"flag": {"host": "y"}}),
+        (StructShop, {"row": ["x"]}, {"row": {"host": "y"}}),
         (DataShop, {"flag": True}, {"flag": {"required": 1}}),
     ],
 )
