@@ -10,6 +10,7 @@ Exit status: 0 left with its master, 1 had to give up, 3 could not start, 78 the
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import socket
@@ -29,6 +30,8 @@ _PATIENCE = 30.0
 def main(arguments: list[str]) -> int:
     """Hear the orders and serve; the exit status."""
     become_owner()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what the user's module prints is a log: it comes out at once
     leash = Leash(socket.socket(fileno=int(arguments[0])))
     leash.connection.settimeout(_PATIENCE)
     orders = leash.hear()
