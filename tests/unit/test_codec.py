@@ -622,7 +622,7 @@ sys.exit("pydantic" in sys.modules)
 
 
 def test_a_struct_schema_does_not_import_pydantic():
-    subprocess.run([sys.executable, "-c", _WITHOUT_PYDANTIC], check=True, timeout=60)
+    assert subprocess.run([sys.executable, "-c", _WITHOUT_PYDANTIC], check=False, timeout=60).returncode == 0
 
 
 # ---- foreign bytes

@@ -66,8 +66,8 @@ def test_the_longest_path_that_is_allowed_works(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * room)
     folder.mkdir()
 
-    with listen(folder / SOCKET), knock(folder / SOCKET):
-        pass
+    with listen(folder / SOCKET) as listening, knock(folder / SOCKET), listening.accept()[0] as accepted:
+        assert peer_of(accepted).pid == os.getpid()
 
 
 def test_a_folder_that_can_t_be_written_leaks_nothing(tmp_path: Path) -> None:

@@ -162,8 +162,7 @@ def test_one_that_raises_in_an_executor_or_on_a_loop_is_counted_too(caplog: pyte
         for observer in (raises, raises_later):
             source.add(observer, executor=asyncio.get_running_loop())
         source.swap(2)
-        while source.observers.failures < 3:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(eventually, lambda: source.observers.failures == 3, "the third failure")
 
     with ThreadPoolExecutor(1) as executor:
         source.add(raises, executor=executor)
