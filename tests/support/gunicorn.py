@@ -194,6 +194,15 @@ class Server:
         path = self.folder / "log"
         return path.read_text() if path.exists() else ""
 
+    def crashes(self) -> list[str]:
+        """The exceptions of the tracebacks in its log.
+
+        But for SystemExit: a worker that is told to quit (INT, QUIT) raises it from gunicorn's handler, wherever it is;
+        in the last lines of an answer, gunicorn prints that.
+        """
+        found = re.findall(r"Traceback \(most recent call last\):\n(?: .*\n)*(.*)", self.log())
+        return [exception for exception in found if not exception.startswith("SystemExit")]
+
     def await_log(self, text: str, count: int = 1) -> str:
         """Return the log when the text has been in it so often."""
         try:
