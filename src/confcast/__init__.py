@@ -33,11 +33,13 @@ _HOME = {
     "declared": "worker.registry",
     "get_reload_manager": "master.process_wide",
     "initialize_reload_manager": "master.process_wide",
+    "register_type": "config.codec.registered",
     "reload_config": "master.process_wide",
 }
 
 if TYPE_CHECKING:
     from confcast.config.candidate import Candidate as Candidate
+    from confcast.config.codec.registered import register_type as register_type
     from confcast.config.loader import ConfigLoader as ConfigLoader
     from confcast.config.schema import Secret as Secret
     from confcast.config.sources.environment import Environment as Environment

@@ -190,6 +190,26 @@ def test_an_observer_may_unsubscribe_itself(settings: Replica[Settings], change)
     assert calls == [2]
 
 
+def test_an_observer_may_subscribe_another_which_hears_of_the_next_change(settings: Replica[Settings], change) -> None:
+    late, initial, stays = Heard(), Heard(), Heard()
+
+    def once(old: Settings, new: Settings) -> None:
+        settings.unsubscribe(once)
+        settings.subscribe(late)
+        settings.subscribe(initial, initial=True)
+
+    settings.subscribe(once)
+    settings.subscribe(stays)
+    change(2)
+    assert stays.next() == (1, 2)  # it is called after the one that subscribed
+    change(3)
+
+    assert stays.next() == (2, 3)
+    assert late.next() == (2, 3)
+    assert [initial.next(), initial.next()] == [(None, 2), (2, 3)]
+    assert late.empty()
+
+
 def test_an_observer_may_reload(settings: Replica[Settings], config: Path, change) -> None:
     results: queue.SimpleQueue[ReloadEvent] = queue.SimpleQueue()
 

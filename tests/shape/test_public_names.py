@@ -43,6 +43,7 @@ NAMES = {
     "declared",
     "get_reload_manager",
     "initialize_reload_manager",
+    "register_type",
     "reload_config",
 }
 
@@ -87,6 +88,7 @@ SIGNATURES = {
     "declared": "()",
     "initialize_reload_manager": "(loader, **options)",
     "get_reload_manager": "()",
+    "register_type": "(cls, *, encode, decode)",
     "reload_config": "()",
     **{f"{cls}.{verb}": signature for cls in ("Replica", "ConfigReloadManager") for verb, signature in VERBS.items()},
 }

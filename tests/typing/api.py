@@ -40,6 +40,7 @@ from confcast import (
     declared,
     get_reload_manager,
     initialize_reload_manager,
+    register_type,
     reload_config,
 )
 
@@ -60,10 +61,23 @@ class Limits(msgspec.Struct):
     requests: int = 10
 
 
+class Money:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 settings = Replica(Settings, name="app")
 
 
 # ---- what to load
+
+
+def registering() -> None:
+    register_type(Money, encode=lambda money: money.text, decode=Money)
+
+    register_type(Money, encode=lambda money: money.amount, decode=Money)  # type: ignore[attr-defined]
+    register_type(Money, encode=str, decode=str)  # type: ignore[arg-type]
+    register_type(Money, str, Money)  # type: ignore[call-arg]
 
 
 def loading() -> None:

@@ -7,15 +7,19 @@ hide its mistakes otherwise. Every generated class has hooks (validators, `__ini
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime as dt
 import decimal
 import enum
+import fractions
+import ipaddress
 import pathlib
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,8 +28,9 @@ import pydantic_core
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, HttpUrl, PrivateAttr, SecretBytes, SecretStr
 
+from confcast import register_type
 from confcast.config.codec import Codec
 from confcast.errors import ProtocolError
 from tests.unit.exactness import assert_exact
@@ -63,6 +68,27 @@ class Level(enum.IntFlag):
     HIGH = 2
 
 
+class Point(NamedTuple):
+    x: Any
+    y: Any = None
+
+
+class Money:
+    """What an application registered."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Money and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+
+register_type(Money, encode=lambda money: (money.number,), decode=lambda parts: Money(*parts))
+
+
 # ---- values
 
 
@@ -70,6 +96,7 @@ def texts() -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=()), max_size=8)
 
 
+URLS = ["http://a.b", "https://u:p@äö.de:8443/ä?q=ü#f", "http://[::1]/x/../y"]
 zones = st.sampled_from(
     [None, dt.UTC, dt.timezone(dt.timedelta(hours=1), "x"), ZoneInfo("Europe/Berlin"), pydantic_core.TzInfo(3600)]
 )
@@ -95,6 +122,15 @@ TYPED: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (SecretStr, st.builds(SecretStr, texts())),
     (SecretBytes, st.builds(SecretBytes, st.binary(max_size=4))),
     (Literal[1, "x", Color.RED], st.sampled_from([1, "x", Color.RED])),
+    (ipaddress.IPv4Network, st.ip_addresses(v=4).map(ipaddress.ip_network)),
+    (ipaddress.IPv6Interface, st.ip_addresses(v=6).map(ipaddress.ip_interface)),
+    (re.Pattern, st.builds(re.compile, texts().map(re.escape), st.sampled_from([0, re.IGNORECASE, re.DOTALL]))),
+    (fractions.Fraction, st.fractions()),
+    (complex, st.complex_numbers()),
+    (pydantic_core.Url, st.sampled_from(URLS).map(pydantic_core.Url)),
+    (HttpUrl, st.sampled_from(URLS).map(HttpUrl)),
+    (Point, st.builds(Point, texts(), st.integers())),
+    (Money, st.builds(Money, st.integers())),
 ]
 leaves = st.one_of([values for _, values in TYPED])
 quiet_leaves = leaves.filter(lambda v: not (isinstance(v, decimal.Decimal) and v.is_snan()))  # sNaN has no hash
@@ -110,6 +146,11 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.dictionaries(texts(), inner, max_size=3),
         st.dictionaries(hashables, inner, max_size=3),
         st.sets(hashables, max_size=4),
+        st.lists(inner, max_size=3).map(collections.deque),
+        st.dictionaries(hashables, inner, max_size=3).map(collections.OrderedDict),
+        st.dictionaries(hashables, st.integers(), max_size=3).map(collections.Counter),
+        st.builds(Point, inner, inner),
+        st.builds(pydantic.Secret, inner),
     )
 
 
@@ -219,7 +260,7 @@ def _struct(fields: dict[str, Any], checked: bool, **options: bool) -> Any:
 def classes(draw: st.DrawFn, inner: tuple[Made, ...]) -> Made:
     drawn = {f"field_{n}": draw(typed(inner)) for n in range(draw(st.integers(0, 4)))}
     if inner:  # not in a leaf class, so that some classes have no field at all
-        drawn["enums"] = (Color | Level | None, st.none())
+        drawn["enums"] = (Color | Level | Point | Money | HttpUrl | None, st.none())
     fields = {name: annotation for name, (annotation, _) in drawn.items()}
     kind = draw(st.sampled_from(["model", "dataclass", "pydantic dataclass", "struct"]))
     one, other = draw(st.booleans()), draw(st.booleans())
@@ -243,7 +284,9 @@ def schemas(draw: st.DrawFn) -> Made:
 
 # ---- the properties
 
-SLOW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+# No figure of time decides: neither a deadline, nor the check that values are made quickly.
+SLOW = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(SLOW, max_examples=200)
 
 
 @SLOW
@@ -269,13 +312,15 @@ def test_the_same_schema_gives_the_same_table(made):
 
 class Anything(BaseModel):
     value: Any = None
-    nested: Color | Level | None = None
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    nested: Color | Level | Point | Money | HttpUrl | None = None
 
 
 ANYTHING = Codec(Anything)
 
 
-@settings(max_examples=300, deadline=None)
+@QUICK
 @given(st.lists(anything, min_size=1, max_size=6))
 def test_values_of_any_type_follow_each_other_through_one_codec(values):
     for value in values:
@@ -286,14 +331,14 @@ def test_values_of_any_type_follow_each_other_through_one_codec(values):
         assert ANYTHING.encode(back) == payload
 
 
-@settings(max_examples=200, deadline=None)
+@QUICK
 @given(st.lists(hashables, max_size=8), st.randoms())
 def test_the_order_in_which_a_set_was_filled_does_not_show(members, random):
     shuffled = random.sample(members, len(members))
     assert ANYTHING.comparable(set(members)) == ANYTHING.comparable(set(shuffled)) or len(set(members)) < len(members)
 
 
-@settings(max_examples=300, deadline=None)
+@QUICK
 @given(st.binary(max_size=40))
 def test_random_bytes_end_in_a_value_of_the_schema_or_a_protocol_error(garbage):
     _decoded_or_refused(ANYTHING, garbage)

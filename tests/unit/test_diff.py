@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretBytes, SecretStr
 
 from confcast.config.codec import Codec
@@ -85,7 +85,7 @@ def test_fields_set_of_models_inside_lists_do_not_count():
     assert differences(Codec(Outer), Outer(inner=[Config()]), Outer(inner=[Config(debug=False)])) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(anything, anything)
 def test_the_diff_is_empty_if_and_only_if_the_encodings_are_equal(left, right):
     old, new = Anything(value=left), Anything(value=right)

@@ -79,6 +79,28 @@ def test_whoever_subscribes_while_it_changes_misses_nothing_and_hears_nothing_tw
     source.observers.close()
 
 
+def test_what_was_given_as_the_first_value_is_not_told_again_as_a_change() -> None:
+    """The change to it may still wait to be told, behind an observer that takes its time."""
+    source, slow, begun, go_on = Source(1), Heard(), threading.Event(), threading.Event()
+
+    def takes_its_time(old: int, new: int) -> None:
+        begun.set()
+        assert go_on.wait(DEADLINE)
+        slow(old, new)
+
+    source.add(takes_its_time)
+    source.swap(2)
+    assert begun.wait(DEADLINE)
+    source.swap(3)
+    heard = Heard()
+    source.add(heard, initial=True)
+    go_on.set()
+    source.swap(4)
+    assert [heard.next(), heard.next()] == [(None, 3), (3, 4)]
+    assert [slow.next(), slow.next(), slow.next()] == [(1, 2), (2, 3), (3, 4)]
+    source.observers.close()
+
+
 def test_before_the_first_value_initial_waits_for_it_and_others_do_not_hear_it() -> None:
     source = Source()
     told, plain, settled = Heard(), Heard(), Heard()

@@ -49,7 +49,7 @@ class Candidate(Generic[T]):
         self._merged, self.fingerprint = source
 
     def __repr__(self) -> str:
-        return f"<Candidate of {self._schema.__qualname__}, digest {self.digest.hex()[:12]}>"
+        return f"<Candidate of {self._schema.__qualname__}>"  # a short secret can be guessed from an unkeyed digest
 
     def origin_of(self, key: str) -> str:
         """Where the value of a key comes from.

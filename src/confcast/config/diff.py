@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections import deque
 from collections.abc import Iterator
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
@@ -20,12 +21,12 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 from confcast.config.codec import Codec
 from confcast.config.codec.leaves import SECRET_CODES, leaf_of
 from confcast.config.codec.models import hidden_members, is_model
-from confcast.config.schema import contains_secret, fields_of
+from confcast.config.masking import MASK, masking
+from confcast.config.schema import contains_secret, fields_of, is_marked
 from confcast.wire.messages import Change
 
 T = TypeVar("T")
 
-MASK = "**********"
 LONGEST = 200
 """Characters of a value that are shown."""
 
@@ -33,10 +34,18 @@ _COMPARED_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
 
 
 class _Member(NamedTuple):
-    """How one part of an object is called and shown. `hides_keys`: the keys of its dict are secrets."""
+    """How one part of an object is called and shown.
+
+    Attributes:
+        key: What it is called.
+        secret: Whether its plain values are secrets; objects in it know themselves which of their fields are.
+        marked: Whether objects in it are secrets as a whole.
+        hides_keys: Whether the keys of its dict are secrets.
+    """
 
     key: str
     secret: bool
+    marked: bool
     hides_keys: bool
 
 
@@ -45,7 +54,8 @@ class _Absent:
 
 
 _ABSENT = _Absent()
-_OPEN = _Member("", secret=False, hides_keys=False)
+_OPEN = _Member("", secret=False, marked=False, hides_keys=False)
+_MARKED = _Member("", secret=True, marked=True, hides_keys=False)
 
 
 def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
@@ -65,6 +75,14 @@ def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
     return list(_Comparison(codec).compare(old, new, _OPEN))
 
 
+def without_secrets(text: str, codec: Codec[T], *configs: T) -> str:
+    """A text of the application's with every secret of these configurations masked, as it is or as it is quoted.
+
+    Secrets of fewer than `masking.SHORTEST` characters stay.
+    """
+    return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))(text)
+
+
 class _Comparison:
     def __init__(self, codec: Codec[Any]) -> None:
         self._codec = codec
@@ -81,10 +99,30 @@ class _Comparison:
                 yield self._change(old, new, member)
         elif cls is dict and not member.hides_keys:
             yield from self._compare_tables(old, new, member)
-        elif fields_of(cls) is not None:
+        elif fields_of(cls) is not None and not member.marked:
             yield from self._compare_objects(old, new, member.key)
         elif self._codec.comparable(old) != self._codec.comparable(new):
             yield self._change(old, new, member)
+
+    def secrets(self, value: Any, member: _Member) -> Iterator[Any]:
+        """Every secret at and below a value."""
+        cls: Any = type(value)
+        if fields_of(cls) is not None:
+            members = {"*": _MARKED} if member.marked else _members(cls)
+            for name, part in (self._codec.parts(value) or {}).items():
+                yield from self.secrets(part, members.get(name) or members["*"])
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                yield from self.secrets(key, member._replace(secret=member.hides_keys))
+                yield from self.secrets(item, member)
+        elif isinstance(value, list | tuple | set | frozenset | deque):
+            inside = member._replace(secret=member.secret or contains_secret(cls))
+            for item in value:
+                yield from self.secrets(item, inside)
+        elif _is_secret(cls):
+            yield from self.secrets(value.get_secret_value(), _MARKED)
+        elif member.secret and value is not None and cls is not bool:
+            yield value if cls is bytes else _text(value)
 
     def _compare_objects(self, old: Any, new: Any, prefix: str) -> Iterator[Change]:
         before, after = self._codec.parts(old) or {}, self._codec.parts(new) or {}
@@ -123,7 +161,7 @@ class _Comparison:
         if value is None or value is _ABSENT:
             return None
         if fields_of(cls) is not None:
-            return self._shown_object(value)
+            return MASK if member.marked else self._shown_object(value)
         if cls is dict:
             return MASK if member.hides_keys else self._shown_table(value, member)
         if isinstance(value, set | frozenset):
@@ -148,14 +186,15 @@ class _Comparison:
 @functools.cache
 def _members(cls: type) -> dict[str, _Member]:
     """The parts of a class by name; under `*` what every other part, such as an extra value, is like."""
-    found = {
-        field.name: _Member(field.key, field.secret, field.secret and _hides_keys(field.annotation))
-        for field in fields_of(cls) or ()
-    }
+    found = {field.name: _member(field.key, field.annotation) for field in fields_of(cls) or ()}
     hidden = hidden_members(cls) if is_model(cls) else {}
-    found |= {name: _Member(name, contains_secret(hint), _hides_keys(hint)) for name, hint in hidden.items()}
+    found |= {name: _member(name, hint) for name, hint in hidden.items()}
     extra = found.pop("__pydantic_extra__", _OPEN)
     return found | {"*": extra._replace(hides_keys=False)}
+
+
+def _member(key: str, annotation: Any) -> _Member:
+    return _Member(key, contains_secret(annotation), is_marked(annotation), _hides_keys(annotation))
 
 
 def _hides_keys(annotation: Any) -> bool:
@@ -180,7 +219,18 @@ def _plain(value: Any) -> Any:
         return value
     if type(value) is int:
         return value if -(2**63) <= value < 2**64 else hex(value)
-    return _clean(value if type(value) is str else str(value))
+    return _clean(value if type(value) is str else _text(value))
+
+
+def _text(value: Any) -> str:
+    """What a value calls itself. A class that an application registered may raise, or have only an address to show."""
+    cls: Any = type(value)
+    if cls.__str__ is object.__str__ and cls.__repr__ is object.__repr__:
+        return str(cls.__qualname__)
+    try:
+        return str(value)
+    except Exception as error:
+        return f"{cls.__qualname__} (its text can't be had: {type(error).__name__})"
 
 
 def _clean(text: str) -> str:

@@ -59,7 +59,8 @@ def kind_of(schema: Any) -> Kind:
             )
         if issubclass(schema, msgspec.Struct):
             return "struct"
-        if issubclass(schema, _loaded("pydantic.main", "BaseModel")):
+        base = _loaded("pydantic.main", "BaseModel")
+        if issubclass(schema, base) and schema is not base:  # which itself is never completed
             return "pydantic"
         if dataclasses.is_dataclass(schema):
             return "pydantic_dataclass" if "__pydantic_fields__" in vars(schema) else "dataclass"
@@ -81,6 +82,15 @@ def fields_of(cls: Any) -> tuple[Field, ...] | None:
 def contains_secret(annotation: Any) -> bool:
     """Whether a secret type stands anywhere in an annotation: in containers, unions and fields of classes too."""
     return _has_secret(annotation, set())
+
+
+def is_marked(annotation: Any) -> bool:
+    """Whether `Secret` stands in an annotation itself, so that an object there is a secret as a whole.
+
+    Not in the fields of a class that it names: those tell by themselves which are secrets. But as the argument of a
+    generic class, such as `Box[Annotated[str, Secret]]`, whose fields say only `T`.
+    """
+    return _has_secret(annotation, set(), fields=False)
 
 
 def import_path(cls: type) -> str:
@@ -175,32 +185,50 @@ def _struct_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
         yield field.name, field.encode_name, field.type
 
 
-def _has_secret(annotation: Any, seen: set[Any]) -> bool:
+def _has_secret(annotation: Any, seen: set[Any], *, fields: bool = True) -> bool:
+    """`fields`: whether to look into those of the classes that are named. `seen`: the classes and aliases so far."""
     if annotation is Secret or isinstance(annotation, Secret):
         return True
     if isinstance(annotation, type):
-        return issubclass(annotation, _secret_types()) or _class_has_secret(annotation, seen)
-    if isinstance(annotation, typing.TypeVar):
-        return _has_secret(annotation.__bound__, seen)
-    alias = getattr(annotation, "__value__", None)  # type X = …
-    marks = getattr(annotation, "__metadata__", ())
-    inside = (alias, typing.get_origin(annotation), *typing.get_args(annotation), *marks)
-    if typing.get_origin(annotation) is Literal:
-        return False
-    return any(_has_secret(part, seen) for part in inside if part is not None)
+        return fields and (issubclass(annotation, _secret_types()) or _class_has_secret(annotation, seen))
+    if typing.get_origin(annotation) is None and hasattr(annotation, "__value__"):  # type X = …, which may hold itself
+        if annotation in seen:
+            return False
+        seen.add(annotation)
+    return any(_has_secret(part, seen, fields=fields) for part in _parts_of(annotation) if part is not None)
+
+
+def _parts_of(annotation: Any) -> Iterator[Any]:
+    """What an annotation that is no class is made of."""
+    origin = typing.get_origin(annotation)
+    if origin is None:
+        for name in ("__value__", "__supertype__", "__bound__"):  # type X = …, NewType, TypeVar
+            yield getattr(annotation, name, None)
+        yield from getattr(annotation, "__constraints__", ())
+    elif origin is not Literal:
+        yield origin
+        yield from typing.get_args(annotation)
+        yield from getattr(annotation, "__metadata__", ())
 
 
 def _class_has_secret(cls: type, seen: set[Any]) -> bool:
     if cls in seen:
         return False
     seen.add(cls)
+    try:
+        return any(_has_secret(hint, seen) for hint in _hints_inside(cls))
+    except (TypeError, NameError):  # of annotations that can't be resolved: for these the codec refuses the class
+        return True
+
+
+def _hints_inside(cls: type) -> list[Any]:
     if is_record(cls):
-        return any(_has_secret(hint, seen) for hint in typing.get_type_hints(cls, include_extras=True).values())
+        return list(typing.get_type_hints(cls, include_extras=True).values())
     try:
         kind_of(cls)
     except TypeError:
-        return False
-    return any(_has_secret(hint, seen) for _, _, hint in _named_hints(cls))
+        return []
+    return [hint for _, _, hint in _named_hints(cls)]
 
 
 def is_record(cls: Any) -> bool:

@@ -207,6 +207,9 @@ class Install(Message, frozen=True):
     digest: bytes
     payload: bytes
 
+    def __repr__(self) -> str:  # a Struct's own would show the payload, which holds secrets
+        return f"Install(version={self.version})"
+
 
 class Prepare(Message, frozen=True):
     """A proposal: build it, run the `precommit` functions, and vote. It has a round, and no version yet."""
@@ -214,6 +217,9 @@ class Prepare(Message, frozen=True):
     round: int
     digest: bytes
     payload: bytes
+
+    def __repr__(self) -> str:
+        return f"Prepare(round={self.round})"
 
 
 class Commit(Message, frozen=True):

@@ -62,6 +62,11 @@ class Observable(ABC, Generic[T]):
         It runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged and
         counted), or call `reload()`. The first value in a process is no change.
 
+        A library that takes only its own section of the configuration is subscribed by the application, and needs to
+        know neither the whole schema nor this package; it declares no replica:
+        `settings.subscribe(pool.configure, select=lambda config: config.pool, initial=True)` calls it with its section
+        now, as (None, section), and again when that section, and nothing else, has changed.
+
         Args:
             observer: Called with the old and the new configuration, or with the selected parts of them.
             select: Picks the part that matters; the observer is called only when that part changed.

@@ -14,7 +14,9 @@ from __future__ import annotations
 import inspect
 import logging
 import queue
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -30,6 +32,9 @@ _log = logging.getLogger("confcast.observers")
 
 Moment = Literal["commit", "settled"]
 Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
+Configs: TypeAlias = tuple[Any, Any]
+Masked: TypeAlias = Callable[..., str]
+"""Called with a text, what to say instead, and configurations whose secrets it must not show."""
 
 
 ConfigObserver = Callable[[T, T], Any]
@@ -57,6 +62,8 @@ class Subscription:
         # Held while the initial call runs in the subscriber's thread: the first change waits for it.
         self.turn = threading.RLock()
         self.failed: Callable[[], None] = _uncounted
+        self.same: Callable[[Any, Any], bool] = _equal
+        self.masked: Masked = _as_it_is
 
     @property
     def name(self) -> str:
@@ -65,45 +72,52 @@ class Subscription:
 
     def call(self, old: Any, new: Any) -> None:
         """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
+        configs = (old, new)
         if self.select is not None:
             first = old is None
             old, new = (None if first else self.select(old)), self.select(new)
-            if not first and type(old) is type(new) and old == new:
+            if not first and self.same(old, new):
                 return
         if self.where is None:
             self.observer(old, new)
         elif is_loop(self.where):
             loop = cast("asyncio.AbstractEventLoop", self.where)
-            loop.call_soon_threadsafe(self._call_on_loop, loop, old, new)
+            loop.call_soon_threadsafe(self._call_on_loop, loop, configs, old, new)
         else:
-            cast("Executor", self.where).submit(self._call_logged, old, new)
+            cast("Executor", self.where).submit(self._call_logged, configs, old, new)
 
-    def _call_on_loop(self, loop: asyncio.AbstractEventLoop, old: Any, new: Any) -> None:
+    def _call_on_loop(self, loop: asyncio.AbstractEventLoop, configs: Configs, old: Any, new: Any) -> None:
         if inspect.iscoroutinefunction(self.observer):
-            task = loop.create_task(self._await_logged(old, new))
+            task = loop.create_task(self._await_logged(configs, old, new))
             _tasks.add(task)  # a loop keeps only weak references to its tasks
             task.add_done_callback(_tasks.discard)
         else:
-            self._call_logged(old, new)
+            self._call_logged(configs, old, new)
 
-    async def _await_logged(self, old: Any, new: Any) -> None:
+    async def _await_logged(self, configs: Configs, old: Any, new: Any) -> None:
         try:
             await self.observer(old, new)
         except Exception:
-            self.log_failure()
+            self.log_failure(*configs)
 
-    def _call_logged(self, old: Any, new: Any) -> None:
+    def _call_logged(self, configs: Configs, old: Any, new: Any) -> None:
         try:
             self.observer(old, new)
         except BaseException as error:
-            self.log_failure()
+            self.log_failure(*configs)
             if not isinstance(error, Exception):  # a loop's own business; an executor's future would have kept it
                 raise
 
-    def log_failure(self) -> None:
-        """In the handler of what it raised."""
+    def log_failure(self, *configs: Any) -> None:
+        """In the handler of what it raised, with the whole configurations that it was told of."""
         self.failed()
-        _log.exception("observer %s raised; the configuration is applied all the same", self.name)
+        told = "observer %s raised; the configuration is applied all the same"
+        raised = traceback.format_exc()
+        shown = self.masked(raised, type(sys.exception()).__name__, *configs)
+        if shown == raised:
+            _log.exception(told, self.name)
+        else:  # and without the exception: handlers would write out what is masked
+            _log.error(f"{told}\n%s", self.name, shown.rstrip())
 
 
 def is_loop(where: Where) -> bool:
@@ -113,6 +127,14 @@ def is_loop(where: Where) -> bool:
 
 def _uncounted() -> None:
     """A subscription that was never added counts nowhere."""
+
+
+def _as_it_is(text: str, instead: str, *configs: Any) -> str:
+    return text
+
+
+def _equal(old: Any, new: Any) -> bool:
+    return type(old) is type(new) and bool(old == new)
 
 
 _tasks: set[asyncio.Task[None]] = set()
@@ -130,14 +152,20 @@ class Observers:
 
     Args:
         newest: Gives the newest configuration, or None while there is none.
+        same: Whether a selected part is the same in two configurations.
+        masked: Takes the secrets of configurations out of what an observer raised.
 
     Attributes:
         failures: How often an observer raised, wherever it was called.
     """
 
-    def __init__(self, newest: Callable[[], Any]) -> None:
+    def __init__(
+        self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = _equal, masked: Masked = _as_it_is
+    ) -> None:
         self.failures = 0
         self._newest = newest
+        self._same = same
+        self._masked = masked
         self._subscriptions: list[Subscription] = []
         self._number = 0
         self._settled: Any = None
@@ -148,7 +176,9 @@ class Observers:
         # Reentrant: the collector may run while it is held, and a finalizer may unsubscribe.
         self._lock = threading.RLock()
         self._counting = threading.Lock()
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        # Made with the first call: by then a worker whose threads are green has patched the standard library, and a
+        # real queue would hold up all of its greenlets.
+        self._calls: queue.SimpleQueue[_Call | None] | None = None
         self._thread: threading.Thread | None = None
         self._former: threading.Thread | None = None
         for subscription in self._subscriptions:
@@ -158,7 +188,7 @@ class Observers:
         """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change."""
         with subscription.turn:
             with self._lock:
-                subscription.failed = self._count
+                subscription.failed, subscription.same, subscription.masked = self._count, self._same, self._masked
                 self._subscriptions.append(subscription)
                 subscription.since = self._number
                 settled = self._settled if subscription.on == "settled" else None
@@ -167,7 +197,7 @@ class Observers:
                 try:
                     subscription.call(None, value)
                 except Exception:
-                    subscription.log_failure()
+                    subscription.log_failure(value)
 
     def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
@@ -207,22 +237,22 @@ class Observers:
     def close(self) -> None:
         """The thread ends when it has told what is queued."""
         with self._lock:
-            if self._thread is not None:
+            if self._thread is not None and self._calls is not None:
                 self._calls.put(None)
-                self._calls, self._former, self._thread = queue.SimpleQueue(), self._thread, None
+                self._calls, self._former, self._thread = None, self._thread, None
 
     def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
         self._number += 1
         if not self._subscriptions:
             return
+        if self._calls is None:
+            self._calls = queue.SimpleQueue()
         self._calls.put(_Call(self._number, on, old, new))
         if self._thread is None:
-            self._start_thread()
+            self._start_thread(self._calls)
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(
-            target=self._run, args=(self._calls, self._former), name="confcast-observers", daemon=True
-        )
+    def _start_thread(self, calls: queue.SimpleQueue[_Call | None]) -> None:
+        thread = threading.Thread(target=self._run, args=(calls, self._former), name="confcast-observers", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads: the swap counts all the same, and the next call tries again
@@ -240,11 +270,12 @@ class Observers:
                     self._tell(subscription, call)
 
     def _tell(self, subscription: Subscription, call: _Call) -> None:
+        last = subscription.last
         try:
             with subscription.turn:
                 self._tell_in_turn(subscription, call)
         except BaseException:  # sys.exit() or a cancellation in an observer must not end everyone's thread
-            subscription.log_failure()
+            subscription.log_failure(last, call.old, call.new)
 
     def _count(self) -> None:
         with self._counting:

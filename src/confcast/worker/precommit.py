@@ -15,9 +15,11 @@ from confcast.errors import Problem
 _LONGEST = 2000
 
 
-def refusal(function: Callable[..., Any], error: BaseException) -> Problem:
-    """What this function said, for the owner's event. Long texts are cut."""
-    return Problem("", f"{name_of(function)}: {str(error) or type(error).__name__}"[:_LONGEST])
+def refusal(
+    function: Callable[..., Any], error: BaseException, masked: Callable[[str], str] = lambda text: text
+) -> Problem:
+    """What this function said, for the owner's event: `masked`, and cut where it is long."""
+    return Problem("", f"{name_of(function)}: {masked(str(error)) or type(error).__name__}"[:_LONGEST])
 
 
 def name_of(function: Callable[..., Any]) -> str:

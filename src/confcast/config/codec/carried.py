@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from confcast.config.codec.leaves import leaf_of
+from confcast.config.codec.registered import registered
 from confcast.config.schema import Secret
 
 Verdict: TypeAlias = str | None
@@ -41,15 +42,15 @@ _BY_NAME = "use a str or an Enum and look it up where it is used"
 _IN_HAND = "use a list or a tuple"
 _ITERABLES = (abc.Iterable, abc.Iterator, abc.Generator, abc.Collection, abc.Container, abc.Reversible)
 _ASYNC = (abc.AsyncIterable, abc.AsyncIterator, abc.AsyncGenerator, abc.Awaitable, abc.Coroutine)
-_DICTS = (collections.defaultdict, collections.Counter, collections.ChainMap)
+_DICTS = (collections.defaultdict, collections.ChainMap)
 _ADVICE: dict[Any, str] = {
     **dict.fromkeys((abc.Callable, type, types.FunctionType, types.BuiltinFunctionType, types.MethodType), _BY_NAME),
     **dict.fromkeys((*_ITERABLES, types.GeneratorType, *_ASYNC), _IN_HAND),
     **dict.fromkeys(_DICTS, "use dict"),
 }
 _MAKE_IT_CARRIED = (
-    "make it a pydantic model, a dataclass or a msgspec Struct, or keep it out of the configuration and build it"
-    " where it is used"
+    "make it a pydantic model, a dataclass or a msgspec Struct, or register it in the schema's module"
+    " (confcast.register_type), or keep it out of the configuration and build it where it is used"
 )
 
 
@@ -90,7 +91,8 @@ def advice_for(cls: Any) -> str | None:
         return _BY_NAME
     if cls.__module__ == "pydantic.types" and cls.__name__ == "ImportString":
         return _BY_NAME
-    return _ADVICE.get(cls)
+    advice = _ADVICE.get(cls)
+    return None if advice is None or registered(cls) else advice
 
 
 class _Visitor:

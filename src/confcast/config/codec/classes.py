@@ -16,7 +16,7 @@ import functools
 import operator
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -149,41 +149,37 @@ def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
 
 
 def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
-    """A dataclass with slots, perhaps beside a `__dict__`; the header says which slots are filled."""
+    """A dataclass with slots, perhaps beside a `__dict__`: the header is -1, or what the `__dict__` holds."""
     slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
     names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
     left_out, has_dict = cached_properties(cls), cls.__dictoffset__ != 0
     new: Callable[[Any], Any] = object.__new__
 
+    def in_slots(value: Any) -> Iterator[Any]:
+        for name in names:
+            try:
+                yield slots[name].__get__(value)
+            except AttributeError:
+                raise Refused(f"this {cls.__qualname__} has no value for {name}; give every slot one") from None
+
+    def in_dict(value: Any) -> dict[str, Any]:
+        return {name: item for name, item in value.__dict__.items() if name not in left_out} if has_dict else {}
+
     def take(value: Any) -> list[Any]:
-        filled = parts_in_slots(value)
-        there = -1 if len(filled) == len(names) else sum(1 << n for n, name in enumerate(names) if name in filled)
-        rest = {name: item for name, item in value.__dict__.items() if name not in left_out} if has_dict else {}
-        header: Any = [there, rest] if rest else there
-        return [index, header, *(filled.get(name) for name in names)]
+        rest = in_dict(value)
+        return [index, [-1, rest] if rest else -1, *in_slots(value)]
 
     def make(row: list[Any]) -> Any:
-        there, rest = row[1] if type(row[1]) is list else (row[1], {})
+        _, rest = row[1] if type(row[1]) is list else (-1, {})
         value = new(cls)
-        for n, (name, item) in enumerate(zip(names, row[2:], strict=True)):
-            if there >> n & 1:
-                slots[name].__set__(value, item)
+        for name, item in zip(names, row[2:], strict=True):
+            slots[name].__set__(value, item)
         if rest:
             value.__dict__.update(rest)
         return value
 
-    def parts_in_slots(value: Any) -> dict[str, Any]:
-        filled = {}
-        for name in names:
-            try:
-                filled[name] = slots[name].__get__(value)
-            except AttributeError:  # an unfilled slot travels as one
-                continue
-        return filled
-
     def parts(value: Any) -> dict[str, Any]:
-        rest = {name: item for name, item in value.__dict__.items() if name not in left_out} if has_dict else {}
-        found = parts_in_slots(value) | rest
+        found = dict(zip(names, in_slots(value), strict=True)) | in_dict(value)
         return {name: found[name] for name in dict.fromkeys([*fields, *found]) if name in found}
 
     return Shape(cls, index, take, make, parts, _nothing_to_forget)

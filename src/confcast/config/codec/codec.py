@@ -37,6 +37,12 @@ def digest(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16).digest()
 
 
+@functools.cache
+def codec_of(schema: type[T]) -> Codec[T]:
+    """The process's codec of a schema, made at the first call. Raises NotCarried."""
+    return Codec(schema)
+
+
 class Codec(Generic[T]):
     """Carries configurations of one schema. Immutable; any thread may use it.
 

@@ -45,7 +45,7 @@ class _Explanation:
     def _parts(self, value: Any, path: str) -> Iterable[tuple[str, Any]]:
         cls = type(value)
         if (shape := self._table.shapes.get(cls)) is not None:
-            return [(f"{path}.{name}" if path else name, part) for name, part in shape.parts(value).items()]
+            return [(".".join(filter(None, (path, name))), part) for name, part in shape.parts(value).items()]
         if cls is dict:
             keys = [(path, key) for key in value]
             return [

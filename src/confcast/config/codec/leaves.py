@@ -4,8 +4,8 @@ Guaranteed: a row rebuilds exactly the type it was taken from, and a code is nev
 outlive releases). A type is found by its import path and only in modules that are imported already: whoever holds
 such a value has imported its module, and a worker whose configuration has no Decimal does not pay for `decimal`.
 
-Codes: 0 to 15 belong to the codec's own shapes, 16 to 63 to the rows below, 64 to 127 are free for types that an
-application adds. Rejected: msgspec's `enc_hook` (never called for datetime, Decimal, UUID: they arrive as str), and
+Codes: 0 to 15 belong to the codec's own shapes, 16 to 127 to the rows below; types that an application adds have
+none (registered.py). Rejected: msgspec's `enc_hook` (never called for datetime, Decimal, UUID: they arrive as str), and
 accepting subclasses (the workers would get the base).
 """
 
@@ -92,7 +92,7 @@ def _uuid(cls: Any, parts: Any) -> Any:
 def _pattern_parts(value: Any) -> list[Any]:
     import re
 
-    return [value.pattern, value.flags & ~re.DEBUG]  # compiling with DEBUG prints
+    return [value.pattern, value.flags & ~int(re.DEBUG)]  # compiling with DEBUG prints
 
 
 def _pattern(cls: Any, parts: Any) -> Any:
@@ -106,6 +106,13 @@ def _unset(cls: Any, parts: Any) -> Any:
     import msgspec
 
     return msgspec.UNSET
+
+
+def _url(cls: Any, parts: Any) -> Any:
+    try:
+        return cls(parts, preserve_empty_path=True)
+    except TypeError:  # pydantic 2.11, which gives every URL a path
+        return cls(parts)
 
 
 def _big(cls: Any, parts: Any) -> int:
@@ -159,6 +166,10 @@ LEAVES = (
     Leaf(43, "collections:deque", list, lambda v: [list(v), v.maxlen], _spread, deep=True),
     Leaf(44, "collections:OrderedDict", list, _flat, _pairs, deep=True),
     Leaf(45, "msgspec:UnsetType", type(None), lambda v: None, _unset),
+    Leaf(46, "pydantic_core:Url", str, str, _url),
+    Leaf(47, "pydantic_core:MultiHostUrl", str, str, _url),
+    Leaf(48, "pydantic.networks:NameEmail", list, lambda v: [v.name, v.email], _spread),
+    Leaf(49, "collections:Counter", dict, dict, _call, deep=True),
 )
 
 BY_CODE = {leaf.code: leaf for leaf in LEAVES}

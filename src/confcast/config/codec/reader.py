@@ -1,8 +1,9 @@
 """Bytes of this codec back to a value, exactly, running no code of the user's.
 
 Guaranteed: only classes of the closed table are built, whatever the bytes say, and bytes that this codec did not
-write end in `ProtocolError` without a word of their content. The one exception to "no code of the user's": members
-of a set and keys of a dict are hashed and compared, by the user's `__hash__` and `__eq__` if a class defines them.
+write end in `ProtocolError` without a word of their content. The exceptions to "no code of the user's": a type that an
+application registered is decoded by its own function, and members of a set and keys of a dict are hashed and
+compared, by the user's `__hash__` and `__eq__` if a class defines them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from confcast.config.codec.classes import Shape
-from confcast.config.codec.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE
+from confcast.config.codec.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE, Refused
 from confcast.errors import ProtocolError
 
 
@@ -29,6 +30,8 @@ class Reader:
         """The value. Raises ProtocolError for bytes that the codec of this table did not write."""
         try:
             return self._decode(payload)
+        except Refused as refused:  # an application's own decoding
+            raise ProtocolError(str(refused)) from None
         except Exception as error:  # whatever a row makes of foreign bytes; the text could hold a part of them
             raise ProtocolError(f"not a configuration of this schema: {type(error).__name__}") from None
 

@@ -15,10 +15,14 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from confcast.config.codec.carried import Reading, cannot, read
 from confcast.config.codec.classes import DATACLASS, ENUM, NAMED_TUPLE, STRUCT, Kind, Shape
-from confcast.config.codec.leaves import Refused
+from confcast.config.codec.leaves import Refused, leaf_of
 from confcast.config.codec.models import MODEL
+from confcast.config.codec.registered import REGISTERED, description_of, registered
+from confcast.config.codec.urls import URL, is_url
 from confcast.config.schema import fields_of, kind_of
 from confcast.errors import NotCarried, Problem
 
@@ -108,11 +112,18 @@ class Table:
                 entry.kind.name,
                 _stable_name(cls),
                 [(name, reading.text) for name, reading in entry.members.items()],
-                list(getattr(cls, "_member_map_", ())) if entry.kind is ENUM else [],
+                _described(cls, entry.kind),
             )
             for cls, entry in self._entries.items()
         ]
         return hashlib.blake2b(repr((FORMAT, described)).encode("utf-8", "backslashreplace"), digest_size=16).digest()
+
+
+def _described(cls: Any, kind: Kind) -> list[str]:
+    """What tells a class from another one of its name, beside its members."""
+    if kind is ENUM:
+        return list(cls._member_map_)
+    return description_of(cls) if kind is REGISTERED else []
 
 
 def verdict(cls: type) -> str | None:
@@ -121,14 +132,18 @@ def verdict(cls: type) -> str | None:
 
 
 def _kind(cls: Any) -> Kind | None:
+    if _is_only_a_base(cls):
+        return None
     if issubclass(cls, enum.Enum):
         return ENUM
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return NAMED_TUPLE
+    if is_url(cls):
+        return URL
     try:
         name = kind_of(cls)
     except TypeError:  # no class of fields; `_why_not` has the words
-        return None
+        return REGISTERED if registered(cls) else None
     return MODEL if name == "pydantic" else STRUCT if name == "struct" else DATACLASS
 
 
@@ -139,7 +154,22 @@ def _why_not(cls: type) -> str:
             " pydantic.BaseModel and give the environment as a source, Environment(prefix)"
         )
         return cannot(cls.__qualname__, advice)
+    if _is_only_a_base(cls):
+        return cannot(cls.__qualname__, "it is only a base; name the classes that may stand there, such as A | B")
+    for base in cls.__mro__[1:]:
+        if base in _PLAIN or leaf_of(base) is not None:
+            advice = f"use a plain {base.__name__}, or register it in the schema's module (confcast.register_type)"
+            return cannot(cls.__qualname__, advice)
     return cannot(cls.__qualname__)
+
+
+_PLAIN = (str, bytes, int, float, list, tuple, dict, set, frozenset)
+_ONLY_BASES = (enum.Enum, enum.Flag, enum.IntEnum, enum.IntFlag, enum.StrEnum, msgspec.Struct)
+
+
+def _is_only_a_base(cls: type) -> bool:
+    """Whether no value is of exactly this class, so that what stands there would be refused at each load."""
+    return cls in _ONLY_BASES or (cls.__module__ == "pydantic.main" and cls.__name__ == "BaseModel")
 
 
 def _entry(cls: type, index: int) -> Entry:

@@ -1,0 +1,153 @@
+"""Types that an application teaches the codec: `register_type`.
+
+A registered type is a class of the table like a model or an enum: carried where an annotation names it, under an
+index that does not depend on the order of registrations, and part of the table's fingerprint by its name and those
+of its two functions. So a worker that registered otherwise is told apart by its Hello, and two configurations in one
+process can't disturb each other.
+
+Its `decode` is the one exception to "no code of the user's runs in a worker"; what it returns is checked for its type,
+and the owner has decoded the same bytes before anybody votes.
+
+Rejected: a msgpack extension code for each (numbers that two libraries would both take), a class attribute (the types
+that need it are other people's), and taking a registration in any order with reading the schema (a process that reads
+it first would refuse what another carries).
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from confcast.config.codec.classes import Kind, Shape
+from confcast.config.codec.leaves import Refused, leaf_of
+from confcast.config.schema import kind_of
+
+V = TypeVar("V")
+
+_CARRIED_AS_THEY_ARE = (type(None), bool, int, float, str, bytes, list, tuple, set, frozenset, dict)
+
+
+class Pair(NamedTuple):
+    """The two functions of a registered type."""
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+_pairs: dict[type, Pair] = {}
+_refused: weakref.WeakSet[type] = weakref.WeakSet()
+_lock = threading.Lock()
+
+
+def register_type(cls: type[V], *, encode: Callable[[V], object], decode: Callable[[Any], V]) -> None:
+    """Have values of a type carried that the codec does not know: `register_type(Money, encode=str, decode=Money)`.
+
+    To be called at import, in the module of the schema and above it, so that the config owner and every worker do the
+    same. It holds for exactly this class, wherever an annotation of the schema names it, and not for its subclasses.
+    When the functions change what they write, give them other names: that tells the old code's bytes from the new's.
+
+    From any thread. `encode` runs in the config owner (and in a worker under `CONFCAST_DEBUG`), `decode` in the owner
+    and in the reading thread of each worker: it must be quick, ask nobody, and give equal values for equal bytes.
+
+    Args:
+        cls: The class.
+        encode: Called with a value; returns what stands for it, made of anything that is carried.
+        decode: Called with that; returns the value, of exactly this class.
+
+    Raises:
+        TypeError: `cls` is no class, a function can't be called, or the class is carried (or refused) as what it is:
+            a pydantic model, a dataclass, a Struct, an Enum or a NamedTuple, or a type of the standard library.
+        ValueError: The class is registered already with other functions, or a schema that holds it was refused before.
+    """
+    _refuse_what_can_t_be_registered(cls, encode, decode)
+    with _lock:
+        known = _pairs.get(cls)
+        if known is not None and known != Pair(encode, decode):
+            raise ValueError(
+                f"{cls.__qualname__} is registered already, with {_named(known.encode)} and {_named(known.decode)}:"
+                " register it once, in the module of the schema"
+            )
+        if cls in _refused:
+            raise ValueError(
+                f"{cls.__qualname__} is registered too late: a schema that holds it was read and refused before;"
+                " register it at import, in the module of the schema and above it"
+            )
+        _pairs[cls] = Pair(encode, decode)
+
+
+def registered(cls: type) -> Pair | None:
+    """The functions of a registered class; when it is none, it can't become one any more."""
+    with _lock:
+        pair = _pairs.get(cls)
+        if pair is None:
+            _refused.add(cls)
+        return pair
+
+
+def description_of(cls: type) -> list[str]:
+    """What both sides must have the same, beside the class: the names of its functions."""
+    return [_named(function) for function in _pairs[cls]]
+
+
+def _refuse_what_can_t_be_registered(cls: Any, encode: object, decode: object) -> None:
+    if not isinstance(cls, type):
+        raise TypeError(f"register_type takes a class, not {cls!r}")
+    for name, function in (("encode", encode), ("decode", decode)):
+        if not callable(function):
+            raise TypeError(f"{name} is called with one value; a {type(function).__name__} can't be called")
+    if cls in _CARRIED_AS_THEY_ARE or leaf_of(cls) is not None or _has_a_shape(cls):
+        raise TypeError(f"{cls.__qualname__} needs no registering: the codec has a way for it already")
+
+
+def _has_a_shape(cls: type) -> bool:
+    if issubclass(cls, enum.Enum) or (issubclass(cls, tuple) and hasattr(cls, "_fields")):
+        return True
+    try:
+        kind_of(cls)
+    except TypeError:
+        return False
+    return True
+
+
+def _shape(cls: Any, index: int) -> Shape:
+    encode, decode = _pairs[cls]
+
+    def take(value: Any) -> list[Any]:
+        try:
+            return [index, encode(value)]
+        except Exception as error:  # the user's; its text may show the value
+            raise Refused(
+                f"{_named(encode)}, which {cls.__qualname__} is registered with, raised {_kind(error)}"
+            ) from None
+
+    def make(row: list[Any]) -> Any:
+        _, parts = row
+        try:
+            value = decode(parts)
+        except Exception as error:
+            raise Refused(
+                f"{_named(decode)}, which {cls.__qualname__} is registered with, raised {_kind(error)}"
+            ) from None
+        if type(value) is not cls:
+            raise Refused(f"{_named(decode)}, which {cls.__qualname__} is registered with, gave a {_kind(value)}")
+        return value
+
+    def forget_fields_set(row: list[Any]) -> None:
+        """Only pydantic models know which fields were set."""
+
+    return Shape(cls, index, take, make, lambda value: {"": take(value)[1]}, forget_fields_set)
+
+
+def _kind(value: object) -> str:
+    """All that is said of a value or an error of the application's: its text may show a secret."""
+    return type(value).__qualname__
+
+
+def _named(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+REGISTERED = Kind("registered", lambda cls: {}, _shape)

@@ -1,0 +1,45 @@
+"""The shape of pydantic's URL classes: `AnyUrl`, `HttpUrl`, `PostgresDsn`, … and what applications derive from them.
+
+Each holds one URL of pydantic_core's, which is a leaf, in its `__dict__`. They are classes of the table and no leaves,
+because applications make their own by deriving. Rejected: their constructors (they validate, by constraints that an
+application may write).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from confcast.config.codec.classes import Kind, Shape
+from confcast.config.codec.leaves import Refused
+
+
+def is_url(cls: type) -> bool:
+    """Whether the class is one of pydantic's for URLs, of one host or of several. Imports nothing."""
+    networks = sys.modules.get("pydantic.networks")
+    # Their bases have no public names; a release that renames them has this refused at start, by the class's name.
+    bases = (getattr(networks, name, None) for name in ("_BaseUrl", "_BaseMultiHostUrl"))
+    return issubclass(cls, tuple(base for base in bases if base is not None))
+
+
+def _shape(cls: Any, index: int) -> Shape:
+    if any(vars(base).get("__slots__") for base in cls.__mro__):
+        raise Refused(f"{cls.__qualname__} adds __slots__ to a URL of pydantic's; leave them out")
+    new: Callable[[Any], Any] = object.__new__
+
+    def make(row: list[Any]) -> Any:
+        _, state = row
+        if type(state) is not dict:
+            raise TypeError
+        value = new(cls)
+        value.__dict__.update(state)
+        return value
+
+    def forget_fields_set(row: list[Any]) -> None:
+        """Only pydantic models know which fields were set."""
+
+    return Shape(cls, index, lambda value: [index, dict(vars(value))], make, lambda value: {}, forget_fields_set)
+
+
+URL = Kind("url", lambda cls: {}, _shape)

@@ -1,0 +1,47 @@
+"""Secrets out of a text of the application's: what its code raises may show what must not be shown (G9).
+
+A secret is found as it is, and as Python and JSON quote it: the text of a `KeyError` is a repr, and a private key has
+line breaks. Rejected: leaving such texts out (they say what is wrong), and masking by the look of a text (it misses
+some secrets and masks others).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+MASK = "**********"
+
+SHORTEST = 4
+"""Characters of a secret that is masked in a text: masking "a" would make nonsense of it, and tell more."""
+
+
+def masking(secrets: Iterable[object]) -> Callable[[str], str]:
+    """What masks these secrets in a text.
+
+    Args:
+        secrets: Their values: text, bytes and numbers.
+    """
+    forms = sorted({form for secret in secrets for form in _forms(_text(secret))}, key=len, reverse=True)
+
+    def masked(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, MASK)
+        return text
+
+    return masked
+
+
+def _text(secret: object) -> str:
+    return secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Every way in which a secret may stand in a text; none of one that is too short."""
+    if len(secret) < SHORTEST:
+        return
+    yield secret
+    yield repr(secret)[1:-1]
+    yield repr(secret + "'\"")[1:-4]  # in the repr of a longer text, which has quotes of both kinds
+    for ascii_only in (True, False):
+        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1]

@@ -1,0 +1,39 @@
+"""G9 in real processes: a sentinel stands in every secret, and in no log, event, error, listing or command's output."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import ROOT
+from tests.support.secretive import NUMBER, ROOTS, SENTINEL
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.support.secretive", str(tmp_path / "app.json"), root],
+        env={**os.environ, "CONFCAST_DEBUG": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    said = run.stdout + run.stderr
+    assert run.returncode == 0, run.stderr
+    for told in (
+        "login.password",  # changes and problems name the keys
+        "nobody can't use **********, ['**********'",  # a validator's own text
+        "judge: not **********, **********",  # a precommit function's
+        "was changed in place in this process: login.user ('u' became 'written')",  # the worker's log
+        "confcast app: call: refused (validation_failed)",  # the owner's log
+        '"key": "login.password"',  # the command line's
+    ):
+        assert told in said.replace("\\'", "'"), f"{told!r} is missing, so this proves nothing:\n{said}"
+    leaks = [line for line in said.splitlines() if SENTINEL in line or str(NUMBER)[:4] in line]
+    assert leaks == []

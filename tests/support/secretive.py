@@ -1,0 +1,254 @@
+"""A program full of secrets that shows all it can: `python -m tests.support.secretive FILE ROOT`.
+
+Every secret holds the sentinel; so do the texts of its own validators, of its `precommit` function and of the files
+that are refused. What it prints, and what the owner and the worker log, is for a test to look through. Schemas of
+all kinds stand here too: imported by owner, master and worker alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import pydantic
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from confcast import ConfigError, ConfigLoader, ConfigReloadManager, Environment, Replica, Secret
+from confcast.cli import main as confcast_command
+from tests.support.leaks import is_running
+from tests.support.waiting import eventually
+
+SENTINEL, NUMBER = "hunter2", 424242
+ROOTS = ("ModelRoot", "DataRoot", "StructRoot")
+
+logging.getLogger("confcast").setLevel(logging.DEBUG)  # in the owner too: a program says nothing that is a secret
+
+
+class Key(NamedTuple):
+    """A secret inside a tuple."""
+
+    name: str
+    value: Annotated[str, Secret]
+
+
+@dataclasses.dataclass
+class Login:
+    """Marks in a dataclass of the standard library."""
+
+    user: str
+    password: Annotated[str, Secret]
+    pins: list[Annotated[str, Secret]] = dataclasses.field(default_factory=list)
+    by_name: dict[str, dict[str, Annotated[str, Secret]]] = dataclasses.field(default_factory=dict)
+    code: Annotated[int, Secret] = 0
+    key: Key | None = None
+
+    def __post_init__(self) -> None:
+        if self.user == "nobody":
+            raise ValueError(f"nobody can't use {self.password}, {self.pins} or {self.code}")
+
+
+class Vault(msgspec.Struct):
+    """Marks in a Struct."""
+
+    user: str
+    password: Annotated[str, Secret]
+    pins: list[Annotated[str, Secret]] = []
+    code: Annotated[int, Secret] = 0
+    inner: Login | None = None
+
+    def __post_init__(self) -> None:
+        if self.user == "nobody":
+            raise ValueError(f"nobody can't use {self.password}, {self.pins} or {self.code}")
+
+
+class Strong(BaseModel):
+    """Secret types of pydantic's, and a mark."""
+
+    user: str = "u"
+    password: SecretStr = SecretStr("")
+    raw: SecretBytes = SecretBytes(b"")
+    code: pydantic.Secret[int] = pydantic.Secret[int](0)
+    several: list[SecretStr] = []
+    marked: Annotated[str, Secret] = ""
+
+    @pydantic.model_validator(mode="after")
+    def _judge(self) -> Strong:
+        if self.user == "nobody":
+            raise ValueError(f"nobody can't use {self.password.get_secret_value()} or {self.code.get_secret_value()}")
+        return self
+
+
+class ModelRoot(BaseModel):
+    """Everything in a model."""
+
+    number: int
+    login: Login
+    strong: Strong = Strong()
+
+
+@dataclasses.dataclass
+class DataRoot:
+    """Everything in a dataclass."""
+
+    number: int
+    login: Login
+    strong: Strong = dataclasses.field(default_factory=Strong)
+
+
+class StructRoot(msgspec.Struct):
+    """Everything in a Struct."""
+
+    number: int
+    login: Login
+    vault: Vault | None = None
+    strong: Strong = msgspec.field(default_factory=Strong)
+
+
+def values(root: str, number: int, **others: Any) -> dict[str, Any]:
+    """A configuration in which every secret is of this number; `login_user="nobody"` and the like change a value."""
+    secret = f"{SENTINEL}-{number}"
+    marked = {"user": "u", "password": secret, "pins": [secret, f"{secret}-more"], "code": NUMBER + number}
+    found: dict[str, Any] = {
+        "number": number,
+        "login": {**marked, "by_name": {"a": {"b": secret}}, "key": ["name", secret]},
+        "strong": {
+            "user": "u",
+            "password": secret,
+            "raw": secret,
+            "code": NUMBER + number,
+            "several": [secret],
+            "marked": secret,
+        },
+    }
+    if root == "StructRoot":
+        found["vault"] = {**marked, "inner": found["login"]}
+    for name, value in others.items():
+        section, _, key = name.partition("_")
+        found[section] = {**found[section], key: value}
+    return found
+
+
+def work(pipe: Connection, root: str, address: str) -> None:
+    """The worker: it refuses number 13, and writes to its configuration when it is told to."""
+    logging.basicConfig(level=logging.DEBUG)
+    replica: Replica[Any] = Replica(globals()[root], name="app")
+
+    @replica.precommit
+    def judge(old: Any, new: Any) -> None:
+        if new.number == 13:
+            raise ValueError(f"not {new.login.password}, {new.login.code} nor {old.strong.password.get_secret_value()}")
+
+    replica.attach(address)
+    print(replica, replica.snapshot, [replica.snapshot])
+    while (told := pipe.recv()) is not None:
+        login = replica.latest.login
+        if told == "write":
+            login.password, login.user = f"{SENTINEL}-written", "written"
+        pipe.send((replica.latest.number, login.password, replica.latest.strong.code.get_secret_value()))
+    replica.close()
+
+
+class Show:
+    """One configuration, one worker, and everything that can be seen of it."""
+
+    def __init__(self, path: Path, root: str) -> None:
+        self._path, self._root = path, root
+        self._loader: ConfigLoader[Any] = ConfigLoader(f"{__name__}:{root}", path, Environment("SECRETIVE_"))
+
+    def write(self, number: int, **others: Any) -> None:
+        """Into the file."""
+        fresh = self._path.with_suffix(".fresh")
+        fresh.write_text(json.dumps(values(self._root, number, **others), indent=1))
+        fresh.replace(self._path)
+
+    def refusals(self) -> None:
+        """What a start in the master's own process says."""
+        for number, others in enumerate(wrong(), 100):
+            self.write(number, **others)
+            try:
+                self._loader.load()
+            except ConfigError as error:
+                print(list(others), error, repr(error), error.args, error.problems, sep="\n")
+            else:
+                raise AssertionError(others)
+            assert confcast_command(["check", "--loader", "tests.support.secretive:check_loader", "--json"]) == 1
+        self.write(1)
+        print(repr(self._loader), self._loader.load(), self._loader.read().layers)
+
+    def run(self) -> None:
+        """All of it."""
+        self.refusals()
+        context = multiprocessing.get_context("spawn")
+        with ConfigReloadManager(self._loader, watch=False, vote_timeout=10.0) as manager:
+            pipe, its = context.Pipe()
+            worker = context.Process(target=work, args=(its, self._root, manager.address), daemon=True)
+            worker.start()
+            its.close()  # a worker that dies is the end of the pipe, and no wait without one
+            self.changes(manager, pipe)
+            self.listings(manager)
+            pipe.send(None)
+            worker.join()
+
+    def changes(self, manager: ConfigReloadManager[Any], pipe: Connection) -> None:
+        """Applied, refused by validators, refused by the worker, and applied over what was changed in place."""
+        for number, others in ((2, {}), *((3, each) for each in wrong()), (13, {}), (4, {})):
+            self.write(number, **others)
+            pipe.send("write" if number == 4 else "")
+            held = pipe.recv()
+            assert SENTINEL in held[1], "the secret itself has to arrive"
+            event = manager.reload()
+            print(event, event.changes, event.problems, event.error_message, sep="\n")
+            assert bool(event) is (number in (2, 4)), event
+            print(manager, manager.snapshot)
+
+    def listings(self, manager: ConfigReloadManager[Any]) -> None:
+        """History, totals, workers, the command line, and the journal's own events; also after a restart."""
+        for number, command in enumerate((["status"], ["status", "--json"], ["reload"], ["reload", "--json"]), 5):
+            self.write(number)
+            assert confcast_command([*command, "--address", manager.address]) == 0
+        dead = manager.owner_pid
+        os.kill(dead, signal.SIGKILL)
+        eventually(lambda: not is_running(dead), "the owner's end")
+        assert manager.reload(), "the next owner loads what the file says"
+        print(manager.get_stats(), manager.workers(), manager.get_event_history(), sep="\n")
+        path = Path(manager.address).with_name("journal")
+        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as journal:
+            print(journal.execute("SELECT body FROM event").fetchall())
+            print(journal.execute("SELECT fields FROM schemas").fetchall())
+
+
+def wrong() -> list[dict[str, Any]]:
+    """Values that are refused."""
+    return [
+        {"login_user": "nobody"},
+        {"strong_user": "nobody"},
+        {"login_password": [SENTINEL]},
+        {"login_pins": [SENTINEL, {"x": SENTINEL}]},
+        {"login_code": SENTINEL},
+        {"login_key": SENTINEL},
+        {"login_passwort": SENTINEL},
+        {"strong_code": SENTINEL},
+        {"strong_several": SENTINEL},
+        {"strong_marked": {SENTINEL: SENTINEL}},
+    ]
+
+
+def check_loader() -> ConfigLoader[Any]:
+    """What `confcast check` loads."""
+    return ConfigLoader(f"{__name__}:{sys.argv[2]}", sys.argv[1])
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.DEBUG)
+    Show(Path(sys.argv[1]), sys.argv[2]).run()
