@@ -25,6 +25,13 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     location: str = ""
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            text = getattr(self, name)
+            if not text.isascii():  # a variable's or a file's name may have bytes that are no UTF-8: it has to travel
+                shown = text.encode(errors="backslashreplace").decode()
+                msgspec.structs.force_setattr(self, name, shown)
+
     def __str__(self) -> str:
         return ": ".join(part for part in (self.location, self.key, self.message) if part)
 

@@ -475,7 +475,9 @@ def test_what_the_schema_does_not_accept_is_refused(schema, text, expected):
 
 def test_keys_that_are_no_text_are_refused_where_text_belongs_and_kept_where_not():
     (problem,) = problems(Many, "on: 1\n", "app.yaml")
-    assert problem == ("app.yaml:1:1: True: the key is no text but true (so YAML reads on, off, yes and no): quote it")
+    assert problem == (
+        "app.yaml:1:1: true: the key is no text but true (YAML reads yes, no, on and off as booleans): put it in quotes"
+    )
     assert load(Many, "numbers: {1: x}\n", "app.yaml").numbers == {1: "x"}
 
 

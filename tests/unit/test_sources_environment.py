@@ -14,6 +14,7 @@ import pydantic
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from confcast import ConfigError, ConfigLoader
 from confcast.config.schema import Secret
 from confcast.config.sources.environment import Environment
 from confcast.config.sources.layer import Fitted
@@ -231,3 +232,88 @@ def test_nonsense_is_refused_when_it_is_said():
 def test_an_environment_travels_as_data():
     source = Environment("APP_", unknown="warn")
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(source), type=Environment) == source
+
+
+# ---- one variable against another
+
+
+class Cache(BaseModel):
+    size: int = 1
+    deep: dict[str, dict[str, int]] = {}
+
+
+class Shop(BaseModel):
+    cache: bool | Cache | None = None
+    table: Cache = Cache()
+    anything: Any = None
+
+
+def test_a_key_of_what_another_variable_sets_to_no_table_is_refused_naming_both(monkeypatch):
+    fitted = fit(monkeypatch, Shop, Environment("SHOP_"), SHOP_CACHE="true", SHOP_CACHE__SIZE="3")
+    message = "is a key of a table, but environment variable SHOP_CACHE sets cache to something else"
+    told = Problem("cache.size", f"{message}: remove one of the two", "environment variable SHOP_CACHE__SIZE")
+    assert fitted.problems == [told]
+
+
+@pytest.mark.parametrize(
+    ("low", "text", "high", "above"),
+    [
+        ("SHOP_CACHE", "null", "SHOP_CACHE__SIZE", "cache"),
+        ("SHOP_ANYTHING", "x", "SHOP_ANYTHING__A__B", "anything"),
+        ("SHOP_ANYTHING__A", "x", "SHOP_ANYTHING__A__B__C", "anything.a"),
+        ("SHOP_TABLE", '{"deep": {"a": 3}}', "SHOP_TABLE__DEEP__A__B", "table.deep.a"),
+        ("shop_table", '{"deep": [3]}', "SHOP_TABLE__DEEP__A__B", "table.deep"),
+    ],
+)
+def test_so_it_is_however_deep_it_stands(monkeypatch, low, text, high, above):
+    (problem,) = fit(monkeypatch, Shop, Environment("SHOP_"), **{low: text, high: "3"}).problems
+    assert problem.location == f"environment variable {high}"
+    assert f"environment variable {low} sets {above} to something else" in problem.message
+
+
+def test_tables_of_two_variables_are_merged_key_by_key(monkeypatch):
+    outer, inner = '{"size": 2, "deep": {"a": {"x": 1, "y": 1}, "b": {}}}', '{"a": {"y": 2}, "c": {"z": 3}}'
+    layer, problems, _ = fit(
+        monkeypatch, Shop, Environment("SHOP_"), SHOP_TABLE=outer, SHOP_TABLE__DEEP=inner, SHOP_TABLE__DEEP__A__X="9"
+    )
+    assert problems == []
+    assert layer.data == {"table": {"size": 2, "deep": {"a": {"x": 9, "y": 2}, "b": {}, "c": {"z": 3}}}}
+    places = {"size": "SHOP_TABLE", "deep.a.x": "SHOP_TABLE__DEEP__A__X", "deep.a.y": "SHOP_TABLE__DEEP"}
+    for key, name in places.items():
+        assert layer.where(("table", *key.split("."))) == f"environment variable {name}"
+
+
+def test_one_table_under_two_names_is_refused(monkeypatch):
+    variables = {"SHOP_TABLE": "{}", "SHOP_TABLE__DEEP": '{"a": {}}', "shop_table__deep": '{"b": {}}'}
+    (problem,) = fit(monkeypatch, Shop, Environment("SHOP_"), **variables).problems
+    assert problem.message == "is set twice: environment variable SHOP_TABLE__DEEP has the same name"
+
+
+# ---- JSON in a variable
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("APP_HOSTS", "a,b", "is no valid JSON: Expecting value (line 1, column 1)"),
+        ("APP_HOSTS", "['a']", "is no valid JSON: Expecting value (line 1, column 2)"),
+        ("APP_HOSTS", '["a",', "is no valid JSON: Expecting value (line 1, column 6)"),
+        ("APP_LABELS", '{"a": 1, "a": 2}', "has the key 'a' twice in one table (line 1, column 10)"),
+        ("APP_LABELS", '{"a": NaN}', "is no valid JSON: JSON has no NaN (line 1, column 7)"),
+        ("APP_INSIDE__ONE", '{"a"}', "is no valid JSON: Expecting ':' delimiter (line 1, column 5)"),
+    ],
+)
+def test_what_is_no_json_is_refused_by_variable_with_what_was_expected(monkeypatch, name, text, told):
+    (problem,) = fit(monkeypatch, **{name: text}).problems
+    assert problem.location == f"environment variable {name}"
+    assert problem.message == f"a list or a table has to be written as JSON here; the text {told}"
+
+
+def test_json_of_another_shape_is_refused_by_the_schema_with_the_variable(monkeypatch):
+    monkeypatch.setenv("APP_HOSTS", '{"a": 1}')
+    monkeypatch.setenv("APP_MEMORY", "[1]")
+    monkeypatch.setenv("APP_LABELS", '{"a": [1]}')
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Settings, Environment("APP_")).load()
+    places = {problem.location.removeprefix("environment variable "): problem.key for problem in caught.value.problems}
+    assert places == {"APP_HOSTS": "hosts", "APP_MEMORY": "memory", "APP_LABELS": "labels.a"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from confcast.config.sources.formats import json, toml, yaml
@@ -335,7 +335,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), DOCUMENTS)
 def test_whatever_way_toml_is_written_each_value_is_located(data, document):
     writer = Writer(data.draw)
@@ -362,7 +362,7 @@ JSON_DOCUMENTS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON_DOCUMENTS, st.sampled_from([None, 1]))
 def test_json_is_located_as_libyaml_locates_it(document, indent):
     text = stdlib_json.dumps(document, indent=indent, ensure_ascii=False)

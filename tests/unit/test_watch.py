@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import queue
 import shutil
 import subprocess
 import sys
@@ -23,73 +22,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from confcast.owner import watch
 from confcast.owner.places import places_of
-from confcast.owner.watch import Watcher
-
-SOON = 10.0  # seconds until a test gives up
-NEVER = 3600.0  # no comparing on suspicion: what is noticed was heard
-
-
-class Bench:
-    """A watcher on one file, and what came of it. Content is its own fingerprint."""
-
-    def __init__(self, path: Path, quiet: float = 0.05, recheck: float = NEVER, watched: bool = True) -> None:
-        self.path = path
-        self.calls: queue.Queue[bytes] = queue.Queue()
-        self.looks = 0
-        self.looked = threading.Condition()
-        self.writers: tuple[Path, ...] = ()
-        self.paths = (path,) if watched else ()
-        self.on_watched: Callable[[], None] = lambda: None
-        self.on_changed: Callable[[], None] = lambda: None
-        self.watcher = Watcher(
-            self.watched, self.fingerprint, lambda: self.writers, self.changed, quiet=quiet, recheck=recheck
-        )
-
-    def watched(self) -> tuple[Path, ...]:
-        self.on_watched()
-        return self.paths
-
-    def content(self) -> bytes:
-        try:
-            return self.path.read_bytes()
-        except OSError:
-            return b"missing"
-
-    def fingerprint(self) -> bytes:
-        found = self.content()
-        with self.looked:
-            self.looks += 1
-            self.looked.notify_all()
-        return found
-
-    def changed(self) -> None:
-        self.on_changed()
-        self.calls.put(self.content())
-
-    def start(self) -> None:
-        """Begin to watch what was loaded, and wait until it listens."""
-        self.watcher.tried(self.content())
-        self.watcher.start()
-        self.wait_for_looks(1)
-
-    def wait_for_looks(self, count: int) -> None:
-        with self.looked:
-            assert self.looked.wait_for(lambda: self.looks >= count, SOON), f"{self.looks} looks"
-
-    def expect(self, content: bytes) -> None:
-        assert self.calls.get(timeout=SOON) == content
-
-    def expect_only(self, content: bytes, marker: bytes = b"marker") -> None:
-        """One call for the content, and then none but for a further change."""
-        self.expect(content)
-        self.expect_nothing(marker)
-
-    def expect_nothing(self, marker: bytes = b"marker") -> None:
-        new = self.path.with_name("marker")
-        new.write_bytes(marker)
-        new.replace(self.path)
-        self.expect(marker)
-        assert self.calls.empty()
+from tests.support.watching import SOON, Bench
 
 
 @pytest.fixture

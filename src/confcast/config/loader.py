@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import msgspec
 
 from confcast.config.candidate import Candidate, Reading, combined
+from confcast.config.masking import masking
 from confcast.config.merge import Merged
 from confcast.config.schema import import_path, kind_of, resolve
+from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Source, fingerprint_of
 from confcast.config.validation import covered
-from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of
+from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in
 from confcast.config.validation.validate import validate
-from confcast.errors import ConfigError, NotCarried, Problem
+from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
 from confcast.wire.messages import MAX_FRAME
 
 if TYPE_CHECKING:
@@ -131,7 +133,14 @@ class ConfigLoader(Generic[T]):
         return self.build(self.read())
 
     def read(self) -> Reading:
-        """What every source has now. Raises ConfigError with the problems of all of them."""
+        """What every source has at one moment. Raises ConfigError with the problems of all of them."""
+        files = self.watched()
+        try:
+            return disk.at_one_moment(files, self._read)
+        except disk.StillChanging as error:
+            raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
+
+    def _read(self) -> Reading:
         layers, errors = [], []
         for source in self.sources:
             try:
@@ -158,6 +167,11 @@ class ConfigLoader(Generic[T]):
         from confcast.config.codec import digest
 
         return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
+
+    def masked(self, text: str, reading: Reading) -> str:
+        """A text of the application's with every secret of a reading masked. Raises what the schema's module raises."""
+        merged, _ = self._merge(reading)
+        return masking(secrets_in(self.schema, merged.data))(text)
 
     def fingerprint(self) -> bytes:
         """What `read().fingerprint` would be, for the price of reading the bytes. Never raises.
@@ -265,7 +279,11 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
     if len(payload) + _ENVELOPE > MAX_FRAME:
         size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
-    if codec.encode(codec.decode(payload)) != payload:
+    try:
+        exact = codec.encode(codec.decode(payload)) == payload
+    except (NotCarried, ProtocolError) as error:  # a registered type whose functions don't fit each other
+        raise ConfigError([Problem("", f"can't be carried to the workers exactly: {error}")]) from None
+    if not exact:
         raise ConfigError([Problem("", "can't be carried to the workers exactly: decoded, it encodes to other bytes")])
     return payload
 

@@ -63,6 +63,11 @@ class Merged:
             return self.where_table(path)
         return layer.where(path, key=key)
 
+    def note(self, path: KeyPath) -> str:
+        """What the layer that a value comes from says of how it was read, for who meant a text; mostly nothing."""
+        layer = self.origin(path)
+        return layer.note(path) if layer is not None else ""
+
     def where_table(self, path: KeyPath) -> str:
         """The position of a table's name, in the highest layer that has lines; of the root, the names of all."""
         while path:

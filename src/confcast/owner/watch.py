@@ -3,7 +3,8 @@
 Guarantees. Every lasting change of the watched files' content, however it is made (written in place, renamed over,
 deleted and made again, a symbolic link swapped anywhere on the way to it, a parent directory replaced), is followed
 by one call of `changed()`, about `quiet` seconds after the files came to rest; what leaves the content as it was is
-not. Nothing that happens to files or directories ends the watching.
+not. Nothing that happens to files or directories ends the watching. Files that never rest are read half a minute late,
+as they are between two changes; what somebody has open for writing is not read. Either is said, once until they rest.
 
 How. One daemon thread listens to the *directories* that hold the files and every link on the way to them, and to
 those directories' parents (a watch sits on an inode, and goes deaf with it), without looking at an event's name or
@@ -34,6 +35,7 @@ from pathlib import Path
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
+from confcast.config.sources.disk import identity
 from confcast.owner.places import Places, places_of
 
 log = logging.getLogger("confcast.watch")
@@ -43,7 +45,7 @@ Stats = list[tuple[int, ...] | None]
 
 _STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, and so much later is a change heard
 _DEAF = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
-_PATIENCE = 30.0  # seconds of waiting for a file to rest before it is logged
+_PATIENCE = 30.0  # seconds of waiting for files to rest
 _SHARE = 20  # a look that took a millisecond is followed by 20 without one
 
 
@@ -86,6 +88,8 @@ class Watcher:
         self._wake = threading.Event()
         self._ears = _Ears(self._wake)
         self._not_before = 0.0
+        self._patient_until = 0.0
+        self._restless = self._complained = False
         self._thread = threading.Thread(target=self._run, name="confcast-watch", daemon=True)
 
     @property
@@ -147,18 +151,22 @@ class Watcher:
     def _look(self, heard: bool) -> None:
         # Hearing takes a step in which nothing happened: the files have been at rest for as long.
         since = time.monotonic() - (_STEP if heard else 0.0)
+        self._patient_until = since + _PATIENCE
         while True:
             seen = self._settle(since)
+            if self._restless:
+                self._complain("the files do not rest: they are read as they are between two changes")
             since = time.monotonic()
             self._arm()
             if self._closing or self._compare(seen):
                 break
+        if not self._restless:
+            self._complained = False
         ended = time.monotonic()
         self._not_before = ended + _SHARE * (ended - since)
 
     def _settle(self, since: float) -> Stats:
-        """Return when the files have rested for `quiet` seconds and nobody has them open for writing."""
-        complain_at = time.monotonic() + _PATIENCE
+        """Return when the files have rested for `quiet` seconds, or won't, and nobody has them open for writing."""
         seen = self._stats()
         while not self._closing:
             now = time.monotonic()  # before the files are looked at: however late that is, they rested until now
@@ -166,17 +174,23 @@ class Watcher:
                 since = time.monotonic()
             rest = max(since + self._quiet, self._not_before) - now
             writers: tuple[Path, ...] = ()
-            if rest <= 0 and not (writers := self._busy()):
+            late = now >= self._patient_until
+            if (rest <= 0 or late) and not (writers := self._busy()):
+                self._restless = rest > 0
                 break
-            if now >= complain_at:
-                complain_at = float("inf")
-                reason = f"open for writing: {', '.join(map(str, writers))}" if writers else "the files keep changing"
-                log.warning("what changed is not read yet (%s)", reason)
+            if late:
+                self._complain(f"what changed is not read yet (open for writing: {', '.join(map(str, writers))})")
             self._ears.hear(min(rest, _STEP) if rest > 0 else _STEP)
         return seen
 
+    def _complain(self, text: str) -> None:
+        """Say so, once until the files have rested."""
+        if not self._complained:
+            self._complained = True
+            log.warning("%s", text)
+
     def _stats(self) -> Stats:
-        return [_stat(path) for path in self._watched()]
+        return [identity(path) for path in self._watched()]
 
     def _arm(self) -> None:
         """Listen to the directories as they are now, and were still after listening began."""
@@ -190,7 +204,7 @@ class Watcher:
             with self._lock:
                 told = self._told
             found = self._fingerprint()
-            if self._stats() != seen:
+            if self._stats() != seen and not self._restless:
                 return False
             with self._lock:
                 if told != self._told:  # a load ended meanwhile: it may have read what is newer than `found`
@@ -272,11 +286,3 @@ class _Ears:
                 ", ".join(self._places),
                 error,
             )
-
-
-def _stat(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

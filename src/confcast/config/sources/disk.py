@@ -1,7 +1,9 @@
 """The bytes of a file, whole: neither torn by a writer, nor without end, nor from a thing that is no file.
 
 Guarantees: opening never blocks (a FIFO, a device); what `read_whole` gives was the file's whole content at one
-moment, at which nobody on this system had it open for writing, as far as a lease can tell.
+moment, at which nobody on this system had it open for writing, as far as a lease can tell; what is read
+`at_one_moment` from several files is not from before a change in one and from after it in another (Kubernetes swaps
+all files of a ConfigMap at once).
 
 A *lease* (`F_SETLEASE`, `F_RDLCK`; Linux, local files of this uid) is granted only while nobody has the file open for
 writing. It is given back at once. A writer that opens the file in those microseconds waits for that, and we get a
@@ -17,12 +19,15 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 if sys.platform == "linux":
     import fcntl
+
+T = TypeVar("T")
 
 MAX_BYTES = 16 * 1024 * 1024
 """A larger file is no configuration."""
@@ -63,6 +68,39 @@ def read_whole(path: Path | str) -> bytes:
                 "is still open for writing by another process" if written else "changes while it is read"
             )
         time.sleep(_POLL)
+
+
+def at_one_moment(paths: Sequence[Path], read: Callable[[], T]) -> T:
+    """What `read()` gives or raises while none of these files changes. May call it for `WRITER_GRACE` seconds.
+
+    Raises:
+        StillChanging: They never rested so long.
+    """
+    if len(paths) < 2:
+        return read()
+    deadline = time.monotonic() + WRITER_GRACE
+    while True:
+        late = time.monotonic() >= deadline
+        before = [*map(identity, paths)]
+        try:
+            found = read()
+        except Exception:
+            if late or [*map(identity, paths)] == before:
+                raise
+        else:
+            if [*map(identity, paths)] == before:
+                return found
+            if late:
+                raise StillChanging("change while they are read")
+        time.sleep(_POLL)
+
+
+def identity(path: Path) -> tuple[int, ...] | None:
+    """What the system says of a file, but for its content; None of one that can't be reached."""
+    try:
+        return _said(path.stat())
+    except OSError:
+        return None
 
 
 def read_now(path: Path | str) -> bytes:
@@ -119,5 +157,8 @@ def _read(descriptor: int) -> bytes:
 
 
 def _identity(descriptor: int) -> tuple[int, ...]:
-    found = os.fstat(descriptor)
-    return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return _said(os.fstat(descriptor))
+
+
+def _said(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

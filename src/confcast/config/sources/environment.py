@@ -114,6 +114,7 @@ class _Fitting:
         self._source, self._schema = source, schema
         self.data: dict[str, Any] = {}
         self.places: dict[tuple[str, ...], str] = {}
+        self._variables: dict[tuple[str, ...], str] = {}
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
@@ -125,21 +126,38 @@ class _Fitting:
     def set(self, path: tuple[str, ...], name: str, annotation: Any, text: str) -> None:
         """Put a converted value in its place, or note what is wrong with it."""
         where, key = f"environment variable {name}", ".".join(path)
-        if path in self.places:
-            self.problems.append(Problem(key, f"is set twice: {self.places[path]} has the same name", where))
+        if path in self._variables:
+            self.problems.append(Problem(key, f"is set twice: {self._variables[path]} has the same name", where))
             return
+        self._variables[path] = where
         try:
             value = from_text(text, annotation)
         except NotConvertible as error:
             self.problems.append(Problem(key, str(error), where))
             return
         table = self.data
-        for part in path[:-1]:
+        for length, part in enumerate(path[:-1], 1):
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                return  # the table itself is set to something else, and is complained of
+                above = path[:length]
+                message = f"is a key of a table, but {self._setter(above)} sets {'.'.join(above)} to something else"
+                self.problems.append(Problem(key, f"{message}: remove one of the two", where))
+                return
+        self._put(table, path, value, where)
+
+    def _put(self, table: dict[str, Any], path: tuple[str, ...], value: Any, where: str) -> None:
+        """A table over a table is merged key by key, as everywhere."""
+        before = table.get(path[-1])
+        if isinstance(value, dict) and isinstance(before, dict):
+            for key, item in value.items():
+                self._put(before, (*path, key), item, where)
+            return
         table[path[-1]] = value
         self.places[path] = where
+
+    def _setter(self, path: tuple[str, ...]) -> str:
+        """The variable that set what stands at a path: that of the path, or of a table around it."""
+        return next(self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places)
 
     def unknown(self, name: str) -> None:
         """Refuse a name, or warn of it."""

@@ -2,11 +2,13 @@
 
 Guarantees: a file that is missing, empty, only comments, half-written, not UTF-8, too large, too deep, a directory or
 a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be missing and
-`allow_empty=True` to be empty, both explicitly. A byte order mark is accepted (editors on Windows write one).
+`allow_empty=True` to be empty, both explicitly. A byte order mark of UTF-8 is accepted (editors on Windows write one),
+those of UTF-16 and UTF-32 are told by name.
 """
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import os
 from collections.abc import Mapping
@@ -23,6 +25,14 @@ from confcast.errors import ConfigError, Problem
 
 Format = Literal["toml", "json", "yaml"]
 _SUFFIXES: dict[str, Format] = {".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
+
+# UTF-32 first: the mark of UTF-16 is the beginning of its own.
+_OTHER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 
 # What `content_fingerprint` says of a file without content. Longer than 16 bytes would be, so that none is mistaken.
 _MISSING = fingerprint_of(b"confcast: there is no such file")
@@ -101,7 +111,14 @@ class File(_Options, frozen=True):
             raise self._error(str(error)) from None
         text = self._text(content)
         data = self._parsed(text)
-        return Layer(self.shown, data, fingerprint_of(content), lambda: self._places(text), has_lines=True)
+        return Layer(
+            self.shown,
+            data,
+            fingerprint_of(content),
+            lambda: self._places(text),
+            lambda: getattr(self._module(), "notes", _no_notes)(text),
+            has_lines=True,
+        )
 
     def content_fingerprint(self) -> bytes:
         """What `read().fingerprint` would be, for the price of reading the bytes. Never raises.
@@ -124,10 +141,14 @@ class File(_Options, frozen=True):
         return disk.is_being_written(self.path)
 
     def _text(self, content: bytes) -> str:
+        for mark, name in _OTHER_MARKS:
+            if content.startswith(mark):
+                raise self._error(f"is {name}, as its byte order mark says: save it as UTF-8")
+        content = content.removeprefix(codecs.BOM_UTF8)
         try:
-            return content.decode("utf-8-sig")
+            return content.decode()
         except UnicodeDecodeError as error:
-            before = content[: error.start].decode("utf-8-sig").split("\n")
+            before = content[: error.start].decode().split("\n")
             raise self._error("is not UTF-8: save it as UTF-8", len(before), len(before[-1]) + 1) from None
 
     def _parsed(self, text: str) -> dict[str, Any]:
@@ -159,3 +180,7 @@ class File(_Options, frozen=True):
     def _error(self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed") -> ConfigError:
         place = f"{self.shown}:{line}:{column}" if line else self.shown
         return ConfigError([Problem("", message, place)], reason)
+
+
+def _no_notes(_: str) -> Mapping[KeyPath, str]:
+    return {}

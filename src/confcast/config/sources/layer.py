@@ -57,6 +57,7 @@ class Layer:
         data: Tables as dicts; values as plain data.
         fingerprint: 16 bytes that are equal if the content is; made from the data if not given.
         places: Gives the position of keys and values, when somebody asks.
+        notes: Gives what its format made of values that may have been meant as text, when somebody asks.
         has_lines: Whether positions have lines: then a whole table is best found there.
     """
 
@@ -66,13 +67,14 @@ class Layer:
         data: dict[str, Any],
         fingerprint: bytes | None = None,
         places: Callable[[], Mapping[KeyPath, Place]] | None = None,
+        notes: Callable[[], Mapping[KeyPath, str]] | None = None,
         *,
         has_lines: bool = False,
     ) -> None:
         self.name, self.data = name, data
         self.fingerprint = fingerprint or fingerprint_of(repr(data).encode(errors="surrogatepass"))
         self.has_lines = has_lines
-        self._places = places
+        self._places, self._notes = places, notes
         self._known: Mapping[KeyPath, Place] | None = None
 
     def __repr__(self) -> str:
@@ -87,6 +89,10 @@ class Layer:
             if place is not None:
                 return place.key if key and length == len(path) else place.value
         return self.name
+
+    def note(self, path: KeyPath) -> str:
+        """Advice about a value that was meant as text and read as something else; empty where there is none."""
+        return self._notes().get(path, "") if self._notes is not None else ""
 
     def has(self, path: KeyPath) -> bool:
         """Whether the layer has a value there."""

@@ -8,22 +8,25 @@ masked there.
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from confcast.config.masking import masking
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, contains_secret, fields_of
 from confcast.config.sources.formats.common import KeyPath
-from confcast.config.validation.annotations import child, keys_of, type_at
+from confcast.config.validation.annotations import child, is_collection, keys_of, members, type_at
 from confcast.errors import Problem
 
 NOTHING: Any = object()
 """There is no value to quote."""
 
-MASK = "**********"
 _LONGEST = 60
-_SHORTEST_SECRET = 4  # masking "a" in a message would make nonsense of it, and tell more
+_TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # in a key: it would be read as something else
+_NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
 
 
 class Finding(NamedTuple):
@@ -54,15 +57,21 @@ class Invalid(Exception):
 
 def problems_of(findings: Iterable[Finding], schema: Any, merged: Merged) -> list[Problem]:
     """Findings as problems, in the order of the sources and of the lines in them."""
-    secrets = sorted(_secrets(schema, merged.data), key=len, reverse=True)
-    found = [_problem(finding, schema, merged, secrets) for finding in findings]
+    masked = masking(secrets_in(schema, merged.data))
+    found = [_problem(finding, schema, merged, masked) for finding in findings]
     unique = {(problem.location, problem.key, problem.message): problem for problem in found}
     return sorted(unique.values(), key=lambda problem: _order(problem, merged))
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as people write it."""
-    return ".".join(map(str, path))
+    """A path as people write it; a key with dots, blanks or nothing in it is quoted, as in TOML."""
+    return ".".join(map(_shown, path))
+
+
+def _shown(part: Any) -> str:
+    if not isinstance(part, str):
+        return quoted(part)
+    return json.dumps(part, ensure_ascii=False) if _TO_QUOTE.search(part) or not part else part
 
 
 def quoted(value: Any) -> str:
@@ -73,13 +82,22 @@ def quoted(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _problem(finding: Finding, schema: Any, merged: Merged, secrets: list[str]) -> Problem:
-    message = finding.message
-    for secret in secrets:
-        message = message.replace(secret, MASK)
-    if _is_scalar(finding.got) and not contains_secret(type_at(schema, finding.path)):
-        message = f"{message} (got {quoted(finding.got)})"
+def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:
+    message = masked(finding.message)
+    annotation = type_at(schema, finding.path)
+    about = []
+    if _is_scalar(finding.got) and not contains_secret(annotation):
+        about.append(f"got {quoted(finding.got)}")
+    if finding.about == "value" and _may_mean_text(annotation) and (note := merged.note(finding.path)):
+        about.append(note)
+    if about:
+        message = f"{message} ({'; '.join(about)})"
     return Problem(dotted(finding.path), message, _location(finding, merged))
+
+
+def _may_mean_text(annotation: Any) -> bool:
+    """Whether a text may be what belongs there: a number or a date would not be, even in quotes."""
+    return not any(member in _NO_TEXT or is_collection(member) for member in members(annotation))
 
 
 def _location(finding: Finding, merged: Merged) -> str:
@@ -103,15 +121,15 @@ def _order(problem: Problem, merged: Merged) -> tuple[int, int, int]:
     return rank, int(found[2] or 0), int(found[3] or 0)
 
 
-def _secrets(annotation: Any, data: Any) -> Iterator[str]:
-    """Every text in the data that stands where its type has a secret, or may have one."""
+def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
+    """Every scalar in the data that stands where its type has a secret, or may have one."""
     if not contains_secret(annotation):
         return
-    if isinstance(data, str) and len(data) >= _SHORTEST_SECRET:
+    if _is_scalar(data) and not isinstance(data, bool | None):
         yield data
     for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
         found = child(annotation, part)
-        yield from _secrets(_declared(annotation, part) if found is Any else found, value)
+        yield from secrets_in(_declared(annotation, part) if found is Any else found, value)
 
 
 def _declared(annotation: Any, part: Any) -> Any:

@@ -10,12 +10,13 @@ stdlib dataclasses, which can't say what they want, it is refused here.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from confcast.config.sources.formats.common import KeyPath
-from confcast.config.validation.annotations import Keys, child, is_collection, keys_of, members
+from confcast.config.validation.annotations import Keys, child, is_collection, keys_of, members, strip
 from confcast.config.validation.findings import Finding, quoted
 
 
@@ -50,7 +51,10 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
     if keys is not None:
         yield from _check_keys(keys, table, path)
         return
+    text_only = strip((typing.get_args(annotation) or (Any,))[0]) is str
     for key, value in table.items():
+        if text_only and isinstance(key, bool):  # of numbers a model may make text
+            yield _no_text(key, path)
         yield from check(child(annotation, key), value, (*path, key), plain=plain)
 
 
@@ -72,10 +76,14 @@ def _check_keys(keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[Fi
 
 def _unknown(key: Any, keys: Keys, path: KeyPath) -> Finding:
     if not isinstance(key, str):
-        message = f"the key is no text but {quoted(key)} (so YAML reads on, off, yes and no): quote it"
-        return Finding((*path, key), message, about="key")
+        return _no_text(key, path)
     close = get_close_matches(key, keys.names, n=1)
     return Finding((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
+
+
+def _no_text(key: Any, path: KeyPath) -> Finding:
+    why = " (YAML reads yes, no, on and off as booleans)" if isinstance(key, bool) else ""
+    return Finding((*path, key), f"the key is no text but {quoted(key)}{why}: put it in quotes", about="key")
 
 
 def _is_number(annotation: Any) -> bool:

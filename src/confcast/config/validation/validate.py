@@ -22,6 +22,7 @@ from confcast.config.validation.findings import NOTHING, Finding, Invalid
 
 T = TypeVar("T")
 
+_KEY = ("[key]",)  # the end of a loc that is about a key, not its value
 _MISSING = ("missing", "missing_argument")  # the second for a NamedTuple
 
 
@@ -84,6 +85,8 @@ def _findings(error: Any, annotation: Any, data: Any) -> Iterator[Finding]:
             yield Finding(path, message, about="missing")
         elif item["type"] == "extra_forbidden":
             yield Finding(path, "unknown key", about="key")
+        elif item["loc"][-1:] == _KEY and path[-1:] != _KEY:
+            yield Finding(path, f"the key: {message}", cast("Any", item["input"]), about="key")
         else:
             yield Finding(path, message, cast("Any", item["input"]))
 

@@ -53,14 +53,14 @@ def too_deep(line: int = 0, column: int = 0) -> Unparsable:
     return Unparsable(f"is nested more than {MAX_DEPTH} levels deep", line, column)
 
 
-def check_depth(document: Any) -> None:
-    """Raise Unparsable if a document nests too deep. Iterative: what it looks for would exhaust a recursion."""
+def is_too_deep(document: Any) -> bool:
+    """Whether a document nests too deep. Iterative: what it looks for would exhaust a recursion."""
     level: Iterable[Any] = (document,)
     for _ in range(MAX_DEPTH + 1):
         level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]
         if not level:
-            return
-    raise too_deep()
+            return False
+    return True
 
 
 def _children(node: Any) -> Iterable[Any]:

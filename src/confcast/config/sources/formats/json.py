@@ -1,4 +1,8 @@
-"""JSON, as the standard library's C scanner reads it; duplicate keys and NaN are refused, with their place."""
+"""JSON, as the standard library's C scanner reads it; what that lets pass is refused, with its place.
+
+That is duplicate keys, NaN and the infinities, and escapes that are half a character (TOML and YAML refuse them too).
+The patterns give nothing back once they have matched (`*+`): a string of 16 MiB would take seconds and gigabytes else.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ from typing import Any, NoReturn
 
 from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, too_deep
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
-_SPACE = re.compile(r"[ \t\n\r]*")
-_SCALAR = re.compile(r"[^\s,\]}]+")
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|([\]}])', re.DOTALL)
+_SPACE = re.compile(r"[ \t\n\r]*+")
+_SCALAR = re.compile(r"[^\s,\]}]++")
+_NO_NUMBER = re.compile("NaN|-?Infinity")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be one half of a surrogate pair, as it is written
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(text: str) -> Any:
@@ -22,15 +29,18 @@ def parse(text: str) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(text)
     try:
-        return json.loads(text, object_pairs_hook=_table, parse_constant=_constant)
+        document = json.loads(text, object_pairs_hook=_table, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        message = error.msg.split(":")[0].removesuffix(" at")
+        message = error.msg.split(": ")[0].removesuffix(" at")
         raise Unparsable(f"is no valid JSON: {message}", error.lineno, error.colno) from None
     except _Refused:
         Scanner(text, strict=True).run()
         raise AssertionError("the scanner did not find what the parser refused") from None
     except ValueError:  # the interpreter's limit on the digits of an int
         raise Unparsable("is no valid JSON here: a number has too many digits") from None
+    if _HALF.search(text):
+        Scanner(text, strict=True).run()
+    return document
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
@@ -64,7 +74,8 @@ def _check_depth(text: str) -> None:
 class Scanner:
     """Walks over a document that was parsed before, and notes where everything stands.
 
-    With `strict` it raises Unparsable at the first duplicate key or constant that is no JSON.
+    With `strict` it raises Unparsable at the first duplicate key, constant that is no JSON, or half a character; behind
+    that the text may be anything.
     """
 
     def __init__(self, text: str, *, strict: bool = False) -> None:
@@ -93,11 +104,13 @@ class Scanner:
         if opening == "[":
             return self._members(at, "]", lambda at, index: self._item(at, (*path, index)))
         if opening == '"':
-            return self._end(_STRING, at)
-        end = self._end(_SCALAR, at)
-        if self._strict and self._text[at:end] in ("NaN", "Infinity", "-Infinity"):
-            raise Unparsable(f"is no valid JSON: JSON has no {self._text[at:end]}", *self._lines.at(at))
-        return end
+            end = self._end(_STRING, at)
+            if self._strict:
+                self._text_of(at, end)
+            return end
+        if self._strict and (found := _NO_NUMBER.match(self._text, at)):
+            raise Unparsable(f"is no valid JSON: JSON has no {found[0]}", *self._lines.at(at))
+        return self._end(_SCALAR, at)
 
     def _members(self, at: int, closing: str, member: Callable[[int, int], int]) -> int:
         at, index = self._skip(at + 1), 0
@@ -110,13 +123,19 @@ class Scanner:
 
     def _member(self, at: int, path: KeyPath) -> int:
         end = self._end(_STRING, at)
-        key = json.loads(self._text[at:end])
+        key = self._text_of(at, end)
         value = self._skip(self._skip(end) + 1)
         child = (*path, key)
         if self._strict and child in self._spots:
             raise Unparsable(f"has the key {key!r} twice in one table", *self._lines.at(at))
         self._spots[child] = Spot(self._lines.at(at), self._lines.at(value))
         return self._value(value, child)
+
+    def _text_of(self, at: int, end: int) -> str:
+        text: str = json.loads(self._text[at:end])
+        if self._strict and _SURROGATE.search(text):
+            raise Unparsable(r"is no valid JSON: a \u escape gives half a character only", *self._lines.at(at))
+        return text
 
     def _item(self, at: int, path: KeyPath) -> int:
         spot = self._lines.at(at)

@@ -1,28 +1,57 @@
-"""TOML, as the standard library reads it, and the places of its values, which the standard library does not give."""
+"""TOML, as the standard library reads it, and the places of its values, which the standard library does not give.
+
+How deep a document goes is looked at before the standard library reads it: brackets would exhaust its recursion (and
+the error would have no place), and a key of 100,000 dotted parts takes it minutes.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from typing import Any
 
-from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, check_depth, too_deep
+from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, is_too_deep, too_deep
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
+_NAMES = re.compile(r"\((?:'(?:[^'\\]|\\.)*',? ?)+\)")  # a key of several parts, as tomllib's messages have it
+
+
+def _strings(*, closed: bool) -> tuple[str, str]:
+    """Long strings, and short ones; also those without an end, which go as far as they can, unless `closed`."""
+    long, short = ("{3,5}", "") if closed else ("{0,5}+", "?+")
+    return (
+        rf'"{{3}}(?:[^"\\]++|\\.|"(?!""))*+"{long}|' + rf"'{{3}}(?:[^']++|'(?!''))*+'{long}",
+        rf'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"{short}|' + rf"'[^'\n]*+'{short}",
+    )
+
+
+# Nothing gives back what it has matched (`*+`): a text of 16 MiB would take seconds and gigabytes else.
+_BLANK = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
+_BARE = re.compile(r"[A-Za-z0-9_-]++")
+_STRING = re.compile("|".join(_strings(closed=True)), re.DOTALL)
+_SCALAR = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:[^\s,\]}#]*)?|[^\s,\]}#]++")
+_LONG, _SHORT = _strings(closed=False)
+_PART = rf"(?:{_BARE.pattern}|{_SHORT})[ \t]*+"
+_NESTING = re.compile(
+    rf"{_LONG}|\#[^\n]*+|(?P<open>[\[{{])|(?P<close>[\]}}])"
+    rf"|(?P<key>{_PART}(?:\.[ \t]*+{_PART}){{{MAX_DEPTH}}})|{_PART}(?:\.[ \t]*+{_PART})*+",
+    re.DOTALL,
+)
 
 
 def parse(text: str) -> Any:
     """The document; None if there is none. Raises Unparsable."""
+    if deep := text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
+        _check_nesting(text)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unparsable(text, str(error)) from None
-    except RecursionError:
-        raise too_deep() from None
     except ValueError:  # a date that isn't in the calendar, or the interpreter's limit on the digits of an int
         raise Unparsable("is no valid TOML: a number or a date is out of range") from None
-    if text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
-        check_depth(document)
+    if deep and is_too_deep(document):
+        raise too_deep(*min(spot.key for path, spot in locate(text).items() if len(path) > MAX_DEPTH))
     return document or None
 
 
@@ -37,19 +66,17 @@ def _unparsable(text: str, message: str) -> Unparsable:
     if place and place[1]:
         line, column = int(place[1]), int(place[2])
     # tomllib's messages quote keys and single characters, never a value.
-    return Unparsable(f"is no valid TOML: {_PLACE.sub('', message)}", line, column)
+    message = _NAMES.sub(lambda found: ".".join(ast.literal_eval(found[0])), _PLACE.sub("", message))
+    return Unparsable(f"is no valid TOML: {message}", line, column)
 
 
-_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_STRING = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
-    r"|'''.*?'''(?:'{0,2})"
-    r'|"(?:[^"\\]|\\.)*"'
-    r"|'[^']*'",
-    re.DOTALL,
-)
-_SCALAR = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:[^\s,\]}#]*)?|[^\s,\]}#]+")
+def _check_nesting(text: str) -> None:
+    """Refuse more brackets in each other, or more parts of one key, than levels are allowed."""
+    depth = 0
+    for found in _NESTING.finditer(text):
+        depth += (found["open"] is not None) - (found["close"] is not None)
+        if depth > MAX_DEPTH or found["key"] is not None:
+            raise too_deep(*Lines(text).at(found.start()))
 
 
 class Scanner:

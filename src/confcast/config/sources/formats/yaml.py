@@ -2,7 +2,8 @@
 
 The walk does what PyYAML's constructor does for plain types, in less time, and refuses what that lets pass:
 duplicate keys, tags beyond the plain types, aliases that multiply without end. Merge keys (`<<`) work. Values that
-YAML 1.1 reads as dates or booleans (`no`, `on`) are what YAML says they are: the schema says whether that will do.
+YAML 1.1 reads as dates, numbers or booleans (`no`, `010`, `12:30`) are what YAML says they are: the schema says
+whether that will do, and if it will not, `notes` says what happened.
 
 Keys that are no text (`1: x`, `on: x`) are kept: a field of a class can't have one, a `dict[int, …]` can. Tables and
 lists as keys are refused.
@@ -17,15 +18,29 @@ import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from confcast.config.sources.disk import MAX_BYTES
 from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, too_deep
 
 MAX_EXPANDED = 10_000
 """Nodes that the aliases of one document may stand for, together."""
 
+MAX_CHARACTERS = MAX_BYTES
+"""Characters that a document may stand for with its aliases; without them it has no more than the file."""
+
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 _TEXT = (_TAG + "str", _TAG + "value")
 _SCALARS = {_TAG + name: name for name in ("null", "bool", "int", "float", "binary", "timestamp")}
+_READ_AS = {
+    "null": "YAML reads ~ and an empty value as null",
+    "bool": "YAML reads yes, no, on, off, true and false as booleans",
+    "int": "YAML reads it as a number",
+    "float": "YAML reads it as a number",
+    "base 60": "YAML reads digits with colons as a number in base 60",
+    "octal": "YAML reads digits after a leading 0 as an octal number",
+    "timestamp": "YAML reads it as a date",
+}
+_LONGEST = 4300  # characters of a value that is no text: to make an int of more takes the square of the time
 _INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 end in a segmentation fault
 
 
@@ -36,9 +51,38 @@ def parse(text: str) -> Any:
 
 def locate(text: str) -> dict[KeyPath, Spot]:
     """Where each key and each value of the document stands; what an alias stands for is where its anchor is."""
-    spots: dict[KeyPath, Spot] = {}
-    _read(text, lambda builder, node: builder.spots(node, (), spots))
-    return spots
+
+    def spots(builder: _Builder, root: Any) -> dict[KeyPath, Spot]:
+        return {path: Spot(_start(key), _start(value)) for path, key, value in builder.walk(root, ())}
+
+    found: dict[KeyPath, Spot] = _read(text, spots)
+    return found
+
+
+def notes(text: str) -> dict[KeyPath, str]:
+    """What YAML made of each value without quotes that is no text for it, as advice to who meant a text.
+
+    Quotes no value: it may be a secret.
+    """
+
+    def noted(builder: _Builder, root: Any) -> dict[KeyPath, str]:
+        return {path: _note(value) for path, _, value in builder.walk(root, ()) if _is_read_as_other(value)}
+
+    found: dict[KeyPath, str] = _read(text, noted)
+    return found
+
+
+def _is_read_as_other(node: Any) -> bool:
+    return node.id == "scalar" and not node.style and _SCALARS.get(node.tag) in _READ_AS
+
+
+def _note(node: Any) -> str:
+    name, written = _SCALARS[node.tag], node.value.lstrip("+-")
+    if name in ("int", "float") and ":" in written:
+        name = "base 60"
+    elif name == "int" and written[:1] == "0" and written[1:2].isdecimal():
+        name = "octal"
+    return f"{_READ_AS[name]}: put it in quotes if it is meant as text"
 
 
 def _read(text: str, use: Any) -> Any:
@@ -50,7 +94,7 @@ def _read(text: str, use: Any) -> Any:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         try:
             node = loader.get_single_node()
-            return None if node is None else use(_Builder(loader), node)
+            return None if node is None else use(_Builder(loader, yaml.YAMLError), node)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -86,15 +130,19 @@ def _place(text: str, error: Any) -> tuple[int, int]:
 class _Builder:
     """Makes plain data of the nodes of one document."""
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: Any, error: type[Exception]) -> None:
         self._loader = loader
+        # What is no date has no groups, for PyYAML; the number 1:1:1:… has no end.
+        self._not_of_its_type = (error, ValueError, LookupError, AttributeError, OverflowError)
         self._seen: set[int] = set()
         self._expanded = 0
+        self._characters = 0
         self._depth = 0
 
     def value(self, node: Any) -> Any:
         """What a node stands for."""
         if node.id == "scalar":
+            self._count(node)
             return node.value if node.tag in _TEXT else self._scalar(node)
         self._enter(node)
         if node.id == "mapping":
@@ -104,14 +152,14 @@ class _Builder:
         self._depth -= 1
         return made
 
-    def spots(self, node: Any, path: KeyPath, found: dict[KeyPath, Spot]) -> None:
-        """Notes where everything inside a node stands."""
+    def walk(self, node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
+        """Path, key node and value node of everything inside a node."""
         if node.id == "scalar":
             return
         self._enter(node)
         for key, key_node, child in self._pairs(node) if node.id == "mapping" else _items(node):
-            found[*path, key] = Spot(_start(key_node), _start(child))
-            self.spots(child, (*path, key), found)
+            yield (*path, key), key_node, child
+            yield from self.walk(child, (*path, key))
         self._depth -= 1
 
     def _enter(self, node: Any) -> None:
@@ -127,13 +175,21 @@ class _Builder:
                 raise Unparsable(f"has aliases that stand for more than {MAX_EXPANDED} nodes", *_start(node))
         self._seen.add(id(node))
 
+    def _count(self, node: Any) -> None:
+        """A text of a megabyte and ten thousand aliases of it stand for ten gigabytes."""
+        self._characters += len(node.value)
+        if self._characters > MAX_CHARACTERS:
+            raise Unparsable(f"has aliases that stand for more than {MAX_CHARACTERS} characters", *_start(node))
+
     def _scalar(self, node: Any) -> Any:
         name = _SCALARS.get(node.tag)
         if name is None:
             raise _unsupported_tag(node)
         try:
+            if len(node.value) > _LONGEST and name != "binary":
+                raise ValueError("too long")
             return getattr(self._loader, f"construct_yaml_{name}")(node)
-        except (ValueError, KeyError, IndexError):
+        except self._not_of_its_type:
             raise Unparsable(f"is no valid YAML: not a valid {name}; quote it if it is text", *_start(node)) from None
 
     def _table(self, node: Any) -> dict[Any, Any]:
@@ -141,6 +197,7 @@ class _Builder:
         merged = False
         for key_node, child in node.value:
             if key_node.tag in _TEXT and key_node.id == "scalar":
+                self._count(key_node)
                 key: Any = key_node.value
             elif key_node.tag == _MERGE:
                 merged = True
