@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from confcast.owner import effects as fx
+from confcast.wire.messages import Commit, Vote
 from tests.core.simulation import Process, World
 
 Disturb = Callable[[World, Process | None, bytes], None]
@@ -40,6 +42,17 @@ def hup(world, process, content):
     world.trigger("signal")
 
 
+def two_clients_call(world, process, content):
+    """The second one has changed the sources, after the first has asked."""
+    world.call()
+    world.sources = content
+    world.call()
+
+
+def caller_goes(world, process, content):
+    world.caller_goes()
+
+
 def worker_calls(world, process, content):
     world.call(process)
 
@@ -64,14 +77,68 @@ def worker_leaves(world, process, content):
         world.leave(process)
 
 
+def worker_of_another_schema_starts(world, process, content):
+    """A respawned one, after a deploy."""
+    if len(living(world)) < CROWD:
+        world.start_worker(schema=b"another")
+
+
+def worker_of_another_protocol_starts(world, process, content):
+    if len(living(world)) < CROWD:
+        world.start_worker(protocol=99)
+
+
+def stranger_talks(world, process, content):
+    world.a_stranger_talks(Vote(world.owner.core.round if world.owner else 1, True))
+
+
 def worker_stops_or_resumes(world, process, content):
-    if process:
-        process.stopped = not process.stopped
+    _stop_or_resume(world, process, stuffed=False)
+
+
+def worker_stops_with_its_pipe_full(world, process, content):
+    _stop_or_resume(world, process, stuffed=True)
+
+
+def _stop_or_resume(world, process, *, stuffed):
+    if process and process.stopped:
+        process.stopped = False
+    elif process:
+        world.stop(process, stuffed=stuffed)
 
 
 def worker_begins_or_ceases_to_refuse(world, process, content):
     if process:
         process.refuses ^= {content}
+
+
+def _goes_on(world, until):
+    """What can happen by itself, and deadlines where nothing else does, until that is so; not for ever."""
+    for _ in range(80):
+        if until():
+            return
+        moves = world.moves()
+        moves[0]() if moves else world.next_deadline()
+
+
+def refusal_comes_too_late(world, process, content):
+    if process:
+        process.refuses.add(content)
+        world.stop(process, stuffed=False)
+        sources_change_and_somebody_calls(world, process, content)
+        _goes_on(world, lambda: any(isinstance(frame, Commit) for frame in _unread(process)))
+        process.stopped = False
+
+
+def worker_suffers_before_it_reads_the_commit(world, process, content):
+    if process:
+        sources_change_and_somebody_calls(world, process, content)
+        _goes_on(world, lambda: any(isinstance(frame, Commit) for frame in _unread(process)))
+        world.stop(process, stuffed=False) if content == b"A" else world.kill(process)
+
+
+def _unread(process):
+    return [*process.pipe.down, process.pipe.leaving] if process.pipe else []
 
 
 def pipe_breaks(world, process, content):
@@ -104,11 +171,41 @@ def journal_is_deleted(world, process, content):
     world.lose_journal()
 
 
+def journal_goes_back(world, process, content):
+    world.kill_owner()
+    world.journal_goes_back()
+
+
+def journal_goes_back_and_can_not_be_written(world, process, content):
+    world.next_write = "absent"
+    journal_goes_back(world, process, content)
+
+
+def master_goes(world, process, content):
+    world.master_goes()
+
+
+def disk_fills_up_or_is_freed(world, process, content):
+    world.disk_is_full = not world.disk_is_full
+
+
 def loads_hang_or_go_on(world, process, content):
     world.hangs = not world.hangs
 
 
 def owner_is_killed(world, process, content):
+    world.kill_owner()
+
+
+def owner_is_killed_amid_its_commits(world, process, content):
+    def has_written():
+        return world.owner and any(isinstance(effect, fx.WriteSnapshot) for effect in world.owner.effects)
+
+    sources_change_and_somebody_calls(world, process, content)
+    _goes_on(world, has_written)
+    for _ in range(content[0] - ord("A") + 2):
+        if world.owner and world.owner.effects:
+            world.perform()
     world.kill_owner()
 
 
@@ -127,13 +224,21 @@ DISTURBANCES: tuple[Disturb, ...] = (
     sources_change_unheard,
     sources_are_bad,
     hup,
+    two_clients_call,
+    caller_goes,
     worker_calls,
     worker_starts,
     worker_forks,
     worker_dies,
     worker_leaves,
+    worker_of_another_schema_starts,
+    worker_of_another_protocol_starts,
+    stranger_talks,
     worker_stops_or_resumes,
+    worker_stops_with_its_pipe_full,
     worker_begins_or_ceases_to_refuse,
+    refusal_comes_too_late,
+    worker_suffers_before_it_reads_the_commit,
     pipe_breaks,
     pipe_breaks_and_loses_frames,
     next_write_fails,
@@ -141,7 +246,12 @@ DISTURBANCES: tuple[Disturb, ...] = (
     journal_is_unreadable,
     journal_is_unreadable_and_written,
     journal_is_deleted,
+    journal_goes_back,
+    journal_goes_back_and_can_not_be_written,
+    master_goes,
+    disk_fills_up_or_is_freed,
     loads_hang_or_go_on,
     owner_is_killed,
+    owner_is_killed_amid_its_commits,
     owner_is_started,
 )

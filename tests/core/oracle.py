@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner import effects as fx
-from confcast.wire.messages import Applied, Declined, Hello, Install, Prepare, ReloadResult, Settled, Vote
+from confcast.wire.messages import Applied, Commit, Declined, Hello, Install, Prepare, ReloadResult, Settled, Vote
 from confcast.worker import protocol as worker
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
@@ -50,6 +50,7 @@ class Oracle:
         self.recording = False
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
+        self.refused_here: dict[int, int] = {}
 
     def owner_began(self, newest: Any) -> None:
         self._fresh_owner()
@@ -58,6 +59,9 @@ class Oracle:
 
     def journal_was_lost(self) -> None:
         self.newest_row = 0
+
+    def journal_went_back(self, newest: int) -> None:
+        self.newest_row = newest
 
     def journaled(self, version: int, content: bytes) -> None:
         self._one_content(version, content)
@@ -77,6 +81,9 @@ class Oracle:
                 self._owner_sends(pipe, frame)
             case fx.Record():
                 self._write_ordered()
+            case fx.Enroll(pid):
+                (process,) = [each for each in self.world.processes if each.pid == pid]
+                assert process.fits, "somebody whom no owner can serve is on the roster"
             case fx.Answer(call, event):
                 self._outcome(call, event)
             case fx.RecordEvent(event):
@@ -98,13 +105,16 @@ class Oracle:
 
     def _write_ordered(self) -> None:
         assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
-        voters = {pid for pid in self.world.journal.roster if self.world.lives(pid)}
-        unvoted = {pid for pid in voters if (self.pipe_of.get(pid, 0), self.open_round) not in self.yes}
+        unvoted = self._unvoted()
         if self.open_round and not self.stage_over:
             assert not unvoted - self.late, "G1: committed before everyone voted, and before the deadline"
         self.excused = self.late | unvoted
         self.disturbed = set()
         self.open_round, self.recording = 0, True
+
+    def _unvoted(self) -> set[int]:
+        """Of those who are known, whose yes to the open round was not heard on the pipe that they have now."""
+        return {pid for pid in self.world.known() if (self.pipe_of.get(pid, 0), self.open_round) not in self.yes}
 
     # ---- callers
 
@@ -134,16 +144,19 @@ class Oracle:
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         named = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not named
-        for pid in (self.disturbed - self.excused) & self.world.journal.roster:
-            assert pid in named or not self.world.lives(pid), f"G1: {pid} had no vote, and is not named"
+        for pid in (self.disturbed - self.excused) & self.world.known():
+            assert pid in named, f"G1: {pid} had no vote, and is not named"
+        for status in event.lagging:
+            if status.state == "declined":
+                assert self.refused_here.get(status.pid) == event.version, "named for refusing another version"
         for process in self._served():
             if process.pid not in named:
                 version = process.held.version
                 assert version >= event.version, f"G3: {process.pid} serves {version} and is not named"
 
     def _served(self) -> list[Any]:
-        """Everyone who lives, serves something, and was heard of: by the journal, or by a Hello that waited."""
-        known = self.world.journal.roster | self.knocking
+        """Everyone who lives, serves something, and was heard of: by an owner, or by a Hello that waited."""
+        known = self.world.known() | self.knocking
         return [p for p in self.world.processes if p.alive and p.held is not None and p.pid in known]
 
     # ---- what the owner hears
@@ -154,6 +167,7 @@ class Oracle:
             self.recording = False
         elif given == fx.Wake(fx.Timer.STAGE, self.stage_token):
             self.stage_over = True
+            self.late |= self._unvoted()
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
         self.knocking = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
 
@@ -165,6 +179,8 @@ class Oracle:
             case Applied(version=version) | Declined(version=version):
                 if version == self.newest_row and self.pipe_of.get(pipe.pid) == pipe.number:
                     self.late.discard(pipe.pid)
+                if isinstance(message, Declined):
+                    self.refused_here[pipe.pid] = version
             case Vote(round=round, ok=ok):
                 present = self.pipe_of.get(pipe.pid) == pipe.number and (pipe.number, round) in self.asked
                 if ok and present:
@@ -190,7 +206,19 @@ class Oracle:
     def process_began(self, process: Any) -> None:
         self.highest[process.pid] = process.held.version if process.held else 0
 
+    def worker_answers(self, frame: Any, effects: list[Any]) -> None:
+        """Every Commit and every Install gets one answer, or ends the pipe."""
+        if isinstance(frame, Install | Commit):
+            replies = [effect.message for effect in effects if isinstance(effect, worker.Reply)]
+            answers = [reply.version for reply in replies if isinstance(reply, Applied | Declined)]
+            ended = any(isinstance(effect, worker.Hang | worker.GiveUp) for effect in effects)
+            assert answers == ([] if ended else [frame.version]), f"{frame} was answered by {effects}"
+
     def worker_did(self, process: Any, effect: Any) -> None:
+        if isinstance(effect, worker.Swap):
+            changed = (effect.old.config, effect.new.config) if effect.old is not None else None
+            assert changed is None or changed in process.passed, f"G1: {changed} was never asked of its precommit"
+            process.passed.clear()
         match effect:
             case worker.Swap(_, new) | worker.Renumber(new):
                 self._one_content(new.version, new.digest)

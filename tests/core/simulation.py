@@ -7,87 +7,24 @@ first in, first out; between pipes, processes and deadlines every order can happ
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from confcast.errors import Problem
 from confcast.owner import effects as fx
-from confcast.owner.core import Committed, Core, Rules, State
-from confcast.wire.messages import PROTOCOL, Goodbye, Hello, Outcome, Reload, ReloadResult
-from confcast.worker import protocol as worker
-from confcast.worker.protocol import Held, Machine
+from confcast.owner.core import Core, Rules, State
+from confcast.wire.messages import Outcome, ReloadResult
+from confcast.worker.protocol import Held
+from tests.core.census import Census
+from tests.core.crowd import Crowd
 from tests.core.oracle import Oracle
+from tests.core.parts import SCHEMA, Journal, OwnerProcess, Pipe, Process
 
 Move = Callable[[], None]
-SCHEMA = b"schema"
 
 
-@dataclass
-class Pipe:
-    number: int
-    pid: int
-    up: deque = field(default_factory=deque)
-    down: deque = field(default_factory=deque)
-    leaving: object = None  # the one frame that the owner has handed over and the kernel has not taken yet
-    heard: bool = False
-    peer_open: bool = True
-    owner_open: bool = True
-
-
-class Journal:
-    """Rows, burnt numbers and the roster; `deleted`: still written to, and gone with the owner that has it open."""
-
-    def __init__(self, floor: int = 0) -> None:
-        self.rows: dict[int, bytes] = {}
-        self.floor = floor
-        self.roster: set[int] = set()
-        self.deleted = False
-
-    def write(self, version: int, content: bytes) -> None:
-        self.rows[version] = content
-        self.floor = max(self.floor, version)
-
-    def newest(self) -> Committed | None:
-        if not self.rows:
-            return None
-        version = max(self.rows)
-        return Committed(version, self.rows[version], self.rows[version])
-
-
-class Process:
-    """A worker: the real machine, and a pipe or none."""
-
-    def __init__(self, pid: int, held: Held | None = None) -> None:
-        self.pid = pid
-        self.refuses: set[bytes] = set()
-        self.alive = True
-        self.stopped = False
-        self.pipe: Pipe | None = None
-        self.machine = Machine(bytes, self._check)
-        if held is not None:
-            self.machine.adopt(held)
-
-    @property
-    def held(self) -> Held | None:
-        return self.machine.held
-
-    def _check(self, old: bytes, new: bytes) -> tuple[Problem, ...]:
-        return (Problem("", "refused"),) if new in self.refuses else ()
-
-
-class OwnerProcess:
-    def __init__(self, core: Core, watched: set[int]) -> None:
-        self.core = core
-        self.effects = deque(core.begin())
-        self.inputs: deque[fx.Input] = deque()
-        self.timers: list[fx.WakeAt] = []
-        self.loads: deque[int] = deque()
-        self.watched = watched
-
-
-class World:
+class World(Crowd):
     def __init__(self, silent: str = "proceed") -> None:
+        super().__init__()
         self.oracle = Oracle(self)
         self.now = 1000.0
         self.rules = Rules(schema=SCHEMA, silent=silent)
@@ -96,12 +33,10 @@ class World:
         self.sources: bytes | None = b"A"
         self.next_write = "ok"
         self.hangs = False
-        self.processes: list[Process] = []
-        self.pipes: dict[int, Pipe] = {}
+        self.disk_is_full = False
+        self.census = Census(self)
         self.owner: OwnerProcess | None = None
         self.owners = 0
-        self.calls = 0
-        self._pids = 0
 
     # ---- what can happen by itself
 
@@ -111,7 +46,7 @@ class World:
         return moves + self._moves_of_owner()
 
     def _moves_of(self, process: Process) -> list[Move]:
-        if not process.alive or process.stopped or process.machine.state is worker.State.CLOSED:
+        if not process.can_knock:
             return []
         pipe = process.pipe
         if pipe is None:
@@ -120,7 +55,7 @@ class World:
             moves = [lambda: self._read(process, pipe)]
         else:
             moves = [] if pipe.owner_open else [lambda: self._hang_up(process)]
-        if process.held is None and self.snapshot and (pipe or not self.owner):
+        if process.held is None and process.fits and self.snapshot and (pipe or not self.owner):
             moves.append(lambda: self._start_on_snapshot(process))
         return moves
 
@@ -146,108 +81,20 @@ class World:
         return moves
 
     def _takes(self, pipe: Pipe) -> bool:
-        """A stopped process lets its pipe fill up."""
-        return not any(process.pipe is pipe and process.stopped for process in self.processes)
-
-    # ---- workers
-
-    def lives(self, pid: int) -> bool:
-        return any(process.alive for process in self.processes if process.pid == pid)
-
-    def start_worker(self, held: Held | None = None) -> Process:
-        self._pids += 1
-        process = Process(self._pids, held)
-        self.processes.append(process)
-        self.oracle.process_began(process)
-        return process
-
-    def connect(self, process: Process) -> None:
-        pipe = process.pipe = self._open(process.pid)
-        held = process.held
-        version, digest = (held.version, held.digest) if held else (0, b"")
-        pipe.up.append(Hello(PROTOCOL, process.pid, "replica", "app", SCHEMA, version, digest))
-        process.machine.connected()
-
-    def _open(self, pid: int) -> Pipe:
-        pipe = Pipe(len(self.pipes) + 1, pid)
-        self.pipes[pipe.number] = pipe
-        return pipe
-
-    def _read(self, process: Process, pipe: Pipe) -> None:
-        frame = pipe.down.popleft()
-        for effect in process.machine.handle(frame):
-            if isinstance(effect, worker.Reply):
-                pipe.up.append(effect.message)
-            elif isinstance(effect, worker.Hang | worker.GiveUp):
-                self._close_peer(process)
-            self.oracle.worker_did(process, effect)
-
-    def _hang_up(self, process: Process) -> None:
-        self._close_peer(process)
-        process.machine.ended()
-
-    def _close_peer(self, process: Process) -> None:
-        if process.pipe is not None:
-            process.pipe.peer_open = False
-            process.pipe.down.clear()
-            process.pipe = None
-
-    def _start_on_snapshot(self, process: Process) -> None:
-        process.machine.adopt(self.snapshot)
-        self.oracle.worker_did(process, worker.Swap(None, self.snapshot))
-
-    def break_pipe(self, process: Process, *, lose_frames: bool) -> None:
-        """Both ends see its end; the process lives."""
-        if process.pipe is not None:
-            if lose_frames:
-                process.pipe.up.clear()
-            self._close_peer(process)
-            process.machine.ended()
-
-    def fork(self, process: Process) -> None:
-        if process.held is not None:
-            self.start_worker(process.held)
-
-    def kill(self, process: Process) -> None:
-        self._close_peer(process)
-        process.alive = False
-
-    def leave(self, process: Process) -> None:
-        if process.pipe is not None:
-            process.pipe.up.append(Goodbye())
-            self._close_peer(process)
-            process.machine.close()
-
-    # ---- callers
-
-    def call(self, process: Process | None = None) -> None:
-        """A worker, or a client of its own, calls reload()."""
-        if self.owner is None:
-            return
-        self.calls += 1
-        if process is not None and process.pipe is not None:
-            pipe = process.pipe
-        else:
-            pipe = self._open(90000 + self.calls)
-            pipe.up.append(Hello(PROTOCOL, pipe.pid, "client", "app"))
-        pipe.up.append(Reload(self.calls))
-        self.oracle.called((pipe.number, self.calls))
-
-    def trigger(self, origin: str = "signal") -> None:
-        self.oracle.triggered()
-        if self.owner is not None:
-            self.owner.inputs.append(fx.Trigger(origin))
+        """A stopped process may leave its pipe full."""
+        return not any(process.pipe is pipe and process.stopped and process.stuffed for process in self.processes)
 
     # ---- the owner's life
 
     def start_owner(self) -> None:
-        if self.owner is not None:
+        if self.owner is not None or (self.journal.deleted and self.disk_is_full):
             return
         self.owners += 1
         gathering = self.journal.deleted
         if gathering:
             self.journal = Journal(floor=1_000_000 * self.owners)
             self.oracle.journal_was_lost()
+        self.census.owner_begins(gathering=gathering)
         roster = tuple(sorted(pid for pid in self.journal.roster if self.lives(pid)))
         core = Core(
             self.rules,
@@ -258,10 +105,12 @@ class World:
             now=self.now,
         )
         self.oracle.owner_began(self.journal.newest())
-        self.owner = OwnerProcess(core, set(roster))
+        self.owner = OwnerProcess(core, roster)
         self.owner.inputs.append(fx.Trigger("restart" if self.owners > 1 else "start"))
 
     def kill_owner(self) -> None:
+        if self.owner is not None:
+            self.census.owner_dies(self.owner)
         self.owner = None
         for pipe in self.pipes.values():
             pipe.owner_open = False
@@ -270,16 +119,41 @@ class World:
 
     def lose_journal(self) -> None:
         """Its folder is deleted, with the snapshot file in it."""
+        self.census.notes("the journal is lost")
         self.journal.deleted = True
         self.snapshot = None
+
+    def journal_goes_back(self) -> None:
+        """While no owner runs, a copy from before the newest version is put in its place.
+
+        Only where somebody who is awake still holds the highest number, and can tell the next owner of it: without
+        that, no protocol could know that it was given out.
+        """
+        before = sorted(self.journal.rows)[:-1]
+        if self.owner is not None or not before or self.journal.deleted or self.disk_is_full:
+            return
+        awake = [process for process in self.processes if process.can_knock and process.fits and process.held]
+        if max((process.held.version for process in awake), default=0) < max(self.oracle.contents):
+            return
+        self.journal.rows = {version: self.journal.rows[version] for version in before}
+        self.journal.floor = before[-1]
+        self.oracle.journal_went_back(before[-1])
+        self.census.notes("the journal goes back")
+        self.start_owner()
+        self._everyone_knocks()
+
+    def master_goes(self) -> None:
+        if self.owner is not None:
+            self.owner.inputs.append(fx.MasterGone())
 
     # ---- the owner's inputs
 
     def _receive(self, pipe: Pipe) -> None:
         pipe = self._knocking_first(pipe)
         message = pipe.up.popleft()
-        pipe.heard = True
         self.oracle.owner_hears(pipe, message)
+        self.census.owner_hears(message, first=not pipe.heard)
+        pipe.heard = True
         self._feed(fx.Received(pipe.number, pipe.pid, message))
 
     def _knocking_first(self, pipe: Pipe | None) -> Pipe | None:
@@ -349,7 +223,7 @@ class World:
 
     def _everyone_knocks(self) -> None:
         for process in self.processes:
-            while process.alive and not process.stopped and process.machine.state is not worker.State.CLOSED:
+            while process.can_knock:
                 if process.pipe is not None and process.pipe.owner_open:
                     break
                 self.connect(process) if process.pipe is None else self._hang_up(process)
@@ -372,6 +246,7 @@ class World:
     def perform(self) -> None:
         effect = self.owner.effects.popleft()
         self.oracle.owner_does(effect)
+        self.census.owner_does(effect)
         match effect:
             case fx.Send(number, message):
                 self._send(self.pipes[number], message)
@@ -388,11 +263,20 @@ class World:
                     self.pipes[number].down.append(Outcome(call, event))
             case fx.Exit():
                 self.kill_owner()
+            case fx.Enroll() | fx.Strike():
+                self._heed(effect)
+                self._keep(effect)
             case _:
                 self._keep(effect)
 
+    def _heed(self, effect: fx.Enroll | fx.Strike) -> None:
+        for pids in (self.owner.watched, self.owner.known):
+            pids.add(effect.pid) if isinstance(effect, fx.Enroll) else pids.discard(effect.pid)
+
     def _keep(self, effect: fx.Effect) -> None:
-        """What goes into files."""
+        """What goes into files; a failure stops nothing."""
+        if self.disk_is_full:
+            return
         match effect:
             case fx.Burn(version):
                 self.journal.floor = max(self.journal.floor, version)
@@ -400,10 +284,8 @@ class World:
                 self.snapshot = Held(version, content, content)
             case fx.Enroll(pid):
                 self.journal.roster.add(pid)
-                self.owner.watched.add(pid)
             case fx.Strike(pid):
                 self.journal.roster.discard(pid)
-                self.owner.watched.discard(pid)
 
     def _send(self, pipe: Pipe, message) -> None:
         assert pipe.leaving is None, "a second frame before the first was drained"
@@ -418,7 +300,9 @@ class World:
 
     def _record(self, version: int, content: bytes) -> None:
         how, self.next_write = self.next_write, "ok"
-        if self.journal.deleted:
+        if self.disk_is_full:
+            how = "absent"
+        elif self.journal.deleted:
             mine, self.journal = self.owner.core.committed, Journal(self.owner.core.floor)
             if mine.version:
                 self.journal.write(mine.version, mine.digest)
@@ -434,7 +318,7 @@ class World:
 
     def come_to_rest(self) -> None:
         """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
-        self.next_write, self.hangs = "ok", False
+        self.next_write, self.hangs, self.disk_is_full = "ok", False, False
         for process in self.processes:
             process.stopped = False
         self._run_down()

@@ -355,6 +355,18 @@ class TestVotes:
         assert it.owner.state is RECORDING
 
 
+class TestImpossible:
+    def test_what_an_impossible_input_had_begun_is_no_part_of_the_next(self):
+        owner = Owner(None)
+        owner.is_triggered("start")
+        owner.forget()
+        owner.core._effects.append(fx.Exit("begun"))
+        with pytest.raises(ImpossibleMessage):
+            owner.feed(fx.Loaded(1, A, A, differs=False))
+        owner.fails_to_load()
+        assert owner.did(fx.Exit) == []
+
+
 class TestTheJournalWrite:
     @every_state_but(RECORDING)
     def test_no_write_can_end_that_was_not_ordered(self, state):
@@ -559,6 +571,26 @@ class TestAnswers:
         it.owner.hears(it.w1, Applied(1))
         it.owner.hears(it.w2, Applied(1))
         nothing_new(it, state)
+
+    @pytest.mark.parametrize("reissued", [False, True])
+    def test_who_declined_a_version_is_waited_for_and_judged_anew_at_the_next(self, reissued):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (WHY,)))
+        if reissued:
+            it.owner.loses(it.owner.meets(3, 7, C))  # B goes out again, under another number
+        else:
+            it.call = it.owner.is_asked()
+            it.owner.loads(C)
+            for w in (it.w1, it.w2):
+                it.owner.hears(w, Vote(2, True))
+        it.owner.records()
+        it.owner.hears(it.w1, Applied(it.owner.version))
+        assert it.owner.state is COMMITTING, "its refusal was of another version"
+        if reissued:
+            return
+        it.owner.hears(it.w2, Applied(3))
+        assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
     def test_applying_takes_a_refusal_back(self):
         it = scene(COMMITTING)

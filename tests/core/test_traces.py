@@ -263,6 +263,15 @@ class TestTheFloor:
         owner.waits_out(fx.Timer.STAGE) if owner.state is State.STAGING else None
         assert [record.version for record in owner.did(fx.Record)] == [1_700_000_001]
 
+    def test_a_number_from_a_hello_outlives_the_owner_that_heard_it(self):
+        """w0 is stopped when the next owner gives numbers out, and nobody else knows of version 6."""
+        first = Owner((1, A))
+        Worker(first, 10, held=Held(6, B, B))
+        assert [effect.version for effect in first.did(fx.Burn)] == [6]
+        second = Owner((1, A), floor=6, roster=(10, 11))
+        Worker(second, 11, held=Held(3, C, C))
+        assert [record.version for record in second.did(fx.Record)] == [7]
+
     def test_what_the_worker_holds_never_goes_down(self):
         owner = Owner((1, A))
         w0 = Worker(owner, 10, held=Held(5, B, B))

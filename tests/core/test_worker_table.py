@@ -211,6 +211,30 @@ class TestInstall:
         worker.gets(Install(3, A, A))
         assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
 
+    @pytest.mark.parametrize(
+        "between",
+        [[Install(7, C, C)], [Abort(ROUND)], [Prepare(ROUND + 1, C, C), Abort(ROUND + 1)], "a new pipe"],
+        ids=["another version", "its abort", "another proposal", "a new pipe"],
+    )
+    def test_of_what_was_staged_before_that_is_asked_again(self, between):
+        """Its precommit spoke of another change, or of a proposal that is over."""
+        worker = worker_in(STAGED)
+        if between == "a new pipe":
+            worker.ended()
+            worker.connected()
+        else:
+            worker.gets(*between)
+        old = worker.held.config
+        worker.asked.clear()
+        worker.gets(Install(8, B, B))
+        assert worker.asked == [(old, [B])]
+
+    def test_that_is_declined_leaves_nothing_staged(self):
+        worker = worker_in(STAGED)
+        assert isinstance(worker.gets(Install(7, HATED, HATED))[0].message, Declined)
+        worker.gets(Install(8, B, B))
+        assert worker.asked == [([A], [HATED]), ([A], [B])]
+
 
 class TestPrepare:
     @PIPED
@@ -353,3 +377,12 @@ class TestTheRest:
         worker = worker_in(state)
         assert worker.gets(Refused("later", False)) == [Hang("later")]
         assert worker.state is DETACHED
+
+
+def test_a_fault_in_the_middle_of_a_frame_leaves_no_effect_of_it_to_the_next(monkeypatch):
+    worker = worker_in(READY)
+    with monkeypatch.context() as broken:
+        broken.setattr(worker, "_answer", lambda message: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            worker.gets(Install(4, B, B))
+    assert worker.gets(Abort(ROUND)) == []

@@ -49,7 +49,7 @@ class Owner:
         self.now = 100.0
         self.stuffed: set[int] = set()
         self.log: list[fx.Effect] = self.core.begin()
-        self._all: list[fx.Effect] = list(self.log)
+        self.all: list[fx.Effect] = list(self.log)
         self._pipes = count(1)
         self._calls = count(1)
 
@@ -62,7 +62,7 @@ class Owner:
     def feed(self, given: fx.Input) -> None:
         effects = self.core.handle(given, self.now)
         self.log += effects
-        self._all += effects
+        self.all += effects
         for effect in effects:
             if isinstance(effect, fx.Send) and effect.pipe not in self.stuffed:
                 self.feed(fx.Drained(effect.pipe))
@@ -114,7 +114,7 @@ class Owner:
 
     def waits_out(self, timer: fx.Timer) -> None:
         """The last deadline of this kind comes."""
-        last = [effect for effect in self._all if isinstance(effect, fx.WakeAt) and effect.timer is timer][-1]
+        last = [effect for effect in self.all if isinstance(effect, fx.WakeAt) and effect.timer is timer][-1]
         self.now = max(self.now, last.when)
         self.feed(fx.Wake(timer, last.token))
 
@@ -126,7 +126,7 @@ class Owner:
 
     @property
     def last_load(self) -> int:
-        return [effect.number for effect in self._all if isinstance(effect, fx.Load)][-1]
+        return [effect.number for effect in self.all if isinstance(effect, fx.Load)][-1]
 
     @property
     def version(self) -> int:
@@ -145,7 +145,7 @@ class Owner:
         return self
 
     def answers(self, call: fx.Call) -> list[ReloadEvent]:
-        return [effect.event for effect in self._all if isinstance(effect, fx.Answer) and effect.call == call]
+        return [effect.event for effect in self.all if isinstance(effect, fx.Answer) and effect.call == call]
 
     def answer(self, call: fx.Call) -> ReloadEvent:
         (event,) = self.answers(call)

@@ -95,6 +95,10 @@ class Core:
         """The highest number that was ever given out or heard of: a journal that is made anew must know it."""
         return self._numbers.floor
 
+    def burn(self, version: int) -> None:
+        """Another owner has given this number out: it must not be used again."""
+        self._numbers.burn(version)
+
     @property
     def round(self) -> int:
         """The latest round; 0 before the first."""
@@ -111,10 +115,10 @@ class Core:
             ImpossibleMessage: The table has no entry for this input in this state.
         """
         self._now = now
+        self._effects = []  # what an input that raised had begun belongs to no other
         self._dispatch(given)
         self._pump()
-        effects, self._effects = self._effects, []
-        return effects
+        return self._effects
 
     def statuses(self) -> list[WorkerStatus]:
         """Everyone on the roster, by pid."""
@@ -320,6 +324,8 @@ class Core:
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.Enroll(given.pid))
         self._outbox.touch(self.roster.greet(given.pid, given.pipe, hello.version, hello.digest))
+        if hello.version > self.floor:
+            self._effects.append(fx.Burn(hello.version))  # this process may be stopped when the next owner asks
         if hello.version:
             self._numbers.seen(hello.version, hello.digest)
         self._reissue_failed = False

@@ -1,14 +1,15 @@
 """What the core is told, and what it wants done: the whole surface between the state machine and its shell.
 
 Everything here is frozen data. A pipe is a number that the shell gives out and never uses again; a process is
-its pid as the owner's kernel sees it; times are seconds of a clock that only goes forward. Rejected: callbacks
+its pid as the owner's kernel sees it; times are seconds of a clock that only goes forward. No repr shows a payload,
+which holds secrets, or its digest, from which a short one can be guessed. Rejected: callbacks
 (a simulation must be able to hold an effect back, reorder and lose it) and passing sockets through the core.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confcast.errors import Problem
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker
@@ -79,8 +80,8 @@ class Loaded:
     """The load of this number gave a valid candidate; `differs`: from what is committed, by these changes."""
 
     number: int
-    digest: bytes
-    payload: bytes
+    digest: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
     differs: bool
     changes: tuple[Change, ...] = ()
 
@@ -175,8 +176,8 @@ class Record:
     """Write this version to the journal, then say Recorded or RecordFailed."""
 
     version: int
-    digest: bytes
-    payload: bytes
+    digest: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,8 @@ class WriteSnapshot:
     """Write the committed snapshot to the file that orphaned workers start on. A failure stops nothing."""
 
     version: int
-    digest: bytes
-    payload: bytes
+    digest: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ out for a write that failed. What is new gets the number above it. Rejected: cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _UNKNOWN = b""
 
@@ -17,8 +17,8 @@ class Committed:
     """A version and its content; version 0 is none."""
 
     version: int
-    digest: bytes
-    payload: bytes
+    digest: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
 
 
 class Numbers:

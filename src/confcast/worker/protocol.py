@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confcast.errors import ImpossibleMessage, Problem
@@ -59,8 +59,8 @@ class Held:
     """What this process serves."""
 
     version: int
-    digest: bytes
-    config: Any
+    digest: bytes = field(repr=False)
+    config: Any = field(repr=False)
 
 
 # ---- effects, to be carried out in their order
@@ -181,15 +181,16 @@ class Machine:
         """
         if self.state in (State.DETACHED, State.CLOSED):
             raise ImpossibleMessage(self.state.name, frame)
+        effects: list[Effect] = []
+        self._effects = effects  # not after: a fault in `build` or `check` must leave none to the next frame
         _TABLE[type(frame)](self, frame)
-        effects, self._effects = self._effects, []
         return effects
 
     # ---- frames
 
     def _install(self, frame: Install) -> None:
         held, answer = self.held, Applied(frame.version)
-        staged, self._staged = self._staged, None
+        staged = self._staged  # every answer drops it
         if held is not None and frame.version == held.version and frame.digest == held.digest:
             self._answer(answer)
         elif held is not None and frame.version <= held.version:

@@ -1,0 +1,156 @@
+"""What happened in a world, counted by name: a simulation that never gets somewhere finds nothing there.
+
+`SITUATIONS` lists what the runs of the suite must reach, each at least once; the test of the simulation says which
+were not. Told by the world, like the oracle, and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from confcast.owner import effects as fx
+from confcast.owner.core import State
+from confcast.wire.messages import (
+    Commit,
+    Declined,
+    Hello,
+    Install,
+    Prepare,
+    Refused,
+    ReloadResult,
+)
+from confcast.worker import protocol as worker
+
+_PLACES = ("before its first version", "before its vote", "between vote and commit", "before it reads the commit")
+
+SITUATIONS = (
+    *(f"a worker attaches, {state.name}" for state in State),
+    *(f"a worker comes back, {state.name}" for state in State),
+    *(f"a worker is {what} {place}" for what in ("stopped", "killed") for place in _PLACES),
+    *(f"the owner dies, {state.name}" for state in State),
+    "the owner dies after the write, and knows nothing of it",
+    "the owner dies before the first commit",
+    "the owner dies between two commits",
+    "the journal is lost",
+    "a restarted owner gathers",
+    "the journal goes back",
+    "a re-issue is written",
+    "a re-issue fails",
+    "a Hello is refused",
+    "a message without Hello",
+    "a roster write fails",
+    "a snapshot write fails",
+    "a burnt number is not written",
+    "an Install is declined",
+    "a Commit is declined",
+    "a Commit of a round that is unknown here",
+    "silence refuses",
+    "a vote refuses",
+    "one load answers several callers",
+    "a caller is gone when it is answered",
+    *(f"an outcome is {result.value}" for result in ReloadResult if result is not ReloadResult.FILE_NOT_FOUND),
+)
+
+
+class Census:
+    """Of one world; `counts` by situation."""
+
+    def __init__(self, world: Any) -> None:
+        self.counts: Counter[str] = Counter()
+        self._world = world
+        self._commits = 0
+        self._answered: fx.Answer | None = None
+
+    def notes(self, situation: str) -> None:
+        self.counts[situation] += 1
+
+    # ---- processes
+
+    def stops(self, process: Any) -> None:
+        self._suffers(process, "stopped")
+
+    def dies(self, process: Any) -> None:
+        self._suffers(process, "killed")
+
+    def _suffers(self, process: Any, what: str) -> None:
+        place = _place_of(process)
+        if place:
+            self.notes(f"a worker is {what} {place}")
+
+    def worker_reads(self, frame: Any, effects: list[Any]) -> None:
+        if any(isinstance(effect, worker.Reply) and isinstance(effect.message, Declined) for effect in effects):
+            self.notes("an Install is declined" if isinstance(frame, Install) else "a Commit is declined")
+        if isinstance(frame, Commit) and any(isinstance(effect, worker.Hang) for effect in effects):
+            self.notes("a Commit of a round that is unknown here")
+
+    # ---- the owner
+
+    def owner_begins(self, *, gathering: bool) -> None:
+        if gathering:
+            self.notes("a restarted owner gathers")
+
+    def owner_dies(self, owner: Any) -> None:
+        state = owner.core.state
+        self.notes(f"the owner dies, {state.name}")
+        waiting = any(isinstance(effect, fx.Send) and isinstance(effect.message, Commit) for effect in owner.effects)
+        newest = self._world.journal.newest()
+        if state is State.RECORDING and newest and newest.version > owner.core.committed.version:
+            self.notes("the owner dies after the write, and knows nothing of it")
+        elif state is State.COMMITTING and waiting:
+            self.notes(f"the owner dies {'between two commits' if self._commits else 'before the first commit'}")
+
+    def owner_hears(self, message: Any, *, first: bool) -> None:
+        if first and not isinstance(message, Hello):
+            self.notes("a message without Hello")
+        if isinstance(message, Hello) and message.role == "replica":
+            how = "comes back" if message.version else "attaches"
+            self.notes(f"a worker {how}, {self._world.owner.core.state.name}")
+
+    def owner_does(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Record():
+                self._commits = 0
+            case fx.Send(_, Commit()):
+                self._commits += 1
+            case fx.Send(_, Refused()):
+                self.notes("a Hello is refused")
+            case fx.RecordEvent(event):
+                self._ends(event)
+            case fx.Answer():
+                self._answers(effect)
+            case fx.Enroll() | fx.Strike() if self._world.disk_is_full:
+                self.notes("a roster write fails")
+            case fx.WriteSnapshot() if self._world.disk_is_full:
+                self.notes("a snapshot write fails")
+            case fx.Burn() if self._world.disk_is_full:
+                self.notes("a burnt number is not written")
+
+    def _ends(self, event: Any) -> None:
+        self.notes(f"an outcome is {event.result.value}")
+        if event.origin == "reissue":
+            self.notes("a re-issue is written" if event else "a re-issue fails")
+        elif event.result is ReloadResult.REJECTED:
+            self.notes("a vote refuses" if any(p.message == "refused" for p in event.problems) else "silence refuses")
+
+    def _answers(self, effect: fx.Answer) -> None:
+        self.notes(f"an outcome is {effect.event.result.value}")
+        if self._answered is not None and self._answered.event is effect.event:
+            self.notes("one load answers several callers")
+        self._answered = effect
+        if not self._world.pipes[effect.call[0]].peer_open:
+            self.notes("a caller is gone when it is answered")
+
+
+def _place_of(process: Any) -> str:
+    pipe = process.pipe
+    if pipe is None:
+        return ""
+    unread = [*pipe.down, pipe.leaving]
+    if any(isinstance(frame, Commit) for frame in unread):
+        return "before it reads the commit"
+    if any(isinstance(frame, Prepare) for frame in unread):
+        return "before its vote"
+    if process.machine.state is worker.State.STAGED:
+        return "between vote and commit"
+    return "" if process.held else "before its first version"

@@ -1,0 +1,270 @@
+"""Both tables of the protocol, whole: what every input does in every state, a word for each cell.
+
+`test_owner_table.py` and `test_worker_table.py` say why; here no cell can be missing. A cell tells the state that
+follows, if it is another one, and the kinds of effects in their order; `-` is an input that is dropped, or only
+noted; `impossible` is an error of the shell's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+
+from confcast.errors import ImpossibleMessage
+from confcast.owner import effects as fx
+from confcast.owner import queries
+from confcast.owner.core import State as OwnerState
+from confcast.wire.messages import (
+    Abort,
+    Applied,
+    Commit,
+    Declined,
+    Done,
+    Goodbye,
+    Hello,
+    History,
+    Install,
+    Outcome,
+    Prepare,
+    Refused,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Settled,
+    Stats,
+    ToOwner,
+    ToWorker,
+    Vote,
+    Workers,
+)
+from confcast.worker.protocol import Reply
+from confcast.worker.protocol import State as WorkerState
+from tests.core.test_worker_table import HATED, ROUND, worker_in
+from tests.core.world import WHY, A, B, C, Scene, scene
+
+# ---- the owner's: IDLE, LOADING, STAGING, RECORDING, COMMITTING
+
+OWNER: dict[str, list[str]] = {
+    "Reload": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
+    "Trigger": ["→LOADING Load WakeAt", "-", "-", "-", "-"],
+    "Loaded, of another load": ["-"] * 5,
+    "LoadFailed, of another load": ["-"] * 5,
+    "Loaded, nothing differs": [
+        "-",
+        "→IDLE WakeAt RecordEvent Answer Settled",
+        "impossible",
+        "impossible",
+        "impossible",
+    ],
+    "Loaded, something differs": ["-", "→STAGING WakeAt Prepare", "impossible", "impossible", "impossible"],
+    "LoadFailed": ["-", "→IDLE RecordEvent Answer", "impossible", "impossible", "impossible"],
+    "Wake, load": ["-", "→IDLE RecordEvent Answer", "-", "-", "-"],
+    "Wake, stage": ["-", "-", "→RECORDING Record", "-", "-"],
+    "Wake, barrier": ["-", "-", "-", "-", "→IDLE RecordEvent Answer"],
+    "Wake, gather": ["-"] * 5,
+    "Vote, yes": ["-"] * 5,
+    "Vote, no": ["-", "-", "→IDLE RecordEvent Answer Abort", "-", "-"],
+    "Vote, of another round": ["-"] * 5,
+    "Recorded": ["impossible", "impossible", "impossible", "→COMMITTING WriteSnapshot WakeAt Commit", "impossible"],
+    "RecordFailed, there": [
+        "impossible",
+        "impossible",
+        "impossible",
+        "→COMMITTING WriteSnapshot WakeAt Commit",
+        "impossible",
+    ],
+    "RecordFailed, not there": [
+        "impossible",
+        "impossible",
+        "impossible",
+        "→IDLE Burn RecordEvent Answer Abort",
+        "impossible",
+    ],
+    "RecordFailed, unreadable": ["impossible", "impossible", "impossible", "Exit", "impossible"],
+    "Hello": ["Enroll Install", "Enroll Install", "Enroll Install Prepare", "Enroll", "Enroll Install"],
+    "Hello, of a client": ["-"] * 5,
+    "Hello, on a new pipe": [
+        "ClosePipe Enroll Install",
+        "ClosePipe Enroll Install",
+        "ClosePipe Enroll Install Prepare",
+        "ClosePipe Enroll",
+        "ClosePipe Enroll Install",
+    ],
+    "Hello, other schema": ["Refused ClosePipe"] * 5,
+    "Hello, other protocol": ["Refused ClosePipe"] * 5,
+    "Applied": ["-"] * 5,
+    "Declined": ["RecordEvent", "RecordEvent", "RecordEvent", "RecordEvent", "-"],
+    "Declined, another version": ["-"] * 5,
+    "Drained": ["-"] * 5,
+    "PipeEnded": ["-"] * 5,
+    "ProcessGone": ["Strike"] * 5,
+    "Goodbye": ["ClosePipe Strike"] * 5,
+    "MasterGone": ["Exit", "Answer Exit", "Answer Exit", "-", "Answer Exit"],
+}
+
+
+def fed(given: fx.Input) -> Callable[[Scene], None]:
+    return lambda it: it.owner.feed(given)
+
+
+def said(make: Callable[[Scene], Any]) -> Callable[[Scene], None]:
+    """By the first of the two workers."""
+    return lambda it: it.owner.hears(it.w1, make(it))
+
+
+def knocked(pid: int = 3, *held: Any, **other: Any) -> Callable[[Scene], Any]:
+    return lambda it: it.owner.meets(pid, *held, **other)
+
+
+def woken(timer: fx.Timer) -> Callable[[Scene], None]:
+    """By the deadline of the last such wait, or of one that never was."""
+
+    def wake(it: Scene) -> None:
+        asked = any(isinstance(effect, fx.WakeAt) and effect.timer is timer for effect in it.owner.all)
+        it.owner.waits_out(timer) if asked else it.owner.feed(fx.Wake(timer, 0))
+
+    return wake
+
+
+COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
+    "Reload": (Reload, lambda it: it.owner.is_asked()),
+    "Trigger": (fx.Trigger, fed(fx.Trigger("signal"))),
+    "Loaded, of another load": (fx.Loaded, fed(fx.Loaded(77, C, C, differs=True))),
+    "LoadFailed, of another load": (fx.LoadFailed, fed(fx.LoadFailed(77, ReloadResult.IO_ERROR, ()))),
+    "Loaded, nothing differs": (fx.Loaded, fed(fx.Loaded(1, A, A, differs=False))),
+    "Loaded, something differs": (fx.Loaded, fed(fx.Loaded(1, C, C, differs=True))),
+    "LoadFailed": (fx.LoadFailed, fed(fx.LoadFailed(1, ReloadResult.IO_ERROR, (WHY,)))),
+    "Wake, load": (fx.Wake, woken(fx.Timer.LOAD)),
+    "Wake, stage": (fx.Wake, woken(fx.Timer.STAGE)),
+    "Wake, barrier": (fx.Wake, woken(fx.Timer.BARRIER)),
+    "Wake, gather": (fx.Wake, fed(fx.Wake(fx.Timer.GATHER, 0))),
+    "Vote, yes": (Vote, said(lambda it: Vote(it.owner.core.round, True))),
+    "Vote, no": (Vote, said(lambda it: Vote(it.owner.core.round, False))),
+    "Vote, of another round": (Vote, said(lambda it: Vote(55, True))),
+    "Recorded": (fx.Recorded, fed(fx.Recorded())),
+    "RecordFailed, there": (fx.RecordFailed, fed(fx.RecordFailed(fx.RowState.PRESENT, WHY))),
+    "RecordFailed, not there": (fx.RecordFailed, fed(fx.RecordFailed(fx.RowState.ABSENT, WHY))),
+    "RecordFailed, unreadable": (fx.RecordFailed, fed(fx.RecordFailed(fx.RowState.UNREADABLE, WHY))),
+    "Hello": (Hello, knocked()),
+    "Hello, of a client": (Hello, knocked(role="client")),
+    "Hello, on a new pipe": (Hello, knocked(1, 1, A)),
+    "Hello, other schema": (Hello, knocked(schema=b"?")),
+    "Hello, other protocol": (Hello, knocked(protocol=99)),
+    "Applied": (Applied, said(lambda it: Applied(it.owner.version))),
+    "Declined": (Declined, said(lambda it: Declined(it.owner.version))),
+    "Declined, another version": (Declined, said(lambda it: Declined(44))),
+    "Drained": (fx.Drained, lambda it: it.owner.feed(fx.Drained(it.w1.pipe))),
+    "PipeEnded": (fx.PipeEnded, lambda it: it.owner.loses_pipe(it.w1)),
+    "ProcessGone": (fx.ProcessGone, lambda it: it.owner.loses(it.w1)),
+    "Goodbye": (Goodbye, said(lambda it: Goodbye())),
+    "MasterGone": (fx.MasterGone, fed(fx.MasterGone())),
+}
+
+
+@pytest.mark.parametrize("state", OwnerState, ids=lambda state: state.name)
+@pytest.mark.parametrize("name", OWNER)
+def test_the_owners_cell(name: str, state: OwnerState):
+    it = scene(state)
+    try:
+        COMES[name][1](it)
+    except ImpossibleMessage:
+        found = "impossible"
+    else:
+        effects = [effect.message if isinstance(effect, fx.Send) else effect for effect in it.owner.log]
+        found = cell(state, it.owner.state, effects)
+    assert found == OWNER[name][state.value]
+
+
+def test_no_input_of_the_owners_is_missing():
+    by_the_shell = {fx.Received, *queries.QUERIES}  # a frame's envelope, and what the shell answers by itself
+    assert {kind for kind, _ in COMES.values()} == {*get_args(fx.Input), *get_args(ToOwner)} - by_the_shell
+    assert set(COMES) == set(OWNER)
+    assert {len(row) for row in OWNER.values()} == {len(OwnerState)}
+
+
+# ---- the worker's: GREETED, READY, STAGED, REFUSED; without a pipe no frame can come
+
+WORKER: dict[str, list[str]] = {
+    "Install, what is held": ["→READY Applied", "Applied", "→READY Applied", "→READY Applied"],
+    "Install, a higher number": [
+        "→READY Renumber Applied",
+        "Renumber Applied",
+        "→READY Renumber Applied",
+        "→READY Renumber Applied",
+    ],
+    "Install, something newer": ["→READY Swap Applied", "Swap Applied", "→READY Swap Applied", "→READY Swap Applied"],
+    "Install, what is staged": ["→READY Swap Applied", "Swap Applied", "→READY Swap Applied", "→READY Swap Applied"],
+    "Install, refused here": ["→READY Declined", "Declined", "→READY Declined", "→READY Declined"],
+    "Install, older": ["→READY Declined", "Declined", "→READY Declined", "→READY Declined"],
+    "Install, other content": ["→READY Declined", "Declined", "→READY Declined", "→READY Declined"],
+    "Prepare": ["→STAGED Vote", "→STAGED Vote", "Vote", "→STAGED Vote"],
+    "Prepare, refused here": ["→REFUSED Vote(no)", "→REFUSED Vote(no)", "→REFUSED Vote(no)", "Vote(no)"],
+    "Commit, this round": ["→DETACHED Hang", "→DETACHED Hang", "→READY Swap Applied", "→READY Declined"],
+    "Commit, another round": ["→DETACHED Hang"] * 4,
+    "Commit, this round, no higher number": ["→DETACHED Hang", "→DETACHED Hang", "→DETACHED Hang", "→READY Declined"],
+    "Abort, this round": ["-", "-", "→READY", "→READY"],
+    "Abort, another round": ["-"] * 4,
+    "Settled, what is held": ["-"] * 4,
+    "Settled, something else": ["-"] * 4,
+    "Outcome": ["Deliver"] * 4,
+    "Stats": ["Deliver"] * 4,
+    "History": ["Deliver"] * 4,
+    "Workers": ["Deliver"] * 4,
+    "Done": ["Deliver"] * 4,
+    "Refused": ["→DETACHED Hang"] * 4,
+    "Refused, for good": ["→CLOSED GiveUp"] * 4,
+}
+FRAMES: dict[str, Any] = {
+    "Install, what is held": Install(3, A, A),
+    "Install, a higher number": Install(7, A, A),
+    "Install, something newer": Install(7, C, C),
+    "Install, what is staged": Install(7, B, B),
+    "Install, refused here": Install(7, HATED, HATED),
+    "Install, older": Install(2, C, C),
+    "Install, other content": Install(3, C, C),
+    "Prepare": Prepare(9, C, C),
+    "Prepare, refused here": Prepare(9, HATED, HATED),
+    "Commit, this round": Commit(ROUND, 9),
+    "Commit, another round": Commit(77, 9),
+    "Commit, this round, no higher number": Commit(ROUND, 3),
+    "Abort, this round": Abort(ROUND),
+    "Abort, another round": Abort(77),
+    "Settled, what is held": Settled(3),
+    "Settled, something else": Settled(4),
+    "Outcome": Outcome(1, ReloadEvent(timestamp=0.0, result=ReloadResult.SUCCESS)),
+    "Stats": Stats(1, {}),
+    "History": History(1, []),
+    "Workers": Workers(1, []),
+    "Done": Done(1),
+    "Refused": Refused("later", False),
+    "Refused, for good": Refused("never", True),
+}
+PIPED = [WorkerState.GREETED, WorkerState.READY, WorkerState.STAGED, WorkerState.REFUSED]
+
+
+@pytest.mark.parametrize("state", WorkerState, ids=lambda state: state.name)
+@pytest.mark.parametrize("name", WORKER)
+def test_the_workers_cell(name: str, state: WorkerState):
+    worker = worker_in(state)
+    try:
+        effects = worker.gets(FRAMES[name])
+    except ImpossibleMessage:
+        found = "impossible"
+    else:
+        found = cell(state, worker.state, [each.message if isinstance(each, Reply) else each for each in effects])
+    assert found == (WORKER[name][PIPED.index(state)] if state in PIPED else "impossible")
+
+
+def test_no_frame_to_a_worker_is_missing():
+    assert {type(frame) for frame in FRAMES.values()} == set(get_args(ToWorker))
+    assert set(FRAMES) == set(WORKER)
+    assert {len(row) for row in WORKER.values()} == {len(PIPED)}
+
+
+def cell(before: Any, after: Any, effects: list[Any]) -> str:
+    """As it is written in the tables."""
+    moved = [] if after is before else [f"→{after.name}"]
+    kinds = [type(each).__name__ + ("(no)" if isinstance(each, Vote) and not each.ok else "") for each in effects]
+    return " ".join([*moved, *dict.fromkeys(kinds)]) or "-"

@@ -1,0 +1,386 @@
+"""Bugs that the suite must find: each with what it breaks, where it goes, and which tests are to find it.
+
+Realistic ones: a forgotten line, a condition that looks redundant, two lines in the other order. `text` occurs once in
+its file, so that a bug whose place was rewritten is noticed at once, and not when it no longer bites. `found_by` are
+tests of the normal suite, as few as are needed: what finds a bug in a second should not take a minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
+_TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
+_WORKERS_TABLE = "tests/core/test_worker_table.py"
+_BY_CHANCE = "tests/core/test_simulation.py::test_runs_by_chance_get_everywhere_and_hold"
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One replacement in one file of the package.
+
+    Attributes:
+        area: `core`, `shell`, `worker`, `journal`, `watcher` or `codec`.
+        name: What it does, in a few words.
+        breaks: The guarantee or the rule that no longer holds.
+        file: Under the package's folder.
+        text: What is replaced.
+        instead: What stands there then.
+        found_by: Files or tests, as pytest names them.
+    """
+
+    area: str
+    name: str
+    breaks: str
+    file: str
+    text: str
+    instead: str
+    found_by: tuple[str, ...]
+
+
+def _core(name: str, breaks: str, file: str, text: str, instead: str, *found_by: str) -> Bug:
+    return Bug("core", name, breaks, f"{_OWNER}/{file}", text, instead, found_by)
+
+
+def _shell(name: str, breaks: str, file: str, text: str, instead: str, *found_by: str) -> Bug:
+    return Bug("shell", name, breaks, f"{_OWNER}/{file}", text, instead, found_by)
+
+
+def _worker(name: str, breaks: str, file: str, text: str, instead: str, *found_by: str) -> Bug:
+    return Bug("worker", name, breaks, f"{_WORKER}/{file}", text, instead, found_by)
+
+
+def _journal(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
+    return Bug("journal", name, breaks, f"{_OWNER}/{file}", text, instead, ("tests/unit/test_journal.py",))
+
+
+def _watcher(name: str, breaks: str, text: str, instead: str, *found_by: str) -> Bug:
+    return Bug("watcher", name, breaks, f"{_OWNER}/watch.py", text, instead, found_by or ("tests/unit/test_watch.py",))
+
+
+def _codec(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
+    return Bug("codec", name, breaks, f"{_CODEC}/{file}", text, instead, ("tests/unit/test_codec.py",))
+
+
+BUGS = (
+    # ---- core
+    _core(
+        "a vote of another round counts",
+        "G1: a late yes to one proposal commits the next",
+        "core.py",
+        "if vote.round != self.round or member.pid in self.roster.named:",
+        "if member.pid in self.roster.named:",
+        _TRACES,
+    ),
+    _core(
+        "who has lost its pipe counts as having voted",
+        "G1: the end of a pipe is taken for a death",
+        "roster.py",
+        "all(member.vote or member.pid in self.named",
+        "all(member.vote or member.pipe is None or member.pid in self.named",
+        _TRACES,
+    ),
+    _core(
+        "a refusal outlives the version that was refused",
+        "G3: the next barrier does not wait for that worker",
+        "core.py",
+        "        for member in self.roster:\n            member.declined = None\n"
+        "        self._effects.append(fx.WriteSnapshot",
+        "        self._effects.append(fx.WriteSnapshot",
+        _BY_CHANCE,
+    ),
+    _core(
+        "the number of a failed write is given out again",
+        "G6: one number, two contents",
+        "core.py",
+        "            self._numbers.burn(version)\n",
+        "",
+        _TABLE,
+    ),
+    _core(
+        "a commit that waits gives way to the next proposal",
+        "the outbox is a function: that worker never gets the version",
+        "outbox.py",
+        "if member.sent < self._version:",
+        "if member.sent < self._version and state is not State.STAGING:",
+        _TRACES,
+    ),
+    _core(
+        "a newcomer gets the old version while the journal writes",
+        "nothing for newcomers during the write",
+        "outbox.py",
+        "if state is State.RECORDING and not member.sent and not prepared:",
+        "if state is State.RECORDING and not member.sent and prepared:",
+        _TRACES,
+    ),
+    _core(
+        "a trigger during a reload is forgotten",
+        "G5: no trigger is lost",
+        "requests.py",
+        "return bool(self._waiting or self._triggers)",
+        "return bool(self._waiting)",
+        _BY_CHANCE,
+    ),
+    _core(
+        "a call joins the load that is running",
+        "G5: the outcome of a load that began after the call",
+        "requests.py",
+        "self._waiting.append((call, origin))",
+        "(self._serving if self._serving else self._waiting).append(call if self._serving else (call, origin))",
+        _BY_CHANCE,
+    ),
+    _core(
+        "the barrier has no deadline",
+        "every wait has one: a caller waits for ever",
+        "core.py",
+        "        self._wake_by(fx.Timer.BARRIER)\n",
+        "",
+        _BY_CHANCE,
+    ),
+    _core(
+        "new content gets the number after the committed one",
+        "G6: the floor; one number, two contents",
+        "numbers.py",
+        "return self.floor + 1\n\n    def for_the_same",
+        "return self.committed.version + 1\n\n    def for_the_same",
+        _TRACES,
+    ),
+    _core(
+        "a number that was heard of is forgotten with the owner",
+        "G6: the next owner gives it to other content",
+        "core.py",
+        "            self._effects.append(fx.Burn(hello.version))",
+        "            pass",
+        _TRACES,
+    ),
+    _core(
+        "who was late with its vote for nothing stays late",
+        "a worker that is awake passes for silent",
+        "core.py",
+        "        self.roster.ask_the_late_again(self.committed.version, self.committed.digest)\n",
+        "",
+        _BY_CHANCE,
+    ),
+    _core(
+        "a caller is answered before the history has the outcome",
+        "an owner killed in between leaves an outcome that nobody else sees",
+        "core.py",
+        "        self._effects.append(fx.RecordEvent(event))\n"
+        "        self._effects += [fx.Answer(call, event) for call in self._requests.served()]\n",
+        "        self._effects += [fx.Answer(call, event) for call in self._requests.served()]\n"
+        "        self._effects.append(fx.RecordEvent(event))\n",
+        _TRACES,
+    ),
+    # ---- the owner's shell
+    _shell(
+        "a failed write counts as not there",
+        "reading back a failed write: a failed version returns after the restart",
+        "process.py",
+        "self._inputs.appendleft(fx.RecordFailed(self._row_state(row), self._unwritten(error)))",
+        "self._inputs.appendleft(fx.RecordFailed(fx.RowState.ABSENT, self._unwritten(error)))",
+        "tests/unit/test_owner_shell.py",
+    ),
+    _shell(
+        "who knocks during the write of an owner without workers is not heard before its outcome",
+        "G3: SUCCESS while a worker that started on the snapshot file is not named",
+        "process.py",
+        "                self._accept()\n            self._inputs.append(fx.Recorded())",
+        "                pass\n            self._inputs.append(fx.Recorded())",
+        "tests/unit/test_owner_shell.py",
+    ),
+    _shell(
+        "a frame that left in part is begun again",
+        "frames: the peer reads garbage",
+        "pipes.py",
+        "self.outgoing[0] = (rest[sent:], from_core)",
+        "self.outgoing[0] = (rest, from_core)",
+        "tests/unit/test_pipes.py",
+    ),
+    _shell(
+        "the owner of a living master is killed for its lock",
+        "one owner per generation: two masters kill each other's",
+        "house.py",
+        "if not successor and processes.is_alive(holder.master, holder.master_started):",
+        "if not successor and not processes.is_alive(holder.master, holder.master_started):",
+        "tests/unit/test_house.py",
+    ),
+    _shell(
+        "what is loaded is not marked",
+        "G6: the content that an owner died of is loaded over and over",
+        "loading.py",
+        "            self._mark.set(seen)\n",
+        "            pass\n",
+        "tests/unit/test_loading.py",
+    ),
+    _shell(
+        "a person's HUP does not load what an owner died of",
+        "only watching skips marked content",
+        "loading.py",
+        "if seen == self._poison and not order.insist:",
+        "if seen == self._poison:",
+        "tests/unit/test_loading.py",
+    ),
+    _shell(
+        "the death of a worker is not listened for",
+        "G6: a dead worker leaves the vote",
+        "process.py",
+        "        self._hear(self._deaths, effect.pid, fx.ProcessGone(effect.pid))\n",
+        "",
+        "tests/unit/test_owner_shell.py",
+    ),
+    # ---- replica and worker
+    _worker(
+        "what was staged outlives its round",
+        "G1: a version that was never asked of precommit runs",
+        "protocol.py",
+        "self._staged, self._refusal = None, ()",
+        "self._refusal = ()",
+        _WORKERS_TABLE,
+    ),
+    _worker(
+        "what is held changes its content under one number",
+        "a replica never swaps content under one number",
+        "protocol.py",
+        "elif held is not None and frame.version <= held.version:",
+        "elif held is not None and frame.version < held.version:",
+        _WORKERS_TABLE,
+    ),
+    _worker(
+        "Applied is said before the swap",
+        "G3: SUCCESS while a request can still start on the old version",
+        "protocol.py",
+        "        self._effects.append(Swap(old, new))\n        self._answer(Applied(new.version))\n",
+        "        self._answer(Applied(new.version))\n        self._effects.append(Swap(old, new))\n",
+        _WORKERS_TABLE,
+    ),
+    _worker(
+        "the commit of any round swaps in what is staged",
+        "rounds: a worker serves another content than the journal's",
+        "protocol.py",
+        "if self.state is State.STAGED and frame.round == self._round and frame.version > held:",
+        "if self.state is State.STAGED and frame.version > held:",
+        _WORKERS_TABLE,
+    ),
+    _worker(
+        "open calls are not answered when the pipe ends",
+        "a caller waits out its whole timeout for a dead owner",
+        "link.py",
+        "            for call in list(self._calls.values()):\n                call.done.set()\n",
+        "",
+        "tests/unit/test_link.py",
+    ),
+    _worker(
+        "a precommit function that exits ends the reading thread",
+        "a refusal is a no, whatever was raised",
+        "attachment.py",
+        "            except BaseException as error:  # sys.exit(), a cancelled task, a green timeout",
+        "            except Exception as error:  # sys.exit(), a cancelled task, a green timeout",
+        "tests/unit/test_attachment.py",
+    ),
+    _worker(
+        "a closed pin goes on giving its version",
+        "a task that outlives its request reads the newest",
+        "pins.py",
+        "        self._cell.snapshot = None\n        if self._token",
+        "        if self._token",
+        "tests/unit/test_pins_unit.py",
+    ),
+    _worker(
+        "an observer hears of what it was given as its first value",
+        "initial=True, with no gap and no repeat",
+        "observers.py",
+        "if subscription.since < call.number and",
+        "if subscription.since <= call.number and",
+        "tests/unit/test_observers_unit.py",
+    ),
+    # ---- journal
+    _journal(
+        "the connection that failed is asked whether the write took place",
+        "G6: it says no while the log on disk says yes",
+        "journal.py",
+        "        self._database.reopen()\n",
+        "",
+    ),
+    _journal(
+        "a payload is not compared with its checksum",
+        "G6: bytes that nobody wrote are served",
+        "journal.py",
+        "if zlib.crc32(row.payload) != checksum:",
+        "if len(row.payload) < 1 and checksum:",
+    ),
+    _journal(
+        "a burnt number is remembered in memory only",
+        "G6: the next owner gives it out again",
+        "journal.py",
+        '                self._ask("UPDATE floor SET version = ?", (version,))\n',
+        "                pass\n",
+    ),
+    _journal(
+        "a deleted journal counts as in place",
+        "G6: versions are committed into a file that nobody can find again",
+        "database.py",
+        "return self._identity == self._identify()",
+        "return self._identity is not None",
+    ),
+    _journal(
+        "a transaction that fails stays open",
+        "one failed event, and every later version is in a transaction that is never committed",
+        "database.py",
+        '                self.ask("ROLLBACK")\n',
+        "                pass\n",
+    ),
+    # ---- watcher
+    _watcher(
+        "files are read before they have rested",
+        "G7: half a file is loaded",
+        "rest = max(since + self._quiet, self._not_before) - now",
+        "rest = self._not_before - now",
+    ),
+    _watcher(
+        "files are read while somebody writes them",
+        "G7: half a file is loaded",
+        "and not (writers := self._busy()):",
+        "and not writers:",
+    ),
+    _watcher(
+        "a directory that was replaced is not listened to",
+        "every lasting change is followed by a call",
+        "            self._arm()\n            if self._closing",
+        "            if not self._ears._places:\n                self._arm()\n            if self._closing",
+    ),
+    _watcher(
+        "a call that failed counts as made",
+        "every lasting change is followed by a call",
+        "                with self._lock:\n                    self._known = before\n                raise\n",
+        "                raise\n",
+    ),
+    # ---- codec
+    _codec(
+        "sets are written in the order in which they were filled",
+        "the encoding is canonical: equal values, equal digests",
+        "writers.py",
+        "members = sorted(encode(self[type(item)](item, depth + 1)) for item in value)",
+        "members = [encode(self[type(item)](item, depth + 1)) for item in value]",
+    ),
+    _codec(
+        "which fields were set is forgotten",
+        "G8: type for type, model_fields_set included",
+        "models.py",
+        "return [index, sum(map(bit, fields_set)), *get(state)]",
+        "return [index, -1, *get(state)]",
+    ),
+    _codec(
+        "the second of two hours at the end of summer time becomes the first",
+        "G8: a worker holds exactly what the owner validated",
+        "leaves.py",
+        "return [*date, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]",
+        "return [*date, value.hour, value.minute, value.second, value.microsecond, 0, value.tzinfo]",
+    ),
+    _codec(
+        "an int of 64 bits and one more is taken for one of 64",
+        "G8: what can't be carried natively is carried all the same",
+        "writers.py",
+        "if -(2**63) <= value < 2**64:",
+        "if -(2**63) <= value <= 2**64:",
+    ),
+)
