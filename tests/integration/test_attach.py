@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from confcast import ConfcastError, NotAttached, OwnerUnavailable, Replica, SchemaMismatch, attach, current, declared
-from tests.support.fixtures import Manager, StartWorker
+from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.programs import ROOT, Program
 from tests.support.settings import Settings, write
 from tests.support.waiting import eventually
@@ -195,3 +196,38 @@ def test_whoever_closes_leaves_the_roster_even_while_something_is_on_its_way_to_
         assert replica.reload()
         replica.close()
         eventually(lambda: manager.workers() == [], "its Goodbye")
+
+
+def test_who_closes_while_no_owner_lives_is_neither_waited_for_nor_named_by_the_next(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")  # no next one before it says so
+    closing, other = start_worker(manager), start_worker(manager)
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    closing.ask("await_connected", False)
+    closing.ask("close")
+    write(config, 2)
+
+    event = manager.reload()
+
+    assert (bool(event), event.version, event.lagging) == (True, 2, [])
+    assert [status.pid for status in manager.workers()] == [other.pid]
+    assert (closing.ask("read"), other.ask("read")) == ((1, 1), (2, 2))
+    assert not list(Path(manager.address).parent.glob("left-*"))
+
+
+def test_who_attaches_again_while_no_owner_lives_is_waited_for_by_the_next(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(supervise="caller")
+    worker = start_worker(manager)
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    worker.ask("await_connected", False)
+    worker.ask("close")
+    assert worker.ask("attach", manager.address) == 1
+    write(config, 2)
+
+    event = manager.reload()
+
+    assert (bool(event), event.version, event.lagging) == (True, 2, [])
+    assert worker.ask("read") == (2, 2)

@@ -181,6 +181,31 @@ def test_attaching_or_starting_in_the_module_that_the_owner_imports_is_refused_i
     assert "in a module imported by the config owner; guard it with if __name__ == '__main__'" in last
 
 
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ('ConfigReloadManager(ConfigLoader(Settings, "app.toml")).start()', "start()"),
+        ('initialize_reload_manager(ConfigLoader(Settings, "app.toml"))', "initialize_reload_manager()"),
+    ],
+    ids=["start", "initialize"],
+)
+def test_a_script_with_its_own_schema_and_no_main_guard_is_refused_in_words_and_starts_no_second_owner(
+    call: str, named: str, program: Program
+) -> None:
+    script = program(
+        dedent(SETTINGS)
+        + "from confcast import ConfigLoader, ConfigReloadManager, initialize_reload_manager\n"
+        + f"{call}\nprint('served')\n"
+    )
+
+    done = run(script)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert named in last
+    assert "imported by the config owner; guard it with if __name__ == '__main__'" in last
+
+
 def test_the_master_never_imports_a_schema_that_was_given_by_name(program: Program) -> None:
     program(SETTINGS, "settings.py")
     script = program(

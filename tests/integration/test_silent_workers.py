@@ -38,6 +38,7 @@ def test_a_stopped_worker_is_named_once_its_time_is_over_and_not_waited_for_agai
 
     stopped.signal(signal.SIGCONT)
     assert stopped.ask("await_number", 3) == 3
+    eventually(lambda: {status.state for status in manager.workers()} == {"current"}, "its answer")
     write(config, 4)
     third = manager.reload()
     assert (third.result, third.lagging) == (ReloadResult.SUCCESS, [])

@@ -18,7 +18,7 @@ def test_a_burst_of_hups_during_a_load_causes_exactly_one_more(manager: Manager,
     write(config, 2, gate=str(gate.path))
     manager.request_reload()
     gate.await_load()
-    for _ in range(20):
+    for _ in range(40):
         manager.request_reload()
         manager.get_stats()  # answered by the owner's loop: the signal before it has been taken
     gate.open()

@@ -1,8 +1,9 @@
 """A master as a program of its own: `python -m tests.support.master FILE METHOD [attached]`.
 
 It starts a manager, then does what the lines of its standard input say: `start` a worker by the method, `ask` one
-something, `reload`, `owner`. Each is answered by one line of JSON. With `attached` it holds an attached replica of its
-own, which forked workers inherit. It ends with its standard input.
+something, `reload`, `owner`, `address`. Each is answered by one line of JSON. Its owner does not watch: a test's own
+trigger is the one. With `attached` it holds an attached replica of its own, which forked workers inherit. It ends with
+its standard input.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Master:
     def reload(self) -> str:
         return str(self._manager.reload_config())
 
+    def address(self) -> str:
+        return self._manager.address
+
     def owner(self) -> int:
         return self._manager.owner_pid
 
@@ -43,7 +47,7 @@ class Master:
 def main(file: str, method: str, *flags: str) -> None:
     """Until the end of standard input."""
     loader: ConfigLoader[Settings] = ConfigLoader(SCHEMA, file)
-    with ConfigReloadManager(loader, supervise="caller", vote_timeout=10.0) as manager:
+    with ConfigReloadManager(loader, watch=False, supervise="caller", vote_timeout=10.0) as manager:
         settings = Replica(Settings, name="app")
         if "attached" in flags:
             settings.attach()

@@ -7,16 +7,21 @@ pipe, or with the process that started it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Any
 
 from confcast import Replica, declared
+from confcast.wire.messages import Message, Vote
+from confcast.worker import link
 from tests.support import settings as schema_module
 from tests.support.settings import Settings
 from tests.support.waiting import DEADLINE, eventually
@@ -122,7 +127,10 @@ class Serving:
         self._replica: Replica[Settings] = known[0] if known else Replica(Settings, name="app")
         self._replica.precommit(self._judge)
         self._objection = ""
+        self._gate = ""
+        self._blow = ("", 0)
         self._observed: list[tuple[int | None, int]] = []
+        self._warned: list[str] = []
         self._pins: list[Any] = []
         self._readers: list[_Reader] = []
 
@@ -172,6 +180,23 @@ class Serving:
         """Refuse every candidate, in these words; the empty text ends that."""
         self._objection = objection
 
+    def vote_at(self, gate: str) -> None:
+        """Read this file before each vote: while it is a FIFO, the vote takes as long as the test wants."""
+        self._gate = gate
+
+    def strike(self, place: str, number: int) -> None:
+        """Send this process a signal at its next vote: `before` the vote leaves, or `after`."""
+        self._blow = (place, number)
+        send = link._try_to_send
+
+        def send_and_strike(connection: socket.socket, message: Message) -> bool:
+            sent = send(connection, message)
+            if isinstance(message, Vote):
+                self._strike_at("after")
+            return sent
+
+        link._try_to_send = send_and_strike
+
     def reload_in_precommit(self) -> None:
         self._replica.precommit(lambda old, new: self._replica.reload())
 
@@ -194,7 +219,32 @@ class Serving:
     def sighup_handler(self) -> str:
         return repr(signal.getsignal(signal.SIGHUP))
 
+    def debug(self, wanted: str) -> None:
+        """Attach under this value of CONFCAST_DEBUG from now on, and keep what is said of changes in place."""
+        os.environ["CONFCAST_DEBUG"] = wanted
+        handler = logging.Handler()
+        handler.emit = lambda record: self._warned.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("confcast.worker.debug").addHandler(handler)
+
+    def write_in_place(self, high: int) -> None:
+        self._replica.latest.limits.high = high
+
+    def pinned_high(self) -> int:
+        return self._replica.current.limits.high
+
+    def warned(self) -> list[str]:
+        return self._warned
+
+    def _strike_at(self, place: str) -> None:
+        if self._blow[0] == place:
+            number, self._blow = self._blow[1], ("", 0)
+            # To this thread, and not to the process: nothing more is done before the signal takes effect.
+            signal.pthread_kill(threading.get_ident(), number)
+
     def _judge(self, old: Settings, new: Settings) -> None:
+        self._strike_at("before")
+        if self._gate:
+            Path(self._gate).read_bytes()
         if self._objection:
             raise ValueError(self._objection)
 

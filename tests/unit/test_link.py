@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +15,12 @@ import pytest
 
 from confcast.errors import ConfcastError, Problem
 from confcast.wire import snapshots
-from confcast.wire.framing import Deframer, frame
+from confcast.wire.framing import frame
 from confcast.wire.messages import (
     Applied,
     Goodbye,
     Hello,
     Install,
-    Message,
     Outcome,
     Prepare,
     Refused,
@@ -33,72 +31,19 @@ from confcast.wire.messages import (
     Stats,
     StatsRequest,
     Vote,
-    decode_to_owner,
     encode,
 )
 from confcast.worker import link as link_module
 from confcast.worker.link import Link
-from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
+from confcast.worker.protocol import CannotBuild, GiveUp, Machine
 from tests.support.forking import holds_in_child
+from tests.support.links import Listener, Owner, control_socket, new_link
 from tests.support.waiting import DEADLINE, eventually, in_thread
-
-
-class Listener:
-    """The holder of the link: keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def swapped(self, old: Held | None, new: Held) -> None:
-        self.told.append(("swapped", new.version))
-
-    def renumbered(self, new: Held) -> None:
-        self.told.append(("renumbered", new.version))
-
-    def caught_up(self) -> None:
-        self.told.append("caught up")
-
-    def settled(self, held: Held) -> None:
-        self.told.append(("settled", held.version))
-
-    def gave_up(self, why: GiveUp) -> None:
-        self.told.append(why)
-
-
-class Owner:
-    """One pipe's other end."""
-
-    def __init__(self, listening: socket.socket) -> None:
-        listening.settimeout(DEADLINE)
-        self._connection, _ = listening.accept()
-        self._connection.settimeout(DEADLINE)
-        self._deframer = Deframer()
-        self._messages: list[Message] = []
-
-    def say(self, message: Message) -> None:
-        self._connection.sendall(frame(encode(message)))
-
-    def hear(self) -> Message | None:
-        """The next message; None at the end of the pipe."""
-        while not self._messages:
-            data = self._connection.recv(65536)
-            if not data:
-                return None
-            self._messages = [decode_to_owner(body) for body in self._deframer.feed(data)]
-        return self._messages.pop(0)
-
-    def push(self, data: bytes) -> None:
-        self._connection.sendall(data)
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    with tempfile.TemporaryDirectory(prefix="cc-") as folder, socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(Path(folder) / "sock"))
-        listening.listen()
+    with control_socket() as listening:
         yield listening
 
 
@@ -109,8 +54,7 @@ def holder() -> Listener:
 
 @pytest.fixture
 def link(listening: socket.socket, holder: Listener) -> Iterator[Link]:
-    machine = Machine(lambda payload: payload, lambda old, new: ())
-    link = Link(listening.getsockname(), "app", b"schema", machine, holder, lambda saved: None)
+    link = new_link(listening.getsockname(), holder)
     link.start()
     yield link
     link.close()

@@ -32,7 +32,7 @@ def snapshot(version: int = 1) -> Snapshot[Config]:
 
 def test_it_pins_what_it_was_made_with_and_leaves_nothing(variable: Variable) -> None:
     held = snapshot()
-    with Pin(variable, held) as config:
+    with Pin(variable, held, snapshot) as config:
         assert config is held.config
         cell = variable.get()
         assert cell is not None
@@ -43,14 +43,14 @@ def test_it_pins_what_it_was_made_with_and_leaves_nothing(variable: Variable) ->
 
 def test_the_outer_one_is_back_when_the_inner_one_ends(variable: Variable) -> None:
     outer, inner = snapshot(1), snapshot(2)
-    with Pin(variable, outer):
-        with Pin(variable, inner):
+    with Pin(variable, outer, snapshot):
+        with Pin(variable, inner, snapshot):
             assert variable.get().snapshot is inner
         assert variable.get().snapshot is outer
 
 
 def test_its_end_in_another_context_is_seen_in_the_first_one(variable: Variable) -> None:
-    pin = Pin(variable, snapshot())
+    pin = Pin(variable, snapshot(), snapshot)
     pin.__enter__()
     contextvars.copy_context().run(pin.__exit__, None, None, None)
     cell = variable.get()
@@ -67,7 +67,7 @@ def test_a_task_begun_inside_sees_its_end(variable: Variable) -> None:
             await go_on.wait()
             return variable.get()
 
-        with Pin(variable, snapshot()):
+        with Pin(variable, snapshot(), snapshot):
             task = asyncio.create_task(later())
             await asyncio.sleep(0)
         go_on.set()
@@ -83,13 +83,13 @@ def test_of_a_pin_inside_a_background_task_only_its_own_end_counts(variable: Var
         began, go_on = asyncio.Event(), asyncio.Event()
 
         async def background() -> bool:
-            with Pin(variable, snapshot(2)) as config:
+            with Pin(variable, snapshot(2), snapshot) as config:
                 began.set()
                 await go_on.wait()
                 cell = variable.get()
                 return cell is not None and cell.snapshot is not None and cell.snapshot.config is config
 
-        with Pin(variable, snapshot(1)):
+        with Pin(variable, snapshot(1), snapshot):
             task = asyncio.create_task(background())
             await began.wait()
         go_on.set()
@@ -100,7 +100,7 @@ def test_of_a_pin_inside_a_background_task_only_its_own_end_counts(variable: Var
 
 @pytest.mark.parametrize("entered_before", [1, 2])
 def test_it_is_for_one_use(variable: Variable, entered_before: int) -> None:
-    pin = Pin(variable, snapshot())
+    pin = Pin(variable, snapshot(), snapshot)
     pin.__enter__()
     if entered_before == 2:
         pin.__exit__(None, None, None)
@@ -111,17 +111,37 @@ def test_it_is_for_one_use(variable: Variable, entered_before: int) -> None:
 
 
 def test_a_pin_that_was_never_entered_may_be_left(variable: Variable) -> None:
-    Pin(variable, snapshot()).__exit__(None, None, None)
+    Pin(variable, snapshot(), snapshot).__exit__(None, None, None)
     assert variable.get() is None
 
 
 def test_no_configuration_is_kept_alive_by_a_pin_that_was_closed_elsewhere(variable: Variable) -> None:
     held = snapshot()
     alive = weakref.ref(held.config)
-    pin = Pin(variable, held)
+    pin = Pin(variable, held, snapshot)
     pin.__enter__()
     contextvars.copy_context().run(pin.__exit__, None, None, None)
     del held
     gc.collect()
     assert alive() is None
     variable.set(None)
+
+
+def test_a_renewed_pin_sees_the_newest_in_every_context_that_inherited_it(variable: Variable) -> None:
+    held, newest = snapshot(1), snapshot(2)
+    pin = Pin(variable, held, lambda: newest)
+    with pin:
+        inherited = contextvars.copy_context()
+        pin.renew()
+        cell = inherited.run(variable.get)
+        assert cell is not None
+        assert cell.snapshot is newest
+
+
+def test_a_pin_that_has_ended_is_not_renewed(variable: Variable) -> None:
+    pin = Pin(variable, snapshot(1), lambda: snapshot(2))
+    with pin:
+        cell = variable.get()
+    pin.renew()
+    assert cell is not None
+    assert cell.snapshot is None

@@ -1,61 +1,28 @@
-"""The owner's end of a pipe, over real socket pairs and a selector that the test turns."""
+"""The owner's end of a pipe: what is heard, sent, and closed."""
 
 from __future__ import annotations
 
 import os
 import resource
 import select
-import selectors
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from confcast.owner.effects import PipeEnded, Received
-from confcast.owner.pipes import Pipes, own_uid
+from confcast.owner.effects import PipeEnded
+from confcast.owner.guests import Guests
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.listener import SOCKET, listen
-from confcast.wire.messages import PROTOCOL, Applied, Goodbye, Hello, Refused, Settled, decode_to_worker, encode
-
-HELLO = Hello(PROTOCOL, 0, "replica", "app")
-
-
-class Bench:
-    """Pipes on a control socket, and what they posted."""
-
-    def __init__(self, folder: Path, allowed: frozenset[int]) -> None:
-        self.posted: list[Any] = []
-        self.selector = selectors.DefaultSelector()
-        self.pipes = Pipes(self.selector, self.posted.append, allowed)
-        self.address = folder / SOCKET
-        self.listener = listen(self.address)
-
-    def connect(self, *messages: Any) -> socket.socket:
-        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        peer.settimeout(10)
-        peer.connect(str(self.address))
-        for message in messages:
-            peer.sendall(frame(encode(message)))
-        self.pipes.accept(self.listener)
-        return peer
-
-    def turn(self) -> None:
-        for key, mask in self.selector.select(10):
-            key.data(mask)
-
-    def messages(self) -> list[Any]:
-        return [item.message if isinstance(item, Received) else item for item in self.posted]
+from confcast.wire.messages import Applied, Goodbye, Refused, Settled, decode_to_worker, encode
+from tests.support.pipes import HELLO, Bench
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path, own_uid())
+    made = Bench(tmp_path, Guests().uids())
     yield made
-    made.pipes.close_all()
-    made.listener.close()
-    made.selector.close()
+    made.close()
 
 
 def test_what_was_said_before_the_end_is_heard_though_a_send_fails_first(bench: Bench) -> None:
@@ -99,8 +66,7 @@ def test_a_process_of_another_uid_is_told_and_closed(tmp_path: Path) -> None:
         with pytest.raises(ConnectionResetError):  # its Hello was never read
             stranger.recv(1)
         assert bench.posted == []
-    bench.listener.close()
-    bench.selector.close()
+    bench.close()
 
 
 def test_a_client_that_asks_and_never_reads_is_closed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,20 +89,6 @@ def test_a_slow_reader_gets_every_byte_in_order(bench: Bench) -> None:
             for key, mask in bench.selector.select(0):
                 key.data(mask)
         assert [decode_to_worker(body) for body in bodies] == frames
-
-
-def test_connections_that_say_nothing_are_closed_the_oldest_first_to_have_room(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("confcast.owner.pipes._MOST_SILENT", 2)
-    with bench.connect() as oldest, bench.connect(HELLO), bench.connect() as second, bench.connect() as third:
-        assert oldest.recv(1) == b""
-        assert bench.messages() == [HELLO, PipeEnded(1)]
-        assert bench.pipes.refused["silent"] == 1
-        for late in (second, third):
-            late.sendall(frame(encode(HELLO)))
-            bench.turn()
-        assert bench.messages() == [HELLO, PipeEnded(1), HELLO, HELLO]
 
 
 def test_who_can_t_be_accepted_waits_on(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
+from confcast.master import sighup
 from confcast.master.manager import ConfigReloadManager
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
@@ -95,7 +96,7 @@ class _Client(ConfigReloadManager[T]):
         known = registry.attached(self.name)
         self._attached_here = self._attached() is not known
         if self._enable_signal_handler:
-            self._handle_sighup()
+            sighup.reload_on_hup(self.request_reload, self.name)
         return self
 
     def close(self) -> None:
@@ -104,7 +105,7 @@ class _Client(ConfigReloadManager[T]):
             if self._attached_here:
                 self._detach()
             self._replica = None
-            self._restore_sighup()
+            sighup.no_longer(self.request_reload)
             self._folder = None
 
     @property

@@ -2,17 +2,23 @@
 
 A pipe is a number that is never used again. Frames leave in the order in which they were given; when the last byte
 of a frame that the core sent is in the kernel's hands, the core hears Drained and computes the next one. Answers to
-requests stand in the same line and make no such noise. Rejected: a thread per pipe, and a queue of frames per pipe
-(what a slow worker gets next is what is true then, not what was true when its socket filled up).
+requests stand in the same line and make no such noise.
+
+Whoever may connect may also misbehave, and nobody else is to notice: a Hello, and the rest of a frame that was begun,
+have a deadline; a turn of the loop takes little of each pipe; what one peer may leave unread, unanswered or open is
+bounded. Past a bound its pipe is closed; that is counted by kind, and said once of each process.
+
+Rejected: a thread per pipe, and a queue of frames per pipe (what a slow worker gets next is what is true then, not
+what was true when its socket filled up).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
@@ -20,16 +26,20 @@ from confcast.errors import ProtocolError
 from confcast.owner.effects import Drained, PipeEnded, Received
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.listener import Peer, peer_of
-from confcast.wire.messages import Hello, Message, Refused, ToOwner, decode_to_owner, encode
+from confcast.wire.messages import Hello, Message, Refused, Request, ToOwner, decode_to_owner, encode
 
 _log = logging.getLogger("confcast.owner")
 
 _LONGEST_REQUEST = 1024 * 1024
-_READ = 65536
+_READ = 1024
+"""Bytes that a turn takes of one pipe. Votes and Hellos are shorter; who floods has no more than its share."""
+_BACKLOG = 1024
+"""Connections that a turn takes in: all that could wait at its beginning."""
 _LONGEST_QUEUE = 1024
-"""Answers that may wait on one pipe: a client that asks and never reads is closed past it."""
-_MOST_SILENT = 256
-"""Connections that have not said Hello yet: past it the oldest is closed. Whoever meant to say it knocks again."""
+"""Answers that may wait on one pipe, and requests that may wait for theirs: past it the pipe is closed."""
+_MOST_GUESTS = 256
+"""Pipes of nobody on the roster: clients, and who has not said Hello yet. A process has 1,024 descriptors or more."""
+_MOST_TOLD = 1024
 
 Post = Callable[[Received | Drained | PipeEnded], None]
 
@@ -43,6 +53,8 @@ class Pipe:
         self.peer = peer
         self.greeted = False
         self.closing = False
+        self.owing_since = 0.0
+        self.unanswered = 0
         self.deframer = Deframer(_LONGEST_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
 
@@ -70,15 +82,21 @@ class Pipes:
         selector: The loop's; every key's data is a function to call when it is ready.
         post: Where inputs for the core go.
         allowed_uids: Whose processes may open a pipe.
+        patience: Seconds for a Hello, and for the rest of a frame that was begun. A worker sends either in one go.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, post: Post, allowed_uids: frozenset[int]) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector, post: Post, allowed_uids: frozenset[int], patience: float
+    ) -> None:
         self.refused: Counter[str] = Counter()
         self._selector = selector
         self._post = post
         self._allowed = allowed_uids
+        self._patience = patience
         self._open: dict[int, Pipe] = {}
-        self._silent: dict[int, Pipe] = {}  # those that have not said Hello, the oldest first
+        self._guests: dict[int, Pipe] = {}  # those of no replica, the oldest first
+        self._owing: dict[int, Pipe] = {}  # whose Hello, or the rest of whose frame, is awaited, the longest first
+        self._told: set[tuple[str, int]] = set()
         self._next = 1
         self._encoded: dict[int, tuple[Message, bytes]] = {}
 
@@ -88,9 +106,9 @@ class Pipes:
         """Take in everyone who waits, and read at once what they have said already.
 
         Returns:
-            Whether it was everyone. If not (no descriptor is left), they wait on, and the socket stays readable.
+            False when no descriptor is left: those who wait, wait on, and the socket stays readable.
         """
-        while True:
+        for _ in range(_BACKLOG):
             try:
                 connection, _ = listener.accept()
             except BlockingIOError:
@@ -100,6 +118,7 @@ class Pipes:
                 _log.error("a connection to the control socket could not be accepted: %s", error)
                 return False
             self._admit(connection)
+        return True
 
     def _admit(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -109,20 +128,24 @@ class Pipes:
             connection.close()
             return
         if peer.uid not in self._allowed:
-            self.refused["stranger"] += 1
-            _log.warning("process %d of uid %d knocked at the control socket: refused", peer.pid, peer.uid)
+            text = "process %d of uid %d knocked at the control socket: refused"
+            self._note("stranger", peer.pid, text, peer.pid, peer.uid)
             self._turn_away(connection, f"uid {peer.uid} is not served here")
             return
         pipe = Pipe(self._next, connection, peer)
         self._next += 1
-        self._open[pipe.number] = self._silent[pipe.number] = pipe
+        self._open[pipe.number] = self._guests[pipe.number] = pipe
+        self._owes(pipe)
         self._selector.register(connection, selectors.EVENT_READ, lambda mask: self._ready(pipe, mask))
         self._read(pipe)
-        if len(self._silent) > _MOST_SILENT:
-            oldest = next(iter(self._silent.values()))
-            self.refused["silent"] += 1
-            _log.warning("process %d has connected and says nothing: closed, to have room", oldest.peer.pid)
-            self._end(oldest)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Of the process that has the most, so that nobody is put out by another one's crowd."""
+        if len(self._guests) > _MOST_GUESTS:
+            crowd, count = Counter(pipe.peer.pid for pipe in self._guests.values()).most_common(1)[0]
+            oldest = next(pipe for pipe in self._guests.values() if pipe.peer.pid == crowd)
+            self._refuse(oldest, "crowd", "has %d pipes open: the oldest are closed, to have room", count)
 
     def _turn_away(self, connection: socket.socket, reason: str) -> None:
         try:
@@ -151,20 +174,57 @@ class Pipes:
             for message in self._messages(pipe, data):
                 self._post(Received(pipe.number, pipe.peer.pid, message))
         except ProtocolError as error:
-            self.refused["malformed"] += 1
-            _log.warning(
-                "process %d sent what the protocol does not allow; its pipe is closed: %s", pipe.peer.pid, error
-            )
-            self._end(pipe)
+            self._refuse(pipe, "malformed", "sent what the protocol does not allow; its pipe is closed: %s", error)
 
     def _messages(self, pipe: Pipe, data: bytes) -> Iterator[ToOwner]:
         for body in pipe.deframer.feed(data):
+            self._owing.pop(pipe.number, None)
             message = decode_to_owner(body)
             if isinstance(message, Hello) == pipe.greeted:
                 raise ProtocolError("Hello is the first frame, and only the first")
-            pipe.greeted = True
-            self._silent.pop(pipe.number, None)
+            if isinstance(message, Hello):
+                pipe.greeted = True
+                if message.role == "replica":
+                    del self._guests[pipe.number]
+            elif isinstance(message, Request):
+                pipe.unanswered += 1
+                if pipe.unanswered > _LONGEST_QUEUE:
+                    raise ProtocolError(f"{pipe.unanswered} requests wait for their answers")
             yield message
+        if pipe.deframer.begun:
+            self._owes(pipe)
+
+    # ---- who lets us wait
+
+    def _owes(self, pipe: Pipe) -> None:
+        if pipe.number not in self._owing:
+            pipe.owing_since = time.monotonic()
+            self._owing[pipe.number] = pipe
+
+    def deadline(self) -> float | None:
+        """When `close_silent` has something to do next, on the monotonic clock; None while nobody owes anything."""
+        return next((pipe.owing_since + self._patience for pipe in self._owing.values()), None)
+
+    def close_silent(self, now: float) -> None:
+        """End the pipes whose Hello, or the rest of whose frame, has not come in time. Who lives knocks again."""
+        for pipe in list(self._owing.values()):
+            if pipe.owing_since + self._patience > now:
+                return
+            what = "the rest of a frame" if pipe.greeted else "a Hello"
+            self._refuse(pipe, "silent", "let us wait for %s for %g s; its pipe is closed", what, self._patience)
+
+    def _refuse(self, pipe: Pipe, kind: str, text: str, *values: object) -> None:
+        self._note(kind, pipe.peer.pid, f"process %d {text}", pipe.peer.pid, *values)
+        self._end(pipe)
+
+    def _note(self, kind: str, pid: int, text: str, *values: object) -> None:
+        """Count it, and say it once of each process: who floods us does not flood the log."""
+        self.refused[kind] += 1
+        if (kind, pid) not in self._told:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told.add((kind, pid))
+            _log.warning(text, *values)
 
     # ---- out
 
@@ -174,10 +234,11 @@ class Pipes:
         if pipe is None or pipe.closing:
             return
         if len(pipe.outgoing) >= _LONGEST_QUEUE:
-            self.refused["never reads"] += 1
-            _log.warning("process %d asks and never reads; its pipe is closed", pipe.peer.pid)
-            self._end(pipe)
+            self._refuse(pipe, "never reads", "asks and never reads; its pipe is closed")
             return
+        if isinstance(message, Refused):
+            self._note("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
+        pipe.unanswered -= not from_core
         pipe.outgoing.append((memoryview(self._encode(message)), from_core))
         if len(pipe.outgoing) == 1:
             self._flush(pipe)
@@ -236,12 +297,8 @@ class Pipes:
         self._post(PipeEnded(pipe.number))
 
     def _close(self, pipe: Pipe) -> None:
-        self._silent.pop(pipe.number, None)
+        self._guests.pop(pipe.number, None)
+        self._owing.pop(pipe.number, None)
         if self._open.pop(pipe.number, None) is not None:
             self._selector.unregister(pipe.connection)
             pipe.connection.close()
-
-
-def own_uid() -> frozenset[int]:
-    """The uid that this process runs as."""
-    return frozenset({os.geteuid()})

@@ -1,8 +1,9 @@
 """What a master and its owner say to each other on the leash: the socket pair that the owner is started with.
 
-master → owner: one `Orders` first, and at the end `Leave`. owner → master: one `Booted`. The end of the leash means
-nothing (a forked worker may hold it open); the master's death is heard by its pidfd. Rejected: arguments on the
-command line (they show in `ps`, and overrides may be secret) and a pickle.
+master → owner: one `Orders` first, `Pause` around the start of a next generation, and at the end `Leave`.
+owner → master: one `Booted`, one `Paused` for each Pause that says so. The end of the leash means nothing (a forked
+worker may hold it open); the master's death is heard by its pidfd. Rejected: arguments on the command line (they show
+in `ps`, and overrides may be secret) and a pickle.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import msgspec
 
 from confcast.errors import Problem, ProtocolError
 from confcast.wire.framing import Deframer, frame
+
+HANDOVER = "handover"
+"""What a paused owner leaves for the next one: a copy of its journal, under this name in its run-time folder."""
 
 
 class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -34,7 +38,11 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     silent: Literal["proceed", "refuse"] = "proceed"
     history_limit: int = 100
     restarts: int = 0
-    former: str = ""  # the folder of the generation before, whose versions go on
+    log: str = ""  # the file that standard error is, where it is one that may be rotated
+    workers_uid: int = -1  # where workers run as another user than their master
+    workers_gid: int = -1
+    former: str = ""  # the folder of the generation before, whose versions and history go on
+    paused: bool = False  # the next generation loads already
 
     def __repr__(self) -> str:
         return f"Orders(name={self.name!r}, folder={self.folder!r})"
@@ -44,15 +52,34 @@ class Leave(msgspec.Struct, frozen=True, tag=True):
     """The master closes: answer everyone, clean up, and exit."""
 
 
+class Pause(msgspec.Struct, frozen=True, tag=True):
+    """A next generation begins: finish what is under way, leave it a copy of the journal, and load no more.
+
+    Not `on`: it was called off. All as before, and one load if the owner watches, for what it has missed.
+    """
+
+    on: bool
+
+
+class Paused(msgspec.Struct, frozen=True, tag=True):
+    """Nothing is under way any more: no version will be given out until a Pause says so."""
+
+
 class Booted(msgspec.Struct, frozen=True, tag=True):
-    """The owner serves this version; or, with version 0, it could not start, and why."""
+    """The owner serves this version, since then (by the clock that all processes share, `time.monotonic`).
+
+    Or, with version 0, it could not start, and why.
+    """
 
     version: int
     problems: list[Problem] = []
     reason: str = ""
+    at: float = 0.0
 
 
-_decoder: msgspec.msgpack.Decoder[Orders | Leave | Booted] = msgspec.msgpack.Decoder(Orders | Leave | Booted)
+Said = Orders | Leave | Booted | Pause | Paused
+
+_decoder: msgspec.msgpack.Decoder[Said] = msgspec.msgpack.Decoder(Said)
 
 
 class Leash:
@@ -66,11 +93,11 @@ class Leash:
         self.connection = connection
         self._deframer = Deframer()
 
-    def say(self, message: Orders | Leave | Booted) -> None:
+    def say(self, message: Said) -> None:
         """Send one message. Raises OSError."""
         self.connection.sendall(frame(msgspec.msgpack.encode(message)))
 
-    def hear(self) -> Orders | Leave | Booted | None:
+    def hear(self) -> Said | None:
         """The next message; None at the end. Raises OSError (TimeoutError at the deadline), ProtocolError.
 
         It reads no further than that message's end: a selector that watches the socket tells of the next one.

@@ -35,6 +35,11 @@ class Deframer:
         self._buffer = bytearray()
 
     @property
+    def begun(self) -> bool:
+        """Whether a body has begun to come, and is not whole."""
+        return bool(self._buffer)
+
+    @property
     def missing(self) -> int:
         """How many bytes may be read without reading beyond the next body's end."""
         if len(self._buffer) < _LENGTH.size:

@@ -37,8 +37,12 @@ class Peer(NamedTuple):
     uid: int
 
 
-def listen(path: Path) -> socket.socket:
+def listen(path: Path, uid: int = -1) -> socket.socket:
     """A non-blocking listening socket at this path (whose name is `SOCKET`), 0600, put there atomically.
+
+    Args:
+        path: Where.
+        uid: To whom it is given; -1: it is this user's.
 
     Raises:
         ConfcastError: The path is too long for a socket.
@@ -51,6 +55,7 @@ def listen(path: Path) -> socket.socket:
     try:
         listener.bind(os.fspath(fresh))
         fresh.chmod(0o600)
+        os.chown(fresh, uid, -1)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
         fresh.rename(path)

@@ -33,14 +33,15 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
         return f"Saved(version={self.version})"
 
 
-def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
-    """Put this version into the folder, atomically. Raises OSError."""
+def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
+    """Put this version into the folder, atomically, and give the file to this uid (-1: to nobody). Raises OSError."""
     fresh = folder / _FRESH
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(body)
+            os.fchown(fd, uid, -1)
         fresh.rename(folder / FILE)
     except OSError:
         fresh.unlink(missing_ok=True)  # half a file would keep a full disk full

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from confcast.config.codec import Codec, digest
+from confcast.config.codec import codec_of, digest
 from confcast.errors import ConfcastError, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
 from confcast.wire.messages import Answer, Request
 from confcast.wire.snapshots import Saved
+from confcast.worker.debug import guard
 from confcast.worker.link import FALLBACK_AFTER, Link
 from confcast.worker.observers import Observers
 from confcast.worker.precommit import refusal
@@ -77,16 +78,19 @@ class Attachment(Generic[T]):
         timeout: float,
     ) -> None:
         self._name = name
-        self._codec = Codec(schema)
+        self._codec = codec_of(schema)
         self._checks = checks
         self._observers = observers
         self._take = take
+        self._guard = guard(name, self._codec)
         self._gave_up: GiveUp | None = None
         self._arrived = threading.Event()
         machine = Machine(self._build, self._check)
         self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
+            if self._guard is not None:
+                self._guard.comes(held.config, held.digest)
         self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
 
     def open(self, timeout: float) -> None:
@@ -137,6 +141,9 @@ class Attachment(Generic[T]):
     def swapped(self, old: Held | None, new: Held) -> None:
         """The newest from now on."""
         snapshot = Snapshot(new.config, new.version, new.digest)
+        if self._guard is not None:
+            self._guard.goes()
+            self._guard.comes(new.config, new.digest)
         self._observers.swapped(lambda: self._take(snapshot), old.config if old is not None else None, new.config)
         self._arrived.set()
 
@@ -175,8 +182,12 @@ class Attachment(Generic[T]):
             try:
                 function(old, new)
             except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
-                problems.append(refusal(function, error))
+                problems.append(self._refusal(function, error, old, new))
         return tuple(problems[:_MOST_REASONS])
+
+    def _refusal(self, function: Callable[[Any, Any], Any], error: BaseException, *configs: T) -> Problem:
+        """It goes into events, logs and the history: an application's text may show what must not be shown."""
+        return refusal(function, error, lambda text: masked(self._codec.schema, text, type(error).__name__, *configs))
 
     def _open_saved(self, saved: Saved) -> T | None:
         if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from confcast.errors import ConfcastError, ProtocolError
-from confcast.wire import snapshots
+from confcast.wire import farewells, snapshots
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
@@ -94,6 +94,7 @@ class Link:
         patience: float = FALLBACK_AFTER,
     ) -> None:
         self.address = address
+        self._folder = Path(address).parent
         self._hello = (name, schema)
         self._machine = machine
         self._holder = holder
@@ -104,6 +105,7 @@ class Link:
         self._socket: socket.socket | None = None
         self._sending = threading.RLock()  # reentrant: a finalizer or a signal handler may close or ask
         self._stop = threading.Event()
+        self._said_goodbye = False
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count(1)
@@ -116,6 +118,10 @@ class Link:
 
     def start(self) -> None:
         """Begin to knock."""
+        try:
+            farewells.take_back(self._folder)
+        except OSError as error:
+            _log.warning("that this process had left can't be taken back: %s", error)
         self._thread.start()
 
     def close(self) -> None:
@@ -124,10 +130,28 @@ class Link:
         with self._sending:
             connection = self._socket
             if connection is not None:
-                _try_to_send(connection, Goodbye())
+                self._say_goodbye(connection)
                 _shut(connection)
         if threading.current_thread() is not self._thread and self._thread.is_alive():
             self._thread.join(_SEND_TIMEOUT)
+        if not self._said_goodbye:
+            self._leave_word()
+
+    def _say_goodbye(self, connection: socket.socket) -> None:
+        self._said_goodbye = _try_to_send(connection, Goodbye()) or self._said_goodbye
+
+    def _leave_word(self) -> None:
+        """No owner has heard it: the next one reads it, and one that began to listen just now hears it after all."""
+        try:
+            if not Path(self.address).is_socket():
+                return  # no owner has lived here, or none will
+            farewells.leave(self._folder)
+        except OSError as error:
+            _log.warning("the next config owner will wait for this process, which has left: %s", error)
+        connection = self._knock()
+        if connection is not None:
+            self._say_goodbye(connection)
+            connection.close()
 
     def forget(self) -> None:
         """In a forked child: the pipe is the parent's. Close the descriptor, and say nothing on it."""
@@ -220,7 +244,7 @@ class Link:
                 self._socket = None
                 if self._stop.is_set():
                     # close() may have found no pipe to say it on: before this conversation began, or as it ended.
-                    _try_to_send(connection, Goodbye())
+                    self._say_goodbye(connection)
             connection.close()
             if self._machine.state is not protocol.State.CLOSED:
                 self._machine.ended()
@@ -274,6 +298,7 @@ class Link:
                 return False
             case GiveUp():
                 self._stop.set()
+                self._said_goodbye = self._said_goodbye or effect.refused is not None  # who is refused is on no roster
                 self._holder.gave_up(effect)
                 return False
         return True
@@ -306,7 +331,7 @@ class Link:
         if self._machine.held is not None or time.monotonic() < self._fall_back_at or self._stop.is_set():
             return
         self._fall_back_at += FALLBACK_AFTER  # of no use now, it is looked at again a second later
-        saved = snapshots.load(Path(self.address).parent)
+        saved = snapshots.load(self._folder)
         config = self._open_saved(saved) if saved is not None else None
         if saved is None or config is None:
             return

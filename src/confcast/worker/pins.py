@@ -12,6 +12,7 @@ keep its request's version for ever, and a `reset` in another context raises).
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -36,10 +37,11 @@ PinVar = ContextVar[Cell[T] | None]
 class Pin(Generic[T]):
     """The context manager that `Replica.pin()` gives: enters with the configuration. For one use."""
 
-    __slots__ = ("_cell", "_token", "_variable")
+    __slots__ = ("_cell", "_newest", "_token", "_variable")
 
-    def __init__(self, variable: PinVar[T], snapshot: Snapshot[T]) -> None:
+    def __init__(self, variable: PinVar[T], snapshot: Snapshot[T], newest: Callable[[], Snapshot[T]]) -> None:
         self._variable = variable
+        self._newest = newest
         self._cell = Cell(snapshot)
         self._token: Token[Cell[T] | None] | None = None
 
@@ -57,3 +59,11 @@ class Pin(Generic[T]):
         if self._token is not None:
             with contextlib.suppress(ValueError):  # closed in another context: the closed cell is enough there
                 self._variable.reset(self._token)
+
+    def renew(self) -> None:
+        """While it lasts: see the newest version from now on, in every task that has inherited it.
+
+        For what lasts longer than one request, between two of its messages. Once the pin is closed it does nothing.
+        """
+        if self._cell.snapshot is not None:
+            self._cell.snapshot = self._newest()

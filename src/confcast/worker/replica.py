@@ -19,15 +19,18 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confcast.errors import NotAttached
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
+from confcast.worker.masking import masked
 from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
 from confcast.worker.pins import Cell, Pin
+from confcast.worker.sameness import Sameness
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.verbs import Verbs
 
@@ -77,7 +80,7 @@ class Replica(Verbs, Observable[T]):
     def __init__(self, schema: type[T], *, name: str = "app") -> None:
         self.schema = schema
         self.name = name
-        self.observers = Observers(self._newest)
+        self.observers = Observers(self._newest, Sameness(schema), partial(masked, schema))
         self.checks: list[Callable[[T, T], Any]] = []
         self.presence: Presence | None = None
         self._attaching = threading.RLock()
@@ -110,7 +113,7 @@ class Replica(Verbs, Observable[T]):
         Another pin inside gives the same version. Tasks started inside inherit it until the pin ends; plain threads
         and `run_in_executor` see the newest unless `config` is passed to them. Raises NotAttached.
         """
-        return Pin(self._pinned, self.snapshot)
+        return Pin(self._pinned, self.snapshot, self._newest_snapshot)
 
     @property
     def connected(self) -> bool:
@@ -246,6 +249,9 @@ class Replica(Verbs, Observable[T]):
         presence = self.presence
         if presence is None or not presence.set_aside(snapshot):
             self.take(snapshot)
+
+    def _newest_snapshot(self) -> Snapshot[T]:
+        return self._snapshot
 
     def _newest(self) -> T | None:
         return None if type(self) is _Declared else self.latest

@@ -1,0 +1,59 @@
+"""SIGHUP in a process with managers: one handler, which reloads every configuration of them.
+
+It is set with the first manager that wants it, and what was there before is back after the last one's end. Handlers
+are the main thread's business: elsewhere nothing is set, and nothing is put back. Rejected: a handler for each manager
+(a HUP would reload the last one only, and ends in another order than the starts would lose the program's own handler).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NamedTuple
+
+_log = logging.getLogger("confcast.master")
+
+
+class _Entry(NamedTuple):
+    pid: int  # a forked child inherits the list, and reloads only what it has started itself
+    reload: Callable[[], None]
+
+
+_entries: list[_Entry] = []
+_before: Any = signal.SIG_DFL
+
+
+def reload_on_hup(reload: Callable[[], None], name: str) -> None:
+    """Have SIGHUP call this, which returns at once. Outside the main thread it only warns, naming the configuration."""
+    global _before
+    if threading.current_thread() is not threading.main_thread():
+        _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", name)
+        return
+    if signal.getsignal(signal.SIGHUP) is not _on_sighup:
+        before = signal.signal(signal.SIGHUP, _on_sighup)
+        _before = signal.SIG_DFL if before is None else before
+    _entries.append(_Entry(os.getpid(), reload))
+
+
+def no_longer(reload: Callable[[], None]) -> None:
+    """SIGHUP calls this no more. After the last one the handler from before is back, unless ours was replaced."""
+    entry = _Entry(os.getpid(), reload)
+    if entry not in _entries:
+        return
+    _entries.remove(entry)
+    if any(other.pid == entry.pid for other in _entries) or signal.getsignal(signal.SIGHUP) is not _on_sighup:
+        return
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, _before)
+    else:
+        _log.warning("SIGHUP keeps a handler that does nothing: only the main thread can set it back")
+
+
+def _on_sighup(number: int, frame: FrameType | None) -> None:
+    for entry in _entries.copy():
+        if entry.pid == os.getpid():
+            entry.reload()

@@ -1,0 +1,82 @@
+"""A replica's pipe and both its ends: an owner that the test plays itself, and a holder that keeps what it is told."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import Message, decode_to_owner, encode
+from confcast.worker.link import Link
+from confcast.worker.protocol import GiveUp, Held, Machine
+from tests.support.waiting import DEADLINE
+
+
+class Listener:
+    """The holder of the link: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def swapped(self, old: Held | None, new: Held) -> None:
+        self.told.append(("swapped", new.version))
+
+    def renumbered(self, new: Held) -> None:
+        self.told.append(("renumbered", new.version))
+
+    def caught_up(self) -> None:
+        self.told.append("caught up")
+
+    def settled(self, held: Held) -> None:
+        self.told.append(("settled", held.version))
+
+    def gave_up(self, why: GiveUp) -> None:
+        self.told.append(why)
+
+
+class Owner:
+    """One pipe's other end."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        listening.settimeout(DEADLINE)
+        self._connection, _ = listening.accept()
+        self._connection.settimeout(DEADLINE)
+        self._deframer = Deframer()
+        self._messages: list[Message] = []
+
+    def say(self, message: Message) -> None:
+        self._connection.sendall(frame(encode(message)))
+
+    def hear(self) -> Message | None:
+        """The next message; None at the end of the pipe."""
+        while not self._messages:
+            data = self._connection.recv(65536)
+            if not data:
+                return None
+            self._messages = [decode_to_owner(body) for body in self._deframer.feed(data)]
+        return self._messages.pop(0)
+
+    def push(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def control_socket() -> Iterator[socket.socket]:
+    """Listening, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(Path(folder) / "sock"))
+        listening.listen()
+        yield listening
+
+
+def new_link(address: str, holder: Listener) -> Link:
+    """Not started; payloads are configurations as they are."""
+    machine = Machine(lambda payload: payload, lambda old, new: ())
+    return Link(address, "app", b"schema", machine, holder, lambda saved: None)

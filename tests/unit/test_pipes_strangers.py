@@ -1,0 +1,204 @@
+"""Peers that misbehave: closed when a bound is passed, counted by kind, said once; and nobody else notices."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from confcast.owner.effects import PipeEnded
+from confcast.owner.guests import Guests
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.listener import Peer
+from confcast.wire.messages import (
+    PROTOCOL,
+    Applied,
+    Done,
+    Hello,
+    Refused,
+    Reload,
+    Settled,
+    StatsRequest,
+    decode_to_worker,
+    encode,
+)
+from tests.support.pipes import HELLO, Bench
+
+CLIENT = Hello(PROTOCOL, 0, "client", "app")
+PATIENCE = 1000.0  # never over by itself: the test says how late it is
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, Guests().uids(), PATIENCE)
+    yield made
+    made.close()
+
+
+def deadline(bench: Bench) -> float:
+    found = bench.pipes.deadline()
+    assert found is not None
+    return found
+
+
+def test_who_never_says_hello_is_closed_at_the_deadline_and_nobody_is_awaited_any_more(bench: Bench) -> None:
+    with bench.connect(HELLO) as worker, bench.connect() as silent:
+        until = deadline(bench)
+        bench.pipes.close_silent(until - 1)
+        assert len(bench.pipes) == 2
+
+        bench.pipes.close_silent(until)
+
+        assert silent.recv(1) == b""
+        assert bench.messages() == [HELLO, PipeEnded(2)]
+        assert bench.pipes.refused == {"silent": 1}
+        assert bench.pipes.deadline() is None
+        assert bench.rests()
+        worker.sendall(frame(encode(Applied(1))))
+        bench.turn()
+        assert bench.messages()[-1] == Applied(1)
+
+
+def test_half_a_frame_and_silence_is_closed_at_the_deadline_of_its_first_byte(bench: Bench) -> None:
+    whole = frame(encode(Applied(1)))
+    with bench.connect(HELLO) as peer:
+        assert bench.pipes.deadline() is None
+        peer.sendall(whole[:1])
+        bench.turn()
+        until = deadline(bench)
+        peer.sendall(whole[1:-1])  # a byte now and then gains nothing
+        bench.turn()
+        assert deadline(bench) == until
+
+        bench.pipes.close_silent(until)
+
+        assert peer.recv(1) == b""
+        assert bench.messages() == [HELLO, PipeEnded(1)]
+
+
+def test_a_frame_that_comes_whole_after_all_is_a_frame_like_any_other(bench: Bench) -> None:
+    whole = frame(encode(Applied(1)))
+    with bench.connect(HELLO) as peer:
+        peer.sendall(whole[:3])
+        bench.turn()
+        first = deadline(bench)
+        peer.sendall(whole[3:] + whole[:3])  # and the next has begun: its time begins anew
+        bench.turn()
+        assert deadline(bench) > first
+        peer.sendall(whole[3:])
+        bench.turn()
+        assert bench.pipes.deadline() is None
+        assert bench.messages() == [HELLO, Applied(1), Applied(1)]
+
+
+def test_past_the_bound_the_oldest_guest_of_the_greatest_crowd_is_closed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a worker, nor a client of another process, nor the newest of the crowd."""
+    monkeypatch.setattr("confcast.owner.pipes._MOST_GUESTS", 3)
+    pids = iter([10, 11, 12, 12, 12])
+    monkeypatch.setattr("confcast.owner.pipes.peer_of", lambda connection: Peer(next(pids), os.geteuid()))
+    with ExitStack() as open_:
+        _worker, _client, oldest, *others = [
+            open_.enter_context(peer)
+            for peer in (
+                bench.connect(HELLO),
+                bench.connect(CLIENT),
+                bench.connect(),
+                bench.connect(CLIENT),
+                bench.connect(),
+            )
+        ]
+        assert oldest.recv(1) == b""
+        assert bench.messages() == [HELLO, CLIENT, CLIENT, PipeEnded(3)]
+        assert bench.pipes.refused == {"crowd": 1}
+        others[-1].sendall(frame(encode(CLIENT)))
+        bench.turn()
+        assert bench.messages()[-1] == CLIENT
+
+
+def test_a_thousand_connections_leave_room_for_a_worker_and_are_said_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as open_:
+        crowd = deque(open_.enter_context(bench.connect()) for _ in range(300))
+        for _ in range(700):
+            crowd.popleft().close()  # whose other end is closed already
+            crowd.append(open_.enter_context(bench.connect()))
+        worker = open_.enter_context(bench.connect(HELLO))
+        assert bench.messages()[-1] == HELLO
+        assert len(bench.pipes) <= 257
+        assert bench.pipes.refused["crowd"] == 1000 + 1 - 257
+        assert [record.message for record in caplog.records if "to have room" in record.message] == [
+            f"process {os.getpid()} has 257 pipes open: the oldest are closed, to have room"
+        ]
+        bench.pipes.send(1001, Settled(1), from_core=True)
+        assert received(worker) == [Settled(1)]
+
+
+def test_who_asks_a_thousand_times_without_waiting_for_an_answer_is_closed(bench: Bench) -> None:
+    with bench.connect(CLIENT) as peer:
+        peer.sendall(b"".join(frame(encode(Reload(number))) for number in range(1100)))
+        while len(bench.posted) <= 1024 + 1:  # its Hello, and as many as may wait
+            bench.turn()
+        assert bench.posted[-1] == PipeEnded(1)
+        assert bench.pipes.refused == {"malformed": 1}
+        assert bench.rests()
+
+
+def test_who_waits_for_its_answers_may_ask_for_ever(bench: Bench) -> None:
+    with bench.connect(CLIENT) as peer:
+        for number in range(1100):
+            peer.sendall(frame(encode(StatsRequest(number))))
+            bench.turn()
+            bench.pipes.send(1, Done(number), from_core=False)
+            assert received(peer) == [Done(number)]
+        assert bench.pipes.refused == {}
+
+
+def test_a_flood_is_read_in_turns_with_the_others(bench: Bench) -> None:
+    """A worker's answer, said after ten thousand requests of somebody else, is heard after a handful of them."""
+    with bench.connect(CLIENT) as flood, bench.connect(HELLO) as worker:
+        flood.settimeout(0)
+        _ = flood.send(b"".join(frame(encode(Reload(number))) for number in range(10_000)))
+        worker.sendall(frame(encode(Applied(7))))
+        bench.turn()
+        heard = bench.messages()
+        assert Applied(7) in heard
+        assert len(heard) < 200
+
+
+def test_what_a_flooding_process_does_wrong_is_said_once_and_counted_each_time(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        with bench.connect() as peer:
+            peer.sendall(b"\xff" * 64)
+            bench.turn()
+            assert peer.recv(1) == b""
+    assert bench.pipes.refused == {"malformed": 20}
+    assert len(caplog.records) == 1
+    assert f"process {os.getpid()} sent what the protocol does not allow" in caplog.text
+
+
+def test_who_is_refused_by_the_core_is_said_once_and_counted_too(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1, 4):
+        with bench.connect(HELLO) as peer:
+            bench.pipes.send(number, Refused("protocol 99 is not spoken here", final=True), from_core=True)
+            bench.pipes.close(number)
+            assert received(peer) == [Refused("protocol 99 is not spoken here", final=True)]
+    assert bench.pipes.refused == {"hello": 3}
+    assert [record.message for record in caplog.records] == [
+        f"process {os.getpid()} is refused: protocol 99 is not spoken here"
+    ]
+
+
+def received(peer: socket.socket) -> list[object]:
+    return [decode_to_worker(body) for body in Deframer().feed(peer.recv(65536))]
