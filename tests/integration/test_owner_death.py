@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
+from confcast.master import launch
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.programs import Program
 from tests.support.settings import write
-from tests.support.waiting import eventually, in_thread
+from tests.support.waiting import eventually, history_of, in_thread
 
 
 def kill_the_owner(manager: Manager) -> int:
@@ -26,7 +28,7 @@ def kill_the_owner(manager: Manager) -> int:
 
 
 def await_the_next(manager: Manager, dead: int) -> None:
-    eventually(lambda: manager.owner_pid not in (0, dead), "the next owner")
+    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
 
 
 def await_one_that_can_t_start(manager: Manager, dead: int) -> int:
@@ -208,7 +210,7 @@ def test_content_that_an_owner_died_of_is_loaded_again_only_when_asked(
     gate.open()
 
     refused = eventually(
-        lambda: [event for event in manager.get_event_history() if event.origin == "restart"], "the restart's load"
+        lambda: [event for event in history_of(manager) if event.origin == "restart"], "the restart's load"
     )
     assert refused[0].result is ReloadResult.VALIDATION_FAILED
     assert "an owner died while it loaded exactly this content" in str(refused[0].error_message)
@@ -257,8 +259,9 @@ def test_while_the_schema_can_t_be_imported_workers_serve_and_the_next_owner_tha
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A deploy is under way, and the owner dies in the middle of it."""
+    """A deploy is under way, and the owner dies in the middle of it. Who can start again has not to wait for that."""
     module = tmp_path / "deployed_settings.py"
     module.write_text("from tests.support.settings import Settings\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -280,3 +283,27 @@ def test_while_the_schema_can_t_be_imported_workers_serve_and_the_next_owner_tha
 
         assert (event.result, event.version) == (ReloadResult.SUCCESS, 2), event
         assert worker.ask("read") == (2, 2)
+        await_the_next(manager, kill_the_owner(manager))
+        starts = [message.rpartition("starts ")[2] for message in caplog.messages if "starts " in message]
+        assert starts == ["in 0.1 s", "in 0.1 s", "in 0.2 s", "in 0.2 s"]  # served, never served, never served, served
+
+
+def test_where_no_process_can_be_made_it_is_tried_ever_more_slowly_and_one_death_counts_once(
+    start_manager: StartManager, config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = start_manager(supervise="caller")
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EAGAIN, "no process is left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "_execute", refused)
+        kill_the_owner(manager)
+        eventually(lambda: manager.ensure_owner() or caplog.text.count("could not be started") == 3, "three tries")
+    write(config, 2)
+
+    event = manager.reload()
+
+    assert event, event
+    starts = [message.rpartition("starts ")[2] for message in caplog.messages if "starts " in message]
+    assert starts == ["in 0.1 s", "in 0.1 s", "in 0.2 s", "in 0.4 s"]

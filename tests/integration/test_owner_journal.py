@@ -17,7 +17,7 @@ from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.settings import write
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, history_of
 from tests.support.workers import Worker
 
 
@@ -83,7 +83,7 @@ def assert_content_that_kills_is_skipped(manager: Manager, worker: int, config: 
     kill_the_owner(manager)
     gate.open()
     refused = eventually(
-        lambda: [event for event in manager.get_event_history() if event.origin == "restart"], "the restart's load"
+        lambda: [event for event in history_of(manager) if event.origin == "restart"], "the restart's load"
     )
     assert "an owner died while it loaded exactly this content" in str(refused[0].error_message)
     assert {status.pid for status in manager.workers()} >= {worker}
@@ -222,7 +222,7 @@ def test_an_owner_that_gives_up_leaves_its_files_to_the_next(
     eventually(lambda: manager.owner_pid not in (0, owner), "the next owner")
 
     gate.open()
-    eventually(lambda: "restart" in [event.origin for event in manager.get_event_history()], "the restart's load")
+    eventually(lambda: "restart" in [event.origin for event in history_of(manager)], "the restart's load")
     newest, *_ = manager.get_event_history()
     assert newest.result is ReloadResult.VALIDATION_FAILED, newest
     assert manager.get_stats()["failed_reloads"] == 3

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,17 @@ SCHEMA = "tests.support.settings:Settings"
 
 validated = 0
 """How often a validator below has run in this process: in a worker it stays 0."""
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "": lambda: None,
+    "leave": lambda: sys.exit(0),
+    "take all memory": lambda: bytearray(1 << 40),
+    "leave at once": lambda: os._exit(0),
+    "segfault": lambda: ctypes.string_at(0),  # in this very thread; a signal is for any of them, and the load goes on
+    "be killed by the kernel": lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
+"""What a load does to the process that it runs in, by the configuration's `deed`."""
 
 
 class Limits(BaseModel):
@@ -43,6 +59,13 @@ class Settings(BaseModel):
     limits: Limits = Limits()
     tags: list[str] = []
     gate: str = ""
+    deed: str = ""
+
+    @field_validator("deed")
+    @classmethod
+    def _do(cls, value: str) -> str:
+        DEEDS[value]()
+        return value
 
     @field_validator("gate")
     @classmethod

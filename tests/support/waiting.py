@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent
 
 T = TypeVar("T")
 
@@ -21,6 +23,14 @@ def eventually(condition: Callable[[], T], what: str, deadline: float = DEADLINE
             raise AssertionError(f"not within {deadline:g} s: {what}")
         threading.Event().wait(_STEP)
     return value
+
+
+def history_of(manager: ConfigReloadManager[Any]) -> list[ReloadEvent]:
+    """Newest first; nothing while no owner answers: a new one may take longer to start than a verb waits for it."""
+    try:
+        return manager.get_event_history()
+    except OwnerUnavailable:
+        return []
 
 
 def in_thread(function: Callable[[], T]) -> Callable[[], T]:

@@ -161,7 +161,7 @@ def test_a_lock_that_nobody_holds_says_nothing(enter: Callable[..., House], home
 
 def test_leaving_takes_away_all_that_is_its_own(enter: Callable[..., House], home: Path) -> None:
     house = enter()
-    for name in ("journal", "journal-wal", "snapshot", "loading"):
+    for name in ("journal", "journal-wal", "snapshot", "loading", "left-1-2"):
         (home / name).touch()
 
     house.leave()

@@ -511,6 +511,19 @@ def test_an_event_comes_back_as_it_was(path):
         assert journal.events() == [whole]
 
 
+def test_an_event_that_can_not_be_counted_leaves_nothing_half_done(path):
+    """A transaction that stayed open would take every later version with it when the owner dies."""
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        journal._database.ask("CREATE TRIGGER full BEFORE UPDATE ON totals BEGIN SELECT RAISE(FAIL, 'no room'); END")
+        with pytest.raises(JournalError, match="no room"):
+            journal.add_event(event(1))
+        assert journal.events() == []
+        journal.record(row(2))
+    with closing(Journal(path)) as journal:
+        assert journal.latest() == row(2)
+
+
 def test_the_totals_of_a_new_journal_are_nothing(path):
     with closing(Journal(path)) as journal:
         assert journal.totals() == {

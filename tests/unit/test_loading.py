@@ -218,3 +218,30 @@ def test_it_is_compared_with_a_payload_of_the_journal_as_with_a_load_s_own(start
     changed = other.load("number = 1\nname = 'two'")
     assert isinstance(changed, Loaded)
     assert [change.key for change in changed.changes] == ["name"]
+
+
+def test_what_is_barred_for_a_while_is_loaded_afterwards(start: Start) -> None:
+    bench = start()
+    bench.loading.bar(Problem("", "not now"))
+    assert refusal(bench.load("number = 1")) == (ReloadResult.VALIDATION_FAILED, "not now")
+
+    bench.loading.bar(None)
+
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_an_owner_under_other_code_stays_barred(start: Start) -> None:
+    bench = start(barred=Problem("", "other code"))
+    bench.loading.bar(Problem("", "not now"))
+    bench.loading.bar(None)
+
+    assert refusal(bench.load("number = 1")) == (ReloadResult.VALIDATION_FAILED, "other code")
+
+
+def test_the_mark_follows_to_another_folder(start: Start, tmp_path: Path) -> None:
+    bench = start()
+    bench.load("number = 1")
+    bench.mark.path = tmp_path / "moved"
+    bench.load("number = 1")
+
+    assert bench.mark.path.exists()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from confcast.errors import ConfcastError
 from confcast.wire import processes
+from confcast.wire.boot import HANDOVER
 from confcast.wire.listener import FRESH, MAX_PATH
 
 _log = logging.getLogger("confcast.master")
@@ -35,11 +36,25 @@ def candidates() -> Iterator[Path]:
     yield Path(tempfile.gettempdir())
 
 
-def make(name: str) -> Path:
-    """A new run-time folder for the owner of this name. Raises ConfcastError, naming every folder that was tried."""
+def make(name: str, workers: tuple[int, int] | None = None) -> Path:
+    """A new run-time folder for the owner of this name.
+
+    Args:
+        name: The configuration's.
+        workers: Uid and gid of the workers, where they are not this user's: it must be within their reach, too.
+
+    Raises:
+        ConfcastError: There is none; it names every folder that was tried.
+    """
     prefix = f"confcast-{label(name)}-{os.getpid()}-"
     tried = []
     for base in candidates():
+        if workers is not None and (barrier := _barrier(base, *workers)):
+            _log.warning(
+                "no run-time folder in %s: the workers' user (uid %d) can't enter %s", base, workers[0], barrier
+            )
+            tried.append(f"{base} (the workers' user can't enter {barrier})")
+            continue
         try:
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
         except OSError as error:
@@ -52,9 +67,33 @@ def make(name: str) -> Path:
     raise ConfcastError(f"no folder for the config owner could be made; tried {', '.join(tried)}")
 
 
-def is_made_here(folder: Path) -> bool:
-    """Whether this process has made it, by its name."""
-    return master_of(folder) == os.getpid()
+def _barrier(folder: Path, uid: int, gid: int) -> Path | None:
+    """The first folder on the way to this one, or itself, that the mode closes to them; None when the way is free.
+
+    Other groups that the user is in are not asked: whether workers keep them is the server's choice.
+    """
+    way = [*reversed(folder.resolve().parents), folder.resolve()]
+    return next((step for step in way if not _may_enter(step, uid, gid)), None)
+
+
+def _may_enter(folder: Path, uid: int, gid: int) -> bool:
+    try:
+        status = folder.stat()
+    except OSError:
+        return True  # it is not there: the next try to make one in it says so
+    others = stat.S_IXGRP if gid == status.st_gid else stat.S_IXOTH
+    return uid == 0 or bool(status.st_mode & (stat.S_IXUSR if uid == status.st_uid else others))
+
+
+def is_left(folder: Path) -> bool:
+    """Whether its owner only serves the last workers of a generation that another one has followed."""
+    return (folder / HANDOVER).exists()
+
+
+def is_of_a_living_master(folder: Path) -> bool:
+    """Whether it is a folder of this user's, and who made it lives."""
+    master = master_of(folder)
+    return master is not None and _is_my_folder(folder) and processes.is_alive(master)
 
 
 def master_of(folder: Path) -> int | None:

@@ -1,10 +1,10 @@
 """Starting the owner, hearing of its death, starting the next one.
 
 The owner is an exec'd child that holds nothing of the master but its end of the leash: standard input is /dev/null,
-standard output goes to standard error, SIGHUP is blocked until the owner can take it. Its death is a pidfd; whoever
+standard output goes to standard error, or both to another descriptor of the master's (a daemon has closed its own),
+and SIGHUP is blocked until the owner can take it. Its death is a pidfd; whoever
 reaps it (a prefork master reaps what it does not know) changes nothing. The old owner is dead by its pidfd before a
-new one starts. An owner that has lived for five seconds is replaced at once; those that die young are replaced after
-0.1 to 30 seconds, twice as long each time. Restarts are counted.
+new one starts; how long after, is backoff.py's business. Restarts are counted.
 
 Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
 socket), `waitpid` and `poll()` (ECHILD reads as a clean exit).
@@ -13,6 +13,7 @@ socket), `waitpid` and `poll()` (ECHILD reads as a clean exit).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import logging
 import os
@@ -23,24 +24,34 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 import confcast
-from confcast.errors import ConfcastError, ConfigError, NotCarried
-from confcast.wire.boot import Booted, Leash, Leave, Orders
+from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
+from confcast.master.backoff import Backoff
+from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.processes import Death
 
 _log = logging.getLogger("confcast.master")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
-_LIVED_LONG = 5.0
 _PATIENCE = 30.0
 _LEAVING = 5.0
+_SLACK = 5.0
+"""Seconds, beyond its deadlines, until an owner must have come to rest."""
 
+
+Output = Callable[[], int]
+"""Gives the descriptor for an owner's standard output and error; asked at each start, as log files are reopened."""
 
 _launchers: weakref.WeakSet[Launcher] = weakref.WeakSet()
+
+
+def standard_error() -> int:
+    """The master's own, as it is when an owner starts."""
+    return 2
 
 
 class Launcher:
@@ -48,10 +59,18 @@ class Launcher:
 
     Args:
         orders: For the first owner; later ones get the same, and the number of restarts.
+        output: Where what owners print and log goes.
+        log: The path of the log file that it is; empty where it is none.
+
+    Attributes:
+        restarts: How many owners were started after the first.
+        lost: How many owners have died that had served: whoever was asking one of them was not answered.
     """
 
-    def __init__(self, orders: Orders) -> None:
-        self.restarts = 0
+    def __init__(self, orders: Orders, output: Output = standard_error, log: Callable[[], str] = str) -> None:
+        self.restarts = self.lost = 0
+        self._output = output
+        self._log = log
         self._orders = orders
         self._patience = orders.load_timeout + _PATIENCE
         self._lock = threading.Lock()
@@ -59,8 +78,8 @@ class Launcher:
         self._leash: Leash | None = None
         self._death: Death | None = None
         self._retired: Death | None = None
-        self._born = 0.0
-        self._pause = _FIRST_PAUSE
+        self._serving_since: float | None = None
+        self._backoff = Backoff()
         self._not_before = 0.0
         if not _launchers:
             _hook_fork()
@@ -102,6 +121,29 @@ class Launcher:
         with self._lock:
             if self._death is death and not self._closed:
                 self._replace(death)
+
+    def pause(self) -> None:
+        """Return when the owner has nothing under way, and it and its successors load no more until `resume()`.
+
+        Raises:
+            OwnerUnavailable: It lives, and does not answer; then all is as before.
+        """
+        with self._lock:
+            self._orders = msgspec.structs.replace(self._orders, paused=True)
+            try:
+                self._hear_paused()
+            except TimeoutError:
+                self._go_on()
+                raise OwnerUnavailable(
+                    f"the config owner {self.pid} of {self._orders.name!r} is not idle in time; its log says why"
+                ) from None
+            except (OSError, ProtocolError) as error:  # it is dead, or about to be; the next one is told at its start
+                _log.warning("the config owner of %r was lost: %s", self._orders.name, error)
+
+    def resume(self) -> None:
+        """The owner loads again; if it watches, also what it has missed."""
+        with self._lock:
+            self._go_on()
 
     def next_look(self) -> float:
         """Seconds until `ensure` could have something to do, once the owner is dead."""
@@ -145,10 +187,29 @@ class Launcher:
 
     # ---- inside
 
+    def _hear_paused(self) -> None:
+        """Raises TimeoutError when it does not say so in time, OSError and ProtocolError when it can't."""
+        leash = self._leash
+        if leash is None:
+            return
+        leash.connection.settimeout(self._orders.load_timeout + 2 * self._orders.vote_timeout + _SLACK)
+        leash.say(Pause(True))
+        while not isinstance(said := leash.hear(), Paused):
+            if isinstance(said, Booted) and said.version:
+                self._serving_since = said.at
+            elif said is None:
+                return
+
+    def _go_on(self) -> None:
+        self._orders = msgspec.structs.replace(self._orders, paused=False)
+        if self._leash is not None:
+            with contextlib.suppress(OSError):  # a dead one's successor has its orders
+                self._leash.say(Pause(False))
+
     def _spawn(self) -> None:
         mine, its = socket.socketpair()
         try:
-            pid = _execute(its.fileno())
+            pid = _execute(its.fileno(), self._output)
             self._death = Death(pid)
         except BaseException:
             mine.close()
@@ -156,9 +217,8 @@ class Launcher:
         finally:
             its.close()
         mine.settimeout(self._patience)
-        self._born = time.monotonic()
         self._leash = Leash(mine)
-        self._leash.say(msgspec.structs.replace(self._orders, restarts=self.restarts))
+        self._leash.say(msgspec.structs.replace(self._orders, restarts=self.restarts, log=self._log()))
 
     def _hear_booted(self) -> int:
         assert self._leash is not None
@@ -171,6 +231,7 @@ class Launcher:
         if not isinstance(booted, Booted):
             raise ConfcastError("the config owner died while it started; what it said is on standard error")
         if booted.version:
+            self._serving_since = booted.at
             return booted.version
         if booted.reason == "not_started":
             raise ConfcastError("; ".join(map(str, booted.problems)))
@@ -184,6 +245,7 @@ class Launcher:
         if time.monotonic() < self._not_before:
             return
         self._not_before = 0.0
+        self._serving_since = None  # whatever becomes of the next one, this life is counted
         self.restarts += 1
         leash = self._leash
         try:
@@ -200,14 +262,24 @@ class Launcher:
                 leash.close()
 
     def _schedule(self, dead: Death) -> None:
-        """One that has lived for a while is replaced at once; those that die young, ever more slowly."""
         now = time.monotonic()
-        if now - self._born > _LIVED_LONG:
-            self._pause = 0.0
-        self._not_before = now + self._pause
-        when = f"in {self._pause:.1f} s" if self._pause else "at once"
+        since = self._served_since()
+        if since is not None:
+            self.lost += 1
+        pause = self._backoff.after(None if since is None else now - since)
+        self._not_before = now + pause
+        when = f"in {pause:.1f} s" if pause else "at once"
         _log.error("the config owner %d of %r is dead; the next one starts %s", dead.pid, self._orders.name, when)
-        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+
+    def _served_since(self) -> float | None:
+        """When the dead one came to serve, if it did. A restarted one's word is not waited for: it lies there since."""
+        if self._serving_since is None and self._leash is not None:
+            self._leash.connection.setblocking(False)
+            with contextlib.suppress(OSError, ProtocolError):
+                said = self._leash.hear()
+                if isinstance(said, Booted) and said.version:
+                    self._serving_since = said.at
+        return self._serving_since
 
 
 @functools.cache
@@ -221,25 +293,40 @@ def _forget_all() -> None:
         launcher.forget()
 
 
-def _execute(leash: int) -> int:
+def _execute(leash: int, output: Output) -> int:
     """The owner's process. Its SIGHUP stays blocked until it has a handler: no trigger kills it, none is lost."""
     home = str(Path(confcast.__file__).parents[1])
     path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    streams = _usable(output)
+    leash = fcntl.fcntl(leash, fcntl.F_DUPFD_CLOEXEC, 3)  # below may be the place of a stream that the master closed
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
             [sys.executable, "-m", "confcast.owner", str(leash)],
             stdin=subprocess.DEVNULL,
-            stdout=2,
+            stdout=streams,
+            stderr=streams,
             pass_fds=(leash,),
             env={**os.environ, "PYTHONPATH": path},
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        os.close(leash)
     # From here on the pidfd tells of its end. Popen would wait for it, warn of it in forked children, and take
     # another process's reaping of it for a clean exit.
     process.returncode = 0
     return process.pid
+
+
+def _usable(output: Output) -> int:
+    """A log that is closed just now, or was closed for good, is no reason to have no owner."""
+    try:
+        descriptor = output()
+        os.fstat(descriptor)
+    except (OSError, ValueError) as error:
+        _log.warning("what the config owner logs is lost: there is nowhere to write it (%s)", error)
+        return subprocess.DEVNULL
+    return descriptor
 
 
 def _reap(pid: int) -> None:

@@ -9,24 +9,22 @@ Rejected: loading in the master (a validator that hangs or crashes would take th
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
-from confcast.master import folders
-from confcast.master.launch import Launcher
+from confcast.master import folders, names, sighup
+from confcast.master.launch import Launcher, Output, standard_error
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.boot import Orders
@@ -41,8 +39,6 @@ from confcast.worker.replica import Replica, address_variable
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.verbs import Verbs
 
-_log = logging.getLogger("confcast.master")
-
 T = TypeVar("T")
 _KNOCK = 0.02
 
@@ -54,7 +50,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         loader: What to load. It is sent to the owner as data; its schema is not imported here for that.
         enable_signal_handler: Have SIGHUP reload, from `start()` to `close()`; in the main thread only.
         watch: Have the owner watch the sources' files.
-        name: Which configuration; its replicas have the same name.
+        name: Which configuration; its replicas have the same name. A process has one manager of a name.
         state_dir: Where the journal lives, so that versions and history outlive the machine. None: in the run-time
             folder, where they outlive the processes only.
         vote_timeout: Seconds that a worker may take to vote, and again to apply.
@@ -103,7 +99,10 @@ class ConfigReloadManager(Verbs, Observable[T]):
         self._replica: Replica[T] | None = None
         self._made_replica = False
         self._attaching = threading.Lock()
-        self._handler_before: Any = None
+        self._former_manager: ConfigReloadManager[Any] | None = None
+        self._output: Output = standard_error
+        self._log: Callable[[], str] = str
+        self._workers: tuple[int, int] | None = None
 
     # ---- life
 
@@ -114,25 +113,37 @@ class ConfigReloadManager(Verbs, Observable[T]):
             ConfigError: The first load is refused; `problems` has everything that is wrong.
             NotCarried: The schema has fields that can't be carried to workers.
             TypeError: The loader can't be sent to another process.
-            ConfcastError: It is started already, no folder could be made, or the owner could not start.
+            ConfcastError: It, or another manager of its name, is started already in this process; no folder could be
+                made; or the owner could not start.
         """
         refuse_in_owner("start()")
         if self._launcher is not None:
             raise ConfcastError(f"the manager {self.name!r} is started already")
-        folders.sweep()
-        self._folder, self._pid = folders.make(self.name), os.getpid()
+        names.take(self, self._former_manager)
         try:
-            launcher = Launcher(self._orders(self._folder))
+            folders.sweep()
+            self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()
+            launcher = Launcher(self._orders(self._folder), self._output, self._log)
             launcher.start()
         except BaseException:
             self._remove_folder()
+            names.give_back(self, self._former_manager)
             raise
         self._launcher = launcher
         os.environ[address_variable(self.name)] = self.address
         if self._supervise == "thread":
             self._supervisor = Supervisor(launcher)
         if self._enable_signal_handler:
-            self._handle_sighup()
+            sighup.reload_on_hup(self.request_reload, self.name)
+        return self
+
+    def succeed(self, former: ConfigReloadManager[Any]) -> ConfigReloadManager[T]:
+        """For server modules, before `start()`: take over from a manager of this name, which still serves its workers.
+
+        Returns:
+            This manager. It is the caller who closes the former one.
+        """
+        self._former_manager, former._former_manager = former, None  # no chain of all there ever were
         return self
 
     def close(self) -> None:
@@ -140,7 +151,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         if self._launcher is None or self._pid != os.getpid():
             return
         self._detach()
-        self._restore_sighup()
+        sighup.no_longer(self.request_reload)
         if self._supervisor is not None:
             self._supervisor.close()
             self._supervisor = None
@@ -149,6 +160,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         if os.environ.get(address_variable(self.name)) == str(self._address()):
             del os.environ[address_variable(self.name)]
         self._remove_folder()
+        names.give_back(self, self._former_manager)
 
     def __enter__(self) -> ConfigReloadManager[T]:
         return self if self.is_mine() else self.start()
@@ -185,6 +197,43 @@ class ConfigReloadManager(Verbs, Observable[T]):
         """Start a new owner if it is dead. Cheap (one poll): for a server's own loop. Inert after a fork."""
         if self._launcher is not None and self._pid == os.getpid():
             self._launcher.ensure()
+
+    def pause(self) -> None:
+        """For server modules: a next generation of this server begins, so this one's owner loads no more.
+
+        Returns when nothing is under way, so that no version's number is given out twice. What it serves, it goes on
+        serving; a reload is refused in words. `start()` of another manager of this name in this process, or in a
+        program that has `successor_environment()`, goes on with the versions, the history and the totals.
+
+        Raises:
+            OwnerUnavailable: The owner does not answer; then all is as before.
+            NotAttached: It is not started.
+        """
+        self._mine().pause()
+
+    def resume(self) -> None:
+        """For server modules: there is no next generation. The owner loads again; if it watches, what it missed too."""
+        self._mine().resume()
+
+    def successor_environment(self) -> dict[str, str]:
+        """For server modules: what the environment of a program must have that takes this server's place."""
+        return {_former_variable(self.name): str(self._address().parent), address_variable(self.name): ""}
+
+    def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
+        """For server modules, before `start()`: where what owners print and log goes, instead of standard error.
+
+        Args:
+            output: Gives an open descriptor. Called at the start of each owner, which gets a copy of it; where it
+                raises OSError or ValueError (a closed file), or gives a closed one, that owner's output is lost.
+            log: Gives the path of the log file that it is, or ""; when it is rotated, an owner goes on in the next one.
+        """
+        self._output, self._log = output, log
+
+    def workers_run_as(self, uid: int, gid: int) -> None:
+        """For server modules, before `start()`: whom workers are once they have started, where it is not this user."""
+        if uid != os.geteuid():
+            self._workers = uid, gid
+            self._options.update(workers_uid=uid, workers_gid=gid)
 
     # ---- the value
 
@@ -237,15 +286,25 @@ class ConfigReloadManager(Verbs, Observable[T]):
         return Replica(self._loader.schema, name=self.name)
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Ask; a dead owner is restarted here, and asked again: only this process could do it."""
+        """Ask; a dead owner is restarted here, and the next one asked: only this process could do it.
+
+        Once, and no more: two that died over a question have died of it.
+        """
         self._check_process()
         deadline = time.monotonic() + timeout
+        self.ensure_owner()
+        lost = self._lost()
         while True:
-            self.ensure_owner()
             answer = self._ask_now(make, max(0.0, deadline - time.monotonic()))
             if answer is not None or time.monotonic() + _KNOCK > deadline:
                 return answer
             time.sleep(_KNOCK)
+            self.ensure_owner()
+            if self._lost() > lost + 1:
+                return None
+
+    def _lost(self) -> int:
+        return self._launcher.lost if self._launcher is not None else 0
 
     def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Over the pipe that this process has to this owner, if it has one; else over a connection of its own."""
@@ -293,35 +352,25 @@ class ConfigReloadManager(Verbs, Observable[T]):
         )
 
     def _former(self) -> str:
-        """The folder of the owner that this process has started under this name before, and that still serves."""
-        folder = Path(os.environ.get(address_variable(self.name), "")).parent
-        return str(folder) if folders.is_made_here(folder) else ""
+        """The folder of the owner whose place the new one takes, and which still serves.
 
-    def _handle_sighup(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", self.name)
-            return
-        before = signal.signal(signal.SIGHUP, self._on_sighup)
-        self._handler_before = signal.SIG_DFL if before is None else before
-
-    def _on_sighup(self, number: int, frame: FrameType | None) -> None:
-        self.request_reload()
-
-    def _restore_sighup(self) -> None:
-        """Unless somebody else has set one since. In another thread ours stays, and does nothing from now on."""
-        before, self._handler_before = self._handler_before, None
-        if before is None or signal.getsignal(signal.SIGHUP) != self._on_sighup:
-            return
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGHUP, before)
-        else:
-            _log.warning("SIGHUP keeps a handler that does nothing: only the main thread can set it back")
+        That of the manager which this one succeeds, or of the process whose server this one upgrades.
+        """
+        former = self._former_manager
+        if former is not None and former.is_mine():
+            return str(former._address().parent)
+        upgraded = Path(os.environ.pop(_former_variable(self.name), ""))
+        return str(upgraded) if folders.is_of_a_living_master(upgraded) else ""
 
     def _remove_folder(self) -> None:
         """What the owner, if it was killed, could not take away itself."""
         folder, self._folder = self._folder, None
         if folder is not None:
             folders.remove(folder)
+
+
+def _former_variable(name: str) -> str:
+    return address_variable(name).replace("ADDRESS", "FORMER", 1)
 
 
 def _check(

@@ -2,7 +2,7 @@
 
 It hears its orders and lives until its master is gone. Standard input is /dev/null and standard output goes to
 standard error (the master may speak a protocol on its own). This is a program of ours, so here, and only here,
-logging is configured: to standard error.
+logging is configured: to standard error, and on to the next log file when that is one and is rotated.
 
 Exit status: 0 left with its master, 1 had to give up, 3 could not start, 78 the first configuration was refused.
 """
@@ -18,6 +18,7 @@ import sys
 
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
 from confcast.owner.life import REFUSED, Life
+from confcast.owner.output import StandardError
 from confcast.wire.boot import Booted, Leash, Orders
 from confcast.wire.role import become_owner
 
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
     if not isinstance(orders, Orders):
         return 3
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[StandardError(orders.log)],
         level=logging.INFO,
         format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {orders.name}: %(message)s",
     )

@@ -110,6 +110,23 @@ class Database:
         """Fold the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
         self.ask("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def copy_to(self, path: Path) -> None:
+        """Put a copy of all that is committed at another path, whole, in the place of what is there.
+
+        Raises what SQLite and the system raise.
+        """
+        new = path.with_name(path.name + ".new")
+        for leftover in (new, *_companions(new)):
+            leftover.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(new, isolation_level=None)) as copy:
+            self._connection.backup(copy)  # flushed: a new connection's `synchronous` is FULL
+        for leftover in _companions(path):
+            leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the copy
+        new.replace(path)
+        if self.durable:
+            _flush_folder(path.parent)
+
     def close(self) -> None:
         """Close the file, harmlessly when called again. What can't be folded into it stays in the log."""
         try:

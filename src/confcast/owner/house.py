@@ -2,7 +2,8 @@
 
 One owner per generation: the lock is held for life. Found busy, its holder is asked for: while that one's master
 lives, this owner refuses to start and names it; when its master is dead, or is ours and has started this owner in its
-place, the holder is one too many, and is killed. What is not to be told is left alone, and refused.
+place, the holder is one too many, and is killed. What is not to be told is left alone, and refused. An owner of a next
+generation lives in its run-time folder instead, until the state folder is free.
 Rejected: a pid file alone (it outlives its process), and epochs instead of the lock (workers stay on the pipe of a
 stopped owner for ever).
 """
@@ -17,14 +18,18 @@ import signal
 import socket
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from confcast.errors import ConfcastError
-from confcast.wire import listener, processes, snapshots
+from confcast.owner.guests import Guests
+from confcast.wire import farewells, listener, processes, snapshots
+from confcast.wire.boot import HANDOVER
 
 _MINE = ("lock", "journal", "loading")
+_ALWAYS_MINE = (snapshots.FILE, "loading", HANDOVER, f"{HANDOVER}.number")
 _PATIENCE = 5.0
 
 
@@ -38,19 +43,38 @@ class Holder(msgspec.Struct, frozen=True):
     name: str
 
 
+class _Taken(ConfcastError):
+    """Another owner lives there, and its master lives."""
+
+
 class House:
     """The run-time folder and the state folder (often the same) of one owner.
 
     Args:
-        folder: For the control socket and the snapshot file; 0700.
+        folder: For the control socket and the snapshot file; 0700, but for guests.
         state_folder: For the lock, the journal and the mark of what is being loaded.
         holder: What to write into the lock.
+        follows: It is the owner of a next generation: while another owner lives in the state folder it does without.
+        apart: A next generation may have the state folder by now: it does without from the start.
+        guests: The workers' user, where it is another one.
     """
 
-    def __init__(self, folder: Path, state_folder: Path, holder: Holder) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        state_folder: Path,
+        holder: Holder,
+        *,
+        follows: bool = False,
+        apart: bool = False,
+        guests: Guests = Guests(),  # noqa: B008 - immutable
+    ) -> None:
         self.folder = folder
-        self.state_folder = state_folder
+        self.state_folder = folder if apart else state_folder
+        self.awaited = state_folder if self.state_folder != state_folder else None  # once no other owner has it
+        self.guests = guests
         self._holder = holder
+        self._follows = follows
         self._lock = -1
         self._socket: tuple[int, int] | None = None
 
@@ -64,6 +88,11 @@ class House:
         """The journal's path."""
         return self.state_folder / "journal"
 
+    @property
+    def mark(self) -> Path:
+        """Where it stands what is being loaded."""
+        return self.state_folder / "loading"
+
     def enter(self) -> socket.socket:
         """Make what is missing, take the lock, and listen.
 
@@ -76,9 +105,14 @@ class House:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_that_it_is_mine(self.folder)
         self._take_lock()
-        listening = listener.listen(self.address)
+        self.guests.open_folder(self.folder)
+        listening = listener.listen(self.address, self.guests.uid)
         self._socket = _identity(self.address)
         return listening
+
+    def save(self, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
+        """Write the snapshot file. Raises OSError."""
+        snapshots.save(self.folder, schema, version, digest, payload, uid=self.guests.uid)
 
     def in_place(self) -> bool:
         """Whether the control socket's path still leads to this owner."""
@@ -94,7 +128,8 @@ class House:
                 mine = [path for name in _MINE for path in self.folder.glob(f"{name}*")]
             else:
                 mine = []
-            for path in (self.address, self.folder / snapshots.FILE, *mine):
+            notes = self.folder.glob(farewells.NOTES)
+            for path in (self.address, *(self.folder / name for name in _ALWAYS_MINE), *notes, *mine):
                 with contextlib.suppress(OSError):
                     path.unlink()
             with contextlib.suppress(OSError):
@@ -107,6 +142,28 @@ class House:
             os.close(self._lock)
             self._lock = -1
 
+    @contextlib.contextmanager
+    def moving(self) -> Iterator[bool]:
+        """Whether the awaited state folder is free. It is this owner's inside, and from then on unless it raises."""
+        assert self.awaited is not None
+        before = self.state_folder, self._lock
+        fd = os.open(self.awaited / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not _try_lock(fd):
+            os.close(fd)
+            yield False
+            return
+        try:
+            self._sign(fd)
+            self.state_folder, self._lock = self.awaited, fd
+            yield True
+        except BaseException:
+            self.state_folder, self._lock = before
+            os.close(fd)
+            raise
+        self.awaited = None
+        os.close(before[1])
+        (before[0] / "lock").unlink(missing_ok=True)
+
     def _take_lock(self) -> None:
         path = self.state_folder / "lock"
         if self._lock >= 0 and _identity(path) == _identity(self._lock):
@@ -114,14 +171,24 @@ class House:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._lock_or_fight(fd)
-            body = msgspec.json.encode(self._holder)
-            os.pwrite(fd, body, 0)  # over what stands there: a full disk has room for that
-            os.ftruncate(fd, len(body))
+            self._sign(fd)
+        except _Taken:
+            os.close(fd)
+            if not self._follows or self.state_folder == self.folder:
+                raise
+            self.awaited, self.state_folder = self.state_folder, self.folder
+            self._take_lock()
+            return
         except BaseException:
             os.close(fd)
             raise
         self.unlock()
         self._lock = fd
+
+    def _sign(self, lock: int) -> None:
+        body = msgspec.json.encode(self._holder)
+        os.pwrite(lock, body, 0)  # over what stands there: a full disk has room for that
+        os.ftruncate(lock, len(body))
 
     def _lock_or_fight(self, fd: int) -> None:
         deadline = time.monotonic() + _PATIENCE
@@ -137,9 +204,9 @@ class House:
             time.sleep(0.02)
 
     def _evict(self, holder: Holder) -> None:
-        successor = (holder.master, holder.name) == (self._holder.master, self._holder.name)
+        successor = (holder.master, holder.name) == (self._holder.master, self._holder.name) and not self._follows
         if not successor and processes.is_alive(holder.master, holder.master_started):
-            raise ConfcastError(
+            raise _Taken(
                 f"{self.state_folder} is in use by the config owner {holder.owner} of the master {holder.master} "
                 f"({holder.name}); two managers need a state_dir each"
             )

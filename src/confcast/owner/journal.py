@@ -14,6 +14,7 @@ owner would read a version that was never committed).
 
 from __future__ import annotations
 
+import logging
 import zlib
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from confcast.owner.database import Database, JournalError, TornJournal
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
 __all__ = ["Journal", "JournalError", "TornJournal", "VersionRow"]
+
+_log = logging.getLogger("confcast.journal")
 
 _TABLES = """
 CREATE TABLE newest(
@@ -40,6 +43,9 @@ INSERT INTO floor VALUES (1, 0);
 INSERT INTO totals(one) VALUES (1);
 """
 
+# No part of a new file: a journal of an earlier confcast has no such table, and is opened as it is.
+_SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fields BLOB NOT NULL)"
+
 _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
@@ -47,6 +53,7 @@ _UNCOUNTED = frozenset({"start", "reissue", "late"})
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ReloadEvent).decode
+_decode_fields = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 
 class VersionRow(msgspec.Struct, frozen=True, repr_omit_defaults=True):
@@ -67,10 +74,10 @@ class VersionRow(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     timestamp: float
 
     def __repr__(self) -> str:
-        return f"VersionRow(version={self.version}, digest={self.digest.hex()}, {len(self.payload)} bytes)"
+        return f"VersionRow(version={self.version}, {len(self.payload)} bytes)"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:  # a Struct's own would show the payload
-        return [("version", self.version), ("digest", self.digest.hex())]
+        return [("version", self.version)]
 
 
 class Journal:
@@ -169,6 +176,34 @@ class Journal:
         """
         return self._database.in_place()
 
+    # ---- the schemas
+
+    def describe(self, schema: bytes, fields: dict[str, str]) -> None:
+        """Remember the field table of a schema; of others only that of the committed version is kept.
+
+        An owner that is restarted under other code can't work it out any more, and must say which fields differ.
+        Raises JournalError.
+        """
+        with self._database.explained("written"), self._database.transaction():
+            self._ask(_SCHEMAS)
+            self._ask("DELETE FROM schemas WHERE fingerprint NOT IN (SELECT schema FROM newest)")
+            self._ask("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema, _encode(fields)))
+
+    def described(self, schema: bytes) -> dict[str, str]:
+        """The field table of a schema; empty when none can be read here, which costs the version nothing.
+
+        Raises JournalError.
+        """
+        with self._database.explained("read"):
+            if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'schemas'").fetchone():
+                return {}
+            found = self._ask("SELECT fields FROM schemas WHERE fingerprint = ?", (schema,)).fetchone()
+        try:
+            return _decode_fields(found[0]) if found else {}
+        except msgspec.DecodeError as error:
+            _log.warning("the journal %s has a field table that can't be read: %s", self._database.path, error)
+            return {}
+
     # ---- the roster
 
     def enroll(self, pid: int, started: int) -> None:
@@ -248,6 +283,11 @@ class Journal:
         """Count one more restart of the owner. Raises JournalError."""
         with self._database.explained("written"):
             self._ask("UPDATE totals SET owner_restarts = owner_restarts + 1")
+
+    def copy_to(self, path: Path) -> None:
+        """Put a copy at this path, whole, in the place of a journal that nobody has open. Raises JournalError."""
+        with self._database.explained(f"copied to {path}"):
+            self._database.copy_to(path)
 
     def close(self) -> None:
         """Close the file; harmless when called again. What can't be folded into it stays in the log beside it."""

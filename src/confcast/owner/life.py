@@ -26,18 +26,21 @@ import msgspec
 from confcast.config.codec import digest
 from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.errors import ConfcastError, Problem
+from confcast.owner import generations
 from confcast.owner.core import Rules
 from confcast.owner.effects import Input, MasterGone, Trigger
+from confcast.owner.guests import Guests
 from confcast.owner.house import Holder, House
-from confcast.owner.journal import Journal, JournalError, TornJournal, VersionRow
+from confcast.owner.journal import Journal, JournalError, VersionRow
 from confcast.owner.loading import Loading, Mark
+from confcast.owner.losses import look_for_losses, make_good
 from confcast.owner.mailbox import Mailbox
-from confcast.owner.pipes import own_uid
+from confcast.owner.mounts import warn_of_mounted_files
 from confcast.owner.process import Owner
 from confcast.owner.signals import heed_signals
 from confcast.owner.watch import Watcher
-from confcast.wire import processes, snapshots
-from confcast.wire.boot import Booted, Leash, Leave, Orders
+from confcast.wire import farewells, processes, snapshots
+from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.messages import ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
@@ -52,11 +55,15 @@ _BARRED = (
 
 
 class _Inheritance(NamedTuple):
-    """What a former owner left: the version to stand on, the highest number ever used, and who lived under it."""
+    """What a former owner left: the version to stand on, the highest number ever used, and who lived under it.
+
+    `fields`: the field table of the code that this version was made with; this owner's own when there is none.
+    """
 
     row: VersionRow | None
     floor: int
     roster: tuple[int, ...]
+    fields: dict[str, str]
 
 
 class Life:
@@ -77,7 +84,10 @@ class Life:
         heed_signals(self._mailbox)
         me = os.getpid()
         holder = Holder(me, processes.started(me), orders.master_pid, orders.master_started, orders.name)
-        self._house = House(Path(orders.folder), Path(orders.state_folder), holder)
+        guests = Guests(orders.workers_uid, orders.workers_gid)
+        folder, state = Path(orders.folder), Path(orders.state_folder)
+        self._paused = orders.paused
+        self._house = House(folder, state, holder, follows=bool(orders.former), apart=orders.paused, guests=guests)
 
     def serve(self) -> int:
         """Live; the exit status.
@@ -89,18 +99,24 @@ class Life:
         listener = self._house.enter()
         loader = self._loader()
         codec = loader.codec
-        lost = self._set_aside_a_torn_journal()
-        left = self._inherit(codec.fingerprint)
+        self._begin_where_the_former_was()
+        lost = look_for_losses(self._house, self._open_journal, restarted=self._restarted)
+        left = self._inherit(codec.fingerprint, codec.fields, lost=lost)
         barred = left.row is not None and left.row.schema != codec.fingerprint
         self._watcher = self._make_watcher(loader)
-        self._mark = Mark(self._house.state_folder / "loading")
-        loading = Loading(
+        if not self._restarted:
+            warn_of_mounted_files(loader.watched())
+        self._mark = Mark(self._house.mark)
+        self._loading = loading = Loading(
             loader, self._mark, self._mailbox.post, self._watcher.tried, Problem("", _BARRED) if barred else None
         )
-        rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, {} if barred else codec.fields)
-        self._owner = Owner(
-            rules, self._house, listener, self._open_journal, self._mailbox, loading, own_uid(), self._heard_event
-        )
+        if self._paused:
+            loading.bar(Problem("", generations.WORDS))
+        rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
+        self._owner = Owner(rules, self._house, listener, self._open_journal, self._mailbox, loading, self._heard_event)
+        self._owner.former = Path(self._orders.former) if self._orders.former else None
+        if lost:
+            self._owner.count_loss("journal lost")
         self._stand_on(left, loading, gathering=self._restarted and (lost or left.row is None))
         return self._run(watching=self._orders.watch and not barred)
 
@@ -108,8 +124,7 @@ class Life:
         row = left.row
         if row is not None:
             loading.committed(row.digest, row.payload)
-            folder = self._house.folder
-            _try("snapshot file", lambda: snapshots.save(folder, row.schema, row.version, row.digest, row.payload))
+            _try("snapshot file", lambda: self._house.save(row.schema, row.version, row.digest, row.payload))
         self._owner.stand_on(row, left.roster, left.floor, gathering=gathering)
         self._owner.watch_master(self._orders.master_pid, self._orders.master_started)
         self._owner.listen_to(self._leash.connection, self._hear_master)
@@ -117,7 +132,9 @@ class Life:
             self._say_booted(row.version, [])
 
     def _run(self, *, watching: bool) -> int:
-        self._mailbox.post(Trigger("restart" if self._restarted else "start"))
+        if not self._paused:
+            self._mailbox.post(Trigger("restart" if self._restarted else "start"))
+            self._owner.when_idle.add(self._move_in)
         if watching:
             self._watcher.start()
         # What is imported by now lives as long as this process: no collection need look at it again.
@@ -153,7 +170,8 @@ class Life:
 
     def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:
         def changed() -> None:
-            self._mailbox.post(Trigger("watch"))
+            if not self._paused:
+                self._mailbox.post(Trigger("watch"))
 
         return Watcher(loader.watched, loader.fingerprint, loader.still_being_written, changed)
 
@@ -171,32 +189,48 @@ class Life:
     def _open_journal(self) -> Journal:
         return Journal(self._house.journal, history_limit=self._orders.history_limit, durable=self._orders.durable)
 
-    def _set_aside_a_torn_journal(self) -> bool:
-        try:
-            with contextlib.closing(self._open_journal()) as journal:
-                journal.latest()
-        except TornJournal as error:
-            aside = self._house.journal.with_name(f"journal.torn-{int(time.time())}")
-            _log.error("%s; it is kept as %s, and a new one is begun: history and totals are lost", error, aside.name)
-            self._house.journal.rename(aside)
-            return True
-        return False
-
-    def _inherit(self, fingerprint: bytes) -> _Inheritance:
+    def _inherit(self, fingerprint: bytes, fields: dict[str, str], *, lost: bool) -> _Inheritance:
         journal = self._open_journal()
         try:
+            if lost:
+                make_good(journal, self._house.folder, restarted=self._restarted)
             living = self._living(journal)
             self._go_on_from_the_former(journal, fingerprint)
             row, floor = journal.latest(), journal.floor
+            if row is not None and row.schema != fingerprint and not self._restarted:
+                row = None
+            if row is not None and row.schema != fingerprint:
+                fields = journal.described(row.schema)
+            else:
+                _try("field table", functools.partial(journal.describe, fingerprint, fields))
             if self._restarted:
                 _try("count of restarts", journal.count_restart)
         finally:
             journal.close()
         if self._restarted and row is None:
             floor = max(floor, int(time.time()))
-        if row is not None and row.schema != fingerprint and not self._restarted:
-            row = None
-        return _Inheritance(row, floor, living)
+        return _Inheritance(row, floor, living, fields)
+
+    def _begin_where_the_former_was(self) -> None:
+        """With its journal; in the state folder, if it is free by now. A paused one stays with what it left itself."""
+        house, former = self._house, self._orders.former
+        small = house.folder / house.journal.name
+        if former and not self._restarted:
+            generations.take_over(Path(former), small)
+        if house.awaited is not None and self._paused:
+            generations.take_over(house.folder, small)
+        if house.state_folder != house.folder and small.exists():
+            with contextlib.closing(Journal(small)) as journal:
+                generations.move_in(journal, house.journal)
+            generations.forget(small)
+
+    def _move_in(self) -> float:
+        """An owner that another one follows stays where it is."""
+        if self._paused:
+            return 0.0
+        again = self._owner.move_in()
+        self._mark.path = self._house.mark
+        return again
 
     def _go_on_from_the_former(self, journal: Journal, fingerprint: bytes) -> None:
         """A new generation's versions follow those of the one before, which still serves its last workers."""
@@ -210,10 +244,10 @@ class Life:
             journal.burn(saved.version)
 
     def _living(self, journal: Journal) -> tuple[int, ...]:
-        """Who said Hello to a former owner of this master, and lives; the others are struck."""
-        living = []
+        """Who said Hello to a former owner of this master, lives, and has not left since; the others are struck."""
+        living, left = [], farewells.collect(self._house.folder)
         for pid, since in journal.roster():
-            if self._restarted and processes.is_alive(pid, since):
+            if self._restarted and processes.is_alive(pid, since) and (pid, since) not in left:
                 living.append(pid)
             else:
                 _try("roster", functools.partial(journal.strike, pid))
@@ -234,8 +268,11 @@ class Life:
 
     def _say_booted(self, version: int, problems: list[Problem], reason: str = "") -> None:
         self._booted = True
+        self._say(Booted(version, problems, reason, time.monotonic()))
+
+    def _say(self, message: Booted | Paused) -> None:
         try:
-            self._leash.say(Booted(version, problems, reason))
+            self._leash.say(message)
         except OSError as error:
             _log.debug("the master no longer listens: %s", error)
 
@@ -245,9 +282,37 @@ class Life:
             message = self._leash.hear()
         except (OSError, ConfcastError):
             return False
-        if isinstance(message, Leave):
-            self._mailbox.post(MasterGone())
+        match message:
+            case Leave():
+                self._mailbox.post(MasterGone())
+            case Pause(on=True):
+                self._pause()
+            case Pause():
+                self._go_on()
         return message is not None
+
+    # ---- when a next generation takes over
+
+    def _pause(self) -> None:
+        """What is under way still gets its end; its version must be in the copy."""
+        self._paused = True
+        self._loading.bar(Problem("", generations.WORDS))
+        self._owner.when_idle.add(self._say_paused)
+
+    def _say_paused(self) -> float:
+        if self._paused:
+            self._owner.leave_a_copy()
+            self._say(Paused())
+        return 0.0
+
+    def _go_on(self) -> None:
+        """It was called off: what a watching owner has missed is loaded; a refused trigger was told so."""
+        self._paused = False
+        self._loading.bar(None)
+        _try("copy of the journal", self._owner.take_back)
+        self._owner.when_idle.add(self._move_in)
+        if self._orders.watch:
+            self._mailbox.post(Trigger("watch"))
 
 
 def _try(what: str, write: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,12 @@ class Mark:
     Its folder may be cleaned away, and made anew, while it is in use: it is looked for at each use.
 
     Attributes:
+        path: The file; may be set to another one, which is used from the next load on.
         left: What a former owner left in it; empty when it finished all its loads.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._fd = self._open()
         self.left = os.pread(self._fd, 64, 0)
 
@@ -56,11 +58,11 @@ class Mark:
         os.close(self._fd)
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _is_in_place(self) -> bool:
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
         except OSError:
             return False
 
@@ -88,10 +90,11 @@ class Loading:
         self._mark = mark
         self._post = post
         self._tried = tried
-        self._barred = barred
+        self._barred = self._barred_at_first = barred
         self._poison = mark.left
         self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
+        self._reading: Reading | None = None
         self._committed: tuple[bytes, Any] | None = None
         self._thread = threading.Thread(target=self._run, name="confcast-load", daemon=True)
 
@@ -103,6 +106,10 @@ class Loading:
         """No more orders. A load that hangs is left to end with the process."""
         self._orders.put(None)
 
+    def bar(self, why: Problem | None) -> None:
+        """From now on nothing may be loaded, for this reason; None: for what `barred` said, if anything."""
+        self._barred = why or self._barred_at_first
+
     def submit(self, order: Load) -> None:
         """Load once; from the loop's thread."""
         self._orders.put(order)
@@ -110,7 +117,7 @@ class Loading:
     def committed(self, digest: bytes, payload: bytes) -> None:
         """What later loads are compared with; from the loop's thread, while no load runs."""
         latest = self._latest
-        if self._barred is not None:
+        if self._barred_at_first is not None:  # its bytes are of another class
             return
         if latest is not None and latest.digest == digest:
             self._committed = (digest, latest.config)
@@ -122,19 +129,28 @@ class Loading:
             self._post(self._load(order))
 
     def _load(self, order: Load) -> Loaded | LoadFailed:
-        if self._barred is not None:
-            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (self._barred,))
+        if (barred := self._barred) is not None:
+            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (barred,))
         try:
             return self._load_or_raise(order)
         except ConfigError as error:
             return LoadFailed(order.number, ReloadResult(error.reason), tuple(error.problems))
         except BaseException as error:  # a user's validator may raise anything, SystemExit included
-            _log.exception("a source or a validator raised what is no answer to a bad configuration")
+            _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", self._raised())
             text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
 
+    def _raised(self) -> str:
+        """The traceback of what is being handled, the secrets of what was read masked."""
+        text = traceback.format_exc().rstrip()
+        try:
+            return text if self._reading is None else self._loader.masked(text, self._reading)
+        except Exception as fault:  # of the schema's own: it can't say what its secrets are
+            return f"(the text is left out: what is a secret can't be told, {type(fault).__name__})"
+
     def _load_or_raise(self, order: Load) -> Loaded | LoadFailed:
-        reading = self._read()
+        self._reading = None
+        reading = self._reading = self._read()
         seen = reading.fingerprint
         self._tried(seen)
         if seen == self._poison and not order.insist:

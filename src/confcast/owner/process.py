@@ -3,7 +3,8 @@
 The loop owns everything but the loads and the watching, which run beside it and speak through the mailbox. Effects
 are carried out in the order in which the core gives them; whatever one of them leads to (a drained pipe, a written
 row) is handed to the core after the last of them. Journal writes happen in the loop: SQLite writes into the page
-cache in some 40 µs, and nobody may be answered before a row is written anyway.
+cache in some 40 µs, and nobody may be answered before a row is written anyway. A disk that hangs therefore holds the
+owner, and with it reloads and newcomers' knocks (which have the snapshot file); workers that are attached serve on.
 
 Rejected: asyncio (a loop's own machinery costs more than a whole reload into four workers), and threads that share
 the core under a lock.
@@ -17,20 +18,23 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from confcast.errors import ConfcastError, Problem
 from confcast.owner import effects as fx
-from confcast.owner.core import Committed, Core, Rules
+from confcast.owner import generations
+from confcast.owner.core import Committed, Core, Rules, State
 from confcast.owner.deaths import Deaths
 from confcast.owner.house import House
 from confcast.owner.journal import Journal, JournalError, VersionRow
 from confcast.owner.loading import Loading
 from confcast.owner.mailbox import Mailbox
+from confcast.owner.odd_jobs import OddJobs
 from confcast.owner.pipes import Pipes
 from confcast.owner.queries import QUERIES, answer_to
 from confcast.owner.telling import dated, tell_the_log
-from confcast.wire import processes, snapshots
+from confcast.wire import processes
 from confcast.wire.messages import Message, Outcome, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
@@ -38,18 +42,20 @@ _log = logging.getLogger("confcast.owner")
 _REST = 1.0
 """Seconds for which nobody is accepted when no descriptor was left: the waiting socket would keep the loop busy."""
 
+_LONG_REST = 30.0
+"""Seconds until a move into the state folder is tried again that failed."""
+
 
 class Owner:
     """The loop. Built and run in the owner's main thread.
 
     Args:
         rules: What the core goes by.
-        house: Where it lives, entered already.
+        house: Where it lives, entered already; its guests may open a pipe, too.
         listener: The control socket, listening.
         open_journal: Opens the journal; called again when its file was deleted.
         mailbox: Where the loading thread, the watcher and signals post to.
         loading: Not started yet.
-        allowed_uids: Whose processes may open a pipe.
         told: Called with every event that is recorded (the one of the first load decides whether the owner stays).
     """
 
@@ -61,10 +67,10 @@ class Owner:
         open_journal: Callable[[], Journal],
         mailbox: Mailbox[fx.Input],
         loading: Loading,
-        allowed_uids: frozenset[int],
         told: Callable[[ReloadEvent], None],
     ) -> None:
         self.exit_reason: str | None = None
+        self.former: Path | None = None  # the run-time folder of the generation before
         self._rules = rules
         self._house = house
         self._open_journal = open_journal
@@ -76,9 +82,10 @@ class Owner:
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input] = deque()
         self._untold: deque[ReloadEvent] = deque()  # for the log, once everyone has been answered
-        self._pipes = Pipes(self._selector, self._inputs.append, allowed_uids)
+        self._pipes = Pipes(self._selector, self._inputs.append, house.guests.uids(), rules.vote_timeout)
         self._deaths, self._master = Deaths(self._selector), Deaths(self._selector)
         self._resting_until: float | None = None
+        self.when_idle = OddJobs()
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
         self._failures: Counter[str] = Counter()
         self._listener = listener
@@ -103,6 +110,10 @@ class Owner:
         if not processes.is_alive(pid, since):  # a stranger with its pid
             self._inputs.append(fx.MasterGone())
 
+    def count_loss(self, what: str) -> None:
+        """Something that the owner must have was gone, and was made anew: the totals say so."""
+        self._failures[what] += 1
+
     def listen_to(self, leash: socket.socket, hear: Callable[[], bool]) -> None:
         """Call `hear` whenever the master has said something, until it returns False."""
 
@@ -111,6 +122,36 @@ class Owner:
                 self._selector.unregister(leash)
 
         self._selector.register(leash, selectors.EVENT_READ, ready)
+
+    def leave_a_copy(self) -> None:
+        """Of the journal, for the next generation; while idle."""
+        self._try("copy of the journal", lambda: generations.leave(self._journal, self.core.floor, self._house.folder))
+
+    def take_back(self) -> None:
+        """The next generation has ended: the numbers that it gave out are not given out again."""
+        self.core.burn(generations.take_back(self._house.folder))
+        self._try("burnt number", lambda: self._journal.burn(self.core.floor))
+
+    def move_in(self) -> float:
+        """Into the state folder, once a former owner has left it; while idle. Seconds until the next try, or 0."""
+        if self._house.awaited is None:
+            return 0.0
+        small = self._house.journal
+        try:
+            with self._house.moving() as free:
+                if not free:
+                    return _REST
+                generations.move_in(self._journal, self._house.journal)
+                fresh = self._open_journal()
+        except (ConfcastError, OSError) as error:
+            self._failures["move"] += 1
+            _log.error("the journal can't move into the state folder yet: %s", error)
+            return _LONG_REST
+        self._journal.close()
+        self._journal = fresh
+        self._try("old journal", lambda: generations.forget(small))
+        _log.info("the journal has moved into %s, which the former config owner has left", self._house.state_folder)
+        return 0.0
 
     def run(self) -> None:
         """Until the core says Exit."""
@@ -143,8 +184,11 @@ class Owner:
                 self._inputs.append(wake)
         if self._resting_until is not None and self._resting_until <= now:
             self._end_the_rest()
+        self._pipes.close_silent(now)
         while self._inputs and self.exit_reason is None:
             self._hand_over(self._inputs.popleft())
+        if self.core.state is State.IDLE:
+            self.when_idle.do(now)
         while self._untold:
             tell_the_log(self._untold.popleft())
 
@@ -152,8 +196,9 @@ class Owner:
         if self._inputs:
             return 0.0
         times = [when for when, _ in self._timers.values()]
-        if self._resting_until is not None:
-            times.append(self._resting_until)
+        times += [when for when in (self._resting_until, self._pipes.deadline()) if when is not None]
+        if self.core.state is State.IDLE:
+            times += self.when_idle.next()
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _hand_over(self, given: fx.Input) -> None:
@@ -193,7 +238,20 @@ class Owner:
         except JournalError as error:
             self._inputs.appendleft(fx.RecordFailed(self._row_state(row), self._unwritten(error)))
         else:
+            self._say_recorded()
+
+    def _say_recorded(self) -> None:
+        """With nobody on the roster this ends the barrier in the same turn, however long that turn was stopped in.
+
+        Whoever meanwhile has started on the snapshot file, which is the old one until then, has knocked before: heard
+        now, it is named.
+        """
+        if list(self.core.roster):
             self._inputs.appendleft(fx.Recorded())
+        else:
+            if self._listener in self._selector.get_map():
+                self._accept()
+            self._inputs.append(fx.Recorded())
 
     def _unwritten(self, error: Exception) -> Problem:
         return Problem("", f"the journal could not be written: {error}", str(self._house.journal))
@@ -209,11 +267,10 @@ class Owner:
 
     def _write_snapshot(self, effect: fx.WriteSnapshot) -> None:
         self._loading.committed(effect.digest, effect.payload)
-        folder, schema = self._house.folder, self._rules.schema
-        self._try(
-            "snapshot file",
-            lambda: snapshots.save(folder, schema, effect.version, effect.digest, effect.payload),
-        )
+        version = (self._rules.schema, effect.version, effect.digest, effect.payload)
+        self._try("snapshot file", lambda: self._house.save(*version))
+        if (former := self.former) is not None:
+            self._try("number for the former owner", lambda: generations.note(former, effect.version))
 
     def _enroll(self, effect: fx.Enroll) -> None:
         self._try("roster", lambda: self._journal.enroll(effect.pid, processes.started(effect.pid)))
@@ -289,6 +346,7 @@ class Owner:
 
     def _move_in_again(self) -> None:
         _log.error("%s was deleted while in use: it is made anew", self._house.address)
+        self.count_loss("folder lost")
         fresh = self._house.enter()
         if self._listener in self._selector.get_map():
             self._selector.unregister(self._listener)
@@ -300,6 +358,7 @@ class Owner:
 
     def _begin_the_journal_anew(self) -> None:
         _log.error("%s was deleted while in use: it is made anew, without history and totals", self._house.journal)
+        self.count_loss("journal lost")
         self._journal_lags = True
         self._journal.close()
         self._journal = self._open_journal()
@@ -308,6 +367,7 @@ class Owner:
             self._journal.record(
                 VersionRow(committed.version, committed.digest, schema, committed.payload, time.time())
             )
+        self._journal.describe(schema, self._rules.fields)
         self._journal.burn(self.core.floor)
         for member in self.core.roster:
             self._journal.enroll(member.pid, processes.started(member.pid))

@@ -1,0 +1,81 @@
+"""Where what an owner prints and logs goes: a daemon has closed its standard error, and writes a log of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from confcast import ConfigLoader, ConfigReloadManager
+from tests.support.programs import ROOT
+from tests.support.settings import SCHEMA, Settings, write
+from tests.support.waiting import DEADLINE, eventually
+
+
+@pytest.fixture
+def unstarted(config: Path) -> ConfigReloadManager[Settings]:
+    """Its owner restarts when the test says so."""
+    return ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, supervise="caller")
+
+
+def test_it_goes_where_the_server_module_says(
+    unstarted: ConfigReloadManager[Settings], config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "error.log"
+    with log.open("ab") as file:
+        unstarted.send_output_to(file.fileno)
+        with unstarted as manager:
+            write(config, 2)
+            assert manager.reload()
+            eventually(lambda: "number" in log.read_text(), "the owner's line about the change")
+
+    assert "confcast app" in log.read_text()
+    assert "confcast app" not in capfd.readouterr().err
+
+
+def test_the_next_owner_s_goes_to_the_log_that_is_open_by_then(
+    unstarted: ConfigReloadManager[Settings], config: Path, tmp_path: Path
+) -> None:
+    logs = [(tmp_path / name).open("ab") for name in ("error.log", "rotated.log")]
+    unstarted.send_output_to(lambda: logs[0].fileno())
+    with unstarted as manager:
+        logs.pop(0).close()
+        os.kill(manager.owner_pid, signal.SIGKILL)
+        write(config, 2)
+        assert manager.reload()
+        eventually(lambda: "number" in (tmp_path / "rotated.log").read_text(), "a line of the next owner")
+    logs.pop().close()
+
+
+def test_a_log_that_is_closed_is_no_reason_to_have_no_owner(
+    unstarted: ConfigReloadManager[Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (tmp_path / "error.log").open("ab") as file:
+        unstarted.send_output_to(file.fileno)
+
+    with unstarted as manager:
+        assert manager.version == 1
+
+    assert [record.message for record in caplog.records if "what the config owner logs is lost" in record.message]
+
+
+def test_a_master_without_any_standard_stream_has_an_owner(config: Path, tmp_path: Path) -> None:
+    """Its leash must not come to lie where a child's standard streams are put."""
+    program = (
+        "import sys; from confcast import *\n"
+        "with ConfigReloadManager(ConfigLoader(sys.argv[1], sys.argv[2])) as manager:\n"
+        "    open(sys.argv[3], 'w').write(str(manager.version))\n"
+    )
+    closed = 'exec "$@" <&- >&- 2>&-'
+    answer = tmp_path / "answer"
+    command = ["sh", "-c", closed, "sh", sys.executable, "-c", program, SCHEMA, str(config), str(answer)]
+
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, timeout=DEADLINE, check=True)
+
+    assert answer.read_text() == "1"

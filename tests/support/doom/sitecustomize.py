@@ -1,0 +1,66 @@
+"""Kills an owner with -9 at one line of its code: the interpreter imports this first, where `Doom.prepare` says so.
+
+The file that CONFCAST_TEST_DOOM names has the name of a place below. Who comes to it takes the file away and is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def meet(place: str, order: Path) -> None:
+    """Die here, if this is the place."""
+    with contextlib.suppress(FileNotFoundError):
+        if order.read_text() == place:
+            order.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def surround(
+    holder: Any,
+    name: str,
+    order: Path,
+    *,
+    before: str = "",
+    after: str = "",
+    when: Callable[..., bool] = lambda *_, **__: True,
+) -> None:
+    """Have a function meet these places, when it is called with what `when` looks for."""
+    function = getattr(holder, name)
+
+    def surrounded(*arguments: Any, **named: Any) -> Any:
+        matters = when(*arguments, **named)
+        if matters:
+            meet(before, order)
+        result = function(*arguments, **named)
+        if matters:
+            meet(after, order)
+        return result
+
+    setattr(holder, name, surrounded)
+
+
+def main(order: Path) -> None:
+    """In the owner: before it has imported anything of its own."""
+    order.with_suffix(".gate").read_bytes()  # while it is a FIFO, this owner starts when the test says so
+    meet("at the start", order)
+    from confcast.owner import journal, pipes
+    from confcast.wire import snapshots
+    from confcast.wire.messages import Commit, Outcome
+
+    record = "after the vote and before the journal", "after the journal and before the snapshot file"
+    surround(journal.Journal, "record", order, before=record[0], after=record[1])
+    surround(snapshots, "save", order, after="after the snapshot file and before the first commit")
+    send = pipes.Pipes
+    surround(send, "send", order, after="after the first commit", when=lambda *a, **k: isinstance(a[2], Commit))
+    surround(send, "send", order, after="after the answer", when=lambda *a, **k: isinstance(a[2], Outcome))
+
+
+if "confcast.owner" in sys.orig_argv and "CONFCAST_TEST_DOOM" in os.environ:
+    main(Path(os.environ["CONFCAST_TEST_DOOM"]))
