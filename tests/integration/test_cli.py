@@ -227,14 +227,6 @@ def test_an_owner_is_chosen_by_name_or_address(start_manager: StartManager, run:
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [1, 2]
 
 
-def test_several_owners_of_one_name_are_listed(start_manager: StartManager, run: Run) -> None:
-    start_manager(), start_manager()
-    os.environ.pop("CONFCAST_ADDRESS_APP", None)
-    code, out, err = run("status", "--name", "app")
-    assert (code, out) == (3, "")
-    assert "2 config owners named 'app' run for this user; choose one by --address" in err
-
-
 def test_no_owner_is_said_in_a_sentence(run: Run) -> None:
     os.environ.pop("CONFCAST_ADDRESS_APP", None)
     code, out, err = run("status")

@@ -61,6 +61,18 @@ def test_hooks_above_and_below_the_line_run_once_each(make: Make):
     assert (after["on_exit"], after["worker_exit"]) == (1, 2)
 
 
+READ = "def {0}({1}):\n    from settings import settings\n    print('READ {0}', settings.latest.number, flush=True)\n"
+
+
+@pytest.mark.parametrize("place", ["above", "below"])
+def test_hooks_in_a_worker_read_the_configuration_wherever_they_stand(make: Make, place: str):
+    hooks = READ.format("post_fork", "server, worker") + READ.format("post_worker_init", "worker")
+    server = make(**{place: hooks}).start()
+
+    server.await_log("READ post_fork 1")
+    server.await_log("READ post_worker_init 1")
+
+
 def test_two_full_reloads_do_not_double_them(make: Make):
     server = make(above=ABOVE, below=BELOW)
     (server.folder / "user_hooks.py").write_text(IMPORTED)
@@ -79,8 +91,9 @@ def test_two_full_reloads_do_not_double_them(make: Make):
     assert after["on_starting"] == after["when_ready"] == after["on_exit"] == 1
 
 
-def test_an_on_starting_below_the_line_is_refused_in_words(make: Make):
-    server = make(below="def on_starting(server): pass")
+@pytest.mark.parametrize("others", ["", "def nworkers_changed(server, new, old): pass"])
+def test_an_on_starting_below_the_line_is_refused_in_words(make: Make, others: str):
+    server = make(below=f"def on_starting(server): pass\n{others}")
     server.launch()
 
     assert server.ended() == 3

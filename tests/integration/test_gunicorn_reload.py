@@ -1,23 +1,31 @@
-"""gunicorn: HUP, a file that is edited, and a call reload in place, and a request sees one version."""
+"""gunicorn with each kind of worker: HUP, an edit, a call reload in place, and a request sees one version."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
 from tests.support.gate import Gate
 from tests.support.gunicorn import Server, servers
-from tests.support.waiting import eventually, in_thread
+from tests.support.waiting import DEADLINE, eventually, in_thread
 
+ASGI = "workers = 2\nwsgi_app = 'asgi_app:app'"
 KINDS = {
-    "sync": {"above": "workers = 3", "options": "watch=False"},
-    "gthread": {"above": "workers = 2\nworker_class = 'gthread'\nthreads = 4", "options": "watch=False"},
+    "sync": "workers = 3",
+    "gthread": "workers = 2\nworker_class = 'gthread'\nthreads = 8",
+    "gevent": "workers = 2\nworker_class = 'gevent'",
+    "asgi": f"{ASGI}\nworker_class = 'asgi'",
+    "uvicorn": f"{ASGI}\nworker_class = 'uvicorn_worker.UvicornWorker'",
 }
 
 
@@ -25,7 +33,7 @@ KINDS = {
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with servers(folder) as make:
-        yield make(control=str(folder / "control"), **KINDS[request.param]).start()
+        yield make(control=str(folder / "control"), above=KINDS[request.param]).start()
 
 
 def test_a_hup_reaches_every_worker_and_replaces_none(server: Server):
@@ -110,6 +118,83 @@ def test_a_request_sees_one_version_to_the_last_byte_of_its_body(server: Server,
 
     assert held() == [old, old, old]
     assert {answer["number"] for answer in server.everyone().values()} == {newest}
+
+
+def hold(server: Server, folder: Path) -> Callable[[], list[int]]:
+    """Begin a request that has read once when this returns; what is returned lets it go on, and gives what it read."""
+    for place in ("call", "body"):
+        (folder / place).mkdir(parents=True)
+    gate, _ = Gate(folder / "call" / "gate"), Gate(folder / "body" / "gate")
+    gate.shut()
+    answer = in_thread(lambda: server.ask(f"hold?{folder}"))
+    gate.await_load()
+
+    def let_go() -> list[int]:
+        gate.let_go()
+        return answer()
+
+    return let_go
+
+
+@pytest.mark.parametrize("server", ["gthread", "gevent", "asgi", "uvicorn"], indirect=True)
+def test_requests_side_by_side_in_one_worker_each_see_their_own_version(server: Server, tmp_path: Path):
+    old = server.change()
+    server.hup()
+    first = hold(server, tmp_path / "first")
+    newest = server.change()
+    assert server.hup()[0] == "success"
+    later = [hold(server, tmp_path / name) for name in ("second", "third", "fourth")]  # in the same worker, and not
+
+    assert {answer["number"] for answer in server.everyone().values()} == {newest}
+    assert first() == [old] * 3
+    assert [let_go() for let_go in later] == [[newest] * 3] * 3
+
+
+@contextmanager
+def websocket(server: Server, path: str = "") -> Iterator[ClientConnection]:
+    """A connection to one of its workers."""
+    url = f"ws://127.0.0.1:{server.port}/{path}"
+    with connect(url, proxy=None, open_timeout=DEADLINE, close_timeout=DEADLINE) as connection:
+        yield connection
+
+
+def answer(connection: ClientConnection) -> Any:
+    """The numbers that were read for one message; in the connection's own task, and in one that it has started."""
+    return json.loads(connection.recv(DEADLINE))["numbers"]
+
+
+@pytest.mark.parametrize("server", ["asgi", "uvicorn"], indirect=True)
+def test_a_websockets_message_sees_one_version_and_the_next_one_the_newest(server: Server, tmp_path: Path):
+    (tmp_path / "call").mkdir()
+    gate = Gate(tmp_path / "call" / "gate")
+    gate.shut()
+    old = server.change()
+    server.hup()
+    with websocket(server) as connection:
+        connection.send(str(tmp_path))
+        gate.await_load()
+        newest = server.change()
+        assert server.hup()[0] == "success"
+        gate.let_go()
+        held = answer(connection)
+        connection.send("read")
+
+        assert held == [old] * 4
+        assert answer(connection) == [newest] * 2
+
+
+@pytest.mark.parametrize("server", ["asgi", "uvicorn"], indirect=True)
+def test_a_websocket_can_be_pinned_as_a_whole_by_the_application(server: Server):
+    old = server.change()
+    server.hup()
+    with websocket(server, "connection") as connection:
+        connection.send("read")
+        assert answer(connection) == [old] * 2
+        server.change()
+        assert server.hup()[0] == "success"
+        connection.send("read")
+
+        assert answer(connection) == [old] * 2
 
 
 def test_an_edited_file_is_noticed(tmp_path: Path):

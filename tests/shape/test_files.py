@@ -11,7 +11,7 @@ from tests.shape.source import ROOT, File, files, functions
 MOST_LINES = 400
 ONE_IDEA = {"owner/core.py": 540}  # a state machine is read whole: its table, and a handler for each cell
 LONGEST_FUNCTION = 60
-PROGRAMS = ("owner/__main__.py", "cli/", "examples/")
+PROGRAMS = ("owner/__main__.py", "cli/", "examples/", "servers/gunicorn_log.py")  # the last: into the server's own log
 CONFIGURES_LOGGING = {"basicConfig", "dictConfig", "fileConfig", "addHandler", "removeHandler", "setLevel", "disable"}
 
 

@@ -38,7 +38,8 @@ graceful_timeout = 10
 control_socket = {control!r}
 control_socket_disable = {control!r} == ""
 {above}
-confcast_gunicorn.install(globals(), ConfigLoader("settings:Settings", "app.toml"), {options})
+loader = ConfigLoader("settings:Settings", "app.toml")
+confcast_gunicorn.install(globals(), loader, vote_timeout=10.0, {options})  # on a busy machine, too
 {below}
 """
 
@@ -68,6 +69,7 @@ class Server:
         self.folder = folder
         self.runtime = Path(tempfile.mkdtemp(prefix="cc-"))
         self.port = 0
+        self._masters: list[int] = []  # of upgrades
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copytree(SITE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -107,9 +109,11 @@ class Server:
 
     def await_workers(self) -> Server:
         """Return when it listens and its workers are attached."""
-        self.await_log("Listening at")
-        found = re.findall(r"Listening at: http://127\.0\.0\.1:(\d+)", self.log())
-        self.port = int(found[-1])
+        return self.find(self.await_log("Listening at"))
+
+    def find(self, log: str) -> Server:
+        """Read in its log where it listens, and return when its workers are attached."""
+        self.port = int(re.findall(r"Listening at: http://127\.0\.0\.1:(\d+)", log)[-1])
         eventually(lambda: len(self.ask("workers")) == self.wanted(), "all workers attached")
         return self
 
@@ -144,6 +148,18 @@ class Server:
         """Send the master a signal."""
         os.kill(self.pid, number)
 
+    def upgrade(self) -> int:
+        """Have gunicorn start a new master beside this one (USR2); its pid, once its workers are attached."""
+        before = set(self._listeners())
+        self.signal(signal.SIGUSR2)
+        (pid,) = eventually(lambda: set(self._listeners()) - before, "a new master that listens")
+        self._masters.append(pid)
+        eventually(lambda: f"[{pid}] [INFO] confcast: configuration 'app' is reloaded" in self.log(), "its workers")
+        return pid
+
+    def _listeners(self) -> list[int]:
+        return [int(pid) for pid in re.findall(r"Listening at: \S+ \((\d+)\)", self.log())]
+
     def ended(self) -> int:
         """Wait for its end; its exit status."""
         assert self._process is not None
@@ -153,6 +169,8 @@ class Server:
         """However it is: afterwards it is gone. Fails if it has left anything."""
         if self._process is not None and self._process.poll() is None:
             self.signal(signal.SIGTERM)
+        for pid in filter(is_running, self._masters):
+            os.kill(pid, signal.SIGTERM)
         try:
             if self._process is not None:
                 self.ended()

@@ -158,6 +158,12 @@ def test_status_shows_version_owner_reloads_and_workers():
     assert told.exit is Exit.DONE
 
 
+def test_status_shows_what_the_owner_has_lost_and_could_not_write():
+    stats = {**STATS, "failures": {"snapshot file": 2, "journal lost": 1}}
+    lines = status.report(OWNER, stats, event(), []).text.splitlines()
+    assert lines[5] == "trouble  journal lost (1), snapshot file (2); the owner's log says more"
+
+
 @pytest.mark.parametrize(
     ("last", "state"),
     [

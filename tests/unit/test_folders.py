@@ -20,8 +20,9 @@ VARIABLES = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
 
 
 @pytest.fixture(autouse=True)
-def bases(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+def bases(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """The folders that the variables name. Not in tmp_path: a socket's path has room for 107 bytes."""
+    tmp_path_factory.getbasetemp()  # before the temporary directory is one that will be gone
     with tempfile.TemporaryDirectory(prefix="cc-") as parent:
         made = [Path(parent, str(number)) for number in range(len(VARIABLES))]
         for variable, base in zip(VARIABLES, made, strict=True):
@@ -52,9 +53,10 @@ def test_a_folder_is_made_for_this_user_alone_in_the_first_that_works(bases: lis
     assert made.parent == bases[1]
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert made.name.startswith(f"confcast-app-{os.getpid()}-")
-    assert folders.is_made_here(made)
-    assert not folders.is_made_here(Path(f"confcast-app-{os.getpid() + 1}-x"))
-    assert not folders.is_made_here(Path(f"app-{os.getpid()}-x"))
+    assert folders.is_of_a_living_master(made)
+    assert not folders.is_of_a_living_master(made.with_name(f"app-{os.getpid()}-x"))
+    made.rmdir()
+    assert not folders.is_of_a_living_master(made)
 
 
 def test_a_relative_base_gives_an_address_that_holds_in_every_folder(
@@ -140,3 +142,27 @@ def test_a_folder_with_a_number_that_no_process_can_have_is_swept(bases: list[Pa
     folders.sweep()
 
     assert not folder.exists()
+
+
+def test_a_folder_that_workers_of_another_user_can_not_enter_is_passed_over_and_that_is_said(
+    bases: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    uid, gid = os.geteuid() + 1, os.getegid() + 1
+    bases[0].parent.chmod(0o711)
+    bases[0].chmod(0o710)
+    bases[1].chmod(0o711)
+
+    assert folders.make("app", (uid, gid)).parent == bases[1]
+    assert [record.message for record in caplog.records] == [
+        f"no run-time folder in {bases[0]}: the workers' user (uid {uid}) can't enter {bases[0]}"
+    ]
+    assert folders.make("app", (uid, bases[0].stat().st_gid)).parent == bases[0]
+    assert folders.make("app", (os.geteuid(), gid)).parent == bases[0]
+
+
+def test_a_folder_on_the_way_counts_too(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    bases[0].parent.chmod(0o700)
+    monkeypatch.setattr(folders, "candidates", lambda: iter(bases))
+
+    with pytest.raises(ConfcastError, match=f"workers' user can't enter {bases[0].parent}"):
+        folders.make("app", (os.geteuid() + 1, os.getegid() + 1))

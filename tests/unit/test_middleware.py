@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -187,6 +188,102 @@ def test_an_asgi_request_is_pinned_and_a_lifespan_is_not(
 
     assert seen == [number]
     assert settings.current.number == 2
+
+
+async def talk(app: asgi.App, messages: int) -> None:
+    """A WebSocket's handshake, so many messages, and its end."""
+    kinds = iter(["connect", *["receive"] * messages, "disconnect"])
+
+    async def receive() -> dict[str, str]:
+        return {"type": f"websocket.{next(kinds)}"}
+
+    async def send(message: Any) -> None:
+        """Nobody listens."""
+
+    await app({"type": "websocket"}, receive, send)
+
+
+class Talk:
+    """A WebSocket's application: it reads at the start, and with each message before and after a version has come."""
+
+    def __init__(self, settings: Replica[Settings], fake: Any) -> None:
+        self.settings = settings
+        self.fake = fake
+        self.seen: list[int] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.look()
+        while (await receive())["type"] != "websocket.disconnect":
+            self.look()
+        self.seen.append(self.settings.current.number)
+
+    def look(self) -> None:
+        before = self.settings.current.number
+        self.fake.push(Settings(self.settings.latest.number + 1))
+        self.seen += [before, self.settings.current.number]
+
+
+def test_each_websocket_message_begins_with_the_newest_and_keeps_it(settings: Replica[Settings], fake: Any):
+    app = Talk(settings, fake)
+
+    asyncio.run(talk(asgi.Pin(app, settings), 2))
+
+    assert app.seen == [1, 1, 2, 2, 3, 3, 4, 4, 5]
+
+
+@pytest.mark.parametrize("outer", ["message", "connection"])
+def test_a_websocket_that_the_application_pins_as_a_whole_keeps_its_version(
+    settings: Replica[Settings], fake: Any, outer: Any
+):
+    app = Talk(settings, fake)
+
+    asyncio.run(talk(asgi.Pin(asgi.Pin(app, settings, websocket="connection"), settings, websocket=outer), 2))
+
+    assert set(app.seen) == {1}
+    assert settings.current.number == 5
+
+
+def test_a_websocket_whose_messages_the_application_pins_is_not_held_by_a_pin_around_it(
+    settings: Replica[Settings], fake: Any
+):
+    app = Talk(settings, fake)
+
+    asyncio.run(talk(asgi.Pin(asgi.Pin(app, settings), settings, websocket="connection"), 1))
+
+    assert set(app.seen) == {1, 2, 3, 4}
+
+
+def test_a_task_of_a_websocket_begins_anew_with_each_message_unless_it_pins_for_itself(
+    settings: Replica[Settings], fake: Any
+):
+    seen = []
+
+    async def main() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            renewed = asyncio.Event()
+
+            async def beside(pinned: bool) -> None:
+                with settings.pin() if pinned else contextlib.nullcontext():
+                    await renewed.wait()
+                    seen.append((pinned, settings.current.number))
+
+            tasks = [asyncio.ensure_future(beside(pinned)) for pinned in (True, False)]
+            await asyncio.sleep(0)
+            fake.push(Settings(2))
+            await receive()
+            renewed.set()
+            await asyncio.gather(*tasks)
+
+        await talk(asgi.Pin(app, settings), 0)
+
+    asyncio.run(main())
+
+    assert sorted(seen) == [(False, 2), (True, 1)]
+
+
+def test_what_a_websocket_pins_can_be_misspelt_only_loudly(settings: Replica[Settings]):
+    with pytest.raises(ValueError, match="'message' or 'connection' is expected"):
+        asgi.Pin(request, settings, websocket="conection")  # type: ignore[arg-type]
 
 
 def test_asgi_requests_side_by_side_each_see_their_own_version(settings: Replica[Settings], fake: Any):

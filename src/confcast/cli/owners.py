@@ -1,7 +1,8 @@
 """Which config owner is meant, and asking it.
 
 By `--address`; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything that a master starts; else the only one
-that runs for this user. Several are listed, never chosen from: a reload of the wrong server can't be taken back.
+that loads for this user (one that only serves the last workers of an older generation does not). Several are listed,
+never chosen from: a reload of the wrong server can't be taken back.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ class Owner(Client):
 
     def check_address(self) -> None:
         """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""
-        if not Path(self.address).is_socket() and self._master() is None:
+        try:
+            there = Path(self.address).is_socket()
+        except PermissionError:
+            raise self._not_for_us() from None
+        if not there and self._master() is None:
             raise OwnerUnavailable(f"no config owner listens at {line(self.address)}: there is no such socket")
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
@@ -83,7 +88,15 @@ class Owner(Client):
         except (ConnectionRefusedError, FileNotFoundError):
             self._nobody = True
             raise
+        except PermissionError:
+            raise self._not_for_us() from None
         self._asked = True
+
+    def _not_for_us(self) -> OwnerUnavailable:
+        return OwnerUnavailable(
+            f"this user (uid {os.geteuid()}) may not ask the config owner at {line(self.address)}: ask as the server's "
+            "user, or as its workers'"
+        )
 
     def _check_owner(self) -> None:
         """Raises OwnerUnavailable when nobody listens, and somebody will again."""
@@ -111,7 +124,7 @@ def find(options: argparse.Namespace) -> Owner:
     found = [
         (label, master, str(folder / SOCKET))
         for label, master, folder in folders.living()
-        if options.name is None or label == folders.label(options.name)
+        if (options.name is None or label == folders.label(options.name)) and not folders.is_left(folder)
     ]
     if len(found) == 1:
         return Owner(found[0][2], found[0][0])

@@ -49,6 +49,7 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
         f"last     {_told(last)}",
         f"sources  {_sources(last, stats['version'])}",
         *(f"         {line(problem)}" for problem in (() if last is None else last.problems)),
+        *_failures(stats.get("failures", {})),
     ]
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
@@ -62,6 +63,12 @@ def _counts(stats: dict[str, Any]) -> str:
         f"{stats['total_reloads']}: {stats['successful_reloads']} applied, {stats['suppressed']} without a change, "
         f"{stats['failed_reloads']} refused"
     )
+
+
+def _failures(counts: dict[str, int]) -> list[str]:
+    """What this owner could not write, or found gone; its log says why."""
+    told = ", ".join(f"{line(what)} ({times})" for what, times in sorted(counts.items()))
+    return [f"trouble  {told}; the owner's log says more"] if told else []
 
 
 def _told(last: ReloadEvent | None) -> str:

@@ -1,13 +1,22 @@
 """ASGI: each request sees one version from its start to its end, and so do the tasks that it starts meanwhile.
 
 `app = confcast.middleware.asgi.Pin(app, settings)`. The lifespan is not pinned: it is no request, and it lasts.
+
+A WebSocket lasts, too. What is a request elsewhere is a message here, so by default each message that the application
+receives begins with the newest version, and sees it until the next one is received; so do the tasks of the connection,
+unless they pin for themselves. With `websocket="connection"` the version of the
+handshake holds to the end, for a protocol whose rules must not change under a client. An application that only sends
+is told of nothing to begin anew at: it reads `settings.latest`, which no pin holds.
+
+Rejected: the connection as the default (a client that stays for days would keep a limit that was lifted on the first),
+and beginning anew at each `send` too (an answer in several messages would be made of two versions).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from confcast import Replica, declared
 
@@ -23,16 +32,46 @@ class Pin:
     Args:
         app: The application.
         replicas: Which to pin; left out: all that are declared when a request comes.
+        websocket: What sees one version in a WebSocket: each `message` that is received, or the whole `connection`.
+            Of two of these around one application the inner one decides.
+
+    Raises:
+        ValueError: `websocket` is neither.
     """
 
-    def __init__(self, app: App, *replicas: Replica[Any]) -> None:
+    def __init__(
+        self, app: App, *replicas: Replica[Any], websocket: Literal["message", "connection"] = "message"
+    ) -> None:
+        if websocket not in ("message", "connection"):
+            raise ValueError(f"websocket={websocket!r}: 'message' or 'connection' is expected")
         self.app = app
         self._replicas = replicas
+        self._by_message = websocket == "message"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or connection. Raises NotAttached when a replica that was given has no configuration."""
-        with ExitStack() as pins:
-            if scope["type"] != "lifespan":
-                for replica in self._replicas or declared():
-                    pins.enter_context(replica.pin())
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
+            return
+        pins = [replica.pin() for replica in self._replicas or declared()]
+        with ExitStack() as stack:
+            for pin in pins:
+                stack.enter_context(pin)
+            if scope["type"] == "websocket" and self._by_message:
+                receive = _renewing(pins, receive)
+            await self.app(scope, receive, send)
+
+
+def _renewing(pins: Iterable[_Renewable], receive: Receive) -> Receive:
+    async def receive_and_renew() -> Any:
+        message = await receive()
+        for pin in pins:
+            pin.renew()
+        return message
+
+    return receive_and_renew
+
+
+class _Renewable(Protocol):
+    def renew(self) -> None:
+        """See the newest version from now on."""

@@ -11,16 +11,26 @@ The owner starts in `on_starting`, before listeners and workers. HUP and `gunico
 where an instance attribute wins; the master's loop restarts a dead owner. Each worker attaches in `post_fork`, before
 the application is loaded, so that its modules may read the configuration at import (not with `--preload`, nor in
 `--check-config`: there is no worker then); and each request is pinned around `worker.wsgi`, so that the application
-needs no line of ours.
+needs no line of ours. gunicorn_worker.py says what differs by worker class, gunicorn_log.py where log lines go.
 
-gunicorn's own full reload moves to SIGRTMIN. It starts a new owner first, under the new code; when that one refuses
-the configuration, the reload is called off and everything stays as it was. The old owner leaves with its last worker.
+With `user` and `group` the owner stays the master's user, so that the sources may be readable by root only; workers of
+the other user are let in, and their children are. Such a worker attaches while it still is the master's user.
+
+New code. gunicorn's own full reload moves to SIGRTMIN; an upgrade (USR2) starts a new master beside the old one. Both
+start a new owner first, under the new code, which goes on with versions and history; old workers are served by the
+old owner, which loads no more, until they are gone. When the new one refuses the configuration, everything stays as
+it was; so it does when the new master of an upgrade is ended again. Until then code may be deployed in place: a
+worker that is respawned with it meets the owner of the old code, says which fields differ, exits with status 1 after
+a pause, and is tried again; the others serve. `max_requests` takes no worker away before another one has taken its
+place (gunicorn_relief.py). A server whose workers were all killed meanwhile serves again after a full reload.
 
 Hooks of the user's are composed with ours when they are final, in `on_starting`, wherever they stand in the file. Only
-their `on_starting` has to stand above the line: one below would replace ours, and is refused in words.
+their `on_starting` has to stand above the line: one below would replace ours, and is refused in words, unless
+`nworkers_changed` and `pre_fork`, by which that is noticed, are replaced there, too.
 
-Rejected: a worker class (users have their own), a thread in the master (it forks), replacing workers on HUP, and going
-on with a full reload without its owner (old workers are told to leave at once: nobody would be left to serve).
+Rejected: a worker class (users have their own), a thread in the master (it forks), replacing workers on HUP, going on
+with a full reload without its owner (old workers are told to leave at once: nobody would be left to serve), and a
+full reload unasked when a worker meets other code (the deploy may be half done).
 """
 
 from __future__ import annotations
@@ -31,17 +41,18 @@ import signal
 import sys
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
-from confcast.servers import gunicorn_worker
+from confcast.servers import gunicorn_log, gunicorn_worker
+from confcast.servers.gunicorn_generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn_hooks import both, parts
+from confcast.servers.gunicorn_relief import Relief
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
 _CONFIGURATION_REFUSED = 78
 _COULD_NOT_START = 3
 _GUNICORNS_OWN = {"enable_signal_handler": False, "supervise": "caller"}
-_NO_OWNER = (ConfcastError, ImportError, OSError, TypeError)
 
 _installed: dict[str, _Embedding] = {}
 _started: set[str] = set()
@@ -69,18 +80,8 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
             raise ConfcastError(f"install() was called twice for {embedding.name!r}; give each configuration its name=")
     _installed[embedding.name] = embedding
     namespace["on_starting"] = both(namespace.get("on_starting"), embedding.on_starting, 1)
-    namespace["nworkers_changed"] = both(namespace.get("nworkers_changed"), embedding.check_that_it_is_called, 3)
-
-
-class _CalledOff(Exception):
-    """A full reload can't begin."""
-
-
-class _Former(NamedTuple):
-    """An owner that was replaced, and the pids of the workers that it serves to their end."""
-
-    manager: ConfigReloadManager[Any]
-    workers: frozenset[int]
+    namespace["nworkers_changed"] = both(namespace.get("nworkers_changed"), embedding.nworkers_changed, 3)
+    namespace["pre_fork"] = both(namespace.get("pre_fork"), embedding.pre_fork, 2)
 
 
 class _Embedding:
@@ -89,24 +90,19 @@ class _Embedding:
     def __init__(self, loader: ConfigLoader[Any], options: dict[str, Any]) -> None:
         self._loader = loader
         self._options = options
-        self._manager = self._new_manager()
-        self.name = self._manager.name
-        self._former: list[_Former] = []
+        self._owners = Generations(self._new_manager())
+        self._relief: Relief | None = None  # the first configuration's stands for all
+        self.name = self._owners.present.name
 
-    def _new_manager(self, **others: Any) -> ConfigReloadManager[Any]:
-        return ConfigReloadManager(self._loader, **{**self._options, **_GUNICORNS_OWN, **others})
+    def _new_manager(self) -> ConfigReloadManager[Any]:
+        return ConfigReloadManager(self._loader, **{**self._options, **_GUNICORNS_OWN})
 
     # ---- in the master
 
-    def check_that_it_is_called(self, server: Any, new: int, old: int | None) -> None:
+    def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:
         """Called by gunicorn before `on_starting`: the moment to see whether ours is still there."""
-        if old is None and self.on_starting not in parts(server.cfg.on_starting):
-            _refuse(
-                server,
-                "confcast: this conf file sets on_starting below confcast.servers.gunicorn.install(…), which replaces "
-                "ours silently; move the function above that line",
-                _COULD_NOT_START,
-            )
+        if old is None:
+            self._check_that_it_starts(server)
         if old is not None and self.name not in _started:
             server.log.error(
                 "confcast: configuration %r is new in the conf file; its owner starts with gunicorn only, by an "
@@ -114,19 +110,35 @@ class _Embedding:
                 self.name,
             )
 
+    def pre_fork(self, server: Any, worker: Any) -> None:
+        """Called when ours must have been called long ago: for conf files that replace `nworkers_changed`, too."""
+        if self.name not in _started:
+            self._check_that_it_starts(server)
+
+    def _check_that_it_starts(self, server: Any) -> None:
+        if self.on_starting not in parts(server.cfg.on_starting):
+            _refuse(
+                server,
+                "confcast: this conf file sets on_starting below confcast.servers.gunicorn.install(…), which replaces "
+                "ours silently; move the function above that line",
+                _COULD_NOT_START,
+            )
+
     def on_starting(self, server: Any) -> None:
         """Start the owner, and hook what gunicorn does later."""
         # gunicorn does this a moment later; a HUP that comes while the owner starts would kill the master.
         for number in filter(None, (signal.SIGHUP, _FULL_RELOAD)):
             signal.signal(number, server.signal)
+        gunicorn_log.listen(server)
+        gunicorn_log.warn_of_a_mute_daemon(server)
         try:
-            self._manager.start()
+            _fit(self._owners.present, server, server.cfg).start()
         except ConfigError as error:
             text = f"confcast: the configuration is refused, gunicorn does not start\n{error}"
             _refuse(server, text, _CONFIGURATION_REFUSED)
         except NotCarried as error:
             _refuse(server, f"confcast: the schema can't be carried to workers\n{error}", _CONFIGURATION_REFUSED)
-        except _NO_OWNER as error:
+        except NO_OWNER as error:
             _refuse(server, f"confcast: the config owner could not start: {error}", _COULD_NOT_START)
         _started.add(self.name)
         self._compose(server.cfg)
@@ -136,20 +148,24 @@ class _Embedding:
         """Names are looked up on the arbiter, so an attribute of the object comes before the method."""
         setup, manage = server.setup, server.manage_workers
         others = vars(server).get("handle_hup")  # of another configuration in the same server
+        upgrade = server.handle_usr2
         if not hasattr(server, "handle_rtmin"):
             server.handle_rtmin = functools.partial(_reload_fully, server, server.handle_hup)
+            self._relief = Relief(server)
 
         def handle_hup() -> None:
             if others is not None:
                 others()
-            self._manager.request_reload()
+            self._owners.present.request_reload()
 
         def manage_workers() -> None:
-            self._manager.ensure_owner()
-            self._release_former(server)
+            self._owners.attend(server)
+            if self._relief is not None:
+                self._relief.attend()
             manage()
 
         server.handle_hup = handle_hup
+        server.handle_usr2 = lambda: self._owners.upgrade(server, upgrade)
         server.manage_workers = manage_workers
         server.setup = lambda app: self._next_generation(server, setup, app)
 
@@ -168,8 +184,11 @@ class _Embedding:
 
     def on_exit(self, server: Any) -> None:
         """The workers are gone."""
-        for manager in (*(former.manager for former in self._former), self._manager):
-            manager.close()
+        self._owners.close()
+
+    def pre_exec(self, server: Any) -> None:
+        """In the process that becomes the new master of an upgrade: it is given what gunicorn had at its own start."""
+        server.cfg.env_orig.update(self._owners.present.successor_environment())
 
     # ---- in the master, in a full reload
 
@@ -181,16 +200,17 @@ class _Embedding:
             setup(app)
         except BaseException:
             if successor is not None:
-                successor.close()
+                self._owners.call_off(successor)
             raise
         if successor is not None:
-            if self._manager.is_mine():
-                self._former.append(_Former(self._manager, frozenset(server.WORKERS)))
-            self._manager, self._loader, self._options = successor, fresh._loader, fresh._options
+            self._owners.replace(successor, frozenset(server.WORKERS))
+            self._loader, self._options = fresh._loader, fresh._options
+        if self._relief is not None:
+            self._relief.forget()
         self._compose(server.cfg)
 
     def _successor(self, server: Any, fresh: _Embedding, app: Any) -> ConfigReloadManager[Any] | None:
-        """Started, under the new code; None where workers can't get new code. Raises _CalledOff."""
+        """Started, under the new code; None where workers can't get new code. Raises CalledOff."""
         module = fresh._loader.schema_path.partition(":")[0]
         if module in sys.modules:
             server.log.warning(
@@ -200,50 +220,51 @@ class _Embedding:
             )
             return None
         os.environ.update(app.cfg.env)  # as gunicorn does next: the owner's environment is a source, too
-        try:
-            self._free_the_state_folder(fresh)
-            return fresh._new_manager().start()
-        except _NO_OWNER as error:
-            raise _CalledOff(str(error)) from error
-
-    def _free_the_state_folder(self, fresh: _Embedding) -> None:
-        """Two owners can't share one. Whether the next could start is tried beside it, before the old one leaves."""
-        folder = fresh._options.get("state_dir")
-        if folder is not None and folder == self._options.get("state_dir"):
-            fresh._new_manager(state_dir=None).start().close()
-            self._manager.close()
-
-    def _release_former(self, server: Any) -> None:
-        """A former owner leaves with its last worker."""
-        for former in list(self._former):
-            if former.workers.isdisjoint(server.WORKERS):
-                former.manager.close()
-                self._former.remove(former)
-            else:
-                former.manager.ensure_owner()
+        return self._owners.begin(lambda: _fit(fresh._new_manager(), server, app.cfg))
 
     def _compose(self, cfg: Any) -> None:
         """Ours come first where they give the user's a configuration to read, and last where they take it away."""
         cfg.set("when_ready", both(self.when_ready, cfg.when_ready, 1))
         cfg.set("post_fork", both(self.post_fork, cfg.post_fork, 2))
         cfg.set("post_worker_init", both(self.post_worker_init, cfg.post_worker_init, 1))
+        cfg.set("pre_exec", both(cfg.pre_exec, self.pre_exec, 1))
         cfg.set("on_exit", both(cfg.on_exit, self.on_exit, 1))
 
     # ---- in a worker
 
     def post_fork(self, server: Any, worker: Any) -> None:
         """Import the schema's module, and attach what it declares, before the application is loaded."""
+        if self._relief is not None:
+            self._relief.after_fork()
         gunicorn_worker.take_signals(worker)
-        gunicorn_worker.import_schema(worker, self._loader)
-        gunicorn_worker.attach(worker, self.name)
+        gunicorn_worker.before_the_application(worker, lambda: self._attach_first(worker))
+
+    def _attach_first(self, worker: Any) -> None:
+        try:
+            gunicorn_worker.import_schema(worker, self._loader)
+            gunicorn_worker.attach(worker, self.name)
+        except SystemExit:
+            if self._relief is not None:
+                self._relief.could_not_attach(worker)
+            raise
 
     def post_worker_init(self, worker: Any) -> None:
         """Attach what the application has declared, and pin each request."""
         mine = gunicorn_worker.attach(worker, self.name)
+        if self._relief is not None:
+            self._relief.count_requests(worker)
+            self._relief.ready(worker)
         if mine:
             gunicorn_worker.pin(worker, mine)
         else:
             worker.log.warning("confcast: no Replica named %r is declared in this worker", self.name)
+
+
+def _fit(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:
+    """Tell it where its owner logs, and whom workers will run as."""
+    manager.send_output_to(lambda: gunicorn_log.descriptor_of(server), lambda: gunicorn_log.file_of(server))
+    manager.workers_run_as(cfg.uid, cfg.gid)
+    return manager
 
 
 def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
@@ -251,7 +272,7 @@ def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
     app, environment, folder = dict(vars(server.app)), dict(os.environ), Path.cwd()
     try:
         reload()
-    except _CalledOff as why:
+    except CalledOff as why:
         vars(server.app).update(app)
         os.environ.clear()
         os.environ.update(environment)

@@ -1,5 +1,11 @@
 """What gunicorn's hooks do inside a worker: heed signals, attach, pin each request.
 
+sync, gthread: a request is pinned from its call to the last byte of its body; votes and swaps go on in a thread beside
+it. asgi, UvicornWorker: so is each ASGI request, and each message of a WebSocket (middleware/asgi.py). gevent: each
+greenlet has its own pin; the reading thread is a greenlet, so code that never yields holds up its worker's vote, as it
+holds up every other request; and since nothing of ours may exist before the standard library is patched, a user's
+`post_fork` has no configuration yet there. tornado: its own applications are not pinned.
+
 A worker that can't be served leaves with status 1, after a pause: statuses 3 and 4 would stop the whole server, and
 without the pause the respawning would spin. The others go on serving.
 """
@@ -9,6 +15,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, declared
@@ -37,6 +44,24 @@ def take_signals(worker: Any) -> None:
     worker.init_signals = init_signals
 
 
+def before_the_application(worker: Any, act: Callable[[], None]) -> None:
+    """Act now, in `post_fork`; in a worker that patches the standard library (gevent, eventlet), when it has done so.
+
+    What is made before, a thread and its locks, would be of the other kind than what waits for it later: every
+    greenlet would stand still while one waits. gunicorn patches right after `post_fork`, and sets signals after that.
+    """
+    if not hasattr(worker, "patch"):
+        act()
+        return
+    reset = worker.init_signals
+
+    def init_signals() -> None:
+        reset()
+        act()
+
+    worker.init_signals = init_signals
+
+
 def import_schema(worker: Any, loader: ConfigLoader[Any]) -> None:
     """Import the schema's module, which usually declares the replica, too."""
     try:
@@ -61,15 +86,17 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
     """Have each request see one version; to be called when the application is loaded."""
     if hasattr(worker, "asgi"):
         worker.asgi = asgi.Pin(worker.asgi, *replicas)
-    elif _is_uvicorns(worker):  # it keeps an ASGI application under that name
+    elif is_of("tornado", worker.wsgi):
+        worker.log.warning("confcast: a tornado application's requests are not pinned; pin() in its handlers")
+    elif is_of("uvicorn", worker) and worker.config.interface != "wsgi":  # it keeps an ASGI application as `wsgi`
         worker.wsgi = asgi.Pin(worker.wsgi, *replicas)
     else:
         worker.wsgi = wsgi.Pin(worker.wsgi, *replicas)
 
 
-def _is_uvicorns(worker: Any) -> bool:
-    """Whether it is uvicorn's worker, or a class derived from it."""
-    return any(base.__module__.startswith("uvicorn") for base in type(worker).__mro__)
+def is_of(package: str, thing: Any) -> bool:
+    """Whether its class, or one that this is derived from, is of that package."""
+    return any(base.__module__.startswith(package) for base in type(thing).__mro__)
 
 
 def _leave(worker: Any, why: str) -> NoReturn:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from settings import settings
 
+told: list[int] = []
+
+
+def listen(old: Any, new: Any) -> None:
+    """Remembers what it is told; one number is not to its liking."""
+    if new.number == 13:
+        raise ValueError("not this one")
+    told.append(new.number)
+
+
+settings.subscribe(listen)
+
 AT_IMPORT = settings.latest.number if os.environ.get("READ_AT_IMPORT", "yes") == "yes" else None
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    function = {"read": read, "hold": hold, "reload": reload, "history": history, "workers": workers}
+    function = {"read": read, "hold": hold, "reload": reload, "history": history, "stats": stats, "workers": workers}
     body = function[environ["PATH_INFO"].strip("/")](environ["QUERY_STRING"])
     start_response("200 OK", [("Content-Type", "application/json")])
     return body
@@ -26,21 +39,32 @@ def answer(value: Any) -> list[bytes]:
 
 def read(_: str) -> Iterable[bytes]:
     fields = {field: getattr(settings.current, field) for field in settings.current.__struct_fields__}
-    return answer({"pid": os.getpid(), "version": settings.version, "at_import": AT_IMPORT, **fields})
+    state = {"version": settings.version, "connected": settings.connected, "at_import": AT_IMPORT, "told": told}
+    return answer({"pid": os.getpid(), **state, **fields})
 
 
 def hold(folder: str) -> Iterable[bytes]:
     """Reads; waits at a gate, reads; and in the body's generator waits at another gate, and reads."""
     first = settings.current.number
-    Path(folder, "call", "gate").read_bytes()
+    wait_at(folder, "call")
     second = settings.current.number
 
     def body() -> Iterable[bytes]:
         yield b"[%d, %d, " % (first, second)
-        Path(folder, "body", "gate").read_bytes()
+        wait_at(folder, "body")
         yield b"%d]" % settings.current.number
 
     return body()
+
+
+def wait_at(folder: str, place: str) -> None:
+    """At that gate; where threads are green, in a real one, so that the others go on."""
+    gate = Path(folder, place, "gate")
+    gevent = sys.modules.get("gevent")
+    if gevent is None:
+        gate.read_bytes()
+    else:
+        gevent.get_hub().threadpool.apply(gate.read_bytes)
 
 
 def reload(_: str) -> Iterable[bytes]:
@@ -57,6 +81,10 @@ def reload(_: str) -> Iterable[bytes]:
 
 def history(_: str) -> Iterable[bytes]:
     return answer([[event.origin, str(event.result), event.version] for event in settings.get_event_history()])
+
+
+def stats(_: str) -> Iterable[bytes]:
+    return answer(settings.get_stats())
 
 
 def workers(_: str) -> Iterable[bytes]:

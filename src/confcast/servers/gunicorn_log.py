@@ -1,0 +1,75 @@
+"""gunicorn's error log gets what confcast says: the owner's verdicts, and the lines of the master and the workers.
+
+The owner writes to the error log's file itself, by a descriptor of the master's; when the file is rotated it goes on in
+the next one, which gunicorn makes at its SIGUSR1. Where the error log is no file (the default, a syslog) the owner's
+lines go to standard error; a daemon's leads nowhere, which is said.
+
+What is logged in the master and in workers would come out bare, by logging's last resort, in an application that
+does not configure logging. It goes to gunicorn's error log instead, as long as nobody else hears it.
+
+Rejected: a pipe to the master for the owner's lines (it has no thread to read it, and a full pipe would hold up the
+owner), and passing on what an application's own logging gets (each line would be there twice).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+_STANDARD_ERROR = 2
+
+
+class Forward(logging.Handler):
+    """Gives records to gunicorn's error log, in the master and in the workers that it forks.
+
+    Args:
+        log: gunicorn's logger object.
+    """
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self.log = log
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """None is needed: the handlers that it forwards to have theirs."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on, unless the application has configured logging."""
+        if not logging.root.handlers:
+            self.log.error_log.handle(record)
+
+
+def listen(server: Any) -> None:
+    """Have the error log get what confcast's loggers get. May be called again, for another configuration."""
+    logger = logging.getLogger("confcast")
+    if not any(isinstance(handler, Forward) for handler in logger.handlers):
+        logger.addHandler(Forward(server.log))
+
+
+def file_of(server: Any) -> str:
+    """The error log's path; empty where it is no file."""
+    handler = _file_handler(server)
+    return handler.baseFilename if handler is not None else ""
+
+
+def descriptor_of(server: Any) -> int:
+    """Where an owner's output goes that starts now. Raises ValueError when the file is closed."""
+    handler = _file_handler(server)
+    if handler is None or handler.stream is None:
+        return _STANDARD_ERROR
+    return handler.stream.fileno()
+
+
+def warn_of_a_mute_daemon(server: Any) -> None:
+    """A daemon has closed its standard error."""
+    if server.cfg.daemon and not file_of(server) and not server.cfg.enable_stdio_inheritance:
+        server.log.warning(
+            "confcast: the config owner of a daemon logs into the errorlog file, and there is none: what became of a "
+            "reload is told by `python -m confcast status` only"
+        )
+
+
+def _file_handler(server: Any) -> logging.FileHandler | None:
+    handlers = server.log.error_log.handlers
+    return next((handler for handler in handlers if isinstance(handler, logging.FileHandler)), None)

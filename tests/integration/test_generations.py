@@ -1,0 +1,150 @@
+"""One manager takes another's place: what is paused, what goes on, and what is as before when it is called off."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from confcast import ConfigError, ConfigLoader, ConfigReloadManager, OwnerUnavailable, ReloadResult
+from confcast.master import launch
+from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gate import Gate
+from tests.support.settings import SCHEMA, write
+from tests.support.waiting import eventually, in_thread
+
+WORDS = "another config owner loads for this server since its full reload or upgrade"
+
+
+def successor(manager: Manager, config: Path, **options: object) -> Manager:
+    """The manager of the next generation, not started yet."""
+    following: Manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, **options)  # type: ignore[arg-type]
+    return following.succeed(manager)
+
+
+def test_a_paused_owner_refuses_in_words_and_goes_on_with_what_it_missed(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(watch=True)
+    worker = start_worker(manager)
+    manager.pause()
+    write(config, 2)
+
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.VALIDATION_FAILED, 1)
+    assert WORDS in str(event.error_message)
+    assert worker.ask("read") == (1, 1)
+
+    manager.resume()
+    eventually(lambda: worker.ask("read") == (2, 2), "what was missed")
+    assert manager.reload_config() is ReloadResult.UNCHANGED
+
+
+def test_what_is_under_way_gets_its_end_and_goes_over(manager: Manager, config: Path, gate: Gate) -> None:
+    write(config, 1, gate=str(gate.path))
+    manager.reload()
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    outcome = in_thread(manager.reload)
+    gate.await_load()
+    paused = in_thread(manager.pause)
+    gate.open()
+    gate.let_go()
+    assert outcome().version == 3
+    paused()
+
+    with successor(manager, config).start() as following:
+        assert following.version == 3
+        assert [event.version for event in following.get_event_history()] == [3, 3, 2, 1]
+        write(config, 4)
+        assert following.reload().version == 4
+        assert manager.reload().version == 3
+
+
+def test_an_owner_that_does_not_answer_is_not_followed(
+    start_manager: StartManager, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_SLACK", 0.1)
+    manager = start_manager(load_timeout=0.1, vote_timeout=0.1)
+    os.kill(manager.owner_pid, signal.SIGSTOP)
+
+    with pytest.raises(OwnerUnavailable, match="is not idle in time"):
+        manager.pause()
+
+    os.kill(manager.owner_pid, signal.SIGCONT)
+    write(config, 2)
+    eventually(lambda: WORDS not in str(manager.reload().error_message), "that it loads again")
+
+
+def test_a_dead_owner_s_successors_are_paused_too(manager: Manager, config: Path) -> None:
+    os.kill(manager.owner_pid, signal.SIGKILL)
+
+    manager.pause()
+
+    write(config, 2)
+    assert WORDS in str(manager.reload().error_message)
+    manager.resume()
+    eventually(lambda: manager.reload().version == 2, "that it loads again")
+
+
+@pytest.fixture
+def durable(start_manager: StartManager, tmp_path: Path) -> Manager:
+    """A manager that keeps its journal."""
+    return start_manager(state_dir=tmp_path / "state")
+
+
+def test_the_state_folder_stays_until_it_is_free(durable: Manager, config: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    durable.pause()
+    write(config, 2)
+    with successor(durable, config, state_dir=state).start() as following:
+        assert following.version == 2
+        (home,) = Path(following.address).parent.glob("journal")
+
+        durable.close()
+        eventually(lambda: not home.exists(), "the move")
+        write(config, 3)
+        assert following.reload().version == 3
+
+    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
+        assert later.version == 3
+        assert [event.version for event in later.get_event_history()] == [3, 3, 2, 1]
+
+
+def test_who_is_not_followed_after_all_keeps_its_state_folder(durable: Manager, config: Path, tmp_path: Path) -> None:
+    durable.pause()
+    write(config, 2, name="broken", high=1)
+    with pytest.raises(ConfigError):
+        successor(durable, config, state_dir=tmp_path / "state").start()
+    write(config, 2)
+
+    durable.resume()
+
+    eventually(lambda: durable.reload().version == 2, "that it loads again")
+    durable.close()
+    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=tmp_path / "state") as later:
+        assert later.version == 2
+
+
+def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_it_back_when_that_is_gone(
+    durable: Manager, config: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    durable.pause()
+    following = successor(durable, config, state_dir=state).start()
+    (home,) = Path(following.address).parent.glob("journal")
+    os.kill(durable.owner_pid, signal.SIGKILL)
+    eventually(lambda: not home.exists(), "the move")
+    write(config, 2)
+    assert following.reload().version == 2
+    assert durable.get_event_history()[0].version == 1
+    following.close()
+
+    durable.resume()
+
+    eventually(lambda: durable.reload().version == 3, "what was missed, under a number of its own")
+    durable.close()
+    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
+        assert later.version == 3

@@ -1,0 +1,63 @@
+"""gunicorn's `max_requests`: workers are replaced one by one, and none leaves before another has taken its place."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gunicorn import Server, servers
+from tests.support.leaks import is_running
+from tests.support.load import Load
+from tests.support.waiting import eventually
+
+Make = Callable[..., Server]
+STAYS = "has served its max_requests and stays: the one in its place could not attach"
+ASKS = "confcast: 10 requests are served: leaving when the worker in this one's place is there"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with servers(tmp_path) as make:
+        yield make
+
+
+@pytest.mark.parametrize("kind", ["sync", "asgi", "uvicorn_worker.UvicornWorker"])
+def test_workers_are_replaced_without_a_failed_request(make: Make, kind: str):
+    app = "app:app" if kind == "sync" else "asgi_app:app"
+    server = make(above=f"worker_class = '{kind}'\nwsgi_app = '{app}'\nmax_requests = 10").start()
+    first = server.ask("read")["pid"]
+
+    with Load(lambda: server.ask("read")["pid"]) as load:
+        eventually(lambda: not is_running(first), "the end of the first worker")
+        load.go_on()
+
+    assert set(load.answers) - {first}
+    assert STAYS not in server.log()
+
+
+def test_old_workers_go_on_serving_while_none_of_new_code_can_attach(make: Make):
+    server = make(above="workers = 2\nmax_requests = 10").start()
+    server.add_a_field()  # deployed in place: the owner and the workers have the old code
+
+    with Load(lambda: server.ask("read")) as load:
+        server.await_log(STAYS)
+        old = set(server.ask("workers"))
+        server.await_log(f"[{max(old)}] [INFO] {ASKS}")
+        server.await_log(f"[{min(old)}] [INFO] {ASKS}")
+        load.go_on(50)
+        assert set(server.ask("workers")) == old
+        assert len(old) == 2
+        server.await_log("color: str here, absent there")
+        assert "reload the server fully" in server.log()
+        number = server.change()
+        assert server.hup()[0] == "success"
+
+        server.signal(signal.SIGRTMIN)
+        eventually(lambda: all("color" in answer for answer in load.go_on()), "workers of new code only")
+
+    assert {answer.get("color", "red") for answer in load.answers} == {"red"}
+    assert {answer["number"] for answer in load.answers if "color" in answer} == {number}
+    eventually(lambda: not any(map(is_running, old)), "the end of the old workers")

@@ -1,0 +1,139 @@
+"""Workers that run as another user than their master are let in, and strangers are not; nothing more is theirs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import confcast.worker.attachment  # noqa: F401 - a child of another user may not be able to read it any more
+from confcast import ConfigLoader, ConfigReloadManager, Replica, cli
+from tests.support.fixtures import Manager
+from tests.support.forking import holds_in_child
+from tests.support.settings import SCHEMA, Settings, write
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+NOBODY, NOGROUP = 65534, 65534
+STRANGER = 65533
+
+
+@pytest.fixture
+def manager(config: Path, runtime_folder: Path, nothing_is_left: None) -> Iterator[Manager]:
+    """Its workers are nobody's."""
+    runtime_folder.chmod(0o711)
+    manager: Manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, vote_timeout=10.0)
+    manager.workers_run_as(NOBODY, NOGROUP)
+    with manager:
+        yield manager
+
+
+def as_user(uid: int, gid: int, condition: Callable[[], bool]) -> bool:
+    """Whether it holds in a process of this user."""
+
+    def become_and_ask() -> bool:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+        return condition()
+
+    return holds_in_child(become_and_ask)
+
+
+def attaches(manager: Manager, number: int) -> bool:
+    """Whether a worker attaches, and has this number."""
+    address = manager.address
+    return as_user(NOBODY, NOGROUP, lambda: Replica(Settings).attach(address).latest.number == number)
+
+
+def test_a_worker_attaches_votes_and_asks(manager: Manager, config: Path):
+    address = manager.address
+
+    def reload() -> bool:
+        replica = Replica(Settings).attach(address)
+        event = replica.reload()
+        return event.result == "success" and event.applied == [os.getpid()] and replica.latest.number == 2
+
+    write(config, 2)
+    assert as_user(NOBODY, NOGROUP, reload)
+    assert manager.get_event_history(1)[0].lagging == []
+
+
+def test_only_what_a_worker_opens_is_its_users(manager: Manager):
+    folder = Path(manager.address).parent
+
+    def kind(path: Path) -> tuple[int, int]:
+        status = path.lstat()
+        return status.st_uid, stat.S_IMODE(status.st_mode)
+
+    assert (folder.stat().st_gid, *kind(folder)) == (NOGROUP, 0, 0o710)
+    owned = {path.name: kind(path) for path in folder.iterdir()}
+    assert owned.pop("control.sock") == owned.pop("snapshot") == (NOBODY, 0o600)
+    assert {"journal", "lock"} <= set(owned)
+    assert set(owned.values()) == {(0, 0o600)}
+
+
+@pytest.mark.parametrize("gid", [NOGROUP, STRANGER])
+def test_a_stranger_is_not_let_in(manager: Manager, gid: int):
+    address = manager.address
+
+    def is_refused(act: Callable[[], object]) -> bool:
+        try:
+            act()
+        except PermissionError:
+            return True
+        return False
+
+    def knocks_in_vain() -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            return is_refused(lambda: connection.connect(address))
+
+    assert as_user(STRANGER, gid, knocks_in_vain)
+    for name in ("snapshot", "journal"):
+        assert as_user(STRANGER, gid, lambda name=name: is_refused(Path(address).with_name(name).read_bytes))
+
+
+@pytest.mark.parametrize(("uid", "gid", "status"), [(NOBODY, NOGROUP, 0), (STRANGER, NOGROUP, 3), (STRANGER, 1, 3)])
+def test_the_command_line_is_for_the_workers_user_too_and_tells_others(
+    manager: Manager, capfd: pytest.CaptureFixture[str], uid: int, gid: int, status: int
+):
+    arguments = ["status", "--address", manager.address]
+
+    assert as_user(uid, gid, lambda: cli.main(arguments) == status)
+
+    refused = f"this user (uid {uid}) may not ask the config owner at {manager.address}"
+    assert (refused in capfd.readouterr().err) is (status != 0)
+
+
+def test_a_worker_starts_on_the_snapshot_file_while_no_owner_answers(manager: Manager):
+    os.kill(manager.owner_pid, signal.SIGSTOP)
+    try:
+        assert attaches(manager, 1)
+    finally:
+        os.kill(manager.owner_pid, signal.SIGCONT)
+
+
+def test_a_new_owner_lets_it_in(manager: Manager, config: Path):
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    write(config, 2)
+    assert manager.reload()
+
+    assert attaches(manager, 2)
+
+
+def test_a_folder_that_was_made_anew_lets_it_in(manager: Manager, config: Path):
+    shutil.rmtree(Path(manager.address).parent)
+    write(config, 2)
+    os.kill(manager.owner_pid, signal.SIGHUP)  # by the socket it can't be asked now
+
+    def is_back() -> bool:
+        return Path(manager.address).with_name("snapshot").exists() and attaches(manager, 2)
+
+    eventually(is_back, "a folder that workers can use")

@@ -1,0 +1,193 @@
+"""`max_requests` under gunicorn: who is told to leave, and when; against an arbiter that only remembers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from confcast.servers.gunicorn_relief import Relief
+
+OLD, OTHER, NEW, NEWER = 11, 12, 13, 14
+
+
+class Arbiter:
+    """As much of gunicorn's as is asked for. `turn` is a turn of its loop: a place that is free is filled."""
+
+    def __init__(self) -> None:
+        self.WORKERS: dict[int, Any] = {OLD: None, OTHER: None}
+        self.num_workers = 2
+        self.told: list[tuple[int, int]] = []
+        self.log = logging.getLogger("test.gunicorn")
+        self.relief = Relief(self)
+
+    def kill_worker(self, pid: int, number: int) -> None:
+        self.told.append((pid, number))
+
+    def note(self, *notes: str) -> None:
+        """What workers write."""
+        os.write(self.relief._mouth, "".join(f"{note} " for note in notes).encode())
+
+    def turn(self, *new: int) -> None:
+        self.relief.attend()
+        for pid in new:
+            assert len(self.WORKERS) < self.num_workers
+            self.WORKERS[pid] = None
+        assert len(self.WORKERS) <= self.num_workers
+
+
+@pytest.fixture
+def arbiter() -> Iterator[Arbiter]:
+    made = Arbiter()
+    yield made
+    os.close(made.relief._ear)
+    os.close(made.relief._mouth)
+
+
+def test_who_has_served_enough_leaves_when_another_is_ready(arbiter: Arbiter) -> None:
+    arbiter.note(f"r{OLD}", f"r{OTHER}", f"s{OLD}")
+    arbiter.turn(NEW)
+    arbiter.turn()
+    assert arbiter.told == []
+
+    arbiter.note(f"r{NEW}")
+    arbiter.turn()
+    arbiter.turn()
+
+    assert arbiter.told == [(OLD, signal.SIGTERM)]
+    del arbiter.WORKERS[OLD]
+    arbiter.turn()
+    assert arbiter.num_workers == 2
+
+
+def test_while_nobody_can_attach_nobody_leaves_and_that_is_said_once(
+    arbiter: Arbiter, caplog: pytest.LogCaptureFixture
+) -> None:
+    arbiter.note(f"s{OLD}", f"s{OTHER}")
+    for pid in (NEW, NEWER):
+        arbiter.turn(pid)
+        arbiter.note(f"f{pid}")
+        del arbiter.WORKERS[pid]
+    arbiter.turn(NEWER + 1)
+
+    assert arbiter.told == []
+    assert caplog.messages == [
+        f"confcast: worker {OLD} has served its max_requests and stays: the one in its place could not attach"
+    ]
+
+
+def test_one_is_relieved_at_a_time(arbiter: Arbiter) -> None:
+    arbiter.note(f"s{OLD}", f"s{OTHER}")
+    arbiter.turn(NEW)
+    assert arbiter.num_workers == 3
+    arbiter.note(f"r{NEW}")
+    arbiter.turn()
+    del arbiter.WORKERS[OLD]
+    arbiter.turn()
+    arbiter.turn(NEWER)
+    arbiter.note(f"r{NEWER}")
+    arbiter.turn()
+
+    assert [pid for pid, _ in arbiter.told] == [OLD, OTHER]
+
+
+def test_who_dies_while_it_waits_needs_nobody_more(arbiter: Arbiter) -> None:
+    arbiter.note(f"s{OLD}")
+    arbiter.turn(NEW)
+    del arbiter.WORKERS[OLD]
+    arbiter.turn()
+
+    assert arbiter.num_workers == 2
+    assert arbiter.told == []
+
+
+def test_when_all_are_to_leave_nobody_is_added(arbiter: Arbiter) -> None:
+    """WINCH sets the number to 0."""
+    arbiter.note(f"s{OLD}")
+    arbiter.turn(NEW)
+    arbiter.num_workers = 0
+    arbiter.WORKERS.clear()
+
+    arbiter.turn()
+
+    assert arbiter.num_workers == 0
+
+
+def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
+    arbiter.note(f"s{OLD}", f"s{OTHER}")
+    arbiter.turn(NEW)
+    arbiter.num_workers = 2  # gunicorn sets it, and replaces everyone
+    arbiter.relief.forget()
+    arbiter.WORKERS = {NEWER: None, NEWER + 1: None}
+
+    arbiter.turn()
+
+    assert arbiter.num_workers == 2
+    assert arbiter.told == []
+
+
+class Worker:
+    """As much of gunicorn's as is asked for."""
+
+    def __init__(self, limit: int, **others: Any) -> None:
+        self.max_requests = limit
+        self.log = logging.getLogger("test.gunicorn")
+        vars(self).update(others)
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+def test_a_worker_asks_once_when_its_number_is_served(arbiter: Arbiter, kind: str) -> None:
+    served: list[str] = []
+    worker = Worker(2, **{kind: lambda scope: served.append(scope.get("type", "request"))})
+    arbiter.relief.count_requests(worker)
+
+    for scope in ({"type": "lifespan"}, {}, {"type": "http"}, {}, {}):
+        getattr(worker, kind)(scope)
+        asked = os.read(arbiter.relief._ear, 100) if len(served) == 3 else b""
+        assert asked == (b"s%d " % os.getpid() if len(served) == 3 else b"")
+
+    assert worker.max_requests == sys.maxsize
+    with pytest.raises(BlockingIOError):
+        os.read(arbiter.relief._ear, 100)
+
+
+def test_uvicorn_does_not_count_beside_us(arbiter: Arbiter) -> None:
+    worker = Worker(2, wsgi=len, config=SimpleNamespace(limit_max_requests=2))
+    arbiter.relief.count_requests(worker)
+
+    assert worker.config.limit_max_requests is None
+
+
+def test_without_a_limit_nothing_is_counted(arbiter: Arbiter) -> None:
+    worker = Worker(sys.maxsize, wsgi=len)
+    arbiter.relief.count_requests(worker)
+
+    assert worker.wsgi is len
+
+
+def test_tornado_counts_for_itself(arbiter: Arbiter) -> None:
+    """It calls its application in another way."""
+    app = type("Application", (), {"__module__": "tornado.web"})()
+    worker = Worker(2, wsgi=app)
+    arbiter.relief.count_requests(worker)
+
+    assert (worker.wsgi, worker.max_requests) == (app, 2)
+
+
+def test_a_master_that_takes_no_notes_costs_no_request(arbiter: Arbiter, caplog: pytest.LogCaptureFixture) -> None:
+    for size in (4096, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(arbiter.relief._mouth, b" " * size)
+    worker = Worker(1, wsgi=lambda scope: "answer")
+    arbiter.relief.count_requests(worker)
+
+    assert worker.wsgi({}) == "answer"
+    assert "the master can't be told how this worker is" in caplog.text
