@@ -1,8 +1,9 @@
 """How fast and how small confcast is, against a named peer or a fixed bar, measured in one run.
 
-    scripts/bench [--json FILE] [--only latest|reload|codec|start|memory] [--rounds N]
+    scripts/bench [--json FILE] [--only FAMILY] [--rounds N] [--strict]
 
-One file for each family of rows: `latest.py`, `reload.py`, `codec.py`, `start.py`, `memory.py`. `rows.py` says what a
-row is, `timing.py` how anything is timed: what is compared is measured alternately, in several rounds, because the
-machine is never as quiet in one minute as in the next.
+One file for each family of rows: `latest.py`, `reload.py`, `crowd.py` (64 workers), `observer.py` (commit to observer),
+`codec.py`, `start.py`, `memory.py`, `soak.py` (2,000 reloads), `storm.py` (gunicorn, 20 reloads a second). `rows.py`
+says what a row is, `timing.py` how anything is timed: what is compared is measured alternately, in several rounds,
+because the machine is never as quiet in one minute as in the next. All of it takes some five minutes.
 """

@@ -58,15 +58,16 @@ def measure(rounds: int) -> list[Row]:
 
 def _by_call(server: ConfigReloadManager[Any], document: Document) -> float:
     """The median of `reload()`, from the call to its return, in milliseconds."""
-    return median(_one_call(server, document) for _ in range(RELOADS)) / 1e6
+    return median(one_call(server, document, WORKERS) for _ in range(RELOADS)) / 1e6
 
 
-def _one_call(server: ConfigReloadManager[Any], document: Document) -> int:
+def one_call(server: ConfigReloadManager[Any], document: Document, workers: int) -> int:
+    """Nanoseconds of one `reload()` into so many workers. Raises RuntimeError when it is none."""
     document.turn()
     began = perf_counter_ns()
     event = server.reload()
     took = perf_counter_ns() - began
-    if event.result != "success" or len(event.applied) != WORKERS:
+    if event.result != "success" or len(event.applied) != workers:
         raise RuntimeError(f"no reload to measure: {event}")
     return took
 

@@ -6,7 +6,7 @@ A figure has a peer that was measured in the same run, or a fixed bar, which the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 _HEAD = ("what", "ours", "peer", "ratio", "bar", "ok")
 
@@ -19,7 +19,7 @@ class Row(NamedTuple):
         ours: Our figure.
         peer: The peer's, or the fixed bar; None when there was no peer to be had.
         ratio: `ours / peer`.
-        bar: What the ratio may be at the most; None: for information.
+        bar: What the ratio may be at the most (where the name says so: at the least); None: for information.
         ok: Whether it is; None without a bar.
     """
 
@@ -39,8 +39,19 @@ def against_peer(name: str, ours: float, peer: float | None, bar: float | None =
 
 
 def against_limit(name: str, ours: float, limit: float) -> Row:
-    """A figure that has a fixed bar, in its own unit."""
+    """A figure that has a fixed bar above 0, in its own unit."""
     return against_peer(f"{name}; peer: the limit", ours, limit, 1.0)
+
+
+def at_least(name: str, ours: float, peer: float, bar: float) -> Row:
+    """A figure beside a peer's, where more is better: the bar is the least that the ratio may be."""
+    ratio = ours / peer
+    return Row(f"{name} (at least)", _short(ours), _short(peer), _short(ratio), bar, ratio >= bar)
+
+
+def exactly(name: str, ours: float, wanted: float) -> Row:
+    """A figure that has to be this one."""
+    return Row(f"{name}; peer: what it has to be", _short(ours), _short(wanted), None, None, ours == wanted)
 
 
 def table(rows: list[Row]) -> str:
@@ -63,5 +74,9 @@ def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+@overload
+def _short(value: float) -> float: ...
+@overload
+def _short(value: None) -> None: ...
 def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")

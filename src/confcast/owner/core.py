@@ -126,7 +126,7 @@ class Core:
 
     def _dispatch(self, given: fx.Input) -> None:
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
-        handler = row[self.state.value] if row else None
+        handler = row[self.state] if row else None
         if handler is None:
             raise ImpossibleMessage(self.state.name, given)
         handler(self, given)

@@ -61,6 +61,7 @@ class Database:
     def __init__(self, path: Path, tables: str, *, durable: bool) -> None:
         self.path = Path(path).absolute()
         self.durable = durable
+        self._names = str(self.path), f"{self.path}-wal"
         with self.explained("opened"):
             if not self.path.exists():
                 self._make(tables)
@@ -192,7 +193,7 @@ class Database:
 
     def _identify(self) -> tuple[tuple[int, int], ...] | None:
         try:
-            found = [os.stat(path) for path in (self.path, f"{self.path}-wal")]  # noqa: PTH116 (at each commit)
+            found = [os.stat(name) for name in self._names]  # noqa: PTH116 (at each commit)
         except OSError:
             return None
         return tuple((status.st_dev, status.st_ino) for status in found)

@@ -57,6 +57,7 @@ class Pipe:
         self.unanswered = 0
         self.deframer = Deframer(_LONGEST_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
+        self.stuck = False  # the kernel takes no more now, and the selector tells when it does
 
     def flush(self) -> int:
         """Write what the kernel takes; how many frames of the core have left. Raises OSError."""
@@ -267,8 +268,9 @@ class Pipes:
         if pipe.closing and not pipe.outgoing:
             self._close(pipe)
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if pipe.outgoing else 0)
-        if self._selector.get_key(pipe.connection).events != events:
+        if bool(pipe.outgoing) != pipe.stuck:
+            pipe.stuck = not pipe.stuck
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if pipe.stuck else 0)
             self._selector.modify(pipe.connection, events, lambda mask: self._ready(pipe, mask))
 
     # ---- the end

@@ -16,8 +16,8 @@ from confcast.owner.roster import Member, Roster
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
 
 
-class State(enum.Enum):
-    """Where the one proposal is."""
+class State(enum.IntEnum):
+    """Where the one proposal is: the column of the core's table."""
 
     IDLE = 0
     LOADING = 1
