@@ -38,6 +38,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    __version__: str
     from confcast.config.candidate import Candidate as Candidate
     from confcast.config.codec.registered import register_type as register_type
     from confcast.config.loader import ConfigLoader as ConfigLoader
@@ -72,6 +73,8 @@ __all__ = sorted(_HOME)  # one list of the names, not two that drift
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
+        if name == "__version__":
+            return _version()
         home = _HOME.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -82,4 +85,14 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, "__version__"})
+
+
+def _version() -> str:
+    """Looked up when asked for: it reads the installed package's metadata."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("confcast")
+    except PackageNotFoundError:
+        raise AttributeError("confcast has no __version__: it can be imported, but is not installed") from None

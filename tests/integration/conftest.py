@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager, Replica
+from confcast.master import launch
+from confcast.worker import verbs
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings
 from tests.support.settings import SCHEMA, Settings, write
+from tests.support.waiting import DEADLINE
 from tests.support.workers import Worker
 
 
@@ -28,6 +31,13 @@ def forkserver() -> multiprocessing.context.BaseContext:
     multiprocessing.resource_tracker.ensure_running()
     multiprocessing.forkserver.ensure_running()
     return context
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines of ours for what an owner does: on a loaded machine its imports alone may take five seconds."""
+    monkeypatch.setattr(launch, "_LEAVING", DEADLINE)
+    monkeypatch.setattr(verbs, "_PATIENCE", DEADLINE)
 
 
 @pytest.fixture

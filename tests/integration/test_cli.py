@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +18,10 @@ import pytest
 from confcast.cli import main, owners
 from confcast.master import folders
 from confcast.wire.listener import SOCKET
+from confcast.wire.messages import Answer, Request
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import write
-from tests.support.waiting import eventually, in_thread
+from tests.support.waiting import DEADLINE, eventually, in_thread
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -111,6 +114,37 @@ def test_a_worker_that_was_late_before_makes_unchanged_4_too(
     assert code == 4
     assert out.startswith("unchanged: version 2, not in every worker (")
     assert out.splitlines()[-1].split()[:3] == [str(stopped.pid), "1", "late"]
+
+
+def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner that is stopped takes connections, and answers nothing: what is asked next has the time that is left."""
+    granted: list[float] = []
+    ask = owners.Owner.ask
+
+    def noted(owner: owners.Owner, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        granted.append(timeout)
+        return ask(owner, make, timeout)
+
+    monkeypatch.setattr(owners.Owner, "ask", noted)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(runtime_folder / SOCKET))
+        silent.listen()
+        code, out, _ = run("reload", "--address", str(runtime_folder / SOCKET), "--timeout", "0.3")
+    (runtime_folder / SOCKET).unlink()
+    assert code == 3
+    assert "owner_unavailable" in out
+    assert 0 < granted[0] <= 0.3
+    assert all(timeout <= owners._KNOCK for timeout in granted[1:])
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(manager: Manager) -> None:
+    """As `confcast status | head -1` does; the exit code stays what it means."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sys.executable, "-m", "confcast", "status", "--address", manager.address]
+    done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=DEADLINE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- status
@@ -209,12 +243,22 @@ def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManage
     os.environ.pop("CONFCAST_ADDRESS_OTHER_ONE", None)
     code, out, err = run("reload")
     assert (code, out) == (3, "")
-    assert "2 config owners run for this user; choose one by --address" in err
+    assert "2 config owners run for this user; choose one by --name or --address:" in err
     assert [row.split() for row in err.splitlines()[2:]] == [
         ["app", str(os.getpid()), app.address],
         ["other_one", str(os.getpid()), other.address],
     ]
     assert [owner.get_event_history(1)[0].origin for owner in (app, other)] == ["start", "start"]
+
+
+def test_what_is_listed_as_a_name_is_taken_as_one(start_manager: StartManager, run: Run) -> None:
+    start_manager()
+    other = start_manager(name="other/one")
+    for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER_ONE"):
+        os.environ.pop(variable, None)
+    code, out, _ = run("status", "--name", "other_one")
+    assert code == 0
+    assert other.address in out
 
 
 def test_an_owner_is_chosen_by_name_or_address(start_manager: StartManager, run: Run) -> None:

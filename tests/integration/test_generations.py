@@ -12,8 +12,10 @@ from confcast import ConfigError, ConfigLoader, ConfigReloadManager, OwnerUnavai
 from confcast.master import launch
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
+from tests.support.leaks import is_running
+from tests.support.programs import Program
 from tests.support.settings import SCHEMA, write
-from tests.support.waiting import eventually, in_thread
+from tests.support.waiting import eventually, history_of, in_thread
 
 WORDS = "another config owner loads for this server since its full reload or upgrade"
 
@@ -63,11 +65,13 @@ def test_what_is_under_way_gets_its_end_and_goes_over(manager: Manager, config: 
         assert manager.reload().version == 3
 
 
-def test_an_owner_that_does_not_answer_is_not_followed(
-    start_manager: StartManager, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(launch, "_SLACK", 0.1)
-    manager = start_manager(load_timeout=0.1, vote_timeout=0.1)
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who pauses an owner waits for a tenth of a second; the owner's own deadlines (10 s each) stay long."""
+    monkeypatch.setattr(launch, "_SLACK", 0.1 - 10.0 - 2 * 10.0)
+
+
+def test_an_owner_that_does_not_answer_is_not_followed(manager: Manager, config: Path, impatience: None) -> None:
     os.kill(manager.owner_pid, signal.SIGSTOP)
 
     with pytest.raises(OwnerUnavailable, match="is not idle in time"):
@@ -76,6 +80,27 @@ def test_an_owner_that_does_not_answer_is_not_followed(
     os.kill(manager.owner_pid, signal.SIGCONT)
     write(config, 2)
     eventually(lambda: WORDS not in str(manager.reload().error_message), "that it loads again")
+
+
+def test_an_answer_to_a_pause_that_was_called_off_is_not_taken_for_that_to_the_next(
+    manager: Manager, config: Path, gate: Gate, impatience: None
+) -> None:
+    os.kill(manager.owner_pid, signal.SIGSTOP)
+    with pytest.raises(OwnerUnavailable):
+        manager.pause()
+    os.kill(manager.owner_pid, signal.SIGCONT)
+    eventually(manager.reload, "that it loads again")
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    outcome = in_thread(manager.reload)
+    gate.await_load()
+
+    with pytest.raises(OwnerUnavailable, match="is not idle in time"):
+        manager.pause()
+
+    gate.open()
+    gate.let_go()
+    assert outcome().version == 2
 
 
 def test_a_dead_owner_s_successors_are_paused_too(manager: Manager, config: Path) -> None:
@@ -113,6 +138,55 @@ def test_the_state_folder_stays_until_it_is_free(durable: Manager, config: Path,
         assert [event.version for event in later.get_event_history()] == [3, 3, 2, 1]
 
 
+def test_what_is_committed_before_the_move_is_kept_though_all_end_at_once(
+    durable: Manager, config: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    durable.pause()
+    following = successor(durable, config, state_dir=state).start()
+    write(config, 2)
+    assert following.reload().version == 2
+
+    durable.close()
+    following.close()
+
+    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
+        assert [event.version for event in later.get_event_history()] == [2, 2, 1, 1]
+
+
+TWO_GENERATIONS = """
+import json, sys
+from pathlib import Path
+from confcast import ConfigLoader, ConfigReloadManager
+from tests.support.settings import SCHEMA, write
+config, state = map(Path, sys.argv[1:])
+first, second = (
+    ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, supervise="caller", state_dir=state) for _ in "12"
+)
+first.start().pause()
+second.succeed(first).start()
+print(json.dumps("ready"), flush=True)
+sys.stdin.readline()
+write(config, 2)
+print(json.dumps([second.reload().version, first.owner_pid, second.owner_pid]), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_is_committed_before_the_move_is_kept_though_the_master_is_killed(
+    start_manager: StartManager, config: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    master = Program("-c", TWO_GENERATIONS, str(config), str(state))
+    version, *owners = master.ask("reload")
+    assert version == 2
+
+    master.kill()
+    eventually(lambda: not any(map(is_running, owners)), "the end of both owners")
+
+    assert [event.version for event in start_manager(state_dir=state).get_event_history()] == [2, 2, 1, 1]
+
+
 def test_who_is_not_followed_after_all_keeps_its_state_folder(durable: Manager, config: Path, tmp_path: Path) -> None:
     durable.pause()
     write(config, 2, name="broken", high=1)
@@ -139,7 +213,7 @@ def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_i
     eventually(lambda: not home.exists(), "the move")
     write(config, 2)
     assert following.reload().version == 2
-    assert durable.get_event_history()[0].version == 1
+    assert eventually(lambda: history_of(durable), "the paused one's successor")[0].version == 1
     following.close()
 
     durable.resume()

@@ -77,6 +77,7 @@ def test_two_full_reloads_do_not_double_them(make: Make):
     server = make(above=ABOVE, below=BELOW)
     (server.folder / "user_hooks.py").write_text(IMPORTED)
     server.start()
+    eventually(lambda: counted(server).get("post_worker_init") == 2, "the second worker")
 
     for generation in (2, 3):
         server.signal(signal.SIGRTMIN)

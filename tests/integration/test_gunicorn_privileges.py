@@ -52,8 +52,22 @@ def test_workers_of_another_user_are_reloaded_and_replaced(server: Server):
     assert {answer["number"] for answer in server.everyone().values()} == {number}
 
     new = kill_worker(server, before.pop())
-    assert uid_of(new) == NOBODY
     assert server.everyone()[new]["number"] == number
+    assert uid_of(new) == NOBODY  # once it serves: it has attached as root
+
+
+def test_versions_go_on_after_an_upgrade(server: Server):
+    change(server)
+    assert server.hup() == ("success", 2)
+    number = change(server)
+
+    server.upgrade()
+    server.signal(signal.SIGTERM)
+    server.ended()
+
+    answers = server.everyone()
+    assert {(answer["version"], answer["number"]) for answer in answers.values()} == {(3, number)}
+    assert {uid_of(pid) for pid in answers} == {NOBODY}
 
 
 def test_they_knock_at_a_new_owner_of_a_new_generation_too(server: Server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,10 +25,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
         yield make
 
 
-@pytest.mark.parametrize("kind", ["sync", "asgi", "uvicorn_worker.UvicornWorker"])
-def test_workers_are_replaced_without_a_failed_request(make: Make, kind: str):
-    app = "app:app" if kind == "sync" else "asgi_app:app"
-    server = make(above=f"worker_class = '{kind}'\nwsgi_app = '{app}'\nmax_requests = 10").start()
+def test_workers_are_replaced_without_a_failed_request(make: Make):
+    server = make(above="max_requests = 10").start()
     first = server.ask("read")["pid"]
 
     with Load(lambda: server.ask("read")["pid"]) as load:
@@ -35,6 +34,24 @@ def test_workers_are_replaced_without_a_failed_request(make: Make, kind: str):
         load.go_on()
 
     assert set(load.answers) - {first}
+    assert STAYS not in server.log()
+
+
+@pytest.mark.parametrize("kind", ["asgi", "uvicorn_worker.UvicornWorker"])
+def test_an_asgi_worker_leaves_when_another_one_is_there(make: Make, kind: str):
+    """Nobody asks while it leaves: such workers close a connection that has brought no request yet."""
+    server = make(above=f"worker_class = '{kind}'\nwsgi_app = 'asgi_app:app'\nmax_requests = 50").start()
+
+    def pid_of_the_last_one() -> int:
+        pid: int = server.ask("read")["pid"]
+        return pid if "confcast: 50 requests are served" in server.log() else 0
+
+    first = eventually(pid_of_the_last_one, "its number of requests")
+    eventually(lambda: not is_running(first), "the end of the first worker")
+
+    second = server.ask("read")["pid"]
+    gone = eventually(lambda: re.search(rf"Worker (exiting )?\(pid: ?{first}\)", server.log()), "a line about that")
+    assert server.log().index(f"Booting worker with pid: {second}") < gone.start()
     assert STAYS not in server.log()
 
 

@@ -75,8 +75,26 @@ def test_the_old_server_goes_on_when_the_new_master_is_ended(make: Make):
         eventually(lambda: {answer["number"] for answer in load.go_on()} == {number}, "what was missed")
 
     assert (server.owner(), server.pids()) == (owner, workers)
+    assert server.after(server.change, "watch")[0] == "success"
+
+
+def test_it_is_backed_out_as_gunicorns_documentation_says(make: Make):
+    """WINCH, which only a daemon heeds, takes the old workers away, and a HUP brings them back."""
+    server = make(above="workers = 2", below="def when_ready(server): server.cfg.set('daemon', True)").start()
+    old = server.pids()
+    new = server.upgrade()
+    server.signal(signal.SIGWINCH)
+    eventually(lambda: not any(map(is_running, old)), "the end of the old workers")
+
+    server.signal(signal.SIGHUP)
+    server.await_log("signal: another config owner loads for this server")
+    server.await_log("Booting worker", 6)
+    os.kill(new, signal.SIGTERM)
+    server.await_log("the new master is gone")
+
+    assert old.isdisjoint(server.pids())
     server.change()
-    assert server.after(lambda: None, "watch")[0] == "success"
+    assert server.hup()[0] == "success"
 
 
 def test_the_old_server_goes_on_when_the_new_owner_refuses_the_configuration(make: Make):

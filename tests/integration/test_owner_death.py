@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
-from confcast.master import launch
+from confcast.master import backoff, launch
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
@@ -36,6 +36,12 @@ def await_one_that_can_t_start(manager: Manager, dead: int) -> int:
     owner = manager.owner_pid
     eventually(lambda: not is_running(owner), "the end of the owner that can't start")
     return owner
+
+
+@pytest.fixture
+def young(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a loaded machine takes between an owner's start and its death, it has died young."""
+    monkeypatch.setattr(backoff, "_FOR_A_WHILE", 1000.0)
 
 
 def test_workers_keep_serving_and_the_version_history_and_totals_continue(
@@ -260,6 +266,7 @@ def test_while_the_schema_can_t_be_imported_workers_serve_and_the_next_owner_tha
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    young: None,
 ) -> None:
     """A deploy is under way, and the owner dies in the middle of it. Who can start again has not to wait for that."""
     module = tmp_path / "deployed_settings.py"
@@ -289,7 +296,11 @@ def test_while_the_schema_can_t_be_imported_workers_serve_and_the_next_owner_tha
 
 
 def test_where_no_process_can_be_made_it_is_tried_ever_more_slowly_and_one_death_counts_once(
-    start_manager: StartManager, config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    start_manager: StartManager,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    young: None,
 ) -> None:
     manager = start_manager(supervise="caller")
 
@@ -297,7 +308,7 @@ def test_where_no_process_can_be_made_it_is_tried_ever_more_slowly_and_one_death
         raise OSError(errno.EAGAIN, "no process is left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(launch, "_execute", refused)
+        patch.setattr(launch, "execute", refused)
         kill_the_owner(manager)
         eventually(lambda: manager.ensure_owner() or caplog.text.count("could not be started") == 3, "three tries")
     write(config, 2)

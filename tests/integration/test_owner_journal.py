@@ -209,7 +209,7 @@ def test_a_journal_that_is_only_locked_for_now_is_not_taken_for_a_torn_one(
 def test_an_owner_that_gives_up_leaves_its_files_to_the_next(
     start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
-    manager = start_manager(load_timeout=0.3)
+    manager = start_manager(load_timeout=2.0)
     worker = start_worker(manager)
     write(config, 2)
     assert manager.reload().version == 2

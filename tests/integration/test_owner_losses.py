@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -60,7 +61,12 @@ def test_torn_between_two_owners_the_committed_version_stays_and_the_loss_is_sai
     assert (event.result, event.version) == (ReloadResult.FILE_NOT_FOUND, 2)
     assert [one.ask("read") for one in (worker, start_worker(manager))] == [(2, 2)] * 2
     assert manager.get_stats()["failures"] == {"journal lost": 1}
-    assert capfd.readouterr().err.count("history and totals are lost") == 1
+    said = capfd.readouterr().err
+    assert said.count("history and totals are lost") == 1
+    assert re.search(
+        r"the journal \S+ can't be opened: .*; it is kept as journal\.torn-\d+, and a new one is begun", said
+    )
+    assert "Move it away" not in said  # that is done
     write(config, 3)
     event = manager.reload()
     assert event.result is ReloadResult.SUCCESS
@@ -129,6 +135,25 @@ def test_what_was_deleted_under_a_living_owner_is_said_once_and_counted(
     said = capfd.readouterr().err
     assert said.count("was deleted while in use: it is made anew\n") == 1
     assert said.count("without history and totals") == 1
+
+
+def test_a_state_folder_that_was_deleted_under_a_living_owner_is_made_anew(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    manager = start_manager(state_dir=state)
+    worker = start_worker(manager)
+    shutil.rmtree(state)
+    write(config, 2)
+
+    event = manager.reload()
+
+    assert (event.result, event.version) == (ReloadResult.SUCCESS, 2), event
+    assert worker.ask("read") == (2, 2)
+    assert {"journal", "lock"} <= {path.name for path in state.iterdir()}
+    assert manager.get_stats()["failures"] == {"folder lost": 1, "journal lost": 1}
+    kill_the_owner(manager)
+    assert manager.reload().version == 2
 
 
 def test_a_journal_of_another_layout_is_refused_and_left_alone_while_workers_serve(

@@ -30,6 +30,8 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         "login.password",  # changes and problems name the keys
         "nobody can't use **********, ['**********'",  # a validator's own text
         "judge: not **********, **********",  # a precommit function's
+        "KeyError: \"********** became ['**********'",  # an observer's, in the worker's log
+        "SystemExit: exit with **********",  # a validator's, in the owner's log
         "was changed in place in this process: login.user ('u' became 'written')",  # the worker's log
         "confcast app: call: refused (validation_failed)",  # the owner's log
         '"key": "login.password"',  # the command line's

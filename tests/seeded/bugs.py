@@ -176,8 +176,8 @@ BUGS = (
         "a failed write counts as not there",
         "reading back a failed write: a failed version returns after the restart",
         "process.py",
-        "self._inputs.appendleft(fx.RecordFailed(self._row_state(row), self._unwritten(error)))",
-        "self._inputs.appendleft(fx.RecordFailed(fx.RowState.ABSENT, self._unwritten(error)))",
+        "self._not_recorded(self._row_state(row), error)",
+        "self._not_recorded(fx.RowState.ABSENT, error)",
         "tests/unit/test_owner_shell.py",
     ),
     _shell(

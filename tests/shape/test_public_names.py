@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import importlib.metadata
 import inspect
 import typing
 from pathlib import Path
@@ -160,6 +161,11 @@ def test_a_public_name_can_be_imported_and_is_explained(name: str):
     assert name in dir(confcast)
     if name != "ConfigObserver":  # an alias can't have a docstring that is found
         assert inspect.getdoc(value)
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert confcast.__version__ == importlib.metadata.version("confcast")
+    assert "__version__" in dir(confcast)
 
 
 def test_a_name_that_is_not_public_is_no_attribute():

@@ -149,12 +149,11 @@ class Server:
         os.kill(self.pid, number)
 
     def upgrade(self) -> int:
-        """Have gunicorn start a new master beside this one (USR2); its pid, once its workers are attached."""
+        """Have gunicorn start a new master beside this one (USR2); its pid, once it listens and has an owner."""
         before = set(self._listeners())
         self.signal(signal.SIGUSR2)
         (pid,) = eventually(lambda: set(self._listeners()) - before, "a new master that listens")
         self._masters.append(pid)
-        eventually(lambda: f"[{pid}] [INFO] confcast: configuration 'app' is reloaded" in self.log(), "its workers")
         return pid
 
     def _listeners(self) -> list[int]:

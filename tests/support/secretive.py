@@ -56,6 +56,8 @@ class Login:
     def __post_init__(self) -> None:
         if self.user == "nobody":
             raise ValueError(f"nobody can't use {self.password}, {self.pins} or {self.code}")
+        if self.user == "exit":
+            sys.exit(f"exit with {self.password}")
 
 
 class Vault(msgspec.Struct):
@@ -149,6 +151,10 @@ def work(pipe: Connection, root: str, address: str) -> None:
         if new.number == 13:
             raise ValueError(f"not {new.login.password}, {new.login.code} nor {old.strong.password.get_secret_value()}")
 
+    def complain(old: Any, new: Any) -> None:
+        raise KeyError(f"{old.login.password} became {new.login.pins}")
+
+    replica.subscribe(complain)
     replica.attach(address)
     print(replica, replica.snapshot, [replica.snapshot])
     while (told := pipe.recv()) is not None:
@@ -202,7 +208,8 @@ class Show:
 
     def changes(self, manager: ConfigReloadManager[Any], pipe: Connection) -> None:
         """Applied, refused by validators, refused by the worker, and applied over what was changed in place."""
-        for number, others in ((2, {}), *((3, each) for each in wrong()), (13, {}), (4, {})):
+        refused = [*wrong(), {"login_user": "exit"}]
+        for number, others in ((2, {}), *((3, each) for each in refused), (13, {}), (4, {})):
             self.write(number, **others)
             pipe.send("write" if number == 4 else "")
             held = pipe.recv()

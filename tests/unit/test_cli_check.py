@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import confcast
 from confcast.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +118,7 @@ def test_check_gives_problems_as_json(folder, run):
     assert code == 1
     assert json.loads(out) == {
         "ok": False,
-        "problems": [{"key": "", "message": "there is no such file", "location": "app.toml"}],
+        "problems": [{"key": "", "message": f"there is no such file: {folder / 'app.toml'}", "location": "app.toml"}],
     }
 
 
@@ -162,6 +163,13 @@ def test_help_says_which_owner_is_asked_without_a_name(command, capsys):
     assert caught.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "without it, the owner at $CONFCAST_ADDRESS_APP is asked, else the only one that runs" in told
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"confcast {confcast.__version__}\n"
 
 
 # ---- the program

@@ -164,6 +164,15 @@ def test_status_shows_what_the_owner_has_lost_and_could_not_write():
     assert lines[5] == "trouble  journal lost (1), snapshot file (2); the owner's log says more"
 
 
+def test_status_shows_in_words_who_was_refused():
+    stats = {**STATS, "refused": {"hello": 4, "a kind of tomorrow": 1}}
+    lines = status.report(OWNER, stats, event(), []).text.splitlines()
+    assert lines[5:7] == [
+        "refused  4 times: a process with another schema, another name or another version of confcast",
+        "refused  1 time: a kind of tomorrow",
+    ]
+
+
 @pytest.mark.parametrize(
     ("last", "state"),
     [

@@ -45,6 +45,15 @@ class Color(enum.Enum):
     LIST = [1]  # noqa: RUF012
 
 
+Large = enum.Enum("Large", [f"m{number}" for number in range(60)])
+
+
+@dataclasses.dataclass
+class Painted:
+    colors: list[Color]
+    large: Large
+
+
 class Level(enum.IntEnum):
     LOW = 1
 
@@ -582,6 +591,12 @@ def test_fields_lists_every_path_with_its_type():
         "count": "int",
     }
     assert Codec(Odd).fields["marked"] == "Annotated[str, Secret]"
+
+
+def test_fields_tell_enums_apart_by_their_members():
+    fields = Codec(Painted).fields
+    assert fields["colors"] == f"list[Color] (Color of {', '.join(Color.__members__)})"
+    assert fields["large"].endswith("m49, …)")
 
 
 def _made(name: str, module: str, **fields: Any) -> type:

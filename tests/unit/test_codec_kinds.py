@@ -409,3 +409,12 @@ def test_a_struct_keeps_what_its_meta_would_refuse() -> None:
 
     config = Small(number=99)  # constructors don't look at Meta, decoding does
     assert Codec(Small).decode(Codec(Small).encode(config)) == config
+
+
+def test_the_same_flags_with_other_values_are_another_table() -> None:
+    def made(**values: int) -> Codec[Any]:
+        flags = enum.Flag("Flags", values, module=__name__)
+        return Codec(dataclasses.make_dataclass("Flagged", [("flags", flags)]))
+
+    assert made(A=1, B=2).fingerprint == made(A=1, B=2).fingerprint
+    assert made(A=1, B=2).fingerprint != made(A=2, B=1).fingerprint  # they travel by value: A would become B

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,7 +49,7 @@ def arbiter(**others: Any) -> Any:
 
 def test_it_begins_with_a_pause(calls: list[str]) -> None:
     owners = generations(calls)
-    successor = owners.begin(lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
+    successor = owners.begin(arbiter(), lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
     owners.replace(successor, frozenset({11}))
     owners.attend(arbiter(WORKERS={11: None, 12: None}))
     assert calls == ["old pause", "new succeed", "new start", "new ensure_owner", "old ensure_owner"]
@@ -66,23 +67,35 @@ def test_a_successor_that_does_not_start_calls_it_off(calls: list[str], failure:
     owners = generations(calls)
 
     with pytest.raises(CalledOff, match=str(failure)):
-        owners.begin(lambda: Manager(calls, "new", start=failure))  # type: ignore[arg-type, return-value]
+        owners.begin(arbiter(), lambda: Manager(calls, "new", start=failure))  # type: ignore[arg-type, return-value]
 
     assert calls == ["old pause", "new succeed", "new start", "old resume"]
+
+
+def test_there_is_none_in_the_new_master_of_an_upgrade_that_may_be_backed_out(calls: list[str]) -> None:
+    """The old master's owner would not hear of the numbers that its successor's successor gives out."""
+    owners = generations(calls)
+
+    with pytest.raises(CalledOff, match="an upgrade is under way"):
+        owners.begin(arbiter(master_pid=os.getppid()), lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
+
+    assert calls == []
+    owners.begin(arbiter(master_pid=os.getpid()), lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
+    assert calls == ["old pause", "new succeed", "new start"]
 
 
 def test_an_owner_that_can_not_be_paused_calls_it_off(calls: list[str]) -> None:
     owners = generations(calls, pause=ConfcastError("no answer"))
 
     with pytest.raises(CalledOff, match="no answer"):
-        owners.begin(lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
+        owners.begin(arbiter(), lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
 
     assert calls == ["old pause"]
 
 
 def test_a_successor_that_is_not_used_is_closed_first(calls: list[str]) -> None:
     owners = generations(calls)
-    successor = owners.begin(lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
+    successor = owners.begin(arbiter(), lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
     calls.clear()
 
     owners.call_off(successor)
@@ -100,7 +113,7 @@ def test_when_the_new_master_is_gone_the_old_goes_on_once(calls: list[str]) -> N
     owners.upgrade(server, execute)
     owners.attend(server)
     with pytest.raises(CalledOff, match="end one of the two masters first"):
-        owners.begin(lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
+        owners.begin(arbiter(), lambda: Manager(calls, "new"))  # type: ignore[arg-type, return-value]
     server.reexec_pid = 0
     owners.attend(server)
     owners.attend(server)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import os
 import signal
@@ -133,6 +135,31 @@ def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
     assert arbiter.told == []
 
 
+def test_who_asks_while_all_are_replaced_is_not_relieved(arbiter: Arbiter) -> None:
+    """gunicorn spawns the new ones, counts its workers, and only then tells the old ones to leave."""
+    arbiter.relief.forget()
+    arbiter.note(f"s{OTHER}")
+    arbiter.WORKERS |= {NEW: None, NEWER: None}
+
+    arbiter.relief.attend()
+
+    assert arbiter.num_workers == 2
+
+
+def test_one_worker_stays_when_fewer_are_asked_for_meanwhile(arbiter: Arbiter) -> None:
+    """TTOU, which gunicorn ignores where there is one only."""
+    arbiter.num_workers = 1
+    del arbiter.WORKERS[OTHER]
+    arbiter.note(f"s{OLD}")
+    arbiter.turn(NEW)
+    arbiter.num_workers -= 1
+    del arbiter.WORKERS[OLD]  # gunicorn takes the oldest
+
+    arbiter.turn()
+
+    assert arbiter.num_workers == 1
+
+
 class Worker:
     """As much of gunicorn's as is asked for."""
 
@@ -142,27 +169,53 @@ class Worker:
         vars(self).update(others)
 
 
-@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
-def test_a_worker_asks_once_when_its_number_is_served(arbiter: Arbiter, kind: str) -> None:
-    served: list[str] = []
-    worker = Worker(2, **{kind: lambda scope: served.append(scope.get("type", "request"))})
+def asked(arbiter: Arbiter) -> str:
+    """What workers have noted since."""
+    try:
+        return os.read(arbiter.relief._ear, 100).decode()
+    except BlockingIOError:
+        return ""
+
+
+def test_a_worker_asks_once_when_its_number_is_served(arbiter: Arbiter) -> None:
+    worker = Worker(2, wsgi=lambda environ, start_response: "answer")
     arbiter.relief.count_requests(worker)
 
-    for scope in ({"type": "lifespan"}, {}, {"type": "http"}, {}, {}):
-        getattr(worker, kind)(scope)
-        asked = os.read(arbiter.relief._ear, 100) if len(served) == 3 else b""
-        assert asked == (b"s%d " % os.getpid() if len(served) == 3 else b"")
-
+    assert [(worker.wsgi({}, None), asked(arbiter)) for _ in range(4)] == [
+        ("answer", ""),
+        ("answer", f"s{os.getpid()} "),
+        ("answer", ""),
+        ("answer", ""),
+    ]
     assert worker.max_requests == sys.maxsize
-    with pytest.raises(BlockingIOError):
-        os.read(arbiter.relief._ear, 100)
 
 
-def test_uvicorn_does_not_count_beside_us(arbiter: Arbiter) -> None:
-    worker = Worker(2, wsgi=len, config=SimpleNamespace(limit_max_requests=2))
+def test_an_asgi_worker_counts_requests_and_connections_and_no_lifespan(arbiter: Arbiter) -> None:
+    served: list[str] = []
+
+    async def app(scope: dict[str, str], receive: Any, send: Any) -> None:
+        served.append(scope["type"])
+
+    worker = Worker(2, asgi=app)
+    arbiter.relief.count_requests(worker)
+
+    for kind, note in (("lifespan", ""), ("http", ""), ("websocket", f"s{os.getpid()} "), ("http", "")):
+        asyncio.run(worker.asgi({"type": kind}, None, None))
+        assert asked(arbiter) == note
+    assert served == ["lifespan", "http", "websocket", "http"]
+
+
+def test_uvicorn_does_not_count_beside_us_and_takes_the_application_for_what_it_is(arbiter: Arbiter) -> None:
+    """It looks whether the call is a coroutine function."""
+
+    class UvicornWorker(Worker):
+        __module__ = "uvicorn_worker"
+
+    worker = UvicornWorker(2, wsgi=len, config=SimpleNamespace(limit_max_requests=2, interface="auto"))
     arbiter.relief.count_requests(worker)
 
     assert worker.config.limit_max_requests is None
+    assert inspect.iscoroutinefunction(worker.wsgi.__call__)
 
 
 def test_without_a_limit_nothing_is_counted(arbiter: Arbiter) -> None:
@@ -186,8 +239,8 @@ def test_a_master_that_takes_no_notes_costs_no_request(arbiter: Arbiter, caplog:
         with suppress(BlockingIOError):
             while True:
                 os.write(arbiter.relief._mouth, b" " * size)
-    worker = Worker(1, wsgi=lambda scope: "answer")
+    worker = Worker(1, wsgi=lambda environ, start_response: "answer")
     arbiter.relief.count_requests(worker)
 
-    assert worker.wsgi({}) == "answer"
+    assert worker.wsgi({}, None) == "answer"
     assert "the master can't be told how this worker is" in caplog.text

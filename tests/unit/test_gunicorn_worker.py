@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from confcast import Replica
+from confcast import Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
-from confcast.servers.gunicorn_worker import pin
+from confcast.servers import gunicorn_worker
+from confcast.servers.gunicorn_worker import attach, pin, warn_of_no_replica
 
 
 class Settings(msgspec.Struct):
@@ -54,3 +56,38 @@ def test_a_tornado_application_is_left_as_it_is_and_that_is_said(caplog: pytest.
 
     assert worker.wsgi is application
     assert "a tornado application's requests are not pinned" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["cart"], ""),  # it has an install() of its own
+        (["shop", "cart"], "; declared here: 'shop': pass name='shop' to install()"),
+        (["shop", "hall"], "; declared here: 'shop', 'hall': pass one of these as name= to install()"),
+    ],
+)
+def test_a_worker_without_its_replica_says_which_are_declared_and_how_to_take_one(
+    names: list[str], told: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gunicorn_worker, "declared", lambda: tuple(of("replica", name=name) for name in names))
+
+    warn_of_no_replica(of("worker", log=logging.getLogger("no replica")), "app", {"app", "cart"})
+
+    assert caplog.messages == [f"confcast: no Replica named 'app' is declared in this worker{told}"]
+
+
+def test_a_worker_of_another_schema_says_which_command_reloads_the_server(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    def refused() -> None:
+        raise SchemaMismatch("color: str here, absent there; reload the server fully")
+
+    monkeypatch.setattr(gunicorn_worker, "declared", lambda: (of("replica", name="app", attach=refused),))
+    monkeypatch.setattr(gunicorn_worker, "_RESPAWN_PAUSE", 0.0)
+    with pytest.raises(SystemExit) as ended:
+        attach(of("worker", log=logging.getLogger("another schema")), "app")
+
+    assert ended.value.code == 1
+    (said,) = caplog.messages
+    assert said.endswith(f"color: str here, absent there; reload the server fully: kill -RTMIN {os.getppid()}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -97,7 +98,7 @@ def test_all_that_is_missing_is_made_and_for_this_user_alone(enter: Callable[...
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert names(home) == {"lock", "control.sock"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in home.iterdir())
-    assert house.in_place()
+    assert house.missing() is None
 
 
 def test_while_the_holder_s_master_lives_it_is_named_and_left_alone(hold: Hold, home: Path) -> None:
@@ -125,14 +126,14 @@ def test_the_holder_of_a_dead_master_is_killed_even_if_it_is_stopped(
     if stopped:
         other.send_signal(signal.SIGSTOP)
 
-    assert enter().in_place()
+    assert enter().missing() is None
     assert other.wait() == -signal.SIGKILL
 
 
 def test_the_former_owner_of_the_same_master_and_name_is_killed(hold: Hold, enter: Callable[..., House]) -> None:
     other = hold(os.getpid(), processes.started(os.getpid()))
 
-    assert enter().in_place()
+    assert enter().missing() is None
     assert other.wait() == -signal.SIGKILL
 
 
@@ -154,7 +155,7 @@ def test_a_lock_that_nobody_holds_says_nothing(enter: Callable[..., House], home
     home.mkdir(mode=0o700)
     (home / "lock").write_text("x" * 1000)
 
-    assert enter().in_place()
+    assert enter().missing() is None
     assert (home / "lock").read_text().startswith('{"owner":')
     assert "x" not in (home / "lock").read_text()
 
@@ -210,17 +211,35 @@ def test_what_was_deleted_is_made_anew_and_the_lock_is_held_all_the_time(
 ) -> None:
     house = enter()
     house.address.unlink()
-    assert not house.in_place()
+    assert house.missing() == house.address
     house.enter().close()
-    assert house.in_place()
+    assert house.missing() is None
 
     for path in home.iterdir():
         path.unlink()
     home.rmdir()
     house.enter().close()
-    assert house.in_place()
+    assert house.missing() is None
     assert names(home) == {"lock", "control.sock"}
-    with pytest.raises(BlockingIOError), (home / "lock").open() as lock:
+    assert_is_locked(home)
+
+
+def test_a_state_folder_that_was_deleted_alone_is_missed_and_made_anew_with_its_lock(
+    enter: Callable[..., House], home: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    house = enter(state)
+    shutil.rmtree(state)
+    assert house.missing() == state / "lock"
+
+    house.enter().close()
+
+    assert house.missing() is None
+    assert_is_locked(state)
+
+
+def assert_is_locked(folder: Path) -> None:
+    with pytest.raises(BlockingIOError), (folder / "lock").open() as lock:
         module.fcntl.flock(lock, module.fcntl.LOCK_EX | module.fcntl.LOCK_NB)
 
 

@@ -228,7 +228,7 @@ def test_an_empty_file_is_torn_and_its_log_is_kept(written):
 @pytest.mark.parametrize("size", [1, 50, 4096, 10_000, 20_480])
 def test_a_file_that_was_cut_short_is_refused(written, size):
     os.truncate(written, size)
-    with pytest.raises(JournalError, match=r"journal\.sqlite3.*Move it away"):
+    with pytest.raises(JournalError, match=r"journal\.sqlite3"):
         Journal(written)
 
 

@@ -187,7 +187,7 @@ def test_the_problems_of_all_sources_come_at_once():
     Path("broken.json").write_text('{"a": ')
     loader = ConfigLoader(Settings, "missing.toml", "broken.json", Raising(), "app.yaml")
     assert problems(loader) == [
-        "missing.toml: there is no such file",
+        f"missing.toml: there is no such file: {Path.cwd() / 'missing.toml'}",
         "broken.json:1:7: is no valid JSON: Expecting value",
         "Raising.read() raised LookupError: the service is away",
     ]

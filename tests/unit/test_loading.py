@@ -5,14 +5,15 @@ from __future__ import annotations
 import queue
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 
-from confcast import ConfigLoader
+from confcast import ConfigLoader, Secret
 from confcast.errors import Problem
 from confcast.owner.effects import Load, Loaded, LoadFailed
 from confcast.owner.loading import Loading, Mark
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct):
 
     number: int
     name: str = "one"
+    token: Annotated[str, Secret] = ""
 
     def __post_init__(self) -> None:
         for act in during:
@@ -140,6 +142,33 @@ def test_whatever_a_schema_s_code_raises_is_a_refusal_and_the_next_load_works(
     assert isinstance(bench.load("number = 1"), Loaded)
 
 
+def test_a_secret_in_what_a_validator_raises_is_masked_in_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = start()
+    during.append(lambda: sys.exit("can't use hunter2 with the number 1234"))
+    assert "hunter2" not in refusal(bench.load('number = 1234\ntoken = "hunter2"'))[1]
+    assert "SystemExit: can't use ********** with the number 1234" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+def test_where_the_schema_can_t_say_what_is_a_secret_nothing_is_said_and_the_next_load_works(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = start()
+
+    def fail(reading: Any) -> Any:
+        raise SystemExit("hunter2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.loader, "_merge", fail)
+        assert isinstance(bench.load("number = 1"), LoadFailed)
+    assert "(the text is left out: what is a secret can't be told, SystemExit)" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
 def test_a_missing_file_says_so(start: Start) -> None:
     bench = start()
     bench.path.unlink(missing_ok=True)
@@ -150,13 +179,14 @@ def test_a_missing_file_says_so(start: Start) -> None:
 
 
 def test_where_nothing_can_be_marked_nothing_is_validated(start: Start) -> None:
-    bench, seen = start(), []
-    during.append(lambda: seen.append(1))
+    seen: list[str] = []
+    bench = start(untried=lambda: seen.append("untried"))
+    during.append(lambda: seen.append("validated"))
     shutil.rmtree(bench.marked.parent)
 
     result, text = refusal(bench.load("number = 1"))
-    assert (result, seen) == (ReloadResult.IO_ERROR, [])
-    assert str(bench.marked) in text
+    assert (result, seen) == (ReloadResult.IO_ERROR, ["untried"])
+    assert f"{bench.marked} can't be written (No such file or directory)" in text
 
     bench.marked.parent.mkdir()
     assert isinstance(bench.load("number = 1"), Loaded)

@@ -8,10 +8,14 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
+from confcast import Secret
+from confcast.worker.masking import masked
 from confcast.worker.observers import Observers, Subscription
 from confcast.worker.override import overridden
 from confcast.worker.replica import Replica
@@ -191,6 +195,49 @@ def test_one_that_raises_in_an_executor_or_on_a_loop_is_counted_too(caplog: pyte
         asyncio.run(asyncio.wait_for(serve(), DEADLINE))
     assert source.observers.failures == 3
     source.observers.close()
+
+
+class Login(msgspec.Struct):
+    password: Annotated[str, Secret]
+    user: str = "u"
+
+
+@pytest.mark.parametrize("how", ["thread", "initial", "executor", "loop", "task", "settled", "not complete"])
+def test_a_secret_in_what_an_observer_raises_is_masked_in_the_log(how: str, caplog: pytest.LogCaptureFixture) -> None:
+    def raises(old: str, new: str) -> None:
+        raise KeyError(f"from {old} to {new} with user-name")
+
+    async def raises_later(old: str, new: str) -> None:
+        raises(old, new)
+
+    source = Source(Login("first-secret"))
+    source.observers = Observers(lambda: source.value, masked=partial(masked, Login))
+    new = Login("other-secret")
+    if how == "not complete":
+        del new.user
+    times = 2 if how == "initial" else 1
+
+    async def serve(executor: Any) -> None:
+        source.add(
+            raises_later if how == "task" else raises,
+            lambda login: login.password,
+            initial=how == "initial",
+            on="settled" if how == "settled" else "commit",
+            executor=asyncio.get_running_loop() if how in ("loop", "task") else executor if how == "executor" else None,
+        )
+        source.swap(new)
+        source.observers.settled(new)
+        await asyncio.to_thread(
+            eventually, lambda: caplog.text.count(" raised; the") >= times, "the failure in the log"
+        )
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(asyncio.wait_for(serve(executor), DEADLINE))
+    source.observers.close()
+    assert caplog.text.count(" raised; the configuration is applied all the same") == times
+    assert "-secret" not in caplog.text
+    assert ("with user-name" in caplog.text) is (how != "not complete")
+    assert all(record.exc_info is None for record in caplog.records)
 
 
 def test_an_executor_that_takes_no_more_work_is_counted_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:

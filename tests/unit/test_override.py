@@ -97,3 +97,16 @@ def test_a_refusal_names_the_function_and_never_shows_its_arguments(replica: Rep
     assert "s3cret" not in str(caught.value)
     assert caught.value.reason == "rejected"
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_what_is_not_of_the_schema_is_refused_before_anything_changes(replica: Replica[Settings]) -> None:
+    with pytest.raises(TypeError, match=r"replica 'app' gives a Settings, and override.. takes one, not a dict"):
+        replica.override({"number": 1}).__enter__()  # type: ignore[arg-type]
+    with pytest.raises(NotAttached):
+        _ = replica.latest
+
+    one = numbered(1)
+    with replica.override(one) as fake:
+        with pytest.raises(TypeError, match="not a NoneType"):
+            fake.push(None)  # type: ignore[arg-type]
+        assert replica.latest is one

@@ -29,6 +29,11 @@ SCHEMA = b"schema"
 class NoLoading:
     """The loads of these tests are done by hand."""
 
+    forgotten = 0
+
+    def untried(self) -> None:
+        self.forgotten += 1
+
     def start(self) -> None: ...
 
     def close(self) -> None: ...
@@ -48,7 +53,8 @@ class Shell:
         self.mailbox: Mailbox[fx.Input] = Mailbox()
         self.events: list[ReloadEvent] = []
         listener = self.house.enter()
-        loading: Any = NoLoading()
+        self.loading = NoLoading()
+        loading: Any = self.loading
         rules = Rules(schema=SCHEMA)
         self.owner = Owner(rules, self.house, listener, self.open_journal, self.mailbox, loading, self.events.append)
         self.journal = self.owner._journal
@@ -132,6 +138,21 @@ def test_a_write_that_failed_is_read_back(shell: Shell, written: bool):
     (event,) = shell.events
     assert event.result is (ReloadResult.SUCCESS if written else ReloadResult.IO_ERROR)
     assert shell.owner.core.committed.version == (1 if written else 0)
+    assert shell.loading.forgotten == (0 if written else 1)  # what came to nothing is loaded again when there is room
+
+
+def test_while_no_journal_can_be_made_anew_the_former_one_answers(shell: Shell):
+    shell.turns(*load(b"A"))
+    shell.house.journal.unlink()
+    shell.house.journal.mkdir()
+    shell.turns(*load(b"B", 2))
+    assert shell.events[-1].result is ReloadResult.IO_ERROR
+    assert [event.result.value for event in shell.owner._journal.events()] == ["io_error", "success"]
+
+    shell.house.journal.rmdir()
+    shell.turns(*load(b"C", 3))
+    assert shell.events[-1].result is ReloadResult.SUCCESS
+    assert [event.version for event in shell.owner._journal.events()] == [3]  # the one that failed is burnt
 
 
 def test_the_death_of_a_worker_takes_it_off_the_roster(shell: Shell):

@@ -89,6 +89,26 @@ def _fragile(value: Any) -> Fragile:
     return value if isinstance(value, Fragile) else Fragile(value)
 
 
+class Price(Money):
+    """Registered with functions that forget the currency."""
+
+
+def _amount(value: Price) -> int:
+    return value.amount
+
+
+def _euros(amount: Any) -> Price:
+    return Price(amount, "EUR")
+
+
+register_type(Price, encode=_amount, decode=_euros)
+
+
+@dataclasses.dataclass
+class Lossy:
+    price: Price
+
+
 class Prices(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -294,3 +314,10 @@ def test_what_is_carried_already_can_t_be_registered(cls: type) -> None:
 def test_arguments_of_other_kinds_are_refused_in_words(cls: Any, encode: Any, decode: Any, told: str) -> None:
     with pytest.raises(TypeError, match=told.replace("[", r"\[")):
         register_type(cls, encode=encode, decode=decode)
+
+
+def test_functions_that_lose_something_are_refused_by_path_when_the_class_can_tell() -> None:
+    codec = Codec(Lossy)
+    assert carried(Lossy(price=Price(7, "EUR"))).price == Price(7, "EUR")
+    with pytest.raises(NotCarried, match=r"price: _amount and _euros, which Price is registered with, lose something"):
+        codec.encode(Lossy(price=Price(7, "USD")))

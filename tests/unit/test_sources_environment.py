@@ -30,6 +30,7 @@ class Memory(BaseModel):
     total: int = 1
     ratio: float = 0.5
     limit: int | None = 3
+    tags: list[str] = []
 
 
 class Settings(BaseModel):
@@ -154,8 +155,8 @@ def test_json_that_is_none_is_refused_without_quoting_it(monkeypatch, text, told
     [
         ("APP_MEMORY__TOTL", "; did you mean APP_MEMORY__TOTAL?"),
         ("APP_MEMORY_TOTAL", "; did you mean APP_MEMORY__TOTAL?"),
-        ("APP_HOSTS__0", "; did you mean APP_HOSTS?"),
         ("APP_QQQQQQQ", ""),
+        ("APP_ENV", ""),  # the prefix, which every name has, is no likeness
     ],
 )
 def test_an_unknown_name_is_refused_or_warned_of(monkeypatch, name, hint):
@@ -164,6 +165,22 @@ def test_an_unknown_name_is_refused_or_warned_of(monkeypatch, name, hint):
     fitted = fit(monkeypatch, Settings, Environment("APP_", unknown="warn"), **{name: "s3cret"})
     assert fitted.problems == []
     assert fitted.warnings == [f"environment variable {name} is ignored: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "variable"),
+    [
+        ("APP_HOSTS__0", "hosts", "APP_HOSTS"),
+        ("APP_HOSTS__0__NAME", "hosts", "APP_HOSTS"),
+        ("app_memory__tags__0", "memory.tags", "APP_MEMORY__TAGS"),
+    ],
+)
+def test_an_item_of_a_list_can_not_be_set_singly_and_it_is_said_how_it_can(monkeypatch, name, key, variable):
+    told = f"items of a list can't be set one by one: set {variable} to the whole list, as JSON"
+    assert fit(monkeypatch, **{name: "x"}).problems == [Problem(key, told, f"environment variable {name}")]
+    fitted = fit(monkeypatch, Settings, Environment("APP_", unknown="warn"), **{name: "x"})
+    assert fitted.problems == []
+    assert fitted.warnings == [f"environment variable {name} is ignored: {told}"]
 
 
 def test_one_key_under_two_names_is_refused(monkeypatch):
@@ -317,3 +334,16 @@ def test_json_of_another_shape_is_refused_by_the_schema_with_the_variable(monkey
         ConfigLoader(Settings, Environment("APP_")).load()
     places = {problem.location.removeprefix("environment variable "): problem.key for problem in caught.value.problems}
     assert places == {"APP_HOSTS": "hosts", "APP_MEMORY": "memory", "APP_LABELS": "labels.a"}
+
+
+def test_an_unknown_name_takes_no_time_without_end_where_classes_refer_to_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"Dense{number}" for number in range(14)]
+    fields: dict[str, Any] = {name.lower(): (f"{name} | None", None) for name in names}
+    classes = {name: pydantic.create_model(name, **fields) for name in names}
+    for cls in classes.values():
+        cls.model_rebuild(_types_namespace=classes)
+    monkeypatch.setenv("DENSE_DENSE1__DENS2", "1")
+    with pytest.raises(ConfigError, match="no such key; did you mean DENSE_DENSE1__DENSE2"):
+        ConfigLoader(classes["Dense0"], Environment("DENSE_")).load()

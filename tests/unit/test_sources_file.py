@@ -90,7 +90,9 @@ def test_a_file_travels_as_data(monkeypatch):
 
 
 def test_a_missing_file_is_an_error_unless_it_is_optional():
-    assert refused(File("app.toml")) == ("app.toml: there is no such file", "file_not_found")
+    there = Path.cwd() / "app.toml"
+    assert refused(File("app.toml")) == (f"app.toml: there is no such file: {there}", "file_not_found")
+    assert refused(File(there)) == (f"{there}: there is no such file", "file_not_found")
     layer = File("app.toml", optional=True).read()
     assert layer.data == {}
     assert layer.fingerprint == File("app.toml").content_fingerprint()

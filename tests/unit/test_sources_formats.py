@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from confcast.config.sources.formats import json, toml, yaml
 from confcast.config.sources.formats.common import Unparsable
 
+TAB = "a tab where it can't be: YAML indents with blanks only"
 FORMATS = {"json": json, "toml": toml, "yaml": yaml}
 
 
@@ -63,6 +64,9 @@ def test_a_text_without_content_is_no_document(form, text):
         ("yaml", "a: 2024-99-99", "is no valid YAML: not a valid timestamp; quote it if it is text", 1, 4),
         ("yaml", "a: 1\n---\nb: 2", "is no valid YAML: but found another document", 2, 1),
         ("yaml", "a: 1\nb: \x01", "is no valid YAML: a character that YAML does not allow", 2, 4),
+        ("yaml", "a:\n\tb: 1", f"is no valid YAML: {TAB}", 2, 1),
+        ("yaml", "a: 1\n\tb: 2", f"is no valid YAML: {TAB}", 2, 1),
+        ("yaml", "a: @x", "is no valid YAML: found character that cannot start any token", 1, 4),
         ("yaml", "<<: 3", "is no valid YAML: '<<' merges tables only", 1, 5),
     ],
 )

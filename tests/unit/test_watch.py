@@ -236,6 +236,16 @@ def test_content_that_was_asked_for_is_not_asked_for_again_though_nobody_tried_i
     bench.expect_nothing()
 
 
+def test_content_that_could_not_be_kept_is_asked_for_again_by_the_clock(make):
+    bench = make(recheck=0.05, watched=False)
+    bench.start()
+    bench.watcher.tried(b"first")
+    bench.watcher.forget()
+    bench.expect(b"first")
+    bench.watcher.tried(b"first")
+    bench.expect_nothing()
+
+
 def test_content_that_a_load_has_read_already_is_not_asked_for(make):
     bench = make()
     bench.start()

@@ -107,9 +107,19 @@ def test_that_files_do_not_rest_is_said_again_when_they_have_rested_in_between(m
         bench.path.touch()
         bench.wait_for_looks(looks + 1)
     change(b"four", -1.0)
+    change(b"five", -1.0)  # the one before may have been found by a look that was patient still
     assert [record.message for record in caplog.records] == [
         "the files do not rest: they are read as they are between two changes"
     ] * 2
+
+
+def test_after_a_look_that_took_longer_than_patience_files_at_rest_are_not_taken_for_restless(make):
+    watcher = make().watcher
+    now = time.monotonic()
+    watcher._patient_until, watcher._not_before = now - 1, now + 0.2
+    watcher._settle(now - 1)
+    assert not watcher._restless
+    watcher.start()  # so that it can be closed
 
 
 def test_no_prefix_of_a_file_is_compared_while_its_writer_has_it_open(make):

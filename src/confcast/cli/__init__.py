@@ -5,6 +5,7 @@ Recipes:
     confcast check --loader pkg.settings:loader && kill -HUP "$master"     # never send a HUP for a broken file
     confcast reload --json | jq '.workers[] | select(.state != "current")'
     confcast status
+    confcast --version
 
 One file per command; each gives a `Report`, and only this file prints. The owner is asked over its control socket, as
 any client asks it. A report goes to standard output, whatever its verdict; what keeps a command from giving one goes
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
+import confcast
 from confcast.cli import check, reload, status
 from confcast.cli.report import Exit, as_json
 from confcast.errors import ConfcastError
@@ -53,19 +56,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfcastError as error:
         print(f"confcast {options.command}: {error}", file=sys.stderr)
         if options.json:
-            print(as_json({"error": str(error)}))
+            _print(as_json({"error": str(error)}))
         return Exit.NO_OWNER
     except KeyboardInterrupt:
         print(f"confcast {options.command}: interrupted; what was asked for may still happen", file=sys.stderr)
         return _INTERRUPTED
-    print(as_json(report.data) if options.json else report.text)
+    _print(as_json(report.data) if options.json else report.text)
     return int(report.exit)
+
+
+def _print(text: str) -> None:
+    """A reader that has enough (`| head`) changes nothing about what was done, nor about the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain then.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class _Version(argparse.Action):
+    """As argparse's own, but the version is looked up when somebody asks for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        _print(f"confcast {confcast.__version__}")
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="confcast", description="The configuration of a running server.", epilog=_EXITS, allow_abbrev=False
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
     commands = parser.add_subparsers(dest="command", required=True, metavar="check|reload|status")
     for command in (check, reload, status):
         command.add_to(commands)

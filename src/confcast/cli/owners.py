@@ -8,6 +8,7 @@ never chosen from: a reload of the wrong server can't be taken back.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import socket
 import time
@@ -53,9 +54,11 @@ class Owner(Client):
         super().__init__(address, name)
         self._nobody = False  # listened when it was asked last
         self._asked = False  # somebody got the question, whether or not it was answered
+        self._end = math.inf
 
     def reload_by_command(self, timeout: float) -> ReloadEvent:
-        """As `reload`; in the history its origin is `command`."""
+        """As `reload`; in the history its origin is `command`. What is asked afterwards has the time that is left."""
+        self._end = time.monotonic() + timeout
         return self._reload(timeout, "command")
 
     def check_address(self) -> None:
@@ -70,7 +73,7 @@ class Owner(Client):
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         self.check_address()
         self._asked = False
-        deadline = time.monotonic() + timeout
+        deadline = min(time.monotonic() + timeout, self._end)
         give_up = min(deadline, time.monotonic() + _RESTART)
         while True:
             answer = self.ask(make, max(_KNOCK, deadline - time.monotonic()))
@@ -139,5 +142,6 @@ def _which(name: str | None, found: list[tuple[str, int, str]]) -> OwnerUnavaila
             "server that has changed its user, or its CONFCAST_RUNTIME_DIR, is found by --address only"
         )
     rows = table(("NAME", "MASTER", "ADDRESS"), found)
-    several = f"{len(found)} config owners{named} run for this user; choose one by --address:"
+    how = "--name or --address" if len({label for label, _, _ in found}) == len(found) else "--address"
+    several = f"{len(found)} config owners{named} run for this user; choose one by {how}:"
     return OwnerUnavailable("\n".join([several, *rows]))

@@ -24,7 +24,11 @@ def add_to(commands: Any) -> None:
     )
     owners.add_to(parser)
     parser.add_argument(
-        "--timeout", type=_seconds, default=_TIMEOUT, metavar="SECONDS", help="how long to wait (default %(default)g)"
+        "--timeout",
+        type=_seconds,
+        default=_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to wait, all in all (default %(default)g)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)

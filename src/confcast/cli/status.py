@@ -19,6 +19,18 @@ _LOOK_BACK = 20
 _TOLD_BY_THE_LOAD = frozenset({"last_reload_time", "last_reload_result"})
 """Of the totals. `last` says the same of the last load, the first one included: no time beside it is no surprise."""
 
+_WHO = {
+    "hello": "a process with another schema, another name or another version of confcast",
+    "stranger": "a process of another user",
+    "crowd": "a process with too many connections",
+    "malformed": "a process that sent what the protocol does not allow",
+    "silent": "a process that fell silent in the middle of a message",
+    "never reads": "a process that asked and never read",
+    "accept": "a connection that could not be accepted",
+    "gone before refusal": "a process that left before it was told",
+}
+"""The kinds that the owner counts, in words."""
+
 
 def add_to(commands: Any) -> None:
     """The command and its options."""
@@ -49,6 +61,7 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
         f"last     {_told(last)}",
         f"sources  {_sources(last, stats['version'])}",
         *(f"         {line(problem)}" for problem in (() if last is None else last.problems)),
+        *_refused(stats.get("refused", {})),
         *_failures(stats.get("failures", {})),
     ]
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
@@ -63,6 +76,14 @@ def _counts(stats: dict[str, Any]) -> str:
         f"{stats['total_reloads']}: {stats['successful_reloads']} applied, {stats['suppressed']} without a change, "
         f"{stats['failed_reloads']} refused"
     )
+
+
+def _refused(counts: dict[str, int]) -> list[str]:
+    """Who knocked at this owner and was not served; its log names the processes."""
+    return [
+        f"refused  {times} {'time' if times == 1 else 'times'}: {_WHO.get(kind) or line(kind)}"
+        for kind, times in sorted(counts.items(), key=lambda each: -each[1])
+    ]
 
 
 def _failures(counts: dict[str, int]) -> list[str]:

@@ -22,7 +22,8 @@ from confcast.config.codec import Codec
 from confcast.config.codec.leaves import SECRET_CODES, leaf_of
 from confcast.config.codec.models import hidden_members, is_model
 from confcast.config.masking import MASK, masking
-from confcast.config.schema import contains_secret, fields_of, is_marked
+from confcast.config.schema import fields_of
+from confcast.config.secrecy import contains_secret, is_marked
 from confcast.wire.messages import Change
 
 T = TypeVar("T")

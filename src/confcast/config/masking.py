@@ -22,7 +22,8 @@ def masking(secrets: Iterable[object]) -> Callable[[str], str]:
     Args:
         secrets: Their values: text, bytes and numbers.
     """
-    forms = sorted({form for secret in secrets for form in _forms(_text(secret))}, key=len, reverse=True)
+    texts = {text for secret in secrets for text in _texts(secret)}
+    forms = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
 
     def masked(text: str) -> str:
         for form in forms:
@@ -32,8 +33,12 @@ def masking(secrets: Iterable[object]) -> Callable[[str], str]:
     return masked
 
 
-def _text(secret: object) -> str:
-    return secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+def _texts(secret: object) -> Iterator[str]:
+    if isinstance(secret, bytes):
+        yield repr(secret)[2:-1]
+    text = secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+    yield text
+    yield text.strip()  # as a validator sees it whose type strips blanks
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -1,10 +1,8 @@
-"""The user's type: which kind it is, what its fields are called, where its secrets are, how it is found by name.
+"""The user's type: which kind it is, what its fields are called, how it is found by name.
 
 A schema is a pydantic `BaseModel`, a dataclass (stdlib or pydantic) or a `msgspec.Struct`. Guarantees: nothing here
 imports pydantic (a class can only be a pydantic model if something imported pydantic before), so that a worker with
 a `msgspec` schema pays for `msgspec` alone; nothing runs the user's validators; all answers are cached per class.
-
-Rejected: marking secrets by field name (`password`, `token`, …): it misses some and masks others. A secret is a type.
 """
 
 from __future__ import annotations
@@ -40,13 +38,11 @@ class Field(NamedTuple):
         name: The attribute.
         key: What it is called in files: its alias if that is one plain string, else its name.
         annotation: Its type, with `Annotated[…, Secret]` kept.
-        secret: Whether there is a secret type anywhere in its annotation.
     """
 
     name: str
     key: str
     annotation: Any
-    secret: bool
 
 
 def kind_of(schema: Any) -> Kind:
@@ -77,20 +73,6 @@ def fields_of(cls: Any) -> tuple[Field, ...] | None:
         TypeError: An annotation of the class can't be resolved (a forward reference to a name that isn't there).
     """
     return _fields(cls) if isinstance(cls, type) else None
-
-
-def contains_secret(annotation: Any) -> bool:
-    """Whether a secret type stands anywhere in an annotation: in containers, unions and fields of classes too."""
-    return _has_secret(annotation, set())
-
-
-def is_marked(annotation: Any) -> bool:
-    """Whether `Secret` stands in an annotation itself, so that an object there is a secret as a whole.
-
-    Not in the fields of a class that it names: those tell by themselves which are secrets. But as the argument of a
-    generic class, such as `Box[Annotated[str, Secret]]`, whose fields say only `T`.
-    """
-    return _has_secret(annotation, set(), fields=False)
 
 
 def import_path(cls: type) -> str:
@@ -136,17 +118,12 @@ _MAIN = ("__main__", "__mp_main__")
 @functools.cache
 def _fields(cls: type) -> tuple[Field, ...] | None:
     try:
-        kind_of(cls)
+        kind = kind_of(cls)
     except TypeError:
         return None
-    return tuple(Field(name, key, hint, contains_secret(hint)) for name, key, hint in _named_hints(cls))
-
-
-def _named_hints(cls: Any) -> list[tuple[str, str, Any]]:
-    """Name, key and annotation of each field of a schema."""
-    found = {"struct": _struct_fields, "dataclass": _dataclass_fields}.get(kind_of(cls), _pydantic_fields)
+    found = {"struct": _struct_fields, "dataclass": _dataclass_fields}.get(kind, _pydantic_fields)
     try:
-        return list(found(cls))
+        return tuple(found(cls))
     except NameError as error:
         raise TypeError(f"the annotations of {cls.__qualname__} can't be resolved: {error}") from None
 
@@ -156,7 +133,7 @@ def _loaded(module: str, name: str) -> Any:
     return getattr(sys.modules.get(module), name, ())
 
 
-def _pydantic_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
+def _pydantic_fields(cls: Any) -> Iterator[Field]:
     if not cls.__dict__.get("__pydantic_complete__", True):
         rebuild = getattr(cls, "model_rebuild", None) or functools.partial(_rebuild_dataclass, cls)
         if not rebuild(raise_errors=False):
@@ -165,7 +142,7 @@ def _pydantic_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
         alias = field.validation_alias if field.validation_alias is not None else field.alias
         secret = any(mark is Secret or isinstance(mark, Secret) for mark in field.metadata)
         hint = Annotated[field.annotation, Secret] if secret else field.annotation
-        yield name, alias if isinstance(alias, str) else name, hint
+        yield Field(name, alias if isinstance(alias, str) else name, hint)
 
 
 def _rebuild_dataclass(cls: Any, **options: Any) -> bool:
@@ -174,61 +151,15 @@ def _rebuild_dataclass(cls: Any, **options: Any) -> bool:
     return bool(rebuild_dataclass(cls, **options))
 
 
-def _dataclass_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
+def _dataclass_fields(cls: Any) -> Iterator[Field]:
     hints = typing.get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
-        yield field.name, field.name, hints[field.name]
+        yield Field(field.name, field.name, hints[field.name])
 
 
-def _struct_fields(cls: Any) -> Iterator[tuple[str, str, Any]]:
+def _struct_fields(cls: Any) -> Iterator[Field]:
     for field in msgspec.structs.fields(cls):
-        yield field.name, field.encode_name, field.type
-
-
-def _has_secret(annotation: Any, seen: set[Any], *, fields: bool = True) -> bool:
-    """`fields`: whether to look into those of the classes that are named. `seen`: the classes and aliases so far."""
-    if annotation is Secret or isinstance(annotation, Secret):
-        return True
-    if isinstance(annotation, type):
-        return fields and (issubclass(annotation, _secret_types()) or _class_has_secret(annotation, seen))
-    if typing.get_origin(annotation) is None and hasattr(annotation, "__value__"):  # type X = …, which may hold itself
-        if annotation in seen:
-            return False
-        seen.add(annotation)
-    return any(_has_secret(part, seen, fields=fields) for part in _parts_of(annotation) if part is not None)
-
-
-def _parts_of(annotation: Any) -> Iterator[Any]:
-    """What an annotation that is no class is made of."""
-    origin = typing.get_origin(annotation)
-    if origin is None:
-        for name in ("__value__", "__supertype__", "__bound__"):  # type X = …, NewType, TypeVar
-            yield getattr(annotation, name, None)
-        yield from getattr(annotation, "__constraints__", ())
-    elif origin is not Literal:
-        yield origin
-        yield from typing.get_args(annotation)
-        yield from getattr(annotation, "__metadata__", ())
-
-
-def _class_has_secret(cls: type, seen: set[Any]) -> bool:
-    if cls in seen:
-        return False
-    seen.add(cls)
-    try:
-        return any(_has_secret(hint, seen) for hint in _hints_inside(cls))
-    except (TypeError, NameError):  # of annotations that can't be resolved: for these the codec refuses the class
-        return True
-
-
-def _hints_inside(cls: type) -> list[Any]:
-    if is_record(cls):
-        return list(typing.get_type_hints(cls, include_extras=True).values())
-    try:
-        kind_of(cls)
-    except TypeError:
-        return []
-    return [hint for _, _, hint in _named_hints(cls)]
+        yield Field(field.name, field.encode_name, field.type)
 
 
 def is_record(cls: Any) -> bool:
@@ -236,11 +167,6 @@ def is_record(cls: Any) -> bool:
     if not isinstance(cls, type) or "__annotations__" not in vars(cls):
         return False
     return (issubclass(cls, dict) and hasattr(cls, "__total__")) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
-
-
-def _secret_types() -> tuple[type, ...]:
-    found = (_loaded("pydantic.types", name) for name in ("Secret", "SecretStr", "SecretBytes"))
-    return tuple(cls for cls in found if cls != ())
 
 
 def _attribute(holder: Any, qualname: str) -> Any:

@@ -1,37 +1,30 @@
 """Starting the owner, hearing of its death, starting the next one.
 
-The owner is an exec'd child that holds nothing of the master but its end of the leash: standard input is /dev/null,
-standard output goes to standard error, or both to another descriptor of the master's (a daemon has closed its own),
-and SIGHUP is blocked until the owner can take it. Its death is a pidfd; whoever
-reaps it (a prefork master reaps what it does not know) changes nothing. The old owner is dead by its pidfd before a
-new one starts; how long after, is backoff.py's business. Restarts are counted.
+Its death is a pidfd; whoever reaps it (a prefork master reaps what it does not know) changes nothing. The old owner is
+dead by its pidfd before a new one starts; how long after, is backoff.py's business, and how its process is made,
+execute.py's. Restarts are counted.
 
-Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
-socket), `waitpid` and `poll()` (ECHILD reads as a clean exit).
+Rejected: `waitpid` and `poll()` (ECHILD reads as a clean exit).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
-import confcast
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
 from confcast.master.backoff import Backoff
+from confcast.master.execute import Output, execute, standard_error
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.processes import Death
 
@@ -43,15 +36,7 @@ _SLACK = 5.0
 """Seconds, beyond its deadlines, until an owner must have come to rest."""
 
 
-Output = Callable[[], int]
-"""Gives the descriptor for an owner's standard output and error; asked at each start, as log files are reopened."""
-
 _launchers: weakref.WeakSet[Launcher] = weakref.WeakSet()
-
-
-def standard_error() -> int:
-    """The master's own, as it is when an owner starts."""
-    return 2
 
 
 class Launcher:
@@ -81,6 +66,7 @@ class Launcher:
         self._serving_since: float | None = None
         self._backoff = Backoff()
         self._not_before = 0.0
+        self._pauses = 0
         if not _launchers:
             _hook_fork()
         _launchers.add(self)
@@ -130,6 +116,7 @@ class Launcher:
         """
         with self._lock:
             self._orders = msgspec.structs.replace(self._orders, paused=True)
+            self._pauses += 1
             try:
                 self._hear_paused()
             except TimeoutError:
@@ -193,8 +180,9 @@ class Launcher:
         if leash is None:
             return
         leash.connection.settimeout(self._orders.load_timeout + 2 * self._orders.vote_timeout + _SLACK)
-        leash.say(Pause(True))
-        while not isinstance(said := leash.hear(), Paused):
+        answer = Paused(self._pauses)
+        leash.say(Pause(self._pauses, on=True))
+        while (said := leash.hear()) != answer:
             if isinstance(said, Booted) and said.version:
                 self._serving_since = said.at
             elif said is None:
@@ -204,12 +192,12 @@ class Launcher:
         self._orders = msgspec.structs.replace(self._orders, paused=False)
         if self._leash is not None:
             with contextlib.suppress(OSError):  # a dead one's successor has its orders
-                self._leash.say(Pause(False))
+                self._leash.say(Pause(self._pauses, on=False))
 
     def _spawn(self) -> None:
         mine, its = socket.socketpair()
         try:
-            pid = _execute(its.fileno(), self._output)
+            pid = execute(its.fileno(), self._output)
             self._death = Death(pid)
         except BaseException:
             mine.close()
@@ -291,42 +279,6 @@ def _hook_fork() -> None:
 def _forget_all() -> None:
     for launcher in list(_launchers):
         launcher.forget()
-
-
-def _execute(leash: int, output: Output) -> int:
-    """The owner's process. Its SIGHUP stays blocked until it has a handler: no trigger kills it, none is lost."""
-    home = str(Path(confcast.__file__).parents[1])
-    path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    streams = _usable(output)
-    leash = fcntl.fcntl(leash, fcntl.F_DUPFD_CLOEXEC, 3)  # below may be the place of a stream that the master closed
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
-        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-            [sys.executable, "-m", "confcast.owner", str(leash)],
-            stdin=subprocess.DEVNULL,
-            stdout=streams,
-            stderr=streams,
-            pass_fds=(leash,),
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        os.close(leash)
-    # From here on the pidfd tells of its end. Popen would wait for it, warn of it in forked children, and take
-    # another process's reaping of it for a clean exit.
-    process.returncode = 0
-    return process.pid
-
-
-def _usable(output: Output) -> int:
-    """A log that is closed just now, or was closed for good, is no reason to have no owner."""
-    try:
-        descriptor = output()
-        os.fstat(descriptor)
-    except (OSError, ValueError) as error:
-        _log.warning("what the config owner logs is lost: there is nowhere to write it (%s)", error)
-        return subprocess.DEVNULL
-    return descriptor
 
 
 def _reap(pid: int) -> None:

@@ -24,7 +24,8 @@ import msgspec
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
 from confcast.master import folders, names, sighup
-from confcast.master.launch import Launcher, Output, standard_error
+from confcast.master.execute import Output, standard_error
+from confcast.master.launch import Launcher
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.boot import Orders
@@ -51,8 +52,8 @@ class ConfigReloadManager(Verbs, Observable[T]):
         enable_signal_handler: Have SIGHUP reload, from `start()` to `close()`; in the main thread only.
         watch: Have the owner watch the sources' files.
         name: Which configuration; its replicas have the same name. A process has one manager of a name.
-        state_dir: Where the journal lives, so that versions and history outlive the machine. None: in the run-time
-            folder, where they outlive the processes only.
+        state_dir: Where the journal lives, so that versions and history outlive a stop. None: in the run-time folder,
+            which a stop removes: they outlive a crash and a full reload only.
         vote_timeout: Seconds that a worker may take to vote, and again to apply.
         load_timeout: Seconds that a load may take.
         silent: What a worker that does not vote in time does to a version: `proceed`: it is passed over and named;

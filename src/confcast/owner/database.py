@@ -90,11 +90,11 @@ class Database:
             yield
         except (sqlite3.Error, OSError) as error:
             kind = TornJournal if _tells_of_damage(error) else JournalError
-            raise kind(f"the journal {self.path} can't be {done}: {error}. {_advice(error)}") from error
+            raise kind(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
 
     def torn(self, what: str) -> TornJournal:
         """The error for content that can't be what was written."""
-        return TornJournal(f"the journal {self.path} is torn: {what}. {_AFRESH}")
+        return TornJournal(f"the journal {self.path} is torn: {what}")
 
     def in_place(self) -> bool:
         """Whether the path still is the open file; SQLite goes on committing into one that was deleted or replaced."""
@@ -199,18 +199,15 @@ class Database:
         return tuple((status.st_dev, status.st_ino) for status in found)
 
 
-_AFRESH = "Move it away; a new one will be made"
-
-
 def _advice(error: Exception) -> str:
     text = str(error)
-    if "full" in text or "No space" in text:
-        return "Free some space where it lies"
-    if "locked" in text:
-        return "Another process has it open: one owner at a time"
     if _tells_of_damage(error):
-        return _AFRESH
-    return "Look at its folder: it must exist, and be writable for this user"
+        return ""  # nothing is to be done: the next owner sets it aside, and says so
+    if "full" in text or "No space" in text:
+        return ". Free some space where it lies"
+    if "locked" in text:
+        return ". Another process has it open: one owner at a time"
+    return ". Look at its folder: it must exist, and be writable for this user"
 
 
 def _tells_of_damage(error: Exception) -> bool:

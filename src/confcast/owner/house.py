@@ -114,16 +114,19 @@ class House:
         """Write the snapshot file. Raises OSError."""
         snapshots.save(self.folder, schema, version, digest, payload, uid=self.guests.uid)
 
-    def in_place(self) -> bool:
-        """Whether the control socket's path still leads to this owner."""
-        return self._socket is not None and _identity(self.address) == self._socket
+    def missing(self) -> Path | None:
+        """What does not lead to this owner any more: its control socket, or its lock; None while both do."""
+        if not self._listens_there():
+            return self.address
+        lock = self.state_folder / "lock"
+        return None if self._lock >= 0 and _identity(lock) == _identity(self._lock) else lock
 
     def leave(self) -> None:
         """Take away what this owner made, and nothing of a state folder that was asked for. Never raises.
 
         Only for an owner that nobody follows: a restarted one stands on these files.
         """
-        if self.in_place():
+        if self._listens_there():
             if self.folder == self.state_folder:
                 mine = [path for name in _MINE for path in self.folder.glob(f"{name}*")]
             else:
@@ -162,7 +165,11 @@ class House:
             raise
         self.awaited = None
         os.close(before[1])
-        (before[0] / "lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it goes with the folder, and the move is done
+            (before[0] / "lock").unlink()
+
+    def _listens_there(self) -> bool:
+        return self._socket is not None and _identity(self.address) == self._socket
 
     def _take_lock(self) -> None:
         path = self.state_folder / "lock"

@@ -10,20 +10,17 @@ code that the journal's version was not made with (its bytes go out as they are,
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from confcast.config.codec import digest
 from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.errors import ConfcastError, Problem
 from confcast.owner import generations
@@ -31,15 +28,15 @@ from confcast.owner.core import Rules
 from confcast.owner.effects import Input, MasterGone, Trigger
 from confcast.owner.guests import Guests
 from confcast.owner.house import Holder, House
-from confcast.owner.journal import Journal, JournalError, VersionRow
+from confcast.owner.inheritance import Inheritance, attempt, inherit
+from confcast.owner.journal import Journal
 from confcast.owner.loading import Loading, Mark
-from confcast.owner.losses import look_for_losses, make_good
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.mounts import warn_of_mounted_files
 from confcast.owner.process import Owner
 from confcast.owner.signals import heed_signals
 from confcast.owner.watch import Watcher
-from confcast.wire import farewells, processes, snapshots
+from confcast.wire import processes
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.messages import ReloadEvent
 
@@ -48,22 +45,13 @@ _log = logging.getLogger("confcast.owner")
 REFUSED = 78
 """EX_CONFIG of sysexits.h: the exit status when the first configuration is refused."""
 
+_LAST_TRY = 2.0
+"""Seconds that an owner whose master was killed waits for the state folder, while a former one is leaving it."""
+
 _BARRED = (
     "the schema's code has changed since this server started: workers keep the version they have, and nothing is "
     "loaded until the server is fully reloaded"
 )
-
-
-class _Inheritance(NamedTuple):
-    """What a former owner left: the version to stand on, the highest number ever used, and who lived under it.
-
-    `fields`: the field table of the code that this version was made with; this owner's own when there is none.
-    """
-
-    row: VersionRow | None
-    floor: int
-    roster: tuple[int, ...]
-    fields: dict[str, str]
 
 
 class Life:
@@ -79,7 +67,7 @@ class Life:
         self._orders = orders
         self._restarted = orders.restarts > 0
         self._status = 0
-        self._booted = False
+        self._booted = self._dismissed = False
         self._mailbox: Mailbox[Input] = Mailbox()
         heed_signals(self._mailbox)
         me = os.getpid()
@@ -99,32 +87,36 @@ class Life:
         listener = self._house.enter()
         loader = self._loader()
         codec = loader.codec
-        self._begin_where_the_former_was()
-        lost = look_for_losses(self._house, self._open_journal, restarted=self._restarted)
-        left = self._inherit(codec.fingerprint, codec.fields, lost=lost)
+        left = inherit(self._house, self._orders, self._open_journal, codec.fingerprint, codec.fields)
         barred = left.row is not None and left.row.schema != codec.fingerprint
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
             warn_of_mounted_files(loader.watched())
         self._mark = Mark(self._house.mark)
         self._loading = loading = Loading(
-            loader, self._mark, self._mailbox.post, self._watcher.tried, Problem("", _BARRED) if barred else None
+            loader,
+            self._mark,
+            self._mailbox.post,
+            self._watcher.tried,
+            Problem("", _BARRED) if barred else None,
+            self._watcher.forget,
         )
         if self._paused:
             loading.bar(Problem("", generations.WORDS))
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._owner = Owner(rules, self._house, listener, self._open_journal, self._mailbox, loading, self._heard_event)
         self._owner.former = Path(self._orders.former) if self._orders.former else None
-        if lost:
+        if left.lost:
             self._owner.count_loss("journal lost")
-        self._stand_on(left, loading, gathering=self._restarted and (lost or left.row is None))
+        self._stand_on(left, loading)
         return self._run(watching=self._orders.watch and not barred)
 
-    def _stand_on(self, left: _Inheritance, loading: Loading, *, gathering: bool) -> None:
+    def _stand_on(self, left: Inheritance, loading: Loading) -> None:
         row = left.row
+        gathering = self._restarted and (left.lost or row is None)
         if row is not None:
             loading.committed(row.digest, row.payload)
-            _try("snapshot file", lambda: self._house.save(row.schema, row.version, row.digest, row.payload))
+            attempt("snapshot file", lambda: self._house.save(row.schema, row.version, row.digest, row.payload))
         self._owner.stand_on(row, left.roster, left.floor, gathering=gathering)
         self._owner.watch_master(self._orders.master_pid, self._orders.master_started)
         self._owner.listen_to(self._leash.connection, self._hear_master)
@@ -144,6 +136,7 @@ class Life:
             self._owner.run()
         finally:
             self._watcher.close()
+            self._move_in_at_last()
             self._owner.close()
             self._mark.close()
             if self._nobody_follows():
@@ -189,41 +182,6 @@ class Life:
     def _open_journal(self) -> Journal:
         return Journal(self._house.journal, history_limit=self._orders.history_limit, durable=self._orders.durable)
 
-    def _inherit(self, fingerprint: bytes, fields: dict[str, str], *, lost: bool) -> _Inheritance:
-        journal = self._open_journal()
-        try:
-            if lost:
-                make_good(journal, self._house.folder, restarted=self._restarted)
-            living = self._living(journal)
-            self._go_on_from_the_former(journal, fingerprint)
-            row, floor = journal.latest(), journal.floor
-            if row is not None and row.schema != fingerprint and not self._restarted:
-                row = None
-            if row is not None and row.schema != fingerprint:
-                fields = journal.described(row.schema)
-            else:
-                _try("field table", functools.partial(journal.describe, fingerprint, fields))
-            if self._restarted:
-                _try("count of restarts", journal.count_restart)
-        finally:
-            journal.close()
-        if self._restarted and row is None:
-            floor = max(floor, int(time.time()))
-        return _Inheritance(row, floor, living, fields)
-
-    def _begin_where_the_former_was(self) -> None:
-        """With its journal; in the state folder, if it is free by now. A paused one stays with what it left itself."""
-        house, former = self._house, self._orders.former
-        small = house.folder / house.journal.name
-        if former and not self._restarted:
-            generations.take_over(Path(former), small)
-        if house.awaited is not None and self._paused:
-            generations.take_over(house.folder, small)
-        if house.state_folder != house.folder and small.exists():
-            with contextlib.closing(Journal(small)) as journal:
-                generations.move_in(journal, house.journal)
-            generations.forget(small)
-
     def _move_in(self) -> float:
         """An owner that another one follows stays where it is."""
         if self._paused:
@@ -232,26 +190,16 @@ class Life:
         self._mark.path = self._house.mark
         return again
 
-    def _go_on_from_the_former(self, journal: Journal, fingerprint: bytes) -> None:
-        """A new generation's versions follow those of the one before, which still serves its last workers."""
-        former = self._orders.former
-        saved = snapshots.load(Path(former)) if former and not self._restarted else None
-        if saved is None or saved.version <= journal.floor:
-            return
-        if saved.schema == fingerprint and digest(saved.payload) == saved.digest:
-            journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
-        else:
-            journal.burn(saved.version)
+    def _move_in_at_last(self) -> None:
+        """What was committed since must not go with the run-time folder.
 
-    def _living(self, journal: Journal) -> tuple[int, ...]:
-        """Who said Hello to a former owner of this master, lives, and has not left since; the others are struck."""
-        living, left = [], farewells.collect(self._house.folder)
-        for pid, since in journal.roster():
-            if self._restarted and processes.is_alive(pid, since) and (pid, since) not in left:
-                living.append(pid)
-            else:
-                _try("roster", functools.partial(journal.strike, pid))
-        return tuple(living)
+        When a master closes, its former owners have left by now. When it is killed, they leave at the same time.
+        """
+        if self._paused or not self._nobody_follows():
+            return
+        deadline = time.monotonic() + _LAST_TRY
+        while self._owner.move_in() and not self._dismissed and time.monotonic() < deadline:
+            time.sleep(_LAST_TRY / 100)
 
     # ---- what it says to its master, and hears
 
@@ -284,40 +232,33 @@ class Life:
             return False
         match message:
             case Leave():
+                self._dismissed = True
                 self._mailbox.post(MasterGone())
-            case Pause(on=True):
-                self._pause()
+            case Pause(number=number, on=True):
+                self._pause(number)
             case Pause():
                 self._go_on()
         return message is not None
 
     # ---- when a next generation takes over
 
-    def _pause(self) -> None:
+    def _pause(self, number: int) -> None:
         """What is under way still gets its end; its version must be in the copy."""
         self._paused = True
         self._loading.bar(Problem("", generations.WORDS))
-        self._owner.when_idle.add(self._say_paused)
+        self._owner.when_idle.add(functools.partial(self._say_paused, number))
 
-    def _say_paused(self) -> float:
+    def _say_paused(self, number: int) -> float:
         if self._paused:
             self._owner.leave_a_copy()
-            self._say(Paused())
+            self._say(Paused(number))
         return 0.0
 
     def _go_on(self) -> None:
         """It was called off: what a watching owner has missed is loaded; a refused trigger was told so."""
         self._paused = False
         self._loading.bar(None)
-        _try("copy of the journal", self._owner.take_back)
+        self._owner.take_back()
         self._owner.when_idle.add(self._move_in)
         if self._orders.watch:
             self._mailbox.post(Trigger("watch"))
-
-
-def _try(what: str, write: Callable[[], None]) -> None:
-    """A write that nothing depends on: on a full disk a new owner serves what is committed all the same."""
-    try:
-        write()
-    except (JournalError, OSError) as error:
-        _log.error("the %s could not be written: %s", what, error)

@@ -76,6 +76,7 @@ class Loading:
         post: Where results go; called in this thread.
         tried: Told the fingerprint of each content that a load has read.
         barred: Why nothing may be loaded at all (an owner under other code), or None.
+        untried: Called when what was told to `tried` should be loaded again, though nobody changes it.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class Loading:
         post: Callable[[Loaded | LoadFailed], None],
         tried: Callable[[bytes], None],
         barred: Problem | None = None,
+        untried: Callable[[], None] = lambda: None,
     ) -> None:
         self._loader = loader
         self._mark = mark
         self._post = post
         self._tried = tried
         self._barred = self._barred_at_first = barred
+        self.untried = untried
         self._poison = mark.left
         self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
@@ -145,7 +148,7 @@ class Loading:
         text = traceback.format_exc().rstrip()
         try:
             return text if self._reading is None else self._loader.masked(text, self._reading)
-        except Exception as fault:  # of the schema's own: it can't say what its secrets are
+        except BaseException as fault:  # the schema's module may be what raised, and would raise it again
             return f"(the text is left out: what is a secret can't be told, {type(fault).__name__})"
 
     def _load_or_raise(self, order: Load) -> Loaded | LoadFailed:
@@ -159,7 +162,11 @@ class Loading:
         try:
             self._mark.set(seen)
         except OSError as error:
-            text = f"what is being loaded can't be marked, so that it could be loaded over and over: {error}"
+            self.untried()
+            text = (
+                f"{self._mark.path} can't be written ({error.strerror}), and without this mark a content that kills "
+                "the config owner would be loaded over and over; make room there"
+            )
             return LoadFailed(order.number, ReloadResult.IO_ERROR, (Problem("", text),))
         try:
             candidate = self._loader.build(reading)

@@ -129,7 +129,7 @@ class Owner:
 
     def take_back(self) -> None:
         """The next generation has ended: the numbers that it gave out are not given out again."""
-        self.core.burn(generations.take_back(self._house.folder))
+        self._try("copy of the journal", lambda: self.core.burn(generations.take_back(self._house.folder)))
         self._try("burnt number", lambda: self._journal.burn(self.core.floor))
 
     def move_in(self) -> float:
@@ -231,12 +231,12 @@ class Owner:
         try:
             self._stay_in_place()
         except (ConfcastError, OSError) as error:  # nothing was written: that much is known
-            self._inputs.appendleft(fx.RecordFailed(fx.RowState.ABSENT, self._unwritten(error)))
+            self._not_recorded(fx.RowState.ABSENT, error)
             return
         try:
             self._journal.record(row)
         except JournalError as error:
-            self._inputs.appendleft(fx.RecordFailed(self._row_state(row), self._unwritten(error)))
+            self._not_recorded(self._row_state(row), error)
         else:
             self._say_recorded()
 
@@ -253,8 +253,11 @@ class Owner:
                 self._accept()
             self._inputs.append(fx.Recorded())
 
-    def _unwritten(self, error: Exception) -> Problem:
-        return Problem("", f"the journal could not be written: {error}", str(self._house.journal))
+    def _not_recorded(self, state: fx.RowState, error: Exception) -> None:
+        if state is not fx.RowState.PRESENT:
+            self._loading.untried()
+        problem = Problem("", f"the journal could not be written: {error}", str(self._house.journal))
+        self._inputs.appendleft(fx.RecordFailed(state, problem))
 
     def _row_state(self, row: VersionRow) -> fx.RowState:
         try:
@@ -339,13 +342,13 @@ class Owner:
 
         Raises OSError, ConfcastError; what could not be made is tried again the next time.
         """
-        if not self._house.in_place():
-            self._move_in_again()
+        if (missing := self._house.missing()) is not None:
+            self._move_in_again(missing)
         if not self._journal.in_place() or self._journal_lags:
             self._begin_the_journal_anew()
 
-    def _move_in_again(self) -> None:
-        _log.error("%s was deleted while in use: it is made anew", self._house.address)
+    def _move_in_again(self, missing: Path) -> None:
+        _log.error("%s was deleted while in use: it is made anew", missing)
         self.count_loss("folder lost")
         fresh = self._house.enter()
         if self._listener in self._selector.get_map():
@@ -360,8 +363,12 @@ class Owner:
         _log.error("%s was deleted while in use: it is made anew, without history and totals", self._house.journal)
         self.count_loss("journal lost")
         self._journal_lags = True
-        self._journal.close()
-        self._journal = self._open_journal()
+        if not self._journal.in_place():
+            former, self._journal = (
+                self._journal,
+                self._open_journal(),
+            )  # while it can't be made, the former one answers
+            former.close()
         committed, schema = self.core.committed, self._rules.schema
         if committed.version and not self._journal.holds(committed.version, committed.digest):
             self._journal.record(

@@ -47,6 +47,6 @@ def refusal(rules: Rules, hello: Hello) -> Refused | None:
     if hello.name != rules.name:
         return Refused(f"this owner serves the configuration {rules.name!r}, not {hello.name!r}", _FINAL)
     if hello.schema != rules.schema:
-        text = "its configuration was made with another schema than this process has: reload the server fully"
+        text = "its schema is not the one that this owner has loaded; it says itself which fields differ"
         return Refused(text, _FINAL, rules.fields)
     return None

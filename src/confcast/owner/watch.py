@@ -122,6 +122,11 @@ class Watcher:
         if other:  # it may have changed again after that load read it, and have been judged by the older one
             self._wake.set()
 
+    def forget(self) -> None:
+        """What was tried could not be kept (a full disk): it counts as new when content is compared by the clock."""
+        with self._lock:
+            self._known = b""
+
     # ---- the thread
 
     def _run(self) -> None:
@@ -174,7 +179,7 @@ class Watcher:
                 since = time.monotonic()
             rest = max(since + self._quiet, self._not_before) - now
             writers: tuple[Path, ...] = ()
-            late = now >= self._patient_until
+            late = now >= max(self._patient_until, self._not_before)  # a look that took long is no restless file
             if (rest <= 0 or late) and not (writers := self._busy()):
                 self._restless = rest > 0
                 break

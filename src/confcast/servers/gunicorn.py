@@ -17,12 +17,13 @@ With `user` and `group` the owner stays the master's user, so that the sources m
 the other user are let in, and their children are. Such a worker attaches while it still is the master's user.
 
 New code. gunicorn's own full reload moves to SIGRTMIN; an upgrade (USR2) starts a new master beside the old one. Both
-start a new owner first, under the new code, which goes on with versions and history; old workers are served by the
-old owner, which loads no more, until they are gone. When the new one refuses the configuration, everything stays as
-it was; so it does when the new master of an upgrade is ended again. Until then code may be deployed in place: a
-worker that is respawned with it meets the owner of the old code, says which fields differ, exits with status 1 after
-a pause, and is tried again; the others serve. `max_requests` takes no worker away before another one has taken its
-place (gunicorn_relief.py). A server whose workers were all killed meanwhile serves again after a full reload.
+start a new owner first, under the new code, which goes on with versions and history; old workers are served by the old
+owner, which loads no more, until they are gone. When the new one refuses the configuration, everything stays as it was;
+so it does when the new master of an upgrade is ended again; if WINCH has taken the old workers away, a HUP of the old
+master brings them back first, as with gunicorn alone. Until then code may be deployed in place: a worker that is
+respawned with it meets the owner of the old code, says which fields differ, exits with status 1 after a pause, and is
+tried again; the others serve. `max_requests` takes no worker away before another one has taken its place
+(gunicorn_relief.py). A server whose workers were all killed meanwhile serves again after a full reload.
 
 Hooks of the user's are composed with ours when they are final, in `on_starting`, wherever they stand in the file. Only
 their `on_starting` has to stand above the line: one below would replace ours, and is refused in words, unless
@@ -156,6 +157,8 @@ class _Embedding:
         def handle_hup() -> None:
             if others is not None:
                 others()
+            if not server.num_workers:  # WINCH took them away; gunicorn's HUP brings them back, to back out an upgrade
+                server.num_workers = server.cfg.workers
             self._owners.present.request_reload()
 
         def manage_workers() -> None:
@@ -220,7 +223,7 @@ class _Embedding:
             )
             return None
         os.environ.update(app.cfg.env)  # as gunicorn does next: the owner's environment is a source, too
-        return self._owners.begin(lambda: _fit(fresh._new_manager(), server, app.cfg))
+        return self._owners.begin(server, lambda: _fit(fresh._new_manager(), server, app.cfg))
 
     def _compose(self, cfg: Any) -> None:
         """Ours come first where they give the user's a configuration to read, and last where they take it away."""
@@ -257,7 +260,7 @@ class _Embedding:
         if mine:
             gunicorn_worker.pin(worker, mine)
         else:
-            worker.log.warning("confcast: no Replica named %r is declared in this worker", self.name)
+            gunicorn_worker.warn_of_no_replica(worker, self.name, _installed)
 
 
 def _fit(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:

@@ -4,13 +4,15 @@ A next generation, by gunicorn's full reload or by an upgrade (USR2), begins wit
 what is under way, leaves a copy of its journal, and loads no more, so that no version's number is given out twice.
 The next one goes on with versions, history and totals. Workers are served by the owner that they began with, to their
 end; then it leaves. When the next generation does not come about (a refused configuration, a new master that dies or
-is backed out), the present owner goes on, and loads what it missed if it watches.
+is backed out), the present owner goes on, and loads what it missed if it watches. There is one at a time: no full
+reload in either master until the other one is gone, for an owner notes its numbers with the one before it only.
 
 Rejected: two owners that load side by side (two contents under one number), and an upgrade without a pause.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -45,9 +47,9 @@ class Generations:
         self._former: list[_Former] = []
         self._upgrading = False
 
-    def begin(self, make: Callable[[], Manager]) -> Manager:
+    def begin(self, server: Any, make: Callable[[], Manager]) -> Manager:
         """Start the next generation's owner; whoever calls says `replace` or `call_off` then. Raises CalledOff."""
-        if self._upgrading:
+        if self._upgrading or _may_be_backed_out(server):
             raise CalledOff("an upgrade is under way: end one of the two masters first")
         try:
             self.present.pause()
@@ -103,3 +105,8 @@ class Generations:
         """The workers are gone."""
         for manager in (*(former.manager for former in self._former), self.present):
             manager.close()
+
+
+def _may_be_backed_out(server: Any) -> bool:
+    """Whether it is the new master of an upgrade, and the old one lives."""
+    return bool(server.master_pid) and server.master_pid == os.getppid()

@@ -35,8 +35,8 @@ class Forward(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass it on, unless the application has configured logging."""
-        if not logging.root.handlers:
+        """Pass it on, unless the application has configured logging, or gunicorn's `loglevel` leaves it out."""
+        if not logging.root.handlers and self.log.error_log.isEnabledFor(record.levelno):
             self.log.error_log.handle(record)
 
 

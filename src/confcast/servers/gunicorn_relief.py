@@ -4,7 +4,7 @@ gunicorn lets it go first. After a deploy in place the one in its place has the 
 can't attach and leaves, again and again, and once all have served their number nobody is left. So here a worker only
 says that it has served enough; the master starts one more, and tells the first to leave when the new one has loaded
 the application. While none can attach, all go on serving, past their number, and the log says why. One is relieved at
-a time: there is at most one worker more than usual.
+a time: there is at most one worker more than usual, of which a `nworkers_changed` of the user's is told, too.
 
 For every worker class that calls one application; tornado's keeps gunicorn's own way. Rejected: comparing the files
 of the schema with what was imported (it can't tell a comment from a field), and asking for the number no more once
@@ -17,9 +17,10 @@ import itertools
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from confcast.servers.gunicorn_worker import is_of
+from confcast.servers.gunicorn_worker import is_of, speaks_asgi
 
 _NOTES = 65536
 
@@ -41,6 +42,7 @@ class Relief:
         self._leaving = 0
         self._told = self._warned = False
         self._before: frozenset[int] = frozenset()
+        self._replaced: frozenset[int] = frozenset()
 
     # ---- in the master
 
@@ -48,7 +50,8 @@ class Relief:
         """In each turn of the loop, before gunicorn counts its workers."""
         self._read_notes()
         self._ready.intersection_update(self._server.WORKERS)
-        self._served = [pid for pid in self._served if pid in self._server.WORKERS]
+        self._replaced = self._replaced.intersection(self._server.WORKERS)
+        self._served = [pid for pid in self._served if pid in self._server.WORKERS and pid not in self._replaced]
         if not self._server.num_workers:  # WINCH: all are to leave
             self._leaving = 0
         elif self._leaving:
@@ -57,9 +60,9 @@ class Relief:
             self._begin(self._served[0])
 
     def forget(self) -> None:
-        """After a full reload, which replaces everyone, and sets the number of workers."""
+        """In a full reload, which has set the number of workers, and is about to replace everyone who is there."""
         self._leaving = 0
-        self._served.clear()
+        self._replaced = frozenset(self._server.WORKERS)  # their notes may still be on the way
 
     def _begin(self, pid: int) -> None:
         self._leaving, self._before = pid, frozenset(self._server.WORKERS)
@@ -69,7 +72,7 @@ class Relief:
     def _go_on(self) -> None:
         if self._leaving not in self._server.WORKERS:
             self._leaving = 0
-            self._server.num_workers -= 1
+            self._server.num_workers = max(1, self._server.num_workers - 1)  # TTOU may have taken that one, too
         elif self._ready - self._before and not self._told:
             self._told = True
             self._server.kill_worker(self._leaving, signal.SIGTERM)
@@ -110,13 +113,14 @@ class Relief:
         """Have it ask to be relieved, instead of leaving; once the application is loaded."""
         limit = worker.max_requests
         attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
+        counted = _CountedAsgi if speaks_asgi(worker) else _CountedWsgi
         app = getattr(worker, attribute)
         if limit == sys.maxsize or is_of("tornado", app):
             return
         worker.max_requests = sys.maxsize
         if hasattr(worker, "config"):  # uvicorn counts for itself
             worker.config.limit_max_requests = None
-        setattr(worker, attribute, _Counted(app, limit, lambda: self._ask(worker, limit)))
+        setattr(worker, attribute, counted(app, limit, lambda: self._ask(worker, limit)))
 
     def _ask(self, worker: Any, limit: int) -> None:
         worker.log.info("confcast: %d requests are served: leaving when the worker in this one's place is there", limit)
@@ -130,15 +134,29 @@ class Relief:
 
 
 class _Counted:
-    """An application, WSGI or ASGI, whose requests are counted. From any thread."""
+    """An application whose requests are counted. From any thread."""
 
-    def __init__(self, app: Any, limit: int, ask: Any) -> None:
+    def __init__(self, app: Any, limit: int, ask: Callable[[], None]) -> None:
         self._app = app
         self._limit = limit
         self._ask = ask
         self._numbers = itertools.count(1)
 
-    def __call__(self, scope: Any, *others: Any) -> Any:
-        if scope.get("type") != "lifespan" and next(self._numbers) == self._limit:
+    def _count(self) -> None:
+        if next(self._numbers) == self._limit:
             self._ask()
-        return self._app(scope, *others)
+
+
+class _CountedWsgi(_Counted):
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        self._count()
+        return self._app(environ, start_response)
+
+
+class _CountedAsgi(_Counted):
+    """uvicorn wants to see a coroutine function."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            self._count()
+        await self._app(scope, receive, send)

@@ -12,13 +12,14 @@ without the pause the respawning would spin. The others go on serving.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NoReturn
 
-from confcast import ConfcastError, ConfigLoader, Replica, declared
+from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
 from confcast.middleware import asgi, wsgi
 
 _RESPAWN_PAUSE = 1.0
@@ -77,9 +78,19 @@ def attach(worker: Any, name: str) -> list[Replica[Any]]:
     try:
         for replica in mine:
             replica.attach()
+    except SchemaMismatch as error:  # it says what to do; how, is known here
+        _leave(worker, f"{error}: kill -RTMIN {os.getppid()}" if hasattr(signal, "SIGRTMIN") else str(error))
     except ConfcastError as error:
         _leave(worker, str(error))
     return mine
+
+
+def warn_of_no_replica(worker: Any, name: str, installed: Container[str]) -> None:
+    """Nobody declared this name; somebody who declared another one has probably forgotten `name=`."""
+    others = list(dict.fromkeys(repr(replica.name) for replica in declared() if replica.name not in installed))
+    how = f"name={others[0]}" if len(others) == 1 else "one of these as name="
+    hint = f"; declared here: {', '.join(others)}: pass {how} to install()" if others else ""
+    worker.log.warning("confcast: no Replica named %r is declared in this worker%s", name, hint)
 
 
 def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
@@ -88,10 +99,15 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
         worker.asgi = asgi.Pin(worker.asgi, *replicas)
     elif is_of("tornado", worker.wsgi):
         worker.log.warning("confcast: a tornado application's requests are not pinned; pin() in its handlers")
-    elif is_of("uvicorn", worker) and worker.config.interface != "wsgi":  # it keeps an ASGI application as `wsgi`
+    elif speaks_asgi(worker):
         worker.wsgi = asgi.Pin(worker.wsgi, *replicas)
     else:
         worker.wsgi = wsgi.Pin(worker.wsgi, *replicas)
+
+
+def speaks_asgi(worker: Any) -> bool:
+    """Whether it calls its application as ASGI does; uvicorn's keeps such a one as `wsgi`."""
+    return hasattr(worker, "asgi") or (is_of("uvicorn", worker) and worker.config.interface != "wsgi")
 
 
 def is_of(package: str, thing: Any) -> bool:

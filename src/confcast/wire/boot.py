@@ -1,9 +1,9 @@
 """What a master and its owner say to each other on the leash: the socket pair that the owner is started with.
 
 master → owner: one `Orders` first, `Pause` around the start of a next generation, and at the end `Leave`.
-owner → master: one `Booted`, one `Paused` for each Pause that says so. The end of the leash means nothing (a forked
-worker may hold it open); the master's death is heard by its pidfd. Rejected: arguments on the command line (they show
-in `ps`, and overrides may be secret) and a pickle.
+owner → master: one `Booted`, one `Paused` for each Pause that is not called off before the owner is idle. The end of
+the leash means nothing (a forked worker may hold it open); the master's death is heard by its pidfd. Rejected:
+arguments on the command line (they show in `ps`, and overrides may be secret) and a pickle.
 """
 
 from __future__ import annotations
@@ -56,13 +56,17 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
     """A next generation begins: finish what is under way, leave it a copy of the journal, and load no more.
 
     Not `on`: it was called off. All as before, and one load if the owner watches, for what it has missed.
+    Numbered, or the late answer to one that was called off would be taken for the answer to the next.
     """
 
+    number: int
     on: bool
 
 
 class Paused(msgspec.Struct, frozen=True, tag=True):
-    """Nothing is under way any more: no version will be given out until a Pause says so."""
+    """To the Pause of this number: nothing is under way any more, no version is given out until a Pause says so."""
+
+    number: int
 
 
 class Booted(msgspec.Struct, frozen=True, tag=True):

@@ -45,10 +45,12 @@ class Fake(Generic[T]):
         """Give it this configuration: `precommit` functions, swap and observers, here and now.
 
         Raises:
+            TypeError: It is not of the replica's schema; nothing changed.
             ConfigError: A `precommit` function refused; nothing changed.
             Exception: Whatever an observer raises.
         """
         replica = self._replica
+        refuse_another_schema(replica, config)
         old = replica.latest
         for check in replica.checks:
             try:
@@ -83,9 +85,19 @@ class Fake(Generic[T]):
         return True
 
 
+def refuse_another_schema(replica: Replica[Any], config: object) -> None:
+    """A test that hands over something else would test what no worker ever sees. Raises TypeError."""
+    if not isinstance(config, replica.schema):
+        raise TypeError(
+            f"replica {replica.name!r} gives a {replica.schema.__qualname__}, and override() takes one, "
+            f"not a {type(config).__qualname__}"
+        )
+
+
 @contextmanager
 def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
-    """The replica gives this configuration until the block ends, then what it gave before."""
+    """The replica gives this configuration until the block ends, then what it gave before. Raises TypeError."""
+    refuse_another_schema(replica, config)
     fake = Fake(replica)
     replica.presence = fake
     fake.place(config)

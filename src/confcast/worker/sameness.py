@@ -2,8 +2,7 @@
 
 As the owner tells it: by type and encoding, so that `[1]` and `[True]` differ, nan is nan, and `model_fields_set` and
 the order of a dict's keys don't count. What `select` made itself, of classes that the schema does not name, is
-compared by type and `==`. The codec is asked for at the first comparison that needs one: most parts are
-plain values.
+compared by type and `==`. The codec is asked for only where one is needed: most parts are plain values.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Sameness:
         from confcast.config.codec import codec_of  # whoever only declares a replica does not pay for it
 
         try:
-            codec = codec_of(self._schema)
-            return codec.comparable(old) == codec.comparable(new)
+            comparable = codec_of(self._schema).comparable
+            return comparable(old) == comparable(new)
         except NotCarried:
             return bool(old == new)

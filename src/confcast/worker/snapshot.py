@@ -16,7 +16,7 @@ class Snapshot(Generic[T]):
 
     Attributes:
         config: The configuration, an instance of the replica's schema.
-        version: Its number; higher is newer. 0 in `override()` before the first push.
+        version: Its number; higher is newer. `override()` begins with 1, and each push counts on.
         digest: 16 bytes; equal for equal encodings.
     """
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from confcast.config.codec.explain import not_carried
 from confcast.config.codec.leaves import Refused
@@ -37,9 +37,13 @@ def digest(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16).digest()
 
 
-@functools.cache
 def codec_of(schema: type[T]) -> Codec[T]:
     """The process's codec of a schema, made at the first call. Raises NotCarried."""
+    return _codec_of(cast("Any", schema))
+
+
+@functools.cache
+def _codec_of(schema: Any) -> Codec[Any]:
     return Codec(schema)
 
 

@@ -47,6 +47,7 @@ def register_type(cls: type[V], *, encode: Callable[[V], object], decode: Callab
 
     To be called at import, in the module of the schema and above it, so that the config owner and every worker do the
     same. It holds for exactly this class, wherever an annotation of the schema names it, and not for its subclasses.
+    Where the class has an `__eq__`, a value that does not come back equal is refused at the load.
     When the functions change what they write, give them other names: that tells the old code's bytes from the new's.
 
     From any thread. `encode` runs in the config owner (and in a worker under `CONFCAST_DEBUG`), `decode` in the owner
@@ -117,11 +118,17 @@ def _shape(cls: Any, index: int) -> Shape:
 
     def take(value: Any) -> list[Any]:
         try:
-            return [index, encode(value)]
+            parts = encode(value)
         except Exception as error:  # the user's; its text may show the value
             raise Refused(
                 f"{_named(encode)}, which {cls.__qualname__} is registered with, raised {_kind(error)}"
             ) from None
+        if cls.__eq__ is not object.__eq__ and not _is_equal(value, decode, parts):
+            raise Refused(
+                f"{_named(encode)} and {_named(decode)}, which {cls.__qualname__} is registered with, lose something: "
+                "what comes back is not equal to what was given"
+            )
+        return [index, parts]
 
     def make(row: list[Any]) -> Any:
         _, parts = row
@@ -139,6 +146,15 @@ def _shape(cls: Any, index: int) -> Shape:
         """Only pydantic models know which fields were set."""
 
     return Shape(cls, index, take, make, lambda value: {"": take(value)[1]}, forget_fields_set)
+
+
+def _is_equal(value: Any, decode: Callable[[Any], Any], parts: Any) -> bool:
+    """Whether it comes back as it was. A decode that raises, or gives another class, is told of where it is called."""
+    try:
+        back = decode(parts)
+        return type(back) is not type(value) or bool(back == value)
+    except Exception:
+        return True
 
 
 def _kind(value: object) -> str:

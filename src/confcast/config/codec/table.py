@@ -29,6 +29,7 @@ from confcast.errors import NotCarried, Problem
 FORMAT = 1
 """Counted up whenever the same table would write other bytes."""
 
+MOST_MEMBERS = 50
 MAX_PATHS = 10_000
 """Field paths listed at most; classes that refer to each other in many ways have exponentially many."""
 
@@ -71,12 +72,22 @@ class Table:
         self.fingerprint = self._fingerprint()
 
     def fields(self) -> dict[str, str]:
-        """Dotted path → type as text, through nested classes; recursion is cut where a class holds itself."""
+        """Dotted path → type as text, through nested classes; recursion is cut where a class holds itself.
+
+        The members of an Enum stand beside it: two schemas may differ in nothing else.
+        """
         found: dict[str, str] = {}
         for path, reading in self._paths():
-            text = found.get(path)
-            found[path] = reading.text if text in (None, reading.text) else f"{text} or {reading.text}"
+            before, text = found.get(path), " ".join([reading.text, *self._members_told(reading)])
+            found[path] = text if before in (None, text) else f"{before} or {text}"
         return found
+
+    def _members_told(self, reading: Reading) -> Iterator[str]:
+        for cls in reading.classes:
+            if issubclass(cls, enum.Enum):
+                names = list(cls.__members__)
+                more = ", …" if len(names) > MOST_MEMBERS else ""
+                yield f"({cls.__name__} of {', '.join(names[:MOST_MEMBERS])}{more})"
 
     def _close(self) -> None:
         waiting = [self.schema]
@@ -121,6 +132,8 @@ class Table:
 
 def _described(cls: Any, kind: Kind) -> list[str]:
     """What tells a class from another one of its name, beside its members."""
+    if kind is ENUM and issubclass(cls, enum.Flag):  # it travels by value
+        return [f"{name}={member._value_}" for name, member in cls._member_map_.items()]
     if kind is ENUM:
         return list(cls._member_map_)
     return description_of(cls) if kind is REGISTERED else []

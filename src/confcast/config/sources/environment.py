@@ -14,15 +14,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
 from confcast.config.sources.texts import NotConvertible, from_text
-from confcast.config.validation.annotations import keys_of, members, strip
+from confcast.config.validation.annotations import is_collection, keys_of, members, strip
 from confcast.errors import Problem
 
+_MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
@@ -34,9 +36,16 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 class Environment(_Options, frozen=True):
     """The environment variables whose names begin with a prefix.
 
+    With `APP_`, `APP_NAME=x` sets `name` and `APP_MEMORY__TOTAL=2` sets `total` in the table `memory`. A list or a
+    table is JSON (`APP_HOSTS='["a", "b"]'`), and a list is set as a whole. Text is taken as it is; a number, a
+    boolean (`true`, `yes`, `on`, `1`, …) or an enumeration by its field's type; `null` is None where a field that is
+    no text may be None. An empty value is set, too: the empty text, which a number refuses, and for a list or a table
+    that may be None, None. Unset the variable to have what the file or the default says.
+
     Args:
         prefix: Such as `APP_`, in any case; may not be empty.
-        unknown: What to do about a name with the prefix that the schema has no key for.
+        unknown: A name with the prefix that the schema has no key for refuses the configuration (`refuse`), or is
+            named in the log and ignored (`warn`).
 
     Raises:
         ValueError: The prefix is empty, or `unknown` is another word.
@@ -161,16 +170,33 @@ class _Fitting:
 
     def unknown(self, name: str) -> None:
         """Refuse a name, or warn of it."""
-        prefix = self._source.prefix.upper()
-        names = {prefix + "__".join(path).upper(): None for path in _paths(self._schema, ())}
-        # People write one underscore for two; both should lead to the same suggestion.
-        flat = {known.replace("__", "_"): known for known in names}
-        close = get_close_matches(name.upper().replace("__", "_"), flat, n=1)
-        hint = f"; did you mean {flat[close[0]]}?" if close else ""
-        if self._source.unknown == "refuse":
-            self.problems.append(Problem("", f"the schema has no such key{hint}", f"environment variable {name}"))
+        listed = self._list_around(name)
+        if listed:
+            message = f"items of a list can't be set one by one: set {self._name_of(listed)} to the whole list, as JSON"
         else:
-            self.warnings.append(f"environment variable {name} is ignored: the schema has no such key{hint}")
+            message = f"the schema has no such key{self._hint(name)}"
+        if self._source.unknown == "refuse":
+            self.problems.append(Problem(".".join(listed), message, f"environment variable {name}"))
+        else:
+            self.warnings.append(f"environment variable {name} is ignored: {message}")
+
+    def _list_around(self, name: str) -> tuple[str, ...]:
+        """The path of the list that the name would set something in; empty if there is none."""
+        parts = name[len(self._source.prefix) :].lower().split("__")
+        for length in range(len(parts) - 1, 0, -1):
+            path, annotation = _target(self._schema, parts[:length], ())
+            if path is not None and any(map(_is_list, members(annotation))):
+                return path
+        return ()
+
+    def _hint(self, name: str) -> str:
+        # People write one underscore for two; both should lead to the same suggestion. The prefix is no likeness.
+        flat = {"_".join(path).upper(): path for path in islice(_paths(self._schema, ()), _MOST_PATHS)}
+        close = get_close_matches(name[len(self._source.prefix) :].upper().replace("__", "_"), flat, n=1)
+        return f"; did you mean {self._name_of(flat[close[0]])}?" if close else ""
+
+    def _name_of(self, path: tuple[str, ...]) -> str:
+        return self._source.prefix.upper() + "__".join(path).upper()
 
 
 def _target(annotation: Any, parts: list[str], path: tuple[str, ...]) -> tuple[tuple[str, ...] | None, Any]:
@@ -194,6 +220,11 @@ def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, Any]]
     value = _free_value(member)
     if value is not None:
         yield from ((length, "__".join(parts[:length]), value) for length in range(1, len(parts) + 1))
+
+
+def _is_list(member: Any) -> bool:
+    kind = get_origin(member) or member
+    return is_collection(member) and keys_of(member) is None and not issubclass(kind, Mapping)
 
 
 def _free_value(member: Any) -> Any:

@@ -1,8 +1,8 @@
 """A file in TOML, JSON or YAML as a source.
 
-Guarantees: a file that is missing, empty, only comments, half-written, not UTF-8, too large, too deep, a directory or
-a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be missing and
-`allow_empty=True` to be empty, both explicitly. A byte order mark of UTF-8 is accepted (editors on Windows write one),
+Guarantees: a file that is missing, empty, only comments, still open for writing, not UTF-8, too large, too deep, a
+directory or a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be
+missing and `allow_empty=True` to be empty, both explicitly. What was cut at a line's end and closed looks whole. A byte order mark of UTF-8 is accepted (editors on Windows write one),
 those of UTF-16 and UTF-32 are told by name.
 """
 
@@ -104,7 +104,8 @@ class File(_Options, frozen=True):
         except FileNotFoundError:
             if self.optional:
                 return Layer(self.shown, {}, _MISSING)
-            raise self._error("there is no such file", reason="file_not_found") from None
+            there = "" if self.shown == self.path else f": {self.path}"
+            raise self._error(f"there is no such file{there}", reason="file_not_found") from None
         except OSError as error:
             raise self._error(f"can't be read: {error.strerror}", reason="io_error") from None
         except disk.NotReadable as error:

@@ -12,11 +12,13 @@ import decimal
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from typing import Any, Literal, NamedTuple
 
 from confcast.config.masking import masking
 from confcast.config.merge import Merged
-from confcast.config.schema import Secret, contains_secret, fields_of
+from confcast.config.schema import Secret, fields_of
+from confcast.config.secrecy import contains_secret, is_marked
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, type_at
 from confcast.errors import Problem
@@ -84,11 +86,14 @@ def quoted(value: Any) -> str:
 
 def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:
     message = masked(finding.message)
-    annotation = type_at(schema, finding.path)
     about = []
-    if _is_scalar(finding.got) and not contains_secret(annotation):
+    if _is_scalar(finding.got) and not contains_secret(reduce(_below, finding.path, schema)):
         about.append(f"got {quoted(finding.got)}")
-    if finding.about == "value" and _may_mean_text(annotation) and (note := merged.note(finding.path)):
+    if (
+        finding.about == "value"
+        and _may_mean_text(type_at(schema, finding.path))
+        and (note := merged.note(finding.path))
+    ):
         about.append(note)
     if about:
         message = f"{message} ({'; '.join(about)})"
@@ -128,14 +133,18 @@ def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
     if _is_scalar(data) and not isinstance(data, bool | None):
         yield data
     for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        found = child(annotation, part)
-        yield from secrets_in(_declared(annotation, part) if found is Any else found, value)
+        yield from secrets_in(_below(annotation, part), value)
 
 
-def _declared(annotation: Any, part: Any) -> Any:
-    """A type for what `child` can't tell. An unknown key may be a misspelt one, of a secret."""
-    keys = keys_of(annotation)
-    if keys is None:
-        return annotation
-    field = next((field for field in fields_of(annotation) or () if field.name == keys.names.get(part)), None)
-    return field.annotation if field is not None else Secret
+def _below(annotation: Any, part: Any) -> Any:
+    """The type of what stands there, as far as its secrets go: `Secret` where it can't be told and may be one."""
+    if not contains_secret(annotation):
+        return Any
+    if is_marked(annotation):
+        return Secret
+    found, keys = child(annotation, part), keys_of(annotation)
+    if found is not Any:
+        return found
+    name = keys.names.get(part) if keys is not None and part not in keys.indirect else None
+    # A key without a name may be a misspelt one, of a secret.
+    return next((field.annotation for field in fields_of(annotation) or () if field.name == name), Secret)

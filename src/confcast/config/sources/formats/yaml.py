@@ -98,7 +98,7 @@ def _read(text: str, use: Any) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        raise _unparsable(error) from None
+        raise _unparsable(text, error) from None
     except yaml.reader.ReaderError as error:
         raise Unparsable("is no valid YAML: a character that YAML does not allow", *_place(text, error)) from None
     except RecursionError:
@@ -114,11 +114,19 @@ def _check_depth(yaml: Any, text: str) -> None:
             raise too_deep(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _unparsable(error: Any) -> Unparsable:
+def _unparsable(text: str, error: Any) -> Unparsable:
     mark = error.problem_mark or error.context_mark
+    place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     # PyYAML may repeat what it found, and an alias may be a password that begins with a star.
     message = re.sub(r" '(?!<)[^']{4,}'", "", error.problem or error.context or "")
-    return Unparsable(f"is no valid YAML: {message}", *((mark.line + 1, mark.column + 1) if mark else ()))
+    if ("tab character" in message or "cannot start any token" in message) and _is_tab(text, *place):
+        message = "a tab where it can't be: YAML indents with blanks only"
+    return Unparsable(f"is no valid YAML: {message}", *place)
+
+
+def _is_tab(text: str, line: int, column: int) -> bool:
+    found = text.splitlines()[line - 1 : line] if line else []
+    return bool(found) and found[0][column - 1 : column] == "\t"
 
 
 def _place(text: str, error: Any) -> tuple[int, int]:

@@ -1,0 +1,93 @@
+"""Where secrets stand, as annotations say it.
+
+A secret is a type: pydantic's `SecretStr`, `SecretBytes` and `Secret[…]`, and whatever `Annotated[…, Secret]` marks.
+Guaranteed: the answer is yes where it can't be told (an annotation that does not resolve). Rejected: going by a
+field's name (`password`, `token`, …): it misses some and masks others.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from collections.abc import Iterator
+from typing import Any, Generic, Literal
+
+from confcast.config.schema import Secret, fields_of, is_record
+
+
+def contains_secret(annotation: Any) -> bool:
+    """Whether a secret type stands anywhere in an annotation: in containers, unions and fields of classes too."""
+    return _contains(annotation, set())
+
+
+def is_marked(annotation: Any) -> bool:
+    """Whether `Secret` stands in an annotation itself, so that an object there is a secret as a whole.
+
+    Not in the fields of a class that it names: those tell by themselves which are secrets. But in the arguments of a
+    generic class, such as `Box[SecretStr]`, whose fields say only `T`.
+    """
+    return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, set()))
+
+
+def _contains(annotation: Any, seen: set[type]) -> bool:
+    return any(_is_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, set()))
+
+
+def _is_mark(part: Any) -> bool:
+    return part is Secret or isinstance(part, Secret)
+
+
+def _is_generic_of_secrets(part: Any) -> bool:
+    origin: Any = typing.get_origin(part)
+    is_generic = isinstance(origin, type) and issubclass(origin, Generic)
+    return is_generic and any(map(contains_secret, typing.get_args(part)))
+
+
+def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
+    if not isinstance(part, type) or part in seen:
+        return False
+    if issubclass(part, _secret_types()):
+        return True
+    seen.add(part)
+    try:
+        return any(_contains(hint, seen) for hint in _hints_inside(part))
+    except (TypeError, NameError):  # of annotations that can't be resolved: for these the codec refuses the class
+        return True
+
+
+def _secret_types() -> tuple[type, ...]:
+    """Pydantic's, if it was imported: it need not be."""
+    module = sys.modules.get("pydantic.types")
+    return tuple(getattr(module, name) for name in ("Secret", "SecretStr", "SecretBytes") if hasattr(module, name))
+
+
+def _hints_inside(cls: type) -> list[Any]:
+    if is_record(cls):
+        return list(typing.get_type_hints(cls, include_extras=True).values())
+    return [field.annotation for field in fields_of(cls) or ()]
+
+
+def _within(annotation: Any, aliases: set[Any]) -> Iterator[Any]:
+    """The annotation and all that it is made of, but for the fields of classes."""
+    yield annotation
+    if isinstance(annotation, type) or _is_mark(annotation):
+        return
+    origin = typing.get_origin(annotation)
+    if origin is None and hasattr(annotation, "__value__"):  # type X = …, which may hold itself
+        if annotation in aliases:
+            return
+        aliases.add(annotation)
+    for part in _parts_of(annotation, origin):
+        if part is not None:
+            yield from _within(part, aliases)
+
+
+def _parts_of(annotation: Any, origin: Any) -> Iterator[Any]:
+    if origin is None:
+        for name in ("__value__", "__supertype__", "__bound__"):  # type X = …, NewType, TypeVar
+            yield getattr(annotation, name, None)
+        yield from getattr(annotation, "__constraints__", ())
+    elif origin is not Literal:
+        yield origin
+        yield from typing.get_args(annotation)
+        yield from getattr(annotation, "__metadata__", ())
