@@ -17,6 +17,7 @@ from confcast.wire.messages import Answer, Request
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
 from confcast.worker.link import FALLBACK_AFTER, Link
+from confcast.worker.masking import masked
 from confcast.worker.observers import Observers
 from confcast.worker.precommit import refusal
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
