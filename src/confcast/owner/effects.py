@@ -25,6 +25,7 @@ class Timer(enum.Enum):
     STAGE = "stage"
     BARRIER = "barrier"
     GATHER = "gather"
+    REST = "rest"
 
 
 class RowState(enum.Enum):
