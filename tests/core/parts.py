@@ -65,7 +65,7 @@ class Process:
         self.stuffed = False
         self.pipe: Pipe | None = None
         self.other = other
-        self.machine = Machine(bytes, self._check)
+        self.machine = Machine(bytes, self._check, lambda: pid % 2 == 0)
         if held is not None:
             self.machine.adopt(held)
 

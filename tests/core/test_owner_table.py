@@ -954,6 +954,61 @@ class TestTheOutbox:
         it.owner.loads(A)
         assert it.owner.sent(it.w1) == [Settled(1)]
 
+    def test_4_who_does_not_wait_for_it_is_told_when_the_owner_has_rested(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2, follows=False))
+        it.owner.hears(it.w2, Applied(2))
+        assert it.owner.sent(it.w1) == []
+        assert it.owner.sent(it.w2) == [Settled(2)]
+        it.owner.waits_out(fx.Timer.REST)
+        assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Settled(2)]
+
+    def test_4_rest_is_not_put_off_by_who_comes_meanwhile(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2, follows=False))
+        it.owner.hears(it.w2, Applied(2))
+        before = it.owner.did(fx.WakeAt)[-1]
+        it.owner.now += 0.01
+        it.owner.meets(3)
+        after = it.owner.did(fx.WakeAt)[-1]
+        assert (after.timer, after.when) == (fx.Timer.REST, before.when)
+        assert after.token != before.token
+
+    def test_4_a_version_that_is_followed_by_another_need_not_be_told_of(self):
+        it = scene(COMMITTING)
+        for each in (it.w1, it.w2):
+            it.owner.hears(each, Applied(2, follows=False))
+        it.owner.is_triggered()
+        rest = [wake for wake in it.owner.did(fx.WakeAt) if wake.timer is fx.Timer.REST]
+        it.owner.feed(fx.Wake(fx.Timer.REST, rest[-1].token))
+        it.owner.loads(C)
+        assert not [frame for frame in it.owner.sent(it.w1) if isinstance(frame, Settled)]
+        for each in (it.w1, it.w2):
+            it.owner.hears(each, Vote(it.owner.core.round, True))
+        it.owner.records()
+        for each in (it.w1, it.w2):
+            it.owner.hears(each, Applied(3, follows=False))
+        it.owner.waits_out(fx.Timer.REST)
+        assert [frame for frame in it.owner.sent(it.w1) if isinstance(frame, Settled)] == [Settled(3)]
+
+    def test_4_a_load_that_came_to_nothing_leaves_them_to_be_told_at_once(self):
+        it = scene(COMMITTING)
+        for each in (it.w1, it.w2):
+            it.owner.hears(each, Applied(2, follows=False))
+        it.owner.is_triggered()
+        it.owner.now += 1.0
+        it.owner.fails_to_load()
+        assert it.owner.did(fx.WakeAt)[-1].when < it.owner.now
+        it.owner.waits_out(fx.Timer.REST)
+        assert it.owner.sent(it.w1)[-1] == Settled(2)
+
+    def test_4_one_that_nobody_waits_for_is_told_at_once_where_nothing_is_held_back(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.hears(it.w2, Applied(2, follows=False))
+        assert it.owner.sent(it.w2)[-1] == Settled(2, (2,))
+
     def test_5_nothing_when_there_is_nothing_to_say(self):
         it = scene(IDLE)
         it.owner.feed(fx.Drained(it.w1.pipe))

@@ -312,6 +312,18 @@ class TestAbort:
 
 
 class TestSettled:
+    @pytest.mark.parametrize("follows", [True, False])
+    def test_every_applied_says_whether_anybody_waits_for_it(self, follows):
+        asked = [follows]
+        machine = Machine(bytes, lambda old, new: (), lambda: asked[-1])
+        machine.connected()
+        frames = [Install(1, A, A), Install(1, A, A), Install(2, A, A), Prepare(1, B, B), Commit(1, 3)]
+        answers = [each.message for frame in frames for each in machine.handle(frame) if isinstance(each, Reply)]
+        applied = [answer for answer in answers if isinstance(answer, Applied)]
+        assert applied == [Applied(version, follows) for version in (1, 1, 2, 3)]
+        asked.append(not follows)
+        assert machine.handle(Install(4, B, B))[-1] == Reply(Applied(4, not follows))
+
     @states(READY, STAGED, REFUSED)
     def test_of_what_is_held_is_told_once(self, state):
         worker = worker_in(READY)

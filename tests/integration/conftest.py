@@ -135,4 +135,5 @@ def shared_manager(shared_config: Path, forkserver: multiprocessing.context.Base
         patch.setenv("CONFCAST_RUNTIME_DIR", folder)
         loader: ConfigLoader[Settings] = ConfigLoader(SCHEMA, shared_config)
         with ConfigReloadManager(loader, watch=False, vote_timeout=10.0) as manager:
+            manager.get_stats()  # the connection that is kept from now on is no test's own
             yield manager

@@ -106,6 +106,14 @@ BUGS = (
         _TRACES,
     ),
     _core(
+        "who does not wait for a settling is never told of it",
+        "an observer that comes later hears of it with the next version only",
+        "outbox.py",
+        "(member.follows or self.reserved_until is None)",
+        "member.follows",
+        "tests/core/test_owner_table.py",
+    ),
+    _core(
         "a newcomer gets the old version while the journal writes",
         "nothing for newcomers during the write",
         "outbox.py",
@@ -249,8 +257,8 @@ BUGS = (
         "Applied is said before the swap",
         "G3: SUCCESS while a request can still start on the old version",
         "protocol.py",
-        "        self._effects.append(Swap(old, new))\n        self._answer(Applied(new.version))\n",
-        "        self._answer(Applied(new.version))\n        self._effects.append(Swap(old, new))\n",
+        "        self._effects.append(Swap(old, new))\n        self._answer(Applied(new.version, self._follows()))\n",
+        "        self._answer(Applied(new.version, self._follows()))\n        self._effects.append(Swap(old, new))\n",
         _WORKERS_TABLE,
     ),
     _worker(

@@ -285,6 +285,17 @@ def test_a_settled_observer_hears_the_last_settled_value_as_the_old_one() -> Non
     source.observers.close()
 
 
+def test_settlings_are_followed_as_long_as_somebody_waits_for_them() -> None:
+    source, plain, heard = Source(1), Heard(), Heard()
+    assert not source.observers.follow_settlings()
+    source.add(plain)
+    assert not source.observers.follow_settlings()
+    source.add(heard, on="settled")
+    assert source.observers.follow_settlings()
+    source.observers.remove(heard)
+    assert not source.observers.follow_settlings()
+
+
 def test_subscribed_between_commit_and_settling_it_hears_of_the_settling_once_and_as_a_change() -> None:
     source, plain, initial = Source(), Heard(), Heard()
     source.swap(1)

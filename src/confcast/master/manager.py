@@ -38,6 +38,7 @@ from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
 from confcast.worker.replica import Replica, address_variable
 from confcast.worker.snapshot import Snapshot
+from confcast.worker.standing import StandingClient
 from confcast.worker.verbs import Verbs
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         self._folder: Path | None = None
         self._launcher: Launcher | None = None
         self._supervisor: Supervisor | None = None
+        self._client: StandingClient | None = None
         self._replica: Replica[T] | None = None
         self._made_replica = False
         self._attaching = threading.Lock()
@@ -131,6 +133,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
             names.give_back(self, self._former_manager)
             raise
         self._launcher = launcher
+        self._client = StandingClient(self.address, self.name)
         os.environ[address_variable(self.name)] = self.address
         if self._supervise == "thread":
             self._supervisor = Supervisor(launcher)
@@ -156,6 +159,9 @@ class ConfigReloadManager(Verbs, Observable[T]):
         if self._supervisor is not None:
             self._supervisor.close()
             self._supervisor = None
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
         launcher, self._launcher = self._launcher, None
         launcher.close()
         if os.environ.get(address_variable(self.name)) == str(self._address()):
@@ -308,12 +314,13 @@ class ConfigReloadManager(Verbs, Observable[T]):
         return self._launcher.lost if self._launcher is not None else 0
 
     def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Over the pipe that this process has to this owner, if it has one; else over a connection of its own."""
+        """Over the pipe that this process has to this owner, if it has one; else as its guest."""
         replica = registry.attached(self.name)
         presence = replica.presence if replica is not None else None
         if presence is not None and presence.connected and presence.address == self.address:
             return presence.ask(make, timeout)
-        return Client(self.address, self.name).ask(make, timeout)
+        client = self._client or Client(self.address, self.name)
+        return client.ask(make, timeout)
 
     def _mine(self) -> Launcher:
         self._check_process()

@@ -289,7 +289,7 @@ class Core:
         if self.state is State.STAGING and self.roster.all_voted():
             self._order_write(self._numbers.for_new_content())
         elif self.state is State.COMMITTING and self.roster.all_answered(version):
-            self._outbox.settle()
+            self._outbox.settle(self._now)
             self._close(self._proposal.applied(self.roster, version, self._now))
 
     # ---- what a process says
@@ -335,7 +335,7 @@ class Core:
         assert isinstance(applied, Applied)
         if member is None:
             return
-        member.acked = max(member.acked, applied.version)
+        member.acked, member.follows = max(member.acked, applied.version), applied.follows
         if applied.version == self.committed.version:
             member.declined = None
             self.roster.answered_at_last(member)
@@ -465,6 +465,8 @@ class Core:
             self._reissue()
         elif self._requests:
             self._load()
+        elif (until := self._outbox.reserved_until) is not None:
+            self._wake_at(fx.Timer.REST, until)
 
     def _must_reissue(self) -> bool:
         """Whether somebody holds a newer number, or other content under ours. A failed one waits for a Hello."""
@@ -510,6 +512,7 @@ _DEADLINES: dict[fx.Timer, Callable[[Core], None]] = {
     fx.Timer.LOAD: Core._load_deadline,
     fx.Timer.STAGE: Core._stage_deadline,
     fx.Timer.BARRIER: Core._barrier_deadline,
+    fx.Timer.REST: lambda core: core._outbox.tell_everyone(),
 }
 
 Handler = Callable[[Core, Any], None]

@@ -57,6 +57,9 @@ class House:
         follows: It is the owner of a next generation: while another owner lives in the state folder it does without.
         apart: A next generation may have the state folder by now: it does without from the start.
         guests: The workers' user, where it is another one.
+
+    Attributes:
+        address: The control socket's path.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class House:
         guests: Guests = Guests(),  # noqa: B008 - immutable
     ) -> None:
         self.folder = folder
+        self.address = folder / listener.SOCKET
         self.state_folder = folder if apart else state_folder
         self.awaited = state_folder if self.state_folder != state_folder else None  # once no other owner has it
         self.guests = guests
@@ -77,11 +81,6 @@ class House:
         self._follows = follows
         self._lock = -1
         self._socket: tuple[int, int] | None = None
-
-    @property
-    def address(self) -> Path:
-        """The control socket's path."""
-        return self.folder / listener.SOCKET
 
     @property
     def journal(self) -> Path:

@@ -101,8 +101,7 @@ class Owner:
         self.core = Core(self._rules, committed=committed, floor=floor, roster=roster, gathering=gathering, now=now)
         for pid in roster:
             self._enroll(fx.Enroll(pid))
-        for effect in self.core.begin():
-            self._perform(effect)
+        self._perform(self.core.begin())
 
     def watch_master(self, pid: int, since: int) -> None:
         """Leave when this process, which began at `since`, is dead."""
@@ -205,11 +204,11 @@ class Owner:
         if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
             self._try("answer", lambda: self._answer_query(given.pipe, given.message))
             return
-        for effect in self.core.handle(given, time.monotonic()):
-            self._perform(effect)
+        self._perform(self.core.handle(given, time.monotonic()))
 
-    def _perform(self, effect: fx.Effect) -> None:
-        _PERFORM[type(effect)](self, effect)
+    def _perform(self, effects: list[fx.Effect]) -> None:
+        for effect in effects:
+            _PERFORM[type(effect)](self, effect)
 
     # ---- effects
 

@@ -31,6 +31,7 @@ class Member:
         vote: It voted yes in the present round.
         acked: The newest version that it applied, said on this pipe.
         declined: Why it keeps an older version than the committed one; None when it does not.
+        follows: Somebody there waits for the settling of what it applied last.
         told: The version whose settling was sent on this pipe.
         late: A deadline named it, and it has not answered the committed version since.
     """
@@ -44,6 +45,7 @@ class Member:
     vote: bool = False
     acked: int = 0
     declined: tuple[Problem, ...] | None = None
+    follows: bool = True
     told: int = 0
     late: bool = False
 

@@ -50,6 +50,10 @@ class Deframer:
     def feed(self, data: bytes) -> list[bytes]:
         """What has become complete. Raises ProtocolError for a length that is negative or over the limit."""
         buffer = self._buffer
+        if not buffer and len(data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data)
+            if length == len(data) - _LENGTH.size and length <= self._limit:  # one frame and no more: the usual read
+                return [data[_LENGTH.size :]]
         buffer += data
         bodies = []
         begin = 0

@@ -149,9 +149,13 @@ class Vote(Message, frozen=True):
 
 
 class Applied(Message, frozen=True):
-    """A worker's answer to Commit or Install: every request that starts from now on sees this version."""
+    """A worker's answer to Commit or Install: every request that starts from now on sees this version.
+
+    `follows`: somebody there waits for its settling; who does not may be told of it later.
+    """
 
     version: int
+    follows: bool = True
 
 
 class Declined(Message, frozen=True):

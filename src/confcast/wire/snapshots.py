@@ -35,16 +35,19 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
 
 def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
     """Put this version into the folder, atomically, and give the file to this uid (-1: to nobody). Raises OSError."""
-    fresh = folder / _FRESH
+    fresh, place = f"{folder}/{_FRESH}", f"{folder}/{FILE}"  # at each commit: a Path takes as long as a call
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(body)
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
             os.fchown(fd, uid, -1)
-        fresh.rename(folder / FILE)
+            while body:
+                body = body[os.write(fd, body) :]
+        finally:
+            os.close(fd)
+        os.rename(fresh, place)  # noqa: PTH104
     except OSError:
-        fresh.unlink(missing_ok=True)  # half a file would keep a full disk full
+        Path(fresh).unlink(missing_ok=True)  # half a file would keep a full disk full
         raise
 
 

@@ -86,7 +86,7 @@ class Attachment(Generic[T]):
         self._guard = guard(name, self._codec)
         self._gave_up: GiveUp | None = None
         self._arrived = threading.Event()
-        machine = Machine(self._build, self._check)
+        machine = Machine(self._build, self._check, observers.follow_settlings)
         self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))

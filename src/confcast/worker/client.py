@@ -1,8 +1,7 @@
 """Asking an owner without a replica: each question over a connection of its own, that lives for it.
 
-A client is on no roster: no reload waits for it, and it holds nothing. For the command line, for programs beside the
-server, and for a master that has not attached. Rejected: one connection kept open (an owner that is restarted, and a
-fork, would each have to be noticed between two questions that may be hours apart).
+A client is on no roster: no reload waits for it, and it holds nothing. For the command line, and for programs beside
+the server, whose questions may be hours apart. A master asks more often, and keeps its connection (`standing.py`).
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from collections.abc import Callable
 
 from confcast.errors import ConfcastError, ProtocolError
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import PROTOCOL, Answer, Hello, Message, Refused, Request, decode_to_worker, encode
+from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Request, decode_to_worker, encode
 from confcast.worker.verbs import Verbs
 
-_SHORTEST = 0.001
+SHORTEST = 0.001
+"""Seconds that a socket waits at the least: 0 would make it non-blocking."""
 _SEND_TIMEOUT = 5.0
 
 
@@ -39,39 +39,57 @@ class Client(Verbs):
             ConfcastError: The owner refused to answer, and why.
         """
         deadline = time.monotonic() + timeout
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            try:
-                self._open(connection, make(1), timeout)
-                answer = _first_answer(connection, deadline)
-            except (OSError, ProtocolError):
-                return None
+        try:
+            connection = self._say(make(1), timeout)
+        except OSError:
+            return None
+        answer = None
+        try:
+            answer = _first_answer(connection, deadline)
+        except (OSError, ProtocolError):
+            return None
+        finally:
+            self._leave(connection, answered=isinstance(answer, Answer))
         if isinstance(answer, Refused):
             raise ConfcastError(answer.reason)
         return answer
 
     def tell(self, request: Request) -> bool:
         """Send a request and wait for nothing; whether it has left. Takes no lock: for signal handlers."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            try:
-                self._open(connection, request, _SEND_TIMEOUT)
-            except OSError:
-                return False
+        try:
+            self._open(request, _SEND_TIMEOUT).close()
+        except OSError:
+            return False
         return True
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         return self.ask(make, timeout)
 
-    def _open(self, connection: socket.socket, request: Message, timeout: float) -> None:
-        connection.settimeout(max(_SHORTEST, timeout))
-        connection.connect(self.address)
+    def _say(self, request: Request, timeout: float) -> socket.socket:
+        """The connection on which the request has left. Raises OSError."""
+        return self._open(request, timeout)
+
+    def _leave(self, connection: socket.socket, *, answered: bool) -> None:
+        """Nothing more is read of this question. `answered`: the connection has brought its answer, and is idle."""
+        connection.close()
+
+    def _open(self, request: Request, timeout: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         hello = Hello(PROTOCOL, 0, "client", self.name)
-        connection.sendall(frame(encode(hello)) + frame(encode(request)))
+        try:
+            connection.settimeout(max(SHORTEST, timeout))
+            connection.connect(self.address)
+            connection.sendall(frame(encode(hello)) + frame(encode(request)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def _first_answer(connection: socket.socket, deadline: float) -> Answer | Refused | None:
     deframer = Deframer()
     while True:
-        connection.settimeout(max(_SHORTEST, deadline - time.monotonic()))
+        connection.settimeout(max(SHORTEST, deadline - time.monotonic()))
         data = connection.recv(65536)
         if not data:
             return None

@@ -216,6 +216,10 @@ class Observers:
                 self._settled = new
             self._enqueue("commit", old, new)
 
+    def follow_settlings(self) -> bool:
+        """Whether anybody waits for a settling."""
+        return any(subscription.on == "settled" for subscription in self._subscriptions)
+
     def settled(self, config: Any) -> None:
         """Tell those who wait for the settling."""
         with self._lock:

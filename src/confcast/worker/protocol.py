@@ -1,6 +1,7 @@
 """The worker's state machine: what a frame from the owner does to what this process holds.
 
-Pure but for the two functions that it is given: `build` (the codec) and `check` (the user's `precommit` functions).
+Pure but for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions), and
+whether anybody `follows` the settlings.
 `handle(frame)` returns effects to be carried out in their order; a swap always stands before the Applied that tells
 of it. What it keeps:
 
@@ -136,13 +137,15 @@ class Machine:
     Args:
         build: Makes a configuration of a payload, or raises CannotBuild.
         check: `check(old, new)`: runs the `precommit` functions; the problems of those that refused.
+        follows: Whether somebody waits for settlings; asked at each version that is applied.
     """
 
-    def __init__(self, build: Build, check: Check) -> None:
+    def __init__(self, build: Build, check: Check, follows: Callable[[], bool] = lambda: True) -> None:
         self.state = State.DETACHED
         self.held: Held | None = None
         self._build = build
         self._check = check
+        self._follows = follows
         self._round = 0
         self._staged: tuple[bytes, Any] | None = None
         self._refusal: tuple[Problem, ...] = ()
@@ -189,7 +192,7 @@ class Machine:
     # ---- frames
 
     def _install(self, frame: Install) -> None:
-        held, answer = self.held, Applied(frame.version)
+        held, answer = self.held, Applied(frame.version, self._follows())
         staged = self._staged  # every answer drops it
         if held is not None and frame.version == held.version and frame.digest == held.digest:
             self._answer(answer)
@@ -271,7 +274,7 @@ class Machine:
         if old is None:
             self._told = new.version
         self._effects.append(Swap(old, new))
-        self._answer(Applied(new.version))
+        self._answer(Applied(new.version, self._follows()))
 
     def _renumber(self, old: Held, version: int) -> None:
         """The settling of this content is still owed if its old number was not settled."""
