@@ -31,7 +31,8 @@ ALLOWED = {
 
 # State machines: no clock, no file, no socket, no thread.
 PURE = ("confcast.owner.core", "confcast.worker.protocol")
-DATA_TYPES = {"__future__", "collections", "collections.abc", "dataclasses", "enum", "functools", "itertools", "typing"}
+STANDARD = {"__future__", "collections", "collections.abc", "dataclasses", "enum", "functools", "itertools", "typing"}
+DATA_TYPES = STANDARD | {"msgspec"}  # its Structs are data types, as the messages are
 
 EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {

@@ -49,7 +49,8 @@ class Replica(Verbs, Observable[T]):
 
     Args:
         schema: The user's type.
-        name: Which configuration; the owner's manager has the same name.
+        name: Which configuration; the owner's manager, or gunicorn's `install()`, is given the same name, and has the
+            same default.
 
     Attributes:
         latest: The newest configuration in this process. A plain slot; NotAttached before `attach()`.

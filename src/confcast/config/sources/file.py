@@ -2,8 +2,8 @@
 
 Guarantees: a file that is missing, empty, only comments, still open for writing, not UTF-8, too large, too deep, a
 directory or a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be
-missing and `allow_empty=True` to be empty, both explicitly. What was cut at a line's end and closed looks whole. A byte order mark of UTF-8 is accepted (editors on Windows write one),
-those of UTF-16 and UTF-32 are told by name.
+missing and `allow_empty=True` to be empty, both explicitly. What was cut at a line's end and closed looks whole. A
+byte order mark of UTF-8 is accepted (editors on Windows write one), those of UTF-16 and UTF-32 are told by name.
 """
 
 from __future__ import annotations
