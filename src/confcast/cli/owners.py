@@ -19,7 +19,7 @@ from confcast.errors import OwnerUnavailable
 from confcast.master import folders
 from confcast.wire import processes
 from confcast.wire.listener import SOCKET
-from confcast.wire.messages import Answer, Message, ReloadEvent, Request
+from confcast.wire.messages import Answer, ReloadEvent, Request
 from confcast.worker.client import Client
 from confcast.worker.replica import address_variable
 
@@ -81,16 +81,17 @@ class Owner(Client):
                 return None
             time.sleep(_KNOCK)
 
-    def _open(self, connection: socket.socket, request: Message, timeout: float) -> None:
+    def _open(self, request: Request, timeout: float) -> socket.socket:
         self._nobody = False
         try:
-            super()._open(connection, request, timeout)
+            connection = super()._open(request, timeout)
         except (ConnectionRefusedError, FileNotFoundError):
             self._nobody = True
             raise
         except PermissionError:
             raise self._not_for_us() from None
         self._asked = True
+        return connection
 
     def _not_for_us(self) -> OwnerUnavailable:
         return OwnerUnavailable(
