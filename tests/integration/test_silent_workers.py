@@ -73,6 +73,7 @@ def test_a_worker_that_answers_again_no_longer_vetoes(
     write(config, 2)
     assert manager.reload().result is ReloadResult.REJECTED
     worker.signal(signal.SIGCONT)
+    eventually(lambda: manager.workers()[0].state == "current", "its answer")
 
     assert manager.reload().result is ReloadResult.SUCCESS
     assert worker.ask("read") == (2, 2)
