@@ -15,6 +15,7 @@ from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.programs import Program
 from tests.support.settings import SCHEMA, write
+from tests.support.stopping import stop
 from tests.support.waiting import eventually, history_of, in_thread
 
 WORDS = "another config owner loads for this server since its full reload or upgrade"
@@ -72,7 +73,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_owner_that_does_not_answer_is_not_followed(manager: Manager, config: Path, impatience: None) -> None:
-    os.kill(manager.owner_pid, signal.SIGSTOP)
+    stop(manager.owner_pid)
 
     with pytest.raises(OwnerUnavailable, match="is not idle in time"):
         manager.pause()
@@ -85,7 +86,7 @@ def test_an_owner_that_does_not_answer_is_not_followed(manager: Manager, config:
 def test_an_answer_to_a_pause_that_was_called_off_is_not_taken_for_that_to_the_next(
     manager: Manager, config: Path, gate: Gate, impatience: None
 ) -> None:
-    os.kill(manager.owner_pid, signal.SIGSTOP)
+    stop(manager.owner_pid)
     with pytest.raises(OwnerUnavailable):
         manager.pause()
     os.kill(manager.owner_pid, signal.SIGCONT)

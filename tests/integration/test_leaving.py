@@ -14,6 +14,7 @@ from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings, is_running
 from tests.support.programs import Program
 from tests.support.settings import write
+from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
 
@@ -36,7 +37,7 @@ def test_what_a_killed_master_and_owner_left_behind_is_taken_away_by_the_next_st
 ) -> None:
     master = Program("-m", "tests.support.master", str(config), "fork")
     owner = master.ask("owner")
-    os.kill(owner, signal.SIGSTOP)
+    stop(owner)
     master.kill()
     os.kill(owner, signal.SIGKILL)
     eventually(lambda: not is_running(owner), "the owner's end")

@@ -19,6 +19,7 @@ from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.resting import assert_rests
 from tests.support.settings import write
+from tests.support.stopping import stop
 from tests.support.waiting import eventually, in_thread
 from tests.support.workers import Worker
 
@@ -151,7 +152,7 @@ def test_stopped_it_holds_up_nobody_and_resumed_it_goes_on_where_it_was(
     manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path
 ) -> None:
     owner = manager.owner_pid
-    os.kill(owner, signal.SIGSTOP)
+    stop(owner)
     try:
         write(config, 2)
         assert workers[0].ask("reload", 0.1).result is ReloadResult.OWNER_UNAVAILABLE
@@ -174,7 +175,7 @@ def test_stopped_while_it_waits_for_votes_it_takes_them_when_it_is_resumed(
     write(config, 2)
     outcome = in_thread(manager.reload)
     gate.await_load()
-    os.kill(manager.owner_pid, signal.SIGSTOP)
+    stop(manager.owner_pid)
     try:
         gate.open()
         gate.let_go()
@@ -190,7 +191,7 @@ def test_stopped_and_killed_it_is_replaced_and_never_resumes(
     manager: Manager, workers: list[Worker], config: Path
 ) -> None:
     owner = manager.owner_pid
-    os.kill(owner, signal.SIGSTOP)
+    stop(owner)
     os.kill(owner, signal.SIGKILL)
     write(config, 2)
 

@@ -17,6 +17,7 @@ from confcast import ConfigLoader, ConfigReloadManager, Replica, cli
 from tests.support.fixtures import Manager
 from tests.support.forking import holds_in_child
 from tests.support.settings import SCHEMA, Settings, write
+from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -113,7 +114,7 @@ def test_the_command_line_is_for_the_workers_user_too_and_tells_others(
 
 
 def test_a_worker_starts_on_the_snapshot_file_while_no_owner_answers(manager: Manager):
-    os.kill(manager.owner_pid, signal.SIGSTOP)
+    stop(manager.owner_pid)
     try:
         assert attaches(manager, 1)
     finally:

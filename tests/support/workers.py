@@ -24,6 +24,7 @@ from confcast.wire.messages import Message, Vote
 from confcast.worker import link
 from tests.support import settings as schema_module
 from tests.support.settings import Settings
+from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -68,8 +69,11 @@ class Worker:
         return value
 
     def signal(self, number: int) -> None:
-        """Send it a signal."""
-        os.kill(self.pid, number)
+        """Send it a signal. After SIGSTOP it has stopped."""
+        if number == signal.SIGSTOP:
+            stop(self.pid)
+        else:
+            os.kill(self.pid, number)
 
     def end(self) -> None:
         """However it is: afterwards it is gone."""
