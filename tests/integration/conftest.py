@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,14 @@ from tests.support.workers import Worker
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forkserver() -> multiprocessing.context.BaseContext:
+def hups_arrive() -> None:
+    """Under nohup a suite ignores SIGHUP, and so would all that it starts."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forkserver(hups_arrive: None) -> multiprocessing.context.BaseContext:
     """Workers are forked from a process that has imported all they need: quick, and without pytest's threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "tests.support.workers"])
