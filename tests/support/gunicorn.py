@@ -1,32 +1,22 @@
-"""A real gunicorn, with the application of `tests/support/site`, in a folder of its own.
-
-Its port is the system's choice, read from its log. Everything it starts has its run-time folder in the environment:
-that is how what it leaves is found, whoever its parent is by then.
-"""
+"""A real gunicorn. Its port is the system's choice, read from its log."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
+from tests.support import server
 from tests.support.leaks import is_running
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.server import kill_worker, servers_of
+from tests.support.waiting import eventually
 
-SITE = Path(__file__).with_name("site")
+__all__ = ["Server", "kill_worker", "servers"]
+
 CONF = """\
 import os
 from confcast import ConfigLoader
@@ -44,8 +34,8 @@ confcast_gunicorn.install(globals(), loader, vote_timeout=10.0, {options})  # on
 """
 
 
-class Server:
-    """One gunicorn. Started by `start`, and not by the constructor.
+class Server(server.Server):
+    """One gunicorn.
 
     Args:
         folder: For its files.
@@ -55,6 +45,8 @@ class Server:
         control: The path of gunicorn's own control socket; empty for none.
         environment: For its processes.
     """
+
+    LISTENING = r"Listening at: http://127\.0\.0\.1:(\d+)"
 
     def __init__(
         self,
@@ -66,18 +58,13 @@ class Server:
         control: str = "",
         environment: dict[str, str] | None = None,
     ) -> None:
-        self.folder = folder
-        self.runtime = Path(tempfile.mkdtemp(prefix="cc-"))
-        self.port = 0
-        self._masters: list[int] = []  # of upgrades
-        self._environment = environment or {}
-        self._process: subprocess.Popen[bytes] | None = None
-        shutil.copytree(SITE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        super().__init__(folder, environment={"GUNICORN_CMD_ARGS": "", **(environment or {})})
+        self._upgrades: list[int] = []
         self.conf(above=above, below=below, options=options, control=control)
-        self.number = 0
-        self.change()
 
-    # ---- its files
+    def command(self, *arguments: str) -> list[str]:
+        """What starts it."""
+        return [sys.executable, "-m", "gunicorn", "-c", "conf.py", *arguments]
 
     def conf(self, *, above: str = "", below: str = "", options: str = "watch=False", control: str = "") -> None:
         """Write the conf file."""
@@ -85,225 +72,27 @@ class Server:
         text = CONF.format(above=above, below=below, options=options, control=control)
         (self.folder / "conf.py").write_text(text)
 
-    def change(self, text: str = "") -> int:
-        """Put the next number into the configuration's file, or this text; the number."""
-        if not text:
-            self.number += 1
-            text = f"number = {self.number}\n"
-        fresh = self.folder / "fresh.toml"
-        fresh.write_text(text)
-        fresh.replace(self.folder / "app.toml")
-        return self.number
-
-    def add_a_field(self) -> None:
-        """Edit the schema's module, as a deploy in place does."""
-        module = self.folder / "settings.py"
-        module.write_text(module.read_text().replace("    number: int\n", "    number: int\n    color: str = 'red'\n"))
-
-    # ---- its life
-
-    def start(self, *arguments: str) -> Server:
-        """Start it, and return when it listens and its workers are attached."""
-        self.launch(*arguments)
-        return self.await_workers()
-
-    def await_workers(self) -> Server:
-        """Return when it listens and its workers are attached."""
-        return self.find(self.await_log("Listening at"))
-
-    def find(self, log: str) -> Server:
-        """Read in its log where it listens, and return when its workers are attached."""
-        self.port = int(re.findall(r"Listening at: http://127\.0\.0\.1:(\d+)", log)[-1])
-        eventually(lambda: len(self.ask("workers")) == self.wanted(), "all workers attached")
-        return self
-
-    def launch(self, *arguments: str) -> None:
-        """Start it, whatever becomes of it. Its standard streams are the log."""
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "conf.py", *arguments],
-                cwd=self.folder,
-                env={**os.environ, **self._environment, **self._marks()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def _marks(self) -> dict[str, str]:
-        return {"CONFCAST_RUNTIME_DIR": str(self.runtime), "PYTHONDONTWRITEBYTECODE": "1", "GUNICORN_CMD_ARGS": ""}
-
-    @property
-    def pid(self) -> int:
-        """The master."""
-        assert self._process is not None
-        return self._process.pid
-
     def wanted(self) -> int:
-        """How many workers it is told to have, by the conf file's `workers`."""
+        """By the conf file's `workers`."""
         found = re.findall(r"^workers = (\d+)", (self.folder / "conf.py").read_text(), re.MULTILINE)
         return int(found[-1]) if found else 1
-
-    def signal(self, number: int) -> None:
-        """Send the master a signal."""
-        os.kill(self.pid, number)
 
     def upgrade(self) -> int:
         """Have gunicorn start a new master beside this one (USR2); its pid, once it listens and has an owner."""
         before = set(self._listeners())
         self.signal(signal.SIGUSR2)
         (pid,) = eventually(lambda: set(self._listeners()) - before, "a new master that listens")
-        self._masters.append(pid)
+        self._upgrades.append(pid)
         return pid
 
     def _listeners(self) -> list[int]:
         return [int(pid) for pid in re.findall(r"Listening at: \S+ \((\d+)\)", self.log())]
 
-    def ended(self) -> int:
-        """Wait for its end; its exit status."""
-        assert self._process is not None
-        return self._process.wait(DEADLINE)
-
-    def end(self) -> None:
-        """However it is: afterwards it is gone. Fails if it has left anything."""
-        if self._process is not None and self._process.poll() is None:
-            self.signal(signal.SIGTERM)
-        for pid in filter(is_running, self._masters):
-            os.kill(pid, signal.SIGTERM)
-        try:
-            if self._process is not None:
-                self.ended()
-            self.assert_nothing_left()
-        finally:
-            for pid in self.processes():
-                os.kill(pid, signal.SIGKILL)
-            if self._process is not None:
-                self._process.wait()
-            shutil.rmtree(self.runtime, ignore_errors=True)
-
-    def processes(self) -> list[int]:
-        """All that belong to it: master, owners, workers."""
-        mark = f"CONFCAST_RUNTIME_DIR={self.runtime}".encode()
-        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return [pid for pid in pids if mark in _environ(pid)]
-
-    def owners(self) -> list[int]:
-        """The processes of config owners."""
-        return [pid for pid in self.processes() if b"confcast.owner" in _read(pid, "cmdline")]
-
-    def owner(self) -> int:
-        """The only one."""
-        (pid,) = eventually(lambda: len(found := self.owners()) == 1 and found, "one config owner")
-        return pid
-
-    def assert_nothing_left(self) -> None:
-        """No process, no run-time folder, no listening port."""
-        eventually(lambda: not self.processes(), "the end of every process of this server")
-        assert list(self.runtime.iterdir()) == []
-        if self.port:
-            with socket.socket() as probe:
-                assert probe.connect_ex(("127.0.0.1", self.port)) != 0
-
-    # ---- what it says
-
-    def log(self) -> str:
-        """All that it and its children have written."""
-        path = self.folder / "log"
-        return path.read_text() if path.exists() else ""
-
-    def crashes(self) -> list[str]:
-        """The exceptions of the tracebacks in its log.
-
-        But for SystemExit: a worker that is told to quit (INT, QUIT) raises it from gunicorn's handler, wherever it is;
-        in the last lines of an answer, gunicorn prints that.
-        """
-        found = re.findall(r"Traceback \(most recent call last\):\n(?: .*\n)*(.*)", self.log())
-        return [exception for exception in found if not exception.startswith("SystemExit")]
-
-    def await_log(self, text: str, count: int = 1) -> str:
-        """Return the log when the text has been in it so often."""
-        try:
-            eventually(lambda: self.log().count(text) >= count, f"{text!r} in the log")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it has:\n{self.log()}") from None
-        return self.log()
-
-    def ask(self, path: str) -> Any:
-        """One request over a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        try:
-            connection.request("GET", f"/{path}")
-            response = connection.getresponse()
-            body = response.read()
-            assert response.status == 200, f"{response.status}: {body!r}; its log:\n{self.log()}"
-            return json.loads(body)
-        finally:
-            connection.close()
-
-    def everyone(self, path: str = "read") -> dict[int, Any]:
-        """The answer of each worker, by pid: many requests at once, until each has answered."""
-        answers: dict[int, Any] = {}
-
-        def all_answered() -> bool:
-            with ThreadPoolExecutor(8) as clients:
-                for answer in clients.map(self.ask, [path] * 16):
-                    answers[answer["pid"]] = answer
-            return len(answers) >= self.wanted()
-
-        eventually(all_answered, "an answer of every worker")
-        return answers
-
-    def pids(self) -> set[int]:
-        """The workers that serve."""
-        return set(self.everyone())
-
-    def after(self, act: Callable[[], Any], origin: str) -> tuple[str, int]:
-        """Do something that makes the owner load, and wait for the event; its result and version."""
-        before = len(self.events(origin))
-        act()
-        return eventually(lambda: len(found := self.events(origin)) > before and found[0], f"an event of {origin}")
-
-    def events(self, origin: str) -> list[tuple[str, int]]:
-        """What became of the loads of that origin, newest first."""
-        return [(result, version) for came, result, version in self.ask("history") if came == origin]
-
-    def hup(self) -> tuple[str, int]:
-        """HUP the master and wait for the outcome."""
-        return self.after(lambda: self.signal(signal.SIGHUP), "signal")
+    def masters(self) -> list[int]:
+        """Those of upgrades, too."""
+        return super().masters() + [pid for pid in self._upgrades if is_running(pid)]
 
 
-@contextmanager
-def servers(folder: Path) -> Iterator[Callable[..., Server]]:
-    """What makes servers; at its end they are ended, and must have left nothing."""
-    with ExitStack() as made:
-
-        def make(**options: Any) -> Server:
-            server = Server(folder, **options)
-            made.callback(server.end)
-            return server
-
-        yield make
-
-
-def kill_worker(server: Server, victim: int) -> int:
-    """Kill a worker with -9; the pid of the one in its place, once that is attached."""
-    others = set(server.ask("workers"))
-    os.kill(victim, signal.SIGKILL)
-
-    def new() -> set[int]:
-        found = set(server.ask("workers"))
-        return found - others if victim not in found and len(found) == server.wanted() else set()
-
-    (pid,) = eventually(new, "a worker in the place of the dead one")
-    return pid
-
-
-def _environ(pid: int) -> list[bytes]:
-    return _read(pid, "environ").split(b"\0") if is_running(pid) else []
-
-
-def _read(pid: int, name: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""
+def servers(folder: Path) -> AbstractContextManager[Callable[..., Server]]:
+    """What makes gunicorns; at its end they are ended, and must have left nothing."""
+    return servers_of(Server, folder)

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import re
 import sys
-import sysconfig
-import traceback
 from collections import Counter
 from collections.abc import Iterator
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
-import confcast
 from confcast.cli.report import Exit, Report, line
 from confcast.config.candidate import Candidate
+from confcast.config.finding import in_words
 from confcast.config.loader import ConfigLoader
 from confcast.config.schema import fields_of
 from confcast.errors import ConfigError, NotCarried, Problem
@@ -52,27 +47,9 @@ def run(options: argparse.Namespace) -> Report:
     """Load. Every failure is a problem in the report."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            return passed(*_load(find_loader(*options.loader)))
+            return passed(*_load(ConfigLoader.find(options.loader)))
         except (ConfigError, NotCarried) as error:
             return refused(error.problems)
-
-
-def find_loader(module: str, name: str) -> ConfigLoader[Any]:
-    """The loader of that name in that module. Raises ConfigError, in words, when there is none."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    with _in_words(f"{module} can't be imported"):
-        found: Any = importlib.import_module(module)
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise _wrong(f"{module} has no {name!r}{_hint(part, found)}")
-        found = getattr(found, part)
-    if callable(found) and not isinstance(found, ConfigLoader):
-        with _in_words(f"{module}:{name} can't be called without arguments"):
-            found = found()
-    if not isinstance(found, ConfigLoader):
-        raise _wrong(f"{module}:{name} is no ConfigLoader, and gives none when it is called: {type(found).__name__}")
-    return found
 
 
 def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[Any]) -> Report:
@@ -91,41 +68,10 @@ def refused(problems: list[Problem]) -> Report:
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:
-    with _in_words("the schema or a source can't be used"):
+    with in_words("the schema or a source can't be used"):
         loader.to_spec()  # what can't be sent to an owner would stop the server's start
         reading = loader.read()
         return loader, [layer.name for layer in reading.layers], loader.build(reading)
-
-
-@contextlib.contextmanager
-def _in_words(what: str) -> Iterator[None]:
-    """Whatever the user's code raises becomes a problem with the place that raised it."""
-    try:
-        yield
-    except (ConfigError, NotCarried, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a module may raise anything, SystemExit included
-        raise _wrong(f"{what}: {type(error).__name__}: {error}", _place_of(error)) from error
-
-
-def _place_of(error: BaseException) -> str:
-    """The last line of the user's own code: neither Python's, nor an installed package's; empty when there is none."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}:{error.offset}"
-    places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    theirs = ("<frozen ", str(Path(confcast.__file__).parent), *places)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(theirs)]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-
-
-def _wrong(message: str, place: str = "") -> ConfigError:
-    return ConfigError([Problem("", message, place)])
-
-
-def _hint(part: str, holder: Any) -> str:
-    public = [name for name in dir(holder) if not name.startswith("_")]  # each module has a __loader__ of its own
-    close = get_close_matches(part, public, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _keys(cls: Any, prefix: str = "") -> Iterator[str]:
@@ -137,8 +83,7 @@ def _keys(cls: Any, prefix: str = "") -> Iterator[str]:
             yield from _keys(field.annotation, f"{prefix}{field.name}.")
 
 
-def _module_and_name(text: str) -> tuple[str, str]:
-    module, _, name = text.partition(":")
-    if not (module and name):
+def _module_and_name(text: str) -> str:
+    if not all(text.partition(":")):
         raise argparse.ArgumentTypeError(f"{text!r} has to be MODULE:NAME, such as pkg.settings:loader")
-    return module, name
+    return text

@@ -97,6 +97,16 @@ class ConfigLoader(Generic[T]):
         self.sources: tuple[Source, ...] = tuple(map(_source, sources))
         self.overrides = _plain(overrides or {})
 
+    @staticmethod
+    def find(path: str) -> ConfigLoader[Any]:
+        """The loader that `MODULE:NAME` names, or what it gives when it is called. The current directory is looked in.
+
+        Raises ConfigError, in words, when there is none.
+        """
+        from confcast.config.finding import find_loader
+
+        return find_loader(path)
+
     def __repr__(self) -> str:
         return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"
 
