@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -24,7 +26,11 @@ def main() -> int:
     parser.add_argument("--only", choices=FAMILIES, help="one family of rows")
     parser.add_argument("--rounds", type=int, default=7, help="how often each comparison is repeated (7)")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a bar is missed")
+    parser.add_argument("--servers", metavar="NAME", nargs="*", help="only compare servers; these, or all of them")
+    parser.add_argument("--quick", action="store_true", help="with --servers: a trial of some minutes")
     options = parser.parse_args()
+    if options.servers is not None:
+        return _servers(parser, options)
     rows = []
     for family in [options.only] if options.only else FAMILIES:
         rows += import_module(f"benchmarks.{family}").measure(options.rounds)
@@ -32,6 +38,21 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n", encoding="utf-8")
     return int(options.strict and any(row.ok is False for row in rows))
+
+
+def _servers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from benchmarks import servers
+    from benchmarks.servers import report
+
+    if unknown := set(options.servers) - set(servers.NAMES):
+        parser.error(f"--servers: there is no {', '.join(sorted(unknown))}; there are {', '.join(servers.NAMES)}")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
+    results = servers.measure(options.servers, quick=options.quick)
+    print(report.markdown(results))
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(results), indent=2) + "\n", encoding="utf-8")
+    missed = results.failures or any(row.ok is False for row in report.bars(results))
+    return int(options.strict and bool(missed))
 
 
 if __name__ == "__main__":

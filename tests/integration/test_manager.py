@@ -186,3 +186,25 @@ def test_under_an_owner_of_the_same_name_it_is_a_client_only(
 
     assert eventually(lambda: [status.pid for status in manager.workers()] == [worker.pid], "the client's Goodbye")
     assert manager.reload().result is ReloadResult.UNCHANGED
+
+
+def test_after_the_program_has_closed_the_replica_that_they_share_the_manager_still_gives_the_newest(
+    manager: Manager, config: Path
+) -> None:
+    with_manager = Replica(Settings, name="app").attach(ignore_sighup=False)
+    assert manager.current is with_manager.latest
+    with_manager.close()
+    write(config, 2)
+    assert manager.reload().result is ReloadResult.SUCCESS
+
+    assert manager.current.number == 2
+
+    assert with_manager.connected  # it is the one that is used again
+    with_manager.close()
+
+
+def test_of_two_replicas_that_are_declared_the_attached_one_is_the_manager_s(manager: Manager) -> None:
+    idle, used = Replica(Settings, name="app"), Replica(Settings, name="app").attach(ignore_sighup=False)
+    assert manager.current is used.latest
+    assert not idle.connected
+    used.close()

@@ -184,6 +184,7 @@ def test_a_master_that_names_its_schema_never_imports_pydantic_or_the_owner():
     assert not after & {"pydantic", "watchfiles", "sqlite3"}
 
 
+@pytest.mark.timeout(200)  # every framework and server that an example or a launcher is about: seconds of work
 def test_importing_a_module_starts_nothing():
     """No thread, child, descriptor, signal handler, log handler or environment variable."""
     program = """if True:
@@ -198,5 +199,5 @@ def test_importing_a_module_starts_nothing():
     """
     named = [file.module for file in files() if not file.module.endswith(("__main__", "gunicorn_conf"))]
     command = [sys.executable, "-W", "error", "-c", program, *named]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150)
     assert (done.returncode, done.stderr) == (0, "")

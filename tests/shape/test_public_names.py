@@ -56,8 +56,10 @@ VERBS = {
     "clear_history": "(self)",
     "workers": "(self)",
 }
+VERBS |= {f"a{verb}": signature for verb, signature in VERBS.items()}
 
-SUBSCRIBE = "(self, observer, select=None, *, initial=False, on='commit', executor=None)"
+SUBSCRIBE = "(self, observer, select=None, *, initial=False, on='commit', executor=None, loop=None)"
+CHANGES = "(self, select=None, *, on='commit', initial=False)"
 
 SIGNATURES = {
     "ConfigLoader.__init__": "(self, schema, *sources, overrides=None)",
@@ -73,12 +75,16 @@ SIGNATURES = {
     "ConfigReloadManager.ensure_owner": "(self)",
     "ConfigReloadManager.subscribe": SUBSCRIBE,
     "ConfigReloadManager.unsubscribe": "(self, observer)",
+    "ConfigReloadManager.changes": CHANGES,
     "Replica.__init__": "(self, schema, *, name='app')",
     "Replica.attach": "(self, address=None, timeout=10.0, *, ignore_sighup=True)",
+    "Replica.aattach": "(self, address=None, timeout=10.0, *, ignore_sighup=True)",
     "Replica.close": "(self)",
+    "Replica.aclose": "(self)",
     "Replica.pin": "(self)",
     "Replica.subscribe": SUBSCRIBE,
     "Replica.unsubscribe": "(self, observer)",
+    "Replica.changes": CHANGES,
     "Replica.precommit": "(self, function)",
     "Replica.override": "(self, config)",
     "Environment": "(prefix, *, unknown='refuse')",

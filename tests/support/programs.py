@@ -20,19 +20,25 @@ class Program:
 
     Args:
         arguments: For the interpreter.
+        own_group: It and its children are a process group of their own, which can be signalled.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, own_group: bool = False) -> None:
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            process_group=0 if own_group else None,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
         )
         self.pid = self._process.pid
-        assert self.answer() == "ready"
+        try:
+            assert self.answer(2 * DEADLINE) == "ready"  # it imports all that it needs
+        except BaseException:
+            self.kill()
+            raise
 
     def ask(self, *command: Any) -> Any:
         """Have it do something, and wait for what comes back."""
@@ -41,10 +47,10 @@ class Program:
         self._process.stdin.flush()
         return self.answer()
 
-    def answer(self) -> Any:
+    def answer(self, deadline: float = DEADLINE) -> Any:
         """The next line that it says."""
         assert self._process.stdout is not None
-        assert select.select([self._process.stdout], [], [], DEADLINE)[0], "the program does not answer"
+        assert select.select([self._process.stdout], [], [], deadline)[0], "the program does not answer"
         line = self._process.stdout.readline()
         assert line, "the program has ended; standard error says why"
         return json.loads(line)

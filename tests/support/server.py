@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -59,6 +60,10 @@ class Server:
         """How many workers it is told to have."""
         raise NotImplementedError
 
+    def stopped_by(self, number: int) -> int:
+        """With which exit status it ends when this signal has stopped it."""
+        return 0
+
     # ---- its files
 
     def change(self, text: str = "") -> int:
@@ -93,8 +98,24 @@ class Server:
         found = re.findall(self.LISTENING, log)
         assert found, f"it ended before it listened; its log:\n{log}"
         self.port = int(found[-1])
-        eventually(lambda: len(self.ask("workers")) == self.wanted(), "all workers attached")
+        eventually(self._all_attached, "all workers attached")
         return self
+
+    def await_port(self) -> None:
+        """Return when it accepts connections; nothing is asked yet."""
+        found = eventually(lambda: re.findall(self.LISTENING, self.log()), "a server that listens")
+        self.port = int(found[-1])
+        eventually(self._accepts, "a connection")
+
+    def _accepts(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _all_attached(self) -> bool:
+        try:
+            return len(self.ask("workers")) == self.wanted()
+        except ConnectionError:  # some log that they listen when they are about to
+            return False
 
     def launch(self, *arguments: str) -> None:
         """Start it, whatever becomes of it. Its standard streams are the log."""
@@ -259,7 +280,13 @@ def servers_of(kind: type[S], folder: Path) -> Iterator[Callable[..., S]]:
 def kill_worker(server: Server, victim: int) -> int:
     """Kill a worker with -9; the pid of the one in its place, once that is attached."""
     others = set(server.ask("workers"))
-    os.kill(victim, signal.SIGKILL)
+    death = os.pidfd_open(victim)
+    try:
+        os.kill(victim, signal.SIGKILL)
+        # To its last thread: while one is left, a listener of its own still accepts what is then reset.
+        assert select.select([death], [], [], DEADLINE)[0], "its end"
+    finally:
+        os.close(death)
 
     def new() -> set[int]:
         found = set(server.ask("workers"))

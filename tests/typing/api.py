@@ -7,8 +7,10 @@ errors themselves, so a refusal that is lost fails the check.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import multiprocessing
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +143,18 @@ def attaching() -> None:
     attach(Limits, "x", 1.0, "limits")  # type: ignore[call-arg]
 
 
+def working(number: int) -> str:
+    with settings.pin() as config:
+        return f"{config.name} {number}"
+
+
+def in_pools() -> None:
+    with multiprocessing.Pool(4, initializer=settings.attach) as pool:
+        assert_type(pool.map(working, range(9)), list[str])
+    with ProcessPoolExecutor(4, initializer=settings.attach) as executor:
+        assert_type(executor.submit(working, 1).result(), str)
+
+
 # ---- observers and votes
 
 
@@ -159,6 +173,9 @@ def observing(manager: ConfigReloadManager[Settings], loop: asyncio.AbstractEven
     settings.subscribe(of_memory, lambda config: config.memory, on="settled", executor=ThreadPoolExecutor())
     settings.subscribe(of_name, select=lambda config: config.name)
     settings.subscribe(awaited, executor=loop)
+    settings.subscribe(awaited, loop=loop)
+    settings.subscribe(awaited)
+    settings.subscribe(of_memory, select=lambda config: config.memory, loop=loop, initial=True)
     settings.subscribe(lambda old, new: print(old, new))
     assert_type(settings.unsubscribe(of_settings), bool)
     manager.subscribe(of_settings)
@@ -172,10 +189,30 @@ def observing(manager: ConfigReloadManager[Settings], loop: asyncio.AbstractEven
     settings.subscribe(of_settings, select=lambda config: config.memory)  # type: ignore[misc]
     settings.subscribe(of_name, select=lambda config: config.nam)  # type: ignore[attr-defined]
     settings.subscribe(of_settings, on="commited")  # type: ignore[call-overload]
+    settings.subscribe(of_settings, loop=ThreadPoolExecutor())  # type: ignore[call-overload]
     manager.subscribe(of_memory)  # type: ignore[arg-type]
     manager.subscribe(of_settings, inital=True)  # type: ignore[call-overload]
     wrong: ConfigObserver[Settings] = of_memory  # type: ignore[assignment]
     settings.subscribe(wrong)
+
+
+async def iterating(manager: ConfigReloadManager[Settings]) -> None:
+    for source in (settings, manager):
+        async for old, new in source.changes():
+            assert_type((old, new), tuple[Settings, Settings])
+        async for before, after in source.changes(select=lambda config: config.memory, on="settled"):
+            assert_type((before, after), tuple[Memory, Memory])
+        async for none, first in source.changes(initial=True):
+            assert_type((none, first), tuple[Settings | None, Settings])
+        async for no_name, name in source.changes(lambda config: config.name, initial=True):
+            assert_type((no_name, name), tuple[str | None, str])
+    assert_type(settings.changes(), AsyncGenerator[tuple[Settings, Settings], None])
+    async with contextlib.aclosing(settings.changes()) as changes:
+        assert_type(await anext(changes), tuple[Settings, Settings])
+
+    settings.changes(select=lambda config: config.nam)  # type: ignore[attr-defined]
+    settings.changes(on="commited")  # type: ignore[call-overload]
+    settings.changes(None, True)  # type: ignore[call-overload]
 
 
 @settings.precommit
@@ -262,6 +299,22 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         asked.clear_history()
 
     manager.reload(timeout="soon")  # type: ignore[arg-type]
+
+
+async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
+    for asked in (manager, settings):
+        assert_type(await asked.areload(), ReloadEvent)
+        assert_type(await asked.areload(timeout=3.0), ReloadEvent)
+        assert_type(await asked.areload_config(), ReloadResult)
+        assert_type(await asked.aget_stats(), dict[str, Any])
+        assert_type(await asked.aget_event_history(limit=10), list[ReloadEvent])
+        assert_type(await asked.aworkers(), list[WorkerStatus])
+        await asked.aclear_history()
+    assert_type(await settings.aattach(timeout=5.0), Replica[Settings])
+    await settings.aclose()
+
+    await manager.areload(timeout="soon")  # type: ignore[arg-type]
+    manager.areload().result  # type: ignore[attr-defined]  # noqa: B018
 
 
 def events(event: ReloadEvent) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from confcast.errors import ConfcastError
 from confcast.master import folders
+from confcast.wire import processes
 from confcast.wire.listener import MAX_PATH, SOCKET, listen
 
 VARIABLES = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
@@ -142,6 +143,33 @@ def test_a_folder_with_a_number_that_no_process_can_have_is_swept(bases: list[Pa
     folders.sweep()
 
     assert not folder.exists()
+
+
+def test_what_an_earlier_process_of_the_same_pid_has_left_is_swept(bases: list[Path]) -> None:
+    """In a container every master is process 1, and so is the one that follows when it was killed."""
+    living, others = folders.make("app"), folders.make("other")
+    left = bases[0] / f"confcast-app-{os.getpid()}-{processes.started(os.getpid()) - 1}.abc"
+    left.mkdir()
+
+    assert not folders.is_of_a_living_master(left)
+    assert {folder for _, _, folder in folders.living()} == {living, others}
+    folders.sweep()
+
+    assert set(bases[0].iterdir()) == {living, others}
+
+
+def test_where_there_is_no_temporary_directory_the_others_are_tried(
+    bases: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only root has none, and `gettempdir` raises."""
+
+    def gettempdir() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
+    assert list(folders.candidates()) == [*bases, Path("/dev/shm")]
+    folders.sweep()
+    assert folders.make("app").parent == bases[0]
 
 
 def test_a_folder_that_workers_of_another_user_can_not_enter_is_passed_over_and_that_is_said(

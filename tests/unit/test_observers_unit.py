@@ -394,6 +394,10 @@ async def _coroutine(old: Any, new: Any) -> None:
     """An observer for a loop."""
 
 
+class _NoLoop:
+    """Never asked."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -401,7 +405,9 @@ async def _coroutine(old: Any, new: Any) -> None:
         ({"observer": print, "select": 5}, TypeError, "a int can't be called"),
         ({"observer": print, "on": "comit"}, ValueError, "'commit' or 'settled'"),
         ({"observer": print, "executor": "loop"}, TypeError, "not a str"),
-        ({"observer": _coroutine}, TypeError, "needs executor=loop"),
+        ({"observer": _coroutine}, TypeError, "needs loop=…"),
+        ({"observer": print, "loop": "loop"}, TypeError, "loop is an event loop, not a str"),
+        ({"observer": print, "loop": _NoLoop(), "executor": _NoLoop()}, TypeError, "both given"),
     ],
 )
 def test_a_subscription_that_could_not_work_is_refused(arguments: dict[str, Any], error: type, words: str) -> None:

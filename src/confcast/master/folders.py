@@ -2,11 +2,13 @@
 
 In this order: `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY` (systemd's RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm,
 the temporary directory. One folder of its own, 0700, for each start of a manager. Folders that a killed server left
-behind are taken away by the next start of the same user. Rejected: one fixed path (two servers on one host).
+behind are taken away by the next start of the same user. Rejected: one fixed path (two servers on one host), and the
+master's pid alone as its name (in a container every master is process 1, also the one after a kill).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -23,7 +25,7 @@ from confcast.wire.listener import FRESH, MAX_PATH
 
 _log = logging.getLogger("confcast.master")
 
-_OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-[^-]+")
+_OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-(?:(?P<since>\d+)\.)?[^-]+")
 _ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
 
 
@@ -33,7 +35,8 @@ def candidates() -> Iterator[Path]:
         if value := os.environ.get(variable, "").split(":")[0]:
             yield Path(value).absolute()
     yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and named by mkdtemp
-    yield Path(tempfile.gettempdir())
+    with contextlib.suppress(FileNotFoundError):  # a read-only root without a /tmp
+        yield Path(tempfile.gettempdir())
 
 
 def make(name: str, workers: tuple[int, int] | None = None) -> Path:
@@ -46,7 +49,7 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
     Raises:
         ConfcastError: There is none; it names every folder that was tried.
     """
-    prefix = f"confcast-{label(name)}-{os.getpid()}-"
+    prefix = f"confcast-{label(name)}-{os.getpid()}-{processes.started(os.getpid())}."
     tried = []
     for base in candidates():
         if workers is not None and (barrier := _barrier(base, *workers)):
@@ -92,8 +95,8 @@ def is_left(folder: Path) -> bool:
 
 def is_of_a_living_master(folder: Path) -> bool:
     """Whether it is a folder of this user's, and who made it lives."""
-    master = master_of(folder)
-    return master is not None and _is_my_folder(folder) and processes.is_alive(master)
+    match = _OURS.fullmatch(folder.name)
+    return match is not None and _is_my_folder(folder) and _lives(match)
 
 
 def master_of(folder: Path) -> int | None:
@@ -109,14 +112,16 @@ def label(name: str) -> str:
 
 def living() -> list[tuple[str, int, Path]]:
     """Name, master and folder of every owner of this user whose master lives."""
-    return [found for found in _ours() if processes.is_alive(found[1])]
+    return [(match["name"], int(match["pid"]), folder) for match, folder in _ours() if _lives(match)]
 
 
 def sweep() -> None:
     """Take away what servers of this user left behind when they were killed with their owner."""
-    for name, master, folder in _ours():
-        if not processes.is_alive(master):
-            _log.info("removing %s, left behind by the process %d (%s), which is dead", folder, master, name)
+    for match, folder in _ours():
+        if not _lives(match):
+            _log.info(
+                "removing %s, left behind by the process %s (%s), which is dead", folder, match["pid"], match["name"]
+            )
             remove(folder)
 
 
@@ -125,12 +130,17 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ours() -> Iterator[tuple[str, int, Path]]:
+def _ours() -> Iterator[tuple[re.Match[str], Path]]:
     for base in dict.fromkeys(candidates()):
         for folder in sorted(base.glob("confcast-*")):
             match = _OURS.fullmatch(folder.name)
             if match and _is_my_folder(folder):
-                yield match["name"], int(match["pid"]), folder
+                yield match, folder
+
+
+def _lives(match: re.Match[str]) -> bool:
+    """Whether the process that has made the folder of this name lives, and is no later one with its pid."""
+    return processes.is_alive(int(match["pid"]), int(match["since"] or 0))
 
 
 def _is_my_folder(folder: Path) -> bool:

@@ -9,7 +9,6 @@ Rejected: loading in the master (a validator that hangs or crashes would take th
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -23,7 +22,7 @@ import msgspec
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
-from confcast.master import folders, names, sighup
+from confcast.master import folders, names, options, sighup
 from confcast.master.execute import Output, standard_error
 from confcast.master.launch import Launcher
 from confcast.master.supervisor import Supervisor
@@ -33,19 +32,19 @@ from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
+from confcast.worker.awaitable import AwaitableVerbs
 from confcast.worker.client import Client
 from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
 from confcast.worker.replica import Replica, address_variable
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.standing import StandingClient
-from confcast.worker.verbs import Verbs
 
 T = TypeVar("T")
 _KNOCK = 0.02
 
 
-class ConfigReloadManager(Verbs, Observable[T]):
+class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     """Starts a config owner for a loader, and speaks for it in this process.
 
     Args:
@@ -81,7 +80,7 @@ class ConfigReloadManager(Verbs, Observable[T]):
         history_limit: int = 100,
         supervise: Literal["thread", "caller"] = "thread",
     ) -> None:
-        _check(name, vote_timeout, load_timeout, silent, history_limit, supervise)
+        options.check(name, vote_timeout, load_timeout, silent, history_limit, supervise)
         self.name = name
         self._loader = loader
         self._enable_signal_handler = enable_signal_handler
@@ -263,15 +262,21 @@ class ConfigReloadManager(Verbs, Observable[T]):
         """Not for applications: where `subscribe` puts its observers. The first use attaches this process's replica."""
         return self._attached().observers
 
+    def known_subscriptions(self) -> Observers | None:
+        """Not for applications: the same, of a replica that is attached already."""
+        self._check_process()
+        replica = self._replica
+        return replica.observers if replica is not None and replica.presence is not None else None
+
     # ---- inside
 
     def _attached(self) -> Replica[T]:
         self._check_process()
         replica = self._replica
-        if replica is not None:  # the usual way, without the lock
+        if replica is not None and replica.presence is not None:  # the usual way, without the lock
             return replica
         with self._attaching:
-            if self._replica is None:
+            if self._replica is None or self._replica.presence is None:  # closed by the one that declared it
                 self._replica = self._own_replica().attach(self.address, ignore_sighup=False)
             return self._replica
 
@@ -284,7 +289,8 @@ class ConfigReloadManager(Verbs, Observable[T]):
 
     def _own_replica(self) -> Replica[T]:
         """The one that this process has declared under this name, so that both share one pipe; else a new one."""
-        for replica in registry.declared():
+        attached = registry.attached(self.name)
+        for replica in (*([attached] if attached is not None else []), *registry.declared()):
             ours = replica.name == self.name and replica.schema is self._loader.schema
             if ours and not replica.is_elsewhere(self.address):
                 self._made_replica = False
@@ -379,22 +385,3 @@ class ConfigReloadManager(Verbs, Observable[T]):
 
 def _former_variable(name: str) -> str:
     return address_variable(name).replace("ADDRESS", "FORMER", 1)
-
-
-def _check(
-    name: object, vote_timeout: object, load_timeout: object, silent: object, history_limit: object, supervise: object
-) -> None:
-    """Refuse here what would end the owner at its start."""
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"name={name!r}: a name is expected, such as 'app'")
-    for option, value in (("vote_timeout", vote_timeout), ("load_timeout", load_timeout)):
-        if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]  # a number by now
-            raise ValueError(f"{option}={value!r}: a number of seconds above 0 is expected")
-    if type(history_limit) is not int or history_limit < 0:
-        raise ValueError(f"history_limit={history_limit!r}: a number of events is expected, 0 or more")
-    for option, value, words in (
-        ("silent", silent, ("proceed", "refuse")),
-        ("supervise", supervise, ("thread", "caller")),
-    ):
-        if value not in words:
-            raise ValueError(f"{option}={value!r}: {words[0]!r} or {words[1]!r} is expected")

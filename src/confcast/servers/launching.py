@@ -13,12 +13,25 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, NoReturn, TypedDict
 
-from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotAttached, NotCarried, declared
+from confcast import (
+    ConfcastError,
+    ConfigError,
+    ConfigLoader,
+    ConfigReloadManager,
+    NotAttached,
+    NotCarried,
+    Replica,
+    declared,
+)
+
+_log = logging.getLogger("confcast.servers")
 
 CONFIGURATION_REFUSED = 78
 COULD_NOT_START = 3
@@ -37,18 +50,36 @@ class ManagerOptions(TypedDict, total=False):
 
 
 class Line(NamedTuple):
-    """A launcher's command line: the loader, options of the manager, and the arguments that are the server's."""
+    """A launcher's command line.
 
-    loader: ConfigLoader[Any]
+    Attributes:
+        path: Which loader, as MODULE:NAME.
+        options: The manager's.
+        rest: The arguments that are the server's.
+    """
+
+    path: str
     options: ManagerOptions
     rest: list[str]
+
+    @property
+    def loader(self) -> ConfigLoader[Any]:
+        """Looked for when it is asked for: an option of the server's may say where modules are found.
+
+        Raises:
+            SystemExit: It can't be found (78, with the reason on standard error).
+        """
+        try:
+            return ConfigLoader.find(self.path)
+        except ConfigError as error:
+            refuse(f"confcast: --loader {self.path}\n{error}", CONFIGURATION_REFUSED)
 
 
 def parse(server: str, arguments: Sequence[str]) -> Line:
     """Take confcast's options out of a command line.
 
     Raises:
-        SystemExit: An option has no such value (2); the loader can't be found (78, with the reason on standard error).
+        SystemExit: An option has no such value, or --loader is missing (2).
     """
     parser = _parser(server)
     found, rest = parser.parse_known_args(arguments)
@@ -56,11 +87,7 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
     path = options.pop("loader", None)
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
-    try:
-        loader = ConfigLoader.find(path)
-    except ConfigError as error:
-        refuse(f"confcast: --loader {path}\n{error}", CONFIGURATION_REFUSED)
-    return Line(loader, ManagerOptions(**options), rest)  # type: ignore[typeddict-item]
+    return Line(path, ManagerOptions(**options), rest)  # type: ignore[typeddict-item]
 
 
 def print_help(server: str) -> None:
@@ -98,25 +125,35 @@ def require(package: str, extra: str) -> ModuleType:
         raise ConfcastError(f"{package} is not installed: pip install 'confcast[{extra}]'") from error
 
 
-def start(server: str, manager: ConfigReloadManager[Any]) -> None:
+def say(text: str) -> None:
+    """On standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def start(server: str, manager: ConfigReloadManager[Any], say: Callable[[str], None] = say) -> None:
     """Start the owner, before there is any worker.
 
+    Args:
+        server: Its name.
+        manager: Whose owner.
+        say: Where the reason goes when it can't be started.
+
     Raises:
-        SystemExit: It can't be; the reason is on standard error.
+        SystemExit: It can't be; the reason was said.
     """
     try:
         manager.start()
     except ConfigError as error:
-        refuse(f"confcast: the configuration is refused, {server} does not start\n{error}", CONFIGURATION_REFUSED)
+        refuse(f"confcast: the configuration is refused, {server} does not start\n{error}", CONFIGURATION_REFUSED, say)
     except NotCarried as error:
-        refuse(f"confcast: the schema can't be carried to workers\n{error}", CONFIGURATION_REFUSED)
+        refuse(f"confcast: the schema can't be carried to workers\n{error}", CONFIGURATION_REFUSED, say)
     except (ConfcastError, TypeError, OSError) as error:
-        refuse(f"confcast: the config owner could not start: {error}", COULD_NOT_START)
+        refuse(f"confcast: the config owner could not start: {error}", COULD_NOT_START, say)
 
 
-def refuse(text: str, status: int) -> NoReturn:
+def refuse(text: str, status: int, say: Callable[[str], None] = say) -> NoReturn:
     """End a master before it has started anything."""
-    print(text, file=sys.stderr, flush=True)
+    say(text)
     sys.exit(status)
 
 
@@ -131,20 +168,39 @@ class Worker(NamedTuple):
     schema: str
     name: str
 
-    def attach_first(self) -> None:
+    def attach_first(self, timeout: float = 10.0) -> None:
         """Before the application is imported, so that its modules may read the configuration at import.
+
+        Args:
+            timeout: Seconds that all of it may take, but for the import.
 
         Raises:
             ConfcastError: This worker can't be served; as `Replica.attach` says.
         """
         importlib.import_module(self.schema.partition(":")[0])
-        self.attach_declared()
+        self.attach_declared(timeout)
 
-    def attach_declared(self) -> None:
-        """Attach what is declared by now; of another name only where there is an owner for it. Raises ConfcastError."""
+    def attach_declared(self, timeout: float = 10.0) -> list[Replica[Any]]:
+        """Attach what is declared by now; of another name only where there is an owner for it.
+
+        Returns:
+            Those that are attached, for `Pin(app, *replicas)`: one that has no owner can't be pinned.
+
+        Raises:
+            ConfcastError: This worker can't be served; as `Replica.attach` says.
+        """
+        deadline, attached = time.monotonic() + timeout, []
         for replica in declared():
             try:
-                replica.attach()
+                attached.append(replica.attach(timeout=max(0.0, deadline - time.monotonic())))
             except NotAttached:
                 if replica.name == self.name:
                     raise
+        return attached
+
+    def warn_of_no_replica(self) -> None:
+        """Once the application is loaded: nobody declared this name; who declared another has forgotten `--name`."""
+        names = list(dict.fromkeys(replica.name for replica in declared()))
+        if self.name not in names:
+            hint = f"; declared here: {', '.join(map(repr, names))}: --name says which is meant" if names else ""
+            _log.warning("no Replica named %r is declared in this worker%s", self.name, hint)

@@ -106,7 +106,7 @@ class Attachment(Generic[T]):
             if self._gave_up is not None or not (arrived or self._holds):
                 raise self._explain(timeout)
         except BaseException:  # a KeyboardInterrupt too must leave no thread behind, and nobody on the roster
-            self.close()
+            self._end()
             raise
         self._arrived.set()
 
@@ -125,9 +125,9 @@ class Attachment(Generic[T]):
         return self._link.ask(make, timeout)
 
     def close(self) -> None:
-        """Leave the roster and end the threads."""
-        self._link.close()
-        self._observers.close()
+        """Leave the roster and end the threads. Nobody waits for the next change any more."""
+        self._end()
+        self._observers.hang_up()
 
     def forget(self) -> None:
         """In a forked child: the pipe and the threads are the parent's."""
@@ -136,6 +136,10 @@ class Attachment(Generic[T]):
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """The replica takes it."""
         return False
+
+    def _end(self) -> None:
+        self._link.close()
+        self._observers.close()
 
     # ---- what the link tells, in the reading thread
 

@@ -1,4 +1,4 @@
-"""Who is told what, where, and what happens when it raises.
+"""Who is told what, and in which order.
 
 Observers run after the swap, in the order of their subscription, in a thread of their own (or on the loop or executor
 that was handed over), while the worker's answer to the owner has left already: an observer may be slow, raise, or call
@@ -11,133 +11,21 @@ signal handler (it deadlocks with any lock that it shares with the main thread).
 
 from __future__ import annotations
 
-import inspect
 import logging
 import queue
-import sys
 import threading
-import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
-from confcast.worker.precommit import name_of
-
-if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
-    import asyncio
-    from concurrent.futures import Executor
+from confcast.worker.subscription import Masked, Moment, Subscription, as_it_is, equal
 
 T = TypeVar("T")
 
 _log = logging.getLogger("confcast.observers")
 
-Moment = Literal["commit", "settled"]
-Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
-Configs: TypeAlias = tuple[Any, Any]
-Masked: TypeAlias = Callable[..., str]
-"""Called with a text, what to say instead, and configurations whose secrets it must not show."""
-
-
 ConfigObserver = Callable[[T, T], Any]
 """What `subscribe` takes: called with the old and the new configuration."""
-
-
-class Subscription:
-    """One observer, what it wants to hear of, and where it is called."""
-
-    def __init__(
-        self,
-        observer: Callable[[Any, Any], Any],
-        select: Callable[[Any], Any] | None,
-        initial: bool,
-        on: Moment,
-        where: Where,
-    ) -> None:
-        self.observer = observer
-        self.select = select
-        self.initial = initial
-        self.on = on
-        self.where = where
-        self.since = 0
-        self.last: Any = None
-        # Held while the initial call runs in the subscriber's thread: the first change waits for it.
-        self.turn = threading.RLock()
-        self.failed: Callable[[], None] = _uncounted
-        self.same: Callable[[Any, Any], bool] = _equal
-        self.masked: Masked = _as_it_is
-
-    @property
-    def name(self) -> str:
-        """For a log line."""
-        return name_of(self.observer)
-
-    def call(self, old: Any, new: Any) -> None:
-        """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
-        configs = (old, new)
-        if self.select is not None:
-            first = old is None
-            old, new = (None if first else self.select(old)), self.select(new)
-            if not first and self.same(old, new):
-                return
-        if self.where is None:
-            self.observer(old, new)
-        elif is_loop(self.where):
-            loop = cast("asyncio.AbstractEventLoop", self.where)
-            loop.call_soon_threadsafe(self._call_on_loop, loop, configs, old, new)
-        else:
-            cast("Executor", self.where).submit(self._call_logged, configs, old, new)
-
-    def _call_on_loop(self, loop: asyncio.AbstractEventLoop, configs: Configs, old: Any, new: Any) -> None:
-        if inspect.iscoroutinefunction(self.observer):
-            task = loop.create_task(self._await_logged(configs, old, new))
-            _tasks.add(task)  # a loop keeps only weak references to its tasks
-            task.add_done_callback(_tasks.discard)
-        else:
-            self._call_logged(configs, old, new)
-
-    async def _await_logged(self, configs: Configs, old: Any, new: Any) -> None:
-        try:
-            await self.observer(old, new)
-        except Exception:
-            self.log_failure(*configs)
-
-    def _call_logged(self, configs: Configs, old: Any, new: Any) -> None:
-        try:
-            self.observer(old, new)
-        except BaseException as error:
-            self.log_failure(*configs)
-            if not isinstance(error, Exception):  # a loop's own business; an executor's future would have kept it
-                raise
-
-    def log_failure(self, *configs: Any) -> None:
-        """In the handler of what it raised, with the whole configurations that it was told of."""
-        self.failed()
-        told = "observer %s raised; the configuration is applied all the same"
-        raised = traceback.format_exc()
-        shown = self.masked(raised, type(sys.exception()).__name__, *configs)
-        if shown == raised:
-            _log.exception(told, self.name)
-        else:  # and without the exception: handlers would write out what is masked
-            _log.error(f"{told}\n%s", self.name, shown.rstrip())
-
-
-def is_loop(where: Where) -> bool:
-    """Whether it is an event loop; told by its method, so that a worker without one need not import asyncio."""
-    return hasattr(where, "call_soon_threadsafe")
-
-
-def _uncounted() -> None:
-    """A subscription that was never added counts nowhere."""
-
-
-def _as_it_is(text: str, instead: str, *configs: Any) -> str:
-    return text
-
-
-def _equal(old: Any, new: Any) -> bool:
-    return type(old) is type(new) and bool(old == new)
-
-
-_tasks: set[asyncio.Task[None]] = set()
 
 
 class _Call(NamedTuple):
@@ -156,15 +44,16 @@ class Observers:
         masked: Takes the secrets of configurations out of what an observer raised.
 
     Attributes:
-        failures: How often an observer raised, wherever it was called.
+        same: As given.
+        failures: How often an observer raised, wherever it was called, or could not be called.
     """
 
     def __init__(
-        self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = _equal, masked: Masked = _as_it_is
+        self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = equal, masked: Masked = as_it_is
     ) -> None:
         self.failures = 0
         self._newest = newest
-        self._same = same
+        self.same = same
         self._masked = masked
         self._subscriptions: list[Subscription] = []
         self._number = 0
@@ -181,18 +70,17 @@ class Observers:
         self._calls: queue.SimpleQueue[_Call | None] | None = None
         self._thread: threading.Thread | None = None
         self._former: threading.Thread | None = None
-        for subscription in self._subscriptions:
-            subscription.turn = threading.RLock()
+        self._subscriptions = [each for each in self._subscriptions if each.after_fork()]
 
     def add(self, subscription: Subscription) -> None:
         """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change."""
         with subscription.turn:
             with self._lock:
-                subscription.failed, subscription.same, subscription.masked = self._count, self._same, self._masked
+                subscription.failed, subscription.same, subscription.masked = self._count, self.same, self._masked
+                subscription.leave = partial(self.end, subscription)
                 self._subscriptions.append(subscription)
                 subscription.since = self._number
-                settled = self._settled if subscription.on == "settled" else None
-                value = subscription.last = self._newest() if settled is None else settled
+                value = subscription.last = self.value(subscription.on)
             if subscription.initial and value is not None:
                 try:
                     subscription.call(None, value)
@@ -204,9 +92,16 @@ class Observers:
         with self._lock:
             for subscription in self._subscriptions:
                 if subscription.observer == observer:
-                    self._subscriptions.remove(subscription)
+                    self.end(subscription)
                     return True
         return False
+
+    def end(self, subscription: Subscription) -> None:
+        """Tell this one nothing more, not even what is on its way to a loop. May be called again."""
+        with self._lock:
+            subscription.ended = True
+            if subscription in self._subscriptions:
+                self._subscriptions.remove(subscription)
 
     def swapped(self, swap: Callable[[], None], old: Any, new: Any) -> None:
         """Do the swap so that a subscription sees it either as its first value or as a change, and tell of it."""
@@ -231,6 +126,11 @@ class Observers:
         with self._lock:
             self._settled = config
 
+    def value(self, on: Moment) -> Any:
+        """The newest configuration, or the newest that is settled; None while there is none."""
+        with self._lock:
+            return self._newest() if on == "commit" or self._settled is None else self._settled
+
     def tell_here(self, old: Any, new: Any) -> None:
         """Tell everyone in this thread, commit and settling, and let what an observer raises through (for tests)."""
         self.assume(new)
@@ -244,6 +144,11 @@ class Observers:
             if self._thread is not None and self._calls is not None:
                 self._calls.put(None)
                 self._calls, self._former, self._thread = None, self._thread, None
+
+    def hang_up(self) -> None:
+        """The replica was closed: whoever waits for its next change has waited long enough."""
+        for subscription in list(self._subscriptions):
+            subscription.hang_up()
 
     def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
         self._number += 1

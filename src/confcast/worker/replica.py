@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from confcast.errors import NotAttached
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
-from confcast.worker import registry
+from confcast.worker import reference, registry
+from confcast.worker.awaitable import AwaitableVerbs, in_thread
 from confcast.worker.masking import masked
 from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
 from confcast.worker.pins import Cell, Pin
 from confcast.worker.sameness import Sameness
 from confcast.worker.snapshot import Snapshot
-from confcast.worker.verbs import Verbs
 
 if TYPE_CHECKING:
     from confcast.worker.attachment import Presence
@@ -42,7 +42,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Replica(Verbs, Observable[T]):
+class Replica(AwaitableVerbs, Observable[T]):
     """One process's copy of one configuration.
 
     Declaring starts nothing: no process, thread, file or socket. Reading is safe from any thread and any task.
@@ -61,6 +61,7 @@ class Replica(Verbs, Observable[T]):
     __slots__ = (
         "__weakref__",
         "_attaching",
+        "_module",
         "_pinned",
         "_snapshot",
         "checks",
@@ -81,6 +82,7 @@ class Replica(Verbs, Observable[T]):
     def __init__(self, schema: type[T], *, name: str = "app") -> None:
         self.schema = schema
         self.name = name
+        self._module = reference.declaring_module()
         self.observers = Observers(self._newest, Sameness(schema), partial(masked, schema))
         self.checks: list[Callable[[T, T], Any]] = []
         self.presence: Presence | None = None
@@ -130,6 +132,11 @@ class Replica(Verbs, Observable[T]):
         Called again while attached it returns at once (SIGHUP is looked after again); after a fork, or after
         `close()`, it connects anew. Of several threads the first attaches, and the others wait for it.
 
+        In pools it is the initializer: `Pool(4, initializer=settings.attach)`, and the same of a
+        `ProcessPoolExecutor`, by fork, spawn or fork server. A replica may be an argument of a process or a task: it
+        arrives as the one of that process, and no value travels with it (`confcast.examples.queue_consumer` is the
+        recipe). A coroutine awaits `aattach()`.
+
         Args:
             address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says.
             timeout: Seconds to wait for a version. Where no owner answers within a second, the last committed version
@@ -173,11 +180,26 @@ class Replica(Verbs, Observable[T]):
             raise
 
     def close(self) -> None:
-        """Leave the owner's roster and end this replica's threads. `latest` keeps its value. May be called again."""
+        """Leave the owner's roster and end this replica's threads. `latest` keeps its value. May be called again.
+
+        Who iterates `changes()` comes to the end.
+        """
         presence, self.presence = self.presence, None
         if presence is not None:
             presence.close()
         registry.release_name(self)
+
+    async def aattach(
+        self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True
+    ) -> Replica[T]:
+        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what it raises."""
+        if ignore_sighup:
+            survive_sighup()  # here: the thread that attaches is not the main thread
+        return await in_thread(self.attach, address, timeout, ignore_sighup=False)
+
+    async def aclose(self) -> None:
+        """`close()`, awaited. It ends what iterates `changes()`."""
+        await in_thread(self.close)
 
     def override(self, config: T) -> AbstractContextManager[Fake[T]]:
         """For unit tests: `with replica.override(Settings(...)) as fake:` gives this value, and needs no owner.
@@ -192,6 +214,10 @@ class Replica(Verbs, Observable[T]):
 
     def subscriptions(self) -> Observers:
         """Not for applications: where `subscribe` puts its observers."""
+        return self.observers
+
+    def known_subscriptions(self) -> Observers:
+        """Not for applications: the same."""
         return self.observers
 
     def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
@@ -262,6 +288,9 @@ class Replica(Verbs, Observable[T]):
         if presence is None:
             raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
         return presence.ask(make, timeout)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return reference.reference_to(self, self._module)
 
     def __repr__(self) -> str:
         state = "declared" if type(self) is _Declared else f"version {self._snapshot.version}"

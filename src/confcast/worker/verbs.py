@@ -2,7 +2,7 @@
 
 They differ only in how a request travels (`_ask`): over a replica's pipe, or over a connection of its own
 (`client.py`). Safe from any thread, not from a signal handler, and not from a `precommit` function. They block the
-calling thread until the answer or the deadline: from a coroutine, call them in an executor.
+calling thread until the answer or the deadline; a coroutine awaits their other forms (`awaitable.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The application that gunicorn serves in the tests: a path is the name of a function, its answer is JSON."""
+"""The application that servers serve in the tests: a path is the name of a function, its answer is JSON.
+
+It can be held at gates (tests/support/gate.py): at import, at "booting" in the server's folder; in a vote, at the path
+that the voted `name` is; in a request, wherever that says.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,16 @@ def listen(old: Any, new: Any) -> None:
     told.append(new.number)
 
 
+@settings.precommit
+def vote(old: Any, new: Any) -> None:
+    if new.name.startswith("/"):
+        Path(new.name).read_bytes()
+
+
 settings.subscribe(listen)
+
+if Path("booting").exists():
+    Path("booting").read_bytes()
 
 AT_IMPORT = settings.latest.number if os.environ.get("READ_AT_IMPORT", "yes") == "yes" else None
 

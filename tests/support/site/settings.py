@@ -1,4 +1,4 @@
-"""The settings of the application that gunicorn serves in the tests; copied for each server, and edited there."""
+"""The settings of the application that servers serve in the tests; copied for each server, and edited there."""
 
 from __future__ import annotations
 

@@ -39,15 +39,15 @@ class SearchService:
         self.global_index = GlobalIndex(self.index, self.pool, folder)
         self._veto: str | None = None
 
-    def search(self, query: str, config: MCPConfig) -> tuple[Answer, bool]:
-        """The best matches, and whether they came from the cache."""
+    def search(self, query: str, config: MCPConfig, limit: int = 10) -> tuple[Answer, bool]:
+        """The best matches, so many at most, and whether they came from the cache."""
         if not config.performance.cache_enabled:
-            return self.index.search(query), False
-        key = (self.index.generation, query)  # an answer from before a change of the index is never found again
+            return self.index.search(query, limit), False
+        key = (self.index.generation, query, limit)  # an answer from before a change of the index is never found again
         kept = self.cache.get(key, config.performance.cache_ttl_seconds)
         if kept is not None:
             return kept, True
-        answer = self.index.search(query)
+        answer = self.index.search(query, limit)
         self.cache.put(key, answer, _cost(query, answer))
         self.memory_profiler.check(config.memory)
         return answer, False

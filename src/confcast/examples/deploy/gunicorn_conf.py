@@ -1,0 +1,33 @@
+"""gunicorn's configuration for both manifests. Places come from the environment, under the names that systemd uses.
+
+- `CONFIGURATION_DIRECTORY` holds app.toml: `ConfigurationDirectory=`, or where the ConfigMap is mounted.
+- `RUNTIME_DIRECTORY` is the run-time folder: `RuntimeDirectory=`. `CONFCAST_RUNTIME_DIR` comes before it.
+- `STATE_DIRECTORY` keeps versions and history over a stop: `StateDirectory=`. It may be missing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from confcast import ConfigLoader, Environment
+from confcast.servers import gunicorn
+
+wsgi_app = "confcast.examples.frameworks.flask_app:app"
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+workers = 2
+worker_class = "gthread"
+threads = 4
+graceful_timeout = 20
+worker_tmp_dir = os.environ.get("CONFCAST_RUNTIME_DIR") or os.environ.get("RUNTIME_DIRECTORY")  # else /tmp
+control_socket_disable = True  # it would go into the home folder, which a service does not have
+
+gunicorn.install(
+    globals(),
+    ConfigLoader(
+        "confcast.examples.frameworks.settings:Settings",
+        Path(os.environ["CONFIGURATION_DIRECTORY"], "app.toml"),
+        Environment("APP_"),
+    ),
+    state_dir=os.environ.get("STATE_DIRECTORY"),
+)

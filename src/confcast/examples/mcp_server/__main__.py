@@ -1,0 +1,99 @@
+"""Run the MCP server: over HTTP with several workers, or over standard input and output as one process.
+
+    python -m confcast.examples.mcp_server --config FILE --folder FOLDER --workers 3 --port 8000
+    python -m confcast.examples.mcp_server --config FILE --folder FOLDER --stdio
+
+Exit status 78: the configuration is refused; 3: its owner could not start, or the SDK is not installed; the reason is
+on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from confcast import ConfigReloadManager
+from confcast.examples.mcp_server.config import DEFAULT_CONFIG_PATH, loader
+from confcast.servers import launching
+
+APP = "confcast.examples.mcp_server.app:app"
+_LEAVING = 10
+"""Seconds that calls which run are given at the end."""
+
+_BOOTING = 10
+"""Seconds that a worker may take to answer its master: on a busy machine its imports take long."""
+
+_IDLE = 60
+"""Seconds that an idle connection is kept. Clients give theirs up after 5, which is uvicorn's own time, too: a call
+fails whose connection is closed from here at the moment in which its client takes it up again."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program.
+
+    Raises:
+        SystemExit: As the module says.
+    """
+    options = _parser().parse_args(arguments)
+    if importlib.util.find_spec("mcp") is None:  # asked, and not imported: over HTTP the master does without it
+        launching.refuse("confcast: mcp is not installed: pip install 'confcast[mcp,yaml]'", launching.COULD_NOT_START)
+    os.environ["MCP_SERVER_HOST"] = options.host
+    if options.folder is not None:
+        os.environ["LEINDEX_FOLDER"] = options.folder
+    if options.stdio:
+        _serve_stdio(options)
+    else:
+        _serve_http(options)
+
+
+def _serve_http(options: argparse.Namespace) -> None:
+    from confcast.servers import uvicorn
+
+    uvicorn.run(
+        APP,
+        loader(options.config),
+        manager=_of_the_manager(options),
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        timeout_keep_alive=_IDLE,
+        timeout_graceful_shutdown=_LEAVING,
+        timeout_worker_healthcheck=_BOOTING,
+    )
+
+
+def _serve_stdio(options: argparse.Namespace) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    manager = ConfigReloadManager(loader(options.config), **_of_the_manager(options))
+    launching.start("the MCP server", manager)
+    with manager:
+        from confcast.examples.mcp_server import app, settings, stdio
+
+        settings.settings.attach()
+        asyncio.run(stdio.serve(app.server))
+
+
+def _of_the_manager(options: argparse.Namespace) -> launching.ManagerOptions:
+    return {"watch": options.watch, "vote_timeout": options.vote_timeout}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m confcast.examples.mcp_server", description="Search, as MCP tools.")
+    parser.add_argument("--config", metavar="FILE", help=f"the YAML file ({DEFAULT_CONFIG_PATH})")
+    parser.add_argument("--folder", help="whose text files are indexed (~/.leindex/texts)")
+    parser.add_argument("--stdio", action="store_true", help="speak over standard input and output, in one process")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="and at which port (8000)")
+    parser.add_argument("--workers", type=int, default=1, help="how many processes serve (1)")
+    parser.add_argument("--no-watch", dest="watch", action="store_false", help="reload on request (HUP) only")
+    parser.add_argument("--vote-timeout", type=float, default=2.0, help="seconds a worker may take to vote (2)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The server for web servers: `app`, an ASGI application, at `/mcp`; and the components, subscribed.
+
+Guarantees: importing this module declares and subscribes only; the components are given their first configuration when
+the replica is attached. It keeps nothing between two requests (`stateless_http`), so it may run in any number of
+workers behind one socket. The environment says what can't change while it runs: `LEINDEX_FOLDER` (what is indexed, else
+`~/.leindex/texts`) and `MCP_SERVER_HOST` (the address it is bound to, else `127.0.0.1`: there only local names are
+answered to, against DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from confcast.examples.leindex.search import SearchService
+from confcast.examples.mcp_server.server import new_server
+from confcast.examples.mcp_server.settings import settings
+from confcast.examples.mcp_server.tools import Toolbox
+
+service = SearchService(Path(os.environ.get("LEINDEX_FOLDER", "~/.leindex/texts")).expanduser())
+server = new_server(Toolbox(service))
+app = server.streamable_http_app(stateless_http=True, host=os.environ.get("MCP_SERVER_HOST", "127.0.0.1"))
+
+# In this order: the index, which takes longest, finds its readers in place. initial=True gives each the first value.
+settings.precommit(service.refuse)
+settings.subscribe(service.memory_profiler.update_config, select=lambda config: config.memory, initial=True)
+settings.subscribe(service.performance_monitor.update_config, select=lambda config: config.performance, initial=True)
+settings.subscribe(service.global_index.update_config, initial=True)

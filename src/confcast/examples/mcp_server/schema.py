@@ -1,0 +1,61 @@
+"""The configuration of the MCP server: that of the search service, and which tools clients are given, with what limits.
+
+Guarantees: those of `leindex/schema.py`, whose sections it takes over (numbers are strict, keys are closed, objects are
+frozen, every problem has a place), and that each enabled tool exists, and stands in the list once.
+
+Rejected: tools as tables of their own (`tools.search.enabled`): one list says at a glance what a client sees, and in
+which order.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from confcast.examples.leindex.schema import MCPConfig, Section
+
+ToolName = Literal["search", "status", "index"]
+
+
+class ToolsConfig(Section):
+    """What clients may call.
+
+    Attributes:
+        enabled: The tools, in the order in which clients are shown them; any other is unknown to them.
+    """
+
+    enabled: tuple[ToolName, ...] = Field(default=get_args(ToolName), strict=False)  # YAML has lists, and no tuples
+
+    @field_validator("enabled")
+    @classmethod
+    def _is_no_repetition(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise PydanticCustomError("repeated", "should name each tool once: {names}", {"names": ", ".join(repeated)})
+        return names
+
+
+class LimitsConfig(Section):
+    """How much one call may ask for. Clients are shown these in the schemas of the tools.
+
+    Attributes:
+        max_results: Matches in one answer.
+        max_query_length: Characters in one query.
+    """
+
+    max_results: int = Field(default=10, ge=1, le=1000)
+    max_query_length: int = Field(default=200, ge=1, le=10000)
+
+
+class ServerConfig(MCPConfig):
+    """The whole configuration.
+
+    Attributes:
+        tools: What clients may call.
+        limits: How much one call may ask for.
+    """
+
+    tools: ToolsConfig = Field(default_factory=ToolsConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)

@@ -1,0 +1,47 @@
+"""The server over standard input and output: one process, which is master and worker at once, for one client.
+
+Guarantees: standard output carries the protocol and nothing else. The owner's goes to standard error, the SDK points
+descriptor 1 there while it serves, and nothing here prints or logs elsewhere. The configuration follows HUP, the file,
+and a call, as under any server. It ends when the client closes standard input, and leaves no owner behind.
+
+A client of the older protocol does not listen; it has one connection, on which it is told that the tools have changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp import ServerSession
+from mcp.server import NotificationOptions, Server
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.stdio import stdio_server
+
+from confcast.examples.mcp_server.server import Context, following
+
+
+class Handshake:
+    """The session of a client that began with the handshake of the older protocol; there is one at the most."""
+
+    def __init__(self) -> None:
+        self._session: ServerSession | None = None
+
+    async def remember(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """A middleware: from here on the client may be told something."""
+        result = await call_next(ctx)
+        if ctx.method == "notifications/initialized":
+            self._session = ctx.session
+        return result
+
+    async def tell(self, old: object, new: object) -> None:
+        """Its tools have changed. Does nothing for a client that listens."""
+        if self._session is not None:
+            await self._session.send_tool_list_changed()
+
+
+async def serve(server: Server[Any]) -> None:
+    """Serve one client, until it closes standard input. The replica has to be attached."""
+    handshake = Handshake()
+    server.middleware.append(handshake.remember)
+    options = server.create_initialization_options(NotificationOptions(tools_changed=True))
+    async with following(handshake.tell), stdio_server() as (received, sent):
+        await server.run(received, sent, options)

@@ -1,0 +1,41 @@
+"""Ending what lasts when the process is told to stop.
+
+uvicorn waits for answers that are under way, and only then ends the lifespan. The answer to a client that listens is a
+stream without an end: unless somebody ends it, every stop takes all of `timeout_graceful_shutdown`, and then breaks the
+stream off. Rejected: a short time-out instead (a long call would be broken off with it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def at_a_stop(close: Callable[[], None]) -> Iterator[None]:
+    """While it lasts, `close` is called on this loop when TERM or INT comes, besides what the server does then.
+
+    A signal that has no handler of the server's is left alone; so are all, in another thread than the main one.
+    """
+    loop = asyncio.get_running_loop()
+    servers: dict[int, Callable[[int, FrameType | None], object]] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(close)
+        servers[number](number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.getsignal(number)
+            if callable(before):
+                servers[number] = before
+                signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for stopping, before in servers.items():
+            signal.signal(stopping, before)

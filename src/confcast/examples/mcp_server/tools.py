@@ -1,0 +1,118 @@
+"""The search service as tools: which there are, what each takes, and what it answers, all by one configuration.
+
+Guarantees: a tool's input schema and the check of its arguments are the same class, made from the limits of the same
+version, so that what a client was shown is what its call is held to. A tool that is not enabled is not there: it is
+refused as the protocol refuses a name that it does not know. Every answer says which process and which version gave it.
+It knows no transport, and reads no global: whoever calls it says with which version.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from mcp import MCPError, types
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from confcast import Snapshot
+from confcast.examples.leindex.search import SearchService
+from confcast.examples.mcp_server.schema import LimitsConfig, ServerConfig
+
+Arguments = dict[str, Any]
+Answer = dict[str, Any]
+
+_USUAL_RESULTS = 10
+_CLOSED = ConfigDict(extra="forbid", strict=True)
+
+
+class _Tool(NamedTuple):
+    description: str
+    takes: Callable[[LimitsConfig], type[BaseModel]]
+    answer: Callable[[Arguments, ServerConfig], Answer]
+
+
+class Toolbox:
+    """The tools over a service. Any thread.
+
+    Args:
+        service: Its components have to be given a configuration by somebody else.
+    """
+
+    def __init__(self, service: SearchService) -> None:
+        self._service = service
+        self._tools: dict[str, _Tool] = {
+            "search": _Tool("The files that match a query best.", _search_arguments, self._search),
+            "status": _Tool("What the index and the cache of this process hold.", _no_arguments, self._status),
+            "index": _Tool("Look at the folder again, for new and changed files.", _no_arguments, self._index),
+        }
+
+    def list(self, config: ServerConfig) -> list[types.Tool]:
+        """What a client of this version is shown."""
+        return [
+            types.Tool(
+                name=name, description=tool.description, input_schema=tool.takes(config.limits).model_json_schema()
+            )
+            for name in config.tools.enabled
+            for tool in [self._tools[name]]
+        ]
+
+    def call(self, name: str, arguments: Arguments, snapshot: Snapshot[ServerConfig]) -> types.CallToolResult:
+        """Run a tool, with this version and no other; it may take long.
+
+        Raises:
+            MCPError: There is no such tool in this version; in the protocol's words (invalid params, -32602).
+        """
+        config = snapshot.config
+        if name not in config.tools.enabled:
+            _refuse(name)
+        tool = self._tools[name]
+        try:
+            checked = tool.takes(config.limits).model_validate(arguments)
+        except ValidationError as error:
+            return _result(_told(name, error), is_error=True)
+        answer = {"pid": os.getpid(), "version": snapshot.version, **tool.answer(checked.model_dump(), config)}
+        return _result(json.dumps(answer, ensure_ascii=False), answer)
+
+    def _search(self, arguments: Arguments, config: ServerConfig) -> Answer:
+        hits, cached = self._service.search(arguments["query"], config, arguments["limit"])
+        return {"hits": [{"file": hit.name, "score": round(hit.score, 4)} for hit in hits], "cached": cached}
+
+    def _status(self, arguments: Arguments, config: ServerConfig) -> Answer:
+        return self._service.status(config)
+
+    def _index(self, arguments: Arguments, config: ServerConfig) -> Answer:
+        return self._service.global_index.refresh()._asdict()
+
+
+@functools.lru_cache(maxsize=8)  # making a class takes a millisecond, and versions that are in use are few
+def _search_arguments(limits: LimitsConfig) -> type[BaseModel]:
+    query = Field(min_length=1, max_length=limits.max_query_length, description="Words; the more of them the better.")
+    limit = Field(min(_USUAL_RESULTS, limits.max_results), ge=1, le=limits.max_results, description="Matches at most.")
+    return create_model("search", __config__=_CLOSED, query=(str, query), limit=(int, limit))
+
+
+@functools.lru_cache(maxsize=1)
+def _nothing() -> type[BaseModel]:
+    return create_model("nothing", __config__=_CLOSED)
+
+
+def _no_arguments(limits: LimitsConfig) -> type[BaseModel]:
+    return _nothing()
+
+
+def _refuse(name: str) -> NoReturn:
+    raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}")
+
+
+def _told(name: str, error: ValidationError) -> str:
+    """A tool's own error, and no error of the protocol: the model that called it can do better."""
+    problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+    return f"{name} was not run; {'; '.join(problems)}"
+
+
+def _result(text: str, answer: Answer | None = None, *, is_error: bool = False) -> types.CallToolResult:
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, structured_content=answer, is_error=is_error)

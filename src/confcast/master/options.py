@@ -1,0 +1,27 @@
+"""What a manager's options may be. Refused in the caller's process, and in words: the owner would end at its start.
+
+Rejected: leaving it to the owner's decoder (its error would name a field of a message, not an option).
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def check(
+    name: object, vote_timeout: object, load_timeout: object, silent: object, history_limit: object, supervise: object
+) -> None:
+    """Raises ValueError: an option can't have this value."""
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"name={name!r}: a name is expected, such as 'app'")
+    for option, value in (("vote_timeout", vote_timeout), ("load_timeout", load_timeout)):
+        if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]  # a number by now
+            raise ValueError(f"{option}={value!r}: a number of seconds above 0 is expected")
+    if type(history_limit) is not int or history_limit < 0:
+        raise ValueError(f"history_limit={history_limit!r}: a number of events is expected, 0 or more")
+    for option, value, words in (
+        ("silent", silent, ("proceed", "refuse")),
+        ("supervise", supervise, ("thread", "caller")),
+    ):
+        if value not in words:
+            raise ValueError(f"{option}={value!r}: {words[0]!r} or {words[1]!r} is expected")

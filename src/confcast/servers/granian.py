@@ -1,0 +1,101 @@
+"""granian: HUP reloads the configuration in every worker, and replaces none of them.
+
+    python -m confcast.servers.granian --loader pkg.settings:loader app:app --interface asgi --workers 4
+
+Options of confcast are taken out of the line; all others, and `GRANIAN_…` in the environment, are granian's own. Or in
+a program of yours, under `if __name__ == "__main__":`, since workers that are spawned import it, too:
+
+    run("app:app", loader, interface="asgi", workers=4)
+
+The owner starts in granian's startup hook: after its signals are set and its env files are read, before any worker.
+granian's main loop restarts a dead owner. Each worker attaches before it imports the application, so that its modules
+may read the configuration at import; what the application declares itself is attached after that.
+
+What is pinned: with `asgi` and `asginl` each request, and each message of a WebSocket; with `wsgi` each request, to
+the last byte of its body; with `rsgi` each HTTP request. In an RSGI WebSocket nothing is: `pin()` for each message.
+
+What stays granian's: a worker that dies stops the whole server, with status 1; with `--respawn-failed-workers` another
+one takes its place and attaches, unless one dies within 5.5 seconds of its respawn. `--reload` and
+`--workers-lifetime` replace workers as ever. A worker whose master was killed ends by itself (orphans.py).
+
+Rejected: the same options under other names (granian's command line is called as it is, with our server's class in the
+place of its own), a thread in the master (it forks), `--task-impl rust` (granian runs all requests of a worker in one
+context there, so that one's pin would be another's), and Python without its lock (granian's workers are threads there;
+nothing of this was tried).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
+from confcast.servers import launching
+from confcast.servers.launching import ManagerOptions
+
+if TYPE_CHECKING:
+    from confcast.servers.granian_server import Server
+
+
+def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **server_options: Any) -> None:
+    """Serve, and return when the server was told to stop. In the main thread only.
+
+    Args:
+        app: As granian takes it: "module:name".
+        loader: What to load.
+        manager: Options of the `ConfigReloadManager`.
+        **server_options: As `granian.Granian` takes them.
+
+    Raises:
+        ConfcastError: granian is not installed, or can't be used so.
+        TypeError: granian, or the manager, has no such option.
+        ValueError: An option can't have this value.
+        SystemExit: The configuration is refused (78), the owner could not start (3), or a worker has died (1).
+    """
+    _require()
+    from confcast.servers.granian_server import Server
+
+    Server(app, *_embedded(loader, manager or {}), **server_options).serve()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command line. Raises SystemExit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        _require()
+    except ConfcastError as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    from confcast.servers import granian_server
+
+    if "--help" in arguments:
+        launching.print_help("granian")
+        print(flush=True)
+        granian_server.command_line(["--help"])
+    line = launching.parse("granian", arguments)
+    granian_server.command_line(line.rest, lambda app, **options: _server(line, app, options))
+
+
+def _server(line: launching.Line, app: str, options: dict[str, Any]) -> Server:
+    """With what granian's command line has made of its arguments. Raises SystemExit."""
+    from confcast.servers.granian_server import Server
+
+    try:
+        return Server(app, *_embedded(line.loader, line.options), **options)
+    except (ConfcastError, TypeError, ValueError) as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+
+
+def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[ConfigReloadManager[Any], launching.Worker]:
+    manager = ConfigReloadManager(loader, **options, enable_signal_handler=False, supervise="caller")
+    return manager, launching.Worker(loader.schema_path, manager.name)
+
+
+def _require() -> None:
+    package = launching.require("granian", "granian")
+    if not package.server.BUILD_GIL:
+        raise ConfcastError("granian's workers are threads on this build of Python; that can't be served")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""What signals do to a worker between its start and its server's own handlers: it may import for seconds.
+
+A forked worker inherits the master's handlers: a TERM would be noted in a copy of the master that nobody runs, and the
+server's stop would wait for this worker for ever. One that is spawned has none: a HUP for the whole process group
+would kill it. So the master holds these signals back while it starts a worker, which the worker inherits, and the
+worker lets them through when it has said what they do.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_HELD = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
+
+
+@contextmanager
+def held(numbers: Iterable[signal.Signals] = _HELD) -> Iterator[None]:
+    """In the master, around the start of a worker: signals come afterwards. In the main thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_through(*default: signal.Signals) -> None:
+    """In a worker, first of all: HUP does nothing, and of the others these have their default action.
+
+    HUP is not ignored by SIG_IGN: that would be inherited by every program that the worker starts.
+    """
+    signal.signal(signal.SIGHUP, _nothing)
+    for number in default:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """A HUP is the master's business."""

@@ -1,0 +1,117 @@
+"""`async for old, new in settings.changes()`: a replica's changes, as a task on an event loop reads them.
+
+The reader is never behind by more than one step: it gets what it saw last and what is newest, however many versions
+have passed meanwhile, and nothing where these are equal. So nothing is queued but one wake-up, and each pair begins
+with what the pair before ended with. It ends with its replica's `close()`, after the last change; with its task; or
+with its loop. An iteration that is left by `break` is ended by the loop soon after; `contextlib.aclosing` ends it at
+once.
+
+Rejected: every version in a queue (a slow reader would hold all of them; observers hear of each), a queue of one that
+drops the older (the reader would see a pair whose old value it never had), and an object with a version (a selected
+part has none: `settings.version` tells).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from confcast.worker.observers import Observers
+from confcast.worker.on_loop import call_on
+from confcast.worker.subscription import Moment, Subscription
+
+
+class Reader(Subscription):
+    """One iteration, as the replica's observers know it: told that there is something new, and no more.
+
+    Args:
+        loop: Where it is read.
+        on: What it waits for.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on: Moment) -> None:
+        super().__init__(_nothing, None, True, on, None)
+        self.hung_up = False
+        self._loop = loop
+        self._woken = asyncio.Event()
+        self._waking = False
+
+    async def wait(self) -> None:
+        """Until there may be something new."""
+        await self._woken.wait()
+        self._woken.clear()
+
+    @property
+    def name(self) -> str:
+        """For a log line."""
+        return "changes()"
+
+    def call(self, old: Any, new: Any) -> None:
+        """From the observers' thread: wake the reader, unless it is being woken and has not looked yet."""
+        if not self._waking:
+            self._waking = True
+            if not call_on(self._loop, self._wake):
+                self.unreachable()
+
+    def after_fork(self) -> bool:
+        """The loop runs in the parent only."""
+        return False
+
+    def hang_up(self) -> None:
+        """The replica was closed."""
+        self.hung_up = True
+        self.call(None, None)
+
+    def _wake(self) -> None:
+        self._waking = False  # before the reader looks: what comes later wakes it again
+        self._woken.set()
+
+
+async def read(
+    known: Observers | None,
+    find: Callable[[], Observers],
+    select: Callable[[Any], Any] | None,
+    on: Moment,
+    initial: bool,
+    seen: Any,
+) -> AsyncGenerator[tuple[Any, Any], None]:
+    """The changes from `seen` on.
+
+    Args:
+        known: The observers of the replica, where they are known.
+        find: Gives them where they are not; may block, and is called in a thread.
+        select: Picks the part that matters.
+        on: Which moments.
+        initial: Begin with `(None, value)`.
+        seen: The configuration that the first change is compared with; None: the first that there is.
+    """
+    observers = known if known is not None else await asyncio.to_thread(find)
+    reader = Reader(asyncio.get_running_loop(), on)
+    observers.add(reader)
+    try:
+        fresh = initial
+        while True:
+            ends = reader.hung_up  # before looking: what was changed before the end is still told
+            newest = observers.value(on)
+            if newest is not None and (fresh or seen is None):
+                if fresh:
+                    yield None, _part(select, newest)
+                seen, fresh = newest, False
+            elif newest is not None and not observers.same(old := _part(select, seen), new := _part(select, newest)):
+                seen = newest
+                yield old, new
+            elif ends:
+                return
+            else:
+                await reader.wait()
+    finally:
+        observers.end(reader)
+
+
+def _part(select: Callable[[Any], Any] | None, config: Any) -> Any:
+    return config if select is None else select(config)
+
+
+def _nothing(old: Any, new: Any) -> None:
+    """Is never called."""

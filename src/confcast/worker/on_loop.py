@@ -1,0 +1,71 @@
+"""An observer's calls on an event loop: in the order of versions, and one at a time.
+
+A call that awaits is over before the next one begins, as in a thread: an observer that applies settings need not be
+written for two versions at once. What waits for its turn is kept, so a slow observer misses nothing; one that wants
+the newest only reads `changes()`. Observers on one loop do not wait for each other.
+
+Calls run in an empty context: what the subscriber had pinned is not pinned for what is told later. What waits when the
+loop ends is dropped with it.
+
+Rejected: a task for each call (two versions would be applied at once, and end in any order), and cancelling a call
+that is overtaken (an observer would be stopped half way through what it applies).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+    import asyncio
+
+
+class OnLoop:
+    """The calls of one observer.
+
+    Args:
+        loop: Where.
+        tell: Makes one call; awaited on the loop. Raises only what the loop itself is to deal with.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        self._loop = loop
+        self._tell = tell
+        self._waiting: deque[tuple[Any, ...]] = deque()  # touched on the loop only
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, *call: Any) -> bool:
+        """Have it told, after all that was put before. From any thread. False: the loop is closed."""
+        return call_on(self._loop, self._arrived, call)
+
+    def _arrived(self, call: tuple[Any, ...]) -> None:
+        self._waiting.append(call)
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._tell_all())  # kept here: a loop has weak references only
+
+    async def _tell_all(self) -> None:
+        while self._waiting:
+            await self._tell(*self._waiting.popleft())
+
+
+def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> bool:
+    """Call it on the loop, in an empty context. From any thread. False: the loop is closed."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments, context=Context())
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+        return False
+    return True
+
+
+def is_ending(error: BaseException) -> bool:
+    """In a handler on a loop: whether the task itself is being ended, and not only something that it awaited."""
+    import asyncio
+
+    if isinstance(error, GeneratorExit):
+        return True
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

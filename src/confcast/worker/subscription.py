@@ -1,0 +1,160 @@
+"""One observer: what it wants to hear of, where it is called, and what happens when it raises.
+
+It is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`); wherever that is, what it
+raises is logged with its name, masked, and counted, and goes no further. An observer whose event loop is closed can be
+told nothing ever again: that is logged once and counted, and ends its subscription.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
+
+from confcast.worker.on_loop import OnLoop, is_ending
+from confcast.worker.precommit import name_of
+
+if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+    import asyncio
+    from concurrent.futures import Executor
+
+_log = logging.getLogger("confcast.observers")
+
+Moment = Literal["commit", "settled"]
+Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
+Configs: TypeAlias = tuple[Any, Any]
+Masked: TypeAlias = Callable[..., str]
+"""Called with a text, what to say instead, and configurations whose secrets it must not show."""
+
+
+class Subscription:
+    """One observer, what it wants to hear of, and where it is called.
+
+    Attributes:
+        ended: It is to be told nothing more, though a call may be on its way to a loop.
+    """
+
+    def __init__(
+        self,
+        observer: Callable[[Any, Any], Any],
+        select: Callable[[Any], Any] | None,
+        initial: bool,
+        on: Moment,
+        where: Where,
+    ) -> None:
+        self.observer = observer
+        self.select = select
+        self.initial = initial
+        self.on = on
+        self.where = where
+        self.ended = False
+        self.since = 0
+        self.last: Any = None
+        # Held while the initial call runs in the subscriber's thread: the first change waits for it.
+        self.turn = threading.RLock()
+        self.failed: Callable[[], None] = _does_nothing
+        self.leave: Callable[[], None] = _does_nothing
+        self.same: Callable[[Any, Any], bool] = equal
+        self.masked: Masked = as_it_is
+        self._on_loop = OnLoop(where, self._tell_on_loop) if is_loop(where) else None
+
+    @property
+    def name(self) -> str:
+        """For a log line."""
+        return name_of(self.observer)
+
+    def call(self, old: Any, new: Any) -> None:
+        """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
+        configs = (old, new)
+        if self.select is not None:
+            first = old is None
+            old, new = (None if first else self.select(old)), self.select(new)
+            if not first and self.same(old, new):
+                return
+        if self._on_loop is not None:
+            self._send(self._on_loop, configs, old, new)
+        elif self.where is None:
+            self.observer(old, new)
+        else:
+            cast("Executor", self.where).submit(self._call_logged, configs, old, new)
+
+    def after_fork(self) -> bool:
+        """In a forked child; whether it goes on there. A loop that runs, runs in the parent only."""
+        self.turn = threading.RLock()
+        return not (is_loop(self.where) and self.where.is_running())
+
+    def hang_up(self) -> None:
+        """The replica was closed. An observer goes on when it attaches again."""
+
+    def log_failure(self, *configs: Any) -> None:
+        """In the handler of what it raised, with the whole configurations that it was told of."""
+        self.failed()
+        told = "observer %s raised; the configuration is applied all the same"
+        raised = traceback.format_exc()
+        shown = self.masked(raised, type(sys.exception()).__name__, *configs)
+        if shown == raised:
+            _log.exception(told, self.name)
+        else:  # and without the exception: handlers would write out what is masked
+            _log.error(f"{told}\n%s", self.name, shown.rstrip())
+
+    def unreachable(self) -> None:
+        """Its event loop is closed: this is the last that is said of it."""
+        self.ended = True
+        self.failed()
+        self.leave()
+        _log.error("observer %s is unsubscribed: the event loop that it was to be called on is closed", self.name)
+
+    def _send(self, on_loop: OnLoop, configs: Configs, old: Any, new: Any) -> None:
+        if not on_loop.put(configs, old, new):
+            self.unreachable()
+
+    async def _tell_on_loop(self, configs: Configs, old: Any, new: Any) -> None:
+        if self.ended:  # since it was sent
+            return
+        try:
+            result = self.observer(old, new)
+            if inspect.isawaitable(result):
+                await result
+        except BaseException as error:
+            if is_ending(error):
+                raise
+            self._log_and_raise_exits(error, configs)
+
+    def _call_logged(self, configs: Configs, old: Any, new: Any) -> None:
+        try:
+            self.observer(old, new)
+        except BaseException as error:
+            self._log_and_raise_exits(error, configs)
+
+    def _log_and_raise_exits(self, error: BaseException, configs: Configs) -> None:
+        self.log_failure(*configs)
+        if isinstance(error, KeyboardInterrupt | SystemExit):  # a loop's business; an executor's future keeps it
+            raise error
+
+
+def is_loop(where: Where) -> TypeGuard[asyncio.AbstractEventLoop]:
+    """Whether it is an event loop; told by its method, so that a worker without one need not import asyncio."""
+    return hasattr(where, "call_soon_threadsafe")
+
+
+def is_async(observer: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine: a coroutine function, or an object whose class calls one."""
+    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(getattr(type(observer), "__call__"))  # noqa: B004, B009
+
+
+def _does_nothing() -> None:
+    """A subscription that was never added counts nowhere, and leaves nothing."""
+
+
+def as_it_is(text: str, instead: str, *configs: Any) -> str:
+    """Masks nothing."""
+    return text
+
+
+def equal(old: Any, new: Any) -> bool:
+    """Of one type, and equal."""
+    return type(old) is type(new) and bool(old == new)

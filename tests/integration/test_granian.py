@@ -1,0 +1,10 @@
+"""granian under confcast's launcher, with an ASGI application: what every server does while it serves."""
+
+from __future__ import annotations
+
+from tests.support.embedding import Embedding
+from tests.support.granian import Server
+
+
+class TestGranian(Embedding):
+    kind = Server

@@ -1,0 +1,133 @@
+"""hypercorn's own options under confcast's launcher, and what is special in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast import ConfcastError, ConfigLoader
+from confcast.servers import hypercorn
+from tests.support.hypercorn import Server
+from tests.support.leaks import is_running
+from tests.support.load import Load
+from tests.support.server import servers_of
+from tests.support.settings import SCHEMA
+from tests.support.waiting import DEADLINE, eventually
+
+Make = Callable[..., Server]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    with servers_of(Server, folder) as make:
+        yield make
+
+
+def test_a_worker_that_has_served_its_requests_is_replaced_by_one_with_the_newest(make: Make):
+    server = make(workers=1, arguments=("--max-requests", "20")).start()
+    server.change()
+    first = server.ask("reload")["applied"]
+
+    def another() -> Any:
+        try:
+            answer = server.ask("read")
+        except ConnectionError:  # it came to the first one at its end
+            return None
+        return answer if answer["pid"] not in first else None
+
+    answer = eventually(another, "an answer of another worker")
+    assert (answer["version"], answer["number"]) == (2, server.number)
+
+
+def test_a_worker_that_is_sent_term_is_replaced_and_the_other_serves(make: Make):
+    server = make().start()
+    victim, other = server.pids()
+    os.kill(victim, signal.SIGTERM)
+
+    eventually(lambda: not is_running(victim), "its end")
+    with Load(lambda: server.ask("read")) as load:
+        eventually(lambda: load.failed or {a["pid"] for a in load.answers} - {other}, "a worker in its place")
+    assert other in {answer["pid"] for answer in load.answers}
+
+
+def test_with_hypercorns_reload_a_hup_replaces_no_worker_and_edited_code_all(make: Make):
+    server = make(arguments=("--reload",)).start()
+    before, number = server.pids(), server.change()
+    assert server.hup()[0] == "success"
+    assert server.pids() == before
+
+    module = server.folder / "asgi_app.py"
+    os.utime(module, (module.stat().st_mtime + 10,) * 2)
+    eventually(lambda: not any(map(is_running, before)), "the end of both workers")
+
+    answers = server.everyone()
+    assert not before & set(answers)
+    assert {answer["number"] for answer in answers.values()} == {number}
+
+
+def test_an_owner_is_not_left_when_the_port_is_taken(make: Make):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = make(arguments=("--bind", f"127.0.0.1:{taken.getsockname()[1]}"))
+        server.launch()
+
+        assert server.ended() == 1
+        assert "Address already in use" in server.log()
+        server.assert_nothing_left()
+
+
+def test_a_program_serves_by_a_function_and_goes_on_afterwards(make: Make):
+    server = make(program=PROGRAM).start()
+    before, number = server.pids(), server.change()
+    assert server.hup()[0] == "success"
+    assert set(server.everyone()) == before
+    assert server.ask("read")["number"] == number
+
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    assert server.log().endswith("served: 0, owner: None\n")
+
+
+def test_what_hypercorn_has_not_is_refused():
+    loader = ConfigLoader(SCHEMA, "app.toml")
+    with pytest.raises(TypeError, match="'wokers'"):
+        hypercorn.run("app:app", loader, wokers=2)
+    with pytest.raises(ConfcastError, match="with 0 workers"):
+        hypercorn.run("app:app", loader, workers=0)
+
+
+def test_a_missing_hypercorn_is_said_in_words():
+    program = "import sys; sys.modules['hypercorn'] = None; from confcast.servers import hypercorn; hypercorn.main([])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "hypercorn is not installed: pip install 'confcast[hypercorn]'" in done.stderr
+
+
+def test_the_help_has_the_options_of_both():
+    command = [sys.executable, "-m", "confcast.servers.hypercorn", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
+
+    assert "--loader MODULE:NAME" in done.stdout
+    assert "--max-requests-jitter" in done.stdout
+
+
+PROGRAM = """\
+import os
+from confcast.servers import hypercorn
+from sources import loader
+
+if __name__ == "__main__":
+    options = {"watch": False, "vote_timeout": 10.0}
+    status = hypercorn.run("asgi_app:app", loader, manager=options, bind="127.0.0.1:0", workers=2)
+    print(f"served: {status}, owner: {os.environ.get('CONFCAST_ADDRESS_APP')}")
+"""
