@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from benchmarks.servers.kinds import Kind, Side
 PATIENCE = 60.0
 """Seconds that starting may take: four imports of 1.5 CPU-seconds, on a machine that is busy with other things, too."""
 _GRACE = 20.0
+_TRACKER_GRACE = 3.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LAST_LINES = 5
 
@@ -99,25 +100,34 @@ class Server:
         self._process.terminate()
         try:
             self._process.wait(_GRACE)
-            deadline = time.monotonic() + _GRACE
-            while (left := self._marked()) and time.monotonic() < deadline:
-                time.sleep(0.05)
+            left = self._await_end(time.monotonic() + _GRACE)
         except subprocess.TimeoutExpired:
             left = self._marked()
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self._kill(pid for pid in left if b"resource_tracker" not in _read(pid, "cmdline"))
         self._process.kill()
         self._process.wait()
+        # multiprocessing's tracker removes the semaphores of those that were killed, and then ends by itself.
+        self._kill(self._await_end(time.monotonic() + _TRACKER_GRACE) if left else ())
         if left:
             return f"{len(left)} of its processes did not end within {_GRACE:g} s of TERM; {self.last_words()}"
         found = [path.name for path in self.run.iterdir()]
         return f"it has left {', '.join(found)} in its run-time folder" if found else ""
 
+    def _await_end(self, deadline: float) -> list[int]:
+        """Which of its processes live at the deadline."""
+        while (left := self._marked()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
+
+    def _kill(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _marked(self) -> list[int]:
         """Its processes by their environment, which they have whoever their parent is by now."""
         mark = f"CONFCAST_RUNTIME_DIR={self.run}".encode()
-        return [pid for pid in _pids() if mark in _environment(pid)]
+        return [pid for pid in _pids() if mark in _read(pid, "environ").split(b"\0")]
 
 
 @contextmanager
@@ -188,12 +198,12 @@ def _pids() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
-def _environment(pid: int) -> list[bytes]:
-    """As it was started; empty for one that has ended."""
+def _read(pid: int, name: str) -> bytes:
+    """What the system says of it; nothing of one that has ended."""
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:
-        return []
+        return b""
 
 
 def _free_port() -> int:

@@ -127,6 +127,16 @@ def test_the_manager_s_end_ends_them_too(start_manager: StartManager) -> None:
     assert run(main) == ["the end"]
 
 
+def test_a_change_between_the_call_and_the_first_step_is_not_missed(source: Any, change: Change) -> None:
+    async def main() -> None:
+        changes = source.changes(number)
+        await change(2)
+        assert await anext(changes) == (1, 2)
+        await changes.aclose()
+
+    run(main)
+
+
 def test_an_attachment_that_fails_ends_nothing(manager: Manager, tmp_path: Path, change: Change) -> None:
     replica = Replica(Settings, name="app")
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,6 +250,30 @@ def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManage
         ["other_one", str(os.getpid()), other.address],
     ]
     assert [owner.get_event_history(1)[0].origin for owner in (app, other)] == ["start", "start"]
+
+
+@pytest.mark.parametrize("variable", ["CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY"])
+def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
+    variable: str, start_manager: StartManager, runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ExecReload=confcast reload` means its own service, whatever else runs for this user."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder:
+        named = Path(folder)
+        monkeypatch.setattr(folders, "candidates", lambda: iter([named, runtime_folder]))
+        service = start_manager()
+        monkeypatch.setattr(folders, "candidates", lambda: iter([runtime_folder, named]))
+        elsewhere = start_manager(name="elsewhere")
+        for each in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_ELSEWHERE", "CONFCAST_RUNTIME_DIR"):
+            monkeypatch.delenv(each, raising=False)
+        assert run("reload")[0] == 3
+
+        monkeypatch.setenv(variable, folder)
+        assert run("reload")[0] == 0
+        assert [owner.get_stats()["total_reloads"] for owner in (service, elsewhere)] == [1, 0]
+        assert elsewhere.address in run("status", "--name", "elsewhere")[1]
+        monkeypatch.setenv(variable, str(named / "empty"))
+        assert run("reload")[0] == 3
+        service.close()
 
 
 def test_what_is_listed_as_a_name_is_taken_as_one(start_manager: StartManager, run: Run) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
+
 README = Path(__file__).parents[2] / "README.md"
 _BLOCK = re.compile(r"^```(?:python|toml)\n# (?P<name>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _DEADLINE = 30
@@ -95,6 +97,44 @@ def test_gunicorn_reloads_on_hup(folder: Path) -> None:
         finally:
             server.terminate()
             server.communicate(timeout=_DEADLINE)
+
+
+@pytest.mark.parametrize("line", re.findall(r"^python -m confcast\.servers\..+$", README.read_text(), re.MULTILINE))
+def test_a_launcher_reloads_on_hup(line: str, folder: Path) -> None:
+    server = line.split()[2].rpartition(".")[2]
+    with socket.socket() as held:  # granian's workers have a listener each, and can't be given port 0
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        listen = {
+            "uvicorn": ["--port", "0"],
+            "granian": ["--port", str(held.getsockname()[1])],
+            "hypercorn": ["--bind", "127.0.0.1:0"],
+        }[server]
+        with start(folder, *line.split()[1:], *listen) as launcher:
+            try:
+                (listens,) = lines_until(launcher, "http://127.0.0.1:")[-1:]
+                port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", listens)[0])
+                assert eventually(lambda: answer_of(port), "an answer") == "good morning from version 1"
+                (folder / "app.toml").write_text('greeting = "good night"\n')
+                launcher.send_signal(signal.SIGHUP)
+                lines_until(launcher, "success, version 2")
+                assert answer(port) == "good night from version 2"
+            finally:
+                launcher.terminate()
+                launcher.communicate(timeout=_DEADLINE)
+
+
+def test_the_readme_shows_each_launcher() -> None:
+    shown = set(re.findall(r"^python -m confcast\.servers\.(\w+)", README.read_text(), re.MULTILINE))
+    assert shown == {"uvicorn", "granian", "hypercorn"}
+
+
+def answer_of(port: int) -> str:
+    """Nothing while nobody listens."""
+    try:
+        return answer(port)
+    except OSError:
+        return ""
 
 
 def answer(port: int) -> str:

@@ -167,6 +167,15 @@ def test_an_owner_is_not_left_when_the_port_is_taken(make: Make):
         server.assert_nothing_left()
 
 
+def test_an_application_that_does_not_start_ends_the_server_with_status_3(make: Make):
+    server = make(application="nothing_of_this_name:app")
+    server.launch()
+
+    assert server.ended() == 3
+    assert "failed to start, stopping the parent process" in server.log()
+    server.assert_nothing_left()
+
+
 def test_a_second_interrupt_of_the_whole_group_does_no_harm(make: Make):
     server = make().start()
     for _ in range(2):

@@ -63,6 +63,7 @@ CHANGES = "(self, select=None, *, on='commit', initial=False)"
 
 SIGNATURES = {
     "ConfigLoader.__init__": "(self, schema, *sources, overrides=None)",
+    "ConfigLoader.find": "(path)",
     "ConfigLoader.load": "(self)",
     "Candidate.origin_of": "(self, key)",
     "ConfigReloadManager.__init__": (

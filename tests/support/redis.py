@@ -42,7 +42,7 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     """It takes no port 0; a port that was free a moment ago may be somebody else's by now, so it is tried again."""
     for _ in range(_ATTEMPTS):
         process, port = _launch(folder)
-        eventually(lambda: process.poll() is not None or _answers(port), "a redis-server that answers")  # noqa: B023
+        eventually(lambda: process.poll() is not None or _answers(process.pid, port), "a redis-server that answers")  # noqa: B023
         if process.poll() is None:
             return process, port
     raise AssertionError(f"redis-server does not start; its log:\n{(folder / 'log').read_text()}")
@@ -63,10 +63,11 @@ def _launch(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     return process, port
 
 
-def _answers(port: int) -> bool:
+def _answers(pid: int, port: int) -> bool:
+    """Whether it is this one that does, and not the one that has taken the port."""
     try:
         with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+            connection.sendall(b"INFO server\r\n")
+            return b"\r\nprocess_id:%d\r\n" % pid in connection.recv(4096)
     except OSError:
         return False

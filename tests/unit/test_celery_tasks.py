@@ -215,7 +215,7 @@ def test_a_process_that_cannot_attach_leaves_and_says_why(
     caplog: pytest.LogCaptureFixture,
 ):
     monkeypatch.setattr(confcast_celery, "_RESPAWN_PAUSE", 0)
-    monkeypatch.setattr(celery_hup, "hold_until_a_task", lambda: None)
+    monkeypatch.setattr(celery_hup, "ignore_until_a_task", lambda: None)
     confcast_celery.install(app, ConfigLoader("nowhere:Settings", tmp_path / "app.toml"))
     with pytest.raises(SystemExit, match="1"):
         signals.worker_process_init.send(sender="me@here")

@@ -279,6 +279,19 @@ def test_a_closed_replica_ends_it_after_the_last_change(replica: Replica[Setting
     assert subscribed(replica) == 0
 
 
+def test_a_replica_that_is_closed_before_the_first_step_ends_it_too(
+    replica: Replica[Settings], fake: Fake[Settings]
+) -> None:
+    async def main() -> list[Any]:
+        changes = replica.changes(number)
+        fake.push(config(2))
+        replica.observers.hang_up()
+        return [each async for each in changes]
+
+    assert run(main) == [(1, 2)]
+    assert subscribed(replica) == 0
+
+
 def test_nothing_waits_on_a_loop_but_one_wake_up(replica: Replica[Settings], fake: Fake[Settings]) -> None:
     class Counting:
         """The loop, with its calls counted."""

@@ -126,6 +126,20 @@ def test_only_what_dead_masters_left_is_swept(bases: list[Path]) -> None:
     assert [found[2] for found in folders.living() if found[2].parent in bases] == [living]
 
 
+def test_what_an_owner_listens_in_is_not_swept_though_its_master_can_not_be_seen(bases: list[Path]) -> None:
+    """Two containers of a pod share a folder, and have process ids of their own."""
+    folder = bases[0] / f"confcast-app-{os.getpid()}-{processes.started(os.getpid()) - 1}.abc"
+    folder.mkdir()
+    owner = listen(folder / SOCKET)
+    try:
+        folders.sweep()
+        assert folder.exists()
+    finally:
+        owner.close()
+    folders.sweep()
+    assert not folder.exists()
+
+
 def test_a_folder_of_another_user_is_none_of_ours(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = bases[0] / f"confcast-app-{a_dead_pid()}-abc"
     folder.mkdir()

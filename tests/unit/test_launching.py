@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import pytest
 from confcast import ConfcastError, ConfigError, ConfigReloadManager, NotAttached, NotCarried, Replica
 from confcast.errors import Problem
 from confcast.servers import launching
+from tests.support.waiting import DEADLINE
 
 
 class Settings(msgspec.Struct):
@@ -139,10 +141,36 @@ def test_a_worker_attaches_all_that_has_an_owner(monkeypatch: pytest.MonkeyPatch
     mine, other = Declared("app"), Declared("other", NotAttached("no address"))
     monkeypatch.setattr(launching, "declared", lambda: (other, mine))
 
-    worker = launching.Worker("json:x", "app")
+    worker = launching.Worker(f"{__name__}:Settings", "app")
     worker.attach_first()
 
     assert worker.attach_declared() == [mine]
+
+
+PROGRAM = """\
+import msgspec
+from confcast import ConfigLoader, NotAttached, Replica
+from confcast.servers.launching import Worker
+
+class Settings(msgspec.Struct):
+    number: int
+
+settings = Replica(Settings)
+try:
+    Worker(ConfigLoader(Settings).schema_path, "app").attach_first()
+except NotAttached as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("arguments", [("program.py",), ("-m", "program")])
+def test_a_worker_knows_a_schema_of_the_main_program(arguments: tuple[str, ...], tmp_path: Path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=2 * DEADLINE)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "CONFCAST_ADDRESS_APP" in done.stdout
 
 
 def test_a_worker_that_has_no_owner_for_its_own_says_so(monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -141,6 +142,20 @@ def test_an_object_that_is_awaited_needs_a_loop_as_a_coroutine_function_does(dec
     for observer in (Awaited(), Awaited().__call__, functools.partial(Awaited().__call__)):
         with pytest.raises(TypeError, match="needs loop=…"):
             declared.replica.subscribe(observer)
+
+
+@pytest.mark.parametrize("where", ["thread", "executor"])
+def test_a_coroutine_that_nobody_awaits_is_a_failure_that_is_said(
+    declared: Declared, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    awaited = Awaited()
+    with ThreadPoolExecutor(1) as executor:
+        declared.replica.subscribe(
+            lambda old, new: awaited(old, new), executor=executor if where == "executor" else None
+        )
+        declared.change()
+        eventually(lambda: "nobody awaits here: subscribe it with loop=…" in caplog.text, "the log's line")
+    assert declared.observers.failures == 1
 
 
 def test_initial_comes_first_and_on_the_loop(declared: Declared) -> None:

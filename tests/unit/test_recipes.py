@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -122,6 +123,21 @@ def test_there_and_back_before_the_observer_has_run_at_all(pools: Pools):
     pools.swap(first.database, second.database)
     pools.swap(second.database, third.database)
     assert (Recorded.opened, Recorded.closed) == ([1, 2], [2])
+
+
+def test_a_vote_holds_its_pool_until_its_own_swap_and_not_until_an_earlier_one(pools: Pools):
+    """A, B, A, B: the fourth is voted on before the observer has heard of the second."""
+    versions = [version(database) for database in (A, B, A, B)]
+    pools.swap(None, A)
+    for old, new in itertools.pairwise(versions):
+        pools.vote(old, new)
+    pools.swap(A, B)
+    pools.swap(B, A)
+    del versions[:3], old
+    assert (Recorded.opened, Recorded.closed) == ([1, 2], [])
+    pools.swap(A, B)
+    assert (Recorded.opened, Recorded.closed) == ([1, 2], [1])
+    del versions, new
 
 
 def test_a_version_may_be_dropped_once_it_is_served(pools: Pools):

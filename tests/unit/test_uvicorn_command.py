@@ -107,6 +107,11 @@ def test_help_shows_both_sides(capsys: pytest.CaptureFixture[str]):
     assert said.index("--loader MODULE:NAME") < said.index("--limit-max-requests")
 
 
+def test_the_version_is_uvicorns(capsys: pytest.CaptureFixture[str]):
+    assert ended(["--version"]) == 0
+    assert uvicorn.__version__ in capsys.readouterr().out
+
+
 def test_a_loader_that_is_not_there_ends_with_status_78(capsys: pytest.CaptureFixture[str]):
     assert ended(["--loader", "nowhere:loader", "app:app"]) == 78
     assert "--loader nowhere:loader" in capsys.readouterr().err

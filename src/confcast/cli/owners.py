@@ -1,8 +1,9 @@
 """Which config owner is meant, and asking it.
 
 By `--address`; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything that a master starts; else the only one
-that loads for this user (one that only serves the last workers of an older generation does not). Several are listed,
-never chosen from: a reload of the wrong server can't be taken back.
+that loads for this user (one that only serves the last workers of an older generation does not). One in the folder that
+`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere: a service's own reload means
+the service. Several are listed, never chosen from: a reload of the wrong server can't be taken back.
 """
 
 from __future__ import annotations
@@ -125,14 +126,23 @@ def find(options: argparse.Namespace) -> Owner:
     address = options.address or os.environ.get(address_variable(name))
     if address:
         return Owner(address, name)
-    found = [
-        (label, master, str(folder / SOCKET))
+    living = [
+        (label, master, folder)
         for label, master, folder in folders.living()
         if (options.name is None or label == folders.label(options.name)) and not folders.is_left(folder)
     ]
+    found = [(label, master, str(folder / SOCKET)) for label, master, folder in _in_the_named_folder(living)]
     if len(found) == 1:
         return Owner(found[0][2], found[0][0])
     raise _which(options.name, found)
+
+
+def _in_the_named_folder(living: list[tuple[str, int, Path]]) -> list[tuple[str, int, Path]]:
+    """Those in the first folder named for owners that has any; all, where none is named, or none is in it."""
+    for base in folders.named():
+        if there := [each for each in living if each[2].parent == base]:
+            return there
+    return living
 
 
 def _which(name: str | None, found: list[tuple[str, int, str]]) -> OwnerUnavailable:

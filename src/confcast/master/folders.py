@@ -3,7 +3,9 @@
 In this order: `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY` (systemd's RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm,
 the temporary directory. One folder of its own, 0700, for each start of a manager. Folders that a killed server left
 behind are taken away by the next start of the same user. Rejected: one fixed path (two servers on one host), and the
-master's pid alone as its name (in a container every master is process 1, also the one after a kill).
+master's pid alone as its name (in a container every master is process 1, also the one after a kill). Containers of one
+pod share /dev/shm, and don't see each other's processes: a folder whose owner listens is never swept, whatever its name
+says.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ from pathlib import Path
 from confcast.errors import ConfcastError
 from confcast.wire import processes
 from confcast.wire.boot import HANDOVER
-from confcast.wire.listener import FRESH, MAX_PATH
+from confcast.wire.listener import FRESH, MAX_PATH, SOCKET
 
 _log = logging.getLogger("confcast.master")
 
@@ -31,12 +34,22 @@ _ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
 
 def candidates() -> Iterator[Path]:
     """The folders to try, in their order."""
-    for variable in ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        if value := os.environ.get(variable, "").split(":")[0]:
-            yield Path(value).absolute()
+    yield from named()
+    yield from _of_variables("XDG_RUNTIME_DIR")
     yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and named by mkdtemp
     with contextlib.suppress(FileNotFoundError):  # a read-only root without a /tmp
         yield Path(tempfile.gettempdir())
+
+
+def named() -> Iterator[Path]:
+    """Those of them that somebody has named for one server, and not for all of a user's."""
+    yield from _of_variables("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY")
+
+
+def _of_variables(*variables: str) -> Iterator[Path]:
+    for variable in variables:
+        if value := os.environ.get(variable, "").split(":")[0]:
+            yield Path(value).absolute()
 
 
 def make(name: str, workers: tuple[int, int] | None = None) -> Path:
@@ -118,7 +131,7 @@ def living() -> list[tuple[str, int, Path]]:
 def sweep() -> None:
     """Take away what servers of this user left behind when they were killed with their owner."""
     for match, folder in _ours():
-        if not _lives(match):
+        if not _lives(match) and not _has_an_owner(folder):
             _log.info(
                 "removing %s, left behind by the process %s (%s), which is dead", folder, match["pid"], match["name"]
             )
@@ -141,6 +154,19 @@ def _ours() -> Iterator[tuple[re.Match[str], Path]]:
 def _lives(match: re.Match[str]) -> bool:
     """Whether the process that has made the folder of this name lives, and is no later one with its pid."""
     return processes.is_alive(int(match["pid"]), int(match["since"] or 0))
+
+
+def _has_an_owner(folder: Path) -> bool:
+    """Whether somebody listens there: its master may live where its pid means nothing here."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(folder / SOCKET))
+        except BlockingIOError:  # so many are waiting
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def _is_my_folder(folder: Path) -> bool:

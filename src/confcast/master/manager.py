@@ -263,8 +263,11 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._attached().observers
 
     def known_subscriptions(self) -> Observers | None:
-        """Not for applications: the same, of a replica that is attached already."""
+        """Not for applications: the same, of a replica that is attached already, also by the one that declared it."""
         self._check_process()
+        declared = registry.attached(self.name)
+        if declared is not None and declared.connected and self._is_ours(declared):
+            return self._attached().observers  # which waits for nothing
         replica = self._replica
         return replica.observers if replica is not None and replica.presence is not None else None
 
@@ -291,12 +294,15 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """The one that this process has declared under this name, so that both share one pipe; else a new one."""
         attached = registry.attached(self.name)
         for replica in (*([attached] if attached is not None else []), *registry.declared()):
-            ours = replica.name == self.name and replica.schema is self._loader.schema
-            if ours and not replica.is_elsewhere(self.address):
+            if self._is_ours(replica):
                 self._made_replica = False
                 return replica
         self._made_replica = True
         return Replica(self._loader.schema, name=self.name)
+
+    def _is_ours(self, replica: Replica[Any]) -> bool:
+        named = replica.name == self.name and replica.schema is self._loader.schema
+        return named and not replica.is_elsewhere(self.address)
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Ask; a dead owner is restarted here, and the next one asked: only this process could do it.

@@ -147,7 +147,7 @@ class _Embedding:
     def worker_process_init(self, **_: Any) -> None:
         """In a child, or in the pool `solo` in the worker itself. Raises SystemExit when it can't be attached."""
         if not self.manager.is_mine():
-            celery_hup.hold_until_a_task()
+            celery_hup.ignore_until_a_task()
             self._leave_if_orphaned()
         self._attach_or_leave()
 

@@ -1,12 +1,13 @@
 """SIGHUP in a celery worker: it reloads, and neither kills nor restarts anything, at any moment.
 
-celery gives the master a handler that stops it and starts it anew, some time after `worker_init`; it gives each child
-the default action before `worker_process_init`, and one that ends it afterwards. So SIGHUP is blocked meanwhile,
-and what comes is delivered at the end: in the master from `celeryd_after_setup` until its pool has started,
-in a child from before its fork (`worker_before_create_process`) until its first task.
+celery gives the master a handler that stops it and starts it anew, some time after `worker_init`. So SIGHUP is blocked
+in the master from `celeryd_after_setup` until its pool has started, and what comes is delivered then. It gives each
+child the default action before `worker_process_init`, and afterwards one that ends it, but where SIGHUP is ignored. So
+it is blocked in a child from before its fork (`worker_before_create_process`) until `worker_process_init`, and ignored
+from there until its first task, which gives it a handler: programs would inherit that it is ignored.
 
-Rejected: SIG_IGN (every program that a task starts would inherit it, and a HUP that came meanwhile would be lost), and
-replacing celery's functions that install handlers.
+Rejected: to have it blocked until the first task (the threads of observers begin before that and would stay so, and
+with them every program that they start), and replacing celery's functions that install handlers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 _hooked = False
 _forking = False
-_held_in_child = False
+_ignored_in_child = False
 
 
 def hold(**_: Any) -> None:
@@ -49,19 +50,19 @@ def hold_for_a_fork(**_: Any) -> None:
     _forking = signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
-def hold_until_a_task() -> None:
-    """In a child, for `worker_process_init`; the threads that it starts from here on leave SIGHUP to the main one."""
-    global _held_in_child
-    hold()
-    _held_in_child = True
+def ignore_until_a_task() -> None:
+    """In a child, for `worker_process_init`: it was forked with SIGHUP blocked, and its threads begin without."""
+    global _ignored_in_child
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    release()
+    _ignored_in_child = True
 
 
 def survive() -> None:
     """For `task_prerun`: in a child, do nothing on SIGHUP from its first task on."""
-    global _held_in_child
-    if _held_in_child and take(lambda: None):
-        _held_in_child = False
-        release()
+    global _ignored_in_child
+    if _ignored_in_child and take(lambda: None):
+        _ignored_in_child = False
 
 
 def _forked() -> None:

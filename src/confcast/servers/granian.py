@@ -16,7 +16,11 @@ the last byte of its body; with `rsgi` each HTTP request. In an RSGI WebSocket n
 
 What stays granian's: a worker that dies stops the whole server, with status 1; with `--respawn-failed-workers` another
 one takes its place and attaches, unless one dies within 5.5 seconds of its respawn. `--reload` and
-`--workers-lifetime` replace workers as ever. A worker whose master was killed ends by itself (orphans.py).
+`--workers-lifetime` replace workers as ever. Two signals to stop that reach a worker in its lifespan's startup (Ctrl-C
+is one for it, and granian sends another) make it hang, with 2.8.7; `--workers-kill-timeout` bounds that.
+
+What does not: workers that end before the master, at a signal for the whole group, are no failure and no status 1. A
+worker whose master was killed ends by itself (orphans.py).
 
 Rejected: the same options under other names (granian's command line is called as it is, with our server's class in the
 place of its own), a thread in the master (it forks), `--task-impl rust` (granian runs all requests of a worker in one

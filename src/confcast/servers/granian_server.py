@@ -59,8 +59,8 @@ class Server(MPServer):
     def shutdown(self, exit_code: int = 0) -> None:
         """As granian's; but where a signal was for the whole group, workers that ended first are no failure."""
         if self.interrupt_signal:
-            self.interrupt_children = deque(maxlen=0)  # it stays empty, whatever watches workers puts into it
-        super().shutdown(exit_code)
+            self.interrupt_children = deque(maxlen=0)  # type: ignore[assignment]  # it stays empty from now on
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     def signal_handler_reload(self, *_: Any, **__: Any) -> None:
         """On SIGHUP. In a forked worker that has no handlers of its own yet it does nothing."""

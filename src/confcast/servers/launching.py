@@ -161,7 +161,8 @@ class Worker(NamedTuple):
     """What a worker does before it loads its application, and after. Sent to spawned ones as multiprocessing does.
 
     Attributes:
-        schema: By which name the schema is imported; its module usually declares the replica, too.
+        schema: By which name the schema is imported (`ConfigLoader.schema_path`); its module usually declares the
+            replica, too.
         name: The configuration's.
     """
 
@@ -177,7 +178,7 @@ class Worker(NamedTuple):
         Raises:
             ConfcastError: This worker can't be served; as `Replica.attach` says.
         """
-        importlib.import_module(self.schema.partition(":")[0])
+        ConfigLoader(self.schema).schema  # noqa: B018 - imports it, be it in the main program, which has no such name
         self.attach_declared(timeout)
 
     def attach_declared(self, timeout: float = 10.0) -> list[Replica[Any]]:

@@ -14,7 +14,8 @@ at import, and a failure ends that worker in words, which `lifespan="auto"` woul
 itself is attached after that. With one worker there is no supervisor: the only process attaches, and survives HUP.
 
 Each request is pinned, and each message of a WebSocket, whatever the interface (uvicorn_worker.py). A worker that dies
-is replaced; one whose master was killed ends by itself (orphans.py), so that nobody holds the port and the owner. Code
+is replaced; one whose master was killed ends by itself (orphans.py), so that nobody holds the port and the owner. An
+application that does not start ends the server with status 3, where uvicorn with several workers has 0. Code
 that is deployed in place takes a restart: a worker that is respawned with another schema than the owner's says which
 fields differ and ends, after a pause, and is tried again; the others serve.
 
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         launching.print_help("uvicorn")
         print()
         rest = ["--help"]
+    elif "--version" in arguments:
+        rest = ["--version"]
     else:
         line = launching.parse("uvicorn", arguments)
         rest = line.rest

@@ -26,7 +26,7 @@ from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 
 from confcast import ConfigReloadManager
-from confcast.servers import launching
+from confcast.servers import launching, signals
 from confcast.servers.uvicorn_worker import EmbeddedConfig
 
 _log = logging.getLogger("uvicorn.error")
@@ -53,38 +53,49 @@ def serve(app: Any, manager: ConfigReloadManager[Any], worker: launching.Worker,
         text = "confcast: several workers need the application as an import string, such as 'app:app'"
         launching.refuse(text, launching.COULD_NOT_START)
     embedded.worker = worker
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            _serve_by_several(embedded, manager) if several else _serve_alone(embedded, manager)
-    finally:
-        if embedded.uds:
-            Path(embedded.uds).unlink(missing_ok=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve_by_several(embedded, manager) if several else _serve_alone(embedded, manager)
 
 
 def _serve_by_several(config: EmbeddedConfig, manager: ConfigReloadManager[Any]) -> None:
-    with _hup_blocked(), contextlib.closing(manager):
+    with signals.held({signal.SIGHUP}), contextlib.closing(manager):
         launching.start("uvicorn", manager)
-        with Hups(manager.request_reload):
-            Supervisor(config, [config.bind_socket()], manager.request_reload).run()
+        with Hups(manager.request_reload), _socket_removed(config.uds):
+            supervisor = Supervisor(config, [config.bind_socket()], manager.request_reload)
+            supervisor.run()
+    if supervisor.failed:
+        sys.exit(launching.COULD_NOT_START)
 
 
 def _serve_alone(config: EmbeddedConfig, manager: ConfigReloadManager[Any]) -> None:
     with _handlers(manager):
-        with _hup_blocked():  # until there is an owner to tell
+        with signals.held({signal.SIGHUP}):  # until there is an owner to tell
             launching.start("uvicorn", manager)
         config.load_app()  # before there is a loop, as uvicorn does: some applications run one at import
         server = Server(config)
-        server.run()
+        with _socket_removed(config.uds):
+            server.run()
     if not server.started:
         sys.exit(launching.COULD_NOT_START)
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor, whose HUP replaces no worker."""
+    """uvicorn's supervisor, whose HUP replaces no worker.
+
+    Attributes:
+        failed: Whether it has ended because the application does not start, and not because it was told to.
+    """
 
     def __init__(self, config: EmbeddedConfig, sockets: list[socket.socket], reload: Callable[[], None]) -> None:
         super().__init__(config, sockets)
         self._reload = reload
+        self.failed = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace the workers that have died; one whose application does not start stops all."""
+        told = self.should_exit.is_set()
+        super().keep_subprocess_alive()
+        self.failed = self.should_exit.is_set() and not told
 
     def handle_hup(self) -> None:
         """For one that a thread of the program's own has taken, which does not block it: Hups did not see that."""
@@ -97,6 +108,7 @@ class Hups:
     def __init__(self, reload: Callable[[], None]) -> None:
         self._reload = reload
         self._over = False
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="confcast-hups", daemon=True)
 
     def __enter__(self) -> None:
@@ -108,21 +120,24 @@ class Hups:
         self._over = True
         assert self._thread.ident is not None
         signal.pthread_kill(self._thread.ident, signal.SIGHUP)
+        self._woken.set()
         self._thread.join()
 
     def _run(self) -> None:
         while signal.sigwait({signal.SIGHUP}) and not self._over:
             _log.info("Received SIGHUP, reloading the configuration.")
             self._reload()
+        self._woken.wait()  # a HUP that came at the end has brought it here, and a thread that is gone can't be woken
 
 
 @contextlib.contextmanager
-def _hup_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+def _socket_removed(uds: str | None) -> Iterator[None]:
+    """Once it is served. One that doesn't come that far leaves the file: another server may be listening there."""
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if uds:
+            Path(uds).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

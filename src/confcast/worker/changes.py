@@ -75,6 +75,7 @@ async def read(
     on: Moment,
     initial: bool,
     seen: Any,
+    hang_ups: int,
 ) -> AsyncGenerator[tuple[Any, Any], None]:
     """The changes from `seen` on.
 
@@ -85,10 +86,13 @@ async def read(
         on: Which moments.
         initial: Begin with `(None, value)`.
         seen: The configuration that the first change is compared with; None: the first that there is.
+        hang_ups: Of the observers that are known; a close since then ends it, as one after the first step does.
     """
     observers = known if known is not None else await asyncio.to_thread(find)
     reader = Reader(asyncio.get_running_loop(), on)
     observers.add(reader)
+    if known is not None and known.hang_ups != hang_ups:
+        reader.hung_up = True
     try:
         fresh = initial
         while True:

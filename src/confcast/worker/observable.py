@@ -78,11 +78,12 @@ class Observable(ABC, Generic[T]):
         `settings.subscribe(pool.configure, select=lambda config: config.pool, initial=True)` calls it with its section
         now, as (None, section), and again when that section, and nothing else, has changed.
 
-        On a loop it is called in the loop's own thread, and what it returns is awaited if it can be. Its calls come
-        in the order of versions and one at a time: the next begins when the one before is over, and none is left out.
-        Observers do not wait for each other. `unsubscribe` on the loop ends it at once; a call that waits for its turn
-        is not made. When the loop is found closed, that is logged once and counted, and ends the subscription; what
-        waited there is dropped. A forked child has no part in a loop that runs in its parent: it drops the observer.
+        On a loop it is called in the loop's own thread, and what it returns is awaited if it can be (elsewhere a
+        coroutine that it returns is a failure, which is logged). Its calls come in the order of versions and one at a
+        time: the next begins when the one before is over, and none is left out. Observers do not wait for each other.
+        `unsubscribe` on the loop ends it at once; a call that waits for its turn is not made. When the loop is found
+        closed, that is logged once and counted, and ends the subscription; what waited there is dropped. A forked child
+        has no part in a loop that runs in its parent: it drops the observer.
 
         Args:
             observer: Called with the old and the new configuration, or with the selected parts of them.
@@ -133,6 +134,8 @@ class Observable(ABC, Generic[T]):
     ) -> AsyncGenerator[tuple[Any, Any], None]:
         """The changes from this call on, for a task: `async for old, new in settings.changes(): …`.
 
+        Of a manager whose process has no attached replica they are those after the first step, which attaches one.
+
         Whoever is slow is given what it saw last and what is newest: versions between are left out, and a value that
         is back is no change. So each `old` is the `new` of the pair before, and nothing is queued. An observer
         (`subscribe`) hears of every version instead.
@@ -154,8 +157,8 @@ class Observable(ABC, Generic[T]):
 
         _check(read, select, on, None)
         known = self.known_subscriptions()
-        seen = known.value(on) if known is not None else None
-        return read(known, self.subscriptions, select, on, initial, seen)
+        seen, hang_ups = (known.value(on), known.hang_ups) if known is not None else (None, 0)
+        return read(known, self.subscriptions, select, on, initial, seen, hang_ups)
 
 
 def _place(observer: Any, executor: Where, loop: Any) -> Where:

@@ -46,12 +46,14 @@ class Observers:
     Attributes:
         same: As given.
         failures: How often an observer raised, wherever it was called, or could not be called.
+        hang_ups: How often the replica was closed.
     """
 
     def __init__(
         self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = equal, masked: Masked = as_it_is
     ) -> None:
         self.failures = 0
+        self.hang_ups = 0
         self._newest = newest
         self.same = same
         self._masked = masked
@@ -147,6 +149,7 @@ class Observers:
 
     def hang_up(self) -> None:
         """The replica was closed: whoever waits for its next change has waited long enough."""
+        self.hang_ups += 1
         for subscription in list(self._subscriptions):
             subscription.hang_up()
 

@@ -78,7 +78,7 @@ class Subscription:
         if self._on_loop is not None:
             self._send(self._on_loop, configs, old, new)
         elif self.where is None:
-            self.observer(old, new)
+            self._call_here(old, new)
         else:
             cast("Executor", self.where).submit(self._call_logged, configs, old, new)
 
@@ -124,9 +124,15 @@ class Subscription:
                 raise
             self._log_and_raise_exits(error, configs)
 
+    def _call_here(self, old: Any, new: Any) -> None:
+        result = self.observer(old, new)
+        if inspect.iscoroutine(result):  # a lambda around a coroutine function can't be told before it is called
+            result.close()
+            raise TypeError("it gave a coroutine, which nobody awaits here: subscribe it with loop=…")
+
     def _call_logged(self, configs: Configs, old: Any, new: Any) -> None:
         try:
-            self.observer(old, new)
+            self._call_here(old, new)
         except BaseException as error:
             self._log_and_raise_exits(error, configs)
 

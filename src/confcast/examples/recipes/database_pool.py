@@ -93,7 +93,7 @@ class Pools:
         self._open: dict[Database, Pool] = {}
         self._users: Counter[Database] = Counter()
         self._lock = threading.RLock()  # reentrant: a version may be dropped, by the collector, while it is held
-        self._votes: dict[Database, weakref.finalize[[Database], Settings]] = {}
+        self._votes: list[tuple[Database, weakref.finalize[[Database], Settings]]] = []  # the oldest first
         self._newest: Database | None = None
 
     def vote(self, old: Settings, new: Settings) -> None:
@@ -101,7 +101,9 @@ class Pools:
         if new.database == old.database:
             return
         self._take(new.database)
-        self._votes[new.database] = weakref.finalize(new, self._leave, new.database)
+        vote = new.database, weakref.finalize(new, self._leave, new.database)
+        with self._lock:
+            self._votes = [*(each for each in self._votes if each[1].alive), vote]
 
     def swap(self, old: Database | None, new: Database) -> None:
         """For `subscribe`, with `initial=True`: the first version in a process was not voted on."""
@@ -109,7 +111,9 @@ class Pools:
         before, self._newest = self._newest, new
         if before is not None:
             self._leave(before)
-        if voted := self._votes.pop(new, None):
+        with self._lock:
+            voted = next((end for database, end in self._votes if database == new and end.alive), None)
+        if voted is not None:  # the oldest: a later vote for the same database is that of a version still to come
             voted()  # once only, whoever calls it
 
     @contextmanager

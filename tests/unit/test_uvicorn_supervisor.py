@@ -1,0 +1,60 @@
+"""uvicorn's supervisor with a config owner: what it leaves alone when it does not serve, and how its HUPs end."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from confcast import ConfigError
+from confcast.errors import Problem
+from confcast.servers import launching, signals, uvicorn_supervisor
+
+
+class Refused(SimpleNamespace):
+    """A manager whose configuration is."""
+
+    def start(self) -> None:
+        raise ConfigError([Problem("number", "a number is expected", "app.toml:1:10")])
+
+    def close(self) -> None:
+        """Nothing has started."""
+
+    def request_reload(self) -> None:
+        """Nobody is there."""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_refused_configuration_leaves_the_socket_of_a_server_that_runs(workers: int, tmp_path: Path):
+    socket = tmp_path / "socket"
+    socket.touch()
+    manager: Any = Refused()
+    worker = launching.Worker("nowhere:Settings", "app")
+    config: dict[str, Any] = {"workers": workers, "uds": str(socket), "log_config": None}
+
+    with pytest.raises(SystemExit, match=str(launching.CONFIGURATION_REFUSED)):
+        uvicorn_supervisor.serve("app:app", manager, worker, config)
+
+    assert socket.exists()
+
+
+def test_a_hup_at_the_very_end_does_not_end_the_thread_before_it_is_woken(monkeypatch: pytest.MonkeyPatch):
+    """To send a thread a signal that has ended is undefined."""
+    reloads: list[None] = []
+    hups = uvicorn_supervisor.Hups(lambda: reloads.append(None))
+    send = signal.pthread_kill
+
+    def after_another(thread: int, number: int) -> None:
+        send(thread, number)
+        hups._thread.join(0.2)
+        assert hups._thread.is_alive()
+        send(thread, number)
+
+    with signals.held({signal.SIGHUP}):
+        with hups:
+            monkeypatch.setattr(uvicorn_supervisor.signal, "pthread_kill", after_another)
+        assert not hups._thread.is_alive()
+    assert reloads == []
