@@ -25,14 +25,15 @@ from tests.support.workers import Worker
 
 
 @pytest.fixture(scope="session", autouse=True)
-def hups_arrive() -> None:
-    """Under nohup a suite ignores SIGHUP, and so would all that it starts."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_arrive() -> None:
+    """Under nohup a suite ignores SIGHUP, in a shell's background SIGINT, and so would all that it starts."""
+    for number, default in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forkserver(hups_arrive: None) -> multiprocessing.context.BaseContext:
+def forkserver(signals_arrive: None) -> multiprocessing.context.BaseContext:
     """Workers are forked from a process that has imported all they need: quick, and without pytest's threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "tests.support.workers"])

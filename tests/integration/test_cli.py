@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from confcast.master import folders
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.leaks import nobody_listens
 from tests.support.settings import write
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
@@ -181,12 +181,6 @@ def test_status_waits_for_the_next_owner(manager: Manager, run: Run) -> None:
 
 
 # ---- an owner that is down
-
-
-def nobody_listens(address: str) -> bool:
-    """Later than the owner's death as /proc shows it: until its last thread is gone, its socket takes connections."""
-    with socket.socket(socket.AF_UNIX) as knock:
-        return knock.connect_ex(address) == errno.ECONNREFUSED
 
 
 @pytest.mark.parametrize("command", ["reload", "status"])

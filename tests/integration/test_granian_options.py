@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import signal
@@ -120,6 +121,13 @@ def test_the_help_has_the_options_of_both():
 
     assert "--loader MODULE:NAME" in done.stdout
     assert "--respawn-failed-workers" in done.stdout
+
+
+def test_its_version_takes_no_loader():
+    command = [sys.executable, "-m", "confcast.servers.granian", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
+
+    assert importlib.metadata.version("granian") in done.stdout
 
 
 SPAWNING = """\

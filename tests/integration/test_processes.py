@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from confcast import Replica
+from confcast import ConfigLoader, ConfigReloadManager, Replica
 from tests.support import traveller
-from tests.support.fixtures import Manager, StartManager
 from tests.support.programs import run
 from tests.support.settings import write
 from tests.support.waiting import DEADLINE
@@ -43,6 +42,12 @@ class Child:
         self._process.close()
 
 
+def manager_of(replica: Replica[Any], config: Path) -> ConfigReloadManager[Any]:
+    """Not started."""
+    loader: ConfigLoader[Any] = ConfigLoader("tests.support.traveller:Settings", config)
+    return ConfigReloadManager(loader, name=replica.name, watch=False, vote_timeout=10.0)
+
+
 @pytest.fixture
 def start_child(nothing_is_left: None) -> Iterator[Callable[..., Child]]:
     children: list[Child] = []
@@ -59,25 +64,25 @@ def start_child(nothing_is_left: None) -> Iterator[Callable[..., Child]]:
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 @pytest.mark.parametrize("replica", [traveller.plain, traveller.declared_in_a_function()], ids=["module", "function"])
 def test_a_replica_that_is_an_argument_is_attached_and_follows(
-    method: str, replica: Replica[Any], start_manager: StartManager, config: Path, start_child: Callable[..., Child]
+    method: str, replica: Replica[Any], config: Path, start_child: Callable[..., Child]
 ) -> None:
     """The fork server has begun before there was an owner: it can't know the address."""
-    manager: Manager = start_manager(name=replica.name)
-    child = start_child(method, replica)
-    is_plain = replica is traveller.plain
-    assert child.says() == (1, is_plain)
-    write(config, 2)
-    assert manager.reload().lagging == []
-    child.go_on()
-    assert child.says() == (2, is_plain)
+    with manager_of(replica, config) as manager:
+        child = start_child(method, replica)
+        is_plain = replica is traveller.plain
+        assert child.says() == (1, is_plain)
+        write(config, 2)
+        assert manager.reload().lagging == []
+        child.go_on()
+        assert child.says() == (2, is_plain)
 
 
 def test_the_next_owner_s_address_is_sent_to_a_child_of_an_old_fork_server(
-    start_manager: StartManager, config: Path, start_child: Callable[..., Child]
+    config: Path, start_child: Callable[..., Child]
 ) -> None:
     for number in (5, 6):
         write(config, number)
-        with start_manager():
+        with manager_of(traveller.plain, config):
             child = start_child("forkserver", traveller.plain)
             assert child.says() == (number, True)
             child.go_on()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
+import socket
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -69,3 +71,9 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return "gone"
+
+
+def nobody_listens(address: str) -> bool:
+    """Later than the owner's death as /proc shows it: until its last thread is gone, its socket takes connections."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        return knock.connect_ex(address) == errno.ECONNREFUSED

@@ -1,4 +1,8 @@
-"""Replicas that travel between processes, each declared in another way."""
+"""Replicas that travel between processes, each declared in another way.
+
+Of schemas and names of their own: they are declared in every process that has imported a test of them, for ever, and a
+manager of another test would find them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from confcast import Replica
-from tests.support.settings import Settings
+from tests.support import settings
 
 N = TypeVar("N")
+
+
+class Settings(settings.Settings):
+    """The schema of all tests, as a class of its own."""
 
 
 class Base(BaseModel, Generic[N]):
@@ -31,10 +39,10 @@ class Other:
     number: int = 1
 
 
-plain = Replica(Settings, name="app")
+plain = Replica(Settings, name="traveller")
 of_another_name = Replica(Settings, name="second")
 subscripted = Replica[OfInt](OfInt, name="generic")
-of_another_schema = Replica(Other, name="app")
+of_another_schema = Replica(Other, name="traveller")
 
 
 def declared_in_a_function() -> Replica[Settings]:

@@ -15,7 +15,7 @@ import pytest
 from confcast import Replica
 from tests.support import traveller
 from tests.support.programs import ROOT
-from tests.support.settings import Settings
+from tests.support.traveller import Settings
 
 
 def through(replica: Replica[Settings]) -> Replica[Settings]:
@@ -39,9 +39,8 @@ def test_no_value_of_the_configuration_travels() -> None:
     assert texts == {
         "confcast.worker.reference",
         "found",
-        "tests.support.settings",
         "Settings",
-        "app",
+        "traveller",
         "tests.support.traveller",
         "",
     }
@@ -66,7 +65,10 @@ def test_elsewhere_the_module_that_declares_it_is_imported() -> None:
         traveller = sys.modules["tests.support.traveller"]
         print(replica is traveller.plain, repr(replica))
     """
-    assert in_a_fresh_process(pickle.dumps(traveller.plain), program) == "True Replica(Settings, name='app': declared)"
+    assert (
+        in_a_fresh_process(pickle.dumps(traveller.plain), program)
+        == "True Replica(Settings, name='traveller': declared)"
+    )
 
 
 def test_elsewhere_one_that_a_function_declared_is_declared_once() -> None:
@@ -100,7 +102,7 @@ def test_a_schema_that_no_other_process_can_find_is_refused() -> None:
 
 
 def test_to_a_process_that_runs_already_no_address_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONFCAST_ADDRESS_APP", "/somewhere/control.sock")
+    monkeypatch.setenv("CONFCAST_ADDRESS_TRAVELLER", "/somewhere/control.sock")
     import multiprocessing.context as context
 
     assert b"control.sock" not in pickle.dumps(traveller.plain)

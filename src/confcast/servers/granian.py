@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         launching.print_help("granian")
         print(flush=True)
         granian_server.command_line(["--help"])
+    if "--version" in arguments:
+        granian_server.command_line(["--version"])
     line = launching.parse("granian", arguments)
     granian_server.command_line(line.rest, lambda app, **options: _server(line, app, options))
 

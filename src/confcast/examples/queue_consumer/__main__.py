@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import signal
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from queue import Empty
+from types import FrameType
 
 from confcast import ConfigError, ConfigLoader, ConfigReloadManager
 from confcast.examples.queue_consumer.consumer import Done, consume
@@ -32,9 +34,11 @@ class Consumers:
     Args:
         context: How processes are started.
         count: How many.
+        interrupts: Whose Ctrl-C ends the work between two items.
     """
 
-    def __init__(self, context: BaseContext, count: int) -> None:
+    def __init__(self, context: BaseContext, count: int, interrupts: Interrupts) -> None:
+        self._interrupts = interrupts
         self._items = context.Queue()
         self._done = context.Queue()
         arguments = settings, self._items, self._done
@@ -43,9 +47,15 @@ class Consumers:
             process.start()
 
     def do(self, items: Iterable[int], pause: float) -> Iterator[Done]:
-        """Have these items done, a few at a time. Raises RuntimeError when a process dies over one."""
+        """Have these items done, a few at a time.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C.
+            RuntimeError: A process has died over one.
+        """
         under_way = 0
         for item in items:
+            self._interrupts.heed()
             if under_way == 2 * len(self._processes):
                 yield self._next_done()
                 under_way -= 1
@@ -66,6 +76,7 @@ class Consumers:
 
     def _next_done(self) -> Done:
         while True:
+            self._interrupts.heed()
             try:
                 done: Done = self._done.get(timeout=_LOOK_SECONDS)
             except Empty:
@@ -73,6 +84,26 @@ class Consumers:
                     raise RuntimeError("a consumer has died, and an item with it") from None
             else:
                 return done
+
+
+class Interrupts:
+    """Ctrl-C, noted when it comes, and raised where nothing is half done.
+
+    Python would raise it between any two steps: also where a queue's lock has been taken, and nobody is yet to give it
+    back, so that telling the processes to end would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._noted = False
+        signal.signal(signal.SIGINT, self._note)
+
+    def heed(self) -> None:
+        """Raises KeyboardInterrupt if there was one."""
+        if self._noted:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._noted = True
 
 
 def main() -> int:
@@ -114,8 +145,9 @@ def run(file: Path, options: argparse.Namespace) -> None:
     """Do all items, and change our own file half way."""
     loader: ConfigLoader[Settings] = ConfigLoader(f"{Settings.__module__}:Settings", file)
     half = options.items // 2
+    interrupts = Interrupts()
     with ConfigReloadManager(loader, name=settings.name) as manager:
-        consumers = Consumers(multiprocessing.get_context(options.start_method), options.processes)
+        consumers = Consumers(multiprocessing.get_context(options.start_method), options.processes, interrupts)
         try:
             done = show(consumers.do(range(half), options.pause))
             if options.config is None:
