@@ -168,7 +168,7 @@ def test_an_owner_is_not_left_when_the_port_is_taken(make: Make):
 
 
 def test_an_application_that_does_not_start_ends_the_server_with_status_3(make: Make):
-    server = make(application="nothing_of_this_name:app")
+    server = make(application="nothing_of_this_name:app", arguments=("--timeout-worker-healthcheck", "1"))
     server.launch()
 
     assert server.ended() == 3

@@ -12,16 +12,20 @@ from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent
 T = TypeVar("T")
 
 DEADLINE = 20.0
-_STEP = 0.005
+_SHORTEST, _LONGEST = 0.004, 0.05
 
 
 def eventually(condition: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
-    """Return the first true value that the condition gives; fail with `what` when there is none in time."""
-    end = time.monotonic() + deadline
+    """Return the first true value that the condition gives; fail with `what` when there is none in time.
+
+    It is asked ever less often: asking costs what the others would do meanwhile.
+    """
+    end, pause = time.monotonic() + deadline, _SHORTEST
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline:g} s: {what}")
-        threading.Event().wait(_STEP)
+        threading.Event().wait(pause)
+        pause = min(1.3 * pause, _LONGEST)
     return value
 
 
