@@ -257,8 +257,9 @@ def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
         service = start_manager()
         monkeypatch.setattr(folders, "candidates", lambda: iter([runtime_folder, named]))
         elsewhere = start_manager(name="elsewhere")
-        for each in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_ELSEWHERE", "CONFCAST_RUNTIME_DIR"):
-            monkeypatch.delenv(each, raising=False)
+        for each in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_ELSEWHERE"):
+            del os.environ[each]  # for good: monkeypatch would put it back when its manager has gone
+        monkeypatch.delenv("CONFCAST_RUNTIME_DIR")
         assert run("reload")[0] == 3
 
         monkeypatch.setenv(variable, folder)

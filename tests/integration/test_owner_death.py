@@ -60,7 +60,8 @@ def test_workers_keep_serving_and_the_version_history_and_totals_continue(
     await_the_next(manager, dead)
     for worker in workers:
         worker.ask("await_connected", True)
-    assert manager.reload().result is ReloadResult.UNCHANGED  # after the next owner's own first load
+    for _ in range(2):  # the next owner's own first load may come after the first of these, and not after the second
+        assert manager.reload().result is ReloadResult.UNCHANGED
     write(config, 3)
     event = manager.reload()
 
@@ -69,7 +70,7 @@ def test_workers_keep_serving_and_the_version_history_and_totals_continue(
     stats = manager.get_stats()
     assert (stats["owner_restarts"], stats["successful_reloads"], stats["failed_reloads"]) == (1, 2, 1)
     results = [event.result.value for event in manager.get_event_history() if event.origin == "call"]
-    assert results == ["success", "unchanged", "validation_failed", "success"]
+    assert results == ["success", "unchanged", "unchanged", "validation_failed", "success"]
 
 
 def test_a_reload_right_after_the_kill_succeeds_and_reaches_everyone(
