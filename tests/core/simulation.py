@@ -192,7 +192,7 @@ class World(Crowd):
         if pipe.peer_open:
             pipe.down.append(pipe.leaving)
         pipe.leaving = None
-        self.owner.inputs.append(fx.Drained(pipe.number))
+        self.owner.inputs.append(fx.Drained((pipe.number,)))
 
     def finish_load(self) -> None:
         if self._instead():

@@ -157,7 +157,7 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Applied": (Applied, said(lambda it: Applied(it.owner.version))),
     "Declined": (Declined, said(lambda it: Declined(it.owner.version))),
     "Declined, another version": (Declined, said(lambda it: Declined(44))),
-    "Drained": (fx.Drained, lambda it: it.owner.feed(fx.Drained(it.w1.pipe))),
+    "Drained": (fx.Drained, lambda it: it.owner.feed(fx.Drained((it.w1.pipe,)))),
     "PipeEnded": (fx.PipeEnded, lambda it: it.owner.loses_pipe(it.w1)),
     "ProcessGone": (fx.ProcessGone, lambda it: it.owner.loses(it.w1)),
     "Goodbye": (Goodbye, said(lambda it: Goodbye())),

@@ -714,7 +714,7 @@ class TestPipesAndProcesses:
         it = scene(state)
         it.owner.feed(fx.ProcessGone(4711))
         it.owner.feed(fx.PipeEnded(4711))
-        it.owner.feed(fx.Drained(4711))
+        it.owner.feed(fx.Drained((4711,)))
         nothing_new(it, state)
 
 
@@ -882,14 +882,22 @@ class TestTheOutbox:
 
     def test_0_nothing_for_newcomers_while_the_journal_writes(self):
         it, w3 = self.stuffed(RECORDING)
-        it.owner.feed(fx.Drained(w3.pipe))
+        it.owner.feed(fx.Drained((w3.pipe,)))
         assert it.owner.sent(w3) == []
 
     def test_1_one_frame_at_a_time(self):
         it, w3 = self.stuffed(STAGING)
         assert it.owner.sent(w3) == [Install(1, A, A)]
-        it.owner.feed(fx.Drained(w3.pipe))
+        it.owner.feed(fx.Drained((w3.pipe,)))
         assert it.owner.sent(w3) == [Install(1, A, A), Prepare(1, B, B)]
+
+    def test_1_of_each_of_the_pipes_that_drained_together(self):
+        it, w3 = self.stuffed(STAGING)
+        w4 = Peer(4, 501)
+        it.owner.stuffed.add(w4.pipe)
+        it.owner.hears(w4, hello(4))
+        it.owner.feed(fx.Drained((w3.pipe, 4711, w4.pipe)))
+        assert [it.owner.sent(peer) for peer in (w3, w4)] == [[Install(1, A, A), Prepare(1, B, B)]] * 2
 
     def test_1_commit_for_who_was_asked_in_that_round_and_install_for_the_others(self):
         it, w3 = self.stuffed(STAGING)
@@ -937,7 +945,7 @@ class TestTheOutbox:
 
     def test_3_no_abort_while_the_round_is_being_written(self):
         it = scene(RECORDING)
-        it.owner.feed(fx.Drained(it.w1.pipe))
+        it.owner.feed(fx.Drained((it.w1.pipe,)))
         assert it.owner.sent(it.w1) == []
 
     def test_4_settled_only_for_who_applied_it(self):
@@ -1011,5 +1019,5 @@ class TestTheOutbox:
 
     def test_5_nothing_when_there_is_nothing_to_say(self):
         it = scene(IDLE)
-        it.owner.feed(fx.Drained(it.w1.pipe))
+        it.owner.feed(fx.Drained((it.w1.pipe,)))
         assert it.owner.log == []

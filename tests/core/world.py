@@ -65,7 +65,7 @@ class Owner:
         self.all += effects
         for effect in effects:
             if isinstance(effect, fx.Send) and effect.pipe not in self.stuffed:
-                self.feed(fx.Drained(effect.pipe))
+                self.feed(fx.Drained((effect.pipe,)))
 
     def hears(self, peer: Peer, message) -> None:
         self.feed(fx.Received(peer.pipe, peer.pid, message))
@@ -120,7 +120,7 @@ class Owner:
 
     def unblocks(self, peer: Peer) -> None:
         self.stuffed.discard(peer.pipe)
-        self.feed(fx.Drained(peer.pipe))
+        self.feed(fx.Drained((peer.pipe,)))
 
     # ---- what it did about it
 

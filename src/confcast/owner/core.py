@@ -376,10 +376,11 @@ class Core:
     # ---- pipes and processes that end
 
     def _drained(self, given: fx.Drained) -> None:
-        member = self.roster.on(given.pipe)
-        if member is not None:
-            member.busy = False
-            self._outbox.touch(member)
+        for pipe in given.pipes:
+            member = self.roster.on(pipe)
+            if member is not None:
+                member.busy = False
+                self._outbox.touch(member)
 
     def _pipe_ended(self, given: fx.PipeEnded) -> None:
         member = self.roster.on(given.pipe)

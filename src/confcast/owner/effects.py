@@ -65,9 +65,9 @@ class Received(_Said, frozen=True):
 
 
 class Drained(_Said, frozen=True):
-    """The last frame given to this pipe is in the kernel's hands: the next may be computed."""
+    """The last frame given to each of these pipes is in the kernel's hands: the next may be computed."""
 
-    pipe: int
+    pipes: tuple[int, ...]
 
 
 class PipeEnded(_Said, frozen=True):

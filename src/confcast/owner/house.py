@@ -117,8 +117,8 @@ class House:
         """What does not lead to this owner any more: its control socket, or its lock; None while both do."""
         if not self._listens_there():
             return self.address
-        lock = self.state_folder / "lock"
-        return None if self._lock >= 0 and _identity(lock) == _identity(self._lock) else lock
+        lock = f"{self.state_folder}/lock"  # at each load and each commit: a Path takes longer than the look at it
+        return None if self._lock >= 0 and _identity(lock) == _identity(self._lock) else Path(lock)
 
     def leave(self) -> None:
         """Take away what this owner made, and nothing of a state folder that was asked for. Never raises.
@@ -229,7 +229,7 @@ def _check_that_it_is_mine(folder: Path) -> None:
         raise ConfcastError(f"{folder} belongs to another user (uid {status.st_uid}): nothing is put into it")
 
 
-def _identity(place: Path | int) -> tuple[int, int] | None:
+def _identity(place: Path | str | int) -> tuple[int, int] | None:
     try:
         status = os.stat(place)  # noqa: PTH116 - a path or a descriptor
     except OSError:

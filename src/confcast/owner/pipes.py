@@ -1,8 +1,9 @@
 """The owner's end of every pipe: accepted, read, written, closed; nothing here ever blocks.
 
 A pipe is a number that is never used again. Frames leave in the order in which they were given; when the last byte
-of a frame that the core sent is in the kernel's hands, the core hears Drained and computes the next one. Answers to
-requests stand in the same line and make no such noise.
+of a frame that the core sent is in the kernel's hands, the core hears Drained and computes the next one: from `send`'s
+caller when it left at once, as nearly all do, or else from here. Answers to requests stand in the same line and make
+no such noise.
 
 Whoever may connect may also misbehave, and nobody else is to notice: a Hello, and the rest of a frame that was begun,
 have a deadline; a turn of the loop takes little of each pipe; what one peer may leave unread, unanswered or open is
@@ -156,8 +157,8 @@ class Pipes:
         connection.close()
 
     def _ready(self, pipe: Pipe, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE and pipe.number in self._open:
-            self._flush(pipe)
+        if mask & selectors.EVENT_WRITE and pipe.number in self._open and self._flush(pipe):
+            self._post(Drained((pipe.number,)))
         if mask & selectors.EVENT_READ and pipe.number in self._open:
             self._read(pipe)
 
@@ -229,20 +230,23 @@ class Pipes:
 
     # ---- out
 
-    def send(self, number: int, message: Message, *, from_core: bool) -> None:
-        """Give this frame to the pipe, if it is still open. The core hears Drained for its own when it has left."""
+    def send(self, number: int, message: Message, *, from_core: bool) -> bool:
+        """Give this frame to the pipe, if it is still open.
+
+        Returns:
+            Whether it is the core's, and has left: the caller says Drained. Of one that leaves later it is said here.
+        """
         pipe = self._open.get(number)
         if pipe is None or pipe.closing:
-            return
+            return False
         if len(pipe.outgoing) >= _LONGEST_QUEUE:
             self._refuse(pipe, "never reads", "asks and never reads; its pipe is closed")
-            return
+            return False
         if isinstance(message, Refused):
             self._note("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
         pipe.unanswered -= not from_core
         pipe.outgoing.append((memoryview(self._encode(message)), from_core))
-        if len(pipe.outgoing) == 1:
-            self._flush(pipe)
+        return len(pipe.outgoing) == 1 and self._flush(pipe)
 
     def _encode(self, message: Message) -> bytes:
         """One encoding for a frame that goes to every worker; kept for the next few frames."""
@@ -253,7 +257,8 @@ class Pipes:
             known = self._encoded[id(message)] = (message, frame(encode(message)))
         return known[1]
 
-    def _flush(self, pipe: Pipe) -> None:
+    def _flush(self, pipe: Pipe) -> bool:
+        """Write what the kernel takes; whether a frame of the core (it has one on its way at the most) has left."""
         try:
             drained = pipe.flush()
         except OSError:
@@ -263,15 +268,13 @@ class Pipes:
             with contextlib.suppress(OSError):
                 pipe.connection.shutdown(socket.SHUT_WR)
             drained = 0
-        for _ in range(drained):
-            self._post(Drained(pipe.number))
         if pipe.closing and not pipe.outgoing:
             self._close(pipe)
-            return
-        if bool(pipe.outgoing) != pipe.stuck:
+        elif bool(pipe.outgoing) != pipe.stuck:
             pipe.stuck = not pipe.stuck
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if pipe.stuck else 0)
             self._selector.modify(pipe.connection, events, lambda mask: self._ready(pipe, mask))
+        return drained > 0
 
     # ---- the end
 

@@ -81,6 +81,7 @@ class Owner:
         self._told = told
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input] = deque()
+        self._left: list[int] = []  # the pipes of the effects under way whose frames are gone
         self._untold: deque[ReloadEvent] = deque()  # for the log, once everyone has been answered
         self._pipes = Pipes(self._selector, self._inputs.append, house.guests.uids(), rules.vote_timeout)
         self._deaths, self._master = Deaths(self._selector), Deaths(self._selector)
@@ -172,8 +173,9 @@ class Owner:
 
     def _turn(self) -> None:
         ready = self._selector.select(self._until_next())
-        # Whoever starts on the snapshot file has knocked before: its Hello goes before whatever may end a barrier.
-        ready.sort(key=lambda event: event[0].fileobj is not self._listener)
+        if len(ready) > 1:
+            # Whoever starts on the snapshot file has knocked before: its Hello goes before whatever may end a barrier.
+            ready.sort(key=lambda event: event[0].fileobj is not self._listener)
         for key, mask in ready:
             key.data(mask)
         now = time.monotonic()
@@ -209,11 +211,15 @@ class Owner:
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:
             _PERFORM[type(effect)](self, effect)
+        if self._left:
+            self._inputs.append(fx.Drained(tuple(self._left)))
+            self._left.clear()
 
     # ---- effects
 
     def _send(self, effect: fx.Send) -> None:
-        self._pipes.send(effect.pipe, effect.message, from_core=True)
+        if self._pipes.send(effect.pipe, effect.message, from_core=True):
+            self._left.append(effect.pipe)
 
     def _close_pipe(self, effect: fx.ClosePipe) -> None:
         self._pipes.close(effect.pipe)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from confcast.config.codec import codec_of, digest
-from confcast.errors import ConfcastError, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
+from confcast.errors import ConfcastError, NotAttached, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
 from confcast.wire.messages import Answer, Request
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
@@ -85,6 +85,7 @@ class Attachment(Generic[T]):
         self._take = take
         self._guard = guard(name, self._codec)
         self._gave_up: GiveUp | None = None
+        self._closed = False
         self._arrived = threading.Event()
         machine = Machine(self._build, self._check, observers.follow_settlings)
         self._holds = held is not None
@@ -103,6 +104,8 @@ class Attachment(Generic[T]):
         try:
             self._link.start()
             arrived = self._arrived.wait(min(timeout, FALLBACK_AFTER) if self._holds else timeout)
+            if self._closed:
+                raise NotAttached(f"replica {self._name!r} was closed while it was being attached")
             if self._gave_up is not None or not (arrived or self._holds):
                 raise self._explain(timeout)
         except BaseException:  # a KeyboardInterrupt too must leave no thread behind, and nobody on the roster
@@ -125,8 +128,10 @@ class Attachment(Generic[T]):
         return self._link.ask(make, timeout)
 
     def close(self) -> None:
-        """Leave the roster and end the threads. Nobody waits for the next change any more."""
+        """Leave the roster and end the threads. Nobody waits for the first version, or the next one, any more."""
+        self._closed = True
         self._end()
+        self._arrived.set()
         self._observers.hang_up()
 
     def forget(self) -> None:
@@ -150,7 +155,7 @@ class Attachment(Generic[T]):
             self._guard.goes()
             self._guard.comes(new.config, new.digest)
         self._observers.swapped(lambda: self._take(snapshot), old.config if old is not None else None, new.config)
-        self._arrived.set()
+        self._let_go_on()
 
     def renumbered(self, new: Held) -> None:
         """The same content, with a new number."""
@@ -158,7 +163,7 @@ class Attachment(Generic[T]):
 
     def caught_up(self) -> None:
         """What is held is what the owner gives."""
-        self._arrived.set()
+        self._let_go_on()
 
     def settled(self, held: Held) -> None:
         """Everyone who is not named has it."""
@@ -170,6 +175,11 @@ class Attachment(Generic[T]):
         if self._arrived.is_set():
             _log.error("%s; this process keeps what it has", self._explain(0.0))
         self._arrived.set()
+
+    def _let_go_on(self) -> None:
+        """Whoever waits in `open`. Asked first: to set an event takes as long as to make a small configuration."""
+        if not self._arrived.is_set():
+            self._arrived.set()
 
     # ---- what the machine needs
 
