@@ -47,7 +47,7 @@ class Pooled:
         return number
 
     def hup(self, *, group: bool) -> None:
-        """Change, send HUP to the master or to the whole group, and wait for the version that it makes."""
+        """Send HUP to the master or to the whole group, and wait until every child has the version that it makes."""
         version = self.ask("version")
         (os.killpg if group else os.kill)(self.program.pid, signal.SIGHUP)
-        eventually(lambda: self.ask("version") == version + 1, "the version that the HUP makes")
+        eventually(lambda: self.ask("settled") == version + 1, "the version that the HUP makes")

@@ -118,6 +118,10 @@ class Master:
     def version(self) -> int:
         return int(self._manager.get_stats()["version"])
 
+    def settled(self) -> int:
+        """The version that the newest event tells of: every child has answered it, while `version` is said before."""
+        return self._manager.get_event_history(1)[0].version
+
     def owner(self) -> int:
         return self._manager.owner_pid
 
