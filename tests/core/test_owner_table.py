@@ -496,6 +496,15 @@ class TestHello:
         assert (refused.fields == {"a": "int"}) == ("schema" in other)
 
     @EVERY
+    def test_who_is_in_a_pid_namespace_of_its_own_is_refused_for_good_and_is_on_no_roster(self, state):
+        it = scene(state)
+        stranger = it.owner.meets(0)  # what the kernel says of a process that has no number here
+        (refused,) = it.owner.sent(stranger)
+        assert isinstance(refused, Refused)
+        assert refused.final
+        assert it.owner.did(fx.Enroll) == []
+
+    @EVERY
     def test_a_client_is_on_no_roster_and_gets_no_version(self, state):
         it = scene(state)
         client = it.owner.meets(3, role="client", schema=b"")

@@ -61,3 +61,16 @@ def test_a_schema_that_can_t_be_imported_is_refused_at_the_start(config: Path, r
         ConfigReloadManager(ConfigLoader("no_such_module:Settings", config)).start()
 
     assert list(runtime_folder.iterdir()) == []
+
+
+def test_no_module_of_the_owner_s_is_looked_for_in_the_working_directory(
+    config: Path, runtime_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service may be started where anybody has put a file that is called as one of the standard library's."""
+    folder = tmp_path / "anywhere"
+    folder.mkdir()
+    (folder / "queue.py").write_text("raise SystemExit('not the standard library')\n")
+    monkeypatch.chdir(folder)
+
+    with ConfigReloadManager(ConfigLoader(SCHEMA, config)) as manager:
+        assert manager.reload()

@@ -120,8 +120,9 @@ def counted(manager: Manager, kind: str) -> Iterator[None]:
         frame(b"\xc1" * 64),
         frame(encode(WorkersRequest(1))),
         frame(encode(CLIENT)) * 2,
+        frame(encode(CLIENT).replace(b"client", b"\xff\xfe\xfd\xfc\xfb\xfa")),
     ],
-    ids=["2 GiB", "a Connection's 2 GiB", "HTTP", "no msgpack", "no Hello", "two Hellos"],
+    ids=["2 GiB", "a Connection's 2 GiB", "HTTP", "no msgpack", "no Hello", "two Hellos", "no UTF-8"],
 )
 def test_bytes_that_the_protocol_does_not_know_end_that_pipe(
     data: bytes, shared_manager: Manager, stranger: Stranger, nobody_notices: Callable[[], None]

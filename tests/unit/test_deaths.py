@@ -77,7 +77,10 @@ def test_a_forgotten_one_is_not_told(bench: Bench, child: subprocess.Popen[bytes
 
 
 def test_one_that_can_t_be_heard_for_now_is_not_dead_and_is_heard_later(
-    bench: Bench, child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    bench: Bench,
+    child: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def none_left(pid: int) -> Any:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -86,6 +89,7 @@ def test_one_that_can_t_be_heard_for_now_is_not_dead_and_is_heard_later(
     assert not bench.tell(child.pid)
     assert not bench.deaths.try_again()
     assert bench.told == []
+    assert caplog.text.count("can't be heard for now") == 1  # it is tried each second
 
     monkeypatch.undo()
     assert bench.deaths.try_again()

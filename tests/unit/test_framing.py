@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -90,6 +91,24 @@ def test_every_message_comes_back_whole_and_byte_by_byte(message: Any, decode: A
         assert bodies == []
         bodies += deframer.feed(stream[index : index + 1])
     assert [decode(body) for body in bodies] == [message]
+
+
+@pytest.mark.parametrize(
+    ("message", "decode"),
+    [
+        (Hello(messages.PROTOCOL, 7, "replica", "text"), decode_to_owner),
+        (Reload(1, "text"), decode_to_owner),
+        (Vote(4, False, (Problem("a", "text"),)), decode_to_owner),
+        (Refused("text", True), decode_to_worker),
+        (Stats(2, {"text": 1}), decode_to_worker),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_text_that_is_no_utf_8_is_a_protocol_error(message: Message, decode: Callable[[bytes], Any]) -> None:
+    body = encode(message).replace(b"text", b"\xff\xfe\xfd\xfc")
+
+    with pytest.raises(ProtocolError):
+        decode(body)
 
 
 def test_no_message_is_missing_above() -> None:

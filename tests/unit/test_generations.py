@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -73,6 +75,26 @@ def test_where_nothing_was_left_nothing_begins(tmp_path: Path) -> None:
     generations.take_over(tmp_path, tmp_path / "other")
 
     assert not (tmp_path / "other").exists()
+
+
+def test_the_newest_number_that_was_given_out_is_taken_back(tmp_path: Path) -> None:
+    for number in (9, 10, 11):
+        generations.note(tmp_path, number)
+
+    assert generations.take_back(tmp_path) == 11
+    assert generations.take_back(tmp_path) == 0
+
+
+def test_a_number_that_can_t_be_noted_leaves_the_one_before(tmp_path: Path) -> None:
+    """Else the former owner, when the next one is called off, would give that number out once more."""
+    generations.note(tmp_path, 10)
+    script = "import resource, sys; from pathlib import Path; from confcast.owner import generations\n"
+    script += "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); generations.note(Path(sys.argv[1]), 11)"
+
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, check=False)
+
+    assert b"OSError" in done.stderr, done.stderr
+    assert generations.take_back(tmp_path) == 10
 
 
 @pytest.mark.parametrize("torn", [False, True])

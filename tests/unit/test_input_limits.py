@@ -119,6 +119,23 @@ def test_brackets_and_dots_in_texts_and_comments_are_no_levels(name, text):
 # ---- too much work
 
 
+def test_a_text_with_something_wrong_in_each_line_is_not_parsed_for_each(monkeypatch):
+    class Names(BaseModel):
+        names: list[str]
+
+    parsed = []
+    notes = yaml_format.notes
+    monkeypatch.setattr(yaml_format, "notes", lambda text: parsed.append(text) or notes(text))
+    Path("a.yaml").write_text("names:\n" + "- 1\n" * 100)
+
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Names, "a.yaml").load()
+
+    assert len(caught.value.problems) == 100
+    assert "put it in quotes" in caught.value.problems[-1].message
+    assert len(parsed) == 1
+
+
 def test_aliases_for_more_than_ten_thousand_nodes_are_refused():
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)

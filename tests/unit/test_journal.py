@@ -16,7 +16,7 @@ import pytest
 
 from confcast.owner.database import Database
 from confcast.owner.journal import Journal, JournalError, VersionRow
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult
+from confcast.wire.messages import Change, History, ReloadEvent, ReloadResult, encode
 
 
 def row(version: int, payload: bytes = b"payload") -> VersionRow:
@@ -472,6 +472,20 @@ def test_the_history_is_newest_first_and_keeps_to_its_limit(path):
         assert journal.events(0) == []
         assert len(journal.events(50)) == 3
         assert journal.totals()["total_reloads"] == 5
+
+
+def test_no_more_of_the_history_is_given_than_an_answer_has_room_for(path, monkeypatch):
+    def event(version):
+        changes = [Change(f"features.{number:04}", True, False) for number in range(1000)]
+        return ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=version, changes=changes)
+
+    monkeypatch.setattr("confcast.owner.journal.MAX_FRAME", 70_000)
+    with closing(Journal(path)) as journal:
+        for version in range(1, 11):
+            journal.add_event(event(version))
+        given = journal.events()
+        assert given == [event(10), event(9)]
+        assert len(encode(History(1, given))) <= 70_000
 
 
 def test_a_smaller_limit_holds_from_the_next_owner_on(path):

@@ -47,9 +47,10 @@ def test_the_end_is_heard_as_none(ends: tuple[Leash, Leash]) -> None:
     assert its.hear() is None
 
 
-def test_what_is_no_message_is_a_protocol_error(ends: tuple[Leash, Leash]) -> None:
+@pytest.mark.parametrize("body", [b"\xc1", b"\x81\xa4type\xa5Leav\xff"], ids=["no msgpack", "no UTF-8"])
+def test_what_is_no_message_is_a_protocol_error(ends: tuple[Leash, Leash], body: bytes) -> None:
     mine, its = ends
-    mine.connection.sendall(frame(b"\xc1"))
+    mine.connection.sendall(frame(body))
 
     with pytest.raises(ProtocolError):
         its.hear()

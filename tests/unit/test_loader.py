@@ -55,6 +55,11 @@ class Raising(msgspec.Struct):
         raise LookupError("the service is away")
 
 
+class Leaving(msgspec.Struct):
+    def read(self) -> Layer:
+        sys.exit("the service is away")
+
+
 class Subclass(ConfigLoader[Settings]):
     def __init__(self) -> None:
         super().__init__(Settings, "app.yaml", overrides={"version": "3"})
@@ -200,6 +205,7 @@ def test_the_problems_of_all_sources_come_at_once():
         (["missing.toml", "missing.json", "app.yaml"], "file_not_found"),
         ([Raising(), "missing.json"], "io_error"),
         ([Raising()], "io_error"),
+        ([Leaving()], "io_error"),
         (["empty.toml", "missing.json"], "validation_failed"),
     ],
 )
@@ -302,7 +308,7 @@ def test_the_fingerprint_is_that_of_the_reading_and_never_raises():
     Path("app.yaml").unlink()
     seen.add(loader.fingerprint())
     assert len(seen) == 4
-    assert len(ConfigLoader(Settings, Raising()).fingerprint()) == 16
+    assert len(ConfigLoader(Settings, Raising(), Leaving()).fingerprint()) == 16
 
 
 def test_the_files_to_watch_and_those_being_written_are_named(tmp_path):

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from confcast import ConfigLoader, Secret
+from confcast import ConfigError, ConfigLoader, Secret
 from confcast.errors import Problem
 from confcast.owner.effects import Load, Loaded, LoadFailed
 from confcast.owner.loading import Loading, Mark
@@ -38,12 +38,12 @@ class Settings(msgspec.Struct):
 class Bench:
     """A loading thread over one file."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *sources: Any, **options: Any) -> None:
         self.path, self.marked = folder / "app.toml", folder / "home" / "loading"
         self.marked.parent.mkdir(exist_ok=True)
         self.tried: list[bytes] = []
         self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
-        self.loader = ConfigLoader(Settings, self.path)
+        self.loader = ConfigLoader(Settings, self.path, *sources)
         self.mark = Mark(self.marked)
         self.loading = Loading(self.loader, self.mark, self.results.put, self.tried.append, **options)
         self.loading.start()
@@ -65,8 +65,8 @@ Start = Callable[..., Bench]
 def start(tmp_path: Path) -> Iterator[Start]:
     made: list[Bench] = []
 
-    def make(**options: Any) -> Bench:
-        made.append(Bench(tmp_path, **options))
+    def make(*sources: Any, **options: Any) -> Bench:
+        made.append(Bench(tmp_path, *sources, **options))
         return made[-1]
 
     yield make
@@ -76,6 +76,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         bench.loading._thread.join(10)
         assert not bench.loading._thread.is_alive()
         bench.mark.close()
+
+
+class Sealed(msgspec.Struct):
+    """A source of a user's own, which refuses in its own way: with a text, for a reason that no result is called."""
+
+    def read(self) -> Any:
+        raise ConfigError(["the vault is sealed"], "vault_sealed")  # type: ignore[list-item]
 
 
 def commit(bench: Bench, loaded: Loaded | LoadFailed) -> None:
@@ -248,6 +255,16 @@ def test_it_is_compared_with_a_payload_of_the_journal_as_with_a_load_s_own(start
     changed = other.load("number = 1\nname = 'two'")
     assert isinstance(changed, Loaded)
     assert [change.key for change in changed.changes] == ["name"]
+
+
+def test_what_a_user_s_source_refuses_with_is_fit_for_an_event_and_does_not_end_the_thread(start: Start) -> None:
+    bench = start(Sealed())
+
+    for _ in range(2):
+        result = bench.load("number = 1")
+        assert isinstance(result, LoadFailed)
+        assert result.result is ReloadResult.VALIDATION_FAILED
+        assert result.problems == (Problem("", "the vault is sealed"),)
 
 
 def test_what_is_barred_for_a_while_is_loaded_afterwards(start: Start) -> None:

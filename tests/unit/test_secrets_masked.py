@@ -211,6 +211,10 @@ WRONG: list[tuple[Any, Any]] = [
     (Box[SecretStr], {"value": 424242}),
     (dict[str, Box[SecretStr]], {"key": {"value": 424242}}),
     (Annotated[int, pydantic.Field(validation_alias=pydantic.AliasPath("inner", "key")), Secret], "hunter2"),
+    (dict[SecretStr, int], {"hunter2": "x"}),
+    (dict[Annotated[str, Secret], dict[Annotated[str, Secret], int]] | None, {"a": {"hunter2": "x"}}),
+    (list[dict[Annotated[str, Secret], list[int]]], [{"hunter2": ["x"]}]),
+    (Box[dict[Annotated[str, Secret], int]], {"value": {"hunter2": "x"}}),
 ]
 
 
@@ -227,6 +231,17 @@ def test_a_wrong_value_where_a_secret_belongs_is_not_quoted(kind: str, annotatio
     with pytest.raises(ConfigError) as caught:
         ConfigLoader(schema, overrides={"inner": {"key": value}} if alias else {"field": value}).load()
     assert "424242" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_that_is_a_secret_and_wrong_itself_is_not_quoted() -> None:
+    class Keyring(BaseModel):
+        keys: dict[Annotated[SecretStr, pydantic.Field(max_length=3)], int]
+
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Keyring, overrides={"keys": {"hunter2": 1}}).load()
+
+    assert f"keys.{MASK}: the key: Value should have at most 3 items" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

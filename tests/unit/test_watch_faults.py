@@ -250,3 +250,21 @@ def test_after_a_lost_journal_versions_rise_though_the_clock_was_put_back(tmp_pa
     losses.make_good(journal, tmp_path, restarted=False)
     assert journal.floor == max(given, int(clock)) + 1
     journal.close()
+
+
+@pytest.mark.parametrize("raised", [SystemExit, GeneratorExit])
+def test_what_a_source_raises_to_end_the_process_does_not_end_the_watching(make, monkeypatch, caplog, raised):
+    monkeypatch.setattr(watch, "_DEAF", 0.01)
+    bench = make()
+    bench.start()
+
+    def leave() -> None:
+        bench.on_watched = lambda: None
+        raise raised("no more")
+
+    bench.on_watched = leave
+    bench.path.write_bytes(b"second")
+
+    bench.expect_only(b"second")
+    assert bench.watcher.failures == 1
+    assert "goes on trying" in caplog.text

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("confcast.loader")
+_REASONS = ("validation_failed", "file_not_found", "io_error")
 _ENVELOPE = 1024  # what the frame has besides the payload, generously
 
 
@@ -245,9 +246,9 @@ def _source(given: Any) -> Source:
 def _layer(source: Source) -> Layer:
     try:
         layer = source.read()
-    except ConfigError:
-        raise
-    except Exception as error:  # a user's source may raise what it likes; it becomes a problem that is told
+    except ConfigError as error:
+        raise _fit_to_travel(error) from error
+    except (Exception, SystemExit) as error:  # a user's source may raise what it likes; it becomes a problem
         text = f"{type(source).__name__}.read() raised {type(error).__name__}: {error}"
         raise ConfigError([Problem("", text)], "io_error") from error
     if not isinstance(layer, Layer):
@@ -255,11 +256,17 @@ def _layer(source: Source) -> Layer:
     return layer
 
 
+def _fit_to_travel(error: ConfigError) -> ConfigError:
+    """As events and the history can have it: a user's source may give a reason of its own, or texts for problems."""
+    problems = [each if isinstance(each, Problem) else Problem("", str(each)) for each in error.problems]
+    return ConfigError(problems, error.reason if error.reason in _REASONS else "validation_failed")
+
+
 def _content_fingerprint(source: Source) -> bytes:
     try:
         cheap = getattr(source, "content_fingerprint", None)
         found = cheap() if cheap is not None else _layer(source).fingerprint
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # That it can't be read is a content too. What is wrong is told by the load that this leads to.
         _log.debug("no fingerprint of %s: %r", type(source).__name__, error)
         return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))

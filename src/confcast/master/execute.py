@@ -51,7 +51,9 @@ def execute(leash: int, output: Output) -> int:
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-            [sys.executable, "-m", "confcast.owner", str(leash)],
+            # -P: else the working directory is the first place where it looks for every module, the standard library's
+            # too. What the master imports from there, it names in its orders.
+            [sys.executable, "-P", "-m", "confcast.owner", str(leash)],
             stdin=subprocess.DEVNULL,
             stdout=streams,
             stderr=streams,

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -154,7 +155,7 @@ class Launcher:
                 _log.error("the config owner %d did not leave within %g s: killed", death.pid, _LEAVING)
                 death.signal(signal.SIGKILL)
                 death.wait(_LEAVING)
-            _reap(death.pid)
+            _reap(death)
             death.close()
         if self._retired is not None:
             self._retired.close()
@@ -241,7 +242,7 @@ class Launcher:
         except OSError as error:
             _log.error("a new config owner could not be started: %s", error)
         if self._death is not dead:
-            _reap(dead.pid)
+            _reap(dead)
             # Another thread may have taken it for the living one just now, and poll it: it is closed one owner later.
             retired, self._retired = self._retired, dead
             if retired is not None:
@@ -281,7 +282,13 @@ def _forget_all() -> None:
         launcher.forget()
 
 
-def _reap(pid: int) -> None:
-    """Leave no zombie, unless somebody else has reaped it already."""
+def _reap(dead: Death) -> None:
+    """Leave no zombie, unless somebody else has reaped it already: then its pid may be another child's by now.
+
+    A pidfd means this one only, and nobody's end is waited for.
+    """
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
+        if sys.platform == "linux":
+            os.waitid(os.P_PIDFD, dead.fileno(), os.WEXITED | os.WNOHANG)
+        else:
+            os.waitpid(dead.pid, os.WNOHANG)

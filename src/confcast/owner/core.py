@@ -302,7 +302,7 @@ class Core:
             self._effects.append(fx.ClosePipe(given.pipe))
             self._dispatch(fx.PipeEnded(given.pipe))
             return
-        refused = refusal(self.rules, hello)
+        refused = refusal(self.rules, hello, given.pid)
         if refused is not None:
             self._drop("refused Hello")
             self._effects += [fx.Send(given.pipe, refused), fx.ClosePipe(given.pipe)]

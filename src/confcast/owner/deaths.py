@@ -32,14 +32,15 @@ class Deaths:
         """Call `told` when this process is dead, at once if it is already; whether it can be heard from now on."""
         if pid in self._heard:
             return True
-        self._unheard.pop(pid, None)
+        said = self._unheard.pop(pid, None) is not None
         try:
             death = Death(pid)
         except ProcessLookupError:
             told()
             return True
         except OSError as error:
-            _log.error("the death of the process %d can't be heard for now: %s", pid, error)
+            if not said:  # it is tried again each second, for as long as it takes
+                _log.error("the death of the process %d can't be heard for now: %s", pid, error)
             self._unheard[pid] = told
             return False
         self._heard[pid] = death

@@ -46,7 +46,11 @@ def leave(journal: Journal, floor: int, folder: Path) -> None:
 def note(former: Path, version: int) -> None:
     """Tell the former owner, while there is one, that this number is given out. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
-        (former / _NUMBER).write_text(str(version))
+        fd = os.open(former / _NUMBER, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(fd, b"%020d" % version, 0)  # over what stands there: a full disk has room for that, and keeps it
+        finally:
+            os.close(fd)
 
 
 def take_back(folder: Path) -> int:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from confcast.owner.database import Database, JournalError, TornJournal
-from confcast.wire.messages import ReloadEvent, ReloadResult
+from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent, ReloadResult
 
 __all__ = ["Journal", "JournalError", "TornJournal", "VersionRow"]
 
@@ -50,6 +51,8 @@ _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, 
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
+
+_ENVELOPE = 1024  # what an answer has besides the events, generously
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ReloadEvent).decode
@@ -200,7 +203,7 @@ class Journal:
             found = self._ask("SELECT fields FROM schemas WHERE fingerprint = ?", (schema,)).fetchone()
         try:
             return _decode_fields(found[0]) if found else {}
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             _log.warning("the journal %s has a field table that can't be read: %s", self._database.path, error)
             return {}
 
@@ -241,13 +244,17 @@ class Journal:
                 self._ask(_COUNT, _counted(event))
 
     def events(self, limit: int | None = None) -> list[ReloadEvent]:
-        """The history, newest first: `limit` events at the most, all for None. Raises JournalError."""
+        """The history, newest first: `limit` events at the most, all for None. Raises JournalError.
+
+        A reload of thousands of keys makes a large event: no more of them are given than one answer has room for.
+        """
         count = self._limit if limit is None else max(0, min(limit, self._limit))
         with self._database.explained("read"):
-            rows = self._ask("SELECT body FROM event ORDER BY id DESC LIMIT ?", (count,)).fetchall()
+            rows = self._ask("SELECT body FROM event ORDER BY id DESC LIMIT ?", (count,))
+            bodies = list(_that_fit(body for (body,) in rows))
         try:
-            return [_decode(body) for (body,) in rows]
-        except msgspec.DecodeError as error:
+            return [_decode(body) for body in bodies]
+        except UNDECODABLE as error:
             raise self._database.torn(f"an event can't be read ({error})") from None
 
     def clear_events(self) -> None:
@@ -299,6 +306,15 @@ class Journal:
         with self._database.explained("read"):
             newest, floor = self._ask(query).fetchone()
         return newest, max(newest, floor)
+
+
+def _that_fit(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    room = MAX_FRAME - _ENVELOPE
+    for body in bodies:
+        room -= len(body)
+        if room < 0:
+            return
+        yield body
 
 
 def _counted(event: ReloadEvent) -> tuple[Any, ...]:

@@ -33,9 +33,9 @@ from confcast.owner.mailbox import Mailbox
 from confcast.owner.odd_jobs import OddJobs
 from confcast.owner.pipes import Pipes
 from confcast.owner.queries import QUERIES, answer_to
-from confcast.owner.telling import dated, tell_the_log
+from confcast.owner.telling import dated, outcome, tell_the_log
 from confcast.wire import processes
-from confcast.wire.messages import Message, Outcome, ReloadEvent
+from confcast.wire.messages import Message, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
 
@@ -290,7 +290,7 @@ class Owner:
 
     def _answer(self, effect: fx.Answer) -> None:
         pipe, number = effect.call
-        self._pipes.send(pipe, Outcome(number, dated(effect.event)), from_core=False)
+        self._pipes.send(pipe, outcome(number, effect.event), from_core=False)
 
     def _record_event(self, effect: fx.RecordEvent) -> None:
         event = dated(effect.event)
@@ -369,10 +369,8 @@ class Owner:
         self.count_loss("journal lost")
         self._journal_lags = True
         if not self._journal.in_place():
-            former, self._journal = (
-                self._journal,
-                self._open_journal(),
-            )  # while it can't be made, the former one answers
+            former = self._journal
+            self._journal = self._open_journal()  # while it can't be made, the former one answers
             former.close()
         committed, schema = self.core.committed, self._rules.schema
         if committed.version and not self._journal.holds(committed.version, committed.digest):

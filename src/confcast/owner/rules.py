@@ -37,13 +37,16 @@ class Rules:
     silent: Literal["proceed", "refuse"] = "proceed"
 
 
-def refusal(rules: Rules, hello: Hello) -> Refused | None:
-    """Why this Hello is not served; None when it is."""
+def refusal(rules: Rules, hello: Hello, pid: int) -> Refused | None:
+    """Why this Hello of this process is not served; None when it is. A pid of 0: of a PID namespace not seen here."""
     if hello.protocol != PROTOCOL:
         text = f"this owner speaks protocol {PROTOCOL}, not {hello.protocol}: both ends need the same confcast"
         return Refused(text, _FINAL)
     if hello.role == "client":
         return None
+    if pid <= 0:
+        text = "it has a PID namespace that the config owner does not see, so nobody would hear of its death"
+        return Refused(f"{text}: share the namespace (shareProcessNamespace), or start a manager there", _FINAL)
     if hello.name != rules.name:
         return Refused(f"this owner serves the configuration {rules.name!r}, not {hello.name!r}", _FINAL)
     if hello.schema != rules.schema:

@@ -11,16 +11,27 @@ import time
 
 import msgspec
 
-from confcast.wire.messages import ReloadEvent
+from confcast.wire.messages import MAX_FRAME, Outcome, ReloadEvent, encode
 
 _log = logging.getLogger("confcast.owner")
 
 _MOST_KEYS = 5
+_MANY = 100
+"""Changes that always fit into an answer."""
 
 
 def dated(event: ReloadEvent) -> ReloadEvent:
     """The core knows a clock that only goes forward; a person wants a date."""
     return msgspec.structs.replace(event, timestamp=time.time() - (time.monotonic() - event.timestamp))
+
+
+def outcome(number: int, event: ReloadEvent) -> Outcome:
+    """The answer to a caller: without the changes, where these are more than a frame has room for."""
+    answer = Outcome(number, dated(event))
+    if len(event.changes) > _MANY and len(encode(answer)) > MAX_FRAME:
+        _log.error("%d changes are left out of an answer: they are too long for it", len(event.changes))
+        return Outcome(number, msgspec.structs.replace(answer.event, changes=[]))
+    return answer
 
 
 def tell_the_log(event: ReloadEvent) -> None:

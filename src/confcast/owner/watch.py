@@ -136,7 +136,7 @@ class Watcher:
                 self._look(heard)
                 heard = self._listen()
                 complaint = ""
-            except Exception as error:
+            except BaseException as error:  # of a user's source: sys.exit(), or a panic of a library in Rust
                 self._errors += 1
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
                     log.exception("watching failed, and goes on trying every second")

@@ -15,6 +15,7 @@ import msgspec
 
 from confcast.errors import Problem, ProtocolError
 from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import UNDECODABLE
 
 HANDOVER = "handover"
 """What a paused owner leaves for the next one: a copy of its journal, under this name in its run-time folder."""
@@ -114,7 +115,7 @@ class Leash:
             received = self._deframer.feed(data)
         try:
             return _decoder.decode(received[0])
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise ProtocolError(f"not a message of the leash: {error}") from None
 
     def close(self) -> None:

@@ -293,6 +293,9 @@ ToOwner = Hello | Vote | Applied | Declined | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Refused | Answer
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: of a text that is no UTF-8, msgspec makes no error of its own."""
+
 _encoder = msgspec.msgpack.Encoder()
 _to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
@@ -307,7 +310,7 @@ def decode_to_owner(body: bytes) -> ToOwner:
     """What a worker or a client sent. Raises ProtocolError for anything else; the text never has the content."""
     try:
         return _to_owner.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise ProtocolError(f"not a message to the owner: {error}") from None
 
 
@@ -315,5 +318,5 @@ def decode_to_worker(body: bytes) -> ToWorker:
     """What an owner sent. Raises ProtocolError for anything else; the text never has the content."""
     try:
         return _to_worker.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a worker: {error}") from None

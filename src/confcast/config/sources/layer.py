@@ -76,6 +76,7 @@ class Layer:
         self.has_lines = has_lines
         self._places, self._notes = places, notes
         self._known: Mapping[KeyPath, Place] | None = None
+        self._noted: Mapping[KeyPath, str] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"  # never the data: it may have secrets
@@ -92,7 +93,9 @@ class Layer:
 
     def note(self, path: KeyPath) -> str:
         """Advice about a value that was meant as text and read as something else; empty where there is none."""
-        return self._notes().get(path, "") if self._notes is not None else ""
+        if self._noted is None:  # the whole text is parsed for it, and there may be a problem in each of its lines
+            self._noted = self._notes() if self._notes is not None else {}
+        return self._noted.get(path, "")
 
     def has(self, path: KeyPath) -> bool:
         """Whether the layer has a value there."""

@@ -2,7 +2,7 @@
 
 Validators speak of paths; people need the file, the line and the key. Guarantee (G9): a value is quoted only if it is
 a scalar whose type has no secret in it, and a secret that a validator of the user's put into its own message is
-masked there.
+masked there. A key of a table whose keys are secrets is shown as one.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import datetime as dt
 import decimal
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from confcast.config.masking import masking
+from confcast.config.masking import MASK, masking
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, fields_of
 from confcast.config.secrecy import contains_secret, is_marked
@@ -87,7 +87,9 @@ def quoted(value: Any) -> str:
 def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:
     message = masked(finding.message)
     about = []
-    if _is_scalar(finding.got) and not contains_secret(reduce(_below, finding.path, schema)):
+    path = _without_secret_keys(finding.path, schema)
+    is_secret_key = finding.about == "key" and path[-1:] == (MASK,)
+    if _is_scalar(finding.got) and not is_secret_key and not contains_secret(reduce(_below, finding.path, schema)):
         about.append(f"got {quoted(finding.got)}")
     if (
         finding.about == "value"
@@ -97,7 +99,25 @@ def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[st
         about.append(note)
     if about:
         message = f"{message} ({'; '.join(about)})"
-    return Problem(dotted(finding.path), message, _location(finding, merged))
+    return Problem(dotted(path), message, _location(finding, merged))
+
+
+def _without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
+    """As `diff.py` shows them: the keys of a `dict[SecretStr, …]` are secrets, too."""
+    shown: KeyPath = ()
+    for part in path:
+        shown = (*shown, MASK if _hides_keys(annotation) else part)
+        annotation = child(annotation, part)
+    return shown
+
+
+def _hides_keys(annotation: Any) -> bool:
+    """Whether the keys of a table there are secrets."""
+    for member in members(annotation):
+        kind, arguments = get_origin(member), get_args(member)
+        if isinstance(kind, type) and issubclass(kind, Mapping) and arguments and contains_secret(arguments[0]):
+            return True
+    return False
 
 
 def _may_mean_text(annotation: Any) -> bool:
@@ -127,9 +147,11 @@ def _order(problem: Problem, merged: Merged) -> tuple[int, int, int]:
 
 
 def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
-    """Every scalar in the data that stands where its type has a secret, or may have one."""
+    """Every scalar in the data, and every key, that stands where its type has a secret, or may have one."""
     if not contains_secret(annotation):
         return
+    if isinstance(data, dict) and _hides_keys(annotation):
+        yield from data
     if _is_scalar(data) and not isinstance(data, bool | None):
         yield data
     for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():

@@ -1,0 +1,38 @@
+"""Launching: what becomes of an owner that is dead."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+
+from confcast.master.launch import _reap
+from confcast.wire.processes import Death
+from tests.support.waiting import DEADLINE
+
+
+def test_a_dead_owner_s_pid_that_another_child_has_by_now_is_left_alone() -> None:
+    """A prefork master reaps every child that it finds dead, and the next worker may get the number."""
+    owner = subprocess.Popen([sys.executable, "-c", ""])
+    with contextlib.closing(Death(owner.pid)) as dead:
+        owner.wait()
+        worker = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+        with contextlib.closing(Death(worker.pid)) as end:
+            assert end.wait(DEADLINE)
+        dead.pid = worker.pid
+
+        _reap(dead)
+
+    assert worker.wait() == 7
+
+
+def test_a_dead_owner_leaves_no_zombie() -> None:
+    owner = subprocess.Popen([sys.executable, "-c", ""])
+    with contextlib.closing(Death(owner.pid)) as dead:
+        assert dead.wait(DEADLINE)
+
+        _reap(dead)
+        _reap(dead)
+
+    with contextlib.suppress(ChildProcessError):
+        assert owner.wait() == 0  # what Popen says when somebody else has reaped it
