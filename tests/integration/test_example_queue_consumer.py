@@ -19,6 +19,23 @@ from tests.support.waiting import DEADLINE, eventually
 WARNINGS = ["-W", "error", "-W", "ignore::DeprecationWarning"]  # Python 3.12 warns of a fork beside threads
 PROGRAM = [sys.executable, *WARNINGS, "-m", "confcast.examples.queue_consumer"]
 
+ONE_PROCESS = """\
+from multiprocessing.process import BaseProcess
+
+from confcast.examples.queue_consumer.__main__ import main
+
+started = []
+
+def start(process, start=BaseProcess.start):
+    if started:
+        raise OSError("no more processes")
+    started.append(process)
+    start(process)
+
+BaseProcess.start = start
+main()
+"""
+
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_it_does_every_item_and_each_half_under_its_own_version(method: str, tmp_path: Path) -> None:
@@ -45,6 +62,13 @@ def test_a_file_that_is_refused_ends_it_in_words(tmp_path: Path) -> None:
     done = subprocess.run([*PROGRAM, "--config", str(config)], capture_output=True, text=True, timeout=50)
     assert done.returncode == 78
     assert f"{config}:1:9: times: Input should be less than or equal to 10 (got 11)" in done.stderr
+
+
+def test_where_only_one_process_can_be_started_that_one_is_ended_too(tmp_path: Path) -> None:
+    program = [sys.executable, *WARNINGS, "-c", ONE_PROCESS, "--start-method", "fork"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=2 * DEADLINE, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("OSError: no more processes\n")
 
 
 @pytest.fixture

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotAttached, Replica
+from confcast import (
+    ConfcastError,
+    ConfigError,
+    ConfigLoader,
+    ConfigReloadManager,
+    NotAttached,
+    Replica,
+    initialize_reload_manager,
+)
+from confcast.master.launch import Launcher
 from tests.support.fixtures import Manager, StartManager
 from tests.support.forking import said_in_child
 from tests.support.leaks import is_running
 from tests.support.settings import SCHEMA, Settings, write
+from tests.support.waiting import DEADLINE, in_thread
 
 
 @pytest.mark.parametrize("name", ["reload", "get_stats", "workers", "clear_history", "get_event_history"])
@@ -70,6 +81,33 @@ def test_a_fork_may_start_a_manager_of_the_name_that_its_parent_has(shared_manag
 
     write(config, 7)
     assert said_in_child(number) == "7"
+
+
+def test_a_fork_may_start_its_own_while_a_thread_of_its_parent_starts_one(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, start = os.getpid(), Launcher.start
+    starting, forked = threading.Event(), threading.Event()
+
+    def start_slowly(launcher: Launcher) -> None:
+        if os.getpid() == parent:
+            starting.set()
+            assert forked.wait(DEADLINE)
+        start(launcher)
+
+    def number() -> int:
+        loader: ConfigLoader[Settings] = ConfigLoader(SCHEMA, config)
+        with initialize_reload_manager(loader, name="own", watch=False, enable_signal_handler=False) as manager:
+            return manager.current.number
+
+    monkeypatch.setattr(Launcher, "start", start_slowly)
+    initializing = in_thread(number)
+    assert starting.wait(DEADLINE)
+    try:
+        assert said_in_child(lambda: in_thread(number)()) == "1"
+    finally:
+        forked.set()
+    assert initializing() == 1
 
 
 def test_a_successor_and_its_predecessor_each_speak_to_their_own_owner(shared_manager: Manager, config: Path) -> None:

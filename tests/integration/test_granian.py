@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.support.embedding import Embedding
 from tests.support.granian import Server
+from tests.support.websockets import WebSockets
 
 
-class TestGranian(Embedding):
+class TestGranian(Embedding, WebSockets):
     kind = Server

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import pytest
 from tests.support.gate import Gate
 from tests.support.granian import Server
 from tests.support.server import servers_of
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import eventually
 
 Make = Callable[..., Server]
 
@@ -87,6 +84,9 @@ def test_a_worker_that_is_spawned_attaches_and_boots_through_a_hup_for_the_group
     answers = server.await_workers().everyone()
     assert len(re.findall("Spawning worker-", server.log())) == len(answers) == 2
     assert {answer["number"] for answer in answers.values()} == {newest}
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    assert server.log().endswith("served, own handlers: True\n")
 
 
 def test_a_refused_configuration_leaves_no_pid_file(make: Make):
@@ -107,31 +107,9 @@ def test_requests_that_could_not_be_pinned_are_refused_in_words(make: Make):
     assert server.crashes() == []
 
 
-def test_a_missing_granian_is_said_in_words():
-    program = "import sys; sys.modules['granian'] = None; from confcast.servers import granian; granian.main([])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE)
-
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "granian is not installed: pip install 'confcast[granian]'" in done.stderr
-
-
-def test_the_help_has_the_options_of_both():
-    command = [sys.executable, "-m", "confcast.servers.granian", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
-
-    assert "--loader MODULE:NAME" in done.stdout
-    assert "--respawn-failed-workers" in done.stdout
-
-
-def test_its_version_takes_no_loader():
-    command = [sys.executable, "-m", "confcast.servers.granian", "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
-
-    assert importlib.metadata.version("granian") in done.stdout
-
-
 SPAWNING = """\
 import multiprocessing
+import signal
 import sys
 from confcast.servers import granian
 from sources import loader
@@ -139,5 +117,8 @@ from sources import loader
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")
     options = {"watch": False, "vote_timeout": 10.0}
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     granian.run("asgi_app:app", loader, manager=options, interface="asgi", port=int(sys.argv[1]), workers=2)
+    own_handlers = [signal.getsignal(number) for number in signal.valid_signals()] == handlers
+    print("served, own handlers:", own_handlers)
 """

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
 
 from tests.support.gate import Gate
 from tests.support.gunicorn import Server, servers
-from tests.support.waiting import DEADLINE, eventually, in_thread
+from tests.support.waiting import eventually, in_thread
+from tests.support.websockets import WebSockets
 
 ASGI = "workers = 2\nwsgi_app = 'asgi_app:app'"
 KINDS = {
@@ -150,51 +147,9 @@ def test_requests_side_by_side_in_one_worker_each_see_their_own_version(server: 
     assert [let_go() for let_go in later] == [[newest] * 3] * 3
 
 
-@contextmanager
-def websocket(server: Server, path: str = "") -> Iterator[ClientConnection]:
-    """A connection to one of its workers."""
-    url = f"ws://127.0.0.1:{server.port}/{path}"
-    with connect(url, proxy=None, open_timeout=DEADLINE, close_timeout=DEADLINE) as connection:
-        yield connection
-
-
-def answer(connection: ClientConnection) -> Any:
-    """The numbers that were read for one message; in the connection's own task, and in one that it has started."""
-    return json.loads(connection.recv(DEADLINE))["numbers"]
-
-
 @pytest.mark.parametrize("server", ["asgi", "uvicorn"], indirect=True)
-def test_a_websockets_message_sees_one_version_and_the_next_one_the_newest(server: Server, tmp_path: Path):
-    (tmp_path / "call").mkdir()
-    gate = Gate(tmp_path / "call" / "gate")
-    gate.shut()
-    old = server.change()
-    server.hup()
-    with websocket(server) as connection:
-        connection.send(str(tmp_path))
-        gate.await_load()
-        newest = server.change()
-        assert server.hup()[0] == "success"
-        gate.let_go()
-        held = answer(connection)
-        connection.send("read")
-
-        assert held == [old] * 4
-        assert answer(connection) == [newest] * 2
-
-
-@pytest.mark.parametrize("server", ["asgi", "uvicorn"], indirect=True)
-def test_a_websocket_can_be_pinned_as_a_whole_by_the_application(server: Server):
-    old = server.change()
-    server.hup()
-    with websocket(server, "connection") as connection:
-        connection.send("read")
-        assert answer(connection) == [old] * 2
-        server.change()
-        assert server.hup()[0] == "success"
-        connection.send("read")
-
-        assert answer(connection) == [old] * 2
+class TestGunicorn(WebSockets):
+    """With each kind of worker that speaks ASGI."""
 
 
 def test_an_edited_file_is_noticed(tmp_path: Path):

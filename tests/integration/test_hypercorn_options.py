@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.server import servers_of
 from tests.support.settings import SCHEMA
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import eventually
 
 Make = Callable[..., Server]
 
@@ -94,7 +92,7 @@ def test_a_program_serves_by_a_function_and_goes_on_afterwards(make: Make):
 
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
-    assert server.log().endswith("served: 0, owner: None\n")
+    assert server.log().endswith("served: 0, owner: None, own handlers: True\n")
 
 
 def test_what_hypercorn_has_not_is_refused():
@@ -105,29 +103,16 @@ def test_what_hypercorn_has_not_is_refused():
         hypercorn.run("app:app", loader, workers=0)
 
 
-def test_a_missing_hypercorn_is_said_in_words():
-    program = "import sys; sys.modules['hypercorn'] = None; from confcast.servers import hypercorn; hypercorn.main([])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE)
-
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "hypercorn is not installed: pip install 'confcast[hypercorn]'" in done.stderr
-
-
-def test_the_help_has_the_options_of_both():
-    command = [sys.executable, "-m", "confcast.servers.hypercorn", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True)
-
-    assert "--loader MODULE:NAME" in done.stdout
-    assert "--max-requests-jitter" in done.stdout
-
-
 PROGRAM = """\
 import os
+import signal
 from confcast.servers import hypercorn
 from sources import loader
 
 if __name__ == "__main__":
     options = {"watch": False, "vote_timeout": 10.0}
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     status = hypercorn.run("asgi_app:app", loader, manager=options, bind="127.0.0.1:0", workers=2)
-    print(f"served: {status}, owner: {os.environ.get('CONFCAST_ADDRESS_APP')}")
+    own_handlers = [signal.getsignal(number) for number in signal.valid_signals()] == handlers
+    print(f"served: {status}, owner: {os.environ.get('CONFCAST_ADDRESS_APP')}, own handlers: {own_handlers}")
 """

@@ -16,10 +16,15 @@ import signal
 from confcast.servers import uvicorn
 from sources import loader
 
+def signals():
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    return handlers, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
 if __name__ == "__main__":
+    before = signals()
     for workers in (2, 1):
         uvicorn.run("asgi_app:app", loader, manager={"watch": False, "vote_timeout": 10.0}, workers=workers, port=0)
-        print("stopped", workers, signal.pthread_sigmask(signal.SIG_BLOCK, ()), flush=True)
+        print("stopped", workers, signals() == before, flush=True)
 """
 
 
@@ -48,7 +53,7 @@ def test_a_program_serves_reloads_and_goes_on_after_the_stop(tmp_path: Path):
         assert {pid: answer["number"] for pid, answer in server.everyone().items()} == dict.fromkeys(before, number)
         server.signal(signal.SIGTERM)
         server.workers = 1
-        server.await_log("stopped 2 set()")
+        server.await_log("stopped 2 True")
         server.await_log("Uvicorn running on", 2)
         server.await_workers()
         assert server.pids() == {server.pid}
@@ -57,6 +62,6 @@ def test_a_program_serves_reloads_and_goes_on_after_the_stop(tmp_path: Path):
         assert server.hup()[0] == "success"
 
         os.kill(server.pid, signal.SIGINT)
-        server.await_log("stopped 1 set()")
+        server.await_log("stopped 1 True")
         assert server.ended() == 0
         assert server.crashes() == []

@@ -44,7 +44,6 @@ class Server(server.Server):
         super().__init__(folder, environment=environment)
         (folder / "program.py").write_text(program)
         self._program = program
-        (folder / "sources.py").write_text(SOURCES)
         self.workers = workers
         self._watch = watch
         self._application = application or APPLICATIONS[self.INTERFACE]
@@ -92,9 +91,3 @@ class RsgiServer(Server):
 
 
 APPLICATIONS = {"asgi": "asgi_app:app", "wsgi": "app:app", "rsgi": "rsgi_app:app"}
-
-SOURCES = """\
-from confcast import ConfigLoader
-
-loader = ConfigLoader("settings:Settings", "app.toml")
-"""

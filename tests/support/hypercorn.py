@@ -38,7 +38,6 @@ class Server(server.Server):
         super().__init__(folder, environment=environment)
         (folder / "program.py").write_text(program)
         self._program = program
-        (folder / "sources.py").write_text(SOURCES)
         self.workers = workers
         self._watch = watch
         self._application = application or self.APPLICATION
@@ -63,10 +62,3 @@ class WsgiServer(Server):
     """One that speaks WSGI."""
 
     APPLICATION = "app:app"
-
-
-SOURCES = """\
-from confcast import ConfigLoader
-
-loader = ConfigLoader("settings:Settings", "app.toml")
-"""

@@ -147,6 +147,18 @@ def test_an_interrupt_while_it_waits_leaves_no_thread_and_nobody_on_the_roster(
     attached(replica, owner)
 
 
+def test_a_close_wakes_the_thread_that_waits_for_a_first_version(owner: Owner, replica: Replica[Settings]) -> None:
+    attaching = in_thread(lambda: replica.attach(owner.address, timeout=2 * DEADLINE))
+    owner.accept()
+
+    replica.close()
+
+    with pytest.raises(NotAttached, match="was closed while it was being attached"):
+        attaching()
+    assert owner.hear() == Goodbye()
+    attached(replica, owner)
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), ValueError("no")])
 def test_whatever_a_precommit_function_raises_is_a_no_and_the_next_version_goes_through(
     error: BaseException, owner: Owner, replica: Replica[Settings]

@@ -12,7 +12,7 @@ from typing import Any
 import celery
 import msgspec
 import pytest
-from celery import signals
+from celery import _state, signals
 
 from confcast import ConfcastError, ConfigLoader, NotAttached, Replica
 from confcast.servers import celery as confcast_celery
@@ -184,6 +184,17 @@ def test_the_worker_of_another_application_starts_no_owner(
     assert not confcast_celery._installed["app"].manager.is_mine()
 
 
+def test_a_child_of_another_application_s_worker_is_left_alone(
+    app: celery.Celery, tmp_path: Path, installed: None, monkeypatch: pytest.MonkeyPatch
+):
+    confcast_celery.install(app, ConfigLoader("nowhere:Settings", tmp_path / "app.toml"))
+    another = celery.Celery(app.main, set_as_current=False)  # that it has the same name makes it no other one
+    monkeypatch.setattr(_state._tls, "current_app", another)
+    monkeypatch.setattr(celery_hup, "ignore_until_a_task", lambda: pytest.fail("SIGHUP is not ours there"))
+
+    signals.worker_process_init.send(sender="me@here")  # nor does it leave because there is no such schema
+
+
 def test_eventlet_is_refused_in_words(
     app: celery.Celery, loader: ConfigLoader[Any], installed: None, capsys: pytest.CaptureFixture[str]
 ):
@@ -216,6 +227,7 @@ def test_a_process_that_cannot_attach_leaves_and_says_why(
 ):
     monkeypatch.setattr(confcast_celery, "_RESPAWN_PAUSE", 0)
     monkeypatch.setattr(celery_hup, "ignore_until_a_task", lambda: None)
+    monkeypatch.setattr(_state._tls, "current_app", app)
     confcast_celery.install(app, ConfigLoader("nowhere:Settings", tmp_path / "app.toml"))
     with pytest.raises(SystemExit, match="1"):
         signals.worker_process_init.send(sender="me@here")

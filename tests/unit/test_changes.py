@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from confcast import NotAttached, Replica
+from confcast.worker import changes
 from confcast.worker.override import Fake
 from tests.support.settings import Settings
 from tests.support.waiting import DEADLINE, eventually
@@ -290,6 +291,23 @@ def test_a_replica_that_is_closed_before_the_first_step_ends_it_too(
 
     assert run(main) == [(1, 2)]
     assert subscribed(replica) == 0
+
+
+def test_a_replica_that_is_closed_between_its_finding_and_the_first_look_ends_it_too(
+    replica: Replica[Settings], fake: Fake[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = replica.observers.add
+
+    def add_too_late(reader: Any) -> None:
+        replica.observers.hang_up()
+        add(reader)
+
+    monkeypatch.setattr(replica.observers, "add", add_too_late)
+
+    async def main() -> list[Any]:
+        return [each async for each in changes.read(None, lambda: replica.observers, None, "commit", False, None, 0)]
+
+    assert run(main) == []
 
 
 def test_nothing_waits_on_a_loop_but_one_wake_up(replica: Replica[Settings], fake: Fake[Settings]) -> None:

@@ -102,6 +102,19 @@ PROBLEM = Problem("number", "a number is expected", "app.toml:1:10")
 
 
 @pytest.mark.parametrize(
+    ("server", "text"),
+    [("gunicorn", "gunicorn has a conf file to embed in"), ("celery", "celery is embedded where its app is made")],
+)
+def test_a_server_without_a_launcher_says_so(server: str, text: str):
+    """Not silence and status 0, which would look as if it had served and ended."""
+    command = [sys.executable, "-m", f"confcast.servers.{server}", "--loader", "sources:loader", "app:app"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("error", "status", "text"),
     [
         (ConfigError([PROBLEM]), 78, "the configuration is refused, server does not start\napp.toml:1:10: number"),

@@ -100,18 +100,6 @@ def test_several_workers_of_an_application_that_is_an_object_are_refused_in_word
     assert "as an import string" in capsys.readouterr().err
 
 
-def test_help_shows_both_sides(capsys: pytest.CaptureFixture[str]):
-    assert ended(["--help"]) == 0
-
-    said = capsys.readouterr().out
-    assert said.index("--loader MODULE:NAME") < said.index("--limit-max-requests")
-
-
-def test_the_version_is_uvicorns(capsys: pytest.CaptureFixture[str]):
-    assert ended(["--version"]) == 0
-    assert uvicorn.__version__ in capsys.readouterr().out
-
-
 def test_a_loader_that_is_not_there_ends_with_status_78(capsys: pytest.CaptureFixture[str]):
     assert ended(["--loader", "nowhere:loader", "app:app"]) == 78
     assert "--loader nowhere:loader" in capsys.readouterr().err
@@ -126,10 +114,3 @@ def test_what_uvicorn_refuses_ends_with_its_status(arguments: list[str], capsys:
 def test_a_value_that_the_manager_refuses_ends_with_status_3(capsys: pytest.CaptureFixture[str]):
     assert ended([*LOADER, "--vote-timeout", "-1", "app:app"]) == 3
     assert "vote_timeout=-1.0: a number of seconds above 0 is expected" in capsys.readouterr().err
-
-
-def test_uvicorn_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-
-    assert ended([*LOADER, "app:app"]) == 3
-    assert "pip install 'confcast[uvicorn]'" in capsys.readouterr().err

@@ -21,6 +21,8 @@ import confcast
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, NotCarried, Problem
 
+_MISSING = object()
+
 
 def find_loader(path: str) -> ConfigLoader[Any]:
     """See `ConfigLoader.find`."""
@@ -32,14 +34,20 @@ def find_loader(path: str) -> ConfigLoader[Any]:
     with in_words(f"{module} can't be imported"):
         found: Any = importlib.import_module(module)
     for part in name.split("."):
-        if not hasattr(found, part):
-            raise wrong(f"{module} has no {name!r}{_hint(part, found)}")
-        found = getattr(found, part)
+        with in_words(f"{module}:{name} can't be read"):
+            found = _attribute(found, part, f"{module} has no {name!r}")
     if callable(found) and not isinstance(found, ConfigLoader):
         with in_words(f"{module}:{name} can't be called without arguments"):
             found = found()
     if not isinstance(found, ConfigLoader):
         raise wrong(f"{module}:{name} is no ConfigLoader, and gives none when it is called: {type(found).__name__}")
+    return found
+
+
+def _attribute(holder: Any, part: str, otherwise: str) -> Any:
+    found = getattr(holder, part, _MISSING)
+    if found is _MISSING:
+        raise wrong(f"{otherwise}{_hint(part, holder)}")
     return found
 
 

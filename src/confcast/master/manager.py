@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from confcast.errors import ConfcastError, NotAttached
 from confcast.master import folders, names, options, sighup
 from confcast.master.execute import Output, standard_error
 from confcast.master.launch import Launcher
+from confcast.master.own_replica import OwnReplica
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.boot import Orders
@@ -63,6 +63,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             server's own loop (a master that forks must have no threads).
 
     Raises:
+        TypeError: The loader is none.
         ValueError: An option can't have this value.
     """
 
@@ -80,11 +81,12 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         history_limit: int = 100,
         supervise: Literal["thread", "caller"] = "thread",
     ) -> None:
+        options.check_loader(loader)
         options.check(name, vote_timeout, load_timeout, silent, history_limit, supervise)
         self.name = name
         self._loader = loader
         self._enable_signal_handler = enable_signal_handler
-        self._state_dir = Path(state_dir).absolute() if state_dir is not None else None
+        self._state_dir = options.folder(state_dir)
         self._options: dict[str, Any] = {
             "watch": watch,
             "vote_timeout": vote_timeout,
@@ -98,9 +100,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._launcher: Launcher | None = None
         self._supervisor: Supervisor | None = None
         self._client: StandingClient | None = None
-        self._replica: Replica[T] | None = None
-        self._made_replica = False
-        self._attaching = threading.Lock()
+        self._own: OwnReplica[T] | None = None
         self._former_manager: ConfigReloadManager[Any] | None = None
         self._output: Output = standard_error
         self._log: Callable[[], str] = str
@@ -133,6 +133,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             raise
         self._launcher = launcher
         self._client = StandingClient(self.address, self.name)
+        self._own = OwnReplica(self._loader, self.name, self.address)
         os.environ[address_variable(self.name)] = self.address
         if self._supervise == "thread":
             self._supervisor = Supervisor(launcher)
@@ -153,7 +154,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """Have the owner leave, and take away what was made for it. Workers keep what they have. From any thread."""
         if self._launcher is None or self._pid != os.getpid():
             return
-        self._detach()
+        self._detach()  # first: who still attaches in another thread must find an end of it
         sighup.no_longer(self.request_reload)
         if self._supervisor is not None:
             self._supervisor.close()
@@ -264,45 +265,23 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def known_subscriptions(self) -> Observers | None:
         """Not for applications: the same, of a replica that is attached already, also by the one that declared it."""
-        self._check_process()
-        declared = registry.attached(self.name)
-        if declared is not None and declared.connected and self._is_ours(declared):
-            return self._attached().observers  # which waits for nothing
-        replica = self._replica
-        return replica.observers if replica is not None and replica.presence is not None else None
+        return self._mine_to_read().observers()
 
     # ---- inside
 
     def _attached(self) -> Replica[T]:
+        return self._mine_to_read().attached()
+
+    def _mine_to_read(self) -> OwnReplica[T]:
         self._check_process()
-        replica = self._replica
-        if replica is not None and replica.presence is not None:  # the usual way, without the lock
-            return replica
-        with self._attaching:
-            if self._replica is None or self._replica.presence is None:  # closed by the one that declared it
-                self._replica = self._own_replica().attach(self.address, ignore_sighup=False)
-            return self._replica
+        if self._own is None:
+            raise self._not_started()
+        return self._own
 
     def _detach(self) -> None:
-        replica, self._replica = self._replica, None
-        if replica is not None:
-            replica.close()
-            if self._made_replica:
-                registry.withdraw(replica)
-
-    def _own_replica(self) -> Replica[T]:
-        """The one that this process has declared under this name, so that both share one pipe; else a new one."""
-        attached = registry.attached(self.name)
-        for replica in (*([attached] if attached is not None else []), *registry.declared()):
-            if self._is_ours(replica):
-                self._made_replica = False
-                return replica
-        self._made_replica = True
-        return Replica(self._loader.schema, name=self.name)
-
-    def _is_ours(self, replica: Replica[Any]) -> bool:
-        named = replica.name == self.name and replica.schema is self._loader.schema
-        return named and not replica.is_elsewhere(self.address)
+        own, self._own = self._own, None
+        if own is not None:
+            own.close()
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Ask; a dead owner is restarted here, and the next one asked: only this process could do it.

@@ -7,6 +7,7 @@ it is a client only: it starts nothing, and speaks for the master's owner. Rejec
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import warnings
@@ -17,6 +18,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
 from confcast.master import sighup
 from confcast.master.manager import ConfigReloadManager
+from confcast.master.own_replica import OwnReplica
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
@@ -60,6 +62,7 @@ def initialize_reload_manager(loader: ConfigLoader[T], **options: Unpack[Options
     """
     global _manager
     refuse_in_owner("initialize_reload_manager()")
+    _hook_fork()
     with _lock:
         if _manager is not None and _manager.is_mine():
             warnings.warn("the reload manager is initialized already; this is the first one", RuntimeWarning, 2)
@@ -82,6 +85,19 @@ def reload_config() -> ReloadResult:
     return get_reload_manager().reload_config()
 
 
+@functools.cache
+def _hook_fork() -> None:
+    """Once in a process, with its first manager, and not at import."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_unlock)
+
+
+def _unlock() -> None:
+    """In a child: the thread that held it, for as long as an owner takes to start, is the parent's."""
+    global _lock
+    _lock = threading.Lock()
+
+
 class _Client(ConfigReloadManager[T]):
     """A manager for a process whose configuration another process's owner holds."""
 
@@ -93,6 +109,7 @@ class _Client(ConfigReloadManager[T]):
     def start(self) -> ConfigReloadManager[T]:
         """Attach this process. Raises as `Replica.attach` does."""
         self._folder, self._pid = self._client_of.parent, os.getpid()
+        self._own = OwnReplica(self._loader, self.name, self.address)
         known = registry.attached(self.name)
         self._attached_here = self._attached() is not known
         if self._enable_signal_handler:
@@ -104,7 +121,7 @@ class _Client(ConfigReloadManager[T]):
         if self.is_mine():
             if self._attached_here:
                 self._detach()
-            self._replica = None
+            self._own = None
             sighup.no_longer(self.request_reload)
             self._folder = None
 

@@ -146,10 +146,17 @@ class _Embedding:
 
     def worker_process_init(self, **_: Any) -> None:
         """In a child, or in the pool `solo` in the worker itself. Raises SystemExit when it can't be attached."""
+        if not self._is_of_our_worker():
+            return
         if not self.manager.is_mine():
             celery_hup.ignore_until_a_task()
             self._leave_if_orphaned()
         self._attach_or_leave()
+
+    def _is_of_our_worker(self) -> bool:
+        """Its application is the current one in it, and in its children; those that are spawned have a copy of it."""
+        current = launching.require("celery", "celery").current_app
+        return bool(current == self._app or (current.main == self._app.main and not _forks()))
 
     def _leave_if_orphaned(self) -> None:
         """The system kills celery's children with it, once they have asked for that; this one may be too late."""
@@ -221,5 +228,13 @@ def _before_handlers_are_set(**_: Any) -> None:
 
 
 def _before_a_fork(**_: Any) -> None:
-    if _mine() and launching.require("billiard", "celery").get_start_method() == "fork":
+    if _mine() and _forks():
         celery_hup.hold_for_a_fork()
+
+
+def _forks() -> bool:
+    return bool(launching.require("billiard", "celery").get_start_method() == "fork")
+
+
+if __name__ == "__main__":
+    sys.exit("celery is embedded where its app is made: celery.install(app, loader) there; then start it as ever")

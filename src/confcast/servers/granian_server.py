@@ -52,8 +52,8 @@ class Server(MPServer):
         self.on_startup(self._start_owner)
 
     def serve(self, *arguments: Any, **options: Any) -> None:
-        """As granian's; the owner leaves after the last worker."""
-        with contextlib.closing(self._manager):
+        """As granian's; the owner leaves after the last worker, and the program has its own signal handlers again."""
+        with signals.given_back(), contextlib.closing(self._manager):
             super().serve(*arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:

@@ -47,7 +47,7 @@ def serve(config: Config, manager: ConfigReloadManager[Any], worker: launching.W
     """
     check(config)
     context = _Context(worker)
-    with _hup_held():
+    with signals.given_back(), _hup_held():
         launching.start("hypercorn", manager)
         try:
             if config.use_reloader:  # then hypercorn imports the application here, too, right before its workers
@@ -142,13 +142,9 @@ def _stood_in_for(context: _Context, manager: ConfigReloadManager[Any], config: 
 
 @contextmanager
 def _hup_held() -> Iterator[None]:
-    """HUP waits; at the end one that still does is dropped, and the program's own handler is back."""
-    handler = signal.getsignal(signal.SIGHUP)
-    try:
-        with signals.held({signal.SIGHUP}):
-            try:
-                yield
-            finally:
-                signal.signal(signal.SIGHUP, lambda number, frame: None)
-    finally:
-        signal.signal(signal.SIGHUP, handler if handler is not None else signal.SIG_DFL)
+    """HUP waits; at the end one that still does is dropped."""
+    with signals.held({signal.SIGHUP}):
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, lambda number, frame: None)

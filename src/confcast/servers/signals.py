@@ -1,9 +1,13 @@
-"""What signals do to a worker between its start and its server's own handlers: it may import for seconds.
+"""What signals do before a server has its own handlers, and after: to a worker that starts, and a program that goes on.
 
-A forked worker inherits the master's handlers: a TERM would be noted in a copy of the master that nobody runs, and the
-server's stop would wait for this worker for ever. One that is spawned has none: a HUP for the whole process group
-would kill it. So the master holds these signals back while it starts a worker, which the worker inherits, and the
-worker lets them through when it has said what they do.
+Between a worker's start and its server's handlers there may be seconds of imports. A forked worker inherits the
+master's handlers: a TERM would be noted in a copy of the master that nobody runs, and the server's stop would wait for
+this worker for ever. One that is spawned has none: a HUP for the whole process group would kill it. So the master holds
+these signals back while it starts a worker, which the worker inherits, and the worker lets them through when it has
+said what they do.
+
+In its master a server keeps the handlers that it has set. In a program that goes on afterwards they would note a TERM
+that nobody looks at any more: so the program's own are given back.
 """
 
 from __future__ import annotations
@@ -24,6 +28,17 @@ def held(numbers: Iterable[signal.Signals] = _HELD) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def given_back(numbers: Iterable[signal.Signals | int] = _HELD) -> Iterator[None]:
+    """Around a server: afterwards these signals have the handlers that they had before. In the main thread."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def let_through(*default: signal.Signals) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import SIGNALS
 
 from confcast import ConfigReloadManager
 from confcast.servers import launching, signals
@@ -58,7 +59,7 @@ def serve(app: Any, manager: ConfigReloadManager[Any], worker: launching.Worker,
 
 
 def _serve_by_several(config: EmbeddedConfig, manager: ConfigReloadManager[Any]) -> None:
-    with signals.held({signal.SIGHUP}), contextlib.closing(manager):
+    with signals.given_back(SIGNALS), signals.held({signal.SIGHUP}), contextlib.closing(manager):
         launching.start("uvicorn", manager)
         with Hups(manager.request_reload), _socket_removed(config.uds):
             supervisor = Supervisor(config, [config.bind_socket()], manager.request_reload)

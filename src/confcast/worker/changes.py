@@ -87,11 +87,14 @@ async def read(
         initial: Begin with `(None, value)`.
         seen: The configuration that the first change is compared with; None: the first that there is.
         hang_ups: Of the observers that are known; a close since then ends it, as one after the first step does.
+
+    Raises:
+        ConfcastError: As `find` does.
     """
-    observers = known if known is not None else await asyncio.to_thread(find)
+    observers, hang_ups = (known, hang_ups) if known is not None else await asyncio.to_thread(_found, find)
     reader = Reader(asyncio.get_running_loop(), on)
     observers.add(reader)
-    if known is not None and known.hang_ups != hang_ups:
+    if observers.hang_ups != hang_ups:
         reader.hung_up = True
     try:
         fresh = initial
@@ -111,6 +114,12 @@ async def read(
                 await reader.wait()
     finally:
         observers.end(reader)
+
+
+def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
+    """And their count of closes: one that comes after it shows in it; one before, in the second look."""
+    hang_ups = find().hang_ups
+    return find(), hang_ups
 
 
 def _part(select: Callable[[Any], Any] | None, config: Any) -> Any:

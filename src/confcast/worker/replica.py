@@ -148,7 +148,7 @@ class Replica(AwaitableVerbs, Observable[T]):
             This replica.
 
         Raises:
-            NotAttached: No address is known.
+            NotAttached: No address is known, or it was closed meanwhile.
             OwnerUnavailable: No version came in time.
             SchemaMismatch: The owner's configuration was made with another schema; its `fields` tell what differs.
             NotCarried: The schema has fields that can't be carried.
@@ -182,7 +182,7 @@ class Replica(AwaitableVerbs, Observable[T]):
     def close(self) -> None:
         """Leave the owner's roster and end this replica's threads. `latest` keeps its value. May be called again.
 
-        Who iterates `changes()` comes to the end.
+        Who iterates `changes()` comes to the end; who still waits in `attach`, in another thread, gets NotAttached.
         """
         presence, self.presence = self.presence, None
         if presence is not None:

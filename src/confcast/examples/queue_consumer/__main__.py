@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
 from types import FrameType
@@ -33,18 +34,23 @@ class Consumers:
 
     Args:
         context: How processes are started.
-        count: How many.
         interrupts: Whose Ctrl-C ends the work between two items.
     """
 
-    def __init__(self, context: BaseContext, count: int, interrupts: Interrupts) -> None:
+    def __init__(self, context: BaseContext, interrupts: Interrupts) -> None:
+        self._context = context
         self._interrupts = interrupts
         self._items = context.Queue()
         self._done = context.Queue()
-        arguments = settings, self._items, self._done
-        self._processes = [context.Process(target=consume, args=arguments) for _ in range(count)]  # type: ignore[attr-defined]  # typeshed has it on each context
-        for process in self._processes:
+        self._processes: list[BaseProcess] = []
+
+    def start(self, count: int) -> None:
+        """Start so many. Where one can't be, those before it are there to be ended, like all others."""
+        for _ in range(count):
+            arguments = settings, self._items, self._done
+            process = self._context.Process(target=consume, args=arguments)  # type: ignore[attr-defined]  # typeshed has it on each context
             process.start()
+            self._processes.append(process)
 
     def do(self, items: Iterable[int], pause: float) -> Iterator[Done]:
         """Have these items done, a few at a time.
@@ -147,8 +153,9 @@ def run(file: Path, options: argparse.Namespace) -> None:
     half = options.items // 2
     interrupts = Interrupts()
     with ConfigReloadManager(loader, name=settings.name) as manager:
-        consumers = Consumers(multiprocessing.get_context(options.start_method), options.processes, interrupts)
+        consumers = Consumers(multiprocessing.get_context(options.start_method), interrupts)
         try:
+            consumers.start(options.processes)
             done = show(consumers.do(range(half), options.pause))
             if options.config is None:
                 file.write_text('greeting = "good morning"\ntimes = 2\n')

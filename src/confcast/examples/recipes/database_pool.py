@@ -9,11 +9,13 @@ A request asks by its own configuration: `with pools.pool(settings.current.datab
 version that it is pinned to, before the observer has run and long after, so its queries all go to one database. Who
 keeps a pool open is counted: a version that is voted on (until it is swapped in, or dropped, of which
 `weakref.finalize` hears), the newest, and each request. Between the vote and the end of the last old request the
-database has the connections of both.
+database has the connections of both. An old request that asks for the first time after the swap may find its pool
+closed, and opens it once more.
 
 Rejected: one global pool that the observer replaces (between the swap and the observer a new request uses the old one,
-and an old request that asks twice uses both); closing the old pool in the observer (requests still use it); and
-opening in the observer (its failure comes after the commit, when nothing can be refused any more).
+and an old request that asks twice uses both); closing the old pool in the observer (requests still use it); keeping it
+until its version is dropped (a process may refer to an old version long after its last request: as what an observer was
+told last, say); and opening in the observer (its failure comes after the commit, when nothing can be refused any more).
 
 `Pool` stands for your driver's: opened whole or not at all, closed once, safe from any thread. The schema's class must
 take weak references: any pydantic model, a dataclass without slots, a `msgspec.Struct` with `weakref=True`.
