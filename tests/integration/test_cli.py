@@ -148,6 +148,19 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(manager: Manager) -> 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [(">/dev/full", "confcast: the report can't be written: No space left on device\n"), (">&-", ""), ("2>&-", "")],
+)
+def test_a_report_that_can_not_be_written_changes_nothing_about_what_was_done(
+    manager: Manager, where: str, said: str
+) -> None:
+    command = f"'{sys.executable}' -m confcast reload --address '{manager.address}' {where}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=DEADLINE)
+    assert (done.returncode, done.stderr) == (0, said)
+    assert manager.get_event_history(1)[0].origin == "command"
+
+
 # ---- status
 
 
@@ -289,6 +302,18 @@ def test_an_owner_is_chosen_by_name_or_address(start_manager: StartManager, run:
     assert run("reload", "--name", "other/one")[0] == 0
     assert run("reload", "--address", app.address)[0] == 0
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [1, 2]
+
+
+def test_the_owner_at_an_address_is_told_by_its_name_and_not_taken_for_another(
+    start_manager: StartManager, run: Run
+) -> None:
+    other = start_manager(name="other/one")
+    assert f"version  1 of 'other_one', at {other.address}" in run("status", "--address", other.address)[1]
+    assert run("reload", "--address", other.address, "--name", "other/one")[0] == 0
+    code, out, err = run("reload", "--address", other.address, "--name", "app")
+    assert (code, out) == (3, "")
+    assert f"the config owner at {other.address} is that of 'other_one', and not of 'app'" in err
+    assert other.get_stats()["total_reloads"] == 1
 
 
 def test_no_owner_is_said_in_a_sentence(run: Run) -> None:

@@ -90,6 +90,7 @@ def test_an_answer_to_a_pause_that_was_called_off_is_not_taken_for_that_to_the_n
     with pytest.raises(OwnerUnavailable):
         manager.pause()
     os.kill(manager.owner_pid, signal.SIGCONT)
+    manager.get_stats()  # it has heard of the first pause before, and was idle: the late answer is under way
     eventually(manager.reload, "that it loads again")
     gate.shut()
     write(config, 2, gate=str(gate.path))

@@ -8,6 +8,7 @@ import signal
 from tests.support.embedding import Endings, Make
 from tests.support.granian import Server
 from tests.support.leaks import is_running
+from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
 
@@ -18,7 +19,7 @@ class TestGranianEnds(Endings):
         server = make().start()
         workers = server.pids()
 
-        server.signal(signal.SIGSTOP)
+        stop(server.pid)
         os.killpg(server.pid, signal.SIGTERM)
         try:
             eventually(lambda: not any(map(is_running, workers)), "the end of both workers")

@@ -183,7 +183,8 @@ def test_stopped_while_it_waits_for_votes_it_takes_them_when_it_is_resumed(
     finally:
         os.kill(manager.owner_pid, signal.SIGCONT)
 
-    assert outcome()
+    event = outcome()
+    assert (event.result, event.lagging) == (ReloadResult.SUCCESS, [])
     assert contents(workers) == {(2, 2)}
 
 

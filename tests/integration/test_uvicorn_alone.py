@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 from tests.support.embedding import Embedding, Endings, Make
 from tests.support.server import Server
+from tests.support.stopping import stop
 from tests.support.uvicorn import Alone
 
 
@@ -26,7 +26,7 @@ class TestUvicornAloneEnds(Endings):
     def test_it_ends_after_its_owner_even_if_that_hangs(self, make: Make):
         """uvicorn raises the signal again that has stopped it, which would end this process first."""
         server = make().start()
-        os.kill(server.owner(), signal.SIGSTOP)
+        stop(server.owner())
         server.signal(signal.SIGTERM)
 
         assert server.ended() == server.stopped_by(signal.SIGTERM)

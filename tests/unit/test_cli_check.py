@@ -131,12 +131,14 @@ def test_check_gives_problems_as_json(folder, run):
         ("cli_settings:Memory", "cli_settings:Memory is no ConfigLoader, and gives none when it is called: Memory"),
         ("cli_settings:with_a_source_that_can_not_travel", "is no msgspec.Struct"),
         ("cli_exits:loader", "cli_exits.py:2: cli_exits can't be imported: SystemExit: 4"),
+        ("cli_lazy:loader", "cli_lazy.py:2: cli_lazy:loader can't be read: KeyError: 'loader'"),
         ("cli_syntax:loader", "cli_syntax.py:1:5: cli_syntax can't be imported: SyntaxError"),
         ("cli_settings:failing", "can't be called without arguments: RuntimeError: no luck"),
     ],
 )
 def test_check_says_in_words_why_there_is_no_loader(folder, run, loader, words):
     (folder / "cli_exits.py").write_text("import sys\nsys.exit(4)\n", encoding="utf-8")
+    (folder / "cli_lazy.py").write_text("def __getattr__(name):\n    return {}[name]\n", encoding="utf-8")
     (folder / "cli_plain.py").write_text("_loader = 1\n", encoding="utf-8")  # and Python's own __loader__
     (folder / "cli_syntax.py").write_text("x = (\n", encoding="utf-8")
     code, out, _ = run("check", "--loader", loader)
@@ -147,7 +149,15 @@ def test_check_says_in_words_why_there_is_no_loader(folder, run, loader, words):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["check"], ["check", "--loader", "no_colon"], ["reload", "--timeout", "0"], ["reload", "--timeout", "soon"]],
+    [
+        [],
+        ["check"],
+        ["check", "--loader", "no_colon"],
+        ["reload", "--timeout", "0"],
+        ["reload", "--timeout", "soon"],
+        ["reload", "--address", ""],
+        ["reload", "--name", ""],
+    ],
 )
 def test_what_can_not_be_understood_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:

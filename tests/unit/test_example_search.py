@@ -341,6 +341,17 @@ def test_only_text_files_of_the_folder_are_read(service: SearchService, tmp_path
     assert names(service.index, "word") == ["text.md"]
 
 
+def test_a_folder_that_is_missing_has_no_files_and_is_said(
+    service: SearchService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.rename(tmp_path.with_name("moved"))
+    configure(service, None, MCPConfig())
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"left out of the index: [Errno 2] No such file or directory: '{tmp_path}'"
+    ]
+    tmp_path.with_name("moved").rename(tmp_path)
+
+
 def test_the_file_size_is_a_limit_that_follows_the_configuration(service: SearchService, tmp_path: Path) -> None:
     Path(tmp_path, "fits").write_text("x" * 1024)
     Path(tmp_path, "large").write_text("y" * 1025)

@@ -80,6 +80,20 @@ def test_a_base_whose_sockets_paths_would_be_too_long_is_passed_over(
     assert list(long.iterdir()) == []
 
 
+def test_one_that_is_named_for_this_server_is_not_passed_over_silently(
+    bases: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for base in bases:
+        base.rmdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "")
+
+    folders.remove(folders.make("app"))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"no run-time folder in {bases[0]}, which is named for it: No such file or directory; others are tried"
+    ]
+
+
 def test_in_what_is_made_a_socket_fits(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     made = folders.make("app")
     room = MAX_PATH - len(os.fsencode(made)) - len(f"/.{SOCKET}") - 1

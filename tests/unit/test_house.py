@@ -19,6 +19,7 @@ from confcast.errors import ConfcastError
 from confcast.owner import house as module
 from confcast.owner.house import Holder, House
 from confcast.wire import processes
+from tests.support.stopping import stop
 
 _HOLD = """
 import os, sys
@@ -124,7 +125,7 @@ def test_the_holder_of_a_dead_master_is_killed_even_if_it_is_stopped(
 ) -> None:
     other = hold(a_dead_pid(), 0)
     if stopped:
-        other.send_signal(signal.SIGSTOP)
+        stop(other.pid)
 
     assert enter().missing() is None
     assert other.wait() == -signal.SIGKILL

@@ -23,11 +23,25 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
         ({"load_timeout": True}, "load_timeout=True: a number of seconds"),
         ({"history_limit": -1}, "history_limit=-1: a number of events is expected, 0 or more"),
         ({"name": " "}, "name=' ': a name is expected, such as 'app'"),
+        ({"state_dir": ""}, "state_dir='': a folder is expected, or None"),
     ],
 )
 def test_a_value_that_an_option_can_t_have_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         ConfigReloadManager(LOADER, **options)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("sources:loader", "'sources:loader': a ConfigLoader is expected; the one at this path is ConfigLoader.find("),
+        (ConfigLoader, "a ConfigLoader is expected"),
+    ],
+)
+def test_what_is_no_loader_is_refused(given: Any, words: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        ConfigReloadManager(given)
     assert words in str(caught.value)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from confcast.wire import processes
 from confcast.wire.processes import Death, is_alive, started
+from tests.support.stopping import stop
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_dead_one_can_t_be_listened_for(child: subprocess.Popen[bytes]) -> Non
 
 
 def test_a_stopped_one_lives(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGSTOP)
+    stop(child.pid)
 
     assert is_alive(child.pid, started(child.pid))
 

@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name may be no text at all
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # Python has none where a descriptor is closed
+        stream.reconfigure(errors="backslashreplace")  # a name may be no text at all
     try:
         report = options.run(options)
     except ConfcastError as error:
@@ -66,14 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(text: str) -> None:
-    """A reader that has enough (`| head`) changes nothing about what was done, nor about the exit code."""
+    """Where that can't be written it changes nothing about what was done, nor about the exit code.
+
+    A reader that has enough (`| head`) is no trouble; a full disk is said.
+    """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes once more at its end, and would complain then.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):
+            print(f"confcast: the report can't be written: {error.strerror}", file=sys.stderr)
 
 
 class _Version(argparse.Action):

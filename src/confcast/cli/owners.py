@@ -32,9 +32,10 @@ _RESTART = 3.0
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """The options that say which owner is meant."""
-    parser.add_argument("--address", metavar="SOCKET", help="the owner's control socket")
+    parser.add_argument("--address", type=_not_empty, metavar="SOCKET", help="the owner's control socket")
     parser.add_argument(
         "--name",
+        type=_not_empty,
         help=f"the configuration's name; without it, the owner at ${address_variable(_DEFAULT_NAME)} is asked, else "
         "the only one that runs",
     )
@@ -125,7 +126,7 @@ def find(options: argparse.Namespace) -> Owner:
     name = options.name or _DEFAULT_NAME
     address = options.address or os.environ.get(address_variable(name))
     if address:
-        return Owner(address, name)
+        return Owner(address, _name_there(address, options.name))
     living = [
         (label, master, folder)
         for label, master, folder in folders.living()
@@ -135,6 +136,14 @@ def find(options: argparse.Namespace) -> Owner:
     if len(found) == 1:
         return Owner(found[0][2], found[0][0])
     raise _which(options.name, found)
+
+
+def _name_there(address: str, asked: str | None) -> str:
+    """The configuration's name, as far as its folder tells. Raises OwnerUnavailable when another one was asked for."""
+    there = folders.name_of(Path(address).parent)
+    if asked is not None and there not in (None, folders.label(asked)):
+        raise OwnerUnavailable(f"the config owner at {line(address)} is that of {there!r}, and not of {asked!r}")
+    return asked or there or _DEFAULT_NAME
 
 
 def _in_the_named_folder(living: list[tuple[str, int, Path]]) -> list[tuple[str, int, Path]]:
@@ -156,3 +165,10 @@ def _which(name: str | None, found: list[tuple[str, int, str]]) -> OwnerUnavaila
     how = "--name or --address" if len({label for label, _, _ in found}) == len(found) else "--address"
     several = f"{len(found)} config owners{named} run for this user; choose one by {how}:"
     return OwnerUnavailable("\n".join([several, *rows]))
+
+
+def _not_empty(text: str) -> str:
+    """An unset variable in a script would mean the only owner that runs, whichever that is."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: say which owner is meant, or leave the option out")
+    return text

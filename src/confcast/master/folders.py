@@ -74,13 +74,20 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
         try:
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
         except OSError as error:
-            tried.append(f"{base} ({error.strerror or error})")
+            tried.append(_passed_over(base, error.strerror or str(error)))
             continue
         if len(os.fsencode(folder)) + _ROOM_FOR_THE_SOCKET <= MAX_PATH:
             return folder
         folder.rmdir()
-        tried.append(f"{base} (a socket's path in it would be longer than {MAX_PATH} bytes)")
+        tried.append(_passed_over(base, f"a socket's path in it would be longer than {MAX_PATH} bytes"))
     raise ConfcastError(f"no folder for the config owner could be made; tried {', '.join(tried)}")
+
+
+def _passed_over(base: Path, why: str) -> str:
+    """For the list of what was tried. Who has named a folder for this server looks for its owner there: it is said."""
+    if base in named():
+        _log.warning("no run-time folder in %s, which is named for it: %s; others are tried", base, why)
+    return f"{base} ({why})"
 
 
 def _barrier(folder: Path, uid: int, gid: int) -> Path | None:
@@ -116,6 +123,12 @@ def master_of(folder: Path) -> int | None:
     """The process that has made it, by its name; None when it is no folder of an owner."""
     match = _OURS.fullmatch(folder.name)
     return int(match["pid"]) if match else None
+
+
+def name_of(folder: Path) -> str | None:
+    """The label of the configuration that it was made for; None when it is no folder of an owner."""
+    match = _OURS.fullmatch(folder.name)
+    return match["name"] if match else None
 
 
 def label(name: str) -> str:

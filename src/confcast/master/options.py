@@ -6,6 +6,26 @@ Rejected: leaving it to the owner's decoder (its error would name a field of a m
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
+
+from confcast.config.loader import ConfigLoader
+
+
+def check_loader(loader: object) -> None:
+    """Raises TypeError: it is none."""
+    if not isinstance(loader, ConfigLoader):
+        hint = f"; the one at this path is ConfigLoader.find({loader!r})" if isinstance(loader, str) else ""
+        raise TypeError(f"loader={loader!r}: a ConfigLoader is expected{hint}")
+
+
+def folder(state_dir: str | os.PathLike[str] | None) -> Path | None:
+    """The same one after a change of the working directory. Raises ValueError: the text is empty, and names none."""
+    if state_dir is None:
+        return None
+    if not os.fspath(state_dir):
+        raise ValueError("state_dir='': a folder is expected, or None")
+    return Path(state_dir).absolute()
 
 
 def check(

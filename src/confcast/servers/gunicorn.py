@@ -308,3 +308,7 @@ def _refuse(server: Any, text: str, status: int) -> NoReturn:
     if pidfile is not None:
         pidfile.unlink()
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit("gunicorn has a conf file to embed in: the line gunicorn.install(globals(), loader) there is all it takes")

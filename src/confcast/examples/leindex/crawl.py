@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 def scan(folder: Path, max_file_size: int) -> dict[str, Found]:
-    """The files to index, by name. `max_file_size` is in bytes; a folder that is missing has no files."""
+    """The files to index, by name. `max_file_size` is in bytes; a missing folder has no files, and is logged."""
     found = {}
     for path in _regular_files(folder):
         try:
@@ -42,12 +42,17 @@ def scan(folder: Path, max_file_size: int) -> dict[str, Found]:
 
 
 def _regular_files(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_say_left_out):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(place, name)
             if not name.startswith(".") and path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _say_left_out(error: OSError) -> None:
+    """A whole folder, perhaps all of them: a slip in the command line rather than a file that went away."""
+    _log.warning("left out of the index: %s", error)
 
 
 def parse(folder: Path, found: Found) -> Document | None:

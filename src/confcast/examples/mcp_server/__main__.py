@@ -84,15 +84,31 @@ def _of_the_manager(options: argparse.Namespace) -> launching.ManagerOptions:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m confcast.examples.mcp_server", description="Search, as MCP tools.")
-    parser.add_argument("--config", metavar="FILE", help=f"the YAML file ({DEFAULT_CONFIG_PATH})")
+    parser.add_argument("--config", type=_file, metavar="FILE", help=f"the YAML file ({DEFAULT_CONFIG_PATH})")
     parser.add_argument("--folder", help="whose text files are indexed (~/.leindex/texts)")
     parser.add_argument("--stdio", action="store_true", help="speak over standard input and output, in one process")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="and at which port (8000)")
     parser.add_argument("--workers", type=int, default=1, help="how many processes serve (1)")
     parser.add_argument("--no-watch", dest="watch", action="store_false", help="reload on request (HUP) only")
-    parser.add_argument("--vote-timeout", type=float, default=2.0, help="seconds a worker may take to vote (2)")
+    parser.add_argument("--vote-timeout", type=_seconds, default=2.0, help="seconds a worker may take to vote (2)")
     return parser
+
+
+def _file(text: str) -> str:
+    """One that a loader takes; whether it is there is another question."""
+    try:
+        loader(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait: give seconds above 0")
+    return seconds
 
 
 if __name__ == "__main__":
