@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 from tests.support.programs import ROOT
 from tests.support.secretive import NUMBER, ROOTS, SENTINEL
+
+LEAK = re.compile(rf"{SENTINEL}|(?<![\d.]){str(NUMBER)[:4]}")
+"""The number from its first digit on: inside a figure, such as a time, the same digits may stand by chance."""
 
 
 @pytest.mark.parametrize("root", ROOTS)
@@ -37,5 +41,5 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         '"key": "login.password"',  # the command line's
     ):
         assert told in said.replace("\\'", "'"), f"{told!r} is missing, so this proves nothing:\n{said}"
-    leaks = [line for line in said.splitlines() if SENTINEL in line or str(NUMBER)[:4] in line]
+    leaks = [line for line in said.splitlines() if LEAK.search(line)]
     assert leaks == []

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import enum
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -216,6 +217,12 @@ def test_what_is_not_of_the_type_that_it_says_is_refused_with_its_place(written,
 
 # ---- JSON
 
+TRAILING_COMMA = (
+    "app.json:1:13: is no valid JSON: Illegal trailing comma before end of object"
+    if sys.version_info >= (3, 13)
+    else "app.json:1:14: is no valid JSON: Expecting property name enclosed in double quotes"
+)
+
 
 @pytest.mark.parametrize(
     ("text", "told"),
@@ -227,7 +234,7 @@ def test_what_is_not_of_the_type_that_it_says_is_refused_with_its_place(written,
         ('{"anything": [1, -Infinity]}', "app.json:1:18: is no valid JSON: JSON has no -Infinity"),
         ('{"anything": "\\ud83d"}', "app.json:1:14: is no valid JSON: a \\u escape gives half a character only"),
         ('{"\\uDE00": 1}', "app.json:1:2: is no valid JSON: a \\u escape gives half a character only"),
-        ('{"text": "a",}', "app.json:1:14: is no valid JSON: Expecting property name enclosed in double quotes"),
+        ('{"text": "a",}', TRAILING_COMMA),
         ("{'text': 'a'}", "app.json:1:2: is no valid JSON: Expecting property name enclosed in double quotes"),
     ],
 )  # fmt: skip

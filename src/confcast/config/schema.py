@@ -13,12 +13,13 @@ import importlib
 import runpy
 import sys
 import types
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
+
+from confcast.config.generics import hints_of
 
 Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
 
@@ -152,7 +153,7 @@ def _rebuild_dataclass(cls: Any, **options: Any) -> bool:
 
 
 def _dataclass_fields(cls: Any) -> Iterator[Field]:
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = hints_of(cls)
     for field in dataclasses.fields(cls):
         yield Field(field.name, field.name, hints[field.name])
 

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Generic, Literal
 
+from confcast.config.generics import hints_of, is_alias, named_by, value_of
 from confcast.config.schema import Secret, fields_of, is_record
 
 
@@ -26,11 +27,11 @@ def is_marked(annotation: Any) -> bool:
     Not in the fields of a class that it names: those tell by themselves which are secrets. But in the arguments of a
     generic class, such as `Box[SecretStr]`, whose fields say only `T`.
     """
-    return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, set()))
+    return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
 
 
 def _contains(annotation: Any, seen: set[type]) -> bool:
-    return any(_is_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, set()))
+    return any(_is_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, []))
 
 
 def _is_mark(part: Any) -> bool:
@@ -63,30 +64,32 @@ def _secret_types() -> tuple[type, ...]:
 
 def _hints_inside(cls: type) -> list[Any]:
     if is_record(cls):
-        return list(typing.get_type_hints(cls, include_extras=True).values())
+        return list(hints_of(cls).values())
     return [field.annotation for field in fields_of(cls) or ()]
 
 
-def _within(annotation: Any, aliases: set[Any]) -> Iterator[Any]:
+def _within(annotation: Any, named: list[Any]) -> Iterator[Any]:
     """The annotation and all that it is made of, but for the fields of classes."""
     yield annotation
     if isinstance(annotation, type) or _is_mark(annotation):
         return
-    origin = typing.get_origin(annotation)
-    if origin is None and hasattr(annotation, "__value__"):  # type X = …, which may hold itself
-        if annotation in aliases:
+    if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may hold themselves
+        if annotation in named:
             return
-        aliases.add(annotation)
-    for part in _parts_of(annotation, origin):
+        named.append(annotation)
+    for part in _parts_of(annotation):
         if part is not None:
-            yield from _within(part, aliases)
+            yield from _within(part, named)
 
 
-def _parts_of(annotation: Any, origin: Any) -> Iterator[Any]:
-    if origin is None:
-        for name in ("__value__", "__supertype__", "__bound__"):  # type X = …, NewType, TypeVar
-            yield getattr(annotation, name, None)
-        yield from getattr(annotation, "__constraints__", ())
+def _parts_of(annotation: Any) -> Iterator[Any]:
+    origin = typing.get_origin(annotation)
+    if is_alias(annotation):
+        yield value_of(annotation)
+    elif isinstance(annotation, typing.TypeVar):
+        yield from named_by(annotation)
+    elif origin is None:
+        yield getattr(annotation, "__supertype__", None)  # NewType
     elif origin is not Literal:
         yield origin
         yield from typing.get_args(annotation)

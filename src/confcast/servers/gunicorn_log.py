@@ -30,10 +30,6 @@ class Forward(logging.Handler):
         super().__init__()
         self.log = log
 
-    def createLock(self) -> None:  # noqa: N802 - logging's name
-        """None is needed: the handlers that it forwards to have theirs."""
-        self.lock = None
-
     def emit(self, record: logging.LogRecord) -> None:
         """Pass it on, unless the application has configured logging, or gunicorn's `loglevel` leaves it out."""
         if not logging.root.handlers and self.log.error_log.isEnabledFor(record.levelno):

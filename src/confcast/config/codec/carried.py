@@ -16,10 +16,12 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from confcast.config.codec.leaves import leaf_of
 from confcast.config.codec.registered import registered
+from confcast.config.generics import given, hints_of, is_alias, named_by, substituted, value_of
 from confcast.config.schema import Secret
 
 Verdict: TypeAlias = str | None
@@ -40,6 +42,7 @@ _QUALIFIERS = ("Final", "Required", "NotRequired", "ReadOnly")
 
 _BY_NAME = "use a str or an Enum and look it up where it is used"
 _IN_HAND = "use a list or a tuple"
+_AT_RUN_TIME = "define or import it at run time too"
 _ITERABLES = (abc.Iterable, abc.Iterator, abc.Generator, abc.Collection, abc.Container, abc.Reversible)
 _ASYNC = (abc.AsyncIterable, abc.AsyncIterator, abc.AsyncGenerator, abc.Awaitable, abc.Coroutine)
 _DICTS = (collections.defaultdict, collections.ChainMap)
@@ -102,7 +105,7 @@ class _Visitor:
         self.classes: dict[type, None] = {}
         self.problems: list[str] = []
         self._verdict = verdict
-        self._seen: set[int] = set()
+        self._seen: list[Any] = []
         self._scope: dict[str, Any] = {}  # what the names in a `type X = …` mean
 
     def visit(self, annotation: Any) -> None:
@@ -125,15 +128,16 @@ class _Visitor:
             self.visit(annotation)
 
     def _visit_special(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> None:
-        if hasattr(annotation, "__value__"):  # type X = …, and X[int]
-            self._visit_once(origin or annotation, self._visit_alias, origin or annotation)
-            self._visit_all(args)
+        if is_alias(annotation):
+            self._visit_once(annotation, self._visit_alias)
         elif isinstance(annotation, typing.TypeVar):
-            self._visit_all(annotation.__constraints__ or filter(None, [annotation.__bound__]))
+            self._visit_once(annotation, self._visit_variable)
         elif isinstance(annotation, typing.NewType):
             self.visit(annotation.__supertype__)
         elif getattr(origin, "_name", None) in _QUALIFIERS:
             self._visit_all(args)
+        elif hasattr(origin, "__required_keys__"):
+            self._visit_once(annotation, self._visit_typed_dict)
         elif isinstance(origin, type):
             before = len(self.problems)
             self._visit_class(origin)
@@ -143,9 +147,22 @@ class _Visitor:
             self.problems.append(cannot(text_of(annotation)))
 
     def _visit_alias(self, alias: Any) -> None:
-        outside, self._scope = self._scope, vars(sys.modules[alias.__module__])
-        self.visit(alias.__value__)
+        try:
+            value = value_of(alias)
+        except NameError as error:
+            self.problems.append(f"in the alias {_name_of(alias)}, {error}; {_AT_RUN_TIME}")
+            return
+        outside, self._scope = self._scope, getattr(sys.modules.get(alias.__module__), "__dict__", {})
+        self.visit(value)
         self._scope = outside
+
+    def _visit_variable(self, variable: Any) -> None:
+        try:
+            named = named_by(variable)
+        except NameError as error:
+            self.problems.append(f"in the type parameter {variable.__name__}, {error}; {_AT_RUN_TIME}")
+        else:
+            self._visit_all(named)
 
     def _visit_name(self, name: str | typing.ForwardRef) -> None:
         shim: Any = types.SimpleNamespace(__annotations__={"name": name})
@@ -156,10 +173,15 @@ class _Visitor:
         else:
             self.visit(found)
 
-    def _visit_once(self, named: Any, visit: Callable[[Any], None], inside: Any) -> None:
-        if id(named) not in self._seen:  # a TypedDict or an alias may hold itself
-            self._seen.add(id(named))
-            visit(inside)
+    def _visit_typed_dict(self, annotation: Any) -> None:
+        cls = typing.get_origin(annotation) or annotation
+        arguments = given(getattr(cls, "__parameters__", ()), annotation)
+        self._visit_all(substituted(hint, arguments) for hint in hints_of(cls).values())
+
+    def _visit_once(self, named: Any, visit: Callable[[Any], None]) -> None:
+        if named not in self._seen:  # a TypedDict or an alias may hold itself
+            self._seen.append(named)
+            visit(named)
 
     def _visit_class(self, cls: Any) -> None:
         if cls in _KNOWN or leaf_of(cls) is not None or _stands_for_others(cls):
@@ -167,7 +189,7 @@ class _Visitor:
         if (advice := advice_for(cls)) is not None:
             self.problems.append(cannot(cls.__name__, advice))
         elif hasattr(cls, "__required_keys__"):  # a TypedDict, of typing or of typing_extensions
-            self._visit_once(cls, self._visit_all, typing.get_type_hints(cls, include_extras=True).values())
+            self._visit_once(cls, self._visit_typed_dict)
         elif (problem := self._verdict(cls)) is not None:
             self.problems.append(problem)
         else:
@@ -179,28 +201,41 @@ def _stands_for_others(cls: Any) -> bool:
 
 
 def text_of(annotation: Any) -> str:
-    """An annotation as text, without addresses, modules and the metadata of `Annotated` other than `Secret`."""
+    """An annotation as text, without addresses, modules and the metadata of `Annotated` other than `Secret`.
+
+    An alias, and a `NewType`, is told by what it stands for; an alias by its name where it stands again, as in itself.
+    """
+    return _text_of(annotation, [])
+
+
+def _text_of(annotation: Any, told: list[Any]) -> str:
+    if is_alias(annotation) and annotation not in told:
+        told.append(annotation)
+        with suppress(NameError):
+            return _text_of(value_of(annotation), told)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is None or annotation is type(None):
         return "None"
     if annotation is Ellipsis:
         return "..."
     if isinstance(annotation, list):  # the parameters of a Callable
-        return f"[{_listed(annotation)}]"
+        return f"[{_listed(annotation, told)}]"
+    if isinstance(annotation, typing.NewType):
+        return _text_of(annotation.__supertype__, told)
     if origin is Annotated:
         marked = any(mark is Secret or isinstance(mark, Secret) for mark in args[1:])
-        return f"Annotated[{text_of(args[0])}, Secret]" if marked else text_of(args[0])
+        return f"Annotated[{_text_of(args[0], told)}, Secret]" if marked else _text_of(args[0], told)
     if origin is Literal:
         return f"Literal[{', '.join(map(_literal_text, args))}]"
     if origin in (typing.Union, types.UnionType):
-        return " | ".join(map(text_of, args))
+        return " | ".join(_text_of(arg, told) for arg in args)
     if origin is not None and args:
-        return f"{text_of(origin)}[{_listed(args)}]"
+        return f"{_name_of(origin)}[{_listed(args, told)}]"
     return _name_of(annotation)
 
 
-def _listed(annotations: Iterable[Any]) -> str:
-    return ", ".join(map(text_of, annotations))
+def _listed(annotations: Iterable[Any], told: list[Any]) -> str:
+    return ", ".join(_text_of(annotation, told) for annotation in annotations)
 
 
 def _literal_text(value: Any) -> str:

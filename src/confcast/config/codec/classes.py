@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import operator
 import types
-import typing
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 
 from confcast.config.codec.leaves import Refused
+from confcast.config.generics import hints_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,14 +70,13 @@ def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[A
     return found
 
 
-def cached_properties(cls: type) -> frozenset[str]:
-    """Names whose values in `__dict__` are caches: left out, the worker works them out again."""
-    return frozenset(
-        name
-        for base in cls.__mro__
-        for name, value in vars(base).items()
-        if isinstance(value, functools.cached_property)
-    )
+def not_carried_of(cls: type) -> frozenset[str]:
+    """Names whose values in `__dict__` are left out: caches, which the worker works out again, and a note of typing's.
+
+    `Box[int](1)` leaves `__orig_class__` in the dict of a dataclass; one that comes from a file does not have it.
+    """
+    members = (item for base in cls.__mro__ for item in vars(base).items())
+    return frozenset({"__orig_class__", *(name for name, value in members if isinstance(value, cached_property))})
 
 
 def _nothing_to_forget(row: list[Any]) -> None:
@@ -116,7 +115,7 @@ def _refuse_unless_blank_can_be_made(cls: Any) -> None:
 
 def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
     """A dataclass with a `__dict__`: the header is -1, or which fields are there and what else is."""
-    count, left_out = len(names), cached_properties(cls)
+    count, left_out = len(names), not_carried_of(cls)
     get = getter_of(names, operator.itemgetter)
     new: Callable[[Any], Any] = object.__new__
 
@@ -152,7 +151,7 @@ def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[st
     """A dataclass with slots, perhaps beside a `__dict__`: the header is -1, or what the `__dict__` holds."""
     slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
     names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
-    left_out, has_dict = cached_properties(cls), cls.__dictoffset__ != 0
+    left_out, has_dict = not_carried_of(cls), cls.__dictoffset__ != 0
     new: Callable[[Any], Any] = object.__new__
 
     def in_slots(value: Any) -> Iterator[Any]:
@@ -281,7 +280,7 @@ def _named_tuple_shape(cls: Any, index: int) -> Shape:
 
 
 def _named_tuple_members(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls, include_extras=True)
+    return hints_of(cls)
 
 
 def _no_members(cls: Any) -> dict[str, Any]:

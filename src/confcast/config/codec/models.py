@@ -19,7 +19,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from confcast.config.codec.classes import Kind, Shape, cached_properties, getter_of
+from confcast.config.codec.classes import Kind, Shape, getter_of, not_carried_of
 from confcast.config.codec.leaves import Refused
 
 MAX_MASKS = 256
@@ -101,7 +101,7 @@ def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list
 
 
 def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
-    fields, left_out = frozenset(names), cached_properties(cls)
+    fields, left_out = frozenset(names), not_carried_of(cls)
 
     def full_header(model: Any) -> list[Any]:
         fields_set, private = model.__pydantic_fields_set__, model.__pydantic_private__

@@ -12,12 +12,15 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, Union
 
+from confcast.config.generics import given, hints_of, is_alias, range_of, substituted, value_of
 from confcast.config.schema import fields_of, is_record, kind_of
 from confcast.config.sources.formats.common import KeyPath
 
-_TRANSPARENT = (typing.Required, typing.NotRequired, typing.Final, typing.ClassVar)
+_TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")  # some are of typing_extensions on 3.11
+_EARLY = {"BeforeValidator", "WrapValidator", "PlainValidator", "Json"}
 _LATE = ("AfterValidator", "Discriminator", "Tag")  # what pydantic has in Annotated that changes no input
 
 
@@ -40,7 +43,10 @@ class Keys(NamedTuple):
 
 
 def strip(annotation: Any) -> Any:
-    """The type itself: without `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it."""
+    """The type itself: without `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it.
+
+    Any where a validator of the user's sees the value first, and for a type variable what may stand for it.
+    """
     while (inner := _unwrapped(annotation)) is not annotation:
         annotation = inner
     return annotation
@@ -97,18 +103,26 @@ def type_at(annotation: Any, path: KeyPath) -> Any:
 def keys_of(annotation: Any) -> Keys | None:
     """The keys of a class of fields, a TypedDict or a NamedTuple; None for any other type."""
     cls = typing.get_origin(annotation) or annotation
-    return _keys_of(cls) if isinstance(cls, type) else None
+    keys = _keys_of(cls) if isinstance(cls, type) else None
+    if keys is None or cls is annotation:
+        return keys
+    arguments = given(getattr(cls, "__parameters__", ()), annotation)
+    return keys._replace(types={key: substituted(hint, arguments) for key, hint in keys.types.items()})
 
 
 def _unwrapped(annotation: Any) -> Any:
     """The type under one wrapping; the type itself if nothing is around it."""
     origin = typing.get_origin(annotation)
-    if origin is typing.Annotated or origin in _TRANSPARENT:
+    if origin is typing.Annotated and _has_early_mark(annotation.__metadata__):
+        return Any
+    if origin is typing.Annotated or getattr(origin, "_name", None) in _TRANSPARENT:
         return typing.get_args(annotation)[0]
     if isinstance(annotation, typing.NewType):
         return annotation.__supertype__
-    if hasattr(annotation, "__value__") and not isinstance(annotation, type):  # type X = …
-        return annotation.__value__
+    if is_alias(annotation):
+        return value_of(annotation)
+    if isinstance(annotation, typing.TypeVar):
+        return range_of(annotation)
     if getattr(annotation, "__pydantic_root_model__", False):
         return annotation.__pydantic_fields__["root"].annotation
     return annotation
@@ -131,7 +145,7 @@ def _child(member: Any, part: Any) -> Any:
 @functools.cache
 def _keys_of(cls: type) -> Keys | None:
     if is_record(cls):
-        return _keys(typing.get_type_hints(cls, include_extras=True), _extra(cls) != "allow")
+        return _keys(hints_of(cls), _extra(cls) != "allow")
     fields = fields_of(cls)
     if fields is None or getattr(cls, "__pydantic_root_model__", False):
         return None
@@ -204,10 +218,13 @@ def _opaque_fields(cls: Any) -> set[str]:
     decorators = cls.__pydantic_decorators__.field_validators.values()
     found = {name for each in decorators if each.info.mode in early for name in each.info.fields}
     for name, field in cls.__pydantic_fields__.items():
-        marks = {type(mark).__name__ for mark in field.metadata}
-        if marks & {"BeforeValidator", "WrapValidator", "PlainValidator", "Json"}:
+        if _has_early_mark(field.metadata):
             found.add(name)
     return set(cls.__pydantic_fields__) if "*" in found else found
+
+
+def _has_early_mark(metadata: Iterable[Any]) -> bool:
+    return any(type(mark).__name__ in _EARLY for mark in metadata)
 
 
 def _takes_anything(cls: Any) -> bool:

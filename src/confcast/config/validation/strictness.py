@@ -43,8 +43,9 @@ def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = Fals
 def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: bool) -> Iterator[Finding]:
     keys = keys_of(annotation)
     if keys is None:
-        tables = [member for member in members(annotation) if is_collection(member)]
-        if len(tables) != 1:
+        kinds = members(annotation)
+        tables = [member for member in kinds if is_collection(member)]
+        if len(tables) != 1 or Any in kinds:
             return
         annotation = tables[0]
         keys = keys_of(annotation)

@@ -11,7 +11,7 @@ import enum
 import re
 import typing
 from collections.abc import Iterator
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from confcast.config.schema import kind_of
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, strip
 from confcast.config.validation.findings import Finding, Invalid, dotted
+from confcast.config.validation.misread import misread
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ _PART = re.compile(r"\.([^.\[]+)|\[(\d+)\]|(\[\.\.\.\])")
 
 def convert(schema: type[T], data: Any) -> T:
     """An instance of the Struct. Raises Invalid with everything that is wrong."""
+    if found := misread(cast("Any", schema)):
+        raise Invalid(found)
     try:
         return msgspec.convert(data, schema, dec_hook=_custom)
     except msgspec.ValidationError as error:
