@@ -134,7 +134,9 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def _marks(self) -> dict[str, str]:
-        return {"CONFCAST_RUNTIME_DIR": str(self.runtime), "PYTHONDONTWRITEBYTECODE": "1"}
+        # Unbuffered, a line and its end are written apart, and two workers' lines become one.
+        own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": ""}
+        return {"CONFCAST_RUNTIME_DIR": str(self.runtime), **own}
 
     @property
     def pid(self) -> int:
