@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
+
+import pytest
 
 from confcast.master.launch import _reap
 from confcast.wire.processes import Death
@@ -34,5 +37,6 @@ def test_a_dead_owner_leaves_no_zombie() -> None:
         _reap(dead)
         _reap(dead)
 
-    with contextlib.suppress(ChildProcessError):
-        assert owner.wait() == 0  # what Popen says when somebody else has reaped it
+    with pytest.raises(ChildProcessError):
+        os.waitpid(owner.pid, os.WNOHANG)
+    assert owner.wait() == 0  # what Popen says when somebody else has reaped it
