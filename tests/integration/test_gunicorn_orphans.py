@@ -43,6 +43,7 @@ def test_a_whole_server_starts_its_workers_without_an_owner(tmp_path: Path, monk
         doom.gate.let_go()
 
         eventually(lambda: connected(server) == {True}, "both workers attached")
+        server.await_log("confcast app: restart: unchanged")
         before, number = server.pids(), server.change()
         assert server.hup() == ("success", 2)
         answers = server.everyone()

@@ -171,6 +171,7 @@ def test_a_worker_that_starts_without_an_owner_starts_on_the_last_committed_vers
     assert worker.ask("connected") is False
     eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
     worker.ask("await_connected", True)
+    eventually(lambda: [event.origin for event in history_of(manager)[:1]] == ["restart"], "its own first load")
     write(config, 3)
     assert manager.reload().result is ReloadResult.SUCCESS
     assert worker.ask("read") == (3, 3)

@@ -87,6 +87,7 @@ def test_after_the_owner_was_killed_the_children_go_on_and_hear_the_next_one(poo
     assert set(pooled.everyone()) == set(before)
     eventually(lambda: pooled.ask("owner") not in (0, owner), "the next owner")
     eventually(lambda: set(pooled.ask("roster")) >= set(before), "every child back on the roster")
+    eventually(lambda: pooled.ask("newest") == "restart", "its own first load")
     number = pooled.reloaded()
     assert pooled.everyone() == dict.fromkeys(before, number)
 

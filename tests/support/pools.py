@@ -122,6 +122,10 @@ class Master:
         """The version that the newest event tells of: every child has answered it, while `version` is said before."""
         return self._manager.get_event_history(1)[0].version
 
+    def newest(self) -> str:
+        """Where the newest event came from."""
+        return self._manager.get_event_history(1)[0].origin
+
     def owner(self) -> int:
         return self._manager.owner_pid
 
