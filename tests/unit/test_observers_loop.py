@@ -31,6 +31,7 @@ class Declared:
     """A replica without an owner: its observers are told in their thread, as by a real one."""
 
     def __init__(self) -> None:
+        self._others = set(threading.enumerate())
         self.replica = Replica(Settings, name="on a loop")
         self._number = 1
         self._override = self.replica.override(config(1))
@@ -48,8 +49,12 @@ class Declared:
         return self._number
 
     def end(self) -> None:
+        """And until its thread has: what that logs later would be another test's."""
         self.observers.close()
         self._override.__exit__(None, None, None)
+        for thread in set(threading.enumerate()) - self._others:
+            if thread.name == "confcast-observers":
+                thread.join(DEADLINE)
 
 
 @pytest.fixture
@@ -66,6 +71,20 @@ def on_a_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 async def until(condition: Callable[[], Any], what: str) -> None:
     """While the loop goes on."""
     await asyncio.to_thread(eventually, condition, what)
+
+
+async def until_arrived(declared: Declared, *changes: Callable[[], int]) -> None:
+    """Make changes, and wait until the calls of all who are subscribed are on this loop: what came later, while the
+    loop is being closed, would meet an end of its own."""
+    arrived: list[int] = []
+
+    def last(old: Settings, new: Settings) -> None:
+        arrived.append(new.number)
+
+    declared.replica.subscribe(last, loop=asyncio.get_running_loop())
+    numbers = [change() for change in changes]
+    await until(lambda: arrived == numbers, "the calls")
+    assert declared.replica.unsubscribe(last)
 
 
 @pytest.mark.parametrize("how", ["loop", "executor", "running"])
@@ -236,9 +255,7 @@ def test_a_closed_loop_is_said_once_and_counted_and_ends_the_subscription(
     async def main() -> None:
         declared.replica.subscribe(observe)
         if waiting:
-            declared.change()
-            declared.change()
-            await until(lambda: heard == [2], "the first call")
+            await until_arrived(declared, declared.change, declared.change)
 
     on_a_loop(main)
     if not waiting:
@@ -374,9 +391,7 @@ def test_a_call_that_a_closed_loop_has_left_half_done_is_no_failure_of_the_obser
         await asyncio.Event().wait()
 
     declared.replica.subscribe(observe, loop=loop)
-    declared.change()
-    declared.change()
-    loop.run_until_complete(until(lambda: begun == [2], "the call"))
+    loop.run_until_complete(until_arrived(declared, declared.change, declared.change))
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     assert declared.replica.unsubscribe(observe)
