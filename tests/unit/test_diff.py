@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import decimal
 import enum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NewType, TypeVar
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretBytes, SecretStr, create_model
+from typing_extensions import TypeAliasType
 
 from confcast.config.codec import Codec
 from confcast.config.diff import MASK, differences
 from confcast.config.schema import Secret
 from confcast.wire.messages import Change
 from tests.unit.test_codec_properties import ANYTHING, Anything, anything
+
+K = TypeVar("K")
 
 
 class Mode(enum.Enum):
@@ -69,6 +72,29 @@ def changed(**fields: Any) -> list[Change]:
     changes = differences(CODEC, Config(), Config(**fields))
     msgspec.msgpack.encode(changes)
     return changes
+
+
+@pytest.mark.parametrize("wrapped", [lambda table: table, lambda table: table | None, lambda table: list[table]])
+@pytest.mark.parametrize(
+    "table",
+    [
+        dict[Annotated[str, Secret], int],
+        TypeAliasType("Plain", dict[Annotated[str, Secret], int]),
+        TypeAliasType("Table", dict[K, int], type_params=(K,))[Annotated[str, Secret]],
+        NewType("New", dict[Annotated[str, Secret], int]),
+    ],
+    ids=str,
+)
+def test_a_table_with_secret_keys_shows_none_whatever_name_its_type_has(table, wrapped):
+    Keyed = create_model("Keyed", table=(wrapped(table), ...))
+
+    def config(key):
+        entries = {key: 1}
+        return Keyed(table=[entries] if wrapped(table) == list[table] else entries)
+
+    changes = differences(Codec(Keyed), config("hunter2"), config("hunter3"))
+    assert [change.key for change in changes] == ["table"]
+    assert "hunter" not in str(changes)
 
 
 def test_nothing_changed_when_only_fields_set_and_order_differ():

@@ -16,14 +16,14 @@ import functools
 from collections import deque
 from collections.abc import Iterator
 from types import NoneType
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar
 
 from confcast.config.codec import Codec
 from confcast.config.codec.leaves import SECRET_CODES, leaf_of
 from confcast.config.codec.models import hidden_members, is_model
 from confcast.config.masking import MASK, masking
 from confcast.config.schema import fields_of
-from confcast.config.secrecy import contains_secret, is_marked
+from confcast.config.secrecy import contains_secret, hides_keys, is_marked
 from confcast.wire.messages import Change
 
 T = TypeVar("T")
@@ -195,16 +195,7 @@ def _members(cls: type) -> dict[str, _Member]:
 
 
 def _member(key: str, annotation: Any) -> _Member:
-    return _Member(key, contains_secret(annotation), is_marked(annotation), _hides_keys(annotation))
-
-
-def _hides_keys(annotation: Any) -> bool:
-    """Whether the keys of a dict somewhere in the annotation are secrets."""
-    args = get_args(annotation)
-    origin = get_origin(annotation)
-    if isinstance(origin, type) and hasattr(origin, "keys") and args and contains_secret(args[0]):
-        return True
-    return any(_hides_keys(arg) for arg in args)
+    return _Member(key, contains_secret(annotation), is_marked(annotation), hides_keys(annotation))
 
 
 def _is_secret(cls: type) -> bool:

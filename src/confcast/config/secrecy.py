@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Literal
 
 from confcast.config.generics import hints_of, is_alias, named_by, value_of
@@ -28,6 +28,17 @@ def is_marked(annotation: Any) -> bool:
     generic class, such as `Box[SecretStr]`, whose fields say only `T`.
     """
     return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
+
+
+def hides_keys(annotation: Any) -> bool:
+    """Whether the keys of a table, somewhere in an annotation, are secrets."""
+    return any(is_keyed_by_secrets(part) for part in _within(annotation, []))
+
+
+def is_keyed_by_secrets(plain: Any) -> bool:
+    """Whether a type, with nothing around it, is a table whose keys are secrets."""
+    kind, arguments = typing.get_origin(plain), typing.get_args(plain)
+    return isinstance(kind, type) and issubclass(kind, Mapping) and bool(arguments) and contains_secret(arguments[0])
 
 
 def _contains(annotation: Any, seen: set[type]) -> bool:

@@ -11,14 +11,14 @@ import datetime as dt
 import decimal
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple
 
 from confcast.config.masking import MASK, masking
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, fields_of
-from confcast.config.secrecy import contains_secret, is_marked
+from confcast.config.secrecy import contains_secret, is_keyed_by_secrets, is_marked
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, type_at
 from confcast.errors import Problem
@@ -113,11 +113,7 @@ def _without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
 
 def _hides_keys(annotation: Any) -> bool:
     """Whether the keys of a table there are secrets."""
-    for member in members(annotation):
-        kind, arguments = get_origin(member), get_args(member)
-        if isinstance(kind, type) and issubclass(kind, Mapping) and arguments and contains_secret(arguments[0]):
-            return True
-    return False
+    return any(map(is_keyed_by_secrets, members(annotation)))
 
 
 def _may_mean_text(annotation: Any) -> bool:
