@@ -21,6 +21,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.config.schema import fields_of
 from confcast.errors import ConfigError, NotCarried, Problem
 
+_WHAT = "the schema or a source can't be used"
 _POSITION = re.compile(r"(:\d+)+$")
 
 
@@ -68,9 +69,11 @@ def refused(problems: list[Problem]) -> Report:
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:
-    with in_words("the schema or a source can't be used"):
+    with in_words(_WHAT):
         loader.to_spec()  # what can't be sent to an owner would stop the server's start
         reading = loader.read()
+        assert loader.schema  # imported: now it can be told what is a secret
+    with in_words(_WHAT, lambda text: loader.masked(text, reading)):
         return loader, [layer.name for layer in reading.layers], loader.build(reading)
 
 

@@ -56,7 +56,7 @@ class _Absent:
 
 _ABSENT = _Absent()
 _OPEN = _Member("", secret=False, marked=False, hides_keys=False)
-_MARKED = _Member("", secret=True, marked=True, hides_keys=False)
+_MARKED = _Member("", secret=True, marked=True, hides_keys=True)
 
 
 def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
@@ -191,7 +191,7 @@ def _members(cls: type) -> dict[str, _Member]:
     hidden = hidden_members(cls) if is_model(cls) else {}
     found |= {name: _member(name, hint) for name, hint in hidden.items()}
     extra = found.pop("__pydantic_extra__", _OPEN)
-    return found | {"*": extra._replace(hides_keys=False)}
+    return found | {"*": extra}
 
 
 def _member(key: str, annotation: Any) -> _Member:

@@ -12,7 +12,7 @@ import importlib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,19 @@ def _attribute(holder: Any, part: str, otherwise: str) -> Any:
 
 
 @contextlib.contextmanager
-def in_words(what: str) -> Iterator[None]:
-    """Whatever the user's code raises becomes a problem with the place that raised it."""
+def in_words(what: str, masked: Callable[[str], str] = str) -> Iterator[None]:
+    """Whatever the user's code raises becomes a problem with the place that raised it.
+
+    Args:
+        what: What can't be done then.
+        masked: Takes secrets out of the text of what was raised.
+    """
     try:
         yield
     except (ConfigError, NotCarried, KeyboardInterrupt):
         raise
     except BaseException as error:  # a module may raise anything, SystemExit included
-        raise wrong(f"{what}: {type(error).__name__}: {error}", _place_of(error)) from error
+        raise wrong(f"{what}: {type(error).__name__}: {masked(str(error))}", _place_of(error)) from error
 
 
 def wrong(message: str, place: str = "") -> ConfigError:

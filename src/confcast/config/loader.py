@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -22,7 +22,7 @@ import msgspec
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.masking import masking
 from confcast.config.merge import Merged
-from confcast.config.schema import import_path, kind_of, resolve
+from confcast.config.schema import fields_of, import_path, kind_of, resolve
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Source, fingerprint_of
@@ -54,6 +54,9 @@ class LoaderSpec(msgspec.Struct, frozen=True):
     schema: str
     sources: list[tuple[str, bytes]]
     overrides: bytes
+
+    def __repr__(self) -> str:
+        return f"LoaderSpec({self.schema!r}, {len(self.sources)} sources)"  # never the bytes: they may have secrets
 
 
 class ConfigLoader(Generic[T]):
@@ -249,11 +252,20 @@ def _layer(source: Source) -> Layer:
     except ConfigError as error:
         raise _fit_to_travel(error) from error
     except (Exception, SystemExit) as error:  # a user's source may raise what it likes; it becomes a problem
-        text = f"{type(source).__name__}.read() raised {type(error).__name__}: {error}"
+        text = f"{type(source).__name__}.read() raised {type(error).__name__}: {_text_of(error, source)}"
         raise ConfigError([Problem("", text)], "io_error") from error
     if not isinstance(layer, Layer):
         raise ConfigError([Problem("", f"{type(source).__name__}.read() gave a {type(layer).__name__}, not a Layer")])
     return layer
+
+
+def _text_of(error: BaseException, source: Source) -> str:
+    """What a user's source raised; its own secrets, such as a token, masked."""
+    try:
+        fields = {field.key: getattr(source, field.name, None) for field in fields_of(type(source)) or ()}
+    except TypeError:  # an annotation of its names what is there for type checkers only
+        return "(the text is left out: what is a secret can't be told)"
+    return masking(secrets_in(type(source), fields))(str(error))
 
 
 def _fit_to_travel(error: ConfigError) -> ConfigError:
@@ -268,7 +280,7 @@ def _content_fingerprint(source: Source) -> bytes:
         found = cheap() if cheap is not None else _layer(source).fingerprint
     except (Exception, SystemExit) as error:
         # That it can't be read is a content too. What is wrong is told by the load that this leads to.
-        _log.debug("no fingerprint of %s: %r", type(source).__name__, error)
+        _log.debug("no fingerprint of %s: %s: %s", type(source).__name__, type(error).__name__, _text_of(error, source))
         return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
     return bytes(found)
 
@@ -292,7 +304,8 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
     try:
         payload = codec.encode(config)
     except NotCarried as error:
-        raise ConfigError([_at(problem, merged) for problem in error.problems]) from None
+        masked = masking(secrets_in(codec.schema, merged.data))  # a key of a table may be one
+        raise ConfigError([_at(problem, merged, masked) for problem in error.problems]) from None
     if len(payload) + _ENVELOPE > MAX_FRAME:
         size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
@@ -305,9 +318,9 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
     return payload
 
 
-def _at(problem: Problem, merged: Merged) -> Problem:
+def _at(problem: Problem, merged: Merged, masked: Callable[[str], str]) -> Problem:
     location = problem.location or merged.where(tuple(problem.key.split(".")) if problem.key else ())
-    return Problem(problem.key, problem.message, location)
+    return Problem(masked(problem.key), problem.message, location)
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Secrets out of a text of the application's: what its code raises may show what must not be shown (G9).
 
-A secret is found as it is, and as Python and JSON quote it: the text of a `KeyError` is a repr, and a private key has
-line breaks. Rejected: leaving such texts out (they say what is wrong), and masking by the look of a text (it misses
-some secrets and masks others).
+A secret is found as it is, as Python and JSON quote it (the text of a `KeyError` is a repr), and line by line: a
+private key has line breaks, and the traceback of an `ExceptionGroup` puts a margin before each line. Rejected: leaving
+such texts out (they say what is wrong), and masking by the look of a text (it misses some secrets and masks others).
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ def masking(secrets: Iterable[object]) -> Callable[[str], str]:
 
 
 def _texts(secret: object) -> Iterator[str]:
-    if isinstance(secret, bytes):
-        yield repr(secret)[2:-1]
     text = secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+    content = secret if isinstance(secret, bytes) else text.encode(errors="surrogatepass")
+    yield repr(content)[2:-1]  # of a text, too: a `SecretBytes` is made of it
     yield text
     yield text.strip()  # as a validator sees it whose type strips blanks
+    yield from map(str.strip, text.splitlines())
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -8,10 +8,12 @@ field's name (`password`, `token`, …): it misses some and masks others.
 from __future__ import annotations
 
 import sys
+import types
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Literal
+from typing import Annotated, Any, Generic, Literal
 
+from confcast.config.codec.models import hidden_members, is_model
 from confcast.config.generics import hints_of, is_alias, named_by, value_of
 from confcast.config.schema import Secret, fields_of, is_record
 
@@ -30,15 +32,56 @@ def is_marked(annotation: Any) -> bool:
     return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
 
 
+def is_whole(annotation: Any) -> bool:
+    """Whether what stands there is a secret with all that is in it: `Secret` is around it, not only inside."""
+    parts = _within(annotation, [], contents=False)
+    return any(_is_mark(part) or _is_opened_by_hand(part) or _is_generic_of_secrets(part) for part in parts)
+
+
 def hides_keys(annotation: Any) -> bool:
-    """Whether the keys of a table, somewhere in an annotation, are secrets."""
-    return any(is_keyed_by_secrets(part) for part in _within(annotation, []))
+    """Whether the keys of a table, somewhere in an annotation, are secrets; in records that it names, too."""
+    return _hides_keys(annotation, set())
+
+
+def hides_own_keys(annotation: Any) -> bool:
+    """Whether what stands there is a table whose keys are secrets."""
+    return any(map(is_keyed_by_secrets, _within(annotation, [], contents=False)))
 
 
 def is_keyed_by_secrets(plain: Any) -> bool:
-    """Whether a type, with nothing around it, is a table whose keys are secrets."""
+    """Whether a type, with nothing around it, is a table whose keys are secrets, or one that is a secret as a whole."""
     kind, arguments = typing.get_origin(plain), typing.get_args(plain)
-    return isinstance(kind, type) and issubclass(kind, Mapping) and bool(arguments) and contains_secret(arguments[0])
+    if _is_opened_by_hand(plain) or any(map(_is_mark, getattr(plain, "__metadata__", ()))):
+        return not arguments or any(map(_is_table, _within(arguments[0], [])))
+    return _is_table(kind) and contains_secret(arguments[0])
+
+
+def _hides_keys(annotation: Any, seen: set[type]) -> bool:
+    return any(is_keyed_by_secrets(part) or _is_record_with_such(part, seen) for part in _within(annotation, []))
+
+
+def _is_record_with_such(part: Any, seen: set[type]) -> bool:
+    """Whether it is a TypedDict or a NamedTuple with a table whose keys are secrets: its values tell nothing."""
+    if is_record(typing.get_origin(part)):
+        return any(map(contains_secret, typing.get_args(part)))
+    if not is_record(part) or part in seen:
+        return False
+    seen.add(part)
+    try:
+        return any(_hides_keys(hint, seen) for hint in hints_of(part).values())
+    except (TypeError, NameError):
+        return True
+
+
+def _is_table(part: Any) -> bool:
+    kind = typing.get_origin(part) or part
+    return isinstance(kind, type) and issubclass(kind, Mapping)
+
+
+def _is_opened_by_hand(part: Any) -> bool:
+    """Whether it is a pydantic `Secret[…]`."""
+    kind = typing.get_origin(part) or part
+    return isinstance(kind, type) and issubclass(kind, getattr(sys.modules.get("pydantic.types"), "Secret", ()))
 
 
 def _contains(annotation: Any, seen: set[type]) -> bool:
@@ -76,13 +119,14 @@ def _secret_types() -> tuple[type, ...]:
 def _hints_inside(cls: type) -> list[Any]:
     if is_record(cls):
         return list(hints_of(cls).values())
-    return [field.annotation for field in fields_of(cls) or ()]
+    hidden = hidden_members(cls).values() if is_model(cls) else ()
+    return [*(field.annotation for field in fields_of(cls) or ()), *hidden]
 
 
-def _within(annotation: Any, named: list[Any]) -> Iterator[Any]:
-    """The annotation and all that it is made of, but for the fields of classes."""
+def _within(annotation: Any, named: list[Any], *, contents: bool = True) -> Iterator[Any]:
+    """The annotation and all that it is made of, but for the fields of classes; without what containers hold, if so."""
     yield annotation
-    if isinstance(annotation, type) or _is_mark(annotation):
+    if isinstance(annotation, type) or _is_mark(annotation) or not (contents or _is_wrapping(annotation)):
         return
     if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may hold themselves
         if annotation in named:
@@ -90,7 +134,13 @@ def _within(annotation: Any, named: list[Any]) -> Iterator[Any]:
         named.append(annotation)
     for part in _parts_of(annotation):
         if part is not None:
-            yield from _within(part, named)
+            yield from _within(part, named, contents=contents)
+
+
+def _is_wrapping(annotation: Any) -> bool:
+    """Whether a value of the type is one of a type that stands in it, and does not hold it."""
+    origin = typing.get_origin(annotation)
+    return origin in (Annotated, types.UnionType) or not isinstance(origin, type)
 
 
 def _parts_of(annotation: Any) -> Iterator[Any]:

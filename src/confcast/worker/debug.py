@@ -17,6 +17,7 @@ from typing import Any
 
 from confcast.config.codec import Codec, digest
 from confcast.errors import NotCarried
+from confcast.worker.masking import masked
 
 _log = logging.getLogger("confcast.worker.debug")
 
@@ -67,11 +68,15 @@ class Guard:
         try:
             keys = self._changed()
         except NotCarried as error:
-            keys = [f"{problem.key} ({problem.message})" for problem in error.problems]
+            keys = [f"{self._shown(problem.key)} ({problem.message})" for problem in error.problems]
         except Exception as error:  # another thread may be writing to it
             keys = [f"unknown ({type(error).__name__} while looking)"]
         if keys:
             self._say(", ".join(keys[:_MOST_KEYS]))
+
+    def _shown(self, key: str) -> str:
+        """A key of a table may be a secret."""
+        return key and masked(self._codec.schema, key, "unknown", self._config)
 
     def _changed(self) -> list[str]:
         if self._codec.encode(self._config) == self._payload:

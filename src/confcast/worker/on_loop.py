@@ -38,7 +38,8 @@ class OnLoop:
 
     def put(self, *call: Any) -> bool:
         """Have it told, after all that was put before. From any thread. False: the loop is closed."""
-        return call_on(self._loop, self._arrived, call)
+        # Without an argument: of a callback that is slow or raises, asyncio logs the arguments.
+        return call_on(self._loop, lambda: self._arrived(call))
 
     def _arrived(self, call: tuple[Any, ...]) -> None:
         self._waiting.append(call)

@@ -131,7 +131,7 @@ def _unwrapped(annotation: Any) -> Any:
 def _child(member: Any, part: Any) -> Any:
     keys = keys_of(member)
     if keys is not None:
-        return keys.types.get(part) if isinstance(part, str) else None
+        return keys.types.get(part) if isinstance(part, str) else _item(member, keys, part)
     origin, arguments = typing.get_origin(member), typing.get_args(member)
     if not isinstance(origin, type) or not arguments or not issubclass(origin, collections.abc.Iterable):
         return None
@@ -140,6 +140,13 @@ def _child(member: Any, part: Any) -> Any:
     if origin is tuple and arguments[-1] is not Ellipsis:
         return arguments[part] if isinstance(part, int) and part < len(arguments) else None
     return arguments[0] if isinstance(part, int) else None
+
+
+def _item(member: Any, keys: Keys, part: Any) -> Any:
+    """What a NamedTuple has at an index: a list may be given for it."""
+    cls = typing.get_origin(member) or member
+    listed = issubclass(cls, tuple) and isinstance(part, int) and part < len(keys.types)
+    return list(keys.types.values())[part] if listed else None
 
 
 @functools.cache

@@ -13,12 +13,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 from confcast.config.masking import MASK, masking
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, fields_of
-from confcast.config.secrecy import contains_secret, is_keyed_by_secrets, is_marked
+from confcast.config.secrecy import contains_secret, hides_own_keys, is_marked, is_whole
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, type_at
 from confcast.errors import Problem
@@ -107,13 +107,13 @@ def _without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
     shown: KeyPath = ()
     for part in path:
         shown = (*shown, MASK if _hides_keys(annotation) else part)
-        annotation = child(annotation, part)
+        annotation = _below(annotation, part)
     return shown
 
 
 def _hides_keys(annotation: Any) -> bool:
     """Whether the keys of a table there are secrets."""
-    return any(map(is_keyed_by_secrets, members(annotation)))
+    return any(map(hides_own_keys, (annotation, *members(annotation))))
 
 
 def _may_mean_text(annotation: Any) -> bool:
@@ -155,14 +155,40 @@ def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
 
 
 def _below(annotation: Any, part: Any) -> Any:
-    """The type of what stands there, as far as its secrets go: `Secret` where it can't be told and may be one."""
+    """The type of what stands there, as far as its secrets go: marked where it can't be told and may be one."""
     if not contains_secret(annotation):
         return Any
-    if is_marked(annotation):
-        return Secret
-    found, keys = child(annotation, part), keys_of(annotation)
+    found = _told_below(annotation, part)
+    if found is None:
+        return Annotated[annotation, Secret]
+    lost = is_marked(annotation) and not contains_secret(found)
+    return Annotated[found, Secret] if lost or is_whole(annotation) else found
+
+
+def _told_below(annotation: Any, part: Any) -> Any:
+    """The type of what stands there, whichever member of a union the value is of; None where it can't be told."""
+    kinds: list[Any] = []
+    for member in members(annotation):
+        found = _told_in(member, part)
+        if found is not None:
+            kinds += [] if found in kinds else [found]
+        elif member is Any or (contains_secret(member) and not _is_closed(member)):
+            return None
+    try:
+        return Union[tuple(kinds)] if kinds else None  # noqa: UP007 - of a tuple
+    except TypeError:  # up to 3.11: of what `Annotated` has, something can't be hashed
+        return None
+
+
+def _told_in(member: Any, part: Any) -> Any:
+    found, keys = child(member, part), keys_of(member)
     if found is not Any:
         return found
     name = keys.names.get(part) if keys is not None and part not in keys.indirect else None
     # A key without a name may be a misspelt one, of a secret.
-    return next((field.annotation for field in fields_of(annotation) or () if field.name == name), Secret)
+    return next((field.annotation for field in fields_of(member) or () if field.name == name), None)
+
+
+def _is_closed(member: Any) -> bool:
+    keys = keys_of(member)
+    return keys is not None and keys.closed
