@@ -348,3 +348,12 @@ def test_what_an_asgi_application_raises_ends_the_pin(settings: Replica[Settings
 
     fake.push(Settings(2))
     assert settings.current.number == 2
+
+
+@pytest.mark.parametrize("pin", [wsgi.Pin, asgi.Pin])
+@pytest.mark.parametrize("given", ["settings", Settings(1), Replica], ids=["name", "configuration", "class"])
+def test_what_is_no_replica_is_refused_before_the_first_request(
+    pin: Callable[..., object], given: object, settings: Replica[Settings]
+) -> None:
+    with pytest.raises(TypeError, match="a Replica is expected"):
+        pin(print, settings, given)

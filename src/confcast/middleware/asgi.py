@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from typing import Any, Literal, Protocol
 
 from confcast import Replica, declared
+from confcast.middleware.replicas import check
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -36,6 +37,7 @@ class Pin:
             Of two of these around one application the inner one decides.
 
     Raises:
+        TypeError: One of the replicas is none.
         ValueError: `websocket` is neither.
     """
 
@@ -44,6 +46,7 @@ class Pin:
     ) -> None:
         if websocket not in ("message", "connection"):
             raise ValueError(f"websocket={websocket!r}: 'message' or 'connection' is expected")
+        check(replicas)
         self.app = app
         self._replicas = replicas
         self._by_message = websocket == "message"

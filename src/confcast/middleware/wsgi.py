@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from confcast import Replica, declared
+from confcast.middleware.replicas import check
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -24,9 +25,13 @@ class Pin:
     Args:
         app: The application.
         replicas: Which to pin; left out: all that are declared when a request comes.
+
+    Raises:
+        TypeError: One of them is none.
     """
 
     def __init__(self, app: App, *replicas: Replica[Any]) -> None:
+        check(replicas)
         self.app = app
         self._replicas = replicas
 
