@@ -19,9 +19,11 @@ from confcast.cli import main, owners
 from confcast.master import folders
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
+from confcast.worker import verbs
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import nobody_listens
 from tests.support.settings import write
+from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
 Run = Callable[..., tuple[int, str, str]]
@@ -341,3 +343,19 @@ def test_a_dead_socket_is_no_owner(
     path.unlink()
     assert code == 3
     assert "unknown" in out if command == "reload" else "did not answer" in err
+
+
+@pytest.mark.parametrize("command", ["reload", "status"])
+def test_an_owner_that_hangs_is_named_by_its_process(
+    command: str, manager: Manager, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs, "_PATIENCE", 0.1)
+    owner = manager.owner_pid
+    stop(owner)
+    try:
+        code, out, err = run(*((command, "--timeout", "0.1") if command == "reload" else (command,)))
+    finally:
+        os.kill(owner, signal.SIGCONT)
+
+    assert code == 3
+    assert f"the config owner (process {owner})" in out + err

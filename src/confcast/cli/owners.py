@@ -9,6 +9,7 @@ the service. Several are listed, never chosen from: a reload of the wrong server
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import socket
@@ -20,7 +21,7 @@ from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
 from confcast.master import folders
 from confcast.wire import processes
-from confcast.wire.listener import SOCKET
+from confcast.wire.listener import SOCKET, peer_of
 from confcast.wire.messages import Answer, ReloadEvent, Request
 from confcast.worker.client import Client
 from confcast.worker.replica import address_variable
@@ -56,6 +57,7 @@ class Owner(Client):
         super().__init__(address, name)
         self._nobody = False  # listened when it was asked last
         self._asked = False  # somebody got the question, whether or not it was answered
+        self._pid = 0  # whose socket that was, as far as can be told
         self._end = math.inf
 
     def reload_by_command(self, timeout: float) -> ReloadEvent:
@@ -96,7 +98,13 @@ class Owner(Client):
         except PermissionError:
             raise self._not_for_us() from None
         self._asked = True
+        with contextlib.suppress(OSError):
+            self._pid = peer_of(connection).pid
         return connection
+
+    def _asked_one(self) -> str:
+        """A stopped owner, or one that hangs, still has its socket: it takes a number to look at it."""
+        return f"the config owner (process {self._pid})" if self._asked and self._pid else super()._asked_one()
 
     def _not_for_us(self) -> OwnerUnavailable:
         return OwnerUnavailable(

@@ -36,7 +36,7 @@ class Client(Verbs):
         """Ask once; None when nobody answered within `timeout` seconds.
 
         Raises:
-            ConfcastError: The owner refused to answer, and why.
+            ConfcastError: The owner refused to answer, and why; or its answer can't be read.
         """
         deadline = time.monotonic() + timeout
         try:
@@ -46,8 +46,13 @@ class Client(Verbs):
         answer = None
         try:
             answer = _first_answer(connection, deadline)
-        except (OSError, ProtocolError):
+        except OSError:
             return None
+        except ProtocolError as error:
+            raise ConfcastError(
+                f"what the config owner at {self.address} answers can't be read; it may run another version of "
+                f"confcast: {error}"
+            ) from error
         finally:
             self._leave(connection, answered=isinstance(answer, Answer))
         if isinstance(answer, Refused):

@@ -67,7 +67,7 @@ class Verbs(ABC):
         if isinstance(answer, Outcome):
             return answer.event
         problem = Problem(
-            "", f"no answer from the config owner within {timeout:g} s; what became of the reload is unknown"
+            "", f"no answer from {self._asked_one()} within {timeout:g} s; what became of the reload is unknown"
         )
         return ReloadEvent(
             timestamp=began,
@@ -114,5 +114,9 @@ class Verbs(ABC):
     def _answer(self, kind: type[A], make: Callable[[int], Request]) -> A:
         answer = self._ask(make, _PATIENCE)
         if not isinstance(answer, kind):
-            raise OwnerUnavailable(f"the config owner did not answer within {_PATIENCE:g} s")
+            raise OwnerUnavailable(f"{self._asked_one()} did not answer within {_PATIENCE:g} s")
         return answer
+
+    def _asked_one(self) -> str:
+        """Who does not answer, in words."""
+        return "the config owner"
