@@ -13,7 +13,7 @@ from tests.support.fixtures import StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings, is_running, nobody_listens
 from tests.support.programs import Program
-from tests.support.settings import write
+from tests.support.settings import SCHEMA, write
 from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
@@ -133,3 +133,22 @@ def test_closing_does_not_wait_for_a_load_that_hangs_and_answers_who_waits_for_i
     assert event.result is ReloadResult.OWNER_UNAVAILABLE
     assert "the owner is leaving" in str(event.error_message)
     assert not [record for record in caplog.records if "did not leave" in record.getMessage()]
+
+
+def test_the_owner_of_a_program_that_has_become_another_one_leaves(config: Path, runtime_folder: Path) -> None:
+    """`exec` keeps the pid, and closes the master's end of the leash: a server that reloads its code so, for one."""
+    program = (
+        "import os, sys; from confcast import *\n"
+        "manager = ConfigReloadManager(ConfigLoader(sys.argv[1], sys.argv[2])).start()\n"
+        "print('\"ready\"', flush=True); input(); print(manager.owner_pid, flush=True)\n"
+        "os.execv(sys.executable, [sys.executable, '-c', 'import sys; sys.stdin.read()'])\n"
+    )
+    master = Program("-c", program, SCHEMA, str(config))
+    owner = master.ask("become another")
+
+    try:
+        eventually(lambda: not is_running(owner), "the owner's end")
+        eventually(lambda: not list(runtime_folder.iterdir()), "the end of its folder")
+        assert is_running(master.pid)
+    finally:
+        master.kill()

@@ -71,3 +71,10 @@ def test_a_client_s_end_detaches_no_replica_that_was_attached_before(settings: R
         assert client.current is settings.current
     assert settings.connected
     assert settings.reload()
+
+
+def test_an_owner_outlives_the_signal_by_which_logs_are_opened_anew(manager: Manager) -> None:
+    """`systemctl kill -s USR1` sends it to every process of a service."""
+    os.kill(manager.owner_pid, signal.SIGUSR1)
+
+    assert manager.get_stats()["owner_restarts"] == 0

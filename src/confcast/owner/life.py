@@ -234,6 +234,8 @@ class Life:
             case Leave():
                 self._dismissed = True
                 self._mailbox.post(MasterGone())
+            case None:  # it is dead, or another program by now, under its pid: nobody could say Leave any more
+                self._mailbox.post(MasterGone())
             case Pause(number=number, on=True):
                 self._pause(number)
             case Pause():

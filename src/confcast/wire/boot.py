@@ -1,9 +1,10 @@
 """What a master and its owner say to each other on the leash: the socket pair that the owner is started with.
 
 master → owner: one `Orders` first, `Pause` around the start of a next generation, and at the end `Leave`.
-owner → master: one `Booted`, one `Paused` for each Pause that is not called off before the owner is idle. The end of
-the leash means nothing (a forked worker may hold it open); the master's death is heard by its pidfd. Rejected:
-arguments on the command line (they show in `ps`, and overrides may be secret) and a pickle.
+owner → master: one `Booted`, one `Paused` for each Pause that is not called off before the owner is idle. The master's
+death is heard by its pidfd, since a child of its own may hold the leash open; the leash's end tells of a master that
+has become another program (`exec` keeps the pid, and no manager). Rejected: arguments on the command line (they show
+in `ps`, and overrides may be secret) and a pickle.
 """
 
 from __future__ import annotations
