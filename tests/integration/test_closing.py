@@ -10,6 +10,7 @@ import pytest
 
 from confcast import NotAttached, Replica
 from confcast.master.launch import Launcher
+from confcast.master.supervisor import Supervisor
 from confcast.worker import registry
 from tests.support.fixtures import Manager
 from tests.support.settings import Settings
@@ -101,3 +102,26 @@ def test_a_manager_that_is_started_again_is_read_anew(manager: Manager) -> None:
         assert manager.version == 1
         assert registry.attached("app") is not None
     assert registry.attached("app") is None
+
+
+def test_of_two_threads_that_close_a_manager_one_does(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The descriptors that are closed twice may be somebody else's by then."""
+    point, close = Point(), Supervisor.close
+    closed: list[Supervisor] = []
+
+    def stay_and_close(supervisor: Supervisor) -> None:
+        closed.append(supervisor)
+        if len(closed) == 1:
+            point.pass_through()
+        close(supervisor)
+
+    monkeypatch.setattr(Supervisor, "close", stay_and_close)
+    closing = in_thread(manager.close)
+    point.await_thread()
+    try:
+        manager.close()
+    finally:
+        point.let_go()
+        closing()
+
+    assert len(closed) == 1

@@ -63,16 +63,19 @@ def test_a_log_that_is_closed_is_no_reason_to_have_no_owner(
     assert [record.message for record in caplog.records if "what the config owner logs is lost" in record.message]
 
 
-def test_a_master_without_any_standard_stream_has_an_owner(config: Path, tmp_path: Path) -> None:
-    """Its leash must not come to lie where a child's standard streams are put."""
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&-"], ids=["any", "standard error"])
+def test_a_master_without_standard_streams_has_an_owner_that_hears_it(
+    closed: str, config: Path, tmp_path: Path
+) -> None:
+    """The leash must not come to lie where a child's standard streams are put; what owners log would be said on it."""
     program = (
         "import sys; from confcast import *\n"
+        "from confcast.master import launch; launch._LEAVING = 600  # until it is killed\n"
         "with ConfigReloadManager(ConfigLoader(sys.argv[1], sys.argv[2])) as manager:\n"
         "    open(sys.argv[3], 'w').write(str(manager.version))\n"
     )
-    closed = 'exec "$@" <&- >&- 2>&-'
     answer = tmp_path / "answer"
-    command = ["sh", "-c", closed, "sh", sys.executable, "-c", program, SCHEMA, str(config), str(answer)]
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", program, SCHEMA, str(config), str(answer)]
 
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
+from confcast.master import launch
+from tests.support.leaks import assert_nothing_left, belongings
 from tests.support.settings import SCHEMA, text, write
 
 
@@ -74,3 +78,53 @@ def test_no_module_of_the_owner_s_is_looked_for_in_the_working_directory(
 
     with ConfigReloadManager(ConfigLoader(SCHEMA, config)) as manager:
         assert manager.reload()
+
+
+def test_where_no_thread_can_be_started_nobody_is_left_with_an_owner(
+    config: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = belongings()
+    manager = ConfigReloadManager(ConfigLoader(SCHEMA, config))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+
+        with pytest.raises(ConfcastError, match="can't be started: can't start new thread"):
+            manager.start()
+
+    assert_nothing_left(before, runtime_folder)
+    with manager.start():
+        assert manager.version == 1
+
+
+def test_where_no_process_can_be_made_that_is_said(
+    config: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(launch, "execute", refuse)
+
+    with pytest.raises(ConfcastError, match=r"the config owner could not be started: .*Too many open files"):
+        ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()
+
+
+def test_a_working_directory_that_was_deleted_is_said(
+    config: Path, runtime_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "released"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    with pytest.raises(ConfcastError, match="the working directory was deleted"):
+        ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()
+
+
+def test_a_path_that_is_no_utf_8_is_named(config: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend("/srv/caf\udce9")
+
+    with pytest.raises(ConfcastError, match=r"'/srv/caf\\udce9', which is no UTF-8"):
+        ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -222,3 +223,32 @@ def test_a_folder_on_the_way_counts_too(bases: list[Path], monkeypatch: pytest.M
 
     with pytest.raises(ConfcastError, match=f"workers' user can't enter {bases[0].parent}"):
         folders.make("app", (os.geteuid() + 1, os.getegid() + 1))
+
+
+@pytest.mark.parametrize("umask", [0o177, 0o777])
+def test_whatever_the_umask_is_files_can_be_made_in_it(umask: int, bases: list[Path]) -> None:
+    before = os.umask(umask)
+    try:
+        made = folders.make("app")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+
+
+def test_a_base_beyond_this_user_s_reach_is_passed_over(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a `su` that keeps root's XDG_RUNTIME_DIR; pathlib raises it before Python 3.13."""
+    glob = Path.glob
+
+    def refuse(path: Path, pattern: str) -> Iterator[Path]:
+        if path == bases[0]:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    made = bases[1] / f"confcast-app-{os.getpid()}-x"
+    made.mkdir()
+
+    folders.sweep()
+
+    assert made in [folder for _, _, folder in folders.living()]

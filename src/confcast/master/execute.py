@@ -9,6 +9,7 @@ socket).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -27,7 +28,12 @@ Output = Callable[[], int]
 
 
 def standard_error() -> int:
-    """The master's own, as it is when an owner starts."""
+    """The master's own, as it is when an owner starts. Raises OSError where it began without one.
+
+    What has its number then is anything that was opened since, be it the master's end of the leash.
+    """
+    if sys.__stderr__ is None:
+        raise OSError(errno.EBADF, "standard error was closed when this process began")
     return 2
 
 

@@ -77,6 +77,7 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
             tried.append(_passed_over(base, error.strerror or str(error)))
             continue
         if len(os.fsencode(folder)) + _ROOM_FOR_THE_SOCKET <= MAX_PATH:
+            folder.chmod(0o700)  # a umask that takes x away makes folders in which nothing can be made
             return folder
         folder.rmdir()
         tried.append(_passed_over(base, f"a socket's path in it would be longer than {MAX_PATH} bytes"))
@@ -158,10 +159,17 @@ def remove(folder: Path) -> None:
 
 def _ours() -> Iterator[tuple[re.Match[str], Path]]:
     for base in dict.fromkeys(candidates()):
-        for folder in sorted(base.glob("confcast-*")):
+        for folder in _there(base):
             match = _OURS.fullmatch(folder.name)
             if match and _is_my_folder(folder):
                 yield match, folder
+
+
+def _there(base: Path) -> list[Path]:
+    try:
+        return sorted(base.glob("confcast-*"))
+    except OSError:  # beyond this user's reach: `su` keeps the environment of another one
+        return []
 
 
 def _lives(match: re.Match[str]) -> bool:

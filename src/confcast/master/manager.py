@@ -123,22 +123,16 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             raise ConfcastError(f"the manager {self.name!r} is started already")
         names.take(self, self._former_manager)
         try:
-            folders.sweep()
-            self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()
-            launcher = Launcher(self._orders(self._folder), self._output, self._log)
-            launcher.start()
+            self._launcher = launcher = self._launch()
         except BaseException:
             self._remove_folder()
             names.give_back(self, self._former_manager)
             raise
-        self._launcher = launcher
-        self._client = StandingClient(self.address, self.name)
-        self._own = OwnReplica(self._loader, self.name, self.address)
-        os.environ[address_variable(self.name)] = self.address
-        if self._supervise == "thread":
-            self._supervisor = Supervisor(launcher)
-        if self._enable_signal_handler:
-            sighup.reload_on_hup(self.request_reload, self.name)
+        try:
+            self._take_up(launcher)
+        except BaseException:  # no thread can be started, say: who has no manager to close must have no owner either
+            self.close()
+            raise
         return self
 
     def succeed(self, former: ConfigReloadManager[Any]) -> ConfigReloadManager[T]:
@@ -152,17 +146,19 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def close(self) -> None:
         """Have the owner leave, and take away what was made for it. Workers keep what they have. From any thread."""
-        if self._launcher is None or self._pid != os.getpid():
+        if self._pid != os.getpid():
+            return
+        launcher, self._launcher = self._launcher, None  # of several who close it, one does
+        if launcher is None:
             return
         self._detach()  # first: who still attaches in another thread must find an end of it
         sighup.no_longer(self.request_reload)
-        if self._supervisor is not None:
-            self._supervisor.close()
-            self._supervisor = None
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.close()
         client, self._client = self._client, None
         if client is not None:
             client.close()
-        launcher, self._launcher = self._launcher, None
         launcher.close()
         if os.environ.get(address_variable(self.name)) == str(self._address()):
             del os.environ[address_variable(self.name)]
@@ -269,6 +265,28 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     # ---- inside
 
+    def _launch(self) -> Launcher:
+        try:
+            folders.sweep()
+            self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()
+            launcher = Launcher(self._orders(self._folder), self._output, self._log)
+            launcher.start()
+        except OSError as error:  # no descriptor is left, or no process can be made
+            raise ConfcastError(f"the config owner could not be started: {error}") from error
+        except UnicodeEncodeError as error:
+            raise ConfcastError(f"the config owner can't be told of {error.object!r}, which is no UTF-8") from error
+        return launcher
+
+    def _take_up(self, launcher: Launcher) -> None:
+        """What this process needs beside an owner that serves."""
+        self._client = StandingClient(self.address, self.name)
+        self._own = OwnReplica(self._loader, self.name, self.address)
+        os.environ[address_variable(self.name)] = self.address
+        if self._supervise == "thread":
+            self._supervisor = Supervisor(launcher)
+        if self._enable_signal_handler:
+            sighup.reload_on_hup(self.request_reload, self.name)
+
     def _attached(self) -> Replica[T]:
         return self._mine_to_read().attached()
 
@@ -336,6 +354,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._folder / SOCKET
 
     def _orders(self, folder: Path) -> Orders:
+        here = _working_directory()
         return Orders(
             name=self.name,
             loader=msgspec.msgpack.encode(self._loader.to_spec()),
@@ -345,7 +364,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             master_pid=os.getpid(),
             master_started=processes.started(os.getpid()),
             sys_path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is the working directory
-            working_directory=str(Path.cwd()),
+            working_directory=here,
             former=self._former(),
             **self._options,
         )
@@ -366,6 +385,13 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         folder, self._folder = self._folder, None
         if folder is not None:
             folders.remove(folder)
+
+
+def _working_directory() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        raise ConfcastError("the working directory was deleted: start in one that is there") from None
 
 
 def _former_variable(name: str) -> str:

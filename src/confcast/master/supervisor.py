@@ -10,6 +10,7 @@ import os
 import select
 import threading
 
+from confcast.errors import ConfcastError
 from confcast.master.launch import Launcher
 from confcast.wire.processes import Death
 
@@ -19,18 +20,29 @@ class Supervisor:
 
     Args:
         launcher: Whose owner.
+
+    Raises:
+        ConfcastError: No thread can be started.
+        OSError: No descriptor is left.
     """
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._ear, self._mouth = os.pipe()
         self._thread = threading.Thread(target=self._run, name="confcast-supervisor", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._close_pipe()
+            raise ConfcastError(f"the thread that restarts a dead config owner can't be started: {error}") from error
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread. To be called once."""
         os.write(self._mouth, b"\0")
         self._thread.join()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
         os.close(self._ear)
         os.close(self._mouth)
 
