@@ -188,7 +188,7 @@ class Attachment(Generic[T]):
             return self._codec.decode(payload)
         except ProtocolError as error:
             raise CannotBuild(Problem("", f"can't be decoded: {error}")) from None
-        except Exception as error:  # a no that names this worker; its text may show values
+        except BaseException as error:  # a no that names this worker; its text may show values
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, old: T, new: T) -> tuple[Problem, ...]:

@@ -117,12 +117,15 @@ class Link:
         return self._greeted.is_set() and not self._stop.is_set()
 
     def start(self) -> None:
-        """Begin to knock."""
+        """Begin to knock. Raises ConfcastError when no thread can be started."""
         try:
             farewells.take_back(self._folder)
         except OSError as error:
             _log.warning("that this process had left can't be taken back: %s", error)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise ConfcastError(f"the thread that hears the config owner can't be started: {error}") from error
 
     def close(self) -> None:
         """Say Goodbye, close the pipe, answer open calls with None, and wait for the thread. From any thread."""

@@ -74,7 +74,11 @@ class Fake(Generic[T]):
         self._replica.presence = self
 
     def forget(self) -> None:
-        """A forked child keeps the override."""
+        """A forked child keeps the override; what it covers is the parent's."""
+        snapshot, presence = self.before
+        if presence is not None:
+            presence.forget()
+        self.before = (snapshot, None)
         self._replica.presence = self
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:

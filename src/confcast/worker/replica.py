@@ -152,7 +152,8 @@ class Replica(AwaitableVerbs, Observable[T]):
             OwnerUnavailable: No version came in time.
             SchemaMismatch: The owner's configuration was made with another schema; its `fields` tell what differs.
             NotCarried: The schema has fields that can't be carried.
-            ConfcastError: Another replica of this name is attached in this process, or this is the owner itself.
+            ConfcastError: Another replica of this name is attached in this process, this is the owner itself, or no
+                thread can be started.
         """
         refuse_in_owner("attach()")
         if ignore_sighup:
@@ -187,7 +188,8 @@ class Replica(AwaitableVerbs, Observable[T]):
         presence, self.presence = self.presence, None
         if presence is not None:
             presence.close()
-        registry.release_name(self)
+        if self.presence is None:  # an override stays, and with it what it covers
+            registry.release_name(self)
 
     async def aattach(
         self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True
