@@ -13,6 +13,7 @@ from confcast import ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.settings import write
+from tests.support.stopping import await_stopped
 from tests.support.waiting import eventually, in_thread
 
 
@@ -81,6 +82,7 @@ def test_while_it_waits_for_the_last_to_apply(start_manager: StartManager, start
     write(config, 2)
     outcome = in_thread(manager.reload)
     eventually(lambda: manager.get_stats()["version"] == 2, "the commit")
+    await_stopped(stopped.pid)
 
     late = start_worker(manager)
 

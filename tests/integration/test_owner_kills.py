@@ -20,7 +20,7 @@ from tests.support.leaks import is_running
 from tests.support.resting import assert_rests
 from tests.support.settings import write
 from tests.support.stopping import stop
-from tests.support.waiting import eventually, in_thread
+from tests.support.waiting import eventually, in_thread, made_by
 from tests.support.workers import Worker
 
 
@@ -71,8 +71,9 @@ def test_whoever_is_killed_there_loses_nothing_that_was_committed(
     event = manager.reload()
 
     committed = 2 if place in COMMITTED else 1
-    assert (event.result, event.previous_version) == (ReloadResult.SUCCESS, committed), event
-    assert event.version == committed + 1
+    assert event.version == committed + 1, event
+    made = made_by(manager, event.version)
+    assert (made.result, made.previous_version, made.lagging) == (ReloadResult.SUCCESS, committed, []), made
     assert contents([*workers, start_worker(manager)]) == {(committed + 1, 3)}
     assert event.lagging == []
     for pid in (manager.owner_pid, workers[0].pid):
@@ -125,7 +126,7 @@ def test_killed_while_it_waits_for_votes_the_version_never_was_and_is_made_by_th
     write(config, 3)
     event = manager.reload()
 
-    assert (event.result, event.version, event.lagging) == (ReloadResult.SUCCESS, 2, [])
+    assert (bool(event), event.version, event.lagging) == (True, 2, [])
     assert contents(workers) == {(2, 3)}
 
 
@@ -143,7 +144,7 @@ def test_killed_again_before_it_has_begun_the_one_after_continues(
     assert contents(workers) == {(2, 2)}
     write(config, 3)
     event = manager.reload()
-    assert (event.result, event.version, event.lagging) == (ReloadResult.SUCCESS, 3, [])
+    assert (bool(event), event.version, event.lagging) == (True, 3, [])
     assert contents(workers) == {(3, 3)}
     assert manager.get_stats()["owner_restarts"] == 1  # counted by the owners that came to serve
 
@@ -198,5 +199,5 @@ def test_stopped_and_killed_it_is_replaced_and_never_resumes(
 
     event = manager.reload()
 
-    assert (event.result, event.version, event.lagging) == (ReloadResult.SUCCESS, 2, [])
+    assert (bool(event), event.version, event.lagging) == (True, 2, [])
     assert contents(workers) == {(2, 2)}

@@ -17,7 +17,7 @@ from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadRes
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import is_running
 from tests.support.settings import Limits, write
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, made_by
 
 CLOCK = 1_700_000_000
 """Numbers that were counted on from the clock are above this; those of a test's own versions are not."""
@@ -56,9 +56,10 @@ def test_torn_between_two_owners_the_committed_version_stays_and_the_loss_is_sai
     tear(home_of(manager) / "journal")
     config.unlink()
 
-    event = manager.reload()
+    for _ in range(2):  # the next owner's own first load may come after the first of these, and not after the second
+        event = manager.reload()
+        assert (event.result, event.version) == (ReloadResult.FILE_NOT_FOUND, 2)
 
-    assert (event.result, event.version) == (ReloadResult.FILE_NOT_FOUND, 2)
     assert [one.ask("read") for one in (worker, start_worker(manager))] == [(2, 2)] * 2
     assert manager.get_stats()["failures"] == {"journal lost": 1}
     said = capfd.readouterr().err
@@ -173,7 +174,7 @@ def test_a_journal_of_another_layout_is_refused_and_left_alone_while_workers_ser
     lay_out(home_of(manager) / "journal", 1)
     write(config, 2)
     event = manager.reload()
-    assert (event.result, event.previous_version, event.version) == (ReloadResult.SUCCESS, 1, 2)
+    assert (bool(event), event.version, made_by(manager, 2).previous_version) == (True, 2, 1)
 
 
 def lay_out(journal: Path, layout: int) -> None:

@@ -16,6 +16,11 @@ from tests.support.waiting import eventually
 def stop(pid: int) -> None:
     """SIGSTOP; returns when every thread of the process stands still."""
     os.kill(pid, signal.SIGSTOP)
+    await_stopped(pid)
+
+
+def await_stopped(pid: int) -> None:
+    """Return when every thread of the process stands still; a SIGCONT before would be of no use to it."""
     eventually(lambda: all(_stands_still(task) for task in Path(f"/proc/{pid}/task").iterdir()), f"{pid} stands still")
 
 

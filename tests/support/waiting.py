@@ -37,6 +37,12 @@ def history_of(manager: ConfigReloadManager[Any]) -> list[ReloadEvent]:
         return []
 
 
+def made_by(manager: ConfigReloadManager[Any], version: int) -> ReloadEvent:
+    """The event that made this version. After a call that waited for the next owner it may be that one's own first
+    load, which came before the call, and left it nothing to change."""
+    return next(event for event in reversed(history_of(manager)) if event and event.version == version)
+
+
 def in_thread(function: Callable[[], T]) -> Callable[[], T]:
     """Begin to call it in a thread; what is returned waits for the result, or raises what it raised."""
     results: list[T] = []

@@ -14,13 +14,19 @@ NEVER = 3600.0  # no comparing on suspicion: what is noticed was heard
 
 
 class Bench:
-    """A watcher on one file, and what came of it. Content is its own fingerprint."""
+    """A watcher on one file, and what came of it. Content is its own fingerprint.
+
+    Attributes:
+        changing: Held while a change of several steps is made: the watcher, which looks at the files before and after
+            it reads them, sees it as one, however long the machine takes from one step to the next.
+    """
 
     def __init__(self, path: Path, quiet: float = 0.05, recheck: float = NEVER, watched: bool = True) -> None:
         self.path = path
         self.calls: queue.Queue[bytes] = queue.Queue()
         self.looks = 0
         self.looked = threading.Condition()
+        self.changing = threading.RLock()
         self.writers: tuple[Path, ...] = ()
         self.paths = (path,) if watched else ()
         self.on_watched: Callable[[], None] = lambda: None
@@ -30,6 +36,8 @@ class Bench:
         )
 
     def watched(self) -> tuple[Path, ...]:
+        with self.changing:
+            pass
         self.on_watched()
         return self.paths
 
@@ -38,6 +46,11 @@ class Bench:
             return self.path.read_bytes()
         except OSError:
             return b"missing"
+
+    def put(self, content: bytes) -> None:
+        """Into the file, in place: emptied, then written."""
+        with self.changing:
+            self.path.write_bytes(content)
 
     def fingerprint(self) -> bytes:
         found = self.content()

@@ -14,7 +14,7 @@ from confcast import NotAttached, Replica
 from confcast.worker import changes
 from confcast.worker.override import Fake
 from tests.support.settings import Settings
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE
 
 
 def config(number: int, name: str = "one") -> Settings:
@@ -132,9 +132,11 @@ def test_before_there_is_a_value_it_waits_for_the_first_which_is_no_change(
         changes = replica.changes(number, initial=initial)
         waiting = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)
+        told = asyncio.Event()
+        replica.subscribe(lambda old, new: told.set(), initial=True, loop=asyncio.get_running_loop())
         with replica.override(config(1)) as fake:
             replica.observers.swapped(lambda: None, None, config(1))
-            await asyncio.to_thread(eventually, lambda: replica.observers._calls.empty(), "the first value's call")
+            await told.wait()  # after the one that waits
             if initial:
                 assert await waiting == (None, 1)
                 waiting = asyncio.ensure_future(anext(changes))
