@@ -11,6 +11,7 @@ from typing import Any
 
 from confcast.owner import effects as fx
 from confcast.owner.core import State
+from confcast.owner.proposal import OWED, STILL_REFUSED
 from confcast.wire.messages import (
     Commit,
     Declined,
@@ -22,6 +23,8 @@ from confcast.wire.messages import (
 )
 from confcast.worker import protocol as worker
 
+_SILENT = 2.5
+"""Seconds that a silent worker has at the most, gathering included."""
 _PLACES = ("before its first version", "before its vote", "between vote and commit", "before it reads the commit")
 
 SITUATIONS = (
@@ -46,6 +49,12 @@ SITUATIONS = (
     "a Commit is declined",
     "a Commit of a round that is unknown here",
     "silence refuses",
+    "what silence refused is tried again",
+    "a worker works past the deadline of the silent",
+    "what nobody runs is undone",
+    "an undo can't be written",
+    "what was undone is refused",
+    "a worker starts without an owner",
     "a vote refuses",
     "one load answers several callers",
     "a caller is gone when it is answered",
@@ -61,6 +70,7 @@ class Census:
         self._world = world
         self._commits = 0
         self._answered: fx.Answer | None = None
+        self._owed = False
 
     def notes(self, situation: str) -> None:
         self.counts[situation] += 1
@@ -109,6 +119,8 @@ class Census:
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
+            case fx.WakeAt(timer):
+                self._waits(timer, effect.when - self._world.now)
             case fx.Record():
                 self._commits = 0
             case fx.Send(_, Commit()):
@@ -126,12 +138,21 @@ class Census:
             case fx.Burn() if self._world.disk_is_full:
                 self.notes("a burnt number is not written")
 
+    def _waits(self, timer: fx.Timer, seconds: float) -> None:
+        if timer in (fx.Timer.STAGE, fx.Timer.BARRIER) and seconds > _SILENT:
+            self.notes("a worker works past the deadline of the silent")
+        elif timer is fx.Timer.UNDO:
+            self.notes("an undo can't be written")
+
     def _ends(self, event: Any) -> None:
         self.notes(f"an outcome is {event.result.value}")
         if event.origin == "reissue":
             self.notes("a re-issue is written" if event else "a re-issue fails")
         elif event.result is ReloadResult.REJECTED:
-            self.notes("a vote refuses" if any(p.message == "refused" for p in event.problems) else "silence refuses")
+            self.notes(_why_rejected([problem.message for problem in event.problems]))
+        if self._owed and event and event.version > event.previous_version:
+            self.notes("what silence refused is tried again")
+        self._owed = any(problem.message == OWED for problem in event.problems)
 
     def _answers(self, effect: fx.Answer) -> None:
         self.notes(f"an outcome is {effect.event.result.value}")
@@ -140,6 +161,14 @@ class Census:
         self._answered = effect
         if not self._world.pipes[effect.call[0]].peer_open:
             self.notes("a caller is gone when it is answered")
+
+
+def _why_rejected(messages: list[str]) -> str:
+    if STILL_REFUSED in messages:
+        return "what was undone is refused"
+    if OWED in messages:
+        return "silence refuses"
+    return "what nobody runs is undone" if messages[-1].startswith("nobody runs") else "a vote refuses"
 
 
 def _place_of(process: Any) -> str:

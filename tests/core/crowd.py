@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner import effects as fx
-from confcast.wire.messages import PROTOCOL, Goodbye, Hello, Reload
+from confcast.wire.messages import PROTOCOL, Applied, Declined, Goodbye, Hello, Reload, Working
 from confcast.worker import protocol as worker
 from confcast.worker.protocol import Held
 from tests.core.census import Census
@@ -23,10 +23,12 @@ class Crowd:
     journal: Journal
     owner: OwnerProcess | None
     snapshot: Held | None
+    disk_is_full: bool
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
         self.pipes: dict[int, Pipe] = {}
+        self.notes: set[int] = set()
         self.calls = 0
         self._pids = 0
 
@@ -57,12 +59,30 @@ class Crowd:
 
     def _read(self, process: Process, pipe: Pipe) -> None:
         frame = pipe.down.popleft()
+        if process.takes_time(frame):
+            process.inside = frame
+            pipe.up.append(Working(getattr(frame, "round", 0), "app:check"))
+        else:
+            self._obey(process, frame)
+
+    def _come_out(self, process: Process) -> None:
+        """Its function has ended; the pipe may have ended before."""
+        frame, process.inside = process.inside, None
+        self._obey(process, frame)
+        if process.pipe is None and process.machine.state not in (worker.State.DETACHED, worker.State.CLOSED):
+            process.machine.ended()
+
+    def _obey(self, process: Process, frame: object) -> None:
         effects = process.machine.handle(frame)
         self.oracle.worker_answers(frame, effects)
         self.census.worker_reads(frame, effects)
         for effect in effects:
             if isinstance(effect, worker.Reply):
-                pipe.up.append(effect.message)
+                if isinstance(effect.message, Applied | Declined):
+                    process.serves, process.step = True, 0
+                    self.notes.discard(process.pid)
+                if process.pipe is not None:
+                    process.pipe.up.append(effect.message)
             elif isinstance(effect, worker.Hang | worker.GiveUp):
                 self._close_peer(process)
             self.oracle.worker_did(process, effect)
@@ -77,9 +97,25 @@ class Crowd:
             process.pipe.down.clear()
             process.pipe = None
 
-    def _start_on_snapshot(self, process: Process) -> None:
-        process.machine.adopt(self.snapshot)
-        self.oracle.worker_did(process, worker.Swap(None, self.snapshot))
+    def _serve_without(self, process: Process) -> None:
+        """One step of it: the note, the Hello at whoever listens, the snapshot file, and then it serves."""
+        process.step += 1
+        if process.step == 1 and not self.disk_is_full:
+            self.notes.add(process.pid)
+        elif process.step == 2:
+            if process.pipe is not None and not process.pipe.owner_open:
+                self._hang_up(process)
+            if process.pipe is None and self.owner:
+                self.connect(process)
+        elif process.step == 3:
+            process.found = process.held or self.snapshot
+        elif process.step == 4:
+            process.step = 0
+            if process.held is None and process.found is not None:
+                process.machine.adopt(process.found)
+                self.oracle.worker_did(process, worker.Swap(None, process.found))
+                self.census.notes("a worker starts without an owner")
+            process.serves = process.held is not None
 
     def break_pipe(self, process: Process, *, lose_frames: bool) -> None:
         """Both ends see its end; the process lives."""
@@ -87,7 +123,8 @@ class Crowd:
             if lose_frames:
                 process.pipe.up.clear()
             self._close_peer(process)
-            process.machine.ended()
+            if process.inside is None:
+                process.machine.ended()
 
     def stop(self, process: Process, *, stuffed: bool) -> None:
         process.stopped, process.stuffed = True, stuffed
@@ -103,8 +140,9 @@ class Crowd:
         process.alive = False
 
     def leave(self, process: Process) -> None:
-        if process.pipe is not None:
+        if process.pipe is not None and process.inside is None:
             process.pipe.up.append(Goodbye())
+            self.notes.discard(process.pid)
             self._close_peer(process)
             process.machine.close()
 

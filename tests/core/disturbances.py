@@ -112,6 +112,35 @@ def worker_begins_or_ceases_to_refuse(world, process, content):
         process.refuses ^= {content}
 
 
+def worker_becomes_slow_or_fast(world, process, content):
+    if process:
+        process.slow = not process.slow
+
+
+def everyone_stops_at_the_vote_or_resumes(world, process, content):
+    stopped = [each for each in living(world) if each.stopped]
+    for each in stopped or living(world):
+        each.stopped = not stopped
+    if not stopped:
+        sources_change_and_somebody_calls(world, process, content)
+
+
+def everyone_refuses_what_is_committed(world, process, content):
+    """Who voted yes dies before it applies; the others were silent, and refuse."""
+    if process:
+        others = [each for each in living(world) if each is not process]
+        for each in others:
+            world.stop(each, stuffed=False)
+            each.refuses.add(content)
+        sources_change_and_somebody_calls(world, process, content)
+        _goes_on(world, lambda: any(isinstance(frame, Commit) for frame in _unread(process)))
+        world.kill(process)
+        world.next_write = "absent" if content == b"C" else "ok"
+        for each in others:
+            each.stopped = False
+        world.trigger()
+
+
 def _goes_on(world, until):
     """What can happen by itself, and deadlines where nothing else does, until that is so; not for ever."""
     for _ in range(80):
@@ -238,6 +267,9 @@ DISTURBANCES: tuple[Disturb, ...] = (
     worker_stops_with_its_pipe_full,
     worker_begins_or_ceases_to_refuse,
     refusal_comes_too_late,
+    worker_becomes_slow_or_fast,
+    everyone_stops_at_the_vote_or_resumes,
+    everyone_refuses_what_is_committed,
     worker_suffers_before_it_reads_the_commit,
     pipe_breaks,
     pipe_breaks_and_loses_frames,

@@ -8,7 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner import effects as fx
-from confcast.wire.messages import Applied, Commit, Declined, Hello, Install, Prepare, ReloadResult, Settled, Vote
+from confcast.owner.proposal import OWED
+from confcast.wire.messages import (
+    Applied,
+    Commit,
+    Declined,
+    Hello,
+    Install,
+    Prepare,
+    ReloadResult,
+    Settled,
+    Vote,
+    Working,
+)
 from confcast.worker import protocol as worker
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
@@ -28,6 +40,8 @@ class Oracle:
         self._last_load = 0
         self._open_calls: dict[fx.Call, int] = {}
         self.last_outcome: Any = None
+        self.last_event: Any = None
+        self.undos: set[int] = set()
         self._fresh_owner()
 
     # ---- owners
@@ -36,6 +50,7 @@ class Oracle:
         self.loads_begun = 0
         self.read: bytes | None = None
         self.knocking: set[int] = set()
+        self.noted: set[int] = set()
         self._open_calls = {}
         self.round = 0
         self.asked: set[tuple[int, int]] = set()
@@ -44,9 +59,13 @@ class Oracle:
         self.open_round = 0
         self.vetoed: set[int] = set()
         self.late: set[int] = set()
+        self.working: set[int] = set()
+        self.overdue: set[int] = set()
+        self.applied_here: dict[int, set[int]] = {}
+        self.recorded_here: set[int] = set()
         self.closed: set[int] = set()
         self.stage_token = -1
-        self.stage_over = False
+        self.stage_began = 0.0
         self.recording = False
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
@@ -72,7 +91,9 @@ class Oracle:
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
             case fx.WakeAt(fx.Timer.STAGE, token):
-                self.stage_token, self.stage_over = token, False
+                self.stage_token = token
+            case fx.Accept():
+                self._who_knocks()
             case fx.Load():
                 self.disturbed = set()
                 self.loads_begun += 1
@@ -80,34 +101,47 @@ class Oracle:
             case fx.Send(pipe, frame):
                 self._owner_sends(pipe, frame)
             case fx.Record():
-                self._write_ordered()
+                self._write_ordered(effect)
             case fx.Enroll(pid):
                 (process,) = [each for each in self.world.processes if each.pid == pid]
                 assert process.fits, "somebody whom no owner can serve is on the roster"
             case fx.Answer(call, event):
                 self._outcome(call, event)
             case fx.RecordEvent(event):
-                if event.origin != "late":
-                    self.open_round = 0
-                    self._barrier(event)
-                    self.late |= {status.pid for status in event.lagging if status.state == "late"}
+                self._event(event)
+
+    def _event(self, event: Any) -> None:
+        self.last_event = event
+        if event.origin != "late":
+            self.open_round = 0
+            self._barrier(event)
+            self.late |= {status.pid for status in event.lagging if status.state == "late"}
 
     def _owner_sends(self, pipe: int, frame: Any) -> None:
         match frame:
             case Prepare(round=round):
                 if round > self.round:
                     self.round = self.open_round = round
+                    self.stage_began, self.overdue = self.world.now, set()
                 self.asked.add((pipe, round))
             case Settled(version=version):
                 assert version in self.closed, "settled before its barrier was closed"
             case Install(version=version, digest=content):
                 assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
 
-    def _write_ordered(self) -> None:
+    def _write_ordered(self, effect: fx.Record) -> None:
+        if effect.undo:
+            self.undos.add(effect.version)
+        if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back
+            self.recorded_here.add(effect.version)
         assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
         unvoted = self._unvoted()
-        if self.open_round and not self.stage_over:
-            assert not unvoted - self.late, "G1: committed before everyone voted, and before the deadline"
+        if self.open_round and not effect.undo:
+            early = unvoted - self.late - self.overdue
+            assert not early, f"G1: committed before {early} voted, and before the deadline"
+            heard = self.world.owner.known
+            agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
+            assert agree or not heard, "G1: committed without a yes"
         self.excused = self.late | unvoted
         self.disturbed = set()
         self.open_round, self.recording = 0, True
@@ -138,12 +172,16 @@ class Oracle:
         self._barrier(event)
 
     def _barrier(self, event: Any) -> None:
-        if event.result not in _APPLIED:
+        undone = event.version in self.undos and event.version > event.previous_version
+        if event.result not in _APPLIED and not undone:
             return
         self.closed.add(event.version)
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         named = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not named
+        declined = any(status.state == "declined" for status in event.lagging)
+        if declined and event.version in self.recorded_here - self.undos:
+            assert self.applied_here.get(event.version), "G1: true, and somebody declined what nobody has run"
         for pid in (self.disturbed - self.excused) & self.world.known():
             assert pid in named, f"G1: {pid} had no vote, and is not named"
         for status in event.lagging:
@@ -155,9 +193,9 @@ class Oracle:
                 assert version >= event.version, f"G3: {process.pid} serves {version} and is not named"
 
     def _served(self) -> list[Any]:
-        """Everyone who lives, serves something, and was heard of: by an owner, or by a Hello that waited."""
-        known = self.world.known() | self.knocking
-        return [p for p in self.world.processes if p.alive and p.held is not None and p.pid in known]
+        """Everyone who lives, serves, and was heard of: by an owner, by a Hello that waited, or by its note."""
+        known = self.world.known() | self.knocking | self.noted
+        return [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
 
     # ---- what the owner hears
 
@@ -166,31 +204,47 @@ class Oracle:
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
         elif given == fx.Wake(fx.Timer.STAGE, self.stage_token):
-            self.stage_over = True
-            self.late |= self._unvoted()
+            over = self.world.now >= self.stage_began + self.world.rules.precommit_timeout
+            self.overdue |= self._unvoted() - (set() if over else self.working)
+            self.late |= self.overdue
+        if not isinstance(given, fx.Accepted):
+            self._who_knocks()
+
+    def _who_knocks(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
         self.knocking = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
+        self.noted = set(self.world.notes)
 
     def owner_hears(self, pipe: Any, message: Any) -> None:
+        present = self.pipe_of.get(pipe.pid) == pipe.number
+        if present:
+            self.working.discard(pipe.pid)
+            self.working |= {pipe.pid} if isinstance(message, Working) else set()
         match message:
             case Hello(role="replica"):
                 self.pipe_of[pipe.pid] = pipe.number
                 self._while_recording(pipe.pid)
-            case Applied(version=version) | Declined(version=version):
-                if version == self.newest_row and self.pipe_of.get(pipe.pid) == pipe.number:
-                    self.late.discard(pipe.pid)
-                if isinstance(message, Declined):
-                    self.refused_here[pipe.pid] = version
-            case Vote(round=round, ok=ok):
-                present = self.pipe_of.get(pipe.pid) == pipe.number and (pipe.number, round) in self.asked
-                if ok and present:
+            case Applied() | Declined():
+                self._owner_hears_what_runs(pipe.pid, message, present=present)
+            case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
+                if ok:
                     self.yes.add((pipe.number, round))
-                elif present and round == self.open_round:
+                elif round == self.open_round:
                     self.vetoed.add(round)
+
+    def _owner_hears_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
+        if message.version == self.newest_row and present:
+            self.late.discard(pid)
+            self.overdue.discard(pid)
+        if isinstance(message, Declined):
+            self.refused_here[pid] = message.version
+        else:
+            self.applied_here.setdefault(message.version, set()).add(pid)
 
     def pipe_ended(self, pipe: Any) -> None:
         if self.pipe_of.get(pipe.pid) == pipe.number:
             del self.pipe_of[pipe.pid]
+            self.working.discard(pipe.pid)
             self._while_recording(pipe.pid)
 
     def _while_recording(self, pid: int) -> None:
@@ -217,7 +271,8 @@ class Oracle:
     def worker_did(self, process: Any, effect: Any) -> None:
         if isinstance(effect, worker.Swap):
             changed = (effect.old.config, effect.new.config) if effect.old is not None else None
-            assert changed is None or changed in process.passed, f"G1: {changed} was never asked of its precommit"
+            asked = changed is None or changed in process.passed or effect.new.version in self.undos
+            assert asked, f"G1: {changed} was never asked of its precommit"
             process.passed.clear()
         match effect:
             case worker.Swap(_, new) | worker.Renumber(new):
@@ -242,6 +297,11 @@ class Oracle:
             pipe = world.pipes[number]
             assert not (pipe.peer_open and pipe.owner_open), "G5: a caller was never answered"
         assert self._last_load > self._last_trigger, "G5: a trigger was lost"
+        owed = self.last_event is not None and any(p.message == OWED for p in self.last_event.problems)
+        here = [process for process in self.world.processes if process.pid in self.world.known()]
+        awake = [process.pipe is not None for process in here]  # whose Goodbye was lost with an owner is not, for good
+        answers = all(awake) if self.world.rules.silent == "refuse" else any(awake)
+        assert not (owed and awake and answers), "A2: silence refused it, and nobody has tried it again since all woke"
         newest = self.newest_row
         for process in world.processes:
             if process.alive and process.pipe is not None and newest:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from confcast.errors import Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core
-from confcast.wire.messages import PROTOCOL, Hello
+from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare
 from confcast.worker.protocol import Held, Machine, State
 
 SCHEMA = b"schema"
@@ -30,10 +30,14 @@ class Pipe:
 
 
 class Journal:
-    """Rows, burnt numbers and the roster; `deleted`: still written to, and gone with the owner that has it open."""
+    """Rows, burnt numbers and the roster; `deleted`: still written to, and gone with the owner that has it open.
+
+    `state`: what stands beside the newest row: the number of an undo, and the content that it refuses.
+    """
 
     def __init__(self, floor: int = 0) -> None:
         self.rows: dict[int, bytes] = {}
+        self.state: tuple[int, bytes] = (0, b"")
         self.floor = floor
         self.roster: set[int] = set()
         self.deleted = False
@@ -46,7 +50,7 @@ class Journal:
         if not self.rows:
             return None
         version = max(self.rows)
-        return Committed(version, self.rows[version], self.rows[version])
+        return Committed(version, self.rows[version], self.rows[version], undo=self.state[0] == version)
 
 
 class Process:
@@ -54,6 +58,8 @@ class Process:
 
     `stopped`: it reads nothing; and if `stuffed`, nothing more fits into its pipe either. `asked`: what its precommit
     functions have passed since the last swap, as (old, new). `other`: what in its Hello the owner will not have.
+    `slow`: its functions take time; `inside`: the frame for which one runs. `step`: how far it is on its way to serve
+    without an owner's answer, 0 for not at all; `serves`: it has had an answer, or is at the end of that way.
     """
 
     def __init__(self, pid: int, held: Held | None = None, **other: object) -> None:
@@ -65,6 +71,11 @@ class Process:
         self.stuffed = False
         self.pipe: Pipe | None = None
         self.other = other
+        self.slow = False
+        self.inside: object = None
+        self.step = 0
+        self.found: Held | None = None
+        self.serves = False
         self.machine = Machine(bytes, self._check, lambda: pid % 2 == 0)
         if held is not None:
             self.machine.adopt(held)
@@ -75,7 +86,14 @@ class Process:
 
     @property
     def can_knock(self) -> bool:
-        return self.alive and not self.stopped and self.machine.state is not State.CLOSED
+        return self.alive and not self.stopped and self.inside is None and self.machine.state is not State.CLOSED
+
+    def takes_time(self, frame: object) -> bool:
+        """Whether slow functions run for this frame."""
+        held = self.held
+        if not self.slow or held is None or not isinstance(frame, Install | Prepare) or frame.digest == held.digest:
+            return False
+        return isinstance(frame, Prepare) or (not frame.undo and frame.version > held.version)
 
     @property
     def fits(self) -> bool:
@@ -87,7 +105,7 @@ class Process:
         usual = {"protocol": PROTOCOL, "name": "app", "schema": SCHEMA}
         return Hello(pid=self.pid, role="replica", version=version, digest=digest, **usual | self.other)
 
-    def _check(self, old: bytes, new: bytes) -> tuple[Problem, ...]:
+    def _check(self, number: int, old: bytes, new: bytes) -> tuple[Problem, ...]:
         if new in self.refuses:
             return (Problem("", "refused"),)
         self.passed.add((old, new))
@@ -103,5 +121,6 @@ class OwnerProcess:
         self.inputs: deque[fx.Input] = deque()
         self.timers: list[fx.WakeAt] = []
         self.loads: deque[int] = deque()
+        self.awaited: list[Pipe] | None = None  # whose Hello is handed over before Accepted
         self.watched = set(roster)
         self.known = set(roster)

@@ -46,8 +46,12 @@ class World(Crowd):
         return moves + self._moves_of_owner()
 
     def _moves_of(self, process: Process) -> list[Move]:
+        if process.inside is not None and process.alive and not process.stopped:
+            return [lambda: self._come_out(process)]
         if not process.can_knock:
             return []
+        if process.step:
+            return [lambda: self._serve_without(process)]
         pipe = process.pipe
         if pipe is None:
             moves = [lambda: self.connect(process)] if self.owner else []
@@ -55,8 +59,9 @@ class World(Crowd):
             moves = [lambda: self._read(process, pipe)]
         else:
             moves = [] if pipe.owner_open else [lambda: self._hang_up(process)]
-        if process.held is None and process.fits and self.snapshot and (pipe or not self.owner):
-            moves.append(lambda: self._start_on_snapshot(process))
+        silent = not pipe.down if pipe else not self.owner
+        if silent and not process.serves and process.fits and (process.held or self.snapshot):
+            moves.append(lambda: self._serve_without(process))
         return moves
 
     def _moves_of_owner(self) -> list[Move]:
@@ -75,6 +80,8 @@ class World(Crowd):
             elif not pipe.peer_open:
                 moves.append(lambda pipe=pipe: self._end(pipe))
         moves += [lambda given=given: self._take(given) for given in owner.inputs]
+        if owner.awaited is not None and not any(p.up and p.owner_open and not p.heard for p in owner.awaited):
+            moves.append(self._say_accepted)
         moves += [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
         if owner.loads and not self.hangs:
             moves.append(self.finish_load)
@@ -95,12 +102,16 @@ class World(Crowd):
             self.journal = Journal(floor=1_000_000 * self.owners)
             self.oracle.journal_was_lost()
         self.census.owner_begins(gathering=gathering)
-        roster = tuple(sorted(pid for pid in self.journal.roster if self.lives(pid)))
+        roster = tuple(sorted(pid for pid in self.journal.roster | self.notes if self.lives(pid)))
+        if not self.disk_is_full:
+            self.journal.roster |= {pid for pid in self.notes if self.lives(pid)}
+            self.notes.clear()
         core = Core(
             self.rules,
             committed=self.journal.newest(),
             floor=self.journal.floor,
             roster=roster,
+            refused=self.journal.state[1],
             gathering=gathering,
             now=self.now,
         )
@@ -122,6 +133,7 @@ class World(Crowd):
         self.census.notes("the journal is lost")
         self.journal.deleted = True
         self.snapshot = None
+        self.notes.clear()
 
     def journal_goes_back(self) -> None:
         """While no owner runs, a copy from before the newest version is put in its place.
@@ -149,44 +161,29 @@ class World(Crowd):
     # ---- the owner's inputs
 
     def _receive(self, pipe: Pipe) -> None:
-        pipe = self._knocking_first(pipe)
         message = pipe.up.popleft()
         self.oracle.owner_hears(pipe, message)
         self.census.owner_hears(message, first=not pipe.heard)
         pipe.heard = True
         self._feed(fx.Received(pipe.number, pipe.pid, message))
 
-    def _knocking_first(self, pipe: Pipe | None) -> Pipe | None:
-        """The shell takes every waiting Hello before anything that may close a barrier."""
-        assert self.owner
-        if self.owner.core.state in (State.LOADING, State.RECORDING, State.COMMITTING):
-            for other in self.pipes.values():
-                if other.owner_open and other.up and not other.heard:
-                    return other
-        return pipe
-
-    def _instead(self) -> bool:
-        knocking = self._knocking_first(None)
-        if knocking is not None:
-            self._receive(knocking)
-        return knocking is not None
+    def _say_accepted(self) -> None:
+        self.owner.awaited = None
+        self._feed(fx.Accepted())
 
     def _end(self, pipe: Pipe) -> None:
-        if not self._instead():
-            pipe.owner_open = False
-            self.oracle.pipe_ended(pipe)
-            self._feed(fx.PipeEnded(pipe.number))
+        pipe.owner_open = False
+        self.oracle.pipe_ended(pipe)
+        self._feed(fx.PipeEnded(pipe.number))
 
     def _take(self, given: fx.Input) -> None:
-        if not self._instead():
-            self.owner.inputs.remove(given)
-            self._feed(given)
+        self.owner.inputs.remove(given)
+        self._feed(given)
 
     def _bury(self, pid: int) -> None:
-        if not self._instead():
-            self.owner.watched.discard(pid)
-            self.oracle.owner_buries(pid)
-            self._feed(fx.ProcessGone(pid))
+        self.owner.watched.discard(pid)
+        self.oracle.owner_buries(pid)
+        self._feed(fx.ProcessGone(pid))
 
     def _drain(self, pipe: Pipe) -> None:
         if pipe.peer_open:
@@ -195,8 +192,6 @@ class World(Crowd):
         self.owner.inputs.append(fx.Drained((pipe.number,)))
 
     def finish_load(self) -> None:
-        if self._instead():
-            return
         number = self.owner.loads.popleft()
         if self.sources is None:
             given = fx.LoadFailed(number, ReloadResult.VALIDATION_FAILED, (Problem("", "bad"),))
@@ -256,28 +251,35 @@ class World(Crowd):
                 self.owner.loads.append(number)
             case fx.WakeAt():
                 self.owner.timers.append(effect)
-            case fx.Record(version, content):
-                self._record(version, content)
+            case fx.Record():
+                self._record(effect)
             case fx.Answer((number, call), event):
                 if self.pipes[number].owner_open and self.pipes[number].peer_open:
                     self.pipes[number].down.append(Outcome(call, event))
             case fx.Exit():
                 self.kill_owner()
-            case fx.Enroll() | fx.Strike():
+            case fx.Enroll() | fx.Strike() | fx.Accept():
                 self._heed(effect)
                 self._keep(effect)
             case _:
                 self._keep(effect)
 
-    def _heed(self, effect: fx.Enroll | fx.Strike) -> None:
+    def _heed(self, effect: fx.Enroll | fx.Strike | fx.Accept) -> None:
+        if isinstance(effect, fx.Accept):
+            self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.heard]
+            return
         for pids in (self.owner.watched, self.owner.known):
             pids.add(effect.pid) if isinstance(effect, fx.Enroll) else pids.discard(effect.pid)
 
     def _keep(self, effect: fx.Effect) -> None:
         """What goes into files; a failure stops nothing."""
         if self.disk_is_full:
+            if isinstance(effect, fx.WriteSnapshot):
+                self.snapshot = None  # rather none than an old one
             return
         match effect:
+            case fx.Forgive():
+                self.journal.state = (self.journal.state[0], b"")
             case fx.Burn(version):
                 self.journal.floor = max(self.journal.floor, version)
             case fx.WriteSnapshot(version, content):
@@ -298,7 +300,8 @@ class World(Crowd):
         pipe.owner_open, pipe.leaving = False, None
         pipe.up.clear()
 
-    def _record(self, version: int, content: bytes) -> None:
+    def _record(self, effect: fx.Record) -> None:
+        version, content = effect.version, effect.payload
         how, self.next_write = self.next_write, "ok"
         if self.disk_is_full:
             how = "absent"
@@ -306,9 +309,11 @@ class World(Crowd):
             mine, self.journal = self.owner.core.committed, Journal(self.owner.core.floor)
             if mine.version:
                 self.journal.write(mine.version, mine.digest)
+                self.journal.state = (mine.version if mine.undo else 0, self.owner.core.refused)
             self.journal.roster = {status.pid for status in self.owner.core.statuses()}
         if how in ("ok", "present", "unreadable, written"):
             self.journal.write(version, content)
+            self.journal.state = (version if effect.undo else 0, effect.refused)
             self.oracle.journaled(version, content)
         problem = Problem("", "disk")
         row = {"present": fx.RowState.PRESENT, "absent": fx.RowState.ABSENT}.get(how, fx.RowState.UNREADABLE)
@@ -320,7 +325,7 @@ class World(Crowd):
         """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
         self.next_write, self.hangs, self.disk_is_full = "ok", False, False
         for process in self.processes:
-            process.stopped = False
+            process.stopped = process.slow = False
         self._run_down()
         self.oracle.check_rest()
         self.sources = b"A" if self.sources is None else self.sources

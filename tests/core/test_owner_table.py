@@ -13,7 +13,6 @@ from confcast.wire.messages import (
     Commit,
     Declined,
     Goodbye,
-    Install,
     Prepare,
     Refused,
     Reload,
@@ -21,7 +20,7 @@ from confcast.wire.messages import (
     Settled,
     Vote,
 )
-from tests.core.world import WHY, A, B, C, Owner, Peer, hello, scene
+from tests.core.world import WHY, A, B, C, Owner, Peer, hello, installed, scene
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
 EVERY = pytest.mark.parametrize("state", State, ids=lambda state: state.name)
@@ -172,8 +171,8 @@ class TestLoads:
         it.owner.hears(it.w2, Declined(2, (WHY,)))
         call = it.owner.is_asked()
         it.owner.forget().loads(B)
-        assert it.owner.sent(it.w2) == [Install(2, B, B)]
-        assert Install(2, B, B) not in it.owner.sent(it.w1)
+        assert it.owner.sent(it.w2) == [installed(2, B, B)]
+        assert installed(2, B, B) not in it.owner.sent(it.w1)
         it.owner.hears(it.w2, Applied(2))
         assert it.owner.answer(call).lagging == []
 
@@ -201,7 +200,7 @@ class TestLoads:
         call = it.owner.is_asked()
         it.owner.forget().loads(B)
         event = it.owner.answer(call)
-        assert (event.result, [p.location for p in event.problems]) == (ReloadResult.REJECTED, ["worker 2"])
+        assert (event.result, [p.location for p in event.problems]) == (ReloadResult.REJECTED, ["worker 2", ""])
         assert Prepare(2, B, B) not in it.owner.sent(it.w1)
 
 
@@ -262,9 +261,11 @@ class TestDeadlines:
         it = scene(STAGING, silent="refuse")
         it.owner.hears(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
-        assert it.owner.sent(it.w2) == [Install(1, A, A)], "it had nothing left to answer"
+        assert it.owner.sent(it.w2) == [installed(1, A, A)], "it had nothing left to answer"
         it.owner.hears(it.w2, Vote(1, True))
         it.owner.hears(it.w2, Applied(1))
+        assert it.owner.state is LOADING, "the load that silence refused is owed"
+        it.owner.loads(A)
         call = it.owner.is_asked()
         it.owner.loads(B)
         for w in (it.w1, it.w2):
@@ -422,12 +423,12 @@ class TestHello:
     @pytest.mark.parametrize("state", [IDLE, LOADING], ids=lambda state: state.name)
     def test_between_votes_it_gets_what_is_committed(self, state):
         it = scene(state)
-        assert it.owner.sent(it.owner.meets(3)) == [Install(1, A, A)]
+        assert it.owner.sent(it.owner.meets(3)) == [installed(1, A, A)]
 
     def test_while_staging_it_joins_the_vote_within_the_same_deadline(self):
         it = scene(STAGING)
         w3 = it.owner.meets(3)
-        assert it.owner.sent(w3) == [Install(1, A, A), Prepare(1, B, B)]
+        assert it.owner.sent(w3) == [installed(1, A, A), Prepare(1, B, B)]
         it.owner.hears(it.w1, Vote(1, True))
         it.owner.hears(it.w2, Vote(1, True))
         assert it.owner.state is STAGING
@@ -440,7 +441,7 @@ class TestHello:
         w3 = it.owner.meets(3)
         assert it.owner.sent(w3) == []
         it.owner.records()
-        assert it.owner.sent(w3) == [Install(2, B, B)]
+        assert it.owner.sent(w3) == [installed(2, B, B)]
         for w in (it.w1, it.w2):
             it.owner.hears(w, Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.PARTIAL
@@ -449,7 +450,7 @@ class TestHello:
     def test_at_the_barrier_it_gets_the_new_version_and_is_waited_for(self):
         it = scene(COMMITTING)
         w3 = it.owner.meets(3)
-        assert it.owner.sent(w3) == [Install(2, B, B)]
+        assert it.owner.sent(w3) == [installed(2, B, B)]
         for w in (it.w1, it.w2):
             it.owner.hears(w, Applied(2))
         assert it.owner.state is COMMITTING
@@ -527,7 +528,7 @@ class TestHello:
         w4 = owner.meets(4)
         assert owner.sent(w4) == []
         owner.records()
-        assert owner.sent(w4) == [Install(1, A, A)]
+        assert owner.sent(w4) == [installed(1, A, A)]
         assert owner.sent(w3) == [Prepare(1, A, A), Commit(1, 1)]
 
 
@@ -789,7 +790,7 @@ class TestReconciling:
         w3 = it.owner.meets(3, 7, A)
         assert it.owner.did(fx.Record) == [fx.Record(7, A, A)]
         it.owner.records()
-        assert it.owner.sent(w3) == it.owner.sent(it.w1) == [Install(7, A, A)]
+        assert it.owner.sent(w3) == it.owner.sent(it.w1) == [installed(7, A, A)]
 
     @pytest.mark.parametrize("version", [1, 7])
     def test_other_content_makes_ours_go_out_again_above_it(self, version):
@@ -823,11 +824,11 @@ class TestReconciling:
 
     def test_before_the_first_version_there_is_nothing_to_reconcile(self):
         owner = Owner(None)
-        owner.meets(3, 7, C)
+        w3 = owner.meets(3, 7, C)
         assert owner.state is IDLE
         owner.is_triggered("start")
         owner.loads(A)
-        owner.waits_out(fx.Timer.STAGE)
+        owner.hears(w3, Vote(1, True))
         assert owner.did(fx.Record) == [fx.Record(8, A, A)]
 
     def test_a_failed_one_lets_the_others_go_first_and_is_tried_again_at_the_next_hello(self):
@@ -896,9 +897,9 @@ class TestTheOutbox:
 
     def test_1_one_frame_at_a_time(self):
         it, w3 = self.stuffed(STAGING)
-        assert it.owner.sent(w3) == [Install(1, A, A)]
+        assert it.owner.sent(w3) == [installed(1, A, A)]
         it.owner.feed(fx.Drained((w3.pipe,)))
-        assert it.owner.sent(w3) == [Install(1, A, A), Prepare(1, B, B)]
+        assert it.owner.sent(w3) == [installed(1, A, A), Prepare(1, B, B)]
 
     def test_1_of_each_of_the_pipes_that_drained_together(self):
         it, w3 = self.stuffed(STAGING)
@@ -906,7 +907,7 @@ class TestTheOutbox:
         it.owner.stuffed.add(w4.pipe)
         it.owner.hears(w4, hello(4))
         it.owner.feed(fx.Drained((w3.pipe, 4711, w4.pipe)))
-        assert [it.owner.sent(peer) for peer in (w3, w4)] == [[Install(1, A, A), Prepare(1, B, B)]] * 2
+        assert [it.owner.sent(peer) for peer in (w3, w4)] == [[installed(1, A, A), Prepare(1, B, B)]] * 2
 
     def test_1_commit_for_who_was_asked_in_that_round_and_install_for_the_others(self):
         it, w3 = self.stuffed(STAGING)
@@ -915,7 +916,7 @@ class TestTheOutbox:
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.records()
         it.owner.unblocks(w3)
-        assert it.owner.sent(w3) == [Install(1, A, A), Install(2, B, B)]
+        assert it.owner.sent(w3) == [installed(1, A, A), installed(2, B, B)]
         assert it.owner.sent(it.w1) == [Commit(1, 2)]
 
     def test_1_the_commit_is_not_lost_to_the_next_prepare(self):

@@ -6,9 +6,9 @@ import pytest
 
 from confcast.owner import effects as fx
 from confcast.owner.core import State
-from confcast.wire.messages import Abort, Applied, Commit, Goodbye, Install, Prepare, ReloadResult, Settled, Vote
+from confcast.wire.messages import Abort, Applied, Commit, Goodbye, Prepare, ReloadResult, Settled, Vote
 from confcast.worker.protocol import Held, Machine, Reply, Settle
-from tests.core.world import WHY, A, B, C, Owner
+from tests.core.world import WHY, A, B, C, Owner, installed
 
 
 class Worker:
@@ -16,7 +16,7 @@ class Worker:
 
     def __init__(self, owner: Owner, pid: int, *, refuses: bytes = b"", held: Held | None = None) -> None:
         self.owner, self.pid, self.refuses = owner, pid, refuses
-        self.machine = Machine(bytes, lambda old, new: (WHY,) if new == self.refuses else ())
+        self.machine = Machine(bytes, lambda number, old, new: (WHY,) if new == self.refuses else ())
         if held:
             self.machine.adopt(held)
         self.connects()
@@ -200,8 +200,8 @@ class TestTheRoster:
         call = propose(owner, B)
         assert owner.state is State.STAGING
         owner.waits_out(fx.Timer.STAGE)
-        owner.records()
-        assert [s.pid for s in owner.answer(call).lagging] == [10, 11]
+        event = owner.answer(call)
+        assert (event.result, [s.pid for s in event.lagging]) == (ReloadResult.REJECTED, [10, 11])
 
     def test_a_worker_is_in_the_journal_before_its_first_install_can_be_read(self):
         owner = Owner()
@@ -214,10 +214,10 @@ class TestTheRoster:
         second = Owner((1, A), roster=(10,))  # the first one died; its Install is still in the socket
         call = propose(second, B)
         second.waits_out(fx.Timer.STAGE)
-        second.records()
         w0.reads()
         assert w0.serves == (1, A)
-        assert [s.pid for s in second.answer(call).lagging] == [10]
+        event = second.answer(call)
+        assert (event.result, [s.pid for s in event.lagging]) == (ReloadResult.REJECTED, [10])
 
 
 def test_the_barrier_has_a_deadline():
@@ -359,6 +359,8 @@ class TestTheLate:
             owner.fails_to_record(fx.RowState.ABSENT)
         owner.unblocks(w1.peer)
         all_work(w0, w1)
+        if silent == "refuse":
+            owner.loads(A)  # what was owed; the source has changed back
         call = propose(owner, A)
         assert owner.answer(call).lagging == []
 
@@ -406,7 +408,7 @@ def test_the_whole_way_of_a_version():
     all_work(w0, w1)
     owner.records()
     all_work(w0, w1)
-    frames = [Install(1, A, A), Prepare(1, B, B), Commit(1, 2), Settled(2)]
+    frames = [installed(1, A, A), Prepare(1, B, B), Commit(1, 2), Settled(2)]
     assert owner.sent(w0.peer) == owner.sent(w1.peer) == frames
 
 

@@ -36,6 +36,7 @@ from confcast.worker.protocol import (
     Settle,
     State,
     Swap,
+    Warn,
 )
 
 DETACHED, GREETED, READY, STAGED, REFUSED, CLOSED = State
@@ -58,7 +59,7 @@ class Worker(Machine):
             raise CannotBuild(NO_BUILD)
         return [payload]
 
-    def _ask(self, old, new):
+    def _ask(self, number, old, new):
         self.asked.append((old, new))
         return (NO_CHECK,) if new == [HATED] else ()
 
@@ -263,6 +264,44 @@ class TestPrepare:
         assert isinstance(worker.gets(Commit(ROUND, 10))[0], Hang)
 
 
+class TestPrepareOfWhatIsHeld:
+    def test_is_voted_for_unasked_and_only_renumbered(self):
+        worker = worker_in(READY)
+        assert worker.gets(Prepare(9, A, A)) == [Reply(Vote(9, True))]
+        held = worker.held
+        effects = worker.gets(Commit(9, 5))
+        assert [type(effect) for effect in effects] == [Renumber, Reply]
+        assert (worker.held.version, worker.held.config, worker.asked) == (5, held.config, [])
+
+
+class TestUndo:
+    def test_no_function_is_asked(self):
+        worker = worker_in(READY)
+        worker.gets(Install(7, HATED, HATED, undo=True))
+        assert (worker.held.version, worker.held.config, worker.asked) == (7, [HATED], [])
+
+    def test_what_is_held_already_stays_the_object_that_it_is(self):
+        worker = worker_in(STAGED)
+        before = worker.held.config
+        assert [type(effect) for effect in worker.gets(Install(7, A, A, undo=True))] == [Renumber, Reply]
+        assert worker.held.config is before
+
+    def test_what_can_not_be_built_is_declined(self):
+        assert worker_in(READY).gets(Install(7, BROKEN, BROKEN, undo=True)) == [Reply(Declined(7, (NO_BUILD,)))]
+
+
+class TestWhatOthersRefuse:
+    @pytest.mark.parametrize(("declined", "words"), [(1, "which a worker refuses"), (3, "which 3 workers refuse")])
+    def test_a_worker_that_starts_on_it_says_so(self, declined, words):
+        worker = worker_in(GREETED, version=0)
+        warning, swap, _ = worker.gets(Install(7, B, B, declined=declined))
+        assert [type(warning), type(swap)] == [Warn, Swap]
+        assert words in warning.text
+
+    def test_one_that_holds_something_does_not(self):
+        assert not any(isinstance(effect, Warn) for effect in worker_in(READY).gets(Install(7, B, B, declined=1)))
+
+
 class TestCommit:
     def test_of_what_is_staged_swaps_before_it_answers(self):
         worker = worker_in(STAGED)
@@ -315,7 +354,7 @@ class TestSettled:
     @pytest.mark.parametrize("follows", [True, False])
     def test_every_applied_says_whether_anybody_waits_for_it(self, follows):
         asked = [follows]
-        machine = Machine(bytes, lambda old, new: (), lambda: asked[-1])
+        machine = Machine(bytes, lambda number, old, new: (), lambda: asked[-1])
         machine.connected()
         frames = [Install(1, A, A), Install(1, A, A), Install(2, A, A), Prepare(1, B, B), Commit(1, 3)]
         answers = [each.message for frame in frames for each in machine.handle(frame) if isinstance(each, Reply)]

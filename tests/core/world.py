@@ -12,11 +12,17 @@ from itertools import count
 from confcast.errors import Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core, Rules, State
-from confcast.wire.messages import PROTOCOL, Applied, Goodbye, Hello, Reload, ReloadEvent, ReloadResult, Vote
+from confcast.wire.deadlines import answers_within
+from confcast.wire.messages import PROTOCOL, Applied, Goodbye, Hello, Install, Reload, ReloadEvent, ReloadResult, Vote
 
 A, B, C, D = b"A", b"B", b"C", b"D"
 SCHEMA = b"schema"
 WHY = Problem("", "no")
+
+
+def installed(version: int, digest: bytes, payload: bytes, **other) -> Install:
+    """As an owner with the usual options sends it."""
+    return Install(version, digest, payload, answers_within=answers_within(), **other)
 
 
 @dataclass(frozen=True)
@@ -36,18 +42,30 @@ def hello(pid: int, version: int = 0, content: bytes = b"", *, role="replica", s
 class Owner:
     """A core, what it has said so far, and the pipes to it."""
 
-    def __init__(self, committed: tuple[int, bytes] | None = (1, A), *, floor=0, roster=(), gathering=False, **rules):
-        mine = Committed(committed[0], committed[1], committed[1]) if committed else None
+    def __init__(
+        self,
+        committed: tuple[int, bytes] | None = (1, A),
+        *,
+        floor=0,
+        roster=(),
+        undo=False,
+        refused=b"",
+        gathering=False,
+        **rules,
+    ):
+        mine = Committed(committed[0], committed[1], committed[1], undo) if committed else None
         self.core = Core(
             Rules(schema=SCHEMA, fields={"a": "int"}, **rules),
             committed=mine,
             floor=floor,
             roster=roster,
+            refused=refused,
             gathering=gathering,
             now=100.0,
         )
         self.now = 100.0
         self.stuffed: set[int] = set()
+        self.accepts = True  # nobody waits to be taken in, before a barrier is closed
         self.log: list[fx.Effect] = self.core.begin()
         self.all: list[fx.Effect] = list(self.log)
         self._pipes = count(1)
@@ -66,6 +84,8 @@ class Owner:
         for effect in effects:
             if isinstance(effect, fx.Send) and effect.pipe not in self.stuffed:
                 self.feed(fx.Drained((effect.pipe,)))
+        if fx.Accept() in effects and self.accepts:
+            self.feed(fx.Accepted())
 
     def hears(self, peer: Peer, message) -> None:
         self.feed(fx.Received(peer.pipe, peer.pid, message))

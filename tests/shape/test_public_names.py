@@ -49,7 +49,7 @@ NAMES = {
 }
 
 VERBS = {
-    "reload": "(self, timeout=30.0)",
+    "reload": "(self, timeout=None)",
     "reload_config": "(self)",
     "get_stats": "(self)",
     "get_event_history": "(self, limit=None)",
@@ -68,7 +68,7 @@ SIGNATURES = {
     "Candidate.origin_of": "(self, key)",
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
-        " load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread')"
+        " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread')"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",

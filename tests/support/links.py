@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from confcast.wire import notes
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import Message, decode_to_owner, encode
 from confcast.worker.link import Link
@@ -73,10 +74,11 @@ def control_socket() -> Iterator[socket.socket]:
     with tempfile.TemporaryDirectory(prefix="cc-") as folder, socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(Path(folder) / "sock"))
         listening.listen()
+        notes.make_folder(Path(folder))
         yield listening
 
 
 def new_link(address: str, holder: Listener) -> Link:
     """Not started; payloads are configurations as they are."""
-    machine = Machine(lambda payload: payload, lambda old, new: ())
+    machine = Machine(lambda payload: payload, lambda number, old, new: ())
     return Link(address, "app", b"schema", machine, holder, lambda saved: None)

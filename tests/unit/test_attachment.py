@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,18 @@ from confcast.config.codec import Codec, digest
 from confcast.errors import ConfcastError, NotAttached, OwnerUnavailable
 from confcast.wire import snapshots
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import Applied, Goodbye, Hello, Install, Message, Prepare, Vote, decode_to_owner, encode
+from confcast.wire.messages import (
+    Applied,
+    Goodbye,
+    Hello,
+    Install,
+    Message,
+    Prepare,
+    Vote,
+    Working,
+    decode_to_owner,
+    encode,
+)
 from confcast.worker import registry
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
@@ -188,12 +200,47 @@ def test_whatever_a_precommit_function_raises_is_a_no_and_the_next_version_goes_
 
     attached(replica, owner)
     owner.prepare(1, 2)
-    vote = owner.hear()
+    working, vote = owner.hear(), owner.hear()
+    assert isinstance(working, Working)
     assert isinstance(vote, Vote)
     assert not vote.ok
     assert vote.problems[0].message.endswith(f"judge: {str(error) or type(error).__name__}")
     owner.prepare(2, 3)
-    assert owner.hear() == Vote(2, True)
+    assert [owner.hear(), owner.hear()] == [Working(2, working.function), Vote(2, True)]
+
+
+class Judge:
+    def __call__(self, old: Settings, new: Settings, secret: str = "") -> None:
+        """Agrees."""
+
+
+def test_before_each_function_it_is_said_which_one_runs(owner: Owner, replica: Replica[Settings]) -> None:
+    """In the process that is asked, so that the owner can name it when it takes long. A repr might show a secret."""
+    for function in (partial(Judge(), secret="s3cret"), Judge().__call__, lambda old, new: None):
+        replica.precommit(function)
+    attached(replica, owner)
+    owner.prepare(1, 2)
+    here = f"{__name__}:"
+    said = [owner.hear() for _ in range(4)]
+    assert said[:2] == [Working(1, f"{here}Judge"), Working(1, f"{here}Judge.__call__")]
+    assert isinstance(said[2], Working)
+    assert said[2].function.endswith("<lambda>")
+    assert said[3] == Vote(1, True)
+
+
+def test_without_functions_nothing_is_said_before_the_vote(owner: Owner, replica: Replica[Settings]) -> None:
+    attached(replica, owner)
+    owner.prepare(1, 2)
+    assert owner.hear() == Vote(1, True)
+
+
+def test_the_owner_says_how_long_an_answer_can_take(owner: Owner, replica: Replica[Settings]) -> None:
+    assert replica._answers_within() == 71.0
+    attached(replica, owner)
+    payload = CODEC.encode(Settings(2))
+    owner.say(Install(2, digest(payload), payload, answers_within=12.0))
+    owner.hear()
+    assert replica._answers_within() == 12.0
 
 
 @pytest.mark.parametrize("error", [KeyError("s3cret"), SystemExit("s3cret")], ids=["an error", "an exit"])

@@ -158,6 +158,24 @@ def test_status_shows_version_owner_reloads_and_workers():
     assert told.exit is Exit.DONE
 
 
+def test_status_shows_what_the_owner_waits_for_while_it_lasts():
+    waits = [{"pid": 17, "function": "pkg.db:check", "seconds": 12.34}, {"pid": 18, "function": "", "seconds": 12.5}]
+    stats = {**STATS, "phase": "staging", "phase_seconds": 12.5, "waits_for": waits}
+    assert status.report(OWNER, stats, event(), []).text.splitlines()[5:8] == [
+        "now      staging for 12.5 s",
+        "         waits for process 17: pkg.db:check, for 12.3 s",
+        "         waits for process 18, for 12.5 s",
+    ]
+
+
+def test_status_shows_who_refuses_what_is_committed():
+    workers = [WorkerStatus(11, 7, "current"), WorkerStatus(12, 6, "declined", "no"), WorkerStatus(13, 6, "declined")]
+    lines = status.report(OWNER, STATS, event(), workers).text.splitlines()
+    assert lines[5] == "declined 2 workers keep an older version, for the reason below: 12, 13"
+    lines = status.report(OWNER, STATS, event(), workers[:2]).text.splitlines()
+    assert lines[5] == "declined 1 worker keeps an older version, for the reason below: 12"
+
+
 def test_status_shows_what_the_owner_has_lost_and_could_not_write():
     stats = {**STATS, "failures": {"snapshot file": 2, "journal lost": 1}}
     lines = status.report(OWNER, stats, event(), []).text.splitlines()

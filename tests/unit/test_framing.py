@@ -41,6 +41,7 @@ from confcast.wire.messages import (
     Vote,
     Workers,
     WorkersRequest,
+    Working,
     decode_to_owner,
     decode_to_worker,
     encode,
@@ -50,6 +51,7 @@ from tests.support.waiting import in_thread
 PROBLEMS = (Problem("a.b", "Input should be less", "worker 7"),)
 TO_OWNER: list[Any] = [
     Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16),
+    Working(4, "app:check"),
     Vote(4, True),
     Vote(4, False, PROBLEMS),
     Applied(3),

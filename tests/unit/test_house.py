@@ -97,8 +97,9 @@ def test_all_that_is_missing_is_made_and_for_this_user_alone(enter: Callable[...
     house = enter()
 
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert names(home) == {"lock", "control.sock"}
-    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in home.iterdir())
+    assert names(home) == {"lock", "control.sock", "notes"}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.iterdir()}
+    assert modes == {"lock": 0o600, "control.sock": 0o600, "notes": 0o700}
     assert house.missing() is None
 
 
@@ -163,7 +164,7 @@ def test_a_lock_that_nobody_holds_says_nothing(enter: Callable[..., House], home
 
 def test_leaving_takes_away_all_that_is_its_own(enter: Callable[..., House], home: Path) -> None:
     house = enter()
-    for name in ("journal", "journal-wal", "snapshot", "loading", "left-1-2"):
+    for name in ("journal", "journal-wal", "snapshot", "loading", "notes/left-1-2", "notes/here-1-2"):
         (home / name).touch()
 
     house.leave()
@@ -177,11 +178,11 @@ def test_leaving_leaves_a_state_folder_and_what_is_not_its_own(
     state = tmp_path / "state"
     house = enter(state)
     (state / "journal").touch()
-    (home / "notes").touch()
+    (home / "of-somebody-else").touch()
 
     house.leave()
 
-    assert names(home) == {"notes"}
+    assert names(home) == {"of-somebody-else"}
     assert names(state) == {"journal", "lock"}
 
 
@@ -192,7 +193,7 @@ def test_leaving_takes_nothing_away_once_another_lives_there(enter: Callable[...
 
     first.leave()
 
-    assert names(home) == {"lock", "control.sock"}
+    assert names(home) == {"lock", "control.sock", "notes"}
 
 
 def test_who_could_not_enter_takes_nothing_away(hold: Hold, home: Path) -> None:
@@ -204,7 +205,7 @@ def test_who_could_not_enter_takes_nothing_away(hold: Hold, home: Path) -> None:
 
     late.leave()
 
-    assert names(home) == {"lock", "control.sock"}
+    assert names(home) == {"lock", "control.sock", "notes"}
 
 
 def test_what_was_deleted_is_made_anew_and_the_lock_is_held_all_the_time(
@@ -216,12 +217,10 @@ def test_what_was_deleted_is_made_anew_and_the_lock_is_held_all_the_time(
     house.enter().close()
     assert house.missing() is None
 
-    for path in home.iterdir():
-        path.unlink()
-    home.rmdir()
+    shutil.rmtree(home)
     house.enter().close()
     assert house.missing() is None
-    assert names(home) == {"lock", "control.sock"}
+    assert names(home) == {"lock", "control.sock", "notes"}
     assert_is_locked(home)
 
 

@@ -164,7 +164,7 @@ def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.so
     links: list[Link] = []
     heard: list[str] = []
 
-    def check(old: Any, new: Any) -> tuple[Problem, ...]:
+    def check(number: int, old: Any, new: Any) -> tuple[Problem, ...]:
         with pytest.raises(ConfcastError, match="can't call the owner") as caught:
             links[0].ask(StatsRequest, 30.0)
         heard.append(str(caught.value))
@@ -225,7 +225,7 @@ def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_
         owners[0].close()  # the Goodbye that follows can't be sent
         raise CannotBuild(Problem("", "no"))
 
-    with linked(listening, holder, Machine(build, lambda old, new: ())) as link:
+    with linked(listening, holder, Machine(build, lambda number, old, new: ())) as link:
         owners.append(Owner(listening))
         owners[0].hear()
         owners[0].say(Install(1, b"d", b"p"))
@@ -244,7 +244,7 @@ def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
             raise faults.pop()
         return payload
 
-    with linked(listening, holder, Machine(build, lambda old, new: ())), caplog.at_level(logging.ERROR):
+    with linked(listening, holder, Machine(build, lambda number, old, new: ())), caplog.at_level(logging.ERROR):
         first = Owner(listening)
         first.hear()
         first.say(Install(1, b"d", b"p"))
@@ -280,7 +280,7 @@ def test_without_a_descriptor_to_spare_it_goes_on_knocking(
 def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.socket, holder: Listener) -> None:
     links: list[Link] = []
 
-    def check(old: Any, new: Any) -> tuple[Problem, ...]:
+    def check(number: int, old: Any, new: Any) -> tuple[Problem, ...]:
         links[0].close()
         return ()
 
@@ -374,7 +374,7 @@ def linked(
     open_saved: Callable[[snapshots.Saved], Any] = lambda saved: None,
     patience: float = 10.0,
 ) -> Iterator[Link]:
-    machine = machine or Machine(lambda payload: payload, lambda old, new: ())
+    machine = machine or Machine(lambda payload: payload, lambda number, old, new: ())
     link = Link(listening.getsockname(), "app", b"schema", machine, holder, open_saved, patience)
     link.start()
     try:

@@ -15,7 +15,7 @@ import pytest
 from confcast.owner import effects as fx
 from confcast.owner.core import Rules, State
 from confcast.owner.house import Holder, House
-from confcast.owner.journal import Journal, JournalError, VersionRow
+from confcast.owner.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.process import Owner
 from confcast.wire import processes
@@ -91,12 +91,12 @@ class Shell:
         """Something that happens in the middle of every journal write."""
         record = self.journal.record
 
-        def write(row: VersionRow) -> None:
+        def write(row: VersionRow, state: StateRow) -> None:
             if after:
-                record(row)
+                record(row, state)
             then(row)
             if not after:
-                record(row)
+                record(row, state)
 
         self.journal.record = write  # type: ignore[method-assign]
 
@@ -123,6 +123,8 @@ def test_who_knocks_while_an_owner_without_workers_writes_is_named(shell: Shell)
     """It may have started on the snapshot file since, and serve what that said."""
     shell.before_it_writes(lambda row: shell.knocks() and None)
     shell.turns(*load(b"A"))
+    assert shell.events == [], "it is waited for like anybody else"
+    shell.turns_until(lambda: bool(shell.events))
     (event,) = shell.events
     assert event.result is ReloadResult.PARTIAL
     assert [status.pid for status in event.lagging] == [os.getpid()]

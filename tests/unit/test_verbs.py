@@ -57,7 +57,7 @@ def test_a_reload_gives_the_owner_s_event() -> None:
     verbs = Asked(Outcome(1, EVENT))
     assert verbs.reload(timeout=3.0) is EVENT
     assert verbs.reload_config() is ReloadResult.SUCCESS
-    assert verbs.requests == [(Reload(1, "call"), 3.0), (Reload(1, "call"), 30.0)]
+    assert verbs.requests == [(Reload(1, "call"), 3.0), (Reload(1, "call"), 71.0)]
 
 
 def test_a_reload_without_an_answer_is_an_event_that_is_false_and_says_unknown() -> None:

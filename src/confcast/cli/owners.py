@@ -21,6 +21,7 @@ from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
 from confcast.master import folders
 from confcast.wire import processes
+from confcast.wire.deadlines import answers_within
 from confcast.wire.listener import SOCKET, peer_of
 from confcast.wire.messages import Answer, ReloadEvent, Request
 from confcast.worker.client import Client
@@ -60,10 +61,15 @@ class Owner(Client):
         self._pid = 0  # whose socket that was, as far as can be told
         self._end = math.inf
 
-    def reload_by_command(self, timeout: float) -> ReloadEvent:
+    def reload_by_command(self, timeout: float | None) -> ReloadEvent:
         """As `reload`; in the history its origin is `command`. What is asked afterwards has the time that is left."""
+        timeout = self._answers_within() if timeout is None else timeout
         self._end = time.monotonic() + timeout
         return self._reload(timeout, "command")
+
+    def _answers_within(self) -> float:
+        """By the owner's word. Raises OwnerUnavailable."""
+        return float(self.get_stats().get("answers_within") or answers_within())
 
     def check_address(self) -> None:
         """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""

@@ -10,8 +10,6 @@ from confcast.cli.report import Exit, Report, line, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
-_TIMEOUT = 30.0
-
 
 def add_to(commands: Any) -> None:
     """The command and its options."""
@@ -26,9 +24,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--timeout",
         type=_seconds,
-        default=_TIMEOUT,
         metavar="SECONDS",
-        help="how long to wait, all in all (default %(default)g)",
+        help="how long to wait, all in all (default: as long as the owner can need by its options)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)

@@ -61,6 +61,8 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
         f"last     {_told(last)}",
         f"sources  {_sources(last, stats['version'])}",
         *(f"         {line(problem)}" for problem in (() if last is None else last.problems)),
+        *_declined(workers),
+        *_doing(stats),
         *_refused(stats.get("refused", {})),
         *_failures(stats.get("failures", {})),
     ]
@@ -76,6 +78,25 @@ def _counts(stats: dict[str, Any]) -> str:
         f"{stats['total_reloads']}: {stats['successful_reloads']} applied, {stats['suppressed']} without a change, "
         f"{stats['failed_reloads']} refused"
     )
+
+
+def _declined(workers: list[WorkerStatus]) -> list[str]:
+    """Who refuses what is committed; a worker that starts now runs it all the same."""
+    pids = [str(worker.pid) for worker in workers if worker.state == "declined"]
+    many = "worker keeps" if len(pids) == 1 else "workers keep"
+    return [f"declined {len(pids)} {many} an older version, for the reason below: {', '.join(pids)}"] if pids else []
+
+
+def _doing(stats: dict[str, Any]) -> list[str]:
+    """What the owner is at, and for whom it waits: a reload that takes long is seen while it lasts."""
+    if stats.get("phase", "idle") == "idle":
+        return []
+    waits = [
+        f"         waits for process {wait['pid']}{': ' * bool(wait['function'])}{line(wait['function'])}, "
+        f"for {wait['seconds']:.1f} s"
+        for wait in stats["waits_for"]
+    ]
+    return [f"now      {line(stats['phase'])} for {stats['phase_seconds']:.1f} s", *waits]
 
 
 def _refused(counts: dict[str, int]) -> list[str]:

@@ -180,7 +180,7 @@ class Launcher:
         leash = self._leash
         if leash is None:
             return
-        leash.connection.settimeout(self._orders.load_timeout + 2 * self._orders.vote_timeout + _SLACK)
+        leash.connection.settimeout(self._orders.answers_within + _SLACK)
         answer = Paused(self._pauses)
         leash.say(Pause(self._pauses, on=True))
         while (said := leash.hear()) != answer:

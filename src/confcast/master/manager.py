@@ -28,6 +28,7 @@ from confcast.master.own_replica import OwnReplica
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.boot import Orders
+from confcast.wire.deadlines import answers_within
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
@@ -54,7 +55,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         name: Which configuration; its replicas have the same name. A process has one manager of a name.
         state_dir: Where the journal lives, so that versions and history outlive a stop. None: in the run-time folder,
             which a stop removes: they outlive a crash and a full reload only.
-        vote_timeout: Seconds that a worker may take to vote, and again to apply.
+        vote_timeout: Seconds that a worker may take to vote, and again to apply; then it is passed over and named. A
+            version that nobody has voted for is not committed, but tried again when a worker answers.
+        precommit_timeout: Seconds instead, for a worker that runs `precommit` functions.
         load_timeout: Seconds that a load may take.
         silent: What a worker that does not vote in time does to a version: `proceed`: it is passed over and named;
             `refuse`: it vetoes.
@@ -76,21 +79,22 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         name: str = "app",
         state_dir: str | os.PathLike[str] | None = None,
         vote_timeout: float = 2.0,
+        precommit_timeout: float = 30.0,
         load_timeout: float = 10.0,
         silent: Literal["proceed", "refuse"] = "proceed",
         history_limit: int = 100,
         supervise: Literal["thread", "caller"] = "thread",
     ) -> None:
         options.check_loader(loader)
-        options.check(name, vote_timeout, load_timeout, silent, history_limit, supervise)
+        seconds = {"vote_timeout": vote_timeout, "precommit_timeout": precommit_timeout, "load_timeout": load_timeout}
+        options.check(name, seconds, silent, history_limit, supervise)
         self.name = name
         self._loader = loader
         self._enable_signal_handler = enable_signal_handler
         self._state_dir = options.folder(state_dir)
         self._options: dict[str, Any] = {
             "watch": watch,
-            "vote_timeout": vote_timeout,
-            "load_timeout": load_timeout,
+            **seconds,
             "silent": silent,
             "history_limit": history_limit,
         }
@@ -318,6 +322,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             self.ensure_owner()
             if self._lost() > lost + 1:
                 return None
+
+    def _answers_within(self) -> float:
+        return answers_within(**{name: self._options[name] for name in options.DURATIONS})
 
     def _lost(self) -> int:
         return self._launcher.lost if self._launcher is not None else 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from confcast.config.loader import ConfigLoader
@@ -28,13 +29,17 @@ def folder(state_dir: str | os.PathLike[str] | None) -> Path | None:
     return Path(state_dir).absolute()
 
 
+DURATIONS = ("vote_timeout", "precommit_timeout", "load_timeout")
+"""The options that are seconds."""
+
+
 def check(
-    name: object, vote_timeout: object, load_timeout: object, silent: object, history_limit: object, supervise: object
+    name: object, seconds: Mapping[str, object], silent: object, history_limit: object, supervise: object
 ) -> None:
     """Raises ValueError: an option can't have this value."""
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"name={name!r}: a name is expected, such as 'app'")
-    for option, value in (("vote_timeout", vote_timeout), ("load_timeout", load_timeout)):
+    for option, value in seconds.items():
         if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]  # a number by now
             raise ValueError(f"{option}={value!r}: a number of seconds above 0 is expected")
     if type(history_limit) is not int or history_limit < 0:

@@ -39,6 +39,7 @@ class Options(TypedDict, total=False):
     name: str
     state_dir: str | os.PathLike[str] | None
     vote_timeout: float
+    precommit_timeout: float
     load_timeout: float
     silent: Literal["proceed", "refuse"]
     history_limit: int
@@ -124,6 +125,11 @@ class _Client(ConfigReloadManager[T]):
             self._own = None
             sighup.no_longer(self.request_reload)
             self._folder = None
+
+    def _answers_within(self) -> float:
+        """By the word of the owner, whose options are another manager's."""
+        replica = registry.attached(self.name)
+        return replica._answers_within() if replica is not None else super()._answers_within()
 
     @property
     def owner_pid(self) -> int:

@@ -6,13 +6,18 @@ states by inputs, giving a handler, with one lookup and one error. The rules it 
 - A proposal has a round, a commit has a version. The version is given out when the journal write is ordered;
   the journal write is the commit point. While it runs nothing is sent to anyone new and no vote counts.
 - What a pipe gets next is a function of what it was sent and what is true (`outbox.py`), never a queue.
-- Every wait has one deadline, fixed when the wait begins. Who is silent past it is named, and not waited for again
-  until it has answered what is committed.
+- Every wait has one deadline, fixed when the wait begins: an early one for a worker that is silent, a later one for a
+  worker that has said which function it runs. Past it a worker is named, and not waited for again until it has
+  answered what is committed.
+- Nothing new is committed without a yes where anybody has a vote. What silence refused is owed: it is loaded again when
+  a worker answers. What was committed and then declined by somebody and applied by nobody is undone: what ran before is
+  written under the next number, and its frames ask no `precommit` function.
 - One proposal at a time; whoever asks meanwhile is served by the next load, which begins after the asking.
 
 Rejected, each for the trace that broke it in a searched model: versions given out at Prepare (a late yes counts for
 another candidate), an outbox where the latest frame wins (a commit is lost), the end of a pipe taken for a death
-(SUCCESS while a worker serves the old version), a barrier without a deadline (one stopped worker, a caller for ever).
+(SUCCESS while a worker serves the old version), a barrier without a deadline (one stopped worker, a caller for ever),
+silence taken for consent (a function that was still at work refused what had been committed meanwhile, everywhere).
 """
 
 from __future__ import annotations
@@ -25,9 +30,9 @@ from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner import effects as fx
 from confcast.owner.numbers import Committed, Numbers
 from confcast.owner.outbox import Outbox
-from confcast.owner.proposal import Proposal, State, late_refusal
+from confcast.owner.proposal import OWED, STILL_REFUSED, UNDONE, Phase, Proposal, State, late_refusal
 from confcast.owner.requests import Loads, Requests
-from confcast.owner.roster import Member, Roster
+from confcast.owner.roster import NO_PIPE, Member, Roster
 from confcast.owner.rules import Rules, refusal
 from confcast.wire.messages import (
     Applied,
@@ -39,9 +44,16 @@ from confcast.wire.messages import (
     ReloadResult,
     Vote,
     WorkerStatus,
+    Working,
 )
 
 __all__ = ["Committed", "Core", "Rules", "State"]
+
+_UNDO_AGAIN = 1.0
+"""Seconds until an undo is written again that could not be."""
+
+_LONGEST_NAME = 200
+"""Characters that are kept of a function's name, as a worker gives it."""
 
 
 class Core:
@@ -52,6 +64,7 @@ class Core:
         committed: What the journal holds; None in an owner that never committed.
         floor: The highest number ever given out.
         roster: The living processes that a former owner knew.
+        refused: The digest of a content that was undone, and has not changed since.
         gathering: This owner was restarted and found no journal: it commits nothing until everyone who lives has
             had the time to knock.
         now: The clock, as in `handle`.
@@ -64,6 +77,7 @@ class Core:
         committed: Committed | None = None,
         floor: int = 0,
         roster: tuple[int, ...] = (),
+        refused: bytes = b"",
         gathering: bool = False,
         now: float = 0.0,
     ) -> None:
@@ -72,13 +86,18 @@ class Core:
         self.roster = Roster(roster)
         self.dropped: Counter[str] = Counter()
         self._numbers = Numbers(committed, floor)
-        self._outbox = Outbox(self.roster, self._numbers.committed)
+        self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within)
         self._requests = Requests()
         self._loads = Loads()
         self._proposal = Proposal("start", now, 0)
         self._gathering = gathering
         self._gathered_at = now + rules.gather_timeout
-        self._silence = f"did not answer within {rules.vote_timeout:g} s"
+        self._refused = refused
+        self._owed = ""  # what asked for the load that silence refused
+        self._before: Committed | None = None  # what ran before a version that nobody has applied yet
+        self._since = now
+        self._silent_until = 0.0  # the deadline of the present wait, for who is silent
+        self._accepting = False
         self._reissue_failed = False
         self._leaving = False
         self._token = 0
@@ -94,6 +113,11 @@ class Core:
     def floor(self) -> int:
         """The highest number that was ever given out or heard of: a journal that is made anew must know it."""
         return self._numbers.floor
+
+    @property
+    def refused(self) -> bytes:
+        """The digest of the content that was undone and has not changed since; empty for none."""
+        return self._refused
 
     def burn(self, version: int) -> None:
         """Another owner has given this number out: it must not be used again."""
@@ -123,6 +147,13 @@ class Core:
     def statuses(self) -> list[WorkerStatus]:
         """Everyone on the roster, by pid."""
         return self.roster.statuses(self.committed.version)
+
+    def phase(self) -> Phase:
+        """Where the present proposal is, since when, and whom it waits for."""
+        done = _WAITS.get(self.state)
+        waits = [member for member in self.roster.waited_for() if done and not done(member, self.committed.version)]
+        busy = [member for member in self.roster if member.working is not None and member not in waits]
+        return Phase(self.state, self._since, tuple((member.pid, member.working) for member in waits + busy))
 
     def _dispatch(self, given: fx.Input) -> None:
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
@@ -157,6 +188,8 @@ class Core:
         proposal.loaded = self._now
         if not given.differs:
             self._pass_unchanged(given)
+        elif given.digest == self._refused and not self._requests.called:
+            self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
         elif self.rules.silent == "refuse" and self.roster.named:
             self._refuse_silence()
         else:
@@ -177,10 +210,10 @@ class Core:
             self._drop("late load")
         return present
 
-    def _load_deadline(self) -> None:
+    def _load_deadline(self, given: fx.Wake) -> None:
         """Gives the load up. The second in a row ends the owner: its one loading thread is lost to the first."""
-        limit = f"load took longer than {self.rules.load_timeout:g} s"
-        hangs = Problem("", f"{limit}: a source or a validator hangs; nothing was changed")
+        limit = f"load took longer than {self.rules.load_timeout:g} s (load_timeout)"
+        hangs = Problem("", f"{limit}: {given.hangs or 'a source or a validator'} hangs; nothing was changed")
         if self._loads.give_up():
             self._tell(self._failure(ReloadResult.IO_ERROR, (hangs,)))
             self._effects.append(fx.Exit("a load that was given up still runs, and holds up every further one"))
@@ -202,8 +235,9 @@ class Core:
         assert isinstance(vote, Vote)
         if member is None:
             return
+        member.working = None
         if vote.round != self.round or member.pid in self.roster.named:
-            self._drop("late vote")
+            self._drop_vote()
         elif vote.ok:
             member.vote = True
             self._test_done()
@@ -211,19 +245,74 @@ class Core:
             self._fail(ReloadResult.REJECTED, _said_by(member, vote.problems))
 
     def _late_vote(self, given: fx.Received) -> None:
-        if self._sender(given) is not None:
-            self._drop("late vote")
+        member = self._sender(given)
+        if member is not None:
+            member.working = None
+            self._drop_vote()
 
-    def _stage_deadline(self) -> None:
-        self.roster.mark_late((member for member in self.roster.waited_for() if not member.vote), self._silence)
+    def _drop_vote(self) -> None:
+        """Before the first version nothing is installed again at who was silent, so its late vote is its answer."""
+        self._drop("late vote")
+        if not self.committed.version:
+            self._pay()
+            self._go_on()
+
+    def _working(self, given: fx.Received) -> None:
+        working, member = given.message, self._sender(given)
+        assert isinstance(working, Working)
+        if member is not None:
+            member.working = (working.function[:_LONGEST_NAME], self._now)
+
+    def _stage_deadline(self, given: fx.Wake) -> None:
+        self._excuse(self._proposal.loaded, fx.Timer.STAGE)
         if self.rules.silent == "refuse" and self.roster.named:
             self._refuse_silence()
         else:
+            self._test_done()
+
+    def _end_staging(self) -> None:
+        """Nobody is waited for any more: a yes whose voter has died, or lost its pipe, is none."""
+        if self.roster.agrees():
             self._order_write(self._numbers.for_new_content())
+        else:
+            self._refuse_silence()
 
     def _refuse_silence(self) -> None:
+        """Nobody has said no, so the load is owed: it is tried again when somebody answers."""
         named = sorted(self.roster.named.items())
-        self._fail(ReloadResult.REJECTED, tuple(Problem("", why, f"worker {pid}") for pid, why in named))
+        self._owed = self._proposal.origin
+        told = [Problem("", why, f"worker {pid}") for pid, why in named]
+        self._fail(ReloadResult.REJECTED, (*told, Problem("", OWED)))
+
+    # ---- who lets the proposal wait
+
+    def _excuse(self, began: float, timer: fx.Timer) -> None:
+        """A deadline has come: name who is silent; who runs functions has `precommit_timeout` from the beginning."""
+        end = began + self.rules.precommit_timeout
+        missing = [m for m in self.roster.waited_for() if not _WAITS[self.state](m, self.committed.version)]
+        self.roster.mark_late((m for m in missing if m.working is None or self._now >= end), self._why)
+        if any(member.pid not in self.roster.named for member in missing):
+            self._wake_at(timer, end)
+
+    def _why(self, member: Member) -> str:
+        """Why this member was not waited for any longer."""
+        if member.pipe is None:
+            return NO_PIPE
+        if member.working is None:
+            return f"did not answer within {self.rules.vote_timeout:g} s (vote_timeout)"
+        function, since = member.working
+        return f"{function} has run for {self._now - since:.0f} s (precommit_timeout={self.rules.precommit_timeout:g})"
+
+    def _pay(self) -> None:
+        """Somebody has answered: the load that silence refused may be tried again. Not while others can still veto."""
+        vetoes = self.rules.silent == "refuse" and self.committed.version > 0 and self.roster.any_late()
+        if self._owed and not vetoes:
+            self._requests.trigger(self._owed)
+            self._owed = ""
+
+    def _go_on(self) -> None:
+        if self.state is State.IDLE and (self._requests or self._must_undo()):
+            self._next()
 
     # ---- the journal write: the commit point
 
@@ -231,13 +320,16 @@ class Core:
         proposal = self._proposal
         proposal.version, proposal.ordered = version, self._now
         self._enter(State.RECORDING)
-        self._effects.append(fx.Record(version, proposal.digest, proposal.payload))
+        self._effects.append(fx.Record(version, proposal.digest, proposal.payload, proposal.undo, proposal.refused))
 
     def _recorded(self, given: fx.Recorded | fx.RecordFailed) -> None:
-        proposal = self._proposal
-        committed = Committed(proposal.version, proposal.digest, proposal.payload)
+        proposal, before = self._proposal, self.committed
+        committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo)
+        self._refused = proposal.refused
+        if not proposal.reissue:
+            self._before = before if before.version and not proposal.undo else None
         self._numbers.commit(committed)
-        self._outbox.commit(committed, voted=not proposal.reissue)
+        self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
             member.declined = None
         self._effects.append(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
@@ -253,6 +345,10 @@ class Core:
         else:
             self._numbers.burn(version)
             self._effects.append(fx.Burn(version))
+            if self._proposal.undone:
+                self._wake_at(fx.Timer.UNDO, self._now + _UNDO_AGAIN)
+                self._leave_if_asked()
+                return
             self._reissue_failed = self._proposal.reissue
             self._fail(ReloadResult.IO_ERROR, (given.problem,))
             self._leave_if_asked()
@@ -264,6 +360,9 @@ class Core:
         if not self.committed.version:
             raise ImpossibleMessage("LOADING, nothing committed", given)
         self._proposal.unchanged = True
+        if self._refused:
+            self._refused = b""
+            self._effects.append(fx.Forgive())
         for member in self.roster:
             if member.declined is not None:
                 member.sent, member.declined = 0, None
@@ -275,22 +374,55 @@ class Core:
         self._wake_by(fx.Timer.BARRIER)
         self._test_done()
 
-    def _barrier_deadline(self) -> None:
-        version = self.committed.version
-        silent = (member for member in self.roster.waited_for() if not member.answered(version))
-        self.roster.mark_late(silent, self._silence)
+    def _barrier_deadline(self, given: fx.Wake) -> None:
+        self._excuse(self._proposal.recorded, fx.Timer.BARRIER)
         self._test_done()
 
     def _test_done(self) -> None:
         """Whether nobody is waited for any more. Asked whenever somebody answered or left, or a wait began."""
         if self._gathering:
             return
-        version = self.committed.version
         if self.state is State.STAGING and self.roster.all_voted():
-            self._order_write(self._numbers.for_new_content())
-        elif self.state is State.COMMITTING and self.roster.all_answered(version):
-            self._outbox.settle(self._now)
-            self._close(self._proposal.applied(self.roster, version, self._now))
+            self._end_staging()
+        elif self.state is State.COMMITTING and self.roster.all_answered(self.committed.version):
+            if not self._accepting:
+                self._effects.append(fx.Accept())
+            self._accepting = True
+
+    def _accepted(self, given: fx.Accepted) -> None:
+        """Whoever started on the snapshot file, the old one until then, has knocked before; its Hello is heard now."""
+        self._accepting = False
+        if self._now >= self._silent_until:
+            self._excuse(self._proposal.recorded, fx.Timer.BARRIER)
+        if self.roster.all_answered(self.committed.version):
+            self._end_barrier()
+
+    def _end_barrier(self) -> None:
+        if self._must_undo():
+            self._undo()
+            return
+        version = self.committed.version
+        if any(member.acked >= version for member in self.roster):
+            self._before = None
+        self._outbox.settle(self._now)
+        self._close(self._proposal.applied(self.roster, version, self._now))
+
+    def _must_undo(self) -> bool:
+        """Whether somebody declined what is committed, and nobody runs it; the first version stays all the same."""
+        return self._before is not None and self.roster.nobody_runs(self.committed.version)
+
+    def _undo(self) -> None:
+        """What ran before is written once more, unasked. Callers are answered when the undo's own barrier is closed."""
+        undone, proposal, before = self.committed, self._proposal, self._before
+        assert before is not None
+        declined = [problem for member in self.roster for problem in member.declined or ()]
+        proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, before.version)))
+        proposal.undo, proposal.refused = True, undone.digest
+        proposal.digest, proposal.payload = before.digest, before.payload
+        self._order_write(self._numbers.for_new_content())
+
+    def _undo_again(self, given: fx.Wake) -> None:
+        self._order_write(self._numbers.for_new_content())
 
     # ---- what a process says
 
@@ -329,6 +461,7 @@ class Core:
         if hello.version:
             self._numbers.seen(hello.version, hello.digest)
         self._reissue_failed = False
+        self._pay()
 
     def _applied(self, given: fx.Received) -> None:
         applied, member = given.message, self._sender(given)
@@ -336,21 +469,26 @@ class Core:
         if member is None:
             return
         member.acked, member.follows = max(member.acked, applied.version), applied.follows
+        member.working = None
         if applied.version == self.committed.version:
             member.declined = None
             self.roster.answered_at_last(member)
+            self._pay()
         self._test_done()
+        self._go_on()
 
     def _declined(self, given: fx.Received) -> Member | None:
         declined, member = given.message, self._sender(given)
         assert isinstance(declined, Declined)
         if member is None:
             return None
+        member.working = None
         if declined.version != self.committed.version:
             self._drop("declined another version")
             return None
         member.declined = _said_by(member, declined.problems)
         self.roster.answered_at_last(member)
+        self._pay()
         return member
 
     def _declined_late(self, given: fx.Received) -> None:
@@ -359,6 +497,7 @@ class Core:
         if member is not None:
             event = late_refusal(self.roster, member, self.committed.version, self._now)
             self._effects.append(fx.RecordEvent(event))
+        self._go_on()
 
     def _declined_in_time(self, given: fx.Received) -> None:
         self._declined(given)
@@ -398,7 +537,10 @@ class Core:
         if member is not None:
             self.roster.remove(member)
             self._effects.append(fx.Strike(member.pid))
+            if not self.roster.any_late():
+                self._pay()
             self._test_done()
+            self._go_on()
 
     def _goodbye(self, given: fx.Received) -> None:
         """A Goodbye on an older pipe of a process ends that pipe, and not the membership."""
@@ -427,14 +569,15 @@ class Core:
             self._gathering = False
             self._test_done()
         elif given.token == self._token:
-            _DEADLINES[given.timer](self)
+            _DEADLINES[given.timer](self, given)
         else:
             self._drop("deadline of a wait that is over")
 
     def _wake_by(self, timer: fx.Timer) -> None:
         """The deadline of the staging or of the barrier: neither can end before everyone was gathered."""
         by = self._now + self.rules.vote_timeout
-        self._wake_at(timer, max(by, self._gathered_at) if self._gathering else by)
+        self._silent_until = max(by, self._gathered_at) if self._gathering else by
+        self._wake_at(timer, self._silent_until)
 
     def _wake_at(self, timer: fx.Timer, when: float) -> None:
         self._token += 1
@@ -462,7 +605,10 @@ class Core:
         self._enter(State.IDLE)
         if self._leaving:
             return
-        if self._must_reissue():
+        if self._must_undo():  # the refusal came after the barrier
+            self._proposal = Proposal("undo", self._now, self.committed.version, loaded=self._now)
+            self._undo()
+        elif self._must_reissue():
             self._reissue()
         elif self._requests:
             self._load()
@@ -478,9 +624,11 @@ class Core:
         mine = self.committed
         self._name_the_late()
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
+        self._proposal.undo, self._proposal.refused = mine.undo, self._refused
         self._order_write(self._numbers.for_the_same_content())
 
     def _load(self) -> None:
+        self._owed = ""  # this load serves it
         origin, insist = self._requests.begin()
         self._name_the_late()
         self._proposal = Proposal(origin, self._now, self.committed.version)
@@ -489,10 +637,10 @@ class Core:
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _name_the_late(self) -> None:
-        self.roster.name_the_late(self.committed.version, self._silence)
+        self.roster.name_the_late(self.committed.version, self._why)
 
     def _enter(self, state: State) -> None:
-        self.state = state
+        self.state, self._since = state, self._now
         self._token += 1
         self._outbox.touch_all()
 
@@ -509,11 +657,17 @@ def _said_by(member: Member, problems: tuple[Problem, ...]) -> tuple[Problem, ..
     return tuple(Problem(p.key, p.message, p.location or f"worker {member.pid}") for p in given)
 
 
-_DEADLINES: dict[fx.Timer, Callable[[Core], None]] = {
+_WAITS: dict[State, Callable[[Member, int], bool]] = {
+    # what a proposal waits for from every member, given the committed version
+    State.STAGING: lambda member, version: member.vote,
+    State.COMMITTING: lambda member, version: member.answered(version),
+}
+_DEADLINES: dict[fx.Timer, Callable[[Core, fx.Wake], None]] = {
     fx.Timer.LOAD: Core._load_deadline,
     fx.Timer.STAGE: Core._stage_deadline,
     fx.Timer.BARRIER: Core._barrier_deadline,
-    fx.Timer.REST: lambda core: core._outbox.tell_everyone(),
+    fx.Timer.UNDO: Core._undo_again,
+    fx.Timer.REST: lambda core, given: core._outbox.tell_everyone(),
 }
 
 Handler = Callable[[Core, Any], None]
@@ -525,9 +679,11 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     fx.Loaded: (C._late_load, C._loaded, C._late_load, C._late_load, C._late_load),
     fx.LoadFailed: (C._late_load, C._load_failed, C._late_load, C._late_load, C._late_load),
     fx.Wake: (C._wake, C._wake, C._wake, C._wake, C._wake),
+    Working: (C._working, C._working, C._working, C._working, C._working),
     Vote: (C._late_vote, C._late_vote, C._vote, C._late_vote, C._late_vote),
     fx.Recorded: (None, None, None, C._recorded, None),
     fx.RecordFailed: (None, None, None, C._record_failed, None),
+    fx.Accepted: (None, None, None, None, C._accepted),
     Hello: (C._hello_idle, C._hello, C._hello, C._hello_recording, C._hello),
     Applied: (C._applied, C._applied, C._applied, C._applied, C._applied),
     Declined: (C._declined_late, C._declined_late, C._declined_late, C._declined_late, C._declined_in_time),

@@ -26,6 +26,7 @@ class Timer(enum.Enum):
     LOAD = "load"
     STAGE = "stage"
     BARRIER = "barrier"
+    UNDO = "undo"
     GATHER = "gather"
     REST = "rest"
 
@@ -36,6 +37,9 @@ class RowState(enum.Enum):
     PRESENT = "present"
     ABSENT = "absent"
     UNREADABLE = "unreadable"
+
+
+_NEVER_SHOWN = ("digest", "payload", "refused")
 
 
 class _Said(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +54,7 @@ class _Hidden(_Said, frozen=True):
         return f"{type(self).__name__}({shown})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in ("digest", "payload")]
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in _NEVER_SHOWN]
 
 
 # ---- inputs
@@ -107,10 +111,14 @@ class LoadFailed(_Said, frozen=True):
 
 
 class Wake(_Said, frozen=True):
-    """A deadline has come. Old tokens are ignored, so nothing need ever be cancelled."""
+    """A deadline has come. Old tokens are ignored, so nothing need ever be cancelled.
+
+    `hangs`: for a load's deadline, what the load is waiting for, in words.
+    """
 
     timer: Timer
     token: int
+    hangs: str = ""
 
 
 class Recorded(_Said, frozen=True):
@@ -122,6 +130,10 @@ class RecordFailed(_Said, frozen=True):
 
     row: RowState
     problem: Problem
+
+
+class Accepted(_Said, frozen=True):
+    """Every connection that waited at the Accept has been taken in, and its Hello has been handed over before."""
 
 
 class MasterGone(_Said, frozen=True):
@@ -139,6 +151,7 @@ Input = (
     | Wake
     | Recorded
     | RecordFailed
+    | Accepted
     | MasterGone
 )
 
@@ -175,11 +188,25 @@ class WakeAt(_Said, frozen=True):
 
 
 class Record(_Hidden, frozen=True):
-    """Write this version to the journal, then say Recorded or RecordFailed."""
+    """Write this version to the journal, then say Recorded or RecordFailed.
+
+    `undo`: it puts back what ran before. `refused`: the digest of the content that it takes the place of, which is
+    not put to the vote again until it changes; empty for none. Both go into the same transaction.
+    """
 
     version: int
     digest: bytes
     payload: bytes
+    undo: bool = False
+    refused: bytes = b""
+
+
+class Forgive(_Said, frozen=True):
+    """The content that was refused has changed: from now on it may be put to the vote again."""
+
+
+class Accept(_Said, frozen=True):
+    """Take in every connection that waits, hand over what each has said, then say Accepted."""
 
 
 class Burn(_Said, frozen=True):
@@ -228,5 +255,18 @@ class Exit(_Said, frozen=True):
 
 
 Effect = (
-    Send | ClosePipe | Load | WakeAt | Record | Burn | WriteSnapshot | Enroll | Strike | Answer | RecordEvent | Exit
+    Send
+    | ClosePipe
+    | Load
+    | WakeAt
+    | Record
+    | Forgive
+    | Accept
+    | Burn
+    | WriteSnapshot
+    | Enroll
+    | Strike
+    | Answer
+    | RecordEvent
+    | Exit
 )

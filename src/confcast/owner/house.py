@@ -25,7 +25,7 @@ import msgspec
 
 from confcast.errors import ConfcastError
 from confcast.owner.guests import Guests
-from confcast.wire import farewells, listener, processes, snapshots
+from confcast.wire import listener, notes, processes, snapshots
 from confcast.wire.boot import HANDOVER
 
 _MINE = ("lock", "journal", "loading")
@@ -105,13 +105,18 @@ class House:
         _check_that_it_is_mine(self.folder)
         self._take_lock()
         self.guests.open_folder(self.folder)
+        notes.make_folder(self.folder, self.guests.uid, self.guests.gid)
         listening = listener.listen(self.address, self.guests.uid)
         self._socket = _identity(self.address)
         return listening
 
     def save(self, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
-        """Write the snapshot file. Raises OSError."""
-        snapshots.save(self.folder, schema, version, digest, payload, uid=self.guests.uid)
+        """Write the snapshot file. Raises OSError; then there is none, for a worker would start on an old one."""
+        try:
+            snapshots.save(self.folder, schema, version, digest, payload, uid=self.guests.uid)
+        except OSError:
+            snapshots.remove(self.folder)
+            raise
 
     def missing(self) -> Path | None:
         """What does not lead to this owner any more: its control socket, or its lock; None while both do."""
@@ -130,10 +135,11 @@ class House:
                 mine = [path for name in _MINE for path in self.folder.glob(f"{name}*")]
             else:
                 mine = []
-            notes = self.folder.glob(farewells.NOTES)
-            for path in (self.address, *(self.folder / name for name in _ALWAYS_MINE), *notes, *mine):
+            for path in (self.address, *(self.folder / name for name in _ALWAYS_MINE), *mine):
                 with contextlib.suppress(OSError):
                     path.unlink()
+            with contextlib.suppress(OSError):
+                notes.remove_folder(self.folder)
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
         self.unlock()

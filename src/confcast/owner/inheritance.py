@@ -22,8 +22,8 @@ from confcast.config.codec import digest
 from confcast.owner import generations
 from confcast.owner.house import House
 from confcast.owner.journal import Journal, JournalError, VersionRow
-from confcast.owner.losses import look_for_losses, make_good
-from confcast.wire import farewells, processes, snapshots
+from confcast.owner.losses import catch_up, look_for_losses, make_good
+from confcast.wire import notes, processes, snapshots
 from confcast.wire.boot import Orders
 
 _log = logging.getLogger("confcast.owner")
@@ -53,7 +53,7 @@ def inherit(
     """Take over what was left, and leave the journal as the next owner is to find it.
 
     Args:
-        house: Entered, and listening: farewells that come later are heard.
+        house: Entered, and listening: who writes a note later finds it listening.
         orders: Whose place this owner takes.
         open_journal: Opens the journal of the house.
         fingerprint: This owner's schema's.
@@ -69,7 +69,9 @@ def inherit(
     with contextlib.closing(open_journal()) as journal:
         if lost:
             make_good(journal, house.folder, restarted=restarted)
-        living = _living(journal, house.folder, restarted=restarted)
+        elif restarted:
+            catch_up(journal, house.folder)
+        living = _living(journal, house, restarted=restarted)
         if not restarted and orders.former:
             _go_on_from_the_former(journal, Path(orders.former), fingerprint)
         row, floor = journal.latest(), journal.floor
@@ -81,17 +83,25 @@ def inherit(
             attempt("field table", functools.partial(journal.describe, fingerprint, fields))
         if restarted:
             attempt("count of restarts", journal.count_restart)
+        else:  # somebody starts it with these sources, and no worker lives that could keep an older version
+            attempt("end of a refusal", journal.forgive)
     if restarted and row is None:
         floor = max(floor, int(time.time()))
     return Inheritance(row, floor, living, fields, lost)
 
 
-def attempt(what: str, write: Callable[[], None]) -> None:
-    """A write that nothing depends on: on a full disk a new owner serves what is committed all the same."""
+def attempt(what: str, write: Callable[[], None]) -> bool:
+    """A write that nothing depends on: on a full disk a new owner serves what is committed all the same.
+
+    Returns:
+        Whether it was written.
+    """
     try:
         write()
     except (JournalError, OSError) as error:
         _log.error("the %s could not be written: %s", what, error)
+        return False
+    return True
 
 
 def _begin_where_the_former_was(house: House, orders: Orders) -> None:
@@ -118,12 +128,35 @@ def _go_on_from_the_former(journal: Journal, former: Path, fingerprint: bytes) -
         journal.burn(saved.version)
 
 
-def _living(journal: Journal, folder: Path, *, restarted: bool) -> tuple[int, ...]:
-    """Who said Hello to a former owner of this master, lives, and has not left since; the others are struck."""
-    living, left = [], farewells.collect(folder)
+def _living(journal: Journal, house: House, *, restarted: bool) -> tuple[int, ...]:
+    """Who said Hello to a former owner of this master, lives, and has not left since; the others are struck.
+
+    And who serves without having been answered by any owner, as its note says: put on the roster before its note goes.
+    """
+    living, left = {}, _noted(house, "left")
     for pid, since in journal.roster():
         if restarted and processes.is_alive(pid, since) and (pid, since) not in left:
-            living.append(pid)
+            living[pid] = since
         else:
             attempt("roster", functools.partial(journal.strike, pid))
-    return tuple(living)
+    unwritten = set()
+    for pid, since in sorted(_noted(house, "here")):
+        if (
+            processes.is_alive(pid, since)
+            and processes.user_of(pid) in house.guests.uids()
+            and (pid, since) not in left
+        ):
+            living[pid] = since
+            if not attempt("roster", functools.partial(journal.enroll, pid, since)):
+                unwritten.add((pid, since))
+    attempt("notes of workers", functools.partial(notes.clear, house.folder, "left"))
+    attempt("notes of workers", functools.partial(notes.clear, house.folder, "here", keep=frozenset(unwritten)))
+    return tuple(sorted(living))
+
+
+def _noted(house: House, kind: notes.Kind) -> set[notes.Writer]:
+    try:
+        return notes.read(house.folder, kind)
+    except OSError as error:
+        _log.error("the notes of workers can't be read: %s", error)
+        return set()

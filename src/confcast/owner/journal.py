@@ -50,6 +50,9 @@ _SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fie
 _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
+# Nor is this one: the undo, the number of the version that put back what ran before; refused, the digest that it undid.
+_STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 1), undo INTEGER, refused BLOB)"
+
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
 
 _ENVELOPE = 1024  # what an answer has besides the events, generously
@@ -83,6 +86,24 @@ class VersionRow(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         return [("version", self.version)]
 
 
+class StateRow(msgspec.Struct, frozen=True):
+    """What must change together with the committed version, in one transaction.
+
+    Attributes:
+        undo: The number of the committed version if it put back what had run before, else another number.
+        refused: The digest of the content that was undone then, until it changes; empty for none. Never shown.
+    """
+
+    undo: int = 0
+    refused: bytes = b""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("undo", self.undo)]
+
+    def __repr__(self) -> str:
+        return f"StateRow(undo={self.undo})"
+
+
 class Journal:
     """The journal of one owner. To be used from one thread, the owner's loop; no method waits for another process.
 
@@ -90,6 +111,9 @@ class Journal:
         path: The file; it is made when it is missing, its folder is not.
         history_limit: How many events are kept, 0 or more.
         durable: Whether a recorded version must survive the death of the machine too.
+
+    Attributes:
+        state: What stands beside the committed version.
 
     Raises:
         JournalError: The file or its folder can't be used, is torn, or is no journal of this version of confcast.
@@ -104,6 +128,7 @@ class Journal:
         self._ask = self._database.ask
         try:
             self._newest, self._floor = self._heights()
+            self.state = self._state()
         except BaseException:
             self._database.close()
             raise
@@ -132,8 +157,8 @@ class Journal:
             raise self._database.torn(f"the payload of version {row.version} is not what was written")
         return row
 
-    def record(self, row: VersionRow) -> None:
-        """Commit a version: the point from which on it is true, whoever dies.
+    def record(self, row: VersionRow, state: StateRow = StateRow()) -> None:  # noqa: B008 - immutable
+        """Commit a version, and the state beside it: the point from which on both are true, whoever dies.
 
         Raises:
             JournalError: The write failed, and only `holds()` can tell whether the version is there all the same;
@@ -142,12 +167,32 @@ class Journal:
         if row.version <= self._newest:
             raise JournalError(f"version {row.version} can't follow version {self._newest} in {self._database.path}")
         with self._database.explained("written"):
-            self._ask(
-                "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",
-                (row.version, row.digest, row.schema, zlib.crc32(row.payload), row.timestamp, row.payload),
-            )
-        self._newest = row.version
+            if state == self.state:  # nearly always: one statement is its own transaction
+                self._put(row)
+            else:
+                with self._database.transaction():
+                    self._put(row)
+                    self._put_state(state)
+        self._newest, self.state = row.version, state
         self._floor = max(self._floor, row.version)
+
+    def forgive(self) -> None:
+        """Nothing is refused any longer. Raises JournalError."""
+        state = StateRow(self.state.undo)
+        if state != self.state:
+            with self._database.explained("written"), self._database.transaction():
+                self._put_state(state)
+            self.state = state
+
+    def _put(self, row: VersionRow) -> None:
+        self._ask(
+            "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",
+            (row.version, row.digest, row.schema, zlib.crc32(row.payload), row.timestamp, row.payload),
+        )
+
+    def _put_state(self, state: StateRow) -> None:
+        self._ask(_STATE)
+        self._ask("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state.undo, state.refused))
 
     def holds(self, version: int, digest: bytes) -> bool:
         """Whether the file has this version committed; for after a `record()` that raised.
@@ -163,6 +208,7 @@ class Journal:
             if rows and self._database.durable:
                 self._database.flush()  # what failed may have been the flush
         self._newest, self._floor = self._heights()
+        self.state = self._state()
         return bool(rows)
 
     def burn(self, version: int) -> None:
@@ -299,6 +345,13 @@ class Journal:
     def close(self) -> None:
         """Close the file; harmless when called again. What can't be folded into it stays in the log beside it."""
         self._database.close()
+
+    def _state(self) -> StateRow:
+        with self._database.explained("read"):
+            if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
+                return StateRow()
+            found = self._ask("SELECT undo, refused FROM state").fetchone()
+        return StateRow(*found) if found else StateRow()
 
     def _heights(self) -> tuple[int, int]:
         """The number of the committed version, and the floor."""

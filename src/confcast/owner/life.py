@@ -175,7 +175,9 @@ class Life:
             schema=schema,
             fields=fields,
             vote_timeout=orders.vote_timeout,
+            precommit_timeout=orders.precommit_timeout,
             load_timeout=orders.load_timeout,
+            answers_within=orders.answers_within,
             silent=orders.silent,
         )
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from confcast.config.candidate import Candidate, Reading
@@ -127,6 +129,19 @@ class Loading:
         elif self._committed is None or self._committed[0] != digest:
             self._committed = (digest, self._loader.codec.decode(payload))
 
+    def doing(self) -> str:
+        """What the load that runs is waiting for, in words; from any thread.
+
+        The outermost function on the loading thread's stack that is the application's, a validator or a source of its
+        own. Where there is none (a file on a disk that hangs): the name of what reads.
+        """
+        stack = list(_stack(sys._current_frames().get(self._thread.ident or 0)))
+        foreign = next((frame for frame in stack if not _is_of_a_library(frame)), None)
+        if foreign is not None:
+            code = foreign.f_code
+            return f"{foreign.f_globals.get('__name__')}:{code.co_qualname} ({code.co_filename}:{foreign.f_lineno})"
+        return next((str(source) for frame in reversed(stack) if (source := _source_of(frame))), "")
+
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
             self._post(self._load(order))
@@ -204,3 +219,23 @@ class Loading:
             return Loaded(number, digest, payload, differs=False)
         changes = tuple(differences(self._loader.codec, committed[1], candidate.config))
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
+
+
+_LIBRARIES = frozenset({"confcast", "pydantic", "msgspec", "threading", "importlib", "yaml", "tomllib", "json"})
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frames of a thread, the outermost first."""
+    if frame is not None:
+        yield from _stack(frame.f_back)
+        yield frame
+
+
+def _is_of_a_library(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
+
+
+def _source_of(frame: FrameType) -> object:
+    """The source whose method this is; None for another frame."""
+    this = frame.f_locals.get("self") if frame.f_code.co_name in ("read", "_read") else None
+    return getattr(this, "shown", None) or getattr(this, "path", None)

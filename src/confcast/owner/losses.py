@@ -2,7 +2,9 @@
 
 The numbers of versions are counted on from the clock, in seconds since 1970: higher than any that was given out, so
 that none repeats with other content. A restarted owner stands on the snapshot file, which workers start on too: the
-committed version is lost only with both. Roster, history and totals are lost.
+committed version is lost only with both. Roster, history and totals are lost. A journal whose log was damaged is whole
+and older, since SQLite reads a log up to the damage and says nothing: then the snapshot file has the version that was
+committed last.
 
 Rejected: reading on in a torn journal (what can be read of it need not be what was written), and standing on another
 master's snapshot file at a first start (its workers are gone).
@@ -52,3 +54,23 @@ def make_good(journal: Journal, folder: Path, *, restarted: bool) -> None:
         _log.warning("version %d is taken from the snapshot file in %s", saved.version, folder)
         journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
     journal.burn(int(time.time()))
+
+
+def catch_up(journal: Journal, folder: Path) -> None:
+    """Take a version from the snapshot file that the journal should have, and has not. Raises JournalError.
+
+    The file is written after the journal, so what it has was committed, and workers may run it.
+    """
+    saved, row = snapshots.load(folder), journal.latest()
+    known = 0 if row is None else row.version
+    if saved is None or saved.version <= known or digest(saved.payload) != saved.digest:
+        return
+    _log.error(
+        "the journal in %s ends at version %d, though version %d was committed: its log was damaged; version %d is "
+        "taken from the snapshot file",
+        folder,
+        known,
+        saved.version,
+        saved.version,
+    )
+    journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))

@@ -14,11 +14,12 @@ _UNKNOWN = b""
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A version and its content; version 0 is none."""
+    """A version and its content; version 0 is none. `undo`: it put back what had run before."""
 
     version: int
     digest: bytes = field(repr=False)
     payload: bytes = field(repr=False)
+    undo: bool = False
 
 
 class Numbers:

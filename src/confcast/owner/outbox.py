@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from confcast.owner import effects as fx
 from confcast.owner.numbers import Committed
 from confcast.owner.proposal import State
@@ -30,13 +32,13 @@ class Outbox:
             is not held back. To wake each of them costs about as much as its vote, and the next load may begin at once.
     """
 
-    def __init__(self, roster: Roster, committed: Committed) -> None:
+    def __init__(self, roster: Roster, committed: Committed, answers_within: float) -> None:
         self.round = 0
         self.settled = 0
         self.reserved_until: float | None = None
         self._roster = roster
-        self._version = committed.version
-        self._install = Install(committed.version, committed.digest, committed.payload)
+        self._answers_within = answers_within
+        self._stand_on(committed)
         self._prepare = Prepare(0, b"", b"")
         self._commit = Commit(0, 0)
         self._settlement = Settled(0)
@@ -51,8 +53,7 @@ class Outbox:
 
     def commit(self, committed: Committed, *, voted: bool) -> None:
         """This is in the journal. `voted`: as the proposal of the latest round."""
-        self._version = committed.version
-        self._install = Install(committed.version, committed.digest, committed.payload)
+        self._stand_on(committed)
         self._commit = Commit(self.round if voted else 0, committed.version)
 
     def settle(self, now: float) -> None:
@@ -96,7 +97,7 @@ class Outbox:
             return None  # a newcomer: what it got now would be old in a moment, and it had no vote
         if member.sent < self._version:
             member.sent, member.prepared = self._version, 0
-            return self._commit if prepared and prepared == self._commit.round else self._install
+            return self._commit if prepared and prepared == self._commit.round else self._install_for(member)
         if state is State.STAGING and prepared != self.round and member.pid not in self._roster.named:
             member.prepared = self.round
             return self._prepare
@@ -107,3 +108,22 @@ class Outbox:
             member.told = self.settled
             return self._settlement
         return None
+
+    def _stand_on(self, committed: Committed) -> None:
+        self._version = committed.version
+        self._install = Install(
+            committed.version,
+            committed.digest,
+            committed.payload,
+            undo=committed.undo,
+            answers_within=self._answers_within,
+        )
+
+    def _install_for(self, member: Member) -> Install:
+        """A worker that holds nothing starts on the committed version whoever refused it, and is to know of them."""
+        if member.held[0]:
+            return self._install
+        declined = sum(other.declined is not None for other in self._roster)
+        if declined != self._install.declined:
+            self._install = msgspec.structs.replace(self._install, declined=declined)
+        return self._install

@@ -27,12 +27,12 @@ from confcast.owner import generations
 from confcast.owner.core import Committed, Core, Rules, State
 from confcast.owner.deaths import Deaths
 from confcast.owner.house import House
-from confcast.owner.journal import Journal, JournalError, VersionRow
+from confcast.owner.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.loading import Loading
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.odd_jobs import OddJobs
 from confcast.owner.pipes import Pipes
-from confcast.owner.queries import QUERIES, answer_to
+from confcast.owner.queries import QUERIES, answer_to, doing
 from confcast.owner.telling import dated, outcome, tell_the_log
 from confcast.wire import processes
 from confcast.wire.messages import Message, ReloadEvent
@@ -97,9 +97,19 @@ class Owner:
 
     def stand_on(self, row: VersionRow | None, roster: tuple[int, ...], floor: int, *, gathering: bool) -> None:
         """Continue from what the journal holds, before the first turn of the loop."""
-        committed = Committed(row.version, row.digest, row.payload) if row is not None else None
-        now = time.monotonic()
-        self.core = Core(self._rules, committed=committed, floor=floor, roster=roster, gathering=gathering, now=now)
+        state = self._journal.state
+        committed = None
+        if row is not None:
+            committed = Committed(row.version, row.digest, row.payload, undo=state.undo == row.version)
+        self.core = Core(
+            self._rules,
+            committed=committed,
+            floor=floor,
+            roster=roster,
+            refused=state.refused,
+            gathering=gathering,
+            now=time.monotonic(),
+        )
         for pid in roster:
             self._enroll(fx.Enroll(pid))
         self._perform(self.core.begin())
@@ -173,16 +183,13 @@ class Owner:
 
     def _turn(self) -> None:
         ready = self._selector.select(self._until_next())
-        if len(ready) > 1:
-            # Whoever starts on the snapshot file has knocked before: its Hello goes before whatever may end a barrier.
-            ready.sort(key=lambda event: event[0].fileobj is not self._listener)
         for key, mask in ready:
             key.data(mask)
         now = time.monotonic()
         for when, wake in list(self._timers.values()):
             if when <= now:
                 del self._timers[wake.timer]
-                self._inputs.append(wake)
+                self._inputs.append(self._explained(wake))
         if self._resting_until is not None and self._resting_until <= now:
             self._end_the_rest()
         self._pipes.close_silent(now)
@@ -192,6 +199,10 @@ class Owner:
             self.when_idle.do(now)
         while self._untold:
             tell_the_log(self._untold.popleft())
+
+    def _explained(self, wake: fx.Wake) -> fx.Wake:
+        """A load's deadline names what hangs, which only the loading thread's stack can tell."""
+        return fx.Wake(wake.timer, wake.token, self._loading.doing()) if wake.timer is fx.Timer.LOAD else wake
 
     def _until_next(self) -> float | None:
         if self._inputs:
@@ -233,30 +244,27 @@ class Owner:
 
     def _record(self, effect: fx.Record) -> None:
         row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())
+        state = StateRow(effect.version if effect.undo else 0, effect.refused)
         try:
             self._stay_in_place()
         except (ConfcastError, OSError) as error:  # nothing was written: that much is known
             self._not_recorded(fx.RowState.ABSENT, error)
             return
         try:
-            self._journal.record(row)
+            self._journal.record(row, state)
         except JournalError as error:
             self._not_recorded(self._row_state(row), error)
         else:
-            self._say_recorded()
-
-    def _say_recorded(self) -> None:
-        """With nobody on the roster this ends the barrier in the same turn, however long that turn was stopped in.
-
-        Whoever meanwhile has started on the snapshot file, which is the old one until then, has knocked before: heard
-        now, it is named.
-        """
-        if list(self.core.roster):
             self._inputs.appendleft(fx.Recorded())
-        else:
-            if self._listener in self._selector.get_map():
-                self._accept()
-            self._inputs.append(fx.Recorded())
+
+    def _forgive(self, effect: fx.Forgive) -> None:
+        self._try("end of a refusal", self._journal.forgive)
+
+    def _take_in(self, effect: fx.Accept) -> None:
+        """Without a descriptor left nobody can be taken in; that is logged, counted, and tried again in a while."""
+        if self._listener in self._selector.get_map():
+            self._accept()
+        self._inputs.append(fx.Accepted())
 
     def _not_recorded(self, state: fx.RowState, error: Exception) -> None:
         if state is not fx.RowState.PRESENT:
@@ -301,7 +309,12 @@ class Owner:
 
     def _answer_query(self, pipe: int, query: Message) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
-        self._pipes.send(pipe, answer_to(query, self._journal, self.core, counts), from_core=False)
+        present = answer_to(query, self._journal, self.core, self._rules, {**counts, **self._doing()})
+        self._pipes.send(pipe, present, from_core=False)
+
+    def _doing(self) -> dict[str, Any]:
+        loading = self.core.state is State.LOADING
+        return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
 
     def _exit(self, effect: fx.Exit) -> None:
         self.exit_reason = effect.reason
@@ -374,9 +387,8 @@ class Owner:
             former.close()
         committed, schema = self.core.committed, self._rules.schema
         if committed.version and not self._journal.holds(committed.version, committed.digest):
-            self._journal.record(
-                VersionRow(committed.version, committed.digest, schema, committed.payload, time.time())
-            )
+            row = VersionRow(committed.version, committed.digest, schema, committed.payload, time.time())
+            self._journal.record(row, StateRow(committed.version if committed.undo else 0, self.core.refused))
         self._journal.describe(schema, self._rules.fields)
         self._journal.burn(self.core.floor)
         for member in self.core.roster:
@@ -390,6 +402,8 @@ _PERFORM: dict[type, Callable[[Owner, Any], None]] = {
     fx.Load: Owner._load,
     fx.WakeAt: Owner._wake_at,
     fx.Record: Owner._record,
+    fx.Forgive: Owner._forgive,
+    fx.Accept: Owner._take_in,
     fx.Burn: Owner._burn,
     fx.WriteSnapshot: Owner._write_snapshot,
     fx.Enroll: Owner._enroll,

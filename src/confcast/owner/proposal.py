@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from confcast.errors import Problem
 from confcast.owner.roster import Member, Roster
@@ -26,9 +26,37 @@ class State(enum.IntEnum):
     COMMITTING = 4
 
 
+OWED = "nothing was changed, since not everybody whose yes is needed gave one; it is tried again when a worker answers"
+STILL_REFUSED = (
+    "this content was committed, and undone since no worker ran it: it is put to the vote again when it changes, or by "
+    "a call of reload()"
+)
+UNDONE = (
+    "nobody runs version {}, so it was undone: the content of version {} has been put back under the next number. "
+    "What was undone is put to the vote again when it changes, or by a call of reload()"
+)
+
+
+class Phase(NamedTuple):
+    """What an owner is doing: the state, since when (of the core's clock), and whom it waits for.
+
+    Each process has the function that it runs, and since when; None where it has told of none.
+    """
+
+    state: State
+    since: float
+    waits_for: tuple[tuple[int, tuple[str, float] | None], ...]
+
+
 @dataclass(slots=True)
 class Proposal:
-    """A candidate between its load and its outcome. A time of 0.0: that part has not begun."""
+    """A candidate between its load and its outcome. A time of 0.0: that part has not begun.
+
+    Attributes:
+        undo: It puts back what ran before, without a vote.
+        refused: The digest of the content that is not put to the vote again until it changes; empty for none.
+        undone: Why the version was refused that this proposal had committed, and has taken back.
+    """
 
     origin: str
     began: float
@@ -41,6 +69,9 @@ class Proposal:
     loaded: float = 0.0
     ordered: float = 0.0
     recorded: float = 0.0
+    undo: bool = False
+    refused: bytes = field(default=b"", repr=False)
+    undone: tuple[Problem, ...] = ()
 
     @property
     def reissue(self) -> bool:
@@ -48,8 +79,10 @@ class Proposal:
         return self.origin == "reissue"
 
     def applied(self, roster: Roster, version: int, now: float) -> ReloadEvent:
-        """It passed the barrier: SUCCESS, PARTIAL when somebody must be named, or UNCHANGED."""
+        """It passed the barrier: SUCCESS, PARTIAL when somebody must be named, UNCHANGED; or REJECTED, if undone."""
         lagging = roster.lagging(version)
+        if self.undone:
+            return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
         problems = [problem for member in roster for problem in member.declined or ()]
         applied = sorted(member.pid for member in roster if member.acked >= version)

@@ -32,6 +32,11 @@ class Requests:
         if origin not in self._triggers:
             self._triggers.append(origin)
 
+    @property
+    def called(self) -> bool:
+        """Whether the present load serves a call: a person, or a program, waits for its outcome."""
+        return bool(self._serving)
+
     def begin(self) -> tuple[str, bool]:
         """A load begins. Gives what asked for it first, and whether anybody insists, beyond starting and watching."""
         origins = [*(origin for _, origin in self._waiting), *self._triggers]

@@ -2,7 +2,8 @@
 
 The end of a pipe is not a death: a forked child may hold it open, and a process whose pipe broke still serves what
 it has. So a member stays until its pidfd speaks or it says Goodbye. Whoever was silent past a deadline is *named*
-in the outcome, and *late* from then on: not waited for again until it has answered what is committed.
+in the outcome, and *late* from then on: not waited for again until it has answered what is committed. A worker that
+has said which function it runs is not silent: it has a later deadline, and its name is given with the function's.
 
 Rejected: the list of open pipes as the electorate (a reload would then succeed while a worker with a broken pipe
 serves the old version, unnamed), and naming without lateness (one stopped worker costs every reload the deadline).
@@ -10,11 +11,13 @@ serves the old version, unnamed), and naming without lateness (one stopped worke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from confcast.errors import Problem
 from confcast.wire.messages import WorkerStatus
+
+NO_PIPE = "lives, and has no pipe to the owner"
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +37,7 @@ class Member:
         follows: Somebody there waits for the settling of what it applied last.
         told: The version whose settling was sent on this pipe.
         late: A deadline named it, and it has not answered the committed version since.
+        working: The function that it runs, and since when; None while it runs none that it has told of.
     """
 
     pid: int
@@ -48,6 +52,7 @@ class Member:
     follows: bool = True
     told: int = 0
     late: bool = False
+    working: tuple[str, float] | None = None
 
     def answered(self, version: int) -> bool:
         """Whether it has applied this version (or a newer one), or declined it."""
@@ -57,7 +62,7 @@ class Member:
         self.pipe, self.busy = pipe, False
         self.sent = self.prepared = self.acked = self.told = 0
         self.vote = False
-        self.declined = None
+        self.declined = self.working = None
 
 
 class Roster:
@@ -91,6 +96,15 @@ class Roster:
         """Whether every voter said yes on a pipe that it still has."""
         return all(member.vote or member.pid in self.named for member in self._by_pid.values())
 
+    def agrees(self) -> bool:
+        """Whether anybody said yes; nobody needs to where nobody is on the roster."""
+        return not self._by_pid or any(member.vote for member in self._by_pid.values())
+
+    def nobody_runs(self, version: int) -> bool:
+        """Whether somebody declined this version, and nobody on the roster has applied it."""
+        members = self._by_pid.values()
+        return any(member.declined is not None for member in members) and all(m.acked < version for m in members)
+
     def all_answered(self, version: int) -> bool:
         """Whether everyone who is waited for has applied or declined this version."""
         return all(member.answered(version) or member.pid in self.named for member in self._by_pid.values())
@@ -123,11 +137,15 @@ class Roster:
 
     # ---- who is silent
 
-    def name_the_late(self, version: int, silence: str) -> None:
+    def any_late(self) -> bool:
+        """Whether a deadline named somebody who has not answered since."""
+        return any(member.late for member in self)
+
+    def name_the_late(self, version: int, why: Callable[[Member], str]) -> None:
         """A new proposal begins: those who are late are named at once. Before the first version nobody can be."""
         for member in self:
             member.late = member.late and version > 0
-        self.named = {member.pid: _why_silent(member, silence) for member in self if member.late}
+        self.named = {member.pid: why(member) for member in self if member.late}
 
     def ask_the_late_again(self, version: int, digest: bytes) -> None:
         """A proposal came to nothing: who was late with its vote has nothing left to answer, and would stay late.
@@ -141,10 +159,10 @@ class Roster:
             elif member.late and member.declined is not None:
                 member.sent = 0
 
-    def mark_late(self, silent: Iterable[Member], silence: str) -> None:
+    def mark_late(self, overdue: Iterable[Member], why: Callable[[Member], str]) -> None:
         """A deadline has come: name these, and don't wait for them again until they have answered."""
-        for member in list(silent):
-            self.named[member.pid] = _why_silent(member, silence)
+        for member in list(overdue):
+            self.named[member.pid] = why(member)
             member.late = True
 
     def answered_at_last(self, member: Member) -> None:
@@ -163,7 +181,7 @@ class Roster:
         if member.late:
             return WorkerStatus(member.pid, version, "late", reason or "did not answer in time")
         if member.pipe is None:
-            return WorkerStatus(member.pid, version, "disconnected", reason or _why_silent(member, ""))
+            return WorkerStatus(member.pid, version, "disconnected", reason or NO_PIPE)
         return WorkerStatus(member.pid, version, "current" if member.acked >= committed else "behind", reason)
 
     def statuses(self, committed: int) -> list[WorkerStatus]:
@@ -174,7 +192,3 @@ class Roster:
         """Those that an outcome must name, by pid."""
         named = [member for member in self if member.pid in self.named or member.declined is not None]
         return [self.status(member, committed) for member in sorted(named, key=lambda member: member.pid)]
-
-
-def _why_silent(member: Member, silence: str) -> str:
-    return "lives, and has no pipe to the owner" if member.pipe is None else silence

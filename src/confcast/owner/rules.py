@@ -22,19 +22,23 @@ class Rules:
         name: The configuration's name.
         schema: The fingerprint of its schema.
         fields: Its field table, for those who come with another schema.
-        vote_timeout: Seconds that the staging may last, and then the barrier.
+        vote_timeout: Seconds that the staging may last, and then the barrier, for a worker that is silent.
+        precommit_timeout: Seconds that either may last for a worker that has said that it runs functions.
         load_timeout: Seconds that a load may last.
         gather_timeout: Seconds in which everyone who lives has knocked.
         silent: Whether who is silent past `vote_timeout` is passed over and named, or counts as a veto.
+        answers_within: Seconds in which a reload is answered that begins at once, for those who wait for it.
     """
 
     name: str = "app"
     schema: bytes = b""
     fields: dict[str, str] = field(default_factory=dict)
     vote_timeout: float = 2.0
+    precommit_timeout: float = 30.0
     load_timeout: float = 10.0
     gather_timeout: float = 2.5
     silent: Literal["proceed", "refuse"] = "proceed"
+    answers_within: float = 71.0
 
 
 def refusal(rules: Rules, hello: Hello, pid: int) -> Refused | None:

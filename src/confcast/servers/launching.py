@@ -44,6 +44,7 @@ class ManagerOptions(TypedDict, total=False):
     name: str
     state_dir: str | None
     vote_timeout: float
+    precommit_timeout: float
     load_timeout: float
     silent: Literal["proceed", "refuse"]
     history_limit: int
@@ -109,6 +110,9 @@ def _parser(server: str) -> argparse.ArgumentParser:
     parser.add_argument("--no-watch", dest="watch", action="store_false", default=None, help="reload on request only")
     parser.add_argument("--state-dir", metavar="FOLDER", help="keep versions and history here over a stop")
     parser.add_argument("--vote-timeout", type=float, metavar="SECONDS", help="how long a worker may take to vote (2)")
+    parser.add_argument(
+        "--precommit-timeout", type=float, metavar="SECONDS", help="how long one may that runs precommit functions (30)"
+    )
     parser.add_argument("--load-timeout", type=float, metavar="SECONDS", help="how long a load may take (10)")
     parser.add_argument("--silent", choices=("proceed", "refuse"), help="what silence of a worker does to a version")
     parser.add_argument("--history-limit", type=int, metavar="EVENTS", help="how many events are kept (100)")

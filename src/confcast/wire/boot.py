@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
+from confcast.wire.deadlines import answers_within
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import UNDECODABLE
 
@@ -36,6 +37,7 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     working_directory: str
     watch: bool = True
     vote_timeout: float = 2.0
+    precommit_timeout: float = 30.0
     load_timeout: float = 10.0
     silent: Literal["proceed", "refuse"] = "proceed"
     history_limit: int = 100
@@ -45,6 +47,11 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     workers_gid: int = -1
     former: str = ""  # the folder of the generation before, whose versions and history go on
     paused: bool = False  # the next generation loads already
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds in which a reload is answered that begins at once."""
+        return answers_within(self.load_timeout, self.vote_timeout, self.precommit_timeout)
 
     def __repr__(self) -> str:
         return f"Orders(name={self.name!r}, folder={self.folder!r})"

@@ -18,7 +18,7 @@ import msgspec
 
 from confcast.errors import Problem, ProtocolError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Counted up whenever a message changes its meaning; compared in Hello."""
 
 MAX_FRAME = 64 * 1024 * 1024
@@ -30,7 +30,9 @@ class ReloadResult(enum.StrEnum):
 
     SUCCESS: every live worker applied it. UNCHANGED: the sources say what already runs. PARTIAL: committed, and
     somebody did not answer in time or declined; the event's `lagging` names them. The others changed nothing,
-    but for OWNER_UNAVAILABLE, which means unknown: no answer came.
+    but for OWNER_UNAVAILABLE, which means unknown: no answer came. REJECTED: a worker voted no; or no worker voted yes
+    in time, and then the load is tried again when a worker answers; or no worker runs what all had voted for, and the
+    version before has been put back, under a number of its own.
     """
 
     SUCCESS = "success"
@@ -140,6 +142,16 @@ class Hello(Message, frozen=True):
     digest: bytes = b""
 
 
+class Working(Message, frozen=True):
+    """A worker is about to run this function of the application's, in round 0 for an Install.
+
+    Sent before each `precommit` function: until its next Vote, Applied or Declined the worker is not silent, it works.
+    """
+
+    round: int
+    function: str
+
+
 class Vote(Message, frozen=True):
     """A worker's answer to Prepare: it built the candidate and its `precommit` functions passed, or why not."""
 
@@ -205,11 +217,18 @@ class WorkersRequest(Message, frozen=True):
 
 
 class Install(Message, frozen=True):
-    """The committed snapshot, for a process that did not vote on it."""
+    """The committed snapshot, for a process that did not vote on it.
+
+    `undo`: it puts back what ran before, so no `precommit` function is asked. `declined`: how many workers keep an
+    older version, since they refuse this one. `answers_within`: the seconds in which this owner answers a reload.
+    """
 
     version: int
     digest: bytes
     payload: bytes
+    undo: bool = False
+    declined: int = 0
+    answers_within: float = 0.0
 
     def __repr__(self) -> str:  # a Struct's own would show the payload, which holds secrets
         return f"Install(version={self.version})"
@@ -289,7 +308,7 @@ class Refused(Message, frozen=True):
 
 
 Request = Reload | StatsRequest | HistoryRequest | ClearHistory | WorkersRequest
-ToOwner = Hello | Vote | Applied | Declined | Goodbye | Request
+ToOwner = Hello | Working | Vote | Applied | Declined | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Refused | Answer
 

@@ -86,6 +86,21 @@ def started(pid: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def user_of(pid: int) -> int:
+    """The uid that this process acts as; -1 when it is gone. Where the system does not tell: our own.
+
+    From its `status` file (proc(5)): the owner of /proc/<pid> is root where a process has changed its user.
+    """
+    if sys.platform == "darwin":
+        return os.geteuid()
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return -1
+    uids = status.partition(b"\nUid:")[2].split(maxsplit=2)
+    return int(uids[1]) if len(uids) > 1 else -1
+
+
 def is_alive(pid: int, since: int = 0) -> bool:
     """Whether this process lives; with `since` (from `started`), whether it is still the same one. Zombies don't.
 

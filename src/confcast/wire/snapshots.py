@@ -51,6 +51,19 @@ def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: byte
         raise
 
 
+def remove(folder: Path) -> None:
+    """Take the file away: what it holds is not what was committed last. Raises OSError; then it is empty, if it can be.
+
+    On a full disk a file can be removed; where the folder can't be written, the file itself often can.
+    """
+    place = folder / FILE
+    try:
+        place.unlink(missing_ok=True)
+    except OSError:
+        os.truncate(place, 0)
+        raise
+
+
 def load(folder: Path) -> Saved | None:
     """What the folder holds; None when there is nothing that can be read. The caller checks schema and digest."""
     try:

@@ -13,13 +13,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from confcast.config.codec import codec_of, digest
 from confcast.errors import ConfcastError, NotAttached, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
-from confcast.wire.messages import Answer, Request
+from confcast.wire.messages import Answer, Request, Working
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
-from confcast.worker.link import FALLBACK_AFTER, Link
+from confcast.worker.link import Link
 from confcast.worker.masking import masked
 from confcast.worker.observers import Observers
-from confcast.worker.precommit import refusal
+from confcast.worker.precommit import path_of, refusal
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from confcast.worker.snapshot import Snapshot
 
@@ -39,6 +39,10 @@ class Presence(Protocol):
     @property
     def connected(self) -> bool:
         """Whether there is a pipe to a living owner."""
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds in which the owner answers a reload; 0: not known."""
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send a request; None when no answer came in time."""
@@ -87,7 +91,7 @@ class Attachment(Generic[T]):
         self._gave_up: GiveUp | None = None
         self._closed = False
         self._arrived = threading.Event()
-        machine = Machine(self._build, self._check, observers.follow_settlings)
+        self._machine = machine = Machine(self._build, self._check, observers.follow_settlings)
         self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
@@ -103,7 +107,7 @@ class Attachment(Generic[T]):
         """
         try:
             self._link.start()
-            arrived = self._arrived.wait(min(timeout, FALLBACK_AFTER) if self._holds else timeout)
+            arrived = self._arrived.wait(timeout)
             if self._closed:
                 raise NotAttached(f"replica {self._name!r} was closed while it was being attached")
             if self._gave_up is not None or not (arrived or self._holds):
@@ -122,6 +126,11 @@ class Attachment(Generic[T]):
     def connected(self) -> bool:
         """Whether there is a pipe to a living owner."""
         return self._link.connected
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds in which the owner answers a reload, as it has said; 0: it has not."""
+        return self._machine.answers_within
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send a request over the pipe; None when no answer came in time."""
@@ -191,9 +200,10 @@ class Attachment(Generic[T]):
         except BaseException as error:  # a no that names this worker; its text may show values
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
-    def _check(self, old: T, new: T) -> tuple[Problem, ...]:
+    def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
         problems = []
         for function in list(self._checks):
+            self._link.say(Working(round_, path_of(function)))  # before it: who works is not silent
             try:
                 function(old, new)
             except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other

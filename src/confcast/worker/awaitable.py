@@ -25,7 +25,7 @@ class AwaitableVerbs(Verbs):
 
     __slots__ = ()
 
-    async def areload(self, timeout: float = 30.0) -> ReloadEvent:
+    async def areload(self, timeout: float | None = None) -> ReloadEvent:
         """`reload(timeout)`, awaited. Raises what it raises."""
         return await in_thread(self.reload, timeout)
 

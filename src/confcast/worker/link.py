@@ -1,8 +1,9 @@
 """A replica's pipe: the thread that reads it, and the calls that go over it.
 
 The thread knocks until it has a pipe (50 ms to 2 s, jittered), says Hello, then only reads, builds, checks, swaps and
-answers. It works while the process's main thread is in a long request or its event loop is busy. A process that holds
-nothing yet and hears no owner for a second starts on the snapshot file, and keeps knocking. Every wait has a deadline,
+answers. It works while the process's main thread is in a long request or its event loop is busy. A process that hears
+no owner for a second after `attach()` serves without: on what it holds, or on the snapshot file. Before, it writes a
+note and connects once more, so that the next owner knows of it; after, it keeps knocking. Every wait has a deadline,
 and every open call is answered when the pipe ends. No fault, ours or the application's, ends the thread before
 `close()`: it costs the pipe at the most, and the thread knocks again.
 
@@ -25,12 +26,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from confcast.errors import ConfcastError, ProtocolError
-from confcast.wire import farewells, snapshots
+from confcast.wire import notes, snapshots
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
     Answer,
     Applied,
+    Declined,
     Goodbye,
     Hello,
     Message,
@@ -40,7 +42,7 @@ from confcast.wire.messages import (
     encode,
 )
 from confcast.worker import protocol
-from confcast.worker.protocol import Deliver, GiveUp, Hang, Held, Machine, Renumber, Reply, Settle, Swap
+from confcast.worker.protocol import Deliver, GiveUp, Hang, Held, Machine, Renumber, Reply, Settle, Swap, Warn
 
 _log = logging.getLogger("confcast.worker")
 
@@ -100,6 +102,8 @@ class Link:
         self._holder = holder
         self._open_saved = open_saved
         self._fall_back_at = time.monotonic() + min(0.8 * patience, FALLBACK_AFTER)
+        self._answered = False  # by an owner; or this process serves without
+        self._noted = False
         self._pause = _SHORTEST_KNOCK
         self._opened: socket.socket | None = None
         self._socket: socket.socket | None = None
@@ -118,10 +122,8 @@ class Link:
 
     def start(self) -> None:
         """Begin to knock. Raises ConfcastError when no thread can be started."""
-        try:
-            farewells.take_back(self._folder)
-        except OSError as error:
-            _log.warning("that this process had left can't be taken back: %s", error)
+        self._take_back("left")
+        self._take_back("here")
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -137,8 +139,20 @@ class Link:
                 _shut(connection)
         if threading.current_thread() is not self._thread and self._thread.is_alive():
             self._thread.join(_SEND_TIMEOUT)
+        if self._noted:
+            self._take_back("here")
         if not self._said_goodbye:
             self._leave_word()
+
+    def say(self, message: Message) -> None:
+        """Send this and wait for nothing, if there is a pipe; for the functions that the reading thread runs."""
+        self._send(message)
+
+    def _take_back(self, kind: notes.Kind) -> None:
+        try:
+            notes.take_back(self._folder, kind)
+        except OSError as error:
+            _log.warning("a note for the next config owner can't be taken back: %s", error)
 
     def _say_goodbye(self, connection: socket.socket) -> None:
         self._said_goodbye = _try_to_send(connection, Goodbye()) or self._said_goodbye
@@ -148,7 +162,7 @@ class Link:
         try:
             if not Path(self.address).is_socket():
                 return  # no owner has lived here, or none will
-            farewells.leave(self._folder)
+            notes.write(self._folder, "left")
         except OSError as error:
             _log.warning("the next config owner will wait for this process, which has left: %s", error)
         connection = self._knock()
@@ -210,7 +224,8 @@ class Link:
             connection = self._knock()
             if connection is not None:
                 self._converse(connection)
-            self._fall_back()
+            if self._is_to_serve_without():
+                self._serve_without(None)
         except Exception:
             _log.exception("the pipe to the config owner is opened anew after a fault in confcast")
 
@@ -263,7 +278,8 @@ class Link:
             try:
                 data = connection.recv(_READ)
             except TimeoutError:
-                self._fall_back()
+                if self._is_to_serve_without():
+                    self._serve_without(connection)
                 continue
             if not data:
                 return
@@ -283,11 +299,9 @@ class Link:
         """Whether the pipe stays open."""
         match effect:
             case Reply(message):
-                self._pause = _SHORTEST_KNOCK  # an owner with whom one can speak
-                sent = self._send(message)
-                if isinstance(message, Applied):
-                    self._holder.caught_up()
-                return sent
+                return self._reply(message)
+            case Warn(text):
+                _log.warning("%s", text)
             case Swap(old, new):
                 self._holder.swapped(old, new)
             case Renumber(new):
@@ -306,6 +320,16 @@ class Link:
                 return False
         return True
 
+    def _reply(self, message: Message) -> bool:
+        """Whether it has left."""
+        self._pause = _SHORTEST_KNOCK  # an owner with whom one can speak
+        sent = self._send(message)
+        if isinstance(message, Applied | Declined):
+            self._has_answered()
+        if isinstance(message, Applied):
+            self._holder.caught_up()
+        return sent
+
     def _deliver(self, answer: Answer) -> None:
         call = self._calls.get(answer.id)
         if call is not None:
@@ -321,25 +345,60 @@ class Link:
             _shut(self._socket)  # half a frame may have left: nothing may follow it
             return False
 
-    # ---- the snapshot file
+    # ---- serving without an owner
+
+    def _has_answered(self) -> None:
+        """An owner has given a version: this process is on its roster, and in its journal."""
+        self._answered = True
+        if self._noted:
+            self._noted = False
+            self._take_back("here")
 
     def _until_fallback(self, otherwise: float | None) -> float | None:
-        if self._machine.held is not None:
+        if self._answered:
             return otherwise
         left = max(0.05, self._fall_back_at - time.monotonic())
         return left if otherwise is None else min(left, otherwise)
 
-    def _fall_back(self) -> None:
-        """No owner has answered: start on what was committed last, if that can be read and is of this schema."""
-        if self._machine.held is not None or time.monotonic() < self._fall_back_at or self._stop.is_set():
+    def _is_to_serve_without(self) -> bool:
+        return not self._answered and time.monotonic() >= self._fall_back_at and not self._stop.is_set()
+
+    def _serve_without(self, connection: socket.socket | None) -> None:
+        """No owner has answered. Each step before the next, or the next owner may not know of this process.
+
+        The note; then a Hello that lies at an owner which lives, if there is one (it may be stopped, or busy): on this
+        connection, or on a new one; then the snapshot file, which such an owner has written before it closes a barrier.
+        """
+        self._fall_back_at = time.monotonic() + FALLBACK_AFTER  # of no use now, it is looked at again a second later
+        try:
+            notes.write(self._folder, "here")
+            self._noted = True
+        except OSError as error:
+            _log.warning("the next config owner may not know of this process, which serves without one: %s", error)
+        if connection is None:
+            fresh = self._knock()
+        elif _is_open(connection):
+            fresh = None
+        else:
+            return  # it has brought an answer, or its end: which is read next
+        self._go_on_or_start()
+        if fresh is not None:
+            self._converse(fresh)
+
+    def _go_on_or_start(self) -> None:
+        """On what this process holds, or on what was committed last, if that can be read and is of this schema."""
+        if (held := self._machine.held) is not None:
+            _log.warning("no config owner answers: going on with version %d", held.version)
+            self._answered = True
+            self._holder.caught_up()
             return
-        self._fall_back_at += FALLBACK_AFTER  # of no use now, it is looked at again a second later
         saved = snapshots.load(self._folder)
         config = self._open_saved(saved) if saved is not None else None
         if saved is None or config is None:
             return
         held = self._machine.adopt(Held(saved.version, saved.digest, config))
         _log.warning("no config owner answers: starting on version %d, which was committed last", held.version)
+        self._answered = True
         self._holder.swapped(None, held)
 
 
@@ -349,6 +408,18 @@ class _Call:
     def __init__(self) -> None:
         self.done = threading.Event()
         self.answer: Answer | None = None
+
+
+def _is_open(connection: socket.socket) -> bool:
+    """Whether the other end lives, and has said nothing."""
+    connection.settimeout(0)  # and no MSG_DONTWAIT, for which a green socket would wait all the same
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _try_to_send(connection: socket.socket, message: Message) -> bool:

@@ -65,6 +65,11 @@ class Fake(Generic[T]):
         self._version += 1
         self._replica.take(Snapshot(config, self._version, b""))
 
+    @property
+    def answers_within(self) -> float:
+        """There is no owner."""
+        return 0.0
+
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """There is no owner to ask."""
         raise NotAttached(f"replica {self._replica.name!r} is overridden for a test: there is no config owner to ask")

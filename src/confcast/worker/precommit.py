@@ -22,6 +22,13 @@ def refusal(
     return Problem("", f"{name_of(function)}: {masked(str(error)) or type(error).__name__}"[:_LONGEST])
 
 
+def path_of(function: Callable[..., Any]) -> str:
+    """Where to find an application's function: its module and its name in there."""
+    if isinstance(function, partial):
+        return path_of(function.func)
+    return f"{getattr(function, '__module__', None) or type(function).__module__}:{name_of(function)}"
+
+
 def name_of(function: Callable[..., Any]) -> str:
     """What to call an application's function in a log line or an event; never its repr."""
     if isinstance(function, partial):

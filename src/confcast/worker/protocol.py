@@ -11,7 +11,8 @@ of it. What it keeps:
 - What was staged dies with its pipe, and is swapped in only by the Commit of its own round.
 
 Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install put both ends right), and
-running `precommit` again for a staged candidate that is then installed (its answer was given in the vote).
+running `precommit` again for a staged candidate that is then installed (its answer was given in the vote), and asking
+`precommit` functions whether what ran before may be put back (they would keep what nobody else runs).
 """
 
 from __future__ import annotations
@@ -118,9 +119,16 @@ class GiveUp:
     problems: tuple[Problem, ...] = ()
 
 
-Effect = Reply | Swap | Renumber | Settle | Deliver | Hang | GiveUp
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """The person who reads the log should know this."""
+
+    text: str
+
+
+Effect = Reply | Swap | Renumber | Settle | Deliver | Hang | GiveUp | Warn
 Build = Callable[[bytes], Any]
-Check = Callable[[Any, Any], tuple[Problem, ...]]
+Check = Callable[[int, Any, Any], tuple[Problem, ...]]
 
 
 class CannotBuild(Exception):
@@ -136,13 +144,15 @@ class Machine:
 
     Args:
         build: Makes a configuration of a payload, or raises CannotBuild.
-        check: `check(old, new)`: runs the `precommit` functions; the problems of those that refused.
+        check: `check(round, old, new)`: runs the `precommit` functions, and says before each of them that it does, in
+            this round (0: for an Install); the problems of those that refused.
         follows: Whether somebody waits for settlings; asked at each version that is applied.
     """
 
     def __init__(self, build: Build, check: Check, follows: Callable[[], bool] = lambda: True) -> None:
         self.state = State.DETACHED
         self.held: Held | None = None
+        self.answers_within = 0.0  # seconds, as the owner has said last; 0: not heard yet
         self._build = build
         self._check = check
         self._follows = follows
@@ -192,6 +202,7 @@ class Machine:
     # ---- frames
 
     def _install(self, frame: Install) -> None:
+        self.answers_within = frame.answers_within or self.answers_within
         held, answer = self.held, Applied(frame.version, self._follows())
         staged = self._staged  # every answer drops it
         if held is not None and frame.version == held.version and frame.digest == held.digest:
@@ -207,7 +218,12 @@ class Machine:
 
     def _install_new(self, frame: Install, staged: tuple[bytes, Any] | None) -> None:
         voted = staged is not None and staged[0] == frame.digest
-        config, problems = (staged[1], ()) if staged is not None and voted else self._make(frame.payload)
+        asks = self.held is not None and not frame.undo  # the first value in a process is no change
+        config, problems = (staged[1], ()) if staged is not None and voted else self._make(frame.payload, 0, asks)
+        if self.held is None and frame.declined:
+            many = "a worker refuses" if frame.declined == 1 else f"{frame.declined} workers refuse"
+            text = f"starting on version {frame.version}, which {many}: `confcast status` says which, and why"
+            self._effects.append(Warn(text))
         if not problems:
             self._swap(Held(frame.version, frame.digest, config))
         elif self.held is not None:
@@ -217,7 +233,7 @@ class Machine:
             self._rest(State.CLOSED)
 
     def _prepare(self, frame: Prepare) -> None:
-        config, problems = self._make(frame.payload)
+        config, problems = self._propose(frame)
         self._round = frame.round
         self._staged = None if problems else (frame.digest, config)
         self._refusal = problems
@@ -229,7 +245,11 @@ class Machine:
         if self.state is State.STAGED and frame.round == self._round and frame.version > held:
             assert self._staged is not None
             digest, config = self._staged
-            self._swap(Held(frame.version, digest, config))
+            if self.held is not None and self.held.digest == digest:
+                self._renumber(self.held, frame.version)
+                self._answer(Applied(frame.version, self._follows()))
+            else:
+                self._swap(Held(frame.version, digest, config))
         elif self.state is State.REFUSED and frame.round == self._round:
             self._answer(Declined(frame.version, self._refusal))
         else:
@@ -261,13 +281,19 @@ class Machine:
 
     # ---- what they have in common
 
-    def _make(self, payload: bytes) -> tuple[Any, tuple[Problem, ...]]:
-        """Build, then ask the user's functions; the first value in a process is no change, so nobody is asked."""
+    def _propose(self, frame: Prepare) -> tuple[Any, tuple[Problem, ...]]:
+        held = self.held
+        if held is not None and held.digest == frame.digest:  # it runs here already
+            return held.config, ()
+        return self._make(frame.payload, frame.round, held is not None)
+
+    def _make(self, payload: bytes, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
+        """Build, then ask the application's functions, if they have to be asked."""
         try:
             config = self._build(payload)
         except CannotBuild as error:
             return None, (error.problem,)
-        return config, self._check(self.held.config, config) if self.held is not None else ()
+        return config, self._check(round_, self.held.config, config) if asks and self.held is not None else ()
 
     def _swap(self, new: Held) -> None:
         old, self.held = self.held, new

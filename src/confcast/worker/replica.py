@@ -226,7 +226,8 @@ class Replica(AwaitableVerbs, Observable[T]):
         """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.
 
         Also a decorator. It runs in the reading thread, for each candidate and for a version installed without a
-        vote; not for the first value in a process. It must end within the manager's `vote_timeout`.
+        vote; not for the first value in a process. It must end within the manager's `precommit_timeout` (30 s), and
+        until then the reload waits for it, and `confcast status` names it.
 
         Raises:
             TypeError: It can't be called.
@@ -290,6 +291,10 @@ class Replica(AwaitableVerbs, Observable[T]):
         if presence is None:
             raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
         return presence.ask(make, timeout)
+
+    def _answers_within(self) -> float:
+        presence = self.presence
+        return (presence.answers_within if presence is not None else 0.0) or super()._answers_within()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return reference.reference_to(self, self._module)

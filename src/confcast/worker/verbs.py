@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from confcast.errors import OwnerUnavailable, Problem
+from confcast.wire.deadlines import answers_within
 from confcast.wire.messages import (
     Answer,
     ClearHistory,
@@ -44,11 +45,12 @@ class Verbs(ABC):
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send the request that `make(id)` gives; None when no answer came within `timeout` seconds."""
 
-    def reload(self, timeout: float = 30.0) -> ReloadEvent:
+    def reload(self, timeout: float | None = None) -> ReloadEvent:
         """Load the sources once more, beginning after this call, and wait for the outcome.
 
         Args:
-            timeout: Seconds to wait at the most.
+            timeout: Seconds to wait at the most. None: as long as the config owner can need by the manager's options,
+                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1.
 
         Returns:
             What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
@@ -59,7 +61,7 @@ class Verbs(ABC):
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
         """
-        return self._reload(timeout, "call")
+        return self._reload(self._answers_within() if timeout is None else timeout, "call")
 
     def _reload(self, timeout: float, origin: str) -> ReloadEvent:
         began = time.time()
@@ -116,6 +118,10 @@ class Verbs(ABC):
         if not isinstance(answer, kind):
             raise OwnerUnavailable(f"{self._asked_one()} did not answer within {_PATIENCE:g} s")
         return answer
+
+    def _answers_within(self) -> float:
+        """Seconds in which the owner answers a reload; as the options are by default, where they are not known."""
+        return answers_within()
 
     def _asked_one(self) -> str:
         """Who does not answer, in words."""

@@ -1,0 +1,473 @@
+"""Votes that silence, work or death decides: who must say yes, what is owed, and what is taken back.
+
+Each test that names a trace follows one that goes wrong without the rule.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from confcast.errors import Problem
+from confcast.owner import effects as fx
+from confcast.owner.core import State
+from confcast.owner.proposal import OWED, STILL_REFUSED
+from confcast.wire.messages import Applied, Declined, Goodbye, Prepare, ReloadResult, Vote, Working
+from tests.core.world import A, B, C, Owner, Scene, installed, scene
+
+IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
+REJECTED, PARTIAL, SUCCESS = ReloadResult.REJECTED, ReloadResult.PARTIAL, ReloadResult.SUCCESS
+NO = Problem("", "no")
+
+
+def texts(event) -> list[str]:
+    return [problem.message for problem in event.problems]
+
+
+class TestOneYes:
+    @pytest.mark.parametrize("silent", ["proceed", "refuse"])
+    def test_nothing_is_committed_when_everybody_is_silent(self, silent):
+        it = scene(STAGING, silent=silent)
+        it.owner.waits_out(fx.Timer.STAGE)
+        event = it.owner.answer(it.call)
+        assert (event.result, it.owner.names(), it.owner.did(fx.Record)) == (REJECTED, [1, 2], [])
+        assert texts(event)[-1] == OWED
+        assert "did not answer within 2 s (vote_timeout)" in texts(event)[0]
+
+    def test_one_yes_is_enough(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+
+    def test_nobody_needs_to_say_yes_where_nobody_is(self):
+        it = scene(LOADING, workers=0)
+        it.owner.loads(B)
+        assert it.owner.state is RECORDING
+
+    def test_who_was_late_before_counts_as_somebody(self):
+        """Without: w2 is named by the deadline, no voter is left, and what nobody has seen is committed."""
+        it = scene(STAGING)
+        it.owner.waits_out(fx.Timer.STAGE)
+        call = it.owner.is_asked()
+        it.owner.loads(B)
+        assert (it.owner.answer(call).result, it.owner.did(fx.Record)) == (REJECTED, [])
+
+    def test_the_yes_of_the_dead_does_not_count(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.loses(it.w1)
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert (it.owner.answer(it.call).result, it.owner.names()) == (REJECTED, [2])
+
+    def test_nor_does_that_of_who_lost_its_pipe(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.loses_pipe(it.w1)
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.answer(it.call).result is REJECTED
+
+    def test_nor_does_that_of_who_left(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.hears(it.w1, Goodbye())
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.answer(it.call).result is REJECTED
+
+
+def refused_by_silence(**rules) -> Scene:
+    it = scene(STAGING, **rules)
+    it.owner.waits_out(fx.Timer.STAGE)
+    it.owner.forget()
+    return it
+
+
+class TestWhatIsOwed:
+    """Without: everybody was busy once past the deadline, wakes, and nobody ever loads the edit."""
+
+    def test_the_next_who_answers_starts_another_load(self):
+        it = refused_by_silence()
+        assert it.owner.state is IDLE
+        it.owner.hears(it.w1, Applied(1))
+        assert it.owner.state is LOADING
+        it.owner.loads(B)
+        it.owner.hears(it.w1, Vote(2, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+
+    def test_so_does_a_newcomer(self):
+        it = refused_by_silence()
+        it.owner.meets(3)
+        assert it.owner.state is LOADING
+
+    def test_and_who_declines_what_is_committed(self):
+        it = refused_by_silence()
+        it.owner.hears(it.w1, Declined(1))
+        assert it.owner.state is LOADING
+
+    def test_it_keeps_what_had_asked_for_it(self):
+        it = scene(LOADING)
+        it.owner.fails_to_load()
+        it.owner.is_triggered("watch")
+        it.owner.loads(B)
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.forget().hears(it.w1, Applied(1))
+        it.owner.loads(C)
+        it.owner.hears(it.w1, Vote(2, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.records()
+        it.owner.hears(it.w1, Applied(2))
+        assert it.owner.events()[-1].origin == "watch"
+
+    def test_once(self):
+        it = refused_by_silence()
+        it.owner.hears(it.w1, Applied(1))
+        it.owner.fails_to_load()
+        it.owner.hears(it.w2, Applied(1))
+        assert it.owner.state is IDLE
+
+    def test_any_load_serves_it(self):
+        it = refused_by_silence()
+        it.owner.is_asked()
+        it.owner.fails_to_load()
+        it.owner.hears(it.w1, Applied(1))
+        assert it.owner.state is IDLE
+
+    def test_a_no_is_final(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, False, (NO,)))
+        assert OWED not in texts(it.owner.answer(it.call))
+        it.owner.hears(it.w2, Applied(1))
+        assert it.owner.state is IDLE
+
+    def test_who_is_late_still_vetoes_where_silence_does(self):
+        it = scene(STAGING, silent="refuse")
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.meets(3)
+        assert it.owner.state is IDLE, "it would be refused at once"
+        it.owner.loses(it.w2)
+        assert it.owner.state is LOADING
+
+    def test_before_the_first_version_a_vote_that_is_late_is_the_answer(self):
+        owner = Owner(None)
+        w1 = owner.meets(1)
+        owner.is_triggered("start")
+        owner.loads(A)
+        owner.waits_out(fx.Timer.STAGE)
+        owner.hears(w1, Vote(1, True))
+        assert owner.state is LOADING
+
+
+class TestWorking:
+    """Without: the vote's deadline names who is at work, and the refusal comes after the commit."""
+
+    def test_who_works_is_waited_for(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.state is STAGING
+        it.owner.hears(it.w1, Vote(1, False, (NO,)))
+        assert (it.owner.answer(it.call).result, it.owner.did(fx.Record)) == (REJECTED, [])
+
+    def test_until_precommit_timeout_from_the_beginning(self):
+        it = scene(STAGING)
+        began = it.owner.now
+        it.owner.now += 1.5
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.hears(it.w1, Working(1, "app:other"))  # another function extends nothing
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.now == began + 30
+        assert it.owner.state is RECORDING
+        assert it.owner.core.roster.named == {1: "app:other has run for 28 s (precommit_timeout=30)"}
+
+    def test_who_is_silent_beside_it_is_named_at_the_first_deadline(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert list(it.owner.core.roster.named) == [2]
+        it.owner.hears(it.w1, Vote(1, True))
+        assert it.owner.state is RECORDING
+
+    def test_a_longer_vote_timeout_is_the_only_one(self):
+        it = scene(STAGING, vote_timeout=60.0)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.state is RECORDING
+
+    def test_whatever_round_it_named(self):
+        """Without: w1 works for round 1, which ends; its Prepare of round 2 lies behind, and its deadline names it."""
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.hears(it.w2, Vote(1, False, (NO,)))
+        it.owner.is_asked()
+        it.owner.loads(C)
+        it.owner.hears(it.w2, Vote(2, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.state is STAGING
+
+    @pytest.mark.parametrize(
+        "answer", [Vote(1, True), Applied(1), Declined(1)], ids=lambda answer: type(answer).__name__
+    )
+    def test_until_it_answers(self, answer):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.hears(it.w1, answer)
+        assert it.owner.core.roster.of(1).working is None
+
+    def test_or_its_pipe_ends(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.loses_pipe(it.w1)
+        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.state is RECORDING
+
+    def test_the_barrier_waits_for_it_too(self):
+        it = scene(COMMITTING)
+        w3 = it.owner.meets(3, 1, A)
+        it.owner.hears(w3, Working(0, "app:check"))
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        assert it.owner.answers(it.call) == []
+        it.owner.hears(w3, Applied(2))
+        assert it.owner.answer(it.call).result is SUCCESS
+
+    def test_and_no_longer_than_precommit_timeout(self):
+        it = scene(COMMITTING)
+        w3 = it.owner.meets(3, 1, A)
+        it.owner.hears(w3, Working(0, "app:check"))
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.waits_out(fx.Timer.BARRIER)
+        event = it.owner.answer(it.call)
+        assert (event.result, [s.reason for s in event.lagging]) == (
+            PARTIAL,
+            ["app:check has run for 30 s (precommit_timeout=30)"],
+        )
+
+    def test_it_is_shown_while_it_lasts(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        phase = it.owner.core.phase()
+        assert (phase.state, phase.waits_for) == (STAGING, ((1, ("app:check", it.owner.now)), (2, None)))
+
+    def test_a_name_without_end_is_cut(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "f" * 5000))
+        assert it.owner.core.roster.of(1).working[0] == "f" * 200
+
+
+def committed_and_declined_by_the_rest() -> Scene:
+    """Trace: w1 yes, w2 silent: committed; w2 gets it, and declines; w1 dies before it applies."""
+    it = scene(STAGING)
+    it.owner.hears(it.w1, Vote(1, True))
+    it.owner.waits_out(fx.Timer.STAGE)
+    it.owner.records()
+    it.owner.hears(it.w2, Vote(1, False, (NO,)))
+    it.owner.hears(it.w2, Declined(2, (NO,)))
+    it.owner.forget().loses(it.w1)
+    return it
+
+
+class TestWhatNobodyRuns:
+    def test_is_undone(self):
+        it = committed_and_declined_by_the_rest()
+        assert it.owner.did(fx.Record) == [fx.Record(3, A, A, undo=True, refused=B)]
+        assert it.owner.answers(it.call) == [], "it is answered when the undo's barrier is closed"
+        it.owner.records()
+        assert it.owner.sent(it.w2) == [installed(3, A, A, undo=True)]
+        it.owner.hears(it.w2, Applied(3))
+        event = it.owner.answer(it.call)
+        assert (event.result, event.version, event.previous_version, it.owner.version) == (REJECTED, 3, 1, 3)
+        assert event.problems[0] == Problem("", "no", "worker 2")
+        assert "nobody runs version 2, so it was undone" in texts(event)[-1]
+
+    def test_not_while_somebody_runs_it(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        assert it.owner.answer(it.call).result is PARTIAL
+
+    def test_not_where_all_said_yes_and_are_merely_late(self):
+        it = scene(COMMITTING)
+        it.owner.waits_out(fx.Timer.BARRIER)
+        assert (it.owner.answer(it.call).result, it.owner.version) == (PARTIAL, 2)
+
+    def test_also_when_the_refusal_comes_after_the_barrier(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.records()
+        it.owner.loses(it.w1)
+        assert it.owner.answer(it.call).result is PARTIAL
+        it.owner.forget().hears(it.w2, Declined(2, (NO,)))
+        assert it.owner.did(fx.Record) == [fx.Record(3, A, A, undo=True, refused=B)]
+        it.owner.records()
+        it.owner.hears(it.w2, Applied(3))
+        assert [(e.origin, e.result) for e in it.owner.events()] == [("late", PARTIAL), ("undo", REJECTED)]
+
+    def test_the_first_version_is_not(self):
+        owner = Owner(None)
+        w1 = owner.meets(1, 7, C)
+        owner.is_triggered("start")
+        owner.loads(A)
+        owner.hears(w1, Vote(1, True))
+        owner.records()
+        owner.hears(w1, Declined(8, (NO,)))
+        assert owner.events()[-1].result is PARTIAL
+
+    def test_an_undo_that_nobody_can_build_is_not_undone_again(self):
+        it = committed_and_declined_by_the_rest()
+        it.owner.records()
+        it.owner.hears(it.w2, Declined(3, (NO,)))
+        event = it.owner.answer(it.call)
+        assert (event.result, it.owner.names(), it.owner.state) == (REJECTED, [2], IDLE)
+
+    def test_an_undo_that_can_not_be_written_is_tried_each_second_before_anything_else(self):
+        it = committed_and_declined_by_the_rest()
+        began = it.owner.now
+        it.owner.fails_to_record(fx.RowState.ABSENT)
+        it.owner.is_triggered()
+        assert (it.owner.state, it.owner.did(fx.Load), it.owner.did(fx.Burn)) == (RECORDING, [], [fx.Burn(3)])
+        it.owner.waits_out(fx.Timer.UNDO)
+        assert it.owner.now == began + 1
+        assert it.owner.did(fx.Record)[-1] == fx.Record(4, A, A, undo=True, refused=B)
+        it.owner.records()
+        it.owner.hears(it.w2, Applied(4))
+        assert (it.owner.answer(it.call).version, it.owner.state) == (4, LOADING)
+
+    def test_a_master_that_goes_meanwhile_does_not_wait_for_it(self):
+        it = committed_and_declined_by_the_rest()
+        it.owner.feed(fx.MasterGone())
+        it.owner.fails_to_record(fx.RowState.ABSENT)
+        assert it.owner.did(fx.Exit) == [fx.Exit("")]
+
+    def test_an_owner_that_finds_an_undo_goes_on_with_its_frames(self):
+        """Without: w2, to which the undo had not gone out, asks its functions, and keeps what was undone."""
+        owner = Owner((3, A), undo=True)
+        w2 = owner.meets(2, 2, B)
+        assert owner.sent(w2) == [installed(3, A, A, undo=True)]
+
+    def test_a_re_issue_of_it_is_one_too(self):
+        owner = Owner((3, A), undo=True, refused=B)
+        owner.meets(2, 3, C)
+        assert owner.did(fx.Record) == [fx.Record(4, A, A, undo=True, refused=B)]
+
+
+def undone() -> Scene:
+    it = committed_and_declined_by_the_rest()
+    it.owner.records()
+    it.owner.hears(it.w2, Applied(3))
+    it.owner.forget()
+    return it
+
+
+class TestWhatWasUndone:
+    @pytest.mark.parametrize("origin", ["signal", "watch", "restart"])
+    def test_is_not_put_to_the_vote_by_a_trigger(self, origin):
+        it = undone()
+        it.owner.is_triggered(origin)
+        it.owner.loads(B)
+        event = it.owner.events()[-1]
+        assert (event.result, texts(event), it.owner.state) == (REJECTED, [STILL_REFUSED], IDLE)
+
+    def test_but_by_a_call(self):
+        it = undone()
+        it.owner.is_asked()
+        it.owner.loads(B)
+        assert it.owner.sent(it.w2) == [Prepare(2, B, B)]
+
+    def test_nor_by_the_next_owner(self):
+        owner = Owner((3, A), refused=B)
+        owner.is_triggered("restart")
+        owner.loads(B)
+        assert texts(owner.events()[-1]) == [STILL_REFUSED]
+
+    def test_until_another_content_is_committed(self):
+        it = undone()
+        it.owner.is_triggered()
+        it.owner.loads(C)
+        it.owner.hears(it.w2, Vote(2, True))
+        assert it.owner.did(fx.Record) == [fx.Record(4, C, C)]
+        it.owner.records()
+        it.owner.hears(it.w2, Applied(4))
+        it.owner.is_triggered()
+        it.owner.loads(B)
+        assert it.owner.state is STAGING
+
+    def test_or_the_sources_are_back_at_what_runs(self):
+        it = undone()
+        it.owner.is_triggered()
+        it.owner.loads(A)
+        assert it.owner.did(fx.Forgive) == [fx.Forgive()]
+        it.owner.is_triggered()
+        it.owner.loads(B)
+        assert it.owner.state is STAGING
+
+
+class TestALateRefusal:
+    def test_is_told_to_who_starts_on_what_was_refused(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        assert it.owner.sent(it.owner.meets(3)) == [installed(2, B, B, declined=1)]
+        it.owner.loses(it.w2)
+        assert it.owner.sent(it.owner.meets(4)) == [installed(2, B, B)]
+
+    def test_stands_in_the_status_until_it_is_cured(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        assert [(s.state, s.reason) for s in it.owner.core.statuses()] == [("current", ""), ("declined", "no")]
+        it.owner.is_triggered()
+        it.owner.loads(C)
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Vote(2, True))
+        it.owner.records()
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(3))
+        assert [status.state for status in it.owner.core.statuses()] == ["current", "current"]
+
+
+class TestTheEndOfABarrier:
+    """Without: the Hello of who started on the old snapshot file lies in the backlog while the barrier closes."""
+
+    @pytest.mark.parametrize("unchanged", [False, True])
+    def test_who_knocked_before_is_heard_before(self, unchanged):
+        it = scene(COMMITTING, unchanged=unchanged)
+        version = it.owner.version
+        it.owner.accepts = False
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(version))
+        assert it.owner.did(fx.Accept) == [fx.Accept()]
+        assert it.owner.answers(it.call) == []
+        w3 = it.owner.meets(3, 1, C)
+        it.owner.feed(fx.Accepted())
+        assert it.owner.answers(it.call) == []
+        it.owner.accepts = True
+        it.owner.hears(w3, Applied(version))
+        assert it.owner.answer(it.call).lagging == []
+
+    def test_past_the_deadline_it_is_named(self):
+        it = scene(COMMITTING)
+        it.owner.accepts = False
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.meets(3, 1, A)
+        it.owner.feed(fx.Accepted())
+        assert [status.pid for status in it.owner.answer(it.call).lagging] == [1, 2, 3]
+
+    def test_it_is_asked_for_once_at_a_time(self):
+        it = scene(COMMITTING)
+        it.owner.accepts = False
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(2))
+        it.owner.loses(it.w2)
+        it.owner.hears(it.w1, Applied(2))
+        assert it.owner.did(fx.Accept) == [fx.Accept()]
