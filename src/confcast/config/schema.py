@@ -13,6 +13,7 @@ import importlib
 import runpy
 import sys
 import types
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
@@ -20,6 +21,9 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from confcast.config.generics import hints_of
+
+TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+"""What may stand around a type, by name: some are of `typing_extensions` on 3.11."""
 
 Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
 
@@ -168,6 +172,28 @@ def is_record(cls: Any) -> bool:
     if not isinstance(cls, type) or "__annotations__" not in vars(cls):
         return False
     return (issubclass(cls, dict) and hasattr(cls, "__total__")) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def alias_of(cls: Any, name: str, annotation: Any, config: Any) -> Any:
+    """What pydantic finds a field by in a class that it did not make; None if by its name. A text, or choices of it."""
+    given = getattr(cls, "__dataclass_fields__", {}).get(name)
+    marks = (*_marks(annotation), getattr(given, "default", None))
+    infos = [mark for mark in marks if isinstance(mark, _loaded("pydantic.fields", "FieldInfo"))]
+    for alias in (each for info in reversed(infos) for each in (info.validation_alias, info.alias)):
+        if alias is not None:
+            return alias
+    generator = config.get("alias_generator")
+    generator = getattr(generator, "validation_alias", None) or getattr(generator, "alias", None) or generator
+    return generator(name) if callable(generator) else None
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    """What `Annotated` has beside the type of a field; also within `Required`, `Final` and the like."""
+    origin = typing.get_origin(annotation)
+    while origin is Annotated or getattr(origin, "_name", None) in TRANSPARENT:
+        yield from getattr(annotation, "__metadata__", ())
+        annotation = typing.get_args(annotation)[0]
+        origin = typing.get_origin(annotation)
 
 
 def _attribute(holder: Any, qualname: str) -> Any:

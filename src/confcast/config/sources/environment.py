@@ -15,13 +15,13 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
 from confcast.config.sources.texts import NotConvertible, from_text
-from confcast.config.validation.annotations import is_collection, keys_of, members, strip
+from confcast.config.validation.annotations import is_collection, is_opaque, keys_of, members, strip
 from confcast.errors import Problem
 
 _MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many
@@ -40,7 +40,8 @@ class Environment(_Options, frozen=True):
     table is JSON (`APP_HOSTS='["a", "b"]'`), and a list is set as a whole. Text is taken as it is; a number, a
     boolean (`true`, `yes`, `on`, `1`, …) or an enumeration by its field's type; `null` is None where a field that is
     no text may be None. An empty value is set, too: the empty text, which a number refuses, and for a list or a table
-    that may be None, None. Unset the variable to have what the file or the default says.
+    that may be None, None. Unset the variable to have what the file or the default says. A validator of yours that
+    comes before pydantic's (`mode="before"`) gets what the type says, too, and the text only where it is no such thing.
 
     Args:
         prefix: Such as `APP_`, in any case; may not be empty.
@@ -89,16 +90,16 @@ class EnvironmentLayer(Layer):
         fitting = _Fitting(self._source, schema)
         targets, skipped = [], []
         for name, text in self._found.items():
-            path, annotation = fitting.target(name)
-            if self._is_injected(name, text, known=path is not None):
+            target = fitting.target(name)
+            if self._is_injected(name, text, known=target is not None and target.without is None):
                 skipped.append(name)
-            elif path is None:
+            elif target is None:
                 fitting.unknown(name)
             else:
-                targets.append((path, name, annotation, text))
+                targets.append((target, name, text))
         # A table first, then what is set inside it.
-        for path, name, annotation, text in sorted(targets, key=lambda target: len(target[0])):
-            fitting.set(path, name, annotation, text)
+        for target, name, text in sorted(targets, key=lambda each: len(each[0].path)):
+            fitting.set(target, name, text)
         if skipped:
             fitting.warnings.append(
                 f"skipped environment variables that Kubernetes injects for services: {', '.join(skipped)}"
@@ -116,6 +117,22 @@ class EnvironmentLayer(Layer):
         return not known and _SERVICE.fullmatch(upper) is not None
 
 
+class _Target(NamedTuple):
+    """What a variable sets.
+
+    Attributes:
+        path: The keys.
+        annotation: The type there, as it is written.
+        opaque: Whether code of the user's sees the value, or a table around it, before its library does.
+        without: The class that has no field of that name; only code of the user's may have a use for it.
+    """
+
+    path: tuple[str, ...]
+    annotation: Any
+    opaque: bool = False
+    without: str | None = None
+
+
 class _Fitting:
     """One schema applied to one set of variables."""
 
@@ -127,20 +144,24 @@ class _Fitting:
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
-    def target(self, name: str) -> tuple[tuple[str, ...] | None, Any]:
-        """The path that a variable sets, and the type there; no path if the schema has no such key."""
+    def target(self, name: str) -> _Target | None:
+        """What a variable sets; None if the schema has no such key."""
         parts = name[len(self._source.prefix) :].lower().split("__")
-        return _target(self._schema, parts, ())
+        return _target(_Target((), self._schema), parts)
 
-    def set(self, path: tuple[str, ...], name: str, annotation: Any, text: str) -> None:
+    def set(self, target: _Target, name: str, text: str) -> None:
         """Put a converted value in its place, or note what is wrong with it."""
+        path = target.path
         where, key = f"environment variable {name}", ".".join(path)
         if path in self._variables:
             self.problems.append(Problem(key, f"is set twice: {self._variables[path]} has the same name", where))
             return
         self._variables[path] = where
+        if target.without is not None:
+            message = f"{target.without} has no such field, so only a validator of its own can use it{self._hint(name)}"
+            self.warnings.append(f"{where} sets {key}: {message}")
         try:
-            value = from_text(text, annotation)
+            value = from_text(text, target.annotation, opaque=target.opaque)
         except NotConvertible as error:
             self.problems.append(Problem(key, str(error), where))
             return
@@ -184,9 +205,9 @@ class _Fitting:
         """The path of the list that the name would set something in; empty if there is none."""
         parts = name[len(self._source.prefix) :].lower().split("__")
         for length in range(len(parts) - 1, 0, -1):
-            path, annotation = _target(self._schema, parts[:length], ())
-            if path is not None and any(map(_is_list, members(annotation))):
-                return path
+            target = _target(_Target((), self._schema), parts[:length])
+            if target is not None and any(map(_is_list, members(target.annotation, written=True))):
+                return target.path
         return ()
 
     def _hint(self, name: str) -> str:
@@ -199,27 +220,34 @@ class _Fitting:
         return self._source.prefix.upper() + "__".join(path).upper()
 
 
-def _target(annotation: Any, parts: list[str], path: tuple[str, ...]) -> tuple[tuple[str, ...] | None, Any]:
+def _target(above: _Target, parts: list[str]) -> _Target | None:
+    above = above._replace(opaque=above.opaque or is_opaque(above.annotation))
     if not parts:
-        return path, annotation
-    for member in members(annotation):
-        for length, key, hint in _candidates(member, parts):
-            found, target = _target(hint, parts[length:], (*path, key))
+        return above
+    for member in members(above.annotation, written=True):
+        for length, key, target in _candidates(member, parts):
+            without = target.without or above.without
+            found = _target(_Target((*above.path, key), target.annotation, above.opaque, without), parts[length:])
             if found is not None:
-                return found, target
-    return None, None
+                return found
+    return None
 
 
-def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, Any]]:
-    """What the first parts of a name may mean in a table of this type: how many, the key and the type of its value."""
+def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, _Target]]:
+    """What the first parts of a name may mean in a table of this type: how many, the key and its value."""
     keys = keys_of(member)
-    types = keys.types if keys is not None else {}
+    types = keys.written if keys is not None else {}
+    known = False
     for length in range(len(parts), 0, -1):  # a field may have "__" in its own name
         name = "__".join(parts[:length])
-        yield from ((length, key, hint) for key, hint in types.items() if key.lower() == name)
-    value = _free_value(member)
+        for key in (key for key in types if key.lower() == name):
+            known = True
+            yield length, key, _Target((), types[key])
+    value = None if known else _free_value(member)
     if value is not None:
-        yield from ((length, "__".join(parts[:length]), value) for length in range(1, len(parts) + 1))
+        without = (get_origin(member) or member).__qualname__ if keys is not None and not keys.allows else None
+        for length in range(1, len(parts) + 1):
+            yield length, "__".join(parts[:length]), _Target((), value, without=without)
 
 
 def _is_list(member: Any) -> bool:
@@ -242,10 +270,10 @@ def _free_value(member: Any) -> Any:
 
 def _paths(annotation: Any, path: tuple[str, ...], seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every key that a variable can set, for suggestions."""
-    for member in members(annotation):
+    for member in members(annotation, written=True):
         keys = keys_of(member)
         if keys is None or member in seen:
             continue
-        for key, hint in keys.types.items():
+        for key, hint in keys.written.items():
             yield (*path, key)
             yield from _paths(hint, (*path, key), (*seen, member))

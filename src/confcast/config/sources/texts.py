@@ -2,6 +2,11 @@
 
 What can't be converted stays text, so that the validator says what is wrong, in its own words and with the position.
 Only JSON that is none is refused here: the validator would speak of a text where a list was meant.
+
+The type as it is written decides, whether a validator of the user's comes before pydantic's or not: it gets the list,
+the table or the number that a file would give it. What only such a validator can read (`a, b` for a list, `10 MB` for a
+number) it gets as text. Rejected: all text as text where there is such a validator, which then takes a list for the
+characters of its JSON.
 """
 
 from __future__ import annotations
@@ -25,15 +30,26 @@ class NotConvertible(Exception):
     """The text has to be JSON, and is not. The message never quotes it."""
 
 
-def from_text(text: str, annotation: Any) -> Any:
+def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
     """The value, or the text itself where the type takes text or the text does not fit the type.
 
+    Args:
+        text: As it was set.
+        annotation: The type, as it is written.
+        opaque: Whether code of the user's sees the value before its library does, and may read texts of its own.
+
     Raises:
-        NotConvertible: The type is a list or a table, and the text is no JSON.
+        NotConvertible: The type is a list or a table, the text is no JSON, and nobody else may read it.
     """
-    kinds = members(annotation)
+    kinds = members(annotation, written=True)
     if any(map(is_collection, kinds)) and (text.lstrip()[:1] in ("[", "{") or not _takes_text(kinds)):
-        return _from_json(text, optional=type(None) in kinds)
+        try:
+            value = _from_json(text, optional=type(None) in kinds)
+            if not opaque or value is None or isinstance(value, dict | list):
+                return value  # else it may be a list of one that a validator makes of `5`
+        except NotConvertible:
+            if not opaque:
+                raise
     for kind in kinds:
         if typing.get_origin(kind) is Literal:
             return next((choice for choice in typing.get_args(kind) if _same(choice, text)), text)

@@ -3,6 +3,10 @@
 The answers are for messages and for refusing what a validator would let pass, so they lean one way: where a validator
 may accept more than the annotations show (a `before` validator, `extra="allow"`, a schema of the type's own), every
 key is allowed, and the validator decides.
+
+Most questions are of that kind. Two are not: how a text is read, and which keys mean one field. They go by the type as
+it is written (`written=True`), whatever code of the user's sees the value first: a `before` validator for a list
+expects the list that a file would give it.
 """
 
 from __future__ import annotations
@@ -13,14 +17,14 @@ import functools
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Union
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 from confcast.config.generics import given, hints_of, is_alias, range_of, substituted, value_of
-from confcast.config.schema import fields_of, is_record, kind_of
+from confcast.config.schema import TRANSPARENT, alias_of, fields_of, is_record, kind_of
 from confcast.config.sources.formats.common import KeyPath
 
-_TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")  # some are of typing_extensions on 3.11
 _EARLY = {"BeforeValidator", "WrapValidator", "PlainValidator", "Json"}
+_JSON = {"Json"}  # not a validator of the user's: the value is a text, which pydantic reads by the type under it
 _LATE = ("AfterValidator", "Discriminator", "Tag")  # what pydantic has in Annotated that changes no input
 
 
@@ -28,35 +32,45 @@ class Keys(NamedTuple):
     """The keys of a table that becomes one class.
 
     Attributes:
-        types: For each key that is accepted, in all its spellings, the type of its value.
+        types: For each key that is accepted, in all its spellings, the type of its value; Any where code of the
+            user's sees the value first.
+        written: The same with the types as they are written.
         names: For each key, the attribute that it sets.
         closed: Whether every other key is a mistake.
+        allows: Whether other keys are kept (`extra="allow"`). If neither, code of the user's may have a use for them.
         plain: Whether it is a stdlib dataclass: pydantic converts its values more freely than it says.
-        indirect: Keys in whose values fields are found (`AliasPath`); several fields may share one.
+        indirect: Keys in whose values fields are found (`AliasPath`), and keys of several fields.
     """
 
     types: dict[str, Any]
+    written: dict[str, Any]
     names: dict[str, str]
     closed: bool
+    allows: bool = False
     plain: bool = False
     indirect: frozenset[str] = frozenset()
 
 
-def strip(annotation: Any) -> Any:
+class Early:
+    """Marks the type of a field with a validator that sees the value before pydantic does."""
+
+
+def strip(annotation: Any, *, written: bool = False) -> Any:
     """The type itself: without `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it.
 
-    Any where a validator of the user's sees the value first, and for a type variable what may stand for it.
+    Any where a validator of the user's sees the value first (unless the type is asked for as it is written), and for a
+    type variable what may stand for it.
     """
-    while (inner := _unwrapped(annotation)) is not annotation:
+    while (inner := _unwrapped(annotation, written=written)) is not annotation:
         annotation = inner
     return annotation
 
 
-def members(annotation: Any) -> tuple[Any, ...]:
+def members(annotation: Any, *, written: bool = False) -> tuple[Any, ...]:
     """The types that a value may have: those of a union, or the one."""
-    plain = strip(annotation)
+    plain = strip(annotation, written=written)
     if typing.get_origin(plain) in (Union, types.UnionType):
-        return tuple(member for part in typing.get_args(plain) for member in members(part))
+        return tuple(member for part in typing.get_args(plain) for member in members(part, written=written))
     return (plain,)
 
 
@@ -90,6 +104,12 @@ def child(annotation: Any, part: Any) -> Any:
     return candidates[0] if len(candidates) == 1 else Any
 
 
+def written_children(annotation: Any, part: Any) -> tuple[Any, ...]:
+    """The types of what stands under a key, or at an index, as they are written; of each member of a union."""
+    found = (_child(member, part, written=True) for member in members(annotation, written=True))
+    return tuple(each for each in found if each is not None)
+
+
 def type_at(annotation: Any, path: KeyPath) -> Any:
     """The type of what stands at a path; where it can't be told any more, the last one that could."""
     for part in path:
@@ -107,15 +127,18 @@ def keys_of(annotation: Any) -> Keys | None:
     if keys is None or cls is annotation:
         return keys
     arguments = given(getattr(cls, "__parameters__", ()), annotation)
-    return keys._replace(types={key: substituted(hint, arguments) for key, hint in keys.types.items()})
+    given_types, written = (
+        {key: substituted(hint, arguments) for key, hint in hints.items()} for hints in (keys.types, keys.written)
+    )
+    return keys._replace(types=given_types, written=written)
 
 
-def _unwrapped(annotation: Any) -> Any:
+def _unwrapped(annotation: Any, *, written: bool = False) -> Any:
     """The type under one wrapping; the type itself if nothing is around it."""
     origin = typing.get_origin(annotation)
-    if origin is typing.Annotated and _has_early_mark(annotation.__metadata__):
+    if origin is typing.Annotated and _has_mark(annotation.__metadata__, _JSON if written else _EARLY):
         return Any
-    if origin is typing.Annotated or getattr(origin, "_name", None) in _TRANSPARENT:
+    if origin is typing.Annotated or getattr(origin, "_name", None) in TRANSPARENT:
         return typing.get_args(annotation)[0]
     if isinstance(annotation, typing.NewType):
         return annotation.__supertype__
@@ -128,10 +151,11 @@ def _unwrapped(annotation: Any) -> Any:
     return annotation
 
 
-def _child(member: Any, part: Any) -> Any:
+def _child(member: Any, part: Any, *, written: bool = False) -> Any:
     keys = keys_of(member)
     if keys is not None:
-        return keys.types.get(part) if isinstance(part, str) else _item(member, keys, part)
+        hints = keys.written if written else keys.types
+        return hints.get(part) if isinstance(part, str) else _item(member, hints, part)
     origin, arguments = typing.get_origin(member), typing.get_args(member)
     if not isinstance(origin, type) or not arguments or not issubclass(origin, collections.abc.Iterable):
         return None
@@ -142,17 +166,17 @@ def _child(member: Any, part: Any) -> Any:
     return arguments[0] if isinstance(part, int) else None
 
 
-def _item(member: Any, keys: Keys, part: Any) -> Any:
+def _item(member: Any, hints: dict[str, Any], part: Any) -> Any:
     """What a NamedTuple has at an index: a list may be given for it."""
     cls = typing.get_origin(member) or member
-    listed = issubclass(cls, tuple) and isinstance(part, int) and part < len(keys.types)
-    return list(keys.types.values())[part] if listed else None
+    listed = issubclass(cls, tuple) and isinstance(part, int) and part < len(hints)
+    return list(hints.values())[part] if listed else None
 
 
 @functools.cache
 def _keys_of(cls: type) -> Keys | None:
     if is_record(cls):
-        return _keys(hints_of(cls), _extra(cls) != "allow")
+        return _record_keys(cls, hints_of(cls))
     fields = fields_of(cls)
     if fields is None or getattr(cls, "__pydantic_root_model__", False):
         return None
@@ -164,20 +188,27 @@ def _keys_of(cls: type) -> Keys | None:
         found = {field.name: field.annotation for field in fields if field.name in inputs}
         # What only __init__ is given (InitVar) is no field.
         only = {name: Any for name in getattr(cls, "__dataclass_fields__", {}) if name not in {f.name for f in fields}}
-        return _keys(found | only, _extra(cls) != "allow", plain=True)
+        return _record_keys(cls, found | only)._replace(plain=True)
     return _pydantic_keys(cls)
 
 
-def _keys(found: dict[str, Any], closed: bool, *, plain: bool = False) -> Keys:
-    return Keys(found, {name: name for name in found}, closed, plain)
+def _record_keys(cls: Any, hints: dict[str, Any]) -> Keys:
+    """The keys of a class that pydantic finds the fields of in its annotations."""
+    config = _config(cls)
+    found = _Collected()
+    for name, hint in hints.items():
+        for key, direct in _spellings(name, alias_of(cls, name, hint, config), config):
+            found.add(key, name, hint if direct else Any, hint if direct else Any, direct=direct)
+    allows = config.get("extra") == "allow"
+    return found.keys(closed=not allows, allows=allows)
 
 
-def _extra(cls: Any) -> Any:
+def _config(cls: Any) -> Any:
     for name in ("model_config", "__pydantic_config__"):
         config = getattr(cls, name, None)
         if isinstance(config, dict):
-            return config.get("extra")
-    return None
+            return config
+    return {}
 
 
 def _struct_keys(cls: Any) -> Keys:
@@ -187,29 +218,45 @@ def _struct_keys(cls: Any) -> Keys:
     tag = cls.__struct_config__.tag_field
     if tag is not None and tag not in types_:
         types_[tag], names[tag] = Literal[cls.__struct_config__.tag], tag
-    return Keys(types_, names, closed=True)
+    return Keys(types_, types_, names, closed=True)
 
 
 def _pydantic_keys(cls: Any) -> Keys:
-    config = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
+    config = _config(cls)
     annotations = {field.name: field.annotation for field in fields_of(cls) or ()}
-    opaque = _opaque_fields(cls)
-    types_: dict[str, Any] = {}
-    names: dict[str, str] = {}
-    indirect = set()
+    opaque, found = _opaque_fields(cls), _Collected()
     for name, field in cls.__pydantic_fields__.items():
-        for key, direct in _spellings(name, field, config):
-            types_[key] = annotations[name] if direct and name not in opaque else Any
-            names[key] = name
-            if not direct:
-                indirect.add(key)
-    closed = config.get("extra") != "allow" and not _takes_anything(cls)
-    return Keys(types_, names, closed, indirect=frozenset(indirect))
+        alias = field.validation_alias if field.validation_alias is not None else field.alias
+        for key, direct in _spellings(name, alias, config):
+            hint = written = annotations[name] if direct and not _has_mark(field.metadata, _JSON) else Any
+            if direct and name in opaque:
+                hint, written = Any, Annotated[written, Early]
+            found.add(key, name, hint, written, direct=direct)
+    allows = config.get("extra") == "allow"
+    return found.keys(closed=not allows and not _takes_anything(cls), allows=allows)
 
 
-def _spellings(name: str, field: Any, config: Any) -> list[tuple[str, bool]]:
+class _Collected:
+    """The keys of a class while they are collected."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, Any] = {}
+        self._written: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+        self._indirect: set[str] = set()
+
+    def add(self, key: str, name: str, hint: Any, written: Any, *, direct: bool) -> None:
+        if not direct or self._names.get(key, name) != name:
+            self._indirect.add(key)  # of two fields: what it means alone can't be told
+            hint = written = Any
+        self._types[key], self._written[key], self._names[key] = hint, written, name
+
+    def keys(self, *, closed: bool, allows: bool) -> Keys:
+        return Keys(self._types, self._written, self._names, closed, allows, indirect=frozenset(self._indirect))
+
+
+def _spellings(name: str, alias: Any, config: Any) -> list[tuple[str, bool]]:
     """The keys under which pydantic finds a field, and whether its value stands there or further inside."""
-    alias = field.validation_alias if field.validation_alias is not None else field.alias
     by_name = alias is None or config.get("populate_by_name") or config.get("validate_by_name")
     found: list[tuple[str, bool]] = []
     if config.get("validate_by_alias", True):
@@ -225,13 +272,13 @@ def _opaque_fields(cls: Any) -> set[str]:
     decorators = cls.__pydantic_decorators__.field_validators.values()
     found = {name for each in decorators if each.info.mode in early for name in each.info.fields}
     for name, field in cls.__pydantic_fields__.items():
-        if _has_early_mark(field.metadata):
+        if _has_mark(field.metadata, _EARLY):
             found.add(name)
     return set(cls.__pydantic_fields__) if "*" in found else found
 
 
-def _has_early_mark(metadata: Iterable[Any]) -> bool:
-    return any(type(mark).__name__ in _EARLY for mark in metadata)
+def _has_mark(metadata: Iterable[Any], names: set[str]) -> bool:
+    return any((mark if isinstance(mark, type) else type(mark)).__name__ in names for mark in metadata)
 
 
 def _takes_anything(cls: Any) -> bool:
@@ -244,7 +291,7 @@ def _takes_anything(cls: Any) -> bool:
 
 def _is_early(mark: Any) -> bool:
     """Whether a mark in `Annotated` may change which values are taken: pydantic's do it by a schema of their own."""
-    return hasattr(mark, "__get_pydantic_core_schema__") and type(mark).__name__ not in _LATE
+    return mark is Early or (hasattr(mark, "__get_pydantic_core_schema__") and type(mark).__name__ not in _LATE)
 
 
 @functools.cache
