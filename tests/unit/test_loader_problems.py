@@ -439,7 +439,7 @@ def test_what_the_schema_accepts_is_accepted(schema, text):
         (Forbidding, "y = 2", ["app.toml:1:1: y: unknown key"]),
         (Renaming, "inner = {y = 3}", ["app.toml:1:10: inner.y: unknown key"]),
         (Aliases, "unoo = 1", ["app.toml:1:1: unoo: unknown key; did you mean 'uno'?"]),
-        (Aliases, "uno = 1\none = 2", ["app.toml:2:1: one: sets the same as 'uno': remove one of them"]),
+        (Aliases, "uno = 1\none = 2", ["app.toml:2:1: one: sets the same as 'uno' (app.toml:1:1): remove one of them"]),
         (Many, "maybe = {y = 2}", ["app.toml:1:10: maybe.y: unknown key"]),
         (Many, "table = {y = 2}", ["app.toml:1:10: table.y: unknown key"]),
         (Many, "box = {inside = {y = 2}}", ["app.toml:1:18: box.inside.y: unknown key"]),

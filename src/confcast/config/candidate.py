@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from confcast.config.merge import Merged
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, fingerprint_of, value_at
-from confcast.config.validation.annotations import child, keys_of, members
+from confcast.config.validation.annotations import keys_of, members, written_children
 
 T = TypeVar("T")
 
@@ -64,20 +64,23 @@ class Candidate(Generic[T]):
             KeyError: The schema has no such key.
         """
         path: KeyPath = ()
-        annotation: Any = self._schema
+        hints: tuple[Any, ...] = (self._schema,)
         data: Any = self._merged.data
         for name in key.split("."):
-            part = self._part(annotation, data, name, key)
+            kinds = [kind for hint in hints for kind in members(hint, written=True)]
+            part = self._part(kinds, data, name, key)
             path = (*path, part)
-            annotation, data = child(annotation, part), value_at(data, (part,), _ABSENT)
+            hints = tuple(hint for kind in kinds for hint in written_children(kind, part))
+            data = value_at(data, (part,), _ABSENT)
         return "default" if self._merged.origin(path) is None else self._merged.where(path)
 
-    def _part(self, annotation: Any, data: Any, name: str, key: str) -> Any:
+    def _part(self, kinds: list[Any], data: Any, name: str, key: str) -> Any:
         """The key or the index in the data that a part of a dotted key means."""
         if isinstance(data, list) and name.isdecimal() and int(name) < len(data):
             return int(name)
-        tables = [keys for member in members(annotation) if (keys := keys_of(member)) is not None]
-        spellings = [each for keys in tables for each, field in keys.names.items() if name in (each, field)]
+        tables = [keys for kind in kinds if (keys := keys_of(kind)) is not None]
+        fields = [(keys, keys.names.get(name, name)) for keys in tables]  # a key may be the name of another field
+        spellings = [each for keys, field in fields for each, its in keys.names.items() if its == field]
         present = [each for each in data if str(each) == name or each in spellings] if isinstance(data, dict) else []
         if present or spellings:
             return (present or spellings)[0]

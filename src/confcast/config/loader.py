@@ -15,7 +15,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
@@ -25,8 +25,10 @@ from confcast.config.merge import Merged
 from confcast.config.schema import fields_of, import_path, kind_of, resolve
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
+from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, Source, fingerprint_of
-from confcast.config.validation import covered
+from confcast.config.spelling import Spelling, spelling_of
+from confcast.config.validation import covered, doubled
 from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
@@ -64,7 +66,7 @@ class ConfigLoader(Generic[T]):
 
     Args:
         schema: The class, or `"pkg.settings:Settings"`, which is imported at first use.
-        sources: Low to high. A str or a Path is a `File`.
+        sources: Low to high, field by field, whichever of its keys a field is set by. A str or a Path is a `File`.
         overrides: Values above all sources, as nested tables.
 
     Raises:
@@ -169,12 +171,13 @@ class ConfigLoader(Generic[T]):
         """The candidate that a reading makes. Raises ConfigError and NotCarried."""
         codec, schema = self.codec, self.schema
         merged, problems = self._merge(reading)
-        findings = hidden = list(covered.check(schema, merged))
+        hidden = list(covered.check(schema, merged))
+        findings = hidden + list(doubled.check(merged))
         try:
             config = validate(schema, merged.data)
         except Invalid as error:
-            told = {problem.key for problem in problems}
-            findings = hidden + [each for each in error.findings if not _follows(each, told, hidden)]
+            told = {tuple(problem.key.split(".")) for problem in problems}
+            findings += [each for each in error.findings if not _follows(each, told, hidden, merged.spelling)]
         if findings or problems:
             raise ConfigError(problems_of(findings, schema, merged) + problems)
         payload = _encoded(codec, config, merged)
@@ -232,7 +235,9 @@ class ConfigLoader(Generic[T]):
         layers = [each.layer for each in fitted]
         if self.overrides:
             layers.append(Layer("override", self.overrides))
-        return Merged(layers), [problem for each in fitted for problem in each.problems]
+        return Merged(layers, spelling_of(cast("Any", self.schema))), [
+            problem for each in fitted for problem in each.problems
+        ]
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__
@@ -292,11 +297,13 @@ def _reason(errors: Iterable[ConfigError]) -> str:
     return "io_error" if reasons == {"file_not_found", "io_error"} else "validation_failed"
 
 
-def _follows(finding: Finding, told: set[str], hidden: Iterable[Finding]) -> bool:
+def _follows(finding: Finding, told: set[KeyPath], hidden: Iterable[Finding], spelling: Spelling) -> bool:
     """Whether a key is missing only because its value, or the section that would have it, is refused anyway."""
     if finding.about != "missing":
         return False
-    return dotted(finding.path) in told or any(finding.path[: len(each.path)] == each.path for each in hidden)
+    path = spelling.canonical(finding.path)
+    above = (spelling.canonical(each.path) for each in hidden)
+    return path in map(spelling.canonical, told) or any(path[: len(each)] == each for each in above)
 
 
 def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:

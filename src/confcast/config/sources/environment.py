@@ -1,15 +1,17 @@
 """Environment variables as a source: `PREFIX_A__B` sets `a.b`.
 
-Names match the schema's keys whatever their case; keys of a `dict[str, …]` are read in lower case. Values are text: a
-`str` takes it as it is, lists and tables are JSON, numbers and booleans are converted by the field's type. A name with
-the prefix that the schema doesn't know is refused, or named in the log once (`unknown="warn"`). Names that Kubernetes
-injects for services (`APP_SERVICE_HOST`, `APP_PORT=tcp://…`) are skipped: nobody wrote them.
+Names match the schema's keys whatever their case, and keys that a shell can't set by what they would be called there
+(`APP_MAX_CONNS` sets `max-conns`, `maxConns` and `max.conns`); keys of a `dict[str, …]` are read in lower case. Values
+are text: a `str` takes it as it is, lists and tables are JSON, numbers and booleans are converted by the field's type.
+A name with the prefix that the schema doesn't know is refused, or named in the log once (`unknown="warn"`). Names that
+Kubernetes injects for services (`APP_SERVICE_HOST`, `APP_PORT=tcp://…`) are skipped: nobody wrote them.
 
 Rejected: guessing values without the schema (`"1e3"`, `"no"`, a password of digits), and silence about unknown names.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -19,13 +21,17 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
 from confcast.config.sources.texts import NotConvertible, from_text
+from confcast.config.spelling import spelling_of
 from confcast.config.validation.annotations import is_collection, is_opaque, keys_of, members, strip
 from confcast.errors import Problem
 
 _MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # of maxConns, and of HTTPPort
+_NOT_IN_A_NAME = re.compile(r"\W")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
 
@@ -36,8 +42,9 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 class Environment(_Options, frozen=True):
     """The environment variables whose names begin with a prefix.
 
-    With `APP_`, `APP_NAME=x` sets `name` and `APP_MEMORY__TOTAL=2` sets `total` in the table `memory`. A list or a
-    table is JSON (`APP_HOSTS='["a", "b"]'`), and a list is set as a whole. Text is taken as it is; a number, a
+    With `APP_`, `APP_NAME=x` sets `name` and `APP_MEMORY__TOTAL=2` sets `total` in the table `memory`. A field with
+    an alias is found by its alias (`APP_MAX_CONNS` for `max-conns` or `maxConns`) and by its name. A list or a table is
+    JSON (`APP_HOSTS='["a", "b"]'`), and a list is set as a whole. Text is taken as it is; a number, a
     boolean (`true`, `yes`, `on`, `1`, …) or an enumeration by its field's type; `null` is None where a field that is
     no text may be None. An empty value is set, too: the empty text, which a number refuses, and for a list or a table
     that may be None, None. Unset the variable to have what the file or the default says. A validator of yours that
@@ -133,30 +140,36 @@ class _Target(NamedTuple):
     without: str | None = None
 
 
+class _Set(NamedTuple):
+    """A path that was set, and by which variable."""
+
+    path: tuple[str, ...]
+    where: str
+
+
 class _Fitting:
     """One schema applied to one set of variables."""
 
     def __init__(self, source: Environment, schema: Any) -> None:
-        self._source, self._schema = source, schema
+        self._source, self._schema, self._spelling = source, schema, spelling_of(schema)
         self.data: dict[str, Any] = {}
         self.places: dict[tuple[str, ...], str] = {}
-        self._variables: dict[tuple[str, ...], str] = {}
+        self._variables: dict[KeyPath, _Set] = {}
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
     def target(self, name: str) -> _Target | None:
         """What a variable sets; None if the schema has no such key."""
-        parts = name[len(self._source.prefix) :].lower().split("__")
-        return _target(_Target((), self._schema), parts)
+        return _target_in(self._schema, name[len(self._source.prefix) :].lower())
 
     def set(self, target: _Target, name: str, text: str) -> None:
         """Put a converted value in its place, or note what is wrong with it."""
-        path = target.path
-        where, key = f"environment variable {name}", ".".join(path)
-        if path in self._variables:
-            self.problems.append(Problem(key, f"is set twice: {self._variables[path]} has the same name", where))
+        where, key = f"environment variable {name}", ".".join(target.path)
+        first = self._variables.setdefault(self._spelling.canonical(target.path), _Set(target.path, where))
+        if first.where != where:
+            same = "has the same name" if first.path == target.path else f"sets the same, as {'.'.join(first.path)}"
+            self.problems.append(Problem(key, f"is set twice: {first.where} {same}", where))
             return
-        self._variables[path] = where
         if target.without is not None:
             message = f"{target.without} has no such field, so only a validator of its own can use it{self._hint(name)}"
             self.warnings.append(f"{where} sets {key}: {message}")
@@ -165,6 +178,7 @@ class _Fitting:
         except NotConvertible as error:
             self.problems.append(Problem(key, str(error), where))
             return
+        path = self._spelling.as_in(self.data, target.path)  # as a variable spelled it that set a table around it
         table = self.data
         for length, part in enumerate(path[:-1], 1):
             table = table.setdefault(part, {})
@@ -180,7 +194,9 @@ class _Fitting:
         before = table.get(path[-1])
         if isinstance(value, dict) and isinstance(before, dict):
             for key, item in value.items():
-                self._put(before, (*path, key), item, where)
+                there = self._spelling.as_in(self.data, (*path, key))
+                # What one variable has twice stays twice, and is refused as in a file.
+                self._put(before, (*path, key) if there[-1] in value else there, item, where)
             return
         table[path[-1]] = value
         self.places[path] = where
@@ -205,19 +221,25 @@ class _Fitting:
         """The path of the list that the name would set something in; empty if there is none."""
         parts = name[len(self._source.prefix) :].lower().split("__")
         for length in range(len(parts) - 1, 0, -1):
-            target = _target(_Target((), self._schema), parts[:length])
+            target = _target_in(self._schema, "__".join(parts[:length]))
             if target is not None and any(map(_is_list, members(target.annotation, written=True))):
                 return target.path
         return ()
 
     def _hint(self, name: str) -> str:
         # People write one underscore for two; both should lead to the same suggestion. The prefix is no likeness.
-        flat = {"_".join(path).upper(): path for path in islice(_paths(self._schema, ()), _MOST_PATHS)}
+        found = islice(_paths(self._schema, ()), _MOST_PATHS)
+        flat = {"_".join(map(_in_shell, path)).upper(): path for path in found}
         close = get_close_matches(name[len(self._source.prefix) :].upper().replace("__", "_"), flat, n=1)
         return f"; did you mean {self._name_of(flat[close[0]])}?" if close else ""
 
     def _name_of(self, path: tuple[str, ...]) -> str:
-        return self._source.prefix.upper() + "__".join(path).upper()
+        return self._source.prefix.upper() + "__".join(map(_in_shell, path)).upper()
+
+
+@functools.lru_cache(1024)  # each reload asks for the same
+def _target_in(schema: Any, name: str) -> _Target | None:
+    return _target(_Target((), schema), name.split("__"))
 
 
 def _target(above: _Target, parts: list[str]) -> _Target | None:
@@ -236,11 +258,12 @@ def _target(above: _Target, parts: list[str]) -> _Target | None:
 def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, _Target]]:
     """What the first parts of a name may mean in a table of this type: how many, the key and its value."""
     keys = keys_of(member)
+    names = _names(tuple(keys.names.items()), keys.indirect) if keys is not None else {}
     types = keys.written if keys is not None else {}
     known = False
     for length in range(len(parts), 0, -1):  # a field may have "__" in its own name
         name = "__".join(parts[:length])
-        for key in (key for key in types if key.lower() == name):
+        for key in names.get(name, ()):
             known = True
             yield length, key, _Target((), types[key])
     value = None if known else _free_value(member)
@@ -248,6 +271,35 @@ def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, _Targ
         without = (get_origin(member) or member).__qualname__ if keys is not None and not keys.allows else None
         for length in range(1, len(parts) + 1):
             yield length, "__".join(parts[:length]), _Target((), value, without=without)
+
+
+@functools.lru_cache
+def _names(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+    """The keys that a part of a variable's name may mean, in lower case.
+
+    A key as it is comes first, then as it is called in a shell, then the name of the attribute that it sets; what would
+    mean two fields means none.
+
+    Args:
+        fields: The keys of a class, with the attribute that each sets.
+        indirect: Those that do not set it as a whole.
+    """
+    names = dict(fields)
+    direct = [key for key in names if key not in indirect]
+    found: dict[str, tuple[str, ...]] = {}
+    for keys, called in ((names, str.lower), (names, _in_shell), (direct, lambda key: names[key].lower())):
+        level: dict[str, list[str]] = {}
+        for key in keys:
+            level.setdefault(called(key), []).append(key)
+        for name, meant in level.items():
+            if called is str.lower or len({names[key] for key in meant}) == 1:
+                found.setdefault(name, tuple(meant))
+    return found
+
+
+def _in_shell(key: str) -> str:
+    """What a key is called where names have only letters, digits and underscores, in lower case."""
+    return _NOT_IN_A_NAME.sub("_", _HUMP.sub("_", key)).lower()
 
 
 def _is_list(member: Any) -> bool:

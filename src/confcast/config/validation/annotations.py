@@ -40,6 +40,7 @@ class Keys(NamedTuple):
         allows: Whether other keys are kept (`extra="allow"`). If neither, code of the user's may have a use for them.
         plain: Whether it is a stdlib dataclass: pydantic converts its values more freely than it says.
         indirect: Keys in whose values fields are found (`AliasPath`), and keys of several fields.
+        choices: For each field that is found in such a value, all its paths; the library takes the first that is there.
     """
 
     types: dict[str, Any]
@@ -49,6 +50,7 @@ class Keys(NamedTuple):
     allows: bool = False
     plain: bool = False
     indirect: frozenset[str] = frozenset()
+    choices: tuple[tuple[KeyPath, ...], ...] = ()
 
 
 class Early:
@@ -197,8 +199,7 @@ def _record_keys(cls: Any, hints: dict[str, Any]) -> Keys:
     config = _config(cls)
     found = _Collected()
     for name, hint in hints.items():
-        for key, direct in _spellings(name, alias_of(cls, name, hint, config), config):
-            found.add(key, name, hint if direct else Any, hint if direct else Any, direct=direct)
+        found.add(name, _spellings(name, alias_of(cls, name, hint, config), config), hint, hint)
     allows = config.get("extra") == "allow"
     return found.keys(closed=not allows, allows=allows)
 
@@ -227,11 +228,10 @@ def _pydantic_keys(cls: Any) -> Keys:
     opaque, found = _opaque_fields(cls), _Collected()
     for name, field in cls.__pydantic_fields__.items():
         alias = field.validation_alias if field.validation_alias is not None else field.alias
-        for key, direct in _spellings(name, alias, config):
-            hint = written = annotations[name] if direct and not _has_mark(field.metadata, _JSON) else Any
-            if direct and name in opaque:
-                hint, written = Any, Annotated[written, Early]
-            found.add(key, name, hint, written, direct=direct)
+        hint = written = Any if _has_mark(field.metadata, _JSON) else annotations[name]
+        if name in opaque:
+            hint, written = Any, Annotated[written, Early]
+        found.add(name, _spellings(name, alias, config), hint, written)
     allows = config.get("extra") == "allow"
     return found.keys(closed=not allows and not _takes_anything(cls), allows=allows)
 
@@ -244,26 +244,32 @@ class _Collected:
         self._written: dict[str, Any] = {}
         self._names: dict[str, str] = {}
         self._indirect: set[str] = set()
+        self._choices: list[tuple[KeyPath, ...]] = []
 
-    def add(self, key: str, name: str, hint: Any, written: Any, *, direct: bool) -> None:
-        if not direct or self._names.get(key, name) != name:
-            self._indirect.add(key)  # of two fields: what it means alone can't be told
-            hint = written = Any
-        self._types[key], self._written[key], self._names[key] = hint, written, name
+    def add(self, name: str, paths: list[KeyPath], hint: Any, written: Any) -> None:
+        for path in paths:
+            key, whole = path[0], len(path) == 1
+            if not whole or self._names.get(key, name) != name:
+                self._indirect.add(key)  # of two fields: what it means alone can't be told
+                whole = False
+            self._types[key], self._written[key] = (hint, written) if whole else (Any, Any)
+            self._names[key] = name
+        if any(len(path) > 1 for path in paths):
+            self._choices.append(tuple(paths))
 
     def keys(self, *, closed: bool, allows: bool) -> Keys:
-        return Keys(self._types, self._written, self._names, closed, allows, indirect=frozenset(self._indirect))
+        indirect, choices = frozenset(self._indirect), tuple(self._choices)
+        return Keys(self._types, self._written, self._names, closed, allows, indirect=indirect, choices=choices)
 
 
-def _spellings(name: str, alias: Any, config: Any) -> list[tuple[str, bool]]:
-    """The keys under which pydantic finds a field, and whether its value stands there or further inside."""
+def _spellings(name: str, alias: Any, config: Any) -> list[KeyPath]:
+    """The paths under which pydantic finds a field; the first that is there counts."""
     by_name = alias is None or config.get("populate_by_name") or config.get("validate_by_name")
-    found: list[tuple[str, bool]] = []
+    found: list[KeyPath] = []
     if config.get("validate_by_alias", True):
-        for choice in getattr(alias, "choices", None) or ([] if alias is None else [alias]):
-            path = getattr(choice, "path", [choice])
-            found.append((path[0], len(path) == 1))
-    return found + ([(name, True)] if by_name else [])
+        choices = getattr(alias, "choices", None) or ([] if alias is None else [alias])
+        found = [tuple(getattr(choice, "path", [choice])) for choice in choices]
+    return found + ([(name,)] if by_name else [])
 
 
 def _opaque_fields(cls: Any) -> set[str]:

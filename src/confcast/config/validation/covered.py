@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from confcast.config.merge import Covered, Merged
+from confcast.config.merge import Merged
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, value_at
 from confcast.config.validation.annotations import child, is_opaque, keys_of, members
@@ -36,16 +36,18 @@ _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence, collections.abc
 def check(schema: Any, merged: Merged) -> Iterator[Finding]:
     """Every covered value that its type does not take, with its own position."""
     for covered in merged.covered:
-        value = value_at(covered.low.data, covered.path)
-        accepted = _shapes_at(schema, covered.path)
+        path = merged.in_layer(covered.low, covered.path)
+        value = value_at(covered.low.data, path)
+        accepted = _shapes_at(schema, path)
         # Where no table belongs, the validator speaks of the table.
         if "table" in accepted and _shape(value) not in accepted:
-            yield Finding(covered.path, _message(covered, accepted), value, location=covered.low.where(covered.path))
+            first = _first(covered.high, merged.in_layer(covered.high, covered.path))
+            yield Finding(path, _message(first, accepted), value, location=covered.low.where(path))
 
 
-def _message(covered: Covered, accepted: frozenset[str]) -> str:
+def _message(first: str, accepted: frozenset[str]) -> str:
     wanted = " or ".join(words for shape, words in _WORDS.items() if shape in accepted)
-    return f"Input should be {wanted}; a higher source sets keys below it ({_first(covered.high, covered.path)})"
+    return f"Input should be {wanted}; a higher source sets keys below it ({first})"
 
 
 def _first(layer: Layer, path: KeyPath) -> str:

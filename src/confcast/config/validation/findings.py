@@ -87,7 +87,8 @@ def quoted(value: Any) -> str:
 def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:
     message = masked(finding.message)
     about = []
-    path = _without_secret_keys(finding.path, schema)
+    written = finding.path if finding.location else _as_written(finding, merged)
+    path = _without_secret_keys(written, schema)
     is_secret_key = finding.about == "key" and path[-1:] == (MASK,)
     if _is_scalar(finding.got) and not is_secret_key and not contains_secret(reduce(_below, finding.path, schema)):
         about.append(f"got {quoted(finding.got)}")
@@ -127,6 +128,13 @@ def _location(finding: Finding, merged: Merged) -> str:
     if finding.about == "missing":
         return merged.where_table(finding.path[:-1])
     return merged.where(finding.path, key=finding.about == "key")
+
+
+def _as_written(finding: Finding, merged: Merged) -> KeyPath:
+    """The path as it is spelled at the finding's position."""
+    if finding.about != "missing":
+        return merged.as_written(finding.path)
+    return (*merged.as_written(finding.path[:-1]), *finding.path[-1:])
 
 
 def _is_scalar(value: Any) -> bool:

@@ -60,17 +60,12 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
 
 
 def _check_keys(keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[Finding]:
-    seen: dict[str, Any] = {}
     for key, value in table.items():
         name = keys.names.get(key)
         if name is None:
             if keys.closed:
                 yield _unknown(key, keys, path)
             continue
-        if name in seen and key not in keys.indirect:
-            yield Finding((*path, key), f"sets the same as {seen[name]!r}: remove one of them", about="key")
-        if key not in keys.indirect:
-            seen[name] = key
         if keys.plain or isinstance(value, dict | list):
             yield from check(keys.types[key], value, (*path, key), plain=keys.plain)
 
