@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import pydantic
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, ConfigDict, Field, RootModel, SecretStr
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
 from confcast import Candidate, ConfigError, ConfigLoader, Environment
 from confcast.config import spelling
+from confcast.config.diff import differences
+from confcast.config.merge import Merged
+from confcast.config.sources.layer import Layer
 from confcast.config.spelling import PLAIN, spelling_of
 
 
@@ -401,6 +408,24 @@ def test_aliases_that_are_the_names_of_each_other_are_kept_apart(monkeypatch):
     assert candidate.origin_of("a") == "environment variable APP_A"
 
 
+def test_the_name_of_a_field_is_no_other_key_beside_its_alias():
+    class Keeping(BaseModel, extra="allow"):
+        max_size: int = Field(0, alias="max-size")
+
+    class Renaming(Keeping):
+        @pydantic.model_validator(mode="before")
+        @classmethod
+        def _names(cls, table: Any) -> Any:
+            return {key.replace("_", "-"): value for key, value in table.items()}
+
+    (told,) = problems(Keeping, {"max_size": 1, "more": 2})
+    assert told == (
+        "0.json:1:2: max_size: is the name of a field that is set by 'max-size',"
+        " and would be kept beside it as another key: write 'max-size'"
+    )
+    assert load(Renaming, {"max_size": 1, "more": 2}).config.max_size == 1
+
+
 def test_what_other_keys_a_class_keeps_is_not_merged():
     config = load(Open, {"other-key": 1, "max-size": 1}, {"other_key": 2, "max_size": 3}).config
     assert (config.max_size, config.model_extra) == (3, {"other-key": 1, "other_key": 2})
@@ -463,6 +488,13 @@ def test_aliases_in_dataclasses_and_records_are_their_keys(monkeypatch):
     monkeypatch.setenv("APP_TYPED__MAX_SIZE", "5")
     config = load(Holder, {"marked": {"the-size": 3}, "typed": {"max-size": 1}, "pair": {"the-left": 2}}).config
     assert (config.marked.size, config.marked.other, config.typed, config.pair) == (3, 4, {"max_size": 5}, Pair(2))
+    codec = ConfigLoader(Holder).codec
+    assert [change.key for change in differences(codec, Holder(), config)] == [
+        "marked.the-size",
+        "marked.the-other",
+        "typed.max_size",
+        "pair",
+    ]
 
 
 def test_a_name_that_pydantic_ignores_there_is_no_key():
@@ -472,6 +504,71 @@ def test_a_name_that_pydantic_ignores_there_is_no_key():
         ["marked.other", "unknown key; did you mean 'the-other'?"],
     ]
     assert any(each.startswith("0.json:1:46: pair.left: ") for each in told)
+
+
+# ---- any layers, any spellings
+
+
+class Deep(BaseModel, populate_by_name=True, alias_generator=kebab):
+    a_b: int | None = None
+    c_d: Annotated[int, Field(validation_alias=AliasChoices("c_d", "cee", "c-d"))] = 0
+    deep_er: Deep | None = None
+    any_of: dict[str, Deep] = {}
+
+
+KEYS = {"a_b": ["a_b", "a-b"], "c_d": ["c_d", "cee", "c-d"], "deep_er": ["deep_er", "deep-er"], "any_of": ["any-of"]}
+
+
+@st.composite
+def named(draw: st.DrawFn, depth: int = 3) -> dict[str, Any]:
+    """A table by the names of fields."""
+    names = draw(st.sets(st.sampled_from(["a_b", "c_d", *(["deep_er", "any_of"] if depth else [])])))
+    table: dict[str, Any] = {name: draw(st.integers(0, 99)) for name in names & {"a_b", "c_d"}}
+    if "deep_er" in names:
+        table["deep_er"] = draw(named(depth - 1))
+    if "any_of" in names:
+        table["any_of"] = draw(st.dictionaries(st.sampled_from(["a_b", "a-b", "x"]), named(depth - 1)))
+    return table
+
+
+def spelled(draw: st.DrawFn, table: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        key = draw(st.sampled_from(KEYS[name]))
+        if name == "any_of":
+            found[key] = {each: spelled(draw, inside) for each, inside in value.items()}
+        else:
+            found[key] = spelled(draw, value) if isinstance(value, dict) else value
+    return found
+
+
+def over(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        both = isinstance(value, dict) and isinstance(low.get(key), dict)
+        merged[key] = over(low[key], value) if both else value
+    return merged
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))  # no figure of time decides
+@given(st.data(), st.lists(named(), min_size=1, max_size=4))
+def test_layers_spelled_anyhow_give_what_they_give_by_the_names_of_fields(data, tables):
+    layers = [Layer(f"{number}", spelled(data.draw, table)) for number, table in enumerate(tables)]
+    merged = Merged(layers, spelling_of(Deep))
+    assert Deep.model_validate(merged.data) == Deep.model_validate(functools.reduce(over, tables))
+    plain = Merged([Layer(f"{number}", table) for number, table in enumerate(tables)])
+    for path in paths_in(plain.data):
+        origins = [each and each.name for each in (merged.origin(path), plain.origin(path))]
+        assert origins[0] == origins[1]
+        there = merged.as_written(path)
+        assert any(layer.has(there) for layer in layers)
+
+
+def paths_in(table: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in table.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from paths_in(value, (*path, key))
 
 
 # ---- what it costs

@@ -159,7 +159,8 @@ def _rebuild_dataclass(cls: Any, **options: Any) -> bool:
 def _dataclass_fields(cls: Any) -> Iterator[Field]:
     hints = hints_of(cls)
     for field in dataclasses.fields(cls):
-        yield Field(field.name, field.name, hints[field.name])
+        alias = alias_of(cls, field.name, hints[field.name], getattr(cls, "__pydantic_config__", {}))
+        yield Field(field.name, alias if isinstance(alias, str) else field.name, hints[field.name])
 
 
 def _struct_fields(cls: Any) -> Iterator[Field]:

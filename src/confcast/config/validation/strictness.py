@@ -1,8 +1,8 @@
 """What validators let pass and a configuration must not have: unknown keys, and `true` where a number belongs.
 
 pydantic ignores unknown keys by default, and msgspec too; in a file an unknown key is a typo. Where a class says
-`extra="allow"`, or code of the user's sees the table first (annotations.py), nothing is refused here; nor in a union
-of several classes, where the keys tell them apart.
+`extra="allow"`, or code of the user's sees the table first (annotations.py), nothing is refused here but the name of a
+field that its alias sets; nor in a union of several classes, where the keys tell them apart.
 
 `true` for a number: pydantic models decide that themselves (`StrictInt`, `strict=True`), msgspec refuses it, and for
 stdlib dataclasses, which can't say what they want, it is refused here.
@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from confcast.config.sources.formats.common import KeyPath
-from confcast.config.validation.annotations import Keys, child, is_collection, keys_of, members, strip
+from confcast.config.validation.annotations import Keys, child, is_collection, is_opaque, keys_of, members, strip
 from confcast.config.validation.findings import Finding, quoted
 
 
@@ -50,7 +50,7 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
         annotation = tables[0]
         keys = keys_of(annotation)
     if keys is not None:
-        yield from _check_keys(keys, table, path)
+        yield from _check_keys(annotation, keys, table, path)
         return
     text_only = strip((typing.get_args(annotation) or (Any,))[0]) is str
     for key, value in table.items():
@@ -59,12 +59,14 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
         yield from check(child(annotation, key), value, (*path, key), plain=plain)
 
 
-def _check_keys(keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[Finding]:
+def _check_keys(annotation: Any, keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[Finding]:
     for key, value in table.items():
         name = keys.names.get(key)
         if name is None:
             if keys.closed:
                 yield _unknown(key, keys, path)
+            elif key in keys.names.values() and not is_opaque(annotation):
+                yield _beside(key, keys, path)
             continue
         if keys.plain or isinstance(value, dict | list):
             yield from check(keys.types[key], value, (*path, key), plain=keys.plain)
@@ -75,6 +77,13 @@ def _unknown(key: Any, keys: Keys, path: KeyPath) -> Finding:
         return _no_text(key, path)
     close = get_close_matches(key, keys.names, n=1)
     return Finding((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
+
+
+def _beside(key: Any, keys: Keys, path: KeyPath) -> Finding:
+    """Pydantic keeps it as another key, and has two values of that name: one of the attribute, one in a dump."""
+    its = next(each for each, name in keys.names.items() if name == key)
+    message = f"is the name of a field that is set by {its!r}, and would be kept beside it as another key"
+    return Finding((*path, key), f"{message}: write {its!r}", about="key")
 
 
 def _no_text(key: Any, path: KeyPath) -> Finding:
