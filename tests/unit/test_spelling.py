@@ -386,6 +386,52 @@ def test_in_a_union_of_classes_without_tags_they_are_if_none_says_otherwise():
     assert load(Pets, {"same": {"max-size": 1}}, {"same": {"max_size": 2}}).config.same.max_size == 2
 
 
+class Kept(BaseModel, alias_generator=kebab):
+    kind: Literal["kept"]
+    max_size: int = 0
+    value: list[str] = []
+
+
+class Made(BaseModel):
+    kind: Literal["made"]
+    max_size: int = 0
+    value: str = ""
+
+
+class StructKept(msgspec.Struct, tag_field="kind", tag="kept", rename="kebab"):
+    max_size: int = 0
+    value: list[str] = []
+
+
+class StructMade(msgspec.Struct, tag_field="kind", tag="made"):
+    max_size: int = 0
+    value: str = ""
+
+
+class Tagged(BaseModel):
+    one: Annotated[Kept | Made, Field(discriminator="kind")]
+    many: dict[str, Kept | Made] = {}
+
+
+class StructTagged(msgspec.Struct):
+    one: StructKept | StructMade
+    many: dict[str, StructKept | StructMade] = {}
+
+
+@pytest.mark.parametrize("schema", [Tagged, StructTagged])
+@pytest.mark.parametrize(("kind", "key", "value"), [("kept", "max-size", ["a"]), ("made", "max_size", '["a"]')])
+def test_what_a_variable_means_in_a_union_the_tag_decides(schema, kind, key, value, monkeypatch):
+    monkeypatch.setenv("APP_ONE__MAX_SIZE", "3")
+    monkeypatch.setenv("APP_ONE__VALUE", '["a"]')
+    monkeypatch.setenv("APP_MANY__X__MAX_SIZE", "4")
+    config = load(schema, {"one": {"kind": kind, key: 1}, "many": {"x": {"kind": kind, key: 1}}}).config
+    assert (config.one.max_size, config.one.value, config.many["x"].max_size) == (3, value, 4)
+    monkeypatch.setenv("APP_ONE__KIND", kind)  # over what the file says
+    monkeypatch.setenv("APP_MANY", json.dumps({"x": {"kind": kind}}))
+    config = load(schema, {"one": {"kind": "kept" if kind == "made" else "made"}}).config
+    assert (config.one.max_size, config.one.value, config.many["x"].max_size) == (3, value, 4)
+
+
 def test_a_key_of_two_fields_is_no_spelling_of_either():
     class Shared(BaseModel, populate_by_name=True):
         a: int = Field(0, alias="b")

@@ -26,7 +26,7 @@ from confcast.config.schema import fields_of, import_path, kind_of, resolve
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.formats.common import KeyPath
-from confcast.config.sources.layer import Layer, Source, fingerprint_of
+from confcast.config.sources.layer import Fitted, Layer, Source, fingerprint_of
 from confcast.config.spelling import Spelling, spelling_of
 from confcast.config.validation import covered, doubled
 from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in
@@ -227,7 +227,9 @@ class ConfigLoader(Generic[T]):
         return ConfigLoader(spec.schema, *sources, overrides=msgspec.msgpack.decode(spec.overrides))
 
     def _merge(self, reading: Reading) -> tuple[Merged, list[Problem]]:
-        fitted = [layer.fit(self.schema) for layer in reading.layers]
+        spelling, fitted = spelling_of(cast("Any", self.schema)), list[Fitted]()
+        for layer in reading.layers:
+            fitted.append(layer.fit(self.schema, lambda: Merged([each.layer for each in fitted], spelling).data))
         for warning in (warning for each in fitted for warning in each.warnings):
             if warning not in self._said:  # a reload would say the same again
                 self._said.add(warning)
@@ -235,9 +237,7 @@ class ConfigLoader(Generic[T]):
         layers = [each.layer for each in fitted]
         if self.overrides:
             layers.append(Layer("override", self.overrides))
-        return Merged(layers, spelling_of(cast("Any", self.schema))), [
-            problem for each in fitted for problem in each.problems
-        ]
+        return Merged(layers, spelling), [problem for each in fitted for problem in each.problems]
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__

@@ -193,6 +193,12 @@ def _tags(keys: Keys) -> Mapping[str, tuple[Any, ...]]:
     return {key: typing.get_args(hint) for key, hint in plain.items() if typing.get_origin(hint) is Literal}
 
 
+def is_ruled_out(kind: Any, tables: tuple[Any, ...]) -> bool:
+    """Whether tables say by their tags that they are not of this class; a later one counts more."""
+    keys = keys_of(kind)
+    return keys is not None and _is_ruled_out(_tags(keys), tables)
+
+
 def _is_ruled_out(tags: Mapping[str, tuple[Any, ...]], tables: tuple[Any, ...]) -> bool:
     for key, values in tags.items():
         said = next((table[key] for table in reversed(tables) if key in table), values[0])

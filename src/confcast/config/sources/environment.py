@@ -11,27 +11,25 @@ Rejected: guessing values without the schema (`"1e3"`, `"no"`, a password of dig
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
+from confcast.config.sources.targets import Target, chosen, in_shell, is_list, paths, targets
 from confcast.config.sources.texts import NotConvertible, from_text
 from confcast.config.spelling import spelling_of
-from confcast.config.validation.annotations import is_collection, is_opaque, keys_of, members, strip
+from confcast.config.validation.annotations import members
 from confcast.errors import Problem
 
 _MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # of maxConns, and of HTTPPort
-_NOT_IN_A_NAME = re.compile(r"\W")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
 
@@ -92,21 +90,21 @@ class EnvironmentLayer(Layer):
         super().__init__(f"environment {source.prefix}*", {}, fingerprint)
         self._source, self._found = source, found
 
-    def fit(self, schema: Any) -> Fitted:
+    def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
         """The variables under the schema's keys, converted by its types."""
         fitting = _Fitting(self._source, schema)
-        targets, skipped = [], []
+        known, skipped = [], []
         for name, text in self._found.items():
-            target = fitting.target(name)
-            if self._is_injected(name, text, known=target is not None and target.without is None):
+            found = fitting.targets(name)
+            if self._is_injected(name, text, known=any(target.without is None for target in found)):
                 skipped.append(name)
-            elif target is None:
+            elif not found:
                 fitting.unknown(name)
             else:
-                targets.append((target, name, text))
-        # A table first, then what is set inside it.
-        for target, name, text in sorted(targets, key=lambda each: len(each[0].path)):
-            fitting.set(target, name, text)
+                known.append((found, name, text))
+        # What only a tag can decide comes last: another variable may set the tag. A table, then what is set inside it.
+        for found, name, text in sorted(known, key=lambda each: (len(each[0]) > 1, len(each[0][0].path))):
+            fitting.set(fitting.chosen(found, below), name, text)
         if skipped:
             fitting.warnings.append(
                 f"skipped environment variables that Kubernetes injects for services: {', '.join(skipped)}"
@@ -122,22 +120,6 @@ class EnvironmentLayer(Layer):
         if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
             return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._found
         return not known and _SERVICE.fullmatch(upper) is not None
-
-
-class _Target(NamedTuple):
-    """What a variable sets.
-
-    Attributes:
-        path: The keys.
-        annotation: The type there, as it is written.
-        opaque: Whether code of the user's sees the value, or a table around it, before its library does.
-        without: The class that has no field of that name; only code of the user's may have a use for it.
-    """
-
-    path: tuple[str, ...]
-    annotation: Any
-    opaque: bool = False
-    without: str | None = None
 
 
 class _Set(NamedTuple):
@@ -158,11 +140,15 @@ class _Fitting:
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
-    def target(self, name: str) -> _Target | None:
-        """What a variable sets; None if the schema has no such key."""
-        return _target_in(self._schema, name[len(self._source.prefix) :].lower())
+    def targets(self, name: str) -> tuple[Target, ...]:
+        """What a variable may set; nothing if the schema has no such key."""
+        return targets(self._schema, name[len(self._source.prefix) :].lower())
 
-    def set(self, target: _Target, name: str, text: str) -> None:
+    def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
+        """What a variable sets, of all that its name may mean."""
+        return found[0] if len(found) == 1 else chosen(found, self._spelling, below(), self.data)
+
+    def set(self, target: Target, name: str, text: str) -> None:
         """Put a converted value in its place, or note what is wrong with it."""
         where, key = f"environment variable {name}", ".".join(target.path)
         first = self._variables.setdefault(self._spelling.canonical(target.path), _Set(target.path, where))
@@ -221,111 +207,17 @@ class _Fitting:
         """The path of the list that the name would set something in; empty if there is none."""
         parts = name[len(self._source.prefix) :].lower().split("__")
         for length in range(len(parts) - 1, 0, -1):
-            target = _target_in(self._schema, "__".join(parts[:length]))
-            if target is not None and any(map(_is_list, members(target.annotation, written=True))):
-                return target.path
+            for target in targets(self._schema, "__".join(parts[:length])):
+                if any(map(is_list, members(target.annotation, written=True))):
+                    return target.path
         return ()
 
     def _hint(self, name: str) -> str:
         # People write one underscore for two; both should lead to the same suggestion. The prefix is no likeness.
-        found = islice(_paths(self._schema, ()), _MOST_PATHS)
-        flat = {"_".join(map(_in_shell, path)).upper(): path for path in found}
+        found = islice(paths(self._schema, ()), _MOST_PATHS)
+        flat = {"_".join(map(in_shell, path)).upper(): path for path in found}
         close = get_close_matches(name[len(self._source.prefix) :].upper().replace("__", "_"), flat, n=1)
         return f"; did you mean {self._name_of(flat[close[0]])}?" if close else ""
 
     def _name_of(self, path: tuple[str, ...]) -> str:
-        return self._source.prefix.upper() + "__".join(map(_in_shell, path)).upper()
-
-
-@functools.lru_cache(1024)  # each reload asks for the same
-def _target_in(schema: Any, name: str) -> _Target | None:
-    return _target(_Target((), schema), name.split("__"))
-
-
-def _target(above: _Target, parts: list[str]) -> _Target | None:
-    above = above._replace(opaque=above.opaque or is_opaque(above.annotation))
-    if not parts:
-        return above
-    for member in members(above.annotation, written=True):
-        for length, key, target in _candidates(member, parts):
-            without = target.without or above.without
-            found = _target(_Target((*above.path, key), target.annotation, above.opaque, without), parts[length:])
-            if found is not None:
-                return found
-    return None
-
-
-def _candidates(member: Any, parts: list[str]) -> Iterator[tuple[int, str, _Target]]:
-    """What the first parts of a name may mean in a table of this type: how many, the key and its value."""
-    keys = keys_of(member)
-    names = _names(tuple(keys.names.items()), keys.indirect) if keys is not None else {}
-    types = keys.written if keys is not None else {}
-    known = False
-    for length in range(len(parts), 0, -1):  # a field may have "__" in its own name
-        name = "__".join(parts[:length])
-        for key in names.get(name, ()):
-            known = True
-            yield length, key, _Target((), types[key])
-    value = None if known else _free_value(member)
-    if value is not None:
-        without = (get_origin(member) or member).__qualname__ if keys is not None and not keys.allows else None
-        for length in range(1, len(parts) + 1):
-            yield length, "__".join(parts[:length]), _Target((), value, without=without)
-
-
-@functools.lru_cache
-def _names(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-    """The keys that a part of a variable's name may mean, in lower case.
-
-    A key as it is comes first, then as it is called in a shell, then the name of the attribute that it sets; what would
-    mean two fields means none.
-
-    Args:
-        fields: The keys of a class, with the attribute that each sets.
-        indirect: Those that do not set it as a whole.
-    """
-    names = dict(fields)
-    direct = [key for key in names if key not in indirect]
-    found: dict[str, tuple[str, ...]] = {}
-    for keys, called in ((names, str.lower), (names, _in_shell), (direct, lambda key: names[key].lower())):
-        level: dict[str, list[str]] = {}
-        for key in keys:
-            level.setdefault(called(key), []).append(key)
-        for name, meant in level.items():
-            if called is str.lower or len({names[key] for key in meant}) == 1:
-                found.setdefault(name, tuple(meant))
-    return found
-
-
-def _in_shell(key: str) -> str:
-    """What a key is called where names have only letters, digits and underscores, in lower case."""
-    return _NOT_IN_A_NAME.sub("_", _HUMP.sub("_", key)).lower()
-
-
-def _is_list(member: Any) -> bool:
-    kind = get_origin(member) or member
-    return is_collection(member) and keys_of(member) is None and not issubclass(kind, Mapping)
-
-
-def _free_value(member: Any) -> Any:
-    """The type of a value in a table that may have any key; None if the type is no such table."""
-    keys = keys_of(member)
-    if keys is not None:
-        return None if keys.closed else Any
-    if member is Any:
-        return Any
-    origin, arguments = get_origin(member) or member, get_args(member)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return arguments[1] if len(arguments) == 2 and strip(arguments[0]) in (str, Any) else Any
-    return None
-
-
-def _paths(annotation: Any, path: tuple[str, ...], seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key that a variable can set, for suggestions."""
-    for member in members(annotation, written=True):
-        keys = keys_of(member)
-        if keys is None or member in seen:
-            continue
-        for key, hint in keys.written.items():
-            yield (*path, key)
-            yield from _paths(hint, (*path, key), (*seen, member))
+        return self._source.prefix.upper() + "__".join(map(in_shell, path)).upper()

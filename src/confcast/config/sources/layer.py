@@ -101,8 +101,13 @@ class Layer:
         """Whether the layer has a value there."""
         return value_at(self.data, path, _ABSENT) is not _ABSENT
 
-    def fit(self, schema: Any) -> Fitted:
-        """The layer as this schema reads it. Most layers are the same for all."""
+    def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
+        """The layer as this schema reads it. Most layers are the same for all.
+
+        Args:
+            schema: The class.
+            below: Gives what the lower layers have together, when somebody asks.
+        """
         return Fitted(self, [], [])
 
 
