@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,17 @@ from confcast import (
     reload_config,
 )
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gate import Gate
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize(
     "name",
-    ["address", "owner_pid", "current", "version", "snapshot", "reload", "reload_config", "get_stats", "workers"],
+    [
+        *("address", "owner_pid", "current", "version", "snapshot", "reload", "reload_config", "get_stats", "workers"),
+        *("get_current_config", "get_observer_count", "is_reload_in_progress"),
+    ],
 )
 def test_before_the_start_everything_raises_not_attached(name: str, config: Path) -> None:
     manager = ConfigReloadManager(ConfigLoader(SCHEMA, config))
@@ -125,6 +130,35 @@ def test_every_worker_is_listed_with_its_version(manager: Manager, start_worker:
     ]
 
 
+def test_what_is_current_and_how_many_observe_it_go_by_leindex_s_names_too(manager: Manager, config: Path) -> None:
+    assert manager.get_observer_count() == 0
+    first = manager.get_current_config()
+    assert first is manager.current
+    for _ in range(2):
+        manager.subscribe(print)
+    write(config, 2)
+    manager.reload()
+
+    assert (first.number, manager.get_current_config().number) == (1, 2)
+    assert manager.get_observer_count() == 2
+    assert manager.unsubscribe(print)
+    assert manager.get_observer_count() == 1
+
+
+def test_a_reload_is_in_progress_from_its_beginning_to_its_outcome(manager: Manager, gate: Gate, config: Path) -> None:
+    assert manager.is_reload_in_progress() is False
+    gate.shut()
+    write(config, 2, gate=str(gate.path))
+    manager.request_reload()
+    gate.await_load()
+
+    assert manager.is_reload_in_progress() is True
+
+    gate.open()
+    gate.let_go()
+    eventually(lambda: manager.version == 2 and not manager.is_reload_in_progress(), "the end of it")
+
+
 # ---- the process's one manager
 
 
@@ -147,6 +181,15 @@ def test_the_process_s_manager_is_found_from_anywhere(initialized: Manager, conf
     assert get_reload_manager() is initialized
     assert reload_config() is ReloadResult.SUCCESS
     assert initialized.current.number == 2
+
+
+def test_without_its_signal_handler_it_leaves_sighup_alone(config: Path) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with initialize_reload_manager(ConfigLoader(SCHEMA, config), False, watch=False):
+        assert signal.getsignal(signal.SIGHUP) is before
+    with initialize_reload_manager(ConfigLoader(SCHEMA, config), True, watch=False):
+        assert signal.getsignal(signal.SIGHUP) is not before
+    assert signal.getsignal(signal.SIGHUP) is before
 
 
 def test_initializing_twice_warns_and_gives_the_first(initialized: Manager, config: Path) -> None:

@@ -51,6 +51,7 @@ NAMES = {
 VERBS = {
     "reload": "(self, timeout=None)",
     "reload_config": "(self)",
+    "is_reload_in_progress": "(self)",
     "get_stats": "(self)",
     "get_event_history": "(self, limit=None)",
     "clear_history": "(self)",
@@ -76,6 +77,8 @@ SIGNATURES = {
     "ConfigReloadManager.ensure_owner": "(self)",
     "ConfigReloadManager.subscribe": SUBSCRIBE,
     "ConfigReloadManager.unsubscribe": "(self, observer)",
+    "ConfigReloadManager.get_current_config": "(self)",
+    "ConfigReloadManager.get_observer_count": "(self)",
     "ConfigReloadManager.changes": CHANGES,
     "Replica.__init__": "(self, schema, *, name='app')",
     "Replica.attach": "(self, address=None, timeout=10.0, *, ignore_sighup=True)",
@@ -85,6 +88,8 @@ SIGNATURES = {
     "Replica.pin": "(self)",
     "Replica.subscribe": SUBSCRIBE,
     "Replica.unsubscribe": "(self, observer)",
+    "Replica.get_current_config": "(self)",
+    "Replica.get_observer_count": "(self)",
     "Replica.changes": CHANGES,
     "Replica.precommit": "(self, function)",
     "Replica.override": "(self, config)",
@@ -94,7 +99,7 @@ SIGNATURES = {
     "attach": "(schema, address=None, timeout=10.0, *, name='app', ignore_sighup=True)",
     "current": "(schema=None)",
     "declared": "()",
-    "initialize_reload_manager": "(loader, **options)",
+    "initialize_reload_manager": "(loader, enable_signal_handler=True, **options)",
     "get_reload_manager": "()",
     "register_type": "(cls, *, encode, decode)",
     "reload_config": "()",
@@ -252,4 +257,6 @@ def test_the_options_of_initialize_are_those_of_the_manager():
     init = confcast.ConfigReloadManager.__init__
     hints = typing.get_type_hints(init)
     options = [each.name for each in inspect.signature(init).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    assert {name: hints[name] for name in options} == typing.get_type_hints(Options)
+    initialize = typing.get_type_hints(confcast.initialize_reload_manager)
+    positional = {name: initialize[name] for name in ("enable_signal_handler",)}
+    assert {name: hints[name] for name in options} == {**positional, **typing.get_type_hints(Options)}

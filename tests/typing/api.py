@@ -276,12 +276,16 @@ def managing_process_wide(loader: ConfigLoader[Settings]) -> None:
     manager = initialize_reload_manager(loader, watch=False, name="app", silent="refuse", state_dir="state")
     assert_type(manager, ConfigReloadManager[Settings])
     assert_type(manager.current, Settings)
+    assert_type(initialize_reload_manager(loader, False), ConfigReloadManager[Settings])
+    assert_type(initialize_reload_manager(loader, enable_signal_handler=False), ConfigReloadManager[Settings])
     assert_type(get_reload_manager(), ConfigReloadManager[Any])
     assert_type(reload_config(), ReloadResult)
 
     initialize_reload_manager(loader, wacth=False)  # type: ignore[call-arg]
     initialize_reload_manager(loader, watch="no")  # type: ignore[arg-type]
     initialize_reload_manager(loader, silent="veto")  # type: ignore[arg-type]
+    initialize_reload_manager(loader, "no")  # type: ignore[arg-type]
+    initialize_reload_manager(loader, False, False)  # type: ignore[call-arg]
 
 
 # ---- client verbs
@@ -292,6 +296,9 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.reload(), ReloadEvent)
         assert_type(asked.reload(timeout=3.0), ReloadEvent)
         assert_type(asked.reload_config(), ReloadResult)
+        assert_type(asked.is_reload_in_progress(), bool)
+        assert_type(asked.get_current_config(), Settings)
+        assert_type(asked.get_observer_count(), int)
         assert_type(asked.get_stats(), dict[str, Any])
         assert_type(asked.get_event_history(), list[ReloadEvent])
         assert_type(asked.get_event_history(limit=10), list[ReloadEvent])
@@ -306,6 +313,7 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(await asked.areload(), ReloadEvent)
         assert_type(await asked.areload(timeout=3.0), ReloadEvent)
         assert_type(await asked.areload_config(), ReloadResult)
+        assert_type(await asked.ais_reload_in_progress(), bool)
         assert_type(await asked.aget_stats(), dict[str, Any])
         assert_type(await asked.aget_event_history(limit=10), list[ReloadEvent])
         assert_type(await asked.aworkers(), list[WorkerStatus])

@@ -63,6 +63,15 @@ def test_each_change_is_given_with_what_was_seen_before(replica: Replica[Setting
     assert run(begin) == [(1, 2), (2, 3), (3, 4)]
 
 
+def test_an_iteration_is_no_observer(replica: Replica[Settings], fake: Fake[Settings]) -> None:
+    async def main() -> tuple[int, int]:
+        async with contextlib.aclosing(replica.changes(initial=True)) as changes:
+            await anext(changes)
+            return subscribed(replica), replica.get_observer_count()
+
+    assert run(main) == (1, 0)
+
+
 def test_a_slow_reader_is_given_what_it_saw_last_and_the_newest(
     replica: Replica[Settings], fake: Fake[Settings]
 ) -> None:

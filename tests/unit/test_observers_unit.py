@@ -345,6 +345,16 @@ def test_one_that_an_earlier_observer_ended_is_not_told_any_more() -> None:
     source.observers.close()
 
 
+def test_subscriptions_are_counted_as_often_as_they_were_made_and_without_an_owner() -> None:
+    replica, observer = Replica(Settings, name="counted"), Heard()
+    assert replica.get_observer_count() == 0
+    replica.subscribe(observer)
+    replica.subscribe(observer, select=lambda config: config.number)
+    assert replica.get_observer_count() == 2
+    replica.unsubscribe(observer)
+    assert replica.get_observer_count() == 1
+
+
 def test_a_finalizer_that_unsubscribes_while_a_swap_is_made_is_no_deadlock() -> None:
     source, heard = Source(1), Heard()
     source.add(heard)

@@ -82,6 +82,8 @@ def test_an_outcome_is_true_when_what_was_asked_for_runs(result: ReloadResult) -
     ("call", "request_", "answer", "value"),
     [
         (lambda verbs: verbs.get_stats(), StatsRequest(1), Stats(1, {"version": 7}), {"version": 7}),
+        (lambda verbs: verbs.is_reload_in_progress(), StatsRequest(1), Stats(1, {"reload_in_progress": True}), True),
+        (lambda verbs: verbs.is_reload_in_progress(), StatsRequest(1), Stats(1, {"reload_in_progress": False}), False),
         (lambda verbs: verbs.get_event_history(), HistoryRequest(1, None), History(1, [EVENT]), [EVENT]),
         (lambda verbs: verbs.get_event_history(limit=0), HistoryRequest(1, 0), History(1, []), []),
         (lambda verbs: verbs.clear_history(), ClearHistory(1), Done(1), None),

@@ -32,9 +32,8 @@ _manager: ConfigReloadManager[Any] | None = None
 
 
 class Options(TypedDict, total=False):
-    """The options of `ConfigReloadManager`, so that a misspelt one is refused here too."""
+    """Those of `ConfigReloadManager` but the one that may be positional; a misspelt one is refused here too."""
 
-    enable_signal_handler: bool
     watch: bool
     name: str
     state_dir: str | os.PathLike[str] | None
@@ -46,11 +45,17 @@ class Options(TypedDict, total=False):
     supervise: Literal["thread", "caller"]
 
 
-def initialize_reload_manager(loader: ConfigLoader[T], **options: Unpack[Options]) -> ConfigReloadManager[T]:
+def initialize_reload_manager(
+    loader: ConfigLoader[T], enable_signal_handler: bool = True, **options: Unpack[Options]
+) -> ConfigReloadManager[T]:
     """Start this process's manager. Called again it warns, and gives the first.
 
+    Called as LeIndex's is. What differs on purpose: it loads at once, and raises when what is loaded is refused
+    (LeIndex's began with whatever there was, or with defaults).
+
     Args:
-        loader: What to load.
+        loader: What to load, where LeIndex's took its configuration manager.
+        enable_signal_handler: Have SIGHUP reload; in the main thread only. Positional, as in LeIndex.
         **options: As `ConfigReloadManager` takes them.
 
     Returns:
@@ -69,20 +74,27 @@ def initialize_reload_manager(loader: ConfigLoader[T], **options: Unpack[Options
             warnings.warn("the reload manager is initialized already; this is the first one", RuntimeWarning, 2)
             return _manager
         address = os.environ.get(address_variable(options.get("name", "app")))
-        manager = _Client(loader, address, **options) if address else ConfigReloadManager(loader, **options)
+        make = functools.partial(_Client, address=address) if address else ConfigReloadManager
+        manager: ConfigReloadManager[T] = make(loader, enable_signal_handler=enable_signal_handler, **options)
         _manager = manager.start()
         return _manager
 
 
 def get_reload_manager() -> ConfigReloadManager[Any]:
-    """The manager that `initialize_reload_manager` started in this process. Raises NotAttached (a RuntimeError)."""
+    """The manager that `initialize_reload_manager` started in this process.
+
+    Where there is none it raises NotAttached (a RuntimeError); LeIndex's gave None.
+    """
     if _manager is None or not _manager.is_mine():
         raise NotAttached("no reload manager in this process: call initialize_reload_manager(loader) first")
     return _manager
 
 
 def reload_config() -> ReloadResult:
-    """`get_reload_manager().reload_config()`."""
+    """`get_reload_manager().reload_config()`. Raises NotAttached (a RuntimeError) where there is no manager.
+
+    Unlike LeIndex's it gives UNCHANGED, which is true, where nothing differs, and waits where a reload is under way.
+    """
     return get_reload_manager().reload_config()
 
 
@@ -102,8 +114,10 @@ def _unlock() -> None:
 class _Client(ConfigReloadManager[T]):
     """A manager for a process whose configuration another process's owner holds."""
 
-    def __init__(self, loader: ConfigLoader[T], address: str, **options: Unpack[Options]) -> None:
-        super().__init__(loader, **options)
+    def __init__(
+        self, loader: ConfigLoader[T], *, address: str, enable_signal_handler: bool, **options: Unpack[Options]
+    ) -> None:
+        super().__init__(loader, enable_signal_handler=enable_signal_handler, **options)
         self._client_of = Path(address)
         self._attached_here = False
 

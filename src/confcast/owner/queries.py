@@ -41,7 +41,8 @@ def answer_to(query: Message, journal: Journal, core: Core, rules: Rules, told: 
     """
     match query:
         case StatsRequest(id):
-            present = {"version": core.committed.version, "owner_pid": os.getpid()}
+            busy = core.state is not State.IDLE
+            present = {"version": core.committed.version, "owner_pid": os.getpid(), "reload_in_progress": busy}
             return Stats(id, {**journal.totals(), **present, "answers_within": rules.answers_within, **told})
         case HistoryRequest(id, limit):
             return History(id, journal.events(limit))

@@ -33,6 +33,10 @@ class AwaitableVerbs(Verbs):
         """`reload_config()`, awaited. Raises what it raises."""
         return await in_thread(self.reload_config)
 
+    async def ais_reload_in_progress(self) -> bool:
+        """`is_reload_in_progress()`, awaited. Raises what it raises."""
+        return await in_thread(self.is_reload_in_progress)
+
     async def aget_stats(self) -> dict[str, Any]:
         """`get_stats()`, awaited. Raises what it raises."""
         return await in_thread(self.get_stats)

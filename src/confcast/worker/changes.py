@@ -30,6 +30,8 @@ class Reader(Subscription):
         on: What it waits for.
     """
 
+    is_observer = False
+
     def __init__(self, loop: asyncio.AbstractEventLoop, on: Moment) -> None:
         super().__init__(_nothing, None, True, on, None)
         self.hung_up = False

@@ -1,4 +1,4 @@
-"""`subscribe`, `unsubscribe` and `changes`, the same on a replica and on a manager.
+"""`subscribe`, `unsubscribe` and `changes`, the same on a replica and on a manager; and two names of LeIndex's.
 
 Safe from any thread, and from an observer. Rejected: returning a handle to unsubscribe with (LeIndex's users pass the
 observer).
@@ -25,6 +25,11 @@ class Observable(ABC, Generic[T]):
     """Something whose configuration changes."""
 
     __slots__ = ()
+
+    @property
+    @abstractmethod
+    def current(self) -> T:
+        """The pinned configuration inside a pin, the newest outside."""
 
     @abstractmethod
     def subscriptions(self) -> Observers:
@@ -108,6 +113,24 @@ class Observable(ABC, Generic[T]):
     def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
         return self.subscriptions().remove(observer)
+
+    def get_current_config(self) -> T:
+        """`current`, under the name that LeIndex gave it.
+
+        Unlike LeIndex's it is never changed in place: what is returned here keeps its values when a reload comes.
+        Raises NotAttached before `attach()` or `start()`.
+        """
+        return self.current
+
+    def get_observer_count(self) -> int:
+        """How many subscriptions there are in this process, under the name that LeIndex gave it.
+
+        An observer that was subscribed twice counts twice. Other processes have observers of their own, which are not
+        counted; nor is an iteration of `changes()`. A manager counts those of its process's attached replica, and
+        attaches none for it: 0 while there is none. Raises NotAttached before a manager's `start()`.
+        """
+        known = self.known_subscriptions()
+        return known.count() if known is not None else 0
 
     @overload
     def changes(

@@ -98,6 +98,11 @@ class Observers:
                     return True
         return False
 
+    def count(self) -> int:
+        """How many observers are subscribed. Who iterates `changes()` has none."""
+        with self._lock:
+            return sum(subscription.is_observer for subscription in self._subscriptions)
+
     def end(self, subscription: Subscription) -> None:
         """Tell this one nothing more, not even what is on its way to a loop. May be called again."""
         with self._lock:

@@ -36,7 +36,10 @@ class Subscription:
 
     Attributes:
         ended: It is to be told nothing more, though a call may be on its way to a loop.
+        is_observer: An application's function is told; else only a reader of `changes()` is woken.
     """
+
+    is_observer = True
 
     def __init__(
         self,

@@ -80,8 +80,25 @@ class Verbs(ABC):
         )
 
     def reload_config(self) -> ReloadResult:
-        """`reload().result`, under the name that LeIndex gave it."""
+        """`reload().result`, under the name that LeIndex gave it.
+
+        Two of its answers differ on purpose. Sources that say what runs already give UNCHANGED, where LeIndex said
+        SUCCESS and told its observers; it is true in a boolean test as SUCCESS is. And there is no "already in
+        progress": a call during another reload waits for a load of its own, which begins after the call, so that no
+        edit is missed.
+        """
         return self.reload().result
+
+    def is_reload_in_progress(self) -> bool:
+        """Whether the owner is reloading at this moment, whoever asked for it; the name is LeIndex's.
+
+        The owner is asked, so this may wait, and raise, where LeIndex's read a flag of its own process. Nobody needs
+        it before a reload: `reload()` during another one is never refused.
+
+        Raises:
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return bool(self.get_stats()["reload_in_progress"])
 
     def get_stats(self) -> dict[str, Any]:
         """The totals since the owner's journal began.
@@ -89,8 +106,8 @@ class Verbs(ABC):
         Returns:
             `total_reloads` = `successful_reloads` + `suppressed` (nothing differed) + `failed_reloads`; the first load
             is none of them. `last_reload_time` (seconds since 1970, or None), `last_reload_result`, `version`,
-            `owner_restarts`, `owner_pid`, `mean_duration_ms`, `max_duration_ms`; and `dropped`, `refused`, `failures`:
-            what the owner dropped, refused and could not write, counted by kind.
+            `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`, `max_duration_ms`; and `dropped`,
+            `refused`, `failures`: what the owner dropped, refused and could not write, counted by kind.
 
         Raises:
             OwnerUnavailable: No answer within five seconds.
