@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager, Replica
+from confcast.config.sources.layer import Source
 from confcast.master import launch
 from confcast.worker import verbs
 from tests.support.fixtures import Manager, StartManager, StartWorker
@@ -86,9 +87,9 @@ def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]
     """Starts a manager of the file; it does not watch unless it is told to, so that a test's own trigger is the one."""
     managers: list[Manager] = []
 
-    def start(path: Path = config, **options: Any) -> Manager:
+    def start(path: Path = config, *sources: Source, **options: Any) -> Manager:
         manager: Manager = ConfigReloadManager(
-            ConfigLoader(SCHEMA, path), **{"watch": False, "vote_timeout": 10.0, **options}
+            ConfigLoader(SCHEMA, path, *sources), **{"watch": False, "vote_timeout": 10.0, **options}
         )
         managers.append(manager)
         return manager.start()

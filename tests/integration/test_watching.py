@@ -9,6 +9,7 @@ import pytest
 
 from confcast import ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.fragments import Fragments
 from tests.support.settings import text, write
 from tests.support.waiting import eventually
 
@@ -136,3 +137,27 @@ def test_without_watching_only_a_trigger_loads(
 
     assert worker.ask("await_number", 2) == 2
     eventually(lambda: made_versions(manager) == [(2, "signal"), (1, "start")], "the event of the signal")
+
+
+@pytest.mark.parametrize("names_files", [False, True], ids=["the directory", "the files that are there"])
+def test_fragments_that_a_source_finds_in_a_directory_are_heard_of(
+    names_files: bool, start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    """From the first one on, in a directory that is not there at the start. The clock compares later than that."""
+    folder = tmp_path / "far" / "away" / "conf.d"
+    folder.parent.mkdir(parents=True)
+    manager = start_manager(config, Fragments(str(folder), names_files), watch=True)
+    worker = start_worker(manager)
+
+    folder.mkdir()
+    write(folder / "10.toml", 2)
+    assert worker.ask("await_number", 2) == 2
+    write(folder / "20.toml", 3)
+    assert worker.ask("await_number", 3) == 3
+    write(folder / "20.toml", 4)
+    assert worker.ask("await_number", 4) == 4
+    (folder / "20.toml").unlink()
+    assert worker.ask("await_number", 2) == 5
+
+    made = eventually(lambda: len(made := made_versions(manager)) == 5 and made, "five events")
+    assert [origin for _, origin in made] == [*["watch"] * 4, "start"]

@@ -198,8 +198,12 @@ class ConfigLoader(Generic[T]):
         return combined([_content_fingerprint(source) for source in self.sources])
 
     def watched(self) -> tuple[Path, ...]:
-        """The files whose change is a change of the configuration."""
+        """The files, and directories of files, whose change is a change of the configuration."""
         return tuple(path for source in self.sources for path in getattr(source, "watched", tuple)())
+
+    def watches_nowhere(self) -> bool:
+        """Whether a source that has files names none now, so that nobody can tell where they will appear."""
+        return any(not source.watched() for source in self.sources if hasattr(source, "watched"))
 
     def still_being_written(self) -> tuple[Path, ...]:
         """The files that somebody has open for writing now, as far as the system tells."""

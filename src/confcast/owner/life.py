@@ -166,7 +166,8 @@ class Life:
             if not self._paused:
                 self._mailbox.post(Trigger("watch"))
 
-        return Watcher(loader.watched, loader.fingerprint, loader.still_being_written, changed)
+        writing, nowhere = loader.still_being_written, loader.watches_nowhere
+        return Watcher(loader.watched, loader.fingerprint, writing, changed, nowhere=nowhere)
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
         orders = self._orders

@@ -3,7 +3,8 @@
 A path is walked as the kernel walks it, one name after the other. Every link on the way can be swapped (Kubernetes
 swaps `..data`, half-way), so the directory that holds it counts, and so does the one that holds the file, or would
 hold it if it were there. The parents of these count as well: a watch sits on an inode, which tells when it is moved
-away itself, and nothing when the directory above it is.
+away itself, and nothing when the directory above it is. A path that leads to a directory stands for everything in it,
+however deep, and for what the links in it lead to.
 
 Rejected: `Path.resolve()` and the parents of the outcome (the links are lost), all ancestors (`/` hears much, and
 what is moved that far up is found by comparing content).
@@ -12,10 +13,16 @@ what is moved that far up is found by comparing content).
 from __future__ import annotations
 
 import os
+import stat
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 Places = dict[str, tuple[int, int]]
 """Directories by their path without links, each with its device and inode."""
+
+MOST = 10_000
+"""Entries of one directory that are looked at: nobody means the whole disk, and the rest is found by comparing."""
 
 _LINKS = 40  # on the way to one file, as the kernel has it
 
@@ -23,6 +30,10 @@ _LINKS = 40  # on the way to one file, as the kernel has it
 def places_of(paths: tuple[Path, ...]) -> Places:
     """The existing directories in which something must happen before a path can lead to other content."""
     names = {place for path in paths for place in _on_the_way(path)}
+    for path in paths:
+        for entry in entries_of(path):
+            if entry.is_symlink() or _is_directory(entry):
+                names |= _on_the_way(Path(entry.path))
     names |= {os.path.dirname(name) for name in names}  # noqa: PTH120 (plain text all the way)
     found: Places = {}
     for name in names:
@@ -34,8 +45,49 @@ def places_of(paths: tuple[Path, ...]) -> Places:
     return found
 
 
+def entries_of(path: Path) -> Iterator[os.DirEntry[str]]:
+    """Everything in a directory, then everything in those that it holds, and so on; nothing if it is none.
+
+    A directory that several links lead to is entered once.
+    """
+    left, entered, waiting = MOST, set[tuple[int, int]](), deque([os.fspath(path)])
+    while waiting:
+        for entry in _entered(waiting.popleft(), entered):
+            yield entry
+            left -= 1
+            if not left:
+                return
+            if _is_directory(entry):
+                waiting.append(entry.path)
+
+
+def _entered(name: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """What a directory holds, by name, if it was not entered before and can be."""
+    try:
+        status = os.stat(name)  # noqa: PTH116
+        inode = (status.st_dev, status.st_ino)
+        if not stat.S_ISDIR(status.st_mode) or inode in entered:
+            return []
+        entered.add(inode)
+        with os.scandir(name) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:  # gone meanwhile, or not ours to read
+        return []
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether it leads to one; a link that can't be followed does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _on_the_way(path: Path) -> set[str]:
-    """The directory that holds the file, or the nearest that there is, and of each link on the way the one it is in."""
+    """What holds the file, or the nearest directory that there is, and of each link on the way the one it is in.
+
+    Where the path leads to a directory, that one and the one that holds it.
+    """
     found: set[str] = set()
     here, links = "/", 0
     names = [*reversed(path.absolute().parts[1:])]
@@ -52,7 +104,9 @@ def _on_the_way(path: Path) -> set[str]:
             names += reversed(target.parts[target.is_absolute() :])
             if links > _LINKS:
                 return found
-        elif names and os.path.isdir(entry):  # noqa: PTH112
+        elif os.path.isdir(entry):  # noqa: PTH112
+            if not names:
+                found.add(here)
             here = entry
         else:
             break

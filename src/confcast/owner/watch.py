@@ -1,19 +1,21 @@
 """Watching: "the content may have changed". A hint, no more: reading is the truth.
 
 Guarantees. Every lasting change of the watched files' content, however it is made (written in place, renamed over,
-deleted and made again, a symbolic link swapped anywhere on the way to it, a parent directory replaced), is followed
-by one call of `changed()`, about `quiet` seconds after the files came to rest; what leaves the content as it was is
-not. Nothing that happens to files or directories ends the watching. Files that never rest are read half a minute late,
-as they are between two changes; what somebody has open for writing is not read. Either is said, once until they rest.
+deleted and made again, a symbolic link swapped anywhere on the way to it, a parent directory replaced), is followed by
+one call of `changed()`, about `quiet` seconds after the files came to rest; what leaves the content as it was is not. A
+watched directory stands for the files in it, those to come included. Nothing that happens to files or directories ends
+the watching. Files that never rest are read half a minute late, as they are between two changes; what somebody has open
+for writing is not read. Either is said, once until they rest.
 
-How. One daemon thread listens to the *directories* that hold the files and every link on the way to them, and to
-those directories' parents (a watch sits on an inode, and goes deaf with it), without looking at an event's name or
-kind: each one means "look again". To look is to wait until the files have rested and nobody has them open for
-writing, to listen anew if the directories are others now, and only then to compare content with what was last tried:
-in this order no change can fall between two looks. Content is also compared, and every watch made anew, when nothing
-was heard for `recheck` seconds, since some mounts are deaf. Where the system has no watches left, content is compared
-every second instead. Directories full of others' events cost little: at most a look in each quiet period, and at
-most a few percent of a core.
+How. One daemon thread listens to the *directories* that hold the files and every link on the way to them, and to those
+directories' parents (a watch sits on an inode, and goes deaf with it), without looking at an event's name or kind: each
+one means "look again". To look is to wait until the files have rested and nobody has them open for writing, to listen
+anew if the directories are others now, and only then to compare content with what was last tried: in this order no
+change can fall between two looks. Content is also compared, and every watch made anew, when nothing was heard for
+`recheck` seconds, since some mounts are deaf. Where the system has no watches left, content is compared every second
+instead. A source that names no file yet (a folder's files, when there are none) can't be listened to: it is asked for
+its files every second, and content is compared when it names some. Directories full of others' events cost little: at
+most a look in each quiet period, and at most a few percent of a core.
 
 One call too many makes a load that finds nothing new; one too few loses a change. Where that is the choice (content
 that changes again while a slow load of it is under way), it is made for the former.
@@ -36,12 +38,14 @@ from pathlib import Path
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from confcast.config.sources.disk import identity
-from confcast.owner.places import Places, places_of
+from confcast.owner.places import MOST, Places, entries_of, places_of
 
 log = logging.getLogger("confcast.watch")
 
 Stats = list[tuple[int, ...] | None]
-"""What the system says of each file, but for its content; None for one that can't be reached."""
+"""What the system says of each file, but for its content; None for one that can't be reached.
+
+Of a directory also what it says of everything in it, without the names: these are the directory's own content."""
 
 _STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, and so much later is a change heard
 _DEAF = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
@@ -55,11 +59,13 @@ class Watcher:
     The functions are called in that thread, and may raise: it is logged, counted in `failures`, and tried again.
 
     Args:
-        watched: The files to watch, as they are named in the configuration; asked again at each look.
+        watched: The files and directories to watch, as they are named in the configuration; asked again at each look,
+            and after each load.
         fingerprint: A hash of their content, by which alone a change is judged; files that can't be read are a
             content of their own. Called about 20 times a second at the most.
         busy: The files that somebody still has open for writing; while there are any, nothing is compared.
         changed: Called once for a change of content; must only hand the hint on.
+        nowhere: Whether a source names no file now, though it has files at times.
         quiet: Seconds for which the files must have rested before their content is compared.
         recheck: Seconds after which content is compared though nothing was heard.
     """
@@ -71,6 +77,7 @@ class Watcher:
         busy: Callable[[], tuple[Path, ...]],
         changed: Callable[[], None],
         *,
+        nowhere: Callable[[], bool] = lambda: False,
         quiet: float = 0.05,
         recheck: float = 30.0,
     ) -> None:
@@ -79,6 +86,7 @@ class Watcher:
         self._fingerprint = fingerprint
         self._busy = busy
         self._changed = changed
+        self._nowhere = nowhere
         self._quiet = quiet
         self._recheck = recheck
         self._lock = threading.Lock()  # over the two that `tried()` shares with the thread
@@ -87,6 +95,9 @@ class Watcher:
         self._closing = False
         self._wake = threading.Event()
         self._ears = _Ears(self._wake)
+        self._armed: tuple[Path, ...] | None = None
+        self._seen: Stats = []
+        self._too_large: set[Path] = set()
         self._not_before = 0.0
         self._patient_until = 0.0
         self._restless = self._complained = False
@@ -119,13 +130,23 @@ class Watcher:
             other = fingerprint != self._known
             self._known = fingerprint
             self._told += 1
-        if other:  # it may have changed again after that load read it, and have been judged by the older one
+        # It may have changed again after that load read it, and have been judged by the older one; and what a load
+        # has read may name other files.
+        if other or self._is_elsewhere():
             self._wake.set()
 
     def forget(self) -> None:
         """What was tried could not be kept (a full disk): it counts as new when content is compared by the clock."""
         with self._lock:
             self._known = b""
+
+    def _is_elsewhere(self) -> bool:
+        """Whether the sources name other files than those that are listened to."""
+        try:
+            return self._armed is not None and self._watched() != self._armed
+        except BaseException as error:  # of a user's source; the thread meets it too, and says so
+            log.debug("the files to watch could not be asked for: %s", type(error).__name__)
+            return True
 
     # ---- the thread
 
@@ -146,19 +167,26 @@ class Watcher:
         self._ears.close()
 
     def _listen(self) -> bool:
-        if self._closing:  # the wake-up that goes with it may have ended a wait within the look
-            return False
-        heard = self._ears.hear(self._recheck)
-        if not heard:
-            self._ears.doubt()
-        return heard
+        """Return when it is time to look: something was heard (True), a load said something, or it is the clock's."""
+        until = time.monotonic() + self._recheck
+        while not self._closing:  # the wake-up that goes with it may have ended a wait within the look
+            left = until - time.monotonic()
+            nowhere = self._nowhere()
+            if self._ears.hear(min(left, _DEAF) if nowhere else left):
+                return True
+            if not nowhere or not self._ears.listening or self._ears.woken or time.monotonic() >= until:
+                break
+            if self._stats() != self._seen:
+                break
+        self._ears.doubt()
+        return False
 
     def _look(self, heard: bool) -> None:
         # Hearing takes a step in which nothing happened: the files have been at rest for as long.
         since = time.monotonic() - (_STEP if heard else 0.0)
         self._patient_until = since + _PATIENCE
         while True:
-            seen = self._settle(since)
+            seen = self._seen = self._settle(since)
             if self._restless:
                 self._complain("the files do not rest: they are read as they are between two changes")
             since = time.monotonic()
@@ -195,12 +223,30 @@ class Watcher:
             log.warning("%s", text)
 
     def _stats(self) -> Stats:
-        return [identity(path) for path in self._watched()]
+        found: Stats = []
+        for path in self._watched():
+            found.append(own := identity(path))
+            if own is not None:
+                inside = [identity(Path(entry)) for entry in entries_of(path)]
+                found += inside
+                self._say_if_too_large(path, len(inside))
+        return found
+
+    def _say_if_too_large(self, path: Path, entries: int) -> None:
+        if entries == MOST and path not in self._too_large:
+            self._too_large.add(path)
+            log.warning(
+                "%s holds more than %d files: a change of the others is noticed when content is compared, every %g s",
+                path,
+                MOST,
+                self._recheck,
+            )
 
     def _arm(self) -> None:
         """Listen to the directories as they are now, and were still after listening began."""
         for _ in range(5):
-            if self._ears.listen_to(places_of(self._watched())):
+            self._armed = self._watched()
+            if self._ears.listen_to(places_of(self._armed)):
                 return
 
     def _compare(self, seen: Stats) -> bool:
@@ -227,15 +273,26 @@ class Watcher:
 
 
 class _Ears:
-    """Listens to directories, and tells when it can't any more. Only for the watcher's thread."""
+    """Listens to directories, and tells when it can't any more. Only for the watcher's thread.
+
+    Attributes:
+        failures: How often it could not.
+        woken: Whether the last `hear()` was ended by the event that wakes it.
+    """
 
     def __init__(self, wake: threading.Event) -> None:
         self.failures = 0
+        self.woken = False
         self._wake = wake
         self._places: Places = {}
         self._doubted = True
         self._deaf = False
         self._notify: RustNotify | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether it can hear."""
+        return self._notify is not None
 
     def listen_to(self, places: Places) -> bool:
         """True if it listens to just these, or can't. Else it does from now on: they must be looked at once more."""
@@ -267,7 +324,9 @@ class _Ears:
             heard = isinstance(events, set)
             # What happens to a directory itself ends the watch on its inode, which its successor may well get.
             self._doubted |= isinstance(events, set) and any(path in self._places for _, path in events)
-        self._wake.clear()
+        self.woken = self._wake.is_set()
+        if self.woken:  # else one that comes now would be lost, and not all who hear nothing look
+            self._wake.clear()
         return heard
 
     def doubt(self) -> None:

@@ -116,7 +116,9 @@ class Source(Protocol):
 
     It may also have `content_fingerprint() -> bytes` (cheap; equal to the fingerprint of what `read()` would give;
     without it the loader calls `read()`), `watched() -> tuple[Path, ...]` (files whose change is a change of the
-    source) and `still_being_written() -> bool`.
+    source, or directories, which stand for everything in them, now and later; neither need be there yet) and
+    `still_being_written() -> bool`. A source that reads a directory should name the directory: its files, when there
+    are none, can't be watched, and it is only asked for them again every second.
     """
 
     def read(self) -> Layer:
