@@ -152,6 +152,18 @@ class TestLoads:
         assert it.owner.did(fx.Record) == []
         assert it.owner.sent(it.w1) == [Settled(1)]
 
+    @pytest.mark.parametrize("differs", [False, True])
+    def test_what_a_load_tells_a_person_is_in_the_outcome(self, differs):
+        it = scene(LOADING)
+        it.owner.feed(fx.Loaded(it.owner.last_load, C, C, differs=differs, notes=("hidden",)))
+        if differs:
+            for w in (it.w1, it.w2):
+                it.owner.hears(w, Vote(it.owner.core.round, True))
+            it.owner.records()
+            for w in (it.w1, it.w2):
+                it.owner.hears(w, Applied(2))
+        assert it.owner.answer(it.call).notes == ["hidden"]
+
     def test_unchanged_waits_for_who_has_not_answered(self):
         it = scene(COMMITTING, unchanged=True)
         assert it.owner.answers(it.call) == []

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from confcast import Environment, ReloadResult
 from confcast.cli import main, owners
 from confcast.master import folders
 from confcast.wire.listener import SOCKET
@@ -66,6 +67,20 @@ def test_a_reload_by_command_is_known_as_one(manager: Manager, run: Run) -> None
     told = json.loads(out)
     assert (code, told["result"], told["origin"], told["version"]) == (0, "unchanged", "command", 1)
     assert manager.get_event_history(1)[0].origin == "command"
+
+
+def test_an_edit_that_the_environment_hides_is_told_by_place_and_name(
+    start_manager: StartManager, config: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_NAME", "of the environment")
+    manager = start_manager(config, Environment("APP_"), watch=True)
+    write(config, 1, name="of the file")
+    note = f"unchanged: your edit of `name` ({config}:3:8) is hidden by environment variable APP_NAME"
+
+    seen = eventually(lambda: [event for event in manager.get_event_history() if event.origin == "watch"], "the watch")
+    assert [(event.result, event.problems, event.notes) for event in seen] == [(ReloadResult.UNCHANGED, [], [note])]
+    code, out, _ = run("reload")
+    assert (code, out.splitlines()[1]) == (0, f"  {note}")
 
 
 def test_a_refused_reload_exits_with_1_and_shows_the_place(manager: Manager, config: Path, run: Run) -> None:

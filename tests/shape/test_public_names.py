@@ -131,6 +131,7 @@ FIELDS = {
         "commit_ms",
         "applied",
         "lagging",
+        "notes",
     ],
 }
 

@@ -330,6 +330,7 @@ def events(event: ReloadEvent) -> None:
     assert_type(event.changes, list[Change])
     assert_type(event.problems, list[Problem])
     assert_type(event.lagging, list[WorkerStatus])
+    assert_type(event.notes, list[str])
     assert_type(event.applied, list[int])
     assert_type(event.error_message, str | None)
     assert_type(event.duration_ms, float)

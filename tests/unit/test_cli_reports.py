@@ -107,6 +107,14 @@ def test_a_reload_shows_versions_changes_and_a_verdict_for_each_worker():
     ]
 
 
+def test_a_reload_shows_which_edits_are_hidden():
+    note = "unchanged: your edit of `db.pool` (app.toml:3:8) is hidden by override"
+    told = event(ReloadResult.UNCHANGED, previous_version=7, notes=[note])
+    assert reload.report(told, []).text.splitlines()[:2] == ["unchanged: version 7 (0.0 ms)", f"  {note}"]
+    assert reload.report(told, []).data["notes"] == [note]
+    assert f"         {note}" in status.report(OWNER, STATS, told, []).text.splitlines()
+
+
 def test_a_refused_reload_shows_its_problems_and_says_that_nothing_changed():
     told = event(
         ReloadResult.REJECTED,

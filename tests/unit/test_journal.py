@@ -12,6 +12,7 @@ import textwrap
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from confcast.owner.database import Database
@@ -519,10 +520,21 @@ def test_an_event_comes_back_as_it_was(path):
         error_message="worker 5 did not answer",
         duration_ms=2.0,
         applied=[1, 2],
+        notes=["unchanged: your edit is hidden"],
     )
     with closing(Journal(path)) as journal:
         journal.add_event(whole)
         assert journal.events() == [whole]
+
+
+def test_an_event_without_notes_is_written_as_it_was_before_there_were_any(path):
+    """Journals outlive the version of this package that wrote them."""
+    former = {"timestamp": 1.5, "result": "unchanged", "version": 3}
+    with closing(Journal(path)) as journal:
+        journal._database.ask("INSERT INTO event(body) VALUES (?)", (msgspec.msgpack.encode(former),))
+        (found,) = journal.events()
+    assert (found.version, found.notes) == (3, [])
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found)) == former
 
 
 def test_an_event_that_can_not_be_counted_leaves_nothing_half_done(path):

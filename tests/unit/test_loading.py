@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from confcast import ConfigError, ConfigLoader, Secret
+from confcast import ConfigError, ConfigLoader, Environment, Secret
+from confcast.config.sources.layer import Layer
 from confcast.errors import Problem
 from confcast.owner.effects import Load, Loaded, LoadFailed
 from confcast.owner.loading import Loading, Mark
@@ -292,3 +293,83 @@ def test_the_mark_follows_to_another_folder(start: Start, tmp_path: Path) -> Non
     bench.load("number = 1")
 
     assert bench.mark.path.exists()
+
+
+# ---- edits that are hidden
+
+
+@pytest.fixture
+def hiding(start: Start, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A variable hides the file's name; the number 1 runs."""
+    monkeypatch.setenv("APP_NAME", "of the environment")
+    bench = start(Environment("APP_"))
+    commit(bench, bench.load("name = 'one'\nnumber = 1"))
+    return bench
+
+
+def notes(result: Loaded | LoadFailed) -> list[str]:
+    """By the place of the edit."""
+    assert isinstance(result, Loaded)
+    assert all(" is hidden by environment variable APP_NAME" in note for note in result.notes)
+    return [note.split("(")[1].split(")")[0].rsplit("app.toml:")[1] for note in result.notes]
+
+
+def test_a_watcher_s_load_tells_of_a_hidden_edit_once(hiding: Bench) -> None:
+    first = hiding.load("name = 'two'\nnumber = 1")
+    assert isinstance(first, Loaded)
+    assert not first.differs
+    assert notes(first) == ["1:8"]
+    assert notes(hiding.load("name = 'two'\nnumber = 1 # and a comment")) == []
+    assert notes(hiding.load("\nname = 'three'\nnumber = 1")) == ["2:8"]
+
+
+def test_a_load_that_was_asked_for_tells_of_it_until_something_else_runs(hiding: Bench) -> None:
+    text = "name = 'two'\nnumber = {}"
+    assert notes(hiding.load(text.format(1))) == ["1:8"]
+    for _ in range(2):
+        assert notes(hiding.load(text.format(1), insist=True)) == ["1:8"]
+    commit(hiding, hiding.load(text.format(2)))
+    assert notes(hiding.load(text.format(2), insist=True)) == []
+
+
+def test_beside_an_edit_that_changes_something_a_hidden_one_is_told_too(hiding: Bench) -> None:
+    result = hiding.load("number = 2\nname = 'two'")
+    assert isinstance(result, Loaded)
+    assert [change.key for change in result.changes] == ["number"]
+    assert notes(result) == ["2:8"]
+
+
+def test_what_was_refused_in_between_is_no_load_to_compare_with(hiding: Bench) -> None:
+    assert isinstance(hiding.load("name = 'two'\nnumber = 'x'"), LoadFailed)
+    assert notes(hiding.load("name = 'two'\nnumber = 1")) == ["1:8"]
+
+
+def test_under_a_new_owner_the_first_load_of_what_runs_is_compared_with(hiding: Bench, start: Start) -> None:
+    candidate = hiding.load("name = 'one'\nnumber = 1")
+    other = start(Environment("APP_"))
+    commit(other, candidate)
+    assert notes(other.load("name = 'two'\nnumber = 1")) == []
+    assert notes(other.load("name = 'three'\nnumber = 1", insist=True)) == ["1:8"]
+
+
+class Lost(msgspec.Struct):
+    """A source of a user's own that can't say where its values stand."""
+
+    number: int = 0
+
+    def read(self) -> Layer:
+        def places() -> Any:
+            raise KeyError("hunter2")
+
+        self.number += 1
+        return Layer("lost", {"name": str(self.number)}, places=places)
+
+
+def test_a_place_that_can_t_be_told_does_not_fail_the_load(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("APP_NAME", "of the environment")
+    bench = start(Lost(), Environment("APP_"))
+    bench.load("number = 1")
+    assert notes(bench.load("number = 1")) == []
+    assert [record.message for record in caplog.records] == ["edits that are hidden can't be told: KeyError"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
-from confcast.owner.telling import outcome
+from confcast.owner.telling import outcome, tell_the_log
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
 
 
@@ -22,3 +24,23 @@ def test_changes_that_no_frame_has_room_for_are_left_out_of_the_answer(
     assert (answer.id, answer.event.result, answer.event.version) == (7, ReloadResult.SUCCESS, 2)
     assert answer.event.changes == ([] if room == 5_000 else changes)
     assert ("1000 changes are left out" in caplog.text) == (room == 5_000)
+
+
+NOTE = "unchanged: your edit of `db.pool` (app.toml:3:8) is hidden by environment variable APP_DB__POOL"
+
+
+@pytest.mark.parametrize(
+    ("origin", "result", "changes", "level"),
+    [
+        ("watch", ReloadResult.UNCHANGED, [], logging.WARNING),
+        ("command", ReloadResult.UNCHANGED, [], logging.WARNING),
+        ("call", ReloadResult.UNCHANGED, [], logging.DEBUG),  # programs call in loops
+        ("call", ReloadResult.SUCCESS, [Change("key", 1, 2)], logging.WARNING),
+    ],
+)
+def test_a_note_is_a_line_of_its_own(
+    origin: str, result: ReloadResult, changes: list[Change], level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "confcast.owner")
+    tell_the_log(ReloadEvent(timestamp=1.0, result=result, origin=origin, changes=changes, notes=[NOTE]))
+    assert [(record.levelno, record.message) for record in caplog.records[1:]] == [(level, f"{origin}: {NOTE}")]

@@ -50,7 +50,7 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     """The outcome, for a person and for a program."""
     lines = [_headline(event)]
     lines += [f"  {'' if event else 'not applied: '}{_shown(change)}" for change in event.changes]
-    lines += [f"  {line(problem)}" for problem in event.problems]
+    lines += [f"  {line(told)}" for told in (*event.problems, *event.notes)]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
     elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # else nobody told

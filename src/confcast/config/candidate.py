@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
+from confcast.config.hidden import hidden_edits
 from confcast.config.merge import Merged
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, fingerprint_of, value_at
@@ -73,6 +74,10 @@ class Candidate(Generic[T]):
             hints = tuple(hint for kind in kinds for hint in written_children(kind, part))
             data = value_at(data, (part,), _ABSENT)
         return "default" if self._merged.origin(path) is None else self._merged.where(path)
+
+    def hidden_edits_since(self, before: Candidate[T]) -> list[str]:
+        """What was edited since an earlier load of the same sources, and is hidden by a higher one; never a value."""
+        return hidden_edits(self._schema, before._merged, self._merged)
 
     def _part(self, kinds: list[Any], data: Any, name: str, key: str) -> Any:
         """The key or the index in the data that a part of a dotted key means."""

@@ -185,7 +185,7 @@ class Core:
         if not self._is_present_load(given):
             return
         proposal = self._proposal
-        proposal.loaded = self._now
+        proposal.loaded, proposal.notes = self._now, given.notes
         if not given.differs:
             self._pass_unchanged(given)
         elif given.digest == self._refused and not self._requests.called:

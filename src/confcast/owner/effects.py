@@ -93,13 +93,17 @@ class Trigger(_Said, frozen=True):
 
 
 class Loaded(_Hidden, frozen=True):
-    """The load of this number gave a valid candidate; `differs`: from what is committed, by these changes."""
+    """The load of this number gave a valid candidate; `differs`: from what is committed, by these changes.
+
+    `notes`: what a person should know of it.
+    """
 
     number: int
     digest: bytes
     payload: bytes
     differs: bool
     changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class LoadFailed(_Said, frozen=True):

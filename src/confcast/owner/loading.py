@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from msgspec import structs
+
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
@@ -99,6 +101,7 @@ class Loading:
         self._poison = mark.left
         self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
+        self._made: Candidate[Any] | None = None  # by which what runs was made, or is made again
         self._reading: Reading | None = None
         self._committed: tuple[bytes, Any] | None = None
         self._thread = threading.Thread(target=self._run, name="confcast-load", daemon=True)
@@ -125,9 +128,9 @@ class Loading:
         if self._barred_at_first is not None:  # its bytes are of another class
             return
         if latest is not None and latest.digest == digest:
-            self._committed = (digest, latest.config)
+            self._committed, self._made = (digest, latest.config), latest
         elif self._committed is None or self._committed[0] != digest:
-            self._committed = (digest, self._loader.codec.decode(payload))
+            self._committed, self._made = (digest, self._loader.codec.decode(payload)), None
 
     def doing(self) -> str:
         """What the load that runs is waiting for, in words; from any thread.
@@ -187,7 +190,9 @@ class Loading:
             candidate = self._loader.build(reading)
         finally:
             self._unmark(seen)
-        return self._compare(order.number, candidate)
+        notes = self._notes(candidate, self._made if order.insist else self._latest)
+        loaded = self._compare(order.number, candidate)
+        return structs.replace(loaded, notes=notes) if notes else loaded
 
     def _read(self) -> Reading:
         try:
@@ -210,14 +215,23 @@ class Loading:
         except OSError as error:
             _log.error("the mark of what was being loaded could not be cleared: %s", error)
 
+    def _notes(self, candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
+        """Of edits that are hidden. A watcher's load is about the last edit, one that was asked for about what runs."""
+        try:
+            return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
+        except Exception as error:  # positions are a user's own source's to tell
+            _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
+            return ()
+
     def _compare(self, number: int, candidate: Candidate[Any]) -> Loaded:
         committed, self._latest = self._committed, candidate
         digest, payload = candidate.digest, candidate.payload
         if committed is None:
             return Loaded(number, digest, payload, differs=True)
-        if committed[0] == digest:
-            return Loaded(number, digest, payload, differs=False)
-        changes = tuple(differences(self._loader.codec, committed[1], candidate.config))
+        same = committed[0] == digest
+        changes = () if same else tuple(differences(self._loader.codec, committed[1], candidate.config))
+        if self._made is None and not changes:  # an owner before this one made it
+            self._made = candidate
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
 
 

@@ -64,6 +64,7 @@ class Proposal:
     digest: bytes = b""
     payload: bytes = b""
     changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
     version: int = 0
     unchanged: bool = False
     loaded: float = 0.0
@@ -93,6 +94,7 @@ class Proposal:
             now,
             applied=applied,
             lagging=lagging,
+            notes=list(self.notes),
         )
 
     def failed(

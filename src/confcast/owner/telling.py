@@ -47,6 +47,8 @@ def tell_the_log(event: ReloadEvent) -> None:
     else:
         level = logging.INFO if event.changes or origin != "call" else logging.DEBUG
         _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
+    for note in event.notes if event else ():
+        _log.log(logging.WARNING if event.changes or origin != "call" else logging.DEBUG, "%s: %s", origin, note)
 
 
 def _keys(event: ReloadEvent) -> str:

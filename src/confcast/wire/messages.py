@@ -97,6 +97,9 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         duration_ms: From the beginning of the load to the answer, in milliseconds; its parts follow.
         applied: The pids that had the version when the answer was given.
         lagging: Those that did not answer in time, or declined.
+        notes: What a person should know of a load that was not refused: of each edit that a higher source hides, where
+            it is, and what hides it. A load that watching began tells of the edits since the load before it, one that
+            somebody asked for of all since what runs was loaded. No values.
     """
 
     timestamp: float
@@ -114,6 +117,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     commit_ms: float = 0.0
     applied: list[int] = []
     lagging: list[WorkerStatus] = []
+    notes: list[str] = []
 
     def __bool__(self) -> bool:
         return bool(self.result)

@@ -54,8 +54,8 @@ class Verbs(ABC):
 
         Returns:
             What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
-            answer, `problems` why it was refused, `changes` what differs. Without an answer in time the result is
-            OWNER_UNAVAILABLE, which means unknown.
+            answer, `problems` why it was refused, `changes` what differs, `notes` which edits a higher source hides.
+            Without an answer in time the result is OWNER_UNAVAILABLE, which means unknown.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.

@@ -88,7 +88,7 @@ def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[st
     message = masked(finding.message)
     about = []
     written = finding.path if finding.location else _as_written(finding, merged)
-    path = _without_secret_keys(written, schema)
+    path = without_secret_keys(written, schema)
     is_secret_key = finding.about == "key" and path[-1:] == (MASK,)
     if _is_scalar(finding.got) and not is_secret_key and not contains_secret(reduce(_below, finding.path, schema)):
         about.append(f"got {quoted(finding.got)}")
@@ -103,7 +103,7 @@ def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[st
     return Problem(dotted(path), message, _location(finding, merged))
 
 
-def _without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
+def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
     """As `diff.py` shows them: the keys of a `dict[SecretStr, …]` are secrets, too."""
     shown: KeyPath = ()
     for part in path:
