@@ -18,7 +18,8 @@ class Problem(msgspec.Struct, frozen=True):
     Attributes:
         key: The dotted key, such as `memory.total_budget_mb`; empty when the problem is not about one key.
         message: What was expected and, unless it may be a secret, what was found.
-        location: `file:line:column`, `environment variable NAME`, `worker 4711`, …; empty when unknown.
+        location: `file:line:column`, `environment variable NAME`, `worker 4711`, `worker 4711 and 3 more`, …; empty
+            when unknown.
     """
 
     key: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from confcast.errors import ImpossibleMessage
+from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import State
 from confcast.wire.messages import (
@@ -334,6 +334,11 @@ class TestVotes:
         assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Abort(1)]
         assert it.owner.did(fx.Record) == []
 
+    def test_a_no_to_a_key_has_its_place_and_the_worker_behind_it(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w2, Vote(1, False, (Problem("key", "no", "app.toml:1:7"),)))
+        assert list(map(str, it.owner.answer(it.call).problems)) == ["app.toml:1:7: key: no (worker 2)"]
+
     def test_a_no_without_words_is_still_a_refusal(self):
         it = scene(STAGING)
         it.owner.hears(it.w2, Vote(1, False))
@@ -579,6 +584,30 @@ class TestAnswers:
         event = it.owner.answer(it.call)
         assert (event.result, event.applied) == (ReloadResult.PARTIAL, [2])
         assert [(s.pid, s.state, s.reason) for s in event.lagging] == [(1, "declined", "no")]
+
+    def test_what_all_decline_for_the_same_reason_is_told_once(self):
+        it = scene(COMMITTING)
+        reason = Problem("key", "no", "app.toml:1:7")
+        w3 = it.owner.meets(3)
+        it.owner.hears(it.w1, Declined(2, (reason, WHY)))
+        it.owner.hears(it.w2, Declined(2, (reason,)))
+        it.owner.hears(w3, Applied(2))  # or it would run nowhere
+        event = it.owner.answer(it.call)
+        assert list(map(str, event.problems)) == ["app.toml:1:7: key: no (worker 1 and 1 more)", "worker 1: no"]
+        assert [(s.pid, s.reason) for s in event.lagging] == [
+            (1, "app.toml:1:7: key: no; no"),
+            (2, "app.toml:1:7: key: no"),
+        ]
+
+    def test_a_late_refusal_is_told_with_those_who_said_the_same_before(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Declined(2, (WHY, Problem("", "another"))))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.forget()
+        it.owner.hears(it.w2, Declined(2, (WHY,)))
+        (event,) = it.owner.events()
+        assert list(map(str, event.problems)) == ["worker 2 and 1 more: no"]
+        assert [s.pid for s in event.lagging] == [2]
 
     @EVERY
     def test_declining_another_version_is_dropped(self, state):

@@ -50,6 +50,22 @@ def test_one_worker_that_refuses_leaves_everything_as_it_was(
     assert manager.version == 1
 
 
+def test_a_key_that_all_workers_refuse_is_told_once_at_its_place(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    workers = [start_worker(manager) for _ in range(3)]
+    for worker in workers:
+        worker.ask("object_to_key", "name", "impolite")
+    write(config, 2, name="you there")
+
+    event = manager.reload()
+
+    assert event.result is ReloadResult.REJECTED
+    (problem,) = event.problems
+    assert (problem.key, problem.location) == ("name", f"{config}:3:8")
+    assert problem.message in [f"Serving._judge: impolite (worker {worker.pid})" for worker in workers]
+
+
 def test_after_a_refusal_the_next_version_goes_through_and_no_number_is_skipped(
     manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:

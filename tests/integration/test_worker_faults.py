@@ -123,13 +123,15 @@ def test_a_worker_that_refuses_what_it_is_given_without_a_vote_is_named_until_it
     refusing.ask("close")
     write(config, 2)
     assert manager.reload().result is ReloadResult.SUCCESS
-    refusing.ask("object_to", "no room for 2")
+    refusing.ask("object_to_key", "number", "no room for 2")
 
     assert refusing.ask("attach", manager.address) == 1
 
     await_state(manager, refusing, "declined")
     (event,) = (event for event in manager.get_event_history() if event.origin == "late")
-    assert "no room for 2" in str(event.error_message)
+    (problem,) = event.problems
+    assert (problem.key, problem.location) == ("number", f"{config}:1:10")
+    assert problem.message.endswith(f"no room for 2 (worker {refusing.pid})")
     again = manager.reload()
     assert (again.result, again.version) == (ReloadResult.UNCHANGED, 2)
     assert [(status.pid, status.state) for status in again.lagging] == [(refusing.pid, "declined")]

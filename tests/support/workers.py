@@ -19,7 +19,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-from confcast import Replica, declared
+from confcast import ConfigError, Problem, Replica, declared
 from confcast.wire.messages import Message, Vote
 from confcast.worker import link
 from tests.support import settings as schema_module
@@ -130,7 +130,7 @@ class Serving:
         known = [replica for replica in declared() if replica.name == "app"]
         self._replica: Replica[Settings] = known[0] if known else Replica(Settings, name="app")
         self._replica.precommit(self._judge)
-        self._objection = ""
+        self._objection = self._objected = ""
         self._gate = ""
         self._blow = ("", 0)
         self._observed: list[tuple[int | None, int]] = []
@@ -183,6 +183,10 @@ class Serving:
     def object_to(self, objection: str) -> None:
         """Refuse every candidate, in these words; the empty text ends that."""
         self._objection = objection
+
+    def object_to_key(self, key: str, objection: str) -> None:
+        """The same, naming a key."""
+        self._objected, self._objection = key, objection
 
     def vote_at(self, gate: str) -> None:
         """Read this file before each vote: while it is a FIFO, the vote takes as long as the test wants."""
@@ -249,6 +253,8 @@ class Serving:
         self._strike_at("before")
         if self._gate:
             Path(self._gate).read_bytes()
+        if self._objection and self._objected:
+            raise ConfigError([Problem(self._objected, self._objection)])
         if self._objection:
             raise ValueError(self._objection)
 

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from confcast.config.codec import Codec, digest
-from confcast.errors import ConfcastError, NotAttached, OwnerUnavailable
+from confcast.config.schema import Secret
+from confcast.errors import ConfcastError, ConfigError, NotAttached, OwnerUnavailable, Problem
 from confcast.wire import snapshots
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
@@ -46,6 +47,14 @@ class Settings:
     """The schema; small, and no pydantic."""
 
     number: int = 0
+
+
+@dataclass(frozen=True)
+class Secretive:
+    """A schema with a secret."""
+
+    number: int
+    token: Annotated[str, Secret]
 
 
 CODEC = Codec(Settings)
@@ -241,6 +250,46 @@ def test_the_owner_says_how_long_an_answer_can_take(owner: Owner, replica: Repli
     owner.say(Install(2, digest(payload), payload, answers_within=12.0))
     owner.hear()
     assert replica._answers_within() == 12.0
+
+
+def test_what_a_precommit_function_says_of_keys_keeps_them_and_shows_no_secret(owner: Owner) -> None:
+    replica = Replica(Secretive, name="app")
+    try:
+
+        @replica.precommit
+        def judge(old: Secretive, new: Secretive) -> None:
+            said: list[Any] = [
+                Problem("number", "must be even"),
+                Problem(f"table.{new.token}", f"no {new.token}", f"{new.token}.toml:1:1"),
+                Problem("", ""),
+                "only words",
+            ]
+            raise ConfigError(said)
+
+        codec = Codec(Secretive)
+
+        def payload(number: int) -> tuple[bytes, bytes]:
+            encoded = codec.encode(Secretive(number, "hunter2hunter2"))
+            return digest(encoded), encoded
+
+        attaching = in_thread(lambda: replica.attach(owner.address, ignore_sighup=False))
+        owner.accept()
+        owner.say(Install(1, *payload(1)))
+        attaching()
+        assert owner.hear() == Applied(1, follows=False)
+        owner.say(Prepare(1, *payload(2)))
+        assert isinstance(owner.hear(), Working)
+    vote = owner.hear()
+    finally:
+        replica.close()
+    assert isinstance(vote, Vote)
+    name = judge.__qualname__
+    assert vote.problems == (
+        Problem("number", f"{name}: must be even"),
+        Problem("table.**********", f"{name}: no **********", "**********.toml:1:1"),
+        Problem("", f"{name}: ConfigError"),
+        Problem("", f"{name}: only words"),
+    )
 
 
 @pytest.mark.parametrize("error", [KeyError("s3cret"), SystemExit("s3cret")], ids=["an error", "an exit"])

@@ -16,9 +16,9 @@ import pytest
 from confcast import ConfigError, ConfigLoader, Environment, Secret
 from confcast.config.sources.layer import Layer
 from confcast.errors import Problem
-from confcast.owner.effects import Load, Loaded, LoadFailed
+from confcast.owner.effects import Load, Loaded, LoadFailed, Received, Trigger
 from confcast.owner.loading import Loading, Mark
-from confcast.wire.messages import ReloadResult
+from confcast.wire.messages import Declined, ReloadResult, Vote
 
 during: list[Callable[[], None]] = []
 """What the schema's own code does while it is loaded."""
@@ -373,3 +373,38 @@ def test_a_place_that_can_t_be_told_does_not_fail_the_load(
     bench.load("number = 1")
     assert notes(bench.load("number = 1")) == []
     assert [record.message for record in caplog.records] == ["edits that are hidden can't be told: KeyError"]
+
+
+# ---- what workers refuse
+
+
+def said(message: Vote | Declined) -> Received:
+    return Received(1, 17, message)
+
+
+WHY = Problem("number", "no")
+
+
+def test_a_vote_is_about_the_latest_load_and_what_is_declined_about_what_runs(start: Start) -> None:
+    bench = start()
+    commit(bench, bench.load("number = 1"))
+    bench.load("\n\nnumber = 2")
+
+    vote = bench.loading.located(said(Vote(3, False, (WHY,))))
+    declined = bench.loading.located(said(Declined(1, (WHY,))))
+
+    there = str(bench.path)
+    assert vote == said(Vote(3, False, (Problem("number", "no", f"{there}:3:10"),)))
+    assert declined == said(Declined(1, (Problem("number", "no", f"{there}:1:10"),)))
+
+
+def test_what_names_no_key_and_what_is_no_refusal_stay_as_they_are(start: Start) -> None:
+    bench = start()
+    early = said(Declined(1, (WHY,)))
+    assert bench.loading.located(early) is early  # an owner that has loaded nothing yet
+    commit(bench, bench.load("number = 1"))
+    for given in (said(Vote(1, True)), Trigger("watch")):
+        assert bench.loading.located(given) is given
+    assert bench.loading.located(said(Vote(1, False, (Problem("", "no"),)))) == said(
+        Vote(1, False, (Problem("", "no"),))
+    )

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from confcast.errors import ConfigError, NotAttached
+from confcast.errors import ConfigError, NotAttached, Problem
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
 from tests.support.forking import holds_in_child
@@ -97,6 +97,18 @@ def test_a_refusal_names_the_function_and_never_shows_its_arguments(replica: Rep
     assert "s3cret" not in str(caught.value)
     assert caught.value.reason == "rejected"
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_refusal_that_names_keys_keeps_them(replica: Replica[Settings]) -> None:
+    @replica.precommit
+    def judge(old: Settings, new: Settings) -> None:
+        raise ConfigError([Problem("number", "too large"), Problem("twin", "too large")])
+
+    with replica.override(numbered(1)) as fake, pytest.raises(ConfigError) as caught:
+        fake.push(numbered(2))
+    assert [problem.key for problem in caught.value.problems] == ["number", "twin"]
+    assert all(problem.message.endswith("judge: too large") for problem in caught.value.problems)
+    assert caught.value.reason == "rejected"
 
 
 def test_what_is_not_of_the_schema_is_refused_before_anything_changes(replica: Replica[Settings]) -> None:

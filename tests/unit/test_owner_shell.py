@@ -42,6 +42,9 @@ class NoLoading:
 
     def committed(self, digest: bytes, payload: bytes) -> None: ...
 
+    def located(self, given: fx.Input) -> fx.Input:
+        return given
+
 
 class Shell:
     """An owner that nobody runs: `turns` lets its loop go round for as long as there is something to do."""

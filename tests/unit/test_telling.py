@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
+from confcast.errors import Problem
 from confcast.owner.telling import outcome, tell_the_log
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
 
 @pytest.mark.parametrize("room", [5_000, 50_000])
@@ -44,3 +45,22 @@ def test_a_note_is_a_line_of_its_own(
     caplog.set_level(logging.DEBUG, "confcast.owner")
     tell_the_log(ReloadEvent(timestamp=1.0, result=result, origin=origin, changes=changes, notes=[NOTE]))
     assert [(record.levelno, record.message) for record in caplog.records[1:]] == [(level, f"{origin}: {NOTE}")]
+
+
+def test_why_workers_declined_is_told_once_beside_their_pids(caplog: pytest.LogCaptureFixture) -> None:
+    reason = "app.toml:1:7: key: no"
+    lagging = [WorkerStatus(pid, 1, "declined", reason) for pid in (17, 18)]
+    problem = Problem("key", "no (worker 17 and 1 more)", "app.toml:1:7")
+    event = ReloadEvent(
+        timestamp=1.0,
+        result=ReloadResult.PARTIAL,
+        origin="late",
+        version=2,
+        problems=[problem],
+        lagging=[*lagging, WorkerStatus(19, 1, "late", "did not answer within 2 s")],
+    )
+    tell_the_log(event)
+    assert [record.message for record in caplog.records] == [
+        "late: partial, version 2, but for 17: declined; 18: declined; 19: did not answer within 2 s",
+        "late: app.toml:1:7: key: no (worker 17 and 1 more)",
+    ]

@@ -30,7 +30,17 @@ from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner import effects as fx
 from confcast.owner.numbers import Committed, Numbers
 from confcast.owner.outbox import Outbox
-from confcast.owner.proposal import OWED, STILL_REFUSED, UNDONE, Phase, Proposal, State, late_refusal
+from confcast.owner.proposal import (
+    OWED,
+    STILL_REFUSED,
+    UNDONE,
+    Phase,
+    Proposal,
+    State,
+    late_refusal,
+    reasons,
+    told_once,
+)
 from confcast.owner.requests import Loads, Requests
 from confcast.owner.roster import NO_PIPE, Member, Roster
 from confcast.owner.rules import Rules, refusal
@@ -242,7 +252,7 @@ class Core:
             member.vote = True
             self._test_done()
         else:
-            self._fail(ReloadResult.REJECTED, _said_by(member, vote.problems))
+            self._fail(ReloadResult.REJECTED, told_once((member.pid, reason) for reason in reasons(vote.problems)))
 
     def _late_vote(self, given: fx.Received) -> None:
         member = self._sender(given)
@@ -415,7 +425,7 @@ class Core:
         """What ran before is written once more, unasked. Callers are answered when the undo's own barrier is closed."""
         undone, proposal, before = self.committed, self._proposal, self._before
         assert before is not None
-        declined = [problem for member in self.roster for problem in member.declined or ()]
+        declined = told_once((member.pid, why) for member in self.roster for why in member.declined or ())
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, before.version)))
         proposal.undo, proposal.refused = True, undone.digest
         proposal.digest, proposal.payload = before.digest, before.payload
@@ -486,7 +496,7 @@ class Core:
         if declined.version != self.committed.version:
             self._drop("declined another version")
             return None
-        member.declined = _said_by(member, declined.problems)
+        member.declined = reasons(declined.problems)
         self.roster.answered_at_last(member)
         self._pay()
         return member
@@ -649,12 +659,6 @@ class Core:
 
     def _drop(self, what: str) -> None:
         self.dropped[what] += 1
-
-
-def _said_by(member: Member, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """The problems of a vote, each with its worker; a refusal without words is still a refusal."""
-    given = problems or (Problem("", "refused without a reason"),)
-    return tuple(Problem(p.key, p.message, p.location or f"worker {member.pid}") for p in given)
 
 
 _WAITS: dict[State, Callable[[Member, int], bool]] = {

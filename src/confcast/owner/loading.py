@@ -25,8 +25,9 @@ from confcast.config.candidate import Candidate, Reading
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem
-from confcast.owner.effects import Load, Loaded, LoadFailed
-from confcast.wire.messages import ReloadResult
+from confcast.owner.effects import Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.refusals import placed
+from confcast.wire.messages import Declined, ReloadResult, Vote
 
 _log = logging.getLogger("confcast.owner")
 
@@ -144,6 +145,19 @@ class Loading:
             code = foreign.f_code
             return f"{foreign.f_globals.get('__name__')}:{code.co_qualname} ({code.co_filename}:{foreign.f_lineno})"
         return next((str(source) for frame in reversed(stack) if (source := _source_of(frame))), "")
+
+    def located(self, given: Input) -> Input:
+        """A worker's refusal with the places of the keys that it names; any other input as it is. In the loop's thread.
+
+        A vote is about the latest load: no other begins before its end. What is declined is what runs.
+        """
+        if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
+            return given
+        message = given.message
+        candidate = self._latest if isinstance(message, Vote) else self._made
+        if candidate is None or not message.problems:
+            return given
+        return structs.replace(given, message=structs.replace(message, problems=placed(candidate, message.problems)))
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:

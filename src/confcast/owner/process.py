@@ -217,7 +217,7 @@ class Owner:
         if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
             self._try("answer", lambda: self._answer_query(given.pipe, given.message))
             return
-        self._perform(self.core.handle(given, time.monotonic()))
+        self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
 
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:

@@ -7,7 +7,7 @@ duration in the shell (it does not know when a vote was complete).
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -85,7 +85,7 @@ class Proposal:
         if self.undone:
             return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
-        problems = [problem for member in roster for problem in member.declined or ()]
+        problems = told_once((member.pid, reason) for member in roster for reason in member.declined or ())
         applied = sorted(member.pid for member in roster if member.acked >= version)
         return self._event(
             ReloadResult.UNCHANGED if self.unchanged else result,
@@ -126,17 +126,42 @@ class Proposal:
 
 def late_refusal(roster: Roster, member: Member, version: int, now: float) -> ReloadEvent:
     """What no outcome can tell any more: somebody declined, late, what was committed before it woke or attached."""
-    problems = list(member.declined or ())
+    mine = member.declined or ()
+    first = [member, *(each for each in roster if each is not member)]
+    problems = told_once((each.pid, reason) for each in first for reason in each.declined or () if reason in mine)
     return ReloadEvent(
         timestamp=now,
         result=ReloadResult.PARTIAL,
         origin="late",
         version=version,
         previous_version=version,
-        problems=problems,
+        problems=list(problems),
         error_message=_text(problems),
         lagging=[roster.status(member, version)],
     )
+
+
+def reasons(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Why a worker refuses; a refusal without words is still a refusal."""
+    return problems or (Problem("", "refused without a reason"),)
+
+
+def told_once(said: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:
+    """What workers said, by pid: each problem once, with the worker, or the first of them and how many more.
+
+    They stand where a problem has its place; where it has one, in the sources, they stand behind the message.
+    """
+    pids: dict[Problem, list[int]] = {}
+    for pid, problem in said:
+        pids.setdefault(problem, []).append(pid)
+    return tuple(_said_by(problem, [*dict.fromkeys(who)]) for problem, who in pids.items())
+
+
+def _said_by(problem: Problem, pids: list[int]) -> Problem:
+    who = f"worker {pids[0]}" + (f" and {len(pids) - 1} more" if len(pids) > 1 else "")
+    if problem.location:
+        return Problem(problem.key, f"{problem.message} ({who})", problem.location)
+    return Problem(problem.key, problem.message, who)
 
 
 def _text(problems: Sequence[Problem]) -> str | None:

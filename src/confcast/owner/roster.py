@@ -177,7 +177,7 @@ class Roster:
         """What the owner knows of this member, given the committed version."""
         version, reason = max(member.acked, member.held[0]), self.named.get(member.pid, "")
         if member.declined is not None:
-            return WorkerStatus(member.pid, version, "declined", "; ".join(p.message for p in member.declined))
+            return WorkerStatus(member.pid, version, "declined", "; ".join(map(str, member.declined)))
         if member.late:
             return WorkerStatus(member.pid, version, "late", reason or "did not answer in time")
         if member.pipe is None:

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from confcast.wire.messages import MAX_FRAME, Outcome, ReloadEvent, encode
+from confcast.wire.messages import MAX_FRAME, Outcome, ReloadEvent, WorkerStatus, encode
 
 _log = logging.getLogger("confcast.owner")
 
@@ -42,13 +42,20 @@ def tell_the_log(event: ReloadEvent) -> None:
         for problem in event.problems:
             _log.error("%s: %s", origin, problem)
     elif event.lagging:
-        names = "; ".join(f"{status.pid}: {status.reason or status.state}" for status in event.lagging)
+        names = "; ".join(f"{status.pid}: {_why(status, event)}" for status in event.lagging)
         _log.warning("%s: %s, version %d, but for %s", origin, result, version, names)
+        for problem in event.problems:
+            _log.warning("%s: %s", origin, problem)
     else:
         level = logging.INFO if event.changes or origin != "call" else logging.DEBUG
         _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
     for note in event.notes if event else ():
         _log.log(logging.WARNING if event.changes or origin != "call" else logging.DEBUG, "%s: %s", origin, note)
+
+
+def _why(status: WorkerStatus, event: ReloadEvent) -> str:
+    """The reasons of those who declined are the event's problems: all may have the same."""
+    return status.state if status.state == "declined" and event.problems else status.reason or status.state
 
 
 def _keys(event: ReloadEvent) -> str:

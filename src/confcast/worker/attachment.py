@@ -19,7 +19,7 @@ from confcast.worker.debug import guard
 from confcast.worker.link import Link
 from confcast.worker.masking import masked
 from confcast.worker.observers import Observers
-from confcast.worker.precommit import path_of, refusal
+from confcast.worker.precommit import path_of, refusals
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from confcast.worker.snapshot import Snapshot
 
@@ -201,18 +201,19 @@ class Attachment(Generic[T]):
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
-        problems = []
+        problems: list[Problem] = []
         for function in list(self._checks):
             self._link.say(Working(round_, path_of(function)))  # before it: who works is not silent
             try:
                 function(old, new)
             except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
-                problems.append(self._refusal(function, error, old, new))
+                problems += self._refusals(function, error, old, new)
         return tuple(problems[:_MOST_REASONS])
 
-    def _refusal(self, function: Callable[[Any, Any], Any], error: BaseException, *configs: T) -> Problem:
+    def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, *configs: T) -> list[Problem]:
         """It goes into events, logs and the history: an application's text may show what must not be shown."""
-        return refusal(function, error, lambda text: masked(self._codec.schema, text, type(error).__name__, *configs))
+        kind = type(error).__name__
+        return refusals(function, error, lambda text: text and masked(self._codec.schema, text, kind, *configs))
 
     def _open_saved(self, saved: Saved) -> T | None:
         if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:

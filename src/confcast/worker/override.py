@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from confcast.errors import ConfigError, NotAttached
 from confcast.wire.messages import Answer, Request
-from confcast.worker.precommit import refusal
+from confcast.worker.precommit import refusals
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Fake(Generic[T]):
             try:
                 check(old, config)
             except Exception as error:
-                raise ConfigError([refusal(check, error)], "rejected") from error
+                raise ConfigError(refusals(check, error), "rejected") from error
         self.place(config)
         replica.observers.tell_here(old, config)
 

@@ -1,6 +1,7 @@
 """What a `precommit` function's refusal is called, at a vote and in a test's `push` alike.
 
-It names the function and gives the reason that was raised. An object without a name of its own (a partial, an
+It names the function and gives the reason that was raised; of a `ConfigError` each problem, with its key and with
+its place if it has one: the owner knows the places of the others. An object without a name of its own (a partial, an
 instance that can be called) goes by its class: its repr would show its arguments, which may be secrets.
 """
 
@@ -10,16 +11,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from confcast.errors import Problem
+from confcast.errors import ConfigError, Problem
 
 _LONGEST = 2000
 
 
-def refusal(
+def refusals(
     function: Callable[..., Any], error: BaseException, masked: Callable[[str], str] = lambda text: text
-) -> Problem:
+) -> list[Problem]:
     """What this function said, for the owner's event: `masked`, and cut where it is long."""
-    return Problem("", f"{name_of(function)}: {masked(str(error)) or type(error).__name__}"[:_LONGEST])
+    name, kind = name_of(function), type(error).__name__
+    problems = error.problems if isinstance(error, ConfigError) else []
+    given = [each if isinstance(each, Problem) else Problem("", str(each)) for each in problems]
+    return [
+        Problem(
+            masked(each.key)[:_LONGEST],
+            f"{name}: {masked(each.message) or kind}"[:_LONGEST],
+            masked(each.location)[:_LONGEST],
+        )
+        for each in given or [Problem("", str(error))]
+    ]
 
 
 def path_of(function: Callable[..., Any]) -> str:

@@ -225,6 +225,9 @@ class Replica(AwaitableVerbs, Observable[T]):
     def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
         """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.
 
+        A `ConfigError` can name keys: `raise ConfigError([Problem("memory.total", "does not fit here")])`; the outcome
+        says where the sources set them.
+
         Also a decorator. It runs in the reading thread, for each candidate and for a version installed without a
         vote; not for the first value in a process. It must end within the manager's `precommit_timeout` (30 s), and
         until then the reload waits for it, and `confcast status` names it.
