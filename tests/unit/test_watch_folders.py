@@ -208,10 +208,27 @@ def test_a_source_that_names_no_file_is_asked_for_its_files_again(
     listed.expect(b"10.yaml=first")
     listed.write("20.yaml", b"second")  # from now on it is heard
     listed.expect(b"10.yaml=first 20.yaml=second")
-    shutil.rmtree(listed.path)
+    with listed.changing:
+        shutil.rmtree(listed.path)
     listed.expect(b"")
     listed.write("30.yaml", b"third")
     listed.expect(b"30.yaml=third")
+
+
+def test_a_file_that_appears_between_a_look_and_listening_is_not_missed(listed: Listed) -> None:
+    """It is named when it is asked whether any is, and nobody listens to where it is."""
+    pending = [b"first"]
+
+    def appears() -> bool:
+        if pending:
+            listed.write("10.yaml", pending.pop())
+        return not listed.files()
+
+    listed.watcher._nowhere = appears
+    listed.start()
+    listed.expect(b"10.yaml=first")
+    listed.write("10.yaml", b"second")
+    listed.expect(b"10.yaml=second")
 
 
 def test_a_load_ends_the_waiting_for_a_source_that_names_no_file(listed: Listed) -> None:

@@ -143,7 +143,7 @@ class Watcher:
     def _is_elsewhere(self) -> bool:
         """Whether the sources name other files than those that are listened to."""
         try:
-            return self._armed is not None and self._watched() != self._armed
+            return self._armed is not None and set(self._watched()) != set(self._armed)
         except BaseException as error:  # of a user's source; the thread meets it too, and says so
             log.debug("the files to watch could not be asked for: %s", type(error).__name__)
             return True
@@ -172,6 +172,8 @@ class Watcher:
         while not self._closing:  # the wake-up that goes with it may have ended a wait within the look
             left = until - time.monotonic()
             nowhere = self._nowhere()
+            if not nowhere and self._is_elsewhere():  # what appeared after the look is not listened to
+                break
             if self._ears.hear(min(left, _DEAF) if nowhere else left):
                 return True
             if not nowhere or not self._ears.listening or self._ears.woken or time.monotonic() >= until:
