@@ -12,7 +12,7 @@ import pytest
 
 from tests.shape.source import ROOT
 
-TOP = {"README.md", "benchmarks", "pyproject.toml", "scripts", "src", "tests"}
+TOP = {"README.md", "benchmarks", "findings", "pyproject.toml", "scripts", "src", "tests"}
 INSTALLS = {"install", "install-redis"}
 SCRIPTS = {"bench", "check", "demo", "test"} | INSTALLS
 MOST_LINES = 14

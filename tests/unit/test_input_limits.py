@@ -78,6 +78,12 @@ def test_of_a_file_without_end_no_more_is_read_than_is_allowed():
         ("a.yaml", "[" * DEEP + "]" * DEEP, "1:101"),
         ("a.yaml", '{"a": ' * DEEP, "1:601"),
         ("a.yaml", "- " * DEEP + "a", "1:201"),
+        ("a.yaml", "? " * DEEP + "a", "1:201"),
+        ("a.yaml", "b: 1\na: " + "[" * 999 + "]" * 999, "2:103"),
+        ("a.yaml", "[" * 150 + "@", "1:101"),  # a parser that looks ahead meets the character first
+        ("a.yaml", "b: é\r\na: " + "[" * 150 + "&", "2:103"),
+        ("a.yaml", "[" * 150 + "'x", "1:101"),
+        ("a.yaml", "[" * 150 + "]" * 150 + "}", "1:101"),
         ("a.yaml", "".join(" " * level + "a:\n" for level in range(1, DEEP // 10)), "101:102"),
         ("a.yaml", "b: 1\na: &a [*a]", "2:4"),
         ("a.yaml", "a: &a {<<: *a}", "1:4"),

@@ -14,6 +14,7 @@ people write anchors.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -98,10 +99,12 @@ def _read(text: str, use: Any) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
+        _check_what_was_read(yaml, text, error)
         raise _unparsable(text, error) from None
     except yaml.reader.ReaderError as error:
         raise Unparsable("is no valid YAML: a character that YAML does not allow", *_place(text, error)) from None
-    except RecursionError:
+    except RecursionError:  # of the parser in Python: it has no depth at which it gives up
+        _check_depth(yaml, text)
         raise too_deep() from None
 
 
@@ -112,6 +115,18 @@ def _check_depth(yaml: Any, text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise too_deep(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _check_what_was_read(yaml: Any, text: str, error: Any) -> None:
+    """Refuse a document that nests too deep before the place where the parser gave up.
+
+    Parsers read up to a kilobyte ahead of their events, and newer ones (PyYAML 6.0.4) give up at a depth of their own:
+    without this look the version of the parser would decide what the refusal says, and where.
+    """
+    for mark in (error.problem_mark, error.context_mark):  # a token may begin at the second
+        if mark:
+            with contextlib.suppress(yaml.YAMLError):
+                _check_depth(yaml, text[: mark.index])
 
 
 def _unparsable(text: str, error: Any) -> Unparsable:

@@ -1,0 +1,39 @@
+"""What users are told of their YAML is the same with each PyYAML that confcast was tried with.
+
+Slow, for it installs them: `python -m pytest -m slow tests/unit/test_yaml_versions.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ABOUT_YAML = [
+    "test_sources_formats.py",
+    "test_sources_fuzz.py",
+    "test_input_limits.py",
+    "test_input_faults.py",
+    "test_yaml_merges.py",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("version", ["6.0.2", "6.0.3", "6.0.4"])
+def test_all_that_is_said_of_yaml_holds_with(version, tmp_path):
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
+    subprocess.run([*pip, f"PyYAML=={version}"], check=True)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = [sys.executable, "-c", "import yaml; print(yaml.__version__)"]
+    assert subprocess.run(found, env=environment, capture_output=True, text=True, check=True).stdout.strip() == version
+    runner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    tests = [str(TESTS / name) for name in ABOUT_YAML]
+    outcome = subprocess.run(
+        [*runner, *tests], env=environment, cwd=TESTS.parents[1], capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stdout
