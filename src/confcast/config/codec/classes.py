@@ -11,7 +11,6 @@ define them), and msgspec's own decoding of Structs (it runs `__post_init__` and
 from __future__ import annotations
 
 import dataclasses
-import enum
 import operator
 import types
 from collections.abc import Callable, Iterator
@@ -73,13 +72,15 @@ def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[A
 def not_carried_of(cls: type) -> frozenset[str]:
     """Names whose values in `__dict__` are left out: caches, which the worker works out again, and a note of typing's.
 
-    `Box[int](1)` leaves `__orig_class__` in the dict of a dataclass; one that comes from a file does not have it.
+    A name that the class has made something else than its base's cache is carried. `Box[int](1)` leaves
+    `__orig_class__` in the dict of a dataclass; one that comes from a file does not have it.
     """
-    members = (item for base in cls.__mro__ for item in vars(base).items())
-    return frozenset({"__orig_class__", *(name for name, value in members if isinstance(value, cached_property))})
+    members = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+    caches = (name for name, value in members.items() if isinstance(value, cached_property))
+    return frozenset({"__orig_class__", *caches})
 
 
-def _nothing_to_forget(row: list[Any]) -> None:
+def nothing_to_forget(row: list[Any]) -> None:
     """Only pydantic models know which fields were set."""
 
 
@@ -144,14 +145,14 @@ def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
         return ordered | {name: item for name, item in state.items() if name not in left_out}
 
     known, everything = frozenset(names), (1 << count) - 1
-    return Shape(cls, index, take, make, parts, _nothing_to_forget)
+    return Shape(cls, index, take, make, parts, nothing_to_forget)
 
 
 def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
     """A dataclass with slots, perhaps beside a `__dict__`: the header is -1, or what the `__dict__` holds."""
     slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
     names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
-    left_out, has_dict = not_carried_of(cls), cls.__dictoffset__ != 0
+    left_out, has_dict = not_carried_of(cls) - frozenset(fields), cls.__dictoffset__ != 0
     new: Callable[[Any], Any] = object.__new__
 
     def in_slots(value: Any) -> Iterator[Any]:
@@ -181,7 +182,7 @@ def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[st
         found = dict(zip(names, in_slots(value), strict=True)) | in_dict(value)
         return {name: found[name] for name in dict.fromkeys([*fields, *found]) if name in found}
 
-    return Shape(cls, index, take, make, parts, _nothing_to_forget)
+    return Shape(cls, index, take, make, parts, nothing_to_forget)
 
 
 # ---- msgspec Structs
@@ -204,7 +205,7 @@ def _struct_shape(cls: Any, index: int) -> Shape:
     def parts(value: Any) -> dict[str, Any]:
         return dict(zip(names, take(value)[1:], strict=True))
 
-    return Shape(cls, index, take, make, parts, _nothing_to_forget)
+    return Shape(cls, index, take, make, parts, nothing_to_forget)
 
 
 def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
@@ -238,26 +239,7 @@ def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
     return blank
 
 
-# ---- enums and named tuples
-
-
-def _enum_shape(cls: Any, index: int) -> Shape:
-    """By member name: values may be unhashable, and True stands beside 1. Flags, which combine, by value."""
-    is_flag = issubclass(cls, enum.Flag)
-    combine = vars(enum.Flag)["_missing_"].__func__  # the standard library's; a class may define its own
-
-    def take(value: Any) -> list[Any]:
-        return [index, value._value_ if is_flag else value._name_]
-
-    def make(row: list[Any]) -> Any:
-        _, key = row
-        if not is_flag:
-            return cls._member_map_[key]
-        if type(key) is not int:
-            raise TypeError
-        return cls._value2member_map_[key] if key in cls._value2member_map_ else combine(cls, key)
-
-    return Shape(cls, index, take, make, lambda value: {}, _nothing_to_forget)
+# ---- named tuples
 
 
 def _named_tuple_shape(cls: Any, index: int) -> Shape:
@@ -276,18 +258,18 @@ def _named_tuple_shape(cls: Any, index: int) -> Shape:
     def parts(value: Any) -> dict[str, Any]:
         return dict(zip(names, value, strict=True))
 
-    return Shape(cls, index, lambda value: [index, *value], make, parts, _nothing_to_forget)
+    return Shape(cls, index, lambda value: [index, *value], make, parts, nothing_to_forget)
 
 
 def _named_tuple_members(cls: Any) -> dict[str, Any]:
     return hints_of(cls)
 
 
-def _no_members(cls: Any) -> dict[str, Any]:
+def no_members(cls: Any) -> dict[str, Any]:
+    """For kinds whose members are all fields."""
     return {}
 
 
-DATACLASS = Kind("dataclass", _no_members, _dataclass_shape)
-STRUCT = Kind("struct", _no_members, _struct_shape)
-ENUM = Kind("enum", _no_members, _enum_shape)
+DATACLASS = Kind("dataclass", no_members, _dataclass_shape)
+STRUCT = Kind("struct", no_members, _struct_shape)
 NAMED_TUPLE = Kind("namedtuple", _named_tuple_members, _named_tuple_shape)

@@ -73,8 +73,12 @@ def _time_parts(value: Any) -> list[Any]:
 
 
 def _zone_key(zone: Any) -> str:
-    if not isinstance(zone.key, str):
+    if type(zone.key) is not str:
         raise Refused("a ZoneInfo without a key can't be carried to the workers; make it by ZoneInfo(key)")
+    try:
+        zone.__reduce__()  # its way to say that its rules came from a file, whatever key it was given
+    except Exception:
+        raise Refused("a ZoneInfo that was read from a file can't be carried; make it by ZoneInfo(key)") from None
     return zone.key
 
 

@@ -4,7 +4,7 @@ A model is four slots: `__dict__` (fields, and what validators put there), `__py
 `__pydantic_extra__` and `__pydantic_private__`. The row of a model is its index, a header and the fields. The
 header is -1 (every field set, nothing else to carry), a bit mask of the fields set, or a list: mask, other names
 in the set, extra, private attributes, other entries of `__dict__`. Computed fields are functions, nothing travels;
-values of `cached_property` are worked out again.
+values of `cached_property` are worked out again, and one that a validator has read leaves no trace in the bytes.
 
 Nothing here imports pydantic: a schema that is a model has imported it.
 """
@@ -17,7 +17,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from confcast.config.codec.classes import Kind, Shape, getter_of, not_carried_of
 from confcast.config.codec.leaves import Refused
@@ -88,7 +88,7 @@ def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list
     def take(model: Any) -> list[Any]:
         try:
             state, fields_set = model.__dict__, model.__pydantic_fields_set__
-            if len(state) == count and model.__pydantic_private__ is None and model.__pydantic_extra__ == no_extra:
+            if len(state) == count and _has_only_fields(model, no_extra):
                 if fields_set == fields:
                     return [index, -1, *get(state)]
                 if fields_set <= fields:
@@ -100,19 +100,53 @@ def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list
     return take
 
 
-def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
-    fields, left_out = frozenset(names), not_carried_of(cls)
+def _has_only_fields(model: Any, no_extra: Any) -> bool:
+    extra, fields_set = model.__pydantic_extra__, model.__pydantic_fields_set__
+    return (
+        model.__pydantic_private__ is None
+        and type(fields_set) is set
+        and type(extra) is type(no_extra)
+        and extra == no_extra
+    )
 
-    def full_header(model: Any) -> list[Any]:
+
+def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """The header of a model that has more than fields, or a cached value: then it is as short as without that one.
+
+    What a validator reads changes no byte of what travels.
+    """
+    fields, left_out, no_extra = frozenset(names), not_carried_of(cls), _no_extra(cls)
+
+    def full_header(model: Any) -> Any:
+        _refuse_other_types(model)
         fields_set, private = model.__pydantic_fields_set__, model.__pydantic_private__
         mask = -1 if fields_set >= fields else sum(1 << n for n, name in enumerate(names) if name in fields_set)
         rest = {name: item for name, item in vars(model).items() if name not in fields and name not in left_out}
         if private is not None:
             undefined = sys.modules["pydantic_core"].PydanticUndefined
             private = {name: item for name, item in private.items() if item is not undefined}
+        if not rest and fields_set <= fields and _has_only_fields(model, no_extra):
+            return mask
         return [mask, sorted(fields_set - fields), model.__pydantic_extra__, private, rest]
 
     return full_header
+
+
+def _refuse_other_types(model: Any) -> None:
+    """What pydantic makes a set or a dict, a validator may have made something that equals it."""
+    fields_set = model.__pydantic_fields_set__
+    if type(fields_set) is not set or not {str}.issuperset(map(type, fields_set)):
+        _refuse(model, "model_fields_set", fields_set, "a set of str")
+    for name in ("__pydantic_extra__", "__pydantic_private__"):
+        if type(getattr(model, name)) not in _DICT_OR_NONE:
+            _refuse(model, name, getattr(model, name), "a dict")
+
+
+def _refuse(model: Any, name: str, found: Any, expected: str) -> NoReturn:
+    raise Refused(
+        f"this {type(model).__qualname__} has a {type(found).__qualname__} for its {name}, which can't be carried to"
+        f" the workers; leave it {expected}"
+    )
 
 
 def _forgetter(cls: Any) -> Callable[[list[Any]], None]:

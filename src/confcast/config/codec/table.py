@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from confcast.config.codec.carried import Reading, cannot, read
-from confcast.config.codec.classes import DATACLASS, ENUM, NAMED_TUPLE, STRUCT, Kind, Shape
+from confcast.config.codec.classes import DATACLASS, NAMED_TUPLE, STRUCT, Kind, Shape
+from confcast.config.codec.enums import ENUM
 from confcast.config.codec.leaves import Refused, leaf_of
 from confcast.config.codec.models import MODEL
 from confcast.config.codec.registered import REGISTERED, description_of, registered

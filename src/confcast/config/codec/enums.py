@@ -1,0 +1,82 @@
+"""The shape of enums: by the name of the member; members of flags, which combine, by value.
+
+Guaranteed: what comes back is the very object that was given, as it is in a process that has only imported the class.
+An Enum is more than its declared members: its `_missing_` may make an object of the class that bears any name and
+value, also those of a declared member, and the workers would get that one. It is refused, as is a composite flag to
+which the class has added something.
+
+Rejected: by value alone (values may be unhashable, and True stands beside 1), and calling the class with the value
+(`_missing_` is code of the user's).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
+from confcast.config.codec.leaves import Refused
+
+_COMPOSITE = frozenset({"_value_", "_name_", "_inverted_"})
+"""What a composite of the standard library's own making holds."""
+
+
+def _shape(cls: Any, index: int) -> Shape:
+    is_flag = issubclass(cls, enum.Flag)
+    combine = vars(enum.Flag)["_missing_"].__func__  # the standard library's; a class may define its own
+
+    def take(value: Any) -> list[Any]:
+        if not (_is_declared(value) or (is_flag and _is_composite(value))):
+            raise Refused(
+                f"this {cls.__qualname__} is none of its declared members (its _missing_ may have made it), and"
+                " can't be carried to the workers; have _missing_ return a declared one"
+            )
+        return [index, value._value_ if is_flag else value._name_]
+
+    def make(row: list[Any]) -> Any:
+        _, key = row
+        if not is_flag:
+            return cls._member_map_[key]
+        if type(key) is not int:
+            raise TypeError
+        return cls._value2member_map_[key] if key in cls._value2member_map_ else combine(cls, key)
+
+    def parts(value: Any) -> dict[str, Any]:
+        take(value)
+        return {}
+
+    return Shape(cls, index, take, make, parts, nothing_to_forget)
+
+
+def _is_declared(value: Any) -> bool:
+    try:
+        return type(value)._member_map_.get(value._name_) is value
+    except (AttributeError, TypeError):  # an object that `_missing_` did not finish
+        return False
+
+
+def _is_composite(value: Any) -> bool:
+    """Whether the standard library makes the same object of the same number."""
+    cls, name = type(value), getattr(value, "_name_", None)
+    number = getattr(value, "_value_", None)
+    return (
+        type(number) is int
+        and cls._value2member_map_.get(number) is value
+        and vars(value).keys() <= _COMPOSITE
+        and (name is None or _number_of(cls, name) == number)
+    )
+
+
+def _number_of(cls: Any, name: str) -> int | None:
+    """What the name of a composite says: `READ|WRITE|64`. None if it says nothing of the kind."""
+    number = 0
+    try:
+        for part in name.split("|"):
+            member = cls._member_map_.get(part)
+            number |= int(part, 0) if member is None else member._value_
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return number
+
+
+ENUM = Kind("enum", no_members, _shape)
