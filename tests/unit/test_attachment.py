@@ -279,7 +279,7 @@ def test_what_a_precommit_function_says_of_keys_keeps_them_and_shows_no_secret(o
         assert owner.hear() == Applied(1, follows=False)
         owner.say(Prepare(1, *payload(2)))
         assert isinstance(owner.hear(), Working)
-    vote = owner.hear()
+        vote = owner.hear()
     finally:
         replica.close()
     assert isinstance(vote, Vote)

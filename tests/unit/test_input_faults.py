@@ -211,7 +211,7 @@ def test_what_yaml_can_not_be_made_of_is_refused_with_its_place(text, told):
     ],
 )
 def test_what_is_not_of_the_type_that_it_says_is_refused_with_its_place(written, kind):
-    told = f"app.yaml:1:7: is no valid YAML: not a valid {kind}; quote it if it is text"
+    told = f"app.yaml:1:7: text: is no valid YAML: not a valid {kind}; quote it if it is text"
     assert problem("app.yaml", f"text: {written}") == told
 
 

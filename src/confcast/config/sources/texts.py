@@ -17,7 +17,7 @@ import typing
 from typing import Any, Literal
 
 from confcast.config.sources.formats import json
-from confcast.config.sources.formats.common import Unparsable
+from confcast.config.sources.formats.common import TOO_LARGE, TooLarge, Unparsable, finite
 from confcast.config.validation.annotations import is_collection, members
 
 _TRUE = {"true", "1", "yes", "on", "t", "y"}
@@ -27,7 +27,7 @@ _INT = re.compile(r"[+-]?\d+(_\d+)*")
 
 
 class NotConvertible(Exception):
-    """The text has to be JSON, and is not. The message never quotes it."""
+    """The text has to be JSON, and is not; or it is no number that a float holds. The message never quotes it."""
 
 
 def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
@@ -39,7 +39,8 @@ def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
         opaque: Whether code of the user's sees the value before its library does, and may read texts of its own.
 
     Raises:
-        NotConvertible: The type is a list or a table, the text is no JSON, and nobody else may read it.
+        NotConvertible: The type is a list or a table, the text is no JSON, and nobody else may read it; or the type is
+            a float, and the number is too large.
     """
     kinds = members(annotation, written=True)
     if any(map(is_collection, kinds)) and (text.lstrip()[:1] in ("[", "{") or not _takes_text(kinds)):
@@ -68,9 +69,11 @@ def _scalar(stripped: str, kinds: tuple[Any, ...], text: str) -> Any:
         return int(stripped)
     if float in kinds:
         try:
-            return float(stripped)
+            return finite(stripped)
         except ValueError:
             return text
+        except TooLarge:
+            raise NotConvertible(TOO_LARGE) from None
     return text
 
 

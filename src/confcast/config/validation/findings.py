@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
+from confcast.config.keys import dotted as dotted
+from confcast.config.keys import quoted as quoted
 from confcast.config.masking import MASK, masking
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, fields_of
@@ -26,8 +27,6 @@ from confcast.errors import Problem
 NOTHING: Any = object()
 """There is no value to quote."""
 
-_LONGEST = 60
-_TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # in a key: it would be read as something else
 _NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
 
 
@@ -63,25 +62,6 @@ def problems_of(findings: Iterable[Finding], schema: Any, merged: Merged) -> lis
     found = [_problem(finding, schema, merged, masked) for finding in findings]
     unique = {(problem.location, problem.key, problem.message): problem for problem in found}
     return sorted(unique.values(), key=lambda problem: _order(problem, merged))
-
-
-def dotted(path: KeyPath) -> str:
-    """A path as people write it; a key with dots, blanks or nothing in it is quoted, as in TOML."""
-    return ".".join(map(_shown, path))
-
-
-def _shown(part: Any) -> str:
-    if not isinstance(part, str):
-        return quoted(part)
-    return json.dumps(part, ensure_ascii=False) if _TO_QUOTE.search(part) or not part else part
-
-
-def quoted(value: Any) -> str:
-    """A scalar as configuration files write it, shortened."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
-    text = repr(value) if isinstance(value, str | bytes) else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:

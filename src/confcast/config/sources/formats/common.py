@@ -10,12 +10,16 @@ position is wanted only when something is wrong.
 from __future__ import annotations
 
 import bisect
+import math
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 MAX_DEPTH = 100
 """Levels of tables and lists; deeper documents are refused before they can exhaust a stack."""
+
+_DIGITS = r"[0-9](?:_?[0-9])*+"
+_DECIMAL = re.compile(rf"[+-]?{_DIGITS}(?P<more>(?:\.{_DIGITS})?(?:[eE][+-]?{_DIGITS})?)")
 
 KeyPath: TypeAlias = tuple[Any, ...]
 """Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
@@ -29,11 +33,15 @@ class Spot(NamedTuple):
 
 
 class Unparsable(Exception):
-    """The text is no document of its format. `line` and `column` count from 1; 0 where the place is unknown."""
+    """The text is no document of its format.
 
-    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+    `line` and `column` count from 1; 0 where the place is unknown. `path` is that of a value; empty where it is about
+    more than one.
+    """
+
+    def __init__(self, message: str, line: int = 0, column: int = 0, path: KeyPath = ()) -> None:
         super().__init__(message)
-        self.message, self.line, self.column = message, line, column
+        self.message, self.line, self.column, self.path = message, line, column, path
 
 
 class Lines:
@@ -46,6 +54,39 @@ class Lines:
         """The line and the column of an offset, both from 1."""
         line = bisect.bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
+
+
+class TooLarge(Exception):
+    """A number that is written in digits and that a float makes infinite; its place is worked out afterwards."""
+
+
+TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
+TOO_LONG = "a number has too many digits"
+
+
+def finite(text: str) -> float:
+    """A number as a float; infinite only if that is what is written. Raises TooLarge."""
+    number = float(text)
+    if math.isinf(number) and text[-1:].isdecimal():
+        raise TooLarge
+    return number
+
+
+def why_no_number(form: str, text: str, at: int) -> str | None:
+    """What is wrong with a decimal number that begins at an offset and that its format allows; None for all else.
+
+    What stands behind the number may be anything.
+    """
+    found = _DECIMAL.match(text, at)
+    if found is None:
+        return None
+    try:
+        finite(found[0]) if found["more"] else int(found[0])
+    except TooLarge:
+        return TOO_LARGE
+    except ValueError:  # the interpreter's limit on the digits of an int
+        return f"is no valid {form} here: {TOO_LONG}"
+    return None
 
 
 def too_deep(line: int = 0, column: int = 0) -> Unparsable:

@@ -1,6 +1,7 @@
 """JSON, as the standard library's C scanner reads it; what that lets pass is refused, with its place.
 
-That is duplicate keys, NaN and the infinities, and escapes that are half a character (TOML and YAML refuse them too).
+That is duplicate keys, NaN and the infinities, numbers that a float makes infinite, and escapes that are half a
+character (TOML and YAML refuse them too).
 The patterns give nothing back once they have matched (`*+`): a string of 16 MiB would take seconds and gigabytes else.
 """
 
@@ -11,7 +12,17 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, too_deep
+from confcast.config.sources.formats.common import (
+    MAX_DEPTH,
+    KeyPath,
+    Lines,
+    Spot,
+    TooLarge,
+    Unparsable,
+    finite,
+    too_deep,
+    why_no_number,
+)
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|([\]}])', re.DOTALL)
@@ -29,15 +40,13 @@ def parse(text: str) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(text)
     try:
-        document = json.loads(text, object_pairs_hook=_table, parse_constant=_constant)
+        document = json.loads(text, object_pairs_hook=_table, parse_constant=_constant, parse_float=finite)
     except json.JSONDecodeError as error:
         message = error.msg.split(": ")[0].removesuffix(" at")
         raise Unparsable(f"is no valid JSON: {message}", error.lineno, error.colno) from None
-    except _Refused:
+    except (_Refused, TooLarge, ValueError):  # the last: the interpreter's limit on the digits of an int
         Scanner(text, strict=True).run()
         raise AssertionError("the scanner did not find what the parser refused") from None
-    except ValueError:  # the interpreter's limit on the digits of an int
-        raise Unparsable("is no valid JSON here: a number has too many digits") from None
     if _HALF.search(text):
         Scanner(text, strict=True).run()
     return document
@@ -74,8 +83,8 @@ def _check_depth(text: str) -> None:
 class Scanner:
     """Walks over a document that was parsed before, and notes where everything stands.
 
-    With `strict` it raises Unparsable at the first duplicate key, constant that is no JSON, or half a character; behind
-    that the text may be anything.
+    With `strict` it raises Unparsable at the first duplicate key, constant that is no JSON, number that is none for
+    Python, or half a character; behind that the text may be anything.
     """
 
     def __init__(self, text: str, *, strict: bool = False) -> None:
@@ -110,7 +119,10 @@ class Scanner:
             return end
         if self._strict and (found := _NO_NUMBER.match(self._text, at)):
             raise Unparsable(f"is no valid JSON: JSON has no {found[0]}", *self._lines.at(at))
-        return self._end(_SCALAR, at)
+        end = self._end(_SCALAR, at)
+        if self._strict and (why := why_no_number("JSON", self._text, at)) is not None:
+            raise Unparsable(why, *self._lines.at(at), path)
+        return end
 
     def _members(self, at: int, closing: str, member: Callable[[int, int], int]) -> int:
         at, index = self._skip(at + 1), 0

@@ -11,7 +11,18 @@ import re
 import tomllib
 from typing import Any
 
-from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, is_too_deep, too_deep
+from confcast.config.sources.formats.common import (
+    MAX_DEPTH,
+    KeyPath,
+    Lines,
+    Spot,
+    TooLarge,
+    Unparsable,
+    finite,
+    is_too_deep,
+    too_deep,
+    why_no_number,
+)
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _NAMES = re.compile(r"\((?:'(?:[^'\\]|\\.)*',? ?)+\)")  # a key of several parts, as tomllib's messages have it
@@ -45,11 +56,12 @@ def parse(text: str) -> Any:
     if deep := text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
         _check_nesting(text)
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text, parse_float=finite)
     except tomllib.TOMLDecodeError as error:
         raise _unparsable(text, str(error)) from None
-    except ValueError:  # a date that isn't in the calendar, or the interpreter's limit on the digits of an int
-        raise Unparsable("is no valid TOML: a number or a date is out of range") from None
+    except (TooLarge, ValueError):  # the second: the interpreter's limit on the digits of an int
+        Scanner(text, strict=True).run()
+        raise AssertionError("the scanner did not find what the parser refused") from None
     if deep and is_too_deep(document):
         raise too_deep(*min(spot.key for path, spot in locate(text).items() if len(path) > MAX_DEPTH))
     return document or None
@@ -83,10 +95,11 @@ class Scanner:
     """Walks over a document that tomllib accepted (so nothing is checked again), and notes where everything stands.
 
     A table stands where its header or its first dotted key names it; an item of an array of tables at its header.
+    With `strict`, tomllib accepted only what stands before a number that is none for Python: that is refused.
     """
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, *, strict: bool = False) -> None:
+        self._text, self._strict = text, strict
         self._lines = Lines(text)
         self._spots: dict[KeyPath, Spot] = {}
         self._counts: dict[KeyPath, int] = {}  # of each array of tables: its items so far
@@ -158,7 +171,7 @@ class Scanner:
         if opening in "\"'":
             return self._end(_STRING, at)
         if opening not in "[{":
-            return self._end(_SCALAR, at)
+            return self._scalar(at, path)
         closing, index = "]" if opening == "[" else "}", 0
         at = self._skip(at + 1)
         while self._text[at] != closing:
@@ -167,6 +180,12 @@ class Scanner:
                 at = self._skip(at + 1)
             index += 1
         return at + 1
+
+    def _scalar(self, at: int, path: KeyPath) -> int:
+        end = self._end(_SCALAR, at)
+        if self._strict and (why := why_no_number("TOML", self._text, at)) is not None:
+            raise Unparsable(why, *self._lines.at(at), path)
+        return end
 
     def _item(self, at: int, path: KeyPath) -> int:
         spot = self._lines.at(at)

@@ -15,12 +15,13 @@ people write anchors.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
 from confcast.config.sources.disk import MAX_BYTES
-from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath, Lines, Spot, Unparsable, too_deep
+from confcast.config.sources.formats.common import MAX_DEPTH, TOO_LARGE, KeyPath, Lines, Spot, Unparsable, too_deep
 
 MAX_EXPANDED = 10_000
 """Nodes that the aliases of one document may stand for, together."""
@@ -47,7 +48,7 @@ _INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 
 
 def parse(text: str) -> Any:
     """The document; None if there is none. Raises Unparsable, and ImportError if PyYAML is not installed."""
-    return _read(text, _Builder.value)
+    return _read(text, _Builder.document)
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
@@ -150,6 +151,14 @@ def _place(text: str, error: Any) -> tuple[int, int]:
     return Lines(text).at(bad.start() if bad else error.position)
 
 
+class _BadScalar(Unparsable):
+    """A single value can't be what its type says."""
+
+    def __init__(self, message: str, node: Any) -> None:
+        super().__init__(message, *_start(node))
+        self.node = node
+
+
 class _Builder:
     """Makes plain data of the nodes of one document."""
 
@@ -161,6 +170,16 @@ class _Builder:
         self._expanded = 0
         self._characters = 0
         self._depth = 0
+
+    def document(self, root: Any) -> Any:
+        """What the document stands for."""
+        try:
+            return self.value(root)
+        except _BadScalar as bad:
+            with contextlib.suppress(Unparsable):
+                builder = _Builder(self._loader, *self._not_of_its_type[:1])
+                bad.path = next((path for path, _, node in builder.walk(root, ()) if node is bad.node), ())
+            raise
 
     def value(self, node: Any) -> Any:
         """What a node stands for."""
@@ -211,9 +230,12 @@ class _Builder:
         try:
             if len(node.value) > _LONGEST and name != "binary":
                 raise ValueError("too long")
-            return getattr(self._loader, f"construct_yaml_{name}")(node)
+            made = getattr(self._loader, f"construct_yaml_{name}")(node)
         except self._not_of_its_type:
-            raise Unparsable(f"is no valid YAML: not a valid {name}; quote it if it is text", *_start(node)) from None
+            raise _BadScalar(f"is no valid YAML: not a valid {name}; quote it if it is text", node) from None
+        if name == "float" and math.isinf(made) and "inf" not in node.value.lower():
+            raise _BadScalar(TOO_LARGE, node)
+        return made
 
     def _table(self, node: Any) -> dict[Any, Any]:
         table: dict[Any, Any] = {}

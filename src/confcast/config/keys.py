@@ -1,0 +1,35 @@
+"""Keys as people read them: a path in the data as one dotted text, as in TOML.
+
+A part with dots, blanks or quotes in it, or without a character, is quoted. Messages write keys so, and nothing else
+does: what they print can be given back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from confcast.config.sources.formats.common import KeyPath
+
+_LONGEST = 60
+_TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # in a key: it would be read as something else
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as people write it; a key with dots, blanks or nothing in it is quoted, as in TOML."""
+    return ".".join(map(_shown, path))
+
+
+def _shown(part: Any) -> str:
+    if not isinstance(part, str):
+        return quoted(part)
+    return json.dumps(part, ensure_ascii=False) if _TO_QUOTE.search(part) or not part else part
+
+
+def quoted(value: Any) -> str:
+    """A scalar as configuration files write it, shortened."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    text = repr(value) if isinstance(value, str | bytes) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
