@@ -142,13 +142,48 @@ def test_a_text_with_something_wrong_in_each_line_is_not_parsed_for_each(monkeyp
     assert len(parsed) == 1
 
 
-def test_aliases_for_more_than_ten_thousand_nodes_are_refused():
-    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
-    )
-    assert refusal("a.yaml", bomb).endswith(": has aliases that stand for more than 10000 nodes")
-    merges = "a: &a {x: 1}\n" + "".join(f"b{n}: {{<<: [{', '.join(['*a'] * 100)}]}}\n" for n in range(100))
-    assert refusal("a.yaml", merges).endswith(": has aliases that stand for more than 10000 nodes")
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+
+
+def merged(entries: int, keys: int) -> str:
+    defaults = "".join(f"  k{key}: v\n" for key in range(keys))
+    return f"d: &d\n{defaults}list:\n" + "".join(f"  - <<: *d\n    name: m{entry}\n" for entry in range(entries))
+
+
+@pytest.mark.parametrize(
+    ("entries", "keys"), [(400, 10), (480, 10), (250, 20), (1000, 5), (100, 200), (40, 1000), (2000, 50)]
+)
+def test_many_entries_that_merge_their_defaults_are_an_honest_file(entries, keys):
+    Path("a.yaml").write_text(merged(entries, keys))
+    candidate = ConfigLoader(Open, "a.yaml").load()
+    assert candidate.config.model_extra is not None
+    last = candidate.config.model_extra["list"][-1]
+    assert last == {f"k{key}": "v" for key in range(keys)} | {"name": f"m{entries - 1}"}
+    assert candidate.origin_of(f"list.{entries - 1}.k{keys - 1}") == f"a.yaml:{1 + keys}:{len(str(keys - 1)) + 6}"
+
+
+@pytest.mark.parametrize("text", [BOMB, merged(10, 10) + BOMB])
+def test_a_small_text_that_stands_for_a_large_one_is_refused_after_work_in_proportion_to_it(text):
+    most = yaml_format.most_expanded(text)
+    assert most < 10_000 + 100 * len(text)
+    assert refusal("a.yaml", text).endswith(f": has aliases that stand for more than {most} nodes")
+
+
+def test_a_large_text_may_not_stand_for_more_than_a_million_nodes():
+    text = f"# {'x' * 100_000}\n"
+    assert refusal("a.yaml", text + BOMB).endswith(": has aliases that stand for more than 1000000 nodes")
+    merges = "m: &a {x: 1, y: 2}\n" + "".join(f"b{n}: {{<<: [{', '.join(['*a'] * 100)}]}}\n" for n in range(2100))
+    assert refusal("a.yaml", merges).endswith(": has aliases that stand for more than 1000000 nodes")
+
+
+def test_a_node_counts_more_the_deeper_it_stands():
+    nested = f"# {'x' * 10_000}\na: &a {'[' * 45}{','.join('x' * 1000)}{']' * 45}\nb: {'[' * 45}%s{']' * 45}\n"
+    Path("a.yaml").write_text(nested % ",".join(["*a"] * 30))
+    assert File("a.yaml").read().has(("b", *[0] * 45))
+    told = "nodes, those of deep levels counted several times"
+    assert refusal("a.yaml", nested % ",".join(["*a"] * 200)).endswith(told)
 
 
 @pytest.mark.parametrize("form", ["b: [%s]", "b: {%s}"])

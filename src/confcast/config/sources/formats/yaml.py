@@ -23,8 +23,13 @@ from typing import Any
 from confcast.config.sources.disk import MAX_BYTES
 from confcast.config.sources.formats.common import MAX_DEPTH, TOO_LARGE, KeyPath, Lines, Spot, Unparsable, too_deep
 
-MAX_EXPANDED = 10_000
-"""Nodes that the aliases of one document may stand for, together."""
+MAX_EXPANDED = 1_000_000
+"""Nodes that the aliases of one document may stand for, together, however large it is: two seconds' work.
+
+A node counts once, and once more for each ten levels above it: to note its place takes as much.
+"""
+
+_EXPANDED_AT_LEAST, _EXPANDED_PER_CHARACTER = 10_000, 50
 
 MAX_CHARACTERS = MAX_BYTES
 """Characters that a document may stand for with its aliases; without them it has no more than the file."""
@@ -74,6 +79,15 @@ def notes(text: str) -> dict[KeyPath, str]:
     return found
 
 
+def most_expanded(text: str) -> int:
+    """Nodes that the aliases of this document may stand for.
+
+    In proportion to what somebody has written: a list of 500 entries, each of which merges 20 defaults, has a few nodes
+    for each character of it; a small text that stands for a large one has many.
+    """
+    return min(MAX_EXPANDED, _EXPANDED_AT_LEAST + _EXPANDED_PER_CHARACTER * len(text))
+
+
 def _is_read_as_other(node: Any) -> bool:
     return node.id == "scalar" and not node.style and _SCALARS.get(node.tag) in _READ_AS
 
@@ -96,7 +110,7 @@ def _read(text: str, use: Any) -> Any:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         try:
             node = loader.get_single_node()
-            return None if node is None else use(_Builder(loader, yaml.YAMLError), node)
+            return None if node is None else use(_Builder(loader, yaml.YAMLError, most_expanded(text)), node)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -162,8 +176,8 @@ class _BadScalar(Unparsable):
 class _Builder:
     """Makes plain data of the nodes of one document."""
 
-    def __init__(self, loader: Any, error: type[Exception]) -> None:
-        self._loader = loader
+    def __init__(self, loader: Any, error: type[Exception], most_expanded: int) -> None:
+        self._loader, self._most_expanded = loader, most_expanded
         # What is no date has no groups, for PyYAML; the number 1:1:1:… has no end.
         self._not_of_its_type = (error, ValueError, LookupError, AttributeError, OverflowError)
         self._seen: set[int] = set()
@@ -177,7 +191,7 @@ class _Builder:
             return self.value(root)
         except _BadScalar as bad:
             with contextlib.suppress(Unparsable):
-                builder = _Builder(self._loader, *self._not_of_its_type[:1])
+                builder = _Builder(self._loader, self._not_of_its_type[0], self._most_expanded)
                 bad.path = next((path for path, _, node in builder.walk(root, ()) if node is bad.node), ())
             raise
 
@@ -212,9 +226,11 @@ class _Builder:
         if node.tag not in (_TAG + "map", _TAG + "seq"):
             raise _unsupported_tag(node)
         if id(node) in self._seen:
-            self._expanded += 1 + len(node.value) * (1 + (node.id == "mapping"))
-            if self._expanded > MAX_EXPANDED:
-                raise Unparsable(f"has aliases that stand for more than {MAX_EXPANDED} nodes", *_start(node))
+            self._expanded += (1 + len(node.value) * (1 + (node.id == "mapping"))) * (1 + self._depth // 10)
+            if self._expanded > self._most_expanded:
+                deep = ", those of deep levels counted several times" if self._depth >= 10 else ""
+                told = f"has aliases that stand for more than {self._most_expanded} nodes{deep}"
+                raise Unparsable(told, *_start(node))
         self._seen.add(id(node))
 
     def _count(self, node: Any) -> None:
