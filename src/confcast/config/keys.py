@@ -1,7 +1,6 @@
 """Keys as people read them: a path in the data as one dotted text, as in TOML.
 
-A part with dots, blanks or quotes in it, or without a character, is quoted. Messages write keys so, and nothing else
-does: what they print can be given back.
+A part with dots, blanks or quotes in it, or without a character, is quoted. `lookup.py` finds a path by such a text.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ _TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # in a key: it would be read as 
 
 def dotted(path: KeyPath) -> str:
     """A path as people write it; a key with dots, blanks or nothing in it is quoted, as in TOML."""
-    return ".".join(map(_shown, path))
+    return ".".join(map(shown, path))
 
 
-def _shown(part: Any) -> str:
+def shown(part: Any) -> str:
+    """One part of a path, as `dotted` writes it."""
     if not isinstance(part, str):
         return quoted(part)
     return json.dumps(part, ensure_ascii=False) if _TO_QUOTE.search(part) or not part else part
