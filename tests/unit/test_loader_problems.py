@@ -308,7 +308,7 @@ def test_no_secret_is_ever_told(schema, text):
 
 def test_a_secret_in_a_validators_own_message_is_masked():
     assert problems(Raising, "password = 'hunter2'")[0].startswith(
-        "app.toml: a validator raised LookupError: nobody has *"
+        "app.toml:1:12: password: a validator raised LookupError: nobody has *"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import zipfile
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 import msgspec
@@ -204,9 +205,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("arguments", [("program.py",), ("-m", "program")])
+@pytest.mark.parametrize("arguments", [("program.py",), ("-m", "program"), ("folder",), ("-m", "folder")])
 def test_a_class_of_the_main_program_is_found_by_another_process(tmp_path, arguments):
     (tmp_path / "program.py").write_text(SCRIPT)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "__main__.py").write_text(SCRIPT)
     run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
     path = subprocess.run([sys.executable, *arguments], **run).stdout.strip()
     other = (
@@ -216,6 +219,38 @@ def test_a_class_of_the_main_program_is_found_by_another_process(tmp_path, argum
     )
     found = subprocess.run([sys.executable, "-c", other, path], **run).stdout.strip()
     assert found == path
+
+
+def test_one_of_an_archive_is_refused_by_the_archive_s_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.writestr("__main__.py", SCRIPT)
+    run = subprocess.run([sys.executable, "app.pyz"], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert "TypeError: a class that is defined in __main__ of " in run.stderr
+    assert "app.pyz can't be imported by another process: put it into a module" in run.stderr
+
+
+MAIN = """
+from confcast import ConfigLoader
+from pydantic import BaseModel
+class Settings(BaseModel):
+    x: int = 1
+if __name__ == "__main__":
+    print(ConfigLoader("__main__:Settings").to_spec().schema)
+    try:
+        ConfigLoader("__main__:Other").to_spec()
+    except TypeError as error:
+        print(error)
+"""
+
+
+def test_a_schema_in_main_is_that_of_the_program_which_says_so_by_its_name_and_by_its_path(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(MAIN)
+    run = subprocess.run([sys.executable, program], check=True, capture_output=True, text=True)
+    found, refused = run.stdout.splitlines()
+    assert found == f"{program}:Settings"  # what the config owner, whose own main program is another, can find
+    where = f"(it is the program of this process, {program})"
+    assert refused == f"'__main__:Other': the module was imported {where}, but has nothing of that name"
 
 
 def test_a_class_that_was_typed_in_is_refused():

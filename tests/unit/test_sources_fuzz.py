@@ -154,7 +154,7 @@ def check(path: Path, content: bytes) -> None:
     for where in paths(layer.data):
         assert is_in(layer.where(where), name, content), where
         assert is_in(layer.where(where, key=True), name, content), where
-        assert isinstance(layer.note(where), str)
+        assert all(isinstance(advice, str) for advice in layer.note(where))
 
 
 @pytest.mark.parametrize("form", ["toml", "json", "yaml"])

@@ -18,6 +18,9 @@ ABOUT_YAML = [
     "test_sources_fuzz.py",
     "test_input_limits.py",
     "test_input_faults.py",
+    "test_input_numbers.py",
+    "test_input_words.py",
+    "test_origins.py",
     "test_yaml_merges.py",
 ]
 

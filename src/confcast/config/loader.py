@@ -23,7 +23,7 @@ from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.lookup import nearest
 from confcast.config.masking import masking
 from confcast.config.merge import Merged
-from confcast.config.schema import fields_of, import_path, kind_of, resolve
+from confcast.config.schema import fields_of, import_path, is_of_main, kind_of, resolve
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.formats.common import KeyPath
@@ -129,7 +129,9 @@ class ConfigLoader(Generic[T]):
     @property
     def schema_path(self) -> str:
         """By which name another process imports the class; TypeError if none can."""
-        return self._schema if isinstance(self._schema, str) else import_path(self._schema)
+        if isinstance(self._schema, str) and not is_of_main(self._schema):
+            return self._schema
+        return import_path(self.schema)
 
     @property
     def codec(self) -> Codec[T]:

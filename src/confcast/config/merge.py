@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.sources.formats.common import KeyPath, Note
 from confcast.config.sources.layer import Layer, value_at
 from confcast.config.spelling import PLAIN, Spelling
 
@@ -107,10 +107,10 @@ class Merged:
             return self.where_table(path)
         return layer.where(self.in_layer(layer, path), key=key)
 
-    def note(self, path: KeyPath) -> str:
-        """What the layer that a value comes from says of how it was read, for who meant a text; mostly nothing."""
+    def note(self, path: KeyPath) -> Note:
+        """What the layer that a value comes from says of how it was read, for who meant another; mostly nothing."""
         layer = self.origin(path)
-        return layer.note(self.in_layer(layer, path)) if layer is not None else ""
+        return layer.note(self.in_layer(layer, path)) if layer is not None else Note()
 
     def where_table(self, path: KeyPath) -> str:
         """The position of a table's name, in the highest layer that has lines; of the root, the names of all."""

@@ -113,8 +113,20 @@ def resolve(path: str) -> type:
     found = _attribute(_import(place), qualname)
     if not isinstance(found, type):
         what = "has nothing of that name" if found is None else f"has a {type(found).__name__} there, not a class"
-        raise TypeError(f"{path!r}: the module was imported, but {what}")
+        main = f" (it is the program of this process, {_started()})" if is_of_main(path) else ""
+        raise TypeError(f"{path!r}: the module was imported{main}, but {what}")
     return found
+
+
+def is_of_main(path: str) -> bool:
+    """Whether a path names the main program, which is another one in each process."""
+    return path.rpartition(":")[0] in _MAIN
+
+
+def _started() -> str:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    return f"-m {spec.name}" if spec is not None else str(getattr(main, "__file__", None) or "typed in")
 
 
 _MAIN = ("__main__", "__mp_main__")
@@ -206,13 +218,14 @@ def _attribute(holder: Any, qualname: str) -> Any:
 def _main_program(module: str) -> str:
     main = sys.modules[module]
     spec = getattr(main, "__spec__", None)
-    if spec is not None:
+    if spec is not None and spec.name != "__main__":  # that is the __main__.py of a folder or an archive
         return f"-m {spec.name}"
     file = getattr(main, "__file__", None)
     if file is None or not Path(file).is_file():
+        archive = f"in __main__ of {Path(file).parent}" if spec is not None and file is not None else None
         raise TypeError(
-            "a class that was typed in, or passed with -c or on stdin, can't be imported by another process:"
-            " put it into a module"
+            f"a class that {f'is defined {archive}' if archive else 'was typed in, or passed with -c or on stdin,'}"
+            " can't be imported by another process: put it into a module"
         )
     return str(Path(file).absolute())
 

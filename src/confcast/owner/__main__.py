@@ -4,7 +4,8 @@ It hears its orders and lives until its master is gone. Standard input is /dev/n
 standard error (the master may speak a protocol on its own). This is a program of ours, so here, and only here,
 logging is configured: to standard error, and on to the next log file when that is one and is rotated.
 
-Exit status: 0 left with its master, 1 had to give up, 3 could not start, 78 the first configuration was refused.
+Exit status: 0 left with its master, 1 had to give up, 2 was started by a person, 3 could not start, 78 the first
+configuration was refused.
 """
 
 from __future__ import annotations
@@ -28,12 +29,23 @@ _PATIENCE = 30.0
 """Seconds until the orders are there: a master that died just now may have left a child that holds the leash open."""
 
 
+_WHAT_IT_IS = """\
+python -m confcast.owner is the config owner of a server, a program that a ConfigReloadManager (and so each server's
+install() or launcher) starts by itself and that leaves with it. It can't be started by hand.
+To try a configuration: python -m confcast check --loader MODULE:NAME
+To see the owners that run: python -m confcast status"""
+
+
 def main(arguments: list[str]) -> int:
     """Hear the orders and serve; the exit status."""
+    connection = _connection(arguments)
+    if connection is None:
+        print(_WHAT_IT_IS, file=sys.stderr)
+        return 2
     become_owner()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what the user's module prints is a log: it comes out at once
-    leash = Leash(socket.socket(fileno=int(arguments[0])))
+    leash = Leash(connection)
     leash.connection.settimeout(_PATIENCE)
     orders = leash.hear()
     if not isinstance(orders, Orders):
@@ -57,6 +69,15 @@ def main(arguments: list[str]) -> int:
         _log.log(level, "the config owner could not go on: %s", text, exc_info=level == logging.DEBUG)
         _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3
+
+
+def _connection(arguments: list[str]) -> socket.socket | None:
+    """The end of the leash; None where a person has started this program."""
+    try:
+        connection = socket.socket(fileno=int(arguments[0]))
+    except (IndexError, ValueError, OSError):
+        return None
+    return connection if connection.family == socket.AF_UNIX else None
 
 
 def _say(leash: Leash, message: Booted) -> None:

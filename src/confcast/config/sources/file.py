@@ -20,7 +20,7 @@ import msgspec
 
 from confcast.config.keys import dotted
 from confcast.config.sources import disk
-from confcast.config.sources.formats.common import KeyPath, Unparsable
+from confcast.config.sources.formats.common import KeyPath, Note, Unparsable
 from confcast.config.sources.layer import Layer, Place, fingerprint_of
 from confcast.errors import ConfigError, Problem
 
@@ -186,5 +186,5 @@ class File(_Options, frozen=True):
         return ConfigError([Problem(key, message, place)], reason)
 
 
-def _no_notes(_: str) -> Mapping[KeyPath, str]:
+def _no_notes(_: str) -> Mapping[KeyPath, Note]:
     return {}

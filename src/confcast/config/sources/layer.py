@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.sources.formats.common import KeyPath, Note
 from confcast.errors import Problem
 
 
@@ -57,7 +57,8 @@ class Layer:
         data: Tables as dicts; values as plain data.
         fingerprint: 16 bytes that are equal if the content is; made from the data if not given.
         places: Gives the position of keys and values, when somebody asks.
-        notes: Gives what its format made of values that may have been meant as text, when somebody asks.
+        notes: Gives what its format made of values that may have been meant as something else, when somebody asks: a
+            `Note`, or a text where text may have been meant.
         has_lines: Whether positions have lines: then a whole table is best found there.
     """
 
@@ -67,7 +68,7 @@ class Layer:
         data: dict[str, Any],
         fingerprint: bytes | None = None,
         places: Callable[[], Mapping[KeyPath, Place]] | None = None,
-        notes: Callable[[], Mapping[KeyPath, str]] | None = None,
+        notes: Callable[[], Mapping[KeyPath, Note | str]] | None = None,
         *,
         has_lines: bool = False,
     ) -> None:
@@ -76,7 +77,7 @@ class Layer:
         self.has_lines = has_lines
         self._places, self._notes = places, notes
         self._known: Mapping[KeyPath, Place] | None = None
-        self._noted: Mapping[KeyPath, str] | None = None
+        self._noted: Mapping[KeyPath, Note | str] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"  # never the data: it may have secrets
@@ -91,11 +92,12 @@ class Layer:
                 return place.key if key and length == len(path) else place.value
         return self.name
 
-    def note(self, path: KeyPath) -> str:
-        """Advice about a value that was meant as text and read as something else; empty where there is none."""
+    def note(self, path: KeyPath) -> Note:
+        """Advice about a value that was meant as one thing and read as another."""
         if self._noted is None:  # the whole text is parsed for it, and there may be a problem in each of its lines
             self._noted = self._notes() if self._notes is not None else {}
-        return self._noted.get(path, "")
+        note = self._noted.get(path, "")
+        return note if isinstance(note, Note) else Note(text=note)
 
     def has(self, path: KeyPath) -> bool:
         """Whether the layer has a value there."""

@@ -20,13 +20,14 @@ from confcast.config.masking import MASK, masking
 from confcast.config.merge import Merged
 from confcast.config.schema import Secret, fields_of
 from confcast.config.secrecy import contains_secret, hides_own_keys, is_marked, is_whole
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.sources.formats.common import KeyPath, Note
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, type_at
 from confcast.errors import Problem
 
 NOTHING: Any = object()
 """There is no value to quote."""
 
+_NUMBERS = (int, float, decimal.Decimal)
 _NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
 
 
@@ -72,12 +73,8 @@ def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[st
     is_secret_key = finding.about == "key" and path[-1:] == (MASK,)
     if _is_scalar(finding.got) and not is_secret_key and not contains_secret(reduce(_below, finding.path, schema)):
         about.append(f"got {quoted(finding.got)}")
-    if (
-        finding.about == "value"
-        and _may_mean_text(type_at(schema, finding.path))
-        and (note := merged.note(finding.path))
-    ):
-        about.append(note)
+    if finding.about == "value" and finding.got is not NOTHING:
+        about += filter(None, [_advice(type_at(schema, finding.path), merged.note(finding.path))])
     if about:
         message = f"{message} ({'; '.join(about)})"
     return Problem(dotted(path), message, _location(finding, merged))
@@ -97,9 +94,14 @@ def _hides_keys(annotation: Any) -> bool:
     return any(map(hides_own_keys, (annotation, *members(annotation))))
 
 
-def _may_mean_text(annotation: Any) -> bool:
-    """Whether a text may be what belongs there: a number or a date would not be, even in quotes."""
-    return not any(member in _NO_TEXT or is_collection(member) for member in members(annotation))
+def _advice(annotation: Any, note: Note) -> str:
+    """What of a note is about what belongs there: a number or a date would not be right, even in quotes."""
+    kinds = members(annotation)
+    if any(map(is_collection, kinds)):
+        return note.table
+    if not any(member in _NO_TEXT for member in kinds):
+        return note.text
+    return note.number if any(member in _NUMBERS for member in kinds) else ""
 
 
 def _location(finding: Finding, merged: Merged) -> str:

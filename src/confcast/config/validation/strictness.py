@@ -10,6 +10,7 @@ stdlib dataclasses, which can't say what they want, it is refused here.
 
 from __future__ import annotations
 
+import datetime as dt
 import typing
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -52,10 +53,10 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
     if keys is not None:
         yield from _check_keys(annotation, keys, table, path)
         return
-    text_only = strip((typing.get_args(annotation) or (Any,))[0]) is str
+    text_only = has_text_keys(annotation)
     for key, value in table.items():
         if text_only and isinstance(key, bool):  # of numbers a model may make text
-            yield _no_text(key, path)
+            yield no_text(key, path)
         yield from check(child(annotation, key), value, (*path, key), plain=plain)
 
 
@@ -74,7 +75,7 @@ def _check_keys(annotation: Any, keys: Keys, table: dict[Any, Any], path: KeyPat
 
 def _unknown(key: Any, keys: Keys, path: KeyPath) -> Finding:
     if not isinstance(key, str):
-        return _no_text(key, path)
+        return no_text(key, path)
     close = get_close_matches(key, keys.names, n=1)
     return Finding((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
 
@@ -86,8 +87,20 @@ def _beside(key: Any, keys: Keys, path: KeyPath) -> Finding:
     return Finding((*path, key), f"{message}: write {its!r}", about="key")
 
 
-def _no_text(key: Any, path: KeyPath) -> Finding:
-    why = " (YAML reads yes, no, on and off as booleans)" if isinstance(key, bool) else ""
+def has_text_keys(annotation: Any) -> bool:
+    """Whether a type of tables says that their keys are text."""
+    return strip((typing.get_args(annotation) or (Any,))[0]) is str
+
+
+def no_text(key: Any, path: KeyPath) -> Finding:
+    """What is said of a key that has to be text and is none; only YAML has such keys."""
+    why = ""
+    if isinstance(key, bool):
+        why = " (YAML reads yes, no, on and off as booleans)"
+    elif key is None:
+        why = " (YAML reads ~ and an empty key as null)"
+    elif isinstance(key, dt.date):
+        why = " (YAML reads it as a date)"
     return Finding((*path, key), f"the key is no text but {quoted(key)}{why}: put it in quotes", about="key")
 
 

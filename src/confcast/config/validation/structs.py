@@ -20,6 +20,7 @@ from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, strip
 from confcast.config.validation.findings import Finding, Invalid, dotted
 from confcast.config.validation.misread import misread
+from confcast.config.validation.strictness import has_text_keys, no_text
 
 T = TypeVar("T")
 
@@ -33,13 +34,18 @@ def convert(schema: type[T], data: Any) -> T:
     if found := misread(cast("Any", schema)):
         raise Invalid(found)
     try:
-        return msgspec.convert(data, schema, dec_hook=_custom)
+        return cast("T", converted(schema, data))
     except msgspec.ValidationError as error:
         raise Invalid(list(_search(schema, data, ())) or [_finding(error, schema, data, ())]) from None
     except Exception as error:  # from __post_init__: only ValueError and TypeError are told as ValidationError
         from confcast.config.validation.validate import raised
 
-        raise Invalid([raised(error)]) from None
+        raise Invalid([raised(error, schema, data)]) from None
+
+
+def converted(annotation: Any, data: Any) -> Any:
+    """What msgspec makes of the data, or whatever it and validators raise."""
+    return msgspec.convert(data, annotation, dec_hook=_custom)
 
 
 def _custom(kind: Any, value: Any) -> Any:
@@ -74,6 +80,8 @@ def _search_itself(annotation: Any, value: Any, path: KeyPath) -> Iterator[Findi
 
 def _search_inside(annotation: Any, value: Any, path: KeyPath) -> Iterator[Finding]:
     keys = keys_of(annotation)
+    if isinstance(value, dict) and (keys is not None or has_text_keys(annotation)):
+        yield from (no_text(key, path) for key in value if not isinstance(key, str))
     if keys is None or isinstance(value, list):
         for part, item in enumerate(value) if isinstance(value, list) else value.items():
             found = child(annotation, part)

@@ -16,9 +16,10 @@ from typing import Any, TypeVar, cast
 from confcast.config.schema import kind_of
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import value_at
-from confcast.config.validation import strictness
+from confcast.config.validation import infinite, strictness
 from confcast.config.validation.annotations import keys_of, type_at
 from confcast.config.validation.findings import NOTHING, Finding, Invalid
+from confcast.config.validation.raising import place_of
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ def validate(schema: type[T], data: dict[str, Any]) -> T:
         Invalid: With everything that is wrong with the data.
         TypeError: The schema itself can't be used.
     """
-    findings = list(strictness.check(schema, data))
+    findings = [*strictness.check(schema, data), *infinite.check(schema, data)]
     try:
         value = construct(schema, data)
     except Invalid as error:
@@ -63,7 +64,7 @@ def construct_pydantic(annotation: Any, data: Any) -> Any:
     except pydantic.ValidationError as error:
         raise Invalid(_joined(_findings(error, annotation, data))) from None
     except Exception as error:  # whatever the user's validators raise; told as a finding
-        raise Invalid([raised(error)]) from None
+        raise Invalid([raised(error, annotation, data)]) from None
 
 
 @functools.cache
@@ -83,6 +84,8 @@ def _findings(error: Any, annotation: Any, data: Any) -> Iterator[Finding]:
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if item["type"] in _MISSING:
             yield Finding(path, message, about="missing")
+        elif item["type"] == "invalid_key":  # only where any key is allowed: where not, strictness tells it
+            yield strictness.no_text(item["input"], path[:-1])
         elif item["type"] == "extra_forbidden":
             yield Finding(path, "unknown key", about="key")
         elif item["loc"][-1:] == _KEY and path[-1:] != _KEY:
@@ -95,12 +98,23 @@ def _path(loc: tuple[Any, ...], annotation: Any, data: Any, missing: bool) -> It
     """The path in the data. A loc also names the members of unions, discriminators and `[key]`: they are left out."""
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
+        part = _key_in(data, part)
         found = value_at(data, (part,), NOTHING)
         if found is NOTHING and not (missing and last) and not _is_key(annotation, part):
             continue
         data = found
         annotation = type_at(annotation, (part,))
         yield part
+
+
+def _key_in(data: Any, part: Any) -> Any:
+    """The key of a table that a loc names: pydantic has 1 for True, and the repr of what is neither text nor an int."""
+    if not isinstance(data, dict) or (isinstance(part, str) and part in data):
+        return part
+    for key in data:
+        if key == part or (not isinstance(key, str) and repr(key) == part):
+            return key
+    return part
 
 
 def _is_key(annotation: Any, part: Any) -> bool:
@@ -120,8 +134,9 @@ def _joined(findings: Iterator[Finding]) -> list[Finding]:
     return list(joined.values())
 
 
-def raised(error: Exception) -> Finding:
+def raised(error: Exception, annotation: Any, data: Any) -> Finding:
     """What a validator of the user's raised that is no complaint of its library's."""
+    path = place_of(annotation, data, error)
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = f": {error}" if str(error) else ""
-    return Finding((), f"a validator raised {type(error).__name__}{text} ({Path(last.filename).name}:{last.lineno})")
+    return Finding(path, f"a validator raised {type(error).__name__}{text} ({Path(last.filename).name}:{last.lineno})")

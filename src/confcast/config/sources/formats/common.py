@@ -25,6 +25,14 @@ KeyPath: TypeAlias = tuple[Any, ...]
 """Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
 
 
+class Note(NamedTuple):
+    """Advice about one value, by what was wanted in its place; empty where there is none."""
+
+    text: str = ""
+    table: str = ""
+    number: str = ""
+
+
 class Spot(NamedTuple):
     """Where a value stands, as (line, column), both from 1; columns count characters."""
 

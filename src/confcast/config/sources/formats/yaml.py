@@ -21,7 +21,16 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from confcast.config.sources.disk import MAX_BYTES
-from confcast.config.sources.formats.common import MAX_DEPTH, TOO_LARGE, KeyPath, Lines, Spot, Unparsable, too_deep
+from confcast.config.sources.formats.common import (
+    MAX_DEPTH,
+    TOO_LARGE,
+    KeyPath,
+    Lines,
+    Note,
+    Spot,
+    Unparsable,
+    too_deep,
+)
 
 MAX_EXPANDED = 1_000_000
 """Nodes that the aliases of one document may stand for, together, however large it is: two seconds' work.
@@ -47,6 +56,16 @@ _READ_AS = {
     "octal": "YAML reads digits after a leading 0 as an octal number",
     "timestamp": "YAML reads it as a date",
 }
+_NUMBERS_AS_TEXT = {
+    r"[+-]?[\d_]+(?:\.[\d_]*)?[eE][+-]?\d+": "YAML reads a number with an exponent as text unless it has a dot and a"
+    " sign: write it as 1.0e+3",
+    r"[+-]?0o[0-7]+": "YAML reads it as text: an octal number has a leading 0 and no letter",
+}
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_HALVES = {  # messages of PyYAML that say nothing without what stands around them
+    "but found another document": "has a second document here (--- begins one): a configuration is one document",
+    "second occurrence": "has an anchor here that there is already, in {}: give each anchor its own name",
+}
 _LONGEST = 4300  # characters of a value that is no text: to make an int of more takes the square of the time
 _INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 end in a segmentation fault
 
@@ -66,16 +85,18 @@ def locate(text: str) -> dict[KeyPath, Spot]:
     return found
 
 
-def notes(text: str) -> dict[KeyPath, str]:
-    """What YAML made of each value without quotes that is no text for it, as advice to who meant a text.
+def notes(text: str) -> dict[KeyPath, Note]:
+    """What YAML made of each value without quotes that it may read otherwise than it was meant, as advice.
 
     Quotes no value: it may be a secret.
     """
+    lines = _BREAK.split(text)
 
-    def noted(builder: _Builder, root: Any) -> dict[KeyPath, str]:
-        return {path: _note(value) for path, _, value in builder.walk(root, ()) if _is_read_as_other(value)}
+    def noted(builder: _Builder, root: Any) -> dict[KeyPath, Note]:
+        found = ((path, _note(value, lines)) for path, _, value in builder.walk(root, ()))
+        return {path: note for path, note in found if note is not None}
 
-    found: dict[KeyPath, str] = _read(text, noted)
+    found: dict[KeyPath, Note] = _read(text, noted)
     return found
 
 
@@ -88,11 +109,34 @@ def most_expanded(text: str) -> int:
     return min(MAX_EXPANDED, _EXPANDED_AT_LEAST + _EXPANDED_PER_CHARACTER * len(text))
 
 
-def _is_read_as_other(node: Any) -> bool:
-    return node.id == "scalar" and not node.style and _SCALARS.get(node.tag) in _READ_AS
+def _note(node: Any, lines: list[str]) -> Note | None:
+    if node.id != "scalar" or node.style:
+        return None
+    if node.tag in _TEXT:
+        return next(
+            (Note(number=told) for form, told in _NUMBERS_AS_TEXT.items() if re.fullmatch(form, node.value)), None
+        )
+    if _SCALARS.get(node.tag) not in _READ_AS:
+        return None
+    return Note(_note_for_text(node), "" if node.value else _note_for_table(node, lines))
 
 
-def _note(node: Any) -> str:
+def _note_for_table(node: Any, lines: list[str]) -> str:
+    """Of an empty value. A line below it and further in, if any, is a comment: else it would not be empty."""
+    line = node.start_mark.line
+    first = next((each for each in lines[line + 1 :] if each.strip()), "")
+    comments = first.lstrip().startswith("#") and _indent(first) > _indent(lines[line])
+    return (
+        f"{'all its lines are comments' if comments else 'nothing stands below it'}, and YAML reads an empty section"
+        " as null: write {} or [] for one, or leave it out"
+    )
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _note_for_text(node: Any) -> str:
     name, written = _SCALARS[node.tag], node.value.lstrip("+-")
     if name in ("int", "float") and ":" in written:
         name = "base 60"
@@ -149,9 +193,15 @@ def _unparsable(text: str, error: Any) -> Unparsable:
     place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     # PyYAML may repeat what it found, and an alias may be a password that begins with a star.
     message = re.sub(r" '(?!<)[^']{4,}'", "", error.problem or error.context or "")
+    if message in _HALVES:
+        return Unparsable(_HALVES[message].format(_at(error.context_mark)), *place)
     if ("tab character" in message or "cannot start any token" in message) and _is_tab(text, *place):
         message = "a tab where it can't be: YAML indents with blanks only"
     return Unparsable(f"is no valid YAML: {message}", *place)
+
+
+def _at(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "before"
 
 
 def _is_tab(text: str, line: int, column: int) -> bool:

@@ -1,0 +1,119 @@
+"""Which value a validator raised for, when what it raised is no complaint of its library's.
+
+pydantic and msgspec say where a value is wrong if a validator raises a ValueError; anything else passes through them
+and leaves only a traceback. So the parts of the data are validated again, one by one, until the innermost that raises
+the same; the function in the traceback says for which field of it.
+
+Only a load that is refused anyway comes here: then validators run once more. Rejected: wrapping every validator of a
+schema beforehand (each load would pay for it, and pydantic keeps validators of nested models as they were built).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import traceback
+import typing
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+import msgspec
+
+from confcast.config.sources.formats.common import KeyPath
+from confcast.config.validation.annotations import child, keys_of, members
+
+
+def place_of(annotation: Any, data: Any, error: Exception) -> KeyPath:
+    """The path of the value for which a validator raised; of the table around it where that can't be told."""
+    path: KeyPath = ()
+    while (found := _inside(annotation, data, error)) is not None:
+        part, error = found
+        path, annotation, data = (*path, part), child(annotation, part), data[part]
+    frames = {frame.f_code: frame for frame, _ in traceback.walk_tb(error.__traceback__)}
+    fields = [field for member in members(annotation) for field in _fields_of(member, frames, data)]
+    return (*path, fields[0]) if len(fields) == 1 else path
+
+
+def _inside(annotation: Any, data: Any, error: Exception) -> tuple[Any, Exception] | None:
+    """The part of the data that raises the same when it is validated alone."""
+    if isinstance(data, dict | list):
+        for part, item in data.items() if isinstance(data, dict) else enumerate(data):
+            below = child(annotation, part)
+            if below is not Any and (again := _raised(below, item)) is not None and _is_same(again, error):
+                return part, again
+    return None
+
+
+def _raised(annotation: Any, value: Any) -> Exception | None:
+    """What a validator of the user's raises, if it does."""
+    from confcast.config.validation.structs import converted
+    from confcast.config.validation.validate import adapter
+
+    try:
+        validate = adapter(annotation).validate_python
+    except Exception:  # a Struct is in it, or what can't be hashed
+        validate = functools.partial(converted, annotation)
+    try:
+        validate(value)
+    except (msgspec.ValidationError, ValueError, AssertionError):  # pydantic's own is a ValueError
+        return None
+    except Exception as error:  # the user's
+        return error
+    return None
+
+
+def _is_same(one: Exception, other: Exception) -> bool:
+    return type(one) is type(other) and _last_line(one) == _last_line(other)
+
+
+def _last_line(error: Exception) -> tuple[str, int | None]:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return last.filename, last.lineno
+
+
+def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[Any]:
+    """The key of the field whose validator is in the traceback; several, or none, where that does not say it."""
+    keys = keys_of(cls)
+    if keys is None or not hasattr(cls, "__pydantic_decorators__") or not isinstance(data, dict):
+        return []
+    found = {name: frame for name, code in _validators(cls) if (frame := frames.get(code)) is not None}
+    if len(found) > 1:
+        found = {name: frame for name, frame in found.items() if _is_about(frame, name)} or found
+    spelt = {keys.names[key]: key for key in data if key in keys.names}
+    present = [name for name in found if name in spelt]
+    if len(present) > 1:
+        present = [name for name in present if any(each is data[spelt[name]] for each in _values(found[name]))]
+    return [spelt[name] for name in present]
+
+
+def _is_about(frame: FrameType, name: str) -> bool:
+    """Whether a validator was told the name of its field, and it is this."""
+    return any(getattr(each, "field_name", None) == name for each in _values(frame))
+
+
+def _values(frame: FrameType) -> list[Any]:
+    return list(frame.f_locals.values())
+
+
+def _validators(cls: Any) -> Iterator[tuple[str, CodeType]]:
+    """Names of fields with the code of each function that validates them."""
+    for decorator in cls.__pydantic_decorators__.field_validators.values():
+        for name in cls.__pydantic_fields__ if "*" in decorator.info.fields else decorator.info.fields:
+            yield from ((name, code) for code in _code(decorator.func))
+    for name, field in cls.__pydantic_fields__.items():
+        for mark in (*field.metadata, *_marks(field.annotation)):
+            yield from ((name, code) for code in _code(getattr(mark, "func", None)))
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    yield from getattr(annotation, "__metadata__", ())
+    for argument in typing.get_args(annotation):
+        yield from _marks(argument)
+
+
+def _code(function: Any) -> Iterator[CodeType]:
+    plain = inspect.unwrap(getattr(function, "__func__", function)) if callable(function) else None
+    code = getattr(plain, "__code__", None)
+    if isinstance(code, CodeType):
+        yield code

@@ -1,0 +1,180 @@
+"""A validator that raises what its library does not take for a complaint: the problem has the field all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import pydantic
+import pytest
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, field_validator, model_validator
+
+from confcast import ConfigError, ConfigLoader
+
+
+class Boom(Exception):
+    """No ValueError, no AssertionError."""
+
+
+def refuse(value: Any) -> Any:
+    if value == 13:
+        raise Boom("no luck")
+    return value
+
+
+class Fields(BaseModel):
+    a: int = 0
+    b: int = 0
+    c: Annotated[int, AfterValidator(refuse)] = 0
+    d: list[Annotated[int, BeforeValidator(refuse)]] = []
+    e: int = pydantic.Field(0, alias="the-e")
+    secret: SecretStr = SecretStr("")
+
+    @field_validator("a", "b")
+    @classmethod
+    def _luck(cls, value: int) -> int:
+        return int(refuse(value))
+
+    @field_validator("e")
+    @classmethod
+    def _told(cls, value: int, info: pydantic.ValidationInfo) -> int:
+        if value == 13:
+            raise KeyError(info.field_name)
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _show(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() == "hunter2":
+            raise RuntimeError(f"shown: {value.get_secret_value()}")
+        return value
+
+
+class Every(BaseModel):
+    a: int = 0
+    b: int = 0
+    c: str = ""
+
+    @field_validator("*")
+    @classmethod
+    def _luck(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        return refuse(value)
+
+
+class Whole(BaseModel):
+    n: int = 0
+
+    @model_validator(mode="after")
+    def _luck(self) -> Any:
+        refuse(self.n)
+        return self
+
+
+@dataclasses.dataclass
+class Data:
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        refuse(self.n)
+
+
+class Record(msgspec.Struct):
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        refuse(self.n)
+
+
+class Deep(BaseModel):
+    fields: Fields = Fields()
+    items: list[Fields] = []
+    named: dict[str, Whole] = {}
+    every: Every = Every()
+    data: Data = pydantic.Field(default_factory=Data)
+
+
+@dataclasses.dataclass
+class DeepData:
+    fields: Fields = dataclasses.field(default_factory=Fields)
+    items: list[Fields] = dataclasses.field(default_factory=list)
+    named: dict[str, Whole] = dataclasses.field(default_factory=dict)
+    every: Every = dataclasses.field(default_factory=Every)
+    data: Data = dataclasses.field(default_factory=Data)
+
+
+class Records(msgspec.Struct):
+    items: list[Record] = []
+    one: Record = msgspec.field(default_factory=Record)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def problem(schema: Any, data: Any) -> Any:
+    Path("a.json").write_text(json.dumps(data))
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(schema, "a.json").load()
+    (told,) = caught.value.problems
+    return told
+
+
+@pytest.mark.parametrize("schema", [Deep, DeepData])
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("fields.a", {"fields": {"b": 1, "a": 13}}),
+        ("fields.b", {"fields": {"a": 1, "b": 13}}),
+        ("fields.c", {"fields": {"c": 13}}),
+        ("fields.d.1", {"fields": {"a": 1, "d": [1, 13]}}),
+        ("fields.the-e", {"fields": {"the-e": 13}}),
+        ("items.1.b", {"items": [{"a": 1, "b": 2}, {"a": 1, "b": 13}]}),
+        ('named."x.y"', {"named": {"w": {"n": 1}, "x.y": {"n": 13}}}),
+        ("every.b", {"every": {"a": 1, "b": 13}}),
+        ("data", {"data": {"n": 13}}),
+    ],
+)
+def test_the_problem_has_the_field_or_the_section_whose_validator_raised(schema, key, data):
+    told = problem(schema, data)
+    assert told.key == key
+    assert told.location.startswith("a.json:1:")
+    assert told.message.startswith("a validator raised ")
+    assert ".py:" in told.message
+
+
+@pytest.mark.parametrize(("key", "data"), [("one", {"one": {"n": 13}}), ("items.1", {"items": [{"n": 1}, {"n": 13}]})])
+def test_so_it_has_in_a_struct(key, data):
+    told = problem(Records, data)
+    assert (told.key, told.message.partition(" (")[0]) == (key, "a validator raised Boom: no luck")
+
+
+def test_of_a_whole_configuration_there_is_no_field_to_be_named():
+    for schema in (Whole, Data, Record):
+        told = problem(schema, {"n": 13})
+        assert (told.key, told.location) == ("", "a.json")
+
+
+def test_the_field_of_a_secret_is_named_and_the_secret_is_not():
+    told = problem(Deep, {"fields": {"secret": "hunter2"}})
+    assert told.key == "fields.secret"
+    assert "hunter2" not in str(told)
+    assert "shown: **********" in told.message
+
+
+def test_two_fields_of_one_value_are_not_confused_with_each_other():
+    class Two(BaseModel):
+        a: int = 0
+        b: int = 0
+
+        @field_validator("a", "b")
+        @classmethod
+        def _luck(cls, value: int, info: pydantic.ValidationInfo) -> int:
+            if info.field_name == "b":
+                raise Boom("no luck")
+            return value
+
+    assert problem(Two, {"a": 13, "b": 13}).key == "b"
