@@ -501,7 +501,16 @@ class TestHello:
 
     @EVERY
     @pytest.mark.parametrize(
-        "other", [{"schema": b"?"}, {"protocol": 99}, {"name": "web"}], ids=lambda other: str(other)
+        "other",
+        [
+            {"schema": b"?"},
+            {"protocol": 99},
+            {"name": "web"},
+            {"version": -1},
+            {"version": 2**32 + 3},
+            {"version": 2**64 - 1},
+        ],
+        ids=str,
     )
     def test_who_does_not_fit_is_refused_for_good_and_is_on_no_roster(self, state, other):
         it = scene(state)
@@ -512,6 +521,7 @@ class TestHello:
         assert it.owner.log[-1] == fx.ClosePipe(stranger.pipe)
         assert it.owner.did(fx.Enroll) == []
         assert (refused.fields == {"a": "int"}) == ("schema" in other)
+        assert it.owner.core.floor <= 2, "its number is nobody's"
 
     @EVERY
     def test_who_is_in_a_pid_namespace_of_its_own_is_refused_for_good_and_is_on_no_roster(self, state):
@@ -608,6 +618,15 @@ class TestAnswers:
         (event,) = it.owner.events()
         assert list(map(str, event.problems)) == ["worker 2 and 1 more: no"]
         assert [s.pid for s in event.lagging] == [2]
+
+    @EVERY
+    @pytest.mark.parametrize("version", [44, 2**64 - 1])
+    def test_applying_what_was_not_committed_is_dropped(self, state, version):
+        it = scene(state)
+        it.owner.hears(it.w1, Applied(version))
+        nothing_new(it, state)
+        assert it.owner.core.dropped["applied what was not committed"] == 1
+        assert {status.version for status in it.owner.core.statuses()} <= {0, 1, 2}
 
     @EVERY
     def test_declining_another_version_is_dropped(self, state):

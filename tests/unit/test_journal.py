@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -280,6 +282,85 @@ def test_an_event_that_can_not_be_read_is_said(written):
         raw.commit()
     with closing(Journal(written)) as journal, pytest.raises(JournalError, match="an event can't be read"):
         journal.events()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_raises_nothing_but_a_journal_error(written, seed):
+    """Python's module has errors of its own for what SQLite reads: a name that is no UTF-8, a row of another type."""
+    chance = random.Random(seed)
+    content = bytearray(written.read_bytes())
+    begin = content.find(b"CREATE TABLE") if seed % 2 else 0
+    for _ in range(3):
+        content[chance.randrange(begin, begin + 8192)] = chance.randrange(256)
+    written.write_bytes(content)
+    with contextlib.suppress(JournalError), closing(Journal(written)) as journal:
+        for use in every_use(journal):
+            with contextlib.suppress(JournalError):
+                use()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE newest SET version = 'x'",
+        "UPDATE newest SET payload = 'text'",
+        "UPDATE newest SET digest = 7",
+        "UPDATE newest SET timestamp = 'x'",
+        "DELETE FROM floor",
+        "UPDATE floor SET version = 1.5",
+        "UPDATE event SET body = 'text'",
+        "UPDATE event SET body = 7",
+        "DELETE FROM totals",
+        "UPDATE totals SET sum_ms = x'00'",
+        "INSERT INTO roster VALUES (7, 'x')",
+        "UPDATE newest SET digest = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_a_row_of_another_type_is_a_torn_journal(written, damage):
+    with closing(sqlite3.connect(written)) as raw:
+        raw.execute(damage)
+        raw.commit()
+    errors = []
+    try:
+        with closing(Journal(written)) as journal:
+            for use in every_use(journal):
+                try:
+                    use()
+                except JournalError as error:
+                    errors.append(error)
+    except JournalError as error:
+        errors.append(error)
+    assert any("journal.sqlite3" in str(error) for error in errors)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1])
+def test_a_number_that_the_file_has_no_room_for_is_a_journal_error(path, number):
+    with closing(Journal(path, history_limit=2**70)) as journal:
+        for use in (
+            lambda: journal.burn(abs(number)),
+            lambda: journal.enroll(number, 1),
+            lambda: journal.holds(number, b""),
+            lambda: journal.record(row(abs(number))),
+        ):
+            with pytest.raises(JournalError, match="used up: move it away"):
+                use()
+        journal.record(row(1))
+        journal.add_event(event(1))
+        assert journal.floor == 1
+        assert [each.version for each in journal.events(number)] == ([1] if number > 0 else [])
+
+
+def every_use(journal: Journal):
+    return (
+        journal.latest,
+        journal.events,
+        journal.totals,
+        journal.roster,
+        lambda: journal.described(b"s" * 16),
+        lambda: journal.holds(1, b""),
+        lambda: journal.add_event(event(7)),
+        lambda: journal.burn(journal.floor + 1),
+    )
 
 
 def test_a_folder_that_does_not_exist_is_said(tmp_path):

@@ -444,8 +444,7 @@ class Core:
             self._effects.append(fx.ClosePipe(given.pipe))
             self._dispatch(fx.PipeEnded(given.pipe))
             return
-        refused = refusal(self.rules, hello, given.pid)
-        if refused is not None:
+        if (refused := refusal(self.rules, hello, given.pid, self.floor)) is not None:
             self._drop("refused Hello")
             self._effects += [fx.Send(given.pipe, refused), fx.ClosePipe(given.pipe)]
         elif hello.role == "replica":
@@ -478,6 +477,9 @@ class Core:
         assert isinstance(applied, Applied)
         if member is None:
             return
+        if applied.version > self.committed.version:
+            self._drop("applied what was not committed")
+            return
         member.acked, member.follows = max(member.acked, applied.version), applied.follows
         member.working = None
         if applied.version == self.committed.version:
@@ -503,8 +505,7 @@ class Core:
 
     def _declined_late(self, given: fx.Received) -> None:
         """No outcome will tell of it, so the history must."""
-        member = self._declined(given)
-        if member is not None:
+        if (member := self._declined(given)) is not None:
             event = late_refusal(self.roster, member, self.committed.version, self._now)
             self._effects.append(fx.RecordEvent(event))
         self._go_on()

@@ -2,8 +2,8 @@
 
 Guarantees. What lies at the path is always a whole database, because a new one is made beside it and renamed into
 place: so a file that is empty, torn or somebody else's is refused in words, and nothing is written to it. The file
-is for its owner alone (0600, which SQLite passes on to the log). Whatever SQLite or the system raises comes out as a
-`JournalError` that names the file and says what to do.
+is for its owner alone (0600, which SQLite passes on to the log). Whatever SQLite, its Python module or the system
+raises comes out as a `JournalError` that names the file and says what to do.
 
 How. A write-ahead log, so that a commit is one write at the end of one file. `locking_mode=EXCLUSIVE`: there is one
 owner, and without the shared-memory index a commit takes two thirds of the time; the kernel releases the lock with
@@ -31,6 +31,10 @@ log = logging.getLogger("confcast.journal")
 _APPLICATION = 0x63666A31  # "cfj1", in the header: tells a journal from any other SQLite file
 _LAYOUT = 1
 _SMALLEST = 512  # bytes of SQLite's smallest page: what has fewer is an empty database to it
+_FAULTS = (sqlite3.Error, OSError, OverflowError, ValueError, TypeError)
+"""Python's module raises more than sqlite3.Error: OverflowError for a number of more than 64 bits, UnicodeDecodeError
+(a ValueError) where damage has reached a message or a name. A row of another shape or type than was written ends in a
+TypeError or a ValueError where it is taken apart."""
 _LOG_PAGES = 250  # the log is folded into the file at about 1 MiB: it may lie in /dev/shm, which is memory
 
 
@@ -85,11 +89,12 @@ class Database:
 
     @contextmanager
     def explained(self, done: str) -> Iterator[None]:
-        """Raise a JournalError, in words, for what SQLite and the system raise inside."""
+        """Raise a JournalError, in words, for what SQLite, its Python module and the system raise inside."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            kind = TornJournal if _tells_of_damage(error) else JournalError
+        except _FAULTS as error:
+            misread = done != "written" and isinstance(error, ValueError | TypeError)
+            kind = TornJournal if misread or _tells_of_damage(error) else JournalError
             raise kind(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
 
     def torn(self, what: str) -> TornJournal:
@@ -201,6 +206,8 @@ class Database:
 
 def _advice(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, OverflowError):
+        return ". Its numbers are used up: move it away, and a new one is begun"
     if _tells_of_damage(error):
         return ""  # nothing is to be done: the next owner sets it aside, and says so
     if "full" in text or "No space" in text:

@@ -15,6 +15,7 @@ owner would read a version that was never committed).
 from __future__ import annotations
 
 import logging
+import operator
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -54,6 +55,8 @@ _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, 
 _STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 1), undo INTEGER, refused BLOB)"
 
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
+
+_MOST_EVENTS = 2**62  # all that SQLite could number; who names more means no limit
 
 _ENVELOPE = 1024  # what an answer has besides the events, generously
 
@@ -123,7 +126,7 @@ class Journal:
     def __init__(self, path: Path, *, history_limit: int = 100, durable: bool = False) -> None:
         if history_limit < 0:
             raise ValueError(f"history_limit must be 0 or more, not {history_limit}")
-        self._limit = history_limit
+        self._limit = min(history_limit, _MOST_EVENTS)
         self._database = Database(path, _TABLES, durable=durable)
         self._ask = self._database.ask
         try:
@@ -149,12 +152,12 @@ class Journal:
         with self._database.explained("read"):
             query = "SELECT version, digest, schema, payload, timestamp, checksum FROM newest"
             found = self._ask(query).fetchone()
-        if found is None:
-            return None
-        *values, checksum = found
-        row = VersionRow(*values)
-        if zlib.crc32(row.payload) != checksum:  # SQLite has no checksum of its own once a page has left the log
-            raise self._database.torn(f"the payload of version {row.version} is not what was written")
+            if found is None:
+                return None
+            *values, checksum = found
+            row = _checked(values)
+            if zlib.crc32(row.payload) != checksum:  # SQLite has no checksum of its own once a page has left the log
+                raise self._database.torn(f"the payload of version {row.version} is not what was written")
         return row
 
     def record(self, row: VersionRow, state: StateRow = StateRow()) -> None:  # noqa: B008 - immutable
@@ -249,7 +252,7 @@ class Journal:
             found = self._ask("SELECT fields FROM schemas WHERE fingerprint = ?", (schema,)).fetchone()
         try:
             return _decode_fields(found[0]) if found else {}
-        except UNDECODABLE as error:
+        except (*UNDECODABLE, TypeError) as error:
             _log.warning("the journal %s has a field table that can't be read: %s", self._database.path, error)
             return {}
 
@@ -273,7 +276,8 @@ class Journal:
     def roster(self) -> list[tuple[int, int]]:
         """Every process on the roster as (pid, start time in clock ticks), by pid. Raises JournalError."""
         with self._database.explained("read"):
-            return list(self._ask("SELECT pid, started FROM roster ORDER BY pid"))
+            rows = self._ask("SELECT pid, started FROM roster ORDER BY pid")
+            return [(operator.index(pid), operator.index(started)) for pid, started in rows]
 
     # ---- history and totals
 
@@ -300,7 +304,7 @@ class Journal:
             bodies = list(_that_fit(body for (body,) in rows))
         try:
             return [_decode(body) for body in bodies]
-        except UNDECODABLE as error:
+        except (*UNDECODABLE, TypeError) as error:
             raise self._database.torn(f"an event can't be read ({error})") from None
 
     def clear_events(self) -> None:
@@ -318,19 +322,19 @@ class Journal:
         columns = "successful, failed, suppressed, last_time, last_result, sum_ms, max_ms, owner_restarts"
         with self._database.explained("read"):
             row = self._ask(f"SELECT {columns} FROM totals").fetchone()  # noqa: S608 (our own names)
-        successful, failed, suppressed, last_time, last_result, sum_ms, max_ms, restarts = row
-        total = successful + failed + suppressed
-        return {
-            "total_reloads": total,
-            "successful_reloads": successful,
-            "failed_reloads": failed,
-            "suppressed": suppressed,
-            "last_reload_time": last_time,
-            "last_reload_result": last_result,
-            "mean_duration_ms": sum_ms / total if total else 0.0,
-            "max_duration_ms": max_ms,
-            "owner_restarts": restarts,
-        }
+            successful, failed, suppressed, last_time, last_result, sum_ms, max_ms, restarts = row
+            total = successful + failed + suppressed
+            return {
+                "total_reloads": total,
+                "successful_reloads": successful,
+                "failed_reloads": failed,
+                "suppressed": suppressed,
+                "last_reload_time": last_time,
+                "last_reload_result": last_result,
+                "mean_duration_ms": sum_ms / total if total else 0.0,
+                "max_duration_ms": max_ms,
+                "owner_restarts": restarts,
+            }
 
     def count_restart(self) -> None:
         """Count one more restart of the owner. Raises JournalError."""
@@ -357,8 +361,13 @@ class Journal:
         """The number of the committed version, and the floor."""
         query = "SELECT coalesce((SELECT version FROM newest), 0), (SELECT version FROM floor)"
         with self._database.explained("read"):
-            newest, floor = self._ask(query).fetchone()
+            newest, floor = map(operator.index, self._ask(query).fetchone())
         return newest, max(newest, floor)
+
+
+def _checked(values: list[Any]) -> VersionRow:
+    """SQLite keeps a value of any type in any column. Raises ValueError: one of these has another than was written."""
+    return msgspec.convert(dict(zip(VersionRow.__struct_fields__, values, strict=True)), VersionRow)
 
 
 def _that_fit(bodies: Iterable[bytes]) -> Iterator[bytes]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 _UNKNOWN = b""
+_AMBIGUOUS = 2
+"""Contents of one number that need be known: a third changes nothing, and whoever says Hello may name any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Numbers:
         """Somebody holds this content under this number."""
         if version > self.floor:
             self.floor, self._contents = version, set()
-        if version == self.floor:
+        if version == self.floor and len(self._contents) < _AMBIGUOUS:
             self._contents.add(digest)
 
     def burn(self, version: int) -> None:

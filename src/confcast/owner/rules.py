@@ -13,6 +13,13 @@ from confcast.wire.messages import PROTOCOL, Hello, Refused
 
 _FINAL = True
 
+_MOST_AHEAD = 2**32
+"""Versions that a process may be ahead of all that the owner knows. Where a journal was lost, versions are counted on
+from the clock, in seconds since 1970; no owner ever gave out a number that is further ahead."""
+
+_LONGEST_DIGEST = 64
+_LONGEST_NAME = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -41,8 +48,15 @@ class Rules:
     answers_within: float = 71.0
 
 
-def refusal(rules: Rules, hello: Hello, pid: int) -> Refused | None:
-    """Why this Hello of this process is not served; None when it is. A pid of 0: of a PID namespace not seen here."""
+def refusal(rules: Rules, hello: Hello, pid: int, floor: int) -> Refused | None:
+    """Why this Hello of this process is not served; None when it is.
+
+    Args:
+        rules: Whom the owner serves.
+        hello: What the process says of itself.
+        pid: The process; 0: of a PID namespace not seen here.
+        floor: The highest number that the owner has given out or heard of.
+    """
     if hello.protocol != PROTOCOL:
         text = f"this owner speaks protocol {PROTOCOL}, not {hello.protocol}: both ends need the same confcast"
         return Refused(text, _FINAL)
@@ -52,8 +66,15 @@ def refusal(rules: Rules, hello: Hello, pid: int) -> Refused | None:
         text = "it has a PID namespace that the config owner does not see, so nobody would hear of its death"
         return Refused(f"{text}: share the namespace (shareProcessNamespace), or start a manager there", _FINAL)
     if hello.name != rules.name:
-        return Refused(f"this owner serves the configuration {rules.name!r}, not {hello.name!r}", _FINAL)
+        return Refused(
+            f"this owner serves the configuration {rules.name!r}, not {hello.name[:_LONGEST_NAME]!r}", _FINAL
+        )
     if hello.schema != rules.schema:
         text = "its schema is not the one that this owner has loaded; it says itself which fields differ"
         return Refused(text, _FINAL, rules.fields)
+    if not 0 <= hello.version <= floor + _MOST_AHEAD:
+        text = f"it says that it holds version {hello.version}, and no owner has given that out: the newest is {floor}"
+        return Refused(f"{text}; start it anew", _FINAL)
+    if len(hello.digest) > _LONGEST_DIGEST:
+        return Refused(f"its version has a digest of {len(hello.digest)} bytes: no owner has given that out", _FINAL)
     return None
