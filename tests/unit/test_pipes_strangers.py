@@ -20,6 +20,7 @@ from confcast.wire.messages import (
     Applied,
     Done,
     Hello,
+    Install,
     Refused,
     Reload,
     Settled,
@@ -198,6 +199,46 @@ def test_who_is_refused_by_the_core_is_said_once_and_counted_too(
     assert [record.message for record in caplog.records] == [
         f"process {os.getpid()} is refused: protocol 99 is not spoken here"
     ]
+
+
+def test_what_a_closing_pipe_ends_with_is_read_in_time_or_never(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with bench.connect(HELLO) as peer, bench.connect(HELLO) as reader:
+        for number in (1, 2):
+            bench.pipes.send(number, Install(1, b"", b"x" * 1_000_000), from_core=True)
+            bench.pipes.close(number)
+        peer.sendall(frame(encode(Applied(1))))  # nor does it gain anything by talking
+        bench.turn()
+        until = deadline(bench)
+        bench.pipes.close(1)
+        assert deadline(bench) == until, "its time is fixed when the pipe begins to close"
+        while len(bench.pipes) == 2:
+            if bench.rests():
+                reader.recv(65536)
+            else:
+                bench.turn()
+        assert len(bench.pipes) == 1, "who reads has its frame, and its pipe is closed then"
+
+        bench.pipes.close_silent(until)
+
+        assert len(bench.pipes) == 0
+        assert bench.pipes.refused == {"never reads": 1}
+        assert bench.pipes.deadline() is None
+        assert PipeEnded(1) not in bench.posted
+        assert "has not read in 1000 s what its pipe ends with" in caplog.text
+
+
+def test_a_process_that_attaches_over_and_over_and_never_reads_has_one_pipe_and_a_guests_room(bench: Bench) -> None:
+    """Whether the core has closed its older pipes already, or not."""
+    with ExitStack() as open_:
+        peers = [open_.enter_context(bench.connect(HELLO)) for _ in range(600)]
+        assert len(bench.pipes) == 257
+        for number in range(601 - 257, 600):  # the core, which hears of it a turn later
+            bench.pipes.send(number, Install(1, b"", b"x" * 1_000_000), from_core=True)
+            bench.pipes.close(number)
+        peers += [open_.enter_context(bench.connect(HELLO)) for _ in range(300)]
+        assert len(bench.pipes) == 257
+        bench.pipes.send(900, Settled(1), from_core=True)
+        assert received(peers[-1]) == [Settled(1)]
 
 
 def received(peer: socket.socket) -> list[object]:

@@ -5,8 +5,8 @@ of a frame that the core sent is in the kernel's hands, the core hears Drained a
 caller when it left at once, as nearly all do, or else from here. Answers to requests stand in the same line and make
 no such noise.
 
-Whoever may connect may also misbehave, and nobody else is to notice: a Hello, and the rest of a frame that was begun,
-have a deadline; a turn of the loop takes little of each pipe; what one peer may leave unread, unanswered or open is
+Whoever may connect may also misbehave, and nobody else is to notice: a Hello, the rest of a frame that was begun, and
+the reading of what a pipe is to end with have a deadline; a turn of the loop takes little of each pipe; what one peer may leave unread, unanswered or open is
 bounded. Past a bound its pipe is closed; that is counted by kind, and said once of each process.
 
 Rejected: a thread per pipe, and a queue of frames per pipe (what a slow worker gets next is what is true then, not
@@ -39,7 +39,8 @@ _BACKLOG = 1024
 _LONGEST_QUEUE = 1024
 """Answers that may wait on one pipe, and requests that may wait for theirs: past it the pipe is closed."""
 _MOST_GUESTS = 256
-"""Pipes of nobody on the roster: clients, and who has not said Hello yet. A process has 1,024 descriptors or more."""
+"""Pipes of nobody on the roster: clients, who has not said Hello yet, and what is to be closed once it has been read.
+A process has 1,024 descriptors or more."""
 _MOST_TOLD = 1024
 
 Post = Callable[[Received | Drained | PipeEnded], None]
@@ -84,7 +85,8 @@ class Pipes:
         selector: The loop's; every key's data is a function to call when it is ready.
         post: Where inputs for the core go.
         allowed_uids: Whose processes may open a pipe.
-        patience: Seconds for a Hello, and for the rest of a frame that was begun. A worker sends either in one go.
+        patience: Seconds for a Hello, for the rest of a frame that was begun (a worker sends either in one go), and for
+            the reading of the last frames of a pipe.
     """
 
     def __init__(
@@ -97,7 +99,8 @@ class Pipes:
         self._patience = patience
         self._open: dict[int, Pipe] = {}
         self._guests: dict[int, Pipe] = {}  # those of no replica, the oldest first
-        self._owing: dict[int, Pipe] = {}  # whose Hello, or the rest of whose frame, is awaited, the longest first
+        self._replicas: dict[int, Pipe] = {}  # by process, its newest
+        self._owing: dict[int, Pipe] = {}  # whose Hello, rest of a frame or last reading is awaited, the longest first
         self._told: set[tuple[str, int]] = set()
         self._next = 1
         self._encoded: dict[int, tuple[Message, bytes]] = {}
@@ -172,6 +175,8 @@ class Pipes:
         if not data:
             self._end(pipe)
             return
+        if pipe.closing:  # nobody listens there any more; it is read to its end, so that the end is heard
+            return
         try:
             for message in self._messages(pipe, data):
                 self._post(Received(pipe.number, pipe.peer.pid, message))
@@ -187,7 +192,7 @@ class Pipes:
             if isinstance(message, Hello):
                 pipe.greeted = True
                 if message.role == "replica":
-                    del self._guests[pipe.number]
+                    self._promote(pipe)
             elif isinstance(message, Request):
                 pipe.unanswered += 1
                 if pipe.unanswered > _LONGEST_QUEUE:
@@ -195,6 +200,15 @@ class Pipes:
             yield message
         if pipe.deframer.begun:
             self._owes(pipe)
+
+    def _promote(self, pipe: Pipe) -> None:
+        """It is a replica's now. The process has one: what was its pipe is a guest's until the core has closed it."""
+        former = self._replicas.get(pipe.peer.pid)
+        self._replicas[pipe.peer.pid] = pipe
+        del self._guests[pipe.number]
+        if former is not None:
+            self._guests[former.number] = former
+            self._make_room()
 
     # ---- who lets us wait
 
@@ -212,6 +226,9 @@ class Pipes:
         for pipe in list(self._owing.values()):
             if pipe.owing_since + self._patience > now:
                 return
+            if pipe.closing:
+                self._refuse(pipe, "never reads", "has not read in %g s what its pipe ends with", self._patience)
+                continue
             what = "the rest of a frame" if pipe.greeted else "a Hello"
             self._refuse(pipe, "silent", "let us wait for %s for %g s; its pipe is closed", what, self._patience)
 
@@ -279,13 +296,21 @@ class Pipes:
     # ---- the end
 
     def close(self, number: int) -> None:
-        """Close this pipe once what was given to it has left. No PipeEnded follows."""
+        """Close this pipe once what was given to it has left, or its time is over. No PipeEnded follows.
+
+        Until then it is a guest's: who attaches over and over, and never reads, takes no more room than others.
+        """
         pipe = self._open.get(number)
-        if pipe is None:
+        if pipe is None or pipe.closing:
             return
         pipe.closing = True
         if not pipe.outgoing:
             self._close(pipe)
+            return
+        self._owing.pop(number, None)
+        self._owes(pipe)
+        self._guests[number] = pipe
+        self._make_room()
 
     def close_all(self) -> None:
         """Close every pipe, after one more try to write what waits on it."""
@@ -299,11 +324,14 @@ class Pipes:
 
     def _end(self, pipe: Pipe) -> None:
         self._close(pipe)
-        self._post(PipeEnded(pipe.number))
+        if not pipe.closing:
+            self._post(PipeEnded(pipe.number))
 
     def _close(self, pipe: Pipe) -> None:
         self._guests.pop(pipe.number, None)
         self._owing.pop(pipe.number, None)
+        if self._replicas.get(pipe.peer.pid) is pipe:
+            del self._replicas[pipe.peer.pid]
         if self._open.pop(pipe.number, None) is not None:
             self._selector.unregister(pipe.connection)
             pipe.connection.close()
