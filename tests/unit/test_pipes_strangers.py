@@ -20,9 +20,12 @@ from confcast.wire.messages import (
     Applied,
     Done,
     Hello,
+    History,
     Install,
     Refused,
     Reload,
+    ReloadEvent,
+    ReloadResult,
     Settled,
     StatsRequest,
     decode_to_worker,
@@ -150,6 +153,60 @@ def test_who_asks_a_thousand_times_without_waiting_for_an_answer_is_closed(bench
         assert bench.posted[-1] == PipeEnded(1)
         assert bench.pipes.refused == {"malformed": 1}
         assert bench.rests()
+
+
+def history(number: int, size: int) -> History:
+    event = ReloadEvent(timestamp=1.0, result=ReloadResult.IO_ERROR, error_message="x" * size)
+    return History(number, [event])
+
+
+def test_who_leaves_more_than_its_share_of_bytes_unread_is_closed(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with bench.connect(CLIENT), bench.connect(HELLO) as worker:
+        for number in range(100):
+            if len(bench.pipes) < 2:
+                break
+            bench.pipes.send(1, history(number, 100_000), from_core=False)
+        assert number < 20
+        assert bench.pipes.refused == {"never reads": 1}
+        assert f"process {os.getpid()} asks and never reads" in caplog.text
+        bench.pipes.send(2, Settled(1), from_core=True)
+        assert received(worker) == [Settled(1)]
+
+
+def test_one_answer_may_be_as_long_as_a_frame_and_is_read_whole(bench: Bench) -> None:
+    deframer, bodies = Deframer(), []
+    with bench.connect(CLIENT) as peer:
+        bench.pipes.send(1, history(7, 5_000_000), from_core=False)
+        while not bodies:
+            if bench.rests():
+                bodies = deframer.feed(peer.recv(65536))
+            else:
+                bench.turn()
+        assert decode_to_worker(bodies[0]) == history(7, 5_000_000)
+        for number in range(30):  # and what was read is not counted any more
+            bench.pipes.send(1, history(number, 100_000), from_core=False)
+            while len(bodies := deframer.feed(peer.recv(65536))) < 1:
+                bench.rests() or bench.turn()
+        assert bench.pipes.refused == {}
+
+
+def test_small_answers_cost_what_it_takes_to_keep_them(bench: Bench) -> None:
+    with bench.connect(CLIENT):
+        for number in range(10_000):
+            bench.pipes.send(1, Done(number), from_core=False)
+        assert bench.pipes.refused == {"never reads": 1}
+
+
+def test_of_all_together_who_left_the_most_unread_is_closed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("confcast.owner.pipes._MOST_UNREAD_BY_ALL", 3_000_000)
+    with ExitStack() as open_:
+        for number in range(1, 6):
+            open_.enter_context(bench.connect(CLIENT))
+            bench.pipes.send(number, history(1, 800_000 + 100_000 * (number == 2)), from_core=False)
+        assert bench.pipes.refused == {"never reads": 1}
+        assert PipeEnded(2) in bench.posted
 
 
 def test_who_waits_for_its_answers_may_ask_for_ever(bench: Bench) -> None:

@@ -6,8 +6,9 @@ caller when it left at once, as nearly all do, or else from here. Answers to req
 no such noise.
 
 Whoever may connect may also misbehave, and nobody else is to notice: a Hello, the rest of a frame that was begun, and
-the reading of what a pipe is to end with have a deadline; a turn of the loop takes little of each pipe; what one peer may leave unread, unanswered or open is
-bounded. Past a bound its pipe is closed; that is counted by kind, and said once of each process.
+the reading of what a pipe is to end with have a deadline; a turn of the loop takes little of each pipe; what one peer
+may leave unread (in bytes, and all of them together), unanswered or open is bounded. Past a bound its pipe is closed;
+that is counted by kind, and said once of each process.
 
 Rejected: a thread per pipe, and a queue of frames per pipe (what a slow worker gets next is what is true then, not
 what was true when its socket filled up).
@@ -27,7 +28,7 @@ from confcast.errors import ProtocolError
 from confcast.owner.effects import Drained, PipeEnded, Received
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.listener import Peer, peer_of
-from confcast.wire.messages import Hello, Message, Refused, Request, ToOwner, decode_to_owner, encode
+from confcast.wire.messages import MAX_FRAME, Hello, Message, Refused, Request, ToOwner, decode_to_owner, encode
 
 _log = logging.getLogger("confcast.owner")
 
@@ -38,6 +39,13 @@ _BACKLOG = 1024
 """Connections that a turn takes in: all that could wait at its beginning."""
 _LONGEST_QUEUE = 1024
 """Answers that may wait on one pipe, and requests that may wait for theirs: past it the pipe is closed."""
+_MOST_UNREAD = 1024 * 1024
+"""Bytes of the answers that may wait on one pipe, unless it is a single one. A frame of the core's goes to all workers,
+and is kept once."""
+_MOST_UNREAD_BY_ALL = 2 * MAX_FRAME
+"""Bytes of the answers that wait on all pipes: past it, who has left the most unread is closed."""
+_KEEPING = 256
+"""Bytes that it takes to keep an answer, beside its own."""
 _MOST_GUESTS = 256
 """Pipes of nobody on the roster: clients, who has not said Hello yet, and what is to be closed once it has been read.
 A process has 1,024 descriptors or more."""
@@ -59,6 +67,7 @@ class Pipe:
         self.unanswered = 0
         self.deframer = Deframer(_LONGEST_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
+        self.unread = 0  # bytes of the answers in it, and of their keeping
         self.stuck = False  # the kernel takes no more now, and the selector tells when it does
 
     def flush(self) -> int:
@@ -70,12 +79,18 @@ class Pipe:
                 sent = self.connection.send(rest)
             except BlockingIOError:
                 break
+            self.unread -= 0 if from_core else sent
             if sent < len(rest):
                 self.outgoing[0] = (rest[sent:], from_core)
             else:
                 self.outgoing.popleft()
+                self.unread -= 0 if from_core else _KEEPING
                 drained += from_core
         return drained
+
+    def has_room(self, size: int) -> bool:
+        """For one more answer."""
+        return len(self.outgoing) < _LONGEST_QUEUE and (not self.unread or self.unread + size <= _MOST_UNREAD)
 
 
 class Pipes:
@@ -256,14 +271,26 @@ class Pipes:
         pipe = self._open.get(number)
         if pipe is None or pipe.closing:
             return False
-        if len(pipe.outgoing) >= _LONGEST_QUEUE:
-            self._refuse(pipe, "never reads", "asks and never reads; its pipe is closed")
-            return False
         if isinstance(message, Refused):
             self._note("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
-        pipe.unanswered -= not from_core
-        pipe.outgoing.append((memoryview(self._encode(message)), from_core))
+        if not from_core:
+            self._answer(pipe, frame(encode(message)))
+            return False
+        pipe.outgoing.append((memoryview(self._encode(message)), True))
         return len(pipe.outgoing) == 1 and self._flush(pipe)
+
+    def _answer(self, pipe: Pipe, answer: bytes) -> None:
+        pipe.unanswered -= 1
+        if not pipe.has_room(len(answer)):
+            self._refuse(pipe, "never reads", "asks and never reads; its pipe is closed")
+            return
+        pipe.outgoing.append((memoryview(answer), False))
+        pipe.unread += len(answer) + _KEEPING
+        if len(pipe.outgoing) == 1:
+            self._flush(pipe)
+        if pipe.unread and sum(each.unread for each in self._open.values()) > _MOST_UNREAD_BY_ALL:
+            most = max(self._open.values(), key=lambda each: each.unread)
+            self._refuse(most, "never reads", "reads less than all others of what it asked; its pipe is closed")
 
     def _encode(self, message: Message) -> bytes:
         """One encoding for a frame that goes to every worker; kept for the next few frames."""
@@ -282,6 +309,7 @@ class Pipes:
             # The peer has closed, and may have said Goodbye before: what it said is still to be read, up to its end.
             # Nothing more goes out, whatever the error was: a peer that lives after all sees the end, and knocks again.
             pipe.outgoing.clear()
+            pipe.unread = 0
             with contextlib.suppress(OSError):
                 pipe.connection.shutdown(socket.SHUT_WR)
             drained = 0
