@@ -7,9 +7,17 @@ class with a code (callers want `except NotAttached`), and stopping at the first
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
+
+MOST = 100
+"""Problems that are told of one configuration; a last one says how many more there are."""
+
+_LONGEST = 4000
+_ROOM = 128 * 1024
+_MORE = re.compile(r"and ([\d,]+) more")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -37,12 +45,60 @@ class Problem(msgspec.Struct, frozen=True):
         return ": ".join(part for part in (self.location, self.key, self.message) if part)
 
 
+def first_of(problems: Sequence[Problem]) -> list[Problem]:
+    """What is told of these problems, wherever they travel, stand in a log or are shown: never more than fits.
+
+    Returns:
+        The first 100, or fewer where their texts are long; a longer text than 4,000 characters is cut. A last one, such
+        as `and 63,900 more`, counts the others, those included that a last one among the given counts.
+    """
+    shown: list[Problem] = []
+    room = _ROOM
+    for problem in problems:
+        if _more(problem.message):
+            continue
+        cut = Problem(*(_cut(text) for text in (problem.key, problem.message, problem.location)))
+        room -= len(cut.key) + len(cut.message) + len(cut.location)
+        if len(shown) == MOST or room < 0:
+            break
+        shown.append(cut)
+    rest = counted([problem.message for problem in problems]) - len(shown)
+    return [*shown, Problem("", more(rest))] if rest else shown
+
+
+def more(count: int) -> str:
+    """What stands for the rest of a list that is told in part."""
+    return f"and {count:,} more"
+
+
+def counted(texts: Sequence[str]) -> int:
+    """How many these are, each `more(…)` among them for those that it stands for."""
+    return sum(_more(text) or 1 for text in texts)
+
+
+def _more(text: str) -> int:
+    found = _MORE.fullmatch(text)
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+
+
+def _text(problems: Sequence[object]) -> str:
+    """Of an error; a user's own source may give texts for problems."""
+    given = [each if isinstance(each, Problem) else Problem("", str(each)) for each in problems]
+    return "\n".join(map(str, first_of(given)))
+
+
 class ConfcastError(Exception):
     """The base of every error that confcast raises."""
 
 
 class ConfigError(ConfcastError):
     """The configuration can't be used; `problems` lists everything that is wrong with it.
+
+    Its text, and what other processes are told, has the first 100.
 
     Attributes:
         problems: Every problem found, in the order of the sources and of the file.
@@ -52,7 +108,7 @@ class ConfigError(ConfcastError):
     def __init__(self, problems: Sequence[Problem], reason: str = "validation_failed") -> None:
         self.problems = list(problems)
         self.reason = reason
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(_text(self.problems))
 
 
 class NotAttached(ConfcastError, RuntimeError):
@@ -80,7 +136,7 @@ class NotCarried(ConfcastError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(_text(self.problems))
 
 
 class ProtocolError(ConfcastError):

@@ -31,7 +31,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 def with_absurd_numbers(kind: type) -> Iterator[Any]:
     """Messages of this kind, with every absurd number in every field that takes one."""
-    usual = {"protocol": PROTOCOL, "role": "replica", "name": "app", "schema": SCHEMA}
+    usual = {"protocol": PROTOCOL, "role": "replica", "name": "app", "schema": SCHEMA, "function": "app:check"}
     fields = msgspec.structs.fields(kind)
     for given in itertools.product(*(NUMBERS.get(field.type, (None,)) for field in fields)):
         values = {field.name: value for field, value in zip(fields, given, strict=True) if value is not None}

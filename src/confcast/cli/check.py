@@ -19,7 +19,7 @@ from confcast.config.candidate import Candidate
 from confcast.config.finding import in_words
 from confcast.config.loader import ConfigLoader
 from confcast.config.schema import fields_of
-from confcast.errors import ConfigError, NotCarried, Problem
+from confcast.errors import ConfigError, NotCarried, Problem, first_of
 
 _WHAT = "the schema or a source can't be used"
 _POSITION = re.compile(r"(:\d+)+$")
@@ -65,7 +65,8 @@ def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[A
 
 def refused(problems: list[Problem]) -> Report:
     """The report on everything that is wrong."""
-    return Report(Exit.REFUSED, "\n".join(map(line, problems)), {"ok": False, "problems": problems})
+    told = first_of(problems)
+    return Report(Exit.REFUSED, "\n".join(map(line, told)), {"ok": False, "problems": told})
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:

@@ -73,6 +73,8 @@ def _headline(event: ReloadEvent) -> str:
 
 
 def _shown(change: Change) -> str:
+    if change.old is change.new is None:  # what stands for many more
+        return line(change.key)
     return line(f"{change.key}: {change.old!r} -> {change.new!r}")
 
 

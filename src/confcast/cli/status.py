@@ -26,6 +26,7 @@ _WHO = {
     "malformed": "a process that sent what the protocol does not allow",
     "silent": "a process that fell silent in the middle of a message",
     "never reads": "a process that asked and never read",
+    "long": "a process that asked for more than one answer has room for",
     "accept": "a connection that could not be accepted",
     "gone before refusal": "a process that left before it was told",
 }

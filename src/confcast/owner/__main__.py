@@ -17,7 +17,7 @@ import os
 import socket
 import sys
 
-from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
+from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
 from confcast.owner.life import REFUSED, Life
 from confcast.owner.output import StandardError
 from confcast.wire.boot import Booted, Leash, Orders
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, NotCarried) as error:
         if orders.restarts:
             _log.error("the config owner could not go on: %s", error)
-        _say(leash, Booted(0, error.problems, getattr(error, "reason", "")))
+        _say(leash, Booted(0, first_of(error.problems), getattr(error, "reason", "")))
         return REFUSED
     except Exception as error:
         text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"

@@ -24,12 +24,15 @@ from msgspec import structs
 from confcast.config.candidate import Candidate, Reading
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
-from confcast.errors import ConfigError, Problem
+from confcast.errors import ConfigError, Problem, first_of, more
 from confcast.owner.effects import Input, Load, Loaded, LoadFailed, Received
 from confcast.owner.refusals import placed
-from confcast.wire.messages import Declined, ReloadResult, Vote
+from confcast.wire.messages import Change, Declined, ReloadResult, Vote
 
 _log = logging.getLogger("confcast.owner")
+
+_MOST_CHANGES = 1000
+_LONGEST_KEY = 1000
 
 
 class Mark:
@@ -169,7 +172,7 @@ class Loading:
         try:
             return self._load_or_raise(order)
         except ConfigError as error:
-            return LoadFailed(order.number, ReloadResult(error.reason), tuple(error.problems))
+            return LoadFailed(order.number, ReloadResult(error.reason), tuple(first_of(error.problems)))
         except BaseException as error:  # a user's validator may raise anything, SystemExit included
             _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", self._raised())
             text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
@@ -243,7 +246,7 @@ class Loading:
         if committed is None:
             return Loaded(number, digest, payload, differs=True)
         same = committed[0] == digest
-        changes = () if same else tuple(differences(self._loader.codec, committed[1], candidate.config))
+        changes = () if same else _first_of(differences(self._loader.codec, committed[1], candidate.config))
         if self._made is None and not changes:  # an owner before this one made it
             self._made = candidate
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
@@ -267,3 +270,13 @@ def _source_of(frame: FrameType) -> object:
     """The source whose method this is; None for another frame."""
     this = frame.f_locals.get("self") if frame.f_code.co_name in ("read", "_read") else None
     return getattr(this, "shown", None) or getattr(this, "path", None)
+
+
+def _first_of(changes: list[Change]) -> tuple[Change, ...]:
+    """As many as an event has room for; one without values counts the others, in its key."""
+    shown = [
+        change if len(change.key) <= _LONGEST_KEY else Change(f"{change.key[:_LONGEST_KEY]}...", change.old, change.new)
+        for change in changes[:_MOST_CHANGES]
+    ]
+    rest = len(changes) - len(shown)
+    return (*shown, Change(more(rest), None, None)) if rest else tuple(shown)

@@ -25,6 +25,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from confcast.errors import ProtocolError
+from confcast.owner.answers import frame_of
 from confcast.owner.effects import Drained, PipeEnded, Received
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.listener import Peer, peer_of
@@ -274,9 +275,18 @@ class Pipes:
         if isinstance(message, Refused):
             self._note("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
         if not from_core:
-            self._answer(pipe, frame(encode(message)))
+            answer, whole = frame_of(message)
+            if not whole:
+                self._note(
+                    "long", pipe.peer.pid, "process %d asked for more than a frame can be: shortened", pipe.peer.pid
+                )
+            self._answer(pipe, answer)
             return False
-        pipe.outgoing.append((memoryview(self._encode(message)), True))
+        try:
+            pipe.outgoing.append((memoryview(self._encode(message)), True))
+        except ProtocolError as error:
+            self._refuse(pipe, "long", "can't be sent what it must have: %s; its pipe is closed", error)
+            return False
         return len(pipe.outgoing) == 1 and self._flush(pipe)
 
     def _answer(self, pipe: Pipe, answer: bytes) -> None:

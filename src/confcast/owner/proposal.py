@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from confcast.errors import Problem
+from confcast.errors import Problem, first_of
 from confcast.owner.roster import Member, Roster
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult
 
@@ -106,6 +106,7 @@ class Proposal:
     def _event(
         self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **who: list[Any]
     ) -> ReloadEvent:
+        problems = first_of(problems)
         return ReloadEvent(
             timestamp=self.began,
             result=result,
@@ -113,7 +114,7 @@ class Proposal:
             version=version,
             previous_version=self.previous,
             changes=list(self.changes),
-            problems=list(problems),
+            problems=problems,
             error_message=_text(problems),
             duration_ms=_ms(self.began, now),
             load_ms=_ms(self.began, self.loaded or now),
@@ -143,7 +144,7 @@ def late_refusal(roster: Roster, member: Member, version: int, now: float) -> Re
 
 def reasons(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Why a worker refuses; a refusal without words is still a refusal."""
-    return problems or (Problem("", "refused without a reason"),)
+    return tuple(first_of(problems)) or (Problem("", "refused without a reason"),)
 
 
 def told_once(said: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:

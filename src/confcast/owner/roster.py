@@ -18,6 +18,7 @@ from confcast.errors import Problem
 from confcast.wire.messages import WorkerStatus
 
 NO_PIPE = "lives, and has no pipe to the owner"
+_LONGEST_REASON = 4000
 
 
 @dataclass(slots=True, eq=False)
@@ -177,7 +178,8 @@ class Roster:
         """What the owner knows of this member, given the committed version."""
         version, reason = max(member.acked, member.held[0]), self.named.get(member.pid, "")
         if member.declined is not None:
-            return WorkerStatus(member.pid, version, "declined", "; ".join(map(str, member.declined)))
+            said = "; ".join(map(str, member.declined))
+            return WorkerStatus(member.pid, version, "declined", said[:_LONGEST_REASON])
         if member.late:
             return WorkerStatus(member.pid, version, "late", reason or "did not answer in time")
         if member.pipe is None:

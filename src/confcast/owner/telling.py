@@ -11,13 +11,12 @@ import time
 
 import msgspec
 
-from confcast.wire.messages import MAX_FRAME, Outcome, ReloadEvent, WorkerStatus, encode
+from confcast.errors import counted, more
+from confcast.wire.messages import Outcome, ReloadEvent, WorkerStatus
 
 _log = logging.getLogger("confcast.owner")
 
 _MOST_KEYS = 5
-_MANY = 100
-"""Changes that always fit into an answer."""
 
 
 def dated(event: ReloadEvent) -> ReloadEvent:
@@ -26,12 +25,8 @@ def dated(event: ReloadEvent) -> ReloadEvent:
 
 
 def outcome(number: int, event: ReloadEvent) -> Outcome:
-    """The answer to a caller: without the changes, where these are more than a frame has room for."""
-    answer = Outcome(number, dated(event))
-    if len(event.changes) > _MANY and len(encode(answer)) > MAX_FRAME:
-        _log.error("%d changes are left out of an answer: they are too long for it", len(event.changes))
-        return Outcome(number, msgspec.structs.replace(answer.event, changes=[]))
-    return answer
+    """The answer to a caller."""
+    return Outcome(number, dated(event))
 
 
 def tell_the_log(event: ReloadEvent) -> None:
@@ -60,5 +55,5 @@ def _why(status: WorkerStatus, event: ReloadEvent) -> str:
 
 def _keys(event: ReloadEvent) -> str:
     keys = [change.key for change in event.changes]
-    more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
-    return f": {', '.join(keys[:_MOST_KEYS])}{more}" if keys else ""
+    rest = f" {more(counted(keys) - _MOST_KEYS)}" if len(keys) > _MOST_KEYS else ""
+    return f": {', '.join(keys[:_MOST_KEYS])}{rest}" if keys else ""

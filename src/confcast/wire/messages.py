@@ -91,8 +91,10 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         origin: What asked for it: `start`, `signal`, `watch`, `call`, `command`, or `reissue`.
         version: The version that runs after it; 0 before the first.
         previous_version: The version that ran before it.
-        changes: What differs between the two, by key; secrets are masked. Empty for the first load.
-        problems: Why it was refused, with positions; for PARTIAL, why workers declined.
+        changes: What differs between the two, by key; secrets are masked. Empty for the first load. The first 1,000: a
+            last one without values, of the key `and 63,900 more` or the like, stands for the others.
+        problems: Why it was refused, with positions; for PARTIAL, why workers declined. The first 100, and one that
+            counts the others.
         error_message: The problems in one text, or None.
         duration_ms: From the beginning of the load to the answer, in milliseconds; its parts follow.
         applied: The pids that had the version when the answer was given.

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from confcast.config.codec import codec_of, digest
-from confcast.errors import ConfcastError, NotAttached, OwnerUnavailable, Problem, ProtocolError, SchemaMismatch
+from confcast.errors import (
+    ConfcastError,
+    NotAttached,
+    OwnerUnavailable,
+    Problem,
+    ProtocolError,
+    SchemaMismatch,
+    first_of,
+)
 from confcast.wire.messages import Answer, Request, Working
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
@@ -26,7 +34,6 @@ from confcast.worker.snapshot import Snapshot
 _log = logging.getLogger("confcast.worker")
 
 T = TypeVar("T")
-_MOST_REASONS = 100
 
 
 class Presence(Protocol):
@@ -208,7 +215,7 @@ class Attachment(Generic[T]):
                 function(old, new)
             except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
                 problems += self._refusals(function, error, old, new)
-        return tuple(problems[:_MOST_REASONS])
+        return tuple(first_of(problems))
 
     def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, *configs: T) -> list[Problem]:
         """It goes into events, logs and the history: an application's text may show what must not be shown."""

@@ -1,0 +1,61 @@
+"""Answers that fit into a frame: what is asked of an owner may have grown beyond what one frame has room for.
+
+Guaranteed: every answer has a frame; who asked gets at least the verdict, or is told why there is none. Rejected:
+raising (an answer is given in the owner's loop, and would end it), and leaving whoever asked without any (it would wait
+for its whole time, and take the owner for dead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from confcast.wire.framing import frame
+from confcast.wire.messages import MAX_FRAME, History, Message, Outcome, Refused, ReloadEvent, Workers, encode
+
+TOO_LONG = "the answer is longer than a frame can be"
+
+_UNFIT = (TypeError, ValueError, OverflowError, RecursionError)
+"""What encoding raises of a value that can't travel."""
+
+
+def frame_of(answer: Message) -> tuple[bytes, bool]:
+    """The frame of this answer, or of the longest of the shorter ones that fits; and whether it is the whole answer."""
+    for shorter in _ever_shorter(answer):
+        try:
+            body = encode(shorter)
+        except _UNFIT:
+            continue
+        if len(body) <= MAX_FRAME:
+            return frame(body), shorter is answer
+    return frame(encode(Refused(TOO_LONG, final=False))), False
+
+
+def _ever_shorter(answer: Message) -> Iterator[Message]:
+    yield answer
+    match answer:
+        case Outcome(id, event):
+            yield from (Outcome(id, each) for each in _shorter_events(event))
+        case History(id, events):
+            bare = [_bare(event) for event in events]
+            yield History(id, bare)
+            while bare := bare[: len(bare) // 2]:
+                yield History(id, bare)
+        case Workers(id, workers):
+            yield Workers(id, [msgspec.structs.replace(worker, reason="") for worker in workers])
+
+
+def _shorter_events(event: ReloadEvent) -> Iterator[ReloadEvent]:
+    without = msgspec.structs.replace(event, changes=[])
+    yield without
+    yield _bare(without)
+    yield msgspec.structs.replace(_bare(without), applied=[], lagging=[])
+
+
+def _bare(event: ReloadEvent) -> ReloadEvent:
+    """The verdict, and who is behind, without the reasons."""
+    lagging = [msgspec.structs.replace(worker, reason="") for worker in event.lagging]
+    return msgspec.structs.replace(
+        event, changes=[], problems=[], error_message=TOO_LONG if event.problems else None, lagging=lagging
+    )
