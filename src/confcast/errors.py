@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from confcast.texts import printable, printable_lines
+
 MOST = 100
 """Problems that are told of one configuration; a last one says how many more there are."""
 
@@ -37,8 +39,8 @@ class Problem(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             text = getattr(self, name)
-            if not text.isascii():  # a variable's or a file's name may have bytes that are no UTF-8: it has to travel
-                shown = text.encode(errors="backslashreplace").decode()
+            shown = printable(text)  # a variable's or a file's name may have bytes that are no UTF-8: it has to travel
+            if shown != text:
                 msgspec.structs.force_setattr(self, name, shown)
 
     def __str__(self) -> str:
@@ -93,6 +95,11 @@ def _text(problems: Sequence[object]) -> str:
 
 class ConfcastError(Exception):
     """The base of every error that confcast raises."""
+
+    several_lines = True  # in a log, too: one for each problem, say
+
+    def __str__(self) -> str:
+        return printable_lines(super().__str__())
 
 
 class ConfigError(ConfcastError):

@@ -619,6 +619,26 @@ class TestAnswers:
         assert list(map(str, event.problems)) == ["worker 2 and 1 more: no"]
         assert [s.pid for s in event.lagging] == [2]
 
+    def test_a_refusal_is_one_event_however_often_and_on_however_many_pipes_it_is_said(self):
+        it = scene(IDLE)
+        for _ in range(3):
+            it.owner.hears(it.w1, Declined(it.owner.version, (WHY,)))
+        again = it.owner.meets(1)
+        it.owner.hears(again, Declined(it.owner.version, (WHY,)))
+        it.owner.hears(again, Goodbye())
+        it.owner.hears(it.owner.meets(1), Declined(it.owner.version, (WHY,)))
+        assert [event.origin for event in it.owner.events()] == ["late"]
+        it.owner.hears(it.w2, Declined(it.owner.version, (WHY,)))
+        assert len(it.owner.events()) == 2, "another worker's refusal is another event"
+
+    def test_a_refusal_that_the_outcome_told_is_no_event_afterwards(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Declined(2, (WHY,)))
+        it.owner.hears(it.w2, Applied(2))
+        told = len(it.owner.events())
+        it.owner.hears(it.w1, Declined(2, (WHY,)))
+        assert len(it.owner.events()) == told
+
     @EVERY
     @pytest.mark.parametrize("version", [44, 2**64 - 1])
     def test_applying_what_was_not_committed_is_dropped(self, state, version):

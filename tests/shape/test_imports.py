@@ -16,16 +16,17 @@ from tests.shape.source import File, files, imports, module_named
 
 # What each folder may import of the package, besides itself. "public" is `from confcast import Name`.
 ALLOWED = {
-    "errors": (),
-    "wire": ("errors",),
-    "config": ("errors", "wire.messages"),
-    "worker": ("errors", "wire", "config.schema", "config.codec", "config.diff"),
-    "owner": ("errors", "wire", "config"),
-    "master": ("errors", "wire", "worker", "config.loader"),
+    "texts": (),
+    "errors": ("texts",),
+    "wire": ("texts", "errors"),
+    "config": ("texts", "errors", "wire.messages"),
+    "worker": ("texts", "errors", "wire", "config.schema", "config.codec", "config.diff"),
+    "owner": ("texts", "errors", "wire", "config"),
+    "master": ("texts", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
     "servers": ("public", "middleware"),
     "examples": ("public", "middleware", "servers", "worker.client"),  # the demo asks from outside
-    "cli": ("errors", "wire", "worker", "config", "master"),
+    "cli": ("texts", "errors", "wire", "worker", "config", "master"),
     "__main__": ("cli",),
 }
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from confcast.texts import printable, printable_json
+
 
 class Exit(enum.IntEnum):
     """What the process's exit status says."""
@@ -34,7 +36,7 @@ class Report(NamedTuple):
 
 def line(value: object) -> str:
     """Any value as printable text on one line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+    return printable(str(value))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -53,7 +55,7 @@ def when(timestamp: float) -> str:
 
 def as_json(data: Any) -> str:
     """One JSON document, indented. Structs are objects with all of their fields."""
-    return msgspec.json.format(msgspec.json.encode(_whole(data)), indent=2).decode()
+    return printable_json(msgspec.json.format(msgspec.json.encode(_whole(data)), indent=2).decode())
 
 
 def _whole(data: Any) -> Any:

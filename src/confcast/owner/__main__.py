@@ -20,6 +20,7 @@ import sys
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
 from confcast.owner.life import REFUSED, Life
 from confcast.owner.output import StandardError
+from confcast.texts import Lines, printable
 from confcast.wire.boot import Booted, Leash, Orders
 from confcast.wire.role import become_owner
 
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         handlers=[StandardError(orders.log)],
         level=logging.INFO,
-        format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {orders.name}: %(message)s",
+        format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {_in_a_format(orders.name)}: %(message)s",
     )
     try:
         return Life(leash, orders).serve()
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> int:
         text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"
         # The master of a first owner raises it; nobody listens to one that was to take a dead one's place.
         level = logging.ERROR if orders.restarts else logging.DEBUG
-        _log.log(level, "the config owner could not go on: %s", text, exc_info=level == logging.DEBUG)
+        _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=level == logging.DEBUG)
         _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3
 
@@ -78,6 +79,10 @@ def _connection(arguments: list[str]) -> socket.socket | None:
     except (IndexError, ValueError, OSError):
         return None
     return connection if connection.family == socket.AF_UNIX else None
+
+
+def _in_a_format(name: str) -> str:
+    return printable(name).replace("%", "%%")
 
 
 def _say(leash: Leash, message: Booted) -> None:

@@ -501,7 +501,7 @@ class Core:
         member.declined = reasons(declined.problems)
         self.roster.answered_at_last(member)
         self._pay()
-        return member
+        return member if self.roster.is_news(member.pid, declined.version) else None
 
     def _declined_late(self, given: fx.Received) -> None:
         """No outcome will tell of it, so the history must."""

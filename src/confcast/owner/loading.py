@@ -27,6 +27,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem, first_of, more
 from confcast.owner.effects import Input, Load, Loaded, LoadFailed, Received
 from confcast.owner.refusals import placed
+from confcast.texts import Lines
 from confcast.wire.messages import Change, Declined, ReloadResult, Vote
 
 _log = logging.getLogger("confcast.owner")
@@ -174,7 +175,9 @@ class Loading:
         except ConfigError as error:
             return LoadFailed(order.number, ReloadResult(error.reason), tuple(first_of(error.problems)))
         except BaseException as error:  # a user's validator may raise anything, SystemExit included
-            _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", self._raised())
+            _log.error(
+                "a source or a validator raised what is no answer to a bad configuration\n%s", Lines(self._raised())
+            )
             text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
 

@@ -77,6 +77,8 @@ class Roster:
         self.named: dict[int, str] = {}
         self._by_pid = {pid: Member(pid) for pid in pids}
         self._by_pipe: dict[int, Member] = {}
+        self._declined_version = 0
+        self._decliners: set[int] = set()
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._by_pid.values())
@@ -171,6 +173,14 @@ class Roster:
         if member.late:
             member.late = False
             self.named.pop(member.pid, None)
+
+    def is_news(self, pid: int, version: int) -> bool:
+        """Whether this process has not declined this version before: on whatever pipe, and however often it says so."""
+        if self._declined_version != version:
+            self._declined_version, self._decliners = version, set()
+        known = pid in self._decliners
+        self._decliners.add(pid)
+        return not known
 
     # ---- what is said of them
 

@@ -12,6 +12,7 @@ looked up by the type of its message).
 from __future__ import annotations
 
 import enum
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -188,10 +189,13 @@ class Goodbye(Message, frozen=True):
 
 
 class Reload(Message, frozen=True):
-    """Load once more, beginning after this call; answered by Outcome."""
+    """Load once more, beginning after this call; answered by Outcome.
+
+    `origin` is a closed set: what an owner does on its own account (`start`, `watch`, `reissue`, …) nobody can ask for.
+    """
 
     id: int
-    origin: str = "call"
+    origin: Literal["call", "command", "signal"] = "call"
 
 
 class StatsRequest(Message, frozen=True):
@@ -321,6 +325,8 @@ ToWorker = Install | Prepare | Commit | Abort | Settled | Refused | Answer
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: of a text that is no UTF-8, msgspec makes no error of its own."""
 
+_QUOTED = re.compile(r" '.*'", re.DOTALL)
+
 _encoder = msgspec.msgpack.Encoder()
 _to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
@@ -331,12 +337,17 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
+def _without_content(error: Exception) -> str:
+    """Of a word that is none of a closed set, msgspec's text has the word, however long it is."""
+    return _QUOTED.sub("", str(error))
+
+
 def decode_to_owner(body: bytes) -> ToOwner:
     """What a worker or a client sent. Raises ProtocolError for anything else; the text never has the content."""
     try:
         return _to_owner.decode(body)
     except UNDECODABLE as error:
-        raise ProtocolError(f"not a message to the owner: {error}") from None
+        raise ProtocolError(f"not a message to the owner: {_without_content(error)}") from None
 
 
 def decode_to_worker(body: bytes) -> ToWorker:
@@ -344,4 +355,4 @@ def decode_to_worker(body: bytes) -> ToWorker:
     try:
         return _to_worker.decode(body)
     except UNDECODABLE as error:
-        raise ProtocolError(f"not a message to a worker: {error}") from None
+        raise ProtocolError(f"not a message to a worker: {_without_content(error)}") from None

@@ -21,6 +21,7 @@ from confcast.errors import (
     SchemaMismatch,
     first_of,
 )
+from confcast.texts import printable
 from confcast.wire.messages import Answer, Request, Working
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
@@ -245,7 +246,9 @@ class Attachment(Generic[T]):
             return ConfcastError(f"the committed configuration of {self._name!r} can't be used here: {problems}")
         if why.refused.fields:
             return self._mismatch(why.refused.fields)
-        return ConfcastError(f"the config owner of {self._name!r} refuses this process: {why.refused.reason}")
+        return ConfcastError(
+            f"the config owner of {self._name!r} refuses this process: {printable(why.refused.reason)}"
+        )
 
     def _mismatch(self, theirs: dict[str, str]) -> SchemaMismatch:
         mine = self._codec.fields

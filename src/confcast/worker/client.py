@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from confcast.errors import ConfcastError, ProtocolError
+from confcast.texts import printable
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Request, decode_to_worker, encode
 from confcast.worker.verbs import Verbs
@@ -56,7 +57,7 @@ class Client(Verbs):
         finally:
             self._leave(connection, answered=isinstance(answer, Answer))
         if isinstance(answer, Refused):
-            raise ConfcastError(answer.reason)
+            raise ConfcastError(printable(answer.reason))
         return answer
 
     def tell(self, request: Request) -> bool:

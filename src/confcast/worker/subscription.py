@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
 
+from confcast.texts import Lines
 from confcast.worker.on_loop import OnLoop, is_ending
 from confcast.worker.precommit import name_of
 
@@ -102,7 +103,7 @@ class Subscription:
         if shown == raised:
             _log.exception(told, self.name)
         else:  # and without the exception: handlers would write out what is masked
-            _log.error(f"{told}\n%s", self.name, shown.rstrip())
+            _log.error(f"{told}\n%s", self.name, Lines(shown.rstrip()))
 
     def unreachable(self) -> None:
         """Its event loop is closed: this is the last that is said of it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from confcast.errors import OwnerUnavailable, Problem
 from confcast.wire.deadlines import answers_within
@@ -63,7 +63,7 @@ class Verbs(ABC):
         """
         return self._reload(self._answers_within() if timeout is None else timeout, "call")
 
-    def _reload(self, timeout: float, origin: str) -> ReloadEvent:
+    def _reload(self, timeout: float, origin: Literal["call", "command"]) -> ReloadEvent:
         began = time.time()
         answer = self._ask(lambda number: Reload(number, origin), timeout)
         if isinstance(answer, Outcome):
