@@ -24,6 +24,7 @@ from collections.abc import Callable
 import msgspec
 
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
+from confcast.master import endings
 from confcast.master.backoff import Backoff
 from confcast.master.execute import Output, execute, standard_error
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
@@ -57,6 +58,7 @@ class Launcher:
         self.restarts = self.lost = 0
         self._output = output
         self._log = log
+        self._written = -1
         self._orders = orders
         self._patience = orders.load_timeout + _PATIENCE
         self._lock = threading.Lock()
@@ -198,6 +200,7 @@ class Launcher:
     def _spawn(self) -> None:
         mine, its = socket.socketpair()
         try:
+            self._written = endings.written(self._output)
             pid = execute(its.fileno(), self._output)
             self._death = Death(pid)
         except BaseException:
@@ -216,9 +219,9 @@ class Launcher:
         except TimeoutError:
             raise ConfcastError(f"the config owner did not start within {self._patience:g} s") from None
         except OSError as error:
-            raise ConfcastError(f"the config owner died while it started: {error}") from None
+            raise self._died_at_once(f": {error}") from None
         if not isinstance(booted, Booted):
-            raise ConfcastError("the config owner died while it started; what it said is on standard error")
+            raise self._died_at_once("")
         if booted.version:
             self._serving_since = booted.at
             return booted.version
@@ -227,6 +230,18 @@ class Launcher:
         if booted.reason == "":
             raise NotCarried(booted.problems)
         raise ConfigError(booted.problems, booted.reason)
+
+    def _died_at_once(self, why: str) -> ConfcastError:
+        """It could not say itself why. What it wrote is the only trace, and a person may not know where that went."""
+        dead = self._death
+        assert dead is not None
+        if not dead.wait(_LEAVING):
+            return ConfcastError(f"the config owner {dead.pid} lives, and has hung up on its master{why}")
+        ending = endings.how(dead)
+        said = endings.last_lines(self._output, self._written)
+        trace = f"; the last that it wrote:\n{said}" if said else "; what it said is on standard error"
+        told = f"the config owner died while it started{why}{ending and f': {ending}'}; {endings.advice(ending)}{trace}"
+        return ConfcastError(told)
 
     def _replace(self, dead: Death) -> None:
         if self._not_before == 0.0:
@@ -258,7 +273,9 @@ class Launcher:
         pause = self._backoff.after(None if since is None else now - since)
         self._not_before = now + pause
         when = f"in {pause:.1f} s" if pause else "at once"
-        _log.error("the config owner %d of %r is dead; the next one starts %s", dead.pid, self._orders.name, when)
+        how = endings.how(dead)
+        text = "the config owner %d of %r is dead%s; the next one starts %s"
+        _log.error(text, dead.pid, self._orders.name, how and f" ({how})", when)
 
     def _served_since(self) -> float | None:
         """When the dead one came to serve, if it did. A restarted one's word is not waited for: it lies there since."""

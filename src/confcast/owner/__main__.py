@@ -56,17 +56,18 @@ def main(arguments: list[str]) -> int:
         level=logging.INFO,
         format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {_in_a_format(orders.name)}: %(message)s",
     )
+    life: Life | None = None
     try:
-        return Life(leash, orders).serve()
+        life = Life(leash, orders)
+        return life.serve()
     except (ConfigError, NotCarried) as error:
-        if orders.restarts:
+        if _is_on_its_own(orders, life):
             _log.error("the config owner could not go on: %s", error)
         _say(leash, Booted(0, first_of(error.problems), getattr(error, "reason", "")))
         return REFUSED
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that the schema imports may ask for the end
         text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"
-        # The master of a first owner raises it; nobody listens to one that was to take a dead one's place.
-        level = logging.ERROR if orders.restarts else logging.DEBUG
+        level = logging.ERROR if _is_on_its_own(orders, life) else logging.DEBUG
         _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=level == logging.DEBUG)
         _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3
@@ -79,6 +80,14 @@ def _connection(arguments: list[str]) -> socket.socket | None:
     except (IndexError, ValueError, OSError):
         return None
     return connection if connection.family == socket.AF_UNIX else None
+
+
+def _is_on_its_own(orders: Orders, life: Life | None) -> bool:
+    """Whether only the log can tell why this owner ends.
+
+    The master raises what a first owner can't start for, and listens to none that serves, or takes a dead one's place.
+    """
+    return orders.restarts > 0 or (life is not None and life.booted)
 
 
 def _in_a_format(name: str) -> str:

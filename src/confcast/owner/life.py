@@ -77,6 +77,11 @@ class Life:
         self._paused = orders.paused
         self._house = House(folder, state, holder, follows=bool(orders.former), apart=orders.paused, guests=guests)
 
+    @property
+    def booted(self) -> bool:
+        """Whether the master was told of a beginning, and hears no more words."""
+        return self._booted
+
     def serve(self) -> int:
         """Live; the exit status.
 
