@@ -31,6 +31,7 @@ from confcast.config.sources.layer import Fitted, Layer, Source, fingerprint_of
 from confcast.config.spelling import Spelling, spelling_of
 from confcast.config.validation import covered, doubled
 from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in
+from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
 from confcast.wire.messages import MAX_FRAME
@@ -70,6 +71,9 @@ class ConfigLoader(Generic[T]):
         sources: Low to high, field by field, whichever of its keys a field is set by. A str or a Path is a `File`.
         overrides: Values above all sources, as nested tables.
 
+    Values are taken as they are written. A placeholder that is left in one, `${VAR}` or `{{ x }}`, is warned of in the
+    log, once as long as it stays.
+
     Raises:
         TypeError: The schema can't be one, or a source has no `read()`.
     """
@@ -101,6 +105,7 @@ class ConfigLoader(Generic[T]):
         self._schema = schema
         self._codec: Codec[T] | None = None
         self._said: set[str] = set()
+        self._leftovers = Leftovers()
         self.sources: tuple[Source, ...] = tuple(map(_source, sources))
         self.overrides = _plain(overrides or {})
 
@@ -174,6 +179,8 @@ class ConfigLoader(Generic[T]):
         """The candidate that a reading makes. Raises ConfigError and NotCarried."""
         codec, schema = self.codec, self.schema
         merged, problems = self._merge(reading)
+        for warning in self._leftovers.warnings(schema, merged):
+            _log.warning("%s", warning)
         hidden = list(covered.check(schema, merged))
         findings = hidden + list(doubled.check(merged))
         try:

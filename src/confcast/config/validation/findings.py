@@ -71,13 +71,23 @@ def _problem(finding: Finding, schema: Any, merged: Merged, masked: Callable[[st
     written = finding.path if finding.location else _as_written(finding, merged)
     path = without_secret_keys(written, schema)
     is_secret_key = finding.about == "key" and path[-1:] == (MASK,)
-    if _is_scalar(finding.got) and not is_secret_key and not contains_secret(reduce(_below, finding.path, schema)):
+    if _is_scalar(finding.got) and not is_secret_key and not is_secret_at(schema, finding.path):
         about.append(f"got {quoted(finding.got)}")
     if finding.about == "value" and finding.got is not NOTHING:
         about += filter(None, [_advice(type_at(schema, finding.path), merged.note(finding.path))])
     if about:
         message = f"{message} ({'; '.join(about)})"
     return Problem(dotted(path), message, _location(finding, merged))
+
+
+def shown_key(path: KeyPath, schema: Any) -> str:
+    """A path of the data as text, keys that are secrets masked."""
+    return dotted(without_secret_keys(path, schema))
+
+
+def is_secret_at(schema: Any, path: KeyPath) -> bool:
+    """Whether what stands at a path is a secret, or may be one."""
+    return contains_secret(reduce(_below, path, schema))
 
 
 def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:

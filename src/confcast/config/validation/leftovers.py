@@ -1,0 +1,80 @@
+"""Placeholders that are left in values: `${VAR}` and `{{ x }}`, which something should have filled in before.
+
+confcast takes values as they are written: a template that was deployed unrendered, or a line copied from a tool that
+expands variables, would be served as text. It is no mistake for certain (a field may hold a template of its own), so it
+is warned of and not refused: once for each place and content, and again only when it has gone and come back. What is
+hidden by a higher layer counts for nothing. Where a secret may stand, the placeholder is not shown: a password may look
+like one.
+
+Rejected: filling them in (whose variables, and what of a `$` that is meant?), and a mark for fields that hold templates
+(one line in a log, once, costs less than a word in each schema).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from confcast.config.merge import Merged
+from confcast.config.sources.formats.common import KeyPath
+from confcast.config.sources.layer import fingerprint_of
+from confcast.config.validation.findings import is_secret_at, shown_key
+
+MOST_TOLD = 20
+"""Warnings of one load; of more only the number is told: a whole file may be a template."""
+
+_PLACEHOLDER = re.compile(r"(?<!\$)\$\{[A-Za-z_][^{}\n]{0,200}\}|\{\{[^{}\n]{1,200}\}\}")
+_LONGEST = 60
+
+
+class Leftover(NamedTuple):
+    """One value with a placeholder in it, as a place that is the same for another line and another process."""
+
+    layer: str
+    path: KeyPath
+    content: bytes
+
+
+class Leftovers:
+    """Remembers what was warned of. One for each loader; used by one load at a time."""
+
+    def __init__(self) -> None:
+        self._known: frozenset[Leftover] = frozenset()
+
+    def warnings(self, schema: Any, merged: Merged) -> Iterator[str]:
+        """What is to be said of this load, and was not said of the last one."""
+        found = dict(_leftovers(merged))
+        new = [each for each in found if each not in self._known]
+        self._known = frozenset(found)
+        for each in new[:MOST_TOLD]:
+            yield _warning(each.path, found[each], schema, merged)
+        if len(new) > MOST_TOLD:
+            yield f"{len(new) - MOST_TOLD} more values have a placeholder in them that nothing fills in"
+
+
+def _leftovers(merged: Merged) -> Iterator[tuple[Leftover, str]]:
+    for path, text in _texts(merged.data, ()):
+        found = _PLACEHOLDER.search(text)
+        layer = merged.origin(path) if found is not None else None
+        if found is not None and layer is not None:
+            content = fingerprint_of(text.encode(errors="surrogatepass"))
+            yield Leftover(layer.name, path, content), found[0]
+
+
+def _texts(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    for part, value in data.items() if isinstance(data, dict) else enumerate(data):
+        if isinstance(value, str):
+            if "${" in value or "{{" in value:
+                yield (*path, part), value
+        elif isinstance(value, dict | list):
+            yield from _texts(value, (*path, part))
+
+
+def _warning(path: KeyPath, placeholder: str, schema: Any, merged: Merged) -> str:
+    if is_secret_at(schema, path) or not placeholder.isprintable():
+        shown = "${…}" if placeholder[0] == "$" else "{{…}}"
+    else:
+        shown = placeholder if len(placeholder) <= _LONGEST else f"{placeholder[: _LONGEST - 1]}…"
+    place, key = merged.where(path), shown_key(path, schema)
+    return f"{place}: {key}: has {shown} in it, which nothing fills in: a value is taken as it is written"
