@@ -40,7 +40,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Unpack
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, NotAttached, declared
-from confcast.servers import celery_hup, celery_log, celery_tasks, launching
+from confcast.servers import celery_hup, celery_log, celery_tasks, internals, launching
 
 _log = logging.getLogger("confcast.servers")
 
@@ -64,9 +64,11 @@ def install(app: Any, loader: ConfigLoader[Any], **options: Unpack[launching.Man
     Raises:
         TypeError: An option is unknown.
         ValueError: An option can't have this value.
-        ConfcastError: celery is not installed, or a configuration of the same name is installed already.
+        ConfcastError: celery is not installed, or lacks a name that is needed; or a configuration of the same name is
+            installed already.
     """
     signals = launching.require("celery.signals", "celery")
+    internals.check("celery")
     for option in _OURS:
         if option in options:
             raise TypeError(f"install() takes no {option}: celery's own signals and timer stand for it")
@@ -114,6 +116,10 @@ class _Embedding:
         """Start the owner: nothing of the worker is there yet. Raises SystemExit when it can't be."""
         if sender.app != self._app:
             return
+        try:
+            internals.check("celery's worker")
+        except ConfcastError as error:
+            launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
         self._output.follow(sender)
         if "eventlet" in str(sender.pool_cls):
             text = "confcast: the pool eventlet is not supported: take gevent, threads or prefork"

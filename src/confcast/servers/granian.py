@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
-from confcast.servers import launching
+from confcast.servers import internals, launching
 from confcast.servers.launching import ManagerOptions
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
         **server_options: As `granian.Granian` takes them.
 
     Raises:
-        ConfcastError: granian is not installed, or can't be used so.
+        ConfcastError: granian is not installed, can't be used so, or lacks a name of its inside that is needed.
         TypeError: granian, or the manager, has no such option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner could not start (3), or a worker has died (1).
@@ -101,6 +101,7 @@ def _require() -> None:
     package = launching.require("granian", "granian")
     if not package.server.BUILD_GIL:
         raise ConfcastError("granian's workers are threads on this build of Python; that can't be served")
+    internals.check("granian")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
-from confcast.servers import gunicorn_log, gunicorn_worker
+from confcast.servers import gunicorn_log, gunicorn_worker, internals
 from confcast.servers.gunicorn_generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn_hooks import both, parts
 from confcast.servers.gunicorn_relief import Relief
@@ -127,6 +127,7 @@ class _Embedding:
 
     def on_starting(self, server: Any) -> None:
         """Start the owner, and hook what gunicorn does later."""
+        _check_gunicorn(server)
         # gunicorn does this a moment later; a HUP that comes while the owner starts would kill the master.
         for number in filter(None, (signal.SIGHUP, _FULL_RELOAD)):
             signal.signal(number, server.signal)
@@ -297,6 +298,15 @@ def _check(options: dict[str, Any]) -> None:
                 f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known - set(_GUNICORNS_OWN)))}"
             )
             raise TypeError(f"install() takes no option {option!r}: {hint}")
+
+
+def _check_gunicorn(server: Any) -> None:
+    try:
+        internals.check("gunicorn")
+        if gunicorn_worker.is_derived("uvicorn", server.worker_class):
+            internals.check("gunicorn's UvicornWorker")
+    except ConfcastError as error:
+        _refuse(server, f"confcast: {error}", _COULD_NOT_START)
 
 
 def _refuse(server: Any, text: str, status: int) -> NoReturn:

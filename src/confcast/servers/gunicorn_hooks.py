@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from confcast.servers import internals
+
 Hook = Callable[..., Any]
 
 _parts: dict[Hook, tuple[Hook, ...]] = {}
@@ -23,10 +25,12 @@ def both(first: Hook | str | None, second: Hook, parameters: int) -> Hook:
         parameters: How many both take, up to three.
 
     Raises:
+        ConfcastError: gunicorn lacks the name that is needed for this.
         TypeError: The first can't be imported, can't be called, or takes another number of parameters.
     """
     if first is None:
         return second
+    internals.check("gunicorn's hooks")
     from gunicorn.config import validate_callable  # type: ignore[import-untyped]
 
     before = validate_callable(parameters)(first)

@@ -112,7 +112,12 @@ def speaks_asgi(worker: Any) -> bool:
 
 def is_of(package: str, thing: Any) -> bool:
     """Whether its class, or one that this is derived from, is of that package."""
-    return any(base.__module__.startswith(package) for base in type(thing).__mro__)
+    return is_derived(package, type(thing))
+
+
+def is_derived(package: str, cls: type) -> bool:
+    """Whether this class, or one that it is derived from, is of that package."""
+    return any(base.__module__.startswith(package) for base in cls.__mro__)
 
 
 def _leave(worker: Any, why: str) -> NoReturn:

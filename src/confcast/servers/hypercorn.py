@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
-from confcast.servers import launching
+from confcast.servers import internals, launching
 from confcast.servers.launching import ManagerOptions
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
         The exit status: 0, or that of the worker whose end has stopped the server, or 1.
 
     Raises:
-        ConfcastError: hypercorn is not installed, or can't be used so.
+        ConfcastError: hypercorn is not installed, can't be used so, or lacks a name of its inside that is needed.
         TypeError: hypercorn, or the manager, has no such option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), or the owner could not start (3).
     """
-    launching.require("hypercorn", "hypercorn")
+    _require()
     from confcast.servers import hypercorn_master
 
     config = hypercorn_master.configured(app, server_options)
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command line. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        launching.require("hypercorn", "hypercorn")
+        _require()
     except ConfcastError as error:
         launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
     from confcast.servers import hypercorn_master
@@ -96,6 +96,11 @@ def _run(line: launching.Line, config: Config) -> int:
 def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[ConfigReloadManager[Any], launching.Worker]:
     manager = ConfigReloadManager(loader, **options, enable_signal_handler=False)
     return manager, launching.Worker(loader.schema_path, manager.name)
+
+
+def _require() -> None:
+    launching.require("hypercorn", "hypercorn")
+    internals.check("hypercorn")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,11 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
-from confcast.servers import launching
+from confcast.servers import internals, launching
 from confcast.servers.launching import ManagerOptions
 
 _USAGE = 2
@@ -50,12 +51,12 @@ def run(app: Any, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
         **config: As `uvicorn.run` takes them, but for `reload`.
 
     Raises:
-        ConfcastError: uvicorn is not installed.
+        ConfcastError: uvicorn is not installed, or lacks a name of its inside that is needed.
         TypeError: uvicorn, or the manager, has no such option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner or the server could not start (3).
     """
-    launching.require("uvicorn", "uvicorn")
+    _require()
     _serve(app, *_embedded(loader, manager or {}), config)
 
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command line. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        command = copy.copy(launching.require("uvicorn", "uvicorn").main)
+        command = copy.copy(_require().main)
     except ConfcastError as error:
         launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
     if "--help" in arguments:
@@ -97,6 +98,12 @@ def _run(line: launching.Line, options: dict[str, Any]) -> None:
 def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[ConfigReloadManager[Any], launching.Worker]:
     manager = ConfigReloadManager(loader, **options, enable_signal_handler=False)
     return manager, launching.Worker(loader.schema_path, manager.name)
+
+
+def _require() -> ModuleType:
+    package = launching.require("uvicorn", "uvicorn")
+    internals.check("uvicorn")
+    return package
 
 
 def _serve(app: Any, manager: ConfigReloadManager[Any], worker: launching.Worker, config: dict[str, Any]) -> None:

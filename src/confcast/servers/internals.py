@@ -1,0 +1,246 @@
+"""The names inside each server that its embedding needs, and the check at the start that they are there.
+
+An embedding derives from a server's classes, stands in for some of its functions and reads its objects' attributes.
+Their authors may rename any of these in a release that breaks no promise. So each embedding checks, before it starts
+anything, that every name it needs exists, and refuses to start in words: what is missing, the installed version, the
+versions that were tried, and what to do. That a name still *means* the same is what the bounds in pyproject.toml and
+the tests hold; one that is used here and not listed below fails a test.
+
+A name is written as `module:path`, with the arguments that pass between the server and us in parentheses: by position,
+or by keyword with a `=`; `...` stands for any others. What only objects have, and not their class, is there if the
+class declares it, or a method of the class sets it.
+
+Rejected: refusing a version because of its number (a distribution may have patched an older one, and a newer one may
+still have every name), and asking the server's objects themselves (some exist only after the owner has started).
+"""
+
+from __future__ import annotations
+
+import dis
+import importlib
+import importlib.metadata
+import inspect
+from typing import Any, NamedTuple
+
+from confcast import ConfcastError
+
+
+class Inside(NamedTuple):
+    """What one embedding needs of one package.
+
+    Attributes:
+        package: What is installed; also the extra of confcast that installs it.
+        names: As this module's head says.
+    """
+
+    package: str
+    names: tuple[str, ...]
+
+
+TRIED = {
+    "celery": ">=5.5,<6",
+    "granian": ">=2.8,<2.9",
+    "gunicorn": ">=25.0,<28",
+    "hypercorn": ">=0.18,<0.19",
+    "uvicorn": ">=0.51,<0.55",
+}
+"""The versions that pyproject.toml allows; it says why."""
+
+INSIDE = {
+    "celery": Inside(
+        "celery",
+        (
+            "celery:Celery.steps",
+            "celery.signals:celeryd_after_setup.connect(receiver, weak=, dispatch_uid=)",
+            "celery.signals:task_postrun.connect(receiver, weak=, dispatch_uid=)",
+            "celery.signals:task_prerun.connect(receiver, weak=, dispatch_uid=)",
+            "celery.signals:worker_before_create_process.connect(receiver, weak=, dispatch_uid=)",
+            "celery.signals:worker_init.connect(receiver, weak=, dispatch_uid=)",
+            "celery.signals:worker_process_init.connect(receiver, weak=, dispatch_uid=)",
+            "celery.signals:worker_shutdown.connect(receiver, weak=, dispatch_uid=)",
+        ),
+    ),
+    "celery's worker": Inside(
+        "celery",
+        (
+            "billiard:get_start_method()",
+            "celery:Celery.conf",
+            "celery:Celery.main",
+            "celery:current_app",
+            "celery.app.task:Context.is_eager",
+            "celery.app.task:Task.request",
+            "celery.bootsteps:StartStopStep.start(parent)",
+            "celery.bootsteps:StartStopStep.stop(parent)",
+            "celery.concurrency.prefork:TaskPool",
+            "celery.utils.nodenames:node_format(text, name)",
+            "celery.utils.timer2:Timer.call_repeatedly(seconds, function)",
+            "celery.worker:WorkController.app",
+            "celery.worker:WorkController.hostname",
+            "celery.worker:WorkController.logfile",
+            "celery.worker:WorkController.pool",
+            "celery.worker:WorkController.pool_cls",
+            "celery.worker.components:Pool",
+            "celery.worker.components:Timer",
+            "kombu.asynchronous.timer:Timer.call_repeatedly(seconds, function)",
+        ),
+    ),
+    "granian": Inside(
+        "granian",
+        (
+            "granian.cli:Server",
+            "granian.cli:cli.main(arguments, prog_name=, auto_envvar_prefix=)",
+            "granian.constants:TaskImpl.rust",
+            "granian.server:BUILD_GIL",
+            "granian.server.mp:MPServer(target)",
+            "granian.server.mp:MPServer._spawn_worker(idx=, target=, callback_loader=)",
+            "granian.server.mp:MPServer._unlink_pidfile()",
+            "granian.server.mp:MPServer.interface",
+            "granian.server.mp:MPServer.interrupt_children",
+            "granian.server.mp:MPServer.interrupt_signal",
+            "granian.server.mp:MPServer.main_loop_interrupt",
+            "granian.server.mp:MPServer.on_startup(hook)",
+            "granian.server.mp:MPServer.serve()",
+            "granian.server.mp:MPServer.shutdown(exit_code)",
+            "granian.server.mp:MPServer.signal_handler_reload()",
+            "granian.server.mp:MPServer.task_impl",
+            "granian.server.mp:WorkerProcess.start()",
+        ),
+    ),
+    "gunicorn": Inside(
+        "gunicorn",
+        (
+            "gunicorn.arbiter:Arbiter.WORKERS",
+            "gunicorn.arbiter:Arbiter.app",
+            "gunicorn.arbiter:Arbiter.cfg",
+            "gunicorn.arbiter:Arbiter.handle_hup()",
+            "gunicorn.arbiter:Arbiter.handle_usr2()",
+            "gunicorn.arbiter:Arbiter.kill_worker(pid, signal)",
+            "gunicorn.arbiter:Arbiter.log",
+            "gunicorn.arbiter:Arbiter.manage_workers()",
+            "gunicorn.arbiter:Arbiter.master_pid",
+            "gunicorn.arbiter:Arbiter.num_workers",
+            "gunicorn.arbiter:Arbiter.pid",
+            "gunicorn.arbiter:Arbiter.pidfile",
+            "gunicorn.arbiter:Arbiter.reexec_pid",
+            "gunicorn.arbiter:Arbiter.setup(app)",
+            "gunicorn.arbiter:Arbiter.signal(number, frame)",
+            "gunicorn.arbiter:Arbiter.worker_class",
+            "gunicorn.config:Config.env",
+            "gunicorn.config:Config.env_orig",
+            "gunicorn.config:Config.set(name, value)",
+            "gunicorn.glogging:Logger.error_log",
+            "gunicorn.pidfile:Pidfile.unlink()",
+            "gunicorn.workers.base:Worker.init_signals()",
+            "gunicorn.workers.base:Worker.log",
+            "gunicorn.workers.base:Worker.max_requests",
+            "gunicorn.workers.base:Worker.wsgi",
+        ),
+    ),
+    "gunicorn's hooks": Inside("gunicorn", ("gunicorn.config:validate_callable(arity)",)),
+    "gunicorn's UvicornWorker": Inside("uvicorn", ("uvicorn:Config.interface", "uvicorn:Config.limit_max_requests")),
+    "hypercorn": Inside(
+        "hypercorn",
+        (
+            "hypercorn.__main__:main(arguments)",
+            "hypercorn.__main__:run",
+            "hypercorn.app_wrappers:ASGIWrapper.app",
+            "hypercorn.app_wrappers:WSGIWrapper.app",
+            "hypercorn.asyncio.run:asyncio_worker(config=, sockets=, shutdown_event=)",
+            "hypercorn.asyncio.run:uvloop_worker(config=, sockets=, shutdown_event=)",
+            "hypercorn.config:Config.application_path",
+            "hypercorn.config:Config.graceful_timeout",
+            "hypercorn.config:Config.shutdown_timeout",
+            "hypercorn.config:Config.use_reloader",
+            "hypercorn.config:Config.workers",
+            "hypercorn.config:Config.wsgi_max_body_size",
+            "hypercorn.run:get_context(method)",
+            "hypercorn.run:run(config)",
+            "hypercorn.run:wait(sentinels, timeout)",
+            "hypercorn.utils:load_application(path, wsgi_max_body_size)",
+        ),
+    ),
+    "uvicorn": Inside(
+        "uvicorn",
+        (
+            "uvicorn:Config.bind_socket()",
+            "uvicorn:Config.interface",
+            "uvicorn:Config.load()",
+            "uvicorn:Config.load_app()",
+            "uvicorn:Config.loaded_app",
+            "uvicorn:Config.uds",
+            "uvicorn:Config.workers",
+            "uvicorn:Server(config)",
+            "uvicorn:Server.run()",
+            "uvicorn:Server.started",
+            "uvicorn:main.callback(app=, app_dir=, headers=, log_config=, reload=, reload_dirs=, ...)",
+            "uvicorn:main.callback(reload_excludes=, reload_includes=, ...)",
+            "uvicorn:main.main(arguments, prog_name=)",
+            "uvicorn.supervisors:Multiprocess(config, sockets)",
+            "uvicorn.supervisors:Multiprocess.handle_hup()",
+            "uvicorn.supervisors:Multiprocess.keep_subprocess_alive()",
+            "uvicorn.supervisors:Multiprocess.run()",
+            "uvicorn.supervisors:Multiprocess.should_exit",
+            "uvicorn.supervisors.multiprocess:SIGNALS",
+        ),
+    ),
+}
+
+
+def check(embedding: str) -> None:
+    """See to it that all is there that this embedding needs. Imports those modules of the server's.
+
+    Args:
+        embedding: One of INSIDE. Its package is installed.
+
+    Raises:
+        ConfcastError: It is not; with every name that is missing, and what to do.
+    """
+    package, names = INSIDE[embedding]
+    missing = [name for name in names if not _is_there(name)]
+    if missing:
+        raise ConfcastError(
+            f"{package} {importlib.metadata.version(package)} lacks what confcast needs of its inside: "
+            f"{', '.join(missing)}. confcast was tried with {package}{TRIED[package]}: "
+            f"pip install 'confcast[{package}]' installs such a version; a newer confcast may know this one"
+        )
+
+
+def _is_there(name: str) -> bool:
+    place, opening, arguments = name.partition("(")
+    module, _, path = place.partition(":")
+    try:
+        value: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # the server's module is there, and something else is not
+        return False
+    owner: Any = None
+    for part in path.split("."):
+        if not hasattr(value, part):
+            return not opening and _objects_have(value, part)
+        owner, value = value, getattr(value, part)
+    wants_self = inspect.isclass(owner) and inspect.isfunction(inspect.getattr_static(owner, part))
+    return not opening or _takes(value, ["self"] * wants_self, arguments.rstrip(")"))
+
+
+def _objects_have(owner: Any, attribute: str) -> bool:
+    """Whether objects of this class get an attribute that the class itself has not."""
+    bases = getattr(owner, "__mro__", ())
+    methods = (inspect.unwrap(each) for base in bases for each in vars(base).values() if inspect.isfunction(each))
+    naming = (method for method in methods if attribute in method.__code__.co_names)
+    steps = (step for method in naming for step in dis.get_instructions(method))
+    declared = any(attribute in inspect.get_annotations(base) for base in bases)
+    return declared or any(step.opname == "STORE_ATTR" and step.argval == attribute for step in steps)
+
+
+def _takes(function: Any, first: list[str], arguments: str) -> bool:
+    """Whether it can be called so."""
+    given = [each.strip() for each in arguments.split(",") if each]
+    positional = first + [each for each in given if each != "..." and not each.endswith("=")]
+    keywords = {each.rstrip("="): None for each in given if each.endswith("=")}
+    signature = inspect.signature(function)
+    try:
+        (signature.bind_partial if "..." in given else signature.bind)(*positional, **keywords)
+    except TypeError:
+        return False
+    return True

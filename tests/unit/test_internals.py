@@ -1,0 +1,214 @@
+"""A server whose inside lacks a name that its embedding needs: refused in words before anything is started."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from confcast import ConfcastError, ConfigLoader
+from confcast.servers import internals
+
+LOADER: ConfigLoader[Any] = ConfigLoader("settings:Settings", "app.toml")
+
+# One name of each server, and its embedding's ways to start.
+GONE = {
+    "granian": ("granian.server.mp", "MPServer._spawn_worker", "granian.server.mp:MPServer._spawn_worker("),
+    "hypercorn": ("hypercorn.run", "get_context", "hypercorn.run:get_context(method)"),
+    "uvicorn": ("uvicorn.supervisors", "Multiprocess.handle_hup", "uvicorn.supervisors:Multiprocess.handle_hup()"),
+}
+
+
+def remove(monkeypatch: pytest.MonkeyPatch, module: str, path: str) -> None:
+    *outer, last = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for part in outer:
+        owner = getattr(owner, part)
+    monkeypatch.delattr(owner, last)
+
+
+def words(package: str, name: str) -> str:
+    """What is said, as a pattern."""
+    version, tried = importlib.metadata.version(package), internals.TRIED[package]
+    return (
+        f"{package} {re.escape(version)} lacks .*{re.escape(name)}.* was tried with {package}{re.escape(tried)}: "
+        rf"pip install 'confcast\[{package}\]'"
+    )
+
+
+@pytest.mark.parametrize("embedding", sorted(internals.INSIDE))
+def test_what_is_installed_has_every_name(embedding: str):
+    internals.check(embedding)
+
+
+@pytest.mark.parametrize("server", sorted(GONE))
+def test_a_launcher_refuses_a_server_without_a_name_that_it_needs(
+    server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    module, path, name = GONE[server]
+    remove(monkeypatch, module, path)
+    launcher = importlib.import_module(f"confcast.servers.{server}")
+
+    with pytest.raises(SystemExit) as exit_:
+        launcher.main(["--loader", "sources:loader", "app:app"])
+    with pytest.raises(ConfcastError, match=words(server, name)):
+        launcher.run("app:app", LOADER)
+
+    assert exit_.value.code == 3
+    assert re.search(words(server, name), capsys.readouterr().err)
+
+
+def test_gunicorn_does_not_start_without_a_name_that_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from confcast.servers import gunicorn
+
+    remove(monkeypatch, "gunicorn.arbiter", "Arbiter.manage_workers")
+    namespace: dict[str, Any] = {}
+    gunicorn.install(namespace, LOADER, name="lacking")
+    server = SimpleNamespace(cfg=SimpleNamespace(errorlog="-"), pidfile=None)
+
+    with pytest.raises(SystemExit) as exit_:
+        namespace["on_starting"](server)
+
+    assert exit_.value.code == 3
+    assert re.search(words("gunicorn", "gunicorn.arbiter:Arbiter.manage_workers()"), capsys.readouterr().err)
+
+
+def test_gunicorn_with_uvicorns_workers_needs_names_of_uvicorn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from uvicorn_worker import UvicornWorker
+
+    from confcast.servers import gunicorn
+
+    lacking(monkeypatch, "uvicorn", "Config")
+    namespace: dict[str, Any] = {}
+    gunicorn.install(namespace, LOADER, name="lacking of uvicorn")
+    server = SimpleNamespace(cfg=SimpleNamespace(errorlog="-"), pidfile=None, worker_class=UvicornWorker)
+
+    with pytest.raises(SystemExit):
+        namespace["on_starting"](server)
+
+    assert re.search(words("uvicorn", "uvicorn:Config.limit_max_requests"), capsys.readouterr().err)
+
+
+def lacking(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
+    """In the place of a class, one whose objects have no attributes."""
+    monkeypatch.setattr(importlib.import_module(module), name, type(name, (), {}))
+
+
+def test_users_hooks_need_one_of_gunicorns_functions(monkeypatch: pytest.MonkeyPatch):
+    from confcast.servers import gunicorn
+
+    remove(monkeypatch, "gunicorn.config", "validate_callable")
+    with pytest.raises(ConfcastError, match=words("gunicorn", "gunicorn.config:validate_callable(arity)")):
+        gunicorn.install({"pre_fork": lambda server, worker: None}, LOADER, name="lacking with hooks")
+
+
+def test_celery_without_a_signal_that_is_needed_is_refused_where_it_is_installed(monkeypatch: pytest.MonkeyPatch):
+    import celery
+
+    from confcast.servers import celery as confcast_celery
+
+    remove(monkeypatch, "celery.signals", "worker_before_create_process")
+    with pytest.raises(ConfcastError, match=words("celery", "celery.signals:worker_before_create_process.connect(")):
+        confcast_celery.install(celery.Celery("lacking"), LOADER, name="lacking")
+
+
+def test_a_celery_worker_without_a_name_that_is_needed_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    import celery
+
+    from confcast.servers import celery as confcast_celery
+
+    remove(monkeypatch, "celery.utils.nodenames", "node_format")
+    app = celery.Celery("lacking", set_as_current=False)
+    embedding = confcast_celery._Embedding(app, LOADER, {"name": "lacking"})
+
+    with pytest.raises(SystemExit) as exit_:
+        embedding.worker_init(sender=SimpleNamespace(app=app))
+
+    assert exit_.value.code == 3
+    assert re.search(words("celery", "celery.utils.nodenames:node_format(text, name)"), capsys.readouterr().err)
+
+
+# ---- what counts as missing
+
+
+class Theirs:
+    declared: int
+    on_the_class = 1
+
+    def __init__(self, name: str, *, debug: bool = False) -> None:
+        self.on_objects = name, debug
+
+    def method(self, first: int, *, second: int, third: int = 0) -> None:
+        """Takes what it takes."""
+
+    @staticmethod
+    def static(first: int) -> None:
+        """Takes no self."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Theirs",
+        "Theirs(name)",
+        "Theirs(name, debug=)",
+        "Theirs.declared",
+        "Theirs.on_the_class",
+        "Theirs.on_objects",
+        "Theirs.method(first, second=)",
+        "Theirs.method(second=, ...)",
+        "Theirs.static(first)",
+        "LOADER.load()",
+    ],
+)
+def test_it_is_there(path: str):
+    assert internals._is_there(f"{__name__}:{path}")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Ours",
+        "Ours.method",
+        "Theirs()",
+        "Theirs(name, other)",
+        "Theirs.undeclared",
+        "Theirs.method(first)",
+        "Theirs.method(first, second=, fourth=)",
+        "Theirs.method(fourth=, ...)",
+        "Theirs.on_objects()",
+        "Theirs.static()",
+        "LOADER.load(other)",
+    ],
+)
+def test_it_is_not_there(path: str):
+    assert not internals._is_there(f"{__name__}:{path}")
+
+
+def test_a_module_that_is_gone_lacks_its_names():
+    assert not internals._is_there("confcast.gone:name")
+    assert not internals._is_there("confcast.gone.further:name")
+
+
+def test_a_module_that_needs_another_one_is_not_called_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Any):
+    (tmp_path / "needs_another.py").write_text("import nothing_of_this_name\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
+        internals._is_there("needs_another:name")
+
+
+def test_every_name_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
+    for name in ("get_context", "wait"):
+        remove(monkeypatch, "hypercorn.run", name)
+    with pytest.raises(ConfcastError, match=re.escape("hypercorn.run:get_context(method), hypercorn.run:wait(")):
+        internals.check("hypercorn")
