@@ -40,6 +40,9 @@ class NoLoading:
 
     def submit(self, order: fx.Load) -> None: ...
 
+    def doing(self) -> str:
+        return ""
+
     def committed(self, digest: bytes, payload: bytes) -> None: ...
 
     def located(self, given: fx.Input) -> fx.Input:

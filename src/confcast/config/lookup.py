@@ -19,6 +19,7 @@ from confcast.config.keys import shown
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import value_at
 from confcast.config.validation.annotations import Keys, keys_of, members, written_children
+from confcast.texts import printable
 
 _ABSENT = object()
 _INDEX = re.compile(r"\[([0-9]+)\]|([0-9]+)(?=[.\[]|$)")
@@ -113,7 +114,7 @@ def _forms(key: Any, names: dict[str, str]) -> set[str]:
     forms = {shown(key), str(key)}
     if isinstance(key, str) and (field := names.get(key)) is not None:
         forms |= {field, *(other for other, its in names.items() if its == field)}
-    return forms | {form.encode(errors="backslashreplace").decode() for form in forms}
+    return forms | {printable(form) for form in forms}
 
 
 def _name_at(rest: str) -> str:

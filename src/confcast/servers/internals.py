@@ -40,7 +40,7 @@ class Inside(NamedTuple):
 TRIED = {
     "celery": ">=5.5,<6",
     "granian": ">=2.8,<2.9",
-    "gunicorn": ">=25.0,<28",
+    "gunicorn": ">=25.3,<28",
     "hypercorn": ">=0.18,<0.19",
     "uvicorn": ">=0.51,<0.55",
 }
