@@ -7,7 +7,7 @@ it may have is named in `Source`; the loader asks for each and does without.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from confcast.config.sources.formats.common import KeyPath, Note
@@ -32,6 +32,17 @@ def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
         if data is default:
             return default
     return data
+
+
+def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every text in plain data that is wanted, with its path. Each load asks of each value: it has to be quick."""
+    for part, value in data.items() if type(data) is dict else enumerate(data):
+        kind = type(value)
+        if kind is str:
+            if wanted(value):
+                yield (*path, part), value
+        elif kind is dict or kind is list:
+            yield from texts(value, wanted, (*path, part))
 
 
 class Place(NamedTuple):

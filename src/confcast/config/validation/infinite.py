@@ -5,27 +5,31 @@ pydantic makes a number of a text, and YAML 1.1 reads `1e400` as one. Infinite i
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from confcast.config.sources.formats.common import TOO_LARGE, KeyPath, TooLarge, finite
+from confcast.config.sources.formats.common import TOO_LARGE, TooLarge, finite
+from confcast.config.sources.layer import texts
 from confcast.config.validation.annotations import child, members
 from confcast.config.validation.findings import Finding
 
 _LARGE = re.compile(r"\s*[+-]?[\d_.]+(?:[eE]\+?[\d_]{3,})?\s*")
+_FIRST = "0123456789+-._ \t\r\n\f\v"  # cheaper than the pattern, which most texts need not meet
 _SHORTEST = 5  # 1e309
 
 
-def check(annotation: Any, data: Any, path: KeyPath = ()) -> Iterator[Finding]:
+def check(annotation: Any, data: Any) -> Iterator[Finding]:
     """Every text that stands where a float belongs and is a number too large for one."""
-    for part, value in data.items() if isinstance(data, dict) else enumerate(data):
-        if isinstance(value, dict | list):
-            yield from check(child(annotation, part), value, (*path, part))
-        elif isinstance(value, str) and len(value) >= _SHORTEST and _LARGE.fullmatch(value):
-            kinds = members(child(annotation, part))
-            if float in kinds and str not in kinds and _is_too_large(value.strip()):
-                yield Finding((*path, part), TOO_LARGE)
+    for path, text in texts(data, _may_be_one):
+        kinds = members(functools.reduce(child, path, annotation))
+        if float in kinds and str not in kinds and _is_too_large(text.strip()):
+            yield Finding(path, TOO_LARGE)
+
+
+def _may_be_one(text: str) -> bool:
+    return len(text) >= _SHORTEST and text[0] in _FIRST and _LARGE.fullmatch(text) is not None
 
 
 def _is_too_large(text: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from confcast.config.merge import Merged
 from confcast.config.sources.formats.common import KeyPath
-from confcast.config.sources.layer import fingerprint_of
+from confcast.config.sources.layer import fingerprint_of, texts
 from confcast.config.validation.findings import is_secret_at, shown_key
 
 MOST_TOLD = 20
@@ -54,7 +54,7 @@ class Leftovers:
 
 
 def _leftovers(merged: Merged) -> Iterator[tuple[Leftover, str]]:
-    for path, text in _texts(merged.data, ()):
+    for path, text in texts(merged.data, _may_have_one):
         found = _PLACEHOLDER.search(text)
         layer = merged.origin(path) if found is not None else None
         if found is not None and layer is not None:
@@ -62,13 +62,8 @@ def _leftovers(merged: Merged) -> Iterator[tuple[Leftover, str]]:
             yield Leftover(layer.name, path, content), found[0]
 
 
-def _texts(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    for part, value in data.items() if isinstance(data, dict) else enumerate(data):
-        if isinstance(value, str):
-            if "${" in value or "{{" in value:
-                yield (*path, part), value
-        elif isinstance(value, dict | list):
-            yield from _texts(value, (*path, part))
+def _may_have_one(text: str) -> bool:
+    return "{" in text and ("${" in text or "{{" in text)
 
 
 def _warning(path: KeyPath, placeholder: str, schema: Any, merged: Merged) -> str:
