@@ -10,6 +10,7 @@ import pytest
 
 from confcast import ConfigError, ConfigLoader, ConfigReloadManager, OwnerUnavailable, ReloadResult
 from confcast.master import launch
+from confcast.wire.deadlines import answers_within
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
@@ -69,7 +70,7 @@ def test_what_is_under_way_gets_its_end_and_goes_over(manager: Manager, config: 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who pauses an owner waits for a tenth of a second; the owner's own deadlines (10 s each) stay long."""
-    monkeypatch.setattr(launch, "_SLACK", 0.1 - 10.0 - 2 * 10.0)
+    monkeypatch.setattr(launch, "_SLACK", 0.1 - answers_within(10.0, 10.0, 30.0))
 
 
 def test_an_owner_that_does_not_answer_is_not_followed(manager: Manager, config: Path, impatience: None) -> None:

@@ -23,13 +23,15 @@ from confcast.master import folders
 from confcast.wire import processes
 from confcast.wire.deadlines import answers_within
 from confcast.wire.listener import SOCKET, peer_of
-from confcast.wire.messages import Answer, ReloadEvent, Request
+from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsRequest
 from confcast.worker.client import Client
 from confcast.worker.replica import address_variable
 
 _DEFAULT_NAME = "app"
 _KNOCK = 0.05
 _RESTART = 3.0
+_NO_WORD = 5.0
+"""Seconds for a reload of an owner that has not answered a question that it answers at once."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +70,9 @@ class Owner(Client):
         return self._reload(timeout, "command")
 
     def _answers_within(self) -> float:
-        """By the owner's word. Raises OwnerUnavailable."""
-        return float(self.get_stats().get("answers_within") or answers_within())
+        """By the owner's word; of one that does not even say that, no more can be expected. Raises OwnerUnavailable."""
+        answer = self._ask(lambda number: StatsRequest(number), _NO_WORD)
+        return float(answer.stats.get("answers_within") or answers_within()) if isinstance(answer, Stats) else _NO_WORD
 
     def check_address(self) -> None:
         """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""

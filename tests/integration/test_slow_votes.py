@@ -1,0 +1,126 @@
+"""A `precommit` function that works longer than a silent worker may be silent: its answer counts, and it is shown."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from confcast import ReloadResult
+from tests.support.fixtures import StartManager, StartWorker
+from tests.support.settings import write
+from tests.support.waiting import eventually, in_thread
+from tests.support.workers import Worker
+
+FUNCTION = "tests.support.workers:Serving._judge"
+
+
+def hold(worker: Worker, gate: Path) -> None:
+    """From now on its votes take until `let_go`."""
+    os.mkfifo(gate)
+    worker.ask("vote_at", str(gate))
+
+
+def let_go(gate: Path) -> None:
+    """The vote that waits goes on, and later ones do not wait."""
+    held = os.open(gate, os.O_WRONLY)
+    fresh = gate.with_name(f"{gate.name}.open")
+    fresh.touch()
+    fresh.replace(gate)
+    os.close(held)
+
+
+def test_a_refusal_that_takes_longer_than_vote_timeout_is_a_refusal_and_is_shown_while_it_lasts(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    manager = start_manager(vote_timeout=0.2)
+    workers = [start_worker(manager), start_worker(manager)]
+    gates = [tmp_path / f"gate-{worker.pid}" for worker in workers]
+    for worker, gate in zip(workers, gates, strict=True):
+        worker.ask("object_to", "not this one")
+        hold(worker, gate)
+    write(config, 2)
+    outcome = in_thread(manager.reload)
+
+    def past_the_first_deadline() -> bool:
+        stats = manager.get_stats()
+        both = {wait["pid"]: wait["function"] for wait in stats["waits_for"]} == dict.fromkeys(pids, FUNCTION)
+        return stats["phase"] == "staging" and stats["phase_seconds"] > 0.5 and both
+
+    pids = [worker.pid for worker in workers]
+    eventually(past_the_first_deadline, "that both are at work")
+    for gate in gates:
+        let_go(gate)
+    event = outcome()
+    assert (event.result, event.version) == (ReloadResult.REJECTED, 1)
+    assert "not this one" in str(event.error_message)
+    late = start_worker(manager)
+    assert [worker.ask("read") for worker in (*workers, late)] == [(1, 1)] * 3
+
+
+def test_past_precommit_timeout_the_function_is_named_and_the_load_is_tried_again_when_it_ends(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    manager = start_manager(vote_timeout=0.1, precommit_timeout=0.5)
+    worker = start_worker(manager)
+    hold(worker, tmp_path / "gate")
+    write(config, 2)
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.REJECTED, 1)
+    assert f"{FUNCTION} has run for" in str(event.error_message)
+    assert "(precommit_timeout=0.5)" in str(event.error_message)
+    assert "it is tried again when a worker answers" in str(event.error_message)
+    let_go(tmp_path / "gate")
+    assert worker.ask("await_number", 2) == 2
+
+
+def test_what_nobody_runs_is_undone_and_refused_until_a_person_asks(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    """One says yes, and is stopped; the other one was stopped at the vote, and refuses; the first one dies."""
+    manager = start_manager(vote_timeout=0.5)
+    agrees, refuses = start_worker(manager), start_worker(manager)
+    refuses.ask("object_to", "not this one")
+    agrees.ask("strike", "after", signal.SIGSTOP)
+    refuses.signal(signal.SIGSTOP)
+    write(config, 2)
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.PARTIAL, 2)
+    agrees.kill()
+    refuses.signal(signal.SIGCONT)
+
+    undone = eventually(lambda: [e for e in manager.get_event_history() if e.origin == "undo"], "the undo")[0]
+    assert (undone.result, undone.version) == (ReloadResult.REJECTED, 3)
+    assert "nobody runs version 2, so it was undone" in str(undone.error_message)
+    assert refuses.ask("read") == (3, 1)
+    assert start_worker(manager).ask("read") == (3, 1)
+
+    os.kill(manager.owner_pid, signal.SIGHUP)
+    still = eventually(lambda: [e for e in manager.get_event_history() if e.origin == "signal"], "an answer to HUP")[0]
+    assert "put to the vote again when it changes" in str(still.error_message)
+    assert "not this one" in str(manager.reload().error_message)  # a person asked: it was put to the vote
+    assert manager.version == 3
+
+
+def test_an_owner_that_follows_goes_on_refusing_what_was_undone(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager(vote_timeout=0.5)
+    agrees, refuses = start_worker(manager), start_worker(manager)
+    refuses.ask("object_to", "not this one")
+    agrees.ask("strike", "after", signal.SIGSTOP)
+    refuses.signal(signal.SIGSTOP)
+    write(config, 2)
+    assert manager.reload().result is ReloadResult.PARTIAL
+    agrees.kill()
+    refuses.signal(signal.SIGCONT)
+    eventually(lambda: [e for e in manager.get_event_history() if e.origin == "undo"], "the undo")
+    refuses.ask("object_to", "")
+
+    os.kill(manager.owner_pid, signal.SIGKILL)
+    start = eventually(lambda: [e for e in manager.get_event_history() if e.origin == "restart"], "the next one's load")
+    assert "put to the vote again when it changes" in str(start[0].error_message)
+    write(config, 4)
+    assert manager.reload()
+    write(config, 2)
+    assert manager.reload().result is ReloadResult.SUCCESS  # it had changed
