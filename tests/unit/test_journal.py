@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from confcast.owner.database import Database
-from confcast.owner.journal import Journal, JournalError, VersionRow
+from confcast.owner.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.wire.messages import Change, History, ReloadEvent, ReloadResult, encode
 
 
@@ -695,3 +695,43 @@ def test_a_hundred_typical_events_take_no_more_than_50_kib(tmp_path):
                 journal.add_event(typical)
         sizes.append((tmp_path / str(count)).stat().st_size)
     assert sizes[1] - sizes[0] <= 50 * 1024
+
+
+# ---- the state beside the committed version
+
+
+def test_a_version_and_the_state_beside_it_are_one_write(tmp_path):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(VersionRow(1, b"d", b"s", b"p", 1.0))
+        journal.record(VersionRow(2, b"e", b"s", b"q", 1.0), StateRow(2, b"refused"))
+        assert journal.state == StateRow(2, b"refused")
+        with pytest.raises(JournalError):
+            journal.record(VersionRow(2, b"f", b"s", b"r", 1.0), StateRow())
+        assert journal.state == StateRow(2, b"refused")
+    with closing(Journal(tmp_path / "journal")) as journal:
+        assert journal.state == StateRow(2, b"refused")
+        journal.forgive()
+        assert journal.state == StateRow(2)
+        journal.record(VersionRow(3, b"d", b"s", b"p", 1.0))
+        assert journal.state == StateRow()
+    with closing(Journal(tmp_path / "journal")) as journal:
+        assert journal.state == StateRow()
+
+
+def test_a_write_that_fails_in_its_second_half_leaves_neither(tmp_path, monkeypatch):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(VersionRow(1, b"d", b"s", b"p", 1.0))
+
+        def fail(state):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(journal, "_put_state", fail)
+        with pytest.raises(JournalError):
+            journal.record(VersionRow(2, b"e", b"s", b"q", 1.0), StateRow(2, b"refused"))
+        monkeypatch.undo()
+        assert not journal.holds(2, b"e")
+        assert (journal.latest().version, journal.state) == (1, StateRow())
+
+
+def test_no_text_of_a_state_shows_what_it_refuses():
+    assert "refused" not in repr(StateRow(2, b"refused")).replace("StateRow(undo=2)", "")
