@@ -5,6 +5,7 @@ The content of the files below the directory is its own fingerprint. No test com
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -273,7 +274,8 @@ def test_a_source_that_can_t_be_asked_after_a_load_does_not_fail_it(
     folder.watcher.tried(b"")
     folder.write("10.yaml", b"first")
     folder.expect(b"10.yaml=first")
-    assert [record.message for record in caplog.records] == ["watching failed, and goes on trying every second"]
+    said = [record.message for record in caplog.records if record.levelno > logging.DEBUG]  # another test may set it
+    assert said == ["watching failed, and goes on trying every second"]
 
 
 # ---- which directories, and how many
