@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from confcast import ReloadResult
-from tests.support.fixtures import StartManager, StartWorker
+from confcast import ReloadEvent, ReloadResult
+from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import write
 from tests.support.waiting import eventually, in_thread
 from tests.support.workers import Worker
@@ -28,6 +28,23 @@ def let_go(gate: Path) -> None:
     fresh.touch()
     fresh.replace(gate)
     os.close(held)
+
+
+def what_nobody_runs(manager: Manager, start_worker: StartWorker, config: Path) -> tuple[Worker, ReloadEvent]:
+    """One says yes, and is stopped; the other one was stopped at the vote, and refuses; the first one dies.
+
+    The one that refuses, and the event of the undo.
+    """
+    agrees, refuses = start_worker(manager), start_worker(manager)
+    refuses.ask("object_to", "not this one")
+    agrees.ask("strike", "after", signal.SIGSTOP)
+    refuses.signal(signal.SIGSTOP)
+    write(config, 2)
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.PARTIAL, 2)
+    agrees.kill()
+    refuses.signal(signal.SIGCONT)
+    return refuses, eventually(lambda: [e for e in manager.get_event_history() if e.origin == "undo"], "the undo")[0]
 
 
 def test_a_refusal_that_takes_longer_than_vote_timeout_is_a_refusal_and_is_shown_while_it_lasts(
@@ -77,19 +94,8 @@ def test_past_precommit_timeout_the_function_is_named_and_the_load_is_tried_agai
 def test_what_nobody_runs_is_undone_and_refused_until_a_person_asks(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
-    """One says yes, and is stopped; the other one was stopped at the vote, and refuses; the first one dies."""
     manager = start_manager(vote_timeout=0.5)
-    agrees, refuses = start_worker(manager), start_worker(manager)
-    refuses.ask("object_to", "not this one")
-    agrees.ask("strike", "after", signal.SIGSTOP)
-    refuses.signal(signal.SIGSTOP)
-    write(config, 2)
-    event = manager.reload()
-    assert (event.result, event.version) == (ReloadResult.PARTIAL, 2)
-    agrees.kill()
-    refuses.signal(signal.SIGCONT)
-
-    undone = eventually(lambda: [e for e in manager.get_event_history() if e.origin == "undo"], "the undo")[0]
+    refuses, undone = what_nobody_runs(manager, start_worker, config)
     assert (undone.result, undone.version) == (ReloadResult.REJECTED, 3)
     assert "nobody runs version 2, so it was undone" in str(undone.error_message)
     assert refuses.ask("read") == (3, 1)
@@ -106,15 +112,7 @@ def test_an_owner_that_follows_goes_on_refusing_what_was_undone(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     manager = start_manager(vote_timeout=0.5)
-    agrees, refuses = start_worker(manager), start_worker(manager)
-    refuses.ask("object_to", "not this one")
-    agrees.ask("strike", "after", signal.SIGSTOP)
-    refuses.signal(signal.SIGSTOP)
-    write(config, 2)
-    assert manager.reload().result is ReloadResult.PARTIAL
-    agrees.kill()
-    refuses.signal(signal.SIGCONT)
-    eventually(lambda: [e for e in manager.get_event_history() if e.origin == "undo"], "the undo")
+    refuses, _ = what_nobody_runs(manager, start_worker, config)
     refuses.ask("object_to", "")
 
     os.kill(manager.owner_pid, signal.SIGKILL)
