@@ -172,7 +172,8 @@ class Oracle:
         self._barrier(event)
 
     def _barrier(self, event: Any) -> None:
-        undone = event.version in self.undos and event.version > event.previous_version
+        undone = event.result is ReloadResult.REJECTED and event.version in self.undos
+        undone = undone and event.version > event.previous_version
         if event.result not in _APPLIED and not undone:
             return
         self.closed.add(event.version)
@@ -207,8 +208,6 @@ class Oracle:
             over = self.world.now >= self.stage_began + self.world.rules.precommit_timeout
             self.overdue |= self._unvoted() - (set() if over else self.working)
             self.late |= self.overdue
-        if not isinstance(given, fx.Accepted):
-            self._who_knocks()
 
     def _who_knocks(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
@@ -223,6 +222,7 @@ class Oracle:
         match message:
             case Hello(role="replica"):
                 self.pipe_of[pipe.pid] = pipe.number
+                self.working.discard(pipe.pid)
                 self._while_recording(pipe.pid)
             case Applied() | Declined():
                 self._owner_hears_what_runs(pipe.pid, message, present=present)

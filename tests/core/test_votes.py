@@ -157,6 +157,18 @@ class TestWhatIsOwed:
         owner.hears(w1, Vote(1, True))
         assert owner.state is LOADING
 
+    def test_or_that_a_pipe_is_read_again_which_was_full(self):
+        owner = Owner(None, silent="refuse")
+        w1, w2 = owner.meets(1), owner.meets(2)
+        owner.stuffed.add(w1.pipe)
+        owner.is_triggered("start")
+        owner.loads(A)
+        owner.hears(w2, Vote(1, True))
+        owner.waits_out(fx.Timer.STAGE)
+        assert owner.state is IDLE, "that the others read on is no answer"
+        owner.unblocks(w1)
+        assert owner.state is LOADING
+
 
 class TestWorking:
     """Without: the vote's deadline names who is at work, and the refusal comes after the commit."""

@@ -531,6 +531,9 @@ class Core:
             if member is not None:
                 member.busy = False
                 self._outbox.touch(member)
+                if member.late and not self.committed.version:  # it reads again, and has nothing to answer
+                    self._pay()
+        self._go_on()
 
     def _pipe_ended(self, given: fx.PipeEnded) -> None:
         member = self.roster.on(given.pipe)
