@@ -157,6 +157,65 @@ class TestWhatIsOwed:
         owner.hears(w1, Vote(1, True))
         assert owner.state is LOADING
 
+    def test_a_no_that_comes_late_is_final_too_and_is_told(self):
+        """Without: a function that works longer than it may, and then refuses, is asked for ever."""
+        it = refused_by_silence()
+        it.owner.hears(it.w1, Vote(1, False, (NO,)))
+        it.owner.hears(it.w1, Applied(1))
+        (event,) = it.owner.events()
+        assert (event.result, texts(event), it.owner.state) == (REJECTED, ["no"], IDLE)
+
+    def test_of_another_round_it_says_nothing(self):
+        it = refused_by_silence()
+        it.owner.hears(it.w1, Vote(55, False, (NO,)))
+        assert it.owner.events() == []
+        it.owner.hears(it.w1, Applied(1))
+        assert it.owner.state is LOADING
+
+    def test_each_try_gives_twice_the_time_up_to_precommit_timeout(self):
+        """Without: votes that all take a little longer than vote_timeout are never enough, and are asked for again."""
+        it = scene(STAGING)
+        waited = []
+        for _ in range(6):
+            began = it.owner.now
+            it.owner.waits_out(fx.Timer.STAGE)
+            waited.append(it.owner.now - began)
+            for w in (it.w1, it.w2):
+                it.owner.hears(w, Applied(1))
+            it.owner.loads(B)
+            if it.owner.state is LOADING:  # it was asked for by both
+                it.owner.loads(B)
+        assert waited == [2, 4, 8, 16, 30, 30]
+        it.owner.hears(it.w1, Vote(it.owner.core.round, True))
+        it.owner.hears(it.w2, Vote(it.owner.core.round, True))
+        it.owner.records()
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Applied(2))
+        it.owner.is_triggered()
+        it.owner.loads(C)
+        began = it.owner.now
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.now - began == 2
+
+    def test_what_is_owed_to_a_call_is_still_a_call(self):
+        """Without: a person calls for what was undone, is told that it will be tried again, and it never is."""
+        it = undone()
+        it.owner.is_asked()
+        it.owner.loads(B)
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.forget().hears(it.w2, Applied(3))
+        it.owner.loads(B)
+        assert it.owner.sent(it.w2) == [Prepare(3, B, B)]
+
+    def test_before_the_first_version_a_stopped_worker_costs_one_load(self):
+        """Without: the Abort fits into its pipe, and that passes for an answer, again and again."""
+        owner = Owner(None)
+        owner.meets(1)
+        owner.is_triggered("start")
+        owner.loads(A)
+        owner.waits_out(fx.Timer.STAGE)
+        assert len(owner.did(fx.Load)) == 1
+
     def test_or_that_a_pipe_is_read_again_which_was_full(self):
         owner = Owner(None, silent="refuse")
         w1, w2 = owner.meets(1), owner.meets(2)
@@ -306,6 +365,69 @@ class TestWhatNobodyRuns:
         it.owner.hears(it.w2, Declined(2, (NO,)))
         assert it.owner.answer(it.call).result is PARTIAL
 
+    def test_nor_when_the_pipe_on_which_it_said_so_has_ended(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.loses_pipe(it.w1)
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        assert (it.owner.did(fx.Record), it.owner.answer(it.call).result) == ([], PARTIAL)
+
+    def test_nor_when_it_comes_back_with_it(self):
+        it = scene(COMMITTING)
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.meets(1, 2, B)
+        assert it.owner.did(fx.Record) == []
+
+    def test_nor_when_it_is_asked_again_since_it_was_silent(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.is_triggered()
+        it.owner.loads(C)
+        it.owner.forget().waits_out(fx.Timer.STAGE)
+        assert it.owner.did(fx.Record) == []
+
+    def test_what_is_put_back_is_what_ran_last_and_not_what_nobody_ran(self):
+        it = scene(COMMITTING)
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.is_triggered()
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Declined(2, (NO,)))  # while it loads: it is tested when that is over
+        it.owner.loads(C)
+        for w in (it.w1, it.w2):
+            it.owner.hears(w, Vote(2, True))
+        it.owner.records()
+        it.owner.hears(it.w2, Declined(3, (NO,)))
+        it.owner.forget().loses(it.w1)
+        assert it.owner.did(fx.Record) == [fx.Record(4, A, A, undo=True, refused=C)]
+
+    def test_while_it_can_not_be_written_a_new_worker_can_start(self):
+        it = committed_and_declined_by_the_rest()
+        it.owner.fails_to_record(fx.RowState.ABSENT)
+        w3 = it.owner.meets(3)
+        assert it.owner.sent(w3) == [installed(2, B, B, declined=1)]
+        it.owner.waits_out(fx.Timer.UNDO)
+        assert it.owner.sent(it.owner.meets(4)) == []
+
+    def test_its_barrier_waits_for_those_who_had_no_vote_on_what_it_undoes(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        w3 = it.owner.meets(3, 1, A)
+        it.owner.records()
+        for w in (it.w2, w3):
+            it.owner.hears(w, Declined(2, (NO,)))
+        it.owner.loses(it.w1)
+        it.owner.records()
+        it.owner.hears(it.w2, Applied(3))
+        assert it.owner.answers(it.call) == []
+        it.owner.hears(w3, Applied(3))
+        assert it.owner.answer(it.call).lagging == []
+
     def test_not_where_all_said_yes_and_are_merely_late(self):
         it = scene(COMMITTING)
         it.owner.waits_out(fx.Timer.BARRIER)
@@ -424,6 +546,27 @@ class TestWhatWasUndone:
 
 
 class TestALateRefusal:
+    def test_stands_also_while_it_is_asked_again(self):
+        """Without: a worker that starts while the reason is being asked for anew does not hear of it."""
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.is_triggered()
+        it.owner.loads(B)
+        assert [(s.state, s.reason) for s in it.owner.core.statuses()] == [("current", ""), ("declined", "no")]
+        assert it.owner.sent(it.owner.meets(3)) == [installed(2, B, B, declined=1)]
+
+    def test_is_no_success_where_nobody_else_is_left(self):
+        """What ran is not known any more, since somebody ran it; but what the sources say runs nowhere."""
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.loses(it.w1)
+        it.owner.is_triggered()
+        it.owner.loads(B)
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        assert it.owner.events()[-1].result is REJECTED
+
     def test_is_told_to_who_starts_on_what_was_refused(self):
         it = scene(COMMITTING)
         it.owner.hears(it.w1, Applied(2))

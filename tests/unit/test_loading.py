@@ -6,6 +6,7 @@ import queue
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from confcast.errors import Problem
 from confcast.owner.effects import Load, Loaded, LoadFailed, Received, Trigger
 from confcast.owner.loading import Loading, Mark
 from confcast.wire.messages import Declined, ReloadResult, Vote
+from tests.support.settings import SCHEMA, write
 
 during: list[Callable[[], None]] = []
 """What the schema's own code does while it is loaded."""
@@ -408,3 +410,35 @@ def test_what_names_no_key_and_what_is_no_refusal_stay_as_they_are(start: Start)
     assert bench.loading.located(said(Vote(1, False, (Problem("", "no"),)))) == said(
         Vote(1, False, (Problem("", "no"),))
     )
+
+
+def test_what_a_load_waits_for_is_told_however_deep_it_is(tmp_path):
+    """In the loop's thread, which has no more frames than the loading thread."""
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    held, reached = threading.Event(), threading.Event()
+
+    def down() -> None:
+        try:
+            down()
+        except RecursionError:
+            if not reached.is_set():
+                reached.set()
+                held.wait(20)
+
+    loading = Loading(ConfigLoader(SCHEMA, path), Mark(tmp_path / "mark"), lambda given: None, lambda seen: None)
+    loading._thread = threading.Thread(target=down)
+    loading.start()
+    assert reached.wait(20)
+    assert "down" in loading.doing()
+    held.set()
+    loading._thread.join()
+    loading._mark.close()
+
+
+def test_where_nothing_is_known_of_it_nothing_is_said(tmp_path):
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    loading = Loading(ConfigLoader(SCHEMA, path), Mark(tmp_path / "mark"), lambda given: None, lambda seen: None)
+    assert loading.doing() == ""
+    loading._mark.close()

@@ -65,7 +65,7 @@ def test_a_reload_without_an_answer_is_an_event_that_is_false_and_says_unknown()
     assert not event
     assert event.result is ReloadResult.OWNER_UNAVAILABLE
     assert event.error_message == str(event.problems[0])
-    assert "within 0.25 s" in event.error_message
+    assert "of 0.25 s" in event.error_message
     assert "unknown" in event.error_message
     assert Asked(None).reload_config() is ReloadResult.OWNER_UNAVAILABLE
 

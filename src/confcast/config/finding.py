@@ -64,7 +64,7 @@ def in_words(what: str, masked: Callable[[str], str] = str) -> Iterator[None]:
     except (ConfigError, NotCarried, KeyboardInterrupt):
         raise
     except BaseException as error:  # a module may raise anything, SystemExit included
-        raise wrong(f"{what}: {type(error).__name__}: {masked(str(error))}", _place_of(error)) from error
+        raise wrong(f"{what}: {type(error).__name__}: {masked(str(error))}", place_of(error)) from error
 
 
 def wrong(message: str, place: str = "") -> ConfigError:
@@ -72,7 +72,7 @@ def wrong(message: str, place: str = "") -> ConfigError:
     return ConfigError([Problem("", message, place)])
 
 
-def _place_of(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """The last line of the user's own code: neither Python's, nor an installed package's; empty when there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}:{error.offset}"

@@ -17,6 +17,7 @@ import os
 import socket
 import sys
 
+from confcast.config.finding import place_of
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
 from confcast.owner.life import REFUSED, Life
 from confcast.owner.output import StandardError
@@ -67,6 +68,7 @@ def main(arguments: list[str]) -> int:
         return REFUSED
     except (Exception, SystemExit) as error:  # a module that the schema imports may ask for the end
         text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"
+        text += f" ({place})" if (place := place_of(error)) else ""
         level = logging.ERROR if _is_on_its_own(orders, life) else logging.DEBUG
         _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=level == logging.DEBUG)
         _say(leash, Booted(0, [Problem("", text)], "not_started"))

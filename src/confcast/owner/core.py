@@ -39,11 +39,13 @@ from confcast.owner.proposal import (
     State,
     late_refusal,
     reasons,
+    said_by,
     told_once,
 )
 from confcast.owner.requests import Loads, Requests
-from confcast.owner.roster import NO_PIPE, Member, Roster
+from confcast.owner.roster import Member, Roster
 from confcast.owner.rules import Rules, refusal
+from confcast.owner.waits import Waits
 from confcast.wire.messages import (
     Applied,
     Declined,
@@ -102,11 +104,11 @@ class Core:
         self._proposal = Proposal("start", now, 0)
         self._gathering = gathering
         self._gathered_at = now + rules.gather_timeout
-        self._refused = refused
-        self._owed = ""  # what asked for the load that silence refused
+        self.refused = refused
         self._before: Committed | None = None  # what ran before a version that nobody has applied yet
         self._since = now
-        self._silent_until = 0.0  # the deadline of the present wait, for who is silent
+        self._waits = Waits(rules, self.roster)
+        self._writing = False
         self._accepting = False
         self._reissue_failed = False
         self._leaving = False
@@ -123,11 +125,6 @@ class Core:
     def floor(self) -> int:
         """The highest number that was ever given out or heard of: a journal that is made anew must know it."""
         return self._numbers.floor
-
-    @property
-    def refused(self) -> bytes:
-        """The digest of the content that was undone and has not changed since; empty for none."""
-        return self._refused
 
     def burn(self, version: int) -> None:
         """Another owner has given this number out: it must not be used again."""
@@ -160,10 +157,7 @@ class Core:
 
     def phase(self) -> Phase:
         """Where the present proposal is, since when, and whom it waits for."""
-        done = _WAITS.get(self.state)
-        waits = [member for member in self.roster.waited_for() if done and not done(member, self.committed.version)]
-        busy = [member for member in self.roster if member.working is not None and member not in waits]
-        return Phase(self.state, self._since, tuple((member.pid, member.working) for member in waits + busy))
+        return self._waits.phase(self.state, self.committed.version, self._since)
 
     def _dispatch(self, given: fx.Input) -> None:
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
@@ -198,7 +192,7 @@ class Core:
         proposal.loaded, proposal.notes = self._now, given.notes
         if not given.differs:
             self._pass_unchanged(given)
-        elif given.digest == self._refused and not self._requests.called:
+        elif given.digest == self.refused and not self._requests.called:
             self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
         elif self.rules.silent == "refuse" and self.roster.named:
             self._refuse_silence()
@@ -252,13 +246,19 @@ class Core:
             member.vote = True
             self._test_done()
         else:
-            self._fail(ReloadResult.REJECTED, told_once((member.pid, reason) for reason in reasons(vote.problems)))
+            self._waits.staged(refused_by_silence=False)
+            self._fail(ReloadResult.REJECTED, said_by(member, vote))
 
     def _late_vote(self, given: fx.Received) -> None:
-        member = self._sender(given)
-        if member is not None:
-            member.working = None
-            self._drop_vote()
+        vote, member = given.message, self._sender(given)
+        assert isinstance(vote, Vote)
+        if member is None:
+            return
+        member.working = None
+        if self._requests.owes and not vote.ok and vote.round == self.round and self.committed.version:
+            self._requests.forgive()  # of the load that silence refused: a no is final, also a late one
+            self._effects.append(fx.RecordEvent(self._failure(ReloadResult.REJECTED, said_by(member, vote))))
+        self._drop_vote()
 
     def _drop_vote(self) -> None:
         """Before the first version nothing is installed again at who was silent, so its late vote is its answer."""
@@ -290,35 +290,23 @@ class Core:
     def _refuse_silence(self) -> None:
         """Nobody has said no, so the load is owed: it is tried again when somebody answers."""
         named = sorted(self.roster.named.items())
-        self._owed = self._proposal.origin
+        self._requests.owe(self._proposal.origin)
+        self._waits.staged(refused_by_silence=True)
         told = [Problem("", why, f"worker {pid}") for pid, why in named]
         self._fail(ReloadResult.REJECTED, (*told, Problem("", OWED)))
 
     # ---- who lets the proposal wait
 
     def _excuse(self, began: float, timer: fx.Timer) -> None:
-        """A deadline has come: name who is silent; who runs functions has `precommit_timeout` from the beginning."""
-        end = began + self.rules.precommit_timeout
-        missing = [m for m in self.roster.waited_for() if not _WAITS[self.state](m, self.committed.version)]
-        self.roster.mark_late((m for m in missing if m.working is None or self._now >= end), self._why)
-        if any(member.pid not in self.roster.named for member in missing):
-            self._wake_at(timer, end)
-
-    def _why(self, member: Member) -> str:
-        """Why this member was not waited for any longer."""
-        if member.pipe is None:
-            return NO_PIPE
-        if member.working is None:
-            return f"did not answer within {self.rules.vote_timeout:g} s (vote_timeout)"
-        function, since = member.working
-        return f"{function} has run for {self._now - since:.0f} s (precommit_timeout={self.rules.precommit_timeout:g})"
+        later = self._waits.excuse(self.state, self.committed.version, began, self._now)
+        if later is not None:
+            self._wake_at(timer, later)
 
     def _pay(self) -> None:
         """Somebody has answered: the load that silence refused may be tried again. Not while others can still veto."""
         vetoes = self.rules.silent == "refuse" and self.committed.version > 0 and self.roster.any_late()
-        if self._owed and not vetoes:
-            self._requests.trigger(self._owed)
-            self._owed = ""
+        if not vetoes:
+            self._requests.pay()
 
     def _go_on(self) -> None:
         if self.state is State.IDLE and (self._requests or self._must_undo()):
@@ -329,19 +317,25 @@ class Core:
     def _order_write(self, version: int) -> None:
         proposal = self._proposal
         proposal.version, proposal.ordered = version, self._now
+        self._waits.staged(refused_by_silence=False)
+        self._writing = True
         self._enter(State.RECORDING)
         self._effects.append(fx.Record(version, proposal.digest, proposal.payload, proposal.undo, proposal.refused))
 
     def _recorded(self, given: fx.Recorded | fx.RecordFailed) -> None:
         proposal, before = self._proposal, self.committed
         committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo)
-        self._refused = proposal.refused
-        if not proposal.reissue:
-            self._before = before if before.version and not proposal.undo else None
+        self.refused = proposal.refused
+        if proposal.reissue:
+            self.roster.renumber(before.version, committed.version)
+        elif proposal.undo or not before.version:
+            self._before = None
+        elif self._before is None or self.roster.anybody_runs(before.version):  # else the older one still is what ran
+            self._before = before
         self._numbers.commit(committed)
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
-            member.declined = None
+            member.declined = member.asked_again = None
         self._effects.append(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
         self._begin_barrier()
         self._leave_if_asked()
@@ -356,6 +350,8 @@ class Core:
             self._numbers.burn(version)
             self._effects.append(fx.Burn(version))
             if self._proposal.undone:
+                self._writing = False  # nothing is on its way: who starts now may have what is committed
+                self._outbox.touch_all()
                 self._wake_at(fx.Timer.UNDO, self._now + _UNDO_AGAIN)
                 self._leave_if_asked()
                 return
@@ -370,12 +366,12 @@ class Core:
         if not self.committed.version:
             raise ImpossibleMessage("LOADING, nothing committed", given)
         self._proposal.unchanged = True
-        if self._refused:
-            self._refused = b""
+        if self.refused:
+            self.refused = b""
             self._effects.append(fx.Forgive())
         for member in self.roster:
             if member.declined is not None:
-                member.sent, member.declined = 0, None
+                member.sent, member.declined, member.asked_again = 0, None, member.declined
         self._begin_barrier()
 
     def _begin_barrier(self) -> None:
@@ -402,7 +398,7 @@ class Core:
     def _accepted(self, given: fx.Accepted) -> None:
         """Whoever started on the snapshot file, the old one until then, has knocked before; its Hello is heard now."""
         self._accepting = False
-        if self._now >= self._silent_until:
+        if self._waits.is_over(self._now):
             self._excuse(self._proposal.recorded, fx.Timer.BARRIER)
         if self.roster.all_answered(self.committed.version):
             self._end_barrier()
@@ -412,7 +408,7 @@ class Core:
             self._undo()
             return
         version = self.committed.version
-        if any(member.acked >= version for member in self.roster):
+        if self.roster.anybody_runs(version):
             self._before = None
         self._outbox.settle(self._now)
         self._close(self._proposal.applied(self.roster, version, self._now))
@@ -425,6 +421,7 @@ class Core:
         """What ran before is written once more, unasked. Callers are answered when the undo's own barrier is closed."""
         undone, proposal, before = self.committed, self._proposal, self._before
         assert before is not None
+        self._name_the_late()  # who was named for having no vote is asked for none now
         declined = told_once((member.pid, why) for member in self.roster for why in member.declined or ())
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, before.version)))
         proposal.undo, proposal.refused = True, undone.digest
@@ -464,7 +461,10 @@ class Core:
         if known is not None and known.pipe is not None:
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.Enroll(given.pid))
-        self._outbox.touch(self.roster.greet(given.pid, given.pipe, hello.version, hello.digest))
+        member = self.roster.greet(given.pid, given.pipe, hello.version, hello.digest)
+        if (hello.version, hello.digest) == (self.committed.version, self.committed.digest):
+            member.runs = hello.version
+        self._outbox.touch(member)
         if hello.version > self.floor:
             self._effects.append(fx.Burn(hello.version))  # this process may be stopped when the next owner asks
         if hello.version:
@@ -481,9 +481,10 @@ class Core:
             self._drop("applied what was not committed")
             return
         member.acked, member.follows = max(member.acked, applied.version), applied.follows
+        member.runs = max(member.runs, applied.version)
         member.working = None
         if applied.version == self.committed.version:
-            member.declined = None
+            member.declined = member.asked_again = None
             self.roster.answered_at_last(member)
             self._pay()
         self._test_done()
@@ -531,8 +532,9 @@ class Core:
             if member is not None:
                 member.busy = False
                 self._outbox.touch(member)
-                if member.late and not self.committed.version:  # it reads again, and has nothing to answer
+                if member.choked and not self.committed.version:  # it reads again, and has nothing to answer
                     self._pay()
+                member.choked = False
         self._go_on()
 
     def _pipe_ended(self, given: fx.PipeEnded) -> None:
@@ -589,9 +591,7 @@ class Core:
 
     def _wake_by(self, timer: fx.Timer) -> None:
         """The deadline of the staging or of the barrier: neither can end before everyone was gathered."""
-        by = self._now + self.rules.vote_timeout
-        self._silent_until = max(by, self._gathered_at) if self._gathering else by
-        self._wake_at(timer, self._silent_until)
+        self._wake_at(timer, self._waits.begin(timer, self._now, self._gathered_at if self._gathering else 0.0))
 
     def _wake_at(self, timer: fx.Timer, when: float) -> None:
         self._token += 1
@@ -638,11 +638,10 @@ class Core:
         mine = self.committed
         self._name_the_late()
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
-        self._proposal.undo, self._proposal.refused = mine.undo, self._refused
+        self._proposal.undo, self._proposal.refused = mine.undo, self.refused
         self._order_write(self._numbers.for_the_same_content())
 
     def _load(self) -> None:
-        self._owed = ""  # this load serves it
         origin, insist = self._requests.begin()
         self._name_the_late()
         self._proposal = Proposal(origin, self._now, self.committed.version)
@@ -651,7 +650,7 @@ class Core:
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _name_the_late(self) -> None:
-        self.roster.name_the_late(self.committed.version, self._why)
+        self.roster.name_the_late(self.committed.version, lambda member: self._waits.why(member, self._now))
 
     def _enter(self, state: State) -> None:
         self.state, self._since = state, self._now
@@ -659,17 +658,13 @@ class Core:
         self._outbox.touch_all()
 
     def _pump(self) -> None:
-        self._effects += self._outbox.pump(self.state)
+        between_tries = self.state is State.RECORDING and not self._writing
+        self._effects += self._outbox.pump(State.IDLE if between_tries else self.state)
 
     def _drop(self, what: str) -> None:
         self.dropped[what] += 1
 
 
-_WAITS: dict[State, Callable[[Member, int], bool]] = {
-    # what a proposal waits for from every member, given the committed version
-    State.STAGING: lambda member, version: member.vote,
-    State.COMMITTING: lambda member, version: member.answered(version),
-}
 _DEADLINES: dict[fx.Timer, Callable[[Core, fx.Wake], None]] = {
     fx.Timer.LOAD: Core._load_deadline,
     fx.Timer.STAGE: Core._stage_deadline,

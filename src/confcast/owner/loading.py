@@ -260,9 +260,11 @@ _LIBRARIES = frozenset({"confcast", "pydantic", "msgspec", "threading", "importl
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames of a thread, the outermost first."""
-    if frame is not None:
-        yield from _stack(frame.f_back)
-        yield frame
+    frames = []
+    while frame is not None:  # in a loop: a validator's recursion may be as deep as ours may go
+        frames.append(frame)
+        frame = frame.f_back
+    return reversed(frames)
 
 
 def _is_of_a_library(frame: FrameType) -> bool:

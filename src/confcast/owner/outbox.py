@@ -123,7 +123,7 @@ class Outbox:
         """A worker that holds nothing starts on the committed version whoever refused it, and is to know of them."""
         if member.held[0]:
             return self._install
-        declined = sum(other.declined is not None for other in self._roster)
+        declined = sum(other.refuses() is not None for other in self._roster)
         if declined != self._install.declined:
             self._install = msgspec.structs.replace(self._install, declined=declined)
         return self._install

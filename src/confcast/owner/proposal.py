@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from confcast.errors import Problem, first_of
 from confcast.owner.roster import Member, Roster
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote
 
 
 class State(enum.IntEnum):
@@ -85,10 +85,12 @@ class Proposal:
         if self.undone:
             return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
+        if self.unchanged:  # what the sources say does not run where all who are left refuse it
+            result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
         problems = told_once((member.pid, reason) for member in roster for reason in member.declined or ())
         applied = sorted(member.pid for member in roster if member.acked >= version)
         return self._event(
-            ReloadResult.UNCHANGED if self.unchanged else result,
+            result,
             version,
             problems,
             now,
@@ -145,6 +147,11 @@ def late_refusal(roster: Roster, member: Member, version: int, now: float) -> Re
 def reasons(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Why a worker refuses; a refusal without words is still a refusal."""
     return tuple(first_of(problems)) or (Problem("", "refused without a reason"),)
+
+
+def said_by(member: Member, vote: Vote) -> tuple[Problem, ...]:
+    """Why this member voted no."""
+    return told_once((member.pid, reason) for reason in reasons(vote.problems))
 
 
 def told_once(said: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:

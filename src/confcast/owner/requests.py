@@ -1,8 +1,9 @@
 """Who asked for a load, and which load is theirs: one that begins after the asking.
 
 Everyone who asks while a proposal is on its way waits for the next load, which serves all of them at once; so no
-trigger is lost and none is doubled. Rejected: joining the load that is running (it may have read the sources before
-the caller changed them), and a load for each caller.
+trigger is lost and none is doubled. A load that silence refused is owed: a worker's answer asks for it, and the next
+load serves it, whoever asked. Rejected: joining the load that is running (it may have read the sources before the
+caller changed them), and a load for each caller.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ class Requests:
         self._waiting: list[tuple[Call, str]] = []
         self._triggers: list[str] = []
         self._serving: list[Call] = []
+        self._owed: tuple[str, bool] | None = None
+        self._insists = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
@@ -34,13 +37,32 @@ class Requests:
 
     @property
     def called(self) -> bool:
-        """Whether the present load serves a call: a person, or a program, waits for its outcome."""
-        return bool(self._serving)
+        """Whether the present load serves a call: of somebody who waits for it, or who was told that it is owed."""
+        return bool(self._serving) or self._insists
+
+    @property
+    def owes(self) -> bool:
+        """Whether the last load was refused by silence, and none has begun since."""
+        return self._owed is not None
+
+    def owe(self, origin: str) -> None:
+        """The present load was refused by silence: it is to be tried again when somebody answers."""
+        self._owed = (origin, self.called)
+
+    def pay(self) -> None:
+        """Somebody has answered."""
+        if self._owed is not None:
+            self.trigger(self._owed[0])
+
+    def forgive(self) -> None:
+        """It was refused by a no after all."""
+        self._owed = None
 
     def begin(self) -> tuple[str, bool]:
         """A load begins. Gives what asked for it first, and whether anybody insists, beyond starting and watching."""
         origins = [*(origin for _, origin in self._waiting), *self._triggers]
         self._serving = [call for call, _ in self._waiting]
+        self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves it, too
         self._waiting, self._triggers = [], []
         return origins[0], not _UNASKED.issuperset(origins)
 

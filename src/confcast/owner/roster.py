@@ -34,9 +34,12 @@ class Member:
         prepared: The round that was sent on this pipe by Prepare and not closed by another frame; 0 for none.
         vote: It voted yes in the present round.
         acked: The newest version that it applied, said on this pipe.
+        runs: The newest committed version that it is known to run, on whatever pipe it said so.
         declined: Why it keeps an older version than the committed one; None when it does not.
+        asked_again: The same, while what is committed is installed there once more.
         follows: Somebody there waits for the settling of what it applied last.
         told: The version whose settling was sent on this pipe.
+        choked: Its pipe was full when a deadline named it.
         late: A deadline named it, and it has not answered the committed version since.
         working: The function that it runs, and since when; None while it runs none that it has told of.
     """
@@ -49,9 +52,12 @@ class Member:
     prepared: int = 0
     vote: bool = False
     acked: int = 0
+    runs: int = 0
     declined: tuple[Problem, ...] | None = None
+    asked_again: tuple[Problem, ...] | None = None
     follows: bool = True
     told: int = 0
+    choked: bool = False
     late: bool = False
     working: tuple[str, float] | None = None
 
@@ -59,11 +65,16 @@ class Member:
         """Whether it has applied this version (or a newer one), or declined it."""
         return self.acked >= version or self.declined is not None
 
+    def refuses(self) -> tuple[Problem, ...] | None:
+        """Why it declined what is committed, also while it is asked again; None if it did not."""
+        return self.declined if self.declined is not None else self.asked_again
+
     def _begin(self, pipe: int | None) -> None:
         self.pipe, self.busy = pipe, False
         self.sent = self.prepared = self.acked = self.told = 0
         self.vote = False
-        self.declined = self.working = None
+        self.declined = self.asked_again = self.working = None
+        self.choked = False
 
 
 class Roster:
@@ -104,9 +115,19 @@ class Roster:
         return not self._by_pid or any(member.vote for member in self._by_pid.values())
 
     def nobody_runs(self, version: int) -> bool:
-        """Whether somebody declined this version, and nobody on the roster has applied it."""
-        members = self._by_pid.values()
-        return any(member.declined is not None for member in members) and all(m.acked < version for m in members)
+        """Whether somebody declined this version, and nobody on the roster runs it."""
+        declined = any(member.declined is not None for member in self._by_pid.values())
+        return declined and not self.anybody_runs(version)
+
+    def anybody_runs(self, version: int) -> bool:
+        """Whether somebody has said, on whatever pipe, that it runs this version or a newer one."""
+        return any(member.runs >= version for member in self._by_pid.values())
+
+    def renumber(self, former: int, version: int) -> None:
+        """The content of the former version goes out under a new number: who runs it runs that."""
+        for member in self:
+            if member.runs >= former:
+                member.runs = version
 
     def all_answered(self, version: int) -> bool:
         """Whether everyone who is waited for has applied or declined this version."""
@@ -166,7 +187,7 @@ class Roster:
         """A deadline has come: name these, and don't wait for them again until they have answered."""
         for member in list(overdue):
             self.named[member.pid] = why(member)
-            member.late = True
+            member.late, member.choked = True, member.busy
 
     def answered_at_last(self, member: Member) -> None:
         """It has answered what is committed. Who was named for its silence only is waited for again."""
@@ -187,8 +208,8 @@ class Roster:
     def status(self, member: Member, committed: int) -> WorkerStatus:
         """What the owner knows of this member, given the committed version."""
         version, reason = max(member.acked, member.held[0]), self.named.get(member.pid, "")
-        if member.declined is not None:
-            said = "; ".join(map(str, member.declined))
+        if (refuses := member.refuses()) is not None:
+            said = "; ".join(map(str, refuses))
             return WorkerStatus(member.pid, version, "declined", said[:_LONGEST_REASON])
         if member.late:
             return WorkerStatus(member.pid, version, "late", reason or "did not answer in time")

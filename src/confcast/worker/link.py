@@ -235,7 +235,7 @@ class Link:
         except OSError as error:
             _log.warning("can't knock at the config owner: %s", error)
             return None
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_TIMEOUT, 0))
+        _limit_sending(connection, self._until_fallback(_SEND_TIMEOUT) or _SEND_TIMEOUT)  # connecting, too
         name, schema = self._hello
         held = self._machine.held
         version, digest = (held.version, held.digest) if held is not None else (0, b"")
@@ -245,6 +245,7 @@ class Link:
         except OSError:
             connection.close()
             return None
+        _limit_sending(connection, _SEND_TIMEOUT)
         return connection
 
     def _converse(self, connection: socket.socket) -> None:
@@ -387,6 +388,8 @@ class Link:
 
     def _go_on_or_start(self) -> None:
         """On what this process holds, or on what was committed last, if that can be read and is of this schema."""
+        if self._stop.is_set():  # `close()`, meanwhile: what is held stays
+            return
         if (held := self._machine.held) is not None:
             _log.warning("no config owner answers: going on with version %d", held.version)
             self._answered = True
@@ -408,6 +411,12 @@ class _Call:
     def __init__(self) -> None:
         self.done = threading.Event()
         self.answer: Answer | None = None
+
+
+def _limit_sending(connection: socket.socket, seconds: float) -> None:
+    whole = int(seconds)
+    limit = struct.pack("ll", whole, int((seconds - whole) * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _is_open(connection: socket.socket) -> bool:

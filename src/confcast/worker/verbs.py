@@ -69,7 +69,9 @@ class Verbs(ABC):
         if isinstance(answer, Outcome):
             return answer.event
         problem = Problem(
-            "", f"no answer from {self._asked_one()} within {timeout:g} s; what became of the reload is unknown"
+            "",
+            f"no answer from {self._asked_one()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
+            "reload is unknown",
         )
         return ReloadEvent(
             timestamp=began,
@@ -96,6 +98,7 @@ class Verbs(ABC):
         it before a reload: `reload()` during another one is never refused.
 
         Raises:
+            NotAttached: Before `attach()` or `start()`.
             OwnerUnavailable: No answer within five seconds.
         """
         return bool(self.get_stats()["reload_in_progress"])
