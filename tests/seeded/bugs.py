@@ -85,7 +85,7 @@ BUGS = (
         "a refusal outlives the version that was refused",
         "G3: the next barrier does not wait for that worker",
         "core.py",
-        "        for member in self.roster:\n            member.declined = None\n"
+        "        for member in self.roster:\n            member.declined = member.asked_again = None\n"
         "        self._effects.append(fx.WriteSnapshot",
         "        self._effects.append(fx.WriteSnapshot",
         _BY_CHANCE,
