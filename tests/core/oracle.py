@@ -196,7 +196,8 @@ class Oracle:
     def _served(self) -> list[Any]:
         """Everyone who lives, serves, and was heard of: by an owner, by a Hello that waited, or by its note."""
         known = self.world.known() | self.knocking | self.noted
-        return [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
+        here = [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
+        return [process for process in here if process.machine.state is not worker.State.CLOSED]  # who left, left
 
     # ---- what the owner hears
 
@@ -223,6 +224,7 @@ class Oracle:
             case Hello(role="replica"):
                 self.pipe_of[pipe.pid] = pipe.number
                 self.working.discard(pipe.pid)
+                self.applied_here.setdefault(message.version, set()).add(pipe.pid)
                 self._while_recording(pipe.pid)
             case Applied() | Declined():
                 self._owner_hears_what_runs(pipe.pid, message, present=present)
@@ -317,7 +319,7 @@ class Oracle:
         assert {s.state for s in event.lagging if s.pid in awake} <= {"declined"}, "somebody awake passes for silent"
         if event.result is not ReloadResult.REJECTED:
             assert event.result in _APPLIED
-        elif not any(problem.message == "refused" for problem in event.problems):
+        elif not any(status.state == "declined" for status in event.lagging) and "refused" not in str(event.problems):
             assert {status.pid for status in event.lagging} - awake, "refused, and nobody was silent"
 
     def _one_content(self, version: int, content: bytes) -> None:

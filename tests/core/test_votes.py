@@ -11,7 +11,7 @@ from confcast.errors import Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import State
 from confcast.owner.proposal import OWED, STILL_REFUSED
-from confcast.wire.messages import Applied, Declined, Goodbye, Prepare, ReloadResult, Vote, Working
+from confcast.wire.messages import Applied, Declined, Goodbye, Prepare, ReloadResult, Settled, Vote, Working
 from tests.core.world import A, B, C, Owner, Scene, installed, scene
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
@@ -566,6 +566,21 @@ class TestALateRefusal:
         it.owner.loads(B)
         it.owner.hears(it.w2, Declined(2, (NO,)))
         assert it.owner.events()[-1].result is REJECTED
+
+    def test_of_a_worker_that_falls_silent_when_it_is_asked_again_is_told_with_its_reason(self):
+        it = scene(COMMITTING)
+        it.owner.hears(it.w1, Applied(2))
+        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.loses(it.w1)
+        it.owner.is_triggered()
+        it.owner.loads(B)
+        it.owner.forget().waits_out(fx.Timer.BARRIER)
+        (event,) = it.owner.events()
+        assert (event.result, texts(event)) == (REJECTED, ["no"])
+        assert [(s.state, s.reason) for s in event.lagging] == [
+            ("late", "did not answer within 2 s (vote_timeout); before, it declined: no")
+        ]
+        assert Settled(2, (2,)) not in it.owner.sent(it.w2)
 
     def test_is_told_to_who_starts_on_what_was_refused(self):
         it = scene(COMMITTING)

@@ -410,7 +410,8 @@ class Core:
         version = self.committed.version
         if self.roster.anybody_runs(version):
             self._before = None
-        self._outbox.settle(self._now)
+        if not self.roster.nobody_runs(version):
+            self._outbox.settle(self._now)
         self._close(self._proposal.applied(self.roster, version, self._now))
 
     def _must_undo(self) -> bool:
@@ -422,7 +423,7 @@ class Core:
         undone, proposal, before = self.committed, self._proposal, self._before
         assert before is not None
         self._name_the_late()  # who was named for having no vote is asked for none now
-        declined = told_once((member.pid, why) for member in self.roster for why in member.declined or ())
+        declined = told_once((member.pid, why) for member in self.roster for why in member.refuses() or ())
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, before.version)))
         proposal.undo, proposal.refused = True, undone.digest
         proposal.digest, proposal.payload = before.digest, before.payload

@@ -87,7 +87,7 @@ class Proposal:
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
         if self.unchanged:  # what the sources say does not run where all who are left refuse it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
-        problems = told_once((member.pid, reason) for member in roster for reason in member.declined or ())
+        problems = told_once((member.pid, reason) for member in roster for reason in member.refuses() or ())
         applied = sorted(member.pid for member in roster if member.acked >= version)
         return self._event(
             result,

@@ -116,7 +116,7 @@ class Roster:
 
     def nobody_runs(self, version: int) -> bool:
         """Whether somebody declined this version, and nobody on the roster runs it."""
-        declined = any(member.declined is not None for member in self._by_pid.values())
+        declined = any(member.refuses() is not None for member in self._by_pid.values())
         return declined and not self.anybody_runs(version)
 
     def anybody_runs(self, version: int) -> bool:
@@ -208,11 +208,12 @@ class Roster:
     def status(self, member: Member, committed: int) -> WorkerStatus:
         """What the owner knows of this member, given the committed version."""
         version, reason = max(member.acked, member.held[0]), self.named.get(member.pid, "")
-        if (refuses := member.refuses()) is not None:
-            said = "; ".join(map(str, refuses))
-            return WorkerStatus(member.pid, version, "declined", said[:_LONGEST_REASON])
-        if member.late:
-            return WorkerStatus(member.pid, version, "late", reason or "did not answer in time")
+        said = "; ".join(map(str, member.refuses() or ()))[:_LONGEST_REASON]
+        if member.late and member.declined is None:
+            why = reason or "did not answer in time"
+            return WorkerStatus(member.pid, version, "late", f"{why}; before, it declined: {said}" if said else why)
+        if member.refuses() is not None:
+            return WorkerStatus(member.pid, version, "declined", said)
         if member.pipe is None:
             return WorkerStatus(member.pid, version, "disconnected", reason or NO_PIPE)
         return WorkerStatus(member.pid, version, "current" if member.acked >= committed else "behind", reason)
