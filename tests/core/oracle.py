@@ -50,7 +50,6 @@ class Oracle:
         self.loads_begun = 0
         self.read: bytes | None = None
         self.knocking: set[int] = set()
-        self.noted: set[int] = set()
         self._open_calls = {}
         self.round = 0
         self.asked: set[tuple[int, int]] = set()
@@ -194,8 +193,8 @@ class Oracle:
                 assert version >= event.version, f"G3: {process.pid} serves {version} and is not named"
 
     def _served(self) -> list[Any]:
-        """Everyone who lives, serves, and was heard of: by an owner, by a Hello that waited, or by its note."""
-        known = self.world.known() | self.knocking | self.noted
+        """Everyone who lives, serves, and was heard of: by an owner, also by the notes it began with, or by a Hello."""
+        known = self.world.known() | self.knocking
         here = [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
         return [process for process in here if process.machine.state is not worker.State.CLOSED]  # who left, left
 
@@ -213,7 +212,6 @@ class Oracle:
     def _who_knocks(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
         self.knocking = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
-        self.noted = set(self.world.notes)
 
     def owner_hears(self, pipe: Any, message: Any) -> None:
         present = self.pipe_of.get(pipe.pid) == pipe.number

@@ -262,6 +262,21 @@ class TestWorking:
         it.owner.hears(it.w1, Vote(1, True))
         assert it.owner.state is RECORDING
 
+    def test_a_no_of_who_was_named_counts_while_another_one_works(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.hears(it.w2, Vote(1, False, (NO,)))
+        assert (it.owner.answer(it.call).result, it.owner.did(fx.Record)) == (REJECTED, [])
+
+    def test_its_yes_does_not_take_its_name_away(self):
+        it = scene(STAGING)
+        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.hears(it.w1, Vote(1, True))
+        assert list(it.owner.core.roster.named) == [2]
+
     def test_a_longer_vote_timeout_is_the_only_one(self):
         it = scene(STAGING, vote_timeout=60.0)
         it.owner.hears(it.w1, Working(1, "app:check"))

@@ -69,8 +69,8 @@ BUGS = (
         "a vote of another round counts",
         "G1: a late yes to one proposal commits the next",
         "core.py",
-        "if vote.round != self.round or member.pid in self.roster.named:",
-        "if member.pid in self.roster.named:",
+        "if vote.round != self.round or (named and (vote.ok or member.prepared != self.round)):",
+        "if named and (vote.ok or member.prepared != self.round):",
         _TRACES,
     ),
     _core(

@@ -240,7 +240,8 @@ class Core:
         if member is None:
             return
         member.working = None
-        if vote.round != self.round or member.pid in self.roster.named:
+        named = member.pid in self.roster.named  # a no is in time for as long as somebody else is waited for
+        if vote.round != self.round or (named and (vote.ok or member.prepared != self.round)):
             self._drop_vote()
         elif vote.ok:
             member.vote = True
