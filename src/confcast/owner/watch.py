@@ -132,7 +132,7 @@ class Watcher:
             self._told += 1
         # It may have changed again after that load read it, and have been judged by the older one; and what a load
         # has read may name other files.
-        if other or self._is_elsewhere():
+        if other or self._may_be_elsewhere():
             self._wake.set()
 
     def forget(self) -> None:
@@ -141,9 +141,13 @@ class Watcher:
             self._known = b""
 
     def _is_elsewhere(self) -> bool:
-        """Whether the sources name other files than those that are listened to."""
+        """Whether the sources name other files than those that are listened to. Raises what a user's source raises."""
+        return self._armed is not None and set(self._watched()) != set(self._armed)
+
+    def _may_be_elsewhere(self) -> bool:
+        """The same for the thread of a load, which must not fail for it."""
         try:
-            return self._armed is not None and set(self._watched()) != set(self._armed)
+            return self._is_elsewhere()
         except BaseException as error:  # of a user's source; the thread meets it too, and says so
             log.debug("the files to watch could not be asked for: %s", type(error).__name__)
             return True
