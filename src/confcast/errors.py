@@ -19,7 +19,7 @@ MOST = 100
 
 _LONGEST = 4000
 _ROOM = 128 * 1024
-_MORE = re.compile(r"and ([\d,]+) more")
+_MORE = re.compile(r"and ([1-9][0-9]{0,2}(?:,[0-9]{3}){0,5}) more")  # as more() writes it; other processes send it, too
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -57,14 +57,14 @@ def first_of(problems: Sequence[Problem]) -> list[Problem]:
     shown: list[Problem] = []
     room = _ROOM
     for problem in problems:
-        if _more(problem.message):
+        if _others(problem):
             continue
         cut = Problem(*(_cut(text) for text in (problem.key, problem.message, problem.location)))
         room -= len(cut.key) + len(cut.message) + len(cut.location)
         if len(shown) == MOST or room < 0:
             break
         shown.append(cut)
-    rest = counted([problem.message for problem in problems]) - len(shown)
+    rest = sum(_others(problem) or 1 for problem in problems) - len(shown)
     return [*shown, Problem("", more(rest))] if rest else shown
 
 
@@ -76,6 +76,15 @@ def more(count: int) -> str:
 def counted(texts: Sequence[str]) -> int:
     """How many these are, each `more(…)` among them for those that it stands for."""
     return sum(_more(text) or 1 for text in texts)
+
+
+def _others(problem: Problem) -> int:
+    """How many it stands for, where it is the end of a list that was told in part, be it a worker's; else 0.
+
+    A problem of a key, or one with a place in a source, stands for itself, whatever its words are.
+    """
+    ends_a_list = not problem.key and (not problem.location or problem.location.startswith("worker "))
+    return _more(problem.message) if ends_a_list else 0
 
 
 def _more(text: str) -> int:

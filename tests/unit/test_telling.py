@@ -56,6 +56,27 @@ def test_few_problems_are_told_as_they_are():
     assert first_of([]) == []
 
 
+@pytest.mark.parametrize(
+    "text", ["and , more", "and 0 more", "and 1,2 more", "and 01 more", f"and {'9' * 5000} more", "and \u0661 more"]
+)
+def test_what_another_process_sends_as_a_rest_is_a_text_unless_it_is_written_as_ours(text: str):
+    """A worker's no is read in the owner, where an exception would end it."""
+    assert [problem.message for problem in first_of([Problem("", text)])] == [first_of([Problem("k", text)])[0].message]
+    assert counted([text]) == 1
+
+
+def test_a_problem_of_a_key_stands_for_itself():
+    told = [Problem("a", "and 5 more"), Problem("", "and 5 more", "app.toml:1:1")]
+    assert first_of(told) == told
+
+
+def test_a_key_that_reads_like_a_rest_is_one_key(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    changes = [Change(key, 1, 2) for key in ("a", "b", "c", "d", "e", "and 30 more")]
+    tell_the_log(ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=2, changes=changes))
+    assert caplog.messages[0].endswith(": a, b, c, d, e and 1 more")
+
+
 def test_of_many_the_first_hundred_are_told_and_how_many_more_there_are():
     told = first_of(MANY)
     assert told == [*MANY[:100], Problem("", "and 63,900 more")]

@@ -55,5 +55,9 @@ def _why(status: WorkerStatus, event: ReloadEvent) -> str:
 
 def _keys(event: ReloadEvent) -> str:
     keys = [change.key for change in event.changes]
-    rest = f" {more(counted(keys) - _MOST_KEYS)}" if len(keys) > _MOST_KEYS else ""
-    return f": {', '.join(keys[:_MOST_KEYS])}{rest}" if keys else ""
+    if len(keys) <= _MOST_KEYS:
+        return f": {', '.join(keys)}" if keys else ""
+    last = event.changes[-1]
+    others = keys[-1:] if last.old is None and last.new is None else []  # without values: it stands for others
+    count = len(keys) - len(others) + counted(others)
+    return f": {', '.join(keys[:_MOST_KEYS])} {more(count - _MOST_KEYS)}"
