@@ -63,9 +63,12 @@ def _shown(value: Any) -> Any:
     """As it was, where it shows as nothing else than numbers and printable text."""
     if isinstance(value, int | float):
         return value
-    text = str(value)
+    try:
+        text = str(value)
+    except Exception:  # logging meets it again when it formats the record, and has a rule for it
+        return value
     if isinstance(value, Lines):
-        return printable_lines(text).replace("\n", "\n  ")
+        return _indented(text)
     safe = printable_lines(text) if getattr(value, "several_lines", False) else printable(text)
     return value if safe == text else safe
 
@@ -78,9 +81,13 @@ def _escape(record: logging.LogRecord) -> bool:
         record.args = tuple(map(_shown, record.args))
     if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
         trace = logging.Formatter().formatException(record.exc_info)
-        if (safe := printable_lines(trace)) != trace:
-            record.exc_text = safe  # which formatters take for what they have formatted themselves
+        # An exception's text may have lines of its own. Formatters take this for what they have formatted themselves.
+        record.exc_text = "  " + _indented(trace)
     return True
+
+
+def _indented(text: str) -> str:
+    return printable_lines(text).replace("\n", "\n  ")
 
 
 for _name in LOGGERS:

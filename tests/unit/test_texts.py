@@ -82,6 +82,31 @@ def test_an_error_s_text_and_a_traceback_s_are_escaped_line_by_line(caplog: pyte
     assert "\x9b" not in caplog.text
 
 
+def test_no_line_of_an_exception_s_text_begins_a_line_of_the_log(caplog: pytest.LogCaptureFixture):
+    try:
+        raise ValueError("told\n2026-01-01 00:00:00,000 [1] [CRITICAL] a line that nobody wrote")
+    except ValueError:
+        logging.getLogger("confcast.worker").exception("an observer raised")
+    first, *others = logging.Formatter().format(caplog.records[0]).splitlines()
+    assert first == "an observer raised"
+    assert others
+    assert all(line.startswith("  ") for line in others)
+    assert others[-1].endswith("a line that nobody wrote")
+
+
+def test_an_argument_that_has_no_text_is_left_to_logging(caplog: pytest.LogCaptureFixture):
+    """Which reports it where it reports all such faults, and lets the caller go on."""
+
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    record = logging.makeLogRecord({"msg": "of %s", "args": (Mute(),)})
+    assert all(filtering(record) for filtering in logging.getLogger("confcast.worker").filters)  # type: ignore[operator]
+    assert isinstance(record.args, tuple)
+    assert isinstance(record.args[0], Mute)
+
+
 def test_an_application_s_record_keeps_its_values(caplog: pytest.LogCaptureFixture):
     path = object()
     logging.getLogger("confcast.owner").error("%s %d %.1f %r", "text", 7, 0.5, path)
