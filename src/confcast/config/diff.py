@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,7 +81,12 @@ def without_secrets(text: str, codec: Codec[T], *configs: T) -> str:
 
     Secrets of fewer than `masking.SHORTEST` characters stay.
     """
-    return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))(text)
+    return secrets_masked(codec, *configs)(text)
+
+
+def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
+    """What does that for many texts: it looks through the configurations once."""
+    return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))
 
 
 class _Comparison:

@@ -26,7 +26,7 @@ from confcast.wire.messages import Answer, Request, Working
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
 from confcast.worker.link import Link
-from confcast.worker.masking import masked
+from confcast.worker.masking import masker
 from confcast.worker.observers import Observers
 from confcast.worker.precommit import path_of, refusals
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
@@ -220,8 +220,7 @@ class Attachment(Generic[T]):
 
     def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, *configs: T) -> list[Problem]:
         """It goes into events, logs and the history: an application's text may show what must not be shown."""
-        kind = type(error).__name__
-        return refusals(function, error, lambda text: text and masked(self._codec.schema, text, kind, *configs))
+        return refusals(function, error, masker(self._codec.schema, type(error).__name__, *configs))
 
     def _open_saved(self, saved: Saved) -> T | None:
         if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:

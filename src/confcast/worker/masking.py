@@ -9,6 +9,7 @@ left out.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 _log = logging.getLogger("confcast.worker")
@@ -23,11 +24,16 @@ def masked(schema: type, text: str, instead: str, *configs: Any) -> str:
         instead: What to say where the secrets can't be found.
         configs: The configurations, or None where there was none.
     """
+    return masker(schema, instead, *configs)(text)
+
+
+def masker(schema: type, instead: str, *configs: Any) -> Callable[[str], str]:
+    """What masks many texts of one failure: it looks through the configurations once. Never raises."""
     from confcast.config.codec import codec_of  # only who raises pays for it
-    from confcast.config.diff import without_secrets
+    from confcast.config.diff import secrets_masked
 
     try:
-        return without_secrets(text, codec_of(schema), *configs)
+        return secrets_masked(codec_of(schema), *configs)
     except Exception as fault:
         _log.warning("a text of the application's is left out: its secrets can't be found (%s)", type(fault).__name__)
-        return instead
+        return lambda text: instead

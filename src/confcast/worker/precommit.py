@@ -7,11 +7,11 @@ instance that can be called) goes by its class: its repr would show its argument
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from confcast.errors import ConfigError, Problem
+from confcast.errors import MOST, ConfigError, Problem, more
 
 _LONGEST = 2000
 
@@ -19,18 +19,17 @@ _LONGEST = 2000
 def refusals(
     function: Callable[..., Any], error: BaseException, masked: Callable[[str], str] = lambda text: text
 ) -> list[Problem]:
-    """What this function said, for the owner's event: `masked`, and cut where it is long."""
+    """What this function said, for the owner's event: the first 100 problems, `masked`, and cut where they are long."""
     name, kind = name_of(function), type(error).__name__
-    problems = error.problems if isinstance(error, ConfigError) else []
-    given = [each if isinstance(each, Problem) else Problem("", str(each)) for each in problems]
-    return [
-        Problem(
-            masked(each.key)[:_LONGEST],
-            f"{name}: {masked(each.message) or kind}"[:_LONGEST],
-            masked(each.location)[:_LONGEST],
-        )
-        for each in given or [Problem("", str(error))]
-    ]
+    problems: Sequence[object] = error.problems if isinstance(error, ConfigError) else ()
+    said: list[Problem] = []
+    for problem in problems[:MOST] or [str(error)]:
+        each = problem if isinstance(problem, Problem) else Problem("", str(problem))
+        texts = (each.key, each.message, each.location)
+        key, message, location = (masked(text)[:_LONGEST] if text else "" for text in texts)
+        said.append(Problem(key, f"{name}: {message or kind}"[:_LONGEST], location))
+    rest = len(problems) - MOST
+    return [*said, Problem("", more(rest))] if rest > 0 else said
 
 
 def path_of(function: Callable[..., Any]) -> str:
