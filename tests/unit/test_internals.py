@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,81 @@ def words(package: str, name: str) -> str:
 @pytest.mark.parametrize("embedding", sorted(internals.INSIDE))
 def test_what_is_installed_has_every_name(embedding: str):
     internals.check(embedding)
+
+
+def removable() -> list[tuple[str, str]]:
+    """Every name of a module, and every method that no base has, too: those that are gone when they are removed."""
+    found = []
+    for embedding, (_, names) in sorted(internals.INSIDE.items()):
+        for name in names:
+            module, _, path = name.partition("(")[0].partition(":")
+            *outer, last = path.split(".")
+            owner: Any = importlib.import_module(module)
+            for part in outer:
+                owner = getattr(owner, part, None)
+            bases = owner.__mro__[1:] if inspect.isclass(owner) and "(" in name else ()
+            alone = inspect.ismodule(owner) or (bases and not any(hasattr(base, last) for base in bases))
+            if alone and last in vars(owner):
+                found.append((embedding, name))
+    return found
+
+
+@pytest.mark.parametrize(("embedding", "name"), removable())
+def test_each_name_that_is_missing_is_told_before_anything_is_started(
+    embedding: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    module, _, path = name.partition("(")[0].partition(":")
+    remove(monkeypatch, module, path)
+    with pytest.raises(ConfcastError, match=re.escape(name)):
+        internals.check(embedding)
+    if embedding in GONE:
+        launcher = importlib.import_module(f"confcast.servers.{embedding}")
+        with pytest.raises(ConfcastError, match=re.escape(name)):
+            launcher.run("app:app", LOADER)
+        with pytest.raises(SystemExit) as exit_:
+            launcher.main(["--loader", "sources:loader", "app:app"])
+        assert (exit_.value.code, name in capsys.readouterr().err) == (3, True)
+
+
+@pytest.mark.parametrize("instead", [None, property(), 7])
+def test_what_can_t_be_called_is_missing_where_a_function_is_needed(instead: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hypercorn.run.get_context", instead)
+    with pytest.raises(ConfcastError, match=re.escape("hypercorn.run:get_context(method)")):
+        internals.check("hypercorn")
+
+
+def test_a_compiled_function_without_a_signature_passes(monkeypatch: pytest.MonkeyPatch):
+    """Servers may be compiled; type() has no signature that could be asked for."""
+    monkeypatch.setattr("hypercorn.run.get_context", type)
+    internals.check("hypercorn")
+
+
+def test_a_module_of_the_server_s_that_can_t_be_imported_lacks_all_its_names(monkeypatch: pytest.MonkeyPatch):
+    def import_module(name: str) -> Any:
+        if name == "hypercorn.run":
+            raise ImportError("cannot import name 'worker_serve' from 'hypercorn.asyncio'")
+        return importlib.import_module(name)
+
+    instead = SimpleNamespace(import_module=import_module, metadata=importlib.metadata)
+    monkeypatch.setattr(internals, "importlib", instead)
+    with pytest.raises(ConfcastError, match=re.escape("hypercorn.run:get_context(method)")):
+        internals.check("hypercorn")
+
+
+def test_gunicorn_without_a_name_that_the_refusal_uses_does_not_start_either(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from confcast.servers import gunicorn
+
+    remove(monkeypatch, "gunicorn.pidfile", "Pidfile.unlink")
+    namespace: dict[str, Any] = {}
+    gunicorn.install(namespace, LOADER, name="lacking what ends it")
+
+    for server in (SimpleNamespace(cfg=SimpleNamespace(errorlog="-"), pidfile=object()), SimpleNamespace()):
+        with pytest.raises(SystemExit) as exit_:
+            namespace["on_starting"](server)
+        assert exit_.value.code == 3
+        assert re.search(words("gunicorn", "gunicorn.pidfile:Pidfile.unlink()"), capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("server", sorted(GONE))

@@ -99,9 +99,9 @@ def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[Confi
 
 def _require() -> None:
     package = launching.require("granian", "granian")
+    internals.check("granian")
     if not package.server.BUILD_GIL:
         raise ConfcastError("granian's workers are threads on this build of Python; that can't be served")
-    internals.check("granian")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ full reload unasked when a worker meets other code (the deploy may be half done)
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -312,11 +313,12 @@ def _check_gunicorn(server: Any) -> None:
 def _refuse(server: Any, text: str, status: int) -> NoReturn:
     """End before anything was started. A daemon's standard error leads nowhere: gunicorn's log gets it, too."""
     print(text, file=sys.stderr, flush=True)
-    if server.cfg.errorlog != "-":
-        server.log.error(text)
-    pidfile = getattr(server, "pidfile", None)
-    if pidfile is not None:
-        pidfile.unlink()
+    with contextlib.suppress(AttributeError):  # it may be one of these names that gunicorn lacks
+        if server.cfg.errorlog != "-":
+            server.log.error(text)
+    with contextlib.suppress(AttributeError):
+        if server.pidfile is not None:
+            server.pidfile.unlink()
     sys.exit(status)
 
 

@@ -210,8 +210,8 @@ def _is_there(name: str) -> bool:
     module, _, path = place.partition(":")
     try:
         value: Any = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
             raise  # the server's module is there, and something else is not
         return False
     owner: Any = None
@@ -238,9 +238,11 @@ def _takes(function: Any, first: list[str], arguments: str) -> bool:
     given = [each.strip() for each in arguments.split(",") if each]
     positional = first + [each for each in given if each != "..." and not each.endswith("=")]
     keywords = {each.rstrip("="): None for each in given if each.endswith("=")}
-    signature = inspect.signature(function)
     try:
+        signature = inspect.signature(function)
         (signature.bind_partial if "..." in given else signature.bind)(*positional, **keywords)
     except TypeError:
         return False
+    except ValueError:  # a compiled function has no signature to look at
+        pass
     return True
