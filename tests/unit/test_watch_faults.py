@@ -72,6 +72,59 @@ def test_a_directory_that_becomes_a_loop_of_links_does_not_end_the_watching(make
 # ---- writers
 
 
+class Clock:
+    """In the place of watch.time and of the watcher's ears: time passes by looking and by waiting, and no other way."""
+
+    def __init__(self, watcher: watch.Watcher, look: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.looks = 0
+        self._look = look
+        monkeypatch.setattr(watch, "time", self)
+        monkeypatch.setattr(watcher, "_stats", self._stats)
+        monkeypatch.setattr(watcher._ears, "hear", self._hear)
+        monkeypatch.setattr(watch._Ears, "listening", True)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def _stats(self) -> watch.Stats:
+        self.looks += 1
+        self.now += self._look
+        return []
+
+    def _hear(self, seconds: float) -> bool:
+        self.now += seconds
+        return False
+
+
+@pytest.mark.parametrize("look", [0.001, 0.1])
+def test_what_is_open_for_writing_is_looked_at_as_seldom_as_a_look_is_dear(look, monkeypatch):
+    def busy() -> tuple[Path, ...]:
+        return (Path("app.toml"),) if clock.now < 700 else ()
+
+    watcher = watch.Watcher(lambda: (), lambda: b"", busy, lambda: None)
+    clock = Clock(watcher, look, monkeypatch)
+    watcher._settle(100.0)
+    assert clock.now >= 700
+    assert clock.looks * look <= (clock.now - 100) / watch._SHARE + watch._FREE * look
+
+
+def test_files_that_rest_are_read_after_few_looks_however_dear_one_is(monkeypatch):
+    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None)
+    clock = Clock(watcher, 0.1, monkeypatch)
+    watcher._settle(100.0)
+    assert clock.looks <= 3
+    assert clock.now < 100.5
+
+
+def test_while_a_source_names_no_file_the_others_are_looked_at_as_seldom_as_a_look_is_dear(monkeypatch):
+    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None, nowhere=lambda: True, recheck=600.0)
+    clock = Clock(watcher, 0.1, monkeypatch)
+    watcher._listen()
+    assert clock.now >= 700
+    assert clock.looks * 0.1 <= 600 / watch._SHARE + 0.1
+
+
 def test_a_file_that_never_rests_is_read_all_the_same_when_patience_ends_and_that_is_said_once(
     make, monkeypatch, caplog
 ):

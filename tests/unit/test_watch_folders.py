@@ -305,6 +305,19 @@ def test_a_directory_without_end_is_looked_at_in_part_and_that_is_said_once(
     assert [record.message for record in caplog.records] == [f"{said}, every 3600 s"]
 
 
+def test_a_directory_that_has_just_as_many_entries_is_looked_at_whole(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in (places, watch):
+        monkeypatch.setattr(module, "MOST", 3)
+    for number in range(3):
+        folder.write(f"{number}", b"x")
+    folder.start()
+    folder.write("2", b"y")
+    assert b"2=y" in folder.calls.get(timeout=10)
+    assert caplog.records == []
+
+
 def test_a_directory_that_may_not_be_read_is_watched_from_outside(tmp_path: Path) -> None:
     closed = tmp_path.resolve() / "closed"
     closed.mkdir(mode=0o300)

@@ -48,9 +48,9 @@ def places_of(paths: tuple[Path, ...]) -> Places:
 def entries_of(path: Path) -> Iterator[os.DirEntry[str]]:
     """Everything in a directory, then everything in those that it holds, and so on; nothing if it is none.
 
-    A directory that several links lead to is entered once.
+    A directory that several links lead to is entered once. One entry beyond `MOST` tells that there are more.
     """
-    left, entered, waiting = MOST, set[tuple[int, int]](), deque([os.fspath(path)])
+    left, entered, waiting = MOST + 1, set[tuple[int, int]](), deque([os.fspath(path)])
     while waiting:
         for entry in _entered(waiting.popleft(), entered):
             yield entry

@@ -51,6 +51,7 @@ _STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, 
 _DEAF = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
 _PATIENCE = 30.0  # seconds of waiting for files to rest
 _SHARE = 20  # a look that took a millisecond is followed by 20 without one
+_FREE = 5  # looks that need no such pause: files that rest are read after that few
 
 
 class Watcher:
@@ -172,18 +173,20 @@ class Watcher:
 
     def _listen(self) -> bool:
         """Return when it is time to look: something was heard (True), a load said something, or it is the clock's."""
-        until = time.monotonic() + self._recheck
+        until, pause = time.monotonic() + self._recheck, _DEAF
         while not self._closing:  # the wake-up that goes with it may have ended a wait within the look
             left = until - time.monotonic()
             nowhere = self._nowhere()
             if not nowhere and self._is_elsewhere():  # what appeared after the look is not listened to
                 break
-            if self._ears.hear(min(left, _DEAF) if nowhere else left):
+            if self._ears.hear(min(left, pause) if nowhere else left):
                 return True
             if not nowhere or not self._ears.listening or self._ears.woken or time.monotonic() >= until:
                 break
+            began = time.monotonic()
             if self._stats() != self._seen:
                 break
+            pause = max(_DEAF, _SHARE * (time.monotonic() - began))
         self._ears.doubt()
         return False
 
@@ -206,11 +209,12 @@ class Watcher:
 
     def _settle(self, since: float) -> Stats:
         """Return when the files have rested for `quiet` seconds, or won't, and nobody has them open for writing."""
-        seen = self._stats()
+        seen, looks = self._stats(), 0
         while not self._closing:
             now = time.monotonic()  # before the files are looked at: however late that is, they rested until now
             if seen != (seen := self._stats()):
                 since = time.monotonic()
+            looks, cost = looks + 1, time.monotonic() - now
             rest = max(since + self._quiet, self._not_before) - now
             writers: tuple[Path, ...] = ()
             late = now >= max(self._patient_until, self._not_before)  # a look that took long is no restless file
@@ -219,8 +223,15 @@ class Watcher:
                 break
             if late:
                 self._complain(f"what changed is not read yet (open for writing: {', '.join(map(str, writers))})")
-            self._ears.hear(min(rest, _STEP) if rest > 0 else _STEP)
+            step = rest if since + self._quiet <= now < self._not_before else min(rest, _STEP) if rest > 0 else _STEP
+            self._pause(step if looks < _FREE else max(step, _SHARE * cost))
         return seen
+
+    def _pause(self, seconds: float) -> None:
+        """Return after so long, whatever is heard meanwhile, or when the watching ends."""
+        until = time.monotonic() + seconds
+        while not self._closing and (left := until - time.monotonic()) > 0:
+            self._ears.hear(left)
 
     def _complain(self, text: str) -> None:
         """Say so, once until the files have rested."""
@@ -239,7 +250,7 @@ class Watcher:
         return found
 
     def _say_if_too_large(self, path: Path, entries: int) -> None:
-        if entries == MOST and path not in self._too_large:
+        if entries > MOST and path not in self._too_large:
             self._too_large.add(path)
             log.warning(
                 "%s holds more than %d files: a change of the others is noticed when content is compared, every %g s",
