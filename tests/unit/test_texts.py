@@ -122,7 +122,9 @@ def test_an_event_is_one_line_in_the_log_whatever_its_keys_are(caplog: pytest.Lo
     assert message.isprintable()
 
 
-@pytest.mark.parametrize("origin", [FORGED, "start", "reissue", "late", "watch", "restart", ""])
+@pytest.mark.parametrize(
+    "origin", [FORGED, "start", "reissue", "late", "watch", "restart", "", "it's mine", "'\"", '"', "'", "a' - at `$`"]
+)
 def test_nobody_asks_for_what_an_owner_does_on_its_own_account(origin: str):
     with pytest.raises(ProtocolError, match="Invalid enum value") as caught:
         decode_to_owner(encode(Reload(1, origin)))  # type: ignore[arg-type]

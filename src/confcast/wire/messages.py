@@ -325,7 +325,7 @@ ToWorker = Install | Prepare | Commit | Abort | Settled | Refused | Answer
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: of a text that is no UTF-8, msgspec makes no error of its own."""
 
-_QUOTED = re.compile(r" '.*'", re.DOTALL)
+_QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # as repr() quotes it
 
 _encoder = msgspec.msgpack.Encoder()
 _to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
