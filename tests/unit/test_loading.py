@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import stat
@@ -9,18 +10,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
 import pytest
+from pydantic import BaseModel, BeforeValidator
 
 from confcast import ConfigError, ConfigLoader, Environment, Secret
+from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer
 from confcast.errors import Problem
 from confcast.owner.effects import Load, Loaded, LoadFailed, Received, Trigger
 from confcast.owner.loading import Loading, Mark
 from confcast.wire.messages import Declined, ReloadResult, Vote
 from tests.support.settings import SCHEMA, write
+from tests.support.waiting import eventually
 
 during: list[Callable[[], None]] = []
 """What the schema's own code does while it is loaded."""
@@ -433,6 +438,49 @@ def test_what_a_load_waits_for_is_told_however_deep_it_is(tmp_path):
     assert "down" in loading.doing()
     held.set()
     loading._thread.join()
+    loading._mark.close()
+
+
+def waiting_in_c() -> tuple[queue.SimpleQueue[Any], Callable[..., Any]]:
+    """A function without a Python frame that waits until something is put."""
+    given: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    return given, given.get
+
+
+def test_a_file_that_hangs_when_it_is_opened_is_told_by_its_name(start: Start, monkeypatch: pytest.MonkeyPatch):
+    """Not by the standard library's function that stands between the source and the system."""
+    given, open_ = waiting_in_c()
+    bench = start()
+    assert isinstance(bench.load("number = 1"), Loaded)
+    monkeypatch.setattr(disk, "os", SimpleNamespace(**{**vars(os), "open": open_}))
+    bench.loading.submit(Load(2, insist=False))
+    eventually(lambda: bench.loading.doing() == str(bench.path), "the file's name")
+    monkeypatch.undo()
+    given.put(os.open(bench.path, os.O_RDONLY))
+    assert isinstance(bench.results.get(timeout=10), Loaded | LoadFailed)
+
+
+gate = threading.Event()
+
+
+class Gated(BaseModel, frozen=True):
+    """Its validator is a function of the standard library's, which waits for as long as the file says."""
+
+    number: Annotated[int, BeforeValidator(gate.wait)]
+
+
+def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path):
+    path = tmp_path / "app.toml"
+    path.write_text("number = 20")
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    loading = Loading(ConfigLoader(Gated, path), Mark(tmp_path / "mark"), results.put, lambda seen: None)
+    loading.start()
+    loading.submit(Load(1, insist=False))
+    eventually(lambda: loading.doing().startswith("threading:Event.wait ("), "the validator's name")
+    gate.set()
+    assert isinstance(results.get(timeout=10), Loaded)
+    loading.close()
+    loading._thread.join(10)
     loading._mark.close()
 
 

@@ -8,6 +8,7 @@ schema's import alone takes longer than a whole reload) and a thread per load (t
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import queue
@@ -141,14 +142,18 @@ class Loading:
         """What the load that runs is waiting for, in words; from any thread.
 
         The outermost function on the loading thread's stack that is the application's, a validator or a source of its
-        own. Where there is none (a file on a disk that hangs): the name of what reads.
+        own. Where there is none: the name of what reads (a file on a disk that hangs), or else the function of the
+        standard library that the application has named as a validator.
         """
         stack = list(_stack(sys._current_frames().get(self._thread.ident or 0)))
-        foreign = next((frame for frame in stack if not _is_of_a_library(frame)), None)
+        foreign = next((frame for frame in stack if _package(frame) not in _LIBRARIES | sys.stdlib_module_names), None)
         if foreign is not None:
-            code = foreign.f_code
-            return f"{foreign.f_globals.get('__name__')}:{code.co_qualname} ({code.co_filename}:{foreign.f_lineno})"
-        return next((str(source) for frame in reversed(stack) if (source := _source_of(frame))), "")
+            return _shown(foreign)
+        source = next((found for frame in reversed(stack) if (found := _source_of(frame))), None)
+        if source is not None:
+            return str(source)
+        called = list(itertools.takewhile(lambda frame: _package(frame) not in _LIBRARIES, reversed(stack)))
+        return _shown(called[-1]) if 0 < len(called) < len(stack) else ""
 
     def located(self, given: Input) -> Input:
         """A worker's refusal with the places of the keys that it names; any other input as it is. In the loop's thread.
@@ -255,7 +260,7 @@ class Loading:
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
 
 
-_LIBRARIES = frozenset({"confcast", "pydantic", "msgspec", "threading", "importlib", "yaml", "tomllib", "json"})
+_LIBRARIES = frozenset({"confcast", "pydantic", "msgspec", "yaml"})
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
@@ -267,8 +272,13 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     return reversed(frames)
 
 
-def _is_of_a_library(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _LIBRARIES
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _shown(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{frame.f_globals.get('__name__')}:{code.co_qualname} ({code.co_filename}:{frame.f_lineno})"
 
 
 def _source_of(frame: FrameType) -> object:
