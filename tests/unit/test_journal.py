@@ -331,6 +331,7 @@ def test_a_row_of_another_type_is_a_torn_journal(written, damage):
     except JournalError as error:
         errors.append(error)
     assert any("journal.sqlite3" in str(error) for error in errors)
+    assert [str(error) for error in errors if "folder" in str(error)] == [], "nothing is wrong with it"
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1])

@@ -147,6 +147,8 @@ def test_no_more_names_are_read_than_some_thousands(tmp_path: Path, monkeypatch:
     for pid in range(1, 9):
         (tmp_path / notes.FOLDER / f"here-{pid}-1").touch()
     assert len(notes.read(tmp_path, "here")) == 3
+    notes.remove_folder(tmp_path)
+    assert not (tmp_path / notes.FOLDER).exists()
 
 
 # ---- who serves without an owner

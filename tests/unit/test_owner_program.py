@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["7"], ["-1"], ["app:loader"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["7"], ["-1"], ["9" * 20], ["app:loader"]])
 def test_the_config_owner_says_what_it_is_and_that_it_is_not_started_by_hand(arguments):
     command = [sys.executable, "-m", "confcast.owner", *arguments]
     run = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)

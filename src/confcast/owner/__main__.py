@@ -79,7 +79,7 @@ def _connection(arguments: list[str]) -> socket.socket | None:
     """The end of the leash; None where a person has started this program."""
     try:
         connection = socket.socket(fileno=int(arguments[0]))
-    except (IndexError, ValueError, OSError):
+    except (IndexError, ValueError, OverflowError, OSError):
         return None
     return connection if connection.family == socket.AF_UNIX else None
 

@@ -94,8 +94,9 @@ class Database:
             yield
         except _FAULTS as error:
             misread = done != "written" and isinstance(error, ValueError | TypeError)
-            kind = TornJournal if misread or _tells_of_damage(error) else JournalError
-            raise kind(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
+            if misread or _tells_of_damage(error):  # nothing is to be done: the next owner sets it aside, and says so
+                raise TornJournal(f"the journal {self.path} can't be {done}: {error}") from error
+            raise JournalError(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
 
     def torn(self, what: str) -> TornJournal:
         """The error for content that can't be what was written."""
@@ -208,8 +209,8 @@ def _advice(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OverflowError):
         return ". Its numbers are used up: move it away, and a new one is begun"
-    if _tells_of_damage(error):
-        return ""  # nothing is to be done: the next owner sets it aside, and says so
+    if isinstance(error, sqlite3.ProgrammingError):
+        return ""  # used once more after an error that has closed it, and that was told
     if "full" in text or "No space" in text:
         return ". Free some space where it lies"
     if "locked" in text:
@@ -218,7 +219,8 @@ def _advice(error: Exception) -> str:
 
 
 def _tells_of_damage(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return damaged or "Could not decode to UTF-8" in str(error)  # Python's module's own words, without a code
 
 
 def _companions(path: Path) -> list[Path]:

@@ -36,6 +36,8 @@ Writer = tuple[int, int]
 
 _MOST = 4096
 """Names that are read of a folder: who may write in it could fill it."""
+_MOST_TIMES = 64
+"""So often is it read for its removal."""
 
 
 def make_folder(runtime: Path, uid: int = -1, gid: int = -1) -> None:
@@ -78,8 +80,11 @@ def clear(runtime: Path, kind: Kind, *, keep: frozenset[Writer] = frozenset()) -
 def remove_folder(runtime: Path) -> None:
     """Take the folder away, and the notes in it. Raises OSError, but not for a folder that is not there."""
     with _opened(runtime) as fd:
-        for name in _names(fd):
-            os.unlink(name, dir_fd=fd)
+        for _ in range(_MOST_TIMES):
+            for name in (names := _names(fd)):
+                os.unlink(name, dir_fd=fd)
+            if not names:
+                break
     if fd is not None:
         (runtime / FOLDER).rmdir()
 

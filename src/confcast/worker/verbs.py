@@ -50,7 +50,8 @@ class Verbs(ABC):
 
         Args:
             timeout: Seconds to wait at the most. None: as long as the config owner can need by the manager's options,
-                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1.
+                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1. A reload that is under
+                way is waited for first, within the same time: where both may need all of it, give twice as much.
 
         Returns:
             What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
