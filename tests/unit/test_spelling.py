@@ -268,6 +268,18 @@ def test_one_field_twice_in_one_source_is_refused_with_both_places_also_under_a_
     assert problems(Kebab, table, high) == [told]
 
 
+def test_one_field_twice_over_a_third_spelling_is_refused(monkeypatch):
+    class Sized(BaseModel):
+        pools: dict[str, Choices] = {}
+
+    twice = {"limit": 2, "max.size": 3}
+    told = "sets the same as 'limit'"
+    assert told in problems(Choices, {"max_size": 1}, twice)[0]
+    assert told in problems(Choices, {"max_size": 1}, overrides=twice)[0]
+    monkeypatch.setenv("APP_POOLS", json.dumps({"a": twice}))
+    assert told in problems(Sized, {"pools": {"a": {"max_size": 1}}})[0]
+
+
 def test_two_variables_for_one_field_are_refused(monkeypatch):
     monkeypatch.setenv("APP_MAX_SIZE", "1")
     monkeypatch.setenv("APP_MAXSIZE", "2")

@@ -164,7 +164,7 @@ def _over(
         for other in others.get(key, ()) if others else ():
             if other in low and other not in high:
                 twin = other if key not in low else key
-                del merged[other]
+                merged.pop(other, None)  # two keys of the higher table may set the same field
         if isinstance(value, dict) and twin in low:
             if isinstance(low[twin], dict):
                 below = spelling.below(key) if spelling is not PLAIN else PLAIN
