@@ -393,6 +393,54 @@ def test_in_a_union_two_keys_are_one_field_where_the_class_that_is_meant_says_so
     assert again.config.tagged == Cat(kind="cat", name_of=2)
 
 
+class Wide(BaseModel, populate_by_name=True):
+    kind: Literal["wide"] = "wide"
+    size: dict[str, int] = Field({}, alias="max-size")
+
+
+class Narrow(BaseModel, populate_by_name=True):
+    kind: Literal["narrow"]
+    size: Any = 0
+    other: Any = Field(0, alias="max-size")
+
+
+class Items(BaseModel):
+    item: Annotated[Wide | Narrow, Field(discriminator="kind")] | str
+
+
+WIDE, NARROW = {"kind": "wide"}, {"kind": "narrow"}
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ([{"max-size": 5}, WIDE | {"size": {"x": 1}}], "0.json:1:23: item.max-size: Input should be a table (section)"),
+        ([{"max-size": 5}, {"size": {"x": 1}}, WIDE], "0.json:1:23: item.max-size: Input should be a table (section)"),
+        ([WIDE, {"max-size": 5}, {"size": {"x": 1}}], "1.json:1:23: item.max-size: Input should be a table (section)"),
+        ([NARROW | {"max-size": 5}, WIDE | {"size": {}}], "0.json:1:41: item.max-size: Input should be a table"),
+        ([{"max-size": {"x": "q"}}, WIDE | {"size": {"y": 2}}], "0.json:1:29: item.max-size.x: Input should be"),
+        ([WIDE, {"max-size": {}, "size": {}}], "1.json:1:27: item.size: sets the same as 'max-size' (1.json:1:11)"),
+        ([{"max-size": {}, "size": {}}, WIDE], "0.json:1:27: item.size: sets the same as 'max-size' (0.json:1:11)"),
+        ([NARROW | {"max-size": {}, "size": {}}, WIDE], "0.json:1:45: item.size: sets the same as 'max-size'"),
+    ],
+)
+def test_what_is_wrong_with_keys_that_the_tag_of_another_layer_makes_one_field_is_told_where_it_is(items, told):
+    assert problems(Items, *({"item": item} for item in items))[0].startswith(told)
+
+
+def test_where_keys_come_from_that_the_tag_of_another_layer_makes_one_field_or_two():
+    wide = load(Items, {"item": {"max-size": {"x": 1}}}, {"item": WIDE | {"size": {"y": 2}}})
+    assert (wide.config.item.size, wide.origin_of("item.size.x")) == ({"x": 1, "y": 2}, "0.json:1:29")
+    two = load(Items, {"item": {"max-size": 1}}, {"item": WIDE | {"size": {"x": 1}}}, {"item": NARROW})
+    assert two.config.item == Narrow(kind="narrow", size={"x": 1}, other=1)
+    assert (two.origin_of("item.max-size"), two.origin_of("item.size")) == ("0.json:1:23", "1.json:1:27")
+
+
+def test_a_value_under_a_key_whose_tag_was_replaced_is_no_obstacle():
+    items = [{"max-size": 5}, {"size": {"x": 1}}, WIDE, "replaced", NARROW]
+    assert load(Items, *({"item": item} for item in items)).config.item == Narrow(kind="narrow")
+
+
 def test_in_a_union_of_classes_without_tags_they_are_if_none_says_otherwise():
     assert load(Pets, {"either": {"max-size": 1}}, {"either": {"max_size": 2}}).config.either.max_size == 2
     assert load(Pets, {"same": {"max-size": 1}}, {"same": {"max_size": 2}}).config.same.max_size == 2

@@ -9,12 +9,13 @@ while merging, which every reload would pay for and hardly one would read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from confcast.config.sources.formats.common import KeyPath, Note
 from confcast.config.sources.layer import Layer, value_at
-from confcast.config.spelling import PLAIN, Spelling
+from confcast.config.spelling import PLAIN, Spelling, inside
 
 _ABSENT = object()
 
@@ -69,15 +70,19 @@ class Merged:
         self.data: dict[str, Any] = {}
         self.covered: list[Covered] = []
         self.preferred: list[Preferred] = []
+        found = [_Found([], []) for _ in self.layers]
         for index, layer in enumerate(self.layers):
-            found = _Found([], [])
-            self.data = _over(self.data, layer.data, (), found, spelling) if self.data else layer.data
-            self.covered += (Covered(path, self._below(index, path), layer) for path in found.covered)
-            self.preferred += (Preferred(path, self._below(index, path), own, layer) for path, own in found.preferred)
+            above = tuple(each.data for each in self.layers[index + 1 :])
+            self.data = _over(self.data, layer.data, (), found[index], spelling, above) if self.data else layer.data
+        for index, layer in enumerate(self.layers):  # now all tags are there: any layer's spelling can be told
+            below = functools.partial(self._below, index)
+            self.covered += (Covered(path, low, layer) for path in found[index].covered for low in below(path))
+            preferred = found[index].preferred
+            self.preferred += (Preferred(path, low, own, layer) for path, own in preferred for low in below(path))
 
     def in_layer(self, layer: Layer, path: KeyPath) -> KeyPath:
-        """A path as a layer spells it."""
-        return self.spelling.as_in(layer.data, path)
+        """A path as a layer spells it. Which class a table is of, the tags of all layers tell, not its own alone."""
+        return self.spelling.as_in(layer.data, path, self.data)
 
     def as_written(self, path: KeyPath) -> KeyPath:
         """A path as it is spelled where `where` says that it stands."""
@@ -86,9 +91,13 @@ class Merged:
             layer, at = self._table_holder(path)
         return path if layer is None else (*self.in_layer(layer, at), *path[len(at) :])
 
-    def _below(self, index: int, path: KeyPath) -> Layer:
-        """The layer that a value comes from which a layer found below it."""
-        return next(below for below in reversed(self.layers[:index]) if below.has(self.in_layer(below, path)))
+    def _below(self, index: int, path: KeyPath) -> list[Layer]:
+        """The layer that a value comes from which a layer found below it.
+
+        None if a layer above has replaced the table around them, and the tags that told how the value is spelled.
+        """
+        having = [below for below in self.layers[:index] if below.has(self.in_layer(below, path))]
+        return having[-1:]
 
     def origin(self, path: KeyPath) -> Layer | None:
         """The highest layer that has a value there and whose value was not replaced from above; None if no layer."""
@@ -154,26 +163,32 @@ class _Found(NamedTuple):
 
 
 def _over(
-    low: dict[str, Any], high: dict[str, Any], path: KeyPath, found: _Found, spelling: Spelling
+    low: dict[str, Any],
+    high: dict[str, Any],
+    path: KeyPath,
+    found: _Found,
+    spelling: Spelling,
+    above: tuple[Any, ...],
 ) -> dict[str, Any]:
-    """One table over another."""
+    """One table over another. What stands in higher layers only tells by its tags which class is meant."""
     merged = dict(low)
-    others = spelling.others(low, high) if spelling is not PLAIN else None
+    others = spelling.others(low, high, *above) if spelling is not PLAIN else {}
     for key, value in high.items():
         twin = key  # as the lower table spells it
-        for other in others.get(key, ()) if others else ():
+        for other in others.get(key, ()):
             if other in low and other not in high:
                 twin = other if key not in low else key
                 merged.pop(other, None)  # two keys of the higher table may set the same field
         if isinstance(value, dict) and twin in low:
             if isinstance(low[twin], dict):
                 below = spelling.below(key) if spelling is not PLAIN else PLAIN
-                value = _over(low[twin], value, (*path, key), found, below)
+                tags = inside(key, others, above) if below is not PLAIN else ()
+                value = _over(low[twin], value, (*path, key), found, below, tags)
             else:
                 found.covered.append((*path, key))
         merged[key] = value
     if spelling is not PLAIN:
-        _choose(merged, high, path, found, spelling.choices(low, high))
+        _choose(merged, high, path, found, spelling.choices(low, high, *above))
     return merged
 
 

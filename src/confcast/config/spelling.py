@@ -3,7 +3,8 @@
 A field may have several keys: its name and its alias, the choices of an `AliasChoices`. A library that is given two of
 them takes the one it prefers, whichever source it came from; so layers are merged field by field. Where a table may
 become one of several classes, two keys are one field if a class says so and none says otherwise; classes that the
-table's tags rule out are not asked.
+table's tags rule out are not asked. The tags of all layers are heard, of one key that of the highest: which class the
+merged table becomes, they decide together.
 
 What a type's keys mean is worked out once for each type of a schema, and a schema that has no second spelling anywhere
 is `PLAIN`, which costs nothing. Rejected: renaming every key to that of the attribute before merging, which each reload
@@ -50,7 +51,7 @@ class Spelling:
         """For each key of a field that has several: the other ones.
 
         Args:
-            tables: What tells by its tags which class is meant; a later table counts more.
+            tables: What tells by its tags which class is meant, if it is a table; a later one counts more.
         """
         return self._of_tables(tables).others
 
@@ -61,6 +62,7 @@ class Spelling:
     def _of_tables(self, tables: tuple[Any, ...]) -> _Fields:
         chosen = self._all
         if len(chosen) > 1:
+            tables = tuple(table for table in tables if isinstance(table, dict))
             chosen = tuple(index for index in chosen if not _is_ruled_out(self._tags[index], tables)) or chosen
         if chosen not in self._fields:
             meant = [self._tables[index] for index in chosen]
@@ -77,20 +79,22 @@ class Spelling:
                 self._below[slot] = found
         return found
 
-    def twins(self, key: Any, table: Mapping[Any, Any]) -> list[Any]:
-        """The keys of a table that set the same field as another key."""
-        return [other for other in self.others(table).get(key, ()) if other in table]
+    def as_in(self, data: Any, path: KeyPath, *tags: Any) -> KeyPath:
+        """The path as it is spelled in these data; as it was given, from where they have nothing.
 
-    def as_in(self, data: Any, path: KeyPath) -> KeyPath:
-        """The path as it is spelled in these data; as it was given, from where they have nothing."""
-        spelling: Spelling = self
+        Args:
+            data: Tables and lists.
+            path: The path, however it is spelled.
+            tags: What has the tags that these data may lack; later ones count more.
+        """
+        spelling, found, every = self, path, (data, *tags)
         for index, part in enumerate(path):
             if spelling is PLAIN:
-                return path
-            if isinstance(data, dict) and part not in data and (twins := spelling.twins(part, data)):
-                path = (*path[:index], twins[0], *path[index + 1 :])
-            spelling, data = spelling.below(part), value_at(data, path[index : index + 1])
-        return path
+                break
+            others = spelling.others(*every)
+            found = (*found[:index], _spelled(part, every[0], others), *found[index + 1 :])
+            spelling, every = spelling.below(part), inside(part, others, every)
+        return found
 
     def canonical(self, path: KeyPath) -> KeyPath:
         """The same path for all its spellings."""
@@ -102,20 +106,46 @@ class Spelling:
             spelling = spelling.below(part)
         return path
 
-    def doubled(self, data: dict[Any, Any] | list[Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, KeyPath]]:
-        """Every two keys in a table that set one field; the one that comes later in the table is the second."""
+    def doubled(
+        self, data: dict[Any, Any] | list[Any], *tags: Any, path: KeyPath = ()
+    ) -> Iterator[tuple[KeyPath, KeyPath]]:
+        """Every two keys in a table that set one field; the one that comes later in the table is the second.
+
+        Args:
+            data: Tables and lists.
+            tags: What has the tags that these data may lack; later ones count more.
+            path: Where the data stand.
+        """
         if self is PLAIN:
             return
+        others = self.others(data, *tags)
         if isinstance(data, dict):
-            others, seen = self.others(data), set[Any]()
+            seen = set[Any]()
             for key in data if others else ():
                 first = [other for other in others.get(key, ()) if other in seen]
                 if first:
                     yield (*path, first[0]), (*path, key)
                 seen.add(key)
         for part, item in data.items() if isinstance(data, dict) else enumerate(data):
-            if isinstance(item, dict | list):
-                yield from self.below(part).doubled(item, (*path, part))
+            if isinstance(item, dict | list) and (below := self.below(part)) is not PLAIN:
+                yield from below.doubled(*inside(part, others, (data, *tags)), path=(*path, part))
+
+
+def inside(part: Any, others: Mapping[Any, tuple[Any, ...]], every: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What stands under a key in each of several data, as each spells the key.
+
+    A list replaces another as a whole, so of the items of the first data no other data tell.
+    """
+    if every and isinstance(every[0], list):
+        every = every[:1]
+    return tuple(value_at(each, (_spelled(part, each, others),)) for each in every)
+
+
+def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> Any:
+    """A key as a table spells it; as it was given, if it is no table or does not have the key."""
+    if not isinstance(table, dict) or part in table:
+        return part
+    return next((other for other in others.get(part, ()) if other in table), part)
 
 
 @functools.cache

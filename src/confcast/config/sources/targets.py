@@ -60,7 +60,7 @@ def chosen(found: tuple[Target, ...], spelling: Spelling, *layers: Any) -> Targe
 
 def _is_ruled_out(target: Target, spelling: Spelling, layers: tuple[Any, ...]) -> bool:
     for path, kind in target.classes:
-        tables = (value_at(data, spelling.as_in(data, path)) for data in layers)
+        tables = (value_at(data, spelling.as_in(data, path, *layers)) for data in layers)
         if is_ruled_out(kind, tuple(table for table in tables if isinstance(table, dict))):
             return True
     return False

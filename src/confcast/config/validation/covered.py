@@ -23,7 +23,8 @@ import msgspec
 from confcast.config.merge import Merged
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, value_at
-from confcast.config.validation.annotations import child, is_opaque, keys_of, members
+from confcast.config.spelling import is_ruled_out
+from confcast.config.validation.annotations import child, is_collection, is_opaque, keys_of, members
 from confcast.config.validation.findings import Finding
 
 _WORDS = {"table": "a table (section)", "list": "a list", "scalar": "a single value", "null": "null"}
@@ -38,7 +39,7 @@ def check(schema: Any, merged: Merged) -> Iterator[Finding]:
     for covered in merged.covered:
         path = merged.in_layer(covered.low, covered.path)
         value = value_at(covered.low.data, path)
-        accepted = _shapes_at(schema, path)
+        accepted = _shapes_at(schema, path, merged)
         # Where no table belongs, the validator speaks of the table.
         if "table" in accepted and _shape(value) not in accepted:
             first = _first(covered.high, merged.in_layer(covered.high, covered.path))
@@ -61,12 +62,21 @@ def _shape(value: Any) -> str:
     return "null" if value is None else "list" if isinstance(value, list) else "scalar"
 
 
-def _shapes_at(annotation: Any, path: KeyPath) -> frozenset[str]:
-    for part in path:
+def _shapes_at(annotation: Any, path: KeyPath, merged: Merged) -> frozenset[str]:
+    final = merged.spelling.as_in(merged.data, path)
+    for length, part in enumerate(path):
         if is_opaque(annotation):  # a validator there may turn the value into another
             return _ALL
-        annotation = child(annotation, part)
+        annotation = child(_meant(annotation, value_at(merged.data, final[:length])), part)
     return _shapes(annotation)
+
+
+def _meant(annotation: Any, table: Any) -> Any:
+    """The class of a union that the tags of a table leave, if that is one."""
+    if not isinstance(table, dict):
+        return annotation
+    left = [kind for kind in members(annotation) if is_collection(kind) and not is_ruled_out(kind, (table,))]
+    return left[0] if len(left) == 1 else annotation
 
 
 def _shapes(annotation: Any) -> frozenset[str]:

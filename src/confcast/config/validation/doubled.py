@@ -17,7 +17,7 @@ from confcast.config.validation.findings import Finding, dotted
 def check(merged: Merged) -> Iterator[Finding]:
     """Every key that sets what another key of the same layer sets, with the positions of both."""
     for layer in merged.layers if merged.spelling is not PLAIN else ():
-        for first, second in merged.spelling.doubled(layer.data):
+        for first, second in merged.spelling.doubled(layer.data, merged.data):
             message = f"sets the same as {dotted(first[-1:])!r} ({layer.where(first, key=True)}): remove one of them"
             yield Finding(second, message, about="key", location=layer.where(second, key=True))
     for path, low, own, high in merged.preferred:
