@@ -12,7 +12,7 @@ import pydantic
 import pytest
 from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, field_validator, model_validator
 
-from confcast import ConfigError, ConfigLoader
+from confcast import ConfigError, ConfigLoader, Problem
 
 
 class Boom(Exception):
@@ -115,11 +115,15 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def problem(schema: Any, data: Any) -> Any:
+def problems(schema: Any, data: Any) -> list[Problem]:
     Path("a.json").write_text(json.dumps(data))
     with pytest.raises(ConfigError) as caught:
         ConfigLoader(schema, "a.json").load()
-    (told,) = caught.value.problems
+    return caught.value.problems
+
+
+def problem(schema: Any, data: Any) -> Problem:
+    (told,) = problems(schema, data)
     return told
 
 
@@ -150,6 +154,37 @@ def test_the_problem_has_the_field_or_the_section_whose_validator_raised(schema,
 def test_so_it_has_in_a_struct(key, data):
     told = problem(Records, data)
     assert (told.key, told.message.partition(" (")[0]) == (key, "a validator raised Boom: no luck")
+
+
+class Beside(msgspec.Struct, kw_only=True):
+    first: Record = msgspec.field(default_factory=Record)
+    wrong: int
+    one: Record = msgspec.field(default_factory=Record)
+    maybe: Record | None = None
+    items: list[Record] = []
+    named: dict[str, Record] = {}
+    model: Whole | None = None
+
+    def __post_init__(self) -> None:
+        raise Boom("not before all its fields are right")
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("first", {"first": {"n": 13}}),
+        ("one", {"one": {"n": 13}}),
+        ("maybe", {"maybe": {"n": 13}}),
+        ("items.1", {"items": [{"n": 1}, {"n": 13}]}),
+        ("named.x", {"named": {"x": {"n": 13}}}),
+        ("model", {"model": {"n": 13}}),
+    ],
+)
+def test_what_a_struct_s_validator_raises_comes_with_all_other_problems(key, data):
+    for each in ({"wrong": "x"} | data, data | {"wrong": "x"}):
+        told = {problem.key: problem.message for problem in problems(Beside, each)}
+        assert told.keys() == {"wrong", key}
+        assert told[key].startswith("a validator raised Boom: no luck (test_validators_that_raise.py:")
 
 
 def test_of_a_whole_configuration_there_is_no_field_to_be_named():

@@ -35,12 +35,8 @@ def convert(schema: type[T], data: Any) -> T:
         raise Invalid(found)
     try:
         return cast("T", converted(schema, data))
-    except msgspec.ValidationError as error:
-        raise Invalid(list(_search(schema, data, ())) or [_finding(error, schema, data, ())]) from None
-    except Exception as error:  # from __post_init__: only ValueError and TypeError are told as ValidationError
-        from confcast.config.validation.validate import raised
-
-        raise Invalid([raised(error, schema, data)]) from None
+    except Exception as error:  # also what __post_init__ raises
+        raise Invalid(list(_search(schema, data, ())) or [_told(error, schema, data, ())]) from None
 
 
 def converted(annotation: Any, data: Any) -> Any:
@@ -73,9 +69,9 @@ def _search(annotation: Any, value: Any, path: KeyPath) -> Iterator[Finding]:
 
 def _search_itself(annotation: Any, value: Any, path: KeyPath) -> Iterator[Finding]:
     try:
-        msgspec.convert(value, annotation, dec_hook=_custom)
-    except msgspec.ValidationError as error:
-        yield _finding(error, annotation, value, path)
+        converted(annotation, value)
+    except Exception as error:
+        yield _told(error, annotation, value, path)
 
 
 def _search_inside(annotation: Any, value: Any, path: KeyPath) -> Iterator[Finding]:
@@ -117,6 +113,16 @@ def _required(annotation: Any) -> set[str]:
     if issubclass(cls, msgspec.Struct):
         return {field.name for field in msgspec.structs.fields(cls) if field.required}
     return set(getattr(cls, "__required_keys__", ()))
+
+
+def _told(error: Exception, annotation: Any, value: Any, path: KeyPath) -> Finding:
+    """What refuses a value: msgspec, or __post_init__, of which msgspec takes only ValueError and TypeError."""
+    if isinstance(error, msgspec.ValidationError):
+        return _finding(error, annotation, value, path)
+    from confcast.config.validation.validate import raised
+
+    finding = raised(error, annotation, value)
+    return finding._replace(path=path + finding.path)
 
 
 def _finding(error: msgspec.ValidationError, annotation: Any, value: Any, path: KeyPath) -> Finding:
