@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pydantic
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from confcast import ConfigError, ConfigLoader
 from confcast.config.schema import Secret
@@ -108,7 +108,7 @@ def fit(monkeypatch, schema: Any = Settings, source: Environment | None = None, 
     ],
 )
 def test_a_text_becomes_what_the_field_wants(monkeypatch, name, text, data):
-    layer, problems, warnings = fit(monkeypatch, **{name: text})
+    layer, problems, warnings, _ = fit(monkeypatch, **{name: text})
     assert (layer.data, problems, warnings) == (data, [], [])
     (key,) = data
     assert layer.where((key, "whatever")).removeprefix("environment ").endswith((name, "APP_*"))
@@ -123,13 +123,13 @@ def test_a_text_becomes_what_the_field_wants(monkeypatch, name, text, data):
     ],
 )
 def test_dataclasses_and_structs_are_fitted_too(monkeypatch, schema, name, data):
-    layer, problems, _ = fit(monkeypatch, schema, **{name: "7"})
+    layer, problems, _, _ = fit(monkeypatch, schema, **{name: "7"})
     assert (layer.data, problems) == (data, [])
     assert layer.where(tuple(data)) in (f"environment variable {name}", "environment APP_*")
 
 
 def test_what_is_set_inside_a_table_goes_over_the_table(monkeypatch):
-    layer, problems, _ = fit(monkeypatch, APP_MEMORY__TOTAL="2", APP_MEMORY='{"total": 1, "ratio": 1}')
+    layer, problems, _, _ = fit(monkeypatch, APP_MEMORY__TOTAL="2", APP_MEMORY='{"total": 1, "ratio": 1}')
     assert (layer.data, problems) == ({"memory": {"total": 2, "ratio": 1}}, [])
     assert layer.where(("memory", "total")) == "environment variable APP_MEMORY__TOTAL"
     assert layer.where(("memory", "ratio")) == "environment variable APP_MEMORY"
@@ -145,7 +145,7 @@ def test_what_is_set_inside_a_table_goes_over_the_table(monkeypatch):
     ],
 )
 def test_json_that_is_none_is_refused_without_quoting_it(monkeypatch, text, told):
-    _, problems, _ = fit(monkeypatch, APP_MEMORY=text)
+    _, problems, _, _ = fit(monkeypatch, APP_MEMORY=text)
     message = f"a list or a table has to be written as JSON here; the text {told}"
     assert problems == [Problem("memory", message, "environment variable APP_MEMORY")]
 
@@ -184,9 +184,50 @@ def test_an_item_of_a_list_can_not_be_set_singly_and_it_is_said_how_it_can(monke
 
 
 def test_one_key_under_two_names_is_refused(monkeypatch):
-    _, problems, _ = fit(monkeypatch, APP_NAME="a", app_name="b")
+    _, problems, _, _ = fit(monkeypatch, APP_NAME="a", app_name="b")
     text = "is set twice: environment variable APP_NAME has the same name"
     assert problems == [Problem("name", text, "environment variable app_name")]
+
+
+class Odd(BaseModel):
+    many: list[int] = Field(alias="my.list")
+    table: dict[str, dict[str, int]] = Field({}, alias="a table")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("APP_MY_LIST", "app_my_list", "has the same name"),
+        ("APP_MANY", "APP_MY_LIST", "sets the same"),
+        ("APP_MY.LIST", "APP_MY_LIST", "sets the same"),
+    ],
+)
+def test_what_two_variables_for_one_key_have_in_common_is_told(monkeypatch, first, second, told):
+    (problem,) = fit(monkeypatch, Odd, None, **{first: "[1]", second: "[2]"}).problems
+    assert problem.message == f"is set twice: environment variable {first} {told}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "key", "told"),
+    [
+        ({"APP_MY_LIST": "no json"}, '"my.list"', "a list or a table has to be written as JSON"),
+        ({"APP_MY_LIST__0": "1"}, '"my.list"', "items of a list can't be set one by one"),
+        ({"APP_MANY": "[1]", "APP_MY_LIST": "[1]"}, '"my.list"', "is set twice"),
+        (
+            {"APP_MANY": "[1]", "APP_A_TABLE": '{"x.y": 1}', "APP_A_TABLE__X.Y__Z": "1"},
+            '"a table"."x.y".z',
+            'environment variable APP_A_TABLE sets "a table"."x.y" to something else',
+        ),
+    ],
+)
+def test_keys_are_written_as_everywhere_and_what_is_refused_is_not_called_missing(monkeypatch, variables, key, told):
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Odd, Environment("APP_")).load()
+    problem = next(each for each in caught.value.problems if told in each.message)
+    assert problem.key == key
+    assert "Field required" not in str(caught.value)
 
 
 KUBERNETES = {
@@ -204,7 +245,7 @@ KUBERNETES = {
 
 
 def test_names_that_kubernetes_injects_are_skipped_with_one_warning(monkeypatch):
-    layer, problems, warnings = fit(monkeypatch, APP_NAME="x", **KUBERNETES)
+    layer, problems, warnings, _ = fit(monkeypatch, APP_NAME="x", **KUBERNETES)
     assert (layer.data, problems) == ({"name": "x"}, [])
     (warning,) = warnings
     assert all(name in warning for name in KUBERNETES)
@@ -216,12 +257,12 @@ def test_a_name_like_those_of_kubernetes_counts_if_the_schema_has_it(monkeypatch
         service_host: str = ""
         port: int = 1
 
-    layer, problems, warnings = fit(monkeypatch, Service, APP_SERVICE_HOST="h", APP_PORT="80")
+    layer, problems, warnings, _ = fit(monkeypatch, Service, APP_SERVICE_HOST="h", APP_PORT="80")
     assert (layer.data, problems, warnings) == ({"service_host": "h", "port": 80}, [], [])
 
 
 def test_an_address_for_a_port_is_kubernetes_only_beside_the_rest_of_a_service(monkeypatch):
-    layer, _, warnings = fit(monkeypatch, APP_PORT="tcp://10.0.0.1:80")
+    layer, _, warnings, _ = fit(monkeypatch, APP_PORT="tcp://10.0.0.1:80")
     assert (layer.data, warnings) == ({"port": "tcp://10.0.0.1:80"}, [])
 
 
@@ -290,7 +331,7 @@ def test_so_it_is_however_deep_it_stands(monkeypatch, low, text, high, above):
 
 def test_tables_of_two_variables_are_merged_key_by_key(monkeypatch):
     outer, inner = '{"size": 2, "deep": {"a": {"x": 1, "y": 1}, "b": {}}}', '{"a": {"y": 2}, "c": {"z": 3}}'
-    layer, problems, _ = fit(
+    layer, problems, _, _ = fit(
         monkeypatch, Shop, Environment("SHOP_"), SHOP_TABLE=outer, SHOP_TABLE__DEEP=inner, SHOP_TABLE__DEEP__A__X="9"
     )
     assert problems == []

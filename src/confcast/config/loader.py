@@ -178,7 +178,7 @@ class ConfigLoader(Generic[T]):
     def build(self, reading: Reading) -> Candidate[T]:
         """The candidate that a reading makes. Raises ConfigError and NotCarried."""
         codec, schema = self.codec, self.schema
-        merged, problems = self._merge(reading)
+        merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
             _log.warning("%s", warning)
         hidden = list(covered.check(schema, merged))
@@ -186,8 +186,9 @@ class ConfigLoader(Generic[T]):
         try:
             config = validate(schema, merged.data)
         except Invalid as error:
-            told = {tuple(problem.key.split(".")) for problem in problems}
+            told = {merged.spelling.canonical(path) for each in fitted for path in each.refused}
             findings += [each for each in error.findings if not _follows(each, told, hidden, merged.spelling)]
+        problems = [problem for each in fitted for problem in each.problems]
         if findings or problems:
             raise ConfigError(problems_of(findings, schema, merged) + problems)
         payload = _encoded(codec, config, merged)
@@ -240,7 +241,7 @@ class ConfigLoader(Generic[T]):
         sources: list[Any] = [msgspec.msgpack.decode(data, type=resolve(path)) for path, data in spec.sources]
         return ConfigLoader(spec.schema, *sources, overrides=msgspec.msgpack.decode(spec.overrides))
 
-    def _merge(self, reading: Reading) -> tuple[Merged, list[Problem]]:
+    def _merge(self, reading: Reading) -> tuple[Merged, list[Fitted]]:
         spelling, fitted = spelling_of(cast("Any", self.schema)), list[Fitted]()
         for layer in reading.layers:
             fitted.append(layer.fit(self.schema, lambda: Merged([each.layer for each in fitted], spelling).data))
@@ -251,7 +252,7 @@ class ConfigLoader(Generic[T]):
         layers = [each.layer for each in fitted]
         if self.overrides:
             layers.append(Layer("override", self.overrides))
-        return Merged(layers, spelling), [problem for each in fitted for problem in each.problems]
+        return Merged(layers, spelling), fitted
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__
@@ -317,7 +318,7 @@ def _follows(finding: Finding, told: set[KeyPath], hidden: Iterable[Finding], sp
         return False
     path = spelling.canonical(finding.path)
     above = (spelling.canonical(each.path) for each in hidden)
-    return path in map(spelling.canonical, told) or any(path[: len(each)] == each for each in above)
+    return path in told or any(path[: len(each)] == each for each in above)
 
 
 def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:

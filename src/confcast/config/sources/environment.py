@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from confcast.config.keys import dotted
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
 from confcast.config.sources.targets import Target, chosen, in_shell, is_list, paths, targets
@@ -112,7 +113,7 @@ class EnvironmentLayer(Layer):
             )
         places = {path: Place(where, where) for path, where in fitting.places.items()}
         layer = Layer(self.name, fitting.data, self.fingerprint, (lambda: places) if places else None)
-        return Fitted(layer, fitting.problems, fitting.warnings)
+        return Fitted(layer, fitting.problems, fitting.warnings, fitting.refused)
 
     def _is_injected(self, name: str, text: str, *, known: bool) -> bool:
         # From the underscore on: a service may be called what the prefix is.
@@ -129,6 +130,13 @@ class _Set(NamedTuple):
     where: str
 
 
+def _likeness(first: _Set, second: _Set) -> str:
+    """What the first of two variables for one field has in common with the second."""
+    if first.where.upper() == second.where.upper():
+        return "has the same name"
+    return "sets the same" if first.path == second.path else f"sets the same, as {dotted(first.path)}"
+
+
 class _Fitting:
     """One schema applied to one set of variables."""
 
@@ -138,6 +146,7 @@ class _Fitting:
         self.places: dict[tuple[str, ...], str] = {}
         self._variables: dict[KeyPath, _Set] = {}
         self.problems: list[Problem] = []
+        self.refused: list[KeyPath] = []
         self.warnings: list[str] = []
 
     def targets(self, name: str) -> tuple[Target, ...]:
@@ -150,19 +159,19 @@ class _Fitting:
 
     def set(self, target: Target, name: str, text: str) -> None:
         """Put a converted value in its place, or note what is wrong with it."""
-        where, key = f"environment variable {name}", ".".join(target.path)
-        first = self._variables.setdefault(self._spelling.canonical(target.path), _Set(target.path, where))
+        where = f"environment variable {name}"
+        own = _Set(target.path, where)
+        first = self._variables.setdefault(self._spelling.canonical(target.path), own)
         if first.where != where:
-            same = "has the same name" if first.path == target.path else f"sets the same, as {'.'.join(first.path)}"
-            self.problems.append(Problem(key, f"is set twice: {first.where} {same}", where))
+            self._refuse(target.path, f"is set twice: {first.where} {_likeness(first, own)}", where)
             return
         if target.without is not None:
             message = f"{target.without} has no such field, so only a validator of its own can use it{self._hint(name)}"
-            self.warnings.append(f"{where} sets {key}: {message}")
+            self.warnings.append(f"{where} sets {dotted(target.path)}: {message}")
         try:
             value = from_text(text, target.annotation, opaque=target.opaque)
         except NotConvertible as error:
-            self.problems.append(Problem(key, str(error), where))
+            self._refuse(target.path, str(error), where)
             return
         path = self._spelling.as_in(self.data, target.path)  # as a variable spelled it that set a table around it
         table = self.data
@@ -170,8 +179,8 @@ class _Fitting:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
                 above = path[:length]
-                message = f"is a key of a table, but {self._setter(above)} sets {'.'.join(above)} to something else"
-                self.problems.append(Problem(key, f"{message}: remove one of the two", where))
+                message = f"is a key of a table, but {self._setter(above)} sets {dotted(above)} to something else"
+                self._refuse(target.path, f"{message}: remove one of the two", where)
                 return
         self._put(table, path, value, where)
 
@@ -187,6 +196,11 @@ class _Fitting:
         table[path[-1]] = value
         self.places[path] = where
 
+    def _refuse(self, path: KeyPath, message: str, where: str) -> None:
+        """Note what is wrong with what a variable sets."""
+        self.problems.append(Problem(dotted(path), message, where))
+        self.refused.append(path)
+
     def _setter(self, path: tuple[str, ...]) -> str:
         """The variable that set what stands at a path: that of the path, or of a table around it."""
         return next(self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places)
@@ -199,7 +213,7 @@ class _Fitting:
         else:
             message = f"the schema has no such key{self._hint(name)}"
         if self._source.unknown == "refuse":
-            self.problems.append(Problem(".".join(listed), message, f"environment variable {name}"))
+            self._refuse(listed, message, f"environment variable {name}")
         else:
             self.warnings.append(f"environment variable {name} is ignored: {message}")
 

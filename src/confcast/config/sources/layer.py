@@ -7,7 +7,7 @@ it may have is named in `Source`; the loader asks for each and does without.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from confcast.config.sources.formats.common import KeyPath, Note
@@ -53,11 +53,19 @@ class Place(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A layer as a schema reads it, what is wrong with it, and what a person should be told once."""
+    """A layer as a schema reads it.
+
+    Attributes:
+        layer: What can be used of it.
+        problems: What is wrong with it.
+        warnings: What a person should be told once.
+        refused: The paths whose values are refused: what is missing there follows from that.
+    """
 
     layer: Layer
     problems: list[Problem]
     warnings: list[str]
+    refused: Sequence[KeyPath] = ()
 
 
 class Layer:
