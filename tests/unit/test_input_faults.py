@@ -162,7 +162,7 @@ def test_a_key_that_yaml_does_not_read_as_text_is_placed_and_explained(schema):
 @pytest.mark.parametrize("schema", [Model, Data])
 def test_a_number_for_a_key_is_placed_at_the_key(schema):
     told = problem("app.yaml", "labels:\n  a: b\n  404: x\n", schema)
-    assert told == "app.yaml:3:3: labels.404: the key: Input should be a valid string (got 404)"
+    assert told == "app.yaml:3:3: labels.404: the key is no text but 404: put it in quotes"
 
 
 # ---- YAML: tags, anchors, what is none

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from confcast import ConfigError, ConfigLoader
+from confcast import ConfigError, ConfigLoader, Secret
 
 
 class Section(BaseModel):
@@ -134,9 +134,36 @@ def test_so_it_is_in_sections_and_lists_that_allow_any_key(key, shown, told):
 @pytest.mark.parametrize(("key", "shown", "told"), KEYS)
 def test_so_it_is_in_a_table_of_texts(schema, key, shown, told):
     (problem,) = problems(f"labels:\n  a: x\n  {key}: x\n", schema)
-    assert problem.startswith(f"a.yaml:3:3: labels.{shown}: the key")
-    if schema is Record or key in ("on", "No"):
-        assert problem.endswith(f"the key is no text but {told}: put it in quotes")
+    assert problem == f"a.yaml:3:3: labels.{shown}: the key is no text but {told}: put it in quotes"
+
+
+@pytest.mark.parametrize(("key", "told"), [(key, told) for key, _, told in KEYS])
+def test_so_it_is_where_the_table_is_one_of_several_types(key, told):
+    class Several(BaseModel):
+        maybe: dict[str, int] | None = None
+        many: list[dict[str, int]] = []
+
+    (problem,) = problems(f"maybe: {{{key}: 1}}\n", Several)
+    assert problem.endswith(f": the key is no text but {told}: put it in quotes")
+    (problem,) = problems(f"many: [{{{key}: 1}}]\n", Several)
+    assert problem.endswith(f": the key is no text but {told}: put it in quotes")
+
+
+class Tokens(BaseModel):
+    tokens: dict[SecretStr, int] = {}
+
+
+class TokenRecord(msgspec.Struct):
+    tokens: dict[Annotated[str, Secret], int] = {}
+
+
+@pytest.mark.parametrize("schema", [Tokens, TokenRecord])
+@pytest.mark.parametrize(("key", "told"), [(key, told) for key, _, told in KEYS])
+def test_a_secret_key_that_is_no_text_is_not_shown_however_short_it_is(schema, key, told):
+    masked = " ".join(["**********", *told.split(" ", 1)[1:]])
+    assert problems(f"tokens: {{{key}: 1}}\n", schema) == [
+        f"a.yaml:1:10: tokens.**********: the key is no text but {masked}: put it in quotes"
+    ]
 
 
 @SCHEMAS

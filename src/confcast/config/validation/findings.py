@@ -94,12 +94,12 @@ def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
     """As `diff.py` shows them: the keys of a `dict[SecretStr, …]` are secrets, too."""
     shown: KeyPath = ()
     for part in path:
-        shown = (*shown, MASK if _hides_keys(annotation) else part)
+        shown = (*shown, MASK if has_secret_keys(annotation) else part)
         annotation = _below(annotation, part)
     return shown
 
 
-def _hides_keys(annotation: Any) -> bool:
+def has_secret_keys(annotation: Any) -> bool:
     """Whether the keys of a table there are secrets."""
     return any(map(hides_own_keys, (annotation, *members(annotation))))
 
@@ -146,7 +146,7 @@ def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
     """Every scalar in the data, and every key, that stands where its type has a secret, or may have one."""
     if not contains_secret(annotation):
         return
-    if isinstance(data, dict) and _hides_keys(annotation):
+    if isinstance(data, dict) and has_secret_keys(annotation):
         yield from data
     if _is_scalar(data) and not isinstance(data, bool | None):
         yield data

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from confcast.config.masking import MASK
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import Keys, child, is_collection, is_opaque, keys_of, members, strip
-from confcast.config.validation.findings import Finding, quoted
+from confcast.config.validation.findings import Finding, has_secret_keys, quoted
 
 
 def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[Finding]:
@@ -56,7 +57,7 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
     text_only = has_text_keys(annotation)
     for key, value in table.items():
         if text_only and isinstance(key, bool):  # of numbers a model may make text
-            yield no_text(key, path)
+            yield no_text(key, path, secret=has_secret_keys(annotation))
         yield from check(child(annotation, key), value, (*path, key), plain=plain)
 
 
@@ -92,8 +93,14 @@ def has_text_keys(annotation: Any) -> bool:
     return strip((typing.get_args(annotation) or (Any,))[0]) is str
 
 
-def no_text(key: Any, path: KeyPath) -> Finding:
-    """What is said of a key that has to be text and is none; only YAML has such keys."""
+def no_text(key: Any, path: KeyPath, *, secret: bool = False) -> Finding:
+    """What is said of a key that has to be text and is none; only YAML has such keys.
+
+    Args:
+        key: The key.
+        path: Where its table stands.
+        secret: Whether the keys of the table are secrets.
+    """
     why = ""
     if isinstance(key, bool):
         why = " (YAML reads yes, no, on and off as booleans)"
@@ -101,7 +108,8 @@ def no_text(key: Any, path: KeyPath) -> Finding:
         why = " (YAML reads ~ and an empty key as null)"
     elif isinstance(key, dt.date):
         why = " (YAML reads it as a date)"
-    return Finding((*path, key), f"the key is no text but {quoted(key)}{why}: put it in quotes", about="key")
+    shown = MASK if secret else quoted(key)
+    return Finding((*path, key), f"the key is no text but {shown}{why}: put it in quotes", about="key")
 
 
 def _is_number(annotation: Any) -> bool:

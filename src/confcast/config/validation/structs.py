@@ -18,7 +18,7 @@ import msgspec
 from confcast.config.schema import kind_of
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, is_collection, keys_of, members, strip
-from confcast.config.validation.findings import Finding, Invalid, dotted
+from confcast.config.validation.findings import Finding, Invalid, dotted, has_secret_keys
 from confcast.config.validation.misread import misread
 from confcast.config.validation.strictness import has_text_keys, no_text
 
@@ -77,7 +77,8 @@ def _search_itself(annotation: Any, value: Any, path: KeyPath) -> Iterator[Findi
 def _search_inside(annotation: Any, value: Any, path: KeyPath) -> Iterator[Finding]:
     keys = keys_of(annotation)
     if isinstance(value, dict) and (keys is not None or has_text_keys(annotation)):
-        yield from (no_text(key, path) for key in value if not isinstance(key, str))
+        secret = has_secret_keys(annotation)
+        yield from (no_text(key, path, secret=secret) for key in value if not isinstance(key, str))
     if keys is None or isinstance(value, list):
         for part, item in enumerate(value) if isinstance(value, list) else value.items():
             found = child(annotation, part)

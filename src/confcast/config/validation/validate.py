@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from confcast.config.masking import MASK
 from confcast.config.schema import kind_of
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import value_at
 from confcast.config.validation import infinite, strictness
 from confcast.config.validation.annotations import keys_of, type_at
-from confcast.config.validation.findings import NOTHING, Finding, Invalid
+from confcast.config.validation.findings import NOTHING, Finding, Invalid, without_secret_keys
 from confcast.config.validation.raising import place_of
 
 T = TypeVar("T")
@@ -89,9 +90,16 @@ def _findings(error: Any, annotation: Any, data: Any) -> Iterator[Finding]:
         elif item["type"] == "extra_forbidden":
             yield Finding(path, "unknown key", about="key")
         elif item["loc"][-1:] == _KEY and path[-1:] != _KEY:
-            yield Finding(path, f"the key: {message}", cast("Any", item["input"]), about="key")
+            yield _of_key(item, message, annotation, path)
         else:
             yield Finding(path, message, cast("Any", item["input"]))
+
+
+def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> Finding:
+    if item["type"] == "string_type":  # of a model that makes text of numbers, a number is no such error
+        secret = without_secret_keys(path, annotation)[-1:] == (MASK,)
+        return strictness.no_text(item["input"], path[:-1], secret=secret)
+    return Finding(path, f"the key: {message}", item["input"], about="key")
 
 
 def _path(loc: tuple[Any, ...], annotation: Any, data: Any, missing: bool) -> Iterator[Any]:
