@@ -214,22 +214,48 @@ def test_a_null_that_is_written_is_no_empty_section(schema):
 # ---- numbers that YAML reads as text
 
 
-EXPONENT = "YAML reads a number with an exponent as text unless it has a dot and a sign: write it as 1.0e+3"
+EXPONENT = "YAML reads a number with an exponent as text unless it has a dot and a sign: "
+AS_FLOAT, AS_INT = f"{EXPONENT}write it as 1.0e+3", f"{EXPONENT}write it without an exponent"
 OCTAL = "YAML reads it as text: an octal number has a leading 0 and no letter"
 
 
 @SCHEMAS
-@pytest.mark.parametrize(("written", "told"), [("1e3", EXPONENT), ("-1.5E3", EXPONENT), ("0o17", OCTAL)])
-def test_a_number_that_yaml_reads_as_text_is_explained_where_a_number_belongs(schema, written, told):
+@pytest.mark.parametrize(
+    ("written", "told", "followed"),
+    [("1e3", AS_INT, "1000"), ("-15E2", AS_INT, "-1500"), ("1.e3", AS_INT, "1000"), ("0o17", OCTAL, "017")],
+)
+def test_a_number_that_yaml_reads_as_text_is_explained_where_a_whole_number_belongs(schema, written, told, followed):
     (problem,) = problems(f"whole: {written}\n", schema)
     assert problem.endswith(f"(got '{written}'; {told})")
     (problem,) = problems(f"whole: '{written}'\n", schema)
     assert problem.endswith(f"(got '{written}')")
+    Path("a.yaml").write_text(f"whole: {followed}\n")
+    ConfigLoader(schema, "a.yaml").load()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (int, AS_INT),
+        (int | None, AS_INT),
+        (list[int], AS_INT),
+        (float, AS_FLOAT),
+        (float | None, AS_FLOAT),
+        (int | float, AS_FLOAT),
+    ],
+)
+def test_the_advice_for_exponents_is_what_each_kind_of_number_takes(kind, told):
+    schema = msgspec.defstruct("Number", [("number", kind)])
+    write = "number: [{}]\n" if kind == list[int] else "number: {}\n"
+    (problem,) = problems(write.format("1e3"), schema)
+    assert problem.endswith(f"; {told})")
+    Path("a.yaml").write_text(write.format("1000" if told is AS_INT else "1.0e+3"))
+    ConfigLoader(schema, "a.yaml").load()
 
 
 def test_a_float_of_a_struct_is_explained_too_and_what_it_says_can_be_written():
     (problem,) = problems("number: 1e3\n", Record)
-    assert problem.endswith(f"(got '1e3'; {EXPONENT})")
+    assert problem.endswith(f"(got '1e3'; {AS_FLOAT})")
     Path("a.yaml").write_text("number: 1.0e+3\n")
     assert ConfigLoader(Record, "a.yaml").load().config.number == 1000.0
 

@@ -27,7 +27,7 @@ from confcast.errors import Problem
 NOTHING: Any = object()
 """There is no value to quote."""
 
-_NUMBERS = (int, float, decimal.Decimal)
+_FRACTIONS = (float, decimal.Decimal)
 _NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
 
 
@@ -111,7 +111,9 @@ def _advice(annotation: Any, note: Note) -> str:
         return note.table
     if not any(member in _NO_TEXT for member in kinds):
         return note.text
-    return note.number if any(member in _NUMBERS for member in kinds) else ""
+    if any(member in _FRACTIONS for member in kinds):
+        return note.number
+    return note.whole if int in kinds else ""
 
 
 def _location(finding: Finding, merged: Merged) -> str:

@@ -26,11 +26,19 @@ KeyPath: TypeAlias = tuple[Any, ...]
 
 
 class Note(NamedTuple):
-    """Advice about one value, by what was wanted in its place; empty where there is none."""
+    """Advice about one value, by what was wanted in its place; empty where there is none.
+
+    Attributes:
+        text: Where text was wanted.
+        table: Where a table or a list was wanted.
+        number: Where a number was wanted that may have a fraction.
+        whole: Where a whole number was wanted.
+    """
 
     text: str = ""
     table: str = ""
     number: str = ""
+    whole: str = ""
 
 
 class Spot(NamedTuple):

@@ -56,10 +56,14 @@ _READ_AS = {
     "octal": "YAML reads digits after a leading 0 as an octal number",
     "timestamp": "YAML reads it as a date",
 }
+_EXPONENT = "YAML reads a number with an exponent as text unless it has a dot and a sign: write it"
+_OCTAL = "YAML reads it as text: an octal number has a leading 0 and no letter"
 _NUMBERS_AS_TEXT = {
-    r"[+-]?[\d_]+(?:\.[\d_]*)?[eE][+-]?\d+": "YAML reads a number with an exponent as text unless it has a dot and a"
-    " sign: write it as 1.0e+3",
-    r"[+-]?0o[0-7]+": "YAML reads it as text: an octal number has a leading 0 and no letter",
+    r"[+-]?[\d_]+(?:\.[\d_]*)?[eE][+-]?\d+": Note(
+        number=f"{_EXPONENT} as 1.0e+3",
+        whole=f"{_EXPONENT} without an exponent",  # with one it is a float, which a strict library takes for no int
+    ),
+    r"[+-]?0o[0-7]+": Note(number=_OCTAL, whole=_OCTAL),
 }
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _HALVES = {  # messages of PyYAML that say nothing without what stands around them
@@ -113,9 +117,7 @@ def _note(node: Any, lines: list[str]) -> Note | None:
     if node.id != "scalar" or node.style:
         return None
     if node.tag in _TEXT:
-        return next(
-            (Note(number=told) for form, told in _NUMBERS_AS_TEXT.items() if re.fullmatch(form, node.value)), None
-        )
+        return next((note for form, note in _NUMBERS_AS_TEXT.items() if re.fullmatch(form, node.value)), None)
     if _SCALARS.get(node.tag) not in _READ_AS:
         return None
     return Note(_note_for_text(node), "" if node.value else _note_for_table(node, lines))
