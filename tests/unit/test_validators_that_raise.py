@@ -150,6 +150,58 @@ def test_the_problem_has_the_field_or_the_section_whose_validator_raised(schema,
     assert ".py:" in told.message
 
 
+class Builtins(BaseModel):
+    n: int = 0
+    port: Annotated[int, BeforeValidator(int)] = 0
+    name: Annotated[str, BeforeValidator(str.strip)] = pydantic.Field("", alias="the-name")
+    late: Annotated[Any, AfterValidator(len)] = ""
+    listed: list[Annotated[int, BeforeValidator(int)]] = []
+    maybe: Annotated[int, BeforeValidator(int)] | None = None
+    both: Annotated[list[Annotated[int, BeforeValidator(int)]], BeforeValidator(list)] = []
+    length: int = 0
+
+    _len = field_validator("length", mode="before")(len)
+
+
+class HasBuiltins(BaseModel):
+    inner: Builtins = Builtins()
+    many: list[Builtins] = []
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("port", {"port": [1]}),
+        ("the-name", {"n": 1, "the-name": 5}),
+        ("late", {"port": 1, "late": 5}),
+        ("listed.1", {"listed": [1, [2]]}),
+        ("maybe", {"maybe": [1]}),
+        ("both", {"both": 1}),
+        ("both", {"both": [1, [2]]}),
+        ("length", {"length": 5}),
+        ("port", {"the-name": 5, "late": 5, "port": [1]}),
+    ],
+)
+def test_a_builtin_that_raises_has_its_field_and_no_line_of_a_library(key, data):
+    told = problem(HasBuiltins, {"inner": data})
+    assert told.key == f"inner.{key}"
+    assert told.message.startswith("a validator raised TypeError: ")
+    assert ".py:" not in told.message
+    assert problem(HasBuiltins, {"many": [{}, data]}).key == f"many.1.{key}"
+
+
+def test_the_line_is_that_of_the_user_s_validator_which_called_a_library():
+    def through(value: Any) -> Any:
+        return pydantic.TypeAdapter(Annotated[int, BeforeValidator(int)]).validate_python(value)
+
+    class Through(BaseModel):
+        n: Annotated[int, BeforeValidator(through)] = 0
+
+    told = problem(Through, {"n": [1]})
+    assert told.key == "n"
+    assert f"(test_validators_that_raise.py:{through.__code__.co_firstlineno + 1})" in told.message
+
+
 @pytest.mark.parametrize(("key", "data"), [("one", {"one": {"n": 13}}), ("items.1", {"items": [{"n": 1}, {"n": 13}]})])
 def test_so_it_has_in_a_struct(key, data):
     told = problem(Records, data)

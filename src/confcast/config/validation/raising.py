@@ -2,7 +2,8 @@
 
 pydantic and msgspec say where a value is wrong if a validator raises a ValueError; anything else passes through them
 and leaves only a traceback. So the parts of the data are validated again, one by one, until the innermost that raises
-the same; the function in the traceback says for which field of it.
+the same; the function in the traceback says for which field of it. A builtin (`BeforeValidator(int)`) has no line in
+a traceback: then the fields are validated one by one, each by its type and its validators.
 
 Only a load that is refused anyway comes here: then validators run once more. Rejected: wrapping every validator of a
 schema beforehand (each load would pay for it, and pydantic keeps validators of nested models as they were built).
@@ -12,16 +13,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import traceback
 import typing
 from collections.abc import Iterator
 from types import CodeType, FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.validation.annotations import child, keys_of, members
+
+_OURS = re.compile(r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)")  # what calls the user's validators
 
 
 def place_of(annotation: Any, data: Any, error: Exception) -> KeyPath:
@@ -32,7 +36,19 @@ def place_of(annotation: Any, data: Any, error: Exception) -> KeyPath:
         path, annotation, data = (*path, part), child(annotation, part), data[part]
     frames = {frame.f_code: frame for frame, _ in traceback.walk_tb(error.__traceback__)}
     fields = [field for member in members(annotation) for field in _fields_of(member, frames, data)]
-    return (*path, fields[0]) if len(fields) == 1 else path
+    if len(fields) != 1:  # the library stops at the first that raises
+        fields = [field for member in members(annotation) for field in _fields_that_raise(member, data, error)][:1]
+    return (*path, *fields)
+
+
+def last_line(error: Exception) -> tuple[str, int] | None:
+    """The file and the line of the user's that raised, or that called what did; None if a library called a builtin."""
+    lines = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not _OURS.match(frame.f_globals.get("__name__", ""))
+    ]
+    return lines[-1] if lines else None
 
 
 def _inside(annotation: Any, data: Any, error: Exception) -> tuple[Any, Exception] | None:
@@ -64,12 +80,10 @@ def _raised(annotation: Any, value: Any) -> Exception | None:
 
 
 def _is_same(one: Exception, other: Exception) -> bool:
-    return type(one) is type(other) and _last_line(one) == _last_line(other)
-
-
-def _last_line(error: Exception) -> tuple[str, int | None]:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return last.filename, last.lineno
+    line = last_line(one)
+    if type(one) is not type(other) or line != last_line(other):
+        return False
+    return line is not None or str(one) == str(other)  # of a builtin, the text is all that there is
 
 
 def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[Any]:
@@ -85,6 +99,29 @@ def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[A
     if len(present) > 1:
         present = [name for name in present if any(each is data[spelt[name]] for each in _values(found[name]))]
     return [spelt[name] for name in present]
+
+
+def _fields_that_raise(cls: Any, data: Any, error: Exception) -> Iterator[Any]:
+    """The key of each field that raises the same when it is validated alone."""
+    keys = keys_of(cls)
+    if keys is None or not hasattr(cls, "__pydantic_decorators__") or not isinstance(data, dict):
+        return
+    for key, name in keys.names.items():
+        if key in data and key not in keys.indirect:
+            again = _raised(_alone(cls, name), data[key])
+            if again is not None and _is_same(again, error):
+                yield key
+
+
+def _alone(cls: Any, name: str) -> Any:
+    """The type of a field with all its validators."""
+    import pydantic
+
+    field, marks = cls.__pydantic_fields__[name], list[Any]()
+    for decorator in cls.__pydantic_decorators__.field_validators.values():
+        if name in decorator.info.fields or "*" in decorator.info.fields:
+            marks.append(getattr(pydantic, f"{decorator.info.mode.title()}Validator")(decorator.func))
+    return Annotated[(field.annotation, *field.metadata, *marks)] if field.metadata or marks else field.annotation
 
 
 def _is_about(frame: FrameType, name: str) -> bool:

@@ -8,7 +8,6 @@ raises ends as a finding: a `KeyError` in one is bad input too.
 from __future__ import annotations
 
 import functools
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,7 +19,7 @@ from confcast.config.sources.layer import value_at
 from confcast.config.validation import infinite, strictness
 from confcast.config.validation.annotations import keys_of, type_at
 from confcast.config.validation.findings import NOTHING, Finding, Invalid, without_secret_keys
-from confcast.config.validation.raising import place_of
+from confcast.config.validation.raising import last_line, place_of
 
 T = TypeVar("T")
 
@@ -144,7 +143,7 @@ def _joined(findings: Iterator[Finding]) -> list[Finding]:
 
 def raised(error: Exception, annotation: Any, data: Any) -> Finding:
     """What a validator of the user's raised that is no complaint of its library's."""
-    path = place_of(annotation, data, error)
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    line = last_line(error)
     text = f": {error}" if str(error) else ""
-    return Finding(path, f"a validator raised {type(error).__name__}{text} ({Path(last.filename).name}:{last.lineno})")
+    place = f" ({Path(line[0]).name}:{line[1]})" if line is not None else ""
+    return Finding(place_of(annotation, data, error), f"a validator raised {type(error).__name__}{text}{place}")
