@@ -188,7 +188,7 @@ def test_anchors_may_stand_at_keys_and_aliases_for_them():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("&key text: one\n*key : two\n", "app.yaml:1:1: has the key 'text' twice in one table"),
+        ("&key text: one\n*key : two\n", "app.yaml:1:1: text: has this key twice in one table"),
         ("anything: &a {x: 1}\n*a : y\n", "app.yaml:1:11: has a table or a list for a key"),
         ("anything: &a\n  *a : 1\n", "app.yaml:1:11: has a table or a list for a key"),
         ("text: *nowhere\n", "app.yaml:1:7: is no valid YAML: found undefined alias"),
@@ -227,8 +227,8 @@ TRAILING_COMMA = (
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"text": "a",\n "text": "b"}', "app.json:2:2: has the key 'text' twice in one table"),
-        ('{"anything": [{"a": 1, "\\u0061": 2}]}', "app.json:1:24: has the key 'a' twice in one table"),
+        ('{"text": "a",\n "text": "b"}', "app.json:2:2: text: has this key twice in one table"),
+        ('{"anything": [{"a": 1, "\\u0061": 2}]}', "app.json:1:24: anything.0.a: has this key twice in one table"),
         ('{"number": NaN}', "app.json:1:12: is no valid JSON: JSON has no NaN"),
         ('{"number": Infinity}', "app.json:1:12: is no valid JSON: JSON has no Infinity"),
         ('{"anything": [1, -Infinity]}', "app.json:1:18: is no valid JSON: JSON has no -Infinity"),
@@ -273,16 +273,16 @@ def test_a_broken_character_behind_a_byte_order_mark_has_its_own_place():
     [
         ("a.b = 1\na = 2", "2:6: is no valid TOML: Cannot overwrite a value"),
         ("a = 1\na.b = 2", "2:8: is no valid TOML: Cannot overwrite a value"),
-        ("a = {b = 1}\na.c = 2", "2:8: is no valid TOML: Cannot mutate immutable namespace a"),
-        ("a = {b = 1}\n[a.c]", "2:5: is no valid TOML: Cannot declare a.c twice"),
-        ("a = {b = {c = 1}, b.d = 2}", "1:26: is no valid TOML: Cannot mutate immutable namespace b.d"),
-        ("a = []\n[[a]]", "2:4: is no valid TOML: Cannot mutate immutable namespace a"),
-        ("a = [{b = 1}]\n[a.c]", "2:5: is no valid TOML: Cannot declare a.c twice"),
-        ("[a]\n[a]", "2:3: is no valid TOML: Cannot declare a twice"),
+        ("a = {b = 1}\na.c = 2", "2:8: is no valid TOML: Cannot mutate immutable namespace (this key)"),
+        ("a = {b = 1}\n[a.c]", "2:5: is no valid TOML: Cannot declare (this key) twice"),
+        ("a = {b = {c = 1}, b.d = 2}", "1:26: is no valid TOML: Cannot mutate immutable namespace (this key)"),
+        ("a = []\n[[a]]", "2:4: is no valid TOML: Cannot mutate immutable namespace (this key)"),
+        ("a = [{b = 1}]\n[a.c]", "2:5: is no valid TOML: Cannot declare (this key) twice"),
+        ("[a]\n[a]", "2:3: is no valid TOML: Cannot declare (this key) twice"),
         ("[a]\n[[a]]", "2:4: is no valid TOML: Cannot overwrite a value"),
-        ("[[a]]\n[a]", "2:3: is no valid TOML: Cannot declare a twice"),
-        ("[a]\nb.c = 1\n[a.b]", "3:5: is no valid TOML: Cannot declare a.b twice"),
-        ("[a.'x y']\n[a.\"x y\"]", "2:9: is no valid TOML: Cannot declare a.x y twice"),
+        ("[[a]]\n[a]", "2:3: is no valid TOML: Cannot declare (this key) twice"),
+        ("[a]\nb.c = 1\n[a.b]", "3:5: is no valid TOML: Cannot declare (this key) twice"),
+        ("[a.'x y']\n[a.\"x y\"]", "2:9: is no valid TOML: Cannot declare (this key) twice"),
     ],
 )
 def test_tables_that_are_defined_in_two_ways_are_refused_with_their_place(text, told):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, SecretStr, field_validator
 from typing_extensions import TypedDict
 
-from confcast import ConfigError, ConfigLoader, Secret
+from confcast import ConfigError, ConfigLoader, File, Secret
 from confcast.config.codec import Codec
 from confcast.config.diff import differences, without_secrets
 from confcast.config.masking import MASK
@@ -165,6 +166,38 @@ def test_a_wrong_value_is_not_quoted_among_extras_and_where_a_union_hides_its_ty
             pydantic.create_model("Root", field=(annotation, ...)), overrides={"field": {"name": 424242}}
         ).load()
     assert "424242" not in str(caught.value)
+
+
+class Tokens(BaseModel):
+    tokens: dict[SecretStr, float] = {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.json", '{"tokens": {"hunter2": 1e400}}', f"1:24: tokens.{MASK}: has a number that is too large"),
+        ("a.toml", "tokens.hunter2 = 1e400", f"1:18: tokens.{MASK}: has a number that is too large"),
+        ("a.yaml", "tokens: {hunter2: 1.0e+400}", f"1:19: tokens.{MASK}: has a number that is too large"),
+        ("a.yaml", "tokens: {hunter2: 2020-13-45}", f"1:19: tokens.{MASK}: is no valid YAML: not a valid timestamp"),
+        ("a.json", '{"tokens": {"hunter2": 1, "hunter2": 2}}', f"1:27: tokens.{MASK}: has this key twice"),
+        ("a.yaml", "tokens: {hunter2: 1, hunter2: 2}", f"1:22: tokens.{MASK}: has this key twice"),
+        ("a.toml", "[tokens.hunter2]\n[tokens.hunter2]", "2:16: is no valid TOML: Cannot declare (this key) twice"),
+        ("a.toml", '[tokens."hunter2\'"]\n[tokens."hunter2\'"]', "2:19: is no valid TOML: Cannot declare (this key)"),
+        ("a.toml", "tokens = {hunter2 = 1, hunter2 = 2}", "1:35: is no valid TOML: Duplicate"),
+        ("a.toml", "tokens = {x = {}, x.hunter2 = 2, x.hunter2.y = 1}", "1:32: is no valid TOML: Cannot mutate"),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_a_secret_is_not_in_what_the_parser_of_a_file_says(
+    tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Tokens, tmp_path / name).load()
+    assert str(caught.value).startswith(f"{tmp_path / name}:{told}")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:  # without a schema nobody knows that it is a secret
+        File(tmp_path / name).read()
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,7 @@ def test_one_table_under_two_names_is_refused(monkeypatch):
         ("APP_HOSTS", "a,b", "is no valid JSON: Expecting value (line 1, column 1)"),
         ("APP_HOSTS", "['a']", "is no valid JSON: Expecting value (line 1, column 2)"),
         ("APP_HOSTS", '["a",', "is no valid JSON: Expecting value (line 1, column 6)"),
-        ("APP_LABELS", '{"a": 1, "a": 2}', "has the key 'a' twice in one table (line 1, column 10)"),
+        ("APP_LABELS", '{"a": 1, "a": 2}', "has this key twice in one table (line 1, column 10)"),
         ("APP_LABELS", '{"a": NaN}', "is no valid JSON: JSON has no NaN (line 1, column 7)"),
         ("APP_INSIDE__ONE", '{"a"}', "is no valid JSON: Expecting ':' delimiter (line 1, column 5)"),
     ],

@@ -124,7 +124,7 @@ def test_an_empty_file_is_an_error_unless_it_may_be_empty(name, content):
         ("a.yaml", b"text", "a.yaml: has to be a table of keys, and is a single value"),
         ("a.toml", b"a = 1\nb = 'x\xff'\n", "a.toml:2:7: is not UTF-8: save it as UTF-8"),
         ("a.toml", b"a = 1\nb =", "a.toml:2:4: is no valid TOML: Invalid value"),
-        ("a.yaml", b"a: 1\na: 2", "a.yaml:2:1: has the key 'a' twice in one table"),
+        ("a.yaml", b"a: 1\na: 2", "a.yaml:2:1: has this key twice in one table"),
         ("a.json", b'{"a": ' * 200, "a.json:1:601: is nested more than 100 levels deep"),
         ("a.toml", b"#" * (disk.MAX_BYTES + 1), "a.toml: is larger than 16 MiB"),
     ],

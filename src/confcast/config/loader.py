@@ -27,10 +27,10 @@ from confcast.config.schema import fields_of, import_path, is_of_main, kind_of, 
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.config.sources.formats.common import KeyPath
-from confcast.config.sources.layer import Fitted, Layer, Source, fingerprint_of
+from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, fingerprint_of
 from confcast.config.spelling import Spelling, spelling_of
 from confcast.config.validation import covered, doubled
-from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in
+from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in, shown_key
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
@@ -169,11 +169,21 @@ class ConfigLoader(Generic[T]):
         for source in self.sources:
             try:
                 layers.append(_layer(source))
+            except ValueRefused as error:
+                errors.append(self._with_key(error))
             except ConfigError as error:
                 errors.append(error)
         if errors:
             raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
         return Reading(layers)
+
+    def _with_key(self, error: ValueRefused) -> ConfigError:
+        """The error with the key of its value, secrets in it masked; as it is, if the schema can't be had."""
+        try:
+            key = shown_key(error.path, self.schema)
+        except (Exception, SystemExit):  # what the schema's module raises is told by the load that gets so far
+            return error
+        return ConfigError([Problem(key, each.message, each.location) for each in error.problems], error.reason)
 
     def build(self, reading: Reading) -> Candidate[T]:
         """The candidate that a reading makes. Raises ConfigError and NotCarried."""
@@ -269,6 +279,8 @@ def _source(given: Any) -> Source:
 def _layer(source: Source) -> Layer:
     try:
         layer = source.read()
+    except ValueRefused:
+        raise
     except ConfigError as error:
         raise _fit_to_travel(error) from error
     except (Exception, SystemExit) as error:  # a user's source may raise what it likes; it becomes a problem

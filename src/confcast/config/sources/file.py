@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from confcast.config.keys import dotted
 from confcast.config.sources import disk
 from confcast.config.sources.formats.common import KeyPath, Note, Unparsable
-from confcast.config.sources.layer import Layer, Place, fingerprint_of
+from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
 from confcast.errors import ConfigError, Problem
 
 Format = Literal["toml", "json", "yaml"]
@@ -157,7 +156,7 @@ class File(_Options, frozen=True):
         try:
             document = self._module().parse(text)
         except Unparsable as error:
-            raise self._error(error.message, error.line, error.column, key=dotted(error.path)) from None
+            raise ValueRefused(self._problem(error.message, error.line, error.column), error.path) from None
         except ImportError:
             raise self._error('is YAML, which needs PyYAML: pip install "confcast[yaml]"') from None
         if not document and isinstance(document, dict | None):
@@ -179,11 +178,11 @@ class File(_Options, frozen=True):
         found = self._module().locate(text)
         return {path: Place(shown(spot.key), shown(spot.value)) for path, spot in found.items()}
 
-    def _error(
-        self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed", key: str = ""
-    ) -> ConfigError:
-        place = f"{self.shown}:{line}:{column}" if line else self.shown
-        return ConfigError([Problem(key, message, place)], reason)
+    def _error(self, message: str, line: int = 0, column: int = 0, reason: str = "validation_failed") -> ConfigError:
+        return ConfigError([self._problem(message, line, column)], reason)
+
+    def _problem(self, message: str, line: int, column: int) -> Problem:
+        return Problem("", message, f"{self.shown}:{line}:{column}" if line else self.shown)
 
 
 def _no_notes(_: str) -> Mapping[KeyPath, Note]:

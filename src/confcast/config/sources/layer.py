@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from confcast.config.sources.formats.common import KeyPath, Note
-from confcast.errors import Problem
+from confcast.errors import ConfigError, Problem
 
 
 def fingerprint_of(content: bytes) -> bytes:
@@ -43,6 +43,19 @@ def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Itera
                 yield (*path, part), value
         elif kind is dict or kind is list:
             yield from texts(value, wanted, (*path, part))
+
+
+class ValueRefused(ConfigError):
+    """A source refuses one value that it has read, before a schema is applied to it.
+
+    Args:
+        problem: What is wrong, and where; without a key.
+        path: The keys of the value. Only the schema says which of them are secrets.
+    """
+
+    def __init__(self, problem: Problem, path: KeyPath) -> None:
+        super().__init__([problem])
+        self.path = path
 
 
 class Place(NamedTuple):

@@ -1,7 +1,8 @@
 """What the formats share: how they refuse, how deep they go, how an offset becomes a line and a column.
 
 `parse(text)` gives the document, or None if there is none (no content, or only comments), and raises Unparsable.
-`locate(text)` is only called with a text that `parse` accepted. Messages never quote the text: it may be a secret.
+`locate(text)` is only called with a text that `parse` accepted. Messages never quote the text, and no key of it:
+either may be a secret.
 
 Rejected: a parser of our own that keeps positions while it reads. It is ten times slower than the C parsers, and a
 position is wanted only when something is wrong.
@@ -77,6 +78,7 @@ class TooLarge(Exception):
 
 
 TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
+TWICE = "has this key twice in one table"
 TOO_LONG = "a number has too many digits"
 
 

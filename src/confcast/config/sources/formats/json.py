@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from confcast.config.sources.formats.common import (
     MAX_DEPTH,
+    TWICE,
     KeyPath,
     Lines,
     Spot,
@@ -139,7 +140,7 @@ class Scanner:
         value = self._skip(self._skip(end) + 1)
         child = (*path, key)
         if self._strict and child in self._spots:
-            raise Unparsable(f"has the key {key!r} twice in one table", *self._lines.at(at))
+            raise Unparsable(TWICE, *self._lines.at(at), child)
         self._spots[child] = Spot(self._lines.at(at), self._lines.at(value))
         return self._value(value, child)
 

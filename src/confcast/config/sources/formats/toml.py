@@ -6,7 +6,6 @@ the error would have no place), and a key of 100,000 dotted parts takes it minut
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
 from typing import Any
@@ -25,7 +24,7 @@ from confcast.config.sources.formats.common import (
 )
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_NAMES = re.compile(r"\((?:'(?:[^'\\]|\\.)*',? ?)+\)")  # a key of several parts, as tomllib's messages have it
+_NAMES = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).*", re.DOTALL)  # keys
 
 
 def _strings(*, closed: bool) -> tuple[str, str]:
@@ -77,8 +76,8 @@ def _unparsable(text: str, message: str) -> Unparsable:
     line, column = Lines(text).at(len(text))
     if place and place[1]:
         line, column = int(place[1]), int(place[2])
-    # tomllib's messages quote keys and single characters, never a value.
-    message = _NAMES.sub(lambda found: ".".join(ast.literal_eval(found[0])), _PLACE.sub("", message))
+    # tomllib's messages quote keys, which may be secrets and may be relative, and single characters; never a value.
+    message = _NAMES.sub("(this key)", _PLACE.sub("", message))
     return Unparsable(f"is no valid TOML: {message}", line, column)
 
 

@@ -24,6 +24,7 @@ from confcast.config.sources.disk import MAX_BYTES
 from confcast.config.sources.formats.common import (
     MAX_DEPTH,
     TOO_LARGE,
+    TWICE,
     KeyPath,
     Lines,
     Note,
@@ -217,8 +218,8 @@ def _place(text: str, error: Any) -> tuple[int, int]:
     return Lines(text).at(bad.start() if bad else error.position)
 
 
-class _BadScalar(Unparsable):
-    """A single value can't be what its type says."""
+class _BadNode(Unparsable):
+    """A value can't be what its type says, or a key stands twice in a table."""
 
     def __init__(self, message: str, node: Any) -> None:
         super().__init__(message, *_start(node))
@@ -241,10 +242,11 @@ class _Builder:
         """What the document stands for."""
         try:
             return self.value(root)
-        except _BadScalar as bad:
+        except _BadNode as bad:
             with contextlib.suppress(Unparsable):
                 builder = _Builder(self._loader, self._not_of_its_type[0], self._most_expanded)
-                bad.path = next((path for path, _, node in builder.walk(root, ()) if node is bad.node), ())
+                found = (path for path, *nodes in builder.walk(root, ()) if any(each is bad.node for each in nodes))
+                bad.path = next(found, ())
             raise
 
     def value(self, node: Any) -> Any:
@@ -300,9 +302,9 @@ class _Builder:
                 raise ValueError("too long")
             made = getattr(self._loader, f"construct_yaml_{name}")(node)
         except self._not_of_its_type:
-            raise _BadScalar(f"is no valid YAML: not a valid {name}; quote it if it is text", node) from None
+            raise _BadNode(f"is no valid YAML: not a valid {name}; quote it if it is text", node) from None
         if name == "float" and math.isinf(made) and "inf" not in node.value.lower():
-            raise _BadScalar(TOO_LARGE, node)
+            raise _BadNode(TOO_LARGE, node)
         return made
 
     def _table(self, node: Any) -> dict[Any, Any]:
@@ -318,7 +320,7 @@ class _Builder:
             else:
                 key = self._key(key_node)
             if key in table:
-                raise Unparsable(f"has the key {key!r} twice in one table", *_start(key_node))
+                raise _BadNode(TWICE, key_node)
             table[key] = self.value(child)
         return {key: self.value(child) for key, _, child in self._merged(node)} | table if merged else table
 
