@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from confcast import ConfigError, ConfigLoader
+from confcast import ConfigError, ConfigLoader, Problem
+from confcast.config import lookup
 from confcast.config.diff import differences
 from confcast.errors import NotCarried
+from confcast.owner.refusals import placed
 
 KEYS = [
     "app.payments", "a b", "", " ", "a\"b", "a'b", "a[0]", "a\nb", "a\\b", "ü.x", "\u202e.x", "\x85", "日本", "0",
@@ -155,3 +158,59 @@ def test_the_refusal_of_a_type_names_a_key_of_the_schema():
     with pytest.raises(NotCarried) as caught:
         ConfigLoader(Odd).load()
     assert [problem.key for problem in caught.value.problems] == ["inner"]
+
+
+# ---- work
+
+
+class Nested(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    child: Nested | None = Field(None, alias="kid")
+    value: int = 0
+
+
+def calls(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], object]) -> int:
+    """How often a function of lookup.py is called meanwhile."""
+    function, count = getattr(lookup, name), 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        return function(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lookup, name, counted)
+        work()
+    return count
+
+
+@pytest.mark.parametrize("key", ['levels."app.{}"', "levels.plain{}", "levels.nosuch.a.b.{}", 'levels."no.such{}"'])
+def test_the_keys_of_a_table_are_written_once_at_most_whatever_is_looked_for(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {form.format(number): number for number in range(100) for form in ("app.{}", "plain{}")}
+    candidate = ConfigLoader(Settings, overrides={"levels": table}).load()
+    problems = tuple(Problem(key.format(number), "no") for number in range(50))
+    found: list[tuple[Problem, ...]] = []
+    written = calls(monkeypatch, "shown", lambda: found.append(placed(candidate, problems)))
+    assert {problem.location for problem in found[0]} == {"override"}
+    assert written < 2 * len(table)
+
+
+def test_a_field_of_two_names_does_not_double_the_steps_at_each_part_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(parts: int) -> int:
+        key = ".".join(["child"] * parts + ["nosuch"])
+        return calls(monkeypatch, "value_at", lambda: placed(candidate, (Problem(key, "no"),)))
+
+    candidate = ConfigLoader(Nested).load()
+    assert steps(12) < 3 * steps(6)
+
+
+@pytest.mark.parametrize("part", ["kid", "child", "[0]", "x"])
+def test_a_key_of_very_many_parts_is_none(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = ConfigLoader(Nested).load()
+    with pytest.raises(KeyError, match="has no key"):
+        candidate.origin_of(".".join([part] * 3000))
+    with pytest.raises(KeyError, match="has no key"):
+        candidate.origin_of(f"value[{'9' * 5000}]")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from confcast.config.hidden import hidden_edits
-from confcast.config.lookup import find
+from confcast.config.lookup import Lookup
 from confcast.config.merge import Merged
+from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Layer, fingerprint_of
 
 T = TypeVar("T")
@@ -61,7 +63,18 @@ class Candidate(Generic[T]):
         Raises:
             KeyError: The schema has no such key.
         """
-        path = find(self._schema, self._merged.data, key)
+        return self._origin(self._lookup.find(key))
+
+    def origin_around(self, key: str) -> str:
+        """Where the value of a key comes from, or the innermost table around it that there is; empty if neither is."""
+        path = self._lookup.nearest(key)
+        return self._origin(path) if path else ""
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self._schema, self._merged.data)
+
+    def _origin(self, path: KeyPath) -> str:
         return "default" if self._merged.origin(path) is None else self._merged.where(path)
 
     def hidden_edits_since(self, before: Candidate[T]) -> list[str]:

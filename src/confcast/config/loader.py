@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 import msgspec
 
 from confcast.config.candidate import Candidate, Reading, combined
-from confcast.config.lookup import nearest
+from confcast.config.lookup import Lookup
 from confcast.config.masking import masking
 from confcast.config.merge import Merged
 from confcast.config.schema import fields_of, import_path, is_of_main, kind_of, resolve
@@ -339,7 +339,8 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
         payload = codec.encode(config)
     except NotCarried as error:
         masked = masking(secrets_in(codec.schema, merged.data))  # a key of a table may be one
-        raise ConfigError([_at(problem, codec.schema, merged, masked) for problem in error.problems]) from None
+        lookup = Lookup(codec.schema, merged.data)
+        raise ConfigError([_at(problem, lookup, merged, masked) for problem in error.problems]) from None
     if len(payload) + _ENVELOPE > MAX_FRAME:
         size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
@@ -352,8 +353,8 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
     return payload
 
 
-def _at(problem: Problem, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:
-    location = problem.location or merged.where(nearest(schema, merged.data, problem.key))
+def _at(problem: Problem, lookup: Lookup, merged: Merged, masked: Callable[[str], str]) -> Problem:
+    location = problem.location or merged.where(lookup.nearest(problem.key))
     return Problem(masked(problem.key), problem.message, location)
 
 

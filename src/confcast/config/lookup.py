@@ -4,6 +4,11 @@ Messages write keys in several ways: `log_levels."app.payments"` for what is wro
 `log_levels.app.payments` for what changed or can't be carried, by the names of attributes or those used in files, and
 keys of YAML that are no text as YAML writes them or as Python does. Each is understood: the data says which there are.
 
+The owner's loop asks, with keys that come from workers, so a search does a bounded amount of work. It looks up the
+first part of a key in the table as it is written; only if that leads nowhere it writes all keys of the table in every
+way, once for each table. It goes on only once from each place in the key with the same data and types, and not behind
+200 parts.
+
 Rejected: one grammar for keys, parsed without the data. `a.b` is a key of some tables and two of others.
 """
 
@@ -11,51 +16,145 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from confcast.config.keys import shown
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath
 from confcast.config.sources.layer import value_at
 from confcast.config.validation.annotations import Keys, keys_of, members, written_children
 from confcast.texts import printable
 
+_MOST_PARTS = 2 * MAX_DEPTH
 _ABSENT = object()
-_INDEX = re.compile(r"\[([0-9]+)\]|([0-9]+)(?=[.\[]|$)")
+_NO_TABLE: dict[Any, Any] = {}
+_INDEX = re.compile(r"\[([0-9]{1,9})\]|([0-9]{1,9})(?=[.\[]|\Z)")
 _PART = re.compile(r"\[[^.]*|[^.\[]*")
+_END = re.compile(r"(?=[.\[]|\Z)")
+_DECODER = json.JSONDecoder(strict=False)
 
 
-def find(schema: Any, data: Any, key: str) -> KeyPath:
-    """The path that a key means.
+class _Found(NamedTuple):
+    """What the beginning of a key means.
 
-    Raises:
-        KeyError: Neither the schema nor the data has such a key.
+    Attributes:
+        path: The path in the data.
+        end: Where in the key the rest begins.
+        types: The types that the value there may have, as they are written.
+        data: The value.
     """
-    path, rest = _furthest(schema, data, key)
-    if not rest and path:
-        return path
-    name = _name_at(rest)
-    close = get_close_matches(name, [each for keys in _tables(_types_at(schema, path)) for each in keys.names], n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise KeyError(f"{schema.__qualname__} has no key {key!r}: nothing is called {name!r} there{hint}")
+
+    path: KeyPath
+    end: int
+    types: tuple[Any, ...]
+    data: Any
 
 
-def nearest(schema: Any, data: Any, key: str) -> KeyPath:
-    """The path of the value that a key means, or of the innermost one around it that there is."""
-    return _furthest(schema, data, key)[0]
+class _Forms(NamedTuple):
+    """Every way to write the keys of one table.
+
+    Attributes:
+        parts: For each text, the keys that it may mean.
+        longest: The characters of the longest text.
+    """
+
+    parts: dict[str, list[Any]]
+    longest: int
 
 
-def _furthest(schema: Any, data: Any, key: str) -> tuple[KeyPath, str]:
-    """The path that takes most of a key, and what is left of it."""
-    return min([((), key), *_paths((schema,), data, key)], key=lambda found: len(found[1]))
+class Lookup:
+    """Finds values of one configuration by their keys.
 
+    Args:
+        schema: The class.
+        data: What was merged for it. Nobody may change it.
+    """
 
-def _types_at(schema: Any, path: KeyPath) -> tuple[Any, ...]:
-    types: tuple[Any, ...] = (schema,)
-    for part in path:
-        types = _below(types, part)
-    return types
+    def __init__(self, schema: Any, data: Any) -> None:
+        self._schema, self._data = schema, data
+        self._forms: dict[Any, _Forms] = {}
+        self._texts_only: dict[int, bool] = {}
+
+    def find(self, key: str) -> KeyPath:
+        """The path that a key means.
+
+        Raises:
+            KeyError: Neither the schema nor the data has such a key.
+        """
+        found = self._furthest(key)
+        if found.end == len(key) and found.path:
+            return found.path
+        name = _name_at(key[found.end :])
+        close = get_close_matches(name, [each for keys in _tables(found.types) for each in keys.names], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise KeyError(f"{self._schema.__qualname__} has no key {key!r}: nothing is called {name!r} there{hint}")
+
+    def nearest(self, key: str) -> KeyPath:
+        """The path of the value that a key means, or of the innermost one around it that there is."""
+        return self._furthest(key).path
+
+    def _furthest(self, key: str) -> _Found:
+        """What takes most of a key. Looks further behind one part before it takes the next that may be meant."""
+        best = _Found((), 0, (self._schema,), self._data)
+        waiting, seen = [iter([best])], set[Any]()
+        while waiting and best.end < len(key):
+            found = next(waiting[-1], None)
+            if found is None:
+                waiting.pop()
+            elif (mark := (found.end, id(found.data), _hashable(found.types))) not in seen:
+                seen.add(mark)
+                best = max(best, found, key=lambda each: each.end)
+                if len(found.path) < _MOST_PARTS:
+                    waiting.append(self._next(found, key))
+        return best
+
+    def _next(self, before: _Found, key: str) -> Iterator[_Found]:
+        """Everything that one more part of the key may mean."""
+        start = before.end + (bool(before.path) and key.startswith(".", before.end))
+        for part, end in self._parts(before, key, start):
+            if key[end : end + 1] in ("", ".", "["):
+                types, data = _below(before.types, part), value_at(before.data, (part,), _ABSENT)
+                yield _Found((*before.path, part), end, types, data)
+
+    def _parts(self, inside: _Found, key: str, start: int) -> Iterator[tuple[Any, int]]:
+        """The keys and indexes that stand at an offset of a key, and where each ends."""
+        if isinstance(inside.data, list):
+            index = _INDEX.match(key, start)
+            if index is not None and int(index[1] or index[2]) < len(inside.data):
+                yield int(index[1] or index[2]), index.end()
+            return
+        table = inside.data if isinstance(inside.data, dict) else _NO_TABLE
+        yield from _in_quotes(table, key, start)
+        if self._has_texts_only(table):
+            yield from _as_they_are(table, key, start)
+        yield from self._in_other_forms(table, inside.types, key, start)
+
+    def _in_other_forms(
+        self, table: dict[Any, Any], types: tuple[Any, ...], key: str, start: int
+    ) -> Iterator[tuple[Any, int]]:
+        forms = self._forms_of(table, types)
+        found = []
+        for end in _ends(key, start):
+            if end - start > forms.longest:
+                break
+            found += [(part, end) for part in forms.parts.get(key[start:end], ())]
+        yield from sorted(found, key=lambda each: (shown(each[0]) != key[start : each[1]], each[1]))
+
+    def _has_texts_only(self, table: dict[Any, Any]) -> bool:
+        """Whether all keys of a table are text: of others, too, one may be written as a text is."""
+        if id(table) not in self._texts_only:
+            self._texts_only[id(table)] = all(type(key) is str for key in table)
+        return self._texts_only[id(table)]
+
+    def _forms_of(self, table: dict[Any, Any], types: tuple[Any, ...]) -> _Forms:
+        mark = (id(table), _hashable(types))
+        if mark not in self._forms:
+            parts: dict[str, list[Any]] = {}
+            for form, part in _written(table, types):
+                parts.setdefault(form, []).append(part)
+            self._forms[mark] = _Forms(parts, max(map(len, parts), default=0))
+        return self._forms[mark]
 
 
 def _below(types: tuple[Any, ...], part: Any) -> tuple[Any, ...]:
@@ -63,36 +162,46 @@ def _below(types: tuple[Any, ...], part: Any) -> tuple[Any, ...]:
     return tuple(found for each in types for found in written_children(each, part))
 
 
-def _paths(types: tuple[Any, ...], data: Any, rest: str) -> Iterator[tuple[KeyPath, str]]:
-    """Every path with which a dotted key may begin, and what of the key is left behind it."""
-    for part, length in _first_parts(types, data, rest):
-        behind = rest[length:]
-        if behind[:1] in ("", ".", "["):
-            yield (part,), behind
-            below, inside = _below(types, part), value_at(data, (part,), _ABSENT)
-            for path, left in _paths(below, inside, behind.removeprefix(".")) if behind else ():
-                yield (part, *path), left
+def _hashable(types: tuple[Any, ...]) -> Any:
+    try:
+        hash(types)
+    except TypeError:  # something in an `Annotated` can't be hashed
+        return repr(types)
+    return types
 
 
-def _first_parts(types: tuple[Any, ...], data: Any, rest: str) -> Iterator[tuple[Any, int]]:
-    """The keys and indexes with which a dotted key may begin, and how many of its characters each is."""
-    if isinstance(data, list):
-        found = _INDEX.match(rest)
-        if found is not None and int(found[1] or found[2]) < len(data):
-            yield int(found[1] or found[2]), found.end()
-        return
-    present = data if isinstance(data, dict) else {}
-    if rest[:1] == '"' and (decoded := _decoded(rest)) is not None and decoded[0] in present:
+def _in_quotes(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[Any, int]]:
+    """The key of a table that stands in quotes at an offset."""
+    if key.startswith('"', start) and (decoded := _decoded(key, start)) is not None and decoded[0] in table:
         yield decoded
-    names = [(each, field) for keys in _tables(types) for each, field in keys.names.items()]
-    fields = dict(names)
-    forms = [(form, each) for each in present for form in _forms(each, fields)]
-    set_here = {fields.get(each) for each in present}
-    unset = [(each, field) for each, field in names if field not in set_here]
-    forms += [(form, each) for each, field in unset for form in {shown(each), each, field}]
-    for form, each in sorted(forms, key=lambda found: (found[0] != shown(found[1]), len(found[0]))):
-        if rest.startswith(form):
-            yield each, len(form)
+
+
+def _as_they_are(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[Any, int]]:
+    """The keys of a table that stand at an offset without quotes and without a dot in them."""
+    for end in _ends(key, start):
+        if key[start:end] in table:
+            yield key[start:end], end
+        if key.startswith(".", end):
+            return
+
+
+def _ends(key: str, start: int) -> Iterator[int]:
+    """Where a part of a key that begins at an offset may end."""
+    return (found.start() for found in _END.finditer(key, start))
+
+
+def _written(table: dict[Any, Any], types: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    """How messages may write each key of a table, and each field that is not set there."""
+    names = list(dict.fromkeys((key, field) for keys in _tables(types) for key, field in keys.names.items()))
+    fields, called = dict(names), dict[str, list[str]]()
+    for key, field in names:
+        called.setdefault(field, [field]).append(key)
+    for key in table:
+        yield from ((form, key) for form in _forms(key, called.get(fields.get(key, ""), ())))
+    set_here = {fields.get(key) for key in table}
+    for key, field in names:
+        if field not in set_here:
+            yield from ((form, key) for form in {shown(key), key, field})
 
 
 def _tables(types: tuple[Any, ...]) -> list[Keys]:
@@ -100,20 +209,18 @@ def _tables(types: tuple[Any, ...]) -> list[Keys]:
     return [keys for kind in kinds if (keys := keys_of(kind)) is not None]
 
 
-def _decoded(rest: str) -> tuple[str, int] | None:
-    """The text in quotes at the beginning, and how long it is with them."""
+def _decoded(key: str, start: int = 0) -> tuple[str, int] | None:
+    """The text in quotes at an offset, and where it ends."""
     try:
-        text, end = json.JSONDecoder(strict=False).raw_decode(rest)
+        text, end = _DECODER.raw_decode(key, start)
     except ValueError:
         return None
     return (text, end) if isinstance(text, str) else None
 
 
-def _forms(key: Any, names: dict[str, str]) -> set[str]:
-    """How messages may write a key of the data. One that is as `dotted` has it is tried first."""
-    forms = {shown(key), str(key)}
-    if isinstance(key, str) and (field := names.get(key)) is not None:
-        forms |= {field, *(other for other, its in names.items() if its == field)}
+def _forms(key: Any, called: Iterable[str]) -> set[str]:
+    """How messages may write a key of the data, whose field is called so."""
+    forms = {shown(key), str(key), *called}
     return forms | {printable(form) for form in forms}
 
 

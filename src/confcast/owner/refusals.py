@@ -33,13 +33,4 @@ def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Pr
 def _placed(candidate: Candidate[Any], problem: Problem) -> Problem:
     if not problem.key or problem.location:
         return problem
-    return Problem(problem.key, problem.message, _place(candidate, problem.key))
-
-
-def _place(candidate: Candidate[Any], key: str) -> str:
-    while key:
-        try:
-            return candidate.origin_of(key)
-        except KeyError:
-            key = key.rpartition(".")[0]
-    return ""
+    return Problem(problem.key, problem.message, candidate.origin_around(problem.key))
