@@ -15,9 +15,10 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from confcast import ConfigError, ConfigLoader
+from confcast.config import loader as loading
 from confcast.config.schema import Secret
 from confcast.config.sources.environment import Environment
-from confcast.config.sources.layer import Fitted
+from confcast.config.sources.layer import Fitted, Layer
 from confcast.errors import Problem
 
 
@@ -388,3 +389,41 @@ def test_an_unknown_name_takes_no_time_without_end_where_classes_refer_to_each_o
     monkeypatch.setenv("DENSE_DENSE1__DENS2", "1")
     with pytest.raises(ConfigError, match="no such key; did you mean DENSE_DENSE1__DENSE2"):
         ConfigLoader(classes["Dense0"], Environment("DENSE_")).load()
+
+
+class Given(msgspec.Struct):
+    """A source of the test's."""
+
+    data: dict[str, Any]
+
+    def read(self) -> Layer:
+        return Layer("given", self.data)
+
+
+class Int(BaseModel):
+    kind: Literal["int"]
+    x: int = 0
+
+
+class Text(BaseModel):
+    kind: Literal["text"]
+    x: str = ""
+
+
+def test_what_is_below_is_merged_once_however_many_variables_a_tag_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    merges = []
+
+    class Counted(loading.Merged):
+        def __init__(self, *arguments: Any) -> None:
+            merges.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(loading, "Merged", Counted)
+    schema = pydantic.create_model("Schema", items=(dict[str, Int | Text], {}))
+    below = {"items": {f"k{number}": {"kind": "text"} for number in range(20)}}
+    for number in range(20):
+        monkeypatch.setenv(f"APP_ITEMS__K{number}__KIND", "text")
+        monkeypatch.setenv(f"APP_ITEMS__K{number}__X", "7")
+    config: Any = ConfigLoader(schema, Given(below), Environment("APP_")).load().config
+    assert {item.x for item in config.items.values()} == {"7"}
+    assert len(merges) == 2

@@ -11,6 +11,7 @@ complaints that keys are missing.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -254,7 +255,9 @@ class ConfigLoader(Generic[T]):
     def _merge(self, reading: Reading) -> tuple[Merged, list[Fitted]]:
         spelling, fitted = spelling_of(cast("Any", self.schema)), list[Fitted]()
         for layer in reading.layers:
-            fitted.append(layer.fit(self.schema, lambda: Merged([each.layer for each in fitted], spelling).data))
+            # A layer may ask for each of its values: merge what is below it once.
+            below = functools.cache(lambda: Merged([each.layer for each in fitted], spelling).data)
+            fitted.append(layer.fit(self.schema, below))
         for warning in (warning for each in fitted for warning in each.warnings):
             if warning not in self._said:  # a reload would say the same again
                 self._said.add(warning)
