@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -18,6 +18,8 @@ from typing_extensions import TypedDict
 from confcast.config.loader import ConfigLoader
 from confcast.config.schema import Secret
 from confcast.config.sources.environment import Environment
+from confcast.config.validation.findings import Invalid
+from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError
 
 T = TypeVar("T")
@@ -738,3 +740,23 @@ def test_a_text_over_a_section_is_refused_where_it_stands(monkeypatch):
             loader.load()
         assert [(problem.location, problem.key) for problem in caught.value.problems] == [(place, "secret")]
         assert "hunter2" not in str(caught.value)
+
+
+class CountedTable(dict[Any, Any]):
+    """A table that counts how often all its keys are looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.looks += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("table", [dict.fromkeys(range(50), "x"), dict.fromkeys([True, None, 1.5, "a"], "x")])
+def test_all_keys_of_a_table_are_looked_at_once_however_many_values_are_wrong(table: dict[Any, str]) -> None:
+    counted = CountedTable(table)
+    with pytest.raises(Invalid) as caught:
+        validate(pydantic.create_model("Schema", numbers=(dict[Any, int], {})), {"numbers": counted})
+    found = [finding.path[1] for finding in caught.value.findings]
+    assert [(type(key), key) for key in found] == [(type(key), key) for key in table]
+    assert counted.looks <= 1

@@ -79,8 +79,9 @@ def adapter(annotation: Any) -> Any:
 
 
 def _findings(error: Any, annotation: Any, data: Any) -> Iterator[Finding]:
+    keys = _Keys()
     for item in error.errors(include_url=False):
-        path = tuple(_path(item["loc"], annotation, data, item["type"] in _MISSING))
+        path = tuple(_path(item["loc"], annotation, data, keys, item["type"] in _MISSING))
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if item["type"] in _MISSING:
             yield Finding(path, message, about="missing")
@@ -101,11 +102,11 @@ def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> Finding:
     return Finding(path, f"the key: {message}", item["input"], about="key")
 
 
-def _path(loc: tuple[Any, ...], annotation: Any, data: Any, missing: bool) -> Iterator[Any]:
+def _path(loc: tuple[Any, ...], annotation: Any, data: Any, keys: _Keys, missing: bool) -> Iterator[Any]:
     """The path in the data. A loc also names the members of unions, discriminators and `[key]`: they are left out."""
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        part = _key_in(data, part)
+        part = keys.key_in(data, part)
         found = value_at(data, (part,), NOTHING)
         if found is NOTHING and not (missing and last) and not _is_key(annotation, part):
             continue
@@ -114,14 +115,29 @@ def _path(loc: tuple[Any, ...], annotation: Any, data: Any, missing: bool) -> It
         yield part
 
 
-def _key_in(data: Any, part: Any) -> Any:
-    """The key of a table that a loc names: pydantic has 1 for True, and the repr of what is neither text nor an int."""
-    if not isinstance(data, dict) or (isinstance(part, str) and part in data):
-        return part
-    for key in data:
-        if key == part or (not isinstance(key, str) and repr(key) == part):
-            return key
-    return part
+class _Keys:
+    """Finds the keys that locs name in the tables of one document; looks at all keys of a table once at most."""
+
+    def __init__(self) -> None:
+        self._named: dict[int, dict[Any, Any]] = {}
+
+    def key_in(self, data: Any, part: Any) -> Any:
+        """The key that a loc names: pydantic has 1 for True, and the repr of what is neither text nor an int."""
+        if not isinstance(data, dict) or (isinstance(part, str) and part in data):
+            return part
+        if id(data) not in self._named:
+            self._named[id(data)] = _by_names(data)
+        return self._named[id(data)].get(part, part)
+
+
+def _by_names(table: dict[Any, Any]) -> dict[Any, Any]:
+    """The keys of a table by all that a loc may have for them."""
+    named: dict[Any, Any] = {}
+    for key in table:
+        named.setdefault(key, key)
+        if not isinstance(key, str):
+            named.setdefault(repr(key), key)
+    return named
 
 
 def _is_key(annotation: Any, part: Any) -> bool:
