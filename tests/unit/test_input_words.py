@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +14,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigError, ConfigLoader, Secret
+from confcast.config.sources.formats import yaml
 
 
 class Section(BaseModel):
@@ -205,10 +208,38 @@ def test_an_empty_section_says_why_it_is_empty(schema, key, below, told):
     assert problem.endswith(told)
 
 
+def test_a_key_without_a_value_at_the_end_says_why_it_is_empty():
+    assert problems("? section", Model)[0].endswith(NOTHING)
+
+
 @SCHEMAS
 def test_a_null_that_is_written_is_no_empty_section(schema):
     (problem,) = problems("section: ~\n", schema)
     assert problem.endswith("(got null)")
+
+
+class CountedLines(list[str]):
+    """The lines of a text; counts those that are handed out."""
+
+    handed = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        self.handed += len(found) if isinstance(index, slice) else 1
+        return found
+
+    def __reversed__(self) -> Iterator[str]:
+        self.handed += len(self)
+        return super().__reversed__()
+
+
+@pytest.mark.parametrize("text", ["k{}:\n" * 50, "{{" + "k{}: ," * 50 + "}}" + "\n" * 50], ids=["lines", "one line"])
+def test_each_line_is_looked_at_once_however_many_values_are_empty(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text.format(*range(50))
+    lines = CountedLines(text.split("\n"))
+    monkeypatch.setattr(yaml, "_BREAK", SimpleNamespace(split=lambda _: lines))
+    assert len(yaml.notes(text)) == 50
+    assert lines.handed <= len(lines)
 
 
 # ---- numbers that YAML reads as text

@@ -95,10 +95,10 @@ def notes(text: str) -> dict[KeyPath, Note]:
 
     Quotes no value: it may be a secret.
     """
-    lines = _BREAK.split(text)
+    commented = _have_comments_below(_BREAK.split(text))
 
     def noted(builder: _Builder, root: Any) -> dict[KeyPath, Note]:
-        found = ((path, _note(value, lines)) for path, _, value in builder.walk(root, ()))
+        found = ((path, _note(value, commented)) for path, _, value in builder.walk(root, ()))
         return {path: note for path, note in found if note is not None}
 
     found: dict[KeyPath, Note] = _read(text, noted)
@@ -114,29 +114,35 @@ def most_expanded(text: str) -> int:
     return min(MAX_EXPANDED, _EXPANDED_AT_LEAST + _EXPANDED_PER_CHARACTER * len(text))
 
 
-def _note(node: Any, lines: list[str]) -> Note | None:
+def _note(node: Any, commented: list[bool]) -> Note | None:
     if node.id != "scalar" or node.style:
         return None
     if node.tag in _TEXT:
         return next((note for form, note in _NUMBERS_AS_TEXT.items() if re.fullmatch(form, node.value)), None)
     if _SCALARS.get(node.tag) not in _READ_AS:
         return None
-    return Note(_note_for_text(node), "" if node.value else _note_for_table(node, lines))
+    line = node.start_mark.line  # of an empty value it may be the one behind the last
+    return Note(_note_for_text(node), "" if node.value else _note_for_table(any(commented[line : line + 1])))
 
 
-def _note_for_table(node: Any, lines: list[str]) -> str:
+def _note_for_table(commented: bool) -> str:
     """Of an empty value. A line below it and further in, if any, is a comment: else it would not be empty."""
-    line = node.start_mark.line
-    first = next((each for each in lines[line + 1 :] if each.strip()), "")
-    comments = first.lstrip().startswith("#") and _indent(first) > _indent(lines[line])
     return (
-        f"{'all its lines are comments' if comments else 'nothing stands below it'}, and YAML reads an empty section"
+        f"{'all its lines are comments' if commented else 'nothing stands below it'}, and YAML reads an empty section"
         " as null: write {} or [] for one, or leave it out"
     )
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def _have_comments_below(lines: list[str]) -> list[bool]:
+    """For each line: whether the next one that is not blank is a comment, and further in."""
+    found, comment = [], -1  # how far in the comment is that comes next; -1: something else does
+    for line in reversed(lines):
+        written = line.lstrip()
+        indent = len(line) - len(written)
+        found.append(comment > indent)
+        if written:
+            comment = indent if written.startswith("#") else -1
+    return found[::-1]
 
 
 def _note_for_text(node: Any) -> str:
