@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from confcast import ConfigError, ConfigLoader, Problem
 from confcast.config import lookup
@@ -158,6 +158,48 @@ def test_the_refusal_of_a_type_names_a_key_of_the_schema():
     with pytest.raises(NotCarried) as caught:
         ConfigLoader(Odd).load()
     assert [problem.key for problem in caught.value.problems] == ["inner"]
+
+
+# ---- fields that are sought
+
+
+class Spread(BaseModel):
+    """Fields that pydantic finds in a list, in a table, and by one key of two."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    first: int = Field(0, validation_alias=AliasChoices(AliasPath("row", 0), "the.first"))
+    second: int = Field(0, validation_alias=AliasPath("row", 1))
+    inner: Item = Field(Item(), validation_alias=AliasPath("table", "inner"))
+    one: int = Field(0, alias="both")
+    other: int = Field(0, alias="both")
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "found"),
+    [
+        ("first", {"row": [1, 2]}, "row.0"),
+        ("first", {"row": [1, 2], "the.first": 3}, "row.0"),
+        ("first", {"the.first": 3}, '"the.first"'),
+        ("the.first", {"row": [1, 2]}, "row.0"),
+        ('"the.first"', {"row": [1, 2]}, "row.0"),
+        ("first", {"first": 3}, "first"),
+        ("first", {"table": {}}, None),
+        ("second", {"row": [1, 2]}, "row.1"),
+        ("second", {"row": [1]}, None),
+        ("inner", {"table": {"inner": {"n": 1}}}, "table.inner"),
+        ("inner.n", {"table": {"inner": {"n": 1}}}, "table.inner.n"),
+        ("inner.other", {"table": {}}, None),
+        ("one", {"both": 3}, "both"),
+        ("other", {"both": 3}, "both"),
+    ],
+)
+def test_a_field_is_found_where_its_library_takes_it_from(key: str, written: dict[str, Any], found: str | None) -> None:
+    Path("app.json").write_text(json.dumps(written, indent=1))
+    candidate = ConfigLoader(Spread, "app.json").load()
+    place = "default" if found is None else candidate.origin_of(found)
+    assert (place == "default") is (found is None)
+    assert candidate.origin_of(key) == place
 
 
 # ---- work

@@ -3,6 +3,7 @@
 Messages write keys in several ways: `log_levels."app.payments"` for what is wrong with the data, `servers[0]` and
 `log_levels.app.payments` for what changed or can't be carried, by the names of attributes or those used in files, and
 keys of YAML that are no text as YAML writes them or as Python does. Each is understood: the data says which there are.
+A field that its library finds further inside (`AliasPath`) is where the library takes it from.
 
 The owner's loop asks, with keys that come from workers, so a search does a bounded amount of work. It looks up the
 first part of a key in the table as it is written; only if that leads nowhere it writes all keys of the table in every
@@ -14,6 +15,7 @@ Rejected: one grammar for keys, parsed without the data. `a.b` is a key of some 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -23,7 +25,7 @@ from typing import Any, NamedTuple
 from confcast.config.keys import shown
 from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath
 from confcast.config.sources.layer import value_at
-from confcast.config.validation.annotations import Keys, keys_of, members, written_children
+from confcast.config.validation.annotations import Keys, Sought, keys_of, members, written_children
 from confcast.texts import printable
 
 _MOST_PARTS = 2 * MAX_DEPTH
@@ -86,7 +88,8 @@ class Lookup:
         if found.end == len(key) and found.path:
             return found.path
         name = _name_at(key[found.end :])
-        close = get_close_matches(name, [each for keys in _tables(found.types) for each in keys.names], n=1)
+        known = [each for keys in _tables(found.types) for each in (*keys.names, *keys.sought)]
+        close = get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise KeyError(f"{self._schema.__qualname__} has no key {key!r}: nothing is called {name!r} there{hint}")
 
@@ -112,10 +115,13 @@ class Lookup:
     def _next(self, before: _Found, key: str) -> Iterator[_Found]:
         """Everything that one more part of the key may mean."""
         start = before.end + (bool(before.path) and key.startswith(".", before.end))
+        sought = list(_sought(before, key, start))
+        yield from (each for each in sought if each.data is not _ABSENT)  # the library takes it before any other
         for part, end in self._parts(before, key, start):
             if key[end : end + 1] in ("", ".", "["):
                 types, data = _below(before.types, part), value_at(before.data, (part,), _ABSENT)
                 yield _Found((*before.path, part), end, types, data)
+        yield from sought
 
     def _parts(self, inside: _Found, key: str, start: int) -> Iterator[tuple[Any, int]]:
         """The keys and indexes that stand at an offset of a key, and where each ends."""
@@ -157,6 +163,28 @@ class Lookup:
         return self._forms[mark]
 
 
+def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
+    """The fields of a name that a library looks for further inside, or by a key of several fields."""
+    fields = _fields_sought(before.types)
+    longest = max(map(len, fields), default=-1)
+    ends = itertools.takewhile(lambda end: end - start <= longest, _ends(key, start))
+    for name, end in [*_quoted(key, start), *((key[start:end], end) for end in ends)]:
+        for written, paths in fields.get(name, ()):
+            path = next((each for each in paths if value_at(before.data, each, _ABSENT) is not _ABSENT), paths[-1])
+            yield _Found((*before.path, *path), end, (written,), value_at(before.data, path, _ABSENT))
+
+
+def _fields_sought(types: tuple[Any, ...]) -> dict[str, list[Sought]]:
+    """What is sought, by the names of the fields and by keys that no other field has."""
+    found: dict[str, list[Sought]] = {}
+    for keys in _tables(types):
+        names = {name: name for name in keys.sought} | keys.names
+        for name, field in names.items():
+            if field in keys.sought and name not in keys.indirect:
+                found.setdefault(name, []).append(keys.sought[field])
+    return found
+
+
 def _below(types: tuple[Any, ...], part: Any) -> tuple[Any, ...]:
     """The types of what stands under a key, as they are written: of a union, those under each of its members."""
     return tuple(found for each in types for found in written_children(each, part))
@@ -172,8 +200,7 @@ def _hashable(types: tuple[Any, ...]) -> Any:
 
 def _in_quotes(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[Any, int]]:
     """The key of a table that stands in quotes at an offset."""
-    if key.startswith('"', start) and (decoded := _decoded(key, start)) is not None and decoded[0] in table:
-        yield decoded
+    yield from (each for each in _quoted(key, start) if each[0] in table)
 
 
 def _as_they_are(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[Any, int]]:
@@ -192,7 +219,7 @@ def _ends(key: str, start: int) -> Iterator[int]:
 
 def _written(table: dict[Any, Any], types: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     """How messages may write each key of a table, and each field that is not set there."""
-    names = list(dict.fromkeys((key, field) for keys in _tables(types) for key, field in keys.names.items()))
+    names = list(dict.fromkeys(pair for keys in _tables(types) for pair in _direct(keys)))
     fields, called = dict(names), dict[str, list[str]]()
     for key, field in names:
         called.setdefault(field, [field]).append(key)
@@ -204,18 +231,22 @@ def _written(table: dict[Any, Any], types: tuple[Any, ...]) -> Iterator[tuple[st
             yield from ((form, key) for form in {shown(key), key, field})
 
 
+def _direct(keys: Keys) -> Iterator[tuple[str, str]]:
+    """Each key, and the field that it sets; a key of several fields sets none of them."""
+    return ((key, key if key in keys.indirect else field) for key, field in keys.names.items())
+
+
 def _tables(types: tuple[Any, ...]) -> list[Keys]:
     kinds = [kind for each in types for kind in members(each, written=True)]
     return [keys for kind in kinds if (keys := keys_of(kind)) is not None]
 
 
-def _decoded(key: str, start: int = 0) -> tuple[str, int] | None:
-    """The text in quotes at an offset, and where it ends."""
+def _quoted(key: str, start: int = 0) -> list[tuple[str, int]]:
+    """The text in quotes at an offset, if there is one, and where it ends."""
     try:
-        text, end = _DECODER.raw_decode(key, start)
+        return [_DECODER.raw_decode(key, start)] if key.startswith('"', start) else []
     except ValueError:
-        return None
-    return (text, end) if isinstance(text, str) else None
+        return []
 
 
 def _forms(key: Any, called: Iterable[str]) -> set[str]:
@@ -226,8 +257,6 @@ def _forms(key: Any, called: Iterable[str]) -> set[str]:
 
 def _name_at(rest: str) -> str:
     rest = rest.removeprefix(".")
-    if rest[:1] == '"' and (decoded := _decoded(rest)) is not None:
-        return decoded[0]
-    found = _PART.match(rest)
-    assert found is not None
-    return found[0]
+    part = _PART.match(rest)
+    assert part is not None
+    return next((text for text, _ in _quoted(rest)), part[0])

@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 from confcast.config.generics import given, hints_of, is_alias, range_of, substituted, value_of
@@ -26,6 +26,21 @@ from confcast.config.sources.formats.common import KeyPath
 _EARLY = {"BeforeValidator", "WrapValidator", "PlainValidator", "Json"}
 _JSON = {"Json"}  # not a validator of the user's: the value is a text, which pydantic reads by the type under it
 _LATE = ("AfterValidator", "Discriminator", "Tag")  # what pydantic has in Annotated that changes no input
+
+
+class Sought(NamedTuple):
+    """A field that its library looks for.
+
+    Attributes:
+        written: The type of its value, as it is written.
+        paths: Where the library looks; it takes the first that is there.
+    """
+
+    written: Any
+    paths: tuple[KeyPath, ...]
+
+
+_NONE: Mapping[str, Sought] = types.MappingProxyType({})
 
 
 class Keys(NamedTuple):
@@ -40,7 +55,7 @@ class Keys(NamedTuple):
         allows: Whether other keys are kept (`extra="allow"`). If neither, code of the user's may have a use for them.
         plain: Whether it is a stdlib dataclass: pydantic converts its values more freely than it says.
         indirect: Keys in whose values fields are found (`AliasPath`), and keys of several fields.
-        choices: For each field that is found in such a value, all its paths; the library takes the first that is there.
+        sought: The fields that are found by such a key, by their names.
     """
 
     types: dict[str, Any]
@@ -50,7 +65,12 @@ class Keys(NamedTuple):
     allows: bool = False
     plain: bool = False
     indirect: frozenset[str] = frozenset()
-    choices: tuple[tuple[KeyPath, ...], ...] = ()
+    sought: Mapping[str, Sought] = _NONE
+
+    @property
+    def choices(self) -> tuple[tuple[KeyPath, ...], ...]:
+        """The paths of each field that may be found further inside."""
+        return tuple(each.paths for each in self.sought.values() if any(len(path) > 1 for path in each.paths))
 
 
 class Early:
@@ -132,7 +152,8 @@ def keys_of(annotation: Any) -> Keys | None:
     given_types, written = (
         {key: substituted(hint, arguments) for key, hint in hints.items()} for hints in (keys.types, keys.written)
     )
-    return keys._replace(types=given_types, written=written)
+    sought = {name: each._replace(written=substituted(each.written, arguments)) for name, each in keys.sought.items()}
+    return keys._replace(types=given_types, written=written, sought=sought)
 
 
 def _unwrapped(annotation: Any, *, written: bool = False) -> Any:
@@ -244,7 +265,7 @@ class _Collected:
         self._written: dict[str, Any] = {}
         self._names: dict[str, str] = {}
         self._indirect: set[str] = set()
-        self._choices: list[tuple[KeyPath, ...]] = []
+        self._fields: dict[str, Sought] = {}
 
     def add(self, name: str, paths: list[KeyPath], hint: Any, written: Any) -> None:
         for path in paths:
@@ -254,12 +275,12 @@ class _Collected:
                 whole = False
             self._types[key], self._written[key] = (hint, written) if whole else (Any, Any)
             self._names[key] = name
-        if any(len(path) > 1 for path in paths):
-            self._choices.append(tuple(paths))
+        self._fields[name] = Sought(written, tuple(paths))
 
     def keys(self, *, closed: bool, allows: bool) -> Keys:
-        indirect, choices = frozenset(self._indirect), tuple(self._choices)
-        return Keys(self._types, self._written, self._names, closed, allows, indirect=indirect, choices=choices)
+        indirect = frozenset(self._indirect)
+        sought = {name: each for name, each in self._fields.items() if any(path[0] in indirect for path in each.paths)}
+        return Keys(self._types, self._written, self._names, closed, allows, indirect=indirect, sought=sought)
 
 
 def _spellings(name: str, alias: Any, config: Any) -> list[KeyPath]:
