@@ -26,6 +26,15 @@ class Database(BaseModel):
     ratio: float = 1.0
 
 
+class Spelt(BaseModel):
+    """Fields of two names."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    max_size: int = Field(1, alias="max-size")
+    inner: dict[str, Spelt] = Field({}, alias="in-ner")
+
+
 class Settings(BaseModel):
     """What is loaded."""
 
@@ -38,6 +47,7 @@ class Settings(BaseModel):
     keys: dict[SecretStr, int] = {}
     marked: Annotated[dict[str, int], Secret] = {}
     mode: str = Field("one", alias="Mode")
+    spelt: Spelt = Spelt()
 
 
 Edit = Callable[..., list[str]]
@@ -139,6 +149,26 @@ def test_other_edits_are_not_told(told: Edit, monkeypatch: pytest.MonkeyPatch, b
     monkeypatch.setenv("APP_DB__RATIO", "2")
     monkeypatch.setenv("APP_LIMITS", '{"x": 1}')
     assert told(before, after, Environment("APP_")) == []
+
+
+SPELT = "[spelt]\nmax-size = 1\n[spelt.in-ner.x]\nmax-size = 2\n"
+INNER = SPELT.replace("in-ner", "inner")
+
+
+@pytest.mark.parametrize(
+    ("after", "edits"),
+    [
+        (SPELT.replace("max-size", "max_size"), []),
+        (INNER, []),
+        (SPELT.replace("-size = 1", "_size = 9"), ["edit of `spelt.max_size` (app.toml:2:12)"]),
+        (INNER.replace("-size = 2", "_size = 9"), ["edit of `spelt.inner.x.max_size` (app.toml:4:12)"]),
+        (INNER.replace("max-size = 2", ""), ["removal of `spelt.inner.x.max-size` (app.toml:3:1)"]),
+    ],
+)  # fmt: skip
+def test_another_spelling_is_no_edit_and_no_removal(told: Edit, after: str, edits: list[str]) -> None:
+    above = {"spelt": {"max-size": 5, "inner": {"x": {"max_size": 5}}}}
+    expected = [f"unchanged: your {edit} is hidden by override" for edit in edits]
+    assert told(SPELT, after, overrides=above) == expected
 
 
 def test_what_was_hidden_before_and_was_not_edited_is_not_told(told: Edit) -> None:

@@ -3,7 +3,8 @@
 Who edits a file and sees nothing happen looks for a fault in reloading. So what two loads have read is compared, layer
 by layer: of each key that differs in one layer, and that a layer above it sets too, it is said where it stands and
 what hides it. Guarantees: no value is in these texts, and no key that is a secret (G9); an edit to what the higher
-layer says anyway is no loss, and not told; positions are worked out only for what is told.
+layer says anyway is no loss, and not told; another spelling of a key is no edit; positions are worked out only for
+what is told.
 
 Rejected: comparing the bytes of files (a comment is no edit), and comparing with defaults (a key that is set to what
 the schema says anyway is hidden by nothing).
@@ -11,7 +12,8 @@ the schema says anyway is hidden by nothing).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from confcast.config.merge import Merged
@@ -55,19 +57,25 @@ def _hidden(before: Merged, after: Merged) -> Iterator[_Hidden]:
         above = [layer for layer in after.layers[index + 1 :] if layer.data]
         if not above or old.fingerprint == new.fingerprint:
             continue
-        for path in _edited(old.data, new.data, ()):
+        for path in _edited(old.data, new.data, (), functools.partial(after.in_layer, new)):
             decider = _decider(after, above, path)
             if decider is not None and not _says_the_same(*decider, new, path):
                 yield _Hidden(new, path, *decider)
 
 
-def _edited(old: dict[Any, Any], new: dict[Any, Any], path: KeyPath) -> Iterator[KeyPath]:
-    """Every path where the two differ and at most one of them has a table."""
+def _edited(
+    old: dict[Any, Any], new: dict[Any, Any], path: KeyPath, as_in_new: Callable[[KeyPath], KeyPath]
+) -> Iterator[KeyPath]:
+    """Every path where the two differ and at most one of them has a table.
+
+    What the new data have too is spelled as in them.
+    """
+    old = {key if key in new else as_in_new((*path, key))[-1]: value for key, value in old.items()}
     for key in {**old, **new}:
         was, now = old.get(key, _ABSENT), new.get(key, _ABSENT)
         tables = [each for each in (was, now) if isinstance(each, dict)]
         if len(tables) == 2 or (tables and _ABSENT in (was, now)):
-            yield from _edited(_table(was), _table(now), (*path, key))
+            yield from _edited(_table(was), _table(now), (*path, key), as_in_new)
         elif not _same(was, now):
             yield (*path, key)
 
