@@ -6,6 +6,7 @@ Each stands where the value itself does not tell: in records, under validators, 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
@@ -16,7 +17,7 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, SecretStr, field_validator
 from typing_extensions import TypedDict
 
-from confcast import ConfigError, ConfigLoader, File, Secret
+from confcast import ConfigError, ConfigLoader, Environment, File, Secret
 from confcast.config.codec import Codec
 from confcast.config.diff import differences, without_secrets
 from confcast.config.masking import MASK
@@ -198,6 +199,31 @@ def test_a_key_that_is_a_secret_is_not_in_what_the_parser_of_a_file_says(
     with pytest.raises(ConfigError) as caught:  # without a schema nobody knows that it is a secret
         File(tmp_path / name).read()
     assert "hunter2" not in str(caught.value)
+
+
+class Marks(BaseModel):
+    tokens: dict[Token, float] = {}
+    tables: dict[Token, dict[str, int] | int] = {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"TOKENS__HUNTER2": "1e400"}, f"tokens.{MASK}: has a number that is too large"),
+        ({"TOKENS__HUNTER2": "1", "TOKENS__hunter2": "1"}, f"tokens.{MASK}: is set twice: "),
+        ({"TABLES__HUNTER2": "1", "TABLES__HUNTER2__A": "1"}, f"tables.{MASK}.{MASK}: is a key of a table, but "),
+    ],
+)
+def test_a_key_that_is_a_secret_is_in_the_name_of_its_variable_only(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(f"APP_{name}", text)
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Marks, Environment("APP_")).load()
+    without_names = re.sub("environment variable \\w+", "VARIABLE", str(caught.value))
+    assert without_names.startswith(f"VARIABLE: {told}")
+    assert "hunter2" not in without_names
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,13 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from confcast.config.keys import dotted
 from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
 from confcast.config.sources.targets import Target, chosen, in_shell, is_list, paths, targets
 from confcast.config.sources.texts import NotConvertible, from_text
 from confcast.config.spelling import spelling_of
 from confcast.config.validation.annotations import members
+from confcast.config.validation.findings import shown_key
 from confcast.errors import Problem
 
 _MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many
@@ -130,13 +130,6 @@ class _Set(NamedTuple):
     where: str
 
 
-def _likeness(first: _Set, second: _Set) -> str:
-    """What the first of two variables for one field has in common with the second."""
-    if first.where.upper() == second.where.upper():
-        return "has the same name"
-    return "sets the same" if first.path == second.path else f"sets the same, as {dotted(first.path)}"
-
-
 class _Fitting:
     """One schema applied to one set of variables."""
 
@@ -163,11 +156,11 @@ class _Fitting:
         own = _Set(target.path, where)
         first = self._variables.setdefault(self._spelling.canonical(target.path), own)
         if first.where != where:
-            self._refuse(target.path, f"is set twice: {first.where} {_likeness(first, own)}", where)
+            self._refuse(target.path, f"is set twice: {first.where} {self._likeness(first, own)}", where)
             return
         if target.without is not None:
             message = f"{target.without} has no such field, so only a validator of its own can use it{self._hint(name)}"
-            self.warnings.append(f"{where} sets {dotted(target.path)}: {message}")
+            self.warnings.append(f"{where} sets {self._key(target.path)}: {message}")
         try:
             value = from_text(text, target.annotation, opaque=target.opaque)
         except NotConvertible as error:
@@ -179,7 +172,7 @@ class _Fitting:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
                 above = path[:length]
-                message = f"is a key of a table, but {self._setter(above)} sets {dotted(above)} to something else"
+                message = f"is a key of a table, but {self._setter(above)} sets {self._key(above)} to something else"
                 self._refuse(target.path, f"{message}: remove one of the two", where)
                 return
         self._put(table, path, value, where)
@@ -196,9 +189,18 @@ class _Fitting:
         table[path[-1]] = value
         self.places[path] = where
 
+    def _key(self, path: KeyPath) -> str:
+        return shown_key(path, self._schema)
+
+    def _likeness(self, first: _Set, second: _Set) -> str:
+        """What the first of two variables for one field has in common with the second."""
+        if first.where.upper() == second.where.upper():
+            return "has the same name"
+        return "sets the same" if first.path == second.path else f"sets the same, as {self._key(first.path)}"
+
     def _refuse(self, path: KeyPath, message: str, where: str) -> None:
         """Note what is wrong with what a variable sets."""
-        self.problems.append(Problem(dotted(path), message, where))
+        self.problems.append(Problem(self._key(path), message, where))
         self.refused.append(path)
 
     def _setter(self, path: tuple[str, ...]) -> str:
