@@ -123,8 +123,12 @@ def test_a_working_directory_that_was_deleted_is_said(
         ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()
 
 
-def test_a_path_that_is_no_utf_8_is_named(config: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend("/srv/caf\udce9")
+def test_a_path_that_is_no_utf_8_is_named(
+    config: Path, runtime_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
 
-    with pytest.raises(ConfcastError, match=r"'/srv/caf\\udce9', which is no UTF-8"):
+    with pytest.raises(ConfcastError, match=r"caf\\udce9', which is no UTF-8"):
         ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()

@@ -24,7 +24,7 @@ from collections.abc import Callable
 import msgspec
 
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
-from confcast.master import endings
+from confcast.master import endings, interpreter
 from confcast.master.backoff import Backoff
 from confcast.master.execute import Output, execute, standard_error
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
@@ -60,6 +60,7 @@ class Launcher:
         self._log = log
         self._written = -1
         self._orders = orders
+        self._command = interpreter.command()
         self._patience = orders.load_timeout + _PATIENCE
         self._lock = threading.Lock()
         self._closed = False
@@ -201,7 +202,7 @@ class Launcher:
         mine, its = socket.socketpair()
         try:
             self._written = endings.written(self._output)
-            pid = execute(its.fileno(), self._output)
+            pid = execute(its.fileno(), self._output, self._command)
             self._death = Death(pid)
         except BaseException:
             mine.close()

@@ -10,7 +10,6 @@ Rejected: loading in the master (a validator that hangs or crashes would take th
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ import msgspec
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
-from confcast.master import folders, names, options, sighup
+from confcast.master import folders, interpreter, names, options, sighup
 from confcast.master.execute import Output, standard_error
 from confcast.master.launch import Launcher
 from confcast.master.own_replica import OwnReplica
@@ -370,7 +369,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             durable=self._state_dir is not None,
             master_pid=os.getpid(),
             master_started=processes.started(os.getpid()),
-            sys_path=[os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is the working directory
+            sys_path=[entry.encode("utf-8", "surrogatepass") for entry in interpreter.search_path()],
             working_directory=here,
             former=self._former(),
             **self._options,

@@ -1,4 +1,4 @@
-"""The owner's main program: `python -m confcast.owner FD`, where FD is its end of the leash.
+"""The owner's main program. Its argument is the descriptor of its end of the leash; a master calls `run`.
 
 It hears its orders and lives until its master is gone. Standard input is /dev/null and standard output goes to
 standard error (the master may speak a protocol on its own). This is a program of ours, so here, and only here,
@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 import sys
+from typing import NoReturn
 
 from confcast.config.finding import place_of
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
@@ -36,6 +37,17 @@ python -m confcast.owner is the config owner of a server, a program that a Confi
 install() or launcher) starts by itself and that leaves with it. It can't be started by hand.
 To try a configuration: python -m confcast check --loader MODULE:NAME
 To see the owners that run: python -m confcast status"""
+
+
+def run(arguments: list[str]) -> NoReturn:
+    """Be an owner, in a process that was started to be one, and end the process."""
+    sys.argv[:] = [__file__, *arguments]
+    status = main(arguments)
+    logging.shutdown()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    # A load that hangs must not hold up the end; everything that must be closed is closed.
+    os._exit(status)
 
 
 def main(arguments: list[str]) -> int:
@@ -104,9 +116,4 @@ def _say(leash: Leash, message: Booted) -> None:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    logging.shutdown()
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    # A load that hangs must not hold up the end; everything that must be closed is closed.
-    os._exit(status)
+    run(sys.argv[1:])

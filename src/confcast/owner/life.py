@@ -163,7 +163,7 @@ class Life:
     def _loader(self) -> ConfigLoader[Any]:
         orders = self._orders
         os.chdir(orders.working_directory)
-        sys.path[:] = orders.sys_path
+        sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in orders.sys_path]
         return ConfigLoader.from_spec(msgspec.msgpack.decode(orders.loader, type=LoaderSpec))
 
     def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:

@@ -33,7 +33,7 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     durable: bool
     master_pid: int
     master_started: int
-    sys_path: list[str]
+    sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
     working_directory: str
     watch: bool = True
     vote_timeout: float = 2.0

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from confcast.errors import ConfcastError
 
+OWNER = "confcast.owner"
+"""What every owner has among its arguments, and `ps` shows; the number of its end of the leash follows."""
+
 _owner = False
 
 

@@ -1,0 +1,148 @@
+"""The owner's interpreter is the master's: its options, its search path, its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+import confcast
+from confcast import ConfigLoader, ConfigReloadManager
+from tests.support.settings import SCHEMA
+from tests.support.waiting import DEADLINE
+
+SETTINGS = """
+import json, os, sys
+from pathlib import Path
+from pydantic import BaseModel, field_validator
+
+
+class Settings(BaseModel):
+    number: int = 1
+
+    @field_validator("number")
+    @classmethod
+    def low(cls, value):
+        assert value < 2, "too high"
+        return value
+
+
+def about():
+    return {
+        "flags": list(sys.flags),
+        "x": sys._xoptions,
+        "w": sorted(set(sys.warnoptions)),
+        "path": sys.path,
+        "environment": dict(os.environ),
+        "sitecustomize": "sitecustomize" in sys.modules,
+    }
+
+
+if "confcast.owner" in sys.orig_argv:
+    Path("owner.json").write_text(json.dumps(about()))
+"""
+
+PROGRAM = """
+import json, os, sys
+sys.path[:0] = {front}
+from confcast import ConfigError, ConfigLoader, ConfigReloadManager
+import settings
+
+if __name__ == "__main__":
+    mine = settings.about()
+    try:
+        with ConfigReloadManager(ConfigLoader("settings:Settings", "app.toml"), watch=False) as manager:
+            arguments = open(f"/proc/{{manager.owner_pid}}/cmdline").read().split("\\0")
+            print(json.dumps(mine | {{"began": manager.version, "arguments": arguments}}))
+    except ConfigError as error:
+        print(json.dumps(mine | {{"began": str(error)}}))
+"""
+
+
+def run(folder: Path, python: str, *options: str, number: int = 1, front: list[str] | None = None, **more: str) -> dict:
+    """A program whose owner says what it is like; what both say."""
+    (folder / "app.toml").write_text(f"number = {number}\n", encoding="utf-8")
+    (folder / "settings.py").write_text(SETTINGS, encoding="utf-8")
+    (folder / "program.py").write_text(PROGRAM.format(front=front or [str(folder)]), encoding="utf-8")
+    done = subprocess.run(
+        [python, *options, "program.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=2 * DEADLINE,
+        env={**os.environ, **more},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {"master": json.loads(done.stdout), "owner": json.loads((folder / "owner.json").read_text())}
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["-O -b -X int_max_str_digits=5000 -W error::ImportWarning", "-I -X dev", "-E -s -P -B"],
+)
+def test_the_owner_has_the_master_s_options_path_and_environment(
+    options: str, tmp_path: Path, runtime_folder: Path
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("", encoding="utf-8")
+
+    said = run(tmp_path, sys.executable, *options.split(), PYTHONPATH=str(site))
+
+    master, owner = said["master"], said["owner"]
+    assert master["began"] == 1
+    assert owner == {name: master[name] for name in owner}
+    assert not owner["sitecustomize"] or "-O" in options  # the others don't look at PYTHONPATH
+    arguments = master["arguments"]
+    assert "confcast.owner" in arguments
+    assert len("".join(arguments)) < 1000
+
+
+def test_an_assert_in_a_validator_counts_in_the_owner_as_it_does_in_the_program(
+    tmp_path: Path, runtime_folder: Path
+) -> None:
+    assert run(tmp_path, sys.executable, "-O", number=5)["master"]["began"] == 1
+    assert "too high" in run(tmp_path, sys.executable, number=5)["master"]["began"]
+
+
+def test_the_package_and_what_it_needs_may_lie_in_folders_of_their_own_beside_old_backports(
+    tmp_path: Path, runtime_folder: Path
+) -> None:
+    """As in vendored folders and in a pex; and what an old requirement has left in site-packages is never imported."""
+    packages, home = tmp_path / "packages", tmp_path / "home"
+    home.mkdir()
+    packages.mkdir()
+    (home / "confcast").symlink_to(Path(confcast.__file__).parent)
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        (packages / each.name).symlink_to(each)
+    for name in ("dataclasses", "typing", "enum", "uuid", "pathlib", "selectors"):
+        for folder in (packages, home):
+            (folder / f"{name}.py").write_text(f"raise ImportError('an old backport of {name}')\n", encoding="utf-8")
+    script = tmp_path / "program"
+    script.mkdir()
+    path = [entry for entry in sys.path if Path(entry).parent == Path(sys.base_prefix, "lib") or "lib-dynload" in entry]
+    standard = [sysconfig.get_path("stdlib"), *path]
+
+    said = run(script, sys._base_executable, "-I", "-S", front=[str(script), *standard, str(home), str(packages)])
+
+    assert said["master"]["began"] == 1
+    assert said["owner"]["path"] == said["master"]["path"]
+
+
+def test_a_long_path_of_any_bytes_reaches_the_owner_and_no_command_line_shows_it(
+    config: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2000):
+        monkeypatch.setattr(sys, "path", [*sys.path, f"/srv/caf\udce9/{number}/{'x' * 200}"])
+
+    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False) as manager:
+        arguments = Path(f"/proc/{manager.owner_pid}/cmdline").read_bytes().split(b"\0")
+        assert b"confcast.owner" in arguments
+        assert len(b"".join(arguments)) < 1000
+        assert manager.reload()
