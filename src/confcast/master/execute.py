@@ -10,42 +10,25 @@ socket).
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import logging
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from confcast.master.interpreter import Command
 from confcast.wire.role import OWNER
 
-_log = logging.getLogger("confcast.master")
 
-Output = Callable[[], int]
-"""Gives the descriptor for an owner's standard output and error; asked at each start, as log files are reopened."""
-
-
-def standard_error() -> int:
-    """The master's own, as it is when an owner starts. Raises OSError where it began without one.
-
-    What has its number then is anything that was opened since, be it the master's end of the leash.
-    """
-    if sys.__stderr__ is None:
-        raise OSError(errno.EBADF, "standard error was closed when this process began")
-    return 2
-
-
-def execute(leash: int, output: Output, command: Command) -> int:
+def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] = ()) -> int:
     """Start an owner's process. Its SIGHUP stays blocked until it has a handler: no trigger kills it, none is lost.
 
     Args:
         leash: The descriptor of its end; the caller closes its own copy.
-        output: Where it writes.
-        command: Which program it is.
+        streams: Its standard output and error; `subprocess.DEVNULL`: nowhere.
+        command: Which program.
+        passed: Further descriptors that it has under the same numbers.
 
     Returns:
         Its pid. Nobody waits for it: the caller hears of its end by a pidfd, and reaps it.
@@ -53,7 +36,6 @@ def execute(leash: int, output: Output, command: Command) -> int:
     Raises:
         OSError: No process can be made.
     """
-    streams = _usable(output)
     with _to_be_passed(leash, command.path) as given:
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
@@ -62,7 +44,7 @@ def execute(leash: int, output: Output, command: Command) -> int:
                 stdin=subprocess.DEVNULL,
                 stdout=streams,
                 stderr=streams,
-                pass_fds=given,
+                pass_fds=(*given, *passed),
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
@@ -70,32 +52,6 @@ def execute(leash: int, output: Output, command: Command) -> int:
     # another process's reaping of it for a clean exit.
     process.returncode = 0
     return process.pid
-
-
-def _usable(output: Output) -> int:
-    """A log that is closed just now, or was closed for good, is no reason to have no owner."""
-    try:
-        descriptor = output()
-        os.fstat(descriptor)
-    except (OSError, ValueError) as error:
-        _log.warning("what the config owner logs is lost: there is nowhere to write it (%s)", error)
-        return subprocess.DEVNULL
-    return descriptor
-
-
-@contextlib.contextmanager
-def _to_be_passed(leash: int, path: bytes) -> Iterator[list[int]]:
-    """The descriptors that the owner's arguments name, in their order."""
-    given = [fcntl.fcntl(leash, fcntl.F_DUPFD_CLOEXEC, 3)]  # below may be the place of a stream that the master closed
-    try:
-        given.append(nameless_file("confcast-path"))
-        with open(given[-1], "wb", closefd=False) as file:
-            file.write(path)
-        os.lseek(given[-1], 0, os.SEEK_SET)
-        yield given
-    finally:
-        for descriptor in given:
-            os.close(descriptor)
 
 
 def nameless_file(label: str) -> int:
@@ -112,3 +68,18 @@ def _above_streams(descriptor: int) -> int:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _to_be_passed(leash: int, path: bytes) -> Iterator[list[int]]:
+    """The descriptors that the owner's arguments name, in their order."""
+    given = [fcntl.fcntl(leash, fcntl.F_DUPFD_CLOEXEC, 3)]  # below may be the place of a stream that the master closed
+    try:
+        given.append(nameless_file("confcast-path"))
+        with open(given[-1], "wb", closefd=False) as file:
+            file.write(path)
+        os.lseek(given[-1], 0, os.SEEK_SET)
+        yield given
+    finally:
+        for descriptor in given:
+            os.close(descriptor)

@@ -26,7 +26,8 @@ import msgspec
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
 from confcast.master import endings, interpreter
 from confcast.master.backoff import Backoff
-from confcast.master.execute import Output, execute, standard_error
+from confcast.master.boot_output import BootOutput, Output, standard_error
+from confcast.master.execute import execute
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.processes import Death
 
@@ -58,7 +59,7 @@ class Launcher:
         self.restarts = self.lost = 0
         self._output = output
         self._log = log
-        self._written = -1
+        self._boot_output: BootOutput | None = None
         self._orders = orders
         self._command = interpreter.command()
         self._patience = orders.load_timeout + _PATIENCE
@@ -91,11 +92,12 @@ class Launcher:
         """
         try:
             self._spawn()
-            booted = self._hear_booted()
+            return self._boot()
         except BaseException:
             self.close()
             raise
-        return booted
+        finally:
+            self._close_boot_output()
 
     def trigger(self) -> None:
         """Send the owner a HUP. Returns at once; may be called in a signal handler. A dead owner's next one loads."""
@@ -175,6 +177,8 @@ class Launcher:
                 gone.close()
         if leash is not None:
             leash.close()
+        if self._boot_output is not None:
+            self._boot_output.forget()
 
     # ---- inside
 
@@ -199,10 +203,12 @@ class Launcher:
                 self._leash.say(Pause(self._pauses, on=False))
 
     def _spawn(self) -> None:
+        """Raises OSError: no process can be made."""
+        self._close_boot_output()
+        output = self._boot_output = BootOutput(self._output, first=self.restarts == 0)
         mine, its = socket.socketpair()
         try:
-            self._written = endings.written(self._output)
-            pid = execute(its.fileno(), self._output, self._command)
+            pid = execute(its.fileno(), output.streams, self._command, output.passed)
             self._death = Death(pid)
         except BaseException:
             mine.close()
@@ -211,18 +217,32 @@ class Launcher:
             its.close()
         mine.settimeout(self._patience)
         self._leash = Leash(mine)
-        self._leash.say(msgspec.structs.replace(self._orders, restarts=self.restarts, log=self._log()))
 
-    def _hear_booted(self) -> int:
+    def _give_orders(self) -> None:
+        """Raises OSError: it is dead already."""
+        assert self._leash is not None
+        captured, goes_on = (self._boot_output and self._boot_output.passed) or (-1, -1)
+        orders = msgspec.structs.replace(
+            self._orders, restarts=self.restarts, log=self._log(), captured=captured, output=goes_on
+        )
+        self._leash.say(orders)
+
+    def _close_boot_output(self) -> None:
+        output, self._boot_output = self._boot_output, None
+        if output is not None:
+            output.close()
+
+    def _boot(self) -> int:
         assert self._leash is not None
         try:
+            self._give_orders()
             booted = self._leash.hear()
         except TimeoutError:
-            raise ConfcastError(f"the config owner did not start within {self._patience:g} s") from None
-        except OSError as error:
-            raise self._died_at_once(f": {error}") from None
+            raise ConfcastError(f"the config owner did not start within {self._patience:g} s{self._trace()}") from None
+        except OSError:
+            raise self._died_at_once() from None
         if not isinstance(booted, Booted):
-            raise self._died_at_once("")
+            raise self._died_at_once()
         if booted.version:
             self._serving_since = booted.at
             return booted.version
@@ -232,17 +252,21 @@ class Launcher:
             raise NotCarried(booted.problems)
         raise ConfigError(booted.problems, booted.reason)
 
-    def _died_at_once(self, why: str) -> ConfcastError:
+    def _died_at_once(self) -> ConfcastError:
         """It could not say itself why. What it wrote is the only trace, and a person may not know where that went."""
         dead = self._death
         assert dead is not None
         if not dead.wait(_LEAVING):
-            return ConfcastError(f"the config owner {dead.pid} lives, and has hung up on its master{why}")
+            return ConfcastError(f"the config owner {dead.pid} lives, and has hung up on its master{self._trace()}")
         ending = endings.how(dead)
-        said = endings.last_lines(self._output, self._written)
-        trace = f"; the last that it wrote:\n{said}" if said else "; what it said is on standard error"
-        told = f"the config owner died while it started{why}{ending and f': {ending}'}; {endings.advice(ending)}{trace}"
-        return ConfcastError(told)
+        how = f": {ending}" if ending else ""
+        return ConfcastError(f"the config owner died while it started{how}; {endings.advice(ending)}{self._trace()}")
+
+    def _trace(self) -> str:
+        said = self._boot_output.last_lines() if self._boot_output is not None else None
+        if said is None:
+            return "; what it said is on standard error"
+        return f"; the last that it wrote:\n{said}" if said else "; it wrote nothing"
 
     def _replace(self, dead: Death) -> None:
         if self._not_before == 0.0:
@@ -255,6 +279,7 @@ class Launcher:
         leash = self._leash
         try:
             self._spawn()
+            self._give_orders()
         except OSError as error:
             _log.error("a new config owner could not be started: %s", error)
         if self._death is not dead:

@@ -21,7 +21,7 @@ import msgspec
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
 from confcast.master import folders, interpreter, names, options, sighup
-from confcast.master.execute import Output, standard_error
+from confcast.master.boot_output import Output, standard_error
 from confcast.master.launch import Launcher
 from confcast.master.own_replica import OwnReplica
 from confcast.master.supervisor import Supervisor

@@ -21,7 +21,7 @@ from typing import NoReturn
 from confcast.config.finding import place_of
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
 from confcast.owner.life import REFUSED, Life
-from confcast.owner.output import StandardError
+from confcast.owner.output import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
 from confcast.wire.boot import Booted, Leash, Orders
 from confcast.wire.role import become_owner
@@ -64,6 +64,14 @@ def main(arguments: list[str]) -> int:
     orders = leash.hear()
     if not isinstance(orders, Orders):
         return 3
+    output = CapturedOutput(orders.captured, orders.output)
+    try:
+        return _live(leash, orders, output)
+    finally:
+        output.release()
+
+
+def _live(leash: Leash, orders: Orders, output: CapturedOutput) -> int:
     logging.basicConfig(
         handlers=[StandardError(orders.log)],
         level=logging.INFO,
@@ -71,11 +79,12 @@ def main(arguments: list[str]) -> int:
     )
     life: Life | None = None
     try:
-        life = Life(leash, orders)
+        life = Life(leash, orders, output)
         return life.serve()
     except (ConfigError, NotCarried) as error:
         if _is_on_its_own(orders, life):
             _log.error("the config owner could not go on: %s", error)
+        output.release()
         _say(leash, Booted(0, first_of(error.problems), getattr(error, "reason", "")))
         return REFUSED
     except (Exception, SystemExit) as error:  # a module that the schema imports may ask for the end
@@ -83,6 +92,7 @@ def main(arguments: list[str]) -> int:
         text += f" ({place})" if (place := place_of(error)) else ""
         level = logging.ERROR if _is_on_its_own(orders, life) else logging.DEBUG
         _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=level == logging.DEBUG)
+        output.release()
         _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3
 

@@ -33,6 +33,7 @@ from confcast.owner.journal import Journal
 from confcast.owner.loading import Loading, Mark
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.mounts import warn_of_mounted_files
+from confcast.owner.output import CapturedOutput
 from confcast.owner.process import Owner
 from confcast.owner.signals import heed_signals
 from confcast.owner.watch import Watcher
@@ -60,9 +61,11 @@ class Life:
     Args:
         leash: Where the master waits for Booted, and may say Leave.
         orders: What was heard on it.
+        output: What is written until it serves.
     """
 
-    def __init__(self, leash: Leash, orders: Orders) -> None:
+    def __init__(self, leash: Leash, orders: Orders, output: CapturedOutput) -> None:
+        self._output = output
         self._leash = leash
         self._orders = orders
         self._restarted = orders.restarts > 0
@@ -224,6 +227,7 @@ class Life:
 
     def _say_booted(self, version: int, problems: list[Problem], reason: str = "") -> None:
         self._booted = True
+        self._output.release()
         self._say(Booted(version, problems, reason, time.monotonic()))
 
     def _say(self, message: Booted | Paused) -> None:

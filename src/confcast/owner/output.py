@@ -4,17 +4,53 @@ A server that was told to reopen its log files reopens its own. What its owner w
 renamed by then. So, before each line, the owner looks whether the log's path leads to another file, and makes that one
 its standard output and error; what the application's modules print goes along with the next line.
 
+Until it serves, an owner may write into a nameless file instead, which its master can read back when the start fails.
+
 Rejected: a signal for it (gunicorn's master tells its workers only), and making a missing file (in the moment between
 the renaming and the making of the next one it belongs to whoever rotates: its mode and owner are not ours to choose).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
 import sys
 from pathlib import Path
+
+from confcast.wire.captured_output import copy_on
+
+
+class CapturedOutput:
+    """The nameless file that this process's standard output and error are until it serves.
+
+    Args:
+        file: Its descriptor; -1: they are what they should be.
+        destination: The descriptor of where they go on.
+    """
+
+    def __init__(self, file: int, destination: int) -> None:
+        self._held = () if file < 0 else (file, destination)
+        for descriptor in self._held:
+            os.set_inheritable(descriptor, False)  # a program that the user's code starts would keep it open
+
+    def release(self) -> None:
+        """Copy on what was written so far, and go on there. What can't be copied is lost. May be called again."""
+        if not self._held:
+            return
+        (file, destination), self._held = self._held, ()
+        _flush()
+        try:
+            with contextlib.suppress(OSError):  # a terminal that is gone, or a pipe that nobody reads
+                end = copy_on(file, destination)
+                _redirect(file, destination)
+                copy_on(file, destination, end)  # what another thread has written meanwhile
+            _redirect(file, destination)
+            os.ftruncate(file, 0)  # or the master would take it for the last words of a dead one
+        finally:
+            os.close(file)
+            os.close(destination)
 
 
 class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no parameters at run time in Python 3.11
@@ -53,3 +89,19 @@ def follow(log: Path) -> None:
             os.dup2(file, stream)
     finally:
         os.close(file)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or replaced by the user's code
+            stream.flush()
+
+
+def _redirect(file: int, destination: int) -> None:
+    """The streams that are still this file go on in the other; one that the user's code has moved stays there."""
+    captured = os.fstat(file)
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):  # closed
+            mine = os.fstat(stream)
+            if (mine.st_dev, mine.st_ino) == (captured.st_dev, captured.st_ino):
+                os.dup2(destination, stream)

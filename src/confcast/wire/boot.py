@@ -42,6 +42,8 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     silent: Literal["proceed", "refuse"] = "proceed"
     history_limit: int = 100
     restarts: int = 0
+    captured: int = -1  # the descriptor of the nameless file that its streams are until it serves
+    output: int = -1  # that of where they go on then
     log: str = ""  # the file that standard error is, where it is one that may be rotated
     workers_uid: int = -1  # where workers run as another user than their master
     workers_gid: int = -1
