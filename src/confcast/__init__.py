@@ -33,6 +33,7 @@ _HOME = {
     "declared": "worker.registry",
     "get_reload_manager": "master.process_wide",
     "initialize_reload_manager": "master.process_wide",
+    "owner_main": "entry",
     "register_type": "config.codec.registered",
     "reload_config": "master.process_wide",
 }
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from confcast.config.schema import Secret as Secret
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
+    from confcast.entry import owner_main as owner_main
     from confcast.errors import ConfcastError as ConfcastError
     from confcast.errors import ConfigError as ConfigError
     from confcast.errors import NotAttached as NotAttached

@@ -28,6 +28,7 @@ ALLOWED = {
     "examples": ("public", "middleware", "servers", "worker.client"),  # the demo asks from outside
     "cli": ("texts", "errors", "wire", "worker", "config", "master"),
     "__main__": ("cli",),
+    "entry": ("wire.role", "owner.__main__"),
 }
 
 # State machines: no clock, no file, no socket, no thread.

@@ -44,6 +44,7 @@ NAMES = {
     "declared",
     "get_reload_manager",
     "initialize_reload_manager",
+    "owner_main",
     "register_type",
     "reload_config",
 }
@@ -69,7 +70,8 @@ SIGNATURES = {
     "Candidate.origin_of": "(self, key)",
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
-        " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread')"
+        " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread',"
+        " executable=None)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",
@@ -101,6 +103,7 @@ SIGNATURES = {
     "declared": "()",
     "initialize_reload_manager": "(loader, enable_signal_handler=True, **options)",
     "get_reload_manager": "()",
+    "owner_main": "()",
     "register_type": "(cls, *, encode, decode)",
     "reload_config": "()",
     **{f"{cls}.{verb}": signature for cls in ("Replica", "ConfigReloadManager") for verb, signature in VERBS.items()},

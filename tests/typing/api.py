@@ -42,6 +42,7 @@ from confcast import (
     declared,
     get_reload_manager,
     initialize_reload_manager,
+    owner_main,
     register_type,
     reload_config,
 )
@@ -254,6 +255,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         silent="refuse",
         history_limit=100,
         supervise="caller",
+        executable=Path("bin/python"),
     )
     assert_type(manager, ConfigReloadManager[Settings])
     assert_type(manager.start(), ConfigReloadManager[Settings])
@@ -269,6 +271,8 @@ def managing(loader: ConfigLoader[Settings]) -> None:
     ConfigReloadManager(loader, False)  # type: ignore[call-arg]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
     ConfigReloadManager(loader, supervise="loop")  # type: ignore[arg-type]
+    ConfigReloadManager(loader, executable=3.11)  # type: ignore[arg-type]
+    assert_type(owner_main(), None)
     ConfigReloadManager(Settings)  # type: ignore[arg-type]
 
 

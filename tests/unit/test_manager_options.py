@@ -24,6 +24,7 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
         ({"history_limit": -1}, "history_limit=-1: a number of events is expected, 0 or more"),
         ({"name": " "}, "name=' ': a name is expected, such as 'app'"),
         ({"state_dir": ""}, "state_dir='': a folder is expected, or None"),
+        ({"executable": ""}, "executable='': a Python interpreter is expected, or None"),
     ],
 )
 def test_a_value_that_an_option_can_t_have_is_refused(options: dict[str, Any], words: str) -> None:

@@ -71,14 +71,15 @@ def _above_streams(descriptor: int) -> int:
 
 
 @contextlib.contextmanager
-def _to_be_passed(leash: int, path: bytes) -> Iterator[list[int]]:
+def _to_be_passed(leash: int, path: bytes | None) -> Iterator[list[int]]:
     """The descriptors that the owner's arguments name, in their order."""
     given = [fcntl.fcntl(leash, fcntl.F_DUPFD_CLOEXEC, 3)]  # below may be the place of a stream that the master closed
     try:
-        given.append(nameless_file("confcast-path"))
-        with open(given[-1], "wb", closefd=False) as file:
-            file.write(path)
-        os.lseek(given[-1], 0, os.SEEK_SET)
+        if path is not None:
+            given.append(nameless_file("confcast-path"))
+            with open(given[-1], "wb", closefd=False) as file:
+                file.write(path)
+            os.lseek(given[-1], 0, os.SEEK_SET)
         yield given
     finally:
         for descriptor in given:

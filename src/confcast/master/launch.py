@@ -24,10 +24,11 @@ from collections.abc import Callable
 import msgspec
 
 from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavailable, ProtocolError
-from confcast.master import endings, interpreter
+from confcast.master import endings
 from confcast.master.backoff import Backoff
 from confcast.master.boot_output import BootOutput, Output, standard_error
 from confcast.master.execute import execute
+from confcast.master.interpreter import Command
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.processes import Death
 
@@ -47,6 +48,7 @@ class Launcher:
 
     Args:
         orders: For the first owner; later ones get the same, and the number of restarts.
+        command: How its process is started.
         output: Where what owners print and log goes.
         log: The path of the log file that it is; empty where it is none.
 
@@ -55,13 +57,15 @@ class Launcher:
         lost: How many owners have died that had served: whoever was asking one of them was not answered.
     """
 
-    def __init__(self, orders: Orders, output: Output = standard_error, log: Callable[[], str] = str) -> None:
+    def __init__(
+        self, orders: Orders, command: Command, output: Output = standard_error, log: Callable[[], str] = str
+    ) -> None:
         self.restarts = self.lost = 0
         self._output = output
         self._log = log
         self._boot_output: BootOutput | None = None
         self._orders = orders
-        self._command = interpreter.command()
+        self._command = command
         self._patience = orders.load_timeout + _PATIENCE
         self._lock = threading.Lock()
         self._closed = False

@@ -63,6 +63,8 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         history_limit: How many events are kept.
         supervise: Who restarts a dead owner: `thread`: a thread of ours; `caller`: `ensure_owner()`, called in the
             server's own loop (a master that forks must have no threads).
+        executable: The Python interpreter that owners are started with, of the version that this process has; None:
+            this process's own. For programs whose `sys.executable` is none, as within uWSGI.
 
     Raises:
         TypeError: The loader is none.
@@ -83,6 +85,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         silent: Literal["proceed", "refuse"] = "proceed",
         history_limit: int = 100,
         supervise: Literal["thread", "caller"] = "thread",
+        executable: str | os.PathLike[str] | None = None,
     ) -> None:
         options.check_loader(loader)
         seconds = {"vote_timeout": vote_timeout, "precommit_timeout": precommit_timeout, "load_timeout": load_timeout}
@@ -98,6 +101,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             "history_limit": history_limit,
         }
         self._supervise = supervise
+        self._executable = options.executable(executable)
         self._pid = 0
         self._folder: Path | None = None
         self._launcher: Launcher | None = None
@@ -269,10 +273,11 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     # ---- inside
 
     def _launch(self) -> Launcher:
+        command = interpreter.command(self._executable)
         try:
             folders.sweep()
             self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()
-            launcher = Launcher(self._orders(self._folder), self._output, self._log)
+            launcher = Launcher(self._orders(self._folder), command, self._output, self._log)
             launcher.start()
         except OSError as error:  # no descriptor is left, or no process can be made
             raise ConfcastError(f"the config owner could not be started: {error}") from error

@@ -29,6 +29,16 @@ def folder(state_dir: str | os.PathLike[str] | None) -> Path | None:
     return Path(state_dir).absolute()
 
 
+def executable(given: str | os.PathLike[str] | None) -> str | None:
+    """A program's path, independent of the working directory, or its name. Raises ValueError: the text is empty."""
+    if given is None:
+        return None
+    path = os.fspath(given)
+    if not path:
+        raise ValueError("executable='': a Python interpreter is expected, or None")
+    return os.path.abspath(path) if os.sep in path else path  # noqa: PTH100 - a name is looked for in PATH
+
+
 DURATIONS = ("vote_timeout", "precommit_timeout", "load_timeout")
 """The options that are seconds."""
 

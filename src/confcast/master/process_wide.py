@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
     silent: Literal["proceed", "refuse"]
     history_limit: int
     supervise: Literal["thread", "caller"]
+    executable: str | os.PathLike[str] | None
 
 
 def initialize_reload_manager(

@@ -23,6 +23,7 @@ from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, fir
 from confcast.owner.life import REFUSED, Life
 from confcast.owner.output import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
+from confcast.wire import processes
 from confcast.wire.boot import Booted, Leash, Orders
 from confcast.wire.role import become_owner
 
@@ -79,6 +80,7 @@ def _live(leash: Leash, orders: Orders, output: CapturedOutput) -> int:
     )
     life: Life | None = None
     try:
+        _check_that_the_master_started_this(orders)
         life = Life(leash, orders, output)
         return life.serve()
     except (ConfigError, NotCarried) as error:
@@ -95,6 +97,17 @@ def _live(leash: Leash, orders: Orders, output: CapturedOutput) -> int:
         output.release()
         _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3
+
+
+def _check_that_the_master_started_this(orders: Orders) -> None:
+    """Else signals for the owner, and the owner's end, are another process's. Raises ConfcastError."""
+    parent = os.getppid()
+    if parent != orders.master_pid and processes.is_alive(orders.master_pid, orders.master_started):
+        raise ConfcastError(
+            f"the process {parent}, which was started as the config owner, has started Python as its child: it is a "
+            "program around an interpreter, such as a profiler's script. Name the interpreter itself by the manager's "
+            "executable=, or let the script exec it"
+        )
 
 
 def _connection(arguments: list[str]) -> socket.socket | None:

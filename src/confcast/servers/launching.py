@@ -48,6 +48,7 @@ class ManagerOptions(TypedDict, total=False):
     load_timeout: float
     silent: Literal["proceed", "refuse"]
     history_limit: int
+    executable: str | None
 
 
 class Line(NamedTuple):
@@ -116,6 +117,9 @@ def _parser(server: str) -> argparse.ArgumentParser:
     parser.add_argument("--load-timeout", type=float, metavar="SECONDS", help="how long a load may take (10)")
     parser.add_argument("--silent", choices=("proceed", "refuse"), help="what silence of a worker does to a version")
     parser.add_argument("--history-limit", type=int, metavar="EVENTS", help="how many events are kept (100)")
+    parser.add_argument(
+        "--executable", metavar="PYTHON", help="the interpreter that the owner is started with (that of this process)"
+    )
     return parser
 
 

@@ -9,7 +9,6 @@ byte order mark of UTF-8 is accepted (editors on Windows write one), those of UT
 from __future__ import annotations
 
 import codecs
-import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,7 +168,18 @@ class File(_Options, frozen=True):
         return document
 
     def _module(self) -> ModuleType:
-        return importlib.import_module(f"confcast.config.sources.formats.{self.format}")
+        """By statements: what is imported by a name at run time, nothing that freezes a program finds."""
+        if self.format == "toml":
+            from confcast.config.sources.formats import toml
+
+            return toml
+        if self.format == "json":
+            from confcast.config.sources.formats import json
+
+            return json
+        from confcast.config.sources.formats import yaml
+
+        return yaml
 
     def _places(self, text: str) -> Mapping[KeyPath, Place]:
         def shown(at: tuple[int, int]) -> str:
