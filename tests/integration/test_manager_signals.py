@@ -7,10 +7,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
-from confcast import ConfigLoader, Replica, initialize_reload_manager
+from confcast import ConfigLoader, ConfigReloadManager, Replica, initialize_reload_manager
+from confcast.master import launch
+from confcast.master.execute import execute
 from tests.support.fixtures import Manager, StartManager
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import eventually, in_thread
@@ -78,3 +81,33 @@ def test_an_owner_outlives_the_signal_by_which_logs_are_opened_anew(manager: Man
     os.kill(manager.owner_pid, signal.SIGUSR1)
 
     assert manager.get_stats()["owner_restarts"] == 0
+
+
+def test_an_owner_that_is_told_of_a_rotation_while_it_starts_lives(
+    start_manager: StartManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute_and_signal(*given: Any) -> int:
+        pid = execute(*given)
+        os.kill(pid, signal.SIGUSR1)
+        return pid
+
+    monkeypatch.setattr(launch, "execute", execute_and_signal)
+
+    assert start_manager().version == 1
+
+
+def test_an_owner_goes_on_in_the_next_log_file_at_once(config: Path, tmp_path: Path) -> None:
+    """Without a line of its own: else it would keep the rotated file, and its space, for as long as it is silent."""
+    log = tmp_path / "log"
+    manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False)
+    with log.open("ab") as file:
+        manager.send_output_to(file.fileno, lambda: str(log))
+        with manager:
+            log.rename(tmp_path / "log.1")
+            log.touch()
+
+            manager.log_was_rotated()
+
+            streams = [Path(f"/proc/{manager.owner_pid}/fd/{stream}") for stream in (1, 2)]
+            eventually(lambda: {stream.readlink() for stream in streams} == {log}, "the next file")
+            assert manager.get_stats()["owner_restarts"] == 0

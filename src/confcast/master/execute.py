@@ -1,7 +1,8 @@
 """How an owner's process is made: an exec'd child that holds nothing of the master but its end of the leash.
 
 Standard input is /dev/null, standard output and error are one descriptor that the caller gives, the environment is the
-master's, and SIGHUP is blocked until the owner can take it. interpreter.py says which program it is.
+master's, and the signals that a master sends are blocked until the owner can take them. interpreter.py says which
+program it is.
 
 Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
 socket).
@@ -22,7 +23,7 @@ from confcast.wire.role import OWNER
 
 
 def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] = ()) -> int:
-    """Start an owner's process. Its SIGHUP stays blocked until it has a handler: no trigger kills it, none is lost.
+    """Start an owner's process. HUP and USR1 stay blocked until it has handlers: neither kills it, none is lost.
 
     Args:
         leash: The descriptor of its end; the caller closes its own copy.
@@ -37,7 +38,7 @@ def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] 
         OSError: No process can be made.
     """
     with _to_be_passed(leash, command.path) as given:
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
                 [*command.arguments, OWNER, *map(str, given)],

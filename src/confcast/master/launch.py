@@ -109,6 +109,12 @@ class Launcher:
         if death is not None:
             death.signal(signal.SIGHUP)
 
+    def log_was_rotated(self) -> None:
+        """Send the owner a USR1. Returns at once. A dead owner's next one begins in the log that is open by then."""
+        death = self._death
+        if death is not None:
+            death.signal(signal.SIGUSR1)
+
     def ensure(self) -> None:
         """Start a new owner if this one is dead and its pause is over. Cheap: one poll of a pidfd while it lives."""
         death = self._death

@@ -239,6 +239,14 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """
         self._output, self._log = output, log
 
+    def log_was_rotated(self) -> None:
+        """For server modules: the log file that `send_output_to` named is another one now; the owner goes on in it.
+
+        Returns at once. In a process that a fork made it does nothing.
+        """
+        if self._launcher is not None and self._pid == os.getpid():
+            self._launcher.log_was_rotated()
+
     def workers_run_as(self, uid: int, gid: int) -> None:
         """For server modules, before `start()`: whom workers are once they have started, where it is not this user."""
         if uid != os.geteuid():

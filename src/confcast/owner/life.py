@@ -33,9 +33,9 @@ from confcast.owner.journal import Journal
 from confcast.owner.loading import Loading, Mark
 from confcast.owner.mailbox import Mailbox
 from confcast.owner.mounts import warn_of_mounted_files
-from confcast.owner.output import CapturedOutput
+from confcast.owner.output import CapturedOutput, follow
 from confcast.owner.process import Owner
-from confcast.owner.signals import heed_signals
+from confcast.owner.signals import LogRotated, heed_signals
 from confcast.owner.watch import Watcher
 from confcast.wire import processes
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
@@ -71,7 +71,7 @@ class Life:
         self._restarted = orders.restarts > 0
         self._status = 0
         self._booted = self._dismissed = False
-        self._mailbox: Mailbox[Input] = Mailbox()
+        self._mailbox: Mailbox[Input | LogRotated] = Mailbox()
         heed_signals(self._mailbox)
         me = os.getpid()
         holder = Holder(me, processes.started(me), orders.master_pid, orders.master_started, orders.name)
@@ -114,6 +114,8 @@ class Life:
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._owner = Owner(rules, self._house, listener, self._open_journal, self._mailbox, loading, self._heard_event)
         self._owner.former = Path(self._orders.former) if self._orders.former else None
+        if self._orders.log:
+            self._owner.follow_log = functools.partial(follow, Path(self._orders.log))
         if left.lost:
             self._owner.count_loss("journal lost")
         self._stand_on(left, loading)

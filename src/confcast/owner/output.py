@@ -1,13 +1,14 @@
 """Where an owner's log lines go: to standard error, and on to the next log file when that one is rotated.
 
 A server that was told to reopen its log files reopens its own. What its owner was started with stays the old file,
-renamed by then. So, before each line, the owner looks whether the log's path leads to another file, and makes that one
-its standard output and error; what the application's modules print goes along with the next line.
+renamed by then, and keeps its space when it is deleted. So the owner looks whether the log's path leads to another file
+when it is sent USR1, and before each line that it logs; it makes that file its standard output and error.
 
 Until it serves, an owner may write into a nameless file instead, which its master can read back when the start fails.
 
-Rejected: a signal for it (gunicorn's master tells its workers only), and making a missing file (in the moment between
-the renaming and the making of the next one it belongs to whoever rotates: its mode and owner are not ours to choose).
+Rejected: the look before each line alone (an owner that logs nothing for a week holds the rotated file for a week), the
+signal alone (a rotation by a server that sends none), and making a missing file (in the moment between the renaming and
+the making of the next one it belongs to whoever rotates: its mode and owner are not ours to choose).
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from confcast.owner.mailbox import Mailbox
 from confcast.owner.odd_jobs import OddJobs
 from confcast.owner.pipes import Pipes
 from confcast.owner.queries import QUERIES, answer_to, doing
+from confcast.owner.signals import LogRotated
 from confcast.owner.telling import dated, outcome, tell_the_log
 from confcast.wire import processes
 from confcast.wire.messages import Message, ReloadEvent
@@ -65,12 +66,13 @@ class Owner:
         house: House,
         listener: socket.socket,
         open_journal: Callable[[], Journal],
-        mailbox: Mailbox[fx.Input],
+        mailbox: Mailbox[fx.Input | LogRotated],
         loading: Loading,
         told: Callable[[ReloadEvent], None],
     ) -> None:
         self.exit_reason: str | None = None
         self.former: Path | None = None  # the run-time folder of the generation before
+        self.follow_log: Callable[[], None] = lambda: None  # into the next file, where the log is one
         self._rules = rules
         self._house = house
         self._open_journal = open_journal
@@ -91,7 +93,7 @@ class Owner:
         self._failures: Counter[str] = Counter()
         self._listener = listener
         self._listen()
-        self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._inputs.extend(mailbox.take()))
+        self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._take_mail())
 
     # ---- life
 
@@ -199,6 +201,13 @@ class Owner:
             self.when_idle.do(now)
         while self._untold:
             tell_the_log(self._untold.popleft())
+
+    def _take_mail(self) -> None:
+        for given in self._mailbox.take():
+            if isinstance(given, LogRotated):
+                self._try("next log file", self.follow_log)
+            else:
+                self._inputs.append(given)
 
     def _explained(self, wake: fx.Wake) -> fx.Wake:
         """A load's deadline names what hangs, which only the loading thread's stack can tell."""

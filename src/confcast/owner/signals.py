@@ -1,9 +1,9 @@
 """What an owner does on a signal. Handlers only enqueue.
 
 HUP is a trigger. INT is the terminal's word to the master. TERM comes to every process of a stopping service: the owner
-outlives the workers that it still serves, and leaves with its master. USR1 comes to all of them when logs are to be
-opened anew (`systemctl kill -s USR1`), and IO may come of a lease on a file that a writer opens: either would end the
-process.
+outlives the workers that it still serves, and leaves with its master. USR1 says that log files were rotated (a server's
+master sends it on, `systemctl kill -s USR1` sends it to all): the owner goes on in the next file then. IO may come of a
+lease on a file that a writer opens, and would end the process.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from confcast.owner.effects import Input, Trigger
 from confcast.owner.mailbox import Mailbox
 
 
-def heed_signals(mailbox: Mailbox[Input]) -> None:
-    """Set the handlers, then let HUP through, which the master has blocked until now. In the main thread."""
+class LogRotated:
+    """In the mailbox: a signal says that the log file is another one now."""
+
+
+def heed_signals(mailbox: Mailbox[Input | LogRotated]) -> None:
+    """Set the handlers, then let HUP and USR1 through, which the master has blocked until now. In the main thread."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGIO):
+    signal.signal(signal.SIGUSR1, lambda number, frame: mailbox.post(LogRotated()))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGIO):
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
