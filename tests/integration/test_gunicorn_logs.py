@@ -77,8 +77,8 @@ def test_after_a_rotation_all_go_on_in_the_next_file(make: Make):
     errors, old = server.folder / "errors", server.folder / "errors.1"
     errors.rename(old)
     server.change()
-    server.hup()
-    assert "signal: success, version 2" in await_errors(server, "signal: success", "errors.1")
+    server.ask("reload")
+    assert "call: success, version 2" in await_errors(server, "call: success", "errors.1")
 
     server.signal(signal.SIGUSR1)
     await_errors(server, "Handling signal: usr1", "errors.1")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, kill_worker, servers
+from tests.support.gunicorn import Server, all_have_open, kill_worker, open_logs, rotate, servers, start
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually
 
@@ -23,12 +23,17 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def unstarted() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="cc-") as folder, servers(Path(folder)) as make:
         Path(folder).chmod(0o755)
         server = make(above=ABOVE)
         server.runtime.chmod(0o711)
-        yield server.start()
+        yield server
+
+
+@pytest.fixture
+def server(unstarted: Server) -> Server:
+    return unstarted.start()
 
 
 def change(server: Server) -> int:
@@ -85,3 +90,17 @@ def test_they_knock_at_a_new_owner_of_a_new_generation_too(server: Server):
     assert (event["result"], set(event["applied"])) == ("success", set(answers))
     assert {answer["number"] for answer in answers.values()} == {number}
     assert {uid_of(pid) for pid in answers} == {NOBODY}
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_workers_of_another_user_go_on_in_the_next_log(unstarted: Server, number: int):
+    """It is root who makes it; a worker that can't open it would die."""
+    unstarted.conf(above=f"{ABOVE}\naccesslog, errorlog = 'access', 'errors'\nimport os; os.umask(0o77)")
+    server = start(unstarted)
+    before = server.pids()
+    rotate(server, "access", "errors")
+
+    server.signal(number)
+
+    eventually(lambda: all_have_open(server, "access", "errors"), f"the new logs, not {open_logs(server)}")
+    assert server.pids() == before

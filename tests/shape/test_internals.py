@@ -44,12 +44,13 @@ OBJECTS = {
 PUBLIC = {
     "celery": "WorkController.timer",
     "gunicorn": """
-        Config.daemon Config.enable_stdio_inheritance Config.errorlog Config.gid Config.on_exit Config.on_starting
-        Config.post_fork Config.post_worker_init Config.pre_exec Config.uid Config.when_ready Config.workers
+        Config.daemon Config.enable_stdio_inheritance Config.errorlog Config.gid Config.on_exit Config.on_reload
+        Config.on_starting Config.post_fork Config.post_worker_init Config.pre_exec Config.ssl_context Config.uid
+        Config.when_ready Config.workers
         Logger.debug Logger.error Logger.info Logger.warning
     """,
 }
-OURS = {"Arbiter.handle_rtmin", "Config.pop", "Config.worker", "Multiprocess.failed"}
+OURS = {"Arbiter.confcast", "Arbiter.handle_rtmin", "Config.pop", "Config.worker", "Multiprocess.failed"}
 OPTIONAL = {"Worker.asgi", "Worker.patch", "Worker.config"}  # asked for by hasattr: some worker classes have them
 
 

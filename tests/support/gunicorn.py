@@ -96,3 +96,42 @@ class Server(server.Server):
 def servers(folder: Path) -> AbstractContextManager[Callable[..., Server]]:
     """What makes gunicorns; at its end they are ended, and must have left nothing."""
     return servers_of(Server, folder)
+
+
+def read(server: Server, name: str) -> str:
+    """What is in a file of its folder; nothing while there is none."""
+    path = server.folder / name
+    return path.read_text() if path.exists() else ""
+
+
+def start(server: Server, log: str = "errors") -> Server:
+    """Start one whose error log is a file: its port is told there."""
+    server.launch()
+    eventually(lambda: "Listening at" in read(server, log), "a server that listens")
+    return server.find(read(server, log))
+
+
+def rotate(server: Server, *names: str) -> None:
+    """Move these logs away, as a tool does that rotates them."""
+    for name in names:
+        (server.folder / name).rename(server.folder / f"{name}.1")
+
+
+def open_logs(server: Server) -> dict[int, set[str]]:
+    """Which of this server's logs each of its processes has open."""
+    found: dict[int, set[str]] = {}
+    for pid in server.processes():
+        try:
+            targets = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:  # a descriptor that was closed meanwhile
+            return {}
+        mine = [target.name for target in targets if target.parent == server.folder]
+        found[pid] = {name for name in mine if name.startswith(("errors", "access"))}
+    return found
+
+
+def all_have_open(server: Server, *names: str) -> bool:
+    """The owner writes into the error log only."""
+    logs = open_logs(server)
+    owner = server.owners()
+    return bool(logs) and all(files == ({"errors"} if pid in owner else set(names)) for pid, files in logs.items())

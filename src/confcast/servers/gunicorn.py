@@ -8,10 +8,11 @@ In gunicorn's conf file:
     gunicorn.install(globals(), ConfigLoader("pkg.settings:Settings", "app.toml"))
 
 The owner starts in `on_starting`, before listeners and workers. HUP and `gunicornc reload` go through `handle_hup`,
-where an instance attribute wins; the master's loop restarts a dead owner. Each worker attaches in `post_fork`, before
-the application is loaded, so that its modules may read the configuration at import (not with `--preload`, nor in
-`--check-config`: there is no worker then); and each request is pinned around `worker.wsgi`, so that the application
-needs no line of ours. gunicorn_worker.py says what differs by worker class, gunicorn_log.py where log lines go.
+where an instance attribute wins (gunicorn_hup.py: what else of gunicorn's own HUP is done there); the master's loop
+restarts a dead owner. Each worker attaches in `post_fork`, before the application is loaded, so that its modules may
+read the configuration at import (not with `--preload`, nor in `--check-config`: there is no worker then); and each
+request is pinned around `worker.wsgi`, so that the application needs no line of ours. gunicorn_worker.py says what
+differs by worker class, gunicorn_log.py where log lines go.
 
 With `user` and `group` the owner stays the master's user, so that the sources may be readable by root only; workers of
 the other user are let in, and their children are. Such a worker attaches while it still is the master's user.
@@ -47,8 +48,10 @@ from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
 from confcast.servers import gunicorn_log, gunicorn_worker, internals
+from confcast.servers.gunicorn_conf import ConfFile
 from confcast.servers.gunicorn_generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn_hooks import both, parts
+from confcast.servers.gunicorn_hup import HELD, MasterSignals
 from confcast.servers.gunicorn_relief import Relief
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
@@ -75,7 +78,7 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
         ConfcastError: This conf file has installed a configuration of the same name already.
     """
     _check(options)
-    embedding = _Embedding(loader, options)
+    embedding = _Embedding(loader, options, ConfFile(namespace.get("__file__")))
     for part in parts(namespace.get("on_starting")):
         other = getattr(part, "__self__", None)
         if isinstance(other, _Embedding) and other.name == embedding.name:
@@ -89,10 +92,11 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
 class _Embedding:
     """One configuration in one gunicorn. The master's object; workers inherit it, and use what is said to be theirs."""
 
-    def __init__(self, loader: ConfigLoader[Any], options: dict[str, Any]) -> None:
+    def __init__(self, loader: ConfigLoader[Any], options: dict[str, Any], conf: ConfFile) -> None:
         self._loader = loader
         self._options = options
         self._owners = Generations(self._new_manager())
+        self._conf = conf
         self._relief: Relief | None = None  # the first configuration's stands for all
         self.name = self._owners.present.name
 
@@ -150,18 +154,12 @@ class _Embedding:
     def _hook(self, server: Any) -> None:
         """Names are looked up on the arbiter, so an attribute of the object comes before the method."""
         setup, manage = server.setup, server.manage_workers
-        others = vars(server).get("handle_hup")  # of another configuration in the same server
         upgrade = server.handle_usr2
         if not hasattr(server, "handle_rtmin"):
             server.handle_rtmin = functools.partial(_reload_fully, server, server.handle_hup)
             self._relief = Relief(server)
-
-        def handle_hup() -> None:
-            if others is not None:
-                others()
-            if not server.num_workers:  # WINCH took them away; gunicorn's HUP brings them back, to back out an upgrade
-                server.num_workers = server.cfg.workers
-            self._owners.present.request_reload()
+            server.confcast = MasterSignals(server, self._conf, self._relief)
+        server.confcast.configurations.append(self._owners)
 
         def manage_workers() -> None:
             self._owners.attend(server)
@@ -169,7 +167,6 @@ class _Embedding:
                 self._relief.attend()
             manage()
 
-        server.handle_hup = handle_hup
         server.handle_usr2 = lambda: self._owners.upgrade(server, upgrade)
         server.manage_workers = manage_workers
         server.setup = lambda app: self._next_generation(server, setup, app)
@@ -212,6 +209,7 @@ class _Embedding:
             self._loader, self._options = fresh._loader, fresh._options
         if self._relief is not None:
             self._relief.forget()
+        server.confcast.conf.was_run()
         self._compose(server.cfg)
 
     def _successor(self, server: Any, fresh: _Embedding, app: Any) -> ConfigReloadManager[Any] | None:
@@ -241,7 +239,7 @@ class _Embedding:
         """Import the schema's module, and attach what it declares, before the application is loaded."""
         if self._relief is not None:
             self._relief.after_fork()
-        gunicorn_worker.take_signals(worker)
+        gunicorn_worker.take_signals(worker, HELD)
         gunicorn_worker.before_the_application(worker, lambda: self._attach_first(worker))
 
     def _attach_first(self, worker: Any) -> None:

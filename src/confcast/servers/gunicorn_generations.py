@@ -101,6 +101,11 @@ class Generations:
             else:
                 former.manager.ensure_owner()
 
+    def log_was_rotated(self) -> None:
+        """Have every owner go on in the log file that is there now."""
+        for manager in (*(former.manager for former in self._former), self.present):
+            manager.log_was_rotated()
+
     def close(self) -> None:
         """The workers are gone."""
         for manager in (*(former.manager for former in self._former), self.present):

@@ -1,8 +1,9 @@
 """gunicorn's error log gets what confcast says: the owner's verdicts, and the lines of the master and the workers.
 
-The owner writes to the error log's file itself, by a descriptor of the master's; when the file is rotated it goes on in
-the next one, which gunicorn makes at its SIGUSR1. Where the error log is no file (the default, a syslog) the owner's
-lines go to standard error; a daemon's leads nowhere, which is said.
+The owner writes to the error log's file itself, by a descriptor of the master's. When the file is rotated the owner
+goes on in the next one, which gunicorn makes at USR1 and HUP; the master tells the owner by a USR1 (gunicorn_hup.py).
+Where the error log is no file (the default, a syslog) the owner's lines go to standard error; a daemon's leads nowhere,
+which is said.
 
 What is logged in the master and in workers would come out bare, by logging's last resort, in an application that
 does not configure logging. It goes to gunicorn's error log instead, as long as nobody else hears it.
@@ -55,6 +56,19 @@ def descriptor_of(server: Any) -> int:
     if handler is None or handler.stream is None:
         return _STANDARD_ERROR
     return handler.stream.fileno()
+
+
+def check_files() -> None:
+    """Before all log files are opened anew. gunicorn closes each of them first, and can log nothing when one is lost.
+
+    Raises:
+        OSError: One can't be opened.
+    """
+    for name in list(logging.root.manager.loggerDict):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.FileHandler) and handler.stream is not None:
+                with open(handler.baseFilename, "ab"):  # noqa: PTH123 - as logging opens it
+                    pass
 
 
 def warn_of_a_mute_daemon(server: Any) -> None:

@@ -46,6 +46,11 @@ class Relief:
 
     # ---- in the master
 
+    @property
+    def extra(self) -> int:
+        """How many workers there are for a while beside those that are wanted."""
+        return 1 if self._leaving else 0
+
     def attend(self) -> None:
         """In each turn of the loop, before gunicorn counts its workers."""
         self._read_notes()

@@ -16,33 +16,56 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
+from types import FrameType
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
 from confcast.middleware import asgi, wsgi
+from confcast.servers import gunicorn_log
 
 _RESPAWN_PAUSE = 1.0
+_RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
 
 
-def take_signals(worker: Any) -> None:
-    """Have signals do what they should while the worker boots, which may take seconds."""
+def take_signals(worker: Any, held: Collection[signal.Signals]) -> None:
+    """Have signals do what they should while the worker boots, which may take seconds.
+
+    Args:
+        worker: gunicorn's, in `post_fork`.
+        held: What the master has held back since before the fork; let through now.
+    """
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         # Until gunicorn sets a worker's handlers the master's are inherited: they would queue a TERM that nobody in
         # here ever reads, and the server's stop would wait its whole graceful timeout for this worker.
         signal.signal(number, signal.SIG_DFL)
-    reset = worker.init_signals
+    handle_usr1, reset = worker.handle_usr1, worker.init_signals
+
+    def reopen_logs(number: int, frame: FrameType | None) -> None:
+        try:
+            gunicorn_log.check_files()
+        except OSError as error:  # raised from here it would end the worker
+            worker.log.error("confcast: the log files stay as they are: %s", error)
+        else:
+            handle_usr1(number, frame)
 
     def init_signals() -> None:
-        # gunicorn gives SIGHUP its default action here, and a HUP for the whole process group would kill the worker.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        # gunicorn gives these their default actions here: a HUP for the whole process group, or a USR1, would kill it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _RESET)
         try:
             reset()
-            signal.signal(signal.SIGHUP, lambda number, frame: None)
+            signal.signal(signal.SIGHUP, _nothing)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _RESET)
 
-    worker.init_signals = init_signals
+    worker.handle_usr1, worker.init_signals = reopen_logs, init_signals
+    signal.signal(signal.SIGUSR1, reopen_logs)
+    signal.signal(signal.SIGHUP, _nothing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """A HUP is the master's business. SIG_IGN would be inherited by every program that the worker starts."""
 
 
 def before_the_application(worker: Any, act: Callable[[], None]) -> None:

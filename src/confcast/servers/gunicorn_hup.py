@@ -1,0 +1,137 @@
+"""What HUP and USR1 do in a gunicorn's master, for all configurations that are installed in it.
+
+HUP reloads every configuration and loses no worker. Beside that it does what gunicorn's own HUP did, as far as that
+costs no worker: log files are opened anew, as by USR1; a changed number of workers is taken over (gunicorn_conf.py);
+`on_reload` is called. What takes new workers is said in the log,
+with the command for a full reload. Nothing of it ends the master: what fails is logged, and the rest is done.
+
+USR1 has log files opened anew in the master, the workers and the owners. A rotated file is made anew by the master, who
+may be root; so it is given to the workers' user first, as gunicorn does it in its own HUP (a worker that can't open its
+log would die of it).
+
+Between a worker's fork and its own handlers these signals are held back (`spawn_worker`): the worker would note them in
+a copy of the master's queue, which nobody reads.
+
+Rejected: lowering the number of workers at a full reload only (an operator who writes a smaller number asks for less
+workers, as by TTOU).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from confcast.servers import gunicorn_log, signals
+from confcast.servers.gunicorn_conf import ConfFile, is_said_elsewhere
+from confcast.servers.gunicorn_generations import Generations
+from confcast.servers.gunicorn_relief import Relief
+
+HELD = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1})
+"""What a worker must hear that boots; `gunicorn_worker.take_signals` lets them through in it."""
+
+
+class MasterSignals:
+    """The handlers of one server. Made in the master, before the first fork; used in its main loop.
+
+    Args:
+        server: gunicorn's arbiter.
+        conf: Its conf file, as it was run.
+        relief: Which may have raised the number of workers for a while.
+    """
+
+    def __init__(self, server: Any, conf: ConfFile, relief: Relief) -> None:
+        self.conf = conf
+        self.configurations: list[Generations] = []
+        self._server = server
+        self._relief = relief
+        self._reopen = server.handle_usr1
+        self._hup = vars(server).get("handle_hup")  # a user's own, set in their on_starting
+        spawn = server.spawn_worker
+        server.spawn_worker = lambda: _held(spawn)
+        server.handle_usr1 = self.handle_usr1
+        server.handle_hup = self.handle_hup
+
+    def handle_usr1(self) -> None:
+        """Log files were rotated."""
+        self._try("the log files stay as they are", self._reopen_files)
+
+    def _reopen_files(self) -> None:
+        gunicorn_log.check_files()
+        if self._server.cfg.uid != os.geteuid():
+            self._server.log.reopen_files()
+            _give_to_workers(self._server)
+        self._reopen()
+        for owners in self.configurations:
+            owners.log_was_rotated()
+
+    def handle_hup(self) -> None:
+        """Reload every configuration, and do what else costs no worker."""
+        if self._hup is not None:
+            self._hup()
+        server = self._server
+        if not server.num_workers:  # WINCH took them away; gunicorn's HUP brings them back, to back out an upgrade
+            server.num_workers = server.cfg.workers
+        self.handle_usr1()
+        for owners in self.configurations:
+            owners.present.request_reload()
+        self._try(f"{self.conf.path} can't be read for what has changed", self._look_at_the_conf_file)
+        self._try("on_reload failed", lambda: server.cfg.on_reload(server), trace=True)
+
+    def _look_at_the_conf_file(self) -> None:
+        changes = self.conf.look()
+        if changes is None:
+            return
+        if changes.workers is not None:
+            self._take_over(changes.workers)
+        if changes.names:
+            what = "confcast: %s has changed since gunicorn ran it (%s): what has changed there %s"
+            names = ", ".join(changes.names)
+            self._server.log.warning(what, self.conf.path, names, full_reload(self._server.pid))
+
+    def _take_over(self, workers: int) -> None:
+        server = self._server
+        before = server.cfg.workers
+        if is_said_elsewhere(server.cfg):
+            why = (
+                "confcast: there are %d workers, as the command line or GUNICORN_CMD_ARGS says; %d in %s has no effect"
+            )
+            server.log.warning(why, before, workers, self.conf.path)
+        elif workers != before:
+            server.cfg.set("workers", workers)
+            server.num_workers = workers + self._relief.extra
+            what = "confcast: there are %d workers from now on, as %s says, and no longer %d"
+            server.log.info(what, workers, self.conf.path, before)
+
+    def _try(self, what: str, act: Callable[[], object], *, trace: bool = False) -> None:
+        """No HUP may end the server, whatever a hook of the user's or a disk does."""
+        try:
+            act()
+        except Exception as error:
+            self._server.log.error("confcast: %s: %s: %s", what, type(error).__name__, error, exc_info=trace)
+
+
+def full_reload(master: int) -> str:
+    """What an operator does for what takes new workers."""
+    if not hasattr(signal, "SIGRTMIN"):
+        return "takes a restart (this system has no SIGRTMIN)"
+    return f"takes kill -RTMIN {master}"
+
+
+def _held(spawn: Callable[[], Any]) -> Any:
+    with signals.held(HELD):
+        return spawn()
+
+
+def _give_to_workers(server: Any) -> None:
+    """Log files that are new: a worker that runs as another user opens them, too."""
+    if server.cfg.uid == os.geteuid():
+        return
+    for log in (server.log.error_log, server.log.access_log):
+        for handler in log.handlers:
+            if isinstance(handler, logging.FileHandler):
+                with contextlib.suppress(OSError):  # a device, say; gunicorn does not mind, either
+                    os.chown(handler.baseFilename, server.cfg.uid, server.cfg.gid)
