@@ -47,11 +47,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
-from confcast.servers import gunicorn_log, gunicorn_worker, internals
+from confcast.servers import gunicorn_log, gunicorn_tls, gunicorn_worker, internals
 from confcast.servers.gunicorn_conf import ConfFile
 from confcast.servers.gunicorn_generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn_hooks import both, parts
-from confcast.servers.gunicorn_hup import HELD, MasterSignals
+from confcast.servers.gunicorn_hup import HELD, MasterSignals, full_reload
 from confcast.servers.gunicorn_relief import Relief
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
@@ -255,6 +255,7 @@ class _Embedding:
         """Attach what the application has declared, and pin each request."""
         mine = gunicorn_worker.attach(worker, self.name)
         if self._relief is not None:
+            gunicorn_tls.renew_at_hup(worker, full_reload(worker.ppid))
             self._relief.count_requests(worker)
             self._relief.ready(worker)
         if mine:

@@ -1,19 +1,19 @@
 """What HUP and USR1 do in a gunicorn's master, for all configurations that are installed in it.
 
 HUP reloads every configuration and loses no worker. Beside that it does what gunicorn's own HUP did, as far as that
-costs no worker: log files are opened anew, as by USR1; a changed number of workers is taken over (gunicorn_conf.py);
-`on_reload` is called. What takes new workers is said in the log,
+costs no worker: log files are opened anew, as by USR1; TLS certificates are read again (gunicorn_tls.py); a changed
+number of workers is taken over (gunicorn_conf.py); `on_reload` is called. What takes new workers is said in the log,
 with the command for a full reload. Nothing of it ends the master: what fails is logged, and the rest is done.
 
 USR1 has log files opened anew in the master, the workers and the owners. A rotated file is made anew by the master, who
 may be root; so it is given to the workers' user first, as gunicorn does it in its own HUP (a worker that can't open its
-log would die of it).
+log would die of it). gunicorn does not pass USR1 on to dirty workers; gunicorn_dirty.py does.
 
 Between a worker's fork and its own handlers these signals are held back (`spawn_worker`): the worker would note them in
 a copy of the master's queue, which nobody reads.
 
-Rejected: lowering the number of workers at a full reload only (an operator who writes a smaller number asks for less
-workers, as by TTOU).
+Rejected: reading the certificates again on USR1 (who rotates logs does not ask for that), and lowering the number of
+workers at a full reload only (an operator who writes a smaller number asks for less workers, as by TTOU).
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class MasterSignals:
         self.handle_usr1()
         for owners in self.configurations:
             owners.present.request_reload()
+        if server.cfg.is_ssl:
+            server.kill_workers(signal.SIGHUP)
         self._try(f"{self.conf.path} can't be read for what has changed", self._look_at_the_conf_file)
         self._try("on_reload failed", lambda: server.cfg.on_reload(server), trace=True)
 

@@ -1,0 +1,120 @@
+"""gunicorn with TLS: a certificate that was renewed in place is served after a HUP, by the same workers."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gunicorn import Server
+from tests.support.server import servers_of
+from tests.support.waiting import DEADLINE
+
+Make = Callable[..., Server]
+
+ABOVE = """
+workers = 2
+certfile, keyfile = "cert.pem", "key.pem"
+worker_class = {!r}
+"""
+
+
+class Tls(Server):
+    """Asked over TLS by its tests only."""
+
+    LISTENING = r"Listening at: https://127\.0\.0\.1:(\d+)"
+
+    def certificate(self, name: str | None = None) -> str:
+        """Whom a new connection is told that it speaks with."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with (
+            socket.create_connection(("127.0.0.1", self.port), DEADLINE) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secured,
+        ):
+            der = secured.getpeercert(binary_form=True)
+        assert der is not None
+        return ssl.DER_cert_to_PEM_cert(der)
+
+    def certificates(self) -> set[str]:
+        """Of so many connections that each worker has had some, with a server's name and without."""
+        return {self.certificate(name) for name in ("localhost", None) for _ in range(8)}
+
+    def renew(self) -> str:
+        """The next certificate, and its key, in the place of the ones before."""
+        command = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+        )
+        for option, name in (("-keyout", "key.pem"), ("-out", "cert.pem")):
+            command += f" {option} new-{name}"
+        subprocess.run(command.split(), cwd=self.folder, check=True, capture_output=True)
+        for name in ("key.pem", "cert.pem"):
+            (self.folder / f"new-{name}").replace(self.folder / name)
+        return (self.folder / "cert.pem").read_text()
+
+    def await_workers(self) -> Tls:
+        self.await_log("USER ready", 2)
+        self.await_port()
+        return self
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Tls]]:
+    with servers_of(Tls, tmp_path) as make:
+
+        def start(worker_class: str, more: str = "") -> Any:
+            ready = "def post_worker_init(worker): print('USER ready', worker.pid, flush=True)\n"
+            server = make(above=ABOVE.format(worker_class) + ready + more)
+            if worker_class not in ("sync", "gthread", "gevent"):
+                (server.folder / "app.py").rename(server.folder / "wsgi_app.py")
+                asgi = (
+                    (server.folder / "asgi_app.py").read_text().replace("import app as wsgi", "import wsgi_app as wsgi")
+                )
+                (server.folder / "app.py").write_text(asgi)
+            server.renew()
+            return server.start()
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    "worker_class",
+    [
+        "gevent",
+        "uvicorn_worker.UvicornWorker",
+        pytest.param("asgi", marks=pytest.mark.slow),
+    ],
+)
+def test_a_renewed_certificate_is_served_after_a_hup_by_the_same_workers(start: Callable[..., Tls], worker_class: str):
+    server = start(worker_class)
+    old = (server.folder / "cert.pem").read_text()
+    assert server.certificates() == {old}
+
+    for renewed in (1, 2):
+        new = server.renew()
+        server.signal(signal.SIGHUP)
+        server.await_log("new connections get the renewed TLS certificate", 2 * renewed)
+        assert server.certificates() == {new}
+
+    (server.folder / "key.pem").write_text("half")
+    server.signal(signal.SIGHUP)
+    server.await_log("the TLS certificate is not renewed, the old one stays: SSLError", 2)
+    assert server.certificates() == {new}
+    assert server.log().count("Booting worker") == 2
+
+
+@pytest.mark.parametrize("worker_class", ["sync", pytest.param("gthread", marks=pytest.mark.slow)])
+def test_these_serve_it_at_once(start: Callable[..., Tls], worker_class: str):
+    server = start(worker_class)
+    assert server.certificates() == {(server.folder / "cert.pem").read_text()}
+
+    new = server.renew()
+
+    assert server.certificates() == {new}
+    assert server.log().count("Booting worker") == 2
