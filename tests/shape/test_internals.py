@@ -36,6 +36,8 @@ OBJECTS = {
         "self.log": "Logger",
         "server.log": "Logger",
         "worker.config": "Config",
+        "arbiter": "DirtyArbiter",
+        "dirty": "DirtyWorker",
     },
     "hypercorn": {"config": "Config", "wrapper": "WSGIWrapper"},
     "uvicorn": {"config": "Config", "embedded": "Config", "server": "Server", "supervisor": "Multiprocess"},
@@ -44,8 +46,9 @@ OBJECTS = {
 PUBLIC = {
     "celery": "WorkController.timer",
     "gunicorn": """
-        Config.daemon Config.enable_stdio_inheritance Config.errorlog Config.gid Config.on_exit Config.on_reload
-        Config.on_starting Config.post_fork Config.post_worker_init Config.pre_exec Config.ssl_context Config.uid
+        Config.daemon Config.dirty_apps Config.dirty_worker_init Config.dirty_workers Config.enable_stdio_inheritance
+        Config.errorlog Config.gid Config.on_dirty_starting Config.on_exit Config.on_reload Config.on_starting
+        Config.post_fork Config.post_worker_init Config.preload_app Config.pre_exec Config.ssl_context Config.uid
         Config.when_ready Config.workers
         Logger.debug Logger.error Logger.info Logger.warning
     """,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,8 +85,8 @@ def test_a_worker_of_another_schema_says_which_command_reloads_the_server(
     monkeypatch.setattr(gunicorn_worker, "declared", lambda: (of("replica", name="app", attach=refused),))
     monkeypatch.setattr(gunicorn_worker, "_RESPAWN_PAUSE", 0.0)
     with pytest.raises(SystemExit) as ended:
-        attach(of("worker", log=logging.getLogger("another schema")), "app")
+        attach(of("worker", log=logging.getLogger("another schema")), "app", 4711)
 
     assert ended.value.code == 1
     (said,) = caplog.messages
-    assert said.endswith(f"color: str here, absent there; reload the server fully: kill -RTMIN {os.getppid()}")
+    assert said.endswith("color: str here, absent there; reload the server fully: kill -RTMIN 4711")

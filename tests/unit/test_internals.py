@@ -165,7 +165,9 @@ def test_gunicorn_with_uvicorns_workers_needs_names_of_uvicorn(
     lacking(monkeypatch, "uvicorn", "Config")
     namespace: dict[str, Any] = {}
     gunicorn.install(namespace, LOADER, name="lacking of uvicorn")
-    server = SimpleNamespace(cfg=SimpleNamespace(errorlog="-"), pidfile=None, worker_class=UvicornWorker)
+    server = SimpleNamespace(
+        cfg=SimpleNamespace(errorlog="-", dirty_workers=0), pidfile=None, worker_class=UvicornWorker
+    )
 
     with pytest.raises(SystemExit):
         namespace["on_starting"](server)

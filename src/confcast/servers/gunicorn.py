@@ -47,7 +47,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
-from confcast.servers import gunicorn_log, gunicorn_tls, gunicorn_worker, internals
+from confcast.servers import gunicorn_dirty, gunicorn_log, gunicorn_tls, gunicorn_worker, internals
 from confcast.servers.gunicorn_conf import ConfFile
 from confcast.servers.gunicorn_generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn_hooks import both, parts
@@ -98,7 +98,17 @@ class _Embedding:
         self._owners = Generations(self._new_manager())
         self._conf = conf
         self._relief: Relief | None = None  # the first configuration's stands for all
+        self._master = 0  # as the dirty arbiter knows it
+        self._imported = ""  # how the schema's module came into the master, where no full reload brings its new code
         self.name = self._owners.present.name
+        self._note_an_import("in the conf file")
+
+    def _note_an_import(self, how: str) -> None:
+        if not self._imported and self._schema_module() in sys.modules:
+            self._imported = how
+
+    def _schema_module(self) -> str:
+        return self._loader.schema_path.partition(":")[0]
 
     def _new_manager(self) -> ConfigReloadManager[Any]:
         return ConfigReloadManager(self._loader, **{**self._options, **_GUNICORNS_OWN})
@@ -133,6 +143,7 @@ class _Embedding:
     def on_starting(self, server: Any) -> None:
         """Start the owner, and hook what gunicorn does later."""
         _check_gunicorn(server)
+        self._note_an_import("by preload_app" if server.cfg.preload_app else "before on_starting had ended")
         # gunicorn does this a moment later; a HUP that comes while the owner starts would kill the master.
         for number in filter(None, (signal.SIGHUP, _FULL_RELOAD)):
             signal.signal(number, server.signal)
@@ -162,9 +173,10 @@ class _Embedding:
         server.confcast.configurations.append(self._owners)
 
         def manage_workers() -> None:
-            self._owners.attend(server)
+            self._owners.attend(server, server.confcast.dirty.pids())
             if self._relief is not None:
                 self._relief.attend()
+                server.confcast.dirty.attend()
             manage()
 
         server.handle_usr2 = lambda: self._owners.upgrade(server, upgrade)
@@ -173,6 +185,7 @@ class _Embedding:
 
     def when_ready(self, server: Any) -> None:
         """Say what each signal does."""
+        self._note_an_import(gunicorn_dirty.why_imported(server.cfg) or "by a hook")
         full = "takes a restart here (this system has no SIGRTMIN)"
         if _FULL_RELOAD is not None:
             full = f"is kill -RTMIN {server.pid}"
@@ -186,6 +199,7 @@ class _Embedding:
 
     def on_exit(self, server: Any) -> None:
         """The workers are gone."""
+        server.confcast.dirty.close()
         self._owners.close()
 
     def pre_exec(self, server: Any) -> None:
@@ -205,21 +219,23 @@ class _Embedding:
                 self._owners.call_off(successor)
             raise
         if successor is not None:
-            self._owners.replace(successor, frozenset(server.WORKERS))
+            self._owners.replace(successor, server.confcast.dirty.pids().union(server.WORKERS))
             self._loader, self._options = fresh._loader, fresh._options
         if self._relief is not None:
             self._relief.forget()
         server.confcast.conf.was_run()
+        server.confcast.dirty.due = True
         self._compose(server.cfg)
 
     def _successor(self, server: Any, fresh: _Embedding, app: Any) -> ConfigReloadManager[Any] | None:
         """Started, under the new code; None where workers can't get new code. Raises CalledOff."""
-        module = fresh._loader.schema_path.partition(":")[0]
+        module = fresh._schema_module()
         if module in sys.modules:
             server.log.warning(
-                "confcast: the master has imported %s (by preload_app, or in the conf file), so the new workers have "
-                "its old code; the config owner stays as it is. New code of it takes an upgrade (USR2) or a restart",
+                "confcast: the master has imported %s (%s), so the new workers have its old code; the config owner "
+                "stays as it is. New code of it takes an upgrade (USR2) or a restart",
                 module,
+                self._imported or "by a hook",
             )
             return None
         os.environ.update(app.cfg.env)  # as gunicorn does next: the owner's environment is a source, too
@@ -230,6 +246,8 @@ class _Embedding:
         cfg.set("when_ready", both(self.when_ready, cfg.when_ready, 1))
         cfg.set("post_fork", both(self.post_fork, cfg.post_fork, 2))
         cfg.set("post_worker_init", both(self.post_worker_init, cfg.post_worker_init, 1))
+        cfg.set("on_dirty_starting", both(self.on_dirty_starting, cfg.on_dirty_starting, 1))
+        cfg.set("dirty_worker_init", both(self.dirty_worker_init, cfg.dirty_worker_init, 1))
         cfg.set("pre_exec", both(cfg.pre_exec, self.pre_exec, 1))
         cfg.set("on_exit", both(cfg.on_exit, self.on_exit, 1))
 
@@ -245,7 +263,7 @@ class _Embedding:
     def _attach_first(self, worker: Any) -> None:
         try:
             gunicorn_worker.import_schema(worker, self._loader)
-            gunicorn_worker.attach(worker, self.name)
+            gunicorn_worker.attach(worker, self.name, worker.ppid)
         except SystemExit:
             if self._relief is not None:
                 self._relief.could_not_attach(worker)
@@ -253,7 +271,7 @@ class _Embedding:
 
     def post_worker_init(self, worker: Any) -> None:
         """Attach what the application has declared, and pin each request."""
-        mine = gunicorn_worker.attach(worker, self.name)
+        mine = gunicorn_worker.attach(worker, self.name, worker.ppid)
         if self._relief is not None:
             gunicorn_tls.renew_at_hup(worker, full_reload(worker.ppid))
             self._relief.count_requests(worker)
@@ -262,6 +280,24 @@ class _Embedding:
             gunicorn_worker.pin(worker, mine)
         else:
             gunicorn_worker.warn_of_no_replica(worker, self.name, _installed)
+
+    # ---- in the dirty arbiter, and in its workers
+
+    def on_dirty_starting(self, arbiter: Any) -> None:
+        """Have each dirty worker attach before it loads its applications."""
+        if self._relief is not None:
+            self._relief.after_fork()
+            gunicorn_dirty.take_signals(arbiter)
+        self._master = arbiter.ppid
+        gunicorn_dirty.attach_workers(arbiter, self._attach_dirty)
+
+    def _attach_dirty(self, worker: Any) -> None:
+        gunicorn_worker.import_schema(worker, self._loader)
+        gunicorn_worker.attach(worker, self.name, self._master)
+
+    def dirty_worker_init(self, worker: Any) -> None:
+        """Attach what the dirty applications have declared, and pin each call."""
+        gunicorn_dirty.pin(worker, gunicorn_worker.attach(worker, self.name, self._master))
 
 
 def _fit(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:
@@ -303,6 +339,8 @@ def _check(options: dict[str, Any]) -> None:
 def _check_gunicorn(server: Any) -> None:
     try:
         internals.check("gunicorn")
+        if gunicorn_dirty.has(server.cfg):
+            internals.check("gunicorn's dirty workers")
         if gunicorn_worker.is_derived("uvicorn", server.worker_class):
             internals.check("gunicorn's UvicornWorker")
     except ConfcastError as error:

@@ -85,8 +85,13 @@ class Generations:
             self._upgrading = True
         execute()
 
-    def attend(self, server: Any) -> None:
-        """In each turn of the master's loop: restart the dead, release former owners, go on after an upgrade's end."""
+    def attend(self, server: Any, others: frozenset[int] = frozenset()) -> None:
+        """In each turn of the master's loop: restart the dead, release former owners, go on after an upgrade's end.
+
+        Args:
+            server: gunicorn's arbiter.
+            others: What is served beside its workers, by pid.
+        """
         self.present.ensure_owner()
         if self._upgrading and server.reexec_pid == 0:
             self._upgrading = False
@@ -95,7 +100,7 @@ class Generations:
                 "confcast: the new master is gone: configuration %r is loaded by this one again", self.present.name
             )
         for former in list(self._former):
-            if former.workers.isdisjoint(server.WORKERS):
+            if former.workers.isdisjoint(others.union(server.WORKERS)):
                 former.manager.close()
                 self._former.remove(former)
             else:

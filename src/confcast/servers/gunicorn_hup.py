@@ -27,6 +27,7 @@ from typing import Any
 
 from confcast.servers import gunicorn_log, signals
 from confcast.servers.gunicorn_conf import ConfFile, is_said_elsewhere
+from confcast.servers.gunicorn_dirty import DirtyArbiters
 from confcast.servers.gunicorn_generations import Generations
 from confcast.servers.gunicorn_relief import Relief
 
@@ -50,10 +51,16 @@ class MasterSignals:
         self._relief = relief
         self._reopen = server.handle_usr1
         self._hup = vars(server).get("handle_hup")  # a user's own, set in their on_starting
-        spawn = server.spawn_worker
-        server.spawn_worker = lambda: _held(spawn)
+        self.dirty = DirtyArbiters(server)
+        self._spawn = server.spawn_worker
+        server.spawn_worker = self._spawn_worker
         server.handle_usr1 = self.handle_usr1
         server.handle_hup = self.handle_hup
+
+    def _spawn_worker(self) -> Any:
+        self.dirty.renew()
+        with signals.held(HELD):
+            return self._spawn()
 
     def handle_usr1(self) -> None:
         """Log files were rotated."""
@@ -121,11 +128,6 @@ def full_reload(master: int) -> str:
     if not hasattr(signal, "SIGRTMIN"):
         return "takes a restart (this system has no SIGRTMIN)"
     return f"takes kill -RTMIN {master}"
-
-
-def _held(spawn: Callable[[], Any]) -> Any:
-    with signals.held(HELD):
-        return spawn()
 
 
 def _give_to_workers(server: Any) -> None:

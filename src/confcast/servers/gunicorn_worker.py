@@ -12,7 +12,6 @@ without the pause the respawning would spin. The others go on serving.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -95,14 +94,14 @@ def import_schema(worker: Any, loader: ConfigLoader[Any]) -> None:
     worker.log.debug("confcast: the schema is %s.%s", schema.__module__, schema.__qualname__)
 
 
-def attach(worker: Any, name: str) -> list[Replica[Any]]:
-    """Attach what is declared under this name by now, and give it."""
+def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
+    """Attach what is declared under this name by now, and give it; `master` is who a full reload is asked of."""
     mine = [replica for replica in declared() if replica.name == name]
     try:
         for replica in mine:
             replica.attach()
     except SchemaMismatch as error:  # it says what to do; how, is known here
-        _leave(worker, f"{error}: kill -RTMIN {os.getppid()}" if hasattr(signal, "SIGRTMIN") else str(error))
+        _leave(worker, f"{error}: kill -RTMIN {master}" if hasattr(signal, "SIGRTMIN") else str(error))
     except ConfcastError as error:
         _leave(worker, str(error))
     return mine

@@ -1,0 +1,183 @@
+"""gunicorn's dirty workers: attached as its other workers are, and renewed by a full reload.
+
+The dirty arbiter is a process of its own, which the master forks and which forks the dirty workers. gunicorn calls
+`dirty_post_fork` in the arbiter, not in the worker, and `dirty_worker_init` when the applications are loaded and their
+`init()` has run, which may read the configuration. So `on_dirty_starting`, in the arbiter, has each worker attach
+before it loads its applications; `dirty_worker_init` attaches what these have declared, and pins: one call of a dirty
+application sees one version (the steps of a generator that it returns see the newest).
+
+A dirty worker that can't attach leaves with status 1 after a pause, and is tried again, as any other.
+
+A HUP of the arbiter does nothing here: gunicorn's starts a worker and ends the newest (that same one). A full reload
+starts a new dirty arbiter beside the old one, with the new settings, code and address, before there are new workers
+that are told its socket; the old one serves the old workers, and is ended when these are gone. USR1 is passed on to the
+dirty workers, which gunicorn does not do.
+
+Rejected: `dirty_worker_init` alone (an `init()` that reads the configuration would fail), ending the old arbiter first
+(workers keep the path of the socket that they began with), and importing the applications elsewhere than in the master,
+where gunicorn reads their `workers` (an entry with a number, "module:Class:2", is not imported there).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from confcast import Replica
+from confcast.servers import gunicorn_log, signals
+
+_RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
+
+
+def has(cfg: Any) -> bool:
+    """Whether this server has dirty workers."""
+    return bool(cfg.dirty_workers > 0 and cfg.dirty_apps)
+
+
+def why_imported(cfg: Any) -> str:
+    """How `dirty_apps` has the master import modules, in words; empty where it does not."""
+    entries = [entry for entry in cfg.dirty_apps if entry.count(":") < 2] if has(cfg) else []
+    if not entries:
+        return ""
+    return f"by gunicorn, for {', '.join(entries)} in dirty_apps; one with a number, as {entries[0]}:1, is not imported"
+
+
+# ---- in the dirty arbiter
+
+
+def attach_workers(arbiter: Any, attach: Callable[[Any], None]) -> None:
+    """In `on_dirty_starting`: have each worker attach before it loads its applications.
+
+    Args:
+        arbiter: gunicorn's dirty arbiter.
+        attach: Called with each worker, in its process.
+    """
+    from gunicorn.dirty.worker import DirtyWorker  # type: ignore[import-untyped]
+
+    load = DirtyWorker.load_apps
+
+    def load_apps(worker: Any) -> None:
+        attach(worker)
+        load(worker)
+
+    DirtyWorker.load_apps = load_apps  # in this process and its children only
+
+
+def take_signals(arbiter: Any) -> None:
+    """In `on_dirty_starting`: have HUP and USR1 do what they should, in the arbiter and in its workers."""
+    from gunicorn.dirty.worker import DirtyWorker
+
+    arbiters, workers = arbiter.init_signals, DirtyWorker.init_signals
+
+    def init_signals() -> None:
+        with signals.held(_RESET):  # gunicorn gives them their default actions first: either would end the process
+            arbiters()
+            signal.signal(signal.SIGHUP, _nothing)
+            signal.signal(signal.SIGUSR1, lambda number, frame: _reopen_logs(arbiter))
+
+    def init_worker_signals(worker: Any) -> None:
+        with signals.held(_RESET):
+            workers(worker)
+            signal.signal(signal.SIGHUP, _nothing)
+
+    arbiter.init_signals = init_signals
+    DirtyWorker.init_signals = init_worker_signals
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """SIG_IGN would be inherited by every program that is started here."""
+
+
+def _reopen_logs(arbiter: Any) -> None:
+    try:
+        gunicorn_log.check_files()
+    except OSError as error:  # raised from here it would end the arbiter
+        arbiter.log.error("confcast: the log files stay as they are: %s", error)
+        return
+    arbiter.log.reopen_files()
+    for pid in list(arbiter.workers):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+
+
+# ---- in a dirty worker
+
+
+def pin(dirty: Any, replicas: list[Replica[Any]]) -> None:
+    """Have each call of an application of this worker's see one version."""
+    dirty.apps = {path: _Pinned(app, replicas) for path, app in dirty.apps.items()}
+
+
+class _Pinned:
+    """A dirty application."""
+
+    def __init__(self, app: Any, replicas: list[Replica[Any]]) -> None:
+        self._app = app
+        self._replicas = replicas
+
+    def __call__(self, action: str, *args: Any, **options: Any) -> Any:
+        with ExitStack() as pins:
+            for replica in self._replicas:
+                pins.enter_context(replica.pin())
+            return self._app(action, *args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+
+# ---- in the master
+
+
+class DirtyArbiters:
+    """The former ones of one server, each until the workers that call it are gone. For the master's one thread.
+
+    Args:
+        server: gunicorn's arbiter.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.due = False  # a full reload has new settings, and no new worker yet
+        self._server = server
+        self._former: dict[int, frozenset[int]] = {}
+
+    def pids(self) -> frozenset[int]:
+        """Of all of them, the present one too."""
+        return frozenset(filter(None, (*self._former, self._server.dirty_arbiter_pid)))
+
+    def renew(self) -> None:
+        """Before a worker is started: it keeps the path of the dirty arbiter's socket that it begins with."""
+        server = self._server
+        if not self.due:
+            return
+        self.due = False
+        if server.dirty_arbiter_pid:
+            self._former[server.dirty_arbiter_pid] = frozenset(server.WORKERS)
+            # gunicorn would take the one whose pid is in the file for an orphan, and kill it.
+            Path(server.dirty_pidfile).unlink(missing_ok=True)
+            server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
+        if has(server.cfg):
+            server.spawn_dirty_arbiter()
+
+    def attend(self) -> None:
+        """In each turn of the loop."""
+        for pid, workers in list(self._former.items()):
+            if workers.isdisjoint(self._server.WORKERS):
+                self._end(pid)
+
+    def close(self) -> None:
+        """The workers are gone."""
+        for pid in list(self._former):
+            self._end(pid)
+
+    def _end(self, pid: int) -> None:
+        """Again at each turn, until gunicorn has reaped it; it lets its workers finish."""
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            del self._former[pid]
