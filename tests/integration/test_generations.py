@@ -117,6 +117,20 @@ def test_a_dead_owner_s_successors_are_paused_too(manager: Manager, config: Path
     eventually(lambda: manager.reload().version == 2, "that it loads again")
 
 
+def test_a_successor_that_is_called_off_gives_the_address_back(manager: Manager, config: Path) -> None:
+    """A worker that starts afterwards finds the owner that goes on."""
+    manager.pause()
+    following = successor(manager, config).start()
+    assert os.environ["CONFCAST_ADDRESS_APP"] == following.address
+
+    following.close()
+    manager.resume()
+
+    assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address
+    manager.close()
+    assert "CONFCAST_ADDRESS_APP" not in os.environ
+
+
 @pytest.fixture
 def durable(start_manager: StartManager, tmp_path: Path) -> Manager:
     """A manager that keeps its journal."""

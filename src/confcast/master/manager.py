@@ -167,8 +167,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if client is not None:
             client.close()
         launcher.close()
-        if os.environ.get(address_variable(self.name)) == str(self._address()):
-            del os.environ[address_variable(self.name)]
+        self._give_back_the_address()
         self._remove_folder()
         names.give_back(self, self._former_manager)
 
@@ -398,6 +397,16 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             return str(former._address().parent)
         upgraded = Path(os.environ.pop(_former_variable(self.name), ""))
         return str(upgraded) if folders.is_of_a_living_master(upgraded) else ""
+
+    def _give_back_the_address(self) -> None:
+        """A worker that starts from now on finds the owner of the former manager, if that one goes on."""
+        variable, former = address_variable(self.name), self._former_manager
+        if os.environ.get(variable) != str(self._address()):
+            return
+        if former is not None and former.is_mine():
+            os.environ[variable] = former.address
+        else:
+            del os.environ[variable]
 
     def _remove_folder(self) -> None:
         """What the owner, if it was killed, could not take away itself."""
