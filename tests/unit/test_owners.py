@@ -1,0 +1,92 @@
+"""The owners of one configuration in one server, while a next generation begins; managers that only remember."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from confcast import ConfcastError
+from confcast.servers.owners import CalledOff, Owners
+
+
+class Manager:
+    """As much of a manager as is asked for."""
+
+    def __init__(self, calls: list[str], label: str, **failures: Exception) -> None:
+        self._calls = calls
+        self._label = label
+        self._failures = failures
+
+    def _call(self, name: str) -> Manager:
+        self._calls.append(f"{self._label} {name}")
+        if name in self._failures:
+            raise self._failures[name]
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self._call(name)
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def owners(calls: list[str]) -> Owners:
+    return Owners(Manager(calls, "old"))  # type: ignore[arg-type]
+
+
+def test_a_trigger_while_workers_are_replaced_goes_to_the_owner_that_loads(owners: Owners, calls: list[str]):
+    """The former one is paused: it would be dropped there."""
+    new: Any = Manager(calls, "new")
+    owners.request_reload()
+    successor = owners.succeed(lambda: new)
+    owners.request_reload()
+    owners.replace(successor, frozenset({11}))
+    owners.request_reload()
+
+    reloads = [call for call in calls if call.endswith("request_reload")]
+    assert reloads == ["old request_reload", "new request_reload", "new request_reload"]
+
+
+def test_a_trigger_after_it_was_called_off_goes_to_the_owner_that_went_on(owners: Owners, calls: list[str]):
+    new: Any = Manager(calls, "new")
+    owners.call_off(owners.succeed(lambda: new))
+    calls.clear()
+
+    owners.request_reload()
+
+    assert calls == ["old request_reload"]
+
+
+def test_both_are_looked_after_and_closed_while_workers_are_replaced(owners: Owners, calls: list[str]):
+    new: Any = Manager(calls, "new")
+    owners.succeed(lambda: new)
+    calls.clear()
+
+    owners.ensure({11})
+    owners.close()
+
+    assert calls == ["new ensure_owner", "old ensure_owner", "old close", "new close"]
+
+
+def test_a_master_that_ends_while_the_next_owner_starts_leaves_the_present_one_as_it_was(calls: list[str]):
+    owners = Owners(Manager(calls, "old"))  # type: ignore[arg-type]
+    new: Any = Manager(calls, "new", start=KeyboardInterrupt())  # type: ignore[arg-type]
+
+    with pytest.raises(KeyboardInterrupt):
+        owners.succeed(lambda: new)
+
+    assert calls == ["old pause", "new succeed", "new start", "old resume"]
+
+
+def test_a_loader_that_is_not_found_under_the_new_code_calls_it_off(owners: Owners, calls: list[str]):
+    def make() -> Any:
+        raise ConfcastError("no such module")
+
+    with pytest.raises(CalledOff, match="no such module"):
+        owners.succeed(make)
+
+    assert calls == ["old pause", "old resume"]
