@@ -111,11 +111,20 @@ class ConfigLoader(Generic[T]):
         self.overrides = _plain(overrides or {})
 
     @staticmethod
-    def find(path: str) -> ConfigLoader[Any]:
+    def find(path: str, *, afresh: bool = False) -> ConfigLoader[Any]:
         """The loader that `MODULE:NAME` names, or what it gives when it is called. The current directory is looked in.
+
+        Args:
+            path: `MODULE:NAME`.
+            afresh: For server modules: find it in a process of its own, under the code that is on disk now. Nothing is
+                imported here, and the loader can only be handed to a `ConfigReloadManager`.
 
         Raises ConfigError, in words, when there is none.
         """
+        if afresh:
+            from confcast.config.fresh_loader import find_afresh
+
+            return find_afresh(path)
         from confcast.config.finding import find_loader
 
         return find_loader(path)

@@ -1,0 +1,81 @@
+"""A loader that is found by a process of its own: under the code of now, and with nothing imported here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from confcast import ConfigError, ConfigLoader
+from confcast.config import fresh_loader
+from confcast.errors import Problem
+
+SETTINGS = "import msgspec\nclass Settings(msgspec.Struct):\n    number: int\n"
+SOURCES = "from confcast import ConfigLoader\nfrom fresh_settings import Settings\nprint('imported')\n"
+LOADER = "loader = ConfigLoader(Settings, 'a.toml', overrides={'number': 1})\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "fresh_settings.py").write_text(SETTINGS)
+    (tmp_path / "fresh_sources.py").write_text(SOURCES + LOADER)
+    return tmp_path
+
+
+def found_problem(path: str) -> Problem:
+    with pytest.raises(ConfigError) as refused:
+        ConfigLoader.find(path, afresh=True)
+    (problem,) = refused.value.problems
+    return problem
+
+
+def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    first = ConfigLoader.find("fresh_sources:loader", afresh=True)
+    assert (first.schema_path, len(first.to_spec().sources)) == ("fresh_settings:Settings", 1)
+    (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("'a.toml',", "'a.toml', 'b.toml',"))
+
+    second = ConfigLoader.find("fresh_sources:loader", afresh=True)
+
+    assert len(second.to_spec().sources) == 2
+    assert not {"fresh_sources", "fresh_settings"} & sys.modules.keys()
+
+
+def test_an_answer_of_any_size_arrives(folder: Path) -> None:
+    (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("1}", "1, 'text': 'x' * 1_000_000}"))
+
+    assert len(ConfigLoader.find("fresh_sources:loader", afresh=True).to_spec().overrides) > 1_000_000
+
+
+def test_code_that_is_broken_now_says_where(folder: Path) -> None:
+    (folder / "fresh_settings.py").write_text("1 / 0\n")
+
+    problem = found_problem("fresh_sources:loader")
+
+    assert problem.message == "fresh_sources can't be imported: ZeroDivisionError: division by zero"
+    assert problem.location == f"{folder}/fresh_settings.py:1"
+
+
+def test_a_loader_that_can_not_be_sent_says_why(folder: Path) -> None:
+    (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("1}", "object()}"))
+
+    assert "the override number is a object, which the config owner can't be sent" in str(
+        found_problem("fresh_sources:loader")
+    )
+
+
+def test_a_module_that_ends_its_process_is_said(folder: Path) -> None:
+    (folder / "fresh_sources.py").write_text("import os\nos._exit(7)\n")
+
+    assert "the process that imports its module ended with status 7" in str(found_problem("fresh_sources:loader"))
+
+
+def test_a_module_that_is_never_imported_is_given_up(folder: Path) -> None:
+    (folder / "fresh_sources.py").write_text("import threading\nthreading.Event().wait()\n")
+
+    with pytest.raises(ConfigError, match=r"its module was not imported within 0\.5 s"):
+        fresh_loader.find_afresh("fresh_sources:loader", 0.5)
