@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found_problem(path: str) -> Problem:
     with pytest.raises(ConfigError) as refused:
-        ConfigLoader.find(path, afresh=True)
+        ConfigLoader.find_afresh(path)
     (problem,) = refused.value.problems
     return problem
 
@@ -35,11 +35,11 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    first = ConfigLoader.find("fresh_sources:loader", afresh=True)
+    first = ConfigLoader.find_afresh("fresh_sources:loader")
     assert (first.schema_path, len(first.to_spec().sources)) == ("fresh_settings:Settings", 1)
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("'a.toml',", "'a.toml', 'b.toml',"))
 
-    second = ConfigLoader.find("fresh_sources:loader", afresh=True)
+    second = ConfigLoader.find_afresh("fresh_sources:loader")
 
     assert len(second.to_spec().sources) == 2
     assert not {"fresh_sources", "fresh_settings"} & sys.modules.keys()
@@ -48,7 +48,7 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
 def test_an_answer_of_any_size_arrives(folder: Path) -> None:
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("1}", "1, 'text': 'x' * 1_000_000}"))
 
-    assert len(ConfigLoader.find("fresh_sources:loader", afresh=True).to_spec().overrides) > 1_000_000
+    assert len(ConfigLoader.find_afresh("fresh_sources:loader").to_spec().overrides) > 1_000_000
 
 
 def test_code_that_is_broken_now_says_where(folder: Path) -> None:

@@ -66,7 +66,7 @@ def test_both_are_looked_after_and_closed_while_workers_are_replaced(owners: Own
     owners.succeed(lambda: new)
     calls.clear()
 
-    owners.ensure({11})
+    owners.ensure(lambda: {11})
     owners.close()
 
     assert calls == ["new ensure_owner", "old ensure_owner", "old close", "new close"]

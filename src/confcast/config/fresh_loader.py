@@ -47,7 +47,7 @@ class _Described(ConfigLoader[Any]):
 
 
 def find_afresh(path: str, timeout: float = _PATIENCE) -> ConfigLoader[Any]:
-    """See `ConfigLoader.find`. Raises ConfigError."""
+    """See `ConfigLoader.find_afresh`. Raises ConfigError."""
     with _unnamed_file() as answers:
         try:
             process = _start(path, answers.fileno())

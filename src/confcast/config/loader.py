@@ -111,23 +111,24 @@ class ConfigLoader(Generic[T]):
         self.overrides = _plain(overrides or {})
 
     @staticmethod
-    def find(path: str, *, afresh: bool = False) -> ConfigLoader[Any]:
+    def find(path: str) -> ConfigLoader[Any]:
         """The loader that `MODULE:NAME` names, or what it gives when it is called. The current directory is looked in.
-
-        Args:
-            path: `MODULE:NAME`.
-            afresh: For server modules: find it in a process of its own, under the code that is on disk now. Nothing is
-                imported here, and the loader can only be handed to a `ConfigReloadManager`.
 
         Raises ConfigError, in words, when there is none.
         """
-        if afresh:
-            from confcast.config.fresh_loader import find_afresh
-
-            return find_afresh(path)
         from confcast.config.finding import find_loader
 
         return find_loader(path)
+
+    @staticmethod
+    def find_afresh(path: str) -> ConfigLoader[Any]:
+        """For server modules: the same, found in a process of its own, under the code that is on disk now.
+
+        Nothing is imported here, and the loader can only be handed to a `ConfigReloadManager`. Raises ConfigError.
+        """
+        from confcast.config.fresh_loader import find_afresh
+
+        return find_afresh(path)
 
     def __repr__(self) -> str:
         return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"

@@ -54,7 +54,7 @@ class Generations(Owners):
             server: gunicorn's arbiter.
             others: What is served beside its workers, by pid.
         """
-        self.ensure(others.union(server.WORKERS))
+        self.ensure(lambda: others.union(server.WORKERS))
         if self._upgrading and server.reexec_pid == 0:
             self._upgrading = False
             self.present.resume()

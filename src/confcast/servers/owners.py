@@ -79,16 +79,16 @@ class Owners:
         self._former.append(_Former(self.present, workers))
         self.present, self._coming = successor, None
 
-    def ensure(self, workers: Container[int]) -> None:
+    def ensure(self, workers: Callable[[], Container[int]]) -> None:
         """In each turn of the master's loop: restart the dead, release owners whose workers are gone.
 
         Args:
-            workers: The pids of those that there are.
+            workers: Gives the pids of those that there are.
         """
         for manager in filter(None, (self._coming, self.present)):
             manager.ensure_owner()
         for former in list(self._former):
-            if any(pid in workers for pid in former.workers):
+            if any(pid in workers() for pid in former.workers):
                 former.manager.ensure_owner()
             else:
                 former.manager.close()

@@ -13,11 +13,19 @@ that nobody looks at any more: so the program's own are given back.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_HELD = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
+FULL_RELOAD: signal.Signals | None = getattr(signal, "SIGRTMIN", None)
+"""What has a launcher replace its workers, as the server's own HUP did. None on a system that has no such signal."""
+
+RELOADS = frozenset({signal.SIGHUP} if FULL_RELOAD is None else {signal.SIGHUP, FULL_RELOAD})
+"""The signals by which a master is told to reload something; the default action of each is to end the process."""
+
+_HELD = RELOADS | {signal.SIGTERM, signal.SIGINT}
+
+Handler = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
@@ -41,16 +49,20 @@ def given_back(numbers: Iterable[signal.Signals | int] = _HELD) -> Iterator[None
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def let_through(*default: signal.Signals) -> None:
-    """In a worker, first of all: HUP does nothing, and of the others these have their default action.
+def nothing(number: int, frame: FrameType | None) -> None:
+    """A handler. SIG_IGN in its place would be inherited by every program that the process starts."""
 
-    HUP is not ignored by SIG_IGN: that would be inherited by every program that the worker starts.
+
+def let_through(*default: signal.Signals, reloads: Handler = nothing) -> None:
+    """In a worker, first of all: say what signals do, and let those through that the master has held back.
+
+    Args:
+        *default: These get their default action.
+        reloads: What HUP and SIGRTMIN do; they are the master's business, and come here by its word, or for the whole
+            process group.
     """
-    signal.signal(signal.SIGHUP, _nothing)
+    for number in RELOADS:
+        signal.signal(number, reloads)
     for number in default:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """A HUP is the master's business."""
