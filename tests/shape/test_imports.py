@@ -17,11 +17,12 @@ from tests.shape.source import File, files, imports, module_named
 # What each folder may import of the package, besides itself. "public" is `from confcast import Name`.
 ALLOWED = {
     "texts": (),
+    "tracebacks": (),
     "errors": ("texts",),
     "wire": ("texts", "errors"),
     "config": ("texts", "errors", "wire.messages"),
-    "worker": ("texts", "errors", "wire", "config.schema", "config.codec", "config.diff"),
-    "owner": ("texts", "errors", "wire", "config"),
+    "worker": ("texts", "tracebacks", "errors", "wire", "config.schema", "config.codec", "config.diff"),
+    "owner": ("texts", "tracebacks", "errors", "wire", "config"),
     "master": ("texts", "errors", "wire", "worker", "config.loader"),
     "middleware": ("public",),
     "servers": ("public", "middleware"),

@@ -12,6 +12,7 @@ import pytest
 
 from confcast import NotAttached, Replica
 from confcast.worker import changes
+from confcast.worker.delivery import Pair
 from confcast.worker.override import Fake
 from tests.support.settings import Settings
 from tests.support.waiting import DEADLINE
@@ -316,7 +317,9 @@ def test_a_replica_that_is_closed_between_its_finding_and_the_first_look_ends_it
     monkeypatch.setattr(replica.observers, "add", add_too_late)
 
     async def main() -> list[Any]:
-        return [each async for each in changes.read(None, lambda: replica.observers, None, "commit", False, None, 0)]
+        nothing = Pair(None, None)
+        find = changes.read(None, lambda: replica.observers, None, "commit", False, nothing, 0)
+        return [each async for each in find]
 
     assert run(main) == []
 

@@ -166,6 +166,8 @@ def test_a_secret_in_what_a_validator_raises_is_masked_in_the_log(
     assert "SystemExit: can't use ********** with the number 1234" in caplog.text
     assert "hunter2" not in caplog.text
     assert all(record.exc_info is None for record in caplog.records)
+    first = next(line for line in caplog.text.splitlines() if line.lstrip().startswith("File "))
+    assert __file__ in first, "the application's own frames are enough to find it, and ours stay out"
 
 
 def test_where_the_schema_can_t_say_what_is_a_secret_nothing_is_said_and_the_next_load_works(

@@ -23,6 +23,7 @@ from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, fir
 from confcast.owner.life import REFUSED, Life
 from confcast.owner.output import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
+from confcast.tracebacks import to_be_logged
 from confcast.wire import processes
 from confcast.wire.boot import Booted, Leash, Orders
 from confcast.wire.role import become_owner
@@ -93,7 +94,8 @@ def _live(leash: Leash, orders: Orders, output: CapturedOutput) -> int:
         text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"
         text += f" ({place})" if (place := place_of(error)) else ""
         level = logging.ERROR if _is_on_its_own(orders, life) else logging.DEBUG
-        _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=level == logging.DEBUG)
+        trace = to_be_logged(error) if level == logging.DEBUG else None
+        _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=trace)
         output.release()
         _say(leash, Booted(0, [Problem("", text)], "not_started"))
         return 3

@@ -29,6 +29,7 @@ from confcast.errors import ConfigError, Problem, first_of, more
 from confcast.owner.effects import Input, Load, Loaded, LoadFailed, Received
 from confcast.owner.refusals import placed
 from confcast.texts import Lines
+from confcast.tracebacks import is_of_a_library, to_be_logged
 from confcast.wire.messages import Change, Declined, ReloadResult, Vote
 
 _log = logging.getLogger("confcast.owner")
@@ -146,13 +147,13 @@ class Loading:
         standard library that the application has named as a validator.
         """
         stack = list(_stack(sys._current_frames().get(self._thread.ident or 0)))
-        foreign = next((frame for frame in stack if _package(frame) not in _LIBRARIES | sys.stdlib_module_names), None)
+        foreign = next((frame for frame in stack if not is_of_a_library(frame)), None)
         if foreign is not None:
             return _shown(foreign)
         source = next((found for frame in reversed(stack) if (found := _source_of(frame))), None)
         if source is not None:
             return str(source)
-        called = list(itertools.takewhile(lambda frame: _package(frame) not in _LIBRARIES, reversed(stack)))
+        called = list(itertools.takewhile(_is_of_the_standard_library, reversed(stack)))
         return _shown(called[-1]) if 0 < len(called) < len(stack) else ""
 
     def located(self, given: Input) -> Input:
@@ -180,15 +181,14 @@ class Loading:
         except ConfigError as error:
             return LoadFailed(order.number, ReloadResult(error.reason), tuple(first_of(error.problems)))
         except BaseException as error:  # a user's validator may raise anything, SystemExit included
-            _log.error(
-                "a source or a validator raised what is no answer to a bad configuration\n%s", Lines(self._raised())
-            )
+            raised = Lines(self._raised(error))
+            _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", raised)
             text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
 
-    def _raised(self) -> str:
-        """The traceback of what is being handled, the secrets of what was read masked."""
-        text = traceback.format_exc().rstrip()
+    def _raised(self, error: BaseException) -> str:
+        """Its traceback from the application's frame on, as a text: the secrets of what was read masked."""
+        text = "".join(traceback.format_exception(to_be_logged(error))).rstrip()
         try:
             return text if self._reading is None else self._loader.masked(text, self._reading)
         except BaseException as fault:  # the schema's module may be what raised, and would raise it again
@@ -260,9 +260,6 @@ class Loading:
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
 
 
-_LIBRARIES = frozenset({"confcast", "pydantic", "msgspec", "yaml"})
-
-
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames of a thread, the outermost first."""
     frames = []
@@ -272,8 +269,8 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     return reversed(frames)
 
 
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+def _is_of_the_standard_library(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in sys.stdlib_module_names
 
 
 def _shown(frame: FrameType) -> str:

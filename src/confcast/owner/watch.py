@@ -39,6 +39,7 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from confcast.config.sources.disk import identity
 from confcast.owner.places import MOST, Places, entries_of, places_of
+from confcast.tracebacks import to_be_logged
 
 log = logging.getLogger("confcast.watch")
 
@@ -165,7 +166,7 @@ class Watcher:
             except BaseException as error:  # of a user's source: sys.exit(), or a panic of a library in Rust
                 self._errors += 1
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
-                    log.exception("watching failed, and goes on trying every second")
+                    log.error("watching failed, and goes on trying every second", exc_info=to_be_logged(error))
                 self._ears.close()  # they may be what failed
                 self._wake.wait(_DEAF)
                 self._wake.clear()

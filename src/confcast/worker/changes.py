@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, TypeAlias, overload
 
+from confcast.tracebacks import from_the_application
+from confcast.worker.delivery import Delivery, Pair
 from confcast.worker.observers import Observers
 from confcast.worker.on_loop import call_on
 from confcast.worker.subscription import Moment, Subscription
+
+Select: TypeAlias = Callable[[Any], Any] | None
 
 
 class Reader(Subscription):
@@ -49,12 +53,9 @@ class Reader(Subscription):
         """For a log line."""
         return "changes()"
 
-    def call(self, old: Any, new: Any) -> None:
-        """From the observers' thread: wake the reader, unless it is being woken and has not looked yet."""
-        if not self._waking:
-            self._waking = True
-            if not call_on(self._loop, self._wake):
-                self.unreachable()
+    def call(self, delivery: Delivery) -> None:
+        """From the observers' thread: wake the reader."""
+        self._wake_up(delivery.failed)
 
     def after_fork(self) -> bool:
         """The loop runs in the parent only."""
@@ -63,7 +64,15 @@ class Reader(Subscription):
     def hang_up(self) -> None:
         """The replica was closed."""
         self.hung_up = True
-        self.call(None, None)
+        self._wake_up(_told_nobody)
+
+    def _wake_up(self, failed: Callable[[], None]) -> None:
+        """Unless it is being woken, and has not looked yet."""
+        if not self._waking:
+            self._waking = True
+            if not call_on(self._loop, self._wake):
+                failed()
+                self.unreachable()
 
     def _wake(self) -> None:
         self._waking = False  # before the reader looks: what comes later wakes it again
@@ -73,10 +82,10 @@ class Reader(Subscription):
 async def read(
     known: Observers | None,
     find: Callable[[], Observers],
-    select: Callable[[Any], Any] | None,
+    select: Select,
     on: Moment,
     initial: bool,
-    seen: Any,
+    seen: Pair,
     hang_ups: int,
 ) -> AsyncGenerator[tuple[Any, Any], None]:
     """The changes from `seen` on.
@@ -87,7 +96,7 @@ async def read(
         select: Picks the part that matters.
         on: Which moments.
         initial: Begin with `(None, value)`.
-        seen: The configuration that the first change is compared with; None: the first that there is.
+        seen: Its new one is what the first change is compared with; None: the first that there is.
         hang_ups: Of the observers that are known; a close since then ends it, as one after the first step does.
 
     Raises:
@@ -102,14 +111,15 @@ async def read(
         fresh = initial
         while True:
             ends = reader.hung_up  # before looking: what was changed before the end is still told
-            newest = observers.value(on)
-            if newest is not None and (fresh or seen is None):
+            step = Pair(seen.new, observers.value(on))
+            if step.new is not None and (fresh or seen.new is None):
+                seen = step
                 if fresh:
-                    yield None, _part(select, newest)
-                seen, fresh = newest, False
-            elif newest is not None and not observers.same(old := _part(select, seen), new := _part(select, newest)):
-                seen = newest
-                yield old, new
+                    fresh = False
+                    yield None, _parts(Pair(None, step.new), select, None).new
+            elif step.new is not None and (parts := _parts(step, select, observers.same)) is not None:
+                seen = step
+                yield parts.old, parts.new
             elif ends:
                 return
             else:
@@ -124,8 +134,26 @@ def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
     return find(), hang_ups
 
 
-def _part(select: Callable[[Any], Any] | None, config: Any) -> Any:
-    return config if select is None else select(config)
+@overload
+def _parts(step: Pair, select: Select, same: None) -> Pair: ...
+
+
+@overload
+def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool]) -> Pair | None: ...
+
+
+def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool] | None) -> Pair | None:
+    """The parts that matter; None where they are the same. What is raised has no frame of ours that shows them."""
+    try:
+        parts = step.narrowed(select)
+        return parts if same is None or not parts.is_same(same) else None
+    except Exception as error:
+        error.__traceback__ = from_the_application(error)
+        raise
+
+
+def _told_nobody() -> None:
+    """A close counts as no failure."""
 
 
 def _nothing(old: Any, new: Any) -> None:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, overload
 
+from confcast.worker.delivery import Pair
 from confcast.worker.observers import Observers
 from confcast.worker.subscription import Moment, Subscription, Where, is_async, is_loop
 
@@ -180,7 +181,9 @@ class Observable(ABC, Generic[T]):
 
         _check(read, select, on, None)
         known = self.known_subscriptions()
-        seen, hang_ups = (known.value(on), known.hang_ups) if known is not None else (None, 0)
+        seen, hang_ups = Pair(None, None), 0
+        if known is not None:
+            seen, hang_ups = Pair(None, known.value(on)), known.hang_ups
         return read(known, self.subscriptions, select, on, initial, seen, hang_ups)
 
 

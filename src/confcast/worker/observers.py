@@ -18,7 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from confcast.worker.subscription import Masked, Moment, Subscription, as_it_is, equal
+from confcast.worker.delivery import Delivery, Masked, Pair
+from confcast.worker.subscription import Moment, Subscription, as_it_is, equal
 
 T = TypeVar("T")
 
@@ -28,11 +29,17 @@ ConfigObserver = Callable[[T, T], Any]
 """What `subscribe` takes: called with the old and the new configuration."""
 
 
-class _Call(NamedTuple):
+class Run(NamedTuple):
+    """One moment of one version, on its way to the observers."""
+
     number: int
     on: Moment
-    old: Any
-    new: Any
+    pair: Pair
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is about the first value in this process, which is no change."""
+        return self.on == "commit" and self.pair.old is None
 
 
 class Observers:
@@ -69,7 +76,7 @@ class Observers:
         self._counting = threading.Lock()
         # Made with the first call: by then a worker whose threads are green has patched the standard library, and a
         # real queue would hold up all of its greenlets.
-        self._calls: queue.SimpleQueue[_Call | None] | None = None
+        self._calls: queue.SimpleQueue[Run | None] | None = None
         self._thread: threading.Thread | None = None
         self._former: threading.Thread | None = None
         self._subscriptions = [each for each in self._subscriptions if each.after_fork()]
@@ -78,16 +85,17 @@ class Observers:
         """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change."""
         with subscription.turn:
             with self._lock:
-                subscription.failed, subscription.same, subscription.masked = self._count, self.same, self._masked
+                subscription.same, subscription.masked = self.same, self._masked
                 subscription.leave = partial(self.end, subscription)
                 self._subscriptions.append(subscription)
                 subscription.since = self._number
-                value = subscription.last = self.value(subscription.on)
-            if subscription.initial and value is not None:
+                subscription.last = self.value(subscription.on)
+            if subscription.initial and subscription.last is not None:
+                delivery = Delivery(Pair(None, subscription.last), self._count)
                 try:
-                    subscription.call(None, value)
-                except Exception:
-                    subscription.log_failure(value)
+                    subscription.call(delivery)
+                except Exception as error:
+                    subscription.log_failure(error, delivery)
 
     def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
@@ -141,8 +149,9 @@ class Observers:
     def tell_here(self, old: Any, new: Any) -> None:
         """Tell everyone in this thread, commit and settling, and let what an observer raises through (for tests)."""
         self.assume(new)
+        told = Pair(old, new)
         for subscription in list(self._subscriptions):
-            subscription.call(old, new)
+            subscription.call(Delivery(told, self._count))
             subscription.last = new
 
     def close(self) -> None:
@@ -164,11 +173,11 @@ class Observers:
             return
         if self._calls is None:
             self._calls = queue.SimpleQueue()
-        self._calls.put(_Call(self._number, on, old, new))
+        self._calls.put(Run(self._number, on, Pair(old, new)))
         if self._thread is None:
             self._start_thread(self._calls)
 
-    def _start_thread(self, calls: queue.SimpleQueue[_Call | None]) -> None:
+    def _start_thread(self, calls: queue.SimpleQueue[Run | None]) -> None:
         thread = threading.Thread(target=self._run, args=(calls, self._former), name="confcast-observers", daemon=True)
         try:
             thread.start()
@@ -177,35 +186,38 @@ class Observers:
             return
         self._thread, self._former = thread, None
 
-    def _run(self, calls: queue.SimpleQueue[_Call | None], former: threading.Thread | None) -> None:
+    def _run(self, calls: queue.SimpleQueue[Run | None], former: threading.Thread | None) -> None:
         if former is not None:  # from before a `close()`, telling what was queued then: the order of versions holds
             former.join()
-        while (call := calls.get()) is not None:
+        while (run := calls.get()) is not None:
             for subscription in list(self._subscriptions):
-                # Older calls it has heard of by its first value; and one that was told before may have ended it.
-                if subscription.since < call.number and subscription in self._subscriptions:
-                    self._tell(subscription, call)
+                # Older runs it has heard of by its first value; and one that was told before may have ended it.
+                if subscription.since < run.number and subscription in self._subscriptions:
+                    self._tell(subscription, run)
 
-    def _tell(self, subscription: Subscription, call: _Call) -> None:
-        last = subscription.last
-        try:
-            with subscription.turn:
-                self._tell_in_turn(subscription, call)
-        except BaseException:  # sys.exit() or a cancellation in an observer must not end everyone's thread
-            subscription.log_failure(last, call.old, call.new)
+    def _tell(self, subscription: Subscription, run: Run) -> None:
+        with subscription.turn:
+            delivery = self._due(subscription, run)
+            if delivery is None:
+                return
+            try:
+                subscription.call(delivery)
+            except BaseException as error:  # sys.exit() or a cancellation in an observer must not end everyone's thread
+                subscription.log_failure(error, delivery)
+
+    def _due(self, subscription: Subscription, run: Run) -> Delivery | None:
+        """What this run is to this subscription. Of the first value in a process only who asked for it hears."""
+        told: Pair | None = None
+        if run.is_first:
+            subscription.last = run.pair.new
+            told = run.pair if subscription.initial else None
+        elif subscription.on == run.on == "commit":
+            told = run.pair
+        elif subscription.on == run.on:
+            told = Pair(subscription.last, run.pair.new)
+            subscription.last = run.pair.new
+        return Delivery(told, self._count) if told is not None else None
 
     def _count(self) -> None:
         with self._counting:
             self.failures += 1
-
-    def _tell_in_turn(self, subscription: Subscription, call: _Call) -> None:
-        """The first value in a process is no change: only those who asked for it hear it."""
-        if call.on == "commit" and call.old is None:
-            subscription.last = call.new
-            if subscription.initial:
-                subscription.call(None, call.new)
-        elif subscription.on == call.on == "commit":
-            subscription.call(call.old, call.new)
-        elif subscription.on == call.on:
-            last, subscription.last = subscription.last, call.new
-            subscription.call(last, call.new)

@@ -18,6 +18,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from confcast.worker.delivery import Delivery
+
 if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
     import asyncio
 
@@ -30,25 +32,25 @@ class OnLoop:
         tell: Makes one call; awaited on the loop. Raises only what the loop itself is to deal with.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[..., Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[Delivery], Coroutine[Any, Any, None]]) -> None:
         self._loop = loop
         self._tell = tell
-        self._waiting: deque[tuple[Any, ...]] = deque()  # touched on the loop only
+        self._waiting: deque[Delivery] = deque()  # touched on the loop only
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, *call: Any) -> bool:
+    def put(self, delivery: Delivery) -> bool:
         """Have it told, after all that was put before. From any thread. False: the loop is closed."""
         # Without an argument: of a callback that is slow or raises, asyncio logs the arguments.
-        return call_on(self._loop, lambda: self._arrived(call))
+        return call_on(self._loop, lambda: self._arrived(delivery))
 
-    def _arrived(self, call: tuple[Any, ...]) -> None:
-        self._waiting.append(call)
+    def _arrived(self, delivery: Delivery) -> None:
+        self._waiting.append(delivery)
         if self._task is None or self._task.done():
             self._task = self._loop.create_task(self._tell_all())  # kept here: a loop has weak references only
 
     async def _tell_all(self) -> None:
         while self._waiting:
-            await self._tell(*self._waiting.popleft())
+            await self._tell(self._waiting.popleft())
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> bool:

@@ -7,6 +7,7 @@ compared by type and `==`. The codec is asked for only where one is needed: most
 
 from __future__ import annotations
 
+import contextlib
 from types import NoneType
 from typing import Any
 
@@ -31,8 +32,8 @@ class Sameness:
             return bool(old == new)
         from confcast.config.codec import codec_of  # whoever only declares a replica does not pay for it
 
-        try:
+        with contextlib.suppress(NotCarried):
             comparable = codec_of(self._schema).comparable
             return comparable(old) == comparable(new)
-        except NotCarried:
-            return bool(old == new)
+        # Not in a handler: what `==` raises would be told together with frames of the codec's, and their values.
+        return bool(old == new)

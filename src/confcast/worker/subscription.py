@@ -1,21 +1,22 @@
 """One observer: what it wants to hear of, where it is called, and what happens when it raises.
 
 It is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`); wherever that is, what it
-raises is logged with its name, masked, and counted, and goes no further. An observer whose event loop is closed can be
-told nothing ever again: that is logged once and counted, and ends its subscription.
+raises is logged with its name, masked, from its own frame on, and counted, and goes no further. An observer whose event
+loop is closed can be told nothing ever again: that is logged once and counted, and ends its subscription.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-import sys
 import threading
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
 
 from confcast.texts import Lines
+from confcast.tracebacks import from_the_application
+from confcast.worker.delivery import Delivery, Masked
 from confcast.worker.on_loop import OnLoop, is_ending
 from confcast.worker.precommit import name_of
 
@@ -27,9 +28,6 @@ _log = logging.getLogger("confcast.observers")
 
 Moment = Literal["commit", "settled"]
 Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
-Configs: TypeAlias = tuple[Any, Any]
-Masked: TypeAlias = Callable[..., str]
-"""Called with a text, what to say instead, and configurations whose secrets it must not show."""
 
 
 class Subscription:
@@ -60,7 +58,6 @@ class Subscription:
         self.last: Any = None
         # Held while the initial call runs in the subscriber's thread: the first change waits for it.
         self.turn = threading.RLock()
-        self.failed: Callable[[], None] = _does_nothing
         self.leave: Callable[[], None] = _does_nothing
         self.same: Callable[[Any, Any], bool] = equal
         self.masked: Masked = as_it_is
@@ -71,20 +68,16 @@ class Subscription:
         """For a log line."""
         return name_of(self.observer)
 
-    def call(self, old: Any, new: Any) -> None:
+    def call(self, delivery: Delivery) -> None:
         """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
-        configs = (old, new)
-        if self.select is not None:
-            first = old is None
-            old, new = (None if first else self.select(old)), self.select(new)
-            if not first and self.same(old, new):
-                return
+        if not delivery.concerns(self.select, self.same):
+            return
         if self._on_loop is not None:
-            self._send(self._on_loop, configs, old, new)
+            self._send(self._on_loop, delivery)
         elif self.where is None:
-            self._call_here(old, new)
+            self._call_here(delivery)
         else:
-            cast("Executor", self.where).submit(self._call_logged, configs, old, new)
+            cast("Executor", self.where).submit(self._call_logged, delivery)
 
     def after_fork(self) -> bool:
         """In a forked child; whether it goes on there. A loop that runs, runs in the parent only."""
@@ -94,54 +87,55 @@ class Subscription:
     def hang_up(self) -> None:
         """The replica was closed. An observer goes on when it attaches again."""
 
-    def log_failure(self, *configs: Any) -> None:
-        """In the handler of what it raised, with the whole configurations that it was told of."""
-        self.failed()
+    def log_failure(self, error: BaseException, delivery: Delivery) -> None:
+        """Of what it raised: log and count it, with nothing of the configurations that it was told of."""
+        kind, trace = type(error).__name__, from_the_application(error)
+        raised = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
+        shown = delivery.masked(self.masked, raised, kind)
+        delivery.failed()
         told = "observer %s raised; the configuration is applied all the same"
-        raised = traceback.format_exc()
-        shown = self.masked(raised, type(sys.exception()).__name__, *configs)
-        if shown == raised:
-            _log.exception(told, self.name)
-        else:  # and without the exception: handlers would write out what is masked
+        if shown == raised and trace is not None:
+            _log.error(told, self.name, exc_info=error.with_traceback(trace))
+        else:  # and without the exception: handlers would write out what is masked, or frames of ours
             _log.error(f"{told}\n%s", self.name, Lines(shown.rstrip()))
 
     def unreachable(self) -> None:
         """Its event loop is closed: this is the last that is said of it."""
         self.ended = True
-        self.failed()
         self.leave()
         _log.error("observer %s is unsubscribed: the event loop that it was to be called on is closed", self.name)
 
-    def _send(self, on_loop: OnLoop, configs: Configs, old: Any, new: Any) -> None:
-        if not on_loop.put(configs, old, new):
+    def _send(self, on_loop: OnLoop, delivery: Delivery) -> None:
+        if not on_loop.put(delivery):
+            delivery.failed()
             self.unreachable()
 
-    async def _tell_on_loop(self, configs: Configs, old: Any, new: Any) -> None:
+    async def _tell_on_loop(self, delivery: Delivery) -> None:
         if self.ended:  # since it was sent
             return
         try:
-            result = self.observer(old, new)
+            result = delivery.tell(self.observer)
             if inspect.isawaitable(result):
                 await result
         except BaseException as error:
             if is_ending(error):
                 raise
-            self._log_and_raise_exits(error, configs)
+            self._log_and_raise_exits(error, delivery)
 
-    def _call_here(self, old: Any, new: Any) -> None:
-        result = self.observer(old, new)
+    def _call_here(self, delivery: Delivery) -> None:
+        result = delivery.tell(self.observer)
         if inspect.iscoroutine(result):  # a lambda around a coroutine function can't be told before it is called
             result.close()
             raise TypeError("it gave a coroutine, which nobody awaits here: subscribe it with loop=…")
 
-    def _call_logged(self, configs: Configs, old: Any, new: Any) -> None:
+    def _call_logged(self, delivery: Delivery) -> None:
         try:
-            self._call_here(old, new)
+            self._call_here(delivery)
         except BaseException as error:
-            self._log_and_raise_exits(error, configs)
+            self._log_and_raise_exits(error, delivery)
 
-    def _log_and_raise_exits(self, error: BaseException, configs: Configs) -> None:
-        self.log_failure(*configs)
+    def _log_and_raise_exits(self, error: BaseException, delivery: Delivery) -> None:
+        self.log_failure(error, delivery)
         if isinstance(error, KeyboardInterrupt | SystemExit):  # a loop's business; an executor's future keeps it
             raise error
 
@@ -157,7 +151,7 @@ def is_async(observer: Callable[..., Any]) -> bool:
 
 
 def _does_nothing() -> None:
-    """A subscription that was never added counts nowhere, and leaves nothing."""
+    """A subscription that was never added leaves nothing."""
 
 
 def as_it_is(text: str, instead: str, *configs: Any) -> str:
