@@ -58,6 +58,10 @@ SITUATIONS = (
     "a vote refuses",
     "one load answers several callers",
     "a caller is gone when it is answered",
+    "observers have run for a caller",
+    "observers have failed for a caller",
+    "observers have not finished for a caller",
+    "an owner dies while a caller waits for observers",
     *(f"an outcome is {result.value}" for result in ReloadResult if result is not ReloadResult.FILE_NOT_FOUND),
 )
 
@@ -103,6 +107,8 @@ class Census:
     def owner_dies(self, owner: Any) -> None:
         state = owner.core.state
         self.notes(f"the owner dies, {state.name}")
+        if any(wake.timer is fx.Timer.OBSERVERS for wake in owner.timers):
+            self.notes("an owner dies while a caller waits for observers")
         waiting = any(isinstance(effect, fx.Send) and isinstance(effect.message, Commit) for effect in owner.effects)
         newest = self._world.journal.newest()
         if state is State.RECORDING and newest and newest.version > owner.core.committed.version:
@@ -154,11 +160,21 @@ class Census:
             self.notes("what silence refused is tried again")
         self._owed = any(problem.message == OWED for problem in event.problems)
 
+    def _observers_of(self, event: Any) -> None:
+        counts = {bool(error.count) for error in event.observer_errors}
+        told = {True: "observers have failed for a caller", False: "observers have not finished for a caller"}
+        for which in counts:
+            self.notes(told[which])
+        if event and not counts:
+            self.notes("observers have run for a caller")
+
     def _answers(self, effect: fx.Answer) -> None:
         self.notes(f"an outcome is {effect.event.result.value}")
         if self._answered is not None and self._answered.event is effect.event:
             self.notes("one load answers several callers")
         self._answered = effect
+        if effect.call in self._world.oracle.waiting:
+            self._observers_of(effect.event)
         if not self._world.pipes[effect.call[0]].peer_open:
             self.notes("a caller is gone when it is answered")
 

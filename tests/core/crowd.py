@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.owner import effects as fx
-from confcast.wire.messages import PROTOCOL, Applied, Declined, Goodbye, Hello, Reload, Working
+from confcast.wire.messages import PROTOCOL, Applied, Declined, Goodbye, Hello, Observed, ObserverError, Reload, Working
 from confcast.worker import protocol as worker
 from confcast.worker.protocol import Held
 from tests.core.census import Census
@@ -48,7 +48,8 @@ class Crowd:
         return process
 
     def connect(self, process: Process) -> None:
-        pipe = process.pipe = self._open(process.pid)
+        pipe, process.asked = self._open(process.pid), 0
+        process.pipe = pipe
         pipe.up.append(process.hello())
         process.machine.connected()
 
@@ -83,6 +84,9 @@ class Crowd:
                     self.notes.discard(process.pid)
                 if process.pipe is not None:
                     process.pipe.up.append(effect.message)
+            elif isinstance(effect, worker.ReportObservers) and process.pipe is not None:
+                process.asked = effect.number
+                process.pipe.up.append(Observed(effect.number, process.failures, "", (), ("slow",)))
             elif isinstance(effect, worker.Hang | worker.GiveUp):
                 self._close_peer(process)
             self.oracle.worker_did(process, effect)
@@ -146,6 +150,25 @@ class Crowd:
             self._close_peer(process)
             process.machine.close()
 
+    # ---- observers
+
+    def observers_have_run(self, process: Process) -> None:
+        """They run in a thread of their own: also while a function of the reading thread's takes time."""
+        number, process.asked = process.asked, 0
+        self._reports(process, number, ())
+
+    def observer_fails(self, process: Process) -> None:
+        """Now, and from now on."""
+        process.fails = True
+        if process.machine.state is not worker.State.GREETED:
+            self._reports(process, process.asked, ("slow",) if process.asked else ())
+
+    def _reports(self, process: Process, number: int, waits_for: tuple[str, ...]) -> None:
+        process.failures += process.fails
+        errors = (ObserverError(0, "rebuild", "ValueError", 1),) if process.fails else ()
+        if process.pipe is not None:
+            process.pipe.up.append(Observed(number, process.failures, "rebuild", errors, waits_for))
+
     # ---- strangers and callers
 
     def a_stranger_talks(self, message: Any) -> None:
@@ -154,7 +177,7 @@ class Crowd:
         pipe = self._open(_STRANGERS + self.calls)
         pipe.up.append(message)
 
-    def call(self, process: Process | None = None) -> Pipe | None:
+    def call(self, process: Process | None = None, wait_observers: float | None = None) -> Pipe | None:
         """A worker, or a client of its own, calls reload()."""
         if self.owner is None:
             return None
@@ -164,8 +187,8 @@ class Crowd:
         else:
             pipe = self._open(_CLIENTS + self.calls)
             pipe.up.append(Hello(PROTOCOL, pipe.pid, "client", "app"))
-        pipe.up.append(Reload(self.calls))
-        self.oracle.called((pipe.number, self.calls))
+        pipe.up.append(Reload(self.calls, wait_observers=wait_observers))
+        self.oracle.called((pipe.number, self.calls), waits=wait_observers is not None)
         return pipe
 
     def caller_goes(self) -> None:

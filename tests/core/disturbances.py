@@ -49,6 +49,25 @@ def two_clients_call(world, process, content):
     world.call()
 
 
+def somebody_waits_for_observers(world, process, content):
+    world.call(wait_observers=3.0)
+
+
+def sources_change_and_somebody_waits_for_observers(world, process, content):
+    world.sources = content
+    world.call(wait_observers=3.0)
+
+
+def observers_linger_or_go_on(world, process, content):
+    if process:
+        process.lingers = not process.lingers
+
+
+def observer_fails(world, process, content):
+    if process and not process.stopped:
+        world.observer_fails(process)
+
+
 def caller_goes(world, process, content):
     world.caller_goes()
 
@@ -254,6 +273,10 @@ DISTURBANCES: tuple[Disturb, ...] = (
     sources_are_bad,
     hup,
     two_clients_call,
+    somebody_waits_for_observers,
+    sources_change_and_somebody_waits_for_observers,
+    observers_linger_or_go_on,
+    observer_fails,
     caller_goes,
     worker_calls,
     worker_starts,

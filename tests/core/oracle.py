@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from confcast.owner import effects as fx
 from confcast.owner.proposal import OWED
 from confcast.wire.messages import (
@@ -15,6 +17,7 @@ from confcast.wire.messages import (
     Declined,
     Hello,
     Install,
+    Observed,
     Prepare,
     ReloadResult,
     Settled,
@@ -51,6 +54,9 @@ class Oracle:
         self.read: bytes | None = None
         self.knocking: set[int] = set()
         self._open_calls = {}
+        self.waiting: set[fx.Call] = set()
+        self._closes: list[tuple[Any, int, set[int]]] = []  # events, when, and who had the version then
+        self._observed: dict[int, int] = {}  # when a process said last that all of its observers have run
         self.round = 0
         self.asked: set[tuple[int, int]] = set()
         self.pipe_of: dict[int, int] = {}
@@ -111,6 +117,7 @@ class Oracle:
 
     def _event(self, event: Any) -> None:
         self.last_event = event
+        self._closes.append((event, self._tick(), self.world.known()))
         if event.origin != "late":
             self.open_round = 0
             self._barrier(event)
@@ -154,8 +161,10 @@ class Oracle:
     def triggered(self) -> None:
         self._last_trigger = self._tick()
 
-    def called(self, call: fx.Call) -> None:
+    def called(self, call: fx.Call, *, waits: bool = False) -> None:
         self._open_calls[call] = self.loads_begun
+        if waits:
+            self.waiting.add(call)
 
     def load_read(self, number: int, content: bytes | None) -> None:
         self.read = content
@@ -166,9 +175,20 @@ class Oracle:
         self.last_outcome = event
         if event.result is not ReloadResult.OWNER_UNAVAILABLE:
             assert self.loads_begun > begun, "G5: served by a load that began before the call"
+        if call in self.waiting and event.result in _APPLIED:
+            self._have_observed(event)
+            return  # all else was judged when its barrier was closed
         if event.result in _APPLIED:
             assert self.rows[event.version] == self.read, "G5: not what this load has read"
         self._barrier(event)
+
+    def _have_observed(self, event: Any) -> None:
+        """Everybody who was to run it, and lives, has told that the observers have run, or is named."""
+        plain = msgspec.structs.replace(event, observer_errors=[])
+        began, there = next((when, known) for closed, when, known in self._closes if closed == plain)
+        named = {error.pid for error in event.observer_errors if error.count == 0}
+        for pid in (there & self.world.known()) - named - self.refused_here.keys():
+            assert self._observed.get(pid, 0) > began, f"{pid} has not told that its observers have run"
 
     def _barrier(self, event: Any) -> None:
         undone = event.result is ReloadResult.REJECTED and event.version in self.undos
@@ -226,6 +246,8 @@ class Oracle:
                 self._while_recording(pipe.pid)
             case Applied() | Declined():
                 self._owner_hears_what_runs(pipe.pid, message, present=present)
+            case Observed(number=number, waits_for=()) if number and present:
+                self._observed[pipe.pid] = self._tick()
             case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
                 if ok:
                     self.yes.add((pipe.number, round))

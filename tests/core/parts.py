@@ -60,6 +60,8 @@ class Process:
     functions have passed since the last swap, as (old, new). `other`: what in its Hello the owner will not have.
     `slow`: its functions take time; `inside`: the frame for which one runs. `step`: how far it is on its way to serve
     without an owner's answer, 0 for not at all; `serves`: it has had an answer, or is at the end of that way.
+    `asked`: the Observe that its observers have to answer yet, 0 for none; `lingers`: they take their time;
+    `fails`: one of them raises.
     """
 
     def __init__(self, pid: int, held: Held | None = None, **other: object) -> None:
@@ -76,6 +78,9 @@ class Process:
         self.step = 0
         self.found: Held | None = None
         self.serves = False
+        self.asked = 0
+        self.lingers = self.fails = False
+        self.failures = 0
         self.machine = Machine(bytes, self._check, lambda: pid % 2 == 0)
         if held is not None:
             self.machine.adopt(held)

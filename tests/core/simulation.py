@@ -46,10 +46,13 @@ class World(Crowd):
         return moves + self._moves_of_owner()
 
     def _moves_of(self, process: Process) -> list[Move]:
-        if process.inside is not None and process.alive and not process.stopped:
-            return [lambda: self._come_out(process)]
+        awake = process.alive and not process.stopped
+        observe = awake and process.asked and not process.lingers
+        observing: list[Move] = [lambda: self.observers_have_run(process)] if observe else []
+        if process.inside is not None and awake:
+            return [lambda: self._come_out(process), *observing]
         if not process.can_knock:
-            return []
+            return observing
         if process.step:
             return [lambda: self._serve_without(process)]
         pipe = process.pipe
@@ -59,6 +62,7 @@ class World(Crowd):
             moves = [lambda: self._read(process, pipe)]
         else:
             moves = [] if pipe.owner_open else [lambda: self._hang_up(process)]
+        moves += observing
         silent = not pipe.down if pipe else not self.owner
         if silent and not process.serves and process.fits and (process.held or self.snapshot):
             moves.append(lambda: self._serve_without(process))
@@ -326,7 +330,7 @@ class World(Crowd):
         """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
         self.next_write, self.hangs, self.disk_is_full = "ok", False, False
         for process in self.processes:
-            process.stopped = process.slow = False
+            process.stopped = process.slow = process.lingers = False
         self._run_down()
         self.oracle.check_rest()
         self.sources = b"A" if self.sources is None else self.sources

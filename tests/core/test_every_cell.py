@@ -26,6 +26,8 @@ from confcast.wire.messages import (
     Hello,
     History,
     Install,
+    Observe,
+    Observed,
     Outcome,
     Prepare,
     Refused,
@@ -67,6 +69,7 @@ OWNER: dict[str, list[str]] = {
     "Wake, undo": ["-"] * 5,
     "Wake, gather": ["-"] * 5,
     "Wake, rest": ["-"] * 5,
+    "Wake, observers": ["-"] * 5,
     "Working": ["-"] * 5,
     "Vote, yes": ["-"] * 5,
     "Vote, no": ["-", "-", "→IDLE RecordEvent Answer Abort", "-", "-"],
@@ -102,6 +105,8 @@ OWNER: dict[str, list[str]] = {
     "Applied": ["-"] * 5,
     "Declined": ["RecordEvent", "RecordEvent", "RecordEvent", "RecordEvent", "-"],
     "Declined, another version": ["-"] * 5,
+    "Observed": ["-"] * 5,
+    "Observed, which a caller waits for": ["Answer"] * 5,
     "Drained": ["-"] * 5,
     "PipeEnded": ["-"] * 5,
     "ProcessGone": ["Strike"] * 5,
@@ -147,6 +152,7 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Wake, gather": (fx.Wake, fed(fx.Wake(fx.Timer.GATHER, 0))),
     "Wake, rest": (fx.Wake, woken(fx.Timer.REST)),
     "Wake, undo": (fx.Wake, woken(fx.Timer.UNDO)),
+    "Wake, observers": (fx.Wake, fed(fx.Wake(fx.Timer.OBSERVERS, -1))),
     "Working": (Working, said(lambda it: Working(it.owner.core.round, "app:check"))),
     "Vote, yes": (Vote, said(lambda it: Vote(it.owner.core.round, True))),
     "Vote, no": (Vote, said(lambda it: Vote(it.owner.core.round, False))),
@@ -164,6 +170,8 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Applied": (Applied, said(lambda it: Applied(it.owner.version))),
     "Declined": (Declined, said(lambda it: Declined(it.owner.version))),
     "Declined, another version": (Declined, said(lambda it: Declined(44))),
+    "Observed": (Observed, said(lambda it: Observed(0, 1, "reload_pool: ValueError"))),
+    "Observed, which a caller waits for": (Observed, said(lambda it: Observed(it.owner.observes(it.w1)))),
     "Drained": (fx.Drained, lambda it: it.owner.feed(fx.Drained((it.w1.pipe,)))),
     "PipeEnded": (fx.PipeEnded, lambda it: it.owner.loses_pipe(it.w1)),
     "ProcessGone": (fx.ProcessGone, lambda it: it.owner.loses(it.w1)),
@@ -175,7 +183,7 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
 @pytest.mark.parametrize("state", OwnerState, ids=lambda state: state.name)
 @pytest.mark.parametrize("name", OWNER)
 def test_the_owners_cell(name: str, state: OwnerState):
-    it = scene(state)
+    it = scene(state, waiting=name == "Observed, which a caller waits for")
     try:
         COMES[name][1](it)
     except ImpossibleMessage:
@@ -224,6 +232,7 @@ WORKER: dict[str, list[str]] = {
     "Abort, another round": ["-"] * 4,
     "Settled, what is held": ["-"] * 4,
     "Settled, something else": ["-"] * 4,
+    "Observe": ["ReportObservers"] * 4,
     "Outcome": ["Deliver"] * 4,
     "Stats": ["Deliver"] * 4,
     "History": ["Deliver"] * 4,
@@ -251,6 +260,7 @@ FRAMES: dict[str, Any] = {
     "Abort, another round": Abort(77),
     "Settled, what is held": Settled(3),
     "Settled, something else": Settled(4),
+    "Observe": Observe(1),
     "Outcome": Outcome(1, ReloadEvent(timestamp=0.0, result=ReloadResult.SUCCESS)),
     "Stats": Stats(1, {}),
     "History": History(1, []),

@@ -13,7 +13,19 @@ from confcast.errors import Problem
 from confcast.owner import effects as fx
 from confcast.owner.core import Committed, Core, Rules, State
 from confcast.wire.deadlines import answers_within
-from confcast.wire.messages import PROTOCOL, Applied, Goodbye, Hello, Install, Reload, ReloadEvent, ReloadResult, Vote
+from confcast.wire.messages import (
+    PROTOCOL,
+    Applied,
+    Goodbye,
+    Hello,
+    Install,
+    Observe,
+    Observed,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Vote,
+)
 
 A, B, C, D = b"A", b"B", b"C", b"D"
 SCHEMA = b"schema"
@@ -104,10 +116,10 @@ class Owner:
             self.hears(peer, Applied(version))
         return peer
 
-    def is_asked(self) -> fx.Call:
+    def is_asked(self, wait_observers: float | None = None) -> fx.Call:
         """A client calls reload()."""
         call = (next(self._pipes), next(self._calls))
-        self.feed(fx.Received(call[0], 9000 + call[0], Reload(call[1])))
+        self.feed(fx.Received(call[0], 9000 + call[0], Reload(call[1], wait_observers=wait_observers)))
         return call
 
     def is_triggered(self, origin: str = "signal") -> None:
@@ -141,6 +153,11 @@ class Owner:
     def unblocks(self, peer: Peer) -> None:
         self.stuffed.discard(peer.pipe)
         self.feed(fx.Drained((peer.pipe,)))
+
+    def observes(self, peer: Peer) -> int:
+        """The number of the Observe that this peer was sent last."""
+        sent = [effect.message for effect in self.all if isinstance(effect, fx.Send) and effect.pipe == peer.pipe]
+        return [frame.number for frame in sent if isinstance(frame, Observe)][-1]
 
     # ---- what it did about it
 
@@ -189,9 +206,14 @@ class Scene:
     call: fx.Call | None = None
 
 
-def scene(state: State, *, unchanged: bool = False, workers: int = 2, **rules) -> Scene:
+def scene(state: State, *, unchanged: bool = False, workers: int = 2, waiting: bool = False, **rules) -> Scene:
+    """`waiting`: a caller of an earlier reload still waits for the first worker's observers."""
     owner = Owner(**rules)
     it = Scene(owner, owner.has(1), owner.has(2))
+    if waiting:
+        owner.is_asked(wait_observers=60.0)
+        owner.loads(A)
+        owner.hears(it.w2, Observed(owner.observes(it.w2)))
     if workers == 0:
         owner.hears(it.w1, Goodbye())
         owner.hears(it.w2, Goodbye())

@@ -189,7 +189,8 @@ def test_status_lists_every_worker_with_its_version(manager: Manager, start_work
     assert code == 0
     assert (told["version"], told["owner_pid"], told["sources"]) == (1, manager.owner_pid, "applied")
     assert told["last"]["origin"] == "start"
-    assert told["workers"] == [{"pid": worker.pid, "version": 1, "state": "current", "reason": ""}]
+    known = {"pid": worker.pid, "version": 1, "state": "current", "reason": ""}
+    assert told["workers"] == [{**known, "observer_failures": 0, "last_observer_error": ""}]
 
 
 def test_status_tells_that_the_sources_are_refused_and_why(manager: Manager, config: Path, run: Run) -> None:

@@ -50,7 +50,7 @@ NAMES = {
 }
 
 VERBS = {
-    "reload": "(self, timeout=None)",
+    "reload": "(self, timeout=None, *, wait_observers=None)",
     "reload_config": "(self)",
     "is_reload_in_progress": "(self)",
     "get_stats": "(self)",
@@ -117,7 +117,7 @@ PROPERTIES = {
 FIELDS = {
     "Change": ["key", "old", "new"],
     "Problem": ["key", "message", "location"],
-    "WorkerStatus": ["pid", "version", "state", "reason"],
+    "WorkerStatus": ["pid", "version", "state", "reason", "observer_failures", "last_observer_error"],
     "ReloadEvent": [
         "timestamp",
         "result",
@@ -135,6 +135,7 @@ FIELDS = {
         "applied",
         "lagging",
         "notes",
+        "observer_errors",
     ],
 }
 

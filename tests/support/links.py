@@ -35,6 +35,10 @@ class Listener:
     def settled(self, held: Held) -> None:
         self.told.append(("settled", held.version))
 
+    def report_observers(self, number: int) -> None:
+        if number:
+            self.told.append(("asked", number))
+
     def gave_up(self, why: GiveUp) -> None:
         self.told.append(why)
 

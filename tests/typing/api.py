@@ -299,6 +299,7 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
     for asked in (manager, settings):
         assert_type(asked.reload(), ReloadEvent)
         assert_type(asked.reload(timeout=3.0), ReloadEvent)
+        assert_type(asked.reload(wait_observers=5.0), ReloadEvent)
         assert_type(asked.reload_config(), ReloadResult)
         assert_type(asked.is_reload_in_progress(), bool)
         assert_type(asked.get_current_config(), Settings)
@@ -310,12 +311,15 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         asked.clear_history()
 
     manager.reload(timeout="soon")  # type: ignore[arg-type]
+    manager.reload(wait_observers="long")  # type: ignore[arg-type]
+    manager.reload(3.0, 5.0)  # type: ignore[call-arg]
 
 
 async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
     for asked in (manager, settings):
         assert_type(await asked.areload(), ReloadEvent)
         assert_type(await asked.areload(timeout=3.0), ReloadEvent)
+        assert_type(await asked.areload(wait_observers=5.0), ReloadEvent)
         assert_type(await asked.areload_config(), ReloadResult)
         assert_type(await asked.ais_reload_in_progress(), bool)
         assert_type(await asked.aget_stats(), dict[str, Any])
@@ -338,6 +342,14 @@ def events(event: ReloadEvent) -> None:
     assert_type(event.applied, list[int])
     assert_type(event.error_message, str | None)
     assert_type(event.duration_ms, float)
+    for failed in event.observer_errors:
+        assert_type(failed.pid, int)
+        assert_type(failed.observer, str)
+        assert_type(failed.error, str)
+        assert_type(failed.count, int)
+    for worker in event.lagging:
+        assert_type(worker.observer_failures, int)
+        assert_type(worker.last_observer_error, str)
 
     event.version = 3  # type: ignore[misc]
 

@@ -184,6 +184,21 @@ def test_status_shows_who_refuses_what_is_committed():
     assert lines[5] == "declined 1 worker keeps an older version, for the reason below: 12"
 
 
+def test_status_and_reload_show_whose_observers_have_failed():
+    workers = [
+        WorkerStatus(11, 7, "current", "", 1, "rebuild: ValueError: no\x1b[2J"),
+        WorkerStatus(12, 7, "current", "", 3, "rebuild: KeyError"),
+        WorkerStatus(13, 7, "current"),
+    ]
+    told = [
+        "observers of 11 failed 1 time: rebuild: ValueError: no\\x1b[2J",
+        "observers of 12 failed 3 times, the last time: rebuild: KeyError",
+    ]
+    for report in (status.report(OWNER, STATS, event(), workers), reload.report(event(), workers)):
+        assert report.text.splitlines()[-2:] == told
+        assert report.data["workers"] == workers
+
+
 def test_status_shows_what_the_owner_has_lost_and_could_not_write():
     stats = {**STATS, "failures": {"snapshot file": 2, "journal lost": 1}}
     lines = status.report(OWNER, stats, event(), []).text.splitlines()

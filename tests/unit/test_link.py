@@ -21,6 +21,8 @@ from confcast.wire.messages import (
     Goodbye,
     Hello,
     Install,
+    Observe,
+    Observed,
     Outcome,
     Prepare,
     Refused,
@@ -118,6 +120,32 @@ def test_a_frame_that_is_no_message_ends_the_pipe_and_a_new_one_is_opened(
     again = Owner(listening)
     assert isinstance(again.hear(), Hello)
     again.close()
+
+
+def test_what_the_observers_made_is_told_once_the_owner_knows_of_this_process_and_to_each_owner_anew(
+    link: Link, owner: Owner, listening: socket.socket
+) -> None:
+    link.report(Observed(0, 1, "rebuild: KeyError"))
+    owner.say(Install(3, b"digest", b"payload"))
+    assert [owner.hear(), owner.hear()] == [Applied(3), Observed(0, 1, "rebuild: KeyError")]
+    link.report(Observed(7, 2, "rebuild: ValueError", (), ("slow",)))
+    link.report(Observed(7, 1, "rebuild: KeyError"))  # of another thread, and overtaken
+    assert [owner.hear(), owner.hear()] == [
+        Observed(7, 2, "rebuild: ValueError", (), ("slow",)),
+        Observed(7, 1, "rebuild: KeyError"),
+    ]
+    owner.close()
+    again = Owner(listening)
+    assert isinstance(again.hear(), Hello)
+    again.say(Install(3, b"digest", b"payload"))
+    assert [again.hear(), again.hear()] == [Applied(3), Observed(0, 2, "rebuild: ValueError")]
+    again.close()
+
+
+def test_the_owner_s_question_about_observers_reaches_the_holder(owner: Owner, holder: Listener) -> None:
+    owner.say(Install(3, b"digest", b"payload"))
+    owner.say(Observe(4))
+    assert eventually(lambda: ("asked", 4) in holder.told, "the question")
 
 
 def test_an_answer_that_comes_in_pieces_reaches_its_caller_and_no_other(link: Link, owner: Owner) -> None:

@@ -197,3 +197,9 @@ def test_telling_waits_for_nothing(owner: Owner) -> None:
     assert owner.client.tell(Reload(1, "signal"))  # nobody has accepted it yet
     heard = owner.serve()()
     assert heard[1] == Reload(1, "signal")
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf"), "5", True])
+def test_what_is_no_number_of_seconds_is_refused_before_anybody_is_asked(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"wait_observers=.*: a number of seconds is expected, 0 or more"):
+        Client("/nowhere", "app").reload(wait_observers=seconds)

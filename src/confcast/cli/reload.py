@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import Exit, Report, line, table
+from confcast.cli.report import Exit, Report, failing_observers, line, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
@@ -53,6 +53,7 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     lines += [f"  {line(told)}" for told in (*event.problems, *event.notes)]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
+        lines += failing_observers(workers)
     elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # else nobody told
         lines.append("no workers")
     data = {name: getattr(event, name) for name in event.__struct_fields__}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from confcast.texts import printable, printable_json
+from confcast.wire.messages import WorkerStatus
 
 
 class Exit(enum.IntEnum):
@@ -46,6 +47,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [all(isinstance(cell, int) for cell in column) for column in zip(*rows, strict=True)]
     return ["  ".join(map(_pad, row, widths, right or [False] * len(header))).rstrip() for row in cells]
+
+
+def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
+    """A line for each worker whose observers have failed: how often, and how the last time."""
+    return [
+        f"observers of {worker.pid} failed {worker.observer_failures} {'time' if one else 'times'}"
+        f"{'' if one else ', the last time'}: {line(worker.last_observer_error)}"
+        for worker in workers
+        if worker.observer_failures
+        for one in [worker.observer_failures == 1]
+    ]
 
 
 def when(timestamp: float) -> str:

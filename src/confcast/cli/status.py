@@ -11,7 +11,7 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import Exit, Report, line, table, when
+from confcast.cli.report import Exit, Report, failing_observers, line, table, when
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
 _NO_LOADS = frozenset({"reissue", "late"})  # events that tell nothing of the sources
@@ -69,6 +69,7 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
     ]
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
+    lines += failing_observers(workers)
     data = {"address": owner.address, "name": owner.name}
     data |= {name: figure for name, figure in stats.items() if name not in _TOLD_BY_THE_LOAD}
     return Report(Exit.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})

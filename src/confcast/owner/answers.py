@@ -12,7 +12,17 @@ from collections.abc import Iterator
 import msgspec
 
 from confcast.wire.framing import frame
-from confcast.wire.messages import MAX_FRAME, History, Message, Outcome, Refused, ReloadEvent, Workers, encode
+from confcast.wire.messages import (
+    MAX_FRAME,
+    History,
+    Message,
+    Outcome,
+    Refused,
+    ReloadEvent,
+    Workers,
+    WorkerStatus,
+    encode,
+)
 
 TOO_LONG = "the answer is longer than a frame can be"
 
@@ -43,11 +53,11 @@ def _ever_shorter(answer: Message) -> Iterator[Message]:
             while bare := bare[: len(bare) // 2]:
                 yield History(id, bare)
         case Workers(id, workers):
-            yield Workers(id, [msgspec.structs.replace(worker, reason="") for worker in workers])
+            yield Workers(id, list(map(_without_reasons, workers)))
 
 
 def _shorter_events(event: ReloadEvent) -> Iterator[ReloadEvent]:
-    without = msgspec.structs.replace(event, changes=[])
+    without = msgspec.structs.replace(event, changes=[], observer_errors=[])
     yield without
     yield _bare(without)
     yield msgspec.structs.replace(_bare(without), applied=[], lagging=[])
@@ -55,7 +65,15 @@ def _shorter_events(event: ReloadEvent) -> Iterator[ReloadEvent]:
 
 def _bare(event: ReloadEvent) -> ReloadEvent:
     """The verdict, and who is behind, without the reasons."""
-    lagging = [msgspec.structs.replace(worker, reason="") for worker in event.lagging]
     return msgspec.structs.replace(
-        event, changes=[], problems=[], error_message=TOO_LONG if event.problems else None, lagging=lagging
+        event,
+        changes=[],
+        problems=[],
+        error_message=TOO_LONG if event.problems else None,
+        lagging=list(map(_without_reasons, event.lagging)),
+        observer_errors=[],
     )
+
+
+def _without_reasons(worker: WorkerStatus) -> WorkerStatus:
+    return msgspec.structs.replace(worker, reason="", last_observer_error="")

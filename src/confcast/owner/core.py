@@ -29,6 +29,7 @@ from typing import Any
 from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner import effects as fx
 from confcast.owner.numbers import Committed, Numbers
+from confcast.owner.observing import Observing
 from confcast.owner.outbox import Outbox
 from confcast.owner.proposal import (
     OWED,
@@ -42,15 +43,16 @@ from confcast.owner.proposal import (
     said_by,
     told_once,
 )
-from confcast.owner.requests import Loads, Requests
+from confcast.owner.requests import Asked, Loads, Requests
 from confcast.owner.roster import Member, Roster
 from confcast.owner.rules import Rules, refusal
-from confcast.owner.waits import Waits
+from confcast.owner.waits import UNDO_AGAIN, Waits
 from confcast.wire.messages import (
     Applied,
     Declined,
     Goodbye,
     Hello,
+    Observed,
     Reload,
     ReloadEvent,
     ReloadResult,
@@ -60,12 +62,6 @@ from confcast.wire.messages import (
 )
 
 __all__ = ["Committed", "Core", "Rules", "State"]
-
-_UNDO_AGAIN = 1.0
-"""Seconds until an undo is written again that could not be."""
-
-_LONGEST_NAME = 200
-"""Characters that are kept of a function's name, as a worker gives it."""
 
 
 class Core:
@@ -98,7 +94,8 @@ class Core:
         self.roster = Roster(roster)
         self.dropped: Counter[str] = Counter()
         self._numbers = Numbers(committed, floor)
-        self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within)
+        self._observing = Observing(self.roster)
+        self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within, self._observing)
         self._requests = Requests()
         self._loads = Loads()
         self._proposal = Proposal("start", now, 0)
@@ -148,6 +145,7 @@ class Core:
         self._now = now
         self._effects = []  # what an input that raised had begun belongs to no other
         self._dispatch(given)
+        self._effects += self._observing.look(now)
         self._pump()
         return self._effects
 
@@ -170,7 +168,7 @@ class Core:
 
     def _ask(self, given: fx.Received) -> None:
         assert isinstance(given.message, Reload)
-        self._requests.ask((given.pipe, given.message.id), given.message.origin)
+        self._requests.ask(Asked((given.pipe, given.message.id), given.message.wait_observers), given.message.origin)
 
     def _ask_idle(self, given: fx.Received) -> None:
         self._ask(given)
@@ -272,7 +270,7 @@ class Core:
         working, member = given.message, self._sender(given)
         assert isinstance(working, Working)
         if member is not None:
-            member.working = (working.function[:_LONGEST_NAME], self._now)
+            member.works(working.function, self._now)
 
     def _stage_deadline(self, given: fx.Wake) -> None:
         self._excuse(self._proposal.loaded, fx.Timer.STAGE)
@@ -353,7 +351,7 @@ class Core:
             if self._proposal.undone:
                 self._writing = False  # nothing is on its way: who starts now may have what is committed
                 self._outbox.touch_all()
-                self._wake_at(fx.Timer.UNDO, self._now + _UNDO_AGAIN)
+                self._wake_at(fx.Timer.UNDO, self._now + UNDO_AGAIN)
                 self._leave_if_asked()
                 return
             self._reissue_failed = self._proposal.reissue
@@ -428,9 +426,6 @@ class Core:
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, before.version)))
         proposal.undo, proposal.refused = True, undone.digest
         proposal.digest, proposal.payload = before.digest, before.payload
-        self._order_write(self._numbers.for_new_content())
-
-    def _undo_again(self, given: fx.Wake) -> None:
         self._order_write(self._numbers.for_new_content())
 
     # ---- what a process says
@@ -517,6 +512,10 @@ class Core:
         self._declined(given)
         self._test_done()
 
+    def _observed(self, given: fx.Received) -> None:
+        if (member := self._sender(given)) is not None:
+            self._observing.said(member, given.message)
+
     def _sender(self, given: fx.Received) -> Member | None:
         member = self.roster.on(given.pipe)
         if member is None:
@@ -570,7 +569,7 @@ class Core:
         why = Problem("", "the owner is leaving: its master is gone, or closed it")
         event = self._failure(ReloadResult.OWNER_UNAVAILABLE, (why,))
         self._pump()
-        self._effects += [fx.Answer(call, event) for call in self._requests.everyone()]
+        self._effects += [*self._observing.leave(), *(fx.Answer(call, event) for call in self._requests.everyone())]
         self._effects.append(fx.Exit(""))
 
     def _leave_after_write(self, given: fx.MasterGone) -> None:
@@ -588,7 +587,7 @@ class Core:
             self._test_done()
         elif given.token == self._token:
             _DEADLINES[given.timer](self, given)
-        else:
+        elif given.timer is not fx.Timer.OBSERVERS:
             self._drop("deadline of a wait that is over")
 
     def _wake_by(self, timer: fx.Timer) -> None:
@@ -615,7 +614,7 @@ class Core:
     def _tell(self, event: ReloadEvent) -> None:
         """What a caller was told must be in the history, whoever dies right afterwards: recorded first."""
         self._effects.append(fx.RecordEvent(event))
-        self._effects += [fx.Answer(call, event) for call in self._requests.served()]
+        self._effects += self._observing.answer(self._requests.served(), event, self._now)
 
     def _next(self) -> None:
         self._enter(State.IDLE)
@@ -671,7 +670,7 @@ _DEADLINES: dict[fx.Timer, Callable[[Core, fx.Wake], None]] = {
     fx.Timer.LOAD: Core._load_deadline,
     fx.Timer.STAGE: Core._stage_deadline,
     fx.Timer.BARRIER: Core._barrier_deadline,
-    fx.Timer.UNDO: Core._undo_again,
+    fx.Timer.UNDO: lambda core, given: core._order_write(core._numbers.for_new_content()),
     fx.Timer.REST: lambda core, given: core._outbox.tell_everyone(),
 }
 
@@ -692,6 +691,7 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     Hello: (C._hello_idle, C._hello, C._hello, C._hello_recording, C._hello),
     Applied: (C._applied, C._applied, C._applied, C._applied, C._applied),
     Declined: (C._declined_late, C._declined_late, C._declined_late, C._declined_late, C._declined_in_time),
+    Observed: (C._observed, C._observed, C._observed, C._observed, C._observed),
     fx.Drained: (C._drained, C._drained, C._drained, C._drained, C._drained),
     fx.PipeEnded: (C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended_recording, C._pipe_ended),
     fx.ProcessGone: (C._gone, C._gone, C._gone, C._gone, C._gone),

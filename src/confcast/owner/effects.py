@@ -29,6 +29,7 @@ class Timer(enum.Enum):
     UNDO = "undo"
     GATHER = "gather"
     REST = "rest"
+    OBSERVERS = "observers"
 
 
 class RowState(enum.Enum):

@@ -13,9 +13,10 @@ import msgspec
 
 from confcast.owner import effects as fx
 from confcast.owner.numbers import Committed
+from confcast.owner.observing import Observing
 from confcast.owner.proposal import State
 from confcast.owner.roster import Member, Roster
-from confcast.wire.messages import Abort, Commit, Install, Prepare, Settled, ToWorker
+from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Settled, ToWorker
 
 _OPEN = (State.STAGING, State.RECORDING)
 _REST = 0.05
@@ -32,12 +33,13 @@ class Outbox:
             is not held back. To wake each of them costs about as much as its vote, and the next load may begin at once.
     """
 
-    def __init__(self, roster: Roster, committed: Committed, answers_within: float) -> None:
+    def __init__(self, roster: Roster, committed: Committed, answers_within: float, observing: Observing) -> None:
         self.round = 0
         self.settled = 0
         self.reserved_until: float | None = None
         self._roster = roster
         self._answers_within = answers_within
+        self._observing = observing
         self._stand_on(committed)
         self._prepare = Prepare(0, b"", b"")
         self._commit = Commit(0, 0)
@@ -104,9 +106,14 @@ class Outbox:
         if prepared and not (state in _OPEN and prepared == self.round):
             member.prepared = 0
             return Abort(prepared)
-        if member.told < self.settled == member.acked and (member.follows or self.reserved_until is None):
+        observe = self._observing.wanted(member)
+        asks = observe > member.observes
+        if member.told < self.settled == member.acked and (member.follows or asks or self.reserved_until is None):
             member.told = self.settled
             return self._settlement
+        if asks:  # after the settling: those who wait for that are observers, too
+            member.observes = observe
+            return Observe(observe)
         return None
 
     def _stand_on(self, committed: Committed) -> None:

@@ -8,27 +8,36 @@ caller changed them), and a load for each caller.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from confcast.owner.effects import Call
 
 _UNASKED = frozenset({"start", "restart", "watch"})
+
+
+class Asked(NamedTuple):
+    """Somebody waits for an outcome; and, for so many seconds, until the observers have run (None: does not wait)."""
+
+    call: Call
+    wait_observers: float | None = None
 
 
 class Requests:
     """The calls and triggers that wait for the next load, and the calls that the present one serves."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Call, str]] = []
+        self._waiting: list[tuple[Asked, str]] = []
         self._triggers: list[str] = []
-        self._serving: list[Call] = []
+        self._serving: list[Asked] = []
         self._owed: tuple[str, bool] | None = None
         self._insists = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
 
-    def ask(self, call: Call, origin: str) -> None:
+    def ask(self, asked: Asked, origin: str) -> None:
         """Somebody waits for the outcome."""
-        self._waiting.append((call, origin))
+        self._waiting.append((asked, origin))
 
     def trigger(self, origin: str) -> None:
         """Nobody waits for the outcome."""
@@ -61,19 +70,19 @@ class Requests:
     def begin(self) -> tuple[str, bool]:
         """A load begins. Gives what asked for it first, and whether anybody insists, beyond starting and watching."""
         origins = [*(origin for _, origin in self._waiting), *self._triggers]
-        self._serving = [call for call, _ in self._waiting]
+        self._serving = [asked for asked, _ in self._waiting]
         self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves it, too
         self._waiting, self._triggers = [], []
         return origins[0], not _UNASKED.issuperset(origins)
 
-    def served(self) -> list[Call]:
+    def served(self) -> list[Asked]:
         """The load is over: those whom it served."""
-        calls, self._serving = self._serving, []
-        return calls
+        served, self._serving = self._serving, []
+        return served
 
     def everyone(self) -> list[Call]:
         """There will be no further load: all that still wait for an outcome."""
-        calls = [*self._serving, *(call for call, _ in self._waiting)]
+        calls = [asked.call for asked in (*self._serving, *(asked for asked, _ in self._waiting))]
         self._serving, self._waiting = [], []
         return calls
 

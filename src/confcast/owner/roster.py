@@ -13,12 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from confcast.errors import Problem
 from confcast.wire.messages import WorkerStatus
 
+_State = Literal["current", "behind", "late", "declined", "disconnected"]
+
 NO_PIPE = "lives, and has no pipe to the owner"
 _LONGEST_REASON = 4000
+_LONGEST_NAME = 200
+"""Characters that are kept of a function's name, as a worker gives it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +44,9 @@ class Member:
         asked_again: The same, while what is committed is installed there once more.
         follows: Somebody there waits for the settling of what it applied last.
         told: The version whose settling was sent on this pipe.
+        observes: The number of the Observe that was sent last on this pipe; 0 for none.
+        observer_failures: How often its observers have failed, as it has said.
+        last_observer_error: Which of them the last time, and why.
         choked: Its pipe was full when a deadline named it.
         late: A deadline named it, and it has not answered the committed version since.
         working: The function that it runs, and since when; None while it runs none that it has told of.
@@ -57,6 +65,9 @@ class Member:
     asked_again: tuple[Problem, ...] | None = None
     follows: bool = True
     told: int = 0
+    observes: int = 0
+    observer_failures: int = 0
+    last_observer_error: str = ""
     choked: bool = False
     late: bool = False
     working: tuple[str, float] | None = None
@@ -65,13 +76,17 @@ class Member:
         """Whether it has applied this version (or a newer one), or declined it."""
         return self.acked >= version or self.declined is not None
 
+    def works(self, function: str, now: float) -> None:
+        """It has said that it runs this function."""
+        self.working = (function[:_LONGEST_NAME], now)
+
     def refuses(self) -> tuple[Problem, ...] | None:
         """Why it declined what is committed, also while it is asked again; None if it did not."""
         return self.declined if self.declined is not None else self.asked_again
 
     def _begin(self, pipe: int | None) -> None:
         self.pipe, self.busy = pipe, False
-        self.sent = self.prepared = self.acked = self.told = 0
+        self.sent = self.prepared = self.acked = self.told = self.observes = 0
         self.vote = False
         self.declined = self.asked_again = self.working = None
         self.choked = False
@@ -207,16 +222,21 @@ class Roster:
 
     def status(self, member: Member, committed: int) -> WorkerStatus:
         """What the owner knows of this member, given the committed version."""
-        version, reason = max(member.acked, member.held[0]), self.named.get(member.pid, "")
+        state, reason = self._state(member, committed)
+        failures, error = member.observer_failures, member.last_observer_error
+        return WorkerStatus(member.pid, max(member.acked, member.held[0]), state, reason, failures, error)
+
+    def _state(self, member: Member, committed: int) -> tuple[_State, str]:
+        reason = self.named.get(member.pid, "")
         said = "; ".join(map(str, member.refuses() or ()))[:_LONGEST_REASON]
         if member.late and member.declined is None:
             why = reason or "did not answer in time"
-            return WorkerStatus(member.pid, version, "late", f"{why}; before, it declined: {said}" if said else why)
+            return "late", f"{why}; before, it declined: {said}" if said else why
         if member.refuses() is not None:
-            return WorkerStatus(member.pid, version, "declined", said)
+            return "declined", said
         if member.pipe is None:
-            return WorkerStatus(member.pid, version, "disconnected", reason or NO_PIPE)
-        return WorkerStatus(member.pid, version, "current" if member.acked >= committed else "behind", reason)
+            return "disconnected", reason or NO_PIPE
+        return "current" if member.acked >= committed else "behind", reason
 
     def statuses(self, committed: int) -> list[WorkerStatus]:
         """Everyone, by pid."""

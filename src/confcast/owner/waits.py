@@ -17,6 +17,9 @@ from confcast.owner.proposal import Phase, State
 from confcast.owner.roster import NO_PIPE, Member, Roster
 from confcast.owner.rules import Rules
 
+UNDO_AGAIN = 1.0
+"""Seconds until an undo is written again that could not be."""
+
 _MOST_DOUBLED = 10
 
 _ANSWERED: dict[State, Callable[[Member, int], bool]] = {

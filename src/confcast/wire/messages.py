@@ -19,7 +19,7 @@ import msgspec
 
 from confcast.errors import Problem, ProtocolError
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Counted up whenever a message changes its meaning; compared in Hello."""
 
 MAX_FRAME = 64 * 1024 * 1024
@@ -75,12 +75,32 @@ class WorkerStatus(msgspec.Struct, frozen=True):
         state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
             `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
         reason: Why, in words, where there is something to say.
+        observer_failures: How often an observer of its application has raised, or could not be called, since it began.
+        last_observer_error: Which observer it was the last time, and why; secrets are masked. Empty for never.
     """
 
     pid: int
     version: int
     state: Literal["current", "behind", "late", "declined", "disconnected"]
     reason: str = ""
+    observer_failures: int = 0
+    last_observer_error: str = ""
+
+
+class ObserverError(msgspec.Struct, frozen=True):
+    """An observer that failed for a version, or that has not finished with it.
+
+    Attributes:
+        pid: The worker's process.
+        observer: The observer's name; empty where a worker has not even said which of them still run.
+        error: What it raised, secrets masked; or that it has not finished.
+        count: How often it raised this; 0 for an observer that has not finished.
+    """
+
+    pid: int
+    observer: str
+    error: str
+    count: int = 1
 
 
 class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,6 +123,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         notes: What a person should know of a load that was not refused: of each edit that a higher source hides, where
             it is, and what hides it. A load that watching began tells of the edits since the load before it, one that
             somebody asked for of all since what runs was loaded. No values.
+        observer_errors: Of a reload with `wait_observers`: the observers that failed, and those that did not finish in
+            time. They change nothing about the result, and stand in no history: `WorkerStatus` counts them.
     """
 
     timestamp: float
@@ -121,6 +143,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     applied: list[int] = []
     lagging: list[WorkerStatus] = []
     notes: list[str] = []
+    observer_errors: list[ObserverError] = []
 
     def __bool__(self) -> bool:
         return bool(self.result)
@@ -184,6 +207,21 @@ class Declined(Message, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
+class Observed(Message, frozen=True):
+    """How a worker's observers stand: sent when one has failed, and, after Observe, at each step until all have run.
+
+    `number`: of the latest Observe that is not answered yet; 0 for none. `failures` and `last_error` are of the
+    process's whole life, `errors` of the newest version (their pids mean nothing); `waits_for` names the observers that
+    have not run for it yet.
+    """
+
+    number: int
+    failures: int = 0
+    last_error: str = ""
+    errors: tuple[ObserverError, ...] = ()
+    waits_for: tuple[str, ...] = ()
+
+
 class Goodbye(Message, frozen=True):
     """This process leaves on purpose; nobody need wait for it."""
 
@@ -192,10 +230,12 @@ class Reload(Message, frozen=True):
     """Load once more, beginning after this call; answered by Outcome.
 
     `origin` is a closed set: what an owner does on its own account (`start`, `watch`, `reissue`, …) nobody can ask for.
+    `wait_observers`: seconds that the answer may wait for the observers of all workers, once the version is applied.
     """
 
     id: int
     origin: Literal["call", "command", "signal"] = "call"
+    wait_observers: float | None = None
 
 
 class StatsRequest(Message, frozen=True):
@@ -275,6 +315,12 @@ class Settled(Message, frozen=True):
     named: tuple[int, ...] = ()
 
 
+class Observe(Message, frozen=True):
+    """Say how your observers stand, now and at each step until they have run for what you have applied."""
+
+    number: int
+
+
 class Outcome(Message, frozen=True):
     """The answer to Reload."""
 
@@ -318,9 +364,9 @@ class Refused(Message, frozen=True):
 
 
 Request = Reload | StatsRequest | HistoryRequest | ClearHistory | WorkersRequest
-ToOwner = Hello | Working | Vote | Applied | Declined | Goodbye | Request
+ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Done
-ToWorker = Install | Prepare | Commit | Abort | Settled | Refused | Answer
+ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: of a text that is no UTF-8, msgspec makes no error of its own."""

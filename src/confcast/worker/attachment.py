@@ -106,6 +106,7 @@ class Attachment(Generic[T]):
             if self._guard is not None:
                 self._guard.comes(held.config, held.digest)
         self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
+        observers.record.report_to(self._link.report)
 
     def open(self, timeout: float) -> None:
         """Start the link, and wait for the owner's version. Raises as `Replica.attach` says; then it is closed again.
@@ -185,6 +186,10 @@ class Attachment(Generic[T]):
     def settled(self, held: Held) -> None:
         """Everyone who is not named has it."""
         self._observers.settled(held.config)
+
+    def report_observers(self, number: int) -> None:
+        """How they stand, to an owner that asks."""
+        self._observers.record.ask(number)
 
     def gave_up(self, why: GiveUp) -> None:
         """No more versions will come. Whoever waits in `open` raises; later it can only be logged."""

@@ -25,9 +25,9 @@ class AwaitableVerbs(Verbs):
 
     __slots__ = ()
 
-    async def areload(self, timeout: float | None = None) -> ReloadEvent:
-        """`reload(timeout)`, awaited. Raises what it raises."""
-        return await in_thread(self.reload, timeout)
+    async def areload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
+        """`reload(timeout, wait_observers=…)`, awaited. Raises what it raises."""
+        return await in_thread(self.reload, timeout, wait_observers=wait_observers)
 
     async def areload_config(self) -> ReloadResult:
         """`reload_config()`, awaited. Raises what it raises."""

@@ -64,15 +64,14 @@ class Reader(Subscription):
     def hang_up(self) -> None:
         """The replica was closed."""
         self.hung_up = True
-        self._wake_up(_told_nobody)
+        self._wake_up(lambda why: None)
 
-    def _wake_up(self, failed: Callable[[], None]) -> None:
+    def _wake_up(self, failed: Callable[[str], None]) -> None:
         """Unless it is being woken, and has not looked yet."""
         if not self._waking:
             self._waking = True
             if not call_on(self._loop, self._wake):
-                failed()
-                self.unreachable()
+                self.unreachable(failed)
 
     def _wake(self) -> None:
         self._waking = False  # before the reader looks: what comes later wakes it again
@@ -150,10 +149,6 @@ def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool] | None) 
     except Exception as error:
         error.__traceback__ = from_the_application(error)
         raise
-
-
-def _told_nobody() -> None:
-    """A close counts as no failure."""
 
 
 def _nothing(old: Any, new: Any) -> None:

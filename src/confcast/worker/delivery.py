@@ -42,18 +42,20 @@ class Pair:
 
 
 class Delivery:
-    """One observer's call: what it is told, and who counts its failures.
+    """One observer's call: what it is told, and who wants to know what came of it.
 
     Args:
         whole: The whole configurations, whose secrets no text of it may show.
-        failed: Called for each failure.
+        failed: Called with a text for each failure.
+        over: Called when the observer has run, has failed, or need not be called. May be called again.
     """
 
-    __slots__ = ("_parts", "_whole", "failed")
+    __slots__ = ("_parts", "_whole", "failed", "over")
 
-    def __init__(self, whole: Pair, failed: Callable[[], None]) -> None:
+    def __init__(self, whole: Pair, failed: Callable[[str], None], over: Callable[[], None]) -> None:
         self._whole = self._parts = whole
         self.failed = failed
+        self.over = over
 
     def concerns(self, select: Callable[[Any], Any] | None, same: Callable[[Any, Any], bool]) -> bool:
         """Narrow it to what the observer selected; whether that part has changed. The first value always has.

@@ -36,13 +36,26 @@ from confcast.wire.messages import (
     Goodbye,
     Hello,
     Message,
+    Observed,
     Request,
     ToWorker,
     decode_to_worker,
     encode,
 )
 from confcast.worker import protocol
-from confcast.worker.protocol import Deliver, GiveUp, Hang, Held, Machine, Renumber, Reply, Settle, Swap, Warn
+from confcast.worker.protocol import (
+    Deliver,
+    GiveUp,
+    Hang,
+    Held,
+    Machine,
+    Renumber,
+    Reply,
+    ReportObservers,
+    Settle,
+    Swap,
+    Warn,
+)
 
 _log = logging.getLogger("confcast.worker")
 
@@ -67,6 +80,9 @@ class Holder(Protocol):
 
     def settled(self, held: Held) -> None:
         """Every live worker that is not named has applied it."""
+
+    def report_observers(self, number: int) -> None:
+        """The owner asks how the observers stand; 0: an owner that has not asked yet."""
 
     def gave_up(self, why: GiveUp) -> None:
         """No more versions will come."""
@@ -110,6 +126,8 @@ class Link:
         self._sending = threading.RLock()  # reentrant: a finalizer or a signal handler may close or ask
         self._stop = threading.Event()
         self._said_goodbye = False
+        self._reported: Observed | None = None
+        self._is_on_the_roster = False  # by an answer on the present pipe
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count(1)
@@ -147,6 +165,15 @@ class Link:
     def say(self, message: Message) -> None:
         """Send this and wait for nothing, if there is a pipe; for the functions that the reading thread runs."""
         self._send(message)
+
+    def report(self, observed: Observed) -> None:
+        """Tell the owner how the observers stand; from any thread. What could not be said is said on the next pipe."""
+        with self._sending:
+            former = self._reported
+            if former is None or observed.failures >= former.failures:
+                self._reported = observed
+            if self._is_on_the_roster:
+                self._send(observed)
 
     def _take_back(self, kind: notes.Kind) -> None:
         try:
@@ -251,6 +278,7 @@ class Link:
     def _converse(self, connection: socket.socket) -> None:
         try:
             self._machine.connected()
+            self._holder.report_observers(0)
             with self._sending:
                 self._socket = connection
             self._greeted.set()
@@ -260,7 +288,7 @@ class Link:
         finally:
             self._greeted.clear()
             with self._sending:
-                self._socket = None
+                self._socket, self._is_on_the_roster = None, False
                 if self._stop.is_set():
                     # close() may have found no pipe to say it on: before this conversation began, or as it ended.
                     self._say_goodbye(connection)
@@ -309,6 +337,8 @@ class Link:
                 self._holder.renumbered(new)
             case Settle(held):
                 self._holder.settled(held)
+            case ReportObservers(number):
+                self._holder.report_observers(number)
             case Deliver(answer):
                 self._deliver(answer)
             case Hang(reason):
@@ -329,7 +359,16 @@ class Link:
             self._has_answered()
         if isinstance(message, Applied):
             self._holder.caught_up()
+            self._tell_what_was_reported()
         return sent
+
+    def _tell_what_was_reported(self) -> None:
+        """To an owner that has just heard of this process."""
+        with self._sending:
+            if not self._is_on_the_roster:
+                self._is_on_the_roster = True
+                if self._reported is not None and self._reported.failures:
+                    self._send(Observed(0, self._reported.failures, self._reported.last_error))
 
     def _deliver(self, answer: Answer) -> None:
         call = self._calls.get(answer.id)

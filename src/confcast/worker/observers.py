@@ -16,9 +16,10 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from confcast.worker.delivery import Delivery, Masked, Pair
+from confcast.worker.observer_record import ObserverRecord, Run
 from confcast.worker.subscription import Moment, Subscription, as_it_is, equal
 
 T = TypeVar("T")
@@ -27,19 +28,6 @@ _log = logging.getLogger("confcast.observers")
 
 ConfigObserver = Callable[[T, T], Any]
 """What `subscribe` takes: called with the old and the new configuration."""
-
-
-class Run(NamedTuple):
-    """One moment of one version, on its way to the observers."""
-
-    number: int
-    on: Moment
-    pair: Pair
-
-    @property
-    def is_first(self) -> bool:
-        """Whether it is about the first value in this process, which is no change."""
-        return self.on == "commit" and self.pair.old is None
 
 
 class Observers:
@@ -52,14 +40,13 @@ class Observers:
 
     Attributes:
         same: As given.
-        failures: How often an observer raised, wherever it was called, or could not be called.
+        record: What became of the calls.
         hang_ups: How often the replica was closed.
     """
 
     def __init__(
         self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = equal, masked: Masked = as_it_is
     ) -> None:
-        self.failures = 0
         self.hang_ups = 0
         self._newest = newest
         self.same = same
@@ -73,7 +60,7 @@ class Observers:
         """The child has no such thread, and what was queued is the parent's to tell."""
         # Reentrant: the collector may run while it is held, and a finalizer may unsubscribe.
         self._lock = threading.RLock()
-        self._counting = threading.Lock()
+        self.record = ObserverRecord()
         # Made with the first call: by then a worker whose threads are green has patched the standard library, and a
         # real queue would hold up all of its greenlets.
         self._calls: queue.SimpleQueue[Run | None] | None = None
@@ -91,7 +78,7 @@ class Observers:
                 subscription.since = self._number
                 subscription.last = self.value(subscription.on)
             if subscription.initial and subscription.last is not None:
-                delivery = Delivery(Pair(None, subscription.last), self._count)
+                delivery = self._delivery(subscription, Pair(None, subscription.last), None)
                 try:
                     subscription.call(delivery)
                 except Exception as error:
@@ -117,6 +104,7 @@ class Observers:
             subscription.ended = True
             if subscription in self._subscriptions:
                 self._subscriptions.remove(subscription)
+        self.record.drop(subscription)
 
     def swapped(self, swap: Callable[[], None], old: Any, new: Any) -> None:
         """Do the swap so that a subscription sees it either as its first value or as a change, and tell of it."""
@@ -141,6 +129,11 @@ class Observers:
         with self._lock:
             self._settled = config
 
+    @property
+    def failures(self) -> int:
+        """How often an observer raised in this process, wherever it was called, or could not be called."""
+        return self.record.failures
+
     def value(self, on: Moment) -> Any:
         """The newest configuration, or the newest that is settled; None while there is none."""
         with self._lock:
@@ -151,7 +144,7 @@ class Observers:
         self.assume(new)
         told = Pair(old, new)
         for subscription in list(self._subscriptions):
-            subscription.call(Delivery(told, self._count))
+            subscription.call(self._delivery(subscription, told, None))
             subscription.last = new
 
     def close(self) -> None:
@@ -169,11 +162,13 @@ class Observers:
 
     def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
         self._number += 1
+        run = Run(self._number, on, Pair(old, new))
+        self.record.begin(run, self._subscriptions)
         if not self._subscriptions:
             return
         if self._calls is None:
             self._calls = queue.SimpleQueue()
-        self._calls.put(Run(self._number, on, Pair(old, new)))
+        self._calls.put(run)
         if self._thread is None:
             self._start_thread(self._calls)
 
@@ -194,6 +189,7 @@ class Observers:
                 # Older runs it has heard of by its first value; and one that was told before may have ended it.
                 if subscription.since < run.number and subscription in self._subscriptions:
                     self._tell(subscription, run)
+            self.record.look_again(run)  # who unsubscribed meanwhile is waited for no more
 
     def _tell(self, subscription: Subscription, run: Run) -> None:
         with subscription.turn:
@@ -204,6 +200,7 @@ class Observers:
                 subscription.call(delivery)
             except BaseException as error:  # sys.exit() or a cancellation in an observer must not end everyone's thread
                 subscription.log_failure(error, delivery)
+                delivery.over()
 
     def _due(self, subscription: Subscription, run: Run) -> Delivery | None:
         """What this run is to this subscription. Of the first value in a process only who asked for it hears."""
@@ -216,8 +213,10 @@ class Observers:
         elif subscription.on == run.on:
             told = Pair(subscription.last, run.pair.new)
             subscription.last = run.pair.new
-        return Delivery(told, self._count) if told is not None else None
+        return self._delivery(subscription, told, run) if told is not None else None
 
-    def _count(self) -> None:
-        with self._counting:
-            self.failures += 1
+    def _delivery(self, subscription: Subscription, told: Pair, run: Run | None) -> Delivery:
+        record = self.record
+        return Delivery(
+            told, lambda text: record.failed(subscription, text, run), lambda: record.is_over(subscription, run)
+        )

@@ -33,6 +33,7 @@ from confcast.wire.messages import (
     Goodbye,
     History,
     Install,
+    Observe,
     Outcome,
     Prepare,
     Refused,
@@ -98,6 +99,13 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportObservers:
+    """Say how the observers stand, now and at each step until they have run. Its number is the request's."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deliver:
     """Wake the caller who waits for this answer."""
 
@@ -126,7 +134,7 @@ class Warn:
     text: str
 
 
-Effect = Reply | Swap | Renumber | Settle | Deliver | Hang | GiveUp | Warn
+Effect = Reply | Swap | Renumber | Settle | ReportObservers | Deliver | Hang | GiveUp | Warn
 Build = Callable[[bytes], Any]
 Check = Callable[[int, Any, Any], tuple[Problem, ...]]
 
@@ -268,6 +276,9 @@ class Machine:
             self._told = frame.version
             self._effects.append(Settle(held))
 
+    def _observe(self, frame: Observe) -> None:
+        self._effects.append(ReportObservers(frame.number))
+
     def _refused(self, frame: Refused) -> None:
         if frame.final:
             self._effects.append(GiveUp(frame))
@@ -324,6 +335,7 @@ _TABLE: dict[type, Callable[[Machine, Any], None]] = {
     Commit: Machine._commit,
     Abort: Machine._abort,
     Settled: Machine._settled,
+    Observe: Machine._observe,
     Refused: Machine._refused,
     **dict.fromkeys((Outcome, Stats, History, Workers, Done), Machine._deliver),
 }

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
 
-from confcast.texts import Lines
+from confcast.texts import Lines, printable
 from confcast.tracebacks import from_the_application
 from confcast.worker.delivery import Delivery, Masked
 from confcast.worker.on_loop import OnLoop, is_ending
@@ -28,6 +28,9 @@ _log = logging.getLogger("confcast.observers")
 
 Moment = Literal["commit", "settled"]
 Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
+
+_LONGEST = 2000
+"""Characters of what an observer raised that the config owner is told."""
 
 
 class Subscription:
@@ -71,13 +74,15 @@ class Subscription:
     def call(self, delivery: Delivery) -> None:
         """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
         if not delivery.concerns(self.select, self.same):
-            return
-        if self._on_loop is not None:
+            delivery.over()
+        elif self._on_loop is not None:
             self._send(self._on_loop, delivery)
         elif self.where is None:
             self._call_here(delivery)
+            delivery.over()
         else:
-            cast("Executor", self.where).submit(self._call_logged, delivery)
+            future = cast("Executor", self.where).submit(self._call_logged, delivery)
+            future.add_done_callback(lambda _: delivery.over())  # also one that was cancelled with its executor
 
     def after_fork(self) -> bool:
         """In a forked child; whether it goes on there. A loop that runs, runs in the parent only."""
@@ -92,28 +97,31 @@ class Subscription:
         kind, trace = type(error).__name__, from_the_application(error)
         raised = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
         shown = delivery.masked(self.masked, raised, kind)
-        delivery.failed()
+        text = delivery.masked(self.masked, _text_of(error), "") if shown != kind else ""
+        delivery.failed(printable(f"{kind}: {text}" if text else kind)[:_LONGEST])
         told = "observer %s raised; the configuration is applied all the same"
         if shown == raised and trace is not None:
             _log.error(told, self.name, exc_info=error.with_traceback(trace))
         else:  # and without the exception: handlers would write out what is masked, or frames of ours
             _log.error(f"{told}\n%s", self.name, Lines(shown.rstrip()))
 
-    def unreachable(self) -> None:
+    def unreachable(self, failed: Callable[[str], None]) -> None:
         """Its event loop is closed: this is the last that is said of it."""
+        why = "the event loop that it was to be called on is closed"
+        failed(why)  # first: who has ended is waited for no more
         self.ended = True
         self.leave()
-        _log.error("observer %s is unsubscribed: the event loop that it was to be called on is closed", self.name)
+        _log.error("observer %s is unsubscribed: %s", self.name, why)
 
     def _send(self, on_loop: OnLoop, delivery: Delivery) -> None:
         if not on_loop.put(delivery):
-            delivery.failed()
-            self.unreachable()
+            self.unreachable(delivery.failed)
+            delivery.over()
 
     async def _tell_on_loop(self, delivery: Delivery) -> None:
-        if self.ended:  # since it was sent
-            return
         try:
+            if self.ended:  # since it was sent
+                return
             result = delivery.tell(self.observer)
             if inspect.isawaitable(result):
                 await result
@@ -121,6 +129,8 @@ class Subscription:
             if is_ending(error):
                 raise
             self._log_and_raise_exits(error, delivery)
+        finally:
+            delivery.over()
 
     def _call_here(self, delivery: Delivery) -> None:
         result = delivery.tell(self.observer)
@@ -148,6 +158,13 @@ def is_loop(where: Where) -> TypeGuard[asyncio.AbstractEventLoop]:
 def is_async(observer: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine: a coroutine function, or an object whose class calls one."""
     return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(getattr(type(observer), "__call__"))  # noqa: B004, B009
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of a class of the application's; its traceback says that it failed
+        return ""
 
 
 def _does_nothing() -> None:

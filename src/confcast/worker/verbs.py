@@ -7,6 +7,7 @@ calling thread until the answer or the deadline; a coroutine awaits their other 
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -45,13 +46,18 @@ class Verbs(ABC):
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send the request that `make(id)` gives; None when no answer came within `timeout` seconds."""
 
-    def reload(self, timeout: float | None = None) -> ReloadEvent:
+    def reload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
         """Load the sources once more, beginning after this call, and wait for the outcome.
 
         Args:
             timeout: Seconds to wait at the most. None: as long as the config owner can need by the manager's options,
-                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1. A reload that is under
-                way is waited for first, within the same time: where both may need all of it, give twice as much.
+                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1; and `wait_observers`. A
+                reload that is under way is waited for first, within the same time: where both may need all of it, give
+                twice as much.
+            wait_observers: Seconds to wait at the most, once the version is applied, until the observers of all workers
+                have run for it, those on `settled` too. The outcome's `observer_errors` then names those that failed,
+                and those that have not finished; its result stays what it is. None: for no observer. An observer must
+                not wait like this: it would wait for itself.
 
         Returns:
             What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
@@ -61,12 +67,17 @@ class Verbs(ABC):
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
+            ValueError: `wait_observers` is no number of seconds, 0 or more.
         """
-        return self._reload(self._answers_within() if timeout is None else timeout, "call")
+        _check_wait(wait_observers)
+        patience = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
+        return self._reload(patience, "call", wait_observers)
 
-    def _reload(self, timeout: float, origin: Literal["call", "command"]) -> ReloadEvent:
+    def _reload(
+        self, timeout: float, origin: Literal["call", "command"], wait_observers: float | None = None
+    ) -> ReloadEvent:
         began = time.time()
-        answer = self._ask(lambda number: Reload(number, origin), timeout)
+        answer = self._ask(lambda number: Reload(number, origin, wait_observers), timeout)
         if isinstance(answer, Outcome):
             return answer.event
         problem = Problem(
@@ -147,3 +158,9 @@ class Verbs(ABC):
     def _asked_one(self) -> str:
         """Who does not answer, in words."""
         return "the config owner"
+
+
+def _check_wait(seconds: float | None) -> None:
+    """Raises ValueError: it is no number of seconds."""
+    if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
+        raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
