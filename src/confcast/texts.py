@@ -16,6 +16,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from confcast.loggers import keep_enabled
+
 LOGGERS = (
     "confcast.journal",
     "confcast.loader",
@@ -92,3 +94,4 @@ def _indented(text: str) -> str:
 
 for _name in LOGGERS:
     logging.getLogger(_name).addFilter(_escape)
+    keep_enabled(logging.getLogger(_name))

@@ -16,7 +16,8 @@ from tests.shape.source import File, files, imports, module_named
 
 # What each folder may import of the package, besides itself. "public" is `from confcast import Name`.
 ALLOWED = {
-    "texts": (),
+    "loggers": (),
+    "texts": ("loggers",),
     "tracebacks": (),
     "errors": ("texts",),
     "wire": ("texts", "errors"),
