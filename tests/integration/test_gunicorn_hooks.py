@@ -114,7 +114,7 @@ def test_a_hook_that_is_no_function_is_refused_in_words(make: Make):
     ("options", "words"),
     [
         ("wacth=False", "install() takes no option 'wacth': did you mean watch?"),
-        ("color=1", "install() takes no option 'color': there are executable, history_limit, load_timeout, name,"),
+        ("color=1", "install() takes no option 'color': there are executable, history_limit, load_timeout,"),
         ("supervise='thread'", "install() takes no supervise: gunicorn's own signals and loop stand for it"),
     ],
 )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,35 @@ def test_a_master_without_standard_streams_has_an_owner_that_hears_it(
     subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, timeout=DEADLINE, check=True)
 
     assert answer.read_text() == "1"
+
+
+CONFIGURES_LOGGING = """
+import logging.config
+from pydantic import BaseModel
+
+class Settings(BaseModel):
+    number: int
+
+logging.config.dictConfig({
+    "version": 1,
+    "root": {"level": "CRITICAL", "handlers": ["file"]},
+    "handlers": {"file": {"class": "logging.FileHandler", "filename": FILE}},
+})
+"""
+
+
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_an_owner_is_heard_from_its_log_level_on_also_where_the_schemas_module_configures_logging(
+    level: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the module's handlers then. Django's settings do this, and dictConfig disables what it does not name."""
+    log, config, module = tmp_path / "app.log", tmp_path / "app.toml", f"logs_at_{level}"
+    (tmp_path / f"{module}.py").write_text(CONFIGURES_LOGGING.replace("FILE", repr(str(log))))
+    monkeypatch.syspath_prepend(tmp_path)
+    config.write_text("number = 1")
+    loader = ConfigLoader(f"{module}:Settings", config)
+    with ConfigReloadManager(loader, watch=False, log_level=level) as manager:
+        config.write_text("number = 'x'")
+        assert not manager.reload()
+        eventually(lambda: "refused (validation_failed)" in log.read_text(), "the owner's line about the refusal")
+    assert ("start: success" in log.read_text()) is (level == "info")

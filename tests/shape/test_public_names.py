@@ -71,7 +71,7 @@ SIGNATURES = {
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
         " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread',"
-        " executable=None)"
+        " log_level='info', executable=None)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",

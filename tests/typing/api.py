@@ -255,6 +255,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         silent="refuse",
         history_limit=100,
         supervise="caller",
+        log_level="warning",
         executable=Path("bin/python"),
     )
     assert_type(manager, ConfigReloadManager[Settings])
@@ -271,6 +272,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
     ConfigReloadManager(loader, False)  # type: ignore[call-arg]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
     ConfigReloadManager(loader, supervise="loop")  # type: ignore[arg-type]
+    ConfigReloadManager(loader, log_level="verbose")  # type: ignore[arg-type]
     ConfigReloadManager(loader, executable=3.11)  # type: ignore[arg-type]
     assert_type(owner_main(), None)
     ConfigReloadManager(Settings)  # type: ignore[arg-type]

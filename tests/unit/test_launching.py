@@ -45,6 +45,13 @@ def test_no_option_is_guessed_from_its_beginning():
     assert launching.parse("server", ["--loader=a:b", "--no-w", "--log", "x"]).rest == ["--no-w", "--log", "x"]
 
 
+def test_the_level_of_the_owners_log_is_no_option_of_any_servers() -> None:
+    """`--log-level` is one of uvicorn's, granian's and hypercorn's."""
+    line = launching.parse("server", ["--loader=a:b", "app", "--log-level", "debug", "--owner-log-level", "warning"])
+    assert line.options == {"log_level": "warning"}
+    assert line.rest == ["app", "--log-level", "debug"]
+
+
 @pytest.mark.parametrize("arguments", [[], ["--loader"], ["--loader=a:b", "--vote-timeout", "soon"], ["--silent=loud"]])
 def test_a_line_that_can_not_be_meant_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as ended:

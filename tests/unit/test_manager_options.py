@@ -16,6 +16,10 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
     [
         ({"silent": "refuze"}, "silent='refuze': 'proceed' or 'refuse' is expected"),
         ({"supervise": "tread"}, "supervise='tread': 'thread' or 'caller' is expected"),
+        (
+            {"log_level": "INFO"},
+            "log_level='INFO': 'debug', 'info', 'warning', 'error' or 'critical' is expected",
+        ),
         ({"vote_timeout": 0}, "vote_timeout=0: a number of seconds above 0 is expected"),
         ({"vote_timeout": -1.5}, "vote_timeout=-1.5: a number"),
         ({"vote_timeout": float("inf")}, "vote_timeout=inf: a number"),

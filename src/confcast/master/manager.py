@@ -63,6 +63,8 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         history_limit: How many events are kept.
         supervise: Who restarts a dead owner: `thread`: a thread of ours; `caller`: `ensure_owner()`, called in the
             server's own loop (a master that forks must have no threads).
+        log_level: From which severity on the lines of the owner's process are written: `debug`, `info`, `warning`,
+            `error` or `critical`. What confcast logs in masters and workers goes by their own configuration.
         executable: The Python interpreter that owners are started with, of the version that this process has; None:
             this process's own. For programs whose `sys.executable` is none, as within uWSGI.
 
@@ -85,11 +87,12 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         silent: Literal["proceed", "refuse"] = "proceed",
         history_limit: int = 100,
         supervise: Literal["thread", "caller"] = "thread",
+        log_level: options.LogLevel = "info",
         executable: str | os.PathLike[str] | None = None,
     ) -> None:
         options.check_loader(loader)
         seconds = {"vote_timeout": vote_timeout, "precommit_timeout": precommit_timeout, "load_timeout": load_timeout}
-        options.check(name, seconds, silent, history_limit, supervise)
+        options.check(name, seconds, silent, history_limit, supervise, log_level)
         self.name = name
         self._loader = loader
         self._enable_signal_handler = enable_signal_handler
@@ -99,6 +102,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             **seconds,
             "silent": silent,
             "history_limit": history_limit,
+            "log_level": log_level,
         }
         self._supervise = supervise
         self._executable = options.executable(executable)

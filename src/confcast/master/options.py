@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, get_args
 
 from confcast.config.loader import ConfigLoader
 
@@ -43,8 +44,17 @@ DURATIONS = ("vote_timeout", "precommit_timeout", "load_timeout")
 """The options that are seconds."""
 
 
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+"""From which severity on an owner's lines are written."""
+
+
 def check(
-    name: object, seconds: Mapping[str, object], silent: object, history_limit: object, supervise: object
+    name: object,
+    seconds: Mapping[str, object],
+    silent: object,
+    history_limit: object,
+    supervise: object,
+    log_level: object,
 ) -> None:
     """Raises ValueError: an option can't have this value."""
     if not isinstance(name, str) or not name.strip():
@@ -57,6 +67,8 @@ def check(
     for option, value, words in (
         ("silent", silent, ("proceed", "refuse")),
         ("supervise", supervise, ("thread", "caller")),
+        ("log_level", log_level, get_args(LogLevel)),
     ):
         if value not in words:
-            raise ValueError(f"{option}={value!r}: {words[0]!r} or {words[1]!r} is expected")
+            expected = f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
+            raise ValueError(f"{option}={value!r}: {expected} is expected")

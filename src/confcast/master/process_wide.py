@@ -18,6 +18,7 @@ from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
 from confcast.master import sighup
 from confcast.master.manager import ConfigReloadManager
+from confcast.master.options import LogLevel
 from confcast.master.own_replica import OwnReplica
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
@@ -43,6 +44,7 @@ class Options(TypedDict, total=False):
     silent: Literal["proceed", "refuse"]
     history_limit: int
     supervise: Literal["thread", "caller"]
+    log_level: LogLevel
     executable: str | os.PathLike[str] | None
 
 

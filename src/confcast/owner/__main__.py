@@ -74,11 +74,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _live(leash: Leash, orders: Orders, output: CapturedOutput) -> int:
+    lowest = orders.log_level.upper()
     logging.basicConfig(
         handlers=[StandardError(orders.log)],
-        level=logging.INFO,
+        level=lowest,
         format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {_in_a_format(orders.name)}: %(message)s",
     )
+    logging.getLogger("confcast").setLevel(lowest)  # also where the schema's module gives the root another one
     life: Life | None = None
     try:
         _check_that_the_master_started_this(orders)

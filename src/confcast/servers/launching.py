@@ -48,6 +48,7 @@ class ManagerOptions(TypedDict, total=False):
     load_timeout: float
     silent: Literal["proceed", "refuse"]
     history_limit: int
+    log_level: Literal["debug", "info", "warning", "error", "critical"]
     executable: str | None
 
 
@@ -117,6 +118,12 @@ def _parser(server: str) -> argparse.ArgumentParser:
     parser.add_argument("--load-timeout", type=float, metavar="SECONDS", help="how long a load may take (10)")
     parser.add_argument("--silent", choices=("proceed", "refuse"), help="what silence of a worker does to a version")
     parser.add_argument("--history-limit", type=int, metavar="EVENTS", help="how many events are kept (100)")
+    parser.add_argument(  # --log-level is each server's own
+        "--owner-log-level",
+        dest="log_level",
+        choices=("debug", "info", "warning", "error", "critical"),
+        help="from which severity on the config owner's lines are written (info)",
+    )
     parser.add_argument(
         "--executable", metavar="PYTHON", help="the interpreter that the owner is started with (that of this process)"
     )

@@ -41,6 +41,7 @@ class Orders(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     load_timeout: float = 10.0
     silent: Literal["proceed", "refuse"] = "proceed"
     history_limit: int = 100
+    log_level: str = "info"
     restarts: int = 0
     captured: int = -1  # the descriptor of the nameless file that its streams are until it serves
     output: int = -1  # that of where they go on then
