@@ -163,6 +163,8 @@ def test_one_worker_stays_when_fewer_are_asked_for_meanwhile(arbiter: Arbiter) -
 class Worker:
     """As much of gunicorn's as is asked for."""
 
+    __module__ = "gunicorn.workers.sync"
+
     def __init__(self, limit: int, **others: Any) -> None:
         self.max_requests = limit
         self.log = logging.getLogger("test.gunicorn")

@@ -54,7 +54,17 @@ def test_a_tornado_application_is_left_as_it_is_and_that_is_said(caplog: pytest.
     pin(worker, [Replica(Settings, name="kinds")])
 
     assert worker.wsgi is application
-    assert "a tornado application's requests are not pinned" in caplog.text
+    assert "the requests of a tornado application are not pinned" in caplog.text
+
+
+@pytest.mark.parametrize("module", ["gunicorn.workers.base", "meinheld.gmeinheld"])
+def test_what_is_not_known_is_left_as_it_is_and_that_is_said(module: str, caplog: pytest.LogCaptureFixture):
+    worker = of(module, wsgi=app, log=logging.getLogger("unknown class"))
+
+    pin(worker, [Replica(Settings, name="kinds")])
+
+    assert worker.wsgi is app
+    assert "the requests of the worker class Made are not pinned" in caplog.text
 
 
 @pytest.mark.parametrize(

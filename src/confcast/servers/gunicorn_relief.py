@@ -6,9 +6,9 @@ says that it has served enough; the master starts one more, and tells the first 
 the application. While none can attach, all go on serving, past their number, and the log says why. One is relieved at
 a time: there is at most one worker more than usual, of which a `nworkers_changed` of the user's is told, too.
 
-For every worker class that calls one application; tornado's keeps gunicorn's own way. Rejected: comparing the files
-of the schema with what was imported (it can't tell a comment from a field), and asking for the number no more once
-somebody could not attach (by then all may have left).
+For every worker class that calls an ASGI or WSGI application; any other keeps its own way. Rejected: comparing the
+files of the schema with what was imported (it can't tell a comment from a field), and asking for the number no more
+once somebody could not attach (by then all may have left).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from confcast.servers.gunicorn_worker import is_of, speaks_asgi
+from confcast.servers.gunicorn_worker import speaks_asgi, speaks_wsgi
 
 _NOTES = 65536
 
@@ -117,11 +117,11 @@ class Relief:
     def count_requests(self, worker: Any) -> None:
         """Have it ask to be relieved, instead of leaving; once the application is loaded."""
         limit = worker.max_requests
+        if limit == sys.maxsize or not (speaks_asgi(worker) or speaks_wsgi(worker)):
+            return
         attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
         counted = _CountedAsgi if speaks_asgi(worker) else _CountedWsgi
         app = getattr(worker, attribute)
-        if limit == sys.maxsize or is_of("tornado", app):
-            return
         worker.max_requests = sys.maxsize
         if hasattr(worker, "config"):  # uvicorn counts for itself
             worker.config.limit_max_requests = None

@@ -1,10 +1,13 @@
 """What gunicorn's hooks do inside a worker: heed signals, attach, pin each request.
 
-sync, gthread: a request is pinned from its call to the last byte of its body; votes and swaps go on in a thread beside
-it. asgi, UvicornWorker: so is each ASGI request, and each message of a WebSocket (middleware/asgi.py). gevent: each
-greenlet has its own pin; the reading thread is a greenlet, so code that never yields holds up its worker's vote, as it
-holds up every other request; and since nothing of ours may exist before the standard library is patched, a user's
-`post_fork` has no configuration yet there. tornado: its own applications are not pinned.
+How a worker calls its application is told by its class. sync, gthread: a request is pinned from its call to the last
+byte of its body; votes and swaps go on in a thread beside it. asgi, UvicornWorker: so is each ASGI request, and each
+message of a WebSocket (middleware/asgi.py). gevent: each greenlet has its own pin; the reading thread is a greenlet,
+so code that never yields holds up its worker's vote, as it holds up every other request; and since nothing of ours may
+exist before the standard library is patched, a user's `post_fork` has no configuration yet there. aiohttp's: its
+application gets a middleware (middleware/aiohttp.py), and so does the one that a function of the user's makes when the
+worker runs. tornado: its own applications are not pinned. A class that is none of these may want its application to be
+of a kind that we do not know: it is left as it is, and that is said.
 
 A worker that can't be served leaves with status 1, after a pause: statuses 3 and 4 would stop the whole server, and
 without the pause the respawning would spin. The others go on serving.
@@ -12,6 +15,7 @@ without the pause the respawning would spin. The others go on serving.
 
 from __future__ import annotations
 
+import inspect
 import signal
 import sys
 import time
@@ -20,7 +24,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
-from confcast.middleware import asgi, wsgi
+from confcast.middleware import aiohttp, asgi, wsgi
 from confcast.servers import gunicorn_log
 
 _RESPAWN_PAUSE = 1.0
@@ -117,19 +121,48 @@ def warn_of_no_replica(worker: Any, name: str, installed: Container[str]) -> Non
 
 def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
     """Have each request see one version; to be called when the application is loaded."""
-    if hasattr(worker, "asgi"):
-        worker.asgi = asgi.Pin(worker.asgi, *replicas)
-    elif is_of("tornado", worker.wsgi):
-        worker.log.warning("confcast: a tornado application's requests are not pinned; pin() in its handlers")
-    elif speaks_asgi(worker):
-        worker.wsgi = asgi.Pin(worker.wsgi, *replicas)
+    attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
+    app = getattr(worker, attribute)
+    if speaks_asgi(worker):
+        setattr(worker, attribute, asgi.Pin(app, *replicas))
+    elif speaks_wsgi(worker):
+        setattr(worker, attribute, wsgi.Pin(app, *replicas))
+    elif is_of("aiohttp", worker):
+        setattr(worker, attribute, _pin_aiohttp(app, replicas))
     else:
-        worker.wsgi = wsgi.Pin(worker.wsgi, *replicas)
+        what = "a tornado application" if is_of("tornado", app) else f"the worker class {type(worker).__qualname__}"
+        words = "confcast: the requests of %s are not pinned: each should be served within pin() of its Replica"
+        worker.log.warning(words, what)
+
+
+def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
+    """It is an application, or an asynchronous function that makes one, or a runner that has one."""
+    if not inspect.iscoroutinefunction(app):
+        return aiohttp.pin(app, *replicas)
+
+    async def make() -> Any:
+        made = await app()
+        aiohttp.pin(made.app if is_of("aiohttp.web_runner", made) else made, *replicas)
+        return made
+
+    return make
 
 
 def speaks_asgi(worker: Any) -> bool:
     """Whether it calls its application as ASGI does; uvicorn's keeps such a one as `wsgi`."""
     return hasattr(worker, "asgi") or (is_of("uvicorn", worker) and worker.config.interface != "wsgi")
+
+
+def speaks_wsgi(worker: Any) -> bool:
+    """Whether it calls its application as WSGI does: gunicorn's own, what is derived from them, and uvicorn's if told.
+
+    Not what is derived from gunicorn's base alone, which calls nothing.
+    """
+    if is_of("uvicorn", worker):
+        return not speaks_asgi(worker)
+    modules = {base.__module__ for base in type(worker).__mro__} - {"gunicorn.workers.base"}
+    known = any(module.startswith("gunicorn.workers.") for module in modules)
+    return known and not hasattr(worker, "asgi") and not is_of("tornado", worker.wsgi)
 
 
 def is_of(package: str, thing: Any) -> bool:

@@ -1,0 +1,74 @@
+"""gunicorn with aiohttp's worker class: it starts, follows a reload, and pins each request."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.embedding import hold
+from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn_tls import Tls
+from tests.support.server import servers_of
+from tests.support.waiting import eventually
+
+ABOVE = "workers = 2\nworker_class = 'aiohttp.GunicornWebWorker'\n"
+SERVES = "graceful_timeout = 10\nwsgi_app = 'aiohttp_app:{}'\n"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    site = tmp_path / "site"
+    site.mkdir()
+    with servers(site) as make:
+        yield lambda what, more="": make(above=ABOVE, below=SERVES.format(what) + more).start()
+
+
+@pytest.mark.parametrize("what", ["app", pytest.param("make", marks=pytest.mark.slow)])
+def test_its_requests_see_one_version_and_its_workers_stay(start: Callable[..., Server], what: str, tmp_path: Path):
+    server = start(what)
+    before = server.pids()
+    call, body, numbers = hold(server, tmp_path)
+    number = server.change()
+
+    assert server.hup()[0] == "success"
+    for gate in (call, body):
+        gate.open()
+        gate.let_go()
+
+    assert numbers() == [1, 1, 1]
+    assert {answer["number"] for answer in server.everyone().values()} == {number}
+    assert server.pids() == before
+    assert "not pinned" not in server.log()
+    assert server.crashes() == []
+
+
+@pytest.mark.slow
+def test_max_requests_is_its_own_business(start: Callable[..., Server]):
+    server = start("app", "max_requests = 10\n")
+
+    eventually(lambda: server.ask("read") and "Max requests, shutting down" in server.log(), "a worker that leaves")
+
+    assert server.crashes() == []
+
+
+@pytest.mark.slow
+def test_its_renewed_certificate_takes_a_full_reload_and_that_is_said(tmp_path: Path):
+    with servers_of(Tls, tmp_path) as make:
+        ready = (
+            "certfile, keyfile = 'cert.pem', 'key.pem'\ndef post_worker_init(worker): print('USER ready', flush=True)\n"
+        )
+        server = make(above=ABOVE + ready, below=SERVES.format("app"))
+        server.renew()
+        server.start()
+        eventually(lambda: server.certificates(), "a worker that serves")
+        new = server.renew()
+
+        server.signal(signal.SIGHUP)
+
+        server.await_log(f"keeps its TLS certificate: a renewed one takes kill -RTMIN {server.pid}", 2)
+        server.signal(signal.SIGRTMIN)
+        server.await_log("USER ready", 4)
+        eventually(lambda: server.certificates() == {new}, "the renewed certificate")
