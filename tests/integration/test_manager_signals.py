@@ -76,9 +76,10 @@ def test_a_client_s_end_detaches_no_replica_that_was_attached_before(settings: R
     assert settings.reload()
 
 
-def test_an_owner_outlives_the_signal_by_which_logs_are_opened_anew(manager: Manager) -> None:
-    """`systemctl kill -s USR1` sends it to every process of a service."""
-    os.kill(manager.owner_pid, signal.SIGUSR1)
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGRTMIN])
+def test_an_owner_outlives_what_every_process_of_a_service_is_sent(manager: Manager, number: int) -> None:
+    """By `systemctl kill -s USR1`, for logs to be opened anew, or RTMIN, for a full reload."""
+    os.kill(manager.owner_pid, number)
 
     assert manager.get_stats()["owner_restarts"] == 0
 

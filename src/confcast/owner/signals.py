@@ -2,8 +2,9 @@
 
 HUP is a trigger. INT is the terminal's word to the master. TERM comes to every process of a stopping service: the owner
 outlives the workers that it still serves, and leaves with its master. USR1 says that log files were rotated (a server's
-master sends it on, `systemctl kill -s USR1` sends it to all): the owner goes on in the next file then. IO may come of a
-lease on a file that a writer opens, and would end the process.
+master sends it on, `systemctl kill -s USR1` sends it to all): the owner goes on in the next file then. RTMIN may come
+to every process of a service that is to reload fully, and IO of a lease on a file that a writer opens: either would end
+the process.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def heed_signals(mailbox: Mailbox[Input | LogRotated]) -> None:
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
     signal.signal(signal.SIGUSR1, lambda number, frame: mailbox.post(LogRotated()))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGIO):
+    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGIO, getattr(signal, "SIGRTMIN", None))
+    for number in filter(None, ignored):  # macOS has no RTMIN
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
