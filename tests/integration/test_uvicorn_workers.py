@@ -110,7 +110,7 @@ def test_code_that_was_deployed_in_place_ends_new_workers_in_words_while_the_oth
     server.await_workers()  # it is tried again and again
 
     assert "(color: " in log
-    assert "reload the server fully: restart uvicorn" in log
+    assert f"reload the server fully: kill -RTMIN {server.pid}" in log
     assert server.crashes() == []
     assert other in reload_all(server)
 

@@ -40,7 +40,7 @@ OBJECTS = {
         "dirty": "DirtyWorker",
     },
     "hypercorn": {"config": "Config", "wrapper": "WSGIWrapper"},
-    "uvicorn": {"config": "Config", "embedded": "Config", "server": "Server", "supervisor": "Multiprocess"},
+    "uvicorn": {"config": "Config", "server": "Server", "supervisor": "Multiprocess"},
 }
 # What stands in their documentation as a user's to set or to call, and what is ours on such an object.
 PUBLIC = {
@@ -52,8 +52,16 @@ PUBLIC = {
         Config.when_ready Config.workers
         Logger.debug Logger.error Logger.info Logger.warning
     """,
+    "hypercorn": "Config.errorlog",
 }
-OURS = {"Arbiter.confcast", "Arbiter.handle_rtmin", "Config.pop", "Config.worker", "Multiprocess.failed"}
+OURS = {
+    "Arbiter.confcast",
+    "Arbiter.handle_rtmin",
+    "Config.pop",
+    "Config.refresh",
+    "Config.worker",
+    "Multiprocess.failed",
+}
 OPTIONAL = {"Worker.asgi", "Worker.patch", "Worker.config"}  # asked for by hasattr: some worker classes have them
 
 

@@ -27,7 +27,7 @@ class Server(server.Server):
         environment: For its processes.
     """
 
-    LISTENING = r"Listening at: http://127\.0\.0\.1:(\d+)"
+    LISTENING = r"Listening at: https?://127\.0\.0\.1:(\d+)"
     INTERFACE = "asgi"
 
     def __init__(

@@ -21,7 +21,7 @@ class Server(server.Server):
         environment: For its processes.
     """
 
-    LISTENING = r"Running on http://127\.0\.0\.1:(\d+)"
+    LISTENING = r"Running on https?://127\.0\.0\.1:(\d+)"
     APPLICATION = "asgi_app:app"
 
     def __init__(

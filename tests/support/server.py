@@ -15,6 +15,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copytree(SITE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         self.number = 0
+        self.tls: ssl.SSLContext | None = None  # what to ask with, where it serves TLS
         self.change()
 
     # ---- what a subclass says
@@ -221,7 +223,7 @@ class Server:
 
     def ask(self, path: str) -> Any:
         """One request over a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        connection = self.connection()
         try:
             connection.request("GET", f"/{path}")
             response = connection.getresponse()
@@ -230,6 +232,12 @@ class Server:
             return json.loads(body)
         finally:
             connection.close()
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new one, by TLS where it serves that."""
+        if self.tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=DEADLINE, context=self.tls)
 
     def everyone(self, path: str = "read") -> dict[int, Any]:
         """The answer of each worker, by pid: many requests at once, until each has answered."""

@@ -22,7 +22,7 @@ class Server(server.Server):
         environment: For its processes.
     """
 
-    LISTENING = r"Uvicorn running on http://127\.0\.0\.1:(\d+)"
+    LISTENING = r"Uvicorn running on https?://127\.0\.0\.1:(\d+)"
 
     def __init__(
         self,

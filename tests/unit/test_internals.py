@@ -20,7 +20,7 @@ LOADER: ConfigLoader[Any] = ConfigLoader("settings:Settings", "app.toml")
 GONE = {
     "granian": ("granian.server.mp", "MPServer._spawn_worker", "granian.server.mp:MPServer._spawn_worker("),
     "hypercorn": ("hypercorn.run", "get_context", "hypercorn.run:get_context(method)"),
-    "uvicorn": ("uvicorn.supervisors", "Multiprocess.handle_hup", "uvicorn.supervisors:Multiprocess.handle_hup()"),
+    "uvicorn": ("uvicorn.supervisors", "Multiprocess.restart_all", "uvicorn.supervisors:Multiprocess.restart_all()"),
 }
 
 

@@ -31,8 +31,8 @@ def given_on(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str
     monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setattr(uvicorn_supervisor, "serve", lambda *call: calls.append(call))
     assert ended([*LOADER, "--name", "other", *arguments]) == 0
-    ((app, manager, worker, config),) = calls
-    assert (manager.name, worker) == ("other", launching.Worker("nowhere:Settings", "other"))
+    ((app, embedded, config),) = calls
+    assert (embedded.name, embedded.worker) == ("other", launching.Worker("nowhere:Settings", "other"))
     return app, {**config, "app_dir": sys.path[0]}
 
 

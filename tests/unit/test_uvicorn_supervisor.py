@@ -31,30 +31,31 @@ class Refused(SimpleNamespace):
 def test_a_refused_configuration_leaves_the_socket_of_a_server_that_runs(workers: int, tmp_path: Path):
     socket = tmp_path / "socket"
     socket.touch()
-    manager: Any = Refused()
     worker = launching.Worker("nowhere:Settings", "app")
+    embedded: Any = SimpleNamespace(manager=Refused(), worker=worker, name="app")
     config: dict[str, Any] = {"workers": workers, "uds": str(socket), "log_config": None}
 
     with pytest.raises(SystemExit, match=str(launching.CONFIGURATION_REFUSED)):
-        uvicorn_supervisor.serve("app:app", manager, worker, config)
+        uvicorn_supervisor.serve("app:app", embedded, config)
 
     assert socket.exists()
 
 
 def test_a_hup_at_the_very_end_does_not_end_the_thread_before_it_is_woken(monkeypatch: pytest.MonkeyPatch):
     """To send a thread a signal that has ended is undefined."""
-    reloads: list[None] = []
-    hups = uvicorn_supervisor.Hups(lambda: reloads.append(None))
+    heeded: list[str] = []
+    reloading: Any = SimpleNamespace(hup=lambda: heeded.append("HUP"), rtmin=lambda: heeded.append("RTMIN"))
+    reloads = uvicorn_supervisor.Reloads(reloading)
     send = signal.pthread_kill
 
     def after_another(thread: int, number: int) -> None:
         send(thread, number)
-        hups._thread.join(0.2)
-        assert hups._thread.is_alive()
+        reloads._thread.join(0.2)
+        assert reloads._thread.is_alive()
         send(thread, number)
 
-    with signals.held({signal.SIGHUP}):
-        with hups:
+    with signals.held(signals.RELOADS):
+        with reloads:
             monkeypatch.setattr(uvicorn_supervisor.signal, "pthread_kill", after_another)
-        assert not hups._thread.is_alive()
-    assert reloads == []
+        assert not reloads._thread.is_alive()
+    assert heeded == []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import ssl
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from confcast import Replica, SchemaMismatch
 from confcast.servers import uvicorn_worker
 from confcast.servers.uvicorn_worker import EmbeddedConfig
+from tests.support.certificates import Authority, handshake
 
 
 class Settings(msgspec.Struct):
@@ -163,7 +167,7 @@ def test_a_worker_that_can_not_attach_pauses_before_it_ends_so_that_respawning_d
 ):
     steps: list[Any] = []
     monkeypatch.setattr(uvicorn_worker.time, "sleep", steps.append)
-    monkeypatch.setattr(uvicorn_worker.signals, "let_through", lambda: steps.append("signals"))
+    monkeypatch.setattr(uvicorn_worker.signals, "let_through", lambda **_: steps.append("signals"))
     monkeypatch.setattr(uvicorn_worker.os, "_exit", lambda status: sys.exit(status + 100))
 
     with pytest.raises(SystemExit) as ended:
@@ -171,3 +175,35 @@ def test_a_worker_that_can_not_attach_pauses_before_it_ends_so_that_respawning_d
 
     assert ended.value.code == 101
     assert steps == ["signals", 1.0]
+
+
+@pytest.mark.parametrize("makes_its_own", [False, True])
+def test_a_context_that_a_factory_makes_by_itself_is_not_touched(makes_its_own: bool, tmp_path: Path):
+    """It may serve another certificate than that of the files; one that is uvicorn's is renewed."""
+    authority = Authority(tmp_path)
+
+    def factory(config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        made = default()
+        if makes_its_own:
+            made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            made.load_cert_chain(authority.certfile, authority.keyfile)
+        return made
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Nobody asks it."""
+
+    files = {"ssl_certfile": str(authority.certfile), "ssl_keyfile": str(authority.keyfile)}
+
+    async def renewed() -> str:
+        config = loaded(app, Worker(), ssl_context_factory=factory, **files)
+        authority.issue("second")
+        config.refresh.start()
+        config.refresh.heed(signal.SIGHUP)
+        handled = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        config.refresh.later(lambda: loop.call_soon_threadsafe(handled.set))
+        await handled.wait()
+        assert config.ssl is not None
+        return handshake(config.ssl)
+
+    assert asyncio.run(renewed()) == ("first" if makes_its_own else "second")

@@ -132,6 +132,18 @@ def test_a_log_file_that_can_not_be_opened_is_said_and_so_is_what_nobody_thought
     ]
 
 
+def test_a_loop_that_has_no_thread_does_it_in_its_turns(tmp_path: Path, reopened: list[None]) -> None:
+    refresh = Refresh(LOG)
+    refresh.heed(signal.SIGHUP)
+    refresh.heed(signal.SIGHUP)
+    assert reopened == []
+
+    refresh.attend()
+    refresh.attend()
+
+    assert len(reopened) == 2
+
+
 def test_where_no_loop_runs_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         worker_refresh.running_loop()

@@ -72,8 +72,20 @@ class Line(NamedTuple):
         Raises:
             SystemExit: It can't be found (78, with the reason on standard error).
         """
+        return self._found(ConfigLoader.find)
+
+    @property
+    def fresh_loader(self) -> ConfigLoader[Any]:
+        """The same, with nothing imported for it in this process: for masters that fork. Raises SystemExit as well."""
+        return self._found(ConfigLoader.find_afresh)
+
+    def find_afresh(self) -> ConfigLoader[Any]:
+        """Under the code that is on disk now. Raises ConfigError."""
+        return ConfigLoader.find_afresh(self.path)
+
+    def _found(self, find: Callable[[str], ConfigLoader[Any]]) -> ConfigLoader[Any]:
         try:
-            return ConfigLoader.find(self.path)
+            return find(self.path)
         except ConfigError as error:
             refuse(f"confcast: --loader {self.path}\n{error}", CONFIGURATION_REFUSED)
 
@@ -143,6 +155,50 @@ def require(package: str, extra: str) -> ModuleType:
 def say(text: str) -> None:
     """On standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+class Embedded:
+    """A configuration that a launcher embeds in its server, for each generation of it.
+
+    Args:
+        loader: What to load.
+        options: Of its managers.
+        again: Gives what a next generation loads, under the code of then; raises ConfigError. None: the same loader,
+            whose schema is looked for anew by its name.
+        supervise: As of `ConfigReloadManager`.
+
+    Attributes:
+        manager: Of the first generation, not started yet.
+        worker: What attaches in workers of the present generation.
+        name: The configuration's.
+
+    Raises:
+        TypeError: The manager has no such option, or nobody else can import the schema.
+        ValueError: An option can't have this value.
+    """
+
+    def __init__(
+        self,
+        loader: ConfigLoader[Any],
+        options: ManagerOptions,
+        again: Callable[[], ConfigLoader[Any]] | None = None,
+        supervise: Literal["thread", "caller"] = "thread",
+    ) -> None:
+        self._options = options
+        self._again = again or (lambda: loader)
+        self._supervise = supervise
+        self.manager, self.worker = self._made(loader)
+        self.name = self.manager.name
+
+    def next_generation(self) -> tuple[ConfigReloadManager[Any], Worker]:
+        """A manager, not started, and what attaches in its workers. Raises ConfigError, and as the class does."""
+        return self._made(self._again())
+
+    def _made(self, loader: ConfigLoader[Any]) -> tuple[ConfigReloadManager[Any], Worker]:
+        manager: ConfigReloadManager[Any] = ConfigReloadManager(
+            loader, **self._options, enable_signal_handler=False, supervise=self._supervise
+        )
+        return manager, Worker(loader.schema_path, manager.name)
 
 
 def start(server: str, manager: ConfigReloadManager[Any], say: Callable[[str], None] = say) -> None:

@@ -28,6 +28,11 @@ _HELD = RELOADS | {signal.SIGTERM, signal.SIGINT}
 Handler = Callable[[int, FrameType | None], object]
 
 
+def full_reload_of(pid: int) -> str:
+    """In words, what has this master reload fully: `kill -RTMIN 4711`."""
+    return "a restart of it (this system has no SIGRTMIN)" if FULL_RELOAD is None else f"kill -RTMIN {pid}"
+
+
 @contextmanager
 def held(numbers: Iterable[signal.Signals] = _HELD) -> Iterator[None]:
     """In the master, around the start of a worker: signals come afterwards. In the main thread."""

@@ -13,10 +13,15 @@ are uvicorn's. Each worker attaches before it imports the application, so that i
 at import, and a failure ends that worker in words, which `lifespan="auto"` would swallow. What the application declares
 itself is attached after that. With one worker there is no supervisor: the only process attaches, and survives HUP.
 
+A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
+(worker_refresh.py). uvicorn's own full reload, one worker after another, moves to SIGRTMIN, and starts a new owner
+under the new code first (reloading.py); `--loader` is looked for again then, in a process of its own. With one worker
+SIGRTMIN only says that new code takes a restart. guide/signals.md has it all in a table.
+
 Each request is pinned, and each message of a WebSocket, whatever the interface (uvicorn_worker.py). A worker that dies
 is replaced; one whose master was killed ends by itself (orphans.py), so that nobody holds the port and the owner. An
-application that does not start ends the server with status 3, where uvicorn with several workers has 0. Code
-that is deployed in place takes a restart: a worker that is respawned with another schema than the owner's says which
+application that does not start ends the server with status 3, where uvicorn with several workers has 0. Code may be
+deployed in place before the full reload: a worker that is respawned with another schema than the owner's says which
 fields differ and ends, after a pause, and is tried again; the others serve.
 
 What confcast logs in the master and in workers goes to the logger `confcast`, for your `--log-config`; the owner logs
@@ -34,9 +39,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
+from confcast import ConfcastError, ConfigLoader
 from confcast.servers import internals, launching
-from confcast.servers.launching import ManagerOptions
+from confcast.servers.launching import Embedded, ManagerOptions
 
 _USAGE = 2
 
@@ -57,7 +62,7 @@ def run(app: Any, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
         SystemExit: The configuration is refused (78), the owner or the server could not start (3).
     """
     _require()
-    _serve(app, *_embedded(loader, manager or {}), config)
+    _serve(app, Embedded(loader, manager or {}), config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -84,7 +89,7 @@ def _run(line: launching.Line, options: dict[str, Any]) -> None:
     """With what uvicorn's command line has made of its arguments, given on as its own command does."""
     sys.path.insert(0, options.pop("app_dir"))
     try:
-        embedded = _embedded(line.loader, line.options)
+        embedded = Embedded(line.loader, line.options, line.find_afresh)
     except (ConfcastError, TypeError, ValueError) as error:
         launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
     headers = [header.split(":", 1) for header in options.pop("headers")]
@@ -92,12 +97,7 @@ def _run(line: launching.Line, options: dict[str, Any]) -> None:
         options[option] = options[option] or None
     if options["log_config"] is None:  # uvicorn's own
         del options["log_config"]
-    _serve(options.pop("app"), *embedded, {**options, "headers": headers})
-
-
-def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[ConfigReloadManager[Any], launching.Worker]:
-    manager = ConfigReloadManager(loader, **options, enable_signal_handler=False)
-    return manager, launching.Worker(loader.schema_path, manager.name)
+    _serve(options.pop("app"), embedded, {**options, "headers": headers})
 
 
 def _require() -> ModuleType:
@@ -106,7 +106,7 @@ def _require() -> ModuleType:
     return package
 
 
-def _serve(app: Any, manager: ConfigReloadManager[Any], worker: launching.Worker, config: dict[str, Any]) -> None:
+def _serve(app: Any, embedded: Embedded, config: dict[str, Any]) -> None:
     if config.pop("reload", False):
         launching.refuse(
             "confcast: --reload replaces the workers whenever code changes, and can't be had together with a config "
@@ -115,7 +115,7 @@ def _serve(app: Any, manager: ConfigReloadManager[Any], worker: launching.Worker
         )
     from confcast.servers import uvicorn_supervisor
 
-    uvicorn_supervisor.serve(app, manager, worker, config)
+    uvicorn_supervisor.serve(app, embedded, config)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""The master's side of uvicorn with a config owner: start the owner, hear HUP, serve, and close.
+"""The master's side of uvicorn with a config owner: start the owner, hear signals, serve, and close.
 
-With several workers HUP stays blocked in the main thread, so that whatever is spawned from it begins with HUP blocked,
-and a HUP for the whole group kills no worker that still boots. A thread waits for it instead, whatever the main thread
-is at; one that comes before the owner is there waits, too. A server of one worker runs the application in this
-process, which may start programs of its own: there HUP has a handler.
+With several workers HUP and SIGRTMIN stay blocked in the main thread, so that whatever is spawned from it begins with
+both blocked, and one for the whole group kills no worker that still boots. A thread waits for them instead, whatever
+the main thread is at; one that comes before the owner is there waits, too. A server of one worker runs the application
+in this process, which may start programs of its own: there both have a handler.
+
+A full reload (SIGRTMIN) is uvicorn's `restart_all`, which replaces one worker after another and stops at the first new
+one that does not serve; reloading.py starts the next owner first.
 
 Rejected: a handler with several workers, too (it runs when the main thread comes to it: a worker that hangs is given
 seconds), and blocking HUP around each spawn only (uvicorn spawns workers and waits for others in one function).
@@ -13,11 +16,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -26,71 +30,119 @@ from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import SIGNALS
 
-from confcast import ConfigReloadManager
 from confcast.servers import launching, signals
+from confcast.servers.certificates import Certificate
+from confcast.servers.launching import Embedded
+from confcast.servers.owners import CalledOff
+from confcast.servers.reloading import Reloading
 from confcast.servers.uvicorn_worker import EmbeddedConfig
 
 _log = logging.getLogger("uvicorn.error")
 
 
-def serve(app: Any, manager: ConfigReloadManager[Any], worker: launching.Worker, config: dict[str, Any]) -> None:
+def serve(app: Any, embedded: Embedded, options: dict[str, Any]) -> None:
     """`uvicorn.run` with a config owner, in the same order. In the main thread.
 
     Args:
         app: The application, as uvicorn takes it.
-        manager: Not started yet; without a signal handler of its own.
-        worker: What attaches in a worker.
-        config: As `uvicorn.run` takes them.
+        embedded: The configuration, not started yet.
+        options: As `uvicorn.run` takes them.
 
     Raises:
         SystemExit: As `launching.start` and uvicorn say.
     """
-    app_dir = config.pop("app_dir", None)
+    app_dir = options.pop("app_dir", None)
     if app_dir is not None:
         sys.path.insert(0, app_dir)
-    embedded = EmbeddedConfig(app, **config)  # configures uvicorn's log, and reads its env file
-    several = embedded.workers > 1
+    config = EmbeddedConfig(app, **options)  # configures uvicorn's log, and reads its env file
+    several = config.workers > 1
     if several and not isinstance(app, str):
         text = "confcast: several workers need the application as an import string, such as 'app:app'"
         launching.refuse(text, launching.COULD_NOT_START)
-    embedded.worker = worker
+    config.worker = embedded.worker
     with contextlib.suppress(KeyboardInterrupt):
-        _serve_by_several(embedded, manager) if several else _serve_alone(embedded, manager)
+        _serve_by_several(config, embedded) if several else _serve_alone(config, embedded)
 
 
-def _serve_by_several(config: EmbeddedConfig, manager: ConfigReloadManager[Any]) -> None:
-    with signals.given_back(SIGNALS), signals.held({signal.SIGHUP}), contextlib.closing(manager):
-        launching.start("uvicorn", manager)
-        with Hups(manager.request_reload), _socket_removed(config.uds):
-            supervisor = Supervisor(config, [config.bind_socket()], manager.request_reload)
+def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
+    reloading = Reloading("uvicorn", embedded, _log, _certificate(config))
+    with (
+        signals.given_back({*SIGNALS, *signals.RELOADS}),
+        signals.held(signals.RELOADS),
+        contextlib.closing(reloading.owners),
+    ):
+        launching.start("uvicorn", embedded.manager)
+        with Reloads(reloading), _socket_removed(config.uds):
+            supervisor = Supervisor(config, [config.bind_socket()], reloading)
+            reloading.say_what_signals_do()
             supervisor.run()
     if supervisor.failed:
         sys.exit(launching.COULD_NOT_START)
 
 
-def _serve_alone(config: EmbeddedConfig, manager: ConfigReloadManager[Any]) -> None:
-    with _handlers(manager):
-        with signals.held({signal.SIGHUP}):  # until there is an owner to tell
-            launching.start("uvicorn", manager)
+def _certificate(config: EmbeddedConfig) -> Certificate | None:
+    if not config.ssl_certfile:
+        return None
+    return Certificate(config.ssl_certfile, config.ssl_keyfile, config.ssl_keyfile_password)
+
+
+def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
+    with _handlers(config, embedded):
+        with signals.held(signals.RELOADS):  # until there is an owner to tell
+            launching.start("uvicorn", embedded.manager)
+        _log.info(
+            "confcast: configuration %r is reloaded by kill -HUP %d (log files are opened anew%s); new code takes a "
+            "restart: this server is one process, with no worker to replace",
+            embedded.name,
+            os.getpid(),
+            " and the TLS certificate is renewed" if config.ssl_certfile else "",
+        )
         config.load_app()  # before there is a loop, as uvicorn does: some applications run one at import
-        server = Server(config)
+        server = _Alone(config)
         with _socket_removed(config.uds):
             server.run()
     if not server.started:
         sys.exit(launching.COULD_NOT_START)
 
 
+class _Alone(Server):
+    """uvicorn's server, which ten times a second does what signals have asked for.
+
+    Rejected: the thread that does it in workers. The handler would wake it, and wait for it when it gives up Python's
+    lock; another HUP at that moment would not be seen until the main thread's system call ends, be it the import's.
+    """
+
+    config: EmbeddedConfig
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn's main loop."""
+        self.config.refresh.attend()
+        return await super().on_tick(counter)
+
+
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor, whose HUP replaces no worker.
+    """uvicorn's supervisor, whose HUP replaces no worker, and whose SIGRTMIN replaces all.
 
     Attributes:
         failed: Whether it has ended because the application does not start, and not because it was told to.
     """
 
-    def __init__(self, config: EmbeddedConfig, sockets: list[socket.socket], reload: Callable[[], None]) -> None:
+    config: EmbeddedConfig
+
+    def __init__(self, config: EmbeddedConfig, sockets: list[socket.socket], reloading: Reloading) -> None:
         super().__init__(config, sockets)
-        self._reload = reload
+        self._reloading = reloading
         self.failed = False
+        for number in signals.RELOADS:
+            # For one that a thread of the program's own has taken, which does not block it: Reloads did not see that.
+            signal.signal(number, lambda number, frame: heed(reloading, number))
+
+    def handle_signals(self) -> None:
+        """What has come since the last turn."""
+        super().handle_signals()
+        self._reloading.attend(self._pids)
+        if self._reloading.wants_full_reload():
+            self._reload_fully()
 
     def keep_subprocess_alive(self) -> None:
         """Replace the workers that have died; one whose application does not start stops all."""
@@ -98,19 +150,31 @@ class Supervisor(Multiprocess):
         super().keep_subprocess_alive()
         self.failed = self.should_exit.is_set() and not told
 
-    def handle_hup(self) -> None:
-        """For one that a thread of the program's own has taken, which does not block it: Hups did not see that."""
-        self._reload()
+    def _reload_fully(self) -> None:
+        before, worker = self._pids(), self.config.worker
+        with contextlib.suppress(CalledOff):
+            self.config.worker = self._reloading.begin() or worker
+            self.restart_all()
+            if not self._reloading.end(before, self._pids()):
+                self.config.worker = worker
+
+    def _pids(self) -> set[int]:
+        return {process.pid for process in self.processes if process.pid is not None and process.exitcode is None}
 
 
-class Hups:
-    """A thread that waits for SIGHUP, which the thread that makes it has blocked, and calls `reload` for each."""
+def heed(reloading: Reloading, number: int) -> None:
+    """What a signal of these means. In a handler and in any thread."""
+    reloading.hup() if number == signal.SIGHUP else reloading.rtmin()
 
-    def __init__(self, reload: Callable[[], None]) -> None:
-        self._reload = reload
+
+class Reloads:
+    """A thread that waits for HUP and SIGRTMIN, which the thread that makes it has blocked, and heeds each."""
+
+    def __init__(self, reloading: Reloading) -> None:
+        self._reloading = reloading
         self._over = False
         self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="confcast-hups", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="confcast-reloads", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -125,9 +189,10 @@ class Hups:
         self._thread.join()
 
     def _run(self) -> None:
-        while signal.sigwait({signal.SIGHUP}) and not self._over:
-            _log.info("Received SIGHUP, reloading the configuration.")
-            self._reload()
+        while (number := signal.sigwait(signals.RELOADS)) and not self._over:
+            if number == signal.SIGHUP:
+                _log.info("Received SIGHUP, reloading the configuration.")
+            heed(self._reloading, number)
         self._woken.wait()  # a HUP that came at the end has brought it here, and a thread that is gone can't be woken
 
 
@@ -142,8 +207,8 @@ def _socket_removed(uds: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handlers(manager: ConfigReloadManager[Any]) -> Iterator[None]:
-    """HUP reloads; a TERM closes the manager first, and is then what it was before.
+def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
+    """HUP reloads, SIGRTMIN is answered in words; a TERM closes the manager first, and is then what it was before.
 
     uvicorn ends by raising the signal again that has stopped it, whose default action would end this process there.
     """
@@ -153,13 +218,29 @@ def _handlers(manager: ConfigReloadManager[Any]) -> Iterator[None]:
         stopped.append(number)
         sys.exit(128 + number)
 
-    hup = signal.signal(signal.SIGHUP, lambda number, frame: manager.request_reload())
-    term = signal.signal(signal.SIGTERM, stop)
+    def reload(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            embedded.manager.request_reload()
+            config.refresh.heed(number)
+        else:
+            config.refresh.later(_say_that_it_takes_a_restart)
+
     try:
-        yield
+        with signals.given_back({*signals.RELOADS, signal.SIGTERM}):
+            for reloads in signals.RELOADS:
+                signal.signal(reloads, reload)
+            signal.signal(signal.SIGTERM, stop)
+            try:
+                yield
+            finally:
+                embedded.manager.close()
     finally:
-        manager.close()
-        signal.signal(signal.SIGHUP, hup)
-        signal.signal(signal.SIGTERM, term)
         if stopped:
             signal.raise_signal(signal.SIGTERM)
+
+
+def _say_that_it_takes_a_restart() -> None:
+    _log.warning(
+        "confcast: SIGRTMIN does nothing here: this server is one process, and new code takes a restart of it; with "
+        "--workers 2 its workers can be replaced"
+    )

@@ -14,10 +14,12 @@ status 3 for an application that is broken, and stop the whole server.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import multiprocessing
 import os
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +29,8 @@ from uvicorn import Config
 
 from confcast import ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
-from confcast.servers import launching, orphans, signals
+from confcast.servers import certificates, launching, orphans, signals
+from confcast.servers.worker_refresh import Refresh
 
 _log = logging.getLogger("uvicorn.error")
 
@@ -38,11 +41,22 @@ class EmbeddedConfig(Config):
     """uvicorn's configuration, of a server with a config owner.
 
     Attributes:
-        worker: What attaches. To be set when the owner has started.
+        worker: What attaches. To be set before it is served.
     """
 
     worker: launching.Worker
     _wsgi: _Wsgi | None = None
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        for option in ("ssl_certfile", "ssl_keyfile"):
+            if options.get(option):  # an application may change the working directory
+                options[option] = certificates.absolute(options[option])
+        super().__init__(app, **options)
+
+    @functools.cached_property
+    def refresh(self) -> Refresh:
+        """What this process opens anew at a HUP."""
+        return Refresh(_log)
 
     def load_app(self) -> Any:
         """Attach, and import the application. Raises SystemExit when it can't be."""
@@ -57,7 +71,10 @@ class EmbeddedConfig(Config):
 
     def load(self) -> None:
         """Load all that serves; afterwards every request is pinned. Raises SystemExit when it can't be."""
+        made = self._note_default_context()
         super().load()
+        if self.ssl is not None and self.ssl_certfile and (made is None or self.ssl in made):
+            self.refresh.certificate(self.ssl, self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
         with self._served():
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
@@ -66,18 +83,38 @@ class EmbeddedConfig(Config):
         elif attached:
             self.loaded_app = asgi.Pin(self.loaded_app, *attached)
 
+    def _note_default_context(self) -> list[ssl.SSLContext] | None:
+        """What `ssl_context_factory` gets from uvicorn for its certificate's files; None where there is no factory.
+
+        A context that a factory has made by itself may serve anything: nobody but a new worker can renew that.
+        """
+        theirs = self.ssl_context_factory
+        if theirs is None:
+            return None
+        made: list[ssl.SSLContext] = []
+
+        def factory(config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+            def noted() -> ssl.SSLContext:
+                made.append(default())
+                return made[-1]
+
+            return theirs(config, noted)
+
+        self.ssl_context_factory = factory
+        return made
+
     def _begin_as_a_worker(self) -> None:
-        signals.let_through()
-        master = multiprocessing.parent_process()
-        if master is not None and master.pid is not None:
-            orphans.follow(master.pid, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        self.refresh.start()
+        signals.let_through(reloads=self.refresh.heed)
+        if multiprocessing.parent_process() is not None:
+            orphans.follow(_master(), lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     @contextlib.contextmanager
     def _served(self) -> Iterator[None]:
         try:
             yield
         except SchemaMismatch as error:  # it says what to do; how, is known here
-            self._leave(f"{error}: restart uvicorn")
+            self._leave(f"{error}: {signals.full_reload_of(_master()) if self.workers > 1 else 'restart uvicorn'}")
         except ConfcastError as error:
             self._leave(str(error))
         except Exception as error:  # whatever the module raises that has the schema
@@ -92,6 +129,12 @@ class EmbeddedConfig(Config):
             sys.stdout.flush()
             os._exit(1)
         sys.exit(1)
+
+
+def _master() -> int:
+    """The pid of the process that has spawned this worker, also when it is dead by now."""
+    parent = multiprocessing.parent_process()
+    return os.getppid() if parent is None or parent.pid is None else parent.pid
 
 
 class _Wsgi:

@@ -34,7 +34,7 @@ Soon = Callable[..., object]
 
 
 class Refresh:
-    """One worker's. Made where signals are handled first; `start` begins its thread.
+    """One worker's. Made where signals are handled first; `start` begins its thread, or its loop calls `attend`.
 
     Args:
         log: Where it says what it could not do.
@@ -87,13 +87,21 @@ class Refresh:
         if words is not None:
             self._say(words)
 
+    def attend(self) -> None:
+        """Do now what was asked for: for a loop that has no such thread, in turns."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._do(self._notes.get_nowait())
+
     def _run(self) -> None:
         while True:
-            act = self._notes.get()
-            try:
-                act()
-            except Exception:
-                self._log.exception("confcast: what a signal asked for was not done")
+            self._do(self._notes.get())
+
+    def _do(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception:
+            self._log.exception("confcast: what a signal asked for was not done")
 
     def _everything(self) -> None:
         self._log_files()

@@ -1,0 +1,68 @@
+"""uvicorn: what HUP and SIGRTMIN do, with workers and without."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+from tests.support.certificates import Authority
+from tests.support.reloads import Reloads, Secure
+from tests.support.server import servers_of
+from tests.support.uvicorn import Alone, Server
+
+LOGS = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(process)d %(message)s"}},
+    "handlers": {
+        "requests": {"class": "logging.FileHandler", "filename": "requests.log", "formatter": "plain"},
+        "rest": {"class": "logging.StreamHandler"},
+    },
+    "loggers": {
+        "uvicorn.access": {"handlers": ["requests"], "level": "INFO"},
+        "uvicorn.error": {"handlers": ["rest"], "level": "INFO"},
+    },
+}
+
+
+class TestUvicornReloads(Reloads):
+    kind = Server
+    password = "open sesame"
+    arguments = (
+        *("--ssl-certfile", "cert.pem", "--ssl-keyfile", "key.pem", "--ssl-keyfile-password", password),
+        *("--log-config", "logs.json"),
+    )
+
+    @classmethod
+    def prepare(cls, folder: Path) -> None:
+        (folder / "logs.json").write_text(json.dumps(LOGS))
+
+    def test_new_code_that_does_not_start_leaves_the_old_workers_to_the_old_owner(self, secure: Secure):
+        server = secure.server
+        before, owner = server.pids(), server.owner()
+        application = (server.folder / "asgi_app.py").read_text()
+        (server.folder / "asgi_app.py").write_text("1 / 0\n")
+        server.signal(signal.SIGRTMIN)
+
+        server.await_log("no new worker serves; the old ones go on")
+        (server.folder / "asgi_app.py").write_text(application)
+        server.change()
+        assert server.hup()[0] == "success"
+        assert (server.pids(), server.owner()) == (before, owner)
+
+
+def test_one_process_renews_what_it_serves_and_says_that_new_code_takes_a_restart(tmp_path: Path):
+    with servers_of(Alone, tmp_path) as make:
+        server = make(arguments=("--ssl-certfile", "cert.pem", "--ssl-keyfile", "key.pem"))
+        secure = Secure(server, Authority(tmp_path))
+        server.start()
+        assert "log files are opened anew and the TLS certificate is renewed" in server.log()
+        secure.authority.issue("renewed")
+
+        server.signal(signal.SIGHUP)
+        secure.all_serve("renewed")
+        server.signal(signal.SIGRTMIN)
+
+        server.await_log("SIGRTMIN does nothing here: this server is one process, and new code takes a restart of it")
+        assert server.pids() == {server.pid}
