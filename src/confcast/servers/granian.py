@@ -11,6 +11,12 @@ The owner starts in granian's startup hook: after its signals are set and its en
 granian's main loop restarts a dead owner. Each worker attaches before it imports the application, so that its modules
 may read the configuration at import; what the application declares itself is attached after that.
 
+A HUP also opens log files anew, in the master and in workers. granian's own reload, one worker after another, moves to
+SIGRTMIN, and starts a new owner under the new code first (reloading.py). `--loader` is looked for in a process of its
+own, at the start too: granian forks its workers, which would inherit the code that the master has imported. With
+`run()` in a program that has imported the schema, the new workers have its old code; the owner stays then, and the log
+says so. A renewed TLS certificate takes SIGRTMIN (granian_server.py). guide/signals.md has it all in a table.
+
 What is pinned: with `asgi` and `asginl` each request, and each message of a WebSocket; with `wsgi` each request, to
 the last byte of its body; with `rsgi` each HTTP request. In an RSGI WebSocket nothing is: `pin()` for each message.
 
@@ -34,9 +40,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
+from confcast import ConfcastError, ConfigLoader
 from confcast.servers import internals, launching
-from confcast.servers.launching import ManagerOptions
+from confcast.servers.launching import Embedded, ManagerOptions
 
 if TYPE_CHECKING:
     from confcast.servers.granian_server import Server
@@ -60,7 +66,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
     _require()
     from confcast.servers.granian_server import Server
 
-    Server(app, *_embedded(loader, manager or {}), **server_options).serve()
+    Server(app, Embedded(loader, manager or {}, supervise="caller"), **server_options).serve()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -87,14 +93,10 @@ def _server(line: launching.Line, app: str, options: dict[str, Any]) -> Server:
     from confcast.servers.granian_server import Server
 
     try:
-        return Server(app, *_embedded(line.loader, line.options), **options)
+        embedded = Embedded(line.fresh_loader, line.options, line.find_afresh, supervise="caller")
+        return Server(app, embedded, **options)
     except (ConfcastError, TypeError, ValueError) as error:
         launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
-
-
-def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[ConfigReloadManager[Any], launching.Worker]:
-    manager = ConfigReloadManager(loader, **options, enable_signal_handler=False, supervise="caller")
-    return manager, launching.Worker(loader.schema_path, manager.name)
 
 
 def _require() -> None:

@@ -1,13 +1,20 @@
 """granian's server with a config owner: what is done in the master, and what is sent to workers.
 
 granian has no hook in its main loop, which sleeps on an event: ours takes its place, and looks after the owner while
-it waits. Rejected: a thread that does (granian forks), and `Event` itself with a timeout (granian sets it in signal
+it waits. A full reload (SIGRTMIN) is granian's own reload, which calls a hook before it replaces its workers: there the
+next owner starts, and where it can't, nothing is replaced.
+
+granian's workers serve TLS in Rust, which reads the files when a worker starts. A trial of 2.8.9 with a renewed pair
+gave the old certificate for as long as the worker lived: so HUP only says that it takes SIGRTMIN.
+
+Rejected: a thread that does (granian forks), and `Event` itself with a timeout (granian sets it in signal
 handlers, which may come while the same thread holds its lock, and would wait for it for ever).
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import queue
 import signal
@@ -18,11 +25,16 @@ from typing import Any, NoReturn
 
 from granian import cli
 from granian.constants import TaskImpl
+from granian.log import logger
 from granian.server.mp import MPServer, WorkerProcess
 
-from confcast import ConfcastError, ConfigReloadManager
+from confcast import ConfcastError
 from confcast.servers import launching, signals
+from confcast.servers.certificates import Certificate
 from confcast.servers.granian_worker import Boot
+from confcast.servers.launching import Embedded
+from confcast.servers.owners import CalledOff
+from confcast.servers.reloading import Reloading
 
 _TURN = 0.25
 
@@ -32,28 +44,29 @@ class Server(MPServer):
 
     Args:
         target: The application, as granian takes it.
-        manager: Not started yet; without a signal handler and a thread of its own.
-        worker: What attaches in a worker.
+        embedded: The configuration, not started yet.
         **options: As `granian.Granian` takes them.
 
     Raises:
         ConfcastError: An option can't be used here.
     """
 
-    def __init__(
-        self, target: str, manager: ConfigReloadManager[Any], worker: launching.Worker, **options: Any
-    ) -> None:
+    def __init__(self, target: str, embedded: Embedded, **options: Any) -> None:
         super().__init__(target, **options)
         if self.task_impl == TaskImpl.rust:
             raise ConfcastError("granian's task implementation 'rust' can't pin requests: use 'asyncio'")
-        self._manager = manager
-        self._worker = worker
-        self.main_loop_interrupt = _Bell(manager.ensure_owner)
+        self._embedded = embedded
+        self._worker = embedded.worker
+        forks = multiprocessing.get_start_method() == "fork"  # what granian asks, too
+        certificate = _certificate(self.ssl_ctx)
+        self._reloading = Reloading("granian", embedded, logger, certificate, in_place=False, forks=forks)
+        self.main_loop_interrupt = _Bell(self._attend)
         self.on_startup(self._start_owner)
+        self.on_reload(self._begin)
 
     def serve(self, *arguments: Any, **options: Any) -> None:
         """As granian's; the owner leaves after the last worker, and the program has its own signal handlers again."""
-        with signals.given_back(), contextlib.closing(self._manager):
+        with signals.given_back(), contextlib.closing(self._reloading.owners):
             super().serve(*arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:
@@ -64,15 +77,50 @@ class Server(MPServer):
 
     def signal_handler_reload(self, *_: Any, **__: Any) -> None:
         """On SIGHUP. In a forked worker that has no handlers of its own yet it does nothing."""
-        self._manager.request_reload()
+        self._reloading.hup()
 
     def _start_owner(self) -> None:
+        if signals.FULL_RELOAD is not None:
+            signal.signal(signals.FULL_RELOAD, self._ask_for_full_reload)
         try:
-            with signals.held({signal.SIGHUP}):  # one that comes now finds an owner afterwards
-                launching.start("granian", self._manager)
+            with signals.held(signals.RELOADS):  # one that comes now finds an owner afterwards
+                launching.start("granian", self._embedded.manager)
         except SystemExit:
             self._unlink_pidfile()  # type: ignore[no-untyped-call]
             raise
+        self._reloading.say_what_signals_do()
+
+    # ---- a full reload
+
+    def _ask_for_full_reload(self, *_: Any) -> None:
+        """On SIGRTMIN: what granian's HUP handler does."""
+        self._reloading.rtmin()
+        self.reload_signal = True
+        self.main_loop_interrupt.set()
+
+    def _reload(self, spawn_target: Any, target_loader: Any) -> Any:
+        """As granian's, which takes it for a HUP in its log, and calls `_begin` when its env files are read."""
+        before, worker = self._pids(), self._worker
+        try:
+            result = super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+        except CalledOff:
+            return None
+        if not self._reloading.end(before, self._pids()):
+            self._worker = worker
+        return result
+
+    def _begin(self) -> None:
+        """Called by granian before it replaces workers; with `--reload` for each edit of the code, too."""
+        if self._reloading.wants_full_reload():
+            self._worker = self._reloading.begin() or self._worker
+
+    # ---- its loop, and its workers
+
+    def _attend(self) -> None:
+        self._reloading.attend(self._pids)
+
+    def _pids(self) -> set[int]:
+        return {worker.inner.pid for worker in self.wrks if worker.is_alive()}  # type: ignore[no-untyped-call]
 
     def _spawn_worker(  # type: ignore[override]  # as granian's own does
         self, idx: int, target: Any, callback_loader: Callable[[], Any]
@@ -81,6 +129,12 @@ class Server(MPServer):
         worker = super()._spawn_worker(idx, target, boot)
         worker.start = signals.held()(worker.start)  # type: ignore[method-assign]
         return worker
+
+
+def _certificate(ssl_ctx: Any) -> Certificate | None:
+    """Of what granian makes of its options: whether it serves TLS, the chain, the key, its password, and more."""
+    is_served, certfile, keyfile, password, *_ = ssl_ctx
+    return Certificate(certfile, keyfile, password) if is_served else None
 
 
 class _Bell(threading.Event):

@@ -18,9 +18,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from granian.log import logger
+
 from confcast import ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.servers import launching, orphans, signals
+from confcast.servers.worker_refresh import Refresh
 
 _log = logging.getLogger("confcast.servers")
 
@@ -45,12 +48,14 @@ class Boot:
 
     def __call__(self) -> Any:
         """Raises SystemExit when this process can't be served, and what the application raises at its import."""
-        signals.let_through(signal.SIGTERM, signal.SIGINT)
+        refresh = Refresh(logger)
+        refresh.start()
+        signals.let_through(signal.SIGTERM, signal.SIGINT, reloads=refresh.heed)
         orphans.follow(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        with _served():
+        with _served(self.master):
             self.worker.attach_first()
         app = self.load()
-        with _served():
+        with _served(self.master):
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
         return _pinned(app, self.interface, attached) if attached else app
@@ -86,11 +91,12 @@ class RsgiPin:
 
 
 @contextmanager
-def _served() -> Iterator[None]:
+def _served(master: int) -> Iterator[None]:
     try:
         yield
     except ConfcastError as error:
-        _log.error("this worker can't attach and exits: %s", error)
+        how = f": {signals.full_reload_of(master)}" if isinstance(error, SchemaMismatch) else ""
+        _log.error("this worker can't attach and exits: %s%s", error, how)
         if isinstance(error, SchemaMismatch):
             time.sleep(_LONGER_THAN_A_CRASH_LOOP)
         sys.exit(1)
