@@ -6,10 +6,13 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.certificates import Authority
 from tests.support.reloads import Reloads, Secure
 from tests.support.server import servers_of
 from tests.support.uvicorn import Alone, Server
+from tests.support.waiting import eventually
 
 LOGS = {
     "version": 1,
@@ -38,6 +41,14 @@ class TestUvicornReloads(Reloads):
     def prepare(cls, folder: Path) -> None:
         (folder / "logs.json").write_text(json.dumps(LOGS))
 
+    def deploy(self, folder: Path) -> None:
+        logs = folder / "logs.json"
+        logs.write_text(logs.read_text().replace("%(process)d", "%(process)d edited"))
+
+    def test_a_full_reload_brings_new_code_to_new_workers_by_a_new_owner(self, secure: Secure):
+        super().test_a_full_reload_brings_new_code_to_new_workers_by_a_new_owner(secure)
+        assert " edited " in secure.log.read_text()
+
     def test_new_code_that_does_not_start_leaves_the_old_workers_to_the_old_owner(self, secure: Secure):
         server = secure.server
         before, owner = server.pids(), server.owner()
@@ -50,6 +61,22 @@ class TestUvicornReloads(Reloads):
         server.change()
         assert server.hup()[0] == "success"
         assert (server.pids(), server.owner()) == (before, owner)
+
+
+@pytest.mark.slow
+def test_a_full_reload_keeps_the_number_of_workers_that_signals_have_made(tmp_path: Path):
+    with servers_of(Server, tmp_path) as make:
+        server = make().start()
+        server.signal(signal.SIGTTIN)
+        server.workers = 3
+        before = eventually(lambda: len(pids := set(server.ask("workers"))) == 3 and pids, "a third worker")
+
+        server.signal(signal.SIGRTMIN)
+        pids = eventually(lambda: not (pids := server.pids()) & before and pids, "new workers only", 60)
+
+        assert len(pids) == 3
+        assert server.hup()[0] == "unchanged"
+        assert server.pids() == pids
 
 
 def test_one_process_renews_what_it_serves_and_says_that_new_code_takes_a_restart(tmp_path: Path):

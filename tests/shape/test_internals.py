@@ -52,7 +52,7 @@ PUBLIC = {
         Config.when_ready Config.workers
         Logger.debug Logger.error Logger.info Logger.warning
     """,
-    "hypercorn": "Config.errorlog",
+    "hypercorn": "Config.errorlog Config.quic_bind",
 }
 OURS = {
     "Arbiter.confcast",

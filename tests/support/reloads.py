@@ -108,6 +108,9 @@ class Reloads:
     def prepare(cls, folder: Path) -> None:
         """Write what the arguments name, beside the certificate."""
 
+    def deploy(self, folder: Path) -> None:
+        """Change what else new workers read."""
+
     def test_the_log_says_at_the_start_what_signals_do(self, secure: Secure):
         pid = secure.server.pid
         log = secure.server.await_log(f"own full reload (new code, new workers) is kill -RTMIN {pid}")
@@ -176,6 +179,7 @@ class Reloads:
         sources.write_text(sources.read_text().replace('"app.toml"', '"app.toml", "more.toml"'))
         (server.folder / "more.toml").write_text('color = "blue"\n')
         secure.authority.issue("deployed", "RSA")  # another kind of key takes new workers
+        self.deploy(server.folder)
         os.killpg(server.pid, signal.SIGRTMIN)
 
         answers = self.of_new_workers(server, before)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from confcast import ConfcastError
-from confcast.servers import log_files, reloading
+from confcast.servers import log_files, reloading, signals
 from confcast.servers.certificates import Certificate
 from confcast.servers.launching import Worker
 from confcast.servers.owners import CalledOff
@@ -76,6 +76,38 @@ def test_a_hup_triggers_at_once_and_the_rest_is_for_the_loop(calls: list[str]) -
     ensure = "old ensure_owner"
     assert calls[1:] == [ensure, "reopen", "SIGHUP 11", "SIGHUP 12", ensure]
     assert not reloads.wants_full_reload()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "(log files are opened anew and the TLS certificate is renewed)"),
+        ({"in_place": False}, "(log files are opened anew)"),
+        ({"keeps": "that of HTTP/3"}, "and the TLS certificate is renewed, but not that of HTTP/3)"),
+    ],
+)
+def test_the_start_says_what_is_renewed(
+    options: dict[str, Any], words: str, calls: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = Authority(tmp_path)
+    reloads = of(calls, Certificate(authority.certfile, authority.keyfile), **options)
+
+    with caplog.at_level(logging.INFO, LOG.name):
+        reloads.say_what_signals_do()
+
+    assert words in caplog.text
+    assert f"server's own full reload (new code, new workers) is kill -RTMIN {os.getpid()}" in caplog.text
+
+
+def test_where_there_is_no_sigrtmin_a_restart_is_named(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(signals, "FULL_RELOAD", None)
+
+    with caplog.at_level(logging.INFO, LOG.name):
+        of(calls).say_what_signals_do()
+
+    assert "own full reload (new code, new workers) is a restart of it (this system has no SIGRTMIN)" in caplog.text
 
 
 def test_a_worker_that_has_just_died_keeps_nobody_from_hearing(

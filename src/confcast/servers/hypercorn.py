@@ -12,6 +12,11 @@ workers, so a thread harms nobody). Each worker attaches before it imports the a
 read the configuration at import; what the application declares itself is attached after that. Each ASGI request is
 pinned, each message of a WebSocket, and each WSGI request to the last byte of its body.
 
+A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
+(worker_refresh.py). hypercorn's own reload moves to SIGRTMIN: it stops all workers, then starts new ones, and nobody
+answers meanwhile; the new owner has started under the new code before (reloading.py). HTTP/3 keeps the certificate that
+a worker began with. guide/signals.md has it all in a table.
+
 What stays hypercorn's: a worker that fails (it was killed, its application can't be imported, or it can't attach) stops
 the whole server, with status 1, and the owner leaves with it. One that ends well (after its `--max-requests`, or a
 TERM) is replaced. With `--reload` the application is imported in the master, too, which is attached meanwhile.
@@ -31,9 +36,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
+from confcast import ConfcastError, ConfigLoader
 from confcast.servers import internals, launching
-from confcast.servers.launching import ManagerOptions
+from confcast.servers.launching import Embedded, ManagerOptions
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -61,7 +66,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
     from confcast.servers import hypercorn_master
 
     config = hypercorn_master.configured(app, server_options)
-    return hypercorn_master.serve(config, *_embedded(loader, manager or {}))
+    return hypercorn_master.serve(config, Embedded(loader, manager or {}))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -87,15 +92,10 @@ def _run(line: launching.Line, config: Config) -> int:
 
     try:
         hypercorn_master.check(config)
-        embedded = _embedded(line.loader, line.options)
+        embedded = Embedded(line.loader, line.options, line.find_afresh)
     except (ConfcastError, TypeError, ValueError) as error:
         launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
-    return hypercorn_master.serve(config, *embedded)
-
-
-def _embedded(loader: ConfigLoader[Any], options: ManagerOptions) -> tuple[ConfigReloadManager[Any], launching.Worker]:
-    manager = ConfigReloadManager(loader, **options, enable_signal_handler=False)
-    return manager, launching.Worker(loader.schema_path, manager.name)
+    return hypercorn_master.serve(config, embedded)
 
 
 def _require() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from hypercorn.utils import load_application
 from confcast import ConfcastError, Replica
 from confcast.middleware import asgi, wsgi
 from confcast.servers import launching, orphans, signals
+from confcast.servers.worker_refresh import Refresh
 
 _log = logging.getLogger("confcast.servers")
 
@@ -45,7 +47,9 @@ class Serve:
 
     def __call__(self, config: Any, sockets: Any, shutdown_event: Any) -> None:
         """Raises SystemExit when this process can't be served, and what the application raises at its import."""
-        signals.let_through()
+        refresh = Refresh(_error_log(config))
+        refresh.start()
+        signals.let_through(reloads=refresh.heed)
         orphans.follow(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with _served():
             self.worker.attach_first()
@@ -53,10 +57,29 @@ class Serve:
         with _served():
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
+        _renew_at_hup(config, refresh)
         config.application_path = _pinned(wrapper.app, attached, is_wsgi=isinstance(wrapper, WSGIWrapper))
         stop = _Stop(shutdown_event)
         signal.signal(signal.SIGTERM, stop.tell)
         self.serve(config=config, sockets=sockets, shutdown_event=stop)
+
+
+def _error_log(config: Any) -> logging.Logger:
+    """Hypercorn's; it sets that up itself, once the application is imported."""
+    return config.errorlog if isinstance(config.errorlog, logging.Logger) else logging.getLogger("hypercorn.error")
+
+
+def _renew_at_hup(config: Any, refresh: Refresh) -> None:
+    """A HUP renews the context that hypercorn makes in its loop to serve TLS with."""
+    make = config.create_ssl_context
+
+    def create_ssl_context() -> ssl.SSLContext | None:
+        context: ssl.SSLContext | None = make()
+        if context is not None:
+            refresh.certificate(context, config.certfile, config.keyfile, config.keyfile_password)
+        return context
+
+    config.create_ssl_context = create_ssl_context
 
 
 class _Stop:

@@ -39,6 +39,7 @@ class Reloading:
         log: The server's own logger, so that the words stand where its words do.
         certificate: What the server serves TLS with; None: it does not.
         in_place: Whether its workers can take a renewed certificate.
+        keeps: What of it they can't take, in words; empty: nothing.
         forks: Whether its workers inherit what the master has imported.
 
     Attributes:
@@ -53,6 +54,7 @@ class Reloading:
         certificate: Certificate | None = None,
         *,
         in_place: bool = True,
+        keeps: str = "",
         forks: bool = False,
     ) -> None:
         self._server = server
@@ -60,6 +62,7 @@ class Reloading:
         self._log = log
         self._certificate = certificate
         self._in_place = in_place
+        self._keeps = keeps
         self._forks = forks
         self._said_renewed = False
         self._refresh = self._full_reload = False
@@ -81,7 +84,7 @@ class Reloading:
         """At the start, in the log."""
         files = "log files are opened anew"
         if self._certificate is not None and self._in_place:
-            files += " and the TLS certificate is renewed"
+            files += " and the TLS certificate is renewed" + (f", but not {self._keeps}" if self._keeps else "")
         self._log.info(
             "confcast: configuration %r is reloaded in every worker by kill -HUP %d (%s); %s's own full reload (new "
             "code, new workers) is %s",
