@@ -96,18 +96,27 @@ class Launcher:
         """
         try:
             self._spawn()
-            return self._boot()
+            booted = self._boot()
+            self._warn_of_a_refusal()
+            return booted
         except BaseException:
             self.close()
             raise
         finally:
             self._close_boot_output()
 
-    def trigger(self) -> None:
-        """Send the owner a HUP. Returns at once; may be called in a signal handler. A dead owner's next one loads."""
+    def trigger(self) -> bool:
+        """Send the owner a HUP; whether it could be. A dead owner's next one loads.
+
+        Returns at once and raises nothing: for signal handlers.
+        """
         death = self._death
-        if death is not None:
-            death.signal(signal.SIGHUP)
+        try:
+            if death is not None:
+                death.signal(signal.SIGHUP)
+        except OSError:  # this process has changed its user, or another thread closes it just now
+            return False
+        return True
 
     def log_was_rotated(self) -> None:
         """Send the owner a USR1. Returns at once. A dead owner's next one begins in the log that is open by then."""
@@ -168,7 +177,10 @@ class Launcher:
         if death is not None:
             if not death.wait(_LEAVING):
                 _log.error("the config owner %d did not leave within %g s: killed", death.pid, _LEAVING)
-                death.signal(signal.SIGKILL)
+                try:
+                    death.signal(signal.SIGKILL)
+                except OSError as error:
+                    _log.error("the config owner %d could not be killed: %s", death.pid, error)
                 death.wait(_LEAVING)
             _reap(death)
             death.close()
@@ -219,7 +231,7 @@ class Launcher:
         mine, its = socket.socketpair()
         try:
             pid = execute(its.fileno(), output.streams, self._command, output.passed)
-            self._death = Death(pid)
+            self._death = _death_of_a_child(pid)
         except BaseException:
             mine.close()
             raise
@@ -227,6 +239,12 @@ class Launcher:
             its.close()
         mine.settimeout(self._patience)
         self._leash = Leash(mine)
+
+    def _warn_of_a_refusal(self) -> None:
+        death = self._death
+        words = death.refusal() if death is not None else ""
+        if words:
+            _log.warning("signals for the config owner go by its pid: %s", words)
 
     def _give_orders(self) -> None:
         """Raises OSError: it is dead already."""
@@ -333,6 +351,17 @@ def _hook_fork() -> None:
 def _forget_all() -> None:
     for launcher in list(_launchers):
         launcher.forget()
+
+
+def _death_of_a_child(pid: int) -> Death:
+    """Of one that was started just now, and that nobody would know of otherwise. Raises OSError, and none is left."""
+    try:
+        return Death(pid)
+    except OSError:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # a prefork master reaps what it does not know
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise
 
 
 def _reap(dead: Death) -> None:

@@ -29,7 +29,7 @@ from confcast.wire import processes
 from confcast.wire.boot import Orders
 from confcast.wire.deadlines import answers_within
 from confcast.wire.listener import SOCKET
-from confcast.wire.messages import Answer, Request
+from confcast.wire.messages import Answer, Reload, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
 from confcast.worker.awaitable import AwaitableVerbs
@@ -202,9 +202,15 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._mine().pid
 
     def request_reload(self) -> None:
-        """Ask for a reload and return at once, for signal handlers. In a process that a fork made it does nothing."""
-        if self._launcher is not None and self._pid == os.getpid():
-            self._launcher.trigger()
+        """Ask for a reload and return at once, for signal handlers: it raises nothing.
+
+        In a process that a fork made it does nothing.
+        """
+        launcher, folder = self._launcher, self._folder
+        if launcher is None or folder is None or self._pid != os.getpid():
+            return
+        if not launcher.trigger():
+            Client(str(folder / SOCKET), self.name).tell(Reload(1, "signal"))
 
     def ensure_owner(self) -> None:
         """Start a new owner if it is dead. Cheap (one poll): for a server's own loop. Inert after a fork."""

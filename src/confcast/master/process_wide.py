@@ -20,6 +20,7 @@ from confcast.master import sighup
 from confcast.master.manager import ConfigReloadManager
 from confcast.master.options import LogLevel
 from confcast.master.own_replica import OwnReplica
+from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
@@ -154,6 +155,7 @@ class _Client(ConfigReloadManager[T]):
         return int(self.get_stats()["owner_pid"])
 
     def request_reload(self) -> None:
-        """Ask for a reload and return at once, for signal handlers."""
-        if self.is_mine():
-            Client(self.address, self.name).tell(Reload(1, "signal"))
+        """Ask for a reload and return at once, for signal handlers: it raises nothing."""
+        folder = self._folder
+        if folder is not None and self._pid == os.getpid():
+            Client(str(folder / SOCKET), self.name).tell(Reload(1, "signal"))

@@ -19,10 +19,17 @@ from typing import Any
 
 _NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 """What `pidfd_open` says of a free number, and of one that is no pid (0) or only a thread's."""
+_REFUSED = (errno.EPERM, errno.ENOSYS)
+"""What a filter of system calls makes of one that it does not know, and a kernel before 5.3."""
 
 
 class Death:
-    """Readable (`fileno()`) from the moment this process is dead. Raises ProcessLookupError when it is already."""
+    """Readable (`fileno()`) from the moment this process is dead.
+
+    Raises:
+        ProcessLookupError: It is dead already.
+        OSError: No descriptor is left, or the system refuses `pidfd_open`, which the text names then.
+    """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -37,7 +44,12 @@ class Death:
                 self._queue.close()
                 raise
         else:
-            self._fd = os.pidfd_open(pid)
+            try:
+                self._fd = os.pidfd_open(pid)
+            except OSError as error:
+                if error.errno not in _REFUSED:
+                    raise
+                raise OSError(error.errno, _refusal("pidfd_open", "hears of a process's end", error)) from None
 
     def fileno(self) -> int:
         """For a selector; -1 once it is closed."""
@@ -55,14 +67,36 @@ class Death:
         return bool(poller.poll(max(0, int(timeout * 1000))))
 
     def signal(self, number: int) -> None:
-        """Send a signal to this process, and to no later one with its pid. A dead or closed one is no error."""
+        """Send a signal to this process, and to no later one with its pid. A dead or closed one is no error.
+
+        Where the system refuses `pidfd_send_signal` it goes by the pid, if the process has not ended just now.
+
+        Raises:
+            OSError: This process may not signal that one.
+        """
         if self.fileno() < 0:
             return
         with contextlib.suppress(ProcessLookupError):
             if sys.platform == "darwin":
                 os.kill(self.pid, number)
-            else:
+                return
+            try:
                 signal.pidfd_send_signal(self._fd, number)
+            except OSError as error:
+                if error.errno not in _REFUSED:
+                    raise
+                if not self.wait(0):
+                    os.kill(self.pid, number)
+
+    def refusal(self) -> str:
+        """Whether signals can't go by the pidfd: the words for the log; empty where they can."""
+        if sys.platform != "darwin" and self._fd >= 0:
+            try:
+                signal.pidfd_send_signal(self._fd, 0)
+            except OSError as error:
+                if error.errno in _REFUSED:
+                    return _refusal("pidfd_send_signal", "signals a process and no later one with its pid", error)
+        return ""
 
     def close(self) -> None:
         """Stop listening. May be called again."""
@@ -71,6 +105,13 @@ class Death:
         elif self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
+
+
+def _refusal(call: str, what_for: str, error: OSError) -> str:
+    return (
+        f"{call} is refused here ({error.strerror}); by it confcast {what_for}. Allow pidfd_open and pidfd_send_signal "
+        "in the filter of system calls (a container's seccomp profile, systemd's SystemCallFilter=); Linux 5.3 has them"
+    )
 
 
 def started(pid: int) -> int:
