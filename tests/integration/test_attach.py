@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -231,3 +233,43 @@ def test_who_attaches_again_while_no_owner_lives_is_waited_for_by_the_next(
 
     assert (bool(event), event.version, event.lagging) == (True, 2, [])
     assert worker.ask("read") == (2, 2)
+
+
+RELOADED = """
+from confcast import Replica
+from tests.support.settings import Settings
+
+settings = Replica(Settings)
+"""
+
+
+@pytest.mark.parametrize("again", ["reloaded", "imported anew"])
+def test_a_module_that_is_executed_again_while_its_replica_is_attached_is_told_the_way_out(
+    again: str, start_manager: StartManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_manager()
+    (tmp_path / "declaring.py").write_text(RELOADED, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module: Any = importlib.import_module("declaring")
+    former = module.settings.attach()
+
+    if again == "imported anew":
+        del sys.modules["declaring"]
+        module = importlib.import_module("declaring")
+    else:
+        importlib.reload(module)
+    try:
+        with pytest.raises(ConfcastError) as caught:
+            module.settings.attach()
+        said = str(caught.value)
+        assert "the module 'declaring' has been executed again (importlib.reload does), and the replica 'app'" in said
+        assert "Close that one before the module is reloaded; by now it is among confcast.declared()" in said
+
+        [found] = [each for each in declared() if each.name == "app" and each.connected]
+        assert found is former
+        found.close()  # the way out
+        assert module.settings.attach().latest.number == 1
+    finally:
+        former.close()
+        module.settings.close()
+        sys.modules.pop("declaring", None)

@@ -53,15 +53,17 @@ def found(schema: type[Any], name: str, module: str, address: str) -> Replica[An
     return next((each for each in known if each.schema is schema), None) or Replica(schema, name=name)
 
 
-def declaring_module() -> str:
-    """The module whose code calls a constructor, for the constructor.
+def declaring_module() -> tuple[str, object]:
+    """The module whose code calls a constructor, for the constructor: its name, and its spec.
+
+    A module that is executed again has another spec.
 
     `Replica[Settings](…)` goes through typing, and `attach(Settings)` through the module of the replica.
     """
     frame = sys._getframe(2)
     while frame.f_globals.get("__name__") in _ON_THE_WAY and frame.f_back is not None:
         frame = frame.f_back
-    return str(frame.f_globals.get("__name__", "__main__"))
+    return str(frame.f_globals.get("__name__", "__main__")), frame.f_globals.get("__spec__")
 
 
 def _starts_a_process() -> bool:

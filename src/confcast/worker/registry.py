@@ -77,8 +77,15 @@ def current(schema: type[Any] | None = None) -> Any:
 def take_name(replica: Replica[Any]) -> None:
     """This replica is the one that is attached under its name. Raises ConfcastError when another one is."""
     with _lock:
-        if _attached.setdefault(replica.name, replica) is not replica:
+        held = _attached.setdefault(replica.name, replica)
+    if held is not replica:
+        if not replica.was_declared_again(held):
             raise ConfcastError(f"another replica named {replica.name!r} is attached in this process; share that one")
+        raise ConfcastError(
+            f"the module {replica.declared_in!r} has been executed again (importlib.reload does), and the replica "
+            f"{replica.name!r} that its former run declared is still attached. Close that one before the module is "
+            "reloaded; by now it is among confcast.declared() only"
+        )
 
 
 def release_name(replica: Replica[Any]) -> None:

@@ -61,10 +61,11 @@ class Replica(AwaitableVerbs, Observable[T]):
     __slots__ = (
         "__weakref__",
         "_attaching",
-        "_module",
         "_pinned",
         "_snapshot",
+        "_spec",
         "checks",
+        "declared_in",
         "latest",
         "name",
         "observers",
@@ -82,7 +83,7 @@ class Replica(AwaitableVerbs, Observable[T]):
     def __init__(self, schema: type[T], *, name: str = "app") -> None:
         self.schema = schema
         self.name = name
-        self._module = reference.declaring_module()
+        self.declared_in, self._spec = reference.declaring_module()
         self.observers = Observers(self._newest, Sameness(schema), partial(masked, schema))
         self.checks: list[Callable[[T, T], Any]] = []
         self.presence: Presence | None = None
@@ -272,6 +273,10 @@ class Replica(AwaitableVerbs, Observable[T]):
             self.take(self._snapshot)  # the parent's reading thread may have been between the two
         self.observers.after_fork()
 
+    def was_declared_again(self, former: Replica[Any]) -> bool:
+        """Whether another one is that of a former run of the module that declares this one."""
+        return self.declared_in == former.declared_in and self._spec is not former._spec
+
     def is_elsewhere(self, address: str) -> bool:
         """Whether it is attached to another owner than the one at this address."""
         presence = self.presence
@@ -300,7 +305,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         return (presence.answers_within if presence is not None else 0.0) or super()._answers_within()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return reference.reference_to(self, self._module)
+        return reference.reference_to(self, self.declared_in)
 
     def __repr__(self) -> str:
         state = "declared" if type(self) is _Declared else f"version {self._snapshot.version}"
