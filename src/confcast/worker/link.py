@@ -284,7 +284,8 @@ class Link:
             self._greeted.set()
             self._read(connection)
         except (OSError, ProtocolError) as error:
-            _log.warning("the pipe to the config owner broke: %s", error)
+            if not self._stop.is_set():  # else `close()` has ended it: where threads are green, that is an error here
+                _log.warning("the pipe to the config owner broke: %s", error)
         finally:
             self._greeted.clear()
             with self._sending:

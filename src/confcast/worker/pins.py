@@ -2,8 +2,9 @@
 
 A context variable gives each thread, each task and each request its own, and tasks that a request starts inherit it.
 The cell is what makes the end visible to them: a task that outlives its request finds it closed and reads the newest.
-Closing tolerates another context (frameworks run a request's teardown in a copied one). Plain threads and
-`run_in_executor` start with an empty context: they see the newest unless the configuration is passed to them.
+Closing tolerates another context (frameworks run a request's teardown in a copied one). Plain threads,
+`run_in_executor` and gevent's greenlets start with an empty context, and see the newest: `contextvars.copy_context()`
+hands the pin on to them (as `asyncio.to_thread` and `trio.to_thread` do by themselves), and its end with it.
 
 Rejected: `threading.local` (asyncio), and a context variable that holds the snapshot itself (a background task would
 keep its request's version for ever, and a `reset` in another context raises).

@@ -114,8 +114,10 @@ class Replica(AwaitableVerbs, Observable[T]):
     def pin(self) -> Pin[T]:
         """For one request, task or queue item: `with replica.pin() as config:` sees one version.
 
-        Another pin inside gives the same version. Tasks started inside inherit it until the pin ends; plain threads
-        and `run_in_executor` see the newest unless `config` is passed to them. Raises NotAttached.
+        Another pin inside gives the same version. Tasks started inside inherit it until the pin ends. Plain threads,
+        `run_in_executor` and gevent's greenlets begin with an empty context, and see the newest, unless they are given
+        a copy of this one, each its own: `gevent.spawn(contextvars.copy_context().run, function, argument)`, and
+        likewise `loop.run_in_executor(None, copy_context().run, function)`. Raises NotAttached.
         """
         return Pin(self._pinned, self.snapshot, self._newest_snapshot)
 
