@@ -364,3 +364,12 @@ def test_without_a_value_and_an_owner_nothing_is_read(replica: Replica[Settings]
     replica.changes()
     with pytest.raises(NotAttached):
         _ = replica.latest
+
+
+@pytest.mark.parametrize("verb", ["areload", "aattach", "aclose", "changes"])
+def test_where_neither_asyncio_nor_trio_runs_that_is_said(replica: Replica[Settings], verb: str) -> None:
+    """And not that there is no running event loop."""
+    with replica.override(Settings(number=1, twin=1)):
+        coroutine = replica.changes().__anext__() if verb == "changes" else getattr(replica, verb)()
+        with pytest.raises(RuntimeError, match="neither asyncio nor trio runs this coroutine: await it there, or"):
+            coroutine.send(None)

@@ -1,8 +1,9 @@
 """The client verbs for coroutines: each name with an `a` before it, the same on a manager and on an attached replica.
 
 A verb waits for the config owner's answer; awaited, it waits in a thread of the loop's default executor, whose number
-of threads is limited and the program's to set (`loop.set_default_executor`), and the loop goes on. Whoever cancels the
-await stops waiting; the question has left, and what became of it stands in the history. Safe on any loop.
+of threads is limited and the program's to set (`loop.set_default_executor`), or in one of trio's, and the loop goes on.
+Whoever cancels the await stops waiting; the question has left, and what became of it stands in the history. Safe on any
+loop of asyncio's or trio's.
 
 Rejected: a second path to the owner without threads (two implementations of every wait, for calls that are made a few
 times an hour), and a thread pool of our own (threads that every worker would have to end).
@@ -10,14 +11,11 @@ times an hour), and a thread pool of our own (threads that every worker would ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
+from confcast.worker.async_library import in_thread
 from confcast.worker.verbs import Verbs
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class AwaitableVerbs(Verbs):
@@ -52,10 +50,3 @@ class AwaitableVerbs(Verbs):
     async def aworkers(self) -> list[WorkerStatus]:
         """`workers()`, awaited. Raises what it raises."""
         return await in_thread(self.workers)
-
-
-async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call it in a thread of the loop's default executor."""
-    import asyncio  # 6 MiB, which a worker without a loop need not pay
-
-    return await asyncio.to_thread(function, *args, **kwargs)

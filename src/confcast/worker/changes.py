@@ -13,14 +13,13 @@ part has none: `settings.version` tells).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeAlias, overload
 
 from confcast.tracebacks import from_the_application
+from confcast.worker.async_library import Waker, in_thread, waker
 from confcast.worker.delivery import Delivery, Pair
 from confcast.worker.observers import Observers
-from confcast.worker.on_loop import call_on
 from confcast.worker.subscription import Moment, Subscription
 
 Select: TypeAlias = Callable[[Any], Any] | None
@@ -30,23 +29,21 @@ class Reader(Subscription):
     """One iteration, as the replica's observers know it: told that there is something new, and no more.
 
     Args:
-        loop: Where it is read.
+        waker: Wakes the task that reads.
         on: What it waits for.
     """
 
     is_observer = False
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on: Moment) -> None:
+    def __init__(self, waker: Waker, on: Moment) -> None:
         super().__init__(_nothing, None, True, on, None)
         self.hung_up = False
-        self._loop = loop
-        self._woken = asyncio.Event()
+        self._waker = waker
         self._waking = False
 
     async def wait(self) -> None:
         """Until there may be something new."""
-        await self._woken.wait()
-        self._woken.clear()
+        await self._waker.wait()
 
     @property
     def name(self) -> str:
@@ -70,12 +67,11 @@ class Reader(Subscription):
         """Unless it is being woken, and has not looked yet."""
         if not self._waking:
             self._waking = True
-            if not call_on(self._loop, self._wake):
+            if not self._waker.wake(self._is_awake):
                 self.unreachable(failed)
 
-    def _wake(self) -> None:
+    def _is_awake(self) -> None:
         self._waking = False  # before the reader looks: what comes later wakes it again
-        self._woken.set()
 
 
 async def read(
@@ -100,9 +96,10 @@ async def read(
 
     Raises:
         ConfcastError: As `find` does.
+        RuntimeError: Neither asyncio nor trio runs it.
     """
-    observers, hang_ups = (known, hang_ups) if known is not None else await asyncio.to_thread(_found, find)
-    reader = Reader(asyncio.get_running_loop(), on)
+    observers, hang_ups = (known, hang_ups) if known is not None else await in_thread(_found, find)
+    reader = Reader(waker(), on)
     observers.add(reader)
     if observers.hang_ups != hang_ups:
         reader.hung_up = True

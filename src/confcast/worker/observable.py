@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, overload
 
+from confcast.worker.async_library import is_on_trio
 from confcast.worker.delivery import Pair
 from confcast.worker.observers import Observers
 from confcast.worker.subscription import Moment, Subscription, Where, is_async, is_loop
@@ -156,7 +157,7 @@ class Observable(ABC, Generic[T]):
     def changes(
         self, select: Callable[[T], Any] | None = None, *, on: Moment = "commit", initial: bool = False
     ) -> AsyncGenerator[tuple[Any, Any], None]:
-        """The changes from this call on, for a task: `async for old, new in settings.changes(): …`.
+        """The changes from this call on, for a task on asyncio or trio: `async for old, new in settings.changes(): …`.
 
         Of a manager whose process has no attached replica they are those after the first step, which attaches one.
 
@@ -176,6 +177,7 @@ class Observable(ABC, Generic[T]):
         Raises:
             TypeError: `select` can't be called.
             ValueError: There is no such moment.
+            RuntimeError: At the first step: neither asyncio nor trio runs it.
         """
         from confcast.worker.changes import read
 
@@ -223,5 +225,5 @@ def _check(observer: object, select: object, on: str, where: Where) -> None:
     if callable(observer) and is_async(observer) and not is_loop(where):
         raise TypeError(
             "a coroutine function needs loop=…, unless it is subscribed by code that runs on the loop: nobody else "
-            "would await it"
+            "would await it" + ("; on trio, read changes() in a task" if is_on_trio() else "")
         )

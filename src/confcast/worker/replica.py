@@ -26,7 +26,8 @@ from confcast.errors import NotAttached
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import reference, registry
-from confcast.worker.awaitable import AwaitableVerbs, in_thread
+from confcast.worker.async_library import in_thread
+from confcast.worker.awaitable import AwaitableVerbs
 from confcast.worker.masking import masked
 from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
