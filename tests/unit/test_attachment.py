@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -216,6 +217,48 @@ def test_whatever_a_precommit_function_raises_is_a_no_and_the_next_version_goes_
     assert vote.problems[0].message.endswith(f"judge: {str(error) or type(error).__name__}")
     owner.prepare(2, 3)
     assert [owner.hear(), owner.hear()] == [Working(2, working.function), Vote(2, True)]
+
+
+@dataclass(frozen=True)
+class Frank:
+    """Its repr shows its secret, as any dataclass's does."""
+
+    number: int
+    token: Annotated[str, Secret] = "a-secret-of-the-configuration"
+
+
+@pytest.fixture
+def frank() -> Iterator[Replica[Frank]]:
+    replica = Replica(Frank, name="frank")
+    yield replica
+    replica.close()
+    registry.withdraw(replica)
+
+
+def test_no_frame_below_a_precommit_function_shows_a_configuration(owner: Owner, frank: Replica[Frank]) -> None:
+    """An error tracker may send the variables of all of them with whatever the function logs."""
+    leaks: list[str] = []
+    codec = Codec(Frank)
+
+    @frank.precommit
+    def judge(old: Frank, new: Frank) -> None:
+        below = sys._getframe().f_back
+        while below is not None:
+            shown = {name: repr(value) for name, value in below.f_locals.items()}
+            leaks.extend(f"{below.f_code.co_qualname} {name}" for name, text in shown.items() if "a-secret" in text)
+            below = below.f_back
+
+    attaching = in_thread(lambda: frank.attach(owner.address, ignore_sighup=False))
+    owner.accept()
+    payloads = [codec.encode(Frank(number)) for number in range(4)]
+    owner.say(Install(1, digest(payloads[1]), payloads[1]))
+    assert owner.hear() == Applied(1, follows=False)
+    attaching()
+    owner.say(Prepare(1, digest(payloads[2]), payloads[2]))
+    assert [type(owner.hear()), owner.hear()] == [Working, Vote(1, True)]
+    owner.say(Install(2, digest(payloads[3]), payloads[3]))
+    assert [type(owner.hear()), owner.hear()] == [Working, Applied(2, follows=False)]
+    assert leaks == []
 
 
 class Judge:

@@ -25,6 +25,7 @@ from confcast.texts import printable
 from confcast.wire.messages import Answer, Request, Working
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
+from confcast.worker.delivery import Pair
 from confcast.worker.link import Link
 from confcast.worker.masking import masker
 from confcast.worker.observers import Observers
@@ -214,18 +215,20 @@ class Attachment(Generic[T]):
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
+        asked = Pair(old, new)
+        del old, new  # what an application's function logs may be sent with the variables of the frames below it
         problems: list[Problem] = []
         for function in list(self._checks):
             self._link.say(Working(round_, path_of(function)))  # before it: who works is not silent
             try:
-                function(old, new)
+                asked.tell(function)
             except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
-                problems += self._refusals(function, error, old, new)
+                problems += self._refusals(function, error, asked)
         return tuple(first_of(problems))
 
-    def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, *configs: T) -> list[Problem]:
+    def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, asked: Pair) -> list[Problem]:
         """It goes into events, logs and the history: an application's text may show what must not be shown."""
-        return refusals(function, error, masker(self._codec.schema, type(error).__name__, *configs))
+        return refusals(function, error, masker(self._codec.schema, type(error).__name__, asked.old, asked.new))
 
     def _open_saved(self, saved: Saved) -> T | None:
         if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:

@@ -36,6 +36,10 @@ class Pair:
             return self
         return Pair(None if self.old is None else select(self.old), select(self.new))
 
+    def tell(self, function: Callable[[Any, Any], Any]) -> Any:
+        """Call it with both. Gives what it gives, and raises what it raises."""
+        return function(self.old, self.new)
+
     def is_same(self, same: Callable[[Any, Any], bool]) -> bool:
         """Whether both are the same. Raises what `==` of an application's own class raises."""
         return same(self.old, self.new)
@@ -68,7 +72,7 @@ class Delivery:
 
     def tell(self, observer: Callable[[Any, Any], Any]) -> Any:
         """Call it here. Gives what it gives, and raises what it raises."""
-        return observer(self._parts.old, self._parts.new)
+        return self._parts.tell(observer)
 
     def masked(self, mask: Masked, text: str, instead: str) -> str:
         """The text without the secrets of the whole configurations; `instead` where they can't be found."""

@@ -21,7 +21,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -306,15 +306,15 @@ class Link:
             if limit != connection.gettimeout():  # each setting of it is a system call
                 connection.settimeout(limit)
             try:
-                data = connection.recv(_READ)
+                messages = _heard(connection, deframer)
             except TimeoutError:
                 if self._is_to_serve_without():
                     self._serve_without(connection)
                 continue
-            if not data:
+            if messages is None:
                 return
-            for body in deframer.feed(data):
-                if not self._obey(decode_to_worker(body)):
+            for message in messages:
+                if not self._obey(message):
                     return
 
     def _obey(self, message: ToWorker) -> bool:
@@ -451,6 +451,16 @@ class _Call:
     def __init__(self) -> None:
         self.done = threading.Event()
         self.answer: Answer | None = None
+
+
+def _heard(connection: socket.socket, deframer: Deframer) -> Iterator[ToWorker] | None:
+    """What has come, each decoded when it is its turn; None at the end.
+
+    No variable keeps its bytes: error trackers may send those of the frame that reads, while a function of the
+    application's runs.
+    """
+    data = connection.recv(_READ)
+    return map(decode_to_worker, deframer.feed(data)) if data else None
 
 
 def _limit_sending(connection: socket.socket, seconds: float) -> None:

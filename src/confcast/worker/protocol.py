@@ -165,7 +165,7 @@ class Machine:
         self._check = check
         self._follows = follows
         self._round = 0
-        self._staged: tuple[bytes, Any] | None = None
+        self._staged: Held | None = None  # of no version yet
         self._refusal: tuple[Problem, ...] = ()
         self._told = 0
         self._effects: list[Effect] = []
@@ -224,10 +224,10 @@ class Machine:
         else:
             self._install_new(frame, staged)
 
-    def _install_new(self, frame: Install, staged: tuple[bytes, Any] | None) -> None:
-        voted = staged is not None and staged[0] == frame.digest
+    def _install_new(self, frame: Install, staged: Held | None) -> None:
+        voted = staged is not None and staged.digest == frame.digest
         asks = self.held is not None and not frame.undo  # the first value in a process is no change
-        config, problems = (staged[1], ()) if staged is not None and voted else self._make(frame.payload, 0, asks)
+        config, problems = (staged.config, ()) if staged is not None and voted else self._make(frame, 0, asks)
         if self.held is None and frame.declined:
             many = "a worker refuses" if frame.declined == 1 else f"{frame.declined} workers refuse"
             text = f"starting on version {frame.version}, which {many}: `confcast status` says which, and why"
@@ -243,7 +243,7 @@ class Machine:
     def _prepare(self, frame: Prepare) -> None:
         config, problems = self._propose(frame)
         self._round = frame.round
-        self._staged = None if problems else (frame.digest, config)
+        self._staged = None if problems else Held(0, frame.digest, config)
         self._refusal = problems
         self.state = State.REFUSED if problems else State.STAGED
         self._effects.append(Reply(Vote(frame.round, not problems, problems)))
@@ -251,13 +251,13 @@ class Machine:
     def _commit(self, frame: Commit) -> None:
         held = self.held.version if self.held is not None else 0
         if self.state is State.STAGED and frame.round == self._round and frame.version > held:
-            assert self._staged is not None
-            digest, config = self._staged
-            if self.held is not None and self.held.digest == digest:
+            staged = self._staged
+            assert staged is not None
+            if self.held is not None and self.held.digest == staged.digest:
                 self._renumber(self.held, frame.version)
                 self._answer(Applied(frame.version, self._follows()))
             else:
-                self._swap(Held(frame.version, digest, config))
+                self._swap(Held(frame.version, staged.digest, staged.config))
         elif self.state is State.REFUSED and frame.round == self._round:
             self._answer(Declined(frame.version, self._refusal))
         else:
@@ -296,15 +296,19 @@ class Machine:
         held = self.held
         if held is not None and held.digest == frame.digest:  # it runs here already
             return held.config, ()
-        return self._make(frame.payload, frame.round, held is not None)
+        return self._make(frame, frame.round, held is not None)
 
-    def _make(self, payload: bytes, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
-        """Build, then ask the application's functions, if they have to be asked."""
+    def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
+        """Build, then ask the application's functions, if they have to be asked.
+
+        No variable shows the configuration while they run: error trackers send those of every frame.
+        """
         try:
-            config = self._build(payload)
+            built = Held(0, frame.digest, self._build(frame.payload))
         except CannotBuild as error:
             return None, (error.problem,)
-        return config, self._check(round_, self.held.config, config) if asks and self.held is not None else ()
+        held = self.held
+        return built.config, self._check(round_, held.config, built.config) if asks and held is not None else ()
 
     def _swap(self, new: Held) -> None:
         old, self.held = self.held, new
