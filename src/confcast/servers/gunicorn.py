@@ -168,6 +168,7 @@ class _Embedding:
         upgrade = server.handle_usr2
         if not hasattr(server, "handle_rtmin"):
             server.handle_rtmin = functools.partial(_reload_fully, server, server.handle_hup)
+            server.app.reload = functools.partial(_run_conf_file, server.app.reload)
             self._relief = Relief(server)
             server.confcast = MasterSignals(server, self._conf, self._relief)
         server.confcast.configurations.append(self._owners)
@@ -318,6 +319,14 @@ def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
         os.environ.update(environment)
         os.chdir(folder)
         server.log.error("confcast: the full reload is called off, and every worker stays as it is\n%s", why)
+
+
+def _run_conf_file(run: Callable[[], None]) -> None:
+    """In a full reload. gunicorn would end, and leave its workers alone, when the conf file fails."""
+    try:
+        run()
+    except SystemExit as error:
+        raise CalledOff("the conf file, or the command line, can't be used; standard error says why") from error
 
 
 def _check(options: dict[str, Any]) -> None:

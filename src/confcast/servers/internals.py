@@ -117,6 +117,7 @@ INSIDE = {
     "gunicorn": Inside(
         "gunicorn",
         (
+            "gunicorn.app.base:BaseApplication.reload()",
             "gunicorn.arbiter:Arbiter.WORKERS",
             "gunicorn.arbiter:Arbiter.app",
             "gunicorn.arbiter:Arbiter.cfg",
