@@ -50,6 +50,12 @@ def dirty(path):
     from gunicorn.dirty import get_dirty_client
     client = get_dirty_client()
     return answer(client.execute("dirty:App", "hold", path) if path else client.execute("dirty:App", "read"))
+
+def stash(value):
+    from gunicorn.dirty import stash
+    if value:
+        stash.put("table", "key", {"value": value})
+    return answer(stash.get("table", "key"))
 """
 
 
@@ -68,7 +74,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
         def make(number: str = ":1", at_import: str = "settings.latest.number", more: str = "") -> Dirty:
             server: Dirty = made(above=ABOVE.format(number) + more)
-            app = (server.folder / "app.py").read_text().replace('"read": read,', '"read": read, "dirty": dirty,')
+            app = (
+                (server.folder / "app.py")
+                .read_text()
+                .replace('"read": read,', '"read": read, "dirty": dirty, "stash": stash,')
+            )
             (server.folder / "app.py").write_text(app + VIEWS)
             server.code(1, at_import)
             return server
@@ -105,6 +115,7 @@ def test_a_dirty_worker_has_the_configuration_from_its_import_on_and_follows_it(
 def test_a_full_reload_brings_dirty_workers_new_code_and_the_new_owner(make: Make):
     server = make().start()
     old = {server.ask("dirty")["pid"], server.owner()}
+    server.ask("stash?kept")
     server.code(2)
     server.add_a_field()
 
@@ -116,6 +127,7 @@ def test_a_full_reload_brings_dirty_workers_new_code_and_the_new_owner(make: Mak
     assert server.hup()[0] == "success"
     answer = server.ask("dirty")
     assert (answer["code"], answer["number"], answer["connected"]) == (2, number, True)
+    assert server.ask("stash") == {"value": "kept"}
     assert server.crashes() == []
 
 

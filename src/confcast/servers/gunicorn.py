@@ -19,12 +19,13 @@ the other user are let in, and their children are. Such a worker attaches while 
 
 New code. gunicorn's own full reload moves to SIGRTMIN; an upgrade (USR2) starts a new master beside the old one. Both
 start a new owner first, under the new code, which goes on with versions and history; old workers are served by the old
-owner, which loads no more, until they are gone. When the new one refuses the configuration, everything stays as it was;
-so it does when the new master of an upgrade is ended again; if WINCH has taken the old workers away, a HUP of the old
-master brings them back first, as with gunicorn alone. Until then code may be deployed in place: a worker that is
-respawned with it meets the owner of the old code, says which fields differ, exits with status 1 after a pause, and is
-tried again; the others serve. `max_requests` takes no worker away before another one has taken its place
-(gunicorn_relief.py). A server whose workers were all killed meanwhile serves again after a full reload.
+owner, which loads no more, until they are gone. When the new one refuses the configuration, or the conf file fails,
+everything stays as it was; so it does when the new master of an upgrade is ended again; if WINCH has taken the old
+workers away, a HUP of the old master brings them back first, as with gunicorn alone. Until then code may be deployed
+in place: a worker that is respawned with it meets the owner of the old code, says which fields differ, exits with
+status 1 after a pause, and is tried again; the others serve. `max_requests` takes no worker away before another one
+has taken its place (gunicorn_relief.py). A server whose workers were all killed meanwhile serves again after a full
+reload.
 
 Hooks of the user's are composed with ours when they are final, in `on_starting`, wherever they stand in the file. Only
 their `on_starting` has to stand above the line: one below would replace ours, and is refused in words, unless
@@ -98,6 +99,7 @@ class _Embedding:
         self._owners = Generations(self._new_manager())
         self._conf = conf
         self._relief: Relief | None = None  # the first configuration's stands for all
+        self._dirty: gunicorn_dirty.DirtyArbiters | None = None
         self._master = 0  # as the dirty arbiter knows it
         self._imported = ""  # how the schema's module came into the master, where no full reload brings its new code
         self.name = self._owners.present.name
@@ -172,6 +174,7 @@ class _Embedding:
             self._relief = Relief(server)
             server.confcast = MasterSignals(server, self._conf, self._relief)
         server.confcast.configurations.append(self._owners)
+        self._dirty = server.confcast.dirty
 
         def manage_workers() -> None:
             self._owners.attend(server, server.confcast.dirty.pids())
@@ -289,6 +292,8 @@ class _Embedding:
         if self._relief is not None:
             self._relief.after_fork()
             gunicorn_dirty.take_signals(arbiter)
+            if self._dirty is not None and self._dirty.former_socket:
+                gunicorn_dirty.copy_stash(arbiter, self._dirty.former_socket)
         self._master = arbiter.ppid
         gunicorn_dirty.attach_workers(arbiter, self._attach_dirty)
 

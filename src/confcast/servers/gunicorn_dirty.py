@@ -10,7 +10,8 @@ A dirty worker that can't attach leaves with status 1 after a pause, and is trie
 
 A HUP of the arbiter does nothing here: gunicorn's starts a worker and ends the newest (that same one). A full reload
 starts a new dirty arbiter beside the old one, with the new settings, code and address, before there are new workers
-that are told its socket; the old one serves the old workers, and is ended when these are gone. USR1 is passed on to the
+that are told its socket; the old one serves the old workers, and is ended when these are gone. The new one begins with
+a copy of the old one's stash; what old workers put there afterwards goes with the old one. USR1 is passed on to the
 dirty workers, which gunicorn does not do.
 
 Rejected: `dirty_worker_init` alone (an `init()` that reads the configuration would fail), ending the old arbiter first
@@ -33,6 +34,7 @@ from confcast import Replica
 from confcast.servers import gunicorn_log, signals
 
 _RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
+_PATIENCE = 5.0
 
 
 def has(cfg: Any) -> bool:
@@ -106,6 +108,19 @@ def _reopen_logs(arbiter: Any) -> None:
             os.kill(pid, signal.SIGUSR1)
 
 
+def copy_stash(arbiter: Any, socket: str) -> None:
+    """In `on_dirty_starting`: begin with what the stash of the dirty arbiter at this socket holds."""
+    from gunicorn.dirty.stash import StashClient  # type: ignore[import-untyped]
+
+    try:
+        with StashClient(socket, timeout=_PATIENCE) as former:
+            for name in former.tables():
+                arbiter.stash_tables[name] = dict(former.table(name).items())
+    except Exception as error:  # it is dead, or hangs; nothing else is lost by it
+        words = "confcast: the stash of the former dirty arbiter is lost, or a part of it: %s: %s"
+        arbiter.log.warning(words, type(error).__name__, error)
+
+
 # ---- in a dirty worker
 
 
@@ -143,6 +158,7 @@ class DirtyArbiters:
 
     def __init__(self, server: Any) -> None:
         self.due = False  # a full reload has new settings, and no new worker yet
+        self.former_socket = ""  # while a new one is forked: of the one before
         self._server = server
         self._former: dict[int, frozenset[int]] = {}
 
@@ -160,9 +176,11 @@ class DirtyArbiters:
             self._former[server.dirty_arbiter_pid] = frozenset(server.WORKERS)
             # gunicorn would take the one whose pid is in the file for an orphan, and kill it.
             Path(server.dirty_pidfile).unlink(missing_ok=True)
+            self.former_socket = server.dirty_arbiter.socket_path
             server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
         if has(server.cfg):
             server.spawn_dirty_arbiter()
+        self.former_socket = ""
 
     def attend(self) -> None:
         """In each turn of the loop."""
