@@ -40,6 +40,10 @@ class App(DirtyApp):
         begun = {{"pid": os.getpid(), "code": {code}, "at_start": self.at_start, "at_import": AT_IMPORT}}
         return {{**begun, "number": settings.current.number, "connected": settings.connected}}
 
+    def stash(self):
+        from gunicorn.dirty import stash
+        return stash.get("table", "key")
+
     def hold(self, path):
         before = settings.current.number
         open(path).read()
@@ -55,7 +59,8 @@ def stash(value):
     from gunicorn.dirty import stash
     if value:
         stash.put("table", "key", {"value": value})
-    return answer(stash.get("table", "key"))
+    from gunicorn.dirty import get_dirty_client
+    return answer([stash.get("table", "key"), get_dirty_client().execute("dirty:App", "stash")])
 """
 
 
@@ -115,7 +120,7 @@ def test_a_dirty_worker_has_the_configuration_from_its_import_on_and_follows_it(
 def test_a_full_reload_brings_dirty_workers_new_code_and_the_new_owner(make: Make):
     server = make().start()
     old = {server.ask("dirty")["pid"], server.owner()}
-    server.ask("stash?kept")
+    assert server.ask("stash?kept") == 2 * [{"value": "kept"}]
     server.code(2)
     server.add_a_field()
 
@@ -127,7 +132,8 @@ def test_a_full_reload_brings_dirty_workers_new_code_and_the_new_owner(make: Mak
     assert server.hup()[0] == "success"
     answer = server.ask("dirty")
     assert (answer["code"], answer["number"], answer["connected"]) == (2, number, True)
-    assert server.ask("stash") == {"value": "kept"}
+    assert server.ask("stash") == 2 * [{"value": "kept"}]
+    assert server.ask("stash?new") == 2 * [{"value": "new"}]
     assert server.crashes() == []
 
 

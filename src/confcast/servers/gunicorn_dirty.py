@@ -71,6 +71,13 @@ def attach_workers(arbiter: Any, attach: Callable[[Any], None]) -> None:
     DirtyWorker.load_apps = load_apps  # in this process and its children only
 
 
+def name_socket(arbiter: Any) -> None:
+    """In `on_dirty_starting`: a second arbiter has inherited the path of the first one's, and so would its workers."""
+    from gunicorn.dirty import set_dirty_socket_path  # type: ignore[import-untyped]
+
+    set_dirty_socket_path(arbiter.socket_path)
+
+
 def take_signals(arbiter: Any) -> None:
     """In `on_dirty_starting`: have HUP and USR1 do what they should, in the arbiter and in its workers."""
     from gunicorn.dirty.worker import DirtyWorker
