@@ -1,0 +1,140 @@
+"""The guide: its pages are in the package, and each line of a table of gunicorn's names the tests that hold it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.shape.source import ROOT
+
+GUIDE = ROOT / "src" / "confcast" / "guide"
+INTEGRATION = ROOT / "tests" / "integration"
+
+HUP = "test_gunicorn_hup"
+PLAIN = "test_gunicorn_plain"
+REPLACES_ALL = f"{PLAIN}::test_its_hup_replaces_all_workers_who_read_everything_anew"
+
+# What gunicorn does by itself, and what it does with us.
+GUNICORN = {
+    "configuration": (REPLACES_ALL, "test_gunicorn_reload::test_a_hup_reaches_every_worker_and_replaces_none"),
+    "a bad configuration file": (
+        f"{PLAIN}::test_its_hup_with_a_bad_file_ends_it",
+        "test_gunicorn_reload::test_a_bad_file_changes_nothing_and_says_where_it_is_bad",
+    ),
+    "log files (`accesslog`, `errorlog`)": (
+        REPLACES_ALL,
+        f"{HUP}::test_logs_are_opened_anew_in_master_workers_and_owner",
+        f"{HUP}::test_a_custom_logger_s_own_way_is_used_and_a_syslog_left_alone",
+        "test_gunicorn_privileges::test_workers_of_another_user_go_on_in_the_next_log",
+    ),
+    "TLS certificate": (
+        f"{PLAIN}::test_its_hup_serves_a_renewed_certificate_by_new_workers",
+        "test_gunicorn_tls::test_a_renewed_certificate_is_served_after_a_hup_by_the_same_workers",
+        "test_gunicorn_tls::test_these_serve_it_at_once",
+        "test_gunicorn_aiohttp::test_its_renewed_certificate_takes_a_full_reload_and_that_is_said",
+    ),
+    "`workers` in the conf file": (
+        REPLACES_ALL,
+        f"{HUP}::test_a_changed_number_of_workers_is_taken_over_and_the_file_is_not_run",
+        f"{HUP}::test_the_command_line_s_number_of_workers_stays",
+    ),
+    "other changes in the conf file": (
+        REPLACES_ALL,
+        f"{HUP}::test_what_else_has_changed_in_the_file_is_said_once_with_what_it_takes",
+    ),
+    "an error in the conf file": (
+        f"{PLAIN}::test_its_hup_with_a_bad_conf_file_ends_it",
+        f"{HUP}::test_what_else_has_changed_in_the_file_is_said_once_with_what_it_takes",
+        f"{PLAIN}::test_a_full_reload_with_a_bad_conf_file_is_called_off",
+    ),
+    "`on_reload`": (REPLACES_ALL, f"{HUP}::test_on_reload_is_called_at_each_hup_and_may_fail"),
+    "new code": (REPLACES_ALL, f"{PLAIN}::test_a_full_reload_with_us_does_what_its_hup_did"),
+    "RTMIN, the full reload": (
+        f"{PLAIN}::test_a_full_reload_with_us_does_what_its_hup_did",
+        f"{PLAIN}::test_a_full_reload_with_a_bad_conf_file_is_called_off",
+        "test_gunicorn_deploy::test_it_brings_new_schema_code_without_a_failed_request",
+        "test_gunicorn_deploy::test_it_is_called_off_when_the_new_configuration_is_refused",
+    ),
+    "USR1": (
+        f"{PLAIN}::test_its_usr1_opens_the_logs_anew",
+        f"{HUP}::test_logs_are_opened_anew_in_master_workers_and_owner",
+        f"{HUP}::test_a_usr1_while_a_worker_imports_the_schema_is_not_lost",
+        f"{HUP}::test_a_log_that_can_t_be_opened_anew_ends_nobody",
+        "test_gunicorn_dirty::test_a_usr1_reaches_dirty_workers",
+    ),
+    "USR2": (
+        f"{PLAIN}::test_its_usr2_starts_a_new_master_beside_it",
+        "test_gunicorn_upgrade::test_versions_history_and_totals_go_on",
+    ),
+    "TTIN, TTOU": (
+        f"{PLAIN}::test_its_ttin_and_ttou_add_and_take_a_worker",
+        "test_gunicorn_workers::test_more_and_fewer_workers",
+    ),
+}
+
+
+def section(page: str, title: str) -> str:
+    text = (GUIDE / page).read_text(encoding="utf-8")
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of each line of its tables, but for their heads."""
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    lines = [line for table in tables for line in table.splitlines()[2:]]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_each_line_of_gunicorns_tables_has_its_tests():
+    table = rows(section("signals.md", "gunicorn"))
+    assert [row[0] for row in table] == list(GUNICORN)
+    assert all(len(row) == 3 and all(row) for row in table)
+
+
+@pytest.mark.parametrize("name", sorted({name for names in GUNICORN.values() for name in names}))
+def test_a_test_that_holds_a_line_exists(name: str):
+    file, _, test = name.partition("::")
+    tree = ast.parse((INTEGRATION / f"{file}.py").read_text(encoding="utf-8"))
+    assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda page: page.name)
+def test_a_page_has_a_title_and_lines_that_fit_but_for_tables(page: Path):
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert re.match(r"# \S", lines[0])
+    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+
+
+def test_the_readme_leads_to_each_page():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in GUIDE.glob("*.md") if f"src/confcast/guide/{page.name}" not in readme] == []
+
+
+def test_the_pages_are_taken_into_the_wheel():
+    """hatchling takes every file of its packages but those that git ignores; test_deploy_files.py says which."""
+    pages = [str(page) for page in GUIDE.glob("*.md")]
+    ignored = subprocess.run(
+        ["git", "check-ignore", *pages], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert len(pages) >= 2
+    assert (ignored.returncode, ignored.stdout) == (1, "")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # it installs what builds the wheel
+def test_the_wheel_has_them(tmp_path: Path):
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache"))
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+    subprocess.run(command, timeout=280, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        found = {Path(name).name for name in archive.namelist() if name.startswith("confcast/guide/")}
+    assert found == {page.name for page in GUIDE.iterdir()}
