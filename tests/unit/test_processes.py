@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +110,14 @@ def test_a_name_with_parentheses_and_spaces_hides_no_start(tmp_path: Any) -> Non
         assert started(process.pid) >= started(os.getpid())
         assert process.stdin is not None
         process.stdin.close()
+
+
+def test_a_process_is_known_by_its_parents_its_folder_and_its_command(child: subprocess.Popen[bytes]) -> None:
+    assert list(processes.parents(child.pid))[:2] == [os.getpid(), os.getppid()]
+    assert processes.working_directory(child.pid) == str(Path.cwd())
+    assert processes.command(child.pid) == f"{sys.executable} -c import sys; sys.stdin.read()"
+
+
+def test_of_a_process_that_is_gone_nothing_is_known() -> None:
+    gone = 2**22 + 1
+    assert (list(processes.parents(gone)), processes.working_directory(gone), processes.command(gone)) == ([], "", "")

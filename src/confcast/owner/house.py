@@ -25,11 +25,12 @@ import msgspec
 
 from confcast.errors import ConfcastError
 from confcast.owner.guests import Guests
-from confcast.wire import listener, notes, processes, snapshots
+from confcast.wire import about, listener, notes, processes, snapshots
+from confcast.wire.about import About
 from confcast.wire.boot import HANDOVER
 
 _MINE = ("lock", "journal", "loading")
-_ALWAYS_MINE = (snapshots.FILE, "loading", HANDOVER, f"{HANDOVER}.number")
+_ALWAYS_MINE = (snapshots.FILE, about.FILE, "loading", HANDOVER, f"{HANDOVER}.number")
 _PATIENCE = 5.0
 
 
@@ -79,6 +80,7 @@ class House:
         self.guests = guests
         self._holder = holder
         self._follows = follows
+        self._about: About | None = None
         self._lock = -1
         self._socket: tuple[int, int] | None = None
 
@@ -106,6 +108,8 @@ class House:
         self._take_lock()
         self.guests.open_folder(self.folder)
         notes.make_folder(self.folder, self.guests.uid, self.guests.gid)
+        if self._about is not None:
+            self.describe(self._about)
         listening = listener.listen(self.address, self.guests.uid)
         self._socket = _identity(self.address)
         return listening
@@ -117,6 +121,11 @@ class House:
         except OSError:
             snapshots.remove(self.folder)
             raise
+
+    def describe(self, told: About) -> None:
+        """Tell of the server whose owner lives here, also in a folder that is made anew. Raises OSError."""
+        self._about = told
+        about.save(self.folder, told, uid=self.guests.uid)
 
     def missing(self) -> Path | None:
         """What does not lead to this owner any more: its control socket, or its lock; None while both do."""

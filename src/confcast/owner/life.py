@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from confcast.config.loader import ConfigLoader, LoaderSpec
+from confcast.config.sources.environment import Environment
 from confcast.errors import ConfcastError, Problem
 from confcast.owner import generations
 from confcast.owner.core import Rules
@@ -38,6 +39,7 @@ from confcast.owner.process import Owner
 from confcast.owner.signals import LogRotated, heed_signals
 from confcast.owner.watch import Watcher
 from confcast.wire import processes
+from confcast.wire.about import About, module_file
 from confcast.wire.boot import Booted, Leash, Leave, Orders, Pause, Paused
 from confcast.wire.messages import ReloadEvent
 
@@ -97,6 +99,7 @@ class Life:
         codec = loader.codec
         left = inherit(self._house, self._orders, self._open_journal, codec.fingerprint, codec.fields)
         barred = left.row is not None and left.row.schema != codec.fingerprint
+        attempt("description", lambda: self._house.describe(self._about(loader)))
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
             warn_of_mounted_files(loader.watched())
@@ -170,6 +173,18 @@ class Life:
         os.chdir(orders.working_directory)
         sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in orders.sys_path]
         return ConfigLoader.from_spec(msgspec.msgpack.decode(orders.loader, type=LoaderSpec))
+
+    def _about(self, loader: ConfigLoader[Any]) -> About:
+        orders, schema = self._orders, loader.schema
+        return About(
+            name=orders.name,
+            schema=loader.schema_path,
+            qualname=schema.__qualname__,
+            module=module_file(schema),
+            sources=list(map(_described, loader.sources)),
+            working_directory=orders.working_directory,
+            command=processes.command(orders.master_pid),
+        )
 
     def _make_watcher(self, loader: ConfigLoader[Any]) -> Watcher:
         def changed() -> None:
@@ -278,3 +293,11 @@ class Life:
         self._owner.when_idle.add(self._move_in)
         if self._orders.watch:
             self._mailbox.post(Trigger("watch"))
+
+
+def _described(source: object) -> str:
+    """Its kind and its files; of one of the user's no field, which may be a secret."""
+    if isinstance(source, Environment):
+        return f"Environment({source.prefix})"
+    files: tuple[Path, ...] = getattr(source, "watched", tuple)()
+    return " ".join([type(source).__name__, *map(str, files)])

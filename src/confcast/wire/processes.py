@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ _NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 """What `pidfd_open` says of a free number, and of one that is no pid (0) or only a thread's."""
 _REFUSED = (errno.EPERM, errno.ENOSYS)
 """What a filter of system calls makes of one that it does not know, and a kernel before 5.3."""
+
+_MOST_PARENTS = 64
+_LONGEST_COMMAND = 4096
 
 
 class Death:
@@ -119,12 +123,44 @@ def started(pid: int) -> int:
 
     Field 22 of /proc/<pid>/stat (proc(5)); the name in field 2 may hold spaces and parentheses.
     """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return 0
-    fields = stat.rpartition(b")")[2].split()
+    fields = _stat(pid)
     return int(fields[19]) if len(fields) > 19 else 0
+
+
+def parents(pid: int) -> Iterator[int]:
+    """The process that has started this one, and so on, as far as they live; of this process at least the first."""
+    if sys.platform == "darwin":
+        if pid == os.getpid():
+            yield os.getppid()
+        return
+    for _ in range(_MOST_PARENTS):
+        fields = _stat(pid)
+        pid = int(fields[1]) if len(fields) > 1 else 0
+        if pid <= 0:
+            return
+        yield pid
+
+
+def working_directory(pid: int) -> str:
+    """Where this process works now; "" when it is gone, another user's, or the system does not tell."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - the text, which may say that it was deleted
+    return ""
+
+
+def command(pid: int) -> str:
+    """The command line of this process, its arguments with blanks between them; "" when nobody can tell."""
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/cmdline").open("rb") as file:
+        return file.read(_LONGEST_COMMAND).replace(b"\0", b" ").decode(errors="backslashreplace").strip()
+    return ""
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of /proc/<pid>/stat from the third on; none when it is gone or the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
 
 
 def user_of(pid: int) -> int:

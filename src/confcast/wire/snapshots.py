@@ -1,8 +1,8 @@
 """The snapshot file: the last committed version, for workers that start while no owner answers.
 
 Written by the owner at each commit, after the journal and before the outcome is answered; read by workers. A reader
-sees one version whole or another, never half of one: it is written under a name of its own and renamed. It is 0600
-and holds a msgpack struct. Rejected: letting workers read the journal (SQLite in every worker, and a lock).
+sees one version whole or another, never half of one. It is 0600 and holds a msgpack struct. Rejected: letting workers
+read the journal (SQLite in every worker, and a lock).
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from pathlib import Path
 
 import msgspec
 
+from confcast.wire import whole_files
 from confcast.wire.messages import MAX_FRAME, PROTOCOL
 
 FILE = "snapshot"
 """Its name in the run-time folder, beside the control socket."""
-
-_FRESH = f".{FILE}"  # of one name: what a killed owner left of it, the next one overwrites
 
 
 class Saved(msgspec.Struct, frozen=True, array_like=True):
@@ -35,20 +34,8 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
 
 def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
     """Put this version into the folder, atomically, and give the file to this uid (-1: to nobody). Raises OSError."""
-    fresh, place = f"{folder}/{_FRESH}", f"{folder}/{FILE}"  # at each commit: a Path takes as long as a call
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
-    try:
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchown(fd, uid, -1)
-            while body:
-                body = body[os.write(fd, body) :]
-        finally:
-            os.close(fd)
-        os.rename(fresh, place)  # noqa: PTH104
-    except OSError:
-        Path(fresh).unlink(missing_ok=True)  # half a file would keep a full disk full
-        raise
+    whole_files.put(folder, FILE, body, uid=uid)
 
 
 def remove(folder: Path) -> None:
