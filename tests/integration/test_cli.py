@@ -17,7 +17,7 @@ import pytest
 
 from confcast import Environment, ReloadResult
 from confcast.cli import main, owners
-from confcast.master import folders
+from confcast.wire import runtime_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.worker import verbs
@@ -33,7 +33,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(autouse=True)
 def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Owners of other programs on this machine are not looked for."""
-    monkeypatch.setattr(folders, "candidates", lambda: iter([runtime_folder]))
+    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([runtime_folder]))
 
 
 @pytest.fixture
@@ -284,9 +284,9 @@ def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
     """`ExecReload=confcast reload` means its own service, whatever else runs for this user."""
     with tempfile.TemporaryDirectory(prefix="cc-") as folder:
         named = Path(folder)
-        monkeypatch.setattr(folders, "candidates", lambda: iter([named, runtime_folder]))
+        monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([named, runtime_folder]))
         service = start_manager()
-        monkeypatch.setattr(folders, "candidates", lambda: iter([runtime_folder, named]))
+        monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([runtime_folder, named]))
         elsewhere = start_manager(name="elsewhere")
         for each in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_ELSEWHERE"):
             del os.environ[each]  # for good: monkeypatch would put it back when its manager has gone

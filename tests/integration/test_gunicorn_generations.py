@@ -13,7 +13,7 @@ import pytest
 
 from confcast.cli import owners
 from confcast.examples.leindex.config import PACKAGED_DEFAULTS
-from confcast.master import folders
+from confcast.wire import runtime_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import ReloadEvent
 from confcast.worker.client import Client
@@ -78,7 +78,7 @@ def test_the_old_owner_loads_no_more_so_that_no_number_has_two_contents(held: tu
 
 def test_the_command_line_means_the_new_owner(held: tuple[Server, Client, int], monkeypatch: pytest.MonkeyPatch):
     server, former, _ = held
-    monkeypatch.setattr(folders, "candidates", lambda: iter([server.runtime]))
+    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([server.runtime]))
     monkeypatch.delenv("CONFCAST_ADDRESS_APP", raising=False)
 
     found = owners.find(argparse.Namespace(name=None, address=None))

@@ -15,7 +15,7 @@ import pytest
 
 from confcast.errors import ConfcastError
 from confcast.master import folders
-from confcast.wire import processes
+from confcast.wire import processes, runtime_dirs
 from confcast.wire.listener import MAX_PATH, SOCKET, listen
 
 VARIABLES = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
@@ -41,11 +41,11 @@ def a_dead_pid() -> int:
 
 
 def test_the_candidates_come_in_their_order(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(folders.candidates()) == [*bases, Path("/dev/shm"), bases[0]]
+    assert list(runtime_dirs.candidates()) == [*bases, Path("/dev/shm"), bases[0]]
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{bases[1]}:/run/other")
-    assert list(folders.candidates())[1] == bases[1]
+    assert list(runtime_dirs.candidates())[1] == bases[1]
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    assert list(folders.candidates()) == [*bases[:2], Path("/dev/shm"), bases[0]]
+    assert list(runtime_dirs.candidates()) == [*bases[:2], Path("/dev/shm"), bases[0]]
 
 
 def test_a_folder_is_made_for_this_user_alone_in_the_first_that_works(bases: list[Path]) -> None:
@@ -55,10 +55,10 @@ def test_a_folder_is_made_for_this_user_alone_in_the_first_that_works(bases: lis
     assert made.parent == bases[1]
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert made.name.startswith(f"confcast-app-{os.getpid()}-")
-    assert folders.is_of_a_living_master(made)
-    assert not folders.is_of_a_living_master(made.with_name(f"app-{os.getpid()}-x"))
+    assert runtime_dirs.is_of_a_living_master(made)
+    assert not runtime_dirs.is_of_a_living_master(made.with_name(f"app-{os.getpid()}-x"))
     made.rmdir()
-    assert not folders.is_of_a_living_master(made)
+    assert not runtime_dirs.is_of_a_living_master(made)
 
 
 def test_a_relative_base_gives_an_address_that_holds_in_every_folder(
@@ -108,7 +108,7 @@ def test_in_what_is_made_a_socket_fits(bases: list[Path], monkeypatch: pytest.Mo
 
 
 def test_where_none_works_each_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "candidates", lambda: iter([Path("/nowhere"), Path("/x" * MAX_PATH)]))
+    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([Path("/nowhere"), Path("/x" * MAX_PATH)]))
 
     with pytest.raises(ConfcastError, match=r"tried /nowhere \(No such file or directory\), /x"):
         folders.make("app")
@@ -118,8 +118,8 @@ def test_where_none_works_each_is_named_with_its_reason(monkeypatch: pytest.Monk
 def test_any_name_gives_a_folder_that_is_known_again(name: str) -> None:
     made = folders.make(name)
 
-    assert (folders.label(name), os.getpid(), made) in folders.living()
-    assert len(folders.label(name)) <= 24
+    assert (runtime_dirs.label(name), os.getpid(), made) in [found[1:3] + found[:1] for found in runtime_dirs.living()]
+    assert len(runtime_dirs.label(name)) <= 24
 
 
 def test_only_what_dead_masters_left_is_swept(bases: list[Path]) -> None:
@@ -138,7 +138,7 @@ def test_only_what_dead_masters_left_is_swept(bases: list[Path]) -> None:
 
     assert [path.exists() for path in gone] == [False, False]
     assert all(path.exists() for path in (living, link, *kept))
-    assert [found[2] for found in folders.living() if found[2].parent in bases] == [living]
+    assert [found.path for found in runtime_dirs.living() if found.path.parent in bases] == [living]
 
 
 def test_what_an_owner_listens_in_is_not_swept_though_its_master_can_not_be_seen(bases: list[Path]) -> None:
@@ -180,8 +180,8 @@ def test_what_an_earlier_process_of_the_same_pid_has_left_is_swept(bases: list[P
     left = bases[0] / f"confcast-app-{os.getpid()}-{processes.started(os.getpid()) - 1}.abc"
     left.mkdir()
 
-    assert not folders.is_of_a_living_master(left)
-    assert {folder for _, _, folder in folders.living()} == {living, others}
+    assert not runtime_dirs.is_of_a_living_master(left)
+    assert {found.path for found in runtime_dirs.living()} == {living, others}
     folders.sweep()
 
     assert set(bases[0].iterdir()) == {living, others}
@@ -196,7 +196,7 @@ def test_where_there_is_no_temporary_directory_the_others_are_tried(
         raise FileNotFoundError("No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
-    assert list(folders.candidates()) == [*bases, Path("/dev/shm")]
+    assert list(runtime_dirs.candidates()) == [*bases, Path("/dev/shm")]
     folders.sweep()
     assert folders.make("app").parent == bases[0]
 
@@ -219,7 +219,7 @@ def test_a_folder_that_workers_of_another_user_can_not_enter_is_passed_over_and_
 
 def test_a_folder_on_the_way_counts_too(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     bases[0].parent.chmod(0o700)
-    monkeypatch.setattr(folders, "candidates", lambda: iter(bases))
+    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter(bases))
 
     with pytest.raises(ConfcastError, match=f"workers' user can't enter {bases[0].parent}"):
         folders.make("app", (os.geteuid() + 1, os.getegid() + 1))
@@ -251,4 +251,4 @@ def test_a_base_beyond_this_user_s_reach_is_passed_over(bases: list[Path], monke
 
     folders.sweep()
 
-    assert made in [folder for _, _, folder in folders.living()]
+    assert made in [found.path for found in runtime_dirs.living()]

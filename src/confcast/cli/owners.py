@@ -19,13 +19,13 @@ from pathlib import Path
 
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
-from confcast.master import folders
-from confcast.wire import processes
+from confcast.wire import runtime_dirs
+from confcast.wire.address import address_variable
 from confcast.wire.deadlines import answers_within
-from confcast.wire.listener import SOCKET, peer_of
+from confcast.wire.listener import peer_of
 from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsRequest
+from confcast.wire.runtime_dirs import RuntimeDir
 from confcast.worker.client import Client
-from confcast.worker.replica import address_variable
 
 _DEFAULT_NAME = "app"
 _KNOCK = 0.05
@@ -134,8 +134,8 @@ class Owner(Client):
 
     def _master(self) -> int | None:
         """The living process that restarts this owner; None when there is none, or the address doesn't tell."""
-        master = folders.master_of(Path(self.address).parent)
-        return master if master is not None and processes.is_alive(master) else None
+        found = runtime_dirs.parse(Path(self.address).parent)
+        return found.master if found is not None and found.lives() else None
 
 
 def find(options: argparse.Namespace) -> Owner:
@@ -144,42 +144,37 @@ def find(options: argparse.Namespace) -> Owner:
     address = options.address or os.environ.get(address_variable(name))
     if address:
         return Owner(address, _name_there(address, options.name))
-    living = [
-        (label, master, folder)
-        for label, master, folder in folders.living()
-        if (options.name is None or label == folders.label(options.name)) and not folders.is_left(folder)
-    ]
-    found = [(label, master, str(folder / SOCKET)) for label, master, folder in _in_the_named_folder(living)]
+    found = _in_the_named_folder(runtime_dirs.loading(options.name, runtime_dirs.living()))
     if len(found) == 1:
-        return Owner(found[0][2], found[0][0])
+        return Owner(found[0].address, found[0].label)
     raise _which(options.name, found)
 
 
 def _name_there(address: str, asked: str | None) -> str:
     """The configuration's name, as far as its folder tells. Raises OwnerUnavailable when another one was asked for."""
-    there = folders.name_of(Path(address).parent)
-    if asked is not None and there not in (None, folders.label(asked)):
-        raise OwnerUnavailable(f"the config owner at {line(address)} is that of {there!r}, and not of {asked!r}")
-    return asked or there or _DEFAULT_NAME
+    there = runtime_dirs.parse(Path(address).parent)
+    if asked is not None and there is not None and there.label != runtime_dirs.label(asked):
+        raise OwnerUnavailable(f"the config owner at {line(address)} is that of {there.label!r}, and not of {asked!r}")
+    return asked or (there.label if there is not None else _DEFAULT_NAME)
 
 
-def _in_the_named_folder(living: list[tuple[str, int, Path]]) -> list[tuple[str, int, Path]]:
+def _in_the_named_folder(living: list[RuntimeDir]) -> list[RuntimeDir]:
     """Those in the first folder named for owners that has any; all, where none is named, or none is in it."""
-    for base in folders.named():
-        if there := [each for each in living if each[2].parent == base]:
+    for base in runtime_dirs.named():
+        if there := [each for each in living if each.path.parent == base]:
             return there
     return living
 
 
-def _which(name: str | None, found: list[tuple[str, int, str]]) -> OwnerUnavailable:
+def _which(name: str | None, found: list[RuntimeDir]) -> OwnerUnavailable:
     named = "" if name is None else f" named {name!r}"
     if not found:
         return OwnerUnavailable(
             f"no config owner{named} runs for this user (uid {os.geteuid()}): start the server, or give --address; a "
             "server that has changed its user, or its CONFCAST_RUNTIME_DIR, is found by --address only"
         )
-    rows = table(("NAME", "MASTER", "ADDRESS"), found)
-    how = "--name or --address" if len({label for label, _, _ in found}) == len(found) else "--address"
+    rows = table(("NAME", "MASTER", "ADDRESS"), [(each.label, each.master, each.address) for each in found])
+    how = "--name or --address" if len({each.label for each in found}) == len(found) else "--address"
     several = f"{len(found)} config owners{named} run for this user; choose one by {how}:"
     return OwnerUnavailable("\n".join([several, *rows]))
 

@@ -25,7 +25,8 @@ from confcast.master.boot_output import Output, standard_error
 from confcast.master.launch import Launcher
 from confcast.master.own_replica import OwnReplica
 from confcast.master.supervisor import Supervisor
-from confcast.wire import processes
+from confcast.wire import processes, runtime_dirs
+from confcast.wire.address import address_variable
 from confcast.wire.boot import Orders
 from confcast.wire.deadlines import answers_within
 from confcast.wire.listener import SOCKET
@@ -36,7 +37,7 @@ from confcast.worker.awaitable import AwaitableVerbs
 from confcast.worker.client import Client
 from confcast.worker.observable import Observable
 from confcast.worker.observers import Observers
-from confcast.worker.replica import Replica, address_variable
+from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
 from confcast.worker.standing import StandingClient
 
@@ -406,7 +407,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if former is not None and former.is_mine():
             return str(former._address().parent)
         upgraded = Path(os.environ.pop(_former_variable(self.name), ""))
-        return str(upgraded) if folders.is_of_a_living_master(upgraded) else ""
+        return str(upgraded) if runtime_dirs.is_of_a_living_master(upgraded) else ""
 
     def _give_back_the_address(self) -> None:
         """A worker that starts from now on finds the owner of the former manager, if that one goes on."""

@@ -9,7 +9,7 @@ import os
 from typing import Protocol
 
 from confcast.errors import ConfcastError
-from confcast.worker.replica import address_variable
+from confcast.wire.address import address_variable
 
 
 class Holder(Protocol):

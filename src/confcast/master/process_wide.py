@@ -20,12 +20,12 @@ from confcast.master import sighup
 from confcast.master.manager import ConfigReloadManager
 from confcast.master.options import LogLevel
 from confcast.master.own_replica import OwnReplica
+from confcast.wire.address import address_variable
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
 from confcast.worker.client import Client
-from confcast.worker.replica import address_variable
 
 T = TypeVar("T")
 

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from confcast.wire.address import address_variable
 from confcast.worker import registry
 
 if TYPE_CHECKING:
@@ -34,15 +35,13 @@ Reference = tuple[type[Any], str, str, str]
 
 def reference_to(replica: Replica[Any], module: str) -> tuple[Callable[..., Any], Reference]:
     """What stands for the replica: `found` is called with the rest where it arrives."""
-    from confcast.worker.replica import address_variable
-
     address = os.environ.get(address_variable(replica.name), "") if _starts_a_process() else ""
     return found, (replica.schema, replica.name, module, address)
 
 
 def found(schema: type[Any], name: str, module: str, address: str) -> Replica[Any]:
     """The replica of this process that is meant. Raises ImportError: the module that declares it can't be imported."""
-    from confcast.worker.replica import Replica, address_variable
+    from confcast.worker.replica import Replica
 
     if address:  # as in the process that started this one
         os.environ[address_variable(name)] = address

@@ -23,6 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confcast.errors import NotAttached
+from confcast.wire.address import address_variable
 from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import reference, registry
@@ -353,11 +354,6 @@ def attach(
 ) -> Replica[T]:
     """`Replica(schema, name=name).attach(address, timeout, ignore_sighup=…)`, for a worker that needs one only."""
     return Replica(schema, name=name).attach(address, timeout, ignore_sighup=ignore_sighup)
-
-
-def address_variable(name: str) -> str:
-    """The environment variable that holds the address of this name's owner."""
-    return "CONFCAST_ADDRESS_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name).upper()
 
 
 def known_address(name: str) -> str:

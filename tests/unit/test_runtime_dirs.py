@@ -1,0 +1,137 @@
+"""Run-time folders: whose they are, and which of them are meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from confcast.wire import about, processes, runtime_dirs
+from confcast.wire.about import About
+from confcast.wire.boot import HANDOVER
+from confcast.wire.listener import FRESH, SOCKET
+from confcast.wire.runtime_dirs import RuntimeDir
+
+Make = Callable[..., RuntimeDir]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes folders of living masters, in places that are looked at."""
+    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter(sorted(tmp_path.iterdir())))
+
+    def make_one(name: str = "app", started_in: str = "", place: str = "run") -> RuntimeDir:
+        base = tmp_path / place
+        base.mkdir(exist_ok=True)
+        me = os.getpid()
+        number = len(list(base.iterdir()))
+        folder = base / f"confcast-{runtime_dirs.label(name)}-{me}-{processes.started(me)}.{number}"
+        folder.mkdir()
+        if started_in:
+            about.save(folder, About(name, "s:S", "S", "", [], started_in, "python -m gunicorn"))
+        found = runtime_dirs.parse(folder)
+        assert found is not None
+        return found
+
+    return make_one
+
+
+def test_a_folder_s_name_tells_its_configuration_and_its_master() -> None:
+    folder = Path("/run/confcast-my-app-12-34.xyz")
+    assert runtime_dirs.parse(folder) == RuntimeDir(folder, "my-app", 12, 34)
+    assert runtime_dirs.parse(Path("/run/confcast-app-12-xyz")) == (Path("/run/confcast-app-12-xyz"), "app", 12, 0)
+    assert runtime_dirs.parse(Path("/run/other-app-12-xyz")) is None
+
+
+def test_one_that_is_left_is_not_meant(make: Make) -> None:
+    old, new = make(), make()
+    (old.path / HANDOVER).touch()
+    assert runtime_dirs.meant("app", runtime_dirs.living()) == [new]
+    assert runtime_dirs.meant("other", runtime_dirs.living()) == []
+
+
+def test_of_several_the_one_that_was_started_here_is_meant(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    one, two, three = make(started_in=str(a)), make(started_in=str(b)), make(started_in="/gone")
+    assert runtime_dirs.meant("app", runtime_dirs.living()) == [one, two, three]
+    monkeypatch.chdir(b)
+    assert runtime_dirs.meant("app", runtime_dirs.living()) == [two]
+    assert runtime_dirs.meant(None, runtime_dirs.living()) == [two]
+    another = make(started_in=str(b))
+    assert runtime_dirs.meant("app", runtime_dirs.living()) == [one, two, three, another]
+
+
+def test_the_only_one_is_meant_wherever_it_was_started(make: Make) -> None:
+    assert runtime_dirs.meant("app", [one := make(started_in="/elsewhere")]) == [one]
+
+
+def test_a_place_that_is_named_comes_before_where_the_master_was_started(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(started_in=str(tmp_path))
+    named = make(started_in="/elsewhere", place="service")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "service"))
+    assert runtime_dirs.meant("app", runtime_dirs.living()) == [named]
+
+
+def test_where_nothing_is_told_the_process_is_looked_at(make: Make) -> None:
+    found = make()
+    assert found.started_in() == str(Path.cwd())
+    assert found.command() == processes.command(os.getpid())
+
+
+def test_a_user_that_makes_many_folders_gets_no_more_attention(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_dirs, "MOST", 2)
+    assert [make(), make(), make()][:2] == runtime_dirs.living()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_folder_of_root_s_is_for_the_user_that_its_socket_was_given_to(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, others = make(), make()
+    for folder, uid in ((found, 65534), (others, 65533)):
+        Path(folder.address).touch()
+        os.chown(folder.address, uid, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+
+    assert runtime_dirs.living() == [found]
+    assert list(runtime_dirs.mine()) == []
+    assert runtime_dirs.of_other_users() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_believes_a_name_only_of_the_user_whose_process_it_names(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may give a folder of his the pid of somebody else's server."""
+    found, forged = make(), make(place="forged")
+    os.chown(found.path, 65534, -1)
+    os.chown(forged.path, 65533, -1)
+    monkeypatch.setattr(processes, "user_of", lambda pid: 65534)
+    monkeypatch.setattr(runtime_dirs, "_LISTENING", tmp_path / "none")
+
+    assert runtime_dirs.of_other_users() == [found]
+    assert runtime_dirs.living() == []
+
+
+def test_where_an_owner_listens_is_read_from_the_kernel_s_list(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "unix"
+    folder = Path("/somewhere/confcast-app-12-34.x y")
+    listed.write_text(
+        "Num       RefCount Protocol Flags    Type St Inode Path\n"
+        f"0000: 00000002 00000000 00010000 0001 01 1 {folder}/{FRESH}\n"
+        "0000: 00000002 00000000 00010000 0001 01 2\n"
+        f"0000: 00000002 00000000 00010000 0001 01 3 /run/x/{SOCKET}\n"
+    )
+    monkeypatch.setattr(runtime_dirs, "_LISTENING", listed)
+    assert [found.path for found in runtime_dirs._listening()] == [folder]
