@@ -18,12 +18,19 @@ from confcast.master import folders
 from confcast.wire import processes, runtime_dirs
 from confcast.wire.listener import MAX_PATH, SOCKET, listen
 
+SHARED = Path("/dev/shm")
 VARIABLES = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
+
+
+CANDIDATES = runtime_dirs.candidates
 
 
 @pytest.fixture(autouse=True)
 def bases(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
-    """The folders that the variables name. Not in tmp_path: a socket's path has room for 107 bytes."""
+    """The folders that the variables name, with one in the place of /dev/shm: other servers than the tests' live there.
+
+    Not in tmp_path: a socket's path has room for 107 bytes.
+    """
     tmp_path_factory.getbasetemp()  # before the temporary directory is one that will be gone
     with tempfile.TemporaryDirectory(prefix="cc-") as parent:
         made = [Path(parent, str(number)) for number in range(len(VARIABLES))]
@@ -31,6 +38,10 @@ def bases(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
             base.mkdir()
             monkeypatch.setenv(variable, str(base))
         monkeypatch.setattr(tempfile, "tempdir", str(made[0]))
+        shared = Path(parent, "shared")
+        shared.mkdir()
+        own = lambda: (shared if base == SHARED else base for base in CANDIDATES())  # noqa: E731
+        monkeypatch.setattr(runtime_dirs, "candidates", own)
         yield made
 
 
@@ -41,11 +52,11 @@ def a_dead_pid() -> int:
 
 
 def test_the_candidates_come_in_their_order(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(runtime_dirs.candidates()) == [*bases, Path("/dev/shm"), bases[0]]
+    assert list(CANDIDATES()) == [*bases, SHARED, bases[0]]
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{bases[1]}:/run/other")
-    assert list(runtime_dirs.candidates())[1] == bases[1]
+    assert list(CANDIDATES())[1] == bases[1]
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    assert list(runtime_dirs.candidates()) == [*bases[:2], Path("/dev/shm"), bases[0]]
+    assert list(CANDIDATES()) == [*bases[:2], SHARED, bases[0]]
 
 
 def test_a_folder_is_made_for_this_user_alone_in_the_first_that_works(bases: list[Path]) -> None:
@@ -196,7 +207,7 @@ def test_where_there_is_no_temporary_directory_the_others_are_tried(
         raise FileNotFoundError("No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
-    assert list(runtime_dirs.candidates()) == [*bases, Path("/dev/shm")]
+    assert list(CANDIDATES()) == [*bases, SHARED]
     folders.sweep()
     assert folders.make("app").parent == bases[0]
 
