@@ -17,7 +17,7 @@ import pytest
 
 from confcast import Environment, ReloadResult
 from confcast.cli import main, owners
-from confcast.wire import runtime_dirs
+from confcast.wire import processes, runtime_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.worker import verbs
@@ -269,11 +269,13 @@ def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManage
     os.environ.pop("CONFCAST_ADDRESS_OTHER_ONE", None)
     code, out, err = run("reload")
     assert (code, out) == (3, "")
-    assert "2 config owners run for this user; choose one by --name or --address:" in err
-    assert [row.split() for row in err.splitlines()[2:]] == [
-        ["app", str(os.getpid()), app.address],
-        ["other_one", str(os.getpid()), other.address],
+    assert "2 config owners run for this user; choose one by --name, --pid or --address:" in err
+    mine = [str(os.getpid()), str(Path.cwd()), processes.command(os.getpid())[:40]]
+    assert [[*row.split()[1:2], *row.split()[3:4], row.split(maxsplit=4)[4][:40]] for row in err.splitlines()[2:]] == [
+        mine,
+        mine,
     ]
+    assert [row.split()[:3:2] for row in err.splitlines()[2:]] == [["app", app.address], ["other_one", other.address]]
     assert [owner.get_event_history(1)[0].origin for owner in (app, other)] == ["start", "start"]
 
 
@@ -332,6 +334,76 @@ def test_the_owner_at_an_address_is_told_by_its_name_and_not_taken_for_another(
     assert (code, out) == (3, "")
     assert f"the config owner at {other.address} is that of 'other_one', and not of 'app'" in err
     assert other.get_stats()["total_reloads"] == 1
+
+
+def test_the_one_whose_master_was_started_here_is_taken_and_that_is_said(
+    start_manager: StartManager,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    for folder in (elsewhere, here):
+        folder.mkdir()
+    monkeypatch.chdir(elsewhere)
+    other = start_manager(name="other")
+    monkeypatch.chdir(here)
+    app = start_manager()
+    for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER"):
+        del os.environ[variable]
+
+    code, out, _ = run("status")
+
+    assert (code, caplog.messages) == (
+        0,
+        [f"of 2 config owners, 'app' at {app.address} is asked: its master (process {os.getpid()}) was started here"],
+    )
+    assert f"master   process {os.getpid()}, started in {here}: " in out
+    assert json.loads(run("status", "--json", "--name", "other")[1])["master"] == {
+        "pid": os.getpid(),
+        "uid": os.geteuid(),
+        "working_directory": str(elsewhere),
+        "command": processes.command(os.getpid()),
+    }
+    monkeypatch.chdir(tmp_path)
+    assert run("reload")[0] == 3
+    assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [0, 0]
+
+
+def test_an_owner_is_found_by_any_process_of_its_server(
+    manager: Manager, start_worker: StartWorker, run: Run, forkserver: object
+) -> None:
+    """But for the worker, each is known without asking; a fork that has not attached is its master's."""
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
+    attached, child = start_worker(manager), start_worker()
+    eventually(lambda: manager.workers(), "the worker")
+    for pid in (os.getpid(), manager.owner_pid, attached.pid, child.pid):
+        assert f"at {manager.address}" in run("status", "--pid", str(pid))[1]
+
+
+@pytest.mark.parametrize(
+    ("pid", "said"),
+    [
+        ("1", "the process 1 belongs to no server that has a config owner here"),
+        ("4194304000", "there is no process 4194304000"),
+    ],
+)
+def test_of_a_process_of_no_server_it_is_said(pid: str, said: str, manager: Manager, run: Run) -> None:
+    code, _, err = run("reload", "--pid", pid)
+    assert code == 3
+    assert said in err
+
+
+def test_of_a_server_with_several_configurations_one_is_chosen_by_name_too(
+    start_manager: StartManager, run: Run
+) -> None:
+    start_manager()
+    other = start_manager(name="other")
+    code, _, err = run("status", "--pid", str(os.getpid()))
+    assert code == 3
+    assert f"2 config owners of the process {os.getpid()} run for this user; choose one by --name" in err
+    assert other.address in run("status", "--pid", str(os.getpid()), "--name", "other")[1]
 
 
 def test_no_owner_is_said_in_a_sentence(run: Run) -> None:

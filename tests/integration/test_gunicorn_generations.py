@@ -81,7 +81,7 @@ def test_the_command_line_means_the_new_owner(held: tuple[Server, Client, int], 
     monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([server.runtime]))
     monkeypatch.delenv("CONFCAST_ADDRESS_APP", raising=False)
 
-    found = owners.find(argparse.Namespace(name=None, address=None))
+    found = owners.find(argparse.Namespace(name=None, address=None, pid=None))
 
     assert Path(found.address).parent.parent == server.runtime
     assert found.address != former.address

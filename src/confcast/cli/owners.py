@@ -1,22 +1,27 @@
 """Which config owner is meant, and asking it.
 
-By `--address`; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything that a master starts; else the only one
-that loads for this user (one that only serves the last workers of an older generation does not). One in the folder that
+By `--address`, or `--pid` of any process of the server; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything
+that a master starts; else the only one that loads for this user (one that only serves the last workers of an older
+generation does not). One in the folder that
 `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere: a service's own reload means
-the service. Several are listed, never chosen from: a reload of the wrong server can't be taken back.
+the service. Of several, the one whose master was started in the current directory is meant, and that is said. Others
+are listed, never chosen from: a reload of the wrong server can't be taken back.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import math
 import os
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from confcast.cli import members
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire import runtime_dirs
@@ -27,16 +32,21 @@ from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsReq
 from confcast.wire.runtime_dirs import RuntimeDir
 from confcast.worker.client import Client
 
+_log = logging.getLogger("confcast.cli")
+
 _DEFAULT_NAME = "app"
 _KNOCK = 0.05
 _RESTART = 3.0
+_LONGEST_COMMAND = 60
 _NO_WORD = 5.0
 """Seconds for a reload of an owner that has not answered a question that it answers at once."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """The options that say which owner is meant."""
-    parser.add_argument("--address", type=_not_empty, metavar="SOCKET", help="the owner's control socket")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--address", type=_not_empty, metavar="SOCKET", help="the owner's control socket")
+    which.add_argument("--pid", type=int, help="a process of the server: its master, a worker or the config owner")
     parser.add_argument(
         "--name",
         type=_not_empty,
@@ -132,6 +142,14 @@ class Owner(Client):
             "at most 30 s, and says why in its log; workers keep serving with the version they have" + unknown
         )
 
+    def master(self) -> dict[str, Any] | None:
+        """Who has started this owner: pid, uid, working directory and command; None where the address doesn't tell."""
+        found = runtime_dirs.parse(Path(self.address).parent)
+        if found is None:
+            return None
+        place = {"working_directory": found.started_in(), "command": found.command()}
+        return {"pid": found.master, "uid": found.user(), **place}
+
     def _master(self) -> int | None:
         """The living process that restarts this owner; None when there is none, or the address doesn't tell."""
         found = runtime_dirs.parse(Path(self.address).parent)
@@ -141,13 +159,27 @@ class Owner(Client):
 def find(options: argparse.Namespace) -> Owner:
     """The owner that the options and the environment mean. Raises OwnerUnavailable, saying how to choose one."""
     name = options.name or _DEFAULT_NAME
-    address = options.address or os.environ.get(address_variable(name))
-    if address:
+    if options.pid is not None:
+        return _only(members.owners_of(options.pid, options.name), f"of the process {options.pid}")
+    if address := options.address or os.environ.get(address_variable(name)):
         return Owner(address, _name_there(address, options.name))
-    found = _in_the_named_folder(runtime_dirs.loading(options.name, runtime_dirs.living()))
+    return _only(_meant(options.name), "" if options.name is None else f"named {options.name!r}")
+
+
+def _meant(name: str | None) -> list[RuntimeDir]:
+    found = runtime_dirs.living()
+    meant, loading = runtime_dirs.meant(name, found), runtime_dirs.loading(name, found)
+    if len(meant) == 1 < len(loading) and runtime_dirs.is_here(meant[0]):
+        text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
+        _log.warning(text, len(loading), meant[0].label, meant[0].address, meant[0].master)
+    return meant
+
+
+def _only(found: list[RuntimeDir], which: str) -> Owner:
+    """The only one. Raises OwnerUnavailable: there is none, or there are several."""
     if len(found) == 1:
         return Owner(found[0].address, found[0].label)
-    raise _which(options.name, found)
+    raise _several(found, which) if found else _none(which)
 
 
 def _name_there(address: str, asked: str | None) -> str:
@@ -158,25 +190,29 @@ def _name_there(address: str, asked: str | None) -> str:
     return asked or (there.label if there is not None else _DEFAULT_NAME)
 
 
-def _in_the_named_folder(living: list[RuntimeDir]) -> list[RuntimeDir]:
-    """Those in the first folder named for owners that has any; all, where none is named, or none is in it."""
-    for base in runtime_dirs.named():
-        if there := [each for each in living if each.path.parent == base]:
-            return there
-    return living
+def _none(which: str) -> OwnerUnavailable:
+    return OwnerUnavailable(
+        f"no config owner{which and ' '}{which} runs for this user (uid {os.geteuid()}): start the server, or give "
+        "--address; one whose CONFCAST_RUNTIME_DIR is not set here is found by --address only"
+    )
 
 
-def _which(name: str | None, found: list[RuntimeDir]) -> OwnerUnavailable:
-    named = "" if name is None else f" named {name!r}"
-    if not found:
-        return OwnerUnavailable(
-            f"no config owner{named} runs for this user (uid {os.geteuid()}): start the server, or give --address; a "
-            "server that has changed its user, or its CONFCAST_RUNTIME_DIR, is found by --address only"
-        )
-    rows = table(("NAME", "MASTER", "ADDRESS"), [(each.label, each.master, each.address) for each in found])
-    how = "--name or --address" if len({each.label for each in found}) == len(found) else "--address"
-    several = f"{len(found)} config owners{named} run for this user; choose one by {how}:"
+def _several(found: list[RuntimeDir], which: str) -> OwnerUnavailable:
+    columns: dict[str, Callable[[RuntimeDir], object]] = {
+        "NAME": lambda each: each.label,
+        "MASTER": lambda each: each.master,
+        "ADDRESS": lambda each: each.address,
+        "STARTED IN": lambda each: each.started_in() or "?",
+        "COMMAND": lambda each: _shortened(each.command()) or "?",
+    }
+    rows = table(tuple(columns), [[cell(each) for cell in columns.values()] for each in found])
+    how = "--name, --pid or --address" if len({each.label for each in found}) == len(found) else "--pid or --address"
+    several = f"{len(found)} config owners{which and ' '}{which} run for this user; choose one by {how}:"
     return OwnerUnavailable("\n".join([several, *rows]))
+
+
+def _shortened(command: str) -> str:
+    return command if len(command) <= _LONGEST_COMMAND else command[: _LONGEST_COMMAND - 1] + "…"
 
 
 def _not_empty(text: str) -> str:

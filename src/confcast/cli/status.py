@@ -57,6 +57,7 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
     """What was asked, for a person and for a program."""
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
+        *_master(owner),
         f"owner    process {stats['owner_pid']}; restarts: {stats['owner_restarts']}",
         f"reloads  {_counts(stats)}",
         f"last     {_told(last)}",
@@ -70,9 +71,18 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
     rows = [(worker.pid, worker.version, worker.state, worker.reason) for worker in workers]
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
     lines += failing_observers(workers)
-    data = {"address": owner.address, "name": owner.name}
+    data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
     data |= {name: figure for name, figure in stats.items() if name not in _TOLD_BY_THE_LOAD}
     return Report(Exit.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})
+
+
+def _master(owner: owners.Owner) -> list[str]:
+    """Who has started it, where and how; nothing where the address doesn't tell."""
+    if (master := owner.master()) is None:
+        return []
+    place = f", started in {line(master['working_directory'])}" if master["working_directory"] else ""
+    command = f": {line(master['command'])}" if master["command"] else ""
+    return [f"master   process {master['pid']}{place}{command}"]
 
 
 def _counts(stats: dict[str, Any]) -> str:

@@ -1,0 +1,73 @@
+"""Whose process a pid is: the owners of the server that it belongs to.
+
+A master stands in its folders' names, an owner listens on its socket, a worker is on its owner's roster; what has not
+attached yet has a master among its parents. Rejected: the environment of the process (a forked worker shows the one
+that its master was started with).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+
+from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.wire import processes, runtime_dirs
+from confcast.wire.listener import peer_of
+from confcast.wire.messages import Workers, WorkersRequest
+from confcast.wire.runtime_dirs import RuntimeDir
+from confcast.worker.client import Client
+
+_EACH, _ALL = 1.0, 10.0
+"""Seconds for one owner's answer, and for all of them."""
+
+
+def owners_of(pid: int, name: str | None) -> list[RuntimeDir]:
+    """The owners of the server that this process belongs to; of this name only, where one is given.
+
+    Raises:
+        OwnerUnavailable: There is no such process, or it belongs to no server that is found here.
+    """
+    if not processes.is_alive(pid):
+        raise OwnerUnavailable(f"there is no process {pid}")
+    living = runtime_dirs.living()
+    found = [each for each in living if name is None or each.label == runtime_dirs.label(name)]
+    for belongs in (_made_by(pid), _is_owner(pid), _has_worker(pid), *map(_made_by, processes.parents(pid))):
+        if mine := [each for each in found if belongs(each)]:
+            return [each for each in mine if not each.is_left()] or mine
+    named = "" if name is None else f" named {name!r}"
+    raise OwnerUnavailable(f"the process {pid} belongs to no server that has a config owner{named} here")
+
+
+def _made_by(pid: int) -> Callable[[RuntimeDir], bool]:
+    return lambda each: each.master == pid
+
+
+def _is_owner(pid: int) -> Callable[[RuntimeDir], bool]:
+    return lambda each: _listener(each) == pid
+
+
+def _has_worker(pid: int) -> Callable[[RuntimeDir], bool]:
+    """By the owner's word."""
+    end = time.monotonic() + _ALL
+
+    def has(each: RuntimeDir) -> bool:
+        left = min(_EACH, end - time.monotonic())
+        if left <= 0:
+            return False
+        with contextlib.suppress(ConfcastError):
+            answer = Client(each.address, each.label).ask(lambda number: WorkersRequest(number), left)
+            return isinstance(answer, Workers) and any(worker.pid == pid for worker in answer.workers)
+        return False
+
+    return has
+
+
+def _listener(each: RuntimeDir) -> int:
+    """The process that listens there; 0 when nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
+        knock.settimeout(_EACH)
+        knock.connect(each.address)
+        return peer_of(knock).pid
+    return 0
