@@ -11,7 +11,7 @@ from typing import Any
 
 from confcast.wire import notes
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import Message, decode_to_owner, encode
+from confcast.wire.messages import Message, Refused, decode_to_owner, encode
 from confcast.worker.link import Link
 from confcast.worker.protocol import GiveUp, Held, Machine
 from tests.support.waiting import DEADLINE
@@ -41,6 +41,9 @@ class Listener:
 
     def gave_up(self, why: GiveUp) -> None:
         self.told.append(why)
+
+    def not_followed(self, address: str, refused: Refused) -> None:
+        self.told.append((address, refused))
 
 
 class Owner:

@@ -42,11 +42,21 @@ class Worker:
     Args:
         context: How it is started.
         address: Where it attaches before it takes commands; "" leaves that to the environment, None to a command.
+        target: Its main program, where it takes other commands; called with the pipe and these arguments.
+        arguments: Of the target.
     """
 
-    def __init__(self, context: BaseContext, address: str | None = None) -> None:
+    def __init__(
+        self,
+        context: BaseContext,
+        address: str | None = None,
+        *,
+        target: Callable[..., None] | None = None,
+        arguments: tuple[Any, ...] = (),
+    ) -> None:
         self._pipe, its = multiprocessing.Pipe()
-        self._process = context.Process(target=serve, args=(its, address), daemon=True)  # type: ignore[attr-defined]
+        arguments = (its, *arguments) if target is not None else (its, address)
+        self._process = context.Process(target=target or serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
         self._process.start()
         its.close()
         self.pid: int = self.answer()
@@ -96,12 +106,22 @@ class Worker:
 
 def serve(pipe: Connection, address: str | None) -> None:
     """The worker's main program."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    try:
+
+    def begin() -> Serving:
         serving = Serving()
         if address is not None:
             serving.attach(address)
+        return serving
+
+    obey(pipe, begin)
+
+
+def obey(pipe: Connection, begin: Callable[[], Any]) -> None:
+    """Do what comes over the pipe: each command is a method of what `begin` gives."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    try:
+        serving = begin()
         pipe.send(("", os.getpid()))
         while pipe in wait([pipe, parent.sentinel]):
             told = pipe.recv()

@@ -337,6 +337,90 @@ def test_a_forked_child_closes_its_copy_and_says_nothing(link: Link, owner: Owne
     assert owner.hear() == Applied(1)
 
 
+# ---- the next owner, when this one is gone for good
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[socket.socket]:
+    with control_socket() as listening:
+        yield listening
+
+
+def lost(link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket) -> Owner:
+    """The owner's end, after it has given version 1; what knocks at the next one."""
+    owner.say(Install(1, b"one", b"payload"))
+    assert owner.hear() == Applied(1)
+    link._where.look = elsewhere.getsockname  # type: ignore[method-assign]
+    listening.close()
+    owner.close()
+    following = Owner(elsewhere)
+    hello = following.hear()
+    assert isinstance(hello, Hello)
+    assert (hello.version, hello.digest) == (1, b"one")
+    return following
+
+
+def test_a_next_owner_counts_once_it_has_given_a_version(
+    link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    old, new = link.address, elsewhere.getsockname()
+    following = lost(link, owner, listening, elsewhere)
+    assert (link.connected, link.address) == (False, old)
+    assert link.ask(StatsRequest, 0.0) is None  # nobody else's owner is asked anything
+
+    following.say(Install(2, b"two", b"payload"))
+
+    assert following.hear() == Applied(2)
+    assert (link.connected, link.address) == (True, new)
+    following.say(Settled(2))
+    following.close()
+    again = Owner(elsewhere)
+    assert isinstance(again.hear(), Hello)
+    gone = "the config owner of 'app' at {} is gone: this process goes on with version {}, and looks for the next one"
+    assert [record.getMessage() for record in caplog.records] == [
+        gone.format(old, 1),
+        f"a config owner of 'app' was found again, at {new}",
+        gone.format(new, 2),
+    ]
+    again.close()
+
+
+def test_a_next_owner_that_says_nothing_is_not_waited_for(
+    link: Link,
+    owner: Owner,
+    listening: socket.socket,
+    elsewhere: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link_module, "_NEXT_ONE_S_TIME", 0.05)
+    following = lost(link, owner, listening, elsewhere)
+
+    assert following.hear() is None
+
+    again = Owner(elsewhere)
+    assert isinstance(again.hear(), Hello)
+    again.close()
+    following.close()
+
+
+def test_a_next_owner_that_refuses_is_told_of_and_the_search_goes_on(
+    link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket, holder: Listener
+) -> None:
+    following = lost(link, owner, listening, elsewhere)
+    refused = Refused("another schema", True, {"number": "int"})
+
+    following.say(refused)
+
+    assert following.hear() is None
+    assert holder.told[-1] == (elsewhere.getsockname(), refused)
+    assert Path(elsewhere.getsockname()).parent in link._where._refused
+    again = Owner(elsewhere)
+    assert isinstance(again.hear(), Hello)
+    again.close()
+    following.close()
+
+
 # ---- the snapshot file
 
 

@@ -25,7 +25,7 @@ from confcast.cli import members
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire import runtime_dirs
-from confcast.wire.address import address_variable
+from confcast.wire.address import address_variable, is_name
 from confcast.wire.deadlines import answers_within
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsRequest
@@ -161,9 +161,12 @@ def find(options: argparse.Namespace) -> Owner:
     name = options.name or _DEFAULT_NAME
     if options.pid is not None:
         return _only(members.owners_of(options.pid, options.name), f"of the process {options.pid}")
-    if address := options.address or os.environ.get(address_variable(name)):
-        return Owner(address, _name_there(address, options.name))
-    return _only(_meant(options.name), "" if options.name is None else f"named {options.name!r}")
+    address, wanted = options.address or os.environ.get(address_variable(name)), options.name
+    if address and not options.address and is_name(address, name):
+        address, wanted = None, address
+    if address:
+        return Owner(address, _name_there(address, wanted))
+    return _only(_meant(wanted), "" if wanted is None else f"named {wanted!r}")
 
 
 def _meant(name: str | None) -> list[RuntimeDir]:

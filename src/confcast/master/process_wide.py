@@ -122,13 +122,21 @@ class _Client(ConfigReloadManager[T]):
         self, loader: ConfigLoader[T], *, address: str, enable_signal_handler: bool, **options: Unpack[Options]
     ) -> None:
         super().__init__(loader, enable_signal_handler=enable_signal_handler, **options)
-        self._client_of = Path(address)
+        self._client_of = address
         self._attached_here = False
+
+    @property
+    def address(self) -> str:
+        """The control socket of the owner that serves this process now. Raises NotAttached."""
+        super().address  # noqa: B018 - raises before start()
+        replica = registry.attached(self.name)
+        presence = replica.presence if replica is not None else None
+        return (presence.address if presence is not None else "") or self._client_of
 
     def start(self) -> ConfigReloadManager[T]:
         """Attach this process. Raises as `Replica.attach` does."""
-        self._folder, self._pid = self._client_of.parent, os.getpid()
-        self._own = OwnReplica(self._loader, self.name, self.address)
+        self._folder, self._pid = Path(self._client_of).parent, os.getpid()
+        self._own = OwnReplica(self._loader, self.name, self._client_of)
         known = registry.attached(self.name)
         self._attached_here = self._attached() is not known
         if self._enable_signal_handler:

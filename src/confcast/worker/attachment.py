@@ -18,16 +18,16 @@ from confcast.errors import (
     OwnerUnavailable,
     Problem,
     ProtocolError,
-    SchemaMismatch,
     first_of,
 )
 from confcast.texts import printable
-from confcast.wire.messages import Answer, Request, Working
+from confcast.wire.messages import Answer, Refused, Request, Working
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
 from confcast.worker.delivery import Pair
 from confcast.worker.link import Link
 from confcast.worker.masking import masker
+from confcast.worker.mismatch import mismatch
 from confcast.worker.observers import Observers
 from confcast.worker.precommit import path_of, refusals
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
@@ -48,6 +48,9 @@ class Presence(Protocol):
     @property
     def connected(self) -> bool:
         """Whether there is a pipe to a living owner."""
+
+    def is_at(self, address: str) -> bool:
+        """Whether it belongs to the owner at this address, or to one that has taken its place."""
 
     @property
     def answers_within(self) -> float:
@@ -72,7 +75,7 @@ class Attachment(Generic[T]):
     Args:
         name: The configuration's name.
         schema: The user's type. Raises NotCarried when it has fields that can't be carried.
-        address: The control socket.
+        address: The control socket; or the name once more, to look for the owner.
         held: What the process holds already.
         checks: The `precommit` functions; read at each vote.
         observers: Told of swaps and settlings.
@@ -92,6 +95,7 @@ class Attachment(Generic[T]):
         timeout: float,
     ) -> None:
         self._name = name
+        self._given = address
         self._codec = codec_of(schema)
         self._checks = checks
         self._observers = observers
@@ -136,6 +140,10 @@ class Attachment(Generic[T]):
     def connected(self) -> bool:
         """Whether there is a pipe to a living owner."""
         return self._link.connected
+
+    def is_at(self, address: str) -> bool:
+        """Whether it was attached to the owner at this address, or is by now."""
+        return address in (self._given, self._link.address)
 
     @property
     def answers_within(self) -> float:
@@ -199,6 +207,11 @@ class Attachment(Generic[T]):
             _log.error("%s; this process keeps what it has", self._explain(0.0))
         self._arrived.set()
 
+    def not_followed(self, address: str, refused: Refused) -> None:
+        """Another application's owner may have the same name, and the next owner of this one another schema."""
+        why = self._refusal(refused, address)
+        _log.error("the config owner at %s is not followed: %s; this process keeps what it has", address, why)
+
     def _let_go_on(self) -> None:
         """Whoever waits in `open`. Asked first: to set an event takes as long as to make a small configuration."""
         if not self._arrived.is_set():
@@ -245,25 +258,14 @@ class Attachment(Generic[T]):
     def _explain(self, timeout: float) -> ConfcastError:
         why = self._gave_up
         if why is None:
-            return OwnerUnavailable(
-                f"no version of {self._name!r} came within {timeout:g} s: the config owner does not answer"
-            )
+            trouble = self._link.trouble or "the config owner does not answer"
+            return OwnerUnavailable(f"no version of {self._name!r} came within {timeout:g} s: {trouble}")
         if why.refused is None:
             problems = "; ".join(map(str, why.problems))
             return ConfcastError(f"the committed configuration of {self._name!r} can't be used here: {problems}")
-        if why.refused.fields:
-            return self._mismatch(why.refused.fields)
-        return ConfcastError(
-            f"the config owner of {self._name!r} refuses this process: {printable(why.refused.reason)}"
-        )
+        return self._refusal(why.refused, self._link.address)
 
-    def _mismatch(self, theirs: dict[str, str]) -> SchemaMismatch:
-        mine = self._codec.fields
-        keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
-        differing = {key: (mine.get(key), theirs.get(key)) for key in keys}
-        told = "; ".join(f"{key}: {a or 'absent'} here, {b or 'absent'} there" for key, (a, b) in differing.items())
-        return SchemaMismatch(
-            f"the schema of {self._name!r} here is not the config owner's ({told or 'same fields, other classes'}): "
-            "the code has changed since the server started; reload the server fully",
-            differing,
-        )
+    def _refusal(self, refused: Refused, address: str) -> ConfcastError:
+        if refused.fields:
+            return mismatch(self._name, self._codec, refused.fields, address)
+        return ConfcastError(f"the config owner of {self._name!r} refuses this process: {printable(refused.reason)}")

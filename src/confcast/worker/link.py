@@ -5,7 +5,8 @@ answers. It works while the process's main thread is in a long request or its ev
 no owner for a second after `attach()` serves without: on what it holds, or on the snapshot file. Before, it writes a
 note and connects once more, so that the next owner knows of it; after, it keeps knocking. Every wait has a deadline,
 and every open call is answered when the pipe ends. No fault, ours or the application's, ends the thread before
-`close()`: it costs the pipe at the most, and the thread knocks again.
+`close()`: it costs the pipe at the most, and the thread knocks again. An owner that is gone for good has a next one
+(`whereabouts.py`), which counts once it has given a version; a loss is logged once, and its end once.
 
 Rejected: reading between requests (an idle worker would not vote), and a signal (it interrupts system calls of the
 application's).
@@ -37,6 +38,7 @@ from confcast.wire.messages import (
     Hello,
     Message,
     Observed,
+    Refused,
     Request,
     ToWorker,
     decode_to_worker,
@@ -56,6 +58,7 @@ from confcast.worker.protocol import (
     Swap,
     Warn,
 )
+from confcast.worker.whereabouts import Whereabouts
 
 _log = logging.getLogger("confcast.worker")
 
@@ -63,6 +66,8 @@ FALLBACK_AFTER = 1.0
 """Seconds without an owner's answer after which a process goes on with what it has, or with the snapshot file."""
 _SHORTEST_KNOCK, _LONGEST_KNOCK = 0.05, 2.0
 _SEND_TIMEOUT = 5
+_NEXT_ONE_S_TIME = 5.0
+"""Seconds for the owner that may be the next one to say something. One that is stopped takes connections, too."""
 _READ = 65536  # above 128 KiB malloc maps and unmaps the buffer at every read
 
 
@@ -87,12 +92,15 @@ class Holder(Protocol):
     def gave_up(self, why: GiveUp) -> None:
         """No more versions will come."""
 
+    def not_followed(self, address: str, refused: Refused) -> None:
+        """The owner there looked like the next one, and does not serve this process."""
+
 
 class Link:
     """One replica's connection to its owner.
 
     Args:
-        address: The control socket.
+        address: The control socket; or the configuration's name, by which the owner is looked for.
         name: The configuration's name.
         schema: The fingerprint of the codec's table.
         machine: Fed by the reading thread only.
@@ -111,8 +119,11 @@ class Link:
         open_saved: Callable[[snapshots.Saved], Any],
         patience: float = FALLBACK_AFTER,
     ) -> None:
-        self.address = address
-        self._folder = Path(address).parent
+        self._where = Whereabouts(name, address)
+        self._had = False  # an owner, which has given a version; until then the one that was given is the only one
+        self._lost = False
+        self._knocked_at = ""
+        self._choice = ""  # between several next ones, as it was said last
         self._hello = (name, schema)
         self._machine = machine
         self._holder = holder
@@ -135,8 +146,27 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a pipe on which Hello was said."""
+        """Whether there is a pipe on which Hello was said; to a next owner, one that has given a version."""
         return self._greeted.is_set() and not self._stop.is_set()
+
+    @property
+    def address(self) -> str:
+        """The control socket of the owner that serves this process, or did last; "" before one was found by name."""
+        return self._where.address
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no owner to knock at, in words; "" where there is one."""
+        return self._where.trouble()
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.address).parent
+
+    @property
+    def _on_trial(self) -> bool:
+        """Whether the present pipe, if there is one, is that of a next owner that has not given a version yet."""
+        return self._had and self._knocked_at != self.address
 
     def start(self) -> None:
         """Begin to knock. Raises ConfcastError when no thread can be started."""
@@ -176,6 +206,8 @@ class Link:
                 self._send(observed)
 
     def _take_back(self, kind: notes.Kind) -> None:
+        if not self.address:
+            return
         try:
             notes.take_back(self._folder, kind)
         except OSError as error:
@@ -187,12 +219,12 @@ class Link:
     def _leave_word(self) -> None:
         """No owner has heard it: the next one reads it, and one that began to listen just now hears it after all."""
         try:
-            if not Path(self.address).is_socket():
+            if not self.address or not Path(self.address).is_socket():
                 return  # no owner has lived here, or none will
             notes.write(self._folder, "left")
         except OSError as error:
             _log.warning("the next config owner will wait for this process, which has left: %s", error)
-        connection = self._knock()
+        connection = self._knock(self.address)
         if connection is not None:
             self._say_goodbye(connection)
             connection.close()
@@ -248,7 +280,7 @@ class Link:
     def _attempt(self) -> None:
         """One pipe, from the knock to its end. Whatever goes wrong, this process must not become deaf by it."""
         try:
-            connection = self._knock()
+            connection = self._knock(self._look())
             if connection is not None:
                 self._converse(connection)
             if self._is_to_serve_without():
@@ -256,7 +288,19 @@ class Link:
         except Exception:
             _log.exception("the pipe to the config owner is opened anew after a fault in confcast")
 
-    def _knock(self) -> socket.socket | None:
+    def _look(self) -> str:
+        """Where to knock. Before any owner has given a version, whichever is found by its name is the one."""
+        self._knocked_at = address = self._where.look()
+        if not self._had and address != self.address:
+            self._where.move(address)
+        if self._where.choice not in ("", self._choice):
+            self._choice = self._where.choice
+            _log.log(self._level(), "%s", self._choice)
+        return address
+
+    def _knock(self, address: str) -> socket.socket | None:
+        if not address:
+            return None
         try:
             connection = self._opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError as error:
@@ -267,10 +311,11 @@ class Link:
         held = self._machine.held
         version, digest = (held.version, held.digest) if held is not None else (0, b"")
         try:
-            connection.connect(self.address)
+            connection.connect(address)
             connection.sendall(frame(encode(Hello(PROTOCOL, os.getpid(), "replica", name, schema, version, digest))))
         except OSError:
             connection.close()
+            self._lose()
             return None
         _limit_sending(connection, _SEND_TIMEOUT)
         return connection
@@ -281,8 +326,11 @@ class Link:
             self._holder.report_observers(0)
             with self._sending:
                 self._socket = connection
-            self._greeted.set()
+            if not self._on_trial:
+                self._greeted.set()
             self._read(connection)
+        except ConnectionResetError:
+            self._lose()
         except (OSError, ProtocolError) as error:
             if not self._stop.is_set():  # else `close()` has ended it: where threads are green, that is an error here
                 _log.warning("the pipe to the config owner broke: %s", error)
@@ -301,8 +349,9 @@ class Link:
 
     def _read(self, connection: socket.socket) -> None:
         deframer = Deframer()
+        on_trial_until = time.monotonic() + _NEXT_ONE_S_TIME
         while not self._stop.is_set():
-            limit = self._until_fallback(None)
+            limit = self._until_fallback(_NEXT_ONE_S_TIME if self._on_trial else None)
             if limit != connection.gettimeout():  # each setting of it is a system call
                 connection.settimeout(limit)
             try:
@@ -310,8 +359,11 @@ class Link:
             except TimeoutError:
                 if self._is_to_serve_without():
                     self._serve_without(connection)
+                if self._on_trial and time.monotonic() >= on_trial_until:
+                    return
                 continue
             if messages is None:
+                self._lose()
                 return
             for message in messages:
                 if not self._obey(message):
@@ -319,6 +371,10 @@ class Link:
 
     def _obey(self, message: ToWorker) -> bool:
         """Whether the pipe stays open. After a failed send too all is done that the frame asked for: a GiveUp, say."""
+        if isinstance(message, Refused) and message.final and self._on_trial:
+            self._where.refuse(self._knocked_at)
+            self._holder.not_followed(self._knocked_at, message)
+            return False
         effects = self._machine.handle(message)
         if self._stop.is_set():  # `close()`, perhaps in a `precommit` function: what is held stays
             return False
@@ -394,6 +450,33 @@ class Link:
         if self._noted:
             self._noted = False
             self._take_back("here")
+        if not self._had or self._on_trial:
+            self._take_up()
+        if self._lost:
+            self._lost = False
+            _log.log(self._level(), "a config owner of %r was found again, at %s", self._hello[0], self.address)
+
+    def _take_up(self) -> None:
+        """The owner that has answered is this process's from now on."""
+        if self._on_trial:
+            self._where.move(self._knocked_at)
+        self._where.remember()
+        self._had = True
+        self._greeted.set()
+
+    def _lose(self) -> None:
+        """Nobody is at the other end. Said once, and for a process beside the server by itself only."""
+        if not self._had or self._lost or self._stop.is_set():
+            return
+        self._lost = True
+        self._choice = ""
+        held = self._machine.held
+        text = "the config owner of %r at %s is gone: this process goes on with version %d, and looks for the next one"
+        _log.log(self._level(), text, self._hello[0], self.address, held.version if held is not None else 0)
+
+    def _level(self) -> int:
+        """The master's log tells of its owner's death; of a process beside the server nobody tells."""
+        return logging.WARNING if self._where.beside else logging.INFO
 
     def _until_fallback(self, otherwise: float | None) -> float | None:
         if self._answered:
@@ -411,13 +494,16 @@ class Link:
         connection, or on a new one; then the snapshot file, which such an owner has written before it closes a barrier.
         """
         self._fall_back_at = time.monotonic() + FALLBACK_AFTER  # of no use now, it is looked at again a second later
+        if not self.address:  # no owner of this name was ever found: there is no folder
+            self._go_on_or_start()
+            return
         try:
             notes.write(self._folder, "here")
             self._noted = True
         except OSError as error:
             _log.warning("the next config owner may not know of this process, which serves without one: %s", error)
         if connection is None:
-            fresh = self._knock()
+            fresh = self._knock(self._look())
         elif _is_open(connection):
             fresh = None
         else:
@@ -432,16 +518,16 @@ class Link:
             return
         if (held := self._machine.held) is not None:
             _log.warning("no config owner answers: going on with version %d", held.version)
-            self._answered = True
+            self._answered = self._lost = True
             self._holder.caught_up()
             return
-        saved = snapshots.load(self._folder)
+        saved = snapshots.load(self._folder) if self.address else None
         config = self._open_saved(saved) if saved is not None else None
         if saved is None or config is None:
             return
         held = self._machine.adopt(Held(saved.version, saved.digest, config))
         _log.warning("no config owner answers: starting on version %d, which was committed last", held.version)
-        self._answered = True
+        self._answered = self._lost = True
         self._holder.swapped(None, held)
 
 

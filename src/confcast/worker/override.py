@@ -65,6 +65,10 @@ class Fake(Generic[T]):
         self._version += 1
         self._replica.take(Snapshot(config, self._version, b""))
 
+    def is_at(self, address: str) -> bool:
+        """There is no owner."""
+        return False
+
     @property
     def answers_within(self) -> float:
         """There is no owner."""

@@ -143,7 +143,11 @@ class Replica(AwaitableVerbs, Observable[T]):
         recipe). A coroutine awaits `aattach()`.
 
         Args:
-            address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says.
+            address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says. A process beside the
+                server gives it, or the configuration's name, as in `attach("app")`, and the owner is looked for among
+                those of this user, as the command line does. Either lasts: after a full reload or a restart of the
+                server this process follows to the next owner, which must be of the same schema; `connected` is false
+                meanwhile, and the log says so.
             timeout: Seconds to wait for a version. Where no owner answers within a second, the last committed version
                 is taken from the snapshot file, and `connected` stays false until an owner comes back.
             ignore_sighup: Give SIGHUP a handler that does nothing if it still has its default action, so that a HUP
@@ -284,7 +288,7 @@ class Replica(AwaitableVerbs, Observable[T]):
     def is_elsewhere(self, address: str) -> bool:
         """Whether it is attached to another owner than the one at this address."""
         presence = self.presence
-        return presence is not None and presence.address not in ("", address)
+        return presence is not None and presence.address != "" and not presence.is_at(address)
 
     def _receive(self, snapshot: Snapshot[T]) -> None:
         """From the owner. While an override lasts it is put aside, for afterwards."""
@@ -363,7 +367,7 @@ def known_address(name: str) -> str:
     if not address:
         raise NotAttached(
             f"replica {name!r} knows no owner: {variable} is not set. Start a ConfigReloadManager named {name!r} in "
-            "the master before its workers, or give attach() the address"
+            f"the master before its workers; beside a server, give attach() its address, or the name: attach({name!r})"
         )
     return address
 
