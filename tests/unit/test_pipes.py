@@ -11,10 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from confcast.owner import pipes
 from confcast.owner.effects import PipeEnded
 from confcast.owner.guests import Guests
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import Applied, Goodbye, Refused, Settled, decode_to_worker, encode
+from confcast.wire.messages import (
+    PROTOCOL,
+    Applied,
+    Goodbye,
+    Hello,
+    Refused,
+    Settled,
+    StatsRequest,
+    decode_to_worker,
+    encode,
+)
 from tests.support.pipes import HELLO, Bench
 
 
@@ -56,7 +67,8 @@ def test_a_malformed_beginning_ends_that_pipe_alone(bench: Bench, bytes_: bytes)
         assert [decode_to_worker(body) for body in Deframer().feed(other.recv(65536))] == [Settled(1)]
 
 
-def test_a_process_of_another_uid_is_told_and_closed(tmp_path: Path) -> None:
+def test_a_process_of_another_uid_is_told_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipes, "_ROOT", os.geteuid() + 1)
     bench = Bench(tmp_path, frozenset())
     with bench.connect(HELLO) as stranger:
         (body,) = Deframer().feed(stranger.recv(65536))
@@ -66,6 +78,21 @@ def test_a_process_of_another_uid_is_told_and_closed(tmp_path: Path) -> None:
         with pytest.raises(ConnectionResetError):  # its Hello was never read
             stranger.recv(1)
         assert bench.posted == []
+    bench.close()
+
+
+def test_root_may_ask_the_owner_of_another_user_and_not_attach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipes, "_ROOT", os.geteuid())
+    bench = Bench(tmp_path, frozenset())
+    asks = Hello(PROTOCOL, 0, "client", "app")
+    with bench.connect(asks, StatsRequest(1)), bench.connect(HELLO, Applied(1)) as worker:
+        (body,) = Deframer().feed(worker.recv(65536))
+        refused = decode_to_worker(body)
+        assert isinstance(refused, Refused)
+        assert refused.final
+        assert worker.recv(1) == b""
+        assert bench.messages() == [asks, StatsRequest(1)]
+        assert (len(bench.pipes), bench.pipes.refused) == (1, {"stranger": 1})
     bench.close()
 
 

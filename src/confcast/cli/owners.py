@@ -2,7 +2,7 @@
 
 By `--address`, or `--pid` of any process of the server; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything
 that a master starts; else the only one that loads for this user (one that only serves the last workers of an older
-generation does not). One in the folder that
+generation does not), or for root, which has none of its own, the only one of another user. One in the folder that
 `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere: a service's own reload means
 the service. Of several, the one whose master was started in the current directory is meant, and that is said. Others
 are listed, never chosen from: a reload of the wrong server can't be taken back.
@@ -15,6 +15,7 @@ import contextlib
 import logging
 import math
 import os
+import pwd
 import socket
 import time
 from collections.abc import Callable
@@ -128,7 +129,7 @@ class Owner(Client):
     def _not_for_us(self) -> OwnerUnavailable:
         return OwnerUnavailable(
             f"this user (uid {os.geteuid()}) may not ask the config owner at {line(self.address)}: ask as the server's "
-            "user, or as its workers'"
+            "user, as its workers', or as root"
         )
 
     def _check_owner(self) -> None:
@@ -170,12 +171,15 @@ def find(options: argparse.Namespace) -> Owner:
 
 
 def _meant(name: str | None) -> list[RuntimeDir]:
-    found = runtime_dirs.living()
-    meant, loading = runtime_dirs.meant(name, found), runtime_dirs.loading(name, found)
-    if len(meant) == 1 < len(loading) and runtime_dirs.is_here(meant[0]):
-        text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
-        _log.warning(text, len(loading), meant[0].label, meant[0].address, meant[0].master)
-    return meant
+    """Root's own come before other users': they were the only ones that a script of root's could mean."""
+    for found in (runtime_dirs.living(), runtime_dirs.of_other_users()):
+        if meant := runtime_dirs.meant(name, found):
+            loading = runtime_dirs.loading(name, found)
+            if len(meant) == 1 < len(loading) and runtime_dirs.is_here(meant[0]):
+                text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
+                _log.warning(text, len(loading), meant[0].label, meant[0].address, meant[0].master)
+            return meant
+    return []
 
 
 def _only(found: list[RuntimeDir], which: str) -> Owner:
@@ -194,9 +198,10 @@ def _name_there(address: str, asked: str | None) -> str:
 
 
 def _none(which: str) -> OwnerUnavailable:
+    where = "for any user" if os.geteuid() == 0 else f"for this user (uid {os.geteuid()})"
     return OwnerUnavailable(
-        f"no config owner{which and ' '}{which} runs for this user (uid {os.geteuid()}): start the server, or give "
-        "--address; one whose CONFCAST_RUNTIME_DIR is not set here is found by --address only"
+        f"no config owner{which and ' '}{which} runs {where}: start the server, or give --address; one whose "
+        "CONFCAST_RUNTIME_DIR is not set here is found by --address only"
     )
 
 
@@ -208,14 +213,26 @@ def _several(found: list[RuntimeDir], which: str) -> OwnerUnavailable:
         "STARTED IN": lambda each: each.started_in() or "?",
         "COMMAND": lambda each: _shortened(each.command()) or "?",
     }
+    others = any(each.user() != os.geteuid() for each in found)
+    if others:
+        columns = {"USER": lambda each: user_name(each.user()), **columns}
     rows = table(tuple(columns), [[cell(each) for cell in columns.values()] for each in found])
     how = "--name, --pid or --address" if len({each.label for each in found}) == len(found) else "--pid or --address"
-    several = f"{len(found)} config owners{which and ' '}{which} run for this user; choose one by {how}:"
+    whom = "" if others else " for this user"
+    several = f"{len(found)} config owners{which and ' '}{which} run{whom}; choose one by {how}:"
     return OwnerUnavailable("\n".join([several, *rows]))
 
 
 def _shortened(command: str) -> str:
     return command if len(command) <= _LONGEST_COMMAND else command[: _LONGEST_COMMAND - 1] + "…"
+
+
+def user_name(uid: int) -> str:
+    """As the system calls this user; the number where it has no name for it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _not_empty(text: str) -> str:

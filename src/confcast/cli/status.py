@@ -8,6 +8,7 @@ and perhaps another file in that place.
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from confcast.cli import owners
@@ -80,9 +81,10 @@ def _master(owner: owners.Owner) -> list[str]:
     """Who has started it, where and how; nothing where the address doesn't tell."""
     if (master := owner.master()) is None:
         return []
+    user = "" if master["uid"] == os.geteuid() else f" of {owners.user_name(master['uid'])}"
     place = f", started in {line(master['working_directory'])}" if master["working_directory"] else ""
     command = f": {line(master['command'])}" if master["command"] else ""
-    return [f"master   process {master['pid']}{place}{command}"]
+    return [f"master   process {master['pid']}{user}{place}{command}"]
 
 
 def _counts(stats: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 The owner stays the master's user: its sources may be for that one only. Its run-time folder and all that lies in it
 stay that user's too, but for what a worker opens: the control socket and the snapshot file are given to the workers'
 uid, 0600 as ever, and the folder may be walked through (0710), not listed, by their group. The control socket serves
-both uids.
+both uids, and root's questions.
 
 Rejected: giving the folder itself to the workers (whoever gets hold of one could put links in the place of the journal
 or of the next snapshot file, and have root write through them), and the group's permission on the files (`nogroup` and

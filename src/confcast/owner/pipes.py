@@ -8,7 +8,8 @@ no such noise.
 Whoever may connect may also misbehave, and nobody else is to notice: a Hello, the rest of a frame that was begun, and
 the reading of what a pipe is to end with have a deadline; a turn of the loop takes little of each pipe; what one peer
 may leave unread (in bytes, and all of them together), unanswered or open is bounded. Past a bound its pipe is closed;
-that is counted by kind, and said once of each process.
+that is counted by kind, and said once of each process. Root may ask every owner, and attaches as a worker to its own
+ones only: what a worker leaves in the run-time folder would be root's, and its silence would hold up reloads.
 
 Rejected: a thread per pipe, and a queue of frames per pipe (what a slow worker gets next is what is true then, not
 what was true when its socket filled up).
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import selectors
 import socket
 import time
@@ -51,6 +53,7 @@ _MOST_GUESTS = 256
 """Pipes of nobody on the roster: clients, who has not said Hello yet, and what is to be closed once it has been read.
 A process has 1,024 descriptors or more."""
 _MOST_TOLD = 1024
+_ROOT = 0
 
 Post = Callable[[Received | Drained | PipeEnded], None]
 
@@ -100,7 +103,7 @@ class Pipes:
     Args:
         selector: The loop's; every key's data is a function to call when it is ready.
         post: Where inputs for the core go.
-        allowed_uids: Whose processes may open a pipe.
+        allowed_uids: Whose processes may open a pipe, beside root's.
         patience: Seconds for a Hello, for the rest of a frame that was begun (a worker sends either in one go), and for
             the reading of the last frames of a pipe.
     """
@@ -148,7 +151,7 @@ class Pipes:
         except OSError:
             connection.close()
             return
-        if peer.uid not in self._allowed:
+        if peer.uid not in self._allowed and peer.uid != _ROOT:
             text = "process %d of uid %d knocked at the control socket: refused"
             self._note("stranger", peer.pid, text, peer.pid, peer.uid)
             self._turn_away(connection, f"uid {peer.uid} is not served here")
@@ -207,6 +210,9 @@ class Pipes:
                 raise ProtocolError("Hello is the first frame, and only the first")
             if isinstance(message, Hello):
                 pipe.greeted = True
+                if message.role == "replica" and pipe.peer.uid not in self._allowed:
+                    self._refuse_to_attach(pipe)
+                    return
                 if message.role == "replica":
                     self._promote(pipe)
             elif isinstance(message, Request):
@@ -216,6 +222,15 @@ class Pipes:
             yield message
         if pipe.deframer.begun:
             self._owes(pipe)
+
+    def _refuse_to_attach(self, pipe: Pipe) -> None:
+        self._note("stranger", pipe.peer.pid, "process %d of root would attach as a worker: refused", pipe.peer.pid)
+        reason = f"root may ask the config owner of another user (uid {os.geteuid()}), and not attach to it as a worker"
+        pipe.outgoing.append((memoryview(frame(encode(Refused(reason, final=True)))), False))
+        pipe.unread += len(pipe.outgoing[-1][0]) + _KEEPING
+        if len(pipe.outgoing) == 1:
+            self._flush(pipe)
+        self.close(pipe.number)
 
     def _promote(self, pipe: Pipe) -> None:
         """It is a replica's now. The process has one: what was its pipe is a guest's until the core has closed it."""

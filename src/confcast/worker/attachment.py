@@ -32,6 +32,7 @@ from confcast.worker.observers import Observers
 from confcast.worker.precommit import path_of, refusals
 from confcast.worker.protocol import CannotBuild, GiveUp, Held, Machine
 from confcast.worker.snapshot import Snapshot
+from confcast.worker.whereabouts import refuse_root
 
 _log = logging.getLogger("confcast.worker")
 
@@ -94,6 +95,7 @@ class Attachment(Generic[T]):
         take: Callable[[Snapshot[T]], None],
         timeout: float,
     ) -> None:
+        refuse_root(address)
         self._name = name
         self._given = address
         self._codec = codec_of(schema)

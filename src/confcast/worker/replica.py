@@ -161,8 +161,8 @@ class Replica(AwaitableVerbs, Observable[T]):
             OwnerUnavailable: No version came in time.
             SchemaMismatch: The owner's configuration was made with another schema; its `fields` tell what differs.
             NotCarried: The schema has fields that can't be carried.
-            ConfcastError: Another replica of this name is attached in this process, this is the owner itself, or no
-                thread can be started.
+            ConfcastError: Another replica of this name is attached in this process, this is the owner itself, no thread
+                can be started, or this is root and the owner another user's: it may be asked only.
         """
         refuse_in_owner("attach()")
         if ignore_sighup:

@@ -147,6 +147,21 @@ class Whereabouts:
         return not each.is_left() and (told is None or told.name == self._name)
 
 
+def refuse_root(address: str) -> None:
+    """Root asks, and attaches nowhere but at its own owners: what a worker leaves in the folder would be root's.
+
+    Raises:
+        ConfcastError: This is root, and the owner at this address is another user's.
+    """
+    found = runtime_dirs.parse(Path(address).parent)
+    user = found.user() if found is not None else -1
+    if os.geteuid() == 0 and user > 0:
+        raise ConfcastError(
+            f"root may ask the config owner at {address}, and not attach to it: start this process as the server's "
+            f"user (uid {user})"
+        )
+
+
 def _is_followed(here: RuntimeDir) -> bool:
     """Whether its master makes no more owners there: it is dead, or has a newer generation, or an upgrade."""
     return not here.lives() or here.is_left()
