@@ -198,6 +198,20 @@ def test_what_an_earlier_process_of_the_same_pid_has_left_is_swept(bases: list[P
     assert set(bases[0].iterdir()) == {living, others}
 
 
+def test_what_this_process_has_made_as_another_program_is_swept(bases: list[Path]) -> None:
+    """`exec` keeps the pid and the start time of a process, and nobody else could take it away while that lives."""
+    mine = folders.make("app")
+    former = bases[0] / f"confcast-app-{os.getpid()}-{processes.started(os.getpid())}.0123abcd"
+    former.mkdir()
+    assert folders.is_of_a_former_program(f"{former}/{SOCKET}")
+    assert not folders.is_of_a_former_program(f"{mine}/{SOCKET}")
+    assert not folders.is_of_a_former_program("app")
+
+    folders.sweep()
+
+    assert (mine.exists(), former.exists()) == (True, False)
+
+
 def test_where_there_is_no_temporary_directory_the_others_are_tried(
     bases: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

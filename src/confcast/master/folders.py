@@ -1,29 +1,36 @@
 """A manager's own run-time folder: made at its start, and what killed servers left behind taken away.
 
 One folder of its own, 0700, for each start of a manager, in the first place that works (`wire/runtime_dirs.py`).
-Folders that a killed server left behind are taken away by the next start of the same user. Rejected: the master's pid
-alone as its name (in a container every master is process 1, also the one after a kill). Containers of one pod share
-/dev/shm, and don't see each other's processes: a folder whose owner listens is never swept, whatever its name says.
+Folders that a killed server left behind are taken away by the next start of the same user, and so are those of a
+program that this very process was before an `exec`, which keeps pid and start time. Rejected: the master's pid alone
+as its name (in a container every master is process 1, also the one after a kill). Containers of one pod share /dev/shm,
+and don't see each other's processes: a folder whose owner listens is never swept, whatever its name says.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import secrets
 import shutil
 import socket
 import stat
-import tempfile
 from pathlib import Path
 
 from confcast.errors import ConfcastError
 from confcast.wire import processes, runtime_dirs
-from confcast.wire.listener import FRESH, MAX_PATH
+from confcast.wire.listener import FRESH, MAX_PATH, peer_of
 from confcast.wire.runtime_dirs import RuntimeDir
 
 _log = logging.getLogger("confcast.master")
 
 _ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
+_LEAVING = 5.0
+"""Seconds for the owner of a program that has replaced itself: it hears of that by the end of its leash."""
+
+_made: set[Path] = set()
+"""By this program; each before it is there, so that no other thread's sweep takes it for a former program's."""
 
 
 def make(name: str, workers: tuple[int, int] | None = None) -> Path:
@@ -46,16 +53,31 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
             tried.append(f"{base} (the workers' user can't enter {barrier})")
             continue
         try:
-            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+            folder = _make_one(base, prefix)
         except OSError as error:
             tried.append(_passed_over(base, error.strerror or str(error)))
             continue
         if len(os.fsencode(folder)) + _ROOM_FOR_THE_SOCKET <= MAX_PATH:
             folder.chmod(0o700)  # a umask that takes x away makes folders in which nothing can be made
             return folder
-        folder.rmdir()
+        remove(folder)
         tried.append(_passed_over(base, f"a socket's path in it would be longer than {MAX_PATH} bytes"))
     raise ConfcastError(f"no folder for the config owner could be made; tried {', '.join(tried)}")
+
+
+def _make_one(base: Path, prefix: str) -> Path:
+    """As `tempfile.mkdtemp`; but it is known as this program's before it is there. Raises OSError."""
+    while True:
+        folder = base / f"{prefix}{secrets.token_hex(4)}"
+        _made.add(folder)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        except OSError:
+            _made.discard(folder)
+            raise
+        return folder
 
 
 def _passed_over(base: Path, why: str) -> str:
@@ -84,18 +106,45 @@ def _may_enter(folder: Path, uid: int, gid: int) -> bool:
 
 
 def sweep() -> None:
-    """Take away what servers of this user left behind when they were killed with their owner."""
+    """Take away what servers of this user left behind when they were killed with their owner.
+
+    The same of what this process has made as another program, before an `exec`: that one's owner is leaving, and is
+    waited for.
+    """
     for found in runtime_dirs.mine():
-        if not found.lives() and not _has_an_owner(found):
-            _log.info(
-                "removing %s, left behind by the process %d (%s), which is dead", found.path, found.master, found.label
-            )
+        former = _is_of_a_former_program(found)
+        if former:
+            _await_its_owner(found)
+        if (former or not found.lives()) and not _has_an_owner(found):
+            whose = "this process as another program" if former else f"the process {found.master}, which is dead"
+            _log.info("removing %s, left behind by %s (%s)", found.path, whose, found.label)
             remove(found.path)
 
 
 def remove(folder: Path) -> None:
     """Take a run-time folder away, as far as it is still there."""
     shutil.rmtree(folder, ignore_errors=True)
+    _made.discard(folder)
+
+
+def is_of_a_former_program(address: str) -> bool:
+    """Whether this process has made the folder of this control socket, but as another program, before an `exec`."""
+    found = runtime_dirs.parse(Path(address).parent)
+    return found is not None and _is_of_a_former_program(found)
+
+
+def _is_of_a_former_program(found: RuntimeDir) -> bool:
+    me = os.getpid()
+    return found.server == (me, processes.started(me)) and found.path not in _made
+
+
+def _await_its_owner(found: RuntimeDir) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
+        knock.settimeout(_LEAVING)
+        knock.connect(found.address)
+        with contextlib.closing(processes.Death(peer_of(knock).pid)) as death:
+            if not death.wait(_LEAVING):
+                _log.warning("the config owner %d of the program that this process was before lives on", death.pid)
 
 
 def _has_an_owner(found: RuntimeDir) -> bool:

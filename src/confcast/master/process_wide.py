@@ -1,7 +1,8 @@
 """The process's one manager, under the names that LeIndex gave it.
 
 For programs that start one manager and reach it from anywhere. In a worker, under an owner of the same name already,
-it is a client only: it starts nothing, and speaks for the master's owner. Rejected: a second owner in such a worker
+it is a client only: it starts nothing, and speaks for the master's owner. A program that has replaced itself by `exec`
+inherits the address of its own former owner, which leaves: it starts anew. Rejected: a second owner in such a worker
 (two truths for one configuration).
 """
 
@@ -16,7 +17,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
-from confcast.master import sighup
+from confcast.master import folders, sighup
 from confcast.master.manager import ConfigReloadManager
 from confcast.master.options import LogLevel
 from confcast.master.own_replica import OwnReplica
@@ -77,7 +78,7 @@ def initialize_reload_manager(
         if _manager is not None and _manager.is_mine():
             warnings.warn("the reload manager is initialized already; this is the first one", RuntimeWarning, 2)
             return _manager
-        address = os.environ.get(address_variable(options.get("name", "app")))
+        address = _served_by(options.get("name", "app"))
         make = functools.partial(_Client, address=address) if address else ConfigReloadManager
         manager: ConfigReloadManager[T] = make(loader, enable_signal_handler=enable_signal_handler, **options)
         _manager = manager.start()
@@ -100,6 +101,12 @@ def reload_config() -> ReloadResult:
     Unlike LeIndex's it gives UNCHANGED, which is true, where nothing differs, and waits where a reload is under way.
     """
     return get_reload_manager().reload_config()
+
+
+def _served_by(name: str) -> str:
+    """The address of another process's owner that serves this one; "" where there is none."""
+    address = os.environ.get(address_variable(name), "")
+    return "" if folders.is_of_a_former_program(address) else address
 
 
 @functools.cache
