@@ -17,7 +17,7 @@ import pytest
 from confcast.wire import processes as known
 from tests.support.beside import Beside, Server, start
 from tests.support.leaks import is_running
-from tests.support.settings import write
+from tests.support.settings import SCHEMA, write
 from tests.support.workers import Raised, Worker
 
 Start = Callable[..., Worker]
@@ -182,6 +182,25 @@ def test_of_two_that_fit_none_is_taken_and_that_is_said(serve: Start, beside: Wo
     assert all(f"{other.ask('address')} ({tmp_path})" in said for other in others)
     assert "attach to one by its address" in said
     assert [other.ask("workers") for other in others] == [[], []]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_process_of_the_workers_user_follows_the_owners_of_a_server_of_root_s(
+    processes: Callable[..., Worker], beside: Worker, config: Path, tmp_path: Path, runtime_folder: Path
+) -> None:
+    runtime_folder.chmod(0o755)  # as /dev/shm: anybody sees the names in it
+    server = processes(Server, str(config), str(tmp_path), SCHEMA, "65534")
+    beside.ask("become", 65534)
+    assert beside.ask("attach", server.ask("address")) == 1
+    server.ask("next_generation")
+    server.ask("leave")
+    beside.ask("await_log", "found again")
+    server.end()
+
+    again = processes(Server, str(config), str(tmp_path), SCHEMA, "65534")
+    beside.ask("await_log", "found again", 2)
+    assert again.ask("workers") == [beside.pid]
 
 
 # ---- by name

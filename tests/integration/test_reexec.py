@@ -40,7 +40,7 @@ AGAIN = """
     ("arguments", "versions"),
     [
         pytest.param(("leave",), [1, 1], marks=pytest.mark.slow),
-        (("kill",), [1, 1]),
+        pytest.param(("kill",), [1, 1], marks=pytest.mark.slow),
         (("leave", "keep"), [1, 2]),
     ],
 )

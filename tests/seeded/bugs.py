@@ -553,4 +553,28 @@ BUGS = (
         "        else:\n            fresh = None\n",
         _NOTES,
     ),
+    _worker(
+        "follows whichever owner has the same name",
+        "a process beside the server takes no other application's owner",
+        "whereabouts.py",
+        "            fitting = rank(found)\n",
+        "            fitting = found\n",
+        "tests/unit/test_whereabouts.py",
+    ),
+    _worker(
+        "asks an owner that may not be its own",
+        "nobody else's owner is asked anything",
+        "link.py",
+        "            if not self._on_trial:\n                self._greeted.set()\n",
+        "            self._greeted.set()\n",
+        "tests/unit/test_link.py",
+    ),
+    _shell(
+        "lets root attach as a worker",
+        "what a worker leaves in the run-time folder would be root's",
+        "pipes.py",
+        'if message.role == "replica" and pipe.peer.uid not in self._allowed:',
+        'if message.role == "replica" and pipe.peer.uid < 0:',
+        "tests/unit/test_pipes.py",
+    ),
 )

@@ -17,17 +17,17 @@ from typing import Any
 from confcast import ConfigLoader, ConfigReloadManager, Replica
 from confcast.wire import runtime_dirs
 from tests.support.settings import SCHEMA, Settings, write
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 from tests.support.workers import Worker, obey
 
 
 class Server:
     """Commands for a server that replaces its owner by a next generation."""
 
-    def __init__(self, file: str, folder: str, schema: str = SCHEMA) -> None:
+    def __init__(self, file: str, folder: str, schema: str = SCHEMA, workers: str = "") -> None:
         os.chdir(folder)
         sys.path.insert(0, folder)
-        self._file, self._schema = file, schema
+        self._file, self._schema, self._workers = file, schema, int(workers or -1)
         self._managers = [self._manager().start()]
 
     def next_generation(self) -> str:
@@ -61,9 +61,12 @@ class Server:
 
     def _manager(self) -> ConfigReloadManager[Settings]:
         loader: ConfigLoader[Settings] = ConfigLoader(self._schema, self._file)
-        return ConfigReloadManager(
+        manager = ConfigReloadManager(
             loader, watch=False, supervise="caller", vote_timeout=10.0, enable_signal_handler=False
         )
+        if self._workers >= 0:
+            manager.workers_run_as(self._workers, self._workers)
+        return manager
 
 
 class Beside:
@@ -83,6 +86,14 @@ class Beside:
         replica.attach(address, timeout)
         self._replica = replica
         return replica.version
+
+    def become(self, user: int) -> None:
+        """This user and group. What is imported later must be by then: Python may lie in a folder of root's."""
+        for module in ("confcast.worker.attachment", "tempfile"):
+            importlib.import_module(module)
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
 
     def go_to(self, folder: str) -> None:
         os.chdir(folder)
@@ -107,7 +118,9 @@ class Beside:
 
     def await_log(self, text: str, times: int = 1) -> list[str]:
         """What was logged, once this is in it so often."""
-        eventually(lambda: sum(text in line for line in self._logged) >= times, f"{text!r} in {self._logged}")
+        eventually(
+            lambda: sum(text in line for line in self._logged) >= times, f"{text!r} in {self._logged}", DEADLINE / 2
+        )
         return self._logged
 
     def reload(self) -> str:

@@ -16,7 +16,7 @@ import pytest
 from confcast.errors import ConfcastError
 from confcast.master import folders
 from confcast.wire import processes, runtime_dirs
-from confcast.wire.listener import MAX_PATH, SOCKET, listen
+from confcast.wire.listener import FRESH, MAX_PATH, SOCKET, listen
 
 SHARED = Path("/dev/shm")
 VARIABLES = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR")
@@ -210,6 +210,18 @@ def test_what_this_process_has_made_as_another_program_is_swept(bases: list[Path
     folders.sweep()
 
     assert (mine.exists(), former.exists()) == (True, False)
+
+
+def test_an_owner_that_lives_on_is_of_another_interpreter_in_this_process(
+    bases: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_LEAVING", 0.01)
+    others = bases[0] / f"confcast-app-{os.getpid()}-{processes.started(os.getpid())}.0123abcd"
+    others.mkdir()
+    with listen(others / SOCKET) as owner:
+        assert not folders.is_of_a_former_program(owner.getsockname().replace(FRESH, SOCKET))
+        folders.sweep()
+        assert others.exists()
 
 
 def test_where_there_is_no_temporary_directory_the_others_are_tried(

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from confcast.errors import ConfcastError, Problem
-from confcast.wire import snapshots
+from confcast.wire import about, snapshots
+from confcast.wire.about import About
 from confcast.wire.framing import frame
 from confcast.wire.messages import (
     Applied,
@@ -36,6 +37,7 @@ from confcast.wire.messages import (
     encode,
 )
 from confcast.worker import link as link_module
+from confcast.worker import whereabouts
 from confcast.worker.link import Link
 from confcast.worker.protocol import CannotBuild, GiveUp, Machine
 from tests.support.forking import holds_in_child
@@ -372,18 +374,33 @@ def test_a_next_owner_counts_once_it_has_given_a_version(
     following.say(Install(2, b"two", b"payload"))
 
     assert following.hear() == Applied(2)
-    assert (link.connected, link.address) == (True, new)
+    eventually(lambda: (link.connected, link.address) == (True, new), "the next owner is the one")
     following.say(Settled(2))
     following.close()
     again = Owner(elsewhere)
     assert isinstance(again.hear(), Hello)
     gone = "the config owner of 'app' at {} is gone: this process goes on with version {}, and looks for the next one"
+    again.close()
     assert [record.getMessage() for record in caplog.records] == [
         gone.format(old, 1),
         f"a config owner of 'app' was found again, at {new}",
         gone.format(new, 2),
     ]
-    again.close()
+
+
+def test_what_the_owner_tells_of_its_server_is_known_before_its_version_is(
+    link: Link, owner: Owner, listening: socket.socket, holder: Listener
+) -> None:
+    """Whoever waits for the version may end the server at once, and with it goes what was told."""
+    told = About("app", "s:S", "S", "", [], "/srv", "")
+    about.save(Path(listening.getsockname()).parent, told)
+    known: list[About | None] = []
+    holder.swapped = lambda old, new: known.append(whereabouts._known.get(link.address))  # type: ignore[method-assign]
+
+    owner.say(Install(1, b"one", b"payload"))
+
+    assert owner.hear() == Applied(1)
+    assert known == [told]
 
 
 def test_a_next_owner_that_says_nothing_is_not_waited_for(

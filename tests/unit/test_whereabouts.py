@@ -51,7 +51,7 @@ def attached(address: str, given: str = "") -> Whereabouts:
     """To an owner that has answered."""
     where = Whereabouts("app", given or address)
     where.move(address)
-    where.remember()
+    where.remember(address)
     return where
 
 

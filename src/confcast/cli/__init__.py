@@ -5,6 +5,7 @@ Recipes:
     confcast check --loader pkg.settings:loader && kill -HUP "$master"     # never send a HUP for a broken file
     confcast reload --json | jq '.workers[] | select(.state != "current")'
     confcast status
+    confcast reload --pid "$MAINPID"                                       # the server of this process, whichever it is
     confcast --version
 
 One file per command; each gives a `Report`, and only this file prints. The owner is asked over its control socket, as

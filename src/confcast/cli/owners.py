@@ -15,7 +15,6 @@ import contextlib
 import logging
 import math
 import os
-import pwd
 import socket
 import time
 from collections.abc import Callable
@@ -229,6 +228,8 @@ def _shortened(command: str) -> str:
 
 def user_name(uid: int) -> str:
     """As the system calls this user; the number where it has no name for it."""
+    import pwd  # here: `confcast check` runs on Windows, too
+
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

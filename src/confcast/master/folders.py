@@ -112,9 +112,7 @@ def sweep() -> None:
     waited for.
     """
     for found in runtime_dirs.mine():
-        former = _is_of_a_former_program(found)
-        if former:
-            _await_its_owner(found)
+        former = _is_of_a_former_program(found) and _await_its_end(found)
         if (former or not found.lives()) and not _has_an_owner(found):
             whose = "this process as another program" if former else f"the process {found.master}, which is dead"
             _log.info("removing %s, left behind by %s (%s)", found.path, whose, found.label)
@@ -128,9 +126,12 @@ def remove(folder: Path) -> None:
 
 
 def is_of_a_former_program(address: str) -> bool:
-    """Whether this process has made the folder of this control socket, but as another program, before an `exec`."""
+    """Whether this process has made the folder of this control socket, but as another program, before an `exec`.
+
+    That one's owner hears of it, and is waited for. One that lives on is of another interpreter in this process.
+    """
     found = runtime_dirs.parse(Path(address).parent)
-    return found is not None and _is_of_a_former_program(found)
+    return found is not None and _is_of_a_former_program(found) and _await_its_end(found)
 
 
 def _is_of_a_former_program(found: RuntimeDir) -> bool:
@@ -138,13 +139,14 @@ def _is_of_a_former_program(found: RuntimeDir) -> bool:
     return found.server == (me, processes.started(me)) and found.path not in _made
 
 
-def _await_its_owner(found: RuntimeDir) -> None:
+def _await_its_end(found: RuntimeDir) -> bool:
+    """Whether no owner is there any more, after some seconds at the most."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
         knock.settimeout(_LEAVING)
         knock.connect(found.address)
         with contextlib.closing(processes.Death(peer_of(knock).pid)) as death:
-            if not death.wait(_LEAVING):
-                _log.warning("the config owner %d of the program that this process was before lives on", death.pid)
+            return death.wait(_LEAVING)
+    return True
 
 
 def _has_an_owner(found: RuntimeDir) -> bool:

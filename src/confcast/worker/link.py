@@ -122,7 +122,7 @@ class Link:
         self._where = Whereabouts(name, address)
         self._had = False  # an owner, which has given a version; until then the one that was given is the only one
         self._lost = False
-        self._knocked_at = ""
+        self._knocked_at = self._remembered = ""
         self._choice = ""  # between several next ones, as it was said last
         self._hello = (name, schema)
         self._machine = machine
@@ -375,6 +375,9 @@ class Link:
             self._where.refuse(self._knocked_at)
             self._holder.not_followed(self._knocked_at, message)
             return False
+        if self._remembered != self._knocked_at:
+            self._remembered = self._knocked_at
+            self._where.remember(self._knocked_at)
         effects = self._machine.handle(message)
         if self._stop.is_set():  # `close()`, perhaps in a `precommit` function: what is held stays
             return False
@@ -460,7 +463,6 @@ class Link:
         """The owner that has answered is this process's from now on."""
         if self._on_trial:
             self._where.move(self._knocked_at)
-        self._where.remember()
         self._had = True
         self._greeted.set()
 

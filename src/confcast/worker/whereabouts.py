@@ -74,13 +74,16 @@ class Whereabouts:
         me = os.getpid()
         self.beside = here is not None and here.master not in (me, *processes.parents(me))
 
-    def remember(self) -> None:
-        """The owner has answered, so what it tells of its server is there. Asked again when it is gone."""
-        told = about.load(Path(self.address).parent)
+    def remember(self, address: str) -> None:
+        """The owner at this address has said something, so what it tells of its server is there; later it may be gone.
+
+        To be called before anybody hears of what it said: who does may end the server at once.
+        """
+        told = about.load(Path(address).parent)
         if told is not None:
             if len(_known) >= _MOST_KNOWN:
                 _known.clear()
-            _known[self.address] = told
+            _known[address] = told
 
     def look(self) -> str:
         """The address to knock at now; "" where there is none, and `trouble()` says why."""
