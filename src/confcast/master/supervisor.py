@@ -13,6 +13,7 @@ import threading
 from confcast.errors import ConfcastError
 from confcast.master.launch import Launcher
 from confcast.wire.processes import Death
+from confcast.wire.signal_mask import signals_blocked
 
 
 class Supervisor:
@@ -29,6 +30,7 @@ class Supervisor:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._ear, self._mouth = os.pipe()
+        self._starter = threading.get_native_id()
         self._thread = threading.Thread(target=self._run, name="confcast-supervisor", daemon=True)
         try:
             self._thread.start()
@@ -63,5 +65,6 @@ class Supervisor:
         poller.register(self._ear, select.POLLIN)
         if death is not None:
             poller.register(death.fileno(), select.POLLIN)
-        ready = poller.poll(None if timeout is None else int(timeout * 1000) + 1)
+        with signals_blocked(self._starter):
+            ready = poller.poll(None if timeout is None else int(timeout * 1000) + 1)
         return any(fd == self._ear for fd, _ in ready)

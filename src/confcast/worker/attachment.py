@@ -22,6 +22,7 @@ from confcast.errors import (
 )
 from confcast.texts import printable
 from confcast.wire.messages import Answer, Refused, Request, Working
+from confcast.wire.signal_mask import application_signals
 from confcast.wire.snapshots import Saved
 from confcast.worker.debug import guard
 from confcast.worker.delivery import Pair
@@ -236,7 +237,8 @@ class Attachment(Generic[T]):
         for function in list(self._checks):
             self._link.say(Working(round_, path_of(function)))  # before it: who works is not silent
             try:
-                asked.tell(function)
+                with application_signals():
+                    asked.tell(function)
             except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
                 problems += self._refusals(function, error, asked)
         return tuple(first_of(problems))

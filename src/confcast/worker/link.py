@@ -44,6 +44,7 @@ from confcast.wire.messages import (
     decode_to_worker,
     encode,
 )
+from confcast.wire.signal_mask import block_signals
 from confcast.worker import protocol
 from confcast.worker.protocol import (
     Deliver,
@@ -142,6 +143,7 @@ class Link:
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count(1)
+        self._starter = 0
         self._thread = threading.Thread(target=self._run, name=f"confcast-{name}", daemon=True)
 
     @property
@@ -172,6 +174,7 @@ class Link:
         """Begin to knock. Raises ConfcastError when no thread can be started."""
         self._take_back("left")
         self._take_back("here")
+        self._starter = threading.get_native_id()
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -267,6 +270,7 @@ class Link:
     # ---- the reading thread
 
     def _run(self) -> None:
+        block_signals(self._starter)
         try:
             while not self._stop.is_set():
                 self._attempt()

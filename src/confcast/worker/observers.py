@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.delivery import Delivery, Masked, Pair
 from confcast.worker.observer_record import ObserverRecord, Run
 from confcast.worker.subscription import Moment, Subscription, as_it_is, equal
@@ -173,15 +174,18 @@ class Observers:
             self._start_thread(self._calls)
 
     def _start_thread(self, calls: queue.SimpleQueue[Run | None]) -> None:
-        thread = threading.Thread(target=self._run, args=(calls, self._former), name="confcast-observers", daemon=True)
+        to_run = (calls, self._former, threading.get_native_id())
+        thread = threading.Thread(target=self._run, args=to_run, name="confcast-observers", daemon=True)
         try:
-            thread.start()
+            with application_signals():  # it inherits the mask of the thread that is told of the swap
+                thread.start()
         except RuntimeError as error:  # no more threads: the swap counts all the same, and the next call tries again
             _log.error("observers are told later: %s", error)
             return
         self._thread, self._former = thread, None
 
-    def _run(self, calls: queue.SimpleQueue[Run | None], former: threading.Thread | None) -> None:
+    def _run(self, calls: queue.SimpleQueue[Run | None], former: threading.Thread | None, starter: int) -> None:
+        block_signals(starter)
         if former is not None:  # from before a `close()`, telling what was queued then: the order of versions holds
             former.join()
         while (run := calls.get()) is not None:
@@ -197,7 +201,8 @@ class Observers:
             if delivery is None:
                 return
             try:
-                subscription.call(delivery)
+                with application_signals():
+                    subscription.call(delivery)
             except BaseException as error:  # sys.exit() or a cancellation in an observer must not end everyone's thread
                 subscription.log_failure(error, delivery)
                 delivery.over()
