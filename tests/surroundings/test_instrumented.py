@@ -70,3 +70,13 @@ def test_viztracer(room: Room):
 def test_debugpy(room: Room):
     assert room.run("python", "-m", "debugpy", "--listen", "127.0.0.1:0", "prefork.py") == RELOADED
     assert "pydevd" in room.owner_was()["modules"]
+
+
+@tool("scalene==2.4.0")
+def test_scalene(room: Room):
+    profiled = ("scalene", "run", "--cpu-only", "--outfile", "profile.json", "prefork.py")
+
+    assert "executable=" in room.refused(*profiled)
+
+    room.variables(OWNERS_PYTHON=room.python)
+    assert room.run(*profiled) == RELOADED

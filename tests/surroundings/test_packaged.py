@@ -38,6 +38,13 @@ def roots(room: Room) -> Path:
 
 
 @tool("pex==2.105.2")
+def test_pex(room: Room, sources: str, wheel: str, roots: Path):
+    room.do("pex", wheel, "-D", sources, "-m", "prefork", "-o", "app.pex")
+
+    assert room.run("./app.pex") == RELOADED
+
+
+@tool("pex==2.105.2")
 def test_pex_venv(room: Room, sources: str, wheel: str, roots: Path):
     room.do("pex", wheel, "-D", sources, "-m", "prefork", "--venv", "-o", "app.pex")
 
@@ -49,3 +56,16 @@ def test_shiv(room: Room, sources: str, wheel: str, roots: Path):
     room.do("shiv", "--quiet", "--site-packages", sources, "-e", "prefork:main", "-o", "app.shiv", wheel)
 
     assert room.run("./app.shiv") == RELOADED
+
+
+@tool("pyinstaller==6.22.3")
+def test_pyinstaller(room: Room):
+    ours = ["--collect-submodules", "confcast", "--copy-metadata", "confcast", "--hidden-import", "settings"]
+    room.do("pyinstaller", "--log-level", "ERROR", "--onedir", *ours, "frozen.py")
+
+    assert room.run("./dist/frozen/frozen") == RELOADED
+
+    room.variables(WITHOUT_OWNER_MAIN="yes")
+    log = room.refused("./dist/frozen/frozen")
+    assert "confcast.owner_main()" in log
+    assert "started again" not in log

@@ -78,3 +78,18 @@ def test_mod_wsgi(room: Room):
     assert room.ended() == 0
     room.assert_nothing_left()
     assert room.crashes() == []
+
+
+@tool("uWSGI==2.0.31")
+def test_uwsgi(room: Room):
+    socket = f"127.0.0.1:{room.free_port()}"
+    options = ["--master", "--processes=2", "--die-on-term", "--need-app", "-H", str(room.bin.parent)]
+    before = room.serve("uwsgi", "--http-socket", socket, *options, "--wsgi-file", "uwsgi_app.py", workers=2)
+
+    number = room.change()
+    room.do("python", "-m", "confcast", "reload")
+
+    assert room.all_have(number) == before
+    os.killpg(room.pid, signal.SIGTERM)  # to the group, as systemd does: a worker may have two signals at once
+    assert room.ended() == 0
+    room.assert_nothing_left()

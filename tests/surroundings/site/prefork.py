@@ -1,6 +1,6 @@
 """A master with a config owner and a forked worker: it changes the file, HUPs itself, and says what the worker has.
 
-The new number is its argument, by default 2.
+The new number is its argument, by default 2. EXECUTABLE is for tools in which `sys.executable` is no Python.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from telling import say
 from confcast import ConfigLoader, ConfigReloadManager
 
 PATIENCE = 20.0
+EXECUTABLE = "OWNERS_PYTHON"
 
 
 def work(pipe: Connection) -> None:
@@ -58,7 +59,8 @@ def main() -> None:
     """From start to close. A master that forks has no thread of confcast's: the supervisor is the caller."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     loader = ConfigLoader("settings:Settings", "app.toml")
-    with ConfigReloadManager(loader, watch=False, supervise="caller", vote_timeout=10.0) as manager:
+    named = {"executable": os.environ[EXECUTABLE]} if EXECUTABLE in os.environ else {}
+    with ConfigReloadManager(loader, watch=False, supervise="caller", vote_timeout=10.0, **named) as manager:
         reload_once(manager, number)
     say(closed=True)
 
