@@ -40,6 +40,19 @@ def test_aiohttp(room: Room):
     room.assert_nothing_left()
 
 
+@tool("aiohttp==3.14.5", "gunicorn==27.0.1")
+def test_aiohttp_under_gunicorn(room: Room):
+    bind = f"127.0.0.1:{room.free_port()}"
+    gunicorn = ["gunicorn", "-c", "aiohttp_conf.py", "--bind", bind, "--no-control-socket"]
+    before = room.serve(*gunicorn, workers=2)
+
+    reloads_on_hup(room, before)
+
+    room.signal(signal.SIGTERM)
+    assert room.ended() == 0
+    room.assert_nothing_left()
+
+
 @tool("litestar[standard]==2.25.0", "uvicorn==0.54.0")
 def test_litestar(room: Room):
     port = room.free_port()
