@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -9,6 +11,7 @@ from textwrap import dedent
 import pytest
 
 from tests.support.programs import run
+from tests.support.waiting import DEADLINE
 
 Program = Callable[[str], Path]
 
@@ -143,7 +146,39 @@ def test_a_schema_defined_at_a_prompt_is_refused_in_words(program: Program) -> N
     done = run(script)
 
     assert done.returncode == 1
-    assert "put it into a module" in done.stderr.splitlines()[-1]
+    assert "Settings was typed in, or passed with -c or on stdin, and can't be imported" in done.stderr.splitlines()[-1]
+
+
+def test_a_schema_that_pytest_has_imported_by_a_file_s_path_is_told_how_others_find_it(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    program(
+        """
+        from pydantic import BaseModel
+        from confcast import ConfigLoader, ConfigReloadManager
+
+        class Settings(BaseModel):
+            number: int
+            twin: int
+
+        def test_it():
+            with ConfigReloadManager(ConfigLoader(Settings, "app.toml"), watch=False) as manager:
+                assert manager.reload()
+        """,
+        "sub/test_it.py",
+    )
+    command = [sys.executable, "-P", "-m", "pytest", "--import-mode=importlib", "-p", "no:cacheprovider", "sub"]
+
+    def run_pytest(*options: str) -> str:
+        done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=2 * DEADLINE)
+        return done.stdout
+
+    said = run_pytest()
+    assert "'sub.test_it:Settings' can't be had in the process " in said
+    assert "no folder of sys.path has a module 'sub'. Put the class into a module that is found by its name" in said
+    assert "pytest's option pythonpath)" in said
+    assert "1 passed" in run_pytest("-o", "pythonpath=.")  # the way out
 
 
 @pytest.mark.parametrize(

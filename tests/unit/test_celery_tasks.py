@@ -231,7 +231,7 @@ def test_a_process_that_cannot_attach_leaves_and_says_why(
     confcast_celery.install(app, ConfigLoader("nowhere:Settings", tmp_path / "app.toml"))
     with pytest.raises(SystemExit, match="1"):
         signals.worker_process_init.send(sender="me@here")
-    assert "this process can't attach and exits: ModuleNotFoundError: No module named 'nowhere'" in caplog.text
+    assert "this process can't attach and exits: ModuleNotFoundError: 'nowhere:Settings' can't be had in" in caplog.text
 
 
 def test_celery_is_imported_when_it_is_used_and_missed_in_words():

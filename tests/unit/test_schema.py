@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import types
 import zipfile
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
@@ -225,8 +226,49 @@ def test_one_of_an_archive_is_refused_by_the_archive_s_name(tmp_path):
     with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
         archive.writestr("__main__.py", SCRIPT)
     run = subprocess.run([sys.executable, "app.pyz"], cwd=tmp_path, check=False, capture_output=True, text=True)
-    assert "TypeError: a class that is defined in __main__ of " in run.stderr
-    assert "app.pyz can't be imported by another process: put it into a module" in run.stderr
+    assert "TypeError: Settings is defined in __main__ of " in run.stderr
+    assert "app.pyz, an archive, and can't be imported by another process: put it into a module of its" in run.stderr
+
+
+def test_one_of_a_frozen_program_is_refused_by_the_program_s_name(monkeypatch):
+    main = types.ModuleType("__main__")
+    main.__file__ = "/srv/app/_internal/program.py"
+    main.Settings = type("Settings", (msgspec.Struct,), {"__module__": "__main__"})
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/srv/app/program")
+    with pytest.raises(TypeError, match="Settings is defined in the main program of /srv/app/program, which is frozen"):
+        import_path(main.Settings)
+
+
+def test_one_of_a_program_that_a_profiler_runs_is_refused_with_the_cause(tmp_path):
+    (tmp_path / "program.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "cProfile", "-o", "profile", "program.py"]
+    run = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert "(where a profiler or a debugger runs the program, __main__ is its own)" in run.stderr
+    assert "give it a name at the top of a module" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("no_such_module:Settings", "no folder of sys.path has a module 'no_such_module'. Put the class into a module"),
+        ("no_such_package.settings:Settings", "has a module 'no_such_package'. Put"),
+        ("confcast.no_such_module:Settings", "has a module 'confcast.no_such_module'. Put"),
+    ],
+)
+def test_a_module_that_is_not_found_is_said_with_the_class_and_the_way_out(path, told):
+    with pytest.raises(ModuleNotFoundError) as caught:
+        resolve(path)
+    assert str(caught.value).startswith(f"{path!r} can't be had in the process ")
+    assert told in str(caught.value)
+
+
+def test_a_module_that_it_imports_in_turn_is_said_as_python_says_it(tmp_path, monkeypatch):
+    (tmp_path / "schema_that_needs.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_module'$"):
+        resolve("schema_that_needs:Settings")
 
 
 MAIN = """
@@ -258,7 +300,7 @@ def test_a_class_that_was_typed_in_is_refused():
         "import msgspec; from confcast.config.schema import import_path\nclass S(msgspec.Struct): pass\nimport_path(S)"
     )
     run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert "TypeError: a class that was typed in" in run.stderr
+    assert "TypeError: S was typed in, or passed with -c" in run.stderr
 
 
 def test_naming_a_structs_fields_imports_no_pydantic():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import os
 import runpy
 import sys
 import types
@@ -93,11 +94,12 @@ def import_path(cls: type) -> str:
     if "<locals>" in qualname:
         raise TypeError(f"{module}.{qualname} is local to a function, so no other process can import it: move it up")
     if _attribute(sys.modules.get(module), qualname) is not cls:
+        program = " (where a profiler or a debugger runs the program, __main__ is its own)" if module in _MAIN else ""
         raise TypeError(
-            f"{module}.{qualname} is not what its module has under that name, so no other process can import it:"
-            " give it a name at the top of a module (for a generic: class Settings(Base[int]): …)"
+            f"{module}.{qualname} is not what its module has under that name{program}, so no other process can import"
+            " it: give it a name at the top of a module (for a generic: class Settings(Base[int]): …)"
         )
-    return f"{_main_program(module) if module in _MAIN else module}:{qualname}"
+    return f"{_main_program(module, qualname) if module in _MAIN else module}:{qualname}"
 
 
 def resolve(path: str) -> type:
@@ -110,7 +112,7 @@ def resolve(path: str) -> type:
     place, _, qualname = path.rpartition(":")
     if not place or not qualname:
         raise TypeError(f"{path!r} names no class: write it as 'package.module:Class'")
-    found = _attribute(_import(place), qualname)
+    found = _attribute(_import(place, path), qualname)
     if not isinstance(found, type):
         what = "has nothing of that name" if found is None else f"has a {type(found).__name__} there, not a class"
         main = f" (it is the program of this process, {_started()})" if is_of_main(path) else ""
@@ -215,35 +217,61 @@ def _attribute(holder: Any, qualname: str) -> Any:
     return holder
 
 
-def _main_program(module: str) -> str:
+def _main_program(module: str, qualname: str) -> str:
     main = sys.modules[module]
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name != "__main__":  # that is the __main__.py of a folder or an archive
         return f"-m {spec.name}"
     file = getattr(main, "__file__", None)
     if file is None or not Path(file).is_file():
-        archive = f"in __main__ of {Path(file).parent}" if spec is not None and file is not None else None
         raise TypeError(
-            f"a class that {f'is defined {archive}' if archive else 'was typed in, or passed with -c or on stdin,'}"
-            " can't be imported by another process: put it into a module"
+            f"{qualname} {_defined(file, in_archive=spec is not None)} can't be imported by another process: put it "
+            "into a module of its own beside that, such as settings.py, and import it from there"
         )
     return str(Path(file).absolute())
 
 
-def _import(place: str) -> Any:
+def _defined(file: str | None, *, in_archive: bool) -> str:
+    """Where a class of a main program was, that is no file."""
+    if file is None:
+        return "was typed in, or passed with -c or on stdin, and"
+    if getattr(sys, "frozen", False):
+        return f"is defined in the main program of {sys.executable}, which is frozen, and"
+    return (
+        f"is defined in __main__ of {Path(file).parent}, an archive, and" if in_archive else f"is defined in {file} and"
+    )
+
+
+def _import(place: str, path: str) -> types.ModuleType:
     if not place.startswith("-m ") and not place.endswith(".py"):
-        return importlib.import_module(place)
+        return _import_module(place, path)
     for name in _MAIN:
         main = sys.modules.get(name)
         # A file on stdin or an embedding program has neither a spec nor a file: then this process has another main.
         if main is not None and (getattr(main, "__spec__", None) or getattr(main, "__file__", None)):
             try:
-                same = _main_program(name) == place
+                same = _main_program(name, "") == place
             except TypeError:
                 same = False
             if same:
                 return main
     return _run_main(place)
+
+
+def _import_module(name: str, path: str) -> types.ModuleType:
+    """Raises ImportError, in words where it is the module itself that is not found, and not what it imports."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        frozen = "; a frozen program has only those that it imports by a statement" if hasattr(sys, "frozen") else ""
+        raise ModuleNotFoundError(
+            f"{path!r} can't be had in the process {os.getpid()}: no folder of sys.path has a module {error.name!r}"
+            f"{frozen}. Put the class into a module that is found by its name, or the folder into sys.path before the "
+            "manager starts (for modules that pytest imports in its mode importlib: pytest's option pythonpath)",
+            name=error.name,
+        ) from None
 
 
 def _run_main(place: str) -> types.ModuleType:
