@@ -33,7 +33,7 @@ from confcast.wire import role
 BOOTSTRAP = (
     "import sys; f = open(int(sys.argv[3]), 'rb'); "
     "tag, *sys.path[:] = f.read().decode('utf-8', 'surrogatepass').split('\\0'); f.close(); "
-    "tag == sys.implementation.cache_tag or "
+    "tag == str(sys.implementation.cache_tag) or "
     "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
     "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
 )
@@ -73,7 +73,7 @@ def command(executable: str | None = None) -> Command:
             )
         return Command((program,), None)
     arguments = (executable or _own_executable(), *flags(), "-c", BOOTSTRAP)
-    texts = [sys.implementation.cache_tag or "", *boot_order(search_path())]
+    texts = [str(sys.implementation.cache_tag), *boot_order(search_path())]
     return Command(arguments, "\0".join(texts).encode("utf-8", "surrogatepass"))
 
 

@@ -260,6 +260,12 @@ class Launcher:
         if output is not None:
             output.close()
 
+    def _give_orders_to_the_next(self) -> None:
+        try:
+            self._give_orders()
+        except OSError as error:  # its end, and how it ended, is told next
+            _log.warning("the config owner %d has not heard its orders: %s", self.pid, error)
+
     def _boot(self) -> int:
         assert self._leash is not None
         try:
@@ -307,9 +313,10 @@ class Launcher:
         leash = self._leash
         try:
             self._spawn()
-            self._give_orders()
         except OSError as error:
             _log.error("a new config owner could not be started: %s", error)
+        else:
+            self._give_orders_to_the_next()
         if self._death is not dead:
             _reap(dead)
             # Another thread may have taken it for the living one just now, and poll it: it is closed one owner later.

@@ -109,8 +109,8 @@ def _check_that_the_master_started_this(orders: Orders) -> None:
     if parent != orders.master_pid and processes.is_alive(orders.master_pid, orders.master_started):
         raise ConfcastError(
             f"the process {parent}, which was started as the config owner, has started Python as its child: it is a "
-            "program around an interpreter, such as a profiler's script. Name the interpreter itself by the manager's "
-            "executable=, or let the script exec it"
+            "program around an interpreter, such as a profiler's script. Name the interpreter itself by executable= "
+            "(--executable of a launcher), or let the script exec it"
         )
 
 
