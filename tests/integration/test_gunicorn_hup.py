@@ -30,15 +30,15 @@ def make(tmp_path: Path) -> Iterator[Make]:
         yield make
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
-def test_logs_are_opened_anew_in_master_workers_and_owner(make: Make, number: int):
+def test_logs_are_opened_anew_in_master_workers_and_owner(make: Make):
     server = start(make(above=LOGS))
     before = server.pids()
-    rotate(server, "access", "errors")
 
-    server.signal(number)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        rotate(server, "access", "errors")
+        server.signal(number)
+        eventually(lambda: all_have_open(server, "access", "errors"), f"the new logs, not {open_logs(server)}")
 
-    eventually(lambda: all_have_open(server, "access", "errors"), f"the new logs, not {open_logs(server)}")
     assert server.pids() == before
     assert "GET /read" in read(server, "access")
 
@@ -77,6 +77,7 @@ def test_a_log_that_can_t_be_opened_anew_ends_nobody(make: Make):
     assert server.pids() == before
 
 
+@pytest.mark.slow
 def test_a_custom_logger_s_own_way_is_used_and_a_syslog_left_alone(make: Make):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as syslog:
         syslog.bind(("127.0.0.1", 0))
@@ -136,6 +137,7 @@ def test_what_else_has_changed_in_the_file_is_said_once_with_what_it_takes(make:
     assert server.pids() == before
 
 
+@pytest.mark.slow
 def test_the_command_line_s_number_of_workers_stays(make: Make):
     server = make(above="workers = 1\n")
     server.launch("--workers", "1")

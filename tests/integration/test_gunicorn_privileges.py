@@ -92,7 +92,7 @@ def test_they_knock_at_a_new_owner_of_a_new_generation_too(server: Server):
     assert {uid_of(pid) for pid in answers} == {NOBODY}
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
 def test_workers_of_another_user_go_on_in_the_next_log(unstarted: Server, number: int):
     """It is root who makes it; a worker that can't open it would die."""
     unstarted.conf(above=f"{ABOVE}\naccesslog, errorlog = 'access', 'errors'\nimport os; os.umask(0o77)")

@@ -64,7 +64,8 @@ def test_a_renewed_certificate_is_served_after_a_hup_by_the_same_workers(start: 
     assert server.log().count("Booting worker") == 2
 
 
-@pytest.mark.parametrize("worker_class", ["sync", pytest.param("gthread", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("worker_class", ["sync", "gthread"])
 def test_these_serve_it_at_once(start: Callable[..., Tls], worker_class: str):
     server = start(worker_class)
     assert server.certificates() == {(server.folder / "cert.pem").read_text()}

@@ -17,7 +17,7 @@ class Tls(Server):
 
     def certificate(self, name: str | None = None) -> str:
         """Whom a new connection is told that it speaks with."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (
             socket.create_connection(("127.0.0.1", self.port), DEADLINE) as plain,
@@ -29,7 +29,7 @@ class Tls(Server):
 
     def certificates(self) -> set[str]:
         """Of so many connections that each worker has had some, with a server's name and without."""
-        return {self.certificate(name) for name in ("localhost", None) for _ in range(8)}
+        return {self.certificate(name) for name in ("localhost", None) for _ in range(4)}
 
     def renew(self) -> str:
         """The next certificate, and its key, in the place of the ones before."""
