@@ -26,7 +26,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from confcast.servers.gunicorn_worker import is_derived, is_of
+from confcast.servers.gunicorn_worker import is_derived, is_of, speaks_asgi, speaks_wsgi
 
 Context = ssl.SSLContext
 _BY_CONNECTION = ("gunicorn.workers.sync", "gunicorn.workers.gthread")
@@ -109,6 +109,7 @@ class _Renewal:
     def __init__(self, worker: Any, made: _OfGunicorn | _OfUvicorn, full_reload: str) -> None:
         self._log, self._cfg = worker.log, worker.cfg
         self._made = made
+        self._is_known = speaks_asgi(worker) or speaks_wsgi(worker)
         self._full_reload = full_reload
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # may be put to by a handler that interrupts a put
         self._files = self._look()
@@ -137,6 +138,8 @@ class _Renewal:
         if files == self._files:
             return
         serving = self._made.serving()
+        if not serving and self._is_known:  # it makes its context in a moment, from the files as they are then
+            return
         if not serving:
             self._files = files
             self._log.warning(
