@@ -34,9 +34,9 @@ def test_its_requests_see_one_version_and_its_workers_stay(start: Callable[..., 
     number = server.change()
 
     assert server.hup()[0] == "success"
-    for gate in (call, body):
-        gate.open()
-        gate.let_go()
+    call.let_go()
+    body.await_load()
+    body.let_go()
 
     assert numbers() == [1, 1, 1]
     assert {answer["number"] for answer in server.everyone().values()} == {number}
