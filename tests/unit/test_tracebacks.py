@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 
-from confcast import Replica, Secret
+from confcast import ConfigError, ConfigLoader, Replica, Secret
 from confcast.config.codec import Codec
 from confcast.owner import watch
 from confcast.owner.watch import Watcher
@@ -93,13 +95,13 @@ def leaks_of(frame: FrameType) -> list[str]:
 
 
 def frames_of(error: BaseException | None) -> Iterator[FrameType]:
-    """Of an exception, and of all that it was raised from."""
+    """Of an exception, and of all that it was raised from, as a tracker goes through them."""
     while error is not None:
         trace = error.__traceback__
         while trace is not None:
             yield trace.tb_frame
             trace = trace.tb_next
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def is_ours(frame: FrameType) -> bool:
@@ -274,3 +276,39 @@ def test_what_a_source_raises_in_the_watching_thread_begins_in_the_source(caplog
     assert record.exc_info
     assert record.exc_info[1] is not None
     assert not is_ours(next(frames_of(record.exc_info[1])))
+
+
+class Vault(msgspec.Struct):
+    """A source of an application's, with a secret of its own."""
+
+    token: Annotated[str, Secret] = SECRET
+
+    def read(self) -> Any:
+        raise ValueError("sealed")
+
+
+@dataclass
+class Loaded:
+    """Its validator may give what can't be carried."""
+
+    number: int
+    password: Annotated[str, Secret]
+    extra: Any = None
+
+    def __post_init__(self) -> None:
+        if self.extra == "object":
+            self.extra = object()
+        elif self.extra is not None:
+            raise LookupError(self.extra)
+
+
+@pytest.mark.parametrize("values", ["number = 'x'", "number = 1\nextra = 'raises'", "number = 1\nextra = 'object'", ""])
+def test_what_a_load_raises_in_this_process_has_no_frame_that_shows_a_secret(values: str, tmp_path: Path) -> None:
+    path = tmp_path / "app.toml"
+    path.write_text(f"password = '{SECRET}'\n{values or 'number = 1'}\n")
+    loader = ConfigLoader(Loaded, path, *(() if values else (Vault(),)))
+    with pytest.raises(ConfigError) as caught:
+        loader.load()
+    frames = list(frames_of(caught.value))
+    assert any(is_ours(frame) for frame in frames)
+    assert [leak for frame in frames for leak in leaks_of(frame)] == []

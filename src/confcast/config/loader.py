@@ -176,6 +176,12 @@ class ConfigLoader(Generic[T]):
             raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
 
     def _read(self) -> Reading:
+        layers, errors = self._layers()
+        if errors:  # raised where no variable is a source, whose repr may show a token: error trackers send them
+            raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
+        return Reading(layers)
+
+    def _layers(self) -> tuple[list[Layer], list[ConfigError]]:
         layers, errors = [], []
         for source in self.sources:
             try:
@@ -184,9 +190,7 @@ class ConfigLoader(Generic[T]):
                 errors.append(self._with_key(error))
             except ConfigError as error:
                 errors.append(error)
-        if errors:
-            raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
-        return Reading(layers)
+        return layers, errors
 
     def _with_key(self, error: ValueRefused) -> ConfigError:
         """The error with the key of its value, secrets in it masked; as it is, if the schema can't be had."""
@@ -212,7 +216,11 @@ class ConfigLoader(Generic[T]):
         problems = [problem for each in fitted for problem in each.problems]
         if findings or problems:
             raise ConfigError(problems_of(findings, schema, merged) + problems)
-        payload = _encoded(codec, config, merged)
+        try:
+            payload = _encoded(codec, config, merged)
+        except ConfigError as error:
+            del config  # error trackers send the variables of each frame
+            raise error.with_traceback(None) from None
         from confcast.config.codec import digest
 
         return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
