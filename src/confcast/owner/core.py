@@ -145,7 +145,7 @@ class Core:
         self._now = now
         self._effects = []  # what an input that raised had begun belongs to no other
         self._dispatch(given)
-        self._effects += self._observing.look(now)
+        self._effects += self._observing.look(now) if self._observing.waits else ()
         self._pump()
         return self._effects
 

@@ -64,11 +64,14 @@ class Observing:
 
     Args:
         roster: Whose observers they wait for.
+
+    Attributes:
+        waits: Mostly none: looked at before anything is asked, since a reload asks often.
     """
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._waits: list[_Wait] = []
+        self.waits: list[_Wait] = []
         self._number = 0
 
     # ---- callers
@@ -83,33 +86,31 @@ class Observing:
                 continue
             self._number += 1
             until = now + min(max(0.0, seconds), _LONGEST_WAIT)  # also of what is no number
-            self._waits.append(_Wait(self._number, call, event, seconds, until, dict.fromkeys(waits_for, ())))
+            self.waits.append(_Wait(self._number, call, event, seconds, until, dict.fromkeys(waits_for, ())))
             effects.append(self._wake_at())
         return effects
 
     def look(self, now: float) -> list[fx.Effect]:
         """After each input: answer those who have nothing to wait for any more, and those whose time is over."""
-        if not self._waits:
-            return []
         waited_for = {member.pid for member in self._roster if member.refuses() is None}
-        for wait in self._waits:
+        for wait in self.waits:
             wait.open = {pid: names for pid, names in wait.open.items() if pid in waited_for}
-        done = [wait for wait in self._waits if not wait.open or now >= wait.until]
+        done = [wait for wait in self.waits if not wait.open or now >= wait.until]
         if not done:
             return []
-        self._waits = [wait for wait in self._waits if wait.open and now < wait.until]
-        return [*self._answers(done), *([self._wake_at()] if self._waits else [])]
+        self.waits = [wait for wait in self.waits if wait.open and now < wait.until]
+        return [*self._answers(done), *([self._wake_at()] if self.waits else [])]
 
     def leave(self) -> list[fx.Effect]:
         """The owner ends: what they asked for was done, and is told."""
-        waits, self._waits = self._waits, []
+        waits, self.waits = self.waits, []
         return self._answers(waits)
 
     # ---- workers
 
     def wanted(self, member: Member) -> int:
         """The number of the Observe that this member is to have had by now; 0 for none."""
-        mine = (wait.number for wait in self._waits if member.pid in wait.open and wait.event.version <= member.acked)
+        mine = (wait.number for wait in self.waits if member.pid in wait.open and wait.event.version <= member.acked)
         return max(mine, default=0)
 
     def said(self, member: Member, observed: ToOwner) -> None:
@@ -120,7 +121,7 @@ class Observing:
             member.last_observer_error = observed.last_error[:_LONGEST]
         if observed.number > member.observes:
             return
-        for wait in self._waits:
+        for wait in self.waits:
             if wait.number <= observed.number and member.pid in wait.open:
                 self._note(wait, member.pid, observed)
 
@@ -136,4 +137,4 @@ class Observing:
         return [fx.Answer(wait.call, wait.outcome()) for wait in waits]
 
     def _wake_at(self) -> fx.WakeAt:
-        return fx.WakeAt(fx.Timer.OBSERVERS, _NO_TOKEN, min(wait.until for wait in self._waits))
+        return fx.WakeAt(fx.Timer.OBSERVERS, _NO_TOKEN, min(wait.until for wait in self.waits))

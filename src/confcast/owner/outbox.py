@@ -106,7 +106,7 @@ class Outbox:
         if prepared and not (state in _OPEN and prepared == self.round):
             member.prepared = 0
             return Abort(prepared)
-        observe = self._observing.wanted(member)
+        observe = self._observing.wanted(member) if self._observing.waits else 0
         asks = observe > member.observes
         if member.told < self.settled == member.acked and (member.follows or asks or self.reserved_until is None):
             member.told = self.settled
