@@ -3,8 +3,8 @@
 `logging.config.dictConfig` and `fileConfig` disable every logger that exists and that they do not name, unless they are
 told otherwise; Django's `LOGGING` goes through the first. Ours exist once confcast is imported, which in a server is
 before the application configures logging: nobody would hear of a failing observer, or of a lost config owner. So what
-these two functions disable without having named it stays enabled. Whoever names `confcast`, or one logger of ours, is
-obeyed (level, handlers, `propagate`, filters), and so is whoever sets `disabled` on one.
+these two functions disable without having named it stays enabled. A configuration that names `confcast`, or one logger
+of ours, is obeyed (level, handlers, `propagate`, filters), and so is a program that sets `disabled` on one.
 
 Rejected: enabling them again before each line (nobody could disable one), making them at their first line (those that
 have spoken before would be lost), and loggers outside the tree (no configuration could name them).
@@ -31,7 +31,7 @@ class _StaysEnabled:
 
 
 def keep_enabled(logger: logging.Logger) -> None:
-    """From now on only who means this logger can disable it. May be called again."""
+    """From now on a logging configuration disables this logger only by naming it. May be called again."""
     own = type(logger)
     if not issubclass(own, _StaysEnabled):
         logger.__class__ = type(own.__name__, (_StaysEnabled, own), {})

@@ -1,10 +1,10 @@
-"""Which callers wait, after a version is applied, until the observers of all workers have run for it.
+"""The callers that wait, after a version is applied, until the observers of all workers have run for it.
 
 A call with `wait_observers` is answered when the barrier is closed *and* each worker that is to run the version has
 said that none of its observers has still to run for it; or when its seconds are over, and then the outcome names those
-that have not. Meanwhile the owner goes on: other callers have their answers, and the next load may begin. Who died, or
-declined the version, is not waited for; who lost its pipe is asked again on the next one. So no message that is lost,
-and no worker that hangs, holds the caller beyond its seconds.
+that have not. Meanwhile the owner goes on: other callers have their answers, and the next load may begin. A worker that
+died, or declined the version, is not waited for; one that lost its pipe is asked again on the next one. So no message
+that is lost, and no worker that hangs, holds the caller beyond its seconds.
 
 Each wait has a number, counted up in an owner's life. `Observe(number)` goes to a worker once it has applied that
 wait's version; its answer stands for that wait and for all older ones, since a worker tells its observers of versions
@@ -39,7 +39,7 @@ class _Wait:
     """One caller, what it will be answered, and what was said since.
 
     Attributes:
-        open: Who has not said that all have run, with the observers that it has named last.
+        open: The workers that have not said that all have run, by pid, with the observers that each has named last.
         errors: What observers raised, by process, observer and text.
     """
 
@@ -77,7 +77,7 @@ class Observing:
     # ---- callers
 
     def answer(self, served: Iterable[Asked], event: ReloadEvent, now: float) -> list[fx.Effect]:
-        """The load is over: answer those who wait for nothing more, and have the others wait from now on."""
+        """The load is over: answer the calls that wait for nothing more; the others wait from now on."""
         effects: list[fx.Effect] = []
         for call, seconds in served:
             waits_for = [member.pid for member in self._roster if member.refuses() is None]
@@ -91,7 +91,7 @@ class Observing:
         return effects
 
     def look(self, now: float) -> list[fx.Effect]:
-        """After each input: answer those who have nothing to wait for any more, and those whose time is over."""
+        """After each input: answer the calls that have nothing to wait for any more, and those whose time is over."""
         waited_for = {member.pid for member in self._roster if member.refuses() is None}
         for wait in self.waits:
             wait.open = {pid: names for pid, names in wait.open.items() if pid in waited_for}
@@ -102,7 +102,7 @@ class Observing:
         return [*self._answers(done), *([self._wake_at()] if self.waits else [])]
 
     def leave(self) -> list[fx.Effect]:
-        """The owner ends: what they asked for was done, and is told."""
+        """The owner ends: answer every call that still waits. What it asked for was done."""
         waits, self.waits = self.waits, []
         return self._answers(waits)
 

@@ -1,4 +1,4 @@
-"""What became of the observers' calls in this process: how many failed, and who of the newest version still runs.
+"""What became of the observers' calls in this process: how many failed, and which of the newest version still run.
 
 The config owner is told when one has failed, and, once it has asked (`Observe`), at each step until all have run: so a
 reload that nobody waits for costs no message. A report says how things stand, and not what has happened since the one
@@ -33,8 +33,8 @@ class Run:
         number: Counts up in a process.
         on: Which moment.
         pair: The configuration before, and the one that the moment is about.
-        owed: Who has not run yet.
-        errors: How often whom failed with which text.
+        owed: The subscriptions whose observers have not run yet.
+        errors: How often an observer failed, by its name and by the text of its error.
     """
 
     __slots__ = ("errors", "number", "on", "owed", "pair")
@@ -81,20 +81,20 @@ class ObserverRecord:
             report(told)
 
     def begin(self, run: Run, subscriptions: Iterable[Subscription]) -> None:
-        """These are about to be told."""
+        """The observers of these subscriptions are about to be called."""
         with self._lock:
             run.owed = {each: None for each in subscriptions if run.is_for(each)}
             self._newest = [run] if run.on == "commit" else [*self._newest[:1], run]
 
     def is_over(self, subscription: Subscription, run: Run | None) -> None:
-        """It has run; run None: it was given its first value, which nobody waits for."""
+        """Its observer has run. `run` None: for the first value of an `initial` one, which no caller waits for."""
         if run is not None:
             with self._lock:
                 run.owed.pop(subscription, None)
             self.look_again(run)
 
     def failed(self, subscription: Subscription, text: str, run: Run | None) -> None:
-        """It raised, or could not be called."""
+        """Its observer raised, or could not be called."""
         name = subscription.name[:_LONGEST_NAME]
         with self._lock:
             self.failures += 1
@@ -114,13 +114,13 @@ class ObserverRecord:
         self._tell_if_asked()
 
     def drop(self, subscription: Subscription) -> None:
-        """It is told nothing more: keep nothing of it. May be called by the collector, and tells nobody."""
+        """The subscription has ended: keep nothing of it. The collector may call this; no message is sent."""
         with self._lock:
             for run in self._newest:
                 run.owed.pop(subscription, None)
 
     def look_again(self, run: Run) -> None:
-        """Somebody is through with this run."""
+        """An observer has run, or is unsubscribed: tell the owner, if it waits for this run."""
         if run in self._newest:
             self._tell_if_asked()
 
@@ -148,4 +148,4 @@ class ObserverRecord:
 
 
 def _to_nobody(report: Observed) -> None:
-    """There is no owner, or none was met yet."""
+    """This process has not met an owner yet."""
