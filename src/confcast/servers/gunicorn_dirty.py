@@ -164,7 +164,6 @@ class DirtyArbiters:
     """
 
     def __init__(self, server: Any) -> None:
-        self.due = False  # a full reload has new settings, and no new worker yet
         self.former_socket = ""  # while a new one is forked: of the one before
         self._server = server
         self._former: dict[int, frozenset[int]] = {}
@@ -174,11 +173,8 @@ class DirtyArbiters:
         return frozenset(filter(None, (*self._former, self._server.dirty_arbiter_pid)))
 
     def renew(self) -> None:
-        """Before a worker is started: it keeps the path of the dirty arbiter's socket that it begins with."""
+        """In a full reload, before workers are started: they keep the path of the dirty arbiter's socket."""
         server = self._server
-        if not self.due:
-            return
-        self.due = False
         if server.dirty_arbiter_pid:
             self._former[server.dirty_arbiter_pid] = frozenset(server.WORKERS)
             # gunicorn would take the one whose pid is in the file for an orphan, and kill it.

@@ -52,13 +52,22 @@ class MasterSignals:
         self._reopen = server.handle_usr1
         self._hup = vars(server).get("handle_hup")  # a user's own, set in their on_starting
         self.dirty = DirtyArbiters(server)
+        self._reloaded = False
         self._spawn = server.spawn_worker
         server.spawn_worker = self._spawn_worker
         server.handle_usr1 = self.handle_usr1
         server.handle_hup = self.handle_hup
 
+    def was_reloaded(self) -> None:
+        """In a full reload: gunicorn has the new settings, and opens its logs before it starts workers."""
+        self.conf.was_run()
+        self._reloaded = True
+
     def _spawn_worker(self) -> Any:
-        self.dirty.renew()
+        if self._reloaded:
+            self._reloaded = False
+            self.dirty.renew()
+            self._tell_owners_of_the_logs()
         with signals.held(HELD):
             return self._spawn()
 
@@ -72,6 +81,9 @@ class MasterSignals:
             self._server.log.reopen_files()
             _give_to_workers(self._server)
         self._reopen()
+        self._tell_owners_of_the_logs()
+
+    def _tell_owners_of_the_logs(self) -> None:
         for owners in self.configurations:
             owners.log_was_rotated()
 
