@@ -135,11 +135,10 @@ def test_where_the_output_can_t_be_read_back_its_last_words_are_in_the_error_all
 
 
 @pytest.mark.parametrize("bench", [""], indirect=True)
-@pytest.mark.parametrize("kind", ["terminal", "pipe"])
 def test_what_an_owner_wrote_before_it_served_comes_where_it_goes_on_once_and_in_its_place(
-    kind: str, bench: Bench, tmp_path: Path
+    bench: Bench, tmp_path: Path
 ) -> None:
-    channel = Channel(kind)
+    channel = Channel("terminal")
     bench.manager.send_output_to(lambda: channel.fd)
     with bench.manager.start() as manager:
         (tmp_path / "app.json").write_text('{"number": 2}', encoding="utf-8")

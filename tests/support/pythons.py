@@ -1,4 +1,4 @@
-"""The interpreters of this machine: the newest of each version of Python that confcast supports."""
+"""An interpreter of each version of Python that confcast supports, as far as this machine has one."""
 
 from __future__ import annotations
 
