@@ -25,7 +25,8 @@ def owner_main() -> None:
             main()
 
     Only in the main thread, before anything is started or opened, as `multiprocessing.freeze_support()`. The schema is
-    in a module of its own, which the program imports somewhere. Harmless where nothing is frozen.
+    in a module of its own, which the program imports by a statement. PyInstaller finds all that is needed; Nuitka wants
+    `--include-package=confcast`, since public names are imported at their first use. Harmless where nothing is frozen.
     """
     if sys.argv[1:2] == [role.OWNER]:
         from confcast.owner.__main__ import run
