@@ -212,3 +212,17 @@ def test_a_full_reload_with_a_bad_conf_file_is_called_off(make: Callable[..., Se
     server.conf(above="workers = 2\n")
     server.signal(signal.SIGRTMIN)
     eventually(lambda: not any(map(is_running, before)), "the end of the old workers")
+
+
+def test_a_full_reload_with_us_moves_to_another_error_log(make: Callable[..., Server]):
+    server = make(above="workers = 1\nerrorlog = 'errors'\n")
+    server.launch()
+    eventually(lambda: "Listening at" in read(server, "errors"), "a server that listens")
+    old = {*server.find(read(server, "errors")).pids(), server.owner()}
+    server.conf(above="workers = 1\nerrorlog = 'errors.next'\n")
+
+    server.signal(signal.SIGRTMIN)
+
+    eventually(lambda: not any(map(is_running, old)), "the end of the old worker, and of its owner")
+    next_only = {frozenset({"errors.next"})}
+    eventually(lambda: set(map(frozenset, open_logs(server).values())) == next_only, f"it, not {open_logs(server)}")

@@ -308,7 +308,7 @@ class _Embedding:
 
 def _fit(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:
     """Tell it where its owner logs, and whom workers will run as."""
-    manager.send_output_to(lambda: gunicorn_log.descriptor_of(server), lambda: gunicorn_log.file_of(server))
+    manager.send_output_to(lambda: gunicorn_log.descriptor_of(server), lambda: gunicorn_log.file_of(server, cfg))
     manager.workers_run_as(cfg.uid, cfg.gid)
     return manager
 

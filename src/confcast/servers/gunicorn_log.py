@@ -15,6 +15,7 @@ owner), and passing on what an application's own logging gets (each line would b
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 _STANDARD_ERROR = 2
@@ -44,8 +45,10 @@ def listen(server: Any) -> None:
         logger.addHandler(Forward(server.log))
 
 
-def file_of(server: Any) -> str:
-    """The error log's path; empty where it is no file."""
+def file_of(server: Any, cfg: Any = None) -> str:
+    """The error log's path; empty where it is no file. `cfg`: of settings that gunicorn is about to take over."""
+    if cfg is not None and cfg.errorlog != server.cfg.errorlog:
+        return str(Path(cfg.errorlog).absolute()) if cfg.errorlog != "-" else ""
     handler = _file_handler(server)
     return handler.baseFilename if handler is not None else ""
 
