@@ -365,7 +365,7 @@ def _death_of_a_child(pid: int) -> Death:
     try:
         return Death(pid)
     except OSError:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # a prefork master reaps what it does not know
+        with contextlib.suppress(OSError):  # reaped by a prefork master, or not to be killed: it leaves by itself
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         raise
