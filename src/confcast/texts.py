@@ -19,6 +19,7 @@ from typing import Any
 from confcast.loggers import keep_enabled
 
 LOGGERS = (
+    "confcast.cli",
     "confcast.journal",
     "confcast.loader",
     "confcast.master",
