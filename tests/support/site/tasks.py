@@ -78,8 +78,20 @@ def failing() -> None:
     raise ValueError(settings.current.number)
 
 
+def tell_whether_it_hears_a_hup(old: Any, new: Any) -> None:
+    """In a file: an observer runs in a thread of confcast's."""
+    Path(f"{os.getpid()}.hears").write_text(str(could_be_hung_up()))
+
+
+settings.subscribe(tell_whether_it_hears_a_hup)
+
+
 @app.task
 def hears_a_hup() -> bool:
-    """Whether a program that a task starts could be hung up."""
+    return could_be_hung_up()
+
+
+def could_be_hung_up() -> bool:
+    """Whether a program that is started here could be."""
     blocked = signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return not blocked and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
