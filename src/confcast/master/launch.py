@@ -227,7 +227,7 @@ class Launcher:
     def _spawn(self) -> None:
         """Raises OSError: no process can be made."""
         self._close_boot_output()
-        output = self._boot_output = BootOutput(self._output, first=self.restarts == 0)
+        output = BootOutput(self._output, first=self.restarts == 0)
         mine, its = socket.socketpair()
         try:
             pid = execute(its.fileno(), output.streams, self._command, output.passed)
@@ -237,6 +237,8 @@ class Launcher:
             raise
         finally:
             its.close()
+            # Not before: gevent's Popen makes the child by os.fork(), and forget() would close it there.
+            self._boot_output = output
         mine.settimeout(self._patience)
         self._leash = Leash(mine)
 
