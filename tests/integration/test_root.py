@@ -125,15 +125,30 @@ def test_it_asks_any_owner_and_leaves_nothing_of_its_own_there(
 
 @pytest.mark.parametrize("which", [("--name", NAME), ("--pid",)])
 def test_it_finds_owners_of_other_users_wherever_they_are(
-    which: tuple[str, ...], service: Service, capsys: pytest.CaptureFixture[str]
+    which: tuple[str, ...],
+    service: Service,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The service's run-time folder is in no variable of root's."""
+    monkeypatch.delenv("CONFCAST_RUNTIME_DIR", raising=False)
     arguments = [*which, str(service.pid)] if which == ("--pid",) else which
 
     assert cli.main(["status", "--json", *arguments]) == 0
 
     told = json.loads(capsys.readouterr().out)
     assert (told["address"], told["master"]["uid"]) == (service.address, NOBODY)
+
+
+def test_a_service_s_own_reload_asks_no_other_user_s_owner(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its place is named, and nobody is there any more."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+
+    assert cli.main(["reload", "--name", NAME]) == 3
+
+    assert f"no config owner named {NAME!r}" in capsys.readouterr().err
 
 
 def test_it_does_not_attach_as_a_worker(service: Service) -> None:

@@ -170,8 +170,12 @@ def find(options: argparse.Namespace) -> Owner:
 
 
 def _meant(name: str | None) -> list[RuntimeDir]:
-    """Root's own come before other users': they were the only ones that a script of root's could mean."""
-    for found in (runtime_dirs.living(), runtime_dirs.of_other_users()):
+    """Root's own come before other users': they were the only ones that a script of root's could mean.
+
+    Where a place is named for one server, as it is in a service, nobody means another user's.
+    """
+    of_others = [] if any(runtime_dirs.named()) else runtime_dirs.of_other_users()
+    for found in (runtime_dirs.living(), of_others):
         if meant := runtime_dirs.meant(name, found):
             loading = runtime_dirs.loading(name, found)
             if len(meant) == 1 < len(loading) and runtime_dirs.is_here(meant[0]):
