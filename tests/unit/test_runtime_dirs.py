@@ -135,3 +135,19 @@ def test_where_an_owner_listens_is_read_from_the_kernel_s_list(
     )
     monkeypatch.setattr(runtime_dirs, "_LISTENING", listed)
     assert [found.path for found in runtime_dirs._listening()] == [folder]
+
+
+@pytest.mark.parametrize("told", [".", "app", "\0", "/nowhere/at/all"])
+def test_what_is_no_place_is_not_here(told: str, make: Make) -> None:
+    """An owner may write there what it likes."""
+    assert not runtime_dirs.is_here(make(started_in=told))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_another_users_folder_is_not_believed_about_where_its_server_was_started(make: Make) -> None:
+    """Any user could have root's command line ask an owner of theirs."""
+    found = make(started_in="/srv/of/another")
+    os.chown(found.path, 65534, 65534)
+
+    assert found.started_in() == processes.working_directory(os.getpid())
+    assert "gunicorn" not in found.command()

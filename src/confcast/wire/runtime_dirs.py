@@ -76,13 +76,17 @@ class RuntimeDir(NamedTuple):
 
     def started_in(self) -> str:
         """The working directory of its master, as it was when the owner began; "" where nobody can tell."""
-        told = about.load(self.path)
+        told = self._told()
         return told.working_directory if told is not None else processes.working_directory(self.master)
 
     def command(self) -> str:
         """The command line of its master; "" where nobody can tell."""
-        told = about.load(self.path)
+        told = self._told()
         return told.command if told is not None else processes.command(self.master)
+
+    def _told(self) -> about.About | None:
+        """By its owner; of another user's folder nobody believes what that user may have written himself."""
+        return about.load(self.path) if self.user() == os.geteuid() else None
 
 
 def candidates() -> Iterator[Path]:
@@ -162,8 +166,8 @@ def loading(name: str | None, found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
 def is_here(found: RuntimeDir) -> bool:
     """Whether its master was started in this process's working directory."""
     started_in = found.started_in()
-    with contextlib.suppress(OSError):
-        return bool(started_in) and Path(started_in).samefile(Path.cwd())
+    with contextlib.suppress(OSError, ValueError):  # gone, or no path
+        return Path(started_in).is_absolute() and Path(started_in).samefile(Path.cwd())
     return False
 
 
