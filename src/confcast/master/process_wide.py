@@ -8,7 +8,9 @@ inherits the address of its own former owner, which leaves: it starts anew. Reje
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import os
 import threading
 import warnings
@@ -22,13 +24,14 @@ from confcast.master.manager import ConfigReloadManager
 from confcast.master.options import LogLevel
 from confcast.master.own_replica import OwnReplica
 from confcast.wire.address import address_variable
-from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
 from confcast.worker.client import Client
 
 T = TypeVar("T")
+
+_log = logging.getLogger("confcast.master")
 
 _lock = threading.Lock()
 _manager: ConfigReloadManager[Any] | None = None
@@ -171,6 +174,9 @@ class _Client(ConfigReloadManager[T]):
 
     def request_reload(self) -> None:
         """Ask for a reload and return at once, for signal handlers: it raises nothing."""
-        folder = self._folder
-        if folder is not None and self._pid == os.getpid():
-            Client(str(folder / SOCKET), self.name).tell(Reload(1, "signal"))
+        if self._folder is None or self._pid != os.getpid():
+            return
+        address = self.address
+        if not Client(address, self.name).tell(Reload(1, "signal")):
+            with contextlib.suppress(RuntimeError):  # a stream that is written to just now, below the handler
+                _log.warning("no config owner listens at %s: the reload that was asked for is lost", address)
