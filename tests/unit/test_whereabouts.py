@@ -200,3 +200,18 @@ def test_by_name_the_one_is_taken_that_the_command_line_would_take(
 def test_what_is_neither_a_path_nor_the_name_is_refused_in_words() -> None:
     with pytest.raises(ConfcastError, match=r"'other' is no address of a config owner: give the path .*, or 'app', "):
         Whereabouts("app", "other")
+
+
+def test_an_address_that_this_user_may_not_look_at_is_still_the_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's folder below one that only its user may enter: the knock says so, and looking raises nothing."""
+    here = attached(make())
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert here.look() == here.address
+    assert here.trouble() == ""
+    here.refuse(here.address)

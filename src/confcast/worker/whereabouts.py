@@ -96,7 +96,7 @@ class Whereabouts:
     def refuse(self, address: str) -> None:
         """The owner at this address does not serve this process: it is not asked again."""
         if len(self._refused) >= runtime_dirs.MOST:
-            self._refused = {path for path in self._refused if path.exists()}
+            self._refused = {path for path in self._refused if _is_there(path)}
         self._refused.add(Path(address).parent)
 
     def trouble(self) -> str:
@@ -111,7 +111,7 @@ class Whereabouts:
 
     def _is_over(self, here: RuntimeDir | None) -> bool:
         """Whether another owner is meant by now. One that died is started again at its address, by its master."""
-        return here is not None and (not here.path.exists() or (self.beside and _is_followed(here)))
+        return here is not None and (not _is_there(here.path) or (self.beside and _is_followed(here)))
 
     def _next(self) -> RuntimeDir | None:
         place = [self._here.path.parent] if self._here is not None else []  # may be in the server's environment only
@@ -185,3 +185,11 @@ def _shares_a_file(its: About, mine: About) -> bool:
 
 def _is_in_same(its: About, mine: About) -> bool:
     return its.working_directory == mine.working_directory
+
+
+def _is_there(folder: Path) -> bool:
+    """Also where this user may not look any more: the knock at it says so."""
+    try:
+        return folder.exists()
+    except OSError:
+        return True
