@@ -43,3 +43,17 @@ def test_root_follows_no_link_of_another_users_and_waits_for_nobody(tmp_path: Pa
 def test_the_file_of_a_class_is_that_of_its_module() -> None:
     assert module_file(settings.Settings) == settings.__file__
     assert module_file(int) == ""
+
+
+def test_a_path_that_is_no_utf_8_is_told_with_escapes(tmp_path: Path) -> None:
+    """Who starts a server in such a folder has an owner all the same."""
+    path = b"/srv/\xff".decode(errors="surrogateescape")
+    about.save(tmp_path, About("app", "s:S", "S", f"{path}/s.py", [f"File {path}"], path, "gunicorn"))
+
+    told = about.load(tmp_path)
+    assert told is not None
+    assert (told.module, told.sources, told.working_directory) == (
+        "/srv/\\udcff/s.py",
+        ["File /srv/\\udcff"],
+        "/srv/\\udcff",
+    )

@@ -98,7 +98,7 @@ def attempt(what: str, write: Callable[[], None]) -> bool:
     """
     try:
         write()
-    except (JournalError, OSError) as error:
+    except (JournalError, OSError, ValueError) as error:  # ValueError: a path in it that is no UTF-8
         _log.error("the %s could not be written: %s", what, error)
         return False
     return True

@@ -10,6 +10,7 @@ code that the journal's version was not made with (its bytes go out as they are,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import logging
@@ -299,5 +300,7 @@ def _described(source: object) -> str:
     """Its kind and its files; of one of the user's no field, which may be a secret."""
     if isinstance(source, Environment):
         return f"Environment({source.prefix})"
-    files: tuple[Path, ...] = getattr(source, "watched", tuple)()
+    files: tuple[Path, ...] = ()
+    with contextlib.suppress(Exception):  # of a source of the user's; who watches says so
+        files = getattr(source, "watched", tuple)()
     return " ".join([type(source).__name__, *map(str, files)])

@@ -64,7 +64,17 @@ def module_file(schema: type) -> str:
 
 def save(folder: Path, about: About, *, uid: int = -1) -> None:
     """Put it into the folder, and give the file to this uid (-1: to nobody). Raises OSError."""
-    whole_files.put(folder, FILE, msgspec.msgpack.encode(about), uid=uid)
+    whole_files.put(folder, FILE, msgspec.msgpack.encode(_encodable(about)), uid=uid)
+
+
+def _encodable(about: About) -> About:
+    """The same with escapes in paths that are no UTF-8: every owner writes them so, and they can be compared."""
+    texts = {name: _utf_8(text) for name in about.__struct_fields__ if isinstance(text := getattr(about, name), str)}
+    return msgspec.structs.replace(about, **texts, sources=list(map(_utf_8, about.sources)))
+
+
+def _utf_8(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def load(folder: Path) -> About | None:
