@@ -243,3 +243,11 @@ def test_an_error_without_a_text_goes_by_its_class(source: Source) -> None:
     source.add(observer)
     source.swap()
     assert source.next().errors[0].error == "Unspeakable"
+
+
+def test_what_is_recorded_has_the_lock_of_the_observers() -> None:
+    """With two, one thread could hold each: the collector may run under either, and a finalizer unsubscribe."""
+    observers = Source().observers
+    assert observers.record._lock is observers._lock
+    observers.after_fork()
+    assert observers.record._lock is observers._lock

@@ -59,18 +59,22 @@ class Run:
 class ObserverRecord:
     """Of one replica in one process.
 
+    Args:
+        lock: The observers' own. With one of its own, the collector could take theirs while this is held (a finalizer
+            unsubscribes), and another thread this one while theirs is.
+
     Attributes:
         failures: How often an observer raised, or could not be called.
         last_error: Which one it was the last time, and why, with no secret in it; empty for never.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock: threading.RLock) -> None:
         self.failures = 0
         self.last_error = ""
         self._newest: list[Run] = []  # the commit of what runs here, and its settling
         self._asked = 0
         self._report: Callable[[Observed], None] = _to_nobody
-        self._lock = threading.RLock()  # reentrant: the collector may run while it is held, and a finalizer may ask
+        self._lock = lock
 
     def report_to(self, report: Callable[[Observed], None]) -> None:
         """From now on this is how the owner is told. What failed before is told at once."""

@@ -61,7 +61,7 @@ class Observers:
         """The child has no such thread, and what was queued is the parent's to tell."""
         # Reentrant: the collector may run while it is held, and a finalizer may unsubscribe.
         self._lock = threading.RLock()
-        self.record = ObserverRecord()
+        self.record = ObserverRecord(self._lock)
         # Made with the first call: by then a worker whose threads are green has patched the standard library, and a
         # real queue would hold up all of its greenlets.
         self._calls: queue.SimpleQueue[Run | None] | None = None
