@@ -192,3 +192,16 @@ def test_an_interpreter_of_another_version_is_refused_in_words(config: Path, run
 def test_an_interpreter_that_is_not_there_is_named(config: Path, runtime_folder: Path) -> None:
     with pytest.raises(ConfcastError, match=r"No such file or directory: '/srv/no/python'"):
         ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, executable="/srv/no/python").start()
+
+
+def test_a_deleted_working_directory_is_told_whatever_the_search_path_has(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """"" in it, as `python -c` has it, means the working directory."""
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfcastError, match="the working directory was deleted"):
+        ConfigReloadManager(ConfigLoader(SCHEMA, config), enable_signal_handler=False).start()

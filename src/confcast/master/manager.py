@@ -291,6 +291,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     # ---- inside
 
     def _launch(self) -> Launcher:
+        _working_directory()  # what is deleted is told in words before a path is made absolute in it
         command = interpreter.command(self._executable)
         try:
             folders.sweep()
