@@ -84,12 +84,13 @@ def test_an_owner_outlives_what_every_process_of_a_service_is_sent(manager: Mana
     assert manager.get_stats()["owner_restarts"] == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGRTMIN])
 def test_an_owner_that_is_told_of_a_rotation_while_it_starts_lives(
-    start_manager: StartManager, monkeypatch: pytest.MonkeyPatch
+    number: int, start_manager: StartManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def execute_and_signal(*given: Any) -> int:
         pid = execute(*given)
-        os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, number)
         return pid
 
     monkeypatch.setattr(launch, "execute", execute_and_signal)

@@ -19,11 +19,11 @@ import tempfile
 from collections.abc import Iterator
 
 from confcast.master.interpreter import Command
-from confcast.wire.role import OWNER
+from confcast.wire.role import BLOCKED_AT_THE_START, OWNER
 
 
 def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] = ()) -> int:
-    """Start an owner's process. HUP and USR1 stay blocked until it has handlers: neither kills it, none is lost.
+    """Start an owner's process. HUP, USR1 and RTMIN stay blocked until it has handlers: none kills it, or is lost.
 
     Args:
         leash: The descriptor of its end; the caller closes its own copy.
@@ -38,7 +38,7 @@ def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] 
         OSError: No process can be made.
     """
     with _to_be_passed(leash, command.path) as given:
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_AT_THE_START)
         try:
             process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
                 [*command.arguments, OWNER, *map(str, given)],

@@ -13,6 +13,7 @@ import signal
 
 from confcast.owner.effects import Input, Trigger
 from confcast.owner.mailbox import Mailbox
+from confcast.wire.role import BLOCKED_AT_THE_START
 
 
 class LogRotated:
@@ -20,11 +21,11 @@ class LogRotated:
 
 
 def heed_signals(mailbox: Mailbox[Input | LogRotated]) -> None:
-    """Set the handlers, then let HUP and USR1 through, which the master has blocked until now. In the main thread."""
+    """Set the handlers, then let through what the master has blocked until now. In the main thread."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
     signal.signal(signal.SIGUSR1, lambda number, frame: mailbox.post(LogRotated()))
     ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGIO, getattr(signal, "SIGRTMIN", None))
     for number in filter(None, ignored):  # macOS has no RTMIN
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)

@@ -8,6 +8,7 @@ where it would start the next one, without end.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from confcast.errors import ConfcastError
 
 OWNER = "confcast.owner"
 """What every owner has among its arguments, and `ps` shows; the number of its end of the leash follows."""
+
+BLOCKED_AT_THE_START = frozenset(
+    {signal.SIGHUP, signal.SIGUSR1, signal.SIGRTMIN} if sys.platform == "linux" else {signal.SIGHUP, signal.SIGUSR1}
+)
+"""What a server's master, or who ends a service's log files, may send before the owner has its handlers."""
 
 _owner = False
 _entry = False
