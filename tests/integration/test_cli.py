@@ -305,6 +305,17 @@ def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
         service.close()
 
 
+def test_a_variable_that_names_another_owner_than_the_one_that_is_asked_for_is_refused(
+    start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = start_manager(name="other")
+    with monkeypatch.context() as patch:
+        patch.setenv("CONFCAST_ADDRESS_APP", "other")
+        code, _, err = run("reload", "--name", "app")
+    assert (code, other.get_stats()["total_reloads"]) == (3, 0)
+    assert "CONFCAST_ADDRESS_APP names the config owner of 'other', and not of 'app'" in err
+
+
 def test_what_is_listed_as_a_name_is_taken_as_one(start_manager: StartManager, run: Run) -> None:
     start_manager()
     other = start_manager(name="other/one")

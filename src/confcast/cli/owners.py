@@ -163,6 +163,9 @@ def find(options: argparse.Namespace) -> Owner:
         return _only(members.owners_of(options.pid, options.name), f"of the process {options.pid}")
     address, wanted = options.address or os.environ.get(address_variable(name)), options.name
     if address and not options.address and is_name(address, name):
+        if wanted not in (None, address):
+            variable = address_variable(name)
+            raise OwnerUnavailable(f"{variable} names the config owner of {address!r}, and not of {wanted!r}")
         address, wanted = None, address
     if address:
         return Owner(address, _name_there(address, wanted))
