@@ -197,7 +197,7 @@ def test_an_interpreter_that_is_not_there_is_named(config: Path, runtime_folder:
 def test_a_deleted_working_directory_is_told_whatever_the_search_path_has(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """"" in it, as `python -c` has it, means the working directory."""
+    """ "" in it, as `python -c` has it, means the working directory."""
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     gone = tmp_path / "gone"
     gone.mkdir()
