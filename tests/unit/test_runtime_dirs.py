@@ -151,3 +151,17 @@ def test_another_users_folder_is_not_believed_about_where_its_server_was_started
 
     assert found.started_in() == processes.working_directory(os.getpid())
     assert "gunicorn" not in found.command()
+
+
+def test_one_of_many_is_found_by_its_name(make: Make) -> None:
+    for number in range(runtime_dirs.MOST):
+        make(f"a{number}")
+    last = make("zeta")
+    assert last not in runtime_dirs.living()
+    assert runtime_dirs.living(name="zeta") == [last]
+
+
+def test_a_place_with_two_names_is_looked_at_once(make: Make, tmp_path: Path) -> None:
+    only = make()
+    (tmp_path / "sun").symlink_to("run")
+    assert runtime_dirs.living() == [only]

@@ -31,8 +31,7 @@ def owners_of(pid: int, name: str | None) -> list[RuntimeDir]:
     """
     if not processes.is_alive(pid):
         raise OwnerUnavailable(f"there is no process {pid}")
-    living = [*runtime_dirs.living(), *runtime_dirs.of_other_users()]
-    found = [each for each in living if name is None or each.label == runtime_dirs.label(name)]
+    found = [*runtime_dirs.living(name=name), *runtime_dirs.of_other_users(name)]
     for belongs in (_made_by(pid), _is_owner(pid), _has_worker(pid), *map(_made_by, processes.parents(pid))):
         if mine := [each for each in found if belongs(each)]:
             return [each for each in mine if not each.is_left()] or mine

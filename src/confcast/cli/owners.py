@@ -177,8 +177,8 @@ def _meant(name: str | None) -> list[RuntimeDir]:
 
     Where a place is named for one server, as it is in a service, nobody means another user's.
     """
-    of_others = [] if any(runtime_dirs.named()) else runtime_dirs.of_other_users()
-    for found in (runtime_dirs.living(), of_others):
+    of_others = [] if any(runtime_dirs.named()) else runtime_dirs.of_other_users(name)
+    for found in (runtime_dirs.living(name=name), of_others):
         if meant := runtime_dirs.meant(name, found):
             loading = runtime_dirs.loading(name, found)
             if len(meant) == 1 < len(loading) and runtime_dirs.is_here(meant[0]):

@@ -16,6 +16,7 @@ import contextlib
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,9 @@ from confcast.wire.listener import FRESH, SOCKET
 
 MOST = 64
 """Folders that anybody asks, or knocks at: a user may have made any number of them."""
+
+_MOST_OF_A_USER = 16
+"""Of them, for root, those of one other user."""
 
 _OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-(?:(?P<since>\d+)\.)?[^-]+")
 _RUN_USER = Path("/run/user")
@@ -133,18 +137,25 @@ def mine() -> Iterator[RuntimeDir]:
     return filter(_is_mine, _found_in(candidates()))
 
 
-def living(*places: Path) -> list[RuntimeDir]:
-    """The folders of this user, and those that serve this user's workers, whose masters live; also in these places."""
-    return _first(each for each in _found_in([*places, *candidates()]) if _is_for_me(each) and each.lives())
+def living(*places: Path, name: str | None = None) -> list[RuntimeDir]:
+    """The folders of this user, and those that serve this user's workers, whose masters live; also in these places.
+
+    Args:
+        places: Looked at first.
+        name: Of this configuration only; None: of any.
+    """
+    found = _named(name, _found_in([*places, *candidates()]))
+    return _first(each for each in found if _is_for_me(each) and each.lives())
 
 
-def of_other_users() -> list[RuntimeDir]:
-    """For root: the folders of all other users whose masters live; for anybody else, none."""
+def of_other_users(name: str | None = None) -> list[RuntimeDir]:
+    """For root: the folders of all other users whose masters live; for anybody else, none. `name` as of `living`."""
     if os.geteuid() != _ROOT:
         return []
     bases = [*candidates(), *_subfolders(_RUN_USER)]
-    found = dict.fromkeys([*_found_in(bases), *_listening()])
-    return _first(each for each in found if each.user() != _ROOT and _is_its_masters(each) and each.lives())
+    found = _named(name, dict.fromkeys([*_found_in(bases), *_listening()]))
+    theirs = (each for each in found if each.user() != _ROOT and _is_its_masters(each) and each.lives())
+    return _first(_some_of_each_user(theirs))
 
 
 def meant(name: str | None, found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
@@ -160,7 +171,7 @@ def meant(name: str | None, found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
 
 def loading(name: str | None, found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
     """Those of this name (None: of any) whose owners load: one that is left keeps what it has."""
-    return [each for each in found if (name is None or each.label == label(name)) and not each.is_left()]
+    return [each for each in _named(name, found) if not each.is_left()]
 
 
 def is_here(found: RuntimeDir) -> bool:
@@ -180,8 +191,26 @@ def _in_the_named_place(found: list[RuntimeDir]) -> list[RuntimeDir]:
 
 
 def _found_in(bases: Iterable[Path]) -> Iterator[RuntimeDir]:
-    for base in dict.fromkeys(bases):
-        yield from filter(None, map(parse, _there(base)))
+    entered = set[tuple[int, int]]()
+    for base in bases:
+        with contextlib.suppress(OSError):
+            status = base.stat()  # one place may have two names
+            if (inode := (status.st_dev, status.st_ino)) not in entered:
+                entered.add(inode)
+                yield from filter(None, map(parse, _there(base)))
+
+
+def _named(name: str | None, found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
+    return (each for each in found if name is None or each.label == label(name))
+
+
+def _some_of_each_user(found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
+    """No user can hide the others' by a crowd of folders."""
+    count = Counter[int]()
+    for each in found:
+        count[user := each.user()] += 1
+        if count[user] <= _MOST_OF_A_USER:
+            yield each
 
 
 def _there(base: Path) -> list[Path]:

@@ -82,7 +82,7 @@ class Whereabouts:
         told = about.load(Path(address).parent)
         if told is not None:
             if len(_known) >= _MOST_KNOWN:
-                _known.clear()
+                _known.pop(next(iter(_known)))  # the oldest: each replica has one that it goes by
             _known[address] = told
 
     def look(self) -> str:
@@ -115,7 +115,7 @@ class Whereabouts:
 
     def _next(self) -> RuntimeDir | None:
         place = [self._here.path.parent] if self._here is not None else []  # may be in the server's environment only
-        found = [each for each in runtime_dirs.living(*place) if self._may_be(each)]
+        found = [each for each in runtime_dirs.living(*place, name=self._name) if self._may_be(each)]
         for rank in self._ranks():
             fitting = rank(found)
             if len(fitting) > 1:
