@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,24 @@ import msgspec
 import pytest
 
 from confcast import Replica
-from confcast.servers.gunicorn_dirty import pin, why_imported
+from confcast.servers.gunicorn_dirty import DirtyArbiters, pin, why_imported
+
+
+GONE = 2**22 + 1  # no process has this pid
+
+
+class Server:
+    """gunicorn's arbiter, with a dirty arbiter."""
+
+    def __init__(self, pidfile: Path) -> None:
+        self.cfg = SimpleNamespace(dirty_workers=1, dirty_apps=["shop:App"])
+        self.WORKERS: dict[int, Any] = {}
+        self.dirty_pidfile = str(pidfile)
+        self.dirty_arbiter_pid = GONE
+        self.dirty_arbiter: Any = SimpleNamespace(socket_path="/former")
+
+    def spawn_dirty_arbiter(self) -> None:
+        self.dirty_arbiter_pid, self.dirty_arbiter = GONE + 1, SimpleNamespace(socket_path="/next")
 
 
 class Settings(msgspec.Struct):
@@ -55,3 +73,28 @@ def test_a_call_sees_one_version_and_all_else_is_the_application_s_own():
         assert app("read", 3, of="it") == ("read", (3,), {"of": "it"}, 1, 1)
         assert settings.current.number == 2
     assert (app.close(), app.stashes) == ("closed", ("sessions",))
+
+
+@pytest.mark.parametrize("text", [str(GONE), "4711", "no number", None])
+def test_only_the_former_s_own_pid_file_is_taken_away(text: str | None, tmp_path: Path):
+    pidfile = tmp_path / "gunicorn-dirty-shop.pid"
+    if text is None:
+        pidfile.mkdir()
+    else:
+        pidfile.write_text(text)
+    server = Server(pidfile)
+
+    DirtyArbiters(server).renew()
+
+    assert pidfile.exists() is (text != str(GONE))
+    assert server.dirty_arbiter_pid == GONE + 1
+
+
+def test_a_link_in_the_place_of_the_pid_file_stays(tmp_path: Path):
+    (tmp_path / "other").write_text(str(GONE))
+    pidfile = tmp_path / "gunicorn-dirty-shop.pid"
+    pidfile.symlink_to(tmp_path / "other")
+
+    DirtyArbiters(Server(pidfile)).renew()
+
+    assert pidfile.is_symlink()

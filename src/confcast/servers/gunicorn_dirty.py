@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -177,8 +178,7 @@ class DirtyArbiters:
         server = self._server
         if server.dirty_arbiter_pid:
             self._former[server.dirty_arbiter_pid] = frozenset(server.WORKERS)
-            # gunicorn would take the one whose pid is in the file for an orphan, and kill it.
-            Path(server.dirty_pidfile).unlink(missing_ok=True)
+            _disown(server.dirty_pidfile, server.dirty_arbiter_pid)
             self.former_socket = server.dirty_arbiter.socket_path
             server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
         if has(server.cfg):
@@ -202,3 +202,18 @@ class DirtyArbiters:
             os.kill(pid, signal.SIGTERM)
         except ProcessLookupError:
             del self._former[pid]
+
+
+def _disown(path: str, pid: int) -> None:
+    """Take this one's file away: gunicorn would take it for an orphan's, and kill it.
+
+    The folder is everybody's (/tmp): what is no file of ours with this pid stays where it is.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            what = os.fstat(descriptor)
+            if stat.S_ISREG(what.st_mode) and what.st_uid == os.geteuid() and int(os.read(descriptor, 32)) == pid:
+                Path(path).unlink()
+        finally:
+            os.close(descriptor)
