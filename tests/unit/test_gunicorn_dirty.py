@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,8 @@ import msgspec
 import pytest
 
 from confcast import Replica
-from confcast.servers.gunicorn_dirty import DirtyArbiters, pin, why_imported
-
+from confcast.servers.gunicorn_dirty import DirtyArbiters, check, pin, why_imported
+from confcast.servers.owners import CalledOff
 
 GONE = 2**22 + 1  # no process has this pid
 
@@ -22,6 +23,7 @@ class Server:
     def __init__(self, pidfile: Path) -> None:
         self.cfg = SimpleNamespace(dirty_workers=1, dirty_apps=["shop:App"])
         self.WORKERS: dict[int, Any] = {}
+        self.log = logging.getLogger("dirty arbiters")
         self.dirty_pidfile = str(pidfile)
         self.dirty_arbiter_pid = GONE
         self.dirty_arbiter: Any = SimpleNamespace(socket_path="/former")
@@ -98,3 +100,35 @@ def test_a_link_in_the_place_of_the_pid_file_stays(tmp_path: Path):
     DirtyArbiters(Server(pidfile)).renew()
 
     assert pidfile.is_symlink()
+
+
+@pytest.mark.parametrize("entry", ["shop.tasks", "shop:App:many", "shop:App:0", "a:b:c:d"])
+def test_a_full_reload_with_an_entry_that_gunicorn_can_t_read_is_called_off(entry: str):
+    check(SimpleNamespace(dirty_apps=[entry], dirty_workers=0))
+    check(SimpleNamespace(dirty_apps=["shop:App", "shop:App:2"], dirty_workers=1))
+
+    with pytest.raises(CalledOff, match=f"dirty_apps in the conf file can't be used: '{entry}': "):
+        check(SimpleNamespace(dirty_apps=["shop:App", entry], dirty_workers=1))
+
+
+@pytest.mark.parametrize("former", [GONE, 0])
+def test_a_dirty_arbiter_that_can_t_be_started_ends_nothing_and_the_former_goes_on(
+    former: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    def fail() -> None:
+        server.dirty_arbiter = SimpleNamespace(socket_path="/next")
+        raise BlockingIOError("no more processes")
+
+    server = Server(tmp_path / "none")
+    server.dirty_arbiter_pid = former
+    server.spawn_dirty_arbiter = fail  # type: ignore[method-assign]
+    arbiters = DirtyArbiters(server)
+
+    arbiters.renew()
+    server.spawn_dirty_arbiter()  # as gunicorn does in its next turn
+
+    assert server.dirty_arbiter_pid == former
+    assert arbiters.pids() == frozenset({former} - {0})
+    assert (
+        caplog.messages == ["confcast: no new dirty arbiter could be started: BlockingIOError: no more processes"] * 2
+    )

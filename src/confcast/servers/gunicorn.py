@@ -214,6 +214,7 @@ class _Embedding:
 
     def _next_generation(self, server: Any, setup: Callable[[Any], None], app: Any) -> None:
         """Between the conf file, which has been run again, and what gunicorn takes over from it."""
+        gunicorn_dirty.check(app.cfg)
         fresh = _installed[self.name]
         successor = self._successor(server, fresh, app)
         try:

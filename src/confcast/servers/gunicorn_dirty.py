@@ -33,6 +33,7 @@ from typing import Any
 
 from confcast import Replica
 from confcast.servers import gunicorn_log, signals
+from confcast.servers.owners import CalledOff
 
 _RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
 _PATIENCE = 5.0
@@ -41,6 +42,23 @@ _PATIENCE = 5.0
 def has(cfg: Any) -> bool:
     """Whether this server has dirty workers."""
     return bool(cfg.dirty_workers > 0 and cfg.dirty_apps)
+
+
+def check(cfg: Any) -> None:
+    """In a full reload, before anything new is started: the master would end by an entry that can't be read.
+
+    Raises:
+        CalledOff: The conf file's dirty_apps can't be used.
+    """
+    if not has(cfg):
+        return
+    from gunicorn.dirty.app import parse_dirty_app_spec  # type: ignore[import-untyped]
+
+    for entry in cfg.dirty_apps:
+        try:
+            parse_dirty_app_spec(entry)
+        except Exception as error:  # gunicorn's own, or a TypeError: what stands there is the user's
+            raise CalledOff(f"dirty_apps in the conf file can't be used: {entry!r}: {error}") from error
 
 
 def why_imported(cfg: Any) -> str:
@@ -168,6 +186,7 @@ class DirtyArbiters:
         self.former_socket = ""  # while a new one is forked: of the one before
         self._server = server
         self._former: dict[int, frozenset[int]] = {}
+        self._spawn_first = server.spawn_dirty_arbiter
 
     def pids(self) -> frozenset[int]:
         """Of all of them, the present one too."""
@@ -176,14 +195,27 @@ class DirtyArbiters:
     def renew(self) -> None:
         """In a full reload, before workers are started: they keep the path of the dirty arbiter's socket."""
         server = self._server
-        if server.dirty_arbiter_pid:
-            self._former[server.dirty_arbiter_pid] = frozenset(server.WORKERS)
+        server.spawn_dirty_arbiter = self._spawn  # gunicorn tries it in each turn when there is none
+        pid, arbiter = server.dirty_arbiter_pid, server.dirty_arbiter
+        if pid:
+            self._former[pid] = frozenset(server.WORKERS)
             _disown(server.dirty_pidfile, server.dirty_arbiter_pid)
             self.former_socket = server.dirty_arbiter.socket_path
             server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
         if has(server.cfg):
             server.spawn_dirty_arbiter()
+            if pid and not server.dirty_arbiter_pid:  # the new workers call the one that there is
+                server.dirty_arbiter_pid, server.dirty_arbiter = pid, arbiter
+                del self._former[pid]
         self.former_socket = ""
+
+    def _spawn(self) -> None:
+        """No failure of a later one may end the master, as one at its start does."""
+        try:
+            self._spawn_first()
+        except Exception as error:
+            words = "confcast: no new dirty arbiter could be started: %s: %s"
+            self._server.log.error(words, type(error).__name__, error)
 
     def attend(self) -> None:
         """In each turn of the loop."""

@@ -165,6 +165,7 @@ INSIDE = {
             "gunicorn.arbiter:Arbiter.dirty_pidfile",
             "gunicorn.arbiter:Arbiter.spawn_dirty_arbiter()",
             "gunicorn.dirty:set_dirty_socket_path(path)",
+            "gunicorn.dirty.app:parse_dirty_app_spec(entry)",
             "gunicorn.dirty.arbiter:DirtyArbiter.init_signals()",
             "gunicorn.dirty.arbiter:DirtyArbiter.log",
             "gunicorn.dirty.arbiter:DirtyArbiter.ppid",
