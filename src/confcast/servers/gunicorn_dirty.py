@@ -101,6 +101,7 @@ def take_signals(arbiter: Any) -> None:
     """In `on_dirty_starting`: have HUP and USR1 do what they should, in the arbiter and in its workers."""
     from gunicorn.dirty.worker import DirtyWorker
 
+    gunicorn_log.keep_what_can_t_be_reopened(arbiter.log)  # its workers have the same one
     arbiters, workers = arbiter.init_signals, DirtyWorker.init_signals
 
     def init_signals() -> None:
@@ -123,11 +124,6 @@ def _nothing(number: int, frame: FrameType | None) -> None:
 
 
 def _reopen_logs(arbiter: Any) -> None:
-    try:
-        gunicorn_log.check_files()
-    except OSError as error:  # raised from here it would end the arbiter
-        arbiter.log.error("confcast: the log files stay as they are: %s", error)
-        return
     arbiter.log.reopen_files()
     for pid in list(arbiter.workers):
         with contextlib.suppress(ProcessLookupError):

@@ -74,6 +74,24 @@ def check_files() -> None:
                     pass
 
 
+def keep_what_can_t_be_reopened(log: Any) -> None:
+    """In a worker: however gunicorn has its log opened anew there, an error would end the process.
+
+    Args:
+        log: gunicorn's logger object, in a copy of this process.
+    """
+    reopen = log.reopen_files
+
+    def reopen_files() -> None:
+        try:
+            check_files()
+            reopen()
+        except OSError as error:
+            log.error("confcast: the log files stay as they are: %s", error)
+
+    log.reopen_files = reopen_files
+
+
 def warn_of_a_mute_daemon(server: Any) -> None:
     """A daemon has closed its standard error."""
     if server.cfg.daemon and not file_of(server) and not server.cfg.enable_stdio_inheritance:

@@ -42,15 +42,8 @@ def take_signals(worker: Any, held: Collection[signal.Signals]) -> None:
         # Until gunicorn sets a worker's handlers the master's are inherited: they would queue a TERM that nobody in
         # here ever reads, and the server's stop would wait its whole graceful timeout for this worker.
         signal.signal(number, signal.SIG_DFL)
-    handle_usr1, reset = worker.handle_usr1, worker.init_signals
-
-    def reopen_logs(number: int, frame: FrameType | None) -> None:
-        try:
-            gunicorn_log.check_files()
-        except OSError as error:  # raised from here it would end the worker
-            worker.log.error("confcast: the log files stay as they are: %s", error)
-        else:
-            handle_usr1(number, frame)
+    gunicorn_log.keep_what_can_t_be_reopened(worker.log)
+    reset = worker.init_signals
 
     def init_signals() -> None:
         # gunicorn gives these their default actions here: a HUP for the whole process group, or a USR1, would kill it.
@@ -61,8 +54,8 @@ def take_signals(worker: Any, held: Collection[signal.Signals]) -> None:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _RESET)
 
-    worker.handle_usr1, worker.init_signals = reopen_logs, init_signals
-    signal.signal(signal.SIGUSR1, reopen_logs)
+    worker.init_signals = init_signals
+    signal.signal(signal.SIGUSR1, worker.handle_usr1)
     signal.signal(signal.SIGHUP, _nothing)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
