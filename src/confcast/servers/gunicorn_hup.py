@@ -22,6 +22,7 @@ import contextlib
 import logging
 import os
 import signal
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -148,6 +149,14 @@ def _give_to_workers(server: Any) -> None:
         return
     for log in (server.log.error_log, server.log.access_log):
         for handler in log.handlers:
-            if isinstance(handler, logging.FileHandler):
-                with contextlib.suppress(OSError):  # a device, say; gunicorn does not mind, either
-                    os.chown(handler.baseFilename, server.cfg.uid, server.cfg.gid)
+            if isinstance(handler, logging.FileHandler) and handler.stream is not None:
+                with contextlib.suppress(OSError, ValueError):  # closed, say; gunicorn does not mind, either
+                    _give(handler.baseFilename, handler.stream.fileno(), server.cfg.uid, server.cfg.gid)
+
+
+def _give(path: str, descriptor: int, uid: int, gid: int) -> None:
+    """The folder may be another user's, who can put a link to any file there: root gives away what it has made only."""
+    there, opened = os.lstat(path), os.fstat(descriptor)
+    plain = stat.S_ISREG(there.st_mode) and os.path.samestat(there, opened)
+    if plain and opened.st_nlink == 1 and opened.st_uid == os.geteuid():
+        os.fchown(descriptor, uid, gid)
