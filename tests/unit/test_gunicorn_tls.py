@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from confcast.servers.gunicorn_tls import _Renewal
+from confcast.servers.gunicorn_tls import _OfUvicorn, _Renewal
 
 
 class Made:
@@ -99,3 +99,46 @@ def test_a_name_callback_of_the_user_s_is_the_new_context_s_own(tmp_path: Path):
 
     assert connection.context is made.fresh[0]
     assert asked == [(connection, "localhost", made.fresh[0])]
+
+
+def as_now(
+    certfile: Any,
+    keyfile: Any,
+    password: Any,
+    ssl_version: Any,
+    cert_reqs: Any,
+    ca_certs: Any,
+    ciphers: Any,
+    alpn_protocols: list[str] | None = None,
+) -> Any:
+    return alpn_protocols
+
+
+def as_once(
+    certfile: Any, keyfile: Any, password: Any, ssl_version: Any, cert_reqs: Any, ca_certs: Any, ciphers: Any
+) -> Any:
+    return "made"
+
+
+@pytest.mark.parametrize(
+    ("create", "protocol", "made"),
+    [
+        (as_now, SimpleNamespace(alpn_protocols=["h2", "http/1.1"]), ["h2", "http/1.1"]),
+        (as_now, SimpleNamespace(), None),
+        (as_once, SimpleNamespace(), "made"),
+    ],
+)
+@pytest.mark.parametrize("factory", [None, lambda config, default: default()])
+def test_a_renewed_context_of_uvicorn_s_offers_the_protocols_that_the_first_one_did(
+    create: Any, protocol: Any, made: Any, factory: Any, monkeypatch: pytest.MonkeyPatch
+):
+    config = pytest.importorskip("uvicorn.config")
+    monkeypatch.setattr(config, "create_ssl_context", create)
+    names = ("certfile", "keyfile", "keyfile_password", "version", "cert_reqs", "ca_certs", "ciphers")
+    options = dict.fromkeys([f"ssl_{name}" for name in names])
+
+    context: Any = _OfUvicorn(
+        SimpleNamespace(**options, ssl_context_factory=factory, http_protocol_class=protocol)
+    ).make()
+
+    assert context == made

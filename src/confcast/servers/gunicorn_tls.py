@@ -17,6 +17,7 @@ changed (each HUP would cost each worker some milliseconds).
 
 from __future__ import annotations
 
+import inspect
 import os
 import queue
 import signal
@@ -92,6 +93,9 @@ class _OfUvicorn:
         from uvicorn.config import create_ssl_context
 
         config = self._config
+        spoken: dict[str, Any] = {}  # HTTP/2, say, of a uvicorn that can tell its clients so
+        if "alpn_protocols" in inspect.signature(create_ssl_context).parameters:
+            spoken["alpn_protocols"] = getattr(config.http_protocol_class, "alpn_protocols", None)
         return create_ssl_context(
             certfile=config.ssl_certfile,
             keyfile=config.ssl_keyfile,
@@ -100,6 +104,7 @@ class _OfUvicorn:
             cert_reqs=config.ssl_cert_reqs,
             ca_certs=config.ssl_ca_certs,
             ciphers=config.ssl_ciphers,
+            **spoken,
         )
 
 

@@ -186,6 +186,7 @@ INSIDE = {
     "gunicorn's UvicornWorker": Inside(
         "uvicorn",
         (
+            "uvicorn:Config.http_protocol_class",
             "uvicorn:Config.interface",
             "uvicorn:Config.limit_max_requests",
             "uvicorn:Config.ssl",
