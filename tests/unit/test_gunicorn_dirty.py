@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 
 from confcast import Replica
 from confcast.servers.gunicorn_dirty import DirtyArbiters, check, pin, why_imported
+from confcast.servers.gunicorn_hup import MasterSignals
 from confcast.servers.owners import CalledOff
 
 GONE = 2**22 + 1  # no process has this pid
@@ -132,3 +137,71 @@ def test_a_dirty_arbiter_that_can_t_be_started_ends_nothing_and_the_former_goes_
     assert (
         caplog.messages == ["confcast: no new dirty arbiter could be started: BlockingIOError: no more processes"] * 2
     )
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What is sent to whom; nothing is, in fact."""
+    kills: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: kills.append((pid, number)))
+    return kills
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        yield process
+
+
+def former_of(server: Server, pid: int, *workers: int) -> DirtyArbiters:
+    server.dirty_arbiter_pid = pid
+    server.WORKERS = dict.fromkeys(workers)
+    arbiters = DirtyArbiters(server)
+    arbiters.renew()
+    return arbiters
+
+
+def test_a_former_dirty_arbiter_is_told_of_rotated_logs_and_ended_when_its_workers_are_gone(
+    child: subprocess.Popen[bytes], sent: list[tuple[int, int]], tmp_path: Path
+):
+    server = Server(tmp_path / "none")
+    arbiters = former_of(server, child.pid, 7)
+
+    arbiters.attend()
+    arbiters.tell(signal.SIGUSR1)
+    server.WORKERS = {8: None}
+    arbiters.attend()
+
+    assert sent == [(child.pid, signal.SIGUSR1), (child.pid, signal.SIGTERM)]
+
+
+def test_the_pid_of_a_former_dirty_arbiter_that_gunicorn_has_reaped_is_sent_nothing(
+    child: subprocess.Popen[bytes], sent: list[tuple[int, int]], tmp_path: Path
+):
+    server = Server(tmp_path / "none")
+    arbiters = former_of(server, os.getpid())  # somebody's who lives, and no child
+    arbiters.attend()
+    taken_over = former_of(server, child.pid, 7)
+    server.WORKERS = {child.pid: None}
+
+    taken_over.attend()
+    taken_over.tell(signal.SIGUSR1)
+    taken_over.close()
+
+    assert sent == []
+    assert child.pid not in taken_over.pids()
+
+
+def test_rotated_logs_are_told_to_former_dirty_arbiters_too(
+    child: subprocess.Popen[bytes], sent: list[tuple[int, int]], tmp_path: Path
+):
+    server: Any = Server(tmp_path / "none")
+    server.cfg.uid = os.geteuid()
+    server.handle_usr1 = server.spawn_worker = lambda: None
+    hup: Any = MasterSignals(server, conf=Any, relief=Any)  # type: ignore[arg-type]
+    server.dirty_arbiter_pid = child.pid
+    hup.dirty.renew()
+
+    server.handle_usr1()
+
+    assert sent == [(child.pid, signal.SIGUSR1)]

@@ -60,7 +60,7 @@ def worker_of(log: Log) -> None:
 
 def dirty_worker_of(log: Log) -> None:
     pytest.importorskip("gunicorn")
-    from gunicorn.dirty.worker import DirtyWorker
+    from gunicorn.dirty.worker import DirtyWorker  # type: ignore[import-untyped]
 
     with pytest.MonkeyPatch.context() as kept:
         kept.setattr(DirtyWorker, "init_signals", DirtyWorker.init_signals)
@@ -81,6 +81,7 @@ def test_in_a_worker_a_log_that_can_t_be_opened_anew_goes_on_in_the_old_file(
 
     log.reopen_files()
 
+    assert before is not None
     assert log.handler.stream is before
     assert not before.closed
     assert len(said) == 1

@@ -213,23 +213,49 @@ class DirtyArbiters:
             words = "confcast: no new dirty arbiter could be started: %s: %s"
             self._server.log.error(words, type(error).__name__, error)
 
+    def tell(self, number: signal.Signals) -> None:
+        """Tell the former ones what gunicorn tells the present one."""
+        for pid in self._living():
+            _kill(pid, number)
+
     def attend(self) -> None:
         """In each turn of the loop."""
-        for pid, workers in list(self._former.items()):
+        for pid in self._living():
+            workers = self._former[pid]
             if workers.isdisjoint(self._server.WORKERS):
                 self._end(pid)
 
+    def _living(self) -> list[int]:
+        """Forget those that gunicorn has reaped: their pids may be anybody's by now, a new worker's, too.
+
+        A child that is not reaped keeps its pid, and nobody else in this process reaps.
+        """
+        for pid in list(self._former):
+            if pid in self._server.WORKERS or not _is_child(pid):
+                del self._former[pid]
+        return list(self._former)
+
     def close(self) -> None:
         """The workers are gone."""
-        for pid in list(self._former):
+        for pid in self._living():
             self._end(pid)
 
     def _end(self, pid: int) -> None:
         """Again at each turn, until gunicorn has reaped it; it lets its workers finish."""
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            del self._former[pid]
+        _kill(pid, signal.SIGTERM)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # gunicorn 25 reaps in a signal's handler, at any time
+        os.kill(pid, number)
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _disown(path: str, pid: int) -> None:

@@ -82,6 +82,7 @@ class MasterSignals:
             self._server.log.reopen_files()
             _give_to_workers(self._server)
         self._reopen()
+        self.dirty.tell(signal.SIGUSR1)
         self._tell_owners_of_the_logs()
 
     def _tell_owners_of_the_logs(self) -> None:
