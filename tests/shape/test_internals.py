@@ -48,8 +48,8 @@ PUBLIC = {
     "gunicorn": """
         Config.daemon Config.dirty_apps Config.dirty_worker_init Config.dirty_workers Config.enable_stdio_inheritance
         Config.errorlog Config.gid Config.on_dirty_starting Config.on_exit Config.on_reload Config.on_starting
-        Config.post_fork Config.post_worker_init Config.preload_app Config.pre_exec Config.ssl_context Config.uid
-        Config.when_ready Config.workers
+        Config.post_fork Config.post_worker_init Config.pre_exec Config.pre_fork Config.preload_app Config.ssl_context
+        Config.uid Config.when_ready Config.workers
         Logger.debug Logger.error Logger.info Logger.warning
     """,
     "hypercorn": "Config.errorlog Config.quic_bind",

@@ -1,15 +1,19 @@
-"""Which log files are given to the workers' user, as far as no gunicorn is needed."""
+"""What gunicorn's master does around its signals, as far as no gunicorn is needed."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from confcast.servers.gunicorn_hup import _give_to_workers
+from confcast.servers import signals
+from confcast.servers.gunicorn_hup import HELD, _give_to_workers, hearing
 
 OTHERS = 4711
 
@@ -67,3 +71,18 @@ def test_a_file_of_another_user_s_is_given_to_nobody(
     give(tmp_path / "error.log")
 
     assert given == []
+
+
+def test_a_program_that_a_pre_fork_starts_hears_every_signal():
+    def pre_fork(server: object, worker: object) -> None:
+        ask = "import signal; print(*signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+        heard.append(subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True).stdout.strip())
+
+    heard: list[bytes] = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with signals.held(HELD):
+        hearing(pre_fork)(None, None)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    assert heard == [b""]
+    assert held == before | HELD

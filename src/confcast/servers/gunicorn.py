@@ -52,7 +52,7 @@ from confcast.servers import gunicorn_dirty, gunicorn_log, gunicorn_tls, gunicor
 from confcast.servers.gunicorn_conf import ConfFile
 from confcast.servers.gunicorn_generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn_hooks import both, parts
-from confcast.servers.gunicorn_hup import HELD, MasterSignals, full_reload
+from confcast.servers.gunicorn_hup import HELD, MasterSignals, full_reload, hearing
 from confcast.servers.gunicorn_relief import Relief
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
@@ -248,6 +248,7 @@ class _Embedding:
     def _compose(self, cfg: Any) -> None:
         """Ours come first where they give the user's a configuration to read, and last where they take it away."""
         cfg.set("when_ready", both(self.when_ready, cfg.when_ready, 1))
+        cfg.set("pre_fork", hearing(cfg.pre_fork))
         cfg.set("post_fork", both(self.post_fork, cfg.post_fork, 2))
         cfg.set("post_worker_init", both(self.post_worker_init, cfg.post_worker_init, 1))
         cfg.set("on_dirty_starting", both(self.on_dirty_starting, cfg.on_dirty_starting, 1))

@@ -137,6 +137,19 @@ class MasterSignals:
             self._server.log.error("confcast: %s: %s: %s", what, type(error).__name__, error, exc_info=trace)
 
 
+def hearing(pre_fork: Callable[[Any, Any], object]) -> Callable[[Any, Any], None]:
+    """A hook that gunicorn calls within `spawn_worker`: what it starts inherits no signal that is held back there."""
+
+    def run(server: Any, worker: Any) -> None:
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        try:
+            pre_fork(server, worker)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    return run
+
+
 def full_reload(master: int) -> str:
     """What an operator does for what takes new workers."""
     if not hasattr(signal, "SIGRTMIN"):
