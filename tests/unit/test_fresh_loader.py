@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfigError, ConfigLoader
-from confcast.config import fresh_loader
+from confcast import ConfigError, ConfigReloadManager
 from confcast.errors import Problem
+from confcast.master import fresh_loader
+from confcast.servers import launching
 
 SETTINGS = "import msgspec\nclass Settings(msgspec.Struct):\n    number: int\n"
 SOURCES = "from confcast import ConfigLoader\nfrom fresh_settings import Settings\nprint('imported')\n"
@@ -26,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found_problem(path: str) -> Problem:
     with pytest.raises(ConfigError) as refused:
-        ConfigLoader.find_afresh(path)
+        ConfigReloadManager.find_afresh(path)
     (problem,) = refused.value.problems
     return problem
 
@@ -35,11 +36,11 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    first = ConfigLoader.find_afresh("fresh_sources:loader")
+    first = ConfigReloadManager.find_afresh("fresh_sources:loader")
     assert (first.schema_path, len(first.to_spec().sources)) == ("fresh_settings:Settings", 1)
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("'a.toml',", "'a.toml', 'b.toml',"))
 
-    second = ConfigLoader.find_afresh("fresh_sources:loader")
+    second = ConfigReloadManager.find_afresh("fresh_sources:loader")
 
     assert len(second.to_spec().sources) == 2
     assert not {"fresh_sources", "fresh_settings"} & sys.modules.keys()
@@ -48,7 +49,7 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
 def test_an_answer_of_any_size_arrives(folder: Path) -> None:
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("1}", "1, 'text': 'x' * 1_000_000}"))
 
-    assert len(ConfigLoader.find_afresh("fresh_sources:loader").to_spec().overrides) > 1_000_000
+    assert len(ConfigReloadManager.find_afresh("fresh_sources:loader").to_spec().overrides) > 1_000_000
 
 
 def test_code_that_is_broken_now_says_where(folder: Path) -> None:
@@ -78,4 +79,35 @@ def test_a_module_that_is_never_imported_is_given_up(folder: Path) -> None:
     (folder / "fresh_sources.py").write_text("import threading\nthreading.Event().wait()\n")
 
     with pytest.raises(ConfigError, match=r"its module was not imported within 0\.5 s"):
-        fresh_loader.find_afresh("fresh_sources:loader", 0.5)
+        fresh_loader.find_afresh("fresh_sources:loader", timeout=0.5)
+
+
+def test_a_frozen_program_is_not_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(fresh_loader.subprocess, "Popen", lambda *_, **__: pytest.fail("started"))
+
+    assert "is a frozen program, and no Python interpreter. Name an" in found_problem("fresh_sources:loader").message
+
+
+def test_the_interpreter_that_a_launcher_is_given_finds_it(folder: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python-named"
+    python.write_text(f'#!/bin/sh\ntouch {tmp_path}/asked\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+
+    line = launching.parse("granian", ["--loader", "fresh_sources:loader", "--executable", str(python)])
+
+    assert line.find_afresh().schema_path == line.fresh_loader.schema_path == "fresh_settings:Settings"
+    assert (tmp_path / "asked").exists()
+
+
+def test_it_is_like_this_process_and_its_command_line_tells_no_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Path in the search path is none for Python either, and an option of -X is passed on."""
+    monkeypatch.setattr(sys, "path", [folder, *sys.path])
+    monkeypatch.setitem(sys._xoptions, "fresh", "1")
+    asks = "import sys\nassert sys._xoptions['fresh'] == '1'\n"
+    asks += f"assert not [each for each in sys.orig_argv if {str(folder)!r} in each]\n"
+    (folder / "fresh_sources.py").write_text(asks + SOURCES + LOADER)
+
+    assert ConfigReloadManager.find_afresh("fresh_sources:loader").schema_path == "fresh_settings:Settings"

@@ -120,16 +120,6 @@ class ConfigLoader(Generic[T]):
 
         return find_loader(path)
 
-    @staticmethod
-    def find_afresh(path: str) -> ConfigLoader[Any]:
-        """For server modules: the same, found in a process of its own, under the code that is on disk now.
-
-        Nothing is imported here, and the loader can only be handed to a `ConfigReloadManager`. Raises ConfigError.
-        """
-        from confcast.config.fresh_loader import find_afresh
-
-        return find_afresh(path)
-
     def __repr__(self) -> str:
         return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"
 

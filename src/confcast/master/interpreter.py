@@ -30,20 +30,23 @@ from confcast.errors import ConfcastError
 from confcast.master.interpreter_flags import flags
 from confcast.wire import role
 
-BOOTSTRAP = (
+_PATH_FIRST = (
     "import sys; f = open(int(sys.argv[3]), 'rb'); "
     "tag, *sys.path[:] = f.read().decode('utf-8', 'surrogatepass').split('\\0'); f.close(); "
     "tag == str(sys.implementation.cache_tag) or "
     "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
-    "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
 )
+BOOTSTRAP = _PATH_FIRST + "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
 """Needs no module but `sys` until the path is there. Arguments: the owner's name, its leash, the file with the path."""
+
+FINDER = _PATH_FIRST + "from confcast.master.fresh_loader import answer; answer(*map(int, sys.argv[2::2]))"
+"""The same for fresh_loader.py. Arguments: its name, where the answer goes, the file with the path, the question."""
 
 _PYTHON = re.compile("python|pypy", re.IGNORECASE)
 
 
 class Command(NamedTuple):
-    """How a process is started that becomes an owner.
+    """How a process is started that becomes an owner, or finds a loader.
 
     Attributes:
         arguments: The program and its arguments, up to those that every owner has.
@@ -72,7 +75,23 @@ def command(executable: str | None = None) -> Command:
                 "again. Let confcast.owner_main() be the first that it calls"
             )
         return Command((program,), None)
-    arguments = (executable or _own_executable(), *flags(), "-c", BOOTSTRAP)
+    return _by_interpreter(executable, BOOTSTRAP)
+
+
+def finder(executable: str | None = None) -> Command:
+    """How this process starts one that finds a loader. Arguments as of `command`.
+
+    Raises:
+        ConfcastError: This process has no interpreter that could be started: whatever a frozen program is given to
+            run, it would run itself from its beginning again.
+    """
+    if executable is None and is_frozen():
+        raise ConfcastError(f"{_frozen_program()} is a frozen program, and no Python interpreter. {_name_one()}")
+    return _by_interpreter(executable, FINDER)
+
+
+def _by_interpreter(executable: str | None, program: str) -> Command:
+    arguments = (executable or _own_executable(), *flags(), "-c", program)
     texts = [str(sys.implementation.cache_tag), *boot_order(search_path())]
     return Command(arguments, "\0".join(texts).encode("utf-8", "surrogatepass"))
 

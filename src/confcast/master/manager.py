@@ -20,7 +20,7 @@ import msgspec
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
-from confcast.master import folders, interpreter, names, options, sighup
+from confcast.master import folders, fresh_loader, interpreter, names, options, sighup
 from confcast.master.boot_output import Output, standard_error
 from confcast.master.launch import Launcher
 from confcast.master.own_replica import OwnReplica
@@ -217,6 +217,15 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """Start a new owner if it is dead. Cheap (one poll): for a server's own loop. Inert after a fork."""
         if self._launcher is not None and self._pid == os.getpid():
             self._launcher.ensure()
+
+    @staticmethod
+    def find_afresh(path: str, executable: str | os.PathLike[str] | None = None) -> ConfigLoader[Any]:
+        """For server modules: as `ConfigLoader.find`, in a process of its own, under the code that is on disk now.
+
+        Nothing is imported here, and the loader can only be handed to a manager. `executable` is that manager's.
+        Raises ConfigError, ValueError.
+        """
+        return fresh_loader.find_afresh(path, options.executable(executable))
 
     def pause(self) -> None:
         """For server modules: a next generation of this server begins, so this one's owner loads no more.

@@ -77,11 +77,11 @@ class Line(NamedTuple):
     @property
     def fresh_loader(self) -> ConfigLoader[Any]:
         """The same, with nothing imported for it in this process: for masters that fork. Raises SystemExit as well."""
-        return self._found(ConfigLoader.find_afresh)
+        return self._found(lambda path: self.find_afresh())
 
     def find_afresh(self) -> ConfigLoader[Any]:
         """Under the code that is on disk now. Raises ConfigError."""
-        return ConfigLoader.find_afresh(self.path)
+        return ConfigReloadManager.find_afresh(self.path, self.options.get("executable"))
 
     def _found(self, find: Callable[[str], ConfigLoader[Any]]) -> ConfigLoader[Any]:
         try:
