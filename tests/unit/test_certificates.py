@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,25 @@ def serving(authority: Authority, password: str | None = None) -> ssl.SSLContext
     context.load_cert_chain(authority.certfile, authority.keyfile, password)
     assert renew(context, authority.certfile, authority.keyfile, password) is None
     return context
+
+
+@contextlib.contextmanager
+def no_descriptors_but(left: int) -> Iterator[None]:
+    """All others that this process may have are open."""
+    taken: list[int] = []
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(left):
+            os.close(taken.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for each in taken:
+            os.close(each)
 
 
 @pytest.fixture
@@ -160,6 +183,34 @@ def test_it_works_where_there_are_no_files_in_memory(authority: Authority, monke
 
     assert renew(context, authority.certfile, authority.keyfile) is None
     assert handshake(context) == "second"
+
+
+def test_it_works_where_a_file_in_memory_can_not_be_opened(authority: Authority, monkeypatch: pytest.MonkeyPatch):
+    """In a chroot without /proc, or where a policy refuses it."""
+    context = serving(authority)
+    authority.issue("second")
+    monkeypatch.setattr(os, "memfd_create", lambda _: socket.socket().detach())  # which has a path, and no open()
+
+    assert renew(context, authority.certfile, authority.keyfile) is None
+    assert handshake(context) == "second"
+
+
+@pytest.mark.parametrize("left", range(6))
+def test_where_no_descriptor_is_left_it_is_said_and_changes_nothing(left: int, authority: Authority):
+    context = serving(authority)
+    fresh = certificates.read(authority.certfile, authority.keyfile)
+    authority.issue("second")
+    second = certificates.read(authority.certfile, authority.keyfile)
+    assert certificates.load(context, fresh) is False
+
+    with no_descriptors_but(left):
+        words = renew(context, authority.certfile, authority.keyfile)
+        with contextlib.suppress(Unusable):
+            certificates.load(context, second)
+
+    assert words is None or "Too many open files" in words
+    assert words is not None or left > 2
+    assert handshake(context) == ("second" if left > 2 else "first")
 
 
 def test_it_leaves_no_descriptor_and_shows_no_key(authority: Authority):

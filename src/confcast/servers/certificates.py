@@ -11,8 +11,9 @@ open ones keep what they have. What holds:
   expires, and after that.
 - An encrypted key without a password is refused. OpenSSL would ask for it at the terminal, and the worker would wait.
 
-`load_cert_chain` takes paths only, so the bytes reach OpenSSL as a file in memory (memfd), or, on a system that has
-none, as a temporary file that only this user can read.
+`load_cert_chain` takes paths only, so the bytes reach OpenSSL as a file in memory (memfd), or, where there is none or
+none can be opened by a path (a chroot without /proc, a policy), as a temporary file that only this user can read. Where
+neither can be had (no descriptor is left), that is said in words: a traceback would have the key in its frames.
 
 Rejected: another context by `sni_callback` (each handshake would call Python, and the other context would need the
 protocols, CAs and callbacks of the first), and looking at the files at each handshake (a pair that is half written
@@ -108,7 +109,7 @@ def read(certfile: StrPath, keyfile: StrPath | None = None, password: str | None
     """What the files hold, tried in a context of its own. In any thread. Arguments as of `renew`.
 
     Raises:
-        Unusable: It is no chain with its key.
+        Unusable: It is no chain with its key, or can't be handed to OpenSSL.
     """
     chain = _content(certfile)
     key = None if keyfile is None else _content(keyfile)
@@ -122,7 +123,7 @@ def read(certfile: StrPath, keyfile: StrPath | None = None, password: str | None
 
     try:
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair, no_password)
-    except (ssl.SSLError, ValueError) as error:  # ValueError: a password that is too long
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a password that is too long
         raise Unusable(_words(error, certfile, keyfile, encrypted=bool(asked))) from error
     return pair
 
@@ -131,13 +132,16 @@ def load(context: ssl.SSLContext, pair: Pair) -> bool:
     """Have a living context serve a pair; whether it served another one until now. In the thread as of `renew`.
 
     Raises:
-        Unusable: Its key is of another kind; the context has what it had.
+        Unusable: Its key is of another kind, or it can't be handed to OpenSSL; the context has what it had.
     """
     before = _held.get(context)
     if before == pair.held:
         return False
     _refuse_another_kind(before, pair.held)
-    _load(context, pair)
+    try:
+        _load(context, pair)
+    except OSError as error:
+        raise Unusable(f"it can't be handed to OpenSSL: {_reason(error)}") from error
     _held[context] = pair.held
     return True
 
@@ -214,7 +218,7 @@ def _fingerprint(chain: bytes, key: bytes | None) -> bytes:
 
 
 def _load(context: ssl.SSLContext, pair: Pair, no_password: object = None) -> None:
-    """Raises ssl.SSLError, ValueError."""
+    """Raises ssl.SSLError, ValueError, OSError."""
     with _as_file(pair.chain) as chain, contextlib.ExitStack() as stack:
         key = None if pair.key is None else stack.enter_context(_as_file(pair.key))
         context.load_cert_chain(chain, key, pair.password or no_password)  # type: ignore[arg-type]
@@ -222,32 +226,52 @@ def _load(context: ssl.SSLContext, pair: Pair, no_password: object = None) -> No
 
 @contextlib.contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    try:
-        descriptor = os.memfd_create("confcast-certificate")
-    except (AttributeError, OSError):  # no such system, or no such call in this sandbox
+    """Its path, which has just been opened: a living context never gets the chain when the key can't be opened then."""
+    descriptor = _file_in_memory(content)
+    if descriptor is None:
         with tempfile.NamedTemporaryFile() as file:
             file.write(content)
             file.flush()
+            Path(file.name).open("rb").close()
             yield file.name
         return
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
+    try:
         yield f"/dev/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _file_in_memory(content: bytes) -> int | None:
+    """Its descriptor; None where there is no such file, or nobody can open it by its path."""
+    try:
+        descriptor = os.memfd_create("confcast-certificate")
+    except (AttributeError, OSError):  # no such system, or no such call in this sandbox
+        return None
+    try:
+        Path(f"/dev/fd/{descriptor}").write_bytes(content)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _words(error: Exception, certfile: StrPath, keyfile: StrPath | None, *, encrypted: bool) -> str:
     key = certfile if keyfile is None else keyfile
     if encrypted:
         return f"the key {os.fspath(key)} is encrypted, and the server was given no password for it"
-    reason = getattr(error, "reason", None)
-    if reason == "KEY_VALUES_MISMATCH":
+    if _reason(error) == "KEY_VALUES_MISMATCH":
         return (
             f"the key {os.fspath(key)} does not belong to the certificate {os.fspath(certfile)}: put both in place, "
             "then send the signal again"
         )
     both = f"{os.fspath(certfile)} and {os.fspath(key)}" if keyfile is not None else os.fspath(certfile)
-    return f"{both} can't be loaded as a certificate chain and its key (PEM): {reason or error}"
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return f"{both} can't be handed to OpenSSL: {_reason(error)}"
+    return f"{both} can't be loaded as a certificate chain and its key (PEM): {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
 
 
 def _kind(chain: bytes) -> str:

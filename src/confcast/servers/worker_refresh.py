@@ -119,7 +119,7 @@ class Refresh:
         try:
             if certificates.load(context, pair):
                 self._log.info("confcast: new connections get the renewed TLS certificate %s", certfile)
-        except (Unusable, ssl.SSLError) as error:
+        except Unusable as error:
             self._say(error)
 
     def _say(self, why: object) -> None:
