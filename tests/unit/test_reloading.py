@@ -198,6 +198,20 @@ def test_new_workers_that_do_not_serve_call_it_off(calls: list[str], caplog: pyt
     assert "no new worker serves; the old ones go on" in caplog.text
 
 
+def test_one_new_worker_beside_all_that_there_were_is_served(
+    calls: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that there was not when it began, for it was just being started again."""
+    reloads = of(calls)
+    reloads.begin()
+    calls.clear()
+
+    assert reloads.end({20}, {30, 20})
+
+    assert calls == ["new ensure_owner", "old ensure_owner"]
+    assert "has not replaced 1 of 1 workers" in caplog.text
+
+
 def test_a_certificate_that_can_not_be_served_calls_it_off_before_anything(
     calls: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -141,7 +141,7 @@ class Reloading:
         """
         successor, self._coming = self._coming, None
         kept = frozenset(before) & frozenset(now)
-        if before and len(kept) == len(before):
+        if kept and kept.issuperset(now):
             self._log.error("confcast: the full reload is called off, for no new worker serves; the old ones go on")
             if successor is not None:
                 self.owners.call_off(successor)
