@@ -90,3 +90,58 @@ def test_a_loader_that_is_not_found_under_the_new_code_calls_it_off(owners: Owne
         owners.succeed(make)
 
     assert calls == ["old pause", "old resume"]
+
+
+def test_a_trigger_while_the_next_owner_starts_is_heard_by_it(owners: Owners, calls: list[str]):
+    """It may have read its sources by then, and the paused one refuses."""
+    new: Any = Manager(calls, "new")
+
+    def make() -> Any:
+        owners.request_reload()
+        return new
+
+    owners.succeed(make)
+
+    assert calls == ["old pause", "old request_reload", "new succeed", "new start", "new request_reload"]
+
+
+def test_a_trigger_while_workers_are_replaced_is_not_lost_when_that_is_called_off(owners: Owners, calls: list[str]):
+    new: Any = Manager(calls, "new")
+    successor = owners.succeed(lambda: new)
+    owners.request_reload()
+
+    owners.call_off(successor)
+
+    assert calls[-3:] == ["new close", "old resume", "old request_reload"]
+
+
+@pytest.mark.parametrize("failing", ["pause", "start"])
+def test_a_trigger_is_not_lost_when_no_next_generation_begins(failing: str):
+    calls: list[str] = []
+    error = ConfcastError("no")
+    old: Any = Manager(calls, "old", **({"pause": error} if failing == "pause" else {}))
+    new: Any = Manager(calls, "new", **({"start": error} if failing == "start" else {}))
+    owners = Owners(old)
+    act = old.pause if failing == "pause" else new.start
+
+    def asked_meanwhile() -> Any:
+        owners.request_reload()
+        return act()
+
+    setattr(old if failing == "pause" else new, failing, asked_meanwhile)
+
+    with pytest.raises(CalledOff):
+        owners.succeed(lambda: new)
+
+    assert calls[-1] == "old request_reload"
+    assert calls.count("old request_reload") == 2
+
+
+def test_a_trigger_is_asked_for_once_more_only_after_it_came(owners: Owners, calls: list[str]):
+    new: Any = Manager(calls, "new")
+    owners.request_reload()
+    calls.clear()
+
+    owners.call_off(owners.succeed(lambda: new))
+
+    assert not [call for call in calls if call.endswith("request_reload")]
