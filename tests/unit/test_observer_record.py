@@ -15,7 +15,9 @@ import pytest
 
 from confcast import Secret
 from confcast.wire.messages import Observed, ObserverError
+from confcast.worker.delivery import Pair
 from confcast.worker.masking import masked
+from confcast.worker.observer_record import Run
 from confcast.worker.observers import Observers, Subscription
 from tests.support.waiting import DEADLINE
 
@@ -251,3 +253,21 @@ def test_what_is_recorded_has_the_lock_of_the_observers() -> None:
     assert observers.record._lock is observers._lock
     observers.after_fork()
     assert observers.record._lock is observers._lock
+
+
+def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran() -> None:
+    """Whoever waits for the first version's observers hears of it."""
+    record, told = Observers(lambda: None).record, list[Observed]()
+    record.report_to(told.append)
+    observer = Subscription(lambda old, new: None, None, False, "commit", None)
+    first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
+    record.begin(first, [observer])
+    record.ask(1)
+    record.begin(second, [observer])
+
+    record.failed(observer, "no room", first)
+    record.is_over(observer, first)
+
+    assert [(error.error, error.count) for error in told[-1].errors] == [("no room", 1)]
+    record.is_over(observer, second)
+    assert told[-1].waits_for == ()

@@ -21,6 +21,7 @@ from confcast.worker.delivery import Pair
 from confcast.worker.subscription import Moment, Subscription
 
 _MOST_TOLD = 20
+_MOST_RUNS = 8
 """Observers that one report names."""
 
 _LONGEST_NAME = 200
@@ -71,7 +72,7 @@ class ObserverRecord:
     def __init__(self, lock: threading.RLock) -> None:
         self.failures = 0
         self.last_error = ""
-        self._newest: list[Run] = []  # the commit of what runs here, and its settling
+        self._newest: list[Run] = []  # the commit of what runs here, its settling, and those before that still run
         self._asked = 0
         self._report: Callable[[Observed], None] = _to_nobody
         self._lock = lock
@@ -88,7 +89,9 @@ class ObserverRecord:
         """The observers of these subscriptions are about to be called."""
         with self._lock:
             run.owed = {each: None for each in subscriptions if run.is_for(each)}
-            self._newest = [run] if run.on == "commit" else [*self._newest[:1], run]
+            # Of a version that another one follows what still runs is kept: its caller hears of its failures, too.
+            former = [each for each in self._newest if each.owed or run.on == "settled"]
+            self._newest = [*former[-_MOST_RUNS:], run]
 
     def is_over(self, subscription: Subscription, run: Run | None) -> None:
         """Its observer has run. `run` None: for the first value of an `initial` one, which no caller waits for."""
