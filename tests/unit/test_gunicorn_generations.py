@@ -122,6 +122,19 @@ def test_when_the_new_master_is_gone_the_old_goes_on_once(calls: list[str]) -> N
     assert calls == ["old pause", "execute", ensure, ensure, "old resume", ensure]
 
 
+def test_a_hup_during_an_upgrade_is_heard_when_the_old_master_goes_on(calls: list[str]) -> None:
+    """A HUP is how the old workers are brought back; its owner is paused until the new master is gone."""
+    owners, server = generations(calls), arbiter()
+    owners.upgrade(server, lambda: setattr(server, "reexec_pid", 4711))
+    owners.request_reload()
+    server.reexec_pid = 0
+    calls.clear()
+
+    owners.attend(server)
+
+    assert calls == ["old ensure_owner", "old resume", "old request_reload"]
+
+
 @pytest.mark.parametrize("there_is", ["reexec_pid", "master_pid"])
 def test_an_upgrade_that_gunicorn_ignores_pauses_nobody(calls: list[str], there_is: str) -> None:
     generations(calls).upgrade(arbiter(**{there_is: 4711}), lambda: calls.append("execute"))

@@ -39,6 +39,7 @@ class Generations(Owners):
     def upgrade(self, server: Any, execute: Callable[[], None]) -> None:
         """Have gunicorn start a new master, by `execute`; `attend` notices when that one is gone again."""
         if server.reexec_pid == 0 and server.master_pid == 0:  # else gunicorn only warns
+            self._asked = False
             try:
                 self.present.pause()
             except ConfcastError as error:
@@ -57,7 +58,7 @@ class Generations(Owners):
         self.ensure(lambda: others.union(server.WORKERS))
         if self._upgrading and server.reexec_pid == 0:
             self._upgrading = False
-            self.present.resume()
+            self._go_on()
             server.log.warning(
                 "confcast: the new master is gone: configuration %r is loaded by this one again", self.present.name
             )

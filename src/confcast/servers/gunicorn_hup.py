@@ -98,7 +98,7 @@ class MasterSignals:
             server.num_workers = server.cfg.workers
         self.handle_usr1()
         for owners in self.configurations:
-            owners.present.request_reload()
+            owners.request_reload()
         if server.cfg.is_ssl:
             server.kill_workers(signal.SIGHUP)
         self._try(f"{self.conf.path} can't be read for what has changed", self._look_at_the_conf_file)
