@@ -57,6 +57,7 @@ PUBLIC = {
 OURS = {
     "Arbiter.confcast",
     "Arbiter.handle_rtmin",
+    "Config.certificate",
     "Config.pop",
     "Config.refresh",
     "Config.worker",

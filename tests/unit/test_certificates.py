@@ -256,7 +256,7 @@ def test_a_master_says_that_another_kind_of_key_takes_new_workers_which_can_star
     certificate = Certificate(authority.certfile, authority.keyfile)
     authority.issue("second", "RSA")
 
-    assert "full reload" in str(certificate.look())
+    assert "another kind of key takes kill -RTMIN 4711" in str(certificate.look("kill -RTMIN 4711"))
     assert not certificate.usable
     certificate.check()
 

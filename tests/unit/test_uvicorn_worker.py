@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
 import sys
@@ -207,3 +208,32 @@ def test_a_context_that_a_factory_makes_by_itself_is_not_touched(makes_its_own: 
         return handshake(config.ssl)
 
     assert asyncio.run(renewed()) == ("first" if makes_its_own else "second")
+
+
+@pytest.mark.parametrize(("workers", "takes"), [(1, "a restart of uvicorn"), (2, f"kill -RTMIN {os.getppid()}")])
+@pytest.mark.parametrize("are_named", [True, False])
+def test_a_worker_that_can_not_renew_what_a_factory_has_made_says_so_at_a_hup(
+    are_named: bool, workers: int, takes: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = Authority(tmp_path)
+
+    def factory(config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Nobody asks it."""
+
+    files = {"ssl_certfile": str(authority.certfile), "ssl_keyfile": str(authority.keyfile)} if are_named else {}
+    config = EmbeddedConfig(app, log_config=None, ssl_context_factory=factory, workers=workers, **files)
+    config.worker = Worker()
+    config._begin_as_a_worker = lambda: None
+    config.load()
+
+    for name in ("", "second", ""):
+        if name:
+            authority.issue(name)
+        config.refresh.heed(signal.SIGHUP)
+        config.refresh.attend()
+
+    words = f"confcast: this worker keeps its TLS certificate: a renewed one takes {takes}"
+    assert caplog.messages == [words] * (1 if are_named else 3)

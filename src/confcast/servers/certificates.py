@@ -128,8 +128,13 @@ def read(certfile: StrPath, keyfile: StrPath | None = None, password: str | None
     return pair
 
 
-def load(context: ssl.SSLContext, pair: Pair) -> bool:
+def load(context: ssl.SSLContext, pair: Pair, full_reload: str = "a full reload") -> bool:
     """Have a living context serve a pair; whether it served another one until now. In the thread as of `renew`.
+
+    Args:
+        context: What serves.
+        pair: What it is to serve.
+        full_reload: In words, what another kind of key takes.
 
     Raises:
         Unusable: Its key is of another kind, or it can't be handed to OpenSSL; the context has what it had.
@@ -137,7 +142,7 @@ def load(context: ssl.SSLContext, pair: Pair) -> bool:
     before = _held.get(context)
     if before == pair.held:
         return False
-    _refuse_another_kind(before, pair.held)
+    _refuse_another_kind(before, pair.held, full_reload)
     try:
         _load(context, pair)
     except OSError as error:
@@ -173,12 +178,16 @@ class Certificate:
         with contextlib.suppress(Unusable):  # the server itself says so, when its worker starts
             self._served = self._read().held
 
-    def look(self) -> str | None:
-        """Look at the files; the words to log, once for each fault, when there is no pair that a worker can take."""
+    def look(self, full_reload: str = "a full reload") -> str | None:
+        """Look at the files; the words to log, once for each fault, when there is no pair that a worker can take.
+
+        Args:
+            full_reload: As of `load`.
+        """
         try:
             found = self._read().held
             self.renewed = found != self._served
-            _refuse_another_kind(self._served, found)
+            _refuse_another_kind(self._served, found, full_reload)
         except Unusable as error:
             self.usable, before, self._said = False, self._said, str(error)
             return None if self._said == before else self._said
@@ -198,11 +207,11 @@ def absolute(path: StrPath) -> str:
     return os.fspath(Path(path).absolute())
 
 
-def _refuse_another_kind(before: Held | None, now: Held) -> None:
+def _refuse_another_kind(before: Held | None, now: Held, full_reload: str) -> None:
     if before is not None and before.kind and now.kind and before.kind != now.kind:
         raise Unusable(
-            f"the new certificate has an {now.kind} key, and an {before.kind} key is served: new workers only can take"
-            " another kind of key, by a full reload"
+            f"the new certificate has an {now.kind} key, and an {before.kind} key is served: another kind of key "
+            f"takes {full_reload}"
         )
 
 

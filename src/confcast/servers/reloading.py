@@ -202,7 +202,7 @@ class Reloading:
         """Whether a worker can take what its files hold now."""
         if self._certificate is None:
             return True
-        words = self._certificate.look()
+        words = self._certificate.look(signals.full_reload_of(os.getpid()))
         if words is not None:
             self._log.error("confcast: the TLS certificate stays as it is: %s", words)
         elif not self._in_place and self._certificate.renewed and not self._said_renewed:

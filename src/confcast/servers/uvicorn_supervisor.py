@@ -31,7 +31,6 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import SIGNALS
 
 from confcast.servers import launching, signals
-from confcast.servers.certificates import Certificate
 from confcast.servers.launching import Embedded
 from confcast.servers.owners import CalledOff
 from confcast.servers.reloading import Reloading
@@ -65,7 +64,7 @@ def serve(app: Any, embedded: Embedded, options: dict[str, Any]) -> None:
 
 
 def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
-    reloading = Reloading("uvicorn", embedded, _log, _certificate(config))
+    reloading = Reloading("uvicorn", embedded, _log, config.certificate(), keeps=_keeps(config))
     with (
         signals.given_back({*SIGNALS, *signals.RELOADS}),
         signals.held(signals.RELOADS),
@@ -80,22 +79,23 @@ def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
         sys.exit(launching.COULD_NOT_START)
 
 
-def _certificate(config: EmbeddedConfig) -> Certificate | None:
-    if not config.ssl_certfile:
-        return None
-    return Certificate(config.ssl_certfile, config.ssl_keyfile, config.ssl_keyfile_password)
+def _keeps(config: EmbeddedConfig) -> str:
+    """What of the certificate can't be renewed in a worker, in words: only the worker knows what a factory makes."""
+    return "" if config.ssl_context_factory is None else "in a context that ssl_context_factory makes by itself"
 
 
 def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
     with _handlers(config, embedded):
         with signals.held(signals.RELOADS):  # until there is an owner to tell
             launching.start("uvicorn", embedded.manager)
+        keeps = _keeps(config)
+        renewed = " and the TLS certificate is renewed" + (f", but not {keeps}" if keeps else "")
         _log.info(
             "confcast: configuration %r is reloaded by kill -HUP %d (log files are opened anew%s); new code takes a "
             "restart: this server is one process, with no worker to replace",
             embedded.name,
             os.getpid(),
-            " and the TLS certificate is renewed" if config.ssl_certfile else "",
+            renewed if config.ssl_certfile else "",
         )
         config.load_app()  # before there is a loop, as uvicorn does: some applications run one at import
         server = _Alone(config)

@@ -30,6 +30,7 @@ from uvicorn import Config
 from confcast import ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.servers import certificates, launching, orphans, signals
+from confcast.servers.certificates import Certificate
 from confcast.servers.worker_refresh import Refresh
 
 _log = logging.getLogger("uvicorn.error")
@@ -56,7 +57,7 @@ class EmbeddedConfig(Config):
     @functools.cached_property
     def refresh(self) -> Refresh:
         """What this process opens anew at a HUP."""
-        return Refresh(_log)
+        return Refresh(_log, signals.full_reload_of(_master()) if self.workers > 1 else "a restart of uvicorn")
 
     def load_app(self) -> Any:
         """Attach, and import the application. Raises SystemExit when it can't be."""
@@ -73,8 +74,8 @@ class EmbeddedConfig(Config):
         """Load all that serves; afterwards every request is pinned. Raises SystemExit when it can't be."""
         made = self._note_default_context()
         super().load()
-        if self.ssl is not None and self.ssl_certfile and (made is None or self.ssl in made):
-            self.refresh.certificate(self.ssl, self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
+        if self.ssl is not None:
+            self._renew_at_hup(self.ssl, is_theirs=made is not None and self.ssl not in made)
         with self._served():
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
@@ -82,6 +83,18 @@ class EmbeddedConfig(Config):
             self._wsgi.pin(attached)
         elif attached:
             self.loaded_app = asgi.Pin(self.loaded_app, *attached)
+
+    def _renew_at_hup(self, context: ssl.SSLContext, *, is_theirs: bool) -> None:
+        if is_theirs or not self.ssl_certfile:
+            self.refresh.keep_certificate(self.certificate())
+        else:
+            self.refresh.certificate(context, self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
+
+    def certificate(self) -> Certificate | None:
+        """What the files of the certificate hold; None where none are named."""
+        if not self.ssl_certfile:
+            return None
+        return Certificate(self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
 
     def _note_default_context(self) -> list[ssl.SSLContext] | None:
         """What `ssl_context_factory` gets from uvicorn for its certificate's files; None where there is no factory.

@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any
 
 from confcast.servers import certificates, log_files
-from confcast.servers.certificates import Pair, StrPath, Unusable
+from confcast.servers.certificates import Certificate, Pair, StrPath, Unusable
 
 Soon = Callable[..., object]
 """Has a function called, with its arguments, by the thread that accepts connections; from any thread."""
@@ -38,10 +38,12 @@ class Refresh:
 
     Args:
         log: Where it says what it could not do.
+        full_reload: In words, what a certificate takes that can't be renewed here.
     """
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, full_reload: str = "a full reload") -> None:
         self._log = log
+        self._full_reload = full_reload
         self._notes: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._renew: Callable[[], object] | None = None
 
@@ -87,6 +89,26 @@ class Refresh:
         if words is not None:
             self._say(words)
 
+    def keep_certificate(self, files: Certificate | None) -> None:
+        """From now on a HUP says that this worker can't renew what it serves.
+
+        Args:
+            files: Said once for each renewal of theirs; None: nobody can tell when there is one, so at each HUP.
+        """
+
+        def say() -> None:
+            fault = None if files is None else files.look(self._full_reload)
+            if fault is not None:
+                self._say(fault)
+            elif files is None or files.renewed:
+                self._log.warning(
+                    "confcast: this worker keeps its TLS certificate: a renewed one takes %s", self._full_reload
+                )
+                if files is not None:
+                    files.take_over()
+
+        self._renew = say
+
     def attend(self) -> None:
         """Do now what was asked for: for a loop that has no such thread, in turns."""
         with contextlib.suppress(queue.Empty):
@@ -117,7 +139,7 @@ class Refresh:
 
     def _load(self, context: ssl.SSLContext, pair: Pair, certfile: str) -> None:
         try:
-            if certificates.load(context, pair):
+            if certificates.load(context, pair, self._full_reload):
                 self._log.info("confcast: new connections get the renewed TLS certificate %s", certfile)
         except Unusable as error:
             self._say(error)
