@@ -1,7 +1,7 @@
 """Virtual environments with confcast, as a wheel, and a tool in a pinned version: one for each tool, for one session.
 
 They are made with the interpreter that runs the tests. What confcast needs has the versions of `.constraints/`, and a
-tool's own needs those that pip finds today, as in an application that pins what it names.
+tool's own needs have those that pip finds today, as in an application that pins what it names.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 _HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PATIENCE = 900
+_CORE = ("msgspec", "pydantic", "watchfiles")
 _CONFLICT = "ResolutionImpossible"
 """What pip says of requirements that exclude each other: that is no missing network, but a fault of ours."""
 
@@ -48,10 +49,15 @@ class Environments:
         place = self._folder / str(len(self._made))
         base = Path(sys.base_prefix, "bin", f"python{_HERE}")
         subprocess.run([base, "-m", "venv", "--without-pip", place], check=True, timeout=_PATIENCE)
-        constraints = ROOT / ".constraints" / f"{_HERE}.txt"
-        tried = ("--constraint", str(constraints)) if constraints.exists() else ()
-        _pip("--python", str(place), "install", *tried, str(self.wheel()), *requirements)
+        _pip("--python", str(place), "install", *_tried(), str(self.wheel()), *requirements)
         return place
+
+
+def _tried() -> list[str]:
+    """What confcast itself needs, and nothing else of the lock: its tests need more, and a tool may exclude that."""
+    constraints = ROOT / ".constraints" / f"{_HERE}.txt"
+    locked = constraints.read_text(encoding="utf-8").splitlines() if constraints.exists() else []
+    return [each for each in locked if each.partition("==")[0] in _CORE]
 
 
 def _pip(*arguments: str) -> None:
