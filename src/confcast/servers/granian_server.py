@@ -117,7 +117,10 @@ class Server(MPServer):
     # ---- its loop, and its workers
 
     def _attend(self) -> None:
-        self._reloading.attend(self._pids)
+        # A worker that is to end gets no HUP any more: of two signals at once another thread than its main one, which
+        # waits in Python, would get the second, and the worker would not end.
+        if not self.interrupt_signal:
+            self._reloading.attend(self._pids)
 
     def _pids(self) -> set[int]:
         return {worker.inner.pid for worker in self.wrks if worker.is_alive()}  # type: ignore[no-untyped-call]
