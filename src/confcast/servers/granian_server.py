@@ -36,6 +36,7 @@ from confcast.servers.launching import Embedded
 from confcast.servers.owners import CalledOff
 from confcast.servers.reloading import Reloading
 
+_AGAIN = 1.0  # seconds between two TERM for a worker
 _TURN = 0.25
 
 
@@ -74,6 +75,24 @@ class Server(MPServer):
         if self.interrupt_signal:
             self.interrupt_children = deque(maxlen=0)  # type: ignore[assignment]  # it stays empty from now on
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+    def _stop_workers(self) -> None:
+        """As granian's, which waits for ever: a worker that lives on is sent TERM again each second."""
+        stopped = threading.Event()
+        again = threading.Thread(target=self._end_again, args=(stopped,), name="confcast-stop", daemon=True)
+        again.start()
+        try:
+            super()._stop_workers()  # type: ignore[no-untyped-call]
+        finally:
+            stopped.set()
+            again.join()
+
+    def _end_again(self, stopped: threading.Event) -> None:
+        """Of two signals at once another thread than a worker's main one may take the second; the main one waits on."""
+        while not stopped.wait(_AGAIN):
+            for worker in list(self.wrks):
+                if worker.is_alive():  # type: ignore[no-untyped-call]
+                    worker.terminate()  # type: ignore[no-untyped-call]
 
     def signal_handler_reload(self, *_: Any, **__: Any) -> None:
         """On SIGHUP. In a forked worker that has no handlers of its own yet it does nothing."""
