@@ -19,7 +19,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 
 _thread = threading.local()
 
@@ -38,27 +39,21 @@ def block_signals(starter: int) -> None:
         _thread.before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
 
 
-@contextlib.contextmanager
-def application_signals() -> Iterator[None]:
+def application_signals() -> AbstractContextManager[None]:
     """Around a call of the application's, or the start of a thread: the mask is what it was before `block_signals`."""
     before = getattr(_thread, "before", None)
-    if before is None:
-        yield
-        return
-    blocked = _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-    try:
-        yield
-    finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
+    return contextlib.nullcontext() if before is None else _masked(_signal.SIG_SETMASK, before)
+
+
+def signals_blocked(starter: int) -> AbstractContextManager[None]:
+    """As `block_signals`, for one wait in a thread that starts programs itself."""
+    is_green = threading.get_native_id() == starter
+    return contextlib.nullcontext() if is_green else _masked(_signal.SIG_BLOCK, _SIGNALS)
 
 
 @contextlib.contextmanager
-def signals_blocked(starter: int) -> Iterator[None]:
-    """The same for one wait, in a thread that starts programs itself."""
-    if threading.get_native_id() == starter:
-        yield
-        return
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
+def _masked(how: int, signals: Iterable[int]) -> Iterator[None]:
+    before = _signal.pthread_sigmask(how, signals)
     try:
         yield
     finally:
