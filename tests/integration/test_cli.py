@@ -305,6 +305,23 @@ def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
         service.close()
 
 
+@pytest.mark.parametrize("variable", ["CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY"])
+def test_the_only_owner_elsewhere_is_not_taken_for_the_one_of_the_folder_that_is_named(
+    variable: str, manager: Manager, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is stopped has none, and its `ExecReload` reloads no other server."""
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
+    monkeypatch.delenv("CONFCAST_RUNTIME_DIR")
+    monkeypatch.setenv(variable, str(tmp_path))
+
+    code, out, err = run("reload")
+
+    assert (code, out, manager.get_stats()["total_reloads"]) == (3, "", 0)
+    assert f"no config owner runs in {tmp_path}, which {variable} names; 1 config owner runs elsewhere" in err
+    assert err.splitlines()[-1].split()[2] == manager.address
+    assert run("status", "--name", "app")[0] == run("status", "--pid", str(os.getpid()))[0] == 0
+
+
 def test_a_variable_that_names_another_owner_than_the_one_that_is_asked_for_is_refused(
     start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

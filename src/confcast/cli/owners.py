@@ -3,9 +3,10 @@
 By `--address`, or `--pid` of any process of the server; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything
 that a master starts; else the only one that loads for this user (one that only serves the last workers of an older
 generation does not), or for root, which has none of its own, the only one of another user. One in the folder that
-`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere: a service's own reload means
-the service. Of several, the one whose master was started in the current directory is meant, and that is said. Others
-are listed, never chosen from: a reload of the wrong server can't be taken back.
+`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere, which then take a name: a
+service's own reload means the service, also when that has no owner any more. Of several, the one whose master was
+started in the current directory is meant, and that is said. Others are listed, never chosen from: a reload of the wrong
+server can't be taken back.
 """
 
 from __future__ import annotations
@@ -204,6 +205,16 @@ def _name_there(address: str, asked: str | None) -> str:
 
 
 def _none(which: str) -> OwnerUnavailable:
+    variable = next((each for each in runtime_dirs.OF_ONE_SERVER if os.environ.get(each)), None)
+    elsewhere = runtime_dirs.loading(None, runtime_dirs.living())
+    if not which and variable is not None and elsewhere:
+        place = line(str(next(runtime_dirs.named())))
+        count = "1 config owner runs" if len(elsewhere) == 1 else f"{len(elsewhere)} config owners run"
+        text = (
+            f"no config owner runs in {place}, which {variable} names; {count} elsewhere; "
+            "choose one by --name, --pid or --address:"
+        )
+        return OwnerUnavailable("\n".join([text, *_listed(elsewhere)]))
     where = "for any user" if os.geteuid() == 0 else f"for this user (uid {os.geteuid()})"
     return OwnerUnavailable(
         f"no config owner{which and ' '}{which} runs {where}: start the server, or give --address; one whose "
@@ -212,6 +223,13 @@ def _none(which: str) -> OwnerUnavailable:
 
 
 def _several(found: list[RuntimeDir], which: str) -> OwnerUnavailable:
+    how = "--name, --pid or --address" if len({each.label for each in found}) == len(found) else "--pid or --address"
+    whom = "" if any(each.user() != os.geteuid() for each in found) else " for this user"
+    several = f"{len(found)} config owners{which and ' '}{which} run{whom}; choose one by {how}:"
+    return OwnerUnavailable("\n".join([several, *_listed(found)]))
+
+
+def _listed(found: list[RuntimeDir]) -> list[str]:
     columns: dict[str, Callable[[RuntimeDir], object]] = {
         "NAME": lambda each: each.label,
         "MASTER": lambda each: each.master,
@@ -219,14 +237,9 @@ def _several(found: list[RuntimeDir], which: str) -> OwnerUnavailable:
         "STARTED IN": lambda each: each.started_in() or "?",
         "COMMAND": lambda each: _shortened(each.command()) or "?",
     }
-    others = any(each.user() != os.geteuid() for each in found)
-    if others:
+    if any(each.user() != os.geteuid() for each in found):
         columns = {"USER": lambda each: user_name(each.user()), **columns}
-    rows = table(tuple(columns), [[cell(each) for cell in columns.values()] for each in found])
-    how = "--name, --pid or --address" if len({each.label for each in found}) == len(found) else "--pid or --address"
-    whom = "" if others else " for this user"
-    several = f"{len(found)} config owners{which and ' '}{which} run{whom}; choose one by {how}:"
-    return OwnerUnavailable("\n".join([several, *rows]))
+    return table(tuple(columns), [[cell(each) for cell in columns.values()] for each in found])
 
 
 def _shortened(command: str) -> str:

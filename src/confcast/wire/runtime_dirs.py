@@ -28,6 +28,9 @@ from confcast.wire.listener import FRESH, SOCKET
 MOST = 64
 """Folders that anybody asks, or knocks at: a user may have made any number of them."""
 
+OF_ONE_SERVER = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY")
+"""Variables that name a place for one server, and not for all of a user's."""
+
 _MOST_OF_A_USER = 16
 """Of them, for root, those of one other user."""
 
@@ -106,7 +109,7 @@ def candidates() -> Iterator[Path]:
 
 def named() -> Iterator[Path]:
     """Those of them that somebody has named for one server, and not for all of a user's."""
-    yield from _of_variables("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY")
+    yield from _of_variables(*OF_ONE_SERVER)
 
 
 def _of_variables(*variables: str) -> Iterator[Path]:
@@ -161,10 +164,11 @@ def of_other_users(name: str | None = None) -> list[RuntimeDir]:
 def meant(name: str | None, found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
     """Those that are meant by a name (None: by none), of the ones that load.
 
-    In a place that is named for one server come before those elsewhere: a service's own reload means the service. Of
+    In a place that is named for one server come before those elsewhere: a service's own reload means the service. One
+    elsewhere takes a name then: where the service's own is gone, the only one that runs is another server's. Of
     several, one whose master was started in this working directory is meant.
     """
-    there = _in_the_named_place(loading(name, found))
+    there = _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
     here = [each for each in there if is_here(each)] if len(there) > 1 else []
     return here if len(here) == 1 else there
 
@@ -182,12 +186,13 @@ def is_here(found: RuntimeDir) -> bool:
     return False
 
 
-def _in_the_named_place(found: list[RuntimeDir]) -> list[RuntimeDir]:
-    """Those in the first place named for owners that has any; all, where none is named, or none is in it."""
-    for base in named():
+def _in_the_named_place(found: list[RuntimeDir], *, also_elsewhere: bool) -> list[RuntimeDir]:
+    """Those in the first place named for one server that has any; all, where none is named, or, if wanted, has any."""
+    places = list(named())
+    for base in places:
         if there := [each for each in found if each.path.parent == base]:
             return there
-    return found
+    return found if also_elsewhere or not places else []
 
 
 def _found_in(bases: Iterable[Path]) -> Iterator[RuntimeDir]:
