@@ -165,3 +165,21 @@ def test_a_place_with_two_names_is_looked_at_once(make: Make, tmp_path: Path) ->
     only = make()
     (tmp_path / "sun").symlink_to("run")
     assert runtime_dirs.living() == [only]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_a_folder_that_listens_under_another_name_of_its_place_is_found_once(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `/var/run` is one of `/run`."""
+    only = make()
+    os.chown(only.path, 65534, -1)
+    (tmp_path / "var").symlink_to("run")
+    (listed := tmp_path / "unix").write_text(
+        f"0000: 00000002 00000000 00010000 0001 01 1 {tmp_path}/var/{only.path.name}/{FRESH}\n"
+    )
+    monkeypatch.setattr(processes, "user_of", lambda pid: 65534)
+    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([tmp_path / "run"]))
+    monkeypatch.setattr(runtime_dirs, "_LISTENING", listed)
+
+    assert runtime_dirs.of_other_users() == [only]

@@ -156,7 +156,7 @@ def of_other_users(name: str | None = None) -> list[RuntimeDir]:
     if os.geteuid() != _ROOT:
         return []
     bases = [*candidates(), *_subfolders(_RUN_USER)]
-    found = _named(name, dict.fromkeys([*_found_in(bases), *_listening()]))
+    found = _named(name, _once([*_found_in(bases), *_listening()]))
     theirs = (each for each in found if each.user() != _ROOT and _is_its_masters(each) and each.lives())
     return _first(_some_of_each_user(theirs))
 
@@ -203,6 +203,17 @@ def _found_in(bases: Iterable[Path]) -> Iterator[RuntimeDir]:
             if (inode := (status.st_dev, status.st_ino)) not in entered:
                 entered.add(inode)
                 yield from filter(None, map(parse, _there(base)))
+
+
+def _once(found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
+    """Each folder by the first of its paths: its place may have two names."""
+    seen = set[tuple[int, int]]()
+    for each in found:
+        with contextlib.suppress(OSError):
+            status = each.path.lstat()  # of a link to it another one, or its user could be hidden by another's link
+            if (inode := (status.st_dev, status.st_ino)) not in seen:
+                seen.add(inode)
+                yield each
 
 
 def _named(name: str | None, found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
