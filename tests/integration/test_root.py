@@ -140,15 +140,29 @@ def test_it_finds_owners_of_other_users_wherever_they_are(
     assert (told["address"], told["master"]["uid"]) == (service.address, NOBODY)
 
 
-def test_a_service_s_own_reload_asks_no_other_user_s_owner(
+@pytest.mark.parametrize("variable", ["CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY"])
+@pytest.mark.parametrize("which", [(), ("--name", NAME)])
+def test_a_service_s_own_reload_by_root_asks_the_owner_of_the_service_s_user(
+    variable: str, which: tuple[str, ...], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `ExecReload=+` of a service with User=, and in a container whose server another user runs."""
+    monkeypatch.delenv("CONFCAST_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv(variable, str(service.folder))
+    assert cli.main(["reload", *which]) == 0
+
+
+def test_a_service_s_own_reload_asks_no_other_user_s_owner_elsewhere(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its place is named, and nobody is there any more."""
+    monkeypatch.delenv("CONFCAST_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
 
     assert cli.main(["reload", "--name", NAME]) == 3
 
-    assert f"no config owner named {NAME!r}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"no config owner named {NAME!r} runs for root, nor for another user in {tmp_path}" in said
+    assert "other users' elsewhere are asked by --pid or --address only" in said
 
 
 def test_it_does_not_attach_as_a_worker(service: Service) -> None:

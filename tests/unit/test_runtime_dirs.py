@@ -183,3 +183,14 @@ def test_a_folder_that_listens_under_another_name_of_its_place_is_found_once(
     monkeypatch.setattr(runtime_dirs, "_LISTENING", listed)
 
     assert runtime_dirs.of_other_users() == [only]
+
+
+def test_a_place_is_named_by_any_of_its_names(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(place="elsewhere")
+    there = make()
+    (tmp_path / "var").symlink_to("run")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "var"))
+    monkeypatch.delenv("CONFCAST_RUNTIME_DIR", raising=False)
+    found = runtime_dirs.living()
+
+    assert runtime_dirs.in_named_places(found) == runtime_dirs.meant(None, found) == [there]

@@ -3,10 +3,10 @@
 By `--address`, or `--pid` of any process of the server; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything
 that a master starts; else the only one that loads for this user (one that only serves the last workers of an older
 generation does not), or for root, which has none of its own, the only one of another user. One in the folder that
-`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere, which then take a name: a
-service's own reload means the service, also when that has no owner any more. Of several, the one whose master was
-started in the current directory is meant, and that is said. Others are listed, never chosen from: a reload of the wrong
-server can't be taken back.
+`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere, which then take a name, and
+another user's a pid or an address: a service's own reload means the service, also when that has no owner any more. Of
+several, the one whose master was started in the current directory is meant, and that is said. Others are listed, never
+chosen from: a reload of the wrong server can't be taken back.
 """
 
 from __future__ import annotations
@@ -176,9 +176,11 @@ def find(options: argparse.Namespace) -> Owner:
 def _meant(name: str | None) -> list[RuntimeDir]:
     """Root's own come before other users': they were the only ones that a script of root's could mean.
 
-    Where a place is named for one server, as it is in a service, nobody means another user's.
+    Where a place is named for one server, as it is in a service, nobody means another user's elsewhere.
     """
-    of_others = [] if any(runtime_dirs.named()) else runtime_dirs.of_other_users(name)
+    of_others = runtime_dirs.of_other_users(name)
+    if any(runtime_dirs.named()):  # the one in it is the service's, which runs as its own user
+        of_others = runtime_dirs.in_named_places(of_others)
     for found in (runtime_dirs.living(name=name), of_others):
         if meant := runtime_dirs.meant(name, found):
             loading = runtime_dirs.loading(name, found)
@@ -215,10 +217,16 @@ def _none(which: str) -> OwnerUnavailable:
             "choose one by --name, --pid or --address:"
         )
         return OwnerUnavailable("\n".join([text, *_listed(elsewhere)]))
-    where = "for any user" if os.geteuid() == 0 else f"for this user (uid {os.geteuid()})"
+    missed = "one whose CONFCAST_RUNTIME_DIR is not set here is found by --address only"
+    if os.geteuid() != 0:
+        where = f"for this user (uid {os.geteuid()})"
+    elif variable is None:
+        where = "for any user"
+    else:
+        where = f"for root, nor for another user in {line(str(next(runtime_dirs.named())))}, which {variable} names"
+        missed = "other users' elsewhere are asked by --pid or --address only"
     return OwnerUnavailable(
-        f"no config owner{which and ' '}{which} runs {where}: start the server, or give --address; one whose "
-        "CONFCAST_RUNTIME_DIR is not set here is found by --address only"
+        f"no config owner{which and ' '}{which} runs {where}: start the server, or give --address; {missed}"
     )
 
 

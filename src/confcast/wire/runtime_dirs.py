@@ -178,6 +178,12 @@ def loading(name: str | None, found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
     return [each for each in _named(name, found) if not each.is_left()]
 
 
+def in_named_places(found: Iterable[RuntimeDir]) -> list[RuntimeDir]:
+    """Those in a place that somebody has named for one server."""
+    places = list(named())
+    return [each for each in found if any(_is_in(base, each) for base in places)]
+
+
 def is_here(found: RuntimeDir) -> bool:
     """Whether its master was started in this process's working directory."""
     started_in = found.started_in()
@@ -190,9 +196,16 @@ def _in_the_named_place(found: list[RuntimeDir], *, also_elsewhere: bool) -> lis
     """Those in the first place named for one server that has any; all, where none is named, or, if wanted, has any."""
     places = list(named())
     for base in places:
-        if there := [each for each in found if each.path.parent == base]:
+        if there := [each for each in found if _is_in(base, each)]:
             return there
     return found if also_elsewhere or not places else []
+
+
+def _is_in(base: Path, found: RuntimeDir) -> bool:
+    """Under whichever of the place's names it was found."""
+    with contextlib.suppress(OSError):
+        return found.path.parent.samefile(base)
+    return False
 
 
 def _found_in(bases: Iterable[Path]) -> Iterator[RuntimeDir]:
