@@ -153,6 +153,23 @@ def test_another_users_folder_is_not_believed_about_where_its_server_was_started
     assert "gunicorn" not in found.command()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of root's")
+def test_a_folder_of_root_s_is_believed_by_the_user_of_its_workers(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can't look at a process of root's has no other word about where that was started."""
+    here, elsewhere = make(started_in=str(tmp_path)), make(started_in="/elsewhere")
+    for each in (here, elsewhere):
+        Path(each.address).touch()
+        os.chown(each.address, 65534, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(processes, "working_directory", lambda pid: "")
+    monkeypatch.chdir(tmp_path)
+
+    assert runtime_dirs.meant("app", runtime_dirs.living()) == [here]
+    assert (here.started_in(), here.command()) == (str(tmp_path), "python -m gunicorn")
+
+
 def test_one_of_many_is_found_by_its_name(make: Make) -> None:
     for number in range(runtime_dirs.MOST):
         make(f"a{number}")

@@ -92,8 +92,8 @@ class RuntimeDir(NamedTuple):
         return told.command if told is not None else processes.command(self.master)
 
     def _told(self) -> about.About | None:
-        """By its owner; of another user's folder nobody believes what that user may have written himself."""
-        return about.load(self.path) if self.user() == os.geteuid() else None
+        """By its owner; of a folder that is neither root's nor this user's nobody believes what its user has written."""
+        return about.load(self.path) if self.user() in (_ROOT, os.geteuid()) else None
 
 
 def candidates() -> Iterator[Path]:
