@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from confcast.cli.members import owners_of
 from confcast.wire import processes as known
+from confcast.wire import runtime_dirs
 from tests.support.beside import Beside, Server, start
 from tests.support.leaks import is_running
 from tests.support.settings import SCHEMA, write
@@ -201,6 +203,25 @@ def test_a_process_of_the_workers_user_follows_the_owners_of_a_server_of_root_s(
     again = processes(Server, str(config), str(tmp_path), SCHEMA, "65534")
     beside.ask("await_log", "found again", 2)
     assert again.ask("workers") == [beside.pid]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_server_of_root_s_is_found_by_a_process_of_the_workers_user(
+    processes: Callable[..., Worker],
+    beside: Worker,
+    config: Path,
+    tmp_path: Path,
+    runtime_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By `--pid`: root's owner has it on its roster, and no master is among its parents."""
+    monkeypatch.setattr(runtime_dirs, "candidates", runtime_dirs.named)
+    runtime_folder.chmod(0o755)
+    server = processes(Server, str(config), str(tmp_path), SCHEMA, "65534")
+    beside.ask("become", 65534)
+    beside.ask("attach", server.ask("address"))
+
+    assert [each.address for each in owners_of(beside.pid, None)] == [server.ask("address")]
 
 
 # ---- by name
