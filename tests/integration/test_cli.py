@@ -34,7 +34,7 @@ Run = Callable[..., tuple[int, str, str]]
 def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Owners of other programs on this machine are not looked for."""
     monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([runtime_folder]))
-    monkeypatch.setattr(runtime_dirs, "of_other_users", lambda name=None: [])
+    monkeypatch.setattr(runtime_dirs, "of_other_users", lambda name=None, master=None: [])
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from confcast.errors import ConfcastError, OwnerUnavailable
 from confcast.wire import processes, runtime_dirs
@@ -33,16 +33,25 @@ def owners_of(pid: int, name: str | None) -> list[RuntimeDir]:
     """
     if not processes.is_alive(pid):
         raise OwnerUnavailable(f"there is no process {pid}")
-    found = [*runtime_dirs.living(name=name), *runtime_dirs.of_other_users(name)]
-    for belongs in (_made_by(pid), _is_owner(pid), _has_worker(pid), *map(_made_by, processes.parents(pid))):
-        if mine := [each for each in found if belongs(each)]:
-            return [each for each in mine if not each.is_left()] or mine
+    if mine := next(filter(None, _by_each_sign(pid, name)), None):
+        return [each for each in mine if not each.is_left()] or mine
     named = "" if name is None else f" named {name!r}"
     raise OwnerUnavailable(f"the process {pid} belongs to no server that has a config owner{named} here")
 
 
-def _made_by(pid: int) -> Callable[[RuntimeDir], bool]:
-    return lambda each: each.master == pid
+def _by_each_sign(pid: int, name: str | None) -> Iterator[list[RuntimeDir]]:
+    """The owners that are its server's by one sign after another. The names of any number of folders are read."""
+    yield _found(name, pid)
+    few = _found(name)  # each is asked
+    for belongs in (_is_owner(pid), _has_worker(pid)):
+        yield [each for each in few if belongs(each)]
+    for parent in processes.parents(pid):
+        yield _found(name, parent)
+
+
+def _found(name: str | None, master: int | None = None) -> list[RuntimeDir]:
+    of_others = runtime_dirs.of_other_users(name, master)
+    return [*runtime_dirs.living(name=name, master=master), *of_others]
 
 
 def _is_owner(pid: int) -> Callable[[RuntimeDir], bool]:

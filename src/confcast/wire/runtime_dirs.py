@@ -92,7 +92,7 @@ class RuntimeDir(NamedTuple):
         return told.command if told is not None else processes.command(self.master)
 
     def _told(self) -> about.About | None:
-        """By its owner; of a folder that is neither root's nor this user's nobody believes what its user has written."""
+        """By its owner; in a folder that is neither root's nor this user's, anybody may have written it."""
         return about.load(self.path) if self.user() in (_ROOT, os.geteuid()) else None
 
 
@@ -140,23 +140,24 @@ def mine() -> Iterator[RuntimeDir]:
     return filter(_is_mine, _found_in(candidates()))
 
 
-def living(*places: Path, name: str | None = None) -> list[RuntimeDir]:
+def living(*places: Path, name: str | None = None, master: int | None = None) -> list[RuntimeDir]:
     """The folders of this user, and those that serve this user's workers, whose masters live; also in these places.
 
     Args:
         places: Looked at first.
         name: Of this configuration only; None: of any.
+        master: Made by this process only; None: by any.
     """
-    found = _named(name, _found_in([*places, *candidates()]))
+    found = _named(name, _made_by(master, _found_in([*places, *candidates()])))
     return _first(each for each in found if _is_for_me(each) and each.lives())
 
 
-def of_other_users(name: str | None = None) -> list[RuntimeDir]:
-    """For root: the folders of all other users whose masters live; for anybody else, none. `name` as of `living`."""
+def of_other_users(name: str | None = None, master: int | None = None) -> list[RuntimeDir]:
+    """For root: the folders of all other users whose masters live; for anybody else, none. Arguments as of `living`."""
     if os.geteuid() != _ROOT:
         return []
     bases = [*candidates(), *_subfolders(_RUN_USER)]
-    found = _named(name, _once([*_found_in(bases), *_listening()]))
+    found = _named(name, _made_by(master, _once([*_found_in(bases), *_listening()])))
     theirs = (each for each in found if each.user() != _ROOT and _is_its_masters(each) and each.lives())
     return _first(_some_of_each_user(theirs))
 
@@ -231,6 +232,10 @@ def _once(found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
 
 def _named(name: str | None, found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
     return (each for each in found if name is None or each.label == label(name))
+
+
+def _made_by(master: int | None, found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
+    return (each for each in found if master is None or each.master == master)
 
 
 def _some_of_each_user(found: Iterable[RuntimeDir]) -> Iterator[RuntimeDir]:
