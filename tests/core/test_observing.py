@@ -175,7 +175,7 @@ def test_whose_pipe_is_lost_is_asked_again_on_the_next_one():
 
 
 def test_an_answer_to_a_newer_question_is_one_to_the_older_too():
-    """Observers are told of versions in their order."""
+    """If the worker does not say that it still answers that one."""
     owner, w1, w2 = two_workers()
     first = owner.is_asked(wait_observers=5.0)
     applies(owner, B, w1, w2)
@@ -185,6 +185,23 @@ def test_an_answer_to_a_newer_question_is_one_to_the_older_too():
     ran(owner, w1)
     ran(owner, w2)
     assert (owner.answer(first).version, owner.answer(second).version) == (2, 3)
+
+
+def test_an_answer_to_a_newer_question_is_none_to_one_that_is_still_answered_otherwise():
+    """An observer of the first version still runs in an executor, and fails then."""
+    owner, w1, w2 = two_workers()
+    first = owner.is_asked(wait_observers=5.0)
+    applies(owner, B, w1, w2)
+    ran(owner, w2)
+    number = owner.observes(w1)
+    second = owner.is_asked(wait_observers=5.0)
+    applies(owner, C, w1, w2)
+    ran(owner, w2)
+    owner.hears(w1, Observed(owner.observes(w1), since=number))
+    assert owner.answer(second).observer_errors == []
+    assert owner.answers(first) == []
+    owner.hears(w1, Observed(number, 1, "", (FAILED,)))
+    assert owner.answer(first).observer_errors == [ObserverError(1, "rebuild", "ValueError: no", 1)]
 
 
 def test_the_question_comes_after_the_settling_also_to_a_worker_that_did_not_wait_for_that():

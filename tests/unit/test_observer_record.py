@@ -268,6 +268,52 @@ def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran()
     record.failed(observer, "no room", first)
     record.is_over(observer, first)
 
+    assert (told[-1].number, told[-1].waits_for) == (1, ())
     assert [(error.error, error.count) for error in told[-1].errors] == [("no room", 1)]
     record.is_over(observer, second)
-    assert told[-1].waits_for == ()
+    assert len(told) == 3, "nobody has asked about the second version"
+
+
+def test_of_each_version_it_is_told_to_whoever_has_asked_about_it() -> None:
+    """An observer that never ends holds no later caller, and what it did before is no failure of a later version."""
+    record, told = Observers(lambda: None).record, list[Observed]()
+    record.report_to(told.append)
+    stuck, quick = (Subscription(lambda old, new: None, None, False, "commit", None) for _ in range(2))
+    first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
+    record.begin(first, [stuck])
+    record.ask(1)
+    record.begin(second, [quick])
+    record.ask(3)
+    assert [(each.number, each.since, len(each.waits_for)) for each in told] == [(1, 0, 1), (3, 1, 1)]
+
+    record.failed(stuck, "no room", first)
+    record.is_over(quick, second)
+
+    assert [(each.number, each.since, len(each.waits_for), len(each.errors)) for each in told[2:]] == [
+        (1, 0, 1, 1),
+        (3, 1, 0, 0),
+    ]
+    record.is_over(stuck, first)
+    assert (told[-1].number, told[-1].waits_for, len(told[-1].errors)) == (1, (), 1)
+
+
+def test_of_a_version_that_nobody_asked_about_nothing_is_told_to_who_asks_later() -> None:
+    record, told = Observers(lambda: None).record, list[Observed]()
+    record.report_to(told.append)
+    observer = Subscription(lambda old, new: None, None, False, "commit", None)
+    first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
+    record.begin(first, [observer])
+    record.failed(observer, "no room", first)
+    record.begin(second, [])
+    record.ask(1)
+
+    assert told[-1] == Observed(1, 1, told[-1].last_error)
+
+
+def test_questions_about_versions_that_are_never_over_do_not_pile_up() -> None:
+    record = Observers(lambda: None).record
+    stuck = Subscription(lambda old, new: None, None, False, "commit", None)
+    for number in range(1, 100):
+        record.begin(Run(number, "commit", Pair(number, number + 1)), [stuck])
+        record.ask(number)
+    assert len(record._asked) < 10

@@ -7,8 +7,8 @@ died, or declined the version, is not waited for; one that lost its pipe is aske
 that is lost, and no worker that hangs, holds the caller beyond its seconds.
 
 Each wait has a number, counted up in an owner's life. `Observe(number)` goes to a worker once it has applied that
-wait's version; its answer stands for that wait and for all older ones, since a worker tells its observers of versions
-in their order.
+wait's version; its answer stands for that wait and for the older ones, but for those that the worker still answers
+otherwise: an observer of an older version may run longer, or for ever, in an executor or on a loop.
 
 Rejected: the observers as a part of the barrier (one that hangs would hold each reload, and its worker's vote with it),
 and an acknowledgement from each worker at each reload (a message that mostly nobody waits for).
@@ -122,7 +122,7 @@ class Observing:
         if observed.number > member.observes:
             return
         for wait in self.waits:
-            if wait.number <= observed.number and member.pid in wait.open:
+            if observed.since < wait.number <= observed.number and member.pid in wait.open:
                 self._note(wait, member.pid, observed)
 
     def _note(self, wait: _Wait, pid: int, observed: Observed) -> None:

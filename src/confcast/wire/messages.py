@@ -210,9 +210,10 @@ class Declined(Message, frozen=True):
 class Observed(Message, frozen=True):
     """How a worker's observers stand: sent when one has failed, and, after Observe, at each step until all have run.
 
-    `number`: of the latest Observe that is not answered yet; 0 for none. `failures` and `last_error` are of the
-    process's whole life, `errors` of the newest version (their pids mean nothing); `waits_for` names the observers that
-    have not run for it yet.
+    `number`: of the Observe that this answers; 0 for none. `failures` and `last_error` are of the process's whole life,
+    `errors` of the version that was the newest when it came (their pids mean nothing); `waits_for` names the observers
+    that have not run for it yet. `since`: of the Observe before it that has answers of its own still to come; 0 for
+    none.
     """
 
     number: int
@@ -220,6 +221,7 @@ class Observed(Message, frozen=True):
     last_error: str = ""
     errors: tuple[ObserverError, ...] = ()
     waits_for: tuple[str, ...] = ()
+    since: int = 0
 
 
 class Goodbye(Message, frozen=True):

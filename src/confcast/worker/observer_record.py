@@ -1,28 +1,33 @@
-"""What became of the observers' calls in this process: how many failed, and which of the newest version still run.
+"""What became of the observers' calls in this process: how many failed, and which still run for what was asked about.
 
 The config owner is told when one has failed, and, once it has asked (`Observe`), at each step until all have run: so a
-reload that nobody waits for costs no message. A report says how things stand, and not what has happened since the one
-before: one that is lost, or comes twice, does no harm. It is told again to each owner that this process meets.
+reload that nobody waits for costs no message. A question is about the version that is the newest when it comes, and is
+answered for itself: what an observer does for an earlier version is told to whoever asked about that one. A report says
+how things stand, and not what has happened since the one before: one that is lost, or comes twice, does no harm. What
+failed is told again to each owner that this process meets.
 
 Any thread may call it: observers run in the observers' thread, in executors and on loops.
 
-Rejected: a marker in the queue of calls (what an observer does on a loop, or in an executor, ends after it), and a
-report of each call (a message from each worker at each reload).
+Rejected: a marker in the queue of calls (what an observer does on a loop, or in an executor, ends after it), a report
+of each call (a message from each worker at each reload), and one answer for all that was asked (an observer that never
+ends would keep each later caller waiting).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from confcast.wire.messages import Observed, ObserverError
 from confcast.worker.delivery import Pair
 from confcast.worker.subscription import Moment, Subscription
 
 _MOST_TOLD = 20
-_MOST_RUNS = 8
 """Observers that one report names."""
+
+_MOST_RUNS = 8
+"""Of one version, and questions about versions whose observers still run."""
 
 _LONGEST_NAME = 200
 
@@ -72,8 +77,8 @@ class ObserverRecord:
     def __init__(self, lock: threading.RLock) -> None:
         self.failures = 0
         self.last_error = ""
-        self._newest: list[Run] = []  # the commit of what runs here, its settling, and those before that still run
-        self._asked = 0
+        self._newest: list[Run] = []  # the commit of what runs here, and its settling
+        self._asked: dict[int, list[Run]] = {}  # what each question is about, if not all have run; in their order
         self._report: Callable[[Observed], None] = _to_nobody
         self._lock = lock
 
@@ -89,9 +94,10 @@ class ObserverRecord:
         """The observers of these subscriptions are about to be called."""
         with self._lock:
             run.owed = {each: None for each in subscriptions if run.is_for(each)}
-            # Of a version that another one follows what still runs is kept: its caller hears of its failures, too.
-            former = [each for each in self._newest if each.owed or run.on == "settled"]
-            self._newest = [*former[-_MOST_RUNS:], run]
+            if run.on == "commit":
+                self._newest = []  # the runs before are kept by whoever has asked about them
+            self._newest.append(run)
+            del self._newest[:-_MOST_RUNS]
 
     def is_over(self, subscription: Subscription, run: Run | None) -> None:
         """Its observer has run. `run` None: for the first value of an `initial` one, which no caller waits for."""
@@ -108,8 +114,9 @@ class ObserverRecord:
             self.last_error = f"{name}: {text}"
             if run is not None:
                 run.errors[name, text] += 1
-            report, told = self._report, self._present()
-        report(told)
+            report, told = self._report, [self._present(number) for number in self._about(run)] or [self._present()]
+        for each in told:
+            report(each)
 
     def ask(self, number: int) -> None:
         """The owner wants to know when the newest version's observers have run: told now, and at each step.
@@ -117,40 +124,49 @@ class ObserverRecord:
         0: an owner was met anew, and has not asked.
         """
         with self._lock:
-            self._asked = number
-        self._tell_if_asked()
+            others = [each for each in self._asked.items() if each[1] is not self._newest]
+            self._asked = dict([*others, (number, self._newest)][-_MOST_RUNS:]) if number else {}
+        self._tell([number])
 
     def drop(self, subscription: Subscription) -> None:
         """The subscription has ended: keep nothing of it. The collector may call this; no message is sent."""
         with self._lock:
-            for run in self._newest:
-                run.owed.pop(subscription, None)
+            for runs in (self._newest, *self._asked.values()):
+                for run in runs:
+                    run.owed.pop(subscription, None)
 
     def look_again(self, run: Run) -> None:
         """An observer has run, or is unsubscribed: tell the owner, if it waits for this run."""
-        if run in self._newest:
-            self._tell_if_asked()
-
-    def _tell_if_asked(self) -> None:
         with self._lock:
-            if not self._asked:
-                return
-            report, told = self._report, self._present()
-            if not told.waits_for:
-                self._asked = 0
-        report(told)
+            numbers = self._about(run)
+        self._tell(numbers)
 
-    def _present(self) -> Observed:
+    def _about(self, run: Run | None) -> list[int]:
+        return [number for number, runs in self._asked.items() if run in runs]
+
+    def _tell(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            with self._lock:
+                if number not in self._asked:
+                    continue
+                report, told = self._report, self._present(number)
+                if not told.waits_for:
+                    del self._asked[number]
+            report(told)
+
+    def _present(self, number: int = 0) -> Observed:
+        runs = self._asked.get(number, self._newest)
         errors: Counter[tuple[str, str]] = Counter()
-        for run in self._newest:
+        for run in runs:
             errors += run.errors
-        waits_for = {each.name[:_LONGEST_NAME]: None for run in self._newest for each in run.owed if not each.ended}
+        waits_for = {each.name[:_LONGEST_NAME]: None for run in runs for each in run.owed if not each.ended}
         return Observed(
-            self._asked,
+            number,
             self.failures,
             self.last_error,
             tuple(ObserverError(0, name, text, count) for (name, text), count in errors.most_common(_MOST_TOLD)),
             tuple(waits_for)[:_MOST_TOLD],
+            max((each for each in self._asked if each < number), default=0),
         )
 
 
