@@ -132,3 +132,15 @@ def test_an_upgrade_is_called_off_when_the_owner_can_not_be_paused(
 
     assert calls == ["old pause"]
     assert caplog.messages == ["confcast: the upgrade is called off: no answer"]
+
+
+def test_a_hup_during_a_pause_that_fails_is_heard_when_the_upgrade_is_called_off(calls: list[str]) -> None:
+    owners = generations(calls)
+    present = Manager(calls, "old", pause=ConfcastError("no answer"))
+    owners.present = SimpleNamespace(  # type: ignore[assignment]
+        pause=lambda: (owners.request_reload(), present.pause()), request_reload=present.request_reload
+    )
+
+    owners.upgrade(arbiter(), lambda: calls.append("execute"))
+
+    assert calls == ["old request_reload", "old pause", "old request_reload"]

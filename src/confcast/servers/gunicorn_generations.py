@@ -44,6 +44,7 @@ class Generations(Owners):
                 self.present.pause()
             except ConfcastError as error:
                 server.log.error("confcast: the upgrade is called off: %s", error)
+                self._ask_again()
                 return
             self._upgrading = True
         execute()
