@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from confcast.master.launch import _reap
+from confcast.master.launch import Launcher, _reap
 from confcast.wire.processes import Death
 from tests.support.waiting import DEADLINE
 
@@ -40,3 +44,20 @@ def test_a_dead_owner_leaves_no_zombie() -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(owner.pid, os.WNOHANG)
     assert owner.wait() == 0  # what Popen says when somebody else has reaped it
+
+
+def test_an_owner_that_has_no_leash_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> Any:
+        raise OSError(24, "Too many open files")
+
+    (reader, writer), orders = os.pipe(), SimpleNamespace(load_timeout=1, name="app")
+    launcher = Launcher(orders, None, output=lambda: writer)  # type: ignore[arg-type]
+    monkeypatch.setattr(socket, "socketpair", none_left)
+    before = len(list(Path("/dev/fd").iterdir()))
+
+    with pytest.raises(OSError, match="Too many open files"):
+        launcher.start()
+
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    os.close(reader)
+    os.close(writer)

@@ -228,7 +228,11 @@ class Launcher:
         """Raises OSError: no process can be made."""
         self._close_boot_output()
         output = BootOutput(self._output, first=self.restarts == 0)
-        mine, its = socket.socketpair()
+        try:
+            mine, its = socket.socketpair()
+        except BaseException:  # no descriptor is left, say
+            output.close()
+            raise
         try:
             pid = execute(its.fileno(), output.streams, self._command, output.passed)
             self._death = _death_of_a_child(pid)
