@@ -61,6 +61,7 @@ class Whereabouts:
             )
         self._refused: set[Path] = set()
         self._here: RuntimeDir | None = None
+        self._told: dict[str, About] = {}  # by the owner that was heard last
         self.choice = ""
         self.beside = True
         self.address = ""
@@ -81,9 +82,8 @@ class Whereabouts:
         """
         told = about.load(Path(address).parent)
         if told is not None:
-            if len(_known) >= _MOST_KNOWN:
-                _known.pop(next(iter(_known)))  # the oldest: each replica has one that it goes by
-            _known[address] = told
+            self._told = {address: told}
+            _keep(address, told)
 
     def look(self) -> str:
         """The address to knock at now; "" where there is none, and `trouble()` says why."""
@@ -127,7 +127,7 @@ class Whereabouts:
         return None
 
     def _ranks(self) -> list[Callable[[list[RuntimeDir]], list[RuntimeDir]]]:
-        here, mine = self._here, _known.get(self.address)
+        here, mine = self._here, self._told.get(self.address) or _known.get(self.address)
         ranks: list[Callable[[list[RuntimeDir]], list[RuntimeDir]]] = []
         if here is not None:
             ranks.append(lambda found: [each for each in found if each.server == here.server])
@@ -163,6 +163,14 @@ def refuse_root(address: str) -> None:
             f"root may ask the config owner at {address}, and not attach to it: start this process as the server's "
             f"user (uid {user})"
         )
+
+
+def _keep(address: str, told: About) -> None:
+    """The newest few."""
+    global _known
+    # Any replica's thread may be here at the same time: a new table is set in one step. A lock could be held at a fork.
+    others = [each for each in list(_known.items()) if each[0] != address]
+    _known = dict([*others[1 - _MOST_KNOWN :], (address, told)])
 
 
 def _is_followed(here: RuntimeDir) -> bool:
