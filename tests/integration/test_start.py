@@ -11,6 +11,7 @@ import pytest
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
 from confcast.master import launch
+from tests.support.fragments import Unlisted
 from tests.support.leaks import assert_nothing_left, belongings
 from tests.support.settings import SCHEMA, text, write
 
@@ -121,6 +122,17 @@ def test_a_working_directory_that_was_deleted_is_said(
 
     with pytest.raises(ConfcastError, match="the working directory was deleted"):
         ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()
+
+
+def test_a_source_that_can_not_name_its_files_is_told_as_what_is_wrong_with_the_configuration(
+    config: Path, runtime_folder: Path, tmp_path: Path
+) -> None:
+    loader = ConfigLoader(SCHEMA, config, Unlisted(str(tmp_path)))
+
+    with pytest.raises(ConfigError, match=r"Unlisted.watched\(\) raised LookupError: the service that knows is away"):
+        ConfigReloadManager(loader).start()
+
+    assert list(runtime_folder.iterdir()) == []
 
 
 def test_a_path_that_is_no_utf_8_is_named(

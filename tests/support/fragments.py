@@ -35,3 +35,10 @@ class Fragments(msgspec.Struct):
 
     def _files(self) -> tuple[Path, ...]:
         return tuple(sorted(Path(self.folder).glob("*.toml")))
+
+
+class Unlisted(Fragments):
+    """Nobody can tell which there are."""
+
+    def watched(self) -> tuple[Path, ...]:
+        raise LookupError("the service that knows is away")

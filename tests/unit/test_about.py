@@ -46,7 +46,7 @@ def test_the_file_of_a_class_is_that_of_its_module() -> None:
 
 
 def test_a_path_that_is_no_utf_8_is_told_with_escapes(tmp_path: Path) -> None:
-    """Who starts a server in such a folder has an owner all the same."""
+    """Of a module, or of a source's file; a server that is started in such a folder has no owner, and is told so."""
     path = b"/srv/\xff".decode(errors="surrogateescape")
     about.save(tmp_path, About("app", "s:S", "S", f"{path}/s.py", [f"File {path}"], path, "gunicorn"))
 

@@ -18,6 +18,7 @@ from confcast.config.sources.environment import Environment
 from confcast.config.sources.file import File
 from confcast.config.sources.layer import Layer, Place
 from confcast.errors import ConfigError, NotCarried
+from tests.support.fragments import Unlisted
 
 
 class Memory(BaseModel):
@@ -319,6 +320,14 @@ def test_the_files_to_watch_and_those_being_written_are_named(tmp_path):
     if sys.platform == "linux":
         with Path("other.toml").open("a"):
             assert loader.still_being_written() == (tmp_path / "other.toml",)
+
+
+def test_a_source_that_can_not_name_its_files_is_told_as_one_that_can_not_be_read() -> None:
+    loader = ConfigLoader(Settings, Unlisted("fragments"))
+    for ask in (loader.watched, loader.watches_nowhere, loader.load):
+        with pytest.raises(ConfigError, match=r"Unlisted.watched\(\) raised LookupError: the service") as told:
+            ask()
+        assert told.value.reason == "io_error"
 
 
 # ---- the loader as data

@@ -228,17 +228,21 @@ class ConfigLoader(Generic[T]):
         return combined([_content_fingerprint(source) for source in self.sources])
 
     def watched(self) -> tuple[Path, ...]:
-        """The files, and directories of files, whose change is a change of the configuration."""
-        return tuple(path for source in self.sources for path in getattr(source, "watched", tuple)())
+        """The files, and directories of files, whose change is a change of the configuration.
+
+        Raises:
+            ConfigError: A source can't name its own.
+        """
+        return tuple(path for source in self.sources for path in _watched(source))
 
     def watches_nowhere(self) -> bool:
         """Whether a source that has files names none now, so that nobody can tell where they will appear."""
-        return any(not source.watched() for source in self.sources if hasattr(source, "watched"))
+        return any(not _watched(source) for source in self.sources if hasattr(source, "watched"))
 
     def still_being_written(self) -> tuple[Path, ...]:
         """The files that somebody has open for writing now, as far as the system tells."""
         writing = (source for source in self.sources if getattr(source, "still_being_written", bool)())
-        return tuple(path for source in writing for path in getattr(source, "watched", tuple)())
+        return tuple(path for source in writing for path in _watched(source))
 
     def to_spec(self) -> LoaderSpec:
         """The loader as data.
@@ -294,12 +298,24 @@ def _layer(source: Source) -> Layer:
         raise
     except ConfigError as error:
         raise _fit_to_travel(error) from error
-    except (Exception, SystemExit) as error:  # a user's source may raise what it likes; it becomes a problem
-        text = f"{type(source).__name__}.read() raised {type(error).__name__}: {_text_of(error, source)}"
-        raise ConfigError([Problem("", text)], "io_error") from error
+    except (Exception, SystemExit) as error:
+        raise _raised(error, source, "read") from error
     if not isinstance(layer, Layer):
         raise ConfigError([Problem("", f"{type(source).__name__}.read() gave a {type(layer).__name__}, not a Layer")])
     return layer
+
+
+def _watched(source: Source) -> tuple[Path, ...]:
+    try:
+        return tuple(getattr(source, "watched", tuple)())
+    except (Exception, SystemExit) as error:
+        raise _raised(error, source, "watched") from error
+
+
+def _raised(error: BaseException, source: Source, method: str) -> ConfigError:
+    """A user's source may raise what it likes; it becomes a problem."""
+    text = f"{type(source).__name__}.{method}() raised {type(error).__name__}: {_text_of(error, source)}"
+    return ConfigError([Problem("", text)], "io_error")
 
 
 def _text_of(error: BaseException, source: Source) -> str:

@@ -24,7 +24,7 @@ import msgspec
 
 from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.config.sources.environment import Environment
-from confcast.errors import ConfcastError, Problem
+from confcast.errors import ConfcastError, ConfigError, Problem
 from confcast.owner import generations
 from confcast.owner.core import Rules
 from confcast.owner.effects import Input, MasterGone, Trigger
@@ -103,7 +103,8 @@ class Life:
         attempt("description", lambda: self._house.describe(self._about(loader)))
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
-            warn_of_mounted_files(loader.watched())
+            with contextlib.suppress(ConfigError):  # of a source of the user's: the load says so
+                warn_of_mounted_files(loader.watched())
         self._mark = Mark(self._house.mark)
         self._loading = loading = Loading(
             loader,
