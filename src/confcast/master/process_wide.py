@@ -125,6 +125,13 @@ def _unlock() -> None:
     _lock = threading.Lock()
 
 
+def _warn_elsewhere(text: str, *arguments: object) -> None:
+    """In a thread of its own: what the application logs to may hold a lock below the signal handler."""
+    thread = threading.Thread(target=_log.warning, args=(text, *arguments), name="confcast-lost", daemon=True)
+    with contextlib.suppress(RuntimeError):  # no more threads
+        thread.start()
+
+
 class _Client(ConfigReloadManager[T]):
     """A manager for a process whose configuration another process's owner holds."""
 
@@ -178,5 +185,4 @@ class _Client(ConfigReloadManager[T]):
             return
         address = self.address
         if not Client(address, self.name).tell(Reload(1, "signal")):
-            with contextlib.suppress(RuntimeError):  # a stream that is written to just now, below the handler
-                _log.warning("no config owner listens at %s: the reload that was asked for is lost", address)
+            _warn_elsewhere("no config owner listens at %s: the reload that was asked for is lost", address)
