@@ -46,6 +46,18 @@ def test_a_paused_owner_refuses_in_words_and_goes_on_with_what_it_missed(
     assert manager.reload_config() is ReloadResult.UNCHANGED
 
 
+def test_what_a_paused_owner_has_refused_is_loaded_when_it_goes_on(manager: Manager, config: Path) -> None:
+    """Also of one that does not watch: a HUP may overtake the word to go on, and nobody tells who has sent it."""
+    manager.pause()
+    write(config, 2)
+    manager.request_reload()
+    eventually(lambda: WORDS in str(manager.get_event_history()[0].error_message), "that it refuses")
+
+    manager.resume()
+
+    eventually(lambda: manager.version == 2, "that it is loaded")
+
+
 def test_what_is_under_way_gets_its_end_and_goes_over(manager: Manager, config: Path, gate: Gate) -> None:
     write(config, 1, gate=str(gate.path))
     manager.reload()

@@ -81,6 +81,7 @@ class Life:
         guests = Guests(orders.workers_uid, orders.workers_gid)
         folder, state = Path(orders.folder), Path(orders.state_folder)
         self._paused = orders.paused
+        self._has_refused = False  # a load, while it was paused
         self._house = House(folder, state, holder, follows=bool(orders.former), apart=orders.paused, guests=guests)
 
     @property
@@ -236,6 +237,8 @@ class Life:
     def _heard_event(self, event: ReloadEvent) -> None:
         """The first load decides whether this owner stays."""
         if self._booted:
+            if any(problem.message == generations.WORDS for problem in event.problems):
+                self._heard_refusal()
             return
         if event:
             self._say_booted(event.version, [])
@@ -287,14 +290,22 @@ class Life:
             self._say(Paused(number))
         return 0.0
 
+    def _heard_refusal(self) -> None:
+        """Nobody tells who has sent a signal: it is loaded when this owner goes on, or now, if it has gone on."""
+        if self._paused:
+            self._has_refused = True
+        else:
+            self._mailbox.post(Trigger("signal"))
+
     def _go_on(self) -> None:
-        """It was called off: what a watching owner has missed is loaded; a refused trigger was told so."""
+        """It was called off: what was refused meanwhile is loaded, or what a watching owner has missed."""
         self._paused = False
         self._loading.bar(None)
         self._owner.take_back()
         self._owner.when_idle.add(self._move_in)
-        if self._orders.watch:
-            self._mailbox.post(Trigger("watch"))
+        if self._has_refused or self._orders.watch:
+            self._mailbox.post(Trigger("signal" if self._has_refused else "watch"))
+        self._has_refused = False
 
 
 def _described(source: object) -> str:

@@ -67,7 +67,7 @@ class Leave(msgspec.Struct, frozen=True, tag=True):
 class Pause(msgspec.Struct, frozen=True, tag=True):
     """A next generation begins: finish what is under way, leave it a copy of the journal, and load no more.
 
-    Not `on`: it was called off. All as before, and one load if the owner watches, for what it has missed.
+    Not `on`: it was called off. All as before, and one load if the owner watches, or has refused one meanwhile.
     Numbered, or the late answer to one that was called off would be taken for the answer to the next.
     """
 
