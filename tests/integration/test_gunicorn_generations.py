@@ -78,7 +78,8 @@ def test_the_old_owner_loads_no_more_so_that_no_number_has_two_contents(held: tu
 
 def test_the_command_line_means_the_new_owner(held: tuple[Server, Client, int], monkeypatch: pytest.MonkeyPatch):
     server, former, _ = held
-    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([server.runtime]))
+    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(server.runtime))
+    monkeypatch.setattr(runtime_dirs, "candidates", runtime_dirs.named)
     monkeypatch.delenv("CONFCAST_ADDRESS_APP", raising=False)
 
     found = owners.find(argparse.Namespace(name=None, address=None, pid=None))
