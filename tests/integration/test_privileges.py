@@ -114,6 +114,18 @@ def test_the_command_line_is_for_the_workers_user_too_and_tells_others(
     assert (refused in capfd.readouterr().err) is (status != 0)
 
 
+def test_an_address_in_a_place_that_is_closed_to_this_user_is_not_taken_for_none(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (closed := tmp_path / "closed").mkdir(0o700)
+    monkeypatch.setattr(Path, "is_socket", lambda path: False)  # so Python 3.14 says of what may not be looked at
+    arguments = ["status", "--address", str(closed / "control.sock")]
+
+    assert as_user(NOBODY, NOGROUP, lambda: cli.main(arguments) == 3)
+
+    assert f"this user (uid {NOBODY}) may not ask the config owner at {closed}" in capfd.readouterr().err
+
+
 def test_a_worker_starts_on_the_snapshot_file_while_no_owner_answers(manager: Manager):
     stop(manager.owner_pid)
     try:

@@ -17,6 +17,7 @@ import logging
 import math
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,9 +89,11 @@ class Owner(Client):
     def check_address(self) -> None:
         """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""
         try:
-            there = Path(self.address).is_socket()
-        except PermissionError:
+            there = stat.S_ISSOCK(Path(self.address).stat().st_mode)
+        except PermissionError:  # Python 3.14's `is_socket()` says False
             raise self._not_for_us() from None
+        except (OSError, ValueError):
+            there = False
         if not there and self._master() is None:
             raise OwnerUnavailable(f"no config owner listens at {line(self.address)}: there is no such socket")
 
