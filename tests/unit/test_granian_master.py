@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from confcast.servers import granian_server
 from confcast.servers.granian_server import Server
 
 
@@ -23,20 +24,49 @@ def test_a_worker_that_is_to_end_is_sent_no_hup_any_more(ends: bool) -> None:
     assert turns == ([] if ends else [set])
 
 
-def test_a_worker_that_has_missed_its_term_is_sent_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(granian_server, "_AGAIN", 0.001)
-    sent: list[str] = []
-    stopped = threading.Event()
+class Worker:
+    """One that ends when it has been woken so often."""
 
-    def terminate() -> None:
-        sent.append("TERM")
-        if len(sent) == 3:
-            stopped.set()
+    def __init__(self, pid: int, *, wakes: int, is_to_end: bool = True) -> None:
+        self.inner: Any = SimpleNamespace(pid=pid, join=lambda timeout: self.joins.append(timeout))
+        self.interrupt_by_parent = is_to_end
+        self.wakes = wakes
+        self.joins: list[float] = []
 
-    ended: Any = SimpleNamespace(is_alive=lambda: False, terminate=lambda: sent.append("TERM to a dead one"))
-    lives: Any = SimpleNamespace(is_alive=lambda: True, terminate=terminate)
-    master: Any = SimpleNamespace(wrks=[ended, lives])
+    def is_alive(self) -> bool:
+        return self.wakes > 0
 
-    Server._end_again(master, stopped)
 
-    assert sent == ["TERM"] * 3
+def join(worker: Worker, others: list[Worker], monkeypatch: pytest.MonkeyPatch, *timeout: float) -> list[int]:
+    """Who was woken while the master waited for this one's end, which is no longer one of its workers."""
+    woken: list[int] = []
+
+    def kill(pid: int, number: int) -> None:
+        assert number == signal.SIGRTMIN
+        woken.append(pid)
+        for each in (worker, *others):
+            each.wakes -= each.inner.pid == pid
+            if each.wakes == -1:
+                raise ProcessLookupError
+
+    monkeypatch.setattr(os, "kill", kill)
+    master: Any = SimpleNamespace(wrks=others)
+    Server._join(master, worker, *timeout)  # type: ignore[arg-type]
+    return woken
+
+
+def test_workers_that_are_to_end_are_woken_until_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And are not sent TERM again: granian's handler of a third one waits for ever."""
+    dead, serving = Worker(1, wakes=0), Worker(2, wakes=1, is_to_end=False)
+    missed, old = Worker(3, wakes=9), Worker(4, wakes=2)
+
+    assert join(old, [dead, serving, missed], monkeypatch) == [4, 3, 4, 3]
+
+
+def test_a_worker_is_waited_for_as_long_as_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Worker(4, wakes=9)
+    times = iter([0.0, 0.0, 0.9, 1.5])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+
+    assert join(old, [], monkeypatch, 1.5) == [4, 4]
+    assert old.joins == [1.0, pytest.approx(0.6)]

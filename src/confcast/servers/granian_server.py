@@ -14,11 +14,14 @@ handlers, which may come while the same thread holds its lock, and would wait fo
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -36,7 +39,7 @@ from confcast.servers.launching import Embedded
 from confcast.servers.owners import CalledOff
 from confcast.servers.reloading import Reloading
 
-_AGAIN = 1.0  # seconds between two TERM for a worker
+_AGAIN = 1.0  # seconds until a worker that is to end is woken, and from then on
 _TURN = 0.25
 
 
@@ -75,24 +78,6 @@ class Server(MPServer):
         if self.interrupt_signal:
             self.interrupt_children = deque(maxlen=0)  # type: ignore[assignment]  # it stays empty from now on
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
-
-    def _stop_workers(self) -> None:
-        """As granian's, which waits for ever: a worker that lives on is sent TERM again each second."""
-        stopped = threading.Event()
-        again = threading.Thread(target=self._end_again, args=(stopped,), name="confcast-stop", daemon=True)
-        again.start()
-        try:
-            super()._stop_workers()  # type: ignore[no-untyped-call]
-        finally:
-            stopped.set()
-            again.join()
-
-    def _end_again(self, stopped: threading.Event) -> None:
-        """Of two signals at once another thread than a worker's main one may take the second; the main one waits on."""
-        while not stopped.wait(_AGAIN):
-            for worker in list(self.wrks):
-                if worker.is_alive():  # type: ignore[no-untyped-call]
-                    worker.terminate()  # type: ignore[no-untyped-call]
 
     def signal_handler_reload(self, *_: Any, **__: Any) -> None:
         """On SIGHUP. In a forked worker that has no handlers of its own yet it does nothing."""
@@ -142,7 +127,7 @@ class Server(MPServer):
             self._reloading.attend(self._pids)
 
     def _pids(self) -> set[int]:
-        return {worker.inner.pid for worker in self.wrks if worker.is_alive()}  # type: ignore[no-untyped-call]
+        return {worker.inner.pid for worker in self.wrks if _is_alive(worker)}
 
     def _spawn_worker(  # type: ignore[override]  # as granian's own does
         self, idx: int, target: Any, callback_loader: Callable[[], Any]
@@ -150,13 +135,38 @@ class Server(MPServer):
         boot = Boot(self._worker, os.getpid(), str(self.interface), callback_loader)
         worker = super()._spawn_worker(idx, target, boot)
         worker.start = signals.held()(worker.start)  # type: ignore[method-assign]
+        worker.join = functools.partial(self._join, worker)  # type: ignore[method-assign]
         return worker
+
+    def _join(self, worker: WorkerProcess, timeout: float | None = None) -> None:
+        """As granian's, which may wait for ever; those that are to end, and live on, are woken each second."""
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while _is_alive(worker) and (left := end - time.monotonic()) > 0:
+            worker.inner.join(min(left, _AGAIN))
+            for each in (worker, *self.wrks):
+                if each.interrupt_by_parent and _is_alive(each):
+                    _wake(each.inner.pid)
 
 
 def _certificate(ssl_ctx: Any) -> Certificate | None:
     """Of what granian makes of its options: whether it serves TLS, the chain, the key, its password, and more."""
     is_served, certfile, keyfile, password, *_ = ssl_ctx
     return Certificate(certfile, keyfile, password) if is_served else None
+
+
+def _is_alive(worker: WorkerProcess) -> bool:
+    return bool(worker.is_alive())  # type: ignore[no-untyped-call]
+
+
+def _wake(pid: int) -> None:
+    """Have a worker's main thread look at what Python has noted, by a signal that asks for little.
+
+    Of two signals at once another thread may take the second, a TERM: then its handler runs when the main thread, which
+    waits, takes any signal that has a handler. TERM is not sent again: granian's own handler of a third one would wait
+    for ever in a worker that has heard the first, and finishes a request.
+    """
+    with contextlib.suppress(ProcessLookupError):  # granian's thread for this worker has reaped it meanwhile
+        os.kill(pid, signals.FULL_RELOAD or signal.SIGHUP)
 
 
 class _Bell(threading.Event):
