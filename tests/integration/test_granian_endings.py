@@ -87,6 +87,20 @@ def test_a_request_that_takes_long_is_finished_after_a_stop(
     assert woken.crashes() == []
 
 
+def test_a_stop_that_is_asked_for_three_times_is_one(woken: Server, tmp_path: Path):
+    woken.start()
+    call, body, numbers = hold(woken, tmp_path)
+
+    for times in (1, 2, 3):
+        os.killpg(woken.pid, signal.SIGINT)
+        await_woken(woken, times)  # by then the worker has heard it
+    let_go(body, call)
+
+    assert numbers() == [woken.number] * 3
+    assert woken.ended() == 0
+    assert woken.crashes() == []
+
+
 def test_a_worker_that_a_full_reload_replaces_is_woken_too(woken: Server, tmp_path: Path):
     woken.start("--respawn-interval", "0.1")
     call, body, numbers = hold(woken, tmp_path)

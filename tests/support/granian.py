@@ -66,10 +66,6 @@ class Server(server.Server):
         """As many as the command line says."""
         return self.workers
 
-    def _all_attached(self) -> bool:
-        """And they serve: before that a second signal to stop makes a worker of granian's wait for ever."""
-        return self.log().count("Started worker-") >= self.workers and super()._all_attached()
-
     def end(self) -> None:
         """Give its port back, too."""
         try:

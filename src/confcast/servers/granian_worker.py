@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from granian import _signals
 from granian.log import logger
 
 from confcast import ConfcastError, Replica, SchemaMismatch
@@ -28,6 +29,7 @@ from confcast.servers.worker_refresh import Refresh
 _log = logging.getLogger("confcast.servers")
 
 _LONGER_THAN_A_CRASH_LOOP = 6.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Boot:
         refresh.start()
         signals.let_through(signal.SIGTERM, signal.SIGINT, reloads=refresh.heed)
         orphans.follow(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        _heed_one_stop()
         with _served(self.master):
             self.worker.attach_first()
         app = self.load()
@@ -59,6 +62,42 @@ class Boot:
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
         return _pinned(app, self.interface, attached) if attached else app
+
+
+def _heed_one_stop() -> None:
+    """Have granian's handlers of TERM and INT act once.
+
+    Each writes to what the server reads once, and what holds one more. A third signal's would wait there for ever, in
+    the main thread: a request that is being finished would never be.
+    """
+    of_loop, of_thread = _signals.set_loop_signals, _signals.set_sync_signals
+
+    def set_loop_signals(loop: Any) -> Any:
+        with signals.held(_STOPS):
+            event = of_loop(loop)  # type: ignore[no-untyped-call]
+            stop = _once(event.set)
+            for number in _STOPS:
+                loop.add_signal_handler(number, stop)
+        return event
+
+    def set_sync_signals() -> Any:
+        with signals.held(_STOPS):
+            event = of_thread()  # type: ignore[no-untyped-call]
+            _signals.set_main_signals(_once(event.set))  # type: ignore[no-untyped-call]
+        return event
+
+    _signals.set_loop_signals, _signals.set_sync_signals = set_loop_signals, set_sync_signals
+
+
+def _once(act: Callable[[], object]) -> Callable[..., None]:
+    """A handler, which another signal may interrupt."""
+    left = [act]
+
+    def handle(*_: object) -> None:
+        if left:
+            left.pop()()
+
+    return handle
 
 
 def _pinned(app: Any, interface: str, replicas: list[Replica[Any]]) -> Any:

@@ -87,6 +87,10 @@ INSIDE = {
     "granian": Inside(
         "granian",
         (
+            "granian._signals:WorkerSignal.set",
+            "granian._signals:set_loop_signals(loop)",
+            "granian._signals:set_main_signals(handler)",
+            "granian._signals:set_sync_signals()",
             "granian.cli:Server",
             "granian.cli:cli.main(arguments, prog_name=, auto_envvar_prefix=)",
             "granian.constants:TaskImpl.rust",
