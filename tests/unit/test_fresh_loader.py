@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from confcast import ConfigError, ConfigReloadManager
 from confcast.errors import Problem
 from confcast.master import fresh_loader
 from confcast.servers import launching
+from confcast.wire.role import BLOCKED_AT_THE_START
 
 SETTINGS = "import msgspec\nclass Settings(msgspec.Struct):\n    number: int\n"
 SOURCES = "from confcast import ConfigLoader\nfrom fresh_settings import Settings\nprint('imported')\n"
@@ -111,3 +113,20 @@ def test_it_is_like_this_process_and_its_command_line_tells_no_path(
     (folder / "fresh_sources.py").write_text(asks + SOURCES + LOADER)
 
     assert ConfigReloadManager.find_afresh("fresh_sources:loader").schema_path == "fresh_settings:Settings"
+
+
+def test_what_is_sent_to_every_process_of_a_service_ends_it_at_no_time(folder: Path, tmp_path: Path) -> None:
+    numbers = [int(number) for number in sorted(BLOCKED_AT_THE_START)]
+    python = tmp_path / "python-named"
+    sent_first = "".join(f"kill -{number} $$\n" for number in numbers)
+    python.write_text(f'#!/bin/sh\n{sent_first}exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    sent_later = f"import os, signal\nfor number in {numbers}:\n    os.kill(os.getpid(), number)\n"
+    inherits_no_mask = "assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+    (folder / "fresh_sources.py").write_text(sent_later + inherits_no_mask + SOURCES + LOADER)
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    found = ConfigReloadManager.find_afresh("fresh_sources:loader", executable=str(python))
+
+    assert found.schema_path == "fresh_settings:Settings"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

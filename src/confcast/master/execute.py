@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 
 from confcast.master.interpreter import Command
 from confcast.wire.role import BLOCKED_AT_THE_START, OWNER
+from confcast.wire.signal_mask import held_back
 
 
 def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] = ()) -> int:
@@ -37,18 +37,14 @@ def execute(leash: int, streams: int, command: Command, passed: tuple[int, ...] 
     Raises:
         OSError: No process can be made.
     """
-    with _to_be_passed(leash, command.path) as given:
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_AT_THE_START)
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-                [*command.arguments, OWNER, *map(str, given)],
-                stdin=subprocess.DEVNULL,
-                stdout=streams,
-                stderr=streams,
-                pass_fds=(*given, *passed),
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+    with _to_be_passed(leash, command.path) as given, held_back(BLOCKED_AT_THE_START):
+        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+            [*command.arguments, OWNER, *map(str, given)],
+            stdin=subprocess.DEVNULL,
+            stdout=streams,
+            stderr=streams,
+            pass_fds=(*given, *passed),
+        )
     # From here on the pidfd tells of its end. Popen would wait for it, warn of it in forked children, and take
     # another process's reaping of it for a clean exit.
     process.returncode = 0

@@ -13,6 +13,7 @@ left half changed), and multiprocessing (its resource tracker would stay with a 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
 from confcast.master import interpreter
 from confcast.master.execute import nameless_file
+from confcast.wire.role import BLOCKED_AT_THE_START
+from confcast.wire.signal_mask import held_back
 
 _NAME = "confcast.loader"
 _PATIENCE = 30.0
@@ -78,7 +81,8 @@ def _run(path: str, command: interpreter.Command, question: int, answers: int, t
     with _file(command.path or b"") as boot_path:
         given = (answers, boot_path.fileno(), question)
         arguments = [*command.arguments, _NAME, *map(str, given)]
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
+        with held_back(BLOCKED_AT_THE_START):
+            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
     try:
         return process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -110,6 +114,7 @@ def _taken(path: str, answered: bytes, status: int) -> ConfigLoader[Any]:
 
 def answer(write_end: int, question: int) -> None:
     """In the process: find the loader, and send it."""
+    _outlive_what_a_service_is_sent()
     with os.fdopen(question, "rb") as file:
         asked = msgspec.msgpack.decode(file.read(), type=_Question)
     sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in asked.sys_path]
@@ -121,6 +126,13 @@ def answer(write_end: int, question: int) -> None:
         found = _Found(problems=[Problem("", f"{asked.path}: {error}")], reason="validation_failed")
     with os.fdopen(write_end, "wb") as answers:
         answers.write(msgspec.msgpack.encode(found))
+
+
+def _outlive_what_a_service_is_sent() -> None:
+    """HUP, USR1 and RTMIN may come to all its processes. Programs that a module starts inherit no mask of ours."""
+    for number in BLOCKED_AT_THE_START:
+        signal.signal(number, lambda number, frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)
 
 
 def _unanswered(path: str, why: str) -> ConfigError:

@@ -51,6 +51,11 @@ def signals_blocked(starter: int) -> AbstractContextManager[None]:
     return contextlib.nullcontext() if is_green else _masked(_signal.SIG_BLOCK, _SIGNALS)
 
 
+def held_back(signals: Iterable[int]) -> AbstractContextManager[None]:
+    """Around the start of a program, which inherits it: these come when the program lets them through."""
+    return _masked(_signal.SIG_BLOCK, signals)
+
+
 @contextlib.contextmanager
 def _masked(how: int, signals: Iterable[int]) -> Iterator[None]:
     before = _signal.pthread_sigmask(how, signals)
