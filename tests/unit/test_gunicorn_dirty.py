@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ class Server:
     """gunicorn's arbiter, with a dirty arbiter."""
 
     def __init__(self, pidfile: Path) -> None:
+        self.pid = os.getpid()
         self.cfg = SimpleNamespace(dirty_workers=1, dirty_apps=["shop:App"])
         self.WORKERS: dict[int, Any] = {}
         self.log = logging.getLogger("dirty arbiters")
@@ -116,13 +118,13 @@ def test_a_full_reload_with_an_entry_that_gunicorn_can_t_read_is_called_off(entr
         check(SimpleNamespace(dirty_apps=["shop:App", entry], dirty_workers=1))
 
 
+@pytest.mark.parametrize("error", [BlockingIOError("no more processes"), SystemExit("no licence")])
 @pytest.mark.parametrize("former", [GONE, 0])
 def test_a_dirty_arbiter_that_can_t_be_started_ends_nothing_and_the_former_goes_on(
-    former: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    former: int, error: BaseException, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     def fail() -> None:
-        server.dirty_arbiter = SimpleNamespace(socket_path="/next")
-        raise BlockingIOError("no more processes")
+        raise error
 
     server = Server(tmp_path / "none")
     server.dirty_arbiter_pid = former
@@ -134,9 +136,19 @@ def test_a_dirty_arbiter_that_can_t_be_started_ends_nothing_and_the_former_goes_
 
     assert server.dirty_arbiter_pid == former
     assert arbiters.pids() == frozenset({former} - {0})
-    assert (
-        caplog.messages == ["confcast: no new dirty arbiter could be started: BlockingIOError: no more processes"] * 2
-    )
+    words = f"confcast: no new dirty arbiter could be started: {type(error).__name__}: {error}"
+    assert caplog.messages == [words] * 2
+
+
+def test_a_dirty_arbiter_itself_may_end(tmp_path: Path):
+    """It is forked within the same call."""
+    server = Server(tmp_path / "none")
+    server.spawn_dirty_arbiter = sys.exit  # type: ignore[method-assign]
+    arbiters = DirtyArbiters(server)
+    server.pid = os.getppid()
+
+    with pytest.raises(SystemExit):
+        arbiters.renew()
 
 
 @pytest.fixture

@@ -206,10 +206,12 @@ class DirtyArbiters:
         self.former_socket = ""
 
     def _spawn(self) -> None:
-        """No failure of a later one may end the master, as one at its start does."""
+        """No failure of a later one may end the master, as one at its start does: a module's sys.exit() neither."""
         try:
             self._spawn_first()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if os.getpid() != self._server.pid:  # in the arbiter, which ends
+                raise
             words = "confcast: no new dirty arbiter could be started: %s: %s"
             self._server.log.error(words, type(error).__name__, error)
 
