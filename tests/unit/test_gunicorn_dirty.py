@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from gunicorn.config import Config
+from gunicorn.dirty.arbiter import DirtyArbiter
 
 from confcast import Replica
 from confcast.servers.gunicorn_dirty import DirtyArbiters, check, pin, why_imported
@@ -128,6 +131,7 @@ def test_a_dirty_arbiter_that_can_t_be_started_ends_nothing_and_the_former_goes_
 
     server = Server(tmp_path / "none")
     server.dirty_arbiter_pid = former
+    server.dirty_arbiter = server.dirty_arbiter if former else None
     server.spawn_dirty_arbiter = fail  # type: ignore[method-assign]
     arbiters = DirtyArbiters(server)
 
@@ -138,6 +142,32 @@ def test_a_dirty_arbiter_that_can_t_be_started_ends_nothing_and_the_former_goes_
     assert arbiters.pids() == frozenset({former} - {0})
     words = f"confcast: no new dirty arbiter could be started: {type(error).__name__}: {error}"
     assert caplog.messages == [words] * 2
+
+
+@pytest.mark.parametrize("application", ["dirty_that_exits:App", "shop:App:1"])
+def test_a_dirty_arbiter_that_can_t_be_started_leaves_no_folder(
+    application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """gunicorn makes it first, imports the applications then, and forks at last."""
+
+    def spawn() -> None:
+        server.dirty_arbiter = DirtyArbiter(cfg, server.log)
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "dirty_that_exits.py").write_text("import sys\nsys.exit('no licence')\n")
+    cfg = Config()
+    cfg.set("dirty_apps", [application])
+    server = Server(tmp_path / "none")
+    server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
+    server.spawn_dirty_arbiter = spawn  # type: ignore[method-assign]
+
+    DirtyArbiters(server).renew()
+
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert server.dirty_arbiter is None
 
 
 def test_a_dirty_arbiter_itself_may_end(tmp_path: Path):

@@ -25,7 +25,7 @@ import contextlib
 import os
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -207,13 +207,16 @@ class DirtyArbiters:
 
     def _spawn(self) -> None:
         """No failure of a later one may end the master, as one at its start does: a module's sys.exit() neither."""
+        server = self._server
         try:
-            self._spawn_first()
+            with _known(server):
+                self._spawn_first()
         except (Exception, SystemExit) as error:
-            if os.getpid() != self._server.pid:  # in the arbiter, which ends
+            if os.getpid() != server.pid:  # in the arbiter, which ends
                 raise
             words = "confcast: no new dirty arbiter could be started: %s: %s"
-            self._server.log.error(words, type(error).__name__, error)
+            server.log.error(words, type(error).__name__, error)
+            _forget_unborn(server)
 
     def tell(self, number: signal.Signals) -> None:
         """Tell the former ones what gunicorn tells the present one."""
@@ -245,6 +248,36 @@ class DirtyArbiters:
     def _end(self, pid: int) -> None:
         """Again at each turn, until gunicorn has reaped it; it lets its workers finish."""
         _kill(pid, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _known(server: Any) -> Iterator[None]:
+    """The dirty arbiter that is made is the server's at once: gunicorn imports its applications before, which may fail.
+
+    It tries again in each turn, and each arbiter that it makes has a folder.
+    """
+    from gunicorn.dirty.arbiter import DirtyArbiter  # type: ignore[import-untyped]
+
+    parse = DirtyArbiter._parse_app_specs
+
+    def parse_app_specs(arbiter: Any) -> None:
+        server.dirty_arbiter = arbiter
+        parse(arbiter)
+
+    DirtyArbiter._parse_app_specs = parse_app_specs
+    try:
+        yield
+    finally:
+        DirtyArbiter._parse_app_specs = parse
+
+
+def _forget_unborn(server: Any) -> None:
+    """Of an arbiter that was made, and not forked: its folder, which is empty."""
+    arbiter = server.dirty_arbiter
+    if arbiter is not None and not server.dirty_arbiter_pid:
+        server.dirty_arbiter = None
+        with contextlib.suppress(OSError):
+            Path(arbiter.tmpdir).rmdir()
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
