@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,6 +130,9 @@ def test_a_full_reload_brings_dirty_workers_new_code_and_the_new_owner(make: Mak
 
     eventually(lambda: not any(map(is_running, old)), "the end of the old dirty worker and of its owner")
     server.await_workers()
+    server.await_log("Dirty arbiter exiting")
+    pidfile = Path(tempfile.gettempdir(), f"gunicorn-dirty-dirty-{server.pid}.pid")
+    assert pidfile.read_text() in re.findall(r"Spawned dirty arbiter \(pid: (\d+)\)", server.log())[1:]
     number = server.change()
     assert server.hup()[0] == "success"
     answer = server.ask("dirty")

@@ -19,7 +19,7 @@ from gunicorn.config import Config
 from gunicorn.dirty.arbiter import DirtyArbiter
 
 from confcast import Replica
-from confcast.servers.gunicorn_dirty import DirtyArbiters, check, pin, why_imported
+from confcast.servers.gunicorn_dirty import DirtyArbiters, check, keep_pid_file_of_another, pin, why_imported
 from confcast.servers.gunicorn_hup import MasterSignals
 from confcast.servers.owners import CalledOff
 
@@ -247,3 +247,20 @@ def test_rotated_logs_are_told_to_former_dirty_arbiters_too(
     server.handle_usr1()
 
     assert sent == [(child.pid, signal.SIGUSR1)]
+
+
+@pytest.mark.parametrize(("text", "stays"), [(str(GONE), False), (str(GONE + 1), True), ("", True)])
+def test_a_dirty_arbiter_that_ends_takes_its_own_pid_file_away_only(text: str, stays: bool, tmp_path: Path):
+    """In a full reload the next one has written the file anew by then."""
+    pidfile = tmp_path / "gunicorn-dirty-shop.pid"
+    cfg = Config()
+    cfg.set("dirty_apps", ["shop:App:1"])
+    arbiter = DirtyArbiter(cfg, logging.getLogger("dirty arbiters"), pidfile=str(pidfile))
+    arbiter.pid = GONE
+    keep_pid_file_of_another(arbiter)
+    pidfile.write_text(text)
+
+    arbiter._cleanup_sync()
+
+    assert pidfile.exists() is stays
+    assert not Path(arbiter.tmpdir).exists()

@@ -294,6 +294,7 @@ class _Embedding:
             self._relief.after_fork()
             gunicorn_dirty.take_signals(arbiter)
             gunicorn_dirty.name_socket(arbiter)
+            gunicorn_dirty.keep_pid_file_of_another(arbiter)
             if self._dirty is not None and self._dirty.former_socket:
                 gunicorn_dirty.copy_stash(arbiter, self._dirty.former_socket)
         self._master = arbiter.ppid

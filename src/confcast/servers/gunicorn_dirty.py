@@ -97,6 +97,21 @@ def name_socket(arbiter: Any) -> None:
     set_dirty_socket_path(arbiter.socket_path)
 
 
+def keep_pid_file_of_another(arbiter: Any) -> None:
+    """In `on_dirty_starting`: at its end gunicorn takes the file away unread, which may be the next arbiter's by then.
+
+    A next start would not find that one, where its master was killed.
+    """
+    clean_up = arbiter._cleanup_sync
+
+    def clean_up_own() -> None:
+        if arbiter.pidfile is not None and not _is_pid_file_of(arbiter.pid, arbiter.pidfile):
+            arbiter.pidfile = None
+        clean_up()
+
+    arbiter._cleanup_sync = clean_up_own
+
+
 def take_signals(arbiter: Any) -> None:
     """In `on_dirty_starting`: have HUP and USR1 do what they should, in the arbiter and in its workers."""
     from gunicorn.dirty.worker import DirtyWorker
@@ -294,15 +309,22 @@ def _is_child(pid: int) -> bool:
 
 
 def _disown(path: str, pid: int) -> None:
-    """Take this one's file away: gunicorn would take it for an orphan's, and kill it.
+    """Take this one's file away: gunicorn would take it for an orphan's, and kill it."""
+    if _is_pid_file_of(pid, path):
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
 
-    The folder is everybody's (/tmp): what is no file of ours with this pid stays where it is.
-    """
-    with contextlib.suppress(OSError, ValueError):
+
+def _is_pid_file_of(pid: int, path: str) -> bool:
+    """The folder is everybody's (/tmp): what is no file of ours with this pid is none."""
+    try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            what = os.fstat(descriptor)
-            if stat.S_ISREG(what.st_mode) and what.st_uid == os.geteuid() and int(os.read(descriptor, 32)) == pid:
-                Path(path).unlink()
-        finally:
-            os.close(descriptor)
+    except OSError:
+        return False
+    try:
+        what = os.fstat(descriptor)
+        return stat.S_ISREG(what.st_mode) and what.st_uid == os.geteuid() and int(os.read(descriptor, 32)) == pid
+    except (OSError, ValueError):
+        return False
+    finally:
+        os.close(descriptor)
