@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from confcast.servers import log_files, worker_refresh
+from confcast.servers.certificates import Certificate
 from confcast.servers.worker_refresh import Refresh
 from tests.support.certificates import Authority, handshake
 from tests.support.waiting import eventually
@@ -147,3 +148,21 @@ def test_a_loop_that_has_no_thread_does_it_in_its_turns(tmp_path: Path, reopened
 def test_where_no_loop_runs_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         worker_refresh.running_loop()
+
+
+def test_a_kept_certificate_s_fault_is_said_once_and_in_one_way(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    refresh = Refresh(LOG, "a restart")
+    refresh.keep_certificate(Certificate(room.authority.certfile, room.authority.keyfile))
+    room.authority.issue("second", "RSA")
+    for _ in range(3):
+        refresh.heed(signal.SIGHUP)
+        refresh.attend()
+    (said,) = caplog.messages
+    assert said.endswith("another kind of key takes a restart")
+
+    room.authority.issue("third")
+    for _ in range(2):
+        refresh.heed(signal.SIGHUP)
+        refresh.attend()
+
+    assert caplog.messages[1:] == ["confcast: this worker keeps its TLS certificate: a renewed one takes a restart"]

@@ -100,7 +100,7 @@ class Refresh:
             fault = None if files is None else files.look(self._full_reload)
             if fault is not None:
                 self._say(fault)
-            elif files is None or files.renewed:
+            elif files is None or (files.usable and files.renewed):
                 self._log.warning(
                     "confcast: this worker keeps its TLS certificate: a renewed one takes %s", self._full_reload
                 )
