@@ -144,7 +144,8 @@ def test_an_owner_that_is_restarted_on_a_full_disk_serves_what_is_committed(
         write(config, 3)
         assert worker.ask("reload").result is ReloadResult.IO_ERROR
 
-    assert worker.ask("reload").result is ReloadResult.SUCCESS
+    # UNCHANGED where the restarted owner's own first load, which is tried again, has come before.
+    assert worker.ask("reload").result in (ReloadResult.SUCCESS, ReloadResult.UNCHANGED)
     assert (manager.owner_pid, worker.ask("read")[1]) == (owner, 3)
 
 
