@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from confcast.servers import signals
+from confcast.servers import gunicorn_hup, signals
 from confcast.servers.gunicorn_hup import HELD, _give_to_workers, hearing
 
 OTHERS = 4711
@@ -31,20 +31,25 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
     return calls
 
 
-def give(path: Path) -> None:
+def give(path: Path) -> list[str]:
+    """What is said of it."""
+    said: list[str] = []
     handler = logging.FileHandler(path)
     cfg = SimpleNamespace(uid=OTHERS, gid=OTHERS)
     log = SimpleNamespace(
-        error_log=SimpleNamespace(handlers=[handler]), access_log=SimpleNamespace(handlers=[logging.StreamHandler()])
+        error_log=SimpleNamespace(handlers=[handler]),
+        access_log=SimpleNamespace(handlers=[logging.StreamHandler()]),
+        warning=lambda words, *values: said.append(words % values),
     )
     try:
         _give_to_workers(SimpleNamespace(cfg=cfg, log=log))
     finally:
         handler.close()
+    return said
 
 
 def test_a_new_log_file_is_given_to_the_workers_user(tmp_path: Path, given: list[tuple[int, int, int]]):
-    give(tmp_path / "error.log")
+    assert give(tmp_path / "error.log") == []
 
     assert given == [((tmp_path / "error.log").stat().st_ino, OTHERS, OTHERS)]
 
@@ -60,6 +65,43 @@ def test_a_file_that_was_linked_there_is_given_to_nobody(
     give(tmp_path / "error.log")
 
     assert given == []
+
+
+def test_a_link_that_nobody_else_can_have_put_there_is_followed(
+    tmp_path: Path, given: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+):
+    """Here /var/log is the administrator's, and what it leads to is the workers' own."""
+    for folder in ("log", "data", "theirs"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(gunicorn_hup, "_is_guarded", lambda folder: folder.name != "theirs")
+    (tmp_path / "log" / "error.log").symlink_to("../data/error.log")
+    (tmp_path / "data" / "error.log").symlink_to(tmp_path / "theirs" / "error.log")
+
+    assert give(tmp_path / "log" / "error.log") == []
+    assert given == [((tmp_path / "theirs" / "error.log").stat().st_ino, OTHERS, OTHERS)]
+
+    (tmp_path / "theirs" / "error.log").unlink()
+    (tmp_path / "theirs" / "error.log").symlink_to(tmp_path / "shadow")
+    (said,) = give(tmp_path / "log" / "error.log")
+    assert said.startswith(f"confcast: {tmp_path}/theirs/error.log is a link in a folder that others than root may ")
+    assert len(given) == 1
+
+
+@pytest.mark.parametrize(
+    ("uid", "mode", "own"),
+    [(0, 0o755, True), (os.geteuid(), 0o700, True), (OTHERS, 0o755, False), (0, 0o775, False), (0, 0o1777, False)],
+)
+def test_which_folders_others_may_write(uid: int, mode: int, own: bool):
+    assert gunicorn_hup._is_own(SimpleNamespace(st_uid=uid, st_mode=0o40000 | mode)) is own  # type: ignore[arg-type]
+
+
+def test_a_folder_is_guarded_with_all_that_leads_to_it(tmp_path: Path):
+    """By the tests' own folder, which is everybody's, like all in it."""
+    (tmp_path / "usr").symlink_to("/usr")
+
+    assert gunicorn_hup._is_guarded(Path("/usr"))
+    assert not gunicorn_hup._is_guarded(tmp_path)
+    assert not gunicorn_hup._is_guarded(tmp_path / "usr")
 
 
 def test_a_file_of_another_user_s_is_given_to_nobody(

@@ -7,7 +7,8 @@ with the command for a full reload. Nothing of it ends the master: what fails is
 
 USR1 has log files opened anew in the master, the workers and the owners. A rotated file is made anew by the master, who
 may be root; so it is given to the workers' user first, as gunicorn does it in its own HUP (a worker that can't open its
-log would die of it). gunicorn does not pass USR1 on to dirty workers; gunicorn_dirty.py does.
+log would die of it), by its open file, and past links only where nobody but root can have put them. gunicorn does not
+pass USR1 on to dirty workers; gunicorn_dirty.py does.
 
 Between a worker's fork and its own handlers these signals are held back (`spawn_worker`): the worker would note them in
 a copy of the master's queue, which nobody reads.
@@ -24,6 +25,7 @@ import os
 import signal
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from confcast.servers import gunicorn_log, signals
@@ -165,12 +167,38 @@ def _give_to_workers(server: Any) -> None:
         for handler in log.handlers:
             if isinstance(handler, logging.FileHandler) and handler.stream is not None:
                 with contextlib.suppress(OSError, ValueError):  # closed, say; gunicorn does not mind, either
-                    _give(handler.baseFilename, handler.stream.fileno(), server.cfg.uid, server.cfg.gid)
+                    _give(handler.baseFilename, handler.stream.fileno(), server)
 
 
-def _give(path: str, descriptor: int, uid: int, gid: int) -> None:
+def _give(path: str, descriptor: int, server: Any) -> None:
     """The folder may be another user's, who can put a link to any file there: root gives away what it has made only."""
-    there, opened = os.lstat(path), os.fstat(descriptor)
+    file = _followed(Path(path))
+    there, opened = file.lstat(), os.fstat(descriptor)
     plain = stat.S_ISREG(there.st_mode) and os.path.samestat(there, opened)
     if plain and opened.st_nlink == 1 and opened.st_uid == os.geteuid():
-        os.fchown(descriptor, uid, gid)
+        os.fchown(descriptor, server.cfg.uid, server.cfg.gid)
+    elif stat.S_ISLNK(there.st_mode) and opened.st_uid != server.cfg.uid:
+        words = (
+            "confcast: %s is a link in a folder that others than root may write, or that has a link in its own path: "
+            "what it leads to is not given to the workers' user, who may not be able to open it. Let the conf file "
+            "name the file itself"
+        )
+        server.log.warning(words, file)
+
+
+def _followed(file: Path) -> Path:
+    """Past the links that nobody but root can have put there; where they lead, another user's folder may be."""
+    file.stat()  # raises OSError where links lead in a circle
+    while file.is_symlink() and _is_guarded(file.parent):
+        file = Path(os.path.normpath(file.parent / file.readlink()))
+    return file
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Whether nobody but root, and the master's own user, can change what is in it, or where its path leads."""
+    return folder.resolve() == folder and all(_is_own(each.stat()) for each in (folder, *folder.parents))
+
+
+def _is_own(folder: os.stat_result) -> bool:
+    others_may_write = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return folder.st_uid in (0, os.geteuid()) and not others_may_write
