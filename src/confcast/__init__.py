@@ -12,7 +12,7 @@ _HOME = {
     "ConfcastError": "errors",
     "ConfigError": "errors",
     "ConfigLoader": "config.loader",
-    "ConfigObserver": "worker.observers",
+    "ConfigObserver": "worker.observers.dispatcher",
     "ConfigReloadManager": "master.manager",
     "Environment": "config.sources.environment",
     "File": "config.sources.file",
@@ -25,7 +25,7 @@ _HOME = {
     "ReloadResult": "wire.messages",
     "Replica": "worker.replica",
     "SchemaMismatch": "errors",
-    "Secret": "config.schema",
+    "Secret": "config.schema.kinds",
     "Snapshot": "worker.snapshot",
     "WorkerStatus": "wire.messages",
     "attach": "worker.replica",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from confcast.config.candidate import Candidate as Candidate
     from confcast.config.codec.registered import register_type as register_type
     from confcast.config.loader import ConfigLoader as ConfigLoader
-    from confcast.config.schema import Secret as Secret
+    from confcast.config.schema.kinds import Secret as Secret
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
     from confcast.entry import owner_main as owner_main
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from confcast.wire.messages import ReloadEvent as ReloadEvent
     from confcast.wire.messages import ReloadResult as ReloadResult
     from confcast.wire.messages import WorkerStatus as WorkerStatus
-    from confcast.worker.observers import ConfigObserver as ConfigObserver
+    from confcast.worker.observers.dispatcher import ConfigObserver as ConfigObserver
     from confcast.worker.registry import current as current
     from confcast.worker.registry import declared as declared
     from confcast.worker.replica import Replica as Replica

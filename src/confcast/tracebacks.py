@@ -3,8 +3,8 @@
 An error tracker sends the local variables of each frame of a logged exception. The frames before the application's are
 ours, and those of the libraries through which we call it: they tell the application's author nothing, and their
 variables may be parts of a configuration. Guaranteed: what is logged with an exception begins where the application
-does. Frames of ours in which an application's function runs hold no configuration either (`worker/delivery.py`): what
-the application raises through us, out of `changes()` say, keeps them.
+does. Frames of ours in which an application's function runs hold no configuration either
+(`worker/observers/delivery.py`): what the application raises through us, out of `changes()` say, keeps them.
 
 Rejected: logging no exception at all (its author needs the place), and masking the variables (a tracker reads them by
 itself).

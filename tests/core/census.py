@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from confcast.owner import effects as fx
-from confcast.owner.core import State
-from confcast.owner.proposal import OWED, STILL_REFUSED
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
+from confcast.owner.core.proposal import OWED, STILL_REFUSED
 from confcast.wire.messages import (
     Commit,
     Declined,
@@ -21,17 +21,17 @@ from confcast.wire.messages import (
     Refused,
     ReloadResult,
 )
-from confcast.worker import protocol as worker
+from confcast.worker.connection import machine as worker
 
 _SILENT = 2.5
 """Seconds that a silent worker has at the most, gathering included."""
 _PLACES = ("before its first version", "before its vote", "between vote and commit", "before it reads the commit")
 
 SITUATIONS = (
-    *(f"a worker attaches, {state.name}" for state in State),
-    *(f"a worker comes back, {state.name}" for state in State),
+    *(f"a worker attaches, {state.name}" for state in ProposalState),
+    *(f"a worker comes back, {state.name}" for state in ProposalState),
     *(f"a worker is {what} {place}" for what in ("stopped", "killed") for place in _PLACES),
-    *(f"the owner dies, {state.name}" for state in State),
+    *(f"the owner dies, {state.name}" for state in ProposalState),
     "the owner dies after the write, and knows nothing of it",
     "the owner dies before the first commit",
     "the owner dies between two commits",
@@ -95,7 +95,7 @@ class Census:
     def worker_reads(self, frame: Any, effects: list[Any]) -> None:
         if any(isinstance(effect, worker.Reply) and isinstance(effect.message, Declined) for effect in effects):
             self.notes("an Install is declined" if isinstance(frame, Install) else "a Commit is declined")
-        if isinstance(frame, Commit) and any(isinstance(effect, worker.Hang) for effect in effects):
+        if isinstance(frame, Commit) and any(isinstance(effect, worker.Disconnect) for effect in effects):
             self.notes("a Commit of a round that is unknown here")
 
     # ---- the owner
@@ -111,9 +111,9 @@ class Census:
             self.notes("an owner dies while a caller waits for observers")
         waiting = any(isinstance(effect, fx.Send) and isinstance(effect.message, Commit) for effect in owner.effects)
         newest = self._world.journal.newest()
-        if state is State.RECORDING and newest and newest.version > owner.core.committed.version:
+        if state is ProposalState.RECORDING and newest and newest.version > owner.core.committed.version:
             self.notes("the owner dies after the write, and knows nothing of it")
-        elif state is State.COMMITTING and waiting:
+        elif state is ProposalState.COMMITTING and waiting:
             self.notes(f"the owner dies {'between two commits' if self._commits else 'before the first commit'}")
 
     def owner_hears(self, message: Any, *, first: bool) -> None:
@@ -137,11 +137,11 @@ class Census:
                 self._ends(event)
             case fx.Answer():
                 self._answers(effect)
-            case fx.Enroll() | fx.Strike() if self._world.disk_is_full:
+            case fx.AddMember() | fx.RemoveMember() if self._world.disk_is_full:
                 self.notes("a roster write fails")
             case fx.WriteSnapshot() if self._world.disk_is_full:
                 self.notes("a snapshot write fails")
-            case fx.Burn() if self._world.disk_is_full:
+            case fx.Retire() if self._world.disk_is_full:
                 self.notes("a burnt number is not written")
 
     def _waits(self, timer: fx.Timer, seconds: float) -> None:
@@ -196,6 +196,6 @@ def _place_of(process: Any) -> str:
         return "before it reads the commit"
     if any(isinstance(frame, Prepare) for frame in unread):
         return "before its vote"
-    if process.machine.state is worker.State.STAGED:
+    if process.machine.state is worker.ReplicaState.STAGED:
         return "between vote and commit"
     return "" if process.held else "before its first version"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from confcast.owner import effects as fx
+from confcast.owner.core import effects as fx
 from confcast.wire.messages import PROTOCOL, Applied, Declined, Goodbye, Hello, Observed, ObserverError, Reload, Working
-from confcast.worker import protocol as worker
-from confcast.worker.protocol import Held
+from confcast.worker.connection import machine as worker
+from confcast.worker.connection.machine import Held
 from tests.core.census import Census
 from tests.core.oracle import Oracle
 from tests.core.parts import Journal, OwnerProcess, Pipe, Process
@@ -70,7 +70,10 @@ class Crowd:
         """Its function has ended; the pipe may have ended before."""
         frame, process.inside = process.inside, None
         self._obey(process, frame)
-        if process.pipe is None and process.machine.state not in (worker.State.DETACHED, worker.State.CLOSED):
+        if process.pipe is None and process.machine.state not in (
+            worker.ReplicaState.DETACHED,
+            worker.ReplicaState.CLOSED,
+        ):
             process.machine.ended()
 
     def _obey(self, process: Process, frame: object) -> None:
@@ -87,7 +90,7 @@ class Crowd:
             elif isinstance(effect, worker.ReportObservers) and process.pipe is not None:
                 process.asked = effect.number
                 process.pipe.up.append(Observed(effect.number, process.failures, "", (), ("slow",)))
-            elif isinstance(effect, worker.Hang | worker.GiveUp):
+            elif isinstance(effect, worker.Disconnect | worker.Terminate):
                 self._close_peer(process)
             self.oracle.worker_did(process, effect)
 
@@ -160,7 +163,7 @@ class Crowd:
     def observer_fails(self, process: Process) -> None:
         """Now, and from now on."""
         process.fails = True
-        if process.machine.state is not worker.State.GREETED:
+        if process.machine.state is not worker.ReplicaState.GREETED:
             self._reports(process, process.asked, ("slow",) if process.asked else ())
 
     def _reports(self, process: Process, number: int, waits_for: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from confcast.owner import effects as fx
+from confcast.owner.core import effects as fx
 from confcast.wire.messages import Commit, Vote
 from tests.core.simulation import Process, World
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from confcast.owner import effects as fx
-from confcast.owner.proposal import OWED
+from confcast.owner.core import effects as fx
+from confcast.owner.core.proposal import OWED
 from confcast.wire.messages import (
     Applied,
     Commit,
@@ -24,7 +24,7 @@ from confcast.wire.messages import (
     Vote,
     Working,
 )
-from confcast.worker import protocol as worker
+from confcast.worker.connection import machine as worker
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
 
@@ -63,7 +63,7 @@ class Oracle:
         self.yes: set[tuple[int, int]] = set()
         self.open_round = 0
         self.vetoed: set[int] = set()
-        self.late: set[int] = set()
+        self.timed_out: set[int] = set()
         self.working: set[int] = set()
         self.overdue: set[int] = set()
         self.applied_here: dict[int, set[int]] = {}
@@ -107,7 +107,7 @@ class Oracle:
                 self._owner_sends(pipe, frame)
             case fx.Record():
                 self._write_ordered(effect)
-            case fx.Enroll(pid):
+            case fx.AddMember(pid):
                 (process,) = [each for each in self.world.processes if each.pid == pid]
                 assert process.fits, "somebody whom no owner can serve is on the roster"
             case fx.Answer(call, event):
@@ -121,7 +121,7 @@ class Oracle:
         if event.origin != "late":
             self.open_round = 0
             self._barrier(event)
-            self.late |= {status.pid for status in event.lagging if status.state == "late"}
+            self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
 
     def _owner_sends(self, pipe: int, frame: Any) -> None:
         match frame:
@@ -143,12 +143,12 @@ class Oracle:
         assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
         unvoted = self._unvoted()
         if self.open_round and not effect.undo:
-            early = unvoted - self.late - self.overdue
+            early = unvoted - self.timed_out - self.overdue
             assert not early, f"G1: committed before {early} voted, and before the deadline"
             heard = self.world.owner.known
             agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
             assert agree or not heard, "G1: committed without a yes"
-        self.excused = self.late | unvoted
+        self.excused = self.timed_out | unvoted
         self.disturbed = set()
         self.open_round, self.recording = 0, True
 
@@ -186,8 +186,8 @@ class Oracle:
         """Everybody who was to run it, and lives, has told that the observers have run, or is named."""
         plain = msgspec.structs.replace(event, observer_errors=[])
         began, there = next((when, known) for closed, when, known in self._closes if closed == plain)
-        named = {error.pid for error in event.observer_errors if error.count == 0}
-        for pid in (there & self.world.known()) - named - self.refused_here.keys():
+        excused = {error.pid for error in event.observer_errors if error.count == 0}
+        for pid in (there & self.world.known()) - excused - self.refused_here.keys():
             assert self._observed.get(pid, 0) > began, f"{pid} has not told that its observers have run"
 
     def _barrier(self, event: Any) -> None:
@@ -197,18 +197,18 @@ class Oracle:
             return
         self.closed.add(event.version)
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
-        named = {status.pid for status in event.lagging}
-        assert event.result is not ReloadResult.SUCCESS or not named
+        excused = {status.pid for status in event.lagging}
+        assert event.result is not ReloadResult.SUCCESS or not excused
         declined = any(status.state == "declined" for status in event.lagging)
         if declined and event.version in self.recorded_here - self.undos:
             assert self.applied_here.get(event.version), "G1: true, and somebody declined what nobody has run"
         for pid in (self.disturbed - self.excused) & self.world.known():
-            assert pid in named, f"G1: {pid} had no vote, and is not named"
+            assert pid in excused, f"G1: {pid} had no vote, and is not named"
         for status in event.lagging:
             if status.state == "declined":
                 assert self.refused_here.get(status.pid) == event.version, "named for refusing another version"
         for process in self._served():
-            if process.pid not in named:
+            if process.pid not in excused:
                 version = process.held.version
                 assert version >= event.version, f"G3: {process.pid} serves {version} and is not named"
 
@@ -216,7 +216,9 @@ class Oracle:
         """Everyone who lives, serves, and was heard of: by an owner, also by the notes it began with, or by a Hello."""
         known = self.world.known() | self.knocking
         here = [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
-        return [process for process in here if process.machine.state is not worker.State.CLOSED]  # who left, left
+        return [
+            process for process in here if process.machine.state is not worker.ReplicaState.CLOSED
+        ]  # who left, left
 
     # ---- what the owner hears
 
@@ -227,7 +229,7 @@ class Oracle:
         elif given == fx.Wake(fx.Timer.STAGE, self.stage_token):
             over = self.world.now >= self.stage_began + self.world.rules.precommit_timeout
             self.overdue |= self._unvoted() - (set() if over else self.working)
-            self.late |= self.overdue
+            self.timed_out |= self.overdue
 
     def _who_knocks(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
@@ -256,7 +258,7 @@ class Oracle:
 
     def _owner_hears_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
         if message.version == self.newest_row and present:
-            self.late.discard(pid)
+            self.timed_out.discard(pid)
             self.overdue.discard(pid)
         if isinstance(message, Declined):
             self.refused_here[pid] = message.version
@@ -287,7 +289,7 @@ class Oracle:
         if isinstance(frame, Install | Commit):
             replies = [effect.message for effect in effects if isinstance(effect, worker.Reply)]
             answers = [reply.version for reply in replies if isinstance(reply, Applied | Declined)]
-            ended = any(isinstance(effect, worker.Hang | worker.GiveUp) for effect in effects)
+            ended = any(isinstance(effect, worker.Disconnect | worker.Terminate) for effect in effects)
             assert answers == ([] if ended else [frame.version]), f"{frame} was answered by {effects}"
 
     def worker_did(self, process: Any, effect: Any) -> None:

@@ -9,10 +9,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from confcast.errors import Problem
-from confcast.owner import effects as fx
-from confcast.owner.core import Committed, Core
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import Committed, Core
 from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare
-from confcast.worker.protocol import Held, Machine, State
+from confcast.worker.connection.machine import Held, Machine, ReplicaState
 
 SCHEMA = b"schema"
 
@@ -35,16 +35,16 @@ class Journal:
     `state`: what stands beside the newest row: the number of an undo, and the content that it refuses.
     """
 
-    def __init__(self, floor: int = 0) -> None:
+    def __init__(self, high_water: int = 0) -> None:
         self.rows: dict[int, bytes] = {}
         self.state: tuple[int, bytes] = (0, b"")
-        self.floor = floor
+        self.high_water = high_water
         self.roster: set[int] = set()
         self.deleted = False
 
     def write(self, version: int, content: bytes) -> None:
         self.rows[version] = content
-        self.floor = max(self.floor, version)
+        self.high_water = max(self.high_water, version)
 
     def newest(self) -> Committed | None:
         if not self.rows:
@@ -91,7 +91,7 @@ class Process:
 
     @property
     def can_knock(self) -> bool:
-        return self.alive and not self.stopped and self.inside is None and self.machine.state is not State.CLOSED
+        return self.alive and not self.stopped and self.inside is None and self.machine.state is not ReplicaState.CLOSED
 
     def takes_time(self, frame: object) -> bool:
         """Whether slow functions run for this frame."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from confcast.errors import Problem
-from confcast.owner import effects as fx
-from confcast.owner.core import Core, Rules, State
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import Core, ProposalState, Rules
 from confcast.wire.messages import Outcome, ReloadResult
-from confcast.worker.protocol import Held
+from confcast.worker.connection.machine import Held
 from tests.core.census import Census
 from tests.core.crowd import Crowd
 from tests.core.oracle import Oracle
@@ -103,7 +103,7 @@ class World(Crowd):
         self.owners += 1
         gathering = self.journal.deleted
         if gathering:
-            self.journal = Journal(floor=1_000_000 * self.owners)
+            self.journal = Journal(high_water=1_000_000 * self.owners)
             self.oracle.journal_was_lost()
         self.census.owner_begins(gathering=gathering)
         roster = tuple(sorted(pid for pid in self.journal.roster | self.notes if self.lives(pid)))
@@ -113,7 +113,7 @@ class World(Crowd):
         core = Core(
             self.rules,
             committed=self.journal.newest(),
-            floor=self.journal.floor,
+            high_water=self.journal.high_water,
             roster=roster,
             refused=self.journal.state[1],
             gathering=gathering,
@@ -153,7 +153,7 @@ class World(Crowd):
         if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may hear the lower one first
             return
         self.journal.rows = {version: self.journal.rows[version] for version in before}
-        self.journal.floor = before[-1]
+        self.journal.high_water = before[-1]
         self.oracle.journal_went_back(before[-1])
         self.census.notes("the journal goes back")
         self.start_owner()
@@ -263,18 +263,18 @@ class World(Crowd):
                     self.pipes[number].down.append(Outcome(call, event))
             case fx.Exit():
                 self.kill_owner()
-            case fx.Enroll() | fx.Strike() | fx.Accept():
-                self._heed(effect)
+            case fx.AddMember() | fx.RemoveMember() | fx.Accept():
+                self._install_handlers(effect)
                 self._keep(effect)
             case _:
                 self._keep(effect)
 
-    def _heed(self, effect: fx.Enroll | fx.Strike | fx.Accept) -> None:
+    def _install_handlers(self, effect: fx.AddMember | fx.RemoveMember | fx.Accept) -> None:
         if isinstance(effect, fx.Accept):
             self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.heard]
             return
         for pids in (self.owner.watched, self.owner.known):
-            pids.add(effect.pid) if isinstance(effect, fx.Enroll) else pids.discard(effect.pid)
+            pids.add(effect.pid) if isinstance(effect, fx.AddMember) else pids.discard(effect.pid)
 
     def _keep(self, effect: fx.Effect) -> None:
         """What goes into files; a failure stops nothing."""
@@ -285,13 +285,13 @@ class World(Crowd):
         match effect:
             case fx.Forgive():
                 self.journal.state = (self.journal.state[0], b"")
-            case fx.Burn(version):
-                self.journal.floor = max(self.journal.floor, version)
+            case fx.Retire(version):
+                self.journal.high_water = max(self.journal.high_water, version)
             case fx.WriteSnapshot(version, content):
                 self.snapshot = Held(version, content, content)
-            case fx.Enroll(pid):
+            case fx.AddMember(pid):
                 self.journal.roster.add(pid)
-            case fx.Strike(pid):
+            case fx.RemoveMember(pid):
                 self.journal.roster.discard(pid)
 
     def _send(self, pipe: Pipe, message) -> None:
@@ -311,7 +311,7 @@ class World(Crowd):
         if self.disk_is_full:
             how = "absent"
         elif self.journal.deleted:
-            mine, self.journal = self.owner.core.committed, Journal(self.owner.core.floor)
+            mine, self.journal = self.owner.core.committed, Journal(self.owner.core.high_water)
             if mine.version:
                 self.journal.write(mine.version, mine.digest)
                 self.journal.state = (mine.version if mine.undo else 0, self.owner.core.refused)
@@ -348,7 +348,7 @@ class World(Crowd):
                 moves[0]()
             elif self.owner.timers:
                 self.next_deadline()
-            elif self.owner.core.state is State.IDLE:
+            elif self.owner.core.state is ProposalState.IDLE:
                 return
             else:
                 raise AssertionError("a deadlock: somebody is waited for, without a deadline")

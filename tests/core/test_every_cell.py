@@ -13,9 +13,9 @@ from typing import Any, get_args
 import pytest
 
 from confcast.errors import ImpossibleMessage
-from confcast.owner import effects as fx
-from confcast.owner import queries
-from confcast.owner.core import State as OwnerState
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState as OwnerState
+from confcast.owner.loop import queries
 from confcast.wire.messages import (
     Abort,
     Applied,
@@ -42,8 +42,8 @@ from confcast.wire.messages import (
     Workers,
     Working,
 )
-from confcast.worker.protocol import Reply
-from confcast.worker.protocol import State as WorkerState
+from confcast.worker.connection.machine import ReplicaState as WorkerState
+from confcast.worker.connection.machine import Reply
 from tests.core.test_worker_table import HATED, ROUND, worker_in
 from tests.core.world import WHY, A, B, C, Scene, scene
 
@@ -86,19 +86,19 @@ OWNER: dict[str, list[str]] = {
         "impossible",
         "impossible",
         "impossible",
-        "→IDLE Burn RecordEvent Answer Abort",
+        "→IDLE Retire RecordEvent Answer Abort",
         "impossible",
     ],
     "RecordFailed, unreadable": ["impossible", "impossible", "impossible", "Exit", "impossible"],
     "Accepted": ["impossible", "impossible", "impossible", "impossible", "-"],
-    "Hello": ["Enroll Install", "Enroll Install", "Enroll Install Prepare", "Enroll", "Enroll Install"],
+    "Hello": ["AddMember Install", "AddMember Install", "AddMember Install Prepare", "AddMember", "AddMember Install"],
     "Hello, of a client": ["-"] * 5,
     "Hello, on a new pipe": [
-        "ClosePipe Enroll Install",
-        "ClosePipe Enroll Install",
-        "ClosePipe Enroll Install Prepare",
-        "ClosePipe Enroll",
-        "ClosePipe Enroll Install",
+        "ClosePipe AddMember Install",
+        "ClosePipe AddMember Install",
+        "ClosePipe AddMember Install Prepare",
+        "ClosePipe AddMember",
+        "ClosePipe AddMember Install",
     ],
     "Hello, other schema": ["Refused ClosePipe"] * 5,
     "Hello, other protocol": ["Refused ClosePipe"] * 5,
@@ -109,8 +109,8 @@ OWNER: dict[str, list[str]] = {
     "Observed, which a caller waits for": ["Answer"] * 5,
     "Drained": ["-"] * 5,
     "PipeEnded": ["-"] * 5,
-    "ProcessGone": ["Strike"] * 5,
-    "Goodbye": ["ClosePipe Strike"] * 5,
+    "ProcessGone": ["RemoveMember"] * 5,
+    "Goodbye": ["ClosePipe RemoveMember"] * 5,
     "MasterGone": ["Exit", "Answer Exit", "Answer Exit", "-", "Answer Exit"],
 }
 
@@ -225,9 +225,14 @@ WORKER: dict[str, list[str]] = {
     "Prepare, what is held": ["→STAGED Vote", "→STAGED Vote", "Vote", "→STAGED Vote"],
     "Prepare": ["→STAGED Vote", "→STAGED Vote", "Vote", "→STAGED Vote"],
     "Prepare, refused here": ["→REFUSED Vote(no)", "→REFUSED Vote(no)", "→REFUSED Vote(no)", "Vote(no)"],
-    "Commit, this round": ["→DETACHED Hang", "→DETACHED Hang", "→READY Swap Applied", "→READY Declined"],
-    "Commit, another round": ["→DETACHED Hang"] * 4,
-    "Commit, this round, no higher number": ["→DETACHED Hang", "→DETACHED Hang", "→DETACHED Hang", "→READY Declined"],
+    "Commit, this round": ["→DETACHED Disconnect", "→DETACHED Disconnect", "→READY Swap Applied", "→READY Declined"],
+    "Commit, another round": ["→DETACHED Disconnect"] * 4,
+    "Commit, this round, no higher number": [
+        "→DETACHED Disconnect",
+        "→DETACHED Disconnect",
+        "→DETACHED Disconnect",
+        "→READY Declined",
+    ],
     "Abort, this round": ["-", "-", "→READY", "→READY"],
     "Abort, another round": ["-"] * 4,
     "Settled, what is held": ["-"] * 4,
@@ -238,8 +243,8 @@ WORKER: dict[str, list[str]] = {
     "History": ["Deliver"] * 4,
     "Workers": ["Deliver"] * 4,
     "Done": ["Deliver"] * 4,
-    "Refused": ["→DETACHED Hang"] * 4,
-    "Refused, for good": ["→CLOSED GiveUp"] * 4,
+    "Refused": ["→DETACHED Disconnect"] * 4,
+    "Refused, for good": ["→CLOSED Terminate"] * 4,
 }
 FRAMES: dict[str, Any] = {
     "Install, what is held": Install(3, A, A),

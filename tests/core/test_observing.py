@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from confcast.owner import effects as fx
-from confcast.owner.core import State
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
 from confcast.wire.messages import (
     Applied,
     Declined,
@@ -106,13 +106,13 @@ def test_past_the_seconds_those_are_named_that_have_not_finished():
 
 def test_of_several_callers_each_has_its_own_seconds():
     owner, w1, w2 = two_workers()
-    soon, late = owner.is_asked(wait_observers=1.0), owner.is_asked(wait_observers=9.0)
+    soon, timed_out = owner.is_asked(wait_observers=1.0), owner.is_asked(wait_observers=9.0)
     owner.loads(A)
     owner.loads(A)
     owner.waits_out(fx.Timer.OBSERVERS)
-    assert (len(owner.answers(soon)), len(owner.answers(late))) == (1, 0)
+    assert (len(owner.answers(soon)), len(owner.answers(timed_out))) == (1, 0)
     owner.waits_out(fx.Timer.OBSERVERS)
-    assert len(owner.answers(late)) == 1
+    assert len(owner.answers(timed_out)) == 1
     assert owner.observes(w1) == owner.observes(w2) == 2
 
 
@@ -261,7 +261,7 @@ def test_failures_are_counted_by_worker_and_a_report_that_is_overtaken_changes_n
     one, other = owner.core.statuses()
     assert (one.observer_failures, one.last_observer_error) == (2, "rebuild: KeyError")
     assert (other.observer_failures, other.last_observer_error) == (0, "")
-    assert owner.state is State.IDLE
+    assert owner.state is ProposalState.IDLE
 
 
 def test_what_a_worker_tells_is_cut():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from confcast.errors import ImpossibleMessage, Problem
-from confcast.owner import effects as fx
-from confcast.owner.core import State
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
 from confcast.wire.messages import (
     Abort,
     Applied,
@@ -22,12 +22,12 @@ from confcast.wire.messages import (
 )
 from tests.core.world import WHY, A, B, C, Owner, Peer, hello, installed, scene
 
-IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
-EVERY = pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
+EVERY = pytest.mark.parametrize("state", ProposalState, ids=lambda state: state.name)
 
 
-def every_state_but(*those: State):
-    rest = [state for state in State if state not in those]
+def every_state_but(*those: ProposalState):
+    rest = [state for state in ProposalState if state not in those]
     return pytest.mark.parametrize("state", rest, ids=lambda state: state.name)
 
 
@@ -413,7 +413,7 @@ class TestTheJournalWrite:
         it.owner.fails_to_record(fx.RowState.ABSENT)
         assert it.owner.answer(it.call).result is ReloadResult.IO_ERROR
         assert it.owner.version == 1
-        assert it.owner.did(fx.Burn) == [fx.Burn(2)]
+        assert it.owner.did(fx.Retire) == [fx.Retire(2)]
         assert it.owner.sent(it.w1) == [Abort(1)]
         it.owner.is_triggered()
         it.owner.forget().loads(C)
@@ -434,7 +434,7 @@ class TestHello:
     def test_a_newcomer_is_put_on_the_journals_roster_before_its_first_frame(self, state):
         it = scene(state)
         it.owner.meets(3)
-        assert it.owner.log[0] == fx.Enroll(3)
+        assert it.owner.log[0] == fx.AddMember(3)
         assert [status.pid for status in it.owner.core.statuses()] == [1, 2, 3]
 
     @pytest.mark.parametrize("state", [IDLE, LOADING], ids=lambda state: state.name)
@@ -519,9 +519,9 @@ class TestHello:
         assert isinstance(refused, Refused)
         assert refused.final
         assert it.owner.log[-1] == fx.ClosePipe(stranger.pipe)
-        assert it.owner.did(fx.Enroll) == []
+        assert it.owner.did(fx.AddMember) == []
         assert (refused.fields == {"a": "int"}) == ("schema" in other)
-        assert it.owner.core.floor <= 2, "its number is nobody's"
+        assert it.owner.core.high_water <= 2, "its number is nobody's"
 
     @EVERY
     def test_who_is_in_a_pid_namespace_of_its_own_is_refused_for_good_and_is_on_no_roster(self, state):
@@ -530,7 +530,7 @@ class TestHello:
         (refused,) = it.owner.sent(stranger)
         assert isinstance(refused, Refused)
         assert refused.final
-        assert it.owner.did(fx.Enroll) == []
+        assert it.owner.did(fx.AddMember) == []
 
     @EVERY
     def test_a_client_is_on_no_roster_and_gets_no_version(self, state):
@@ -568,7 +568,7 @@ class TestAnswers:
         if state is STAGING:
             assert Prepare(it.owner.core.round, C, C) in it.owner.sent(it.w2), "it is a voter again"
         if state is not IDLE:
-            assert 2 not in it.owner.core.roster.named
+            assert 2 not in it.owner.core.roster.excused
 
     @EVERY
     def test_a_late_worker_that_declines_joins_again(self, state):
@@ -699,7 +699,7 @@ class TestAnswers:
         assert it.owner.state is state
 
 
-def late_worker(state: State):
+def late_worker(state: ProposalState):
     """w2 was silent at the barrier of version 2; its pipe still holds the Commit unanswered. Then C is on its way."""
     it = scene(COMMITTING)
     owner = it.owner
@@ -724,7 +724,7 @@ class TestPipesAndProcesses:
     def test_the_end_of_a_pipe_is_no_death(self, state):
         it = scene(state)
         it.owner.loses_pipe(it.w1)
-        assert it.owner.did(fx.Strike) == []
+        assert it.owner.did(fx.RemoveMember) == []
         assert it.owner.core.statuses()[0].state == "disconnected"
         assert it.owner.state is state
 
@@ -763,7 +763,7 @@ class TestPipesAndProcesses:
             it.owner.hears(it.w1, Goodbye())
         else:
             it.owner.loses(it.w1)
-        assert it.owner.did(fx.Strike) == [fx.Strike(1)]
+        assert it.owner.did(fx.RemoveMember) == [fx.RemoveMember(1)]
         assert [status.pid for status in it.owner.core.statuses()] == [2]
         if state is STAGING:
             it.owner.hears(it.w2, Vote(1, True))
@@ -797,7 +797,7 @@ class TestPipesAndProcesses:
         it = scene(state)
         it.owner.meets(1, 1, A)
         it.owner.forget().hears(it.w1, Goodbye())
-        assert it.owner.did(fx.Strike) == []
+        assert it.owner.did(fx.RemoveMember) == []
 
     @EVERY
     def test_the_death_of_a_stranger_is_nothing(self, state):
@@ -929,14 +929,14 @@ class TestReconciling:
         assert it.owner.state is IDLE
 
     def test_a_burnt_number_of_a_former_owner_is_not_taken_over(self):
-        owner = Owner((1, A), floor=7)
+        owner = Owner((1, A), high_water=7)
         owner.meets(3, 7, A)
         assert owner.did(fx.Record) == [fx.Record(8, A, A)]
 
 
 class TestGathering:
     def test_nothing_is_committed_before_everyone_had_the_time_to_knock(self):
-        owner = Owner(None, gathering=True, floor=500)
+        owner = Owner(None, gathering=True, high_water=500)
         assert owner.did(fx.WakeAt) == [fx.WakeAt(fx.Timer.GATHER, 0, 102.5)]
         owner.is_triggered("restart")
         owner.loads(A)
@@ -963,7 +963,7 @@ class TestTheOutbox:
     """Rules (0) to (5): what a pipe that was stuffed gets when it drains."""
 
     @staticmethod
-    def stuffed(state: State):
+    def stuffed(state: ProposalState):
         it = scene(state)
         w3 = Peer(3, 500)
         it.owner.stuffed.add(w3.pipe)

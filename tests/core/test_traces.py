@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from confcast.owner import effects as fx
-from confcast.owner.core import State
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
 from confcast.wire.messages import Abort, Applied, Commit, Goodbye, Prepare, ReloadResult, Settled, Vote
-from confcast.worker.protocol import Held, Machine, Reply, Settle
+from confcast.worker.connection.machine import Held, Machine, Reply, Settle
 from tests.core.world import WHY, A, B, C, Owner, installed
 
 
@@ -88,7 +88,7 @@ class TestRounds:
         propose(owner, B)
         w1.works()
         w0.says()
-        assert owner.state is State.STAGING
+        assert owner.state is ProposalState.STAGING
         all_work(w0, w1)
         owner.records()
         all_work(w0, w1)
@@ -187,7 +187,7 @@ class TestTheRoster:
         w1.loses_pipe()
         call = propose(owner, B)
         w0.works()
-        assert owner.state is State.STAGING
+        assert owner.state is ProposalState.STAGING
         owner.waits_out(fx.Timer.STAGE)
         owner.records()
         w0.works()
@@ -198,7 +198,7 @@ class TestTheRoster:
     def test_a_restarted_owner_waits_for_those_who_are_not_connected_yet(self):
         owner = Owner((1, A), roster=(10, 11))
         call = propose(owner, B)
-        assert owner.state is State.STAGING
+        assert owner.state is ProposalState.STAGING
         owner.waits_out(fx.Timer.STAGE)
         event = owner.answer(call)
         assert (event.result, [s.pid for s in event.lagging]) == (ReloadResult.REJECTED, [10, 11])
@@ -206,7 +206,7 @@ class TestTheRoster:
     def test_a_worker_is_in_the_journal_before_its_first_install_can_be_read(self):
         owner = Owner()
         Worker(owner, 10)
-        assert [type(effect) for effect in owner.log] == [fx.Enroll, fx.Send]
+        assert [type(effect) for effect in owner.log] == [fx.AddMember, fx.Send]
 
     def test_an_install_that_lies_unread_does_not_escape_the_next_owner(self):
         first = Owner()
@@ -256,19 +256,19 @@ class TestTheFloor:
         assert w0.serves == (2, C)
 
     def test_an_owner_without_its_journal_counts_on_from_where_it_is_told(self):
-        owner = Owner(None, floor=1_700_000_000, gathering=True)
+        owner = Owner(None, high_water=1_700_000_000, gathering=True)
         owner.is_triggered("restart")
         owner.loads(C)
         owner.waits_out(fx.Timer.GATHER)
-        owner.waits_out(fx.Timer.STAGE) if owner.state is State.STAGING else None
+        owner.waits_out(fx.Timer.STAGE) if owner.state is ProposalState.STAGING else None
         assert [record.version for record in owner.did(fx.Record)] == [1_700_000_001]
 
     def test_a_number_from_a_hello_outlives_the_owner_that_heard_it(self):
         """w0 is stopped when the next owner gives numbers out, and nobody else knows of version 6."""
         first = Owner((1, A))
         Worker(first, 10, held=Held(6, B, B))
-        assert [effect.version for effect in first.did(fx.Burn)] == [6]
-        second = Owner((1, A), floor=6, roster=(10, 11))
+        assert [effect.version for effect in first.did(fx.Retire)] == [6]
+        second = Owner((1, A), high_water=6, roster=(10, 11))
         Worker(second, 11, held=Held(3, C, C))
         assert [record.version for record in second.did(fx.Record)] == [7]
 
@@ -303,7 +303,7 @@ def test_a_load_has_a_deadline_and_a_number():
     assert owner.answer(hung).result is ReloadResult.IO_ERROR
     call = owner.is_asked()
     owner.feed(fx.Loaded(1, C, C, differs=True))
-    assert owner.state is State.LOADING, "what the hung load read was there before the second call"
+    assert owner.state is ProposalState.LOADING, "what the hung load read was there before the second call"
     owner.loads(B)
     all_work(w0, w1)
     owner.records()

@@ -8,13 +8,13 @@ from __future__ import annotations
 import pytest
 
 from confcast.errors import Problem
-from confcast.owner import effects as fx
-from confcast.owner.core import State
-from confcast.owner.proposal import OWED, STILL_REFUSED
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
+from confcast.owner.core.proposal import OWED, STILL_REFUSED
 from confcast.wire.messages import Applied, Declined, Goodbye, Prepare, ReloadResult, Settled, Vote, Working
 from tests.core.world import A, B, C, Owner, Scene, installed, scene
 
-IDLE, LOADING, STAGING, RECORDING, COMMITTING = State
+IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 REJECTED, PARTIAL, SUCCESS = ReloadResult.REJECTED, ReloadResult.PARTIAL, ReloadResult.SUCCESS
 NO = Problem("", "no")
 
@@ -252,13 +252,13 @@ class TestWorking:
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.now == began + 30
         assert it.owner.state is RECORDING
-        assert it.owner.core.roster.named == {1: "app:other has run for 28 s (precommit_timeout=30)"}
+        assert it.owner.core.roster.excused == {1: "app:other has run for 28 s (precommit_timeout=30)"}
 
     def test_who_is_silent_beside_it_is_named_at_the_first_deadline(self):
         it = scene(STAGING)
         it.owner.hears(it.w1, Working(1, "app:check"))
         it.owner.waits_out(fx.Timer.STAGE)
-        assert list(it.owner.core.roster.named) == [2]
+        assert list(it.owner.core.roster.excused) == [2]
         it.owner.hears(it.w1, Vote(1, True))
         assert it.owner.state is RECORDING
 
@@ -275,7 +275,7 @@ class TestWorking:
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.hears(it.w2, Vote(1, True))
         it.owner.hears(it.w1, Vote(1, True))
-        assert list(it.owner.core.roster.named) == [2]
+        assert list(it.owner.core.roster.excused) == [2]
 
     def test_a_longer_vote_timeout_is_the_only_one(self):
         it = scene(STAGING, vote_timeout=60.0)
@@ -483,7 +483,7 @@ class TestWhatNobodyRuns:
         began = it.owner.now
         it.owner.fails_to_record(fx.RowState.ABSENT)
         it.owner.is_triggered()
-        assert (it.owner.state, it.owner.did(fx.Load), it.owner.did(fx.Burn)) == (RECORDING, [], [fx.Burn(3)])
+        assert (it.owner.state, it.owner.did(fx.Load), it.owner.did(fx.Retire)) == (RECORDING, [], [fx.Retire(3)])
         it.owner.waits_out(fx.Timer.UNDO)
         assert it.owner.now == began + 1
         assert it.owner.did(fx.Record)[-1] == fx.Record(4, A, A, undo=True, refused=B)

@@ -24,22 +24,22 @@ from confcast.wire.messages import (
     Vote,
     Workers,
 )
-from confcast.worker.protocol import (
+from confcast.worker.connection.machine import (
     CannotBuild,
     Deliver,
-    GiveUp,
-    Hang,
+    Disconnect,
     Held,
     Machine,
     Renumber,
+    ReplicaState,
     Reply,
     Settle,
-    State,
     Swap,
+    Terminate,
     Warn,
 )
 
-DETACHED, GREETED, READY, STAGED, REFUSED, CLOSED = State
+DETACHED, GREETED, READY, STAGED, REFUSED, CLOSED = ReplicaState
 A, B, C, BROKEN, HATED = b"A", b"B", b"C", b"broken", b"hated"
 NO_BUILD, NO_CHECK = Problem("", "does not build"), Problem("", "hated")
 ROUND = 4
@@ -71,7 +71,7 @@ class Worker(Machine):
         return effects
 
 
-def worker_in(state: State, version: int = 3) -> Worker:
+def worker_in(state: ReplicaState, version: int = 3) -> Worker:
     """Holds A as version 3; what is staged or refused is round 4, content B."""
     worker = Worker(version)
     if state is DETACHED:
@@ -90,7 +90,7 @@ def worker_in(state: State, version: int = 3) -> Worker:
     return worker
 
 
-def states(*those: State):
+def states(*those: ReplicaState):
     return pytest.mark.parametrize("state", those, ids=lambda state: state.name)
 
 
@@ -123,7 +123,7 @@ class TestPipes:
         worker.ended()
         assert (worker.state, worker.held) == (DETACHED, held)
         worker.connected()
-        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
+        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Disconnect)
 
     @PIPED
     def test_close_keeps_what_is_held_and_a_new_attach_begins_detached(self, state):
@@ -194,7 +194,7 @@ class TestInstall:
     @states(GREETED, STAGED)
     def test_that_can_not_be_built_by_who_holds_nothing_ends_it(self, state):
         worker = worker_in(state, version=0)
-        assert worker.gets(Install(7, BROKEN, BROKEN)) == [Reply(Goodbye()), GiveUp(None, (NO_BUILD,))]
+        assert worker.gets(Install(7, BROKEN, BROKEN)) == [Reply(Goodbye()), Terminate(None, (NO_BUILD,))]
         assert worker.state is CLOSED
 
     @PIPED
@@ -210,7 +210,7 @@ class TestInstall:
     def test_drops_what_was_staged(self):
         worker = worker_in(STAGED)
         worker.gets(Install(3, A, A))
-        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
+        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Disconnect)
 
     @pytest.mark.parametrize(
         "between",
@@ -261,7 +261,7 @@ class TestPrepare:
     def test_drops_what_was_staged_before(self):
         worker = worker_in(STAGED)
         worker.gets(Prepare(9, C, C))
-        assert isinstance(worker.gets(Commit(ROUND, 10))[0], Hang)
+        assert isinstance(worker.gets(Commit(ROUND, 10))[0], Disconnect)
 
 
 class TestPrepareOfWhatIsHeld:
@@ -320,19 +320,19 @@ class TestCommit:
     @pytest.mark.parametrize("version", [2, 3])
     def test_never_goes_down(self, version):
         worker = worker_in(STAGED)
-        assert isinstance(worker.gets(Commit(ROUND, version))[0], Hang)
+        assert isinstance(worker.gets(Commit(ROUND, version))[0], Disconnect)
         assert worker.held.version == 3
 
     @PIPED
     def test_of_another_round_closes_the_pipe(self, state):
         worker = worker_in(state)
         (hang,) = worker.gets(Commit(ROUND + 1, 9))
-        assert isinstance(hang, Hang)
+        assert isinstance(hang, Disconnect)
         assert (worker.state, worker.held.version) == (DETACHED, 3)
 
     @states(GREETED, READY)
     def test_of_nothing_closes_the_pipe(self, state):
-        assert isinstance(worker_in(state).gets(Commit(ROUND, 9))[0], Hang)
+        assert isinstance(worker_in(state).gets(Commit(ROUND, 9))[0], Disconnect)
 
 
 class TestAbort:
@@ -341,7 +341,7 @@ class TestAbort:
         worker = worker_in(state)
         assert worker.gets(Abort(ROUND)) == []
         assert worker.state is READY
-        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Hang)
+        assert isinstance(worker.gets(Commit(ROUND, 9))[0], Disconnect)
 
     @PIPED
     def test_of_another_round_is_ignored(self, state):
@@ -420,13 +420,13 @@ class TestTheRest:
     def test_refused_for_good_ends_it(self, state):
         worker = worker_in(state)
         refused = Refused("another schema", True, {"a": "int"})
-        assert worker.gets(refused) == [GiveUp(refused)]
+        assert worker.gets(refused) == [Terminate(refused)]
         assert (worker.state, worker.held.version) == (CLOSED, 3)
 
     @PIPED
     def test_refused_for_now_knocks_again(self, state):
         worker = worker_in(state)
-        assert worker.gets(Refused("later", False)) == [Hang("later")]
+        assert worker.gets(Refused("later", False)) == [Disconnect("later")]
         assert worker.state is DETACHED
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from confcast.errors import Problem
-from confcast.owner import effects as fx
-from confcast.owner.core import Committed, Core, Rules, State
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
 from confcast.wire.deadlines import answers_within
 from confcast.wire.messages import (
     PROTOCOL,
@@ -58,7 +58,7 @@ class Owner:
         self,
         committed: tuple[int, bytes] | None = (1, A),
         *,
-        floor=0,
+        high_water=0,
         roster=(),
         undo=False,
         refused=b"",
@@ -69,7 +69,7 @@ class Owner:
         self.core = Core(
             Rules(schema=SCHEMA, fields={"a": "int"}, **rules),
             committed=mine,
-            floor=floor,
+            high_water=high_water,
             roster=roster,
             refused=refused,
             gathering=gathering,
@@ -84,7 +84,7 @@ class Owner:
         self._calls = count(1)
 
     @property
-    def state(self) -> State:
+    def state(self) -> ProposalState:
         return self.core.state
 
     # ---- what happens to it
@@ -206,7 +206,7 @@ class Scene:
     call: fx.Call | None = None
 
 
-def scene(state: State, *, unchanged: bool = False, workers: int = 2, waiting: bool = False, **rules) -> Scene:
+def scene(state: ProposalState, *, unchanged: bool = False, workers: int = 2, waiting: bool = False, **rules) -> Scene:
     """`waiting`: a caller of an earlier reload still waits for the first worker's observers."""
     owner = Owner(**rules)
     it = Scene(owner, owner.has(1), owner.has(2))
@@ -217,16 +217,16 @@ def scene(state: State, *, unchanged: bool = False, workers: int = 2, waiting: b
     if workers == 0:
         owner.hears(it.w1, Goodbye())
         owner.hears(it.w2, Goodbye())
-    if state is not State.IDLE:
+    if state is not ProposalState.IDLE:
         it.call = owner.is_asked()
-    if state.value >= State.STAGING.value:
+    if state.value >= ProposalState.STAGING.value:
         if unchanged:
             stuff(owner, it)
         owner.loads(A if unchanged else B)
-    if state.value >= State.RECORDING.value and not unchanged:
+    if state.value >= ProposalState.RECORDING.value and not unchanged:
         owner.hears(it.w1, Vote(owner.core.round, True))
         owner.hears(it.w2, Vote(owner.core.round, True))
-    if state is State.COMMITTING and not unchanged:
+    if state is ProposalState.COMMITTING and not unchanged:
         owner.records()
     assert owner.state is state
     owner.forget()

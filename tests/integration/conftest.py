@@ -16,8 +16,8 @@ import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager, Replica
 from confcast.config.sources.layer import Source
-from confcast.master import launch
-from confcast.worker import verbs
+from confcast.master.start import launch
+from confcast.worker.client import verbs
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings

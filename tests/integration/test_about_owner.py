@@ -11,8 +11,9 @@ import msgspec
 
 from confcast import Environment
 from confcast.config.sources.layer import Layer
-from confcast.wire import about, processes
-from confcast.wire.about import About
+from confcast.wire import processes
+from confcast.wire.files import about
+from confcast.wire.files.about import About
 from tests.support import settings
 from tests.support.fixtures import StartManager
 from tests.support.settings import SCHEMA, write

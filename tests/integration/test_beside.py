@@ -16,7 +16,7 @@ import pytest
 
 from confcast.cli.members import owners_of
 from confcast.wire import processes as known
-from confcast.wire import runtime_dirs
+from confcast.wire.files import owner_dirs
 from tests.support.beside import Beside, Server, start
 from tests.support.leaks import is_running
 from tests.support.settings import SCHEMA, write
@@ -215,7 +215,7 @@ def test_a_server_of_root_s_is_found_by_a_process_of_the_workers_user(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By `--pid`: root's owner has it on its roster, and no master is among its parents."""
-    monkeypatch.setattr(runtime_dirs, "candidates", runtime_dirs.named)
+    monkeypatch.setattr(owner_dirs, "candidates", owner_dirs.named)
     runtime_folder.chmod(0o755)
     server = processes(Server, str(config), str(tmp_path), SCHEMA, "65534")
     beside.ask("become", 65534)

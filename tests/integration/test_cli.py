@@ -17,10 +17,11 @@ import pytest
 
 from confcast import Environment, ReloadResult
 from confcast.cli import main, owners
-from confcast.wire import processes, runtime_dirs
+from confcast.wire import processes
+from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
-from confcast.worker import verbs
+from confcast.worker.client import verbs
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import nobody_listens
 from tests.support.settings import write
@@ -33,8 +34,8 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(autouse=True)
 def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Owners of other programs on this machine are not looked for."""
-    monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([runtime_folder]))
-    monkeypatch.setattr(runtime_dirs, "of_other_users", lambda name=None, master=None: [])
+    monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder]))
+    monkeypatch.setattr(owner_dirs, "of_other_users", lambda name=None, master=None: [])
 
 
 @pytest.fixture
@@ -138,13 +139,13 @@ def test_a_worker_that_was_late_before_makes_unchanged_4_too(
 def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """An owner that is stopped takes connections, and answers nothing: what is asked next has the time that is left."""
     granted: list[float] = []
-    ask = owners.Owner.ask
+    ask = owners.OwnerClient.ask
 
-    def noted(owner: owners.Owner, make: Callable[[int], Request], timeout: float) -> Answer | None:
+    def noted(owner: owners.OwnerClient, make: Callable[[int], Request], timeout: float) -> Answer | None:
         granted.append(timeout)
         return ask(owner, make, timeout)
 
-    monkeypatch.setattr(owners.Owner, "ask", noted)
+    monkeypatch.setattr(owners.OwnerClient, "ask", noted)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(runtime_folder / SOCKET))
         silent.listen()
@@ -153,7 +154,7 @@ def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, mo
     assert code == 3
     assert "owner_unavailable" in out
     assert 0 < granted[0] <= 0.3
-    assert all(timeout <= owners._KNOCK for timeout in granted[1:])
+    assert all(timeout <= owners._RETRY for timeout in granted[1:])
 
 
 def test_a_reader_that_has_enough_ends_the_command_quietly(manager: Manager) -> None:
@@ -288,9 +289,9 @@ def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
     """`ExecReload=confcast reload` means its own service, whatever else runs for this user."""
     with tempfile.TemporaryDirectory(prefix="cc-") as folder:
         named = Path(folder)
-        monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([named, runtime_folder]))
+        monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([named, runtime_folder]))
         service = start_manager()
-        monkeypatch.setattr(runtime_dirs, "candidates", lambda: iter([runtime_folder, named]))
+        monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder, named]))
         elsewhere = start_manager(name="elsewhere")
         for each in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_ELSEWHERE"):
             del os.environ[each]  # for good: monkeypatch would put it back when its manager has gone

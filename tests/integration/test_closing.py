@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from confcast import NotAttached, Replica
-from confcast.master.launch import Launcher
+from confcast.master.start.launch import Launcher
 from confcast.master.supervisor import Supervisor
 from confcast.worker import registry
 from tests.support.fixtures import Manager

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
-from confcast.master import launch
-from confcast.wire.boot import Leash
+from confcast.master.start import launch
+from confcast.wire.master_channel import MasterChannel
 from tests.support.waiting import DEADLINE, eventually
 
 SCHEMA = """
@@ -32,7 +32,7 @@ if "confcast.owner" in sys.modules:
 """
 
 FAULT = """
-    from confcast.owner.core import Core
+    from confcast.owner.core.machine import Core
     from confcast.wire.messages import Reload
 
     handle = Core.handle
@@ -165,13 +165,13 @@ def test_one_that_is_not_ready_in_time_is_killed_and_its_last_words_are_said(
     channel = Channel("pipe")
     bench.manager.send_output_to(lambda: channel.fd)
 
-    def is_late(leash: Leash) -> None:
+    def is_late(channel: MasterChannel) -> None:
         assert bench.manager._launcher is None  # it is being started
         [launcher] = [each for each in launch._launchers if each._boot_output is not None]
         eventually(launcher._boot_output.last_lines, "the module's line")
         raise TimeoutError
 
-    monkeypatch.setattr(Leash, "hear", is_late)
+    monkeypatch.setattr(MasterChannel, "receive", is_late)
     monkeypatch.setattr(launch, "_LEAVING", 0.1)
     with pytest.raises(ConfcastError, match=r"did not start within 40 s; the last that it wrote:\na line of the"):
         bench.manager.start()

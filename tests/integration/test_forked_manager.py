@@ -17,7 +17,7 @@ from confcast import (
     Replica,
     initialize_reload_manager,
 )
-from confcast.master.launch import Launcher
+from confcast.master.start.launch import Launcher
 from tests.support.fixtures import Manager, StartManager
 from tests.support.forking import said_in_child
 from tests.support.leaks import is_running

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfigError, ConfigLoader, ConfigReloadManager, OwnerUnavailable, ReloadResult
-from confcast.master import launch
+from confcast.master.start import launch
 from confcast.wire.deadlines import answers_within
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate

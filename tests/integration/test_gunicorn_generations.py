@@ -13,10 +13,10 @@ import pytest
 
 from confcast.cli import owners
 from confcast.examples.leindex.config import PACKAGED_DEFAULTS
-from confcast.wire import runtime_dirs
+from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import ReloadEvent
-from confcast.worker.client import Client
+from confcast.worker.client.connection_per_call import Client
 from tests.support.gate import Gate
 from tests.support.gunicorn import Server, servers
 from tests.support.leaks import is_running
@@ -79,7 +79,7 @@ def test_the_old_owner_loads_no_more_so_that_no_number_has_two_contents(held: tu
 def test_the_command_line_means_the_new_owner(held: tuple[Server, Client, int], monkeypatch: pytest.MonkeyPatch):
     server, former, _ = held
     monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(server.runtime))
-    monkeypatch.setattr(runtime_dirs, "candidates", runtime_dirs.named)
+    monkeypatch.setattr(owner_dirs, "candidates", owner_dirs.named)
     monkeypatch.delenv("CONFCAST_ADDRESS_APP", raising=False)
 
     found = owners.find(argparse.Namespace(name=None, address=None, pid=None))

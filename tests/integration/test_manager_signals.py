@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager, Replica, initialize_reload_manager
-from confcast.master import launch
-from confcast.master.execute import execute
+from confcast.master.start import launch
+from confcast.master.start.execute import execute
 from tests.support.fixtures import Manager, StartManager
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import eventually, in_thread

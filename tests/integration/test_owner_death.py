@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
-from confcast.master import backoff, launch
+from confcast.master.start import launch
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
@@ -41,7 +41,7 @@ def await_one_that_can_t_start(manager: Manager, dead: int) -> int:
 @pytest.fixture
 def young(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a loaded machine takes between an owner's start and its death, it has died young."""
-    monkeypatch.setattr(backoff, "_FOR_A_WHILE", 1000.0)
+    monkeypatch.setattr(launch, "_FOR_A_WHILE", 1000.0)
 
 
 def test_workers_keep_serving_and_the_version_history_and_totals_continue(

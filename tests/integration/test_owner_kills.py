@@ -62,7 +62,7 @@ def test_whoever_is_killed_there_loses_nothing_that_was_committed(
 ) -> None:
     """The file has changed again before the next owner comes: nobody could load the second content any more."""
     write(config, 2)
-    doom.strike(place)
+    doom.remove_member(place)
     ask_until_the_owner_is_dead(manager, workers[0], doom)
 
     assert contents(workers) <= {(1, 1), (2, 2)}
@@ -85,7 +85,7 @@ def test_what_was_committed_there_reaches_everyone_even_if_its_file_is_gone(
     place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, doom: Doom
 ) -> None:
     write(config, 2)
-    doom.strike(place)
+    doom.remove_member(place)
     ask_until_the_owner_is_dead(manager, workers[0], doom)
     config.unlink()
 
@@ -99,7 +99,7 @@ def test_killed_between_two_commits_one_worker_has_it_and_the_other_gets_it(
     manager: Manager, workers: list[Worker], config: Path, doom: Doom
 ) -> None:
     write(config, 2)
-    doom.strike("after the first commit")
+    doom.remove_member("after the first commit")
     ask_until_the_owner_is_dead(manager, workers[0], doom)
 
     eventually(lambda: contents(workers) == {(1, 1), (2, 2)}, "the commit in one worker")
@@ -136,7 +136,7 @@ def test_killed_again_before_it_has_begun_the_one_after_continues(
     write(config, 2)
     assert manager.reload().version == 2
     first = manager.owner_pid
-    doom.strike("at the start")
+    doom.remove_member("at the start")
     os.kill(first, signal.SIGKILL)
 
     eventually(lambda: manager.ensure_owner() or doom.struck, "the death of the second owner")

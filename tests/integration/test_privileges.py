@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import confcast.worker.attachment  # noqa: F401 - a child of another user may not be able to read it any more
+import confcast.worker.connection.attachment  # noqa: F401 - a child of another user may not be able to read it any more
 from confcast import ConfigLoader, ConfigReloadManager, Replica, cli
 from tests.support.fixtures import Manager
 from tests.support.forking import holds_in_child

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
-from confcast.master import launch
+from confcast.master.start import launch
 from tests.support.fragments import Unlisted
 from tests.support.leaks import assert_nothing_left, belongings
 from tests.support.settings import SCHEMA, text, write

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
-_VOTES, _NOTES, _INHERITANCE = "tests/core/test_votes.py", "tests/unit/test_notes.py", "tests/unit/test_inheritance.py"
+_VOTES = "tests/core/test_votes.py"
+_GOODBYES, _RECOVERY = "tests/unit/wire/files/test_goodbye_files.py", "tests/unit/owner/store/test_recovery.py"
+_WATCHER = "tests/unit/owner/watch/test_watcher.py"
 _BY_CHANCE = "tests/core/test_simulation.py::test_runs_by_chance_get_everywhere_and_hold"
 
 
@@ -52,15 +54,23 @@ def _worker(name: str, breaks: str, file: str, text: str, instead: str, *found_b
 
 
 def _journal(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
-    return Bug("journal", name, breaks, f"{_OWNER}/{file}", text, instead, ("tests/unit/test_journal.py",))
+    return Bug("journal", name, breaks, f"{_OWNER}/{file}", text, instead, ("tests/unit/owner/store/test_journal.py",))
 
 
 def _watcher(name: str, breaks: str, text: str, instead: str, *found_by: str) -> Bug:
-    return Bug("watcher", name, breaks, f"{_OWNER}/watch.py", text, instead, found_by or ("tests/unit/test_watch.py",))
+    return Bug(
+        "watcher",
+        name,
+        breaks,
+        f"{_OWNER}/watch/watcher.py",
+        text,
+        instead,
+        found_by or (_WATCHER,),
+    )
 
 
 def _codec(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
-    return Bug("codec", name, breaks, f"{_CODEC}/{file}", text, instead, ("tests/unit/test_codec.py",))
+    return Bug("codec", name, breaks, f"{_CODEC}/{file}", text, instead, ("tests/unit/config/codec/test_codec.py",))
 
 
 BUGS = (
@@ -68,23 +78,23 @@ BUGS = (
     _core(
         "a vote of another round counts",
         "G1: a late yes to one proposal commits the next",
-        "core.py",
-        "if vote.round != self.round or (named and (vote.ok or member.prepared != self.round)):",
-        "if named and (vote.ok or member.prepared != self.round):",
+        "core/machine.py",
+        "if vote.round != self.round or (excused and (vote.ok or member.prepared != self.round)):",
+        "if excused and (vote.ok or member.prepared != self.round):",
         _TRACES,
     ),
     _core(
         "who has lost its pipe counts as having voted",
         "G1: the end of a pipe is taken for a death",
-        "roster.py",
-        "all(member.vote or member.pid in self.named",
-        "all(member.vote or member.pipe is None or member.pid in self.named",
+        "core/members.py",
+        "all(member.vote or member.pid in self.excused",
+        "all(member.vote or member.pipe is None or member.pid in self.excused",
         _TRACES,
     ),
     _core(
         "a refusal outlives the version that was refused",
         "G3: the next barrier does not wait for that worker",
-        "core.py",
+        "core/machine.py",
         "        for member in self.roster:\n            member.declined = member.asked_again = None\n"
         "        self._effects.append(fx.WriteSnapshot",
         "        self._effects.append(fx.WriteSnapshot",
@@ -93,15 +103,15 @@ BUGS = (
     _core(
         "the number of a failed write is given out again",
         "G6: one number, two contents",
-        "core.py",
-        "            self._numbers.burn(version)\n",
+        "core/machine.py",
+        "            self._numbers.retire(version)\n",
         "",
         _TABLE,
     ),
     _core(
         "a commit that waits gives way to the next proposal",
         "the outbox is a function: that worker never gets the version",
-        "outbox.py",
+        "core/outbox.py",
         "if member.sent < self._version:",
         "if member.sent < self._version and state is not State.STAGING:",
         _TRACES,
@@ -109,7 +119,7 @@ BUGS = (
     _core(
         "who does not wait for a settling is never told of it",
         "an observer that comes later hears of it with the next version only",
-        "outbox.py",
+        "core/outbox.py",
         "(member.follows or asks or self.reserved_until is None)",
         "(member.follows or asks)",
         "tests/core/test_owner_table.py",
@@ -117,15 +127,15 @@ BUGS = (
     _core(
         "a newcomer gets the old version while the journal writes",
         "nothing for newcomers during the write",
-        "outbox.py",
-        "if state is State.RECORDING and not member.sent and not prepared:",
-        "if state is State.RECORDING and not member.sent and prepared:",
+        "core/outbox.py",
+        "if state is ProposalState.RECORDING and not member.sent and not prepared:",
+        "if state is ProposalState.RECORDING and not member.sent and prepared:",
         _TRACES,
     ),
     _core(
         "a trigger during a reload is forgotten",
         "G5: no trigger is lost",
-        "requests.py",
+        "core/requests.py",
         "return bool(self._waiting or self._triggers)",
         "return bool(self._waiting)",
         _BY_CHANCE,
@@ -133,7 +143,7 @@ BUGS = (
     _core(
         "a call joins the load that is running",
         "G5: the outcome of a load that began after the call",
-        "requests.py",
+        "core/requests.py",
         "self._waiting.append((asked, origin))",
         "(self._serving if self._serving else self._waiting).append(asked if self._serving else (asked, origin))",
         _BY_CHANCE,
@@ -141,7 +151,7 @@ BUGS = (
     _core(
         "the barrier has no deadline",
         "every wait has one: a caller waits for ever",
-        "core.py",
+        "core/machine.py",
         "        self._wake_by(fx.Timer.BARRIER)\n",
         "",
         _BY_CHANCE,
@@ -149,31 +159,31 @@ BUGS = (
     _core(
         "new content gets the number after the committed one",
         "G6: the floor; one number, two contents",
-        "numbers.py",
-        "return self.floor + 1\n\n    def for_the_same",
+        "core/version_numbers.py",
+        "return self.high_water + 1\n\n    def for_the_same",
         "return self.committed.version + 1\n\n    def for_the_same",
         _TRACES,
     ),
     _core(
         "a number that was heard of is forgotten with the owner",
         "G6: the next owner gives it to other content",
-        "core.py",
-        "            self._effects.append(fx.Burn(hello.version))",
+        "core/machine.py",
+        "            self._effects.append(fx.Retire(hello.version))",
         "            pass",
         _TRACES,
     ),
     _core(
         "who was late with its vote for nothing stays late",
         "a worker that is awake passes for silent",
-        "core.py",
-        "        self.roster.ask_the_late_again(self.committed.version, self.committed.digest)\n",
+        "core/machine.py",
+        "        self.roster.ask_timed_out_again(self.committed.version, self.committed.digest)\n",
         "",
         _BY_CHANCE,
     ),
     _core(
         "a caller is answered before the history has the outcome",
         "an owner killed in between leaves an outcome that nobody else sees",
-        "core.py",
+        "core/machine.py",
         "        self._effects.append(fx.RecordEvent(event))\n"
         "        self._effects += self._observing.answer(self._requests.served(), event, self._now)\n",
         "        self._effects += self._observing.answer(self._requests.served(), event, self._now)\n"
@@ -183,7 +193,7 @@ BUGS = (
     _core(
         "a caller waits for the observers of the dead",
         "who died holds a caller for all of its seconds",
-        "observing.py",
+        "core/observing.py",
         "wait.open = {pid: names for pid, names in wait.open.items() if pid in waited_for}",
         "pass",
         "tests/core/test_observing.py",
@@ -191,7 +201,7 @@ BUGS = (
     _core(
         "an answer to a question of another pipe counts",
         "a worker's word on an older version is taken for the newest",
-        "observing.py",
+        "core/observing.py",
         "if observed.number > member.observes:",
         "if not observed.number:",
         "tests/core/test_observing.py",
@@ -200,56 +210,56 @@ BUGS = (
     _shell(
         "a failed write counts as not there",
         "reading back a failed write: a failed version returns after the restart",
-        "process.py",
+        "loop/event_loop.py",
         "self._not_recorded(self._row_state(row), error)",
         "self._not_recorded(fx.RowState.ABSENT, error)",
-        "tests/unit/test_owner_shell.py",
+        "tests/unit/owner/loop/test_event_loop.py",
     ),
     _shell(
         "a frame that left in part is begun again",
         "frames: the peer reads garbage",
-        "pipes.py",
+        "loop/connections.py",
         "self.outgoing[0] = (rest[sent:], from_core)",
         "self.outgoing[0] = (rest, from_core)",
-        "tests/unit/test_pipes.py",
+        "tests/unit/owner/loop/test_connections.py",
     ),
     _shell(
         "the owner of a living master is killed for its lock",
         "one owner per generation: two masters kill each other's",
-        "house.py",
+        "store/runtime_dir.py",
         "if not successor and processes.is_alive(holder.master, holder.master_started):",
         "if not successor and not processes.is_alive(holder.master, holder.master_started):",
-        "tests/unit/test_house.py",
+        "tests/unit/owner/store/test_runtime_dir.py",
     ),
     _shell(
         "what is loaded is not marked",
         "G6: the content that an owner died of is loaded over and over",
-        "loading.py",
-        "            self._mark.set(seen)\n",
+        "loop/load_thread.py",
+        "            self._in_progress_file.set(seen)\n",
         "            pass\n",
-        "tests/unit/test_loading.py",
+        "tests/unit/owner/loop/test_load_thread.py",
     ),
     _shell(
         "a person's HUP does not load what an owner died of",
         "only watching skips marked content",
-        "loading.py",
-        "if seen == self._poison and not order.insist:",
-        "if seen == self._poison:",
-        "tests/unit/test_loading.py",
+        "loop/load_thread.py",
+        "if seen == self._quarantined and not order.insist:",
+        "if seen == self._quarantined:",
+        "tests/unit/owner/loop/test_load_thread.py",
     ),
     _shell(
         "the death of a worker is not listened for",
         "G6: a dead worker leaves the vote",
-        "process.py",
-        "        self._hear(self._deaths, effect.pid, fx.ProcessGone(effect.pid))\n",
+        "loop/event_loop.py",
+        "        self._hear(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))\n",
         "",
-        "tests/unit/test_owner_shell.py",
+        "tests/unit/owner/loop/test_event_loop.py",
     ),
     # ---- replica and worker
     _worker(
         "what was staged outlives its round",
         "G1: a version that was never asked of precommit runs",
-        "protocol.py",
+        "connection/machine.py",
         "self._staged, self._refusal = None, ()",
         "self._refusal = ()",
         _WORKERS_TABLE,
@@ -257,7 +267,7 @@ BUGS = (
     _worker(
         "what is held changes its content under one number",
         "a replica never swaps content under one number",
-        "protocol.py",
+        "connection/machine.py",
         "elif held is not None and frame.version <= held.version:",
         "elif held is not None and frame.version < held.version:",
         _WORKERS_TABLE,
@@ -265,7 +275,7 @@ BUGS = (
     _worker(
         "Applied is said before the swap",
         "G3: SUCCESS while a request can still start on the old version",
-        "protocol.py",
+        "connection/machine.py",
         "        self._effects.append(Swap(old, new))\n        self._answer(Applied(new.version, self._follows()))\n",
         "        self._answer(Applied(new.version, self._follows()))\n        self._effects.append(Swap(old, new))\n",
         _WORKERS_TABLE,
@@ -273,26 +283,26 @@ BUGS = (
     _worker(
         "the commit of any round swaps in what is staged",
         "rounds: a worker serves another content than the journal's",
-        "protocol.py",
-        "if self.state is State.STAGED and frame.round == self._round and frame.version > held:",
-        "if self.state is State.STAGED and frame.version > held:",
+        "connection/machine.py",
+        "if self.state is ReplicaState.STAGED and frame.round == self._round and frame.version > held:",
+        "if self.state is ReplicaState.STAGED and frame.version > held:",
         _WORKERS_TABLE,
     ),
     _worker(
         "open calls are not answered when the pipe ends",
         "a caller waits out its whole timeout for a dead owner",
-        "link.py",
+        "connection/link.py",
         "            for call in list(self._calls.values()):\n                call.done.set()\n",
         "",
-        "tests/unit/test_link.py",
+        "tests/unit/worker/connection/test_link.py",
     ),
     _worker(
         "a precommit function that exits ends the reading thread",
         "a refusal is a no, whatever was raised",
-        "attachment.py",
+        "connection/attachment.py",
         "            except BaseException as error:  # sys.exit(), a cancelled task, a green timeout",
         "            except Exception as error:  # sys.exit(), a cancelled task, a green timeout",
-        "tests/unit/test_attachment.py",
+        "tests/unit/worker/connection/test_attachment.py",
     ),
     _worker(
         "a closed pin goes on giving its version",
@@ -300,49 +310,49 @@ BUGS = (
         "pins.py",
         "        self._cell.snapshot = None\n        if self._token",
         "        if self._token",
-        "tests/unit/test_pins_unit.py",
+        "tests/unit/worker/test_pins.py",
     ),
     _worker(
         "an observer hears of what it was given as its first value",
         "initial=True, with no gap and no repeat",
-        "observers.py",
+        "observers/dispatcher.py",
         "if subscription.since < run.number and",
         "if subscription.since <= run.number and",
-        "tests/unit/test_observers_unit.py",
+        "tests/unit/worker/observers/test_dispatcher.py",
     ),
     # ---- journal
     _journal(
         "the connection that failed is asked whether the write took place",
         "G6: it says no while the log on disk says yes",
-        "journal.py",
+        "store/journal.py",
         "        self._database.reopen()\n",
         "",
     ),
     _journal(
         "a payload is not compared with its checksum",
         "G6: bytes that nobody wrote are served",
-        "journal.py",
+        "store/journal.py",
         "if zlib.crc32(row.payload) != checksum:",
         "if len(row.payload) < 1 and checksum:",
     ),
     _journal(
         "a burnt number is remembered in memory only",
         "G6: the next owner gives it out again",
-        "journal.py",
+        "store/journal.py",
         '                self._ask("UPDATE floor SET version = ?", (version,))\n',
         "                pass\n",
     ),
     _journal(
         "a deleted journal counts as in place",
         "G6: versions are committed into a file that nobody can find again",
-        "database.py",
+        "store/sqlite_file.py",
         "return self._identity == self._identify()",
         "return self._identity is not None",
     ),
     _journal(
         "a transaction that fails stays open",
         "one failed event, and every later version is in a transaction that is never committed",
-        "database.py",
+        "store/sqlite_file.py",
         '                self.ask("ROLLBACK")\n',
         "                pass\n",
     ),
@@ -404,7 +414,7 @@ BUGS = (
     _core(
         "commits without a yes",
         "A1: nothing is committed without a yes where anybody has a vote",
-        "roster.py",
+        "core/members.py",
         "return not self._by_pid or any(member.vote for member in self._by_pid.values())",
         "return True",
         _VOTES,
@@ -412,7 +422,7 @@ BUGS = (
     _core(
         "takes those who are late for nobody",
         "A1: late members count as being on the roster",
-        "roster.py",
+        "core/members.py",
         "return not self._by_pid or any(member.vote for member in self._by_pid.values())",
         "return not list(self.waited_for()) or any(member.vote for member in self._by_pid.values())",
         _VOTES,
@@ -420,7 +430,7 @@ BUGS = (
     _core(
         "forgets what silence refused",
         "A2: the load is owed",
-        "core.py",
+        "core/machine.py",
         "        self._requests.owe(self._proposal.origin)\n",
         "",
         _VOTES,
@@ -428,23 +438,23 @@ BUGS = (
     _core(
         "takes work for silence",
         "A3: who works has precommit_timeout",
-        "waits.py",
-        "if m.working is None or now >= late)",
+        "core/waits.py",
+        "if m.working is None or now >= timed_out)",
         "if m not in ())",
         _VOTES,
     ),
     _core(
         "lets a function work for ever",
         "A3: every wait has a deadline",
-        "waits.py",
-        "if m.working is None or now >= late)",
+        "core/waits.py",
+        "if m.working is None or now >= timed_out)",
         "if m.working is None)",
         _VOTES,
     ),
     _core(
         "leaves what nobody runs",
         "A4: a version that nobody runs and somebody declined is undone",
-        "core.py",
+        "core/machine.py",
         "return self._before is not None and self.roster.nobody_runs(self.committed.version)",
         "return False",
         _VOTES,
@@ -452,7 +462,7 @@ BUGS = (
     _core(
         "takes the end of a pipe for the end of a version",
         "A4: what somebody runs is not undone, on whatever pipe it said so",
-        "roster.py",
+        "core/members.py",
         "return any(member.runs >= version for member in self._by_pid.values())",
         "return any(member.acked >= version for member in self._by_pid.values())",
         _VOTES,
@@ -460,7 +470,7 @@ BUGS = (
     _core(
         "gives no more time to what silence refused",
         "A2: what is owed is committed in the end, if it can be built at all",
-        "waits.py",
+        "core/waits.py",
         "doubled = usual * 2**self._tries if timer is fx.Timer.STAGE else usual",
         "doubled = usual",
         _VOTES,
@@ -468,7 +478,7 @@ BUGS = (
     _core(
         "forgets that the journal holds an undo",
         "U2: the frames of an undo ask nobody",
-        "outbox.py",
+        "core/outbox.py",
         "undo=committed.undo,",
         "undo=False,",
         _VOTES,
@@ -476,7 +486,7 @@ BUGS = (
     _core(
         "puts what was undone to the vote at every trigger",
         "U1: what was undone is refused until it changes",
-        "core.py",
+        "core/machine.py",
         "elif given.digest == self.refused and not self._requests.called:",
         "elif not self.rules.name:",
         _VOTES,
@@ -484,7 +494,7 @@ BUGS = (
     _core(
         "closes a barrier on who has knocked",
         "B3: every barrier takes in who waits before it closes",
-        "core.py",
+        "core/machine.py",
         "        if self.roster.all_answered(self.committed.version):\n            self._end_barrier()",
         "        self._end_barrier()",
         _VOTES,
@@ -492,39 +502,39 @@ BUGS = (
     _shell(
         "takes nobody in at the end of a barrier",
         "B3: every barrier takes in who waits before it closes",
-        "process.py",
+        "loop/event_loop.py",
         "            self._accept()\n        self._inputs.append(fx.Accepted())",
         "            pass\n        self._inputs.append(fx.Accepted())",
-        "tests/unit/test_owner_shell.py::test_who_knocks_while_an_owner_without_workers_writes_is_named",
+        "tests/unit/owner/loop/test_event_loop.py::test_who_knocks_while_an_owner_without_workers_writes_is_named",
     ),
     _shell(
         "takes a note away that is not in the journal",
         "B2: a note is removed once the roster is written",
-        "inheritance.py",
+        "store/recovery.py",
         "keep=frozenset(unwritten)",
         "keep=frozenset()",
-        _INHERITANCE,
+        _RECOVERY,
     ),
     _shell(
         "leaves an old snapshot file behind",
         "G3: an orphan would start on it",
-        "house.py",
-        "            snapshots.remove(self.folder)\n",
+        "store/runtime_dir.py",
+        "            snapshot_file.remove(self.folder)\n",
         "",
-        _INHERITANCE,
+        _RECOVERY,
     ),
     _shell(
         "trusts a journal whose log was damaged",
         "G6: a committed version never un-happens",
-        "losses.py",
+        "store/recovery.py",
         "if saved is None or saved.version <= known or",
         "if saved is None or saved.version >= known or",
-        _INHERITANCE,
+        _RECOVERY,
     ),
     _worker(
         "asks its functions whether it may go back",
         "U2: an undo asks no precommit",
-        "protocol.py",
+        "connection/machine.py",
         "asks = self.held is not None and not frame.undo",
         "asks = self.held is not None",
         _WORKERS_TABLE,
@@ -532,49 +542,49 @@ BUGS = (
     _worker(
         "works in silence",
         "A3: a worker says what it runs before it runs it",
-        "attachment.py",
+        "connection/attachment.py",
         "            self._link.say(Working(round_, path_of(function)))  # before it: who works is not silent\n",
         "",
-        "tests/unit/test_attachment.py::test_before_each_function_it_is_said_which_one_runs",
+        "tests/unit/worker/connection/test_attachment.py::test_before_each_function_it_is_said_which_one_runs",
     ),
     _worker(
         "serves without a note",
         "B1: the note comes before all else",
-        "link.py",
-        '            notes.write(self._folder, "here")\n',
+        "connection/link.py",
+        '            goodbye_files.write(self._folder, "here")\n',
         "",
-        _NOTES,
+        _GOODBYES,
     ),
     _worker(
         "does not connect anew where its Hello lies at a dead owner",
         "B1: it knocks anew after the note",
-        "link.py",
+        "connection/link.py",
         "        else:\n            return  # it has brought an answer, or its end: which is read next\n",
         "        else:\n            fresh = None\n",
-        _NOTES,
+        _GOODBYES,
     ),
     _worker(
         "follows whichever owner has the same name",
         "a process beside the server takes no other application's owner",
-        "whereabouts.py",
+        "connection/discovery.py",
         "            fitting = rank(found)\n",
         "            fitting = found\n",
-        "tests/unit/test_whereabouts.py",
+        "tests/unit/worker/connection/test_discovery.py",
     ),
     _worker(
         "asks an owner that may not be its own",
         "nobody else's owner is asked anything",
-        "link.py",
+        "connection/link.py",
         "            if not self._on_trial:\n                self._greeted.set()\n",
         "            self._greeted.set()\n",
-        "tests/unit/test_link.py",
+        "tests/unit/worker/connection/test_link.py",
     ),
     _shell(
         "lets root attach as a worker",
         "what a worker leaves in the run-time folder would be root's",
-        "pipes.py",
+        "loop/connections.py",
         'if message.role == "replica" and pipe.peer.uid not in self._allowed:',
         'if message.role == "replica" and pipe.peer.uid < 0:',
-        "tests/unit/test_pipes.py",
+        "tests/unit/owner/loop/test_connections.py",
     ),
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from confcast.servers import internals
+from confcast.servers.common import internals
 from tests.shape.source import ROOT, File, files, imports
 
 PACKAGES = {"celery": {"celery", "billiard"}, "gunicorn": {"gunicorn"}, "uvicorn": {"uvicorn"}} | {
@@ -67,7 +67,7 @@ OPTIONAL = {"Worker.asgi", "Worker.patch", "Worker.config"}  # asked for by hasa
 
 
 def files_of(server: str) -> list[File]:
-    return [file for file in files() if file.module.startswith(f"confcast.servers.{server}")]
+    return [file for file in files() if file.module.startswith(f"confcast.servers.{server}.")]
 
 
 def listed(server: str) -> set[str]:

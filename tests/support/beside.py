@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from confcast import ConfigLoader, ConfigReloadManager, Replica
-from confcast.wire import runtime_dirs
+from confcast.wire.files import owner_dirs
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE, eventually
 from tests.support.workers import Worker, obey
@@ -89,7 +89,7 @@ class Beside:
 
     def become(self, user: int) -> None:
         """This user and group. What is imported later must be by then: Python may lie in a folder of root's."""
-        for module in ("confcast.worker.attachment", "tempfile"):
+        for module in ("confcast.worker.connection.attachment", "tempfile"):
             importlib.import_module(module)
         os.setgroups([])
         os.setgid(user)
@@ -140,7 +140,7 @@ def start(context: BaseContext, commands: type[Server | Beside], *arguments: str
 
 def _serve(pipe: Connection, commands: type[Server | Beside], arguments: tuple[str, ...], runtime: str) -> None:
     os.environ["CONFCAST_RUNTIME_DIR"] = runtime
-    runtime_dirs.candidates = lambda: iter([Path(runtime)])  # owners of other programs here are not looked for
+    owner_dirs.candidates = lambda: iter([Path(runtime)])  # owners of other programs here are not looked for
     started: list[Server | Beside] = []
 
     def begin() -> Server | Beside:

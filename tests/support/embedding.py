@@ -35,18 +35,18 @@ class Barrier:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._floor = server.ask("read")["version"]
+        self._high_water = server.ask("read")["version"]
 
     def ask(self) -> Any:
         """One request; fails when its answer is stale."""
-        floor = self._floor
+        floor = self._high_water
         answer = self._server.ask("read")
         assert answer["version"] >= floor, f"{answer} is stale: {floor} was committed when it was asked for"
         return answer
 
     def stands_at(self, version: int) -> None:
         """From now on."""
-        self._floor = version
+        self._high_water = version
 
 
 def hold(server: Server, folder: Path) -> tuple[Gate, Gate, Callable[[], list[int]]]:

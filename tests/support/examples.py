@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from confcast.wire.listener import SOCKET
-from confcast.worker.client import Client
+from confcast.worker.client.connection_per_call import Client
 from tests.support import server
 from tests.support.waiting import eventually
 

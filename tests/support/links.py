@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confcast.wire import notes
+from confcast.wire.files import goodbye_files
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import Message, Refused, decode_to_owner, encode
-from confcast.worker.link import Link
-from confcast.worker.protocol import GiveUp, Held, Machine
+from confcast.worker.connection.link import Link
+from confcast.worker.connection.machine import Held, Machine, Terminate
 from tests.support.waiting import DEADLINE
 
 
@@ -39,7 +39,7 @@ class Listener:
         if number:
             self.told.append(("asked", number))
 
-    def gave_up(self, why: GiveUp) -> None:
+    def gave_up(self, why: Terminate) -> None:
         self.told.append(why)
 
     def not_followed(self, address: str, refused: Refused) -> None:
@@ -81,7 +81,7 @@ def control_socket() -> Iterator[socket.socket]:
     with tempfile.TemporaryDirectory(prefix="cc-") as folder, socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(Path(folder) / "sock"))
         listening.listen()
-        notes.make_folder(Path(folder))
+        goodbye_files.make_folder(Path(folder))
         yield listening
 
 

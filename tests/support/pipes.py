@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from confcast.owner.effects import Received
-from confcast.owner.pipes import Pipes
+from confcast.owner.core.effects import Received
+from confcast.owner.loop.connections import Pipes
 from confcast.wire.framing import frame
 from confcast.wire.listener import SOCKET, listen
 from confcast.wire.messages import PROTOCOL, Hello, encode

@@ -17,8 +17,8 @@ from multiprocessing.pool import AsyncResult
 from typing import Any
 
 from confcast import ConfigLoader, ConfigReloadManager
-from confcast.master import launch
-from confcast.worker import verbs
+from confcast.master.start import launch
+from confcast.worker.client import verbs
 from tests.support import pool_tasks
 from tests.support.pool_tasks import settings
 from tests.support.settings import SCHEMA

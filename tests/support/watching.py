@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from confcast.owner.watch import Watcher
+from confcast.owner.watch.watcher import Watcher
 
 SOON = 10.0  # seconds until a test gives up
 NEVER = 3600.0  # no comparing on suspicion: what is noticed was heard
@@ -65,7 +65,7 @@ class Bench:
 
     def start(self) -> None:
         """Begin to watch what was loaded, and wait until it listens."""
-        self.watcher.tried(self.content())
+        self.watcher.attempted(self.content())
         self.watcher.start()
         self.wait_for_looks(1)
 

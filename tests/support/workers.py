@@ -21,7 +21,7 @@ from typing import Any
 
 from confcast import ConfigError, Problem, Replica, declared
 from confcast.wire.messages import Message, Vote
-from confcast.worker import link
+from confcast.worker.connection import link
 from tests.support import settings as schema_module
 from tests.support.settings import Settings
 from tests.support.stopping import stop

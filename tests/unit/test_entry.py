@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, owner_main
-from confcast.master import interpreter
+from confcast.master.start import interpreter
 from confcast.wire import role
 
 

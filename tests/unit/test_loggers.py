@@ -79,7 +79,7 @@ def test_a_class_of_the_programs_own_stays():
         "class Own(logging.Logger):\n    pass\n"
         "logging.setLoggerClass(Own)\n"
         "import confcast.texts\n"
-        "from confcast.loggers import keep_enabled\n"
+        "from confcast.texts import keep_enabled\n"
         "logger = logging.getLogger('confcast.observers')\n"
         "once = type(logger); keep_enabled(logger)\n"
         "assert isinstance(logger, Own) and type(logger) is once and once.__name__ == 'Own'\n"

@@ -12,7 +12,7 @@ import pytest
 
 from confcast.cli.report import as_json, line, table
 from confcast.errors import ConfcastError, ConfigError, Problem, ProtocolError
-from confcast.owner.telling import tell_the_log
+from confcast.owner.loop.event_log import log_event
 from confcast.texts import LOGGERS, Lines, printable, printable_lines
 from confcast.wire.messages import Change, Reload, ReloadEvent, ReloadResult, decode_to_owner, encode
 from tests.shape.source import files
@@ -115,9 +115,7 @@ def test_an_application_s_record_keeps_its_values(caplog: pytest.LogCaptureFixtu
 
 def test_an_event_is_one_line_in_the_log_whatever_its_keys_are(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
-    tell_the_log(
-        ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=2, changes=[Change(f"d.{FORGED}", 1, 2)])
-    )
+    log_event(ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=2, changes=[Change(f"d.{FORGED}", 1, 2)]))
     (message,) = caplog.messages
     assert message.isprintable()
 

@@ -24,11 +24,11 @@ import pytest
 
 from confcast import ConfigError, ConfigLoader, Replica, Secret
 from confcast.config.codec import Codec
-from confcast.owner import watch
-from confcast.owner.watch import Watcher
+from confcast.owner.watch import watcher as watch
+from confcast.owner.watch.watcher import Watcher
 from confcast.tracebacks import from_the_application, to_be_logged
-from confcast.worker.masking import masked
-from confcast.worker.observers import Observers, Subscription
+from confcast.worker.connection.mask_text import masked
+from confcast.worker.observers.dispatcher import Observers, Subscription
 from tests.support.waiting import DEADLINE, eventually
 
 SECRET = "a-secret-of-the-configuration"

@@ -10,7 +10,7 @@ Recipes:
 
 One file per command; each gives a `Report`, and only this file prints. The owner is asked over its control socket, as
 any client asks it. A report goes to standard output, whatever its verdict; what keeps a command from giving one goes
-to standard error. Exit codes: `report.Exit`. Without colours, so that there is nothing to switch off.
+to standard error. Exit codes: `report.ExitCode`. Without colours, so that there is nothing to switch off.
 
 Rejected: click and rich (five more packages in every worker's environment, for three commands), and `reload` by a
 signal (it has no answer).
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 import confcast
 from confcast.cli import check, reload, status
-from confcast.cli.report import Exit, as_json
+from confcast.cli.report import ExitCode, as_json
 from confcast.errors import ConfcastError
 
 __all__ = ["main"]
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"confcast {options.command}: {error}", file=sys.stderr)
         if options.json:
             _print(as_json({"error": str(error)}))
-        return Exit.NO_OWNER
+        return ExitCode.NO_OWNER
     except KeyboardInterrupt:
         print(f"confcast {options.command}: interrupted; what was asked for may still happen", file=sys.stderr)
         return _INTERRUPTED

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from confcast.cli.report import Exit, Report, line
+from confcast.cli.report import ExitCode, Report, line
 from confcast.config.candidate import Candidate
-from confcast.config.finding import in_words
+from confcast.config.import_loader import in_words
 from confcast.config.loader import ConfigLoader
-from confcast.config.schema import fields_of
+from confcast.config.schema.kinds import fields_of
 from confcast.errors import ConfigError, NotCarried, Problem, first_of
 
 _WHAT = "the schema or a source can't be used"
@@ -60,13 +60,13 @@ def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[A
     text = [f"ok: {line(loader.schema_path)} from {line(', '.join(sources)) or 'no source'}"]
     text += [f"  {number} {'key' if number == 1 else 'keys'} by {line(by)}" for by, number in counts.items()]
     data = {"ok": True, "schema": loader.schema_path, "sources": sources, "origins": origins, "problems": []}
-    return Report(Exit.DONE, "\n".join(text), data)
+    return Report(ExitCode.DONE, "\n".join(text), data)
 
 
 def refused(problems: list[Problem]) -> Report:
     """The report on everything that is wrong."""
     told = first_of(problems)
-    return Report(Exit.REFUSED, "\n".join(map(line, told)), {"ok": False, "problems": told})
+    return Report(ExitCode.REFUSED, "\n".join(map(line, told)), {"ok": False, "problems": told})
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from confcast.errors import ConfcastError, OwnerUnavailable
-from confcast.wire import processes, runtime_dirs
+from confcast.wire import processes
+from confcast.wire.files import owner_dirs
+from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import Workers, WorkersRequest
-from confcast.wire.runtime_dirs import RuntimeDir
-from confcast.worker.client import Client
+from confcast.worker.client.connection_per_call import Client
 
 _EACH, _ALL = 1.0, 10.0
 """Seconds for one owner's answer, and for all of them."""
@@ -25,7 +26,7 @@ _EACH, _ALL = 1.0, 10.0
 _ROOT = 0
 
 
-def owners_of(pid: int, name: str | None) -> list[RuntimeDir]:
+def owners_of(pid: int, name: str | None) -> list[OwnerDir]:
     """The owners of the server that this process belongs to; of this name only, where one is given.
 
     Raises:
@@ -39,7 +40,7 @@ def owners_of(pid: int, name: str | None) -> list[RuntimeDir]:
     raise OwnerUnavailable(f"the process {pid} belongs to no server that has a config owner{named} here")
 
 
-def _by_each_sign(pid: int, name: str | None) -> Iterator[list[RuntimeDir]]:
+def _by_each_sign(pid: int, name: str | None) -> Iterator[list[OwnerDir]]:
     """The owners that are its server's by one sign after another. The names of any number of folders are read."""
     yield _found(name, pid)
     few = _found(name)  # each is asked
@@ -49,21 +50,21 @@ def _by_each_sign(pid: int, name: str | None) -> Iterator[list[RuntimeDir]]:
         yield _found(name, parent)
 
 
-def _found(name: str | None, master: int | None = None) -> list[RuntimeDir]:
-    of_others = runtime_dirs.of_other_users(name, master)
-    return [*runtime_dirs.living(name=name, master=master), *of_others]
+def _found(name: str | None, master: int | None = None) -> list[OwnerDir]:
+    of_others = owner_dirs.of_other_users(name, master)
+    return [*owner_dirs.living(name=name, master=master), *of_others]
 
 
-def _is_owner(pid: int) -> Callable[[RuntimeDir], bool]:
+def _is_owner(pid: int) -> Callable[[OwnerDir], bool]:
     return lambda each: _listener(each) == pid
 
 
-def _has_worker(pid: int) -> Callable[[RuntimeDir], bool]:
+def _has_worker(pid: int) -> Callable[[OwnerDir], bool]:
     """By the word of an owner of that process's user, or of root: any other may say what it likes."""
     user = processes.user_of(pid)
     end = time.monotonic() + _ALL
 
-    def has(each: RuntimeDir) -> bool:
+    def has(each: OwnerDir) -> bool:
         left = min(_EACH, end - time.monotonic())
         if left <= 0 or each.user() not in (user, _ROOT):
             return False
@@ -75,7 +76,7 @@ def _has_worker(pid: int) -> Callable[[RuntimeDir], bool]:
     return has
 
 
-def _listener(each: RuntimeDir) -> int:
+def _listener(each: OwnerDir) -> int:
     """The process that listens there; 0 when nobody does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
         knock.settimeout(_EACH)

@@ -26,18 +26,18 @@ from typing import Any
 from confcast.cli import members
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
-from confcast.wire import runtime_dirs
 from confcast.wire.address import address_variable, is_name
 from confcast.wire.deadlines import answers_within
+from confcast.wire.files import owner_dirs
+from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsRequest
-from confcast.wire.runtime_dirs import RuntimeDir
-from confcast.worker.client import Client
+from confcast.worker.client.connection_per_call import Client
 
 _log = logging.getLogger("confcast.cli")
 
 _DEFAULT_NAME = "app"
-_KNOCK = 0.05
+_RETRY = 0.05
 _RESTART = 3.0
 _LONGEST_COMMAND = 60
 _NO_WORD = 5.0
@@ -57,7 +57,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Owner(Client):
+class OwnerClient(Client):
     """A client that waits for a restart.
 
     A dead owner is given a few seconds to be restarted by its master, as long as its socket is there or its master
@@ -103,13 +103,13 @@ class Owner(Client):
         deadline = min(time.monotonic() + timeout, self._end)
         give_up = min(deadline, time.monotonic() + _RESTART)
         while True:
-            answer = self.ask(make, max(_KNOCK, deadline - time.monotonic()))
+            answer = self.ask(make, max(_RETRY, deadline - time.monotonic()))
             if answer is not None:
                 return answer
-            if time.monotonic() + _KNOCK > give_up:
+            if time.monotonic() + _RETRY > give_up:
                 self._check_owner()
                 return None
-            time.sleep(_KNOCK)
+            time.sleep(_RETRY)
 
     def _open(self, request: Request, timeout: float) -> socket.socket:
         self._nobody = False
@@ -148,7 +148,7 @@ class Owner(Client):
 
     def master(self) -> dict[str, Any] | None:
         """Who has started this owner: pid, uid, working directory and command; None where the address doesn't tell."""
-        found = runtime_dirs.parse(Path(self.address).parent)
+        found = owner_dirs.parse(Path(self.address).parent)
         if found is None:
             return None
         place = {"working_directory": found.started_in(), "command": found.command()}
@@ -156,11 +156,11 @@ class Owner(Client):
 
     def _master(self) -> int | None:
         """The living process that restarts this owner; None when there is none, or the address doesn't tell."""
-        found = runtime_dirs.parse(Path(self.address).parent)
+        found = owner_dirs.parse(Path(self.address).parent)
         return found.master if found is not None and found.lives() else None
 
 
-def find(options: argparse.Namespace) -> Owner:
+def find(options: argparse.Namespace) -> OwnerClient:
     """The owner that the options and the environment mean. Raises OwnerUnavailable, saying how to choose one."""
     name = options.name or _DEFAULT_NAME
     if options.pid is not None:
@@ -172,48 +172,48 @@ def find(options: argparse.Namespace) -> Owner:
             raise OwnerUnavailable(f"{variable} names the config owner of {address!r}, and not of {wanted!r}")
         address, wanted = None, address
     if address:
-        return Owner(address, _name_there(address, wanted))
+        return OwnerClient(address, _name_there(address, wanted))
     return _only(_meant(wanted), "" if wanted is None else f"named {wanted!r}")
 
 
-def _meant(name: str | None) -> list[RuntimeDir]:
+def _meant(name: str | None) -> list[OwnerDir]:
     """Root's own come before other users': they were the only ones that a script of root's could mean.
 
     Where a place is named for one server, as it is in a service, nobody means another user's elsewhere.
     """
-    of_others = runtime_dirs.of_other_users(name)
-    if any(runtime_dirs.named()):  # the one in it is the service's, which runs as its own user
-        of_others = runtime_dirs.in_named_places(of_others)
-    for found in (runtime_dirs.living(name=name), of_others):
-        if meant := runtime_dirs.meant(name, found):
-            loading = runtime_dirs.loading(name, found)
-            if len(meant) == 1 < len(loading) and runtime_dirs.is_here(meant[0]):
+    of_others = owner_dirs.of_other_users(name)
+    if any(owner_dirs.named()):  # the one in it is the service's, which runs as its own user
+        of_others = owner_dirs.in_named_places(of_others)
+    for found in (owner_dirs.living(name=name), of_others):
+        if meant := owner_dirs.meant(name, found):
+            loading = owner_dirs.loading(name, found)
+            if len(meant) == 1 < len(loading) and owner_dirs.is_here(meant[0]):
                 text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
                 _log.warning(text, len(loading), meant[0].label, meant[0].address, meant[0].master)
             return meant
     return []
 
 
-def _only(found: list[RuntimeDir], which: str) -> Owner:
+def _only(found: list[OwnerDir], which: str) -> OwnerClient:
     """The only one. Raises OwnerUnavailable: there is none, or there are several."""
     if len(found) == 1:
-        return Owner(found[0].address, found[0].label)
+        return OwnerClient(found[0].address, found[0].label)
     raise _several(found, which) if found else _none(which)
 
 
 def _name_there(address: str, asked: str | None) -> str:
     """The configuration's name, as far as its folder tells. Raises OwnerUnavailable when another one was asked for."""
-    there = runtime_dirs.parse(Path(address).parent)
-    if asked is not None and there is not None and there.label != runtime_dirs.label(asked):
+    there = owner_dirs.parse(Path(address).parent)
+    if asked is not None and there is not None and there.label != owner_dirs.label(asked):
         raise OwnerUnavailable(f"the config owner at {line(address)} is that of {there.label!r}, and not of {asked!r}")
     return asked or (there.label if there is not None else _DEFAULT_NAME)
 
 
 def _none(which: str) -> OwnerUnavailable:
-    variable = next((each for each in runtime_dirs.OF_ONE_SERVER if os.environ.get(each)), None)
-    elsewhere = runtime_dirs.loading(None, runtime_dirs.living())
+    variable = next((each for each in owner_dirs.OF_ONE_SERVER if os.environ.get(each)), None)
+    elsewhere = owner_dirs.loading(None, owner_dirs.living())
     if not which and variable is not None and elsewhere:
-        place = line(str(next(runtime_dirs.named())))
+        place = line(str(next(owner_dirs.named())))
         count = "1 config owner runs" if len(elsewhere) == 1 else f"{len(elsewhere)} config owners run"
         text = (
             f"no config owner runs in {place}, which {variable} names; {count} elsewhere; "
@@ -226,22 +226,22 @@ def _none(which: str) -> OwnerUnavailable:
     elif variable is None:
         where = "for any user"
     else:
-        where = f"for root, nor for another user in {line(str(next(runtime_dirs.named())))}, which {variable} names"
+        where = f"for root, nor for another user in {line(str(next(owner_dirs.named())))}, which {variable} names"
         missed = "other users' elsewhere are asked by --pid or --address only"
     return OwnerUnavailable(
         f"no config owner{which and ' '}{which} runs {where}: start the server, or give --address; {missed}"
     )
 
 
-def _several(found: list[RuntimeDir], which: str) -> OwnerUnavailable:
+def _several(found: list[OwnerDir], which: str) -> OwnerUnavailable:
     how = "--name, --pid or --address" if len({each.label for each in found}) == len(found) else "--pid or --address"
     whom = "" if any(each.user() != os.geteuid() for each in found) else " for this user"
     several = f"{len(found)} config owners{which and ' '}{which} run{whom}; choose one by {how}:"
     return OwnerUnavailable("\n".join([several, *_listed(found)]))
 
 
-def _listed(found: list[RuntimeDir]) -> list[str]:
-    columns: dict[str, Callable[[RuntimeDir], object]] = {
+def _listed(found: list[OwnerDir]) -> list[str]:
+    columns: dict[str, Callable[[OwnerDir], object]] = {
         "NAME": lambda each: each.label,
         "MASTER": lambda each: each.master,
         "ADDRESS": lambda each: each.address,

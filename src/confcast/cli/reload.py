@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import Exit, Report, failing_observers, line, table
+from confcast.cli.report import ExitCode, Report, failing_observers, line, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
@@ -83,16 +83,16 @@ def _row(worker: WorkerStatus) -> tuple[object, ...]:
     return worker.pid, worker.version, worker.state, worker.reason
 
 
-def _exit(event: ReloadEvent) -> Exit:
+def _exit(event: ReloadEvent) -> ExitCode:
     """An unchanged one may have late workers: a watch that saw the edit first has had its answer without them."""
     if event.result is ReloadResult.OWNER_UNAVAILABLE:
-        return Exit.NO_OWNER
+        return ExitCode.NO_OWNER
     if not event:
-        return Exit.REFUSED
-    return Exit.NOT_BY_ALL if event.lagging or event.result is ReloadResult.PARTIAL else Exit.DONE
+        return ExitCode.REFUSED
+    return ExitCode.NOT_BY_ALL if event.lagging or event.result is ReloadResult.PARTIAL else ExitCode.DONE
 
 
-def _workers(owner: owners.Owner) -> list[WorkerStatus] | None:
+def _workers(owner: owners.OwnerClient) -> list[WorkerStatus] | None:
     """None when the owner, which has just answered, does not answer any more."""
     try:
         return owner.workers()

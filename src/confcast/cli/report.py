@@ -17,7 +17,7 @@ from confcast.texts import printable, printable_json
 from confcast.wire.messages import WorkerStatus
 
 
-class Exit(enum.IntEnum):
+class ExitCode(enum.IntEnum):
     """What the process's exit status says."""
 
     DONE = 0
@@ -30,7 +30,7 @@ class Exit(enum.IntEnum):
 class Report(NamedTuple):
     """A command's answer."""
 
-    exit: Exit
+    exit: ExitCode
     text: str
     data: dict[str, Any]
 

@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import Exit, Report, failing_observers, line, table, when
+from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
 _NO_LOADS = frozenset({"reissue", "late"})  # events that tell nothing of the sources
@@ -54,7 +54,9 @@ def run(options: argparse.Namespace) -> Report:
     return report(owner, stats, loads[0] if loads else None, owner.workers())
 
 
-def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None, workers: list[WorkerStatus]) -> Report:
+def report(
+    owner: owners.OwnerClient, stats: dict[str, Any], last: ReloadEvent | None, workers: list[WorkerStatus]
+) -> Report:
     """What was asked, for a person and for a program."""
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
@@ -74,10 +76,10 @@ def report(owner: owners.Owner, stats: dict[str, Any], last: ReloadEvent | None,
     lines += failing_observers(workers)
     data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
     data |= {name: figure for name, figure in stats.items() if name not in _TOLD_BY_THE_LOAD}
-    return Report(Exit.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})
+    return Report(ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})
 
 
-def _master(owner: owners.Owner) -> list[str]:
+def _master(owner: owners.OwnerClient) -> list[str]:
     """Who has started it, where and how; nothing where the address doesn't tell."""
     if (master := owner.master()) is None:
         return []

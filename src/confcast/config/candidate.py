@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from confcast.config.hidden import hidden_edits
+from confcast.config.hidden_edits import hidden_edits
 from confcast.config.lookup import Lookup
-from confcast.config.merge import Merged
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.layer import Layer, fingerprint_of
+from confcast.config.sources.merge import Merged
 
 T = TypeVar("T")
 

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from confcast.config.codec import Codec
 from confcast.config.codec.leaves import SECRET_CODES, leaf_of
-from confcast.config.codec.models import hidden_members, is_model
-from confcast.config.masking import MASK, masking
-from confcast.config.schema import fields_of
-from confcast.config.secrecy import contains_secret, hides_keys, is_marked
+from confcast.config.schema.kinds import fields_of
+from confcast.config.schema.masking import MASK, masking
+from confcast.config.schema.pydantic_members import hidden_members, is_model
+from confcast.config.schema.secrets import contains_secret, hides_keys, is_marked
 from confcast.wire.messages import Change
 
 T = TypeVar("T")

@@ -21,17 +21,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 import msgspec
 
 from confcast.config.candidate import Candidate, Reading, combined
+from confcast.config.import_loader import find_loader
 from confcast.config.lookup import Lookup
-from confcast.config.masking import masking
-from confcast.config.merge import Merged
-from confcast.config.schema import fields_of, import_path, is_of_main, kind_of, resolve
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
+from confcast.config.schema.masking import masking
+from confcast.config.schema.secret_paths import secrets_in, shown_key
+from confcast.config.schema.spelling import Spelling, spelling_of
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
-from confcast.config.sources.formats.common import KeyPath
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, fingerprint_of
-from confcast.config.spelling import Spelling, spelling_of
-from confcast.config.validation import covered, doubled
-from confcast.config.validation.findings import Finding, Invalid, dotted, problems_of, secrets_in, shown_key
+from confcast.config.sources.merge import Merged
+from confcast.config.validation import shadowed
+from confcast.config.validation.field_errors import FieldError, Invalid, dotted, problems_of
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
@@ -116,9 +118,7 @@ class ConfigLoader(Generic[T]):
 
         Raises ConfigError, in words, when there is none.
         """
-        from confcast.config.finding import find_loader
-
-        return find_loader(path)
+        return find_loader(path, ConfigLoader)
 
     def __repr__(self) -> str:
         return f"<ConfigLoader of {self._name()}, {len(self.sources)} sources>"
@@ -196,16 +196,16 @@ class ConfigLoader(Generic[T]):
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
             _log.warning("%s", warning)
-        hidden = list(covered.check(schema, merged))
-        findings = hidden + list(doubled.check(merged))
+        hidden = list(shadowed.check(schema, merged))
+        field_errors = hidden + list(shadowed.doubled(merged))
         try:
             config = validate(schema, merged.data)
         except Invalid as error:
             told = {merged.spelling.canonical(path) for each in fitted for path in each.refused}
-            findings += [each for each in error.findings if not _follows(each, told, hidden, merged.spelling)]
+            field_errors += [each for each in error.field_errors if not _follows(each, told, hidden, merged.spelling)]
         problems = [problem for each in fitted for problem in each.problems]
-        if findings or problems:
-            raise ConfigError(problems_of(findings, schema, merged) + problems)
+        if field_errors or problems:
+            raise ConfigError(problems_of(field_errors, schema, merged) + problems)
         try:
             payload = _encoded(codec, config, merged)
         except ConfigError as error:
@@ -351,11 +351,11 @@ def _reason(errors: Iterable[ConfigError]) -> str:
     return "io_error" if reasons == {"file_not_found", "io_error"} else "validation_failed"
 
 
-def _follows(finding: Finding, told: set[KeyPath], hidden: Iterable[Finding], spelling: Spelling) -> bool:
+def _follows(field_error: FieldError, told: set[KeyPath], hidden: Iterable[FieldError], spelling: Spelling) -> bool:
     """Whether a key is missing only because its value, or the section that would have it, is refused anyway."""
-    if finding.about != "missing":
+    if field_error.about != "missing":
         return False
-    path = spelling.canonical(finding.path)
+    path = spelling.canonical(field_error.path)
     above = (spelling.canonical(each.path) for each in hidden)
     return path in told or any(path[: len(each)] == each for each in above)
 

@@ -22,10 +22,9 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from confcast.config.keys import shown
-from confcast.config.sources.formats.common import MAX_DEPTH, KeyPath
-from confcast.config.sources.layer import value_at
-from confcast.config.validation.annotations import Keys, Sought, keys_of, members, written_children
+from confcast.config.schema.annotations import Keys, Sought, keys_of, members, written_children
+from confcast.config.schema.key_path import KeyPath, shown, value_at
+from confcast.config.sources.formats.common import MAX_DEPTH
 from confcast.texts import printable
 
 _MOST_PARTS = 2 * MAX_DEPTH

@@ -1,6 +1,6 @@
 """A manager's own run-time folder: made at its start, and what killed servers left behind taken away.
 
-One folder of its own, 0700, for each start of a manager, in the first place that works (`wire/runtime_dirs.py`).
+One folder of its own, 0700, for each start of a manager, in the first place that works (`wire/files/owner_dirs.py`).
 Folders that a killed server left behind are taken away by the next start of the same user, and so are those of a
 program that this very process was before an `exec`, which keeps pid and start time. Rejected: the master's pid alone
 as its name (in a container every master is process 1, also the one after a kill). Containers of one pod share /dev/shm,
@@ -19,9 +19,10 @@ import stat
 from pathlib import Path
 
 from confcast.errors import ConfcastError
-from confcast.wire import processes, runtime_dirs
+from confcast.wire import processes
+from confcast.wire.files import owner_dirs
+from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import FRESH, MAX_PATH, peer_of
-from confcast.wire.runtime_dirs import RuntimeDir
 
 _log = logging.getLogger("confcast.master")
 
@@ -43,9 +44,9 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
     Raises:
         ConfcastError: There is none; it names every folder that was tried.
     """
-    prefix = f"confcast-{runtime_dirs.label(name)}-{os.getpid()}-{processes.started(os.getpid())}."
+    prefix = f"confcast-{owner_dirs.label(name)}-{os.getpid()}-{processes.started(os.getpid())}."
     tried = []
-    for base in runtime_dirs.candidates():
+    for base in owner_dirs.candidates():
         if workers is not None and (barrier := _barrier(base, *workers)):
             _log.warning(
                 "no run-time folder in %s: the workers' user (uid %d) can't enter %s", base, workers[0], barrier
@@ -82,7 +83,7 @@ def _make_one(base: Path, prefix: str) -> Path:
 
 def _passed_over(base: Path, why: str) -> str:
     """For the list of what was tried. Who has named a folder for this server looks for its owner there: it is said."""
-    if base in runtime_dirs.named():
+    if base in owner_dirs.named():
         _log.warning("no run-time folder in %s, which is named for it: %s; others are tried", base, why)
     return f"{base} ({why})"
 
@@ -111,7 +112,7 @@ def sweep() -> None:
     The same of what this process has made as another program, before an `exec`: that one's owner is leaving, and is
     waited for.
     """
-    for found in runtime_dirs.mine():
+    for found in owner_dirs.mine():
         former = _is_of_a_former_program(found) and _await_its_end(found)
         if (former or not found.lives()) and not _has_an_owner(found):
             whose = "this process as another program" if former else f"the process {found.master}, which is dead"
@@ -130,16 +131,16 @@ def is_of_a_former_program(address: str) -> bool:
 
     That one's owner hears of it, and is waited for. One that lives on is of another interpreter in this process.
     """
-    found = runtime_dirs.parse(Path(address).parent)
+    found = owner_dirs.parse(Path(address).parent)
     return found is not None and _is_of_a_former_program(found) and _await_its_end(found)
 
 
-def _is_of_a_former_program(found: RuntimeDir) -> bool:
+def _is_of_a_former_program(found: OwnerDir) -> bool:
     me = os.getpid()
     return found.server == (me, processes.started(me)) and found.path not in _made
 
 
-def _await_its_end(found: RuntimeDir) -> bool:
+def _await_its_end(found: OwnerDir) -> bool:
     """Whether no owner is there any more, after some seconds at the most."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
         knock.settimeout(_LEAVING)
@@ -149,7 +150,7 @@ def _await_its_end(found: RuntimeDir) -> bool:
     return True
 
 
-def _has_an_owner(found: RuntimeDir) -> bool:
+def _has_an_owner(found: OwnerDir) -> bool:
     """Whether somebody listens there: its master may live where its pid means nothing here."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)

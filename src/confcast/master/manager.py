@@ -20,29 +20,31 @@ import msgspec
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
-from confcast.master import folders, fresh_loader, interpreter, names, options, sighup
-from confcast.master.boot_output import Output, standard_error
-from confcast.master.launch import Launcher
+from confcast.master import folders, names, options, sighup
 from confcast.master.own_replica import OwnReplica
+from confcast.master.start import fresh_loader, interpreter
+from confcast.master.start.boot_output import Output, standard_error
+from confcast.master.start.launch import Launcher
 from confcast.master.supervisor import Supervisor
-from confcast.wire import processes, runtime_dirs
+from confcast.wire import processes
 from confcast.wire.address import address_variable
-from confcast.wire.boot import Orders
 from confcast.wire.deadlines import answers_within
+from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
+from confcast.wire.master_channel import StartupConfig
 from confcast.wire.messages import Answer, Reload, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.awaitable import AwaitableVerbs
-from confcast.worker.client import Client
-from confcast.worker.observable import Observable
-from confcast.worker.observers import Observers
+from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.kept_connection import KeptConnection
+from confcast.worker.client.verbs import AwaitableVerbs
+from confcast.worker.observers.dispatcher import Observers
+from confcast.worker.observers.observable import Observable
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
-from confcast.worker.standing import StandingClient
 
 T = TypeVar("T")
-_KNOCK = 0.02
+_RETRY = 0.02
 
 
 class ConfigReloadManager(AwaitableVerbs, Observable[T]):
@@ -111,7 +113,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._folder: Path | None = None
         self._launcher: Launcher | None = None
         self._supervisor: Supervisor | None = None
-        self._client: StandingClient | None = None
+        self._client: KeptConnection | None = None
         self._own: OwnReplica[T] | None = None
         self._former_manager: ConfigReloadManager[Any] | None = None
         self._output: Output = standard_error
@@ -305,7 +307,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         try:
             folders.sweep()
             self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()
-            launcher = Launcher(self._orders(self._folder), command, self._output, self._log)
+            launcher = Launcher(self._startup(self._folder), command, self._output, self._log)
             launcher.start()
         except OSError as error:  # no descriptor is left, or no process can be made
             raise ConfcastError(f"the config owner could not be started: {error}") from error
@@ -315,7 +317,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def _take_up(self, launcher: Launcher) -> None:
         """What this process needs beside an owner that serves."""
-        self._client = StandingClient(self.address, self.name)
+        self._client = KeptConnection(self.address, self.name)
         self._own = OwnReplica(self._loader, self.name, self.address)
         os.environ[address_variable(self.name)] = self.address
         if self._supervise == "thread":
@@ -348,9 +350,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         lost = self._lost()
         while True:
             answer = self._ask_now(make, max(0.0, deadline - time.monotonic()))
-            if answer is not None or time.monotonic() + _KNOCK > deadline:
+            if answer is not None or time.monotonic() + _RETRY > deadline:
                 return answer
-            time.sleep(_KNOCK)
+            time.sleep(_RETRY)
             self.ensure_owner()
             if self._lost() > lost + 1:
                 return None
@@ -392,9 +394,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         assert self._folder is not None
         return self._folder / SOCKET
 
-    def _orders(self, folder: Path) -> Orders:
+    def _startup(self, folder: Path) -> StartupConfig:
         here = _working_directory()
-        return Orders(
+        return StartupConfig(
             name=self.name,
             loader=msgspec.msgpack.encode(self._loader.to_spec()),
             folder=str(folder),
@@ -417,7 +419,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if former is not None and former.is_mine():
             return str(former._address().parent)
         upgraded = Path(os.environ.pop(_former_variable(self.name), ""))
-        return str(upgraded) if runtime_dirs.is_of_a_living_master(upgraded) else ""
+        return str(upgraded) if owner_dirs.is_of_a_living_master(upgraded) else ""
 
     def _give_back_the_address(self) -> None:
         """A worker that starts from now on finds the owner of the former manager, if that one goes on."""

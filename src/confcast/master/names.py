@@ -12,7 +12,7 @@ from confcast.errors import ConfcastError
 from confcast.wire.address import address_variable
 
 
-class Holder(Protocol):
+class NameHolder(Protocol):
     """A manager."""
 
     @property
@@ -23,10 +23,10 @@ class Holder(Protocol):
         """Whether it is started, in this process."""
 
 
-_holders: dict[tuple[int, str], Holder] = {}  # by process, since a forked child inherits it, and by variable
+_holders: dict[tuple[int, str], NameHolder] = {}  # by process, since a forked child inherits it, and by variable
 
 
-def take(holder: Holder, former: Holder | None) -> None:
+def take(holder: NameHolder, former: NameHolder | None) -> None:
     """From now on this is the one. Raises ConfcastError when another than `former` is."""
     key = _key(holder)
     present = _holders.setdefault(key, holder)
@@ -39,7 +39,7 @@ def take(holder: Holder, former: Holder | None) -> None:
         )
 
 
-def give_back(holder: Holder, former: Holder | None) -> None:
+def give_back(holder: NameHolder, former: NameHolder | None) -> None:
     """It is not any more; the former one is again, if it has not ended."""
     key = _key(holder)
     if _holders.get(key) is holder:
@@ -49,5 +49,5 @@ def give_back(holder: Holder, former: Holder | None) -> None:
             del _holders[key]
 
 
-def _key(holder: Holder) -> tuple[int, str]:
+def _key(holder: NameHolder) -> tuple[int, str]:
     return os.getpid(), address_variable(holder.name)

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
 from confcast.worker import registry
-from confcast.worker.observers import Observers
+from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.replica import Replica
 
 T = TypeVar("T")

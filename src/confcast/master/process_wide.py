@@ -27,7 +27,7 @@ from confcast.wire.address import address_variable
 from confcast.wire.messages import Reload, ReloadResult
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.client import Client
+from confcast.worker.client.connection_per_call import Client
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import select
 import threading
 
 from confcast.errors import ConfcastError
-from confcast.master.launch import Launcher
+from confcast.master.start.launch import Launcher
 from confcast.wire.processes import Death
 from confcast.wire.signal_mask import signals_blocked
 
@@ -29,7 +29,7 @@ class Supervisor:
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
-        self._ear, self._mouth = os.pipe()
+        self._wakeup_r, self._wakeup_w = os.pipe()
         self._starter = threading.get_native_id()
         self._thread = threading.Thread(target=self._run, name="confcast-supervisor", daemon=True)
         try:
@@ -40,13 +40,13 @@ class Supervisor:
 
     def close(self) -> None:
         """End the thread. To be called once."""
-        os.write(self._mouth, b"\0")
+        os.write(self._wakeup_w, b"\0")
         self._thread.join()
         self._close_pipe()
 
     def _close_pipe(self) -> None:
-        os.close(self._ear)
-        os.close(self._mouth)
+        os.close(self._wakeup_r)
+        os.close(self._wakeup_w)
 
     def _run(self) -> None:
         while True:
@@ -62,9 +62,9 @@ class Supervisor:
     def _stopped(self, death: Death | None, timeout: float | None) -> bool:
         """Wait for the owner's death, the end of the pause, or our own end; whether it was the last."""
         poller = select.poll()
-        poller.register(self._ear, select.POLLIN)
+        poller.register(self._wakeup_r, select.POLLIN)
         if death is not None:
             poller.register(death.fileno(), select.POLLIN)
         with signals_blocked(self._starter):
             ready = poller.poll(None if timeout is None else int(timeout * 1000) + 1)
-        return any(fd == self._ear for fd, _ in ready)
+        return any(fd == self._wakeup_r for fd, _ in ready)

@@ -18,14 +18,14 @@ import socket
 import sys
 from typing import NoReturn
 
-from confcast.config.finding import place_of
+from confcast.config.import_loader import place_of
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
-from confcast.owner.life import REFUSED, Life
-from confcast.owner.output import CapturedOutput, StandardError
+from confcast.owner.lifecycle import REFUSED, Lifecycle
+from confcast.owner.log_file import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
 from confcast.tracebacks import to_be_logged
 from confcast.wire import processes
-from confcast.wire.boot import Booted, Leash, Orders
+from confcast.wire.master_channel import MasterChannel, Ready, StartupConfig
 from confcast.wire.role import become_owner
 
 _log = logging.getLogger("confcast.owner")
@@ -61,52 +61,52 @@ def main(arguments: list[str]) -> int:
     become_owner()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what the user's module prints is a log: it comes out at once
-    leash = Leash(connection)
-    leash.connection.settimeout(_PATIENCE)
-    orders = leash.hear()
-    if not isinstance(orders, Orders):
+    channel = MasterChannel(connection)
+    channel.connection.settimeout(_PATIENCE)
+    startup = channel.receive()
+    if not isinstance(startup, StartupConfig):
         return 3
-    output = CapturedOutput(orders.captured, orders.output)
+    output = CapturedOutput(startup.captured, startup.output)
     try:
-        return _live(leash, orders, output)
+        return _live(channel, startup, output)
     finally:
         output.release()
 
 
-def _live(leash: Leash, orders: Orders, output: CapturedOutput) -> int:
-    lowest = orders.log_level.upper()
+def _live(channel: MasterChannel, startup: StartupConfig, output: CapturedOutput) -> int:
+    lowest = startup.log_level.upper()
     logging.basicConfig(
-        handlers=[StandardError(orders.log)],
+        handlers=[StandardError(startup.log)],
         level=lowest,
-        format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {_in_a_format(orders.name)}: %(message)s",
+        format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {_in_a_format(startup.name)}: %(message)s",
     )
     logging.getLogger("confcast").setLevel(lowest)  # also where the schema's module gives the root another one
-    life: Life | None = None
+    life: Lifecycle | None = None
     try:
-        _check_that_the_master_started_this(orders)
-        life = Life(leash, orders, output)
+        _check_that_the_master_started_this(startup)
+        life = Lifecycle(channel, startup, output)
         return life.serve()
     except (ConfigError, NotCarried) as error:
-        if _is_on_its_own(orders, life):
+        if _is_on_its_own(startup, life):
             _log.error("the config owner could not go on: %s", error)
         output.release()
-        _say(leash, Booted(0, first_of(error.problems), getattr(error, "reason", "")))
+        _say(channel, Ready(0, first_of(error.problems), getattr(error, "reason", "")))
         return REFUSED
     except (Exception, SystemExit) as error:  # a module that the schema imports may ask for the end
         text = str(error) if isinstance(error, ConfcastError) else f"{type(error).__name__}: {error}"
         text += f" ({place})" if (place := place_of(error)) else ""
-        level = logging.ERROR if _is_on_its_own(orders, life) else logging.DEBUG
+        level = logging.ERROR if _is_on_its_own(startup, life) else logging.DEBUG
         trace = to_be_logged(error) if level == logging.DEBUG else None
         _log.log(level, "the config owner could not go on: %s", Lines(text), exc_info=trace)
         output.release()
-        _say(leash, Booted(0, [Problem("", text)], "not_started"))
+        _say(channel, Ready(0, [Problem("", text)], "not_started"))
         return 3
 
 
-def _check_that_the_master_started_this(orders: Orders) -> None:
+def _check_that_the_master_started_this(startup: StartupConfig) -> None:
     """Else signals for the owner, and the owner's end, are another process's. Raises ConfcastError."""
     parent = os.getppid()
-    if parent != orders.master_pid and processes.is_alive(orders.master_pid, orders.master_started):
+    if parent != startup.master_pid and processes.is_alive(startup.master_pid, startup.master_started):
         raise ConfcastError(
             f"the process {parent}, which was started as the config owner, has started Python as its child: it is a "
             "program around an interpreter, such as a profiler's script. Name the interpreter itself by executable= "
@@ -123,21 +123,21 @@ def _connection(arguments: list[str]) -> socket.socket | None:
     return connection if connection.family == socket.AF_UNIX else None
 
 
-def _is_on_its_own(orders: Orders, life: Life | None) -> bool:
+def _is_on_its_own(startup: StartupConfig, life: Lifecycle | None) -> bool:
     """Whether only the log can tell why this owner ends.
 
     The master raises what a first owner can't start for, and listens to none that serves, or takes a dead one's place.
     """
-    return orders.restarts > 0 or (life is not None and life.booted)
+    return startup.restarts > 0 or (life is not None and life.ready)
 
 
 def _in_a_format(name: str) -> str:
     return printable(name).replace("%", "%%")
 
 
-def _say(leash: Leash, message: Booted) -> None:
+def _say(channel: MasterChannel, message: Ready) -> None:
     try:
-        leash.say(message)
+        channel.send(message)
     except OSError as error:
         _log.debug("the master no longer listens: %s", error)
 

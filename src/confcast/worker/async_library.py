@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
-
-from confcast.worker.on_loop import call_on
 
 if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
     import asyncio
@@ -57,6 +56,27 @@ def waker() -> Waker:
 def is_on_trio() -> bool:
     """Whether the caller is a task of trio's."""
     return _running_trio() is not None
+
+
+def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> bool:
+    """Call it on the loop, in an empty context. From any thread. False: the loop is closed."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments, context=Context())
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+        return False
+    return True
+
+
+def is_ending(error: BaseException) -> bool:
+    """In a handler on a loop: whether the task itself is being ended, and not only something that it awaited."""
+    import asyncio
+
+    if isinstance(error, GeneratorExit):
+        return True
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 class _OnAsyncio:

@@ -17,7 +17,7 @@ from confcast.worker.precommit import refusals
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.attachment import Presence
+    from confcast.worker.connection.attachment import Presence
     from confcast.worker.replica import Replica
 
 T = TypeVar("T")

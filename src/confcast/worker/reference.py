@@ -30,26 +30,26 @@ if TYPE_CHECKING:
     from confcast.worker.replica import Replica
 
 _ON_THE_WAY = ("typing", "confcast.worker.replica")
-Reference = tuple[type[Any], str, str, str]
+Reference = tuple[type[Any], str, str, str, "type[Replica[Any]]"]
 
 
-def reference_to(replica: Replica[Any], module: str) -> tuple[Callable[..., Any], Reference]:
+def reference_to(
+    replica: Replica[Any], module: str, constructor: type[Replica[Any]]
+) -> tuple[Callable[..., Any], Reference]:
     """What stands for the replica: `found` is called with the rest where it arrives."""
     address = os.environ.get(address_variable(replica.name), "") if _starts_a_process() else ""
-    return found, (replica.schema, replica.name, module, address)
+    return found, (replica.schema, replica.name, module, address, constructor)
 
 
-def found(schema: type[Any], name: str, module: str, address: str) -> Replica[Any]:
+def found(schema: type[Any], name: str, module: str, address: str, constructor: type[Replica[Any]]) -> Replica[Any]:
     """The replica of this process that is meant. Raises ImportError: the module that declares it can't be imported."""
-    from confcast.worker.replica import Replica
-
     if address:  # as in the process that started this one
         os.environ[address_variable(name)] = address
     if module not in sys.modules:
         importlib.import_module(module)
     held = registry.attached(name)
     known = [held] if held is not None else [each for each in registry.declared() if each.name == name]
-    return next((each for each in known if each.schema is schema), None) or Replica(schema, name=name)
+    return next((each for each in known if each.schema is schema), None) or constructor(schema, name=name)
 
 
 def declaring_module() -> tuple[str, object]:

@@ -28,16 +28,16 @@ from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import reference, registry
 from confcast.worker.async_library import in_thread
-from confcast.worker.awaitable import AwaitableVerbs
-from confcast.worker.masking import masked
-from confcast.worker.observable import Observable
-from confcast.worker.observers import Observers
+from confcast.worker.client.verbs import AwaitableVerbs
+from confcast.worker.connection.mask_text import masked
+from confcast.worker.observers.dispatcher import Observers
+from confcast.worker.observers.observable import Observable
+from confcast.worker.observers.subscription import Sameness
 from confcast.worker.pins import Cell, Pin
-from confcast.worker.sameness import Sameness
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.attachment import Presence
+    from confcast.worker.connection.attachment import Presence
     from confcast.worker.override import Fake
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         return self
 
     def _attach(self, address: str | None, timeout: float) -> None:
-        from confcast.worker.attachment import Attachment
+        from confcast.worker.connection.attachment import Attachment
 
         address = address or known_address(self.name)
         held = None if type(self) is _Declared else self._snapshot
@@ -313,7 +313,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         return (presence.answers_within if presence is not None else 0.0) or super()._answers_within()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return reference.reference_to(self, self.declared_in)
+        return reference.reference_to(self, self.declared_in, Replica)
 
     def __repr__(self) -> str:
         state = "declared" if type(self) is _Declared else f"version {self._snapshot.version}"

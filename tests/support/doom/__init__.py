@@ -48,7 +48,7 @@ class Doom:
         for name, value in self.environment().items():
             patch.setenv(name, value)
 
-    def strike(self, place: str) -> None:
+    def remove_member(self, place: str) -> None:
         """The next owner that comes to this place dies there. It is the only one."""
         fresh = self._order.with_suffix(".fresh")
         fresh.write_text(place)

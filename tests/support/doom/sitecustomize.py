@@ -50,14 +50,15 @@ def main(order: Path) -> None:
     """In the owner: before it has imported anything of its own."""
     order.with_suffix(".gate").read_bytes()  # while it is a FIFO, this owner starts when the test says so
     meet("at the start", order)
-    from confcast.owner import journal, pipes
-    from confcast.wire import snapshots
+    from confcast.owner.loop import connections
+    from confcast.owner.store import journal
+    from confcast.wire.files import snapshot_file
     from confcast.wire.messages import Commit, Outcome
 
     record = "after the vote and before the journal", "after the journal and before the snapshot file"
     surround(journal.Journal, "record", order, before=record[0], after=record[1])
-    surround(snapshots, "save", order, after="after the snapshot file and before the first commit")
-    send = pipes.Pipes
+    surround(snapshot_file, "save", order, after="after the snapshot file and before the first commit")
+    send = connections.Pipes
     surround(send, "send", order, after="after the first commit", when=lambda *a, **k: isinstance(a[2], Commit))
     surround(send, "send", order, after="after the answer", when=lambda *a, **k: isinstance(a[2], Outcome))
 

@@ -14,7 +14,7 @@ from typing import Any
 from confcast.examples.mcp_server.app import app as app
 from confcast.examples.mcp_server.app import service
 from confcast.wire.messages import Message, Vote
-from confcast.worker import link
+from confcast.worker.connection import link
 
 send = link._try_to_send
 search = service.search

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from confcast.config.codec.leaves import Refused
-from confcast.config.generics import hints_of
+from confcast.config.codec.leaves import Unsupported
+from confcast.config.schema.generics import hints_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[A
     return found
 
 
-def not_carried_of(cls: type) -> frozenset[str]:
+def not_serialisable_of(cls: type) -> frozenset[str]:
     """Names whose values in `__dict__` are left out: caches, which the worker works out again, and a note of typing's.
 
     A name that the class has made something else than its base's cache is carried. `Box[int](1)` leaves
@@ -111,12 +111,12 @@ def _refuse_unless_blank_can_be_made(cls: Any) -> None:
     try:
         object.__new__(cls)
     except TypeError as error:
-        raise Refused(f"{cls.__qualname__} can't be rebuilt without running its code ({error})") from None
+        raise Unsupported(f"{cls.__qualname__} can't be rebuilt without running its code ({error})") from None
 
 
 def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
     """A dataclass with a `__dict__`: the header is -1, or which fields are there and what else is."""
-    count, left_out = len(names), not_carried_of(cls)
+    count, left_out = len(names), not_serialisable_of(cls)
     get = getter_of(names, operator.itemgetter)
     new: Callable[[Any], Any] = object.__new__
 
@@ -152,7 +152,7 @@ def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[st
     """A dataclass with slots, perhaps beside a `__dict__`: the header is -1, or what the `__dict__` holds."""
     slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
     names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
-    left_out, has_dict = not_carried_of(cls) - frozenset(fields), cls.__dictoffset__ != 0
+    left_out, has_dict = not_serialisable_of(cls) - frozenset(fields), cls.__dictoffset__ != 0
     new: Callable[[Any], Any] = object.__new__
 
     def in_slots(value: Any) -> Iterator[Any]:
@@ -160,7 +160,7 @@ def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[st
             try:
                 yield slots[name].__get__(value)
             except AttributeError:
-                raise Refused(f"this {cls.__qualname__} has no value for {name}; give every slot one") from None
+                raise Unsupported(f"this {cls.__qualname__} has no value for {name}; give every slot one") from None
 
     def in_dict(value: Any) -> dict[str, Any]:
         return {name: item for name, item in value.__dict__.items() if name not in left_out} if has_dict else {}
@@ -197,7 +197,7 @@ def _struct_shape(cls: Any, index: int) -> Shape:
         try:
             return [index, *get(value)]
         except AttributeError as error:
-            raise Refused(f"this {cls.__qualname__} is not complete: {error}; give every field a value") from None
+            raise Unsupported(f"this {cls.__qualname__} is not complete: {error}; give every field a value") from None
 
     def make(row: list[Any]) -> Any:
         return build(dict(zip(names, row[1:], strict=True)))
@@ -210,11 +210,13 @@ def _struct_shape(cls: Any, index: int) -> Shape:
 
 def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
     if cls.__dictoffset__:
-        raise Refused(f"{cls.__qualname__} is a Struct with dict=True, whose dict would be lost; declare every field")
+        raise Unsupported(
+            f"{cls.__qualname__} is a Struct with dict=True, whose dict would be lost; declare every field"
+        )
     if not hasattr(cls, "__post_init__"):
         return lambda values: cls(**values)
     if cls.__struct_config__.cache_hash:
-        raise Refused(f"{cls.__qualname__} is a Struct with cache_hash=True and __post_init__; drop one of them")
+        raise Unsupported(f"{cls.__qualname__} is a Struct with cache_hash=True and __post_init__; drop one of them")
     blank = _blank_struct(cls, names)
     base: Any = msgspec.Struct
     copy, fill = base.__copy__, msgspec.structs.force_setattr  # a class may define a __copy__ of its own
@@ -235,7 +237,7 @@ def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
         blank = quiet(**dict.fromkeys(names))
         vars(object)["__class__"].__set__(blank, cls)  # a frozen Struct refuses the plain assignment
     except TypeError as error:
-        raise Refused(f"{cls.__qualname__} can't be rebuilt without running its __post_init__ ({error})") from None
+        raise Unsupported(f"{cls.__qualname__} can't be rebuilt without running its __post_init__ ({error})") from None
     return blank
 
 
@@ -244,7 +246,7 @@ def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
 
 def _named_tuple_shape(cls: Any, index: int) -> Shape:
     if cls.__dictoffset__:
-        raise Refused(
+        raise Unsupported(
             f"{cls.__qualname__} is a NamedTuple with a __dict__, which would be lost; give it __slots__ = ()"
         )
     names: tuple[str, ...] = cls._fields

@@ -22,9 +22,9 @@ import functools
 import hashlib
 from typing import Any, Generic, TypeVar, cast
 
-from confcast.config.codec.explain import not_carried
-from confcast.config.codec.leaves import Refused
-from confcast.config.codec.reader import Reader
+from confcast.config.codec.explain import not_serialisable
+from confcast.config.codec.leaves import Unsupported
+from confcast.config.codec.reader import Decoder
 from confcast.config.codec.table import Table
 from confcast.config.codec.writers import Writers, encode
 from confcast.errors import NotCarried, Problem, ProtocolError
@@ -69,7 +69,7 @@ class Codec(Generic[T]):
         self._fast = Writers(self._table.shapes, "fast")
         self._careful = Writers(self._table.shapes, "careful")
         self._comparing = Writers(self._table.shapes, "comparing")
-        self._reader = Reader(self._table.shapes.values())
+        self._reader = Decoder(self._table.shapes.values())
 
     @functools.cached_property
     def fields(self) -> dict[str, str]:
@@ -88,8 +88,8 @@ class Codec(Generic[T]):
             return self._prefix + encode(self._fast[type(config)](config, 0))
         except (OverflowError, UnicodeEncodeError):  # an int of more than 64 bits, or a str that UTF-8 does not have
             return self._prefix + self._written_by(self._careful, config)
-        except (Refused, RecursionError):
-            raise not_carried(config, self._table) from None
+        except (Unsupported, RecursionError):
+            raise not_serialisable(config, self._table) from None
 
     def decode(self, payload: bytes) -> T:
         """The configuration, rebuilt without running any of its classes' code.
@@ -123,5 +123,5 @@ class Codec(Generic[T]):
     def _written_by(self, writers: Writers, value: Any) -> bytes:
         try:
             return encode(writers[type(value)](value, 0))
-        except (Refused, RecursionError):
-            raise not_carried(value, self._table) from None
+        except (Unsupported, RecursionError):
+            raise not_serialisable(value, self._table) from None

@@ -15,7 +15,7 @@ import enum
 from typing import Any
 
 from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
-from confcast.config.codec.leaves import Refused
+from confcast.config.codec.leaves import Unsupported
 
 _COMPOSITE = frozenset({"_value_", "_name_", "_inverted_"})
 """What a composite of the standard library's own making holds."""
@@ -27,7 +27,7 @@ def _shape(cls: Any, index: int) -> Shape:
 
     def take(value: Any) -> list[Any]:
         if not (_is_declared(value) or (is_flag and _is_composite(value))):
-            raise Refused(
+            raise Unsupported(
                 f"this {cls.__qualname__} is none of its declared members (its _missing_ may have made it), and"
                 " can't be carried to the workers; have _missing_ return a declared one"
             )

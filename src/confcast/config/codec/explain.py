@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from confcast.config.codec.carried import advice_for, cannot
-from confcast.config.codec.leaves import Refused, leaf_of
+from confcast.config.codec.leaves import Unsupported, leaf_of
+from confcast.config.codec.supported import advice_for, cannot
 from confcast.config.codec.table import Table, verdict
 from confcast.config.codec.writers import MAX_DEPTH, NATIVE
 from confcast.errors import NotCarried, Problem
 
 
-def not_carried(value: Any, table: Table) -> NotCarried:
+def not_serialisable(value: Any, table: Table) -> NotCarried:
     """The error that says what in the value can't be carried."""
     problems = list(_Explanation(table).visit(value, "", ()))
     return NotCarried(problems or [Problem("", "this configuration is nested too deeply for the room on the stack")])
@@ -36,7 +36,7 @@ class _Explanation:
         else:
             try:
                 parts = self._parts(value, path)
-            except Refused as refused:
+            except Unsupported as refused:
                 yield Problem(path, str(refused))
                 return
             for inner_path, part in parts:
@@ -57,7 +57,7 @@ class _Explanation:
         if (leaf := leaf_of(cls)) is not None:
             parts = leaf.take(value)
             return [(path, part) for part in parts] if leaf.deep else []
-        raise Refused(self._unknown(cls))
+        raise Unsupported(self._unknown(cls))
 
     def _unknown(self, cls: type) -> str:
         advice = advice_for(cls)

@@ -20,7 +20,7 @@ OBJECT, TUPLE, SET, FROZENSET, DICT, BIG_INT, TEXT = range(7)
 """The extension codes of the codec's own shapes. TEXT is a str with lone surrogates, which UTF-8 does not have."""
 
 
-class Refused(Exception):
+class Unsupported(Exception):
     """This value can't be carried; the text says why. Becomes a `NotCarried` with the path before users see it."""
 
 
@@ -74,11 +74,11 @@ def _time_parts(value: Any) -> list[Any]:
 
 def _zone_key(zone: Any) -> str:
     if type(zone.key) is not str:
-        raise Refused("a ZoneInfo without a key can't be carried to the workers; make it by ZoneInfo(key)")
+        raise Unsupported("a ZoneInfo without a key can't be carried to the workers; make it by ZoneInfo(key)")
     try:
         zone.__reduce__()  # its way to say that its rules came from a file, whatever key it was given
     except Exception:
-        raise Refused("a ZoneInfo that was read from a file can't be carried; make it by ZoneInfo(key)") from None
+        raise Unsupported("a ZoneInfo that was read from a file can't be carried; make it by ZoneInfo(key)") from None
     return zone.key
 
 

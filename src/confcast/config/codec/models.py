@@ -11,42 +11,18 @@ Nothing here imports pydantic: a schema that is a model has imported it.
 
 from __future__ import annotations
 
-import inspect
 import operator
 import sys
 import types
-import typing
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from confcast.config.codec.classes import Kind, Shape, getter_of, not_carried_of
-from confcast.config.codec.leaves import Refused
+from confcast.config.codec.classes import Kind, Shape, getter_of, not_serialisable_of
+from confcast.config.codec.leaves import Unsupported
+from confcast.config.schema.pydantic_members import hidden_members
 
 MAX_MASKS = 256
 """Combinations of set fields remembered per class; a class with more starts over."""
-
-
-def is_model(cls: type) -> bool:
-    """Whether the class is a pydantic model."""
-    pydantic = sys.modules.get("pydantic.main")
-    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
-
-
-def hidden_members(cls: Any) -> dict[str, Any]:
-    """Private attributes and extra values with their annotations, where they resolve; others are judged by value."""
-    found: dict[str, Any] = {}
-    for base in cls.__mro__[:-1]:
-        own = {} if base.__module__ == "pydantic.main" else inspect.get_annotations(base)
-        scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
-        for name in own:
-            if name in found or not (name in cls.__private_attributes__ or name == "__pydantic_extra__"):
-                continue
-            shim: Any = types.SimpleNamespace(__annotations__={name: own[name]})
-            try:
-                found |= typing.get_type_hints(shim, globalns=scope, include_extras=True)
-            except NameError:  # imported for type checkers only
-                continue
-    return dict(sorted(found.items()))
 
 
 def _set_fields_of(names: tuple[str, ...]) -> Callable[[int], set[str]]:
@@ -95,7 +71,7 @@ def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list
                     return [index, sum(map(bit, fields_set)), *get(state)]
             return [index, full_header(model), *get(state)]
         except (KeyError, AttributeError) as error:
-            raise Refused(f"this {cls.__qualname__} was built without {error}; build it by validation") from None
+            raise Unsupported(f"this {cls.__qualname__} was built without {error}; build it by validation") from None
 
     return take
 
@@ -115,7 +91,7 @@ def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], Any]:
 
     What a validator reads changes no byte of what travels.
     """
-    fields, left_out, no_extra = frozenset(names), not_carried_of(cls), _no_extra(cls)
+    fields, left_out, no_extra = frozenset(names), not_serialisable_of(cls), _no_extra(cls)
 
     def full_header(model: Any) -> Any:
         _refuse_other_types(model)
@@ -143,7 +119,7 @@ def _refuse_other_types(model: Any) -> None:
 
 
 def _refuse(model: Any, name: str, found: Any, expected: str) -> NoReturn:
-    raise Refused(
+    raise Unsupported(
         f"this {type(model).__qualname__} has a {type(found).__qualname__} for its {name}, which can't be carried to"
         f" the workers; leave it {expected}"
     )
@@ -202,7 +178,7 @@ def _no_extra(cls: Any) -> dict[str, Any] | None:
 def _refuse_slots(cls: Any) -> None:
     for base in cls.__mro__:
         if base.__module__ != "pydantic.main" and vars(base).get("__slots__"):
-            raise Refused(f"{cls.__qualname__} adds __slots__ to a pydantic model; make them private attributes")
+            raise Unsupported(f"{cls.__qualname__} adds __slots__ to a pydantic model; make them private attributes")
 
 
 MODEL = Kind("model", hidden_members, shape)

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from confcast.config.codec.classes import Shape
-from confcast.config.codec.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE, Refused
+from confcast.config.codec.leaves import BY_CODE, DICT, FROZENSET, OBJECT, SET, TUPLE, Unsupported
 from confcast.errors import ProtocolError
 
 
-class Reader:
+class Decoder:
     """Decodes payloads against one table of classes. Safe to share between threads."""
 
     def __init__(self, shapes: Iterable[Shape]) -> None:
@@ -30,7 +30,7 @@ class Reader:
         """The value. Raises ProtocolError for bytes that the codec of this table did not write."""
         try:
             return self._decode(payload)
-        except Refused as refused:  # an application's own decoding
+        except Unsupported as refused:  # an application's own decoding
             raise ProtocolError(str(refused)) from None
         except Exception as error:  # whatever a row makes of foreign bytes; the text could hold a part of them
             raise ProtocolError(f"not a configuration of this schema: {type(error).__name__}") from None

@@ -22,12 +22,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from confcast.config.codec.classes import Kind, Shape
-from confcast.config.codec.leaves import Refused, leaf_of
-from confcast.config.schema import kind_of
+from confcast.config.codec.leaves import Unsupported, leaf_of
+from confcast.config.schema.kinds import kind_of
 
 V = TypeVar("V")
 
-_CARRIED_AS_THEY_ARE = (type(None), bool, int, float, str, bytes, list, tuple, set, frozenset, dict)
+_SERIALISED_AS_THEY_ARE = (type(None), bool, int, float, str, bytes, list, tuple, set, frozenset, dict)
 
 
 class Pair(NamedTuple):
@@ -99,7 +99,7 @@ def _refuse_what_can_t_be_registered(cls: Any, encode: object, decode: object) -
     for name, function in (("encode", encode), ("decode", decode)):
         if not callable(function):
             raise TypeError(f"{name} is called with one value; a {type(function).__name__} can't be called")
-    if cls in _CARRIED_AS_THEY_ARE or leaf_of(cls) is not None or _has_a_shape(cls):
+    if cls in _SERIALISED_AS_THEY_ARE or leaf_of(cls) is not None or _has_a_shape(cls):
         raise TypeError(f"{cls.__qualname__} needs no registering: the codec has a way for it already")
 
 
@@ -120,11 +120,11 @@ def _shape(cls: Any, index: int) -> Shape:
         try:
             parts = encode(value)
         except Exception as error:  # the user's; its text may show the value
-            raise Refused(
+            raise Unsupported(
                 f"{_named(encode)}, which {cls.__qualname__} is registered with, raised {_kind(error)}"
             ) from None
         if cls.__eq__ is not object.__eq__ and not _is_equal(value, decode, parts):
-            raise Refused(
+            raise Unsupported(
                 f"{_named(encode)} and {_named(decode)}, which {cls.__qualname__} is registered with, lose something: "
                 "what comes back is not equal to what was given"
             )
@@ -135,11 +135,11 @@ def _shape(cls: Any, index: int) -> Shape:
         try:
             value = decode(parts)
         except Exception as error:
-            raise Refused(
+            raise Unsupported(
                 f"{_named(decode)}, which {cls.__qualname__} is registered with, raised {_kind(error)}"
             ) from None
         if type(value) is not cls:
-            raise Refused(f"{_named(decode)}, which {cls.__qualname__} is registered with, gave a {_kind(value)}")
+            raise Unsupported(f"{_named(decode)}, which {cls.__qualname__} is registered with, gave a {_kind(value)}")
         return value
 
     def forget_fields_set(row: list[Any]) -> None:

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from confcast.config.codec.carried import Reading, cannot, read
 from confcast.config.codec.classes import DATACLASS, NAMED_TUPLE, STRUCT, Kind, Shape
 from confcast.config.codec.enums import ENUM
-from confcast.config.codec.leaves import Refused, leaf_of
+from confcast.config.codec.leaves import Unsupported, leaf_of
 from confcast.config.codec.models import MODEL
 from confcast.config.codec.registered import REGISTERED, description_of, registered
+from confcast.config.codec.supported import AnnotationText, cannot, read
 from confcast.config.codec.urls import URL, is_url
-from confcast.config.schema import fields_of, kind_of
+from confcast.config.schema.kinds import fields_of, kind_of
 from confcast.errors import NotCarried, Problem
 
 FORMAT = 1
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
     cls: type
     kind: Kind
-    members: dict[str, Reading]
+    members: dict[str, AnnotationText]
     shape: Shape | None
     problem: str | None
 
@@ -83,7 +83,7 @@ class Table:
             found[path] = text if before in (None, text) else f"{before} or {text}"
         return found
 
-    def _members_told(self, reading: Reading) -> Iterator[str]:
+    def _members_told(self, reading: AnnotationText) -> Iterator[str]:
         for cls in reading.classes:
             if issubclass(cls, enum.Enum):
                 names = list(cls.__members__)
@@ -99,12 +99,12 @@ class Table:
                     waiting.extend(reading.classes)
                 waiting.extend(_unparametrised(cls))
 
-    def _paths(self) -> Iterator[tuple[str, Reading]]:
+    def _paths(self) -> Iterator[tuple[str, AnnotationText]]:
         """Every field path with what its annotation says, in the order of the fields."""
         paths = self._paths_below(self.schema, "", (self.schema,))
         return (found for _, found in zip(range(MAX_PATHS), paths, strict=False))
 
-    def _paths_below(self, cls: type, prefix: str, trail: tuple[type, ...]) -> Iterator[tuple[str, Reading]]:
+    def _paths_below(self, cls: type, prefix: str, trail: tuple[type, ...]) -> Iterator[tuple[str, AnnotationText]]:
         for name, reading in self._entries[cls].members.items():
             yield prefix + name, reading
             for inner in reading.classes:
@@ -193,7 +193,7 @@ def _entry(cls: type, index: int) -> Entry:
         members = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
         readings = {name: read(annotation, verdict) for name, annotation in members.items()}
         return Entry(cls, kind, readings, kind.shape(cls, index), None)
-    except Refused as refused:
+    except Unsupported as refused:
         return Entry(cls, kind, {}, None, str(refused))
     except (TypeError, NameError) as error:
         return Entry(cls, kind, {}, None, f"{error}; define or import it where the class is, at run time too")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from confcast.config.codec.classes import Kind, Shape
-from confcast.config.codec.leaves import Refused
+from confcast.config.codec.leaves import Unsupported
 
 
 def is_url(cls: type) -> bool:
@@ -25,7 +25,7 @@ def is_url(cls: type) -> bool:
 
 def _shape(cls: Any, index: int) -> Shape:
     if any(vars(base).get("__slots__") for base in cls.__mro__):
-        raise Refused(f"{cls.__qualname__} adds __slots__ to a URL of pydantic's; leave them out")
+        raise Unsupported(f"{cls.__qualname__} adds __slots__ to a URL of pydantic's; leave them out")
     new: Callable[[Any], Any] = object.__new__
 
     def make(row: list[Any]) -> Any:

@@ -7,7 +7,7 @@
 - the comparing one also leaves out `model_fields_set` and sorts dicts by their keys: equal bytes, equal values.
 
 Guaranteed: sets are written in the order of their members' bytes, so that equal values have equal bytes; nesting
-deeper than `MAX_DEPTH`, and so every cycle, ends in `Refused`. Rejected: one writer with a mutable "careful" flag
+deeper than `MAX_DEPTH`, and so every cycle, ends in `Unsupported`. Rejected: one writer with a mutable "careful" flag
 (two threads would share it), and msgspec's `enc_hook` (it is not called for tuple, set, datetime, Enum, …).
 """
 
@@ -31,7 +31,7 @@ from confcast.config.codec.leaves import (
     TEXT,
     TUPLE,
     Leaf,
-    Refused,
+    Unsupported,
     leaf_of,
 )
 
@@ -73,7 +73,7 @@ class Writers(dict[type, Writer]):
         elif (leaf := leaf_of(cls)) is not None:
             writer = self._leaf_writer(leaf)
         else:
-            raise Refused(cls.__qualname__)
+            raise Unsupported(cls.__qualname__)
         self[cls] = writer
         return writer
 
@@ -81,7 +81,7 @@ class Writers(dict[type, Writer]):
         if self._native.issuperset(map(type, value)):
             return value
         if depth > MAX_DEPTH:
-            raise Refused("too deep")
+            raise Unsupported("too deep")
         depth += 1
         return [self[type(item)](item, depth) for item in value]
 
@@ -91,7 +91,7 @@ class Writers(dict[type, Writer]):
     def _set_writer(self, code: int) -> Writer:
         def write(value: Iterable[Any], depth: int) -> Any:
             if depth > MAX_DEPTH:
-                raise Refused("too deep")
+                raise Unsupported("too deep")
             members = sorted(encode(self[type(item)](item, depth + 1)) for item in value)
             return Ext(code, encode([msgspec.Raw(member) for member in members]))
 
@@ -99,7 +99,7 @@ class Writers(dict[type, Writer]):
 
     def _write_dict(self, value: dict[Any, Any], depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise Refused("too deep")
+            raise Unsupported("too deep")
         depth += 1
         if not self._is_table(value):
             return self._write_pairs(value, depth)
@@ -129,7 +129,7 @@ class Writers(dict[type, Writer]):
 
         def write_deep(value: Any, depth: int) -> Any:
             if depth > MAX_DEPTH:
-                raise Refused("too deep")
+                raise Unsupported("too deep")
             parts = take(value)
             return Ext(code, encode(self[type(parts)](parts, depth + 1)))
 
@@ -145,7 +145,7 @@ class Writers(dict[type, Writer]):
                 shape.forget_fields_set(row)
             if not native.issuperset(map(type, row)):
                 if depth > MAX_DEPTH:
-                    raise Refused("too deep")
+                    raise Unsupported("too deep")
                 types = tuple(map(type, row))
                 for position, writer in plans.get(types) or self._plan(types, plans):
                     row[position] = writer(row[position], depth + 1)

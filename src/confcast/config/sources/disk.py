@@ -24,13 +24,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from confcast.config.sources.formats.common import MAX_BYTES
+
 if sys.platform == "linux":
     import fcntl
 
 T = TypeVar("T")
-
-MAX_BYTES = 16 * 1024 * 1024
-"""A larger file is no configuration."""
 
 WRITER_GRACE = 0.25
 """Seconds that a reader waits for a writer to finish."""

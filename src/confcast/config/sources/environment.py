@@ -20,13 +20,13 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.schema.annotations import members
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.secret_paths import shown_key
+from confcast.config.schema.spelling import spelling_of
 from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
-from confcast.config.sources.targets import Target, chosen, in_shell, is_list, paths, targets
-from confcast.config.sources.texts import NotConvertible, from_text
-from confcast.config.spelling import spelling_of
-from confcast.config.validation.annotations import members
-from confcast.config.validation.findings import shown_key
+from confcast.config.sources.variable_targets import Target, chosen, in_shell, is_list, paths, targets
+from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import Problem
 
 _MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
-from confcast.config.sources.formats.common import KeyPath, Note, Unparsable
+from confcast.config.sources.formats.common import Note, Unparsable
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
 from confcast.errors import ConfigError, Problem
 

@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from confcast.config.sources.formats.common import KeyPath, Note
+from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.sources.formats.common import Note
 from confcast.errors import ConfigError, Problem
 
 
@@ -20,18 +21,6 @@ def fingerprint_of(content: bytes) -> bytes:
 
 
 _ABSENT = object()
-
-
-def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
-    """What stands at a path in plain data; `default` if nothing does."""
-    for part in path:
-        try:
-            data = data[part] if isinstance(data, dict | list) else default
-        except (KeyError, IndexError, TypeError):
-            return default
-        if data is default:
-            return default
-    return data
 
 
 def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

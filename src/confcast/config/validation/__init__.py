@@ -1,8 +1,9 @@
 """Whether plain data is a configuration: every problem at once, for every kind of schema.
 
-`validate.py` is the way in. `structs.py` does for msgspec Structs what pydantic does for the rest; `strictness.py` adds
-what neither refuses (unknown keys, `true` for a number), `covered.py` what a higher layer hides from both, `doubled.py`
-what one layer says twice;
-`annotations.py` knows which keys a type accepts; `findings.py` turns what was found into problems with positions, and
-keeps secrets out of them.
+`validate.py` is the way in: pydantic validates models, dataclasses and tables, msgspec validates Structs.
+`strictness.py` refuses what neither does (unknown keys, `true` for a number), `infinite.py` texts that would become an
+infinite number, `shadowed.py` what a higher layer hides from both and what one layer says twice, `leftovers.py` warns
+of placeholders. `raising.py` finds the value for which a validator raised, `msgspec_limits.py` the types that msgspec
+takes for others. `field_errors.py` turns all that was found into problems with positions, and keeps secrets out of
+them.
 """

@@ -10,22 +10,22 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from confcast.config.schema.annotations import child, members
 from confcast.config.sources.formats.common import TOO_LARGE, TooLarge, finite
 from confcast.config.sources.layer import texts
-from confcast.config.validation.annotations import child, members
-from confcast.config.validation.findings import Finding
+from confcast.config.validation.field_errors import FieldError
 
 _LARGE = re.compile(r"\s*[+-]?[\d_.]+(?:[eE]\+?[\d_]{3,})?\s*")
 _FIRST = "0123456789+-._ \t\r\n\f\v"  # cheaper than the pattern, which most texts need not meet
 _SHORTEST = 5  # 1e309
 
 
-def check(annotation: Any, data: Any) -> Iterator[Finding]:
+def check(annotation: Any, data: Any) -> Iterator[FieldError]:
     """Every text that stands where a float belongs and is a number too large for one."""
     for path, text in texts(data, _may_be_one):
         kinds = members(functools.reduce(child, path, annotation))
         if float in kinds and str not in kinds and _is_too_large(text.strip()):
-            yield Finding(path, TOO_LARGE)
+            yield FieldError(path, TOO_LARGE)
 
 
 def _may_be_one(text: str) -> bool:

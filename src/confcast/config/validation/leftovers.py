@@ -16,10 +16,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from confcast.config.merge import Merged
-from confcast.config.sources.formats.common import KeyPath
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.secret_paths import is_secret_at, shown_key
 from confcast.config.sources.layer import fingerprint_of, texts
-from confcast.config.validation.findings import is_secret_at, shown_key
+from confcast.config.sources.merge import Merged
 
 MOST_TOLD = 20
 """Warnings of one load; of more only the number is told: a whole file may be a template."""

@@ -11,33 +11,38 @@ schema beforehand (each load would pay for it, and pydantic keeps validators of 
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 import traceback
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Annotated, Any
 
 import msgspec
 
-from confcast.config.sources.formats.common import KeyPath
-from confcast.config.validation.annotations import child, keys_of, members
+from confcast.config.schema.annotations import child, keys_of, members
+from confcast.config.schema.key_path import KeyPath
 
 _OURS = re.compile(r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)")  # what calls the user's validators
 
 
-def place_of(annotation: Any, data: Any, error: Exception) -> KeyPath:
+Validate = Callable[[Any, Any], object]
+"""A type and a value: raises what its validators raise."""
+
+
+def place_of(annotation: Any, data: Any, error: Exception, validate: Validate) -> KeyPath:
     """The path of the value for which a validator raised; of the table around it where that can't be told."""
     path: KeyPath = ()
-    while (found := _inside(annotation, data, error)) is not None:
+    while (found := _inside(annotation, data, error, validate)) is not None:
         part, error = found
         path, annotation, data = (*path, part), child(annotation, part), data[part]
     frames = {frame.f_code: frame for frame, _ in traceback.walk_tb(error.__traceback__)}
     fields = [field for member in members(annotation) for field in _fields_of(member, frames, data)]
     if len(fields) != 1:  # the library stops at the first that raises
-        fields = [field for member in members(annotation) for field in _fields_that_raise(member, data, error)][:1]
+        fields = [
+            field for member in members(annotation) for field in _fields_that_raise(member, data, error, validate)
+        ][:1]
     return (*path, *fields)
 
 
@@ -51,27 +56,20 @@ def last_line(error: Exception) -> tuple[str, int] | None:
     return lines[-1] if lines else None
 
 
-def _inside(annotation: Any, data: Any, error: Exception) -> tuple[Any, Exception] | None:
+def _inside(annotation: Any, data: Any, error: Exception, validate: Validate) -> tuple[Any, Exception] | None:
     """The part of the data that raises the same when it is validated alone."""
     if isinstance(data, dict | list):
         for part, item in data.items() if isinstance(data, dict) else enumerate(data):
             below = child(annotation, part)
-            if below is not Any and (again := _raised(below, item)) is not None and _is_same(again, error):
+            if below is not Any and (again := _raised(below, item, validate)) is not None and _is_same(again, error):
                 return part, again
     return None
 
 
-def _raised(annotation: Any, value: Any) -> Exception | None:
+def _raised(annotation: Any, value: Any, validate: Validate) -> Exception | None:
     """What a validator of the user's raises, if it does."""
-    from confcast.config.validation.structs import converted
-    from confcast.config.validation.validate import adapter
-
     try:
-        validate = adapter(annotation).validate_python
-    except Exception:  # a Struct is in it, or what can't be hashed
-        validate = functools.partial(converted, annotation)
-    try:
-        validate(value)
+        validate(annotation, value)
     except (msgspec.ValidationError, ValueError, AssertionError):  # pydantic's own is a ValueError
         return None
     except Exception as error:  # the user's
@@ -101,14 +99,14 @@ def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[A
     return [spelt[name] for name in present]
 
 
-def _fields_that_raise(cls: Any, data: Any, error: Exception) -> Iterator[Any]:
+def _fields_that_raise(cls: Any, data: Any, error: Exception, validate: Validate) -> Iterator[Any]:
     """The key of each field that raises the same when it is validated alone."""
     keys = keys_of(cls)
     if keys is None or not hasattr(cls, "__pydantic_decorators__") or not isinstance(data, dict):
         return
     for key, name in keys.names.items():
         if key in data and key not in keys.indirect:
-            again = _raised(_alone(cls, name), data[key])
+            again = _raised(_alone(cls, name), data[key], validate)
             if again is not None and _is_same(again, error):
                 yield key
 

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from confcast.config.masking import MASK
-from confcast.config.sources.formats.common import KeyPath
-from confcast.config.validation.annotations import Keys, child, is_collection, is_opaque, keys_of, members, strip
-from confcast.config.validation.findings import Finding, has_secret_keys, quoted
+from confcast.config.schema.annotations import Keys, child, is_collection, is_opaque, keys_of, members, strip
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.masking import MASK
+from confcast.config.schema.secret_paths import has_secret_keys
+from confcast.config.validation.field_errors import FieldError, quoted
 
 
-def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[Finding]:
+def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[FieldError]:
     """Everything in a value of this type that must not be there.
 
     Args:
@@ -39,10 +40,10 @@ def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = Fals
             if plain or isinstance(item, dict | list):
                 yield from check(child(annotation, index), item, (*path, index), plain=plain)
     elif kind is bool and plain and _is_number(annotation):
-        yield Finding(path, f"Input should be a number, not {quoted(value)}")
+        yield FieldError(path, f"Input should be a number, not {quoted(value)}")
 
 
-def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: bool) -> Iterator[Finding]:
+def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: bool) -> Iterator[FieldError]:
     keys = keys_of(annotation)
     if keys is None:
         kinds = members(annotation)
@@ -61,7 +62,7 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
         yield from check(child(annotation, key), value, (*path, key), plain=plain)
 
 
-def _check_keys(annotation: Any, keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[Finding]:
+def _check_keys(annotation: Any, keys: Keys, table: dict[Any, Any], path: KeyPath) -> Iterator[FieldError]:
     for key, value in table.items():
         name = keys.names.get(key)
         if name is None:
@@ -74,18 +75,18 @@ def _check_keys(annotation: Any, keys: Keys, table: dict[Any, Any], path: KeyPat
             yield from check(keys.types[key], value, (*path, key), plain=keys.plain)
 
 
-def _unknown(key: Any, keys: Keys, path: KeyPath) -> Finding:
+def _unknown(key: Any, keys: Keys, path: KeyPath) -> FieldError:
     if not isinstance(key, str):
         return no_text(key, path)
     close = get_close_matches(key, keys.names, n=1)
-    return Finding((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
+    return FieldError((*path, key), "unknown key" + (f"; did you mean {close[0]!r}?" if close else ""), about="key")
 
 
-def _beside(key: Any, keys: Keys, path: KeyPath) -> Finding:
+def _beside(key: Any, keys: Keys, path: KeyPath) -> FieldError:
     """Pydantic keeps it as another key, and has two values of that name: one of the attribute, one in a dump."""
     its = next(each for each, name in keys.names.items() if name == key)
     message = f"is the name of a field that is set by {its!r}, and would be kept beside it as another key"
-    return Finding((*path, key), f"{message}: write {its!r}", about="key")
+    return FieldError((*path, key), f"{message}: write {its!r}", about="key")
 
 
 def has_text_keys(annotation: Any) -> bool:
@@ -93,7 +94,7 @@ def has_text_keys(annotation: Any) -> bool:
     return strip((typing.get_args(annotation) or (Any,))[0]) is str
 
 
-def no_text(key: Any, path: KeyPath, *, secret: bool = False) -> Finding:
+def no_text(key: Any, path: KeyPath, *, secret: bool = False) -> FieldError:
     """What is said of a key that has to be text and is none; only YAML has such keys.
 
     Args:
@@ -109,7 +110,7 @@ def no_text(key: Any, path: KeyPath, *, secret: bool = False) -> Finding:
     elif isinstance(key, dt.date):
         why = " (YAML reads it as a date)"
     shown = MASK if secret else quoted(key)
-    return Finding((*path, key), f"the key is no text but {shown}{why}: put it in quotes", about="key")
+    return FieldError((*path, key), f"the key is no text but {shown}{why}: put it in quotes", about="key")
 
 
 def _is_number(annotation: Any) -> bool:

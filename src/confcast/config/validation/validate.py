@@ -3,28 +3,44 @@
 The user's validators run here, in the config owner, and nowhere else. Values are taken as pydantic takes them by
 default (a model may say `strict=True`), and as `msgspec.convert` takes them in its strict mode. Whatever a validator
 raises ends as a finding: a `KeyError` in one is bad input too.
+
+Plain data to a `msgspec.Struct`, with everything that is wrong, where msgspec itself stops at the first error.
+
+The happy path is one `msgspec.convert`. Only if that refuses are the fields converted one by one, to find the others.
+Types that msgspec does not know (`SecretStr`, `Path`, a pydantic model inside) are pydantic's to validate.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
+import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
-from confcast.config.masking import MASK
-from confcast.config.schema import kind_of
-from confcast.config.sources.formats.common import KeyPath
-from confcast.config.sources.layer import value_at
+import msgspec
+
+from confcast.config.schema.annotations import child, is_collection, keys_of, members, strip, type_at
+from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.kinds import kind_of
+from confcast.config.schema.masking import MASK
+from confcast.config.schema.secret_paths import has_secret_keys, without_secret_keys
 from confcast.config.validation import infinite, strictness
-from confcast.config.validation.annotations import keys_of, type_at
-from confcast.config.validation.findings import NOTHING, Finding, Invalid, without_secret_keys
+from confcast.config.validation.field_errors import NOTHING, FieldError, Invalid, dotted
+from confcast.config.validation.msgspec_limits import misjudged
 from confcast.config.validation.raising import last_line, place_of
+from confcast.config.validation.strictness import has_text_keys, no_text
 
 T = TypeVar("T")
 
 _KEY = ("[key]",)  # the end of a loc that is about a key, not its value
 _MISSING = ("missing", "missing_argument")  # the second for a NamedTuple
+_PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$?(.*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_PART = re.compile(r"\.([^.\[]+)|\[(\d+)\]|(\[\.\.\.\])")
 
 
 def validate(schema: type[T], data: dict[str, Any]) -> T:
@@ -34,22 +50,20 @@ def validate(schema: type[T], data: dict[str, Any]) -> T:
         Invalid: With everything that is wrong with the data.
         TypeError: The schema itself can't be used.
     """
-    findings = [*strictness.check(schema, data), *infinite.check(schema, data)]
+    field_errors = [*strictness.check(schema, data), *infinite.check(schema, data)]
     try:
         value = construct(schema, data)
     except Invalid as error:
-        known = {finding.path for finding in findings}
-        raise Invalid(findings + [each for each in error.findings if each.path not in known]) from None
-    if findings:
-        raise Invalid(findings)
+        known = {field_error.path for field_error in field_errors}
+        raise Invalid(field_errors + [each for each in error.field_errors if each.path not in known]) from None
+    if field_errors:
+        raise Invalid(field_errors)
     return value
 
 
 def construct(schema: type[T], data: Any) -> T:
     """An instance, as the schema's own library makes it. Raises Invalid."""
     if kind_of(schema) == "struct":
-        from confcast.config.validation.structs import convert
-
         return convert(schema, data)
     return cast("T", construct_pydantic(schema, data))
 
@@ -62,7 +76,7 @@ def construct_pydantic(annotation: Any, data: Any) -> Any:
     try:
         return validator.validate_python(data)
     except pydantic.ValidationError as error:
-        raise Invalid(_joined(_findings(error, annotation, data))) from None
+        raise Invalid(_joined(_field_errors(error, annotation, data))) from None
     except Exception as error:  # whatever the user's validators raise; told as a finding
         raise Invalid([raised(error, annotation, data)]) from None
 
@@ -78,28 +92,37 @@ def adapter(annotation: Any) -> Any:
         raise TypeError(f"pydantic can't validate {annotation!r}: {error.message}") from None
 
 
-def _findings(error: Any, annotation: Any, data: Any) -> Iterator[Finding]:
+def _validate_part(annotation: Any, value: Any) -> object:
+    """A part of the data alone, by whichever library knows its type. Raises what that library or a validator raises."""
+    try:
+        validate = adapter(annotation).validate_python
+    except Exception:  # a Struct is in it, or what can't be hashed
+        return converted(annotation, value)
+    return validate(value)
+
+
+def _field_errors(error: Any, annotation: Any, data: Any) -> Iterator[FieldError]:
     keys = _Keys()
     for item in error.errors(include_url=False):
         path = tuple(_path(item["loc"], annotation, data, keys, item["type"] in _MISSING))
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if item["type"] in _MISSING:
-            yield Finding(path, message, about="missing")
+            yield FieldError(path, message, about="missing")
         elif item["type"] == "invalid_key":  # only where any key is allowed: where not, strictness tells it
             yield strictness.no_text(item["input"], path[:-1])
         elif item["type"] == "extra_forbidden":
-            yield Finding(path, "unknown key", about="key")
+            yield FieldError(path, "unknown key", about="key")
         elif item["loc"][-1:] == _KEY and path[-1:] != _KEY:
             yield _of_key(item, message, annotation, path)
         else:
-            yield Finding(path, message, cast("Any", item["input"]))
+            yield FieldError(path, message, cast("Any", item["input"]))
 
 
-def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> Finding:
+def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> FieldError:
     if item["type"] == "string_type":  # of a model that makes text of numbers, a number is no such error
         secret = without_secret_keys(path, annotation)[-1:] == (MASK,)
         return strictness.no_text(item["input"], path[:-1], secret=secret)
-    return Finding(path, f"the key: {message}", item["input"], about="key")
+    return FieldError(path, f"the key: {message}", item["input"], about="key")
 
 
 def _path(loc: tuple[Any, ...], annotation: Any, data: Any, keys: _Keys, missing: bool) -> Iterator[Any]:
@@ -145,21 +168,145 @@ def _is_key(annotation: Any, part: Any) -> bool:
     return keys is not None and part in keys.names
 
 
-def _joined(findings: Iterator[Finding]) -> list[Finding]:
+def _joined(field_errors: Iterator[FieldError]) -> list[FieldError]:
     """One finding for each path: a union complains once for each of its members."""
-    joined: dict[KeyPath, Finding] = {}
-    for finding in findings:
-        before = joined.get(finding.path)
+    joined: dict[KeyPath, FieldError] = {}
+    for field_error in field_errors:
+        before = joined.get(field_error.path)
         if before is None:
-            joined[finding.path] = finding
-        elif finding.message not in before.message:
-            joined[finding.path] = before._replace(message=f"{before.message}; or: {finding.message}")
+            joined[field_error.path] = field_error
+        elif field_error.message not in before.message:
+            joined[field_error.path] = before._replace(message=f"{before.message}; or: {field_error.message}")
     return list(joined.values())
 
 
-def raised(error: Exception, annotation: Any, data: Any) -> Finding:
+def raised(error: Exception, annotation: Any, data: Any) -> FieldError:
     """What a validator of the user's raised that is no complaint of its library's."""
     line = last_line(error)
     text = f": {error}" if str(error) else ""
     place = f" ({Path(line[0]).name}:{line[1]})" if line is not None else ""
-    return Finding(place_of(annotation, data, error), f"a validator raised {type(error).__name__}{text}{place}")
+    return FieldError(
+        place_of(annotation, data, error, _validate_part), f"a validator raised {type(error).__name__}{text}{place}"
+    )
+
+
+def convert(schema: type[T], data: Any) -> T:
+    """An instance of the Struct. Raises Invalid with everything that is wrong."""
+    if found := misjudged(cast("Any", schema)):
+        raise Invalid(found)
+    try:
+        return cast("T", converted(schema, data))
+    except Exception as error:  # also what __post_init__ raises
+        raise Invalid(list(_search(schema, data, ())) or [_told(error, schema, data, ())]) from None
+
+
+def converted(annotation: Any, data: Any) -> Any:
+    """What msgspec makes of the data, or whatever it and validators raise."""
+    return msgspec.convert(data, annotation, dec_hook=_custom)
+
+
+def _custom(kind: Any, value: Any) -> Any:
+    """A value of a type that msgspec does not know. msgspec adds the path to the error."""
+    try:
+        return construct_pydantic(kind, value)
+    except Invalid as error:
+        texts = (": ".join(filter(None, (dotted(each.path), each.message))) for each in error.field_errors)
+        raise ValueError("; ".join(texts)) from None
+
+
+def _search(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
+    """Everything wrong in a value: first inside it, and only if that is all right, with itself."""
+    tables = [member for member in members(annotation) if is_collection(member)]
+    inside: list[FieldError] = []
+    if len(tables) == 1 and isinstance(value, dict | list):
+        inside = list(_search_inside(tables[0], value, path))
+        keys = keys_of(tables[0])
+        if keys is not None and isinstance(value, dict):
+            value = {key: each for key, each in value.items() if key in keys.names}  # unknown ones are told elsewhere
+    yield from inside or _search_itself(annotation, value, path)
+
+
+def _search_itself(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
+    try:
+        converted(annotation, value)
+    except Exception as error:
+        yield _told(error, annotation, value, path)
+
+
+def _search_inside(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
+    keys = keys_of(annotation)
+    if isinstance(value, dict) and (keys is not None or has_text_keys(annotation)):
+        secret = has_secret_keys(annotation)
+        yield from (no_text(key, path, secret=secret) for key in value if not isinstance(key, str))
+    if keys is None or isinstance(value, list):
+        for part, item in enumerate(value) if isinstance(value, list) else value.items():
+            found = child(annotation, part)
+            if found is not Any:
+                yield from _search(found, item, (*path, part))
+    elif _is_pydantic(annotation):
+        try:
+            construct(annotation, value)
+        except Invalid as error:
+            yield from (field_error._replace(path=path + field_error.path) for field_error in error.field_errors)
+    else:
+        for key, hint in keys.types.items():
+            if key in value:
+                yield from _search(hint, value[key], (*path, key))
+            elif keys.names[key] in _required(annotation):
+                yield FieldError((*path, key), "Field required", about="missing")
+
+
+def _is_pydantic(annotation: Any) -> bool:
+    try:
+        return kind_of(annotation) == "pydantic"
+    except TypeError:
+        return False
+
+
+def _required(annotation: Any) -> set[str]:
+    cls = typing.get_origin(annotation) or annotation
+    if dataclasses.is_dataclass(cls):
+        unset = dataclasses.MISSING
+        return {field.name for field in dataclasses.fields(cls) if field.default is field.default_factory is unset}
+    if issubclass(cls, msgspec.Struct):
+        return {field.name for field in msgspec.structs.fields(cls) if field.required}
+    return set(getattr(cls, "__required_keys__", ()))
+
+
+def _told(error: Exception, annotation: Any, value: Any, path: KeyPath) -> FieldError:
+    """What refuses a value: msgspec, or __post_init__, of which msgspec takes only ValueError and TypeError."""
+    if isinstance(error, msgspec.ValidationError):
+        return _field_error(error, annotation, value, path)
+
+    field_error = raised(error, annotation, value)
+    return field_error._replace(path=path + field_error.path)
+
+
+def _field_error(error: msgspec.ValidationError, annotation: Any, value: Any, path: KeyPath) -> FieldError:
+    found = _PLACE.fullmatch(str(error))
+    assert found is not None
+    for name, index, unknown in _PART.findall(found[2] or ""):
+        part: Any = int(index) if index else name
+        if unknown or not isinstance(value, dict | list):
+            break
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        annotation, path = child(annotation, part), (*path, part)
+    unknown_key = _UNKNOWN.fullmatch(found[1])
+    if unknown_key:
+        return FieldError((*path, unknown_key[1]), "unknown key", about="key")
+    return FieldError(path, _choices(annotation) or found[1], value)
+
+
+def _choices(annotation: Any) -> str | None:
+    """What may stand there, if that is a list of values: msgspec only says that this is none of them."""
+    plain = strip(annotation)
+    if typing.get_origin(plain) is Literal:
+        choices = list(typing.get_args(plain))
+    elif isinstance(plain, type) and issubclass(plain, enum.Enum):
+        choices = [member.value for member in plain]
+    else:
+        return None
+    return f"Input should be {', '.join(map(repr, choices[:-1]))}{' or ' if choices[:-1] else ''}{choices[-1]!r}"

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from confcast import ConfigReloadManager
 from confcast.examples.mcp_server.config import DEFAULT_CONFIG_PATH, loader
-from confcast.servers import launching
+from confcast.servers.common import launching
 
 APP = "confcast.examples.mcp_server.app:app"
 _LEAVING = 10

@@ -14,16 +14,18 @@ import bisect
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
+
+from confcast.config.schema.key_path import KeyPath
 
 MAX_DEPTH = 100
 """Levels of tables and lists; deeper documents are refused before they can exhaust a stack."""
 
+MAX_BYTES = 16 * 1024 * 1024
+"""A larger file is no configuration."""
+
 _DIGITS = r"[0-9](?:_?[0-9])*+"
 _DECIMAL = re.compile(rf"[+-]?{_DIGITS}(?P<more>(?:\.{_DIGITS})?(?:[eE][+-]?{_DIGITS})?)")
-
-KeyPath: TypeAlias = tuple[Any, ...]
-"""Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
 
 
 class Note(NamedTuple):

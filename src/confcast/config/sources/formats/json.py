@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats.common import (
     MAX_DEPTH,
     TWICE,
-    KeyPath,
     Lines,
     Spot,
     TooLarge,

@@ -10,9 +10,9 @@ import re
 import tomllib
 from typing import Any
 
+from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats.common import (
     MAX_DEPTH,
-    KeyPath,
     Lines,
     Spot,
     TooLarge,

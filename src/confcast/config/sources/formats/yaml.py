@@ -20,12 +20,12 @@ import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from confcast.config.sources.disk import MAX_BYTES
+from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats.common import (
+    MAX_BYTES,
     MAX_DEPTH,
     TOO_LARGE,
     TWICE,
-    KeyPath,
     Lines,
     Note,
     Spot,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from confcast import OwnerUnavailable, ReloadEvent
-from confcast.worker.client import Client
+from confcast.worker.client.connection_per_call import Client
 
 _POLL_SECONDS = 0.005
 

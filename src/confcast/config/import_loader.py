@@ -1,0 +1,88 @@
+"""A loader by its import path: `MODULE:NAME`, the same for the command line and for every launcher of a server.
+
+Whatever goes wrong is a ConfigError in words, with the place in the user's own code where there is one: a module that
+is imported for this may raise anything, SystemExit included. Rejected: loaders from a file's path (it would be a second
+module, beside the one that workers import, with classes of its own).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from confcast.errors import ConfigError, NotCarried, Problem
+
+Loader = TypeVar("Loader")
+
+_MISSING = object()
+
+
+def find_loader(path: str, loader: type[Loader]) -> Loader:
+    """See `ConfigLoader.find`, which hands itself."""
+    module, _, name = path.partition(":")
+    if not (module and name):
+        raise wrong(f"{path!r} has to be MODULE:NAME, such as pkg.settings:loader")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    with in_words(f"{module} can't be imported"):
+        found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        with in_words(f"{module}:{name} can't be read"):
+            found = _attribute(found, part, f"{module} has no {name!r}")
+    if callable(found) and not isinstance(found, loader):
+        with in_words(f"{module}:{name} can't be called without arguments"):
+            found = found()
+    if not isinstance(found, loader):
+        raise wrong(f"{module}:{name} is no ConfigLoader, and gives none when it is called: {type(found).__name__}")
+    return found
+
+
+def _attribute(holder: Any, part: str, otherwise: str) -> Any:
+    found = getattr(holder, part, _MISSING)
+    if found is _MISSING:
+        raise wrong(f"{otherwise}{_hint(part, holder)}")
+    return found
+
+
+@contextlib.contextmanager
+def in_words(what: str, masked: Callable[[str], str] = str) -> Iterator[None]:
+    """Whatever the user's code raises becomes a problem with the place that raised it.
+
+    Args:
+        what: What can't be done then.
+        masked: Takes secrets out of the text of what was raised.
+    """
+    try:
+        yield
+    except (ConfigError, NotCarried, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a module may raise anything, SystemExit included
+        raise wrong(f"{what}: {type(error).__name__}: {masked(str(error))}", place_of(error)) from error
+
+
+def wrong(message: str, place: str = "") -> ConfigError:
+    """One problem, which is of no key."""
+    return ConfigError([Problem("", message, place)])
+
+
+def place_of(error: BaseException) -> str:
+    """The last line of the user's own code: neither Python's, nor an installed package's; empty when there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}:{error.offset}"
+    places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    theirs = ("<frozen ", str(Path(__file__).parents[1]), *places)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(theirs)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _hint(part: str, holder: Any) -> str:
+    public = [name for name in dir(holder) if not name.startswith("_")]  # each module has a __loader__ of its own
+    close = get_close_matches(part, public, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

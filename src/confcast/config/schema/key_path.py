@@ -1,0 +1,48 @@
+"""Keys as people read them: a path in the data as one dotted text, as in TOML.
+
+A part with dots, blanks or quotes in it, or without a character, is quoted. `lookup.py` finds a path by such a text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeAlias
+
+KeyPath: TypeAlias = tuple[Any, ...]
+"""Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
+
+_LONGEST = 60
+_TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # in a key: it would be read as something else
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as people write it; a key with dots, blanks or nothing in it is quoted, as in TOML."""
+    return ".".join(map(shown, path))
+
+
+def shown(part: Any) -> str:
+    """One part of a path, as `dotted` writes it."""
+    if not isinstance(part, str):
+        return quoted(part)
+    return json.dumps(part, ensure_ascii=False) if _TO_QUOTE.search(part) or not part else part
+
+
+def quoted(value: Any) -> str:
+    """A scalar as configuration files write it, shortened."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    text = repr(value) if isinstance(value, str | bytes) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
+    """What stands at a path in plain data; `default` if nothing does."""
+    for part in path:
+        try:
+            data = data[part] if isinstance(data, dict | list) else default
+        except (KeyError, IndexError, TypeError):
+            return default
+        if data is default:
+            return default
+    return data

@@ -1,0 +1,289 @@
+"""The user's type: which kind it is, what its fields are called, how it is found by name.
+
+A schema is a pydantic `BaseModel`, a dataclass (stdlib or pydantic) or a `msgspec.Struct`. Guarantees: nothing here
+imports pydantic (a class can only be a pydantic model if something imported pydantic before), so that a worker with
+a `msgspec` schema pays for `msgspec` alone; nothing runs the user's validators; all answers are cached per class.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import os
+import runpy
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from confcast.config.schema.generics import hints_of
+
+TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+"""What may stand around a type, by name: some are of `typing_extensions` on 3.11."""
+
+Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
+
+
+class Secret:
+    """Marks a plain value as a secret: `Annotated[str, Secret]`.
+
+    The value stays what it is (a `str`), and is masked in diffs, events, error messages and logs. A pydantic
+    `SecretStr` or `SecretBytes` needs no mark.
+    """
+
+
+class Field(NamedTuple):
+    """One field of a class.
+
+    Attributes:
+        name: The attribute.
+        key: What it is called in files: its alias if that is one plain string, else its name.
+        annotation: Its type, with `Annotated[…, Secret]` kept.
+    """
+
+    name: str
+    key: str
+    annotation: Any
+
+
+def kind_of(schema: Any) -> Kind:
+    """Which kind of schema a class is. Raises TypeError, in words, for everything that can't be one."""
+    if isinstance(schema, type):
+        if issubclass(schema, _loaded("pydantic_settings.main", "BaseSettings")):
+            raise TypeError(
+                f"{schema.__qualname__} is a BaseSettings, which reads the environment by itself, behind the owner's"
+                " back: derive it from pydantic.BaseModel and give the loader an Environment(prefix)"
+            )
+        if issubclass(schema, msgspec.Struct):
+            return "struct"
+        base = _loaded("pydantic.main", "BaseModel")
+        if issubclass(schema, base) and schema is not base:  # which itself is never completed
+            return "pydantic"
+        if dataclasses.is_dataclass(schema):
+            return "pydantic_dataclass" if "__pydantic_fields__" in vars(schema) else "dataclass"
+    raise TypeError(
+        f"{schema!r} can't be a schema: it has to be a class that is a pydantic BaseModel, a dataclass"
+        " or a msgspec.Struct"
+    )
+
+
+def fields_of(cls: Any) -> tuple[Field, ...] | None:
+    """The fields of a class of fields, in their order; None for any other type.
+
+    Raises:
+        TypeError: An annotation of the class can't be resolved (a forward reference to a name that isn't there).
+    """
+    return _fields(cls) if isinstance(cls, type) else None
+
+
+def import_path(cls: type) -> str:
+    """The name by which another process finds a class; `resolve` is the inverse.
+
+    `pkg.settings:Settings`; for a class of the main program `/srv/app.py:Settings` or `-m pkg.app:Settings`: that is
+    run again under the name `__mp_main__`, as multiprocessing's spawn does.
+
+    Raises:
+        TypeError: No other process could find it: it is local to a function, made at run time or typed in.
+    """
+    module, qualname = cls.__module__, cls.__qualname__
+    if "<locals>" in qualname:
+        raise TypeError(f"{module}.{qualname} is local to a function, so no other process can import it: move it up")
+    if _attribute(sys.modules.get(module), qualname) is not cls:
+        program = " (where a profiler or a debugger runs the program, __main__ is its own)" if module in _MAIN else ""
+        raise TypeError(
+            f"{module}.{qualname} is not what its module has under that name{program}, so no other process can import"
+            " it: give it a name at the top of a module (for a generic: class Settings(Base[int]): …)"
+        )
+    return f"{_main_program(module, qualname) if module in _MAIN else module}:{qualname}"
+
+
+def resolve(path: str) -> type:
+    """Import the class that `import_path` named.
+
+    Raises:
+        TypeError: The path is malformed, or names no class.
+        ImportError: The module can't be imported.
+    """
+    place, _, qualname = path.rpartition(":")
+    if not place or not qualname:
+        raise TypeError(f"{path!r} names no class: write it as 'package.module:Class'")
+    found = _attribute(_import(place, path), qualname)
+    if not isinstance(found, type):
+        what = "has nothing of that name" if found is None else f"has a {type(found).__name__} there, not a class"
+        main = f" (it is the program of this process, {_started()})" if is_of_main(path) else ""
+        raise TypeError(f"{path!r}: the module was imported{main}, but {what}")
+    return found
+
+
+def is_of_main(path: str) -> bool:
+    """Whether a path names the main program, which is another one in each process."""
+    return path.rpartition(":")[0] in _MAIN
+
+
+def _started() -> str:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    return f"-m {spec.name}" if spec is not None else str(getattr(main, "__file__", None) or "typed in")
+
+
+_MAIN = ("__main__", "__mp_main__")
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[Field, ...] | None:
+    try:
+        kind = kind_of(cls)
+    except TypeError:
+        return None
+    found = {"struct": _struct_fields, "dataclass": _dataclass_fields}.get(kind, _pydantic_fields)
+    try:
+        return tuple(found(cls))
+    except NameError as error:
+        raise TypeError(f"the annotations of {cls.__qualname__} can't be resolved: {error}") from None
+
+
+def _loaded(module: str, name: str) -> Any:
+    """A class of a library, if that library was imported; otherwise an empty tuple, of which nothing is an instance."""
+    return getattr(sys.modules.get(module), name, ())
+
+
+def _pydantic_fields(cls: Any) -> Iterator[Field]:
+    if not cls.__dict__.get("__pydantic_complete__", True):
+        rebuild = getattr(cls, "model_rebuild", None) or functools.partial(_rebuild_dataclass, cls)
+        if not rebuild(raise_errors=False):
+            raise TypeError(f"{cls.__qualname__} has a forward reference that can't be resolved")
+    for name, field in cls.__pydantic_fields__.items():
+        alias = field.validation_alias if field.validation_alias is not None else field.alias
+        secret = any(mark is Secret or isinstance(mark, Secret) for mark in field.metadata)
+        hint = Annotated[field.annotation, Secret] if secret else field.annotation
+        yield Field(name, alias if isinstance(alias, str) else name, hint)
+
+
+def _rebuild_dataclass(cls: Any, **options: Any) -> bool:
+    from pydantic.dataclasses import rebuild_dataclass
+
+    return bool(rebuild_dataclass(cls, **options))
+
+
+def _dataclass_fields(cls: Any) -> Iterator[Field]:
+    hints = hints_of(cls)
+    for field in dataclasses.fields(cls):
+        alias = alias_of(cls, field.name, hints[field.name], getattr(cls, "__pydantic_config__", {}))
+        yield Field(field.name, alias if isinstance(alias, str) else field.name, hints[field.name])
+
+
+def _struct_fields(cls: Any) -> Iterator[Field]:
+    for field in msgspec.structs.fields(cls):
+        yield Field(field.name, field.encode_name, field.type)
+
+
+def is_record(cls: Any) -> bool:
+    """Whether a class is a TypedDict (of `typing` or `typing_extensions`) or a NamedTuple with annotations."""
+    if not isinstance(cls, type) or "__annotations__" not in vars(cls):
+        return False
+    return (issubclass(cls, dict) and hasattr(cls, "__total__")) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+
+
+def alias_of(cls: Any, name: str, annotation: Any, config: Any) -> Any:
+    """What pydantic finds a field by in a class that it did not make; None if by its name. A text, or choices of it."""
+    given = getattr(cls, "__dataclass_fields__", {}).get(name)
+    marks = (*_marks(annotation), getattr(given, "default", None))
+    infos = [mark for mark in marks if isinstance(mark, _loaded("pydantic.fields", "FieldInfo"))]
+    for alias in (each for info in reversed(infos) for each in (info.validation_alias, info.alias)):
+        if alias is not None:
+            return alias
+    generator = config.get("alias_generator")
+    generator = getattr(generator, "validation_alias", None) or getattr(generator, "alias", None) or generator
+    return generator(name) if callable(generator) else None
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    """What `Annotated` has beside the type of a field; also within `Required`, `Final` and the like."""
+    origin = typing.get_origin(annotation)
+    while origin is Annotated or getattr(origin, "_name", None) in TRANSPARENT:
+        yield from getattr(annotation, "__metadata__", ())
+        annotation = typing.get_args(annotation)[0]
+        origin = typing.get_origin(annotation)
+
+
+def _attribute(holder: Any, qualname: str) -> Any:
+    for part in qualname.split("."):
+        holder = getattr(holder, part, None)
+    return holder
+
+
+def _main_program(module: str, qualname: str) -> str:
+    main = sys.modules[module]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name != "__main__":  # that is the __main__.py of a folder or an archive
+        return f"-m {spec.name}"
+    file = getattr(main, "__file__", None)
+    if file is None or not Path(file).is_file():
+        raise TypeError(
+            f"{qualname} {_defined(file, in_archive=spec is not None)} can't be imported by another process: put it "
+            "into a module of its own beside that, such as settings.py, and import it from there"
+        )
+    return str(Path(file).absolute())
+
+
+def _defined(file: str | None, *, in_archive: bool) -> str:
+    """Where a class of a main program was, that is no file."""
+    if file is None:
+        return "was typed in, or passed with -c or on stdin, and"
+    if getattr(sys, "frozen", False):
+        return f"is defined in the main program of {sys.executable}, which is frozen, and"
+    return (
+        f"is defined in __main__ of {Path(file).parent}, an archive, and" if in_archive else f"is defined in {file} and"
+    )
+
+
+def _import(place: str, path: str) -> types.ModuleType:
+    if not place.startswith("-m ") and not place.endswith(".py"):
+        return _import_module(place, path)
+    for name in _MAIN:
+        main = sys.modules.get(name)
+        # A file on stdin or an embedding program has neither a spec nor a file: then this process has another main.
+        if main is not None and (getattr(main, "__spec__", None) or getattr(main, "__file__", None)):
+            try:
+                same = _main_program(name, "") == place
+            except TypeError:
+                same = False
+            if same:
+                return main
+    return _run_main(place)
+
+
+def _import_module(name: str, path: str) -> types.ModuleType:
+    """Raises ImportError, in words where it is the module itself that is not found, and not what it imports."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        frozen = "; a frozen program has only those that it imports by a statement" if hasattr(sys, "frozen") else ""
+        raise ModuleNotFoundError(
+            f"{path!r} can't be had in the process {os.getpid()}: no folder of sys.path has a module {error.name!r}"
+            f"{frozen}. Put the class into a module that is found by its name, or the folder into sys.path before the "
+            "manager starts (for modules that pytest imports in its mode importlib: pytest's option pythonpath)",
+            name=error.name,
+        ) from None
+
+
+def _run_main(place: str) -> types.ModuleType:
+    """The main program of another process, run as multiprocessing's spawn runs it: not under `__main__`."""
+    try:
+        if place.startswith("-m "):
+            content = runpy.run_module(place[3:], run_name="__mp_main__", alter_sys=True)
+        else:
+            content = runpy.run_path(place, run_name="__mp_main__")
+    except FileNotFoundError as error:
+        raise ImportError(f"the main program {place} is gone: {error}") from None
+    module = types.ModuleType("__mp_main__")
+    vars(module).update(content)
+    sys.modules["__mp_main__"] = module
+    return module

@@ -1,0 +1,32 @@
+"""What a pydantic model has besides its fields: private attributes and extra values. Nothing here imports pydantic."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from typing import Any
+
+
+def is_model(cls: type) -> bool:
+    """Whether the class is a pydantic model."""
+    pydantic = sys.modules.get("pydantic.main")
+    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
+
+
+def hidden_members(cls: Any) -> dict[str, Any]:
+    """Private attributes and extra values with their annotations, where they resolve; others are judged by value."""
+    found: dict[str, Any] = {}
+    for base in cls.__mro__[:-1]:
+        own = {} if base.__module__ == "pydantic.main" else inspect.get_annotations(base)
+        scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
+        for name in own:
+            if name in found or not (name in cls.__private_attributes__ or name == "__pydantic_extra__"):
+                continue
+            shim: Any = types.SimpleNamespace(__annotations__={name: own[name]})
+            try:
+                found |= typing.get_type_hints(shim, globalns=scope, include_extras=True)
+            except NameError:  # imported for type checkers only
+                continue
+    return dict(sorted(found.items()))

@@ -1,0 +1,99 @@
+"""Which values and keys of plain data are secrets, by the types of a schema, and a path shown with secret keys masked.
+
+Guaranteed: what can't be told (a misspelt key, a member of a union that may be meant) counts as a secret.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from functools import reduce
+from typing import Annotated, Any, Union
+
+from confcast.config.schema.annotations import child, keys_of, members
+from confcast.config.schema.key_path import KeyPath, dotted
+from confcast.config.schema.kinds import Secret, fields_of
+from confcast.config.schema.masking import MASK
+from confcast.config.schema.secrets import contains_secret, hides_own_keys, is_marked, is_whole
+
+
+def shown_key(path: KeyPath, schema: Any) -> str:
+    """A path of the data as text, keys that are secrets masked."""
+    return dotted(without_secret_keys(path, schema))
+
+
+def is_secret_at(schema: Any, path: KeyPath) -> bool:
+    """Whether what stands at a path is a secret, or may be one."""
+    return contains_secret(reduce(_below, path, schema))
+
+
+def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
+    """As `diff.py` shows them: the keys of a `dict[SecretStr, …]` are secrets, too."""
+    shown: KeyPath = ()
+    for part in path:
+        shown = (*shown, MASK if has_secret_keys(annotation) else part)
+        annotation = _below(annotation, part)
+    return shown
+
+
+def has_secret_keys(annotation: Any) -> bool:
+    """Whether the keys of a table there are secrets."""
+    return any(map(hides_own_keys, (annotation, *members(annotation))))
+
+
+def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
+    """Every scalar in the data, and every key, that stands where its type has a secret, or may have one."""
+    if not contains_secret(annotation):
+        return
+    if isinstance(data, dict) and has_secret_keys(annotation):
+        yield from data
+    if is_scalar(data) and not isinstance(data, bool | None):
+        yield data
+    for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield from secrets_in(_below(annotation, part), value)
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a value of plain data is neither a table nor a list."""
+    plain = (str, bytes, bool, int, float, dt.date, dt.time)
+    return value is None or isinstance(value, plain)
+
+
+def _below(annotation: Any, part: Any) -> Any:
+    """The type of what stands there, as far as its secrets go: marked where it can't be told and may be one."""
+    if not contains_secret(annotation):
+        return Any
+    found = _told_below(annotation, part)
+    if found is None:
+        return Annotated[annotation, Secret]
+    lost = is_marked(annotation) and not contains_secret(found)
+    return Annotated[found, Secret] if lost or is_whole(annotation) else found
+
+
+def _told_below(annotation: Any, part: Any) -> Any:
+    """The type of what stands there, whichever member of a union the value is of; None where it can't be told."""
+    kinds: list[Any] = []
+    for member in members(annotation):
+        found = _told_in(member, part)
+        if found is not None:
+            kinds += [] if found in kinds else [found]
+        elif member is Any or (contains_secret(member) and not _is_closed(member)):
+            return None
+    try:
+        return Union[tuple(kinds)] if kinds else None  # noqa: UP007 - of a tuple
+    except TypeError:  # up to 3.11: of what `Annotated` has, something can't be hashed
+        return None
+
+
+def _told_in(member: Any, part: Any) -> Any:
+    found, keys = child(member, part), keys_of(member)
+    if found is not Any:
+        return found
+    name = keys.names.get(part) if keys is not None and part not in keys.indirect else None
+    # A key without a name may be a misspelt one, of a secret.
+    return next((field.annotation for field in fields_of(member) or () if field.name == name), None)
+
+
+def _is_closed(member: Any) -> bool:
+    keys = keys_of(member)
+    return keys is not None and keys.closed

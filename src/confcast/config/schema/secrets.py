@@ -1,0 +1,157 @@
+"""Where secrets stand, as annotations say it.
+
+A secret is a type: pydantic's `SecretStr`, `SecretBytes` and `Secret[…]`, and whatever `Annotated[…, Secret]` marks.
+Guaranteed: the answer is yes where it can't be told (an annotation that does not resolve). Rejected: going by a
+field's name (`password`, `token`, …): it misses some and masks others.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Generic, Literal
+
+from confcast.config.schema.generics import hints_of, is_alias, named_by, value_of
+from confcast.config.schema.kinds import Secret, fields_of, is_record
+from confcast.config.schema.pydantic_members import hidden_members, is_model
+
+
+def contains_secret(annotation: Any) -> bool:
+    """Whether a secret type stands anywhere in an annotation: in containers, unions and fields of classes too."""
+    return _contains(annotation, set())
+
+
+def is_marked(annotation: Any) -> bool:
+    """Whether `Secret` stands in an annotation itself, so that an object there is a secret as a whole.
+
+    Not in the fields of a class that it names: those tell by themselves which are secrets. But in the arguments of a
+    generic class, such as `Box[SecretStr]`, whose fields say only `T`.
+    """
+    return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
+
+
+def is_whole(annotation: Any) -> bool:
+    """Whether what stands there is a secret with all that is in it: `Secret` is around it, not only inside."""
+    parts = _within(annotation, [], contents=False)
+    return any(_is_mark(part) or _is_opened_by_hand(part) or _is_generic_of_secrets(part) for part in parts)
+
+
+def hides_keys(annotation: Any) -> bool:
+    """Whether the keys of a table, somewhere in an annotation, are secrets; in records that it names, too."""
+    return _hides_keys(annotation, set())
+
+
+def hides_own_keys(annotation: Any) -> bool:
+    """Whether what stands there is a table whose keys are secrets."""
+    return any(map(is_keyed_by_secrets, _within(annotation, [], contents=False)))
+
+
+def is_keyed_by_secrets(plain: Any) -> bool:
+    """Whether a type, with nothing around it, is a table whose keys are secrets, or one that is a secret as a whole."""
+    kind, arguments = typing.get_origin(plain), typing.get_args(plain)
+    if _is_opened_by_hand(plain) or any(map(_is_mark, getattr(plain, "__metadata__", ()))):
+        return not arguments or any(map(_is_table, _within(arguments[0], [])))
+    return _is_table(kind) and contains_secret(arguments[0])
+
+
+def _hides_keys(annotation: Any, seen: set[type]) -> bool:
+    return any(is_keyed_by_secrets(part) or _is_record_with_such(part, seen) for part in _within(annotation, []))
+
+
+def _is_record_with_such(part: Any, seen: set[type]) -> bool:
+    """Whether it is a TypedDict or a NamedTuple with a table whose keys are secrets: its values tell nothing."""
+    if is_record(typing.get_origin(part)):
+        return any(map(contains_secret, typing.get_args(part)))
+    if not is_record(part) or part in seen:
+        return False
+    seen.add(part)
+    try:
+        return any(_hides_keys(hint, seen) for hint in hints_of(part).values())
+    except (TypeError, NameError):
+        return True
+
+
+def _is_table(part: Any) -> bool:
+    kind = typing.get_origin(part) or part
+    return isinstance(kind, type) and issubclass(kind, Mapping)
+
+
+def _is_opened_by_hand(part: Any) -> bool:
+    """Whether it is a pydantic `Secret[…]`."""
+    kind = typing.get_origin(part) or part
+    return isinstance(kind, type) and issubclass(kind, getattr(sys.modules.get("pydantic.types"), "Secret", ()))
+
+
+def _contains(annotation: Any, seen: set[type]) -> bool:
+    return any(_is_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, []))
+
+
+def _is_mark(part: Any) -> bool:
+    return part is Secret or isinstance(part, Secret)
+
+
+def _is_generic_of_secrets(part: Any) -> bool:
+    origin: Any = typing.get_origin(part)
+    is_generic = isinstance(origin, type) and issubclass(origin, Generic)
+    return is_generic and any(map(contains_secret, typing.get_args(part)))
+
+
+def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
+    if not isinstance(part, type) or part in seen:
+        return False
+    if issubclass(part, _secret_types()):
+        return True
+    seen.add(part)
+    try:
+        return any(_contains(hint, seen) for hint in _hints_inside(part))
+    except (TypeError, NameError):  # of annotations that can't be resolved: for these the codec refuses the class
+        return True
+
+
+def _secret_types() -> tuple[type, ...]:
+    """Pydantic's, if it was imported: it need not be."""
+    module = sys.modules.get("pydantic.types")
+    return tuple(getattr(module, name) for name in ("Secret", "SecretStr", "SecretBytes") if hasattr(module, name))
+
+
+def _hints_inside(cls: type) -> list[Any]:
+    if is_record(cls):
+        return list(hints_of(cls).values())
+    hidden = hidden_members(cls).values() if is_model(cls) else ()
+    return [*(field.annotation for field in fields_of(cls) or ()), *hidden]
+
+
+def _within(annotation: Any, named: list[Any], *, contents: bool = True) -> Iterator[Any]:
+    """The annotation and all that it is made of, but for the fields of classes; without what containers hold, if so."""
+    yield annotation
+    if isinstance(annotation, type) or _is_mark(annotation) or not (contents or _is_wrapping(annotation)):
+        return
+    if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may hold themselves
+        if annotation in named:
+            return
+        named.append(annotation)
+    for part in _parts_of(annotation):
+        if part is not None:
+            yield from _within(part, named, contents=contents)
+
+
+def _is_wrapping(annotation: Any) -> bool:
+    """Whether a value of the type is one of a type that stands in it, and does not hold it."""
+    origin = typing.get_origin(annotation)
+    return origin in (Annotated, types.UnionType) or not isinstance(origin, type)
+
+
+def _parts_of(annotation: Any) -> Iterator[Any]:
+    origin = typing.get_origin(annotation)
+    if is_alias(annotation):
+        yield value_of(annotation)
+    elif isinstance(annotation, typing.TypeVar):
+        yield from named_by(annotation)
+    elif origin is None:
+        yield getattr(annotation, "__supertype__", None)  # NewType
+    elif origin is not Literal:
+        yield origin
+        yield from typing.get_args(annotation)
+        yield from getattr(annotation, "__metadata__", ())

@@ -1,0 +1,218 @@
+"""Layers on top of each other: tables merge field by field, everything else replaces; and where each value came from.
+
+A key of the result is spelled as the highest layer spells it that has the field. Positions are looked up in each layer
+by its own spelling, and messages name a key as it is written where they point to.
+
+The layers are kept, and origins are looked up in them when somebody asks. Rejected: a table of origins that is filled
+while merging, which every reload would pay for and hardly one would read.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.spelling import PLAIN, Spelling, inside
+from confcast.config.sources.formats.common import Note
+from confcast.config.sources.layer import Layer
+
+_ABSENT = object()
+
+
+class Shadowed(NamedTuple):
+    """A value that is no table, under a table of a higher layer.
+
+    Attributes:
+        path: Where both stand, as the result spells it.
+        low: The layer of the value.
+        high: The layer of the table.
+    """
+
+    path: KeyPath
+    low: Layer
+    high: Layer
+
+
+class Preferred(NamedTuple):
+    """A value of a lower layer that a library takes before that of a higher one, which can't be helped.
+
+    Attributes:
+        path: Where it stands.
+        low: Its layer.
+        beaten: Where the value of the higher layer stands.
+        high: That layer.
+    """
+
+    path: KeyPath
+    low: Layer
+    beaten: KeyPath
+    high: Layer
+
+
+class Merged:
+    """The data of several layers, low to high.
+
+    Args:
+        layers: What is to be merged, low to high.
+        spelling: Which keys mean one field.
+
+    Attributes:
+        layers: What was merged, low to high.
+        spelling: Which keys mean one field.
+        data: The result; shares the tables and lists of the layers, so nobody may change it.
+        shadowed: The values that are no tables and that a table replaced: whether that is right, the schema knows.
+        preferred: The values of lower layers that count all the same, where they should not.
+    """
+
+    def __init__(self, layers: Sequence[Layer], spelling: Spelling = PLAIN) -> None:
+        self.layers, self.spelling = tuple(layers), spelling
+        self.data: dict[str, Any] = {}
+        self.shadowed: list[Shadowed] = []
+        self.preferred: list[Preferred] = []
+        found = [_Found([], []) for _ in self.layers]
+        for index, layer in enumerate(self.layers):
+            above = tuple(each.data for each in self.layers[index + 1 :])
+            self.data = _over(self.data, layer.data, (), found[index], spelling, above) if self.data else layer.data
+        for index, layer in enumerate(self.layers):  # now all tags are there: any layer's spelling can be told
+            below = functools.partial(self._below, index)
+            self.shadowed += (Shadowed(path, low, layer) for path in found[index].shadowed for low in below(path))
+            preferred = found[index].preferred
+            self.preferred += (Preferred(path, low, own, layer) for path, own in preferred for low in below(path))
+
+    def in_layer(self, layer: Layer, path: KeyPath) -> KeyPath:
+        """A path as a layer spells it. Which class a table is of, the tags of all layers tell, not its own alone."""
+        return self.spelling.as_in(layer.data, path, self.data)
+
+    def as_written(self, path: KeyPath) -> KeyPath:
+        """A path as it is spelled where `where` says that it stands."""
+        layer, at = self.origin(path), path
+        if layer is None or self._is_table(path):
+            layer, at = self._table_holder(path)
+        return path if layer is None else (*self.in_layer(layer, at), *path[len(at) :])
+
+    def _below(self, index: int, path: KeyPath) -> list[Layer]:
+        """The layer that a value comes from which a layer found below it.
+
+        None if a layer above has replaced the table around them, and the tags that told how the value is spelled.
+        """
+        having = [below for below in self.layers[:index] if below.has(self.in_layer(below, path))]
+        return having[-1:]
+
+    def origin(self, path: KeyPath) -> Layer | None:
+        """The highest layer that has a value there and whose value was not replaced from above; None if no layer."""
+        for layer in reversed(self.layers):
+            there = self.in_layer(layer, path)
+            if layer.has(there):
+                return layer
+            if _replaces(layer, there):
+                return None
+        return None
+
+    def where(self, path: KeyPath, *, key: bool = False) -> str:
+        """The position of a value; of a table, or of a value that no layer has, that of the table."""
+        layer = self.origin(path)
+        if layer is None or self._is_table(path):
+            return self.where_table(path)
+        return layer.where(self.in_layer(layer, path), key=key)
+
+    def note(self, path: KeyPath) -> Note:
+        """What the layer that a value comes from says of how it was read, for who meant another; mostly nothing."""
+        layer = self.origin(path)
+        return layer.note(self.in_layer(layer, path)) if layer is not None else Note()
+
+    def where_table(self, path: KeyPath) -> str:
+        """The position of a table's name, in the highest layer that has lines; of the root, the names of all."""
+        layer, at = self._table_holder(path)
+        return self._names() if layer is None else layer.where(self.in_layer(layer, at), key=True)
+
+    def _table_holder(self, path: KeyPath) -> tuple[Layer | None, KeyPath]:
+        while path:
+            table = self._is_table(path)
+            having = [
+                layer
+                for layer in self.layers
+                if layer.has(there := self.in_layer(layer, path))
+                and isinstance(value_at(layer.data, there), dict) is table
+            ]
+            if having:
+                best = [layer for layer in having if layer.has_lines] or having
+                return best[-1], path
+            path = path[:-1]
+        return None, ()
+
+    def _is_table(self, path: KeyPath) -> bool:
+        return isinstance(value_at(self.data, self.spelling.as_in(self.data, path)), dict)
+
+    def _names(self) -> str:
+        return ", ".join(layer.name for layer in self.layers if layer.data) or ", ".join(
+            layer.name for layer in self.layers
+        )
+
+
+class _Found(NamedTuple):
+    """What a layer found below it.
+
+    Attributes:
+        shadowed: The paths where a table replaced something else.
+        preferred: The paths of values that its library prefers to those of the layer, with the paths of these.
+    """
+
+    shadowed: list[KeyPath]
+    preferred: list[tuple[KeyPath, KeyPath]]
+
+
+def _over(
+    low: dict[str, Any],
+    high: dict[str, Any],
+    path: KeyPath,
+    found: _Found,
+    spelling: Spelling,
+    above: tuple[Any, ...],
+) -> dict[str, Any]:
+    """One table over another. What stands in higher layers only tells by its tags which class is meant."""
+    merged = dict(low)
+    others = spelling.others(low, high, *above) if spelling is not PLAIN else {}
+    for key, value in high.items():
+        twin = key  # as the lower table spells it
+        for other in others.get(key, ()):
+            if other in low and other not in high:
+                twin = other if key not in low else key
+                merged.pop(other, None)  # two keys of the higher table may set the same field
+        if isinstance(value, dict) and twin in low:
+            if isinstance(low[twin], dict):
+                below = spelling.below(key) if spelling is not PLAIN else PLAIN
+                tags = inside(key, others, above) if below is not PLAIN else ()
+                value = _over(low[twin], value, (*path, key), found, below, tags)
+            else:
+                found.shadowed.append((*path, key))
+        merged[key] = value
+    if spelling is not PLAIN:
+        _choose(merged, high, path, found, spelling.choices(low, high, *above))
+    return merged
+
+
+def _choose(
+    merged: dict[str, Any], high: dict[str, Any], path: KeyPath, found: _Found, choices: Sequence[tuple[KeyPath, ...]]
+) -> None:
+    """Take away what a library would prefer to the value of the higher table, or note that it can't be taken away."""
+    for paths in choices:
+        own = next((index for index, each in enumerate(paths) if _has(high, each)), 0)
+        for other in (each for each in paths[:own] if _has(merged, each)):
+            if len(other) == 1:
+                del merged[other[0]]
+            else:  # an item of a list, or a value that other fields may read, too
+                found.preferred.append(((*path, *other), (*path, *paths[own])))
+
+
+def _has(table: dict[str, Any], path: KeyPath) -> bool:
+    return value_at(table, path, _ABSENT) is not _ABSENT
+
+
+def _replaces(layer: Layer, path: KeyPath) -> bool:
+    """Whether the layer has something other than a table on the way to the path."""
+    return any(
+        layer.has(path[:length]) and not isinstance(value_at(layer.data, path[:length]), dict)
+        for length in range(1, len(path))
+    )

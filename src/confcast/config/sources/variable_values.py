@@ -1,0 +1,99 @@
+"""A text from the environment as the value that a type wants.
+
+What can't be converted stays text, so that the validator says what is wrong, in its own words and with the position.
+Only JSON that is none is refused here: the validator would speak of a text where a list was meant.
+
+The type as it is written decides, whether a validator of the user's comes before pydantic's or not: it gets the list,
+the table or the number that a file would give it. What only such a validator can read (`a, b` for a list, `10 MB` for a
+number) it gets as text. Rejected: all text as text where there is such a validator, which then takes a list for the
+characters of its JSON.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import typing
+from typing import Any, Literal
+
+from confcast.config.schema.annotations import is_collection, members
+from confcast.config.sources.formats import json
+from confcast.config.sources.formats.common import TOO_LARGE, TooLarge, Unparsable, finite
+
+_TRUE = {"true", "1", "yes", "on", "t", "y"}
+_FALSE = {"false", "0", "no", "off", "f", "n"}
+_WANTED = "a list or a table has to be written as JSON here"
+_INT = re.compile(r"[+-]?\d+(_\d+)*")
+
+
+class NotConvertible(Exception):
+    """The text has to be JSON, and is not; or it is no number that a float holds. The message never quotes it."""
+
+
+def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
+    """The value, or the text itself where the type takes text or the text does not fit the type.
+
+    Args:
+        text: As it was set.
+        annotation: The type, as it is written.
+        opaque: Whether code of the user's sees the value before its library does, and may read texts of its own.
+
+    Raises:
+        NotConvertible: The type is a list or a table, the text is no JSON, and nobody else may read it; or the type is
+            a float, and the number is too large.
+    """
+    kinds = members(annotation, written=True)
+    if any(map(is_collection, kinds)) and (text.lstrip()[:1] in ("[", "{") or not _takes_text(kinds)):
+        try:
+            value = _from_json(text, optional=type(None) in kinds)
+            if not opaque or value is None or isinstance(value, dict | list):
+                return value  # else it may be a list of one that a validator makes of `5`
+        except NotConvertible:
+            if not opaque:
+                raise
+    for kind in kinds:
+        if typing.get_origin(kind) is Literal:
+            return next((choice for choice in typing.get_args(kind) if _same(choice, text)), text)
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            return next((member.value for member in kind if _same(member.value, text)), text)
+    return text if _takes_text(kinds) else _scalar(text.strip(), kinds, text)
+
+
+def _scalar(stripped: str, kinds: tuple[Any, ...], text: str) -> Any:
+    word = stripped.lower()
+    if type(None) in kinds and word == "null":
+        return None
+    if bool in kinds and word in _TRUE | _FALSE and not (int in kinds and word in "01"):
+        return word in _TRUE
+    if int in kinds and len(stripped) <= 4300 and _INT.fullmatch(stripped):
+        return int(stripped)
+    if float in kinds:
+        try:
+            return finite(stripped)
+        except ValueError:
+            return text
+        except TooLarge:
+            raise NotConvertible(TOO_LARGE) from None
+    return text
+
+
+def _from_json(text: str, *, optional: bool) -> Any:
+    try:
+        value = json.parse(text)
+    except Unparsable as error:
+        place = f" (line {error.line}, column {error.column})" if error.line else ""
+        raise NotConvertible(
+            f"a list or a table has to be written as JSON here; the text {error.message}{place}"
+        ) from None
+    if value is None and not optional:
+        raise NotConvertible(f"{_WANTED}; the text is empty or null")
+    return value
+
+
+def _takes_text(kinds: tuple[Any, ...]) -> bool:
+    return any(kind is Any or (isinstance(kind, type) and issubclass(kind, str | bytes)) for kind in kinds)
+
+
+def _same(value: Any, text: str) -> bool:
+    """Whether a text means this value; a number is written as Python or JSON write it."""
+    return text == value if isinstance(value, str) else text.lower() == str(value).lower()

@@ -1,0 +1,114 @@
+"""What a validator found, and how it becomes a problem that a person can act on.
+
+Validators speak of paths; people need the file, the line and the key. Guarantee (G9): a value is quoted only if it is
+a scalar whose type has no secret in it, and a secret that a validator of the user's put into its own message is
+masked there. A key of a table whose keys are secrets is shown as one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple
+
+from confcast.config.schema.annotations import is_collection, members, type_at
+from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.key_path import dotted as dotted
+from confcast.config.schema.key_path import quoted as quoted
+from confcast.config.schema.masking import MASK, masking
+from confcast.config.schema.secret_paths import is_scalar, is_secret_at, secrets_in, without_secret_keys
+from confcast.config.sources.formats.common import Note
+from confcast.config.sources.merge import Merged
+from confcast.errors import Problem
+
+NOTHING: Any = object()
+"""There is no value to quote."""
+
+_FRACTIONS = (float, decimal.Decimal)
+_NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
+
+
+class FieldError(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        path: Where, in the merged data.
+        message: What was expected.
+        got: What was found, if that may help.
+        about: What its position is: that of the value, of the key, or of the table that lacks the key.
+        location: The position, if it is none of these: of a value that is not in the merged data.
+    """
+
+    path: KeyPath
+    message: str
+    got: Any = NOTHING
+    about: Literal["value", "key", "missing"] = "value"
+    location: str = ""
+
+
+class Invalid(Exception):
+    """The data does not fit the schema."""
+
+    def __init__(self, field_errors: Iterable[FieldError]) -> None:
+        self.field_errors = list(field_errors)
+        super().__init__(f"{len(self.field_errors)} findings")
+
+
+def problems_of(field_errors: Iterable[FieldError], schema: Any, merged: Merged) -> list[Problem]:
+    """Findings as problems, in the order of the sources and of the lines in them."""
+    masked = masking(secrets_in(schema, merged.data))
+    found = [_problem(field_error, schema, merged, masked) for field_error in field_errors]
+    unique = {(problem.location, problem.key, problem.message): problem for problem in found}
+    return sorted(unique.values(), key=lambda problem: _order(problem, merged))
+
+
+def _problem(field_error: FieldError, schema: Any, merged: Merged, masked: Callable[[str], str]) -> Problem:
+    message = masked(field_error.message)
+    about = []
+    written = field_error.path if field_error.location else _as_written(field_error, merged)
+    path = without_secret_keys(written, schema)
+    is_secret_key = field_error.about == "key" and path[-1:] == (MASK,)
+    if is_scalar(field_error.got) and not is_secret_key and not is_secret_at(schema, field_error.path):
+        about.append(f"got {quoted(field_error.got)}")
+    if field_error.about == "value" and field_error.got is not NOTHING:
+        about += filter(None, [_advice(type_at(schema, field_error.path), merged.note(field_error.path))])
+    if about:
+        message = f"{message} ({'; '.join(about)})"
+    return Problem(dotted(path), message, _location(field_error, merged))
+
+
+def _advice(annotation: Any, note: Note) -> str:
+    """What of a note is about what belongs there: a number or a date would not be right, even in quotes."""
+    kinds = members(annotation)
+    if any(map(is_collection, kinds)):
+        return note.table
+    if not any(member in _NO_TEXT for member in kinds):
+        return note.text
+    if any(member in _FRACTIONS for member in kinds):
+        return note.number
+    return note.whole if int in kinds else ""
+
+
+def _location(field_error: FieldError, merged: Merged) -> str:
+    if field_error.location:
+        return field_error.location
+    if field_error.about == "missing":
+        return merged.where_table(field_error.path[:-1])
+    return merged.where(field_error.path, key=field_error.about == "key")
+
+
+def _as_written(field_error: FieldError, merged: Merged) -> KeyPath:
+    """The path as it is spelled at the finding's position."""
+    if field_error.about != "missing":
+        return merged.as_written(field_error.path)
+    return (*merged.as_written(field_error.path[:-1]), *field_error.path[-1:])
+
+
+def _order(problem: Problem, merged: Merged) -> tuple[int, int, int]:
+    found = re.fullmatch(r"(.*?)(?::(\d+):(\d+))?", problem.location, re.DOTALL)
+    assert found is not None
+    names = [layer.name for layer in merged.layers]
+    rank = names.index(found[1]) if found[1] in names else len(names)
+    return rank, int(found[2] or 0), int(found[3] or 0)

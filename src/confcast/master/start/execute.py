@@ -1,0 +1,85 @@
+"""How an owner's process is made: an exec'd child that holds nothing of the master but its end of the leash.
+
+Standard input is /dev/null, standard output and error are one descriptor that the caller gives, the environment is the
+master's, and the signals that a master sends are blocked until the owner can take them. interpreter.py says which
+program it is.
+
+Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
+socket).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
+from confcast.master.start.interpreter import Command
+from confcast.wire.role import BLOCKED_AT_THE_START, OWNER
+from confcast.wire.signal_mask import held_back
+
+
+def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...] = ()) -> int:
+    """Start an owner's process. HUP, USR1 and RTMIN stay blocked until it has handlers: none kills it, or is lost.
+
+    Args:
+        channel: The descriptor of its end; the caller closes its own copy.
+        streams: Its standard output and error; `subprocess.DEVNULL`: nowhere.
+        command: Which program.
+        passed: Further descriptors that it has under the same numbers.
+
+    Returns:
+        Its pid. Nobody waits for it: the caller hears of its end by a pidfd, and reaps it.
+
+    Raises:
+        OSError: No process can be made.
+    """
+    with _to_be_passed(channel, command.path) as given, held_back(BLOCKED_AT_THE_START):
+        process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+            [*command.arguments, OWNER, *map(str, given)],
+            stdin=subprocess.DEVNULL,
+            stdout=streams,
+            stderr=streams,
+            pass_fds=(*given, *passed),
+        )
+    # From here on the pidfd tells of its end. Popen would wait for it, warn of it in forked children, and take
+    # another process's reaping of it for a clean exit.
+    process.returncode = 0
+    return process.pid
+
+
+def nameless_file(label: str) -> int:
+    """A new file without a name, open for reading and writing, in memory where the system can. Raises OSError."""
+    if hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):  # an old kernel, or a filter of system calls
+            return _above_streams(os.memfd_create(label))
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return _above_streams(os.dup(file.fileno()))
+
+
+def _above_streams(descriptor: int) -> int:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _to_be_passed(channel: int, path: bytes | None) -> Iterator[list[int]]:
+    """The descriptors that the owner's arguments name, in their order."""
+    given = [
+        fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, 3)
+    ]  # below may be the place of a stream that the master closed
+    try:
+        if path is not None:
+            given.append(nameless_file("confcast-path"))
+            with open(given[-1], "wb", closefd=False) as file:
+                file.write(path)
+            os.lseek(given[-1], 0, os.SEEK_SET)
+        yield given
+    finally:
+        for descriptor in given:
+            os.close(descriptor)

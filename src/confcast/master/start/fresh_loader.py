@@ -1,0 +1,139 @@
+"""A process of its own finds a loader under the code that is on disk now, and sends it here as data.
+
+A server's master has imported its loader's module when it started. After a deploy that module, and every module that it
+imports, is the old one in the master for good; and workers that the master forks would inherit them. A process that has
+imported nothing finds what a restart would find, with the master's interpreter, its flags, its search path and its
+working directory, and ends. It is started as an owner is (interpreter.py): a frozen program without an interpreter is
+refused, and the search path travels in a file without a name.
+
+Rejected: `importlib.reload` (the names that other modules took from the old one stay; a module that raises half way is
+left half changed), and multiprocessing (its resource tracker would stay with a master that forks).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import msgspec
+
+from confcast.config.loader import ConfigLoader, LoaderSpec
+from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
+from confcast.master.start import interpreter
+from confcast.master.start.execute import nameless_file
+from confcast.wire.role import BLOCKED_AT_THE_START
+from confcast.wire.signal_mask import held_back
+
+_NAME = "confcast.loader"
+_PATIENCE = 30.0
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """What the process is asked."""
+
+    path: str
+    sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What the process answers: a loader, or why there is none."""
+
+    spec: LoaderSpec | None = None
+    problems: list[Problem] = []
+    reason: str = ""
+
+
+class _Described(ConfigLoader[Any]):
+    """A loader that is only handed on: nothing of what it names is imported here."""
+
+    def __init__(self, spec: LoaderSpec) -> None:
+        super().__init__(spec.schema)
+        self._spec = spec
+
+    def to_spec(self) -> LoaderSpec:
+        """What was sent."""
+        return self._spec
+
+
+def find_afresh(path: str, executable: str | None = None, timeout: float = _PATIENCE) -> ConfigLoader[Any]:
+    """See `ConfigReloadManager.find_afresh`. Raises ConfigError."""
+    try:
+        command = interpreter.finder(executable)
+    except ConfcastError as error:
+        raise _unanswered(path, str(error)) from error
+    entries = [entry.encode("utf-8", "surrogatepass") for entry in interpreter.search_path()]
+    try:
+        with _file(msgspec.msgpack.encode(_Question(path, entries))) as question, _file() as answers:
+            status = _run(path, command, question.fileno(), answers.fileno(), timeout)
+            answers.seek(0)
+            return _taken(path, answers.read(), status)
+    except OSError as error:
+        raise _unanswered(path, f"no process can be started: {error}") from error
+
+
+def _run(path: str, command: interpreter.Command, question: int, answers: int, timeout: float) -> int:
+    """Its status, when it has ended. Raises ConfigError, OSError."""
+    with _file(command.path or b"") as boot_path:
+        given = (answers, boot_path.fileno(), question)
+        arguments = [*command.arguments, _NAME, *map(str, given)]
+        with held_back(BLOCKED_AT_THE_START):
+            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        raise _unanswered(path, f"its module was not imported within {timeout:g} s") from None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _file(content: bytes = b"") -> Iterator[IO[bytes]]:
+    """Without a name, to be read from its beginning: for what may be long, or secret."""
+    with os.fdopen(nameless_file(_NAME), "w+b") as file:
+        file.write(content)
+        file.seek(0)
+        yield file
+
+
+def _taken(path: str, answered: bytes, status: int) -> ConfigLoader[Any]:
+    try:
+        found = msgspec.msgpack.decode(answered, type=_Found)
+    except msgspec.DecodeError:
+        how = f"status {status}" if status >= 0 else f"signal {-status}"
+        raise _unanswered(path, f"the process that imports its module ended with {how}") from None
+    if found.spec is None:
+        raise ConfigError(found.problems, found.reason)
+    return _Described(found.spec)
+
+
+def answer(write_end: int, question: int) -> None:
+    """In the process: find the loader, and send it."""
+    _outlive_what_a_service_is_sent()
+    with os.fdopen(question, "rb") as file:
+        asked = msgspec.msgpack.decode(file.read(), type=_Question)
+    sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in asked.sys_path]
+    try:
+        found = _Found(ConfigLoader.find(asked.path).to_spec())
+    except ConfigError as error:
+        found = _Found(problems=error.problems, reason=error.reason)
+    except (NotCarried, TypeError) as error:
+        found = _Found(problems=[Problem("", f"{asked.path}: {error}")], reason="validation_failed")
+    with os.fdopen(write_end, "wb") as answers:
+        answers.write(msgspec.msgpack.encode(found))
+
+
+def _outlive_what_a_service_is_sent() -> None:
+    """HUP, USR1 and RTMIN may come to all its processes. Programs that a module starts inherit no mask of ours."""
+    for number in BLOCKED_AT_THE_START:
+        signal.signal(number, lambda number, frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)
+
+
+def _unanswered(path: str, why: str) -> ConfigError:
+    return ConfigError([Problem("", f"{path} can't be found: {why}")])

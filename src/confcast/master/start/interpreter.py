@@ -1,0 +1,162 @@
+"""By which program an owner is started, and what it begins with: the master's own interpreter, flags and search path.
+
+`-O`, `-I`, `-E`, `-X` and `-W` mean the same in both processes (a validator may be an `assert`), the environment is
+left as it is, and `sys.path` is the master's. The path travels in a file without a name: an argument would be as long
+as the path and would show in `ps`, and a variable would go on to every program that the owner starts.
+
+The owner imports its own modules before the application's. Meanwhile the standard library stands in front of the rest
+of the path, together with whatever else has given the master a module of a standard name: a server that inserts its
+working directory has imported its own modules long before. From then on the order is the master's.
+
+A frozen program (PyInstaller, Nuitka, cx_Freeze) has no interpreter beside it, and runs itself again whatever its
+arguments are. It is started only when it has called `confcast.owner_main()`, which makes the second one an owner.
+
+Rejected: `PYTHONPATH` (it stands before the standard library: an old backport in site-packages kills the owner; `-I`
+and `-E` ignore it; what the owner starts inherits it), `-m` (its module has to be found before there is any path),
+running an unknown program to see whether it is a Python (one that is none may run from the top again), and guessing
+another interpreter by `sys.prefix` (it may have other packages).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import confcast
+from confcast.errors import ConfcastError
+from confcast.master.start.interpreter_flags import flags
+from confcast.wire import role
+
+_PATH_FIRST = (
+    "import sys; f = open(int(sys.argv[3]), 'rb'); "
+    "tag, *sys.path[:] = f.read().decode('utf-8', 'surrogatepass').split('\\0'); f.close(); "
+    "tag == str(sys.implementation.cache_tag) or "
+    "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
+)
+BOOTSTRAP = _PATH_FIRST + "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
+"""Needs no module but `sys` until the path is there. Arguments: the owner's name, its leash, the file with the path."""
+
+FINDER = _PATH_FIRST + "from confcast.master.start.fresh_loader import answer; answer(*map(int, sys.argv[2::2]))"
+"""The same for fresh_loader.py. Arguments: its name, where the answer goes, the file with the path, the question."""
+
+_PYTHON = re.compile("python|pypy", re.IGNORECASE)
+
+
+class Command(NamedTuple):
+    """How a process is started that becomes an owner, or finds a loader.
+
+    Attributes:
+        arguments: The program and its arguments, up to those that every owner has.
+        path: What the bootstrap reads its path from; None for a frozen program, which has its own.
+    """
+
+    arguments: tuple[str, ...]
+    path: bytes | None
+
+
+def command(executable: str | None = None) -> Command:
+    """How this process starts an owner.
+
+    Args:
+        executable: The interpreter that the application names; None: the one of this process.
+
+    Raises:
+        ConfcastError: This process has no interpreter that could be started, or is a frozen program that has not
+            called `owner_main()`.
+    """
+    if executable is None and is_frozen():
+        program = _frozen_program()
+        if not role.has_entry():
+            raise ConfcastError(
+                f"{program} is a frozen program: in the place of a config owner it would run from its beginning "
+                "again. Let confcast.owner_main() be the first that it calls"
+            )
+        return Command((program,), None)
+    return _by_interpreter(executable, BOOTSTRAP)
+
+
+def finder(executable: str | None = None) -> Command:
+    """How this process starts one that finds a loader. Arguments as of `command`.
+
+    Raises:
+        ConfcastError: This process has no interpreter that could be started: whatever a frozen program is given to
+            run, it would run itself from its beginning again.
+    """
+    if executable is None and is_frozen():
+        raise ConfcastError(f"{_frozen_program()} is a frozen program, and no Python interpreter. {_name_one()}")
+    return _by_interpreter(executable, FINDER)
+
+
+def _by_interpreter(executable: str | None, program: str) -> Command:
+    arguments = (executable or _own_executable(), *flags(), "-c", program)
+    texts = [str(sys.implementation.cache_tag), *boot_order(search_path())]
+    return Command(arguments, "\0".join(texts).encode("utf-8", "surrogatepass"))
+
+
+def is_frozen() -> bool:
+    """Whether this program was made by PyInstaller, Nuitka, cx_Freeze or the like, and is its own interpreter."""
+    compiled = _compiled_by_nuitka()
+    return bool(
+        getattr(sys, "frozen", False) or getattr(compiled, "standalone", False) or getattr(compiled, "onefile", False)
+    )
+
+
+def search_path() -> list[str]:
+    """The master's `sys.path`, independent of the working directory. What is no text there, Python ignores too."""
+    return [_absolute(str(entry)) for entry in sys.path if isinstance(entry, str)]
+
+
+def boot_order(path: list[str]) -> list[str]:
+    """The same entries, in the order in which an owner finds its own modules."""
+    front = _homes_of_standard_modules()
+    home = str(Path(confcast.__file__).parents[1])
+    found = sorted(path, key=lambda entry: entry not in front)
+    return found if home in found else [*found, home]
+
+
+def _own_executable() -> str:
+    """This process's interpreter, or what was named to multiprocessing in its place. Raises ConfcastError."""
+    spawn = sys.modules.get("multiprocessing.spawn")
+    named = os.fsdecode(spawn.get_executable() or "") if spawn is not None else ""
+    own = sys.executable or ""
+    if named not in ("", own):
+        return named
+    if own and any(_PYTHON.search(Path(each).name) for each in (own, os.path.realpath(own))):
+        return own
+    found = f"sys.executable is {own}, by its name no Python interpreter" if own else "sys.executable is empty"
+    raise ConfcastError(f"there is nothing to start a config owner with: {found}. {_name_one()}")
+
+
+def _name_one() -> str:
+    """What to do where this process's own interpreter is none, or not the right one."""
+    beside = Path(sys.prefix, "bin", "python3")
+    return (
+        f"Name an interpreter: executable={str(beside) if beside.exists() else '/usr/bin/python3'!r}, on a launcher's "
+        "command line --executable, or multiprocessing.set_executable()"
+    )
+
+
+def _compiled_by_nuitka() -> object:
+    return getattr(sys.modules.get("__main__"), "__compiled__", None)
+
+
+def _frozen_program() -> str:
+    """The file to start. Nuitka's `sys.executable` is a Python that is not there."""
+    running = Path("/proc/self/exe")
+    return str(running.readlink()) if _compiled_by_nuitka() and running.exists() else sys.executable
+
+
+def _absolute(entry: str) -> str:
+    """An entry that is no path here is an import hook's, as setuptools' editable namespace packages have it."""
+    is_path = os.path.lexists(entry.split(os.sep, 1)[0] or os.sep) if entry else True
+    return os.path.abspath(entry) if is_path else entry  # noqa: PTH100 - "" is the working directory
+
+
+def _homes_of_standard_modules() -> set[str]:
+    """The folders from which this process has imported modules of the names that the standard library has."""
+    modules = [sys.modules.get(name) for name in sys.stdlib_module_names]
+    files = [(getattr(module, "__file__", None), hasattr(module, "__path__")) for module in modules]
+    return {str(Path(file).absolute().parents[is_package]) for file, is_package in files if isinstance(file, str)}

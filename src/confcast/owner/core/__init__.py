@@ -1,0 +1,1 @@
+"""The owner's state machine: a pure table, without clock, file, socket or thread. `machine.py` drives the others."""

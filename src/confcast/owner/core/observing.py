@@ -1,0 +1,140 @@
+"""The callers that wait, after a version is applied, until the observers of all workers have run for it.
+
+A call with `wait_observers` is answered when the barrier is closed *and* each worker that is to run the version has
+said that none of its observers has still to run for it; or when its seconds are over, and then the outcome names those
+that have not. Meanwhile the owner goes on: other callers have their answers, and the next load may begin. A worker that
+died, or declined the version, is not waited for; one that lost its pipe is asked again on the next one. So no message
+that is lost, and no worker that hangs, holds the caller beyond its seconds.
+
+Each wait has a number, counted up in an owner's life. `Observe(number)` goes to a worker once it has applied that
+wait's version; its answer stands for that wait and for the older ones, but for those that the worker still answers
+otherwise: an observer of an older version may run longer, or for ever, in an executor or on a loop.
+
+Rejected: the observers as a part of the barrier (one that hangs would hold each reload, and its worker's vote with it),
+and an acknowledgement from each worker at each reload (a message that mostly nobody waits for).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from confcast.owner.core import effects as fx
+from confcast.owner.core.members import Member, Roster
+from confcast.owner.core.requests import Asked
+from confcast.wire.messages import Observed, ObserverError, ReloadEvent, ToOwner
+
+_MOST_OF_ONE = 20
+_LONGEST = 2000
+_LONGEST_NAME = 200
+_LONGEST_WAIT = 24 * 3600.0
+_NO_TOKEN = -1
+"""That of no other deadline: each of these is looked at anew when any input comes."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    """One caller, what it will be answered, and what was said since.
+
+    Attributes:
+        open: The workers that have not said that all have run, by pid, with the observers that each has named last.
+        errors: What observers raised, by process, observer and text.
+    """
+
+    number: int
+    call: fx.Call
+    event: ReloadEvent
+    seconds: float
+    until: float
+    open: dict[int, tuple[str, ...]]
+    errors: dict[tuple[int, str, str], int] = field(default_factory=dict)
+
+    def outcome(self) -> ReloadEvent:
+        failed = [ObserverError(*which, count) for which, count in self.errors.items()]
+        why = f"has not finished within {self.seconds:g} s (wait_observers)"
+        unfinished = [ObserverError(pid, name, why, 0) for pid, names in self.open.items() for name in names or ("",)]
+        found = sorted(failed + unfinished, key=lambda error: (error.pid, error.observer))
+        return msgspec.structs.replace(self.event, observer_errors=found) if found else self.event
+
+
+class Observing:
+    """The callers that wait for observers.
+
+    Args:
+        roster: Whose observers they wait for.
+
+    Attributes:
+        waits: Mostly none: looked at before anything is asked, since a reload asks often.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self.waits: list[_Wait] = []
+        self._number = 0
+
+    # ---- callers
+
+    def answer(self, served: Iterable[Asked], event: ReloadEvent, now: float) -> list[fx.Effect]:
+        """The load is over: answer the calls that wait for nothing more; the others wait from now on."""
+        effects: list[fx.Effect] = []
+        for call, seconds in served:
+            waits_for = [member.pid for member in self._roster if member.refuses() is None]
+            if seconds is None or not event or not waits_for:
+                effects.append(fx.Answer(call, event))
+                continue
+            self._number += 1
+            until = now + min(max(0.0, seconds), _LONGEST_WAIT)  # also of what is no number
+            self.waits.append(_Wait(self._number, call, event, seconds, until, dict.fromkeys(waits_for, ())))
+            effects.append(self._wake_at())
+        return effects
+
+    def look(self, now: float) -> list[fx.Effect]:
+        """After each input: answer the calls that have nothing to wait for any more, and those whose time is over."""
+        waited_for = {member.pid for member in self._roster if member.refuses() is None}
+        for wait in self.waits:
+            wait.open = {pid: names for pid, names in wait.open.items() if pid in waited_for}
+        done = [wait for wait in self.waits if not wait.open or now >= wait.until]
+        if not done:
+            return []
+        self.waits = [wait for wait in self.waits if wait.open and now < wait.until]
+        return [*self._answers(done), *([self._wake_at()] if self.waits else [])]
+
+    def leave(self) -> list[fx.Effect]:
+        """The owner ends: answer every call that still waits. What it asked for was done."""
+        waits, self.waits = self.waits, []
+        return self._answers(waits)
+
+    # ---- workers
+
+    def wanted(self, member: Member) -> int:
+        """The number of the Observe that this member is to have had by now; 0 for none."""
+        mine = (wait.number for wait in self.waits if member.pid in wait.open and wait.event.version <= member.acked)
+        return max(mine, default=0)
+
+    def said(self, member: Member, observed: ToOwner) -> None:
+        """A worker told how its observers stand. A number that it was not given on this pipe means nothing."""
+        assert isinstance(observed, Observed)
+        if observed.failures >= member.observer_failures:
+            member.observer_failures = observed.failures
+            member.last_observer_error = observed.last_error[:_LONGEST]
+        if observed.number > member.observes:
+            return
+        for wait in self.waits:
+            if observed.since < wait.number <= observed.number and member.pid in wait.open:
+                self._note(wait, member.pid, observed)
+
+    def _note(self, wait: _Wait, pid: int, observed: Observed) -> None:
+        for error in observed.errors[:_MOST_OF_ONE]:
+            wait.errors[pid, error.observer[:_LONGEST_NAME], error.error[:_LONGEST]] = error.count
+        if observed.waits_for:
+            wait.open[pid] = tuple(name[:_LONGEST_NAME] for name in observed.waits_for[:_MOST_OF_ONE])
+        else:
+            del wait.open[pid]
+
+    def _answers(self, waits: Sequence[_Wait]) -> list[fx.Effect]:
+        return [fx.Answer(wait.call, wait.outcome()) for wait in waits]
+
+    def _wake_at(self) -> fx.WakeAt:
+        return fx.WakeAt(fx.Timer.OBSERVERS, _NO_TOKEN, min(wait.until for wait in self.waits))

@@ -1,0 +1,180 @@
+"""One load on its way: where it is, what it carries, when each part began, and the event that tells of it.
+
+Times are of the core's clock; the shell turns an event's timestamp into a date. Rejected: taking the parts of the
+duration in the shell (it does not know when a vote was complete).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from confcast.errors import Problem, first_of
+from confcast.owner.core.members import Member, Roster
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote
+
+
+class ProposalState(enum.IntEnum):
+    """Where the one proposal is: the column of the core's table."""
+
+    IDLE = 0
+    LOADING = 1
+    STAGING = 2
+    RECORDING = 3
+    COMMITTING = 4
+
+
+OWED = "nothing was changed, since not everybody whose yes is needed gave one; it is tried again when a worker answers"
+STILL_REFUSED = (
+    "this content was committed, and undone since no worker ran it: it is put to the vote again when it changes, or by "
+    "a call of reload()"
+)
+UNDONE = (
+    "nobody runs version {}, so it was undone: the content of version {} has been put back under the next number. "
+    "What was undone is put to the vote again when it changes, or by a call of reload()"
+)
+
+
+class Phase(NamedTuple):
+    """What an owner is doing: the state, since when (of the core's clock), and whom it waits for.
+
+    Each process has the function that it runs, and since when; None where it has told of none.
+    """
+
+    state: ProposalState
+    since: float
+    waits_for: tuple[tuple[int, tuple[str, float] | None], ...]
+
+
+@dataclass(slots=True)
+class Proposal:
+    """A candidate between its load and its outcome. A time of 0.0: that part has not begun.
+
+    Attributes:
+        undo: It puts back what ran before, without a vote.
+        refused: The digest of the content that is not put to the vote again until it changes; empty for none.
+        undone: Why the version was refused that this proposal had committed, and has taken back.
+    """
+
+    origin: str
+    began: float
+    previous: int
+    digest: bytes = b""
+    payload: bytes = b""
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    version: int = 0
+    unchanged: bool = False
+    loaded: float = 0.0
+    ordered: float = 0.0
+    recorded: float = 0.0
+    undo: bool = False
+    refused: bytes = field(default=b"", repr=False)
+    undone: tuple[Problem, ...] = ()
+
+    @property
+    def reissue(self) -> bool:
+        """Whether it carries what is committed already, under a new number."""
+        return self.origin == "reissue"
+
+    def applied(self, roster: Roster, version: int, now: float) -> ReloadEvent:
+        """It passed the barrier: SUCCESS, PARTIAL when somebody must be named, UNCHANGED; or REJECTED, if undone."""
+        lagging = roster.lagging(version)
+        if self.undone:
+            return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
+        result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
+        if self.unchanged:  # what the sources say does not run where all who are left refuse it
+            result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
+        problems = told_once((member.pid, reason) for member in roster for reason in member.refuses() or ())
+        applied = sorted(member.pid for member in roster if member.acked >= version)
+        return self._event(
+            result,
+            version,
+            problems,
+            now,
+            applied=applied,
+            lagging=lagging,
+            notes=list(self.notes),
+        )
+
+    def failed(
+        self, result: ReloadResult, problems: Sequence[Problem], roster: Roster, version: int, now: float
+    ) -> ReloadEvent:
+        """It changed nothing; `version` still runs."""
+        return self._event(result, version, problems, now, lagging=roster.lagging(version))
+
+    def _event(
+        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **who: list[Any]
+    ) -> ReloadEvent:
+        problems = first_of(problems)
+        return ReloadEvent(
+            timestamp=self.began,
+            result=result,
+            origin=self.origin,
+            version=version,
+            previous_version=self.previous,
+            changes=list(self.changes),
+            problems=problems,
+            error_message=_text(problems),
+            duration_ms=_ms(self.began, now),
+            load_ms=_ms(self.began, self.loaded or now),
+            stage_ms=_ms(self.loaded, self.ordered or self.recorded or now),
+            journal_ms=_ms(self.ordered, self.recorded or now),
+            commit_ms=_ms(self.recorded, now),
+            **who,
+        )
+
+
+def late_refusal(roster: Roster, member: Member, version: int, now: float) -> ReloadEvent:
+    """What no outcome can tell any more: somebody declined, late, what was committed before it woke or attached."""
+    mine = member.declined or ()
+    first = [member, *(each for each in roster if each is not member)]
+    problems = told_once((each.pid, reason) for each in first for reason in each.declined or () if reason in mine)
+    return ReloadEvent(
+        timestamp=now,
+        result=ReloadResult.PARTIAL,
+        origin="late",
+        version=version,
+        previous_version=version,
+        problems=list(problems),
+        error_message=_text(problems),
+        lagging=[roster.status(member, version)],
+    )
+
+
+def reasons(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Why a worker refuses; a refusal without words is still a refusal."""
+    return tuple(first_of(problems)) or (Problem("", "refused without a reason"),)
+
+
+def said_by(member: Member, vote: Vote) -> tuple[Problem, ...]:
+    """Why this member voted no."""
+    return told_once((member.pid, reason) for reason in reasons(vote.problems))
+
+
+def told_once(said: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:
+    """What workers said, by pid: each problem once, with the worker, or the first of them and how many more.
+
+    They stand where a problem has its place; where it has one, in the sources, they stand behind the message.
+    """
+    pids: dict[Problem, list[int]] = {}
+    for pid, problem in said:
+        pids.setdefault(problem, []).append(pid)
+    return tuple(_said_by(problem, [*dict.fromkeys(who)]) for problem, who in pids.items())
+
+
+def _said_by(problem: Problem, pids: list[int]) -> Problem:
+    who = f"worker {pids[0]}" + (f" and {len(pids) - 1} more" if len(pids) > 1 else "")
+    if problem.location:
+        return Problem(problem.key, f"{problem.message} ({who})", problem.location)
+    return Problem(problem.key, problem.message, who)
+
+
+def _text(problems: Sequence[Problem]) -> str | None:
+    return "\n".join(map(str, problems)) or None
+
+
+def _ms(begin: float, end: float) -> float:
+    return round((end - begin) * 1000, 3) if begin else 0.0

@@ -1,0 +1,63 @@
+"""What the owner's log says of an event, and when.
+
+Whoever runs the server reads this on standard error: a refusal with every problem, a worker that lags by its pid. A
+call that found nothing to change is said at debug: programs call in loops.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import msgspec
+
+from confcast.errors import counted, more
+from confcast.wire.messages import Outcome, ReloadEvent, WorkerStatus
+
+_log = logging.getLogger("confcast.owner")
+
+_MOST_KEYS = 5
+
+
+def dated(event: ReloadEvent) -> ReloadEvent:
+    """The core knows a clock that only goes forward; a person wants a date."""
+    return msgspec.structs.replace(event, timestamp=time.time() - (time.monotonic() - event.timestamp))
+
+
+def outcome(number: int, event: ReloadEvent) -> Outcome:
+    """The answer to a caller."""
+    return Outcome(number, dated(event))
+
+
+def log_event(event: ReloadEvent) -> None:
+    """One line, and one for each problem: whoever collects logs takes them line by line."""
+    origin, result, version = event.origin, event.result, event.version
+    if not event:
+        _log.error("%s: refused (%s), version %d stays", origin, result, version)
+        for problem in event.problems:
+            _log.error("%s: %s", origin, problem)
+    elif event.lagging:
+        names = "; ".join(f"{status.pid}: {_why(status, event)}" for status in event.lagging)
+        _log.warning("%s: %s, version %d, but for %s", origin, result, version, names)
+        for problem in event.problems:
+            _log.warning("%s: %s", origin, problem)
+    else:
+        level = logging.INFO if event.changes or origin != "call" else logging.DEBUG
+        _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
+    for note in event.notes if event else ():
+        _log.log(logging.WARNING if event.changes or origin != "call" else logging.DEBUG, "%s: %s", origin, note)
+
+
+def _why(status: WorkerStatus, event: ReloadEvent) -> str:
+    """The reasons of those who declined are the event's problems: all may have the same."""
+    return status.state if status.state == "declined" and event.problems else status.reason or status.state
+
+
+def _keys(event: ReloadEvent) -> str:
+    keys = [change.key for change in event.changes]
+    if len(keys) <= _MOST_KEYS:
+        return f": {', '.join(keys)}" if keys else ""
+    last = event.changes[-1]
+    others = keys[-1:] if last.old is None and last.new is None else []  # without values: it stands for others
+    count = len(keys) - len(others) + counted(others)
+    return f": {', '.join(keys[:_MOST_KEYS])} {more(count - _MOST_KEYS)}"

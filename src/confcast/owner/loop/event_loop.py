@@ -1,0 +1,427 @@
+"""The owner process: one thread, one selectors loop, one mailbox; it drives the core and carries its effects out.
+
+The loop owns everything but the loads and the watching, which run beside it and speak through the mailbox. Effects
+are carried out in the order in which the core gives them; whatever one of them leads to (a drained pipe, a written
+row) is handed to the core after the last of them. Journal writes happen in the loop: SQLite writes into the page
+cache in some 40 µs, and nobody may be answered before a row is written anyway. A disk that hangs therefore holds the
+owner, and with it reloads and newcomers' knocks (which have the snapshot file); workers that are attached serve on.
+
+Rejected: asyncio (a loop's own machinery costs more than a whole reload into four workers), and threads that share
+the core under a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confcast.errors import ConfcastError, Problem
+from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
+from confcast.owner.loop.connections import Pipes
+from confcast.owner.loop.event_log import dated, log_event, outcome
+from confcast.owner.loop.exit_watch import ExitWatch
+from confcast.owner.loop.load_thread import Loading
+from confcast.owner.loop.mailbox import IdleTasks, LogRotated, Mailbox
+from confcast.owner.loop.queries import QUERIES, answer_to, doing
+from confcast.owner.store import handover
+from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
+from confcast.owner.store.runtime_dir import RuntimeDir
+from confcast.wire import processes
+from confcast.wire.messages import Message, ReloadEvent
+
+_log = logging.getLogger("confcast.owner")
+
+_REST = 1.0
+"""Seconds for which nobody is accepted when no descriptor was left: the waiting socket would keep the loop busy."""
+
+_LONG_REST = 30.0
+"""Seconds until a move into the state folder is tried again that failed."""
+
+
+class EventLoop:
+    """The loop. Built and run in the owner's main thread.
+
+    Args:
+        rules: What the core goes by.
+        runtime_dir: Where it lives, entered already; its guests may open a pipe, too.
+        listener: The control socket, listening.
+        open_journal: Opens the journal; called again when its file was deleted.
+        mailbox: Where the loading thread, the watcher and signals post to.
+        loading: Not started yet.
+        told: Called with every event that is recorded (the one of the first load decides whether the owner stays).
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        runtime_dir: RuntimeDir,
+        listener: socket.socket,
+        open_journal: Callable[[], Journal],
+        mailbox: Mailbox[fx.Input | LogRotated],
+        loading: Loading,
+        told: Callable[[ReloadEvent], None],
+    ) -> None:
+        self.exit_reason: str | None = None
+        self.former: Path | None = None  # the run-time folder of the generation before
+        self.follow_log: Callable[[], None] = lambda: None  # into the next file, where the log is one
+        self._rules = rules
+        self._runtime_dir = runtime_dir
+        self._open_journal = open_journal
+        self._journal = open_journal()
+        self._journal_lags = False  # it was begun anew, and does not have all that it must
+        self._mailbox = mailbox
+        self._loading = loading
+        self._told = told
+        self._selector = selectors.DefaultSelector()
+        self._inputs: deque[fx.Input] = deque()
+        self._left: list[int] = []  # the pipes of the effects under way whose frames are gone
+        self._untold: deque[ReloadEvent] = deque()  # for the log, once everyone has been answered
+        self._pipes = Pipes(self._selector, self._inputs.append, runtime_dir.allowed_uids.uids(), rules.vote_timeout)
+        self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
+        self._resting_until: float | None = None
+        self.when_idle = IdleTasks()
+        self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
+        self._failures: Counter[str] = Counter()
+        self._listener = listener
+        self._listen()
+        self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._take_mail())
+
+    # ---- life
+
+    def stand_on(self, row: VersionRow | None, roster: tuple[int, ...], high_water: int, *, gathering: bool) -> None:
+        """Continue from what the journal holds, before the first turn of the loop."""
+        state = self._journal.state
+        committed = None
+        if row is not None:
+            committed = Committed(row.version, row.digest, row.payload, undo=state.undo == row.version)
+        self.core = Core(
+            self._rules,
+            committed=committed,
+            high_water=high_water,
+            roster=roster,
+            refused=state.refused,
+            gathering=gathering,
+            now=time.monotonic(),
+        )
+        for pid in roster:
+            self._add_member(fx.AddMember(pid))
+        self._perform(self.core.begin())
+
+    def watch_master(self, pid: int, since: int) -> None:
+        """Leave when this process, which began at `since`, is dead."""
+        self._hear(self._master, pid, fx.MasterGone())
+        if not processes.is_alive(pid, since):  # a stranger with its pid
+            self._inputs.append(fx.MasterGone())
+
+    def count_loss(self, what: str) -> None:
+        """Something that the owner must have was gone, and was made anew: the totals say so."""
+        self._failures[what] += 1
+
+    def listen_to(self, channel: socket.socket, hear: Callable[[], bool]) -> None:
+        """Call `hear` whenever the master has said something, until it returns False."""
+
+        def ready(mask: int) -> None:
+            if not hear():
+                self._selector.unregister(channel)
+
+        self._selector.register(channel, selectors.EVENT_READ, ready)
+
+    def leave_a_copy(self) -> None:
+        """Of the journal, for the next generation; while idle."""
+        self._try(
+            "copy of the journal", lambda: handover.leave(self._journal, self.core.high_water, self._runtime_dir.folder)
+        )
+
+    def take_back(self) -> None:
+        """The next generation has ended: the numbers that it gave out are not given out again."""
+        self._try("copy of the journal", lambda: self.core.retire(handover.take_back(self._runtime_dir.folder)))
+        self._try("burnt number", lambda: self._journal.retire(self.core.high_water))
+
+    def move_in(self) -> float:
+        """Into the state folder, once a former owner has left it; while idle. Seconds until the next try, or 0."""
+        if self._runtime_dir.awaited is None:
+            return 0.0
+        small = self._runtime_dir.journal
+        try:
+            with self._runtime_dir.moving() as free:
+                if not free:
+                    return _REST
+                handover.move_in(self._journal, self._runtime_dir.journal)
+                fresh = self._open_journal()
+        except (ConfcastError, OSError) as error:
+            self._failures["move"] += 1
+            _log.error("the journal can't move into the state folder yet: %s", error)
+            return _LONG_REST
+        self._journal.close()
+        self._journal = fresh
+        self._try("old journal", lambda: handover.forget(small))
+        _log.info(
+            "the journal has moved into %s, which the former config owner has left", self._runtime_dir.state_folder
+        )
+        return 0.0
+
+    def run(self) -> None:
+        """Until the core says Exit."""
+        self._loading.start()
+        while self.exit_reason is None:
+            self._turn()
+
+    def close(self) -> None:
+        """Everything this loop opened. What clients wait for ends with their pipes."""
+        self._loading.close()
+        self._pipes.close_all()
+        self._exit_watch.close()
+        self._master.close()
+        self._listener.close()
+        self._selector.close()
+        self._journal.close()
+
+    # ---- the loop
+
+    def _turn(self) -> None:
+        ready = self._selector.select(self._until_next())
+        for key, mask in ready:
+            key.data(mask)
+        now = time.monotonic()
+        for when, wake in list(self._timers.values()):
+            if when <= now:
+                del self._timers[wake.timer]
+                self._inputs.append(self._explained(wake))
+        if self._resting_until is not None and self._resting_until <= now:
+            self._end_the_rest()
+        self._pipes.close_silent(now)
+        while self._inputs and self.exit_reason is None:
+            self._hand_over(self._inputs.popleft())
+        if self.core.state is ProposalState.IDLE:
+            self.when_idle.do(now)
+        while self._untold:
+            log_event(self._untold.popleft())
+
+    def _take_mail(self) -> None:
+        for given in self._mailbox.take():
+            if isinstance(given, LogRotated):
+                self._try("next log file", self.follow_log)
+            else:
+                self._inputs.append(given)
+
+    def _explained(self, wake: fx.Wake) -> fx.Wake:
+        """A load's deadline names what hangs, which only the loading thread's stack can tell."""
+        return fx.Wake(wake.timer, wake.token, self._loading.doing()) if wake.timer is fx.Timer.LOAD else wake
+
+    def _until_next(self) -> float | None:
+        if self._inputs:
+            return 0.0
+        times = [when for when, _ in self._timers.values()]
+        times += [when for when in (self._resting_until, self._pipes.deadline()) if when is not None]
+        if self.core.state is ProposalState.IDLE:
+            times += self.when_idle.next()
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _hand_over(self, given: fx.Input) -> None:
+        if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
+            self._try("answer", lambda: self._answer_query(given.pipe, given.message))
+            return
+        self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
+
+    def _perform(self, effects: list[fx.Effect]) -> None:
+        for effect in effects:
+            _PERFORM[type(effect)](self, effect)
+        if self._left:
+            self._inputs.append(fx.Drained(tuple(self._left)))
+            self._left.clear()
+
+    # ---- effects
+
+    def _send(self, effect: fx.Send) -> None:
+        if self._pipes.send(effect.pipe, effect.message, from_core=True):
+            self._left.append(effect.pipe)
+
+    def _close_pipe(self, effect: fx.ClosePipe) -> None:
+        self._pipes.close(effect.pipe)
+
+    def _load(self, effect: fx.Load) -> None:
+        self._try("folder", self._stay_in_place)
+        self._loading.submit(effect)
+
+    def _wake_at(self, effect: fx.WakeAt) -> None:
+        self._timers[effect.timer] = (effect.when, fx.Wake(effect.timer, effect.token))
+
+    def _record(self, effect: fx.Record) -> None:
+        row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())
+        state = StateRow(effect.version if effect.undo else 0, effect.refused)
+        try:
+            self._stay_in_place()
+        except (ConfcastError, OSError) as error:  # nothing was written: that much is known
+            self._not_recorded(fx.RowState.ABSENT, error)
+            return
+        try:
+            self._journal.record(row, state)
+        except JournalError as error:
+            self._not_recorded(self._row_state(row), error)
+        else:
+            self._inputs.appendleft(fx.Recorded())
+
+    def _forgive(self, effect: fx.Forgive) -> None:
+        self._try("end of a refusal", self._journal.forgive)
+
+    def _take_in(self, effect: fx.Accept) -> None:
+        """Without a descriptor left nobody can be taken in; that is logged, counted, and tried again in a while."""
+        if self._listener in self._selector.get_map():
+            self._accept()
+        self._inputs.append(fx.Accepted())
+
+    def _not_recorded(self, state: fx.RowState, error: Exception) -> None:
+        if state is not fx.RowState.PRESENT:
+            self._loading.forget_attempt()
+        problem = Problem("", f"the journal could not be written: {error}", str(self._runtime_dir.journal))
+        self._inputs.appendleft(fx.RecordFailed(state, problem))
+
+    def _row_state(self, row: VersionRow) -> fx.RowState:
+        try:
+            return fx.RowState.PRESENT if self._journal.holds(row.version, row.digest) else fx.RowState.ABSENT
+        except JournalError:
+            return fx.RowState.UNREADABLE
+
+    def _retire(self, effect: fx.Retire) -> None:
+        self._try("burnt number", lambda: self._journal.retire(effect.version))
+
+    def _write_snapshot(self, effect: fx.WriteSnapshot) -> None:
+        self._loading.committed(effect.digest, effect.payload)
+        version = (self._rules.schema, effect.version, effect.digest, effect.payload)
+        self._try("snapshot file", lambda: self._runtime_dir.save(*version))
+        if (former := self.former) is not None:
+            self._try("number for the former owner", lambda: handover.note(former, effect.version))
+
+    def _add_member(self, effect: fx.AddMember) -> None:
+        self._try("roster", lambda: self._journal.add_member(effect.pid, processes.started(effect.pid)))
+        self._hear(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))
+
+    def _remove_member(self, effect: fx.RemoveMember) -> None:
+        self._try("roster", lambda: self._journal.remove_member(effect.pid))
+        self._exit_watch.forget(effect.pid)
+
+    def _answer(self, effect: fx.Answer) -> None:
+        pipe, number = effect.call
+        self._pipes.send(pipe, outcome(number, effect.event), from_core=False)
+
+    def _record_event(self, effect: fx.RecordEvent) -> None:
+        event = dated(effect.event)
+        if event or event.origin != "start":  # a first load that is refused is the master's to tell
+            self._untold.append(event)
+        self._try("history", lambda: self._journal.add_event(event))
+        self._told(event)
+
+    def _answer_query(self, pipe: int, query: Message) -> None:
+        counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
+        present = answer_to(query, self._journal, self.core, self._rules, {**counts, **self._doing()})
+        self._pipes.send(pipe, present, from_core=False)
+
+    def _doing(self) -> dict[str, Any]:
+        loading = self.core.state is ProposalState.LOADING
+        return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
+
+    def _exit(self, effect: fx.Exit) -> None:
+        self.exit_reason = effect.reason
+
+    def _try(self, what: str, write: Callable[[], None]) -> None:
+        """A write that nothing depends on: a failure is logged, counted, and stops nothing."""
+        try:
+            write()
+        except (ConfcastError, OSError) as error:
+            self._failures[what] += 1
+            _log.error("the %s could not be written (failure %d): %s", what, self._failures[what], error)
+
+    # ---- inputs that are none of a pipe's
+
+    def _hear(self, exit_watch: ExitWatch, pid: int, gone: fx.Input) -> None:
+        if not exit_watch.watch(pid, lambda: self._inputs.append(gone)):
+            self._failures["death watch"] += 1
+            self._rest()
+
+    def _listen(self) -> None:
+        self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
+
+    def _accept(self) -> None:
+        if not self._pipes.accept(self._listener):
+            self._selector.unregister(self._listener)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Try again in a while what took more descriptors than there are."""
+        if self._resting_until is None:
+            self._resting_until = time.monotonic() + _REST
+
+    def _end_the_rest(self) -> None:
+        self._resting_until = None
+        for exit_watch in (self._master, self._exit_watch):
+            if not exit_watch.try_again():
+                self._rest()
+        if self._listener not in self._selector.get_map():
+            self._listen()
+
+    def _stay_in_place(self) -> None:
+        """Make anew what was deleted while in use; SQLite, for one, goes on committing into a deleted file.
+
+        Raises OSError, ConfcastError; what could not be made is tried again the next time.
+        """
+        if (missing := self._runtime_dir.missing()) is not None:
+            self._move_in_again(missing)
+        if not self._journal.in_place() or self._journal_lags:
+            self._begin_the_journal_anew()
+
+    def _move_in_again(self, missing: Path) -> None:
+        _log.error("%s was deleted while in use: it is made anew", missing)
+        self.count_loss("folder lost")
+        fresh = self._runtime_dir.acquire()
+        if self._listener in self._selector.get_map():
+            self._selector.unregister(self._listener)
+        self._listener.close()
+        self._listener = fresh
+        self._listen()
+        if (committed := self.core.committed).version:
+            self._write_snapshot(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
+
+    def _begin_the_journal_anew(self) -> None:
+        _log.error(
+            "%s was deleted while in use: it is made anew, without history and totals", self._runtime_dir.journal
+        )
+        self.count_loss("journal lost")
+        self._journal_lags = True
+        if not self._journal.in_place():
+            former = self._journal
+            self._journal = self._open_journal()  # while it can't be made, the former one answers
+            former.close()
+        committed, schema = self.core.committed, self._rules.schema
+        if committed.version and not self._journal.holds(committed.version, committed.digest):
+            row = VersionRow(committed.version, committed.digest, schema, committed.payload, time.time())
+            self._journal.record(row, StateRow(committed.version if committed.undo else 0, self.core.refused))
+        self._journal.describe(schema, self._rules.fields)
+        self._journal.retire(self.core.high_water)
+        for member in self.core.roster:
+            self._journal.add_member(member.pid, processes.started(member.pid))
+        self._journal_lags = False
+
+
+_PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
+    fx.Send: EventLoop._send,
+    fx.ClosePipe: EventLoop._close_pipe,
+    fx.Load: EventLoop._load,
+    fx.WakeAt: EventLoop._wake_at,
+    fx.Record: EventLoop._record,
+    fx.Forgive: EventLoop._forgive,
+    fx.Accept: EventLoop._take_in,
+    fx.Retire: EventLoop._retire,
+    fx.WriteSnapshot: EventLoop._write_snapshot,
+    fx.AddMember: EventLoop._add_member,
+    fx.RemoveMember: EventLoop._remove_member,
+    fx.Answer: EventLoop._answer,
+    fx.RecordEvent: EventLoop._record_event,
+    fx.Exit: EventLoop._exit,
+}

@@ -1,0 +1,72 @@
+"""What may be asked of an owner besides a reload: totals, history, workers.
+
+Answered from the journal and the core at the moment of asking, between two inputs of the core: so an answer never
+shows half a step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from confcast.owner.core.machine import Core
+from confcast.owner.core.proposal import Phase, ProposalState
+from confcast.owner.core.rules import Rules
+from confcast.owner.store.journal import Journal
+from confcast.wire.messages import (
+    ClearHistory,
+    Done,
+    History,
+    HistoryRequest,
+    Message,
+    Stats,
+    StatsRequest,
+    Workers,
+    WorkersRequest,
+)
+
+QUERIES = (StatsRequest, HistoryRequest, ClearHistory, WorkersRequest)
+
+
+def answer_to(query: Message, journal: Journal, core: Core, rules: Rules, told: Mapping[str, Any]) -> Message:
+    """The answer. Raises JournalError when the journal can't be read: then nothing is answered, and the wait runs out.
+
+    Args:
+        query: One of `QUERIES`.
+        journal: For totals and history.
+        core: For the workers and the version.
+        rules: For the time in which a reload is answered.
+        told: What else the totals say: what was dropped, refused and not written, by kind; what the owner is doing.
+    """
+    match query:
+        case StatsRequest(id):
+            busy = core.state is not ProposalState.IDLE
+            present = {"version": core.committed.version, "owner_pid": os.getpid(), "reload_in_progress": busy}
+            return Stats(id, {**journal.totals(), **present, "answers_within": rules.answers_within, **told})
+        case HistoryRequest(id, limit):
+            return History(id, journal.events(limit))
+        case WorkersRequest(id):
+            return Workers(id, core.statuses())
+        case ClearHistory(id):
+            journal.clear_events()
+            return Done(id)
+    raise TypeError(f"{query!r} is no query")
+
+
+def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:
+    """What an owner is doing, as the totals tell it, so that a reload that takes long can be seen while it lasts.
+
+    Args:
+        phase: As the core gives it.
+        now: The clock that the core goes by.
+        hangs: What a load is waiting for, in words; "" where that is not known, or nothing is loaded.
+    """
+    waits_for = [
+        {"pid": pid, "function": work[0] if work else "", "seconds": round(now - (work[1] if work else phase.since), 1)}
+        for pid, work in phase.waits_for
+    ]
+    seconds = round(now - phase.since, 1)
+    if phase.state is ProposalState.LOADING:
+        waits_for.append({"pid": os.getpid(), "function": hangs, "seconds": seconds})
+    return {"phase": phase.state.name.lower(), "phase_seconds": seconds, "waits_for": waits_for}

@@ -1,0 +1,235 @@
+"""One SQLite file that is whole, private and open once; the journal's tables live in it.
+
+Guarantees. What lies at the path is always a whole database, because a new one is made beside it and renamed into
+place: so a file that is empty, torn or somebody else's is refused in words, and nothing is written to it. The file
+is for its owner alone (0600, which SQLite passes on to the log). Whatever SQLite, its Python module or the system
+raises comes out as a `JournalError` that names the file and says what to do.
+
+How. A write-ahead log, so that a commit is one write at the end of one file. `locking_mode=EXCLUSIVE`: there is one
+owner, and without the shared-memory index a commit takes two thirds of the time; the kernel releases the lock with
+the process, however it died. `synchronous=OFF` is enough to survive processes, whose writes are the kernel's by
+then; NORMAL would flush now and then and still promise nothing for the last commit, so `durable` means FULL.
+
+Rejected: a umask around the opening (it is the whole process's), opening what may be foreign and seeing (SQLite
+takes an empty file for a new database and throws the log beside it away).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from confcast.errors import ConfcastError
+
+log = logging.getLogger("confcast.journal")
+
+_APPLICATION = 0x63666A31  # "cfj1", in the header: tells a journal from any other SQLite file
+_LAYOUT = 1
+_SMALLEST = 512  # bytes of SQLite's smallest page: what has fewer is an empty database to it
+_FAULTS = (sqlite3.Error, OSError, OverflowError, ValueError, TypeError)
+"""Python's module raises more than sqlite3.Error: OverflowError for a number of more than 64 bits, UnicodeDecodeError
+(a ValueError) where damage has reached a message or a name. A row of another shape or type than was written ends in a
+TypeError or a ValueError where it is taken apart."""
+_LOG_PAGES = 250  # the log is folded into the file at about 1 MiB: it may lie in /dev/shm, which is memory
+
+
+class JournalError(ConfcastError):
+    """The journal can't be read or written; the text says which file, what is wrong with it, and what to do."""
+
+
+class TornJournal(JournalError):
+    """It can be read, and is not what was written: no later try will find it whole."""
+
+
+class Database:
+    """The open file. For one thread; nothing here waits for another process.
+
+    Args:
+        path: The file; it is made when it is missing, its folder is not.
+        tables: The statements that make the tables of a new one.
+        durable: Whether a commit must survive the death of the machine too.
+
+    Attributes:
+        path: The file, absolute.
+        durable: As given.
+
+    Raises:
+        JournalError: The file or its folder can't be used, is torn, or is no journal of this version of confcast.
+    """
+
+    def __init__(self, path: Path, tables: str, *, durable: bool) -> None:
+        self.path = Path(path).absolute()
+        self.durable = durable
+        self._names = str(self.path), f"{self.path}-wal"
+        with self.explained("opened"):
+            if not self.path.exists():
+                self._make(tables)
+            self._open()
+
+    def ask(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        """Run one statement; outside `transaction()` it is its own. Raises what SQLite raises."""
+        return self._connection.execute(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the statements inside, or none. Raises what SQLite raises."""
+        self.ask("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.ask("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self.ask("ROLLBACK")
+            raise
+
+    @contextmanager
+    def explained(self, done: str) -> Iterator[None]:
+        """Raise a JournalError, in words, for what SQLite, its Python module and the system raise inside."""
+        try:
+            yield
+        except _FAULTS as error:
+            misjudged = done != "written" and isinstance(error, ValueError | TypeError)
+            if misjudged or _tells_of_damage(error):  # nothing is to be done: the next owner sets it aside, and says so
+                raise TornJournal(f"the journal {self.path} can't be {done}: {error}") from error
+            raise JournalError(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
+
+    def torn(self, what: str) -> TornJournal:
+        """The error for content that can't be what was written."""
+        return TornJournal(f"the journal {self.path} is torn: {what}")
+
+    def in_place(self) -> bool:
+        """Whether the path still is the open file; SQLite goes on committing into one that was deleted or replaced."""
+        return self._identity == self._identify()
+
+    def reopen(self) -> None:
+        """Close and open the file, as the next owner would. Raises JournalError."""
+        with self.explained("opened again"):
+            with suppress(sqlite3.Error):  # the same fault again, as likely as not; opening it is what counts
+                self._connection.close()
+            self._open()
+
+    def flush(self) -> None:
+        """Fold the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
+        self.ask("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def copy_to(self, path: Path) -> None:
+        """Put a copy of all that is committed at another path, whole, in the place of what is there.
+
+        Raises what SQLite and the system raise.
+        """
+        new = path.with_name(path.name + ".new")
+        for leftover in (new, *_companions(new)):
+            leftover.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(new, isolation_level=None)) as copy:
+            self._connection.backup(copy)  # flushed: a new connection's `synchronous` is FULL
+        for leftover in _companions(path):
+            leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the copy
+        new.replace(path)
+        if self.durable:
+            _flush_folder(path.parent)
+
+    def close(self) -> None:
+        """Close the file, harmlessly when called again. What can't be folded into it stays in the log."""
+        try:
+            self._connection.close()
+        except sqlite3.Error as error:
+            log.warning("the journal %s was left with its log: %s", self.path, error)
+
+    def _make(self, tables: str) -> None:
+        """An empty database, put into place whole: a kill at any point leaves none, or this."""
+        new = self.path.with_name(self.path.name + ".new")
+        for leftover in (new, *_companions(new), *_companions(self.path)):
+            leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the new one
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            self._tune(connection)
+            header = f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_LAYOUT};"
+            connection.executescript(f"BEGIN; {header} {tables} COMMIT;")
+        new.replace(self.path)
+        if self.durable:
+            _flush_folder(self.path.parent)
+
+    def _open(self) -> None:
+        status = self.path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise JournalError(f"{self.path} is no regular file. Name another path for the journal")
+        if status.st_size < _SMALLEST:
+            raise self.torn("it is empty" if status.st_size == 0 else f"it has {status.st_size} bytes")
+        self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.0)
+        try:
+            self._check_header()
+            self.path.chmod(0o600)
+            self._tune(self._connection)
+            (verdict,) = self.ask("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise self.torn(verdict)
+            with self.transaction():  # a file that can only be read is noticed now, not at the first commit
+                pass
+            self._identity = self._identify()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _check_header(self) -> None:
+        self.ask("PRAGMA locking_mode=EXCLUSIVE")  # before the first look, or an index in shared memory is made
+        if self.ask("PRAGMA application_id").fetchone() != (_APPLICATION,):
+            raise JournalError(f"{self.path} is a SQLite file, and no journal of confcast. Name another path")
+        (layout,) = self.ask("PRAGMA user_version").fetchone()
+        if layout != _LAYOUT:
+            raise JournalError(
+                f"the journal {self.path} has layout {layout}, and this version of confcast reads {_LAYOUT}. "
+                "Move it away, or run the version that wrote it"
+            )
+
+    def _tune(self, connection: sqlite3.Connection) -> None:
+        for setting in (
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if self.durable else 'OFF'}",
+            f"wal_autocheckpoint={_LOG_PAGES}",
+            f"journal_size_limit={_LOG_PAGES * 4096}",  # a huge payload does not leave a huge log
+        ):
+            connection.execute(f"PRAGMA {setting}")
+
+    def _identify(self) -> tuple[tuple[int, int], ...] | None:
+        try:
+            found = [os.stat(name) for name in self._names]  # noqa: PTH116 (at each commit)
+        except OSError:
+            return None
+        return tuple((status.st_dev, status.st_ino) for status in found)
+
+
+def _advice(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, OverflowError):
+        return ". Its numbers are used up: move it away, and a new one is begun"
+    if isinstance(error, sqlite3.ProgrammingError):
+        return ""  # used once more after an error that has closed it, and that was told
+    if "full" in text or "No space" in text:
+        return ". Free some space where it lies"
+    if "locked" in text:
+        return ". Another process has it open: one owner at a time"
+    return ". Look at its folder: it must exist, and be writable for this user"
+
+
+def _tells_of_damage(error: Exception) -> bool:
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return damaged or "Could not decode to UTF-8" in str(error)  # Python's module's own words, without a code
+
+
+def _companions(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

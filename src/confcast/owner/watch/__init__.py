@@ -1,0 +1,1 @@
+"""Watching the sources: a hint that their content may have changed, and no more. Reading is the truth."""

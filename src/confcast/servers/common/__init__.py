@@ -1,0 +1,1 @@
+"""What the embeddings of several servers share."""

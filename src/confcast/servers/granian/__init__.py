@@ -1,0 +1,5 @@
+"""granian: HUP reloads the configuration in every worker, and replaces none of them."""
+
+from confcast.servers.granian.launcher import main, run
+
+__all__ = ["main", "run"]

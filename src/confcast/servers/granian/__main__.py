@@ -1,0 +1,6 @@
+"""`python -m confcast.servers.granian`."""
+
+from confcast.servers.granian.launcher import main
+
+if __name__ == "__main__":
+    main()

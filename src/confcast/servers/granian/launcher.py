@@ -1,0 +1,106 @@
+"""granian: HUP reloads the configuration in every worker, and replaces none of them.
+
+    python -m confcast.servers.granian --loader pkg.settings:loader app:app --interface asgi --workers 4
+
+Options of confcast are taken out of the line; all others, and `GRANIAN_…` in the environment, are granian's own. Or in
+a program of yours, under `if __name__ == "__main__":`, since workers that are spawned import it, too:
+
+    run("app:app", loader, interface="asgi", workers=4)
+
+The owner starts in granian's startup hook: after its signals are set and its env files are read, before any worker.
+granian's main loop restarts a dead owner. Each worker attaches before it imports the application, so that its modules
+may read the configuration at import; what the application declares itself is attached after that.
+
+A HUP also opens log files anew, in the master and in workers. granian's own reload, one worker after another, moves to
+SIGRTMIN, and starts a new owner under the new code first (reloading.py). `--loader` is looked for in a process of its
+own, at the start too: granian forks its workers, which would inherit the code that the master has imported. With
+`run()` in a program that has imported the schema, the new workers have its old code; the owner stays then, and the log
+says so. A renewed TLS certificate takes SIGRTMIN (server.py). guide/signals.md has it all in a table.
+
+What is pinned: with `asgi` and `asginl` each request, and each message of a WebSocket; with `wsgi` each request, to
+the last byte of its body; with `rsgi` each HTTP request. In an RSGI WebSocket nothing is: `pin()` for each message.
+
+What stays granian's: a worker that dies stops the whole server, with status 1; with `--respawn-failed-workers` another
+one takes its place and attaches, unless one dies within 5.5 seconds of its respawn. `--reload` and
+`--workers-lifetime` replace workers as ever. Two signals to stop that reach a worker in its lifespan's startup (Ctrl-C
+is one for it, and granian sends another) make it hang, with 2.8.7; `--workers-kill-timeout` bounds that.
+
+What does not: workers that end before the master, at a signal for the whole group, are no failure and no status 1. A
+worker whose master was killed ends by itself (orphans.py).
+
+Rejected: the same options under other names (granian's command line is called as it is, with our server's class in the
+place of its own), a thread in the master (it forks), `--task-impl rust` (granian runs all requests of a worker in one
+context there, so that one's pin would be another's), and Python without its lock (granian's workers are threads there;
+nothing of this was tried).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from confcast import ConfcastError, ConfigLoader
+from confcast.servers.common import internals, launching
+from confcast.servers.common.launching import Embedded, ManagerOptions
+
+if TYPE_CHECKING:
+    from confcast.servers.granian.server import Server
+
+
+def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **server_options: Any) -> None:
+    """Serve, and return when the server was told to stop. In the main thread only.
+
+    Args:
+        app: As granian takes it: "module:name".
+        loader: What to load.
+        manager: Options of the `ConfigReloadManager`.
+        **server_options: As `granian.Granian` takes them.
+
+    Raises:
+        ConfcastError: granian is not installed, can't be used so, or lacks a name of its inside that is needed.
+        TypeError: granian, or the manager, has no such option.
+        ValueError: An option can't have this value.
+        SystemExit: The configuration is refused (78), the owner could not start (3), or a worker has died (1).
+    """
+    _require()
+    from confcast.servers.granian.server import Server
+
+    Server(app, Embedded(loader, manager or {}, supervise="caller"), **server_options).serve()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command line. Raises SystemExit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        _require()
+    except ConfcastError as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    from confcast.servers.granian import server
+
+    if "--help" in arguments:
+        launching.print_help("granian")
+        print(flush=True)
+        server.command_line(["--help"])
+    if "--version" in arguments:
+        server.command_line(["--version"])
+    line = launching.parse("granian", arguments)
+    server.command_line(line.rest, lambda app, **options: _server(line, app, options))
+
+
+def _server(line: launching.Line, app: str, options: dict[str, Any]) -> Server:
+    """With what granian's command line has made of its arguments. Raises SystemExit."""
+    from confcast.servers.granian.server import Server
+
+    try:
+        embedded = Embedded(line.fresh_loader, line.options, line.find_afresh, supervise="caller")
+        return Server(app, embedded, **options)
+    except (ConfcastError, TypeError, ValueError) as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+
+
+def _require() -> None:
+    package = launching.require("granian", "granian")
+    internals.check("granian")
+    if not package.server.BUILD_GIL:
+        raise ConfcastError("granian's workers are threads on this build of Python; that can't be served")

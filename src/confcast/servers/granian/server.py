@@ -1,0 +1,213 @@
+"""granian's server with a config owner: what is done in the master, and what is sent to workers.
+
+granian has no hook in its main loop, which sleeps on an event: ours takes its place, and looks after the owner while
+it waits. A full reload (SIGRTMIN) is granian's own reload, which calls a hook before it replaces its workers: there the
+next owner starts, and where it can't, nothing is replaced.
+
+granian's workers serve TLS in Rust, which reads the files when a worker starts. A trial of 2.8.9 with a renewed pair
+gave the old certificate for as long as the worker lived: so HUP only says that it takes SIGRTMIN.
+
+Rejected: a thread that does (granian forks), and `Event` itself with a timeout (granian sets it in signal
+handlers, which may come while the same thread holds its lock, and would wait for it for ever).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from granian import cli
+from granian.constants import TaskImpl
+from granian.log import logger
+from granian.server.mp import MPServer, WorkerProcess
+
+from confcast import ConfcastError
+from confcast.servers.common import launching, signals
+from confcast.servers.common.certificates import Certificate
+from confcast.servers.common.launching import Embedded
+from confcast.servers.common.owners import CalledOff
+from confcast.servers.common.reloading import Reloading
+from confcast.servers.granian.worker import Boot
+
+_AGAIN = 1.0  # seconds until a worker that is to end is woken, and from then on
+_TURN = 0.25
+
+
+class Server(MPServer):
+    """granian's server of worker processes, whose HUP reloads the configuration.
+
+    Args:
+        target: The application, as granian takes it.
+        embedded: The configuration, not started yet.
+        **options: As `granian.Granian` takes them.
+
+    Raises:
+        ConfcastError: An option can't be used here.
+    """
+
+    def __init__(self, target: str, embedded: Embedded, **options: Any) -> None:
+        super().__init__(target, **options)
+        if self.task_impl == TaskImpl.rust:
+            raise ConfcastError("granian's task implementation 'rust' can't pin requests: use 'asyncio'")
+        self._embedded = embedded
+        self._worker = embedded.worker
+        forks = multiprocessing.get_start_method() == "fork"  # what granian asks, too
+        certificate = _certificate(self.ssl_ctx)
+        self._reloading = Reloading("granian", embedded, logger, certificate, in_place=False, forks=forks)
+        self.main_loop_interrupt = _Bell(self._tick)
+        self.on_startup(self._start_owner)
+        self.on_reload(self._begin)
+
+    def serve(self, *arguments: Any, **options: Any) -> None:
+        """As granian's; the owner leaves after the last worker, and the program has its own signal handlers again."""
+        with signals.restored(), contextlib.closing(self._reloading.owners):
+            super().serve(*arguments, **options)
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """As granian's; but where a signal was for the whole group, workers that ended first are no failure."""
+        if self.interrupt_signal:
+            self.interrupt_children = deque(maxlen=0)  # type: ignore[assignment]  # it stays empty from now on
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+    def signal_handler_reload(self, *_: Any, **__: Any) -> None:
+        """On SIGHUP. In a forked worker that has no handlers of its own yet it does nothing."""
+        self._reloading.hup()
+
+    def _start_owner(self) -> None:
+        if signals.FULL_RELOAD is not None:
+            signal.signal(signals.FULL_RELOAD, self._ask_for_full_reload)
+        try:
+            with signals.held(signals.RELOADS):  # one that comes now finds an owner afterwards
+                launching.start("granian", self._embedded.manager)
+        except SystemExit:
+            self._unlink_pidfile()  # type: ignore[no-untyped-call]
+            raise
+        self._reloading.say_what_signals_do()
+
+    # ---- a full reload
+
+    def _ask_for_full_reload(self, *_: Any) -> None:
+        """On SIGRTMIN: what granian's HUP handler does."""
+        self._reloading.rtmin()
+        self.reload_signal = True
+        self.main_loop_interrupt.set()
+
+    def _reload(self, spawn_target: Any, target_loader: Any) -> Any:
+        """As granian's, which takes it for a HUP in its log, and calls `_begin` when its env files are read."""
+        before, worker = self._pids(), self._worker
+        try:
+            result = super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+        except CalledOff:
+            return None
+        if not self._reloading.end(before, self._pids()):
+            self._worker = worker
+        return result
+
+    def _begin(self) -> None:
+        """Called by granian before it replaces workers; with `--reload` for each edit of the code, too."""
+        if self._reloading.wants_full_reload():
+            self._worker = self._reloading.begin() or self._worker
+
+    # ---- its loop, and its workers
+
+    def _tick(self) -> None:
+        # A worker that is to end gets no HUP any more: of two signals at once another thread than its main one, which
+        # waits in Python, would get the second, and the worker would not end.
+        if not self.interrupt_signal:
+            self._reloading.tick(self._pids)
+
+    def _pids(self) -> set[int]:
+        return {worker.inner.pid for worker in self.wrks if _is_alive(worker)}
+
+    def _spawn_worker(  # type: ignore[override]  # as granian's own does
+        self, idx: int, target: Any, callback_loader: Callable[[], Any]
+    ) -> WorkerProcess:
+        boot = Boot(self._worker, os.getpid(), str(self.interface), callback_loader)
+        worker = super()._spawn_worker(idx, target, boot)
+        worker.start = signals.held()(worker.start)  # type: ignore[method-assign]
+        worker.join = functools.partial(self._join, worker)  # type: ignore[method-assign]
+        return worker
+
+    def _join(self, worker: WorkerProcess, timeout: float | None = None) -> None:
+        """As granian's, which may wait for ever; those that are to end, and live on, are woken each second."""
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while _is_alive(worker) and (left := end - time.monotonic()) > 0:
+            worker.inner.join(min(left, _AGAIN))
+            for each in (worker, *self.wrks):
+                if each.interrupt_by_parent and _is_alive(each):
+                    _wake(each.inner.pid)
+
+
+def _certificate(ssl_ctx: Any) -> Certificate | None:
+    """Of what granian makes of its options: whether it serves TLS, the chain, the key, its password, and more."""
+    is_served, certfile, keyfile, password, *_ = ssl_ctx
+    return Certificate(certfile, keyfile, password) if is_served else None
+
+
+def _is_alive(worker: WorkerProcess) -> bool:
+    return bool(worker.is_alive())  # type: ignore[no-untyped-call]
+
+
+def _wake(pid: int) -> None:
+    """Have a worker's main thread look at what Python has noted, by a signal that asks for little.
+
+    Of two signals at once another thread may take the second, a TERM: then its handler runs when the main thread, which
+    waits, takes any signal that has a handler. TERM is not sent again: granian's own handler of a third one would wait
+    for ever in a worker that has heard the first, and finishes a request.
+    """
+    with contextlib.suppress(ProcessLookupError):  # granian's thread for this worker has reaped it meanwhile
+        os.kill(pid, signals.FULL_RELOAD or signal.SIGHUP)
+
+
+class _Bell(threading.Event):
+    """What granian's main loop waits for; it attends to something else meanwhile.
+
+    `set` takes no lock, so that it may be called in signal handlers.
+    """
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        super().__init__()
+        self._tick = tick
+        self._is_set = False
+        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def set(self) -> None:
+        self._is_set = True
+        self._rung.put(None)
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """With `--reload` the main loop is watchfiles's, which asks this in each of its turns."""
+        self._tick()
+        return self._is_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is set; granian gives no timeout."""
+        while not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                self._rung.get(timeout=_TURN)
+            self._tick()
+        return True
+
+
+def command_line(arguments: Sequence[str], make: Callable[..., Server] = Server) -> NoReturn:
+    """Granian's own command line, which makes its server by `make(target, **options)`. Raises SystemExit."""
+    names = vars(cli)
+    theirs = names["Server"]
+    names["Server"] = make
+    try:
+        cli.cli.main(list(arguments), prog_name="python -m confcast.servers.granian", auto_envvar_prefix="GRANIAN")
+    finally:
+        names["Server"] = theirs

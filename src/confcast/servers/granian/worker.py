@@ -1,0 +1,141 @@
+"""What a granian worker does first: heed signals, follow its master, attach, load the application, pin its requests.
+
+It takes the place of granian's loader of the application, which is called in the worker before anything is served. A
+worker that can't be served says why, and ends with status 1; what follows is granian's business. One that meets the
+owner of older code (a deploy in place) waits first: granian takes a worker that dies within 5.5 seconds of its respawn
+for a crash loop, and would stop the others, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from granian import _signals
+from granian.log import logger
+
+from confcast import ConfcastError, Replica, SchemaMismatch
+from confcast.middleware import asgi, wsgi
+from confcast.servers.common import launching, orphans, signals
+from confcast.servers.common.worker_refresh import Refresh
+
+_log = logging.getLogger("confcast.servers")
+
+_LONGER_THAN_A_CRASH_LOOP = 6.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """Called in a worker, gives the application. Sent to spawned ones as multiprocessing does.
+
+    Attributes:
+        worker: What attaches.
+        master: The pid of granian's master.
+        interface: As granian names it.
+        load: granian's own loader of the application.
+    """
+
+    worker: launching.Worker
+    master: int
+    interface: str
+    load: Callable[[], Any]
+
+    def __call__(self) -> Any:
+        """Raises SystemExit when this process can't be served, and what the application raises at its import."""
+        refresh = Refresh(logger)
+        refresh.start()
+        signals.unblock(signal.SIGTERM, signal.SIGINT, reloads=refresh.install_handlers)
+        orphans.follow(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        _heed_one_stop()
+        with _served(self.master):
+            self.worker.attach_first()
+        app = self.load()
+        with _served(self.master):
+            attached = self.worker.attach_declared()
+        self.worker.warn_of_no_replica()
+        return _pinned(app, self.interface, attached) if attached else app
+
+
+def _heed_one_stop() -> None:
+    """Have granian's handlers of TERM and INT act once.
+
+    Each writes to what the server reads once, and what holds one more. A third signal's would wait there for ever, in
+    the main thread: a request that is being finished would never be.
+    """
+    of_loop, of_thread = _signals.set_loop_signals, _signals.set_sync_signals
+
+    def set_loop_signals(loop: Any) -> Any:
+        with signals.held(_STOPS):
+            event = of_loop(loop)  # type: ignore[no-untyped-call]
+            stop = _once(event.set)
+            for number in _STOPS:
+                loop.add_signal_handler(number, stop)
+        return event
+
+    def set_sync_signals() -> Any:
+        with signals.held(_STOPS):
+            event = of_thread()  # type: ignore[no-untyped-call]
+            _signals.set_main_signals(_once(event.set))  # type: ignore[no-untyped-call]
+        return event
+
+    _signals.set_loop_signals, _signals.set_sync_signals = set_loop_signals, set_sync_signals
+
+
+def _once(act: Callable[[], object]) -> Callable[..., None]:
+    """A handler, which another signal may interrupt."""
+    left = [act]
+
+    def handle(*_: object) -> None:
+        if left:
+            left.pop()()
+
+    return handle
+
+
+def _pinned(app: Any, interface: str, replicas: list[Replica[Any]]) -> Any:
+    if interface == "wsgi":
+        return wsgi.Pin(app, *replicas)
+    return RsgiPin(app, *replicas) if interface == "rsgi" else asgi.Pin(app, *replicas)
+
+
+class RsgiPin:
+    """An RSGI application whose HTTP requests see one version each.
+
+    Args:
+        app: The application: a coroutine function, or an object with `__rsgi__` (and `__rsgi_init__`, `__rsgi_del__`).
+        replicas: Which to pin.
+    """
+
+    def __init__(self, app: Any, *replicas: Replica[Any]) -> None:
+        self._replicas = replicas
+        self._call = getattr(app, "__rsgi__", app)
+        for name in ("__rsgi_init__", "__rsgi_del__"):
+            if hasattr(app, name):
+                setattr(self, name, getattr(app, name))
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> Any:
+        with ExitStack() as pins:
+            if scope.proto == "http":
+                for replica in self._replicas:
+                    pins.enter_context(replica.pin())
+            return await self._call(scope, protocol)
+
+
+@contextmanager
+def _served(master: int) -> Iterator[None]:
+    try:
+        yield
+    except ConfcastError as error:
+        how = f": {signals.full_reload_of(master)}" if isinstance(error, SchemaMismatch) else ""
+        _log.error("this worker can't attach and exits: %s%s", error, how)
+        if isinstance(error, SchemaMismatch):
+            time.sleep(_LONGER_THAN_A_CRASH_LOOP)
+        sys.exit(1)

@@ -1,0 +1,331 @@
+"""gunicorn's dirty workers: attached as its other workers are, and renewed by a full reload.
+
+The dirty arbiter is a process of its own, which the master forks and which forks the dirty workers. gunicorn calls
+`dirty_post_fork` in the arbiter, not in the worker, and `dirty_worker_init` when the applications are loaded and their
+`init()` has run, which may read the configuration. So `on_dirty_starting`, in the arbiter, has each worker attach
+before it loads its applications; `dirty_worker_init` attaches what these have declared, and pins: one call of a dirty
+application sees one version (the steps of a generator that it returns see the newest).
+
+A dirty worker that can't attach leaves with status 1 after a pause, and is tried again, as any other.
+
+A HUP of the arbiter does nothing here: gunicorn's starts a worker and ends the newest (that same one). A full reload
+starts a new dirty arbiter beside the old one, with the new settings, code and address, before there are new workers
+that are told its socket; the old one serves the old workers, and is ended when these are gone. The new one begins with
+a copy of the old one's stash; what old workers put there afterwards goes with the old one. USR1 is passed on to the
+dirty workers, which gunicorn does not do.
+
+Rejected: `dirty_worker_init` alone (an `init()` that reads the configuration would fail), ending the old arbiter first
+(workers keep the path of the socket that they began with), and importing the applications elsewhere than in the master,
+where gunicorn reads their `workers` (an entry with a number, "module:Class:2", is not imported there).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from confcast import Replica
+from confcast.servers.common import signals
+from confcast.servers.common.owners import CalledOff
+from confcast.servers.gunicorn import log
+
+_RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
+_PATIENCE = 5.0
+
+
+def has(cfg: Any) -> bool:
+    """Whether this server has dirty workers."""
+    return bool(cfg.dirty_workers > 0 and cfg.dirty_apps)
+
+
+def check(cfg: Any) -> None:
+    """In a full reload, before anything new is started: the master would end by an entry that can't be read.
+
+    Raises:
+        CalledOff: The conf file's dirty_apps can't be used.
+    """
+    if not has(cfg):
+        return
+    from gunicorn.dirty.app import parse_dirty_app_spec  # type: ignore[import-untyped]
+
+    for entry in cfg.dirty_apps:
+        try:
+            parse_dirty_app_spec(entry)
+        except Exception as error:  # gunicorn's own, or a TypeError: what stands there is the user's
+            raise CalledOff(f"dirty_apps in the conf file can't be used: {entry!r}: {error}") from error
+
+
+def why_imported(cfg: Any) -> str:
+    """How `dirty_apps` has the master import modules, in words; empty where it does not."""
+    entries = [entry for entry in cfg.dirty_apps if entry.count(":") < 2] if has(cfg) else []
+    if not entries:
+        return ""
+    return f"by gunicorn, for {', '.join(entries)} in dirty_apps; one with a number, as {entries[0]}:1, is not imported"
+
+
+# ---- in the dirty arbiter
+
+
+def attach_workers(arbiter: Any, attach: Callable[[Any], None]) -> None:
+    """In `on_dirty_starting`: have each worker attach before it loads its applications.
+
+    Args:
+        arbiter: gunicorn's dirty arbiter.
+        attach: Called with each worker, in its process.
+    """
+    from gunicorn.dirty.worker import DirtyWorker  # type: ignore[import-untyped]
+
+    load = DirtyWorker.load_apps
+
+    def load_apps(worker: Any) -> None:
+        attach(worker)
+        load(worker)
+
+    DirtyWorker.load_apps = load_apps  # in this process and its children only
+
+
+def name_socket(arbiter: Any) -> None:
+    """In `on_dirty_starting`: a second arbiter has inherited the path of the first one's, and so would its workers."""
+    from gunicorn.dirty import set_dirty_socket_path  # type: ignore[import-untyped]
+
+    set_dirty_socket_path(arbiter.socket_path)
+
+
+def keep_pid_file_of_another(arbiter: Any) -> None:
+    """In `on_dirty_starting`: at its end gunicorn takes the file away unread, which may be the next arbiter's by then.
+
+    A next start would not find that one, where its master was killed.
+    """
+    clean_up = arbiter._cleanup_sync
+
+    def clean_up_own() -> None:
+        if arbiter.pidfile is not None and not _is_pid_file_of(arbiter.pid, arbiter.pidfile):
+            arbiter.pidfile = None
+        clean_up()
+
+    arbiter._cleanup_sync = clean_up_own
+
+
+def take_signals(arbiter: Any) -> None:
+    """In `on_dirty_starting`: have HUP and USR1 do what they should, in the arbiter and in its workers."""
+    from gunicorn.dirty.worker import DirtyWorker
+
+    log.keep_what_can_t_be_reopened(arbiter.log)  # its workers have the same one
+    arbiters, workers = arbiter.init_signals, DirtyWorker.init_signals
+
+    def init_signals() -> None:
+        with signals.held(_RESET):  # gunicorn gives them their default actions first: either would end the process
+            arbiters()
+            signal.signal(signal.SIGHUP, _nothing)
+            signal.signal(signal.SIGUSR1, lambda number, frame: _reopen_logs(arbiter))
+
+    def init_worker_signals(worker: Any) -> None:
+        with signals.held(_RESET):
+            workers(worker)
+            signal.signal(signal.SIGHUP, _nothing)
+
+    arbiter.init_signals = init_signals
+    DirtyWorker.init_signals = init_worker_signals
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """SIG_IGN would be inherited by every program that is started here."""
+
+
+def _reopen_logs(arbiter: Any) -> None:
+    arbiter.log.reopen_files()
+    for pid in list(arbiter.workers):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+
+
+def copy_stash(arbiter: Any, socket: str) -> None:
+    """In `on_dirty_starting`: begin with what the stash of the dirty arbiter at this socket holds."""
+    from gunicorn.dirty.stash import StashClient  # type: ignore[import-untyped]
+
+    try:
+        with StashClient(socket, timeout=_PATIENCE) as former:
+            for name in former.tables():
+                arbiter.stash_tables[name] = dict(former.table(name).items())
+    except Exception as error:  # it is dead, or hangs; nothing else is lost by it
+        words = "confcast: the stash of the former dirty arbiter is lost, or a part of it: %s: %s"
+        arbiter.log.warning(words, type(error).__name__, error)
+
+
+# ---- in a dirty worker
+
+
+def pin(dirty: Any, replicas: list[Replica[Any]]) -> None:
+    """Have each call of an application of this worker's see one version."""
+    dirty.apps = {path: _Pinned(app, replicas) for path, app in dirty.apps.items()}
+
+
+class _Pinned:
+    """A dirty application."""
+
+    def __init__(self, app: Any, replicas: list[Replica[Any]]) -> None:
+        self._app = app
+        self._replicas = replicas
+
+    def __call__(self, action: str, *args: Any, **options: Any) -> Any:
+        with ExitStack() as pins:
+            for replica in self._replicas:
+                pins.enter_context(replica.pin())
+            return self._app(action, *args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+
+# ---- in the master
+
+
+class DirtyArbiters:
+    """The former ones of one server, each until the workers that call it are gone. For the master's one thread.
+
+    Args:
+        server: gunicorn's arbiter.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.former_socket = ""  # while a new one is forked: of the one before
+        self._server = server
+        self._former: dict[int, frozenset[int]] = {}
+        self._spawn_first = server.spawn_dirty_arbiter
+
+    def pids(self) -> frozenset[int]:
+        """Of all of them, the present one too."""
+        return frozenset(filter(None, (*self._former, self._server.dirty_arbiter_pid)))
+
+    def renew(self) -> None:
+        """In a full reload, before workers are started: they keep the path of the dirty arbiter's socket."""
+        server = self._server
+        server.spawn_dirty_arbiter = self._spawn  # gunicorn tries it in each turn when there is none
+        pid, arbiter = server.dirty_arbiter_pid, server.dirty_arbiter
+        if pid:
+            self._former[pid] = frozenset(server.WORKERS)
+            _disown(server.dirty_pidfile, server.dirty_arbiter_pid)
+            self.former_socket = server.dirty_arbiter.socket_path
+            server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
+        if has(server.cfg):
+            server.spawn_dirty_arbiter()
+            if pid and not server.dirty_arbiter_pid:  # the new workers call the one that there is
+                server.dirty_arbiter_pid, server.dirty_arbiter = pid, arbiter
+                del self._former[pid]
+        self.former_socket = ""
+
+    def _spawn(self) -> None:
+        """No failure of a later one may end the master, as one at its start does: a module's sys.exit() neither."""
+        server = self._server
+        try:
+            with _known(server):
+                self._spawn_first()
+        except (Exception, SystemExit) as error:
+            if os.getpid() != server.pid:  # in the arbiter, which ends
+                raise
+            words = "confcast: no new dirty arbiter could be started: %s: %s"
+            server.log.error(words, type(error).__name__, error)
+            _forget_unborn(server)
+
+    def tell(self, number: signal.Signals) -> None:
+        """Tell the former ones what gunicorn tells the present one."""
+        for pid in self._living():
+            _kill(pid, number)
+
+    def tick(self) -> None:
+        """In each turn of the loop."""
+        for pid in self._living():
+            workers = self._former[pid]
+            if workers.isdisjoint(self._server.WORKERS):
+                self._end(pid)
+
+    def _living(self) -> list[int]:
+        """Forget those that gunicorn has reaped: their pids may be anybody's by now, a new worker's, too.
+
+        A child that is not reaped keeps its pid, and nobody else in this process reaps.
+        """
+        for pid in list(self._former):
+            if pid in self._server.WORKERS or not _is_child(pid):
+                del self._former[pid]
+        return list(self._former)
+
+    def close(self) -> None:
+        """The workers are gone."""
+        for pid in self._living():
+            self._end(pid)
+
+    def _end(self, pid: int) -> None:
+        """Again at each turn, until gunicorn has reaped it; it lets its workers finish."""
+        _kill(pid, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _known(server: Any) -> Iterator[None]:
+    """The dirty arbiter that is made is the server's at once: gunicorn imports its applications before, which may fail.
+
+    It tries again in each turn, and each arbiter that it makes has a folder.
+    """
+    from gunicorn.dirty.arbiter import DirtyArbiter  # type: ignore[import-untyped]
+
+    parse = DirtyArbiter._parse_app_specs
+
+    def parse_app_specs(arbiter: Any) -> None:
+        server.dirty_arbiter = arbiter
+        parse(arbiter)
+
+    DirtyArbiter._parse_app_specs = parse_app_specs
+    try:
+        yield
+    finally:
+        DirtyArbiter._parse_app_specs = parse
+
+
+def _forget_unborn(server: Any) -> None:
+    """Of an arbiter that was made, and not forked: its folder, which is empty."""
+    arbiter = server.dirty_arbiter
+    if arbiter is not None and not server.dirty_arbiter_pid:
+        server.dirty_arbiter = None
+        with contextlib.suppress(OSError):
+            Path(arbiter.tmpdir).rmdir()
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # gunicorn 25 reaps in a signal's handler, at any time
+        os.kill(pid, number)
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _disown(path: str, pid: int) -> None:
+    """Take this one's file away: gunicorn would take it for an orphan's, and kill it."""
+    if _is_pid_file_of(pid, path):
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
+
+
+def _is_pid_file_of(pid: int, path: str) -> bool:
+    """The folder is everybody's (/tmp): what is no file of ours with this pid is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        what = os.fstat(descriptor)
+        return stat.S_ISREG(what.st_mode) and what.st_uid == os.geteuid() and int(os.read(descriptor, 32)) == pid
+    except (OSError, ValueError):
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,50 @@
+"""gunicorn's hooks: two functions as one, and telling afterwards what is in it.
+
+gunicorn keeps one function a hook, wants it to have an exact number of parameters, and takes import strings too.
+Rejected: `functools.partial` and `*arguments` (gunicorn counts the parameters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from confcast.servers.common import internals
+
+Hook = Callable[..., Any]
+
+_parts: dict[Hook, tuple[Hook, ...]] = {}
+
+
+def both(first: Hook | str | None, second: Hook, parameters: int) -> Hook:
+    """One hook that calls the first, then the second.
+
+    Args:
+        first: A function, or how gunicorn imports it ("module.function"); None: there is only the second.
+        second: A function.
+        parameters: How many both take, up to three.
+
+    Raises:
+        ConfcastError: gunicorn lacks the name that is needed for this.
+        TypeError: The first can't be imported, can't be called, or takes another number of parameters.
+    """
+    if first is None:
+        return second
+    internals.check("gunicorn's hooks")
+    from gunicorn.config import validate_callable  # type: ignore[import-untyped]
+
+    before = validate_callable(parameters)(first)
+
+    def run(*arguments: Any) -> None:
+        before(*arguments)
+        second(*arguments)
+
+    by_parameters: dict[int, Hook] = {1: lambda a: run(a), 2: lambda a, b: run(a, b), 3: lambda a, b, c: run(a, b, c)}
+    combined = by_parameters[parameters]
+    _parts[combined] = (*parts(before), *parts(second))
+    return combined
+
+
+def parts(hook: Any) -> tuple[Any, ...]:
+    """The functions that a hook made by `both` calls; of another hook, itself."""
+    return _parts.get(hook, (hook,))

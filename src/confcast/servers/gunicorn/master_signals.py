@@ -1,0 +1,205 @@
+"""What HUP and USR1 do in a gunicorn's master, for all configurations that are installed in it.
+
+HUP reloads every configuration and loses no worker. Beside that it does what gunicorn's own HUP did, as far as that
+costs no worker: log files are opened anew, as by USR1; TLS certificates are read again (certificates.py); a changed
+number of workers is taken over (conf_file.py); `on_reload` is called. What takes new workers is said in the log,
+with the command for a full reload. Nothing of it ends the master: what fails is logged, and the rest is done.
+
+USR1 has log files opened anew in the master, the workers and the owners. A rotated file is made anew by the master, who
+may be root; so it is given to the workers' user first, as gunicorn does it in its own HUP (a worker that can't open its
+log would die of it), by its open file, and past links only where nobody but root can have put them. gunicorn does not
+pass USR1 on to dirty workers; dirty_workers.py does.
+
+Between a worker's fork and its own handlers these signals are held back (`spawn_worker`): the worker would note them in
+a copy of the master's queue, which nobody reads.
+
+Rejected: reading the certificates again on USR1 (who rotates logs does not ask for that), and lowering the number of
+workers at a full reload only (an operator who writes a smaller number asks for less workers, as by TTOU).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confcast.servers.common import signals
+from confcast.servers.gunicorn import log as gunicorn_log
+from confcast.servers.gunicorn.conf_file import ConfFile, is_said_elsewhere
+from confcast.servers.gunicorn.dirty_workers import DirtyArbiters
+from confcast.servers.gunicorn.generations import Generations
+from confcast.servers.gunicorn.max_requests import Relief
+
+BLOCKED = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1})
+"""What a worker must hear that boots; `gunicorn_worker.take_signals` lets them through in it."""
+
+
+class MasterSignals:
+    """The handlers of one server. Made in the master, before the first fork; used in its main loop.
+
+    Args:
+        server: gunicorn's arbiter.
+        conf: Its conf file, as it was run.
+        relief: Which may have raised the number of workers for a while.
+    """
+
+    def __init__(self, server: Any, conf: ConfFile, relief: Relief) -> None:
+        self.conf = conf
+        self.configurations: list[Generations] = []
+        self._server = server
+        self._relief = relief
+        self._reopen = server.handle_usr1
+        self._hup = vars(server).get("handle_hup")  # a user's own, set in their on_starting
+        self.dirty = DirtyArbiters(server)
+        self._reloaded = False
+        self._spawn = server.spawn_worker
+        server.spawn_worker = self._spawn_worker
+        server.handle_usr1 = self.handle_usr1
+        server.handle_hup = self.handle_hup
+
+    def was_reloaded(self) -> None:
+        """In a full reload: gunicorn has the new settings, and opens its logs before it starts workers."""
+        self.conf.was_run()
+        self._reloaded = True
+
+    def _spawn_worker(self) -> Any:
+        if self._reloaded:
+            self._reloaded = False
+            self.dirty.renew()
+            self._tell_owners_of_the_logs()
+        with signals.held(BLOCKED):
+            return self._spawn()
+
+    def handle_usr1(self) -> None:
+        """Log files were rotated."""
+        self._try("the log files stay as they are", self._reopen_files)
+
+    def _reopen_files(self) -> None:
+        gunicorn_log.check_files()
+        if self._server.cfg.uid != os.geteuid():
+            self._server.log.reopen_files()
+            _give_to_workers(self._server)
+        self._reopen()
+        self.dirty.tell(signal.SIGUSR1)
+        self._tell_owners_of_the_logs()
+
+    def _tell_owners_of_the_logs(self) -> None:
+        for owners in self.configurations:
+            owners.log_was_rotated()
+
+    def handle_hup(self) -> None:
+        """Reload every configuration, and do what else costs no worker."""
+        if self._hup is not None:
+            self._hup()
+        server = self._server
+        if not server.num_workers:  # WINCH took them away; gunicorn's HUP brings them back, to back out an upgrade
+            server.num_workers = server.cfg.workers
+        self.handle_usr1()
+        for owners in self.configurations:
+            owners.request_reload()
+        if server.cfg.is_ssl:
+            server.kill_workers(signal.SIGHUP)
+        self._try(f"{self.conf.path} can't be read for what has changed", self._look_at_the_conf_file)
+        self._try("on_reload failed", lambda: server.cfg.on_reload(server), trace=True)
+
+    def _look_at_the_conf_file(self) -> None:
+        changes = self.conf.look()
+        if changes is None:
+            return
+        if changes.workers is not None:
+            self._take_over(changes.workers)
+        if changes.names:
+            what = "confcast: %s has changed since gunicorn ran it (%s): what has changed there %s"
+            names = ", ".join(changes.names)
+            self._server.log.warning(what, self.conf.path, names, full_reload(self._server.pid))
+
+    def _take_over(self, workers: int) -> None:
+        server = self._server
+        before = server.cfg.workers
+        if is_said_elsewhere(server.cfg):
+            why = (
+                "confcast: there are %d workers, as the command line or GUNICORN_CMD_ARGS says; %d in %s has no effect"
+            )
+            server.log.warning(why, before, workers, self.conf.path)
+        elif workers != before:
+            server.cfg.set("workers", workers)
+            server.num_workers = workers + self._relief.extra
+            what = "confcast: there are %d workers from now on, as %s says, and no longer %d"
+            server.log.info(what, workers, self.conf.path, before)
+
+    def _try(self, what: str, act: Callable[[], object], *, trace: bool = False) -> None:
+        """No HUP may end the server, whatever a hook of the user's or a disk does."""
+        try:
+            act()
+        except Exception as error:
+            self._server.log.error("confcast: %s: %s: %s", what, type(error).__name__, error, exc_info=trace)
+
+
+def hearing(pre_fork: Callable[[Any, Any], object]) -> Callable[[Any, Any], None]:
+    """A hook that gunicorn calls within `spawn_worker`: what it starts inherits no signal that is held back there."""
+
+    def run(server: Any, worker: Any) -> None:
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
+        try:
+            pre_fork(server, worker)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    return run
+
+
+def full_reload(master: int) -> str:
+    """What an operator does for what takes new workers."""
+    if not hasattr(signal, "SIGRTMIN"):
+        return "takes a restart (this system has no SIGRTMIN)"
+    return f"takes kill -RTMIN {master}"
+
+
+def _give_to_workers(server: Any) -> None:
+    """Log files that are new: a worker that runs as another user opens them, too."""
+    if server.cfg.uid == os.geteuid():
+        return
+    for log in (server.log.error_log, server.log.access_log):
+        for handler in log.handlers:
+            if isinstance(handler, logging.FileHandler) and handler.stream is not None:
+                with contextlib.suppress(OSError, ValueError):  # closed, say; gunicorn does not mind, either
+                    _give(handler.baseFilename, handler.stream.fileno(), server)
+
+
+def _give(path: str, descriptor: int, server: Any) -> None:
+    """The folder may be another user's, who can put a link to any file there: root gives away what it has made only."""
+    file = _followed(Path(path))
+    there, opened = file.lstat(), os.fstat(descriptor)
+    plain = stat.S_ISREG(there.st_mode) and os.path.samestat(there, opened)
+    if plain and opened.st_nlink == 1 and opened.st_uid == os.geteuid():
+        os.fchown(descriptor, server.cfg.uid, server.cfg.gid)
+    elif stat.S_ISLNK(there.st_mode) and opened.st_uid != server.cfg.uid:
+        words = (
+            "confcast: %s is a link in a folder that others than root may write, or that has a link in its own path: "
+            "what it leads to is not given to the workers' user, who may not be able to open it. Let the conf file "
+            "name the file itself"
+        )
+        server.log.warning(words, file)
+
+
+def _followed(file: Path) -> Path:
+    """Past the links that nobody but root can have put there; where they lead, another user's folder may be."""
+    file.stat()  # raises OSError where links lead in a circle
+    while file.is_symlink() and _is_guarded(file.parent):
+        file = Path(os.path.normpath(file.parent / file.readlink()))
+    return file
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Whether nobody but root, and the master's own user, can change what is in it, or where its path leads."""
+    return folder.resolve() == folder and all(_is_own(each.stat()) for each in (folder, *folder.parents))
+
+
+def _is_own(folder: os.stat_result) -> bool:
+    others_may_write = folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return folder.st_uid in (0, os.geteuid()) and not others_may_write

@@ -1,0 +1,5 @@
+"""hypercorn: HUP reloads the configuration in every worker, and replaces none of them."""
+
+from confcast.servers.hypercorn.launcher import main, run
+
+__all__ = ["main", "run"]

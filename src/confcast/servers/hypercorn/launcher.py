@@ -1,0 +1,103 @@
+"""hypercorn: HUP reloads the configuration in every worker, and replaces none of them.
+
+    python -m confcast.servers.hypercorn --loader pkg.settings:loader app:app --workers 4
+
+Options of confcast are taken out of the line; all others are hypercorn's own. Or in a program of yours, under
+`if __name__ == "__main__":`, since workers import it, too:
+
+    run("app:app", loader, workers=4)
+
+The owner starts before hypercorn binds and starts anything; a thread restarts a dead one (hypercorn spawns its
+workers, so a thread harms nobody). Each worker attaches before it imports the application, so that its modules may
+read the configuration at import; what the application declares itself is attached after that. Each ASGI request is
+pinned, each message of a WebSocket, and each WSGI request to the last byte of its body.
+
+A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
+(worker_refresh.py). hypercorn's own reload moves to SIGRTMIN: it stops all workers, then starts new ones, and nobody
+answers meanwhile; the new owner has started under the new code before (reloading.py). HTTP/3 keeps the certificate that
+a worker began with. guide/signals.md has it all in a table.
+
+What stays hypercorn's: a worker that fails (it was killed, its application can't be imported, or it can't attach) stops
+the whole server, with status 1, and the owner leaves with it. One that ends well (after its `--max-requests`, or a
+TERM) is replaced. With `--reload` the application is imported in the master, too, which is attached meanwhile.
+
+What does not: hypercorn terminates its other workers as soon as the first one has ended; ours answer first what they
+have begun, within `--graceful-timeout`. A worker whose master was killed ends by itself (orphans.py). The worker class
+trio has not been tried.
+
+Rejected: `--workers 0` (hypercorn serves in the master itself: nobody would restart its owner), a supervisor of our
+own in the place of `hypercorn.run` (its options would be ours to keep up with), SIGUSR1 instead of HUP, and attaching
+in the lifespan (the application is imported by then, and WSGI has none).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from confcast import ConfcastError, ConfigLoader
+from confcast.servers.common import internals, launching
+from confcast.servers.common.launching import Embedded, ManagerOptions
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+
+
+def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **server_options: Any) -> int:
+    """Serve, and return when the server has stopped. In the main thread only.
+
+    Args:
+        app: As hypercorn takes it: "module:name", or "wsgi:module:name".
+        loader: What to load.
+        manager: Options of the `ConfigReloadManager`.
+        **server_options: Attributes of `hypercorn.Config`.
+
+    Returns:
+        The exit status: 0, or that of the worker whose end has stopped the server, or 1.
+
+    Raises:
+        ConfcastError: hypercorn is not installed, can't be used so, or lacks a name of its inside that is needed.
+        TypeError: hypercorn, or the manager, has no such option.
+        ValueError: An option can't have this value.
+        SystemExit: The configuration is refused (78), or the owner could not start (3).
+    """
+    _require()
+    from confcast.servers.hypercorn import master
+
+    config = master.configured(app, server_options)
+    return master.serve(config, Embedded(loader, manager or {}))
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command line. Raises SystemExit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        _require()
+    except ConfcastError as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    from confcast.servers.hypercorn import master
+
+    if "--help" in arguments or "-h" in arguments:
+        launching.print_help("hypercorn")
+        print(flush=True)
+        master.command_line(["--help"])
+    line = launching.parse("hypercorn", arguments)
+    sys.exit(master.command_line(line.rest, lambda config: _run(line, config)))
+
+
+def _run(line: launching.Line, config: Config) -> int:
+    """With what hypercorn's command line has made of its arguments. Raises SystemExit."""
+    from confcast.servers.hypercorn import master
+
+    try:
+        master.check(config)
+        embedded = Embedded(line.loader, line.options, line.find_afresh)
+    except (ConfcastError, TypeError, ValueError) as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    return master.serve(config, embedded)
+
+
+def _require() -> None:
+    launching.require("hypercorn", "hypercorn")
+    internals.check("hypercorn")

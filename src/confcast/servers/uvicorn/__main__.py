@@ -1,0 +1,6 @@
+"""`python -m confcast.servers.uvicorn`."""
+
+from confcast.servers.uvicorn.launcher import main
+
+if __name__ == "__main__":
+    main()

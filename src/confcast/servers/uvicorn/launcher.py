@@ -1,0 +1,118 @@
+"""uvicorn: HUP reloads the configuration in every worker, and replaces none of them.
+
+    python -m confcast.servers.uvicorn --loader pkg.settings:loader app:app --workers 4
+
+Options of confcast are taken out of the line; all others, and `UVICORN_…` in the environment, are uvicorn's own. Or in
+a program of yours, under `if __name__ == "__main__":`, since workers import it, too:
+
+    run("app:app", loader, workers=4)
+
+The owner starts before the socket is bound, and a thread of the master restarts it: uvicorn spawns its workers, so a
+thread harms nobody. HUP is heard at once, where uvicorn looks at its signals twice a second; TTIN, TTOU and the stop
+are uvicorn's. Each worker attaches before it imports the application, so that its modules may read the configuration
+at import, and a failure ends that worker in words, which `lifespan="auto"` would swallow. What the application declares
+itself is attached after that. With one worker there is no supervisor: the only process attaches, and survives HUP.
+
+A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
+(worker_refresh.py). uvicorn's own full reload, one worker after another, moves to SIGRTMIN, and starts a new owner
+under the new code first (reloading.py); `--loader` is looked for again then, in a process of its own. With one worker
+SIGRTMIN only says that new code takes a restart. guide/signals.md has it all in a table.
+
+Each request is pinned, and each message of a WebSocket, whatever the interface (worker.py). A worker that dies
+is replaced; one whose master was killed ends by itself (orphans.py), so that nobody holds the port and the owner. An
+application that does not start ends the server with status 3, where uvicorn with several workers has 0. Code may be
+deployed in place before the full reload: a worker that is respawned with another schema than the owner's says which
+fields differ and ends, after a pause, and is tried again; the others serve.
+
+What confcast logs in the master and in workers goes to the logger `confcast`, for your `--log-config`; the owner logs
+to standard error.
+
+Rejected: `--reload` (it replaces the workers on each edit), looking after the owner in uvicorn's loop (which a worker
+that hangs holds up for seconds), and attaching in the lifespan (an import could read nothing).
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+from confcast import ConfcastError, ConfigLoader
+from confcast.servers.common import internals, launching
+from confcast.servers.common.launching import Embedded, ManagerOptions
+
+_USAGE = 2
+
+
+def run(app: Any, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **config: Any) -> None:
+    """Serve, and return when the server was told to stop. In the main thread only.
+
+    Args:
+        app: As `uvicorn.run` takes it; for several workers "module:name".
+        loader: What to load.
+        manager: Options of the `ConfigReloadManager`.
+        **config: As `uvicorn.run` takes them, but for `reload`.
+
+    Raises:
+        ConfcastError: uvicorn is not installed, or lacks a name of its inside that is needed.
+        TypeError: uvicorn, or the manager, has no such option.
+        ValueError: An option can't have this value.
+        SystemExit: The configuration is refused (78), the owner or the server could not start (3).
+    """
+    _require()
+    _serve(app, Embedded(loader, manager or {}), config)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command line. Raises SystemExit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = copy.copy(_require().main)
+    except ConfcastError as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    if "--help" in arguments:
+        launching.print_help("uvicorn")
+        print()
+        rest = ["--help"]
+    elif "--version" in arguments:
+        rest = ["--version"]
+    else:
+        line = launching.parse("uvicorn", arguments)
+        rest = line.rest
+        command.callback = lambda **options: _run(line, options)
+    sys.exit(command.main(rest, prog_name="python -m confcast.servers.uvicorn"))
+
+
+def _run(line: launching.Line, options: dict[str, Any]) -> None:
+    """With what uvicorn's command line has made of its arguments, given on as its own command does."""
+    sys.path.insert(0, options.pop("app_dir"))
+    try:
+        embedded = Embedded(line.loader, line.options, line.find_afresh)
+    except (ConfcastError, TypeError, ValueError) as error:
+        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    headers = [header.split(":", 1) for header in options.pop("headers")]
+    for option in ("reload_dirs", "reload_includes", "reload_excludes"):
+        options[option] = options[option] or None
+    if options["log_config"] is None:  # uvicorn's own
+        del options["log_config"]
+    _serve(options.pop("app"), embedded, {**options, "headers": headers})
+
+
+def _require() -> ModuleType:
+    package = launching.require("uvicorn", "uvicorn")
+    internals.check("uvicorn")
+    return package
+
+
+def _serve(app: Any, embedded: Embedded, config: dict[str, Any]) -> None:
+    if config.pop("reload", False):
+        launching.refuse(
+            "confcast: --reload replaces the workers whenever code changes, and can't be had together with a config "
+            "owner; start without it, or plain uvicorn while you develop",
+            _USAGE,
+        )
+    from confcast.servers.uvicorn.supervisor import serve
+
+    serve(app, embedded, config)

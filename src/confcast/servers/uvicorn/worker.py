@@ -1,0 +1,178 @@
+"""What a uvicorn worker does that has a config owner: attach, load the application, pin its requests.
+
+uvicorn sends its `Config` to a spawned worker, which loads the application by it: that is where ours embeds. With one
+worker the only process does the same.
+
+ASGI of either version: the pin is around all else, in the task of the request. WSGI: uvicorn calls the application in
+a thread, which knows nothing of that task, so the pin is around the application itself. It is ended here, too:
+uvicorn's own WSGI closes no body, and the thread's next request would still see this one's version.
+
+A worker that can't be served leaves with status 1, after a pause: uvicorn respawns it twice a second, and would take
+status 3 for an application that is broken, and stop the whole server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import multiprocessing
+import os
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
+
+from uvicorn import Config
+
+from confcast import ConfcastError, Replica, SchemaMismatch
+from confcast.middleware import asgi, wsgi
+from confcast.servers.common import certificates, launching, orphans, signals
+from confcast.servers.common.certificates import Certificate
+from confcast.servers.common.worker_refresh import Refresh
+
+_log = logging.getLogger("uvicorn.error")
+
+_RESPAWN_PAUSE = 1.0
+
+
+class EmbeddedConfig(Config):
+    """uvicorn's configuration, of a server with a config owner.
+
+    Attributes:
+        worker: What attaches. To be set before it is served.
+    """
+
+    worker: launching.Worker
+    _wsgi: _Wsgi | None = None
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        for option in ("ssl_certfile", "ssl_keyfile"):
+            if options.get(option):  # an application may change the working directory
+                options[option] = certificates.absolute(options[option])
+        super().__init__(app, **options)
+
+    @functools.cached_property
+    def refresh(self) -> Refresh:
+        """What this process opens anew at a HUP."""
+        return Refresh(_log, signals.full_reload_of(_master()) if self.workers > 1 else "a restart of uvicorn")
+
+    def load_app(self) -> Any:
+        """Attach, and import the application. Raises SystemExit when it can't be."""
+        if self.workers > 1:
+            self._begin_as_a_worker()
+        with self._served():
+            self.worker.attach_first()
+        app = super().load_app()
+        if self.interface == "wsgi":
+            app = self._wsgi = _Wsgi(app)
+        return app
+
+    def load(self) -> None:
+        """Load all that serves; afterwards every request is pinned. Raises SystemExit when it can't be."""
+        made = self._note_default_context()
+        super().load()
+        if self.ssl is not None:
+            self._renew_at_hup(self.ssl, is_theirs=made is not None and self.ssl not in made)
+        with self._served():
+            attached = self.worker.attach_declared()
+        self.worker.warn_of_no_replica()
+        if attached and self._wsgi is not None:
+            self._wsgi.pin(attached)
+        elif attached:
+            self.loaded_app = asgi.Pin(self.loaded_app, *attached)
+
+    def _renew_at_hup(self, context: ssl.SSLContext, *, is_theirs: bool) -> None:
+        if is_theirs or not self.ssl_certfile:
+            self.refresh.keep_certificate(self.certificate())
+        else:
+            self.refresh.certificate(context, self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
+
+    def certificate(self) -> Certificate | None:
+        """What the files of the certificate hold; None where none are named."""
+        if not self.ssl_certfile:
+            return None
+        return Certificate(self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
+
+    def _note_default_context(self) -> list[ssl.SSLContext] | None:
+        """What `ssl_context_factory` gets from uvicorn for its certificate's files; None where there is no factory.
+
+        A context that a factory has made by itself may serve anything: nobody but a new worker can renew that.
+        """
+        theirs = self.ssl_context_factory
+        if theirs is None:
+            return None
+        made: list[ssl.SSLContext] = []
+
+        def factory(config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+            def noted() -> ssl.SSLContext:
+                made.append(default())
+                return made[-1]
+
+            return theirs(config, noted)
+
+        self.ssl_context_factory = factory
+        return made
+
+    def _begin_as_a_worker(self) -> None:
+        self.refresh.start()
+        signals.unblock(reloads=self.refresh.install_handlers)
+        if multiprocessing.parent_process() is not None:
+            orphans.follow(_master(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    @contextlib.contextmanager
+    def _served(self) -> Iterator[None]:
+        try:
+            yield
+        except SchemaMismatch as error:  # it says what to do; how, is known here
+            self._leave(f"{error}: {signals.full_reload_of(_master()) if self.workers > 1 else 'restart uvicorn'}")
+        except ConfcastError as error:
+            self._leave(str(error))
+        except Exception as error:  # whatever the module raises that has the schema
+            self._leave(f"the schema can't be imported: {type(error).__name__}: {error}")
+
+    def _leave(self, why: str) -> NoReturn:
+        _log.error("confcast: this worker can't attach and exits: %s", why)
+        if self.workers > 1:
+            time.sleep(_RESPAWN_PAUSE)
+            # Its master asks it twice a second whether it lives, and is deaf for five seconds when it is met on the
+            # long way out, on which it lives and does not answer.
+            sys.stdout.flush()
+            os._exit(1)
+        sys.exit(1)
+
+
+def _master() -> int:
+    """The pid of the process that has spawned this worker, also when it is dead by now."""
+    parent = multiprocessing.parent_process()
+    return os.getppid() if parent is None or parent.pid is None else parent.pid
+
+
+class _Wsgi:
+    """A WSGI application, or what makes one: uvicorn finds out by calling it."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    def pin(self, replicas: Iterable[Replica[Any]]) -> None:
+        """Each request sees one version from now on."""
+        self._app = wsgi.Pin(self._app, *replicas)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Without arguments: be what the factory makes. Raises TypeError, as an application does, when it is none."""
+        if not arguments:
+            self._app = self._app()
+            return self
+        body = self._app(*arguments)
+        return body if isinstance(body, list | tuple) else _closed_after(body)
+
+
+def _closed_after(body: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from body
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()

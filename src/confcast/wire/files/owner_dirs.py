@@ -1,0 +1,303 @@
+"""Run-time folders: where owners live, what a folder's name tells, and which of them are meant.
+
+A folder is made in the first place that works of `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY` (systemd's
+RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm and the temporary directory. Its name has the configuration's name, and
+the pid and the start time of its master. Guarantees: a name is believed only of a folder that this user has made, or
+that root has made for this user's workers; for root, also of one whose user is its master's. Nobody is given more than
+`MOST` folders.
+
+Rejected: one fixed path (two servers on one host), a file that lists the owners (who cleans it up after a kill?), and
+for root a walk through every user's variables (`/proc/net/unix` lists the sockets that listen).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from confcast.wire import processes
+from confcast.wire.files import about
+from confcast.wire.listener import FRESH, SOCKET
+from confcast.wire.master_channel import HANDOVER
+
+MOST = 64
+"""Folders that anybody asks, or knocks at: a user may have made any number of them."""
+
+OF_ONE_SERVER = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY")
+"""Variables that name a place for one server, and not for all of a user's."""
+
+_MOST_OF_A_USER = 16
+"""Of them, for root, those of one other user."""
+
+_OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-(?:(?P<since>\d+)\.)?[^-]+")
+_RUN_USER = Path("/run/user")
+_LISTENING = Path("/proc/net/unix")
+_ROOT = 0
+
+
+class OwnerDir(NamedTuple):
+    """One owner's folder, as far as its name tells.
+
+    Attributes:
+        path: The folder.
+        label: The configuration's name, as a folder's name can have it.
+        master: The process that has made it.
+        since: When that process began; 0: not known.
+    """
+
+    path: Path
+    label: str
+    master: int
+    since: int
+
+    @property
+    def address(self) -> str:
+        """The owner's control socket."""
+        return f"{self.path}/{SOCKET}"
+
+    @property
+    def server(self) -> tuple[int, int]:
+        """The master, and no later process with its pid."""
+        return self.master, self.since
+
+    def lives(self) -> bool:
+        """Whether the process that has made it lives."""
+        return processes.is_alive(self.master, self.since)
+
+    def is_left(self) -> bool:
+        """Whether its owner only serves the last workers of a generation that another one has followed."""
+        with contextlib.suppress(OSError):
+            return (self.path / HANDOVER).exists()
+        return False
+
+    def user(self) -> int:
+        """The uid of its user; -1 when it is gone."""
+        with contextlib.suppress(OSError):
+            return self.path.lstat().st_uid
+        return -1
+
+    def started_in(self) -> str:
+        """The working directory of its master, as it was when the owner began; "" where nobody can tell."""
+        told = self._told()
+        return told.working_directory if told is not None else processes.working_directory(self.master)
+
+    def command(self) -> str:
+        """The command line of its master; "" where nobody can tell."""
+        told = self._told()
+        return told.command if told is not None else processes.command(self.master)
+
+    def _told(self) -> about.About | None:
+        """By its owner; in a folder that is neither root's nor this user's, anybody may have written it."""
+        return about.load(self.path) if self.user() in (_ROOT, os.geteuid()) else None
+
+
+def candidates() -> Iterator[Path]:
+    """The places where a folder may be made, in their order."""
+    import tempfile  # here: it brings half a MiB of compression along, and hardly a worker ever looks
+
+    yield from named()
+    yield from _of_variables("XDG_RUNTIME_DIR")
+    yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and nobody can guess its name
+    with contextlib.suppress(FileNotFoundError):  # a read-only root without a /tmp
+        yield Path(tempfile.gettempdir())
+
+
+def named() -> Iterator[Path]:
+    """Those of them that somebody has named for one server, and not for all of a user's."""
+    yield from _of_variables(*OF_ONE_SERVER)
+
+
+def _of_variables(*variables: str) -> Iterator[Path]:
+    for variable in variables:
+        if value := os.environ.get(variable, "").split(":")[0]:
+            yield Path(value).absolute()
+
+
+def label(name: str) -> str:
+    """How a configuration's name stands in its folder's name: without what a path can't have, and not too long."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:24]
+
+
+def parse(folder: Path) -> OwnerDir | None:
+    """What this folder's name tells; None when it is no owner's."""
+    match = _OURS.fullmatch(folder.name)
+    return OwnerDir(folder, match["name"], int(match["pid"]), int(match["since"] or 0)) if match else None
+
+
+def is_of_a_living_master(folder: Path) -> bool:
+    """Whether it is a folder of this user's, and who made it lives."""
+    found = parse(folder)
+    return found is not None and _is_mine(found) and found.lives()
+
+
+def mine() -> Iterator[OwnerDir]:
+    """Every folder that this user has made, whether its master lives or not."""
+    return filter(_is_mine, _found_in(candidates()))
+
+
+def living(*places: Path, name: str | None = None, master: int | None = None) -> list[OwnerDir]:
+    """The folders of this user, and those that serve this user's workers, whose masters live; also in these places.
+
+    Args:
+        places: Looked at first.
+        name: Of this configuration only; None: of any.
+        master: Made by this process only; None: by any.
+    """
+    found = _named(name, _made_by(master, _found_in([*places, *candidates()])))
+    return _first(each for each in found if _is_for_me(each) and each.lives())
+
+
+def of_other_users(name: str | None = None, master: int | None = None) -> list[OwnerDir]:
+    """For root: the folders of all other users whose masters live; for anybody else, none. Arguments as of `living`."""
+    if os.geteuid() != _ROOT:
+        return []
+    bases = [*candidates(), *_subfolders(_RUN_USER)]
+    found = _named(name, _made_by(master, _once([*_found_in(bases), *_listening()])))
+    theirs = (each for each in found if each.user() != _ROOT and _is_its_masters(each) and each.lives())
+    return _first(_some_of_each_user(theirs))
+
+
+def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
+    """Those that are meant by a name (None: by none), of the ones that load.
+
+    In a place that is named for one server come before those elsewhere: a service's own reload means the service. One
+    elsewhere takes a name then: where the service's own is gone, the only one that runs is another server's. Of
+    several, one whose master was started in this working directory is meant.
+    """
+    there = _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
+    here = [each for each in there if is_here(each)] if len(there) > 1 else []
+    return here if len(here) == 1 else there
+
+
+def loading(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
+    """Those of this name (None: of any) whose owners load: one that is left keeps what it has."""
+    return [each for each in _named(name, found) if not each.is_left()]
+
+
+def in_named_places(found: Iterable[OwnerDir]) -> list[OwnerDir]:
+    """Those in a place that somebody has named for one server."""
+    places = list(named())
+    return [each for each in found if any(_is_in(base, each) for base in places)]
+
+
+def is_here(found: OwnerDir) -> bool:
+    """Whether its master was started in this process's working directory."""
+    started_in = found.started_in()
+    with contextlib.suppress(OSError, ValueError):  # gone, or no path
+        return Path(started_in).is_absolute() and Path(started_in).samefile(Path.cwd())
+    return False
+
+
+def _in_the_named_place(found: list[OwnerDir], *, also_elsewhere: bool) -> list[OwnerDir]:
+    """Those in the first place named for one server that has any; all, where none is named, or, if wanted, has any."""
+    places = list(named())
+    for base in places:
+        if there := [each for each in found if _is_in(base, each)]:
+            return there
+    return found if also_elsewhere or not places else []
+
+
+def _is_in(base: Path, found: OwnerDir) -> bool:
+    """Under whichever of the place's names it was found."""
+    with contextlib.suppress(OSError):
+        return found.path.parent.samefile(base)
+    return False
+
+
+def _found_in(bases: Iterable[Path]) -> Iterator[OwnerDir]:
+    entered = set[tuple[int, int]]()
+    for base in bases:
+        with contextlib.suppress(OSError):
+            status = base.stat()  # one place may have two names
+            if (inode := (status.st_dev, status.st_ino)) not in entered:
+                entered.add(inode)
+                yield from filter(None, map(parse, _there(base)))
+
+
+def _once(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
+    """Each folder by the first of its paths: its place may have two names."""
+    seen = set[tuple[int, int]]()
+    for each in found:
+        with contextlib.suppress(OSError):
+            status = each.path.lstat()  # of a link to it another one, or its user could be hidden by another's link
+            if (inode := (status.st_dev, status.st_ino)) not in seen:
+                seen.add(inode)
+                yield each
+
+
+def _named(name: str | None, found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
+    return (each for each in found if name is None or each.label == label(name))
+
+
+def _made_by(master: int | None, found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
+    return (each for each in found if master is None or each.master == master)
+
+
+def _some_of_each_user(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
+    """No user can hide the others' by a crowd of folders."""
+    count = Counter[int]()
+    for each in found:
+        count[user := each.user()] += 1
+        if count[user] <= _MOST_OF_A_USER:
+            yield each
+
+
+def _there(base: Path) -> list[Path]:
+    try:
+        return sorted(base.glob("confcast-*"))
+    except OSError:  # beyond this user's reach: `su` keeps the environment of another one
+        return []
+
+
+def _subfolders(base: Path) -> list[Path]:
+    try:
+        return sorted(path for path in base.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _listening() -> Iterator[OwnerDir]:
+    """Wherever an owner listens: systemd's RuntimeDirectory= is in no variable of root's. Linux only."""
+    with contextlib.suppress(OSError):
+        for line in _LISTENING.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            path = Path(line.split(maxsplit=7)[-1])
+            if path.name == FRESH and (found := parse(path.parent)) is not None:  # it is bound under that name
+                yield found
+
+
+def _first(found: Iterable[OwnerDir]) -> list[OwnerDir]:
+    return [each for each, _ in zip(found, range(MOST), strict=False)]
+
+
+def _is_mine(found: OwnerDir) -> bool:
+    return _folder_of(found) == os.geteuid()
+
+
+def _is_for_me(found: OwnerDir) -> bool:
+    """It is this user's, or root's, with a control socket that was given to this user."""
+    user, me = _folder_of(found), os.geteuid()
+    if user != _ROOT:
+        return user == me
+    with contextlib.suppress(OSError):
+        return me == _ROOT or Path(found.address).lstat().st_uid == me
+    return False
+
+
+def _is_its_masters(found: OwnerDir) -> bool:
+    """Whether its user is the one whose process it names: anybody may give a folder any name."""
+    user = _folder_of(found)
+    return user >= 0 and user == processes.user_of(found.master)
+
+
+def _folder_of(found: OwnerDir) -> int:
+    """The uid of whoever has made it, if it is a folder and no link to one; else -1."""
+    with contextlib.suppress(OSError):
+        status = found.path.lstat()
+        return status.st_uid if stat.S_ISDIR(status.st_mode) else -1
+    return -1

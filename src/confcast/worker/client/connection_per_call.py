@@ -1,0 +1,106 @@
+"""Asking an owner without a replica: each question over a connection of its own, that lives for it.
+
+A client is on no roster: no reload waits for it, and it holds nothing. For the command line, and for programs beside
+the server, whose questions may be hours apart. A master asks more often, and keeps its connection
+(`kept_connection.py`).
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from confcast.errors import ConfcastError, ProtocolError
+from confcast.texts import printable
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Request, decode_to_worker, encode
+from confcast.worker.client.verbs import Verbs
+
+SHORTEST = 0.001
+"""Seconds that a socket waits at the least: 0 would make it non-blocking."""
+_SEND_TIMEOUT = 5.0
+
+
+class Client(Verbs):
+    """The client verbs over connections of their own. Safe from any thread and after a fork.
+
+    Args:
+        address: The owner's control socket.
+        name: The configuration's name.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        self.address = address
+        self.name = name
+
+    def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Ask once; None when nobody answered within `timeout` seconds.
+
+        Raises:
+            ConfcastError: The owner refused to answer, and why; or its answer can't be read.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            connection = self._say(make(1), timeout)
+        except OSError:
+            return None
+        answer = None
+        try:
+            answer = _first_answer(connection, deadline)
+        except OSError:
+            return None
+        except ProtocolError as error:
+            raise ConfcastError(
+                f"what the config owner at {self.address} answers can't be read; it may run another version of "
+                f"confcast: {error}"
+            ) from error
+        finally:
+            self._leave(connection, answered=isinstance(answer, Answer))
+        if isinstance(answer, Refused):
+            raise ConfcastError(printable(answer.reason))
+        return answer
+
+    def tell(self, request: Request) -> bool:
+        """Send a request and wait for nothing; whether it has left. Takes no lock: for signal handlers."""
+        try:
+            self._open(request, _SEND_TIMEOUT).close()
+        except OSError:
+            return False
+        return True
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        return self.ask(make, timeout)
+
+    def _say(self, request: Request, timeout: float) -> socket.socket:
+        """The connection on which the request has left. Raises OSError."""
+        return self._open(request, timeout)
+
+    def _leave(self, connection: socket.socket, *, answered: bool) -> None:
+        """Nothing more is read of this question. `answered`: the connection has brought its answer, and is idle."""
+        connection.close()
+
+    def _open(self, request: Request, timeout: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        hello = Hello(PROTOCOL, 0, "client", self.name)
+        try:
+            connection.settimeout(max(SHORTEST, timeout))
+            connection.connect(self.address)
+            connection.sendall(frame(encode(hello)) + frame(encode(request)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _first_answer(connection: socket.socket, deadline: float) -> Answer | Refused | None:
+    deframer = Deframer()
+    while True:
+        connection.settimeout(max(SHORTEST, deadline - time.monotonic()))
+        data = connection.recv(65536)
+        if not data:
+            return None
+        for body in deframer.feed(data):
+            message = decode_to_worker(body)
+            if isinstance(message, Answer | Refused):
+                return message

@@ -1,0 +1,84 @@
+"""A client that keeps its connection from one question to the next, for a process that asks one owner often.
+
+Connecting and saying Hello cost a fifth of a whole reload into four workers. What is kept is one idle connection, and
+only one that has just brought its answer. It may have ended meanwhile (the owner was restarted, or had too many
+guests): that shows when the next question is written, which then goes over a fresh one. A question that has left is
+never asked again from here: what became of it is not known. Threads that ask at once have a connection each. A forked
+child closes what it inherits: the owner would go on seeing a guest that nobody is.
+
+Rejected: one connection that threads share (it takes a thread to read it).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import weakref
+
+from confcast.wire.framing import frame
+from confcast.wire.messages import Request, encode
+from confcast.worker.client.connection_per_call import SHORTEST, Client
+
+_all: weakref.WeakSet[KeptConnection] = weakref.WeakSet()
+_hooked = False
+
+
+class KeptConnection(Client):
+    """The client verbs over a connection that is kept. Safe from any thread, and inert after a fork.
+
+    Args:
+        address: The owner's control socket.
+        name: The configuration's name.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        super().__init__(address, name)
+        self._idle: list[socket.socket] = []  # taken and put back by atomic operations, without a lock
+        self._closed = False
+        _close_in_children(self)
+
+    def close(self) -> None:
+        """Keep nothing any more. What is being asked still gets its answer. From any thread, any number of times."""
+        self._closed = True
+        while (connection := self._take()) is not None:
+            connection.close()
+
+    def _say(self, request: Request, timeout: float) -> socket.socket:
+        kept = self._take()
+        if kept is not None:
+            try:
+                kept.settimeout(max(SHORTEST, timeout))
+                kept.sendall(frame(encode(request)))
+            except OSError:  # it has ended, or takes no whole frame: no request was heard on it
+                kept.close()
+            else:
+                return kept
+        return self._open(request, timeout)
+
+    def _leave(self, connection: socket.socket, *, answered: bool) -> None:
+        if not answered or self._idle:
+            connection.close()
+            return
+        self._idle.append(connection)
+        if self._closed:  # meanwhile
+            self.close()
+
+    def _take(self) -> socket.socket | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+
+def _close_in_children(client: KeptConnection) -> None:
+    """The hook is set with the first client, and not at import."""
+    global _hooked
+    _all.add(client)
+    if not _hooked and hasattr(os, "register_at_fork"):
+        _hooked = True
+        os.register_at_fork(after_in_child=_in_child)
+
+
+def _in_child() -> None:
+    for client in _all:
+        client.close()

@@ -1,0 +1,207 @@
+"""What anyone may ask the owner: the same verbs on a manager and on an attached replica, blocking or awaited.
+
+The verbs of a manager and of a replica differ only in how a request travels (`_ask`): over a connection of its own
+(`connection_per_call.py`), or over the replica's pipe. Any thread may call them; a signal handler and a `precommit`
+function may not. A verb blocks the calling thread until the owner's answer or the deadline. Its form for coroutines has
+an `a` before the name and waits in a thread of the loop's default executor, whose number of threads is the program's to
+set (`loop.set_default_executor`), or in one of trio's. A caller that cancels the await stops waiting; the request has
+been sent, and the history shows what became of it.
+
+Rejected: a second path to the owner without threads (two implementations of every wait, for calls that are made a few
+times an hour), and a thread pool of our own (threads that every worker would have to end).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from confcast.errors import OwnerUnavailable, Problem
+from confcast.wire.deadlines import answers_within
+from confcast.wire.messages import (
+    Answer,
+    ClearHistory,
+    History,
+    HistoryRequest,
+    Message,
+    Outcome,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Request,
+    Stats,
+    StatsRequest,
+    Workers,
+    WorkersRequest,
+    WorkerStatus,
+)
+from confcast.worker.async_library import in_thread
+
+A = TypeVar("A", bound=Message)
+_PATIENCE = 5.0
+
+
+class Verbs(ABC):
+    """The client verbs."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Send the request that `make(id)` gives; None when no answer came within `timeout` seconds."""
+
+    def reload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
+        """Load the sources once more, beginning after this call, and wait for the outcome.
+
+        Args:
+            timeout: Seconds to wait at the most. None: as long as the config owner can need by the manager's options,
+                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1; and `wait_observers`. A
+                reload that is under way is waited for first, within the same time: where both may need all of it, give
+                twice as much.
+            wait_observers: Seconds to wait at the most, once the version is applied, until the observers of all workers
+                have run for it, those on `settled` too. The outcome's `observer_errors` then names those that failed,
+                and those that have not finished; its result stays what it is. None: for no observer. An observer must
+                not wait like this: it would wait for itself.
+
+        Returns:
+            What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
+            answer, `problems` why it was refused, `changes` what differs, `notes` which edits a higher source hides.
+            Without an answer in time the result is OWNER_UNAVAILABLE, which means unknown.
+
+        Raises:
+            NotAttached: Before `attach()` or `start()`.
+            ConfcastError: Called from a `precommit` function.
+            ValueError: `wait_observers` is no number of seconds, 0 or more.
+        """
+        _check_wait(wait_observers)
+        patience = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
+        return self._reload(patience, "call", wait_observers)
+
+    def _reload(
+        self, timeout: float, origin: Literal["call", "command"], wait_observers: float | None = None
+    ) -> ReloadEvent:
+        began = time.time()
+        answer = self._ask(lambda number: Reload(number, origin, wait_observers), timeout)
+        if isinstance(answer, Outcome):
+            return answer.event
+        problem = Problem(
+            "",
+            f"no answer from {self._asked_one()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
+            "reload is unknown",
+        )
+        return ReloadEvent(
+            timestamp=began,
+            result=ReloadResult.OWNER_UNAVAILABLE,
+            problems=[problem],
+            error_message=str(problem),
+            duration_ms=round((time.time() - began) * 1000, 3),
+        )
+
+    def reload_config(self) -> ReloadResult:
+        """`reload().result`, under the name that LeIndex gave it.
+
+        Two of its answers differ on purpose. Sources that say what runs already give UNCHANGED, where LeIndex said
+        SUCCESS and told its observers; it is true in a boolean test as SUCCESS is. And there is no "already in
+        progress": a call during another reload waits for a load of its own, which begins after the call, so that no
+        edit is missed.
+        """
+        return self.reload().result
+
+    def is_reload_in_progress(self) -> bool:
+        """Whether the owner is reloading at this moment, whoever asked for it; the name is LeIndex's.
+
+        The owner is asked, so this may wait, and raise, where LeIndex's read a flag of its own process. Nobody needs
+        it before a reload: `reload()` during another one is never refused.
+
+        Raises:
+            NotAttached: Before `attach()` or `start()`.
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return bool(self.get_stats()["reload_in_progress"])
+
+    def get_stats(self) -> dict[str, Any]:
+        """The totals since the owner's journal began.
+
+        Returns:
+            `total_reloads` = `successful_reloads` + `suppressed` (nothing differed) + `failed_reloads`; the first load
+            is none of them. `last_reload_time` (seconds since 1970, or None), `last_reload_result`, `version`,
+            `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`, `max_duration_ms`; and `dropped`,
+            `refused`, `failures`: what the owner dropped, refused and could not write, counted by kind.
+
+        Raises:
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return self._answer(Stats, lambda number: StatsRequest(number)).stats
+
+    def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
+        """What became of the last loads, newest first; `limit` of them at the most, None for all that are kept.
+
+        Raises:
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return self._answer(History, lambda number: HistoryRequest(number, limit)).events
+
+    def clear_history(self) -> None:
+        """Forget the events; the totals stay. Raises OwnerUnavailable."""
+        self._answer(Message, lambda number: ClearHistory(number))
+
+    def workers(self) -> list[WorkerStatus]:
+        """Every process that holds, or should hold, the configuration, by pid. Raises OwnerUnavailable."""
+        return self._answer(Workers, lambda number: WorkersRequest(number)).workers
+
+    def _answer(self, kind: type[A], make: Callable[[int], Request]) -> A:
+        answer = self._ask(make, _PATIENCE)
+        if not isinstance(answer, kind):
+            raise OwnerUnavailable(f"{self._asked_one()} did not answer within {_PATIENCE:g} s")
+        return answer
+
+    def _answers_within(self) -> float:
+        """Seconds in which the owner answers a reload; as the options are by default, where they are not known."""
+        return answers_within()
+
+    def _asked_one(self) -> str:
+        """Who does not answer, in words."""
+        return "the config owner"
+
+
+def _check_wait(seconds: float | None) -> None:
+    """Raises ValueError: it is no number of seconds."""
+    if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
+        raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
+
+
+class AwaitableVerbs(Verbs):
+    """The client verbs, and their awaitable forms."""
+
+    __slots__ = ()
+
+    async def areload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
+        """`reload(timeout, wait_observers=…)`, awaited. Raises what it raises."""
+        return await in_thread(self.reload, timeout, wait_observers=wait_observers)
+
+    async def areload_config(self) -> ReloadResult:
+        """`reload_config()`, awaited. Raises what it raises."""
+        return await in_thread(self.reload_config)
+
+    async def ais_reload_in_progress(self) -> bool:
+        """`is_reload_in_progress()`, awaited. Raises what it raises."""
+        return await in_thread(self.is_reload_in_progress)
+
+    async def aget_stats(self) -> dict[str, Any]:
+        """`get_stats()`, awaited. Raises what it raises."""
+        return await in_thread(self.get_stats)
+
+    async def aget_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
+        """`get_event_history(limit)`, awaited. Raises what it raises."""
+        return await in_thread(self.get_event_history, limit)
+
+    async def aclear_history(self) -> None:
+        """`clear_history()`, awaited. Raises what it raises."""
+        await in_thread(self.clear_history)
+
+    async def aworkers(self) -> list[WorkerStatus]:
+        """`workers()`, awaited. Raises what it raises."""
+        return await in_thread(self.workers)

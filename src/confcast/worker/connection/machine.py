@@ -1,0 +1,347 @@
+"""The worker's state machine: what a frame from the owner does to what this process holds.
+
+Pure but for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions), and
+whether anybody `follows` the settlings.
+`handle(frame)` returns effects to be carried out in their order; a swap always stands before the Applied that tells
+of it. What it keeps:
+
+- Every Commit and every Install gets exactly one answer, Applied or Declined.
+- What is held never goes down, and never changes its content under one number. A higher number with the same
+  digest only renumbers: the object stays, nobody's `precommit` or observer hears of it.
+- What was staged dies with its pipe, and is swapped in only by the Commit of its own round.
+
+Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install put both ends right), and
+running `precommit` again for a staged candidate that is then installed (its answer was given in the vote), and asking
+`precommit` functions whether what ran before may be put back (they would keep what nobody else runs).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from confcast.errors import ImpossibleMessage, Problem
+from confcast.wire.messages import (
+    Abort,
+    Answer,
+    Applied,
+    Commit,
+    Declined,
+    Done,
+    Goodbye,
+    History,
+    Install,
+    Observe,
+    Outcome,
+    Prepare,
+    Refused,
+    Settled,
+    Stats,
+    ToOwner,
+    ToWorker,
+    Vote,
+    Workers,
+)
+
+
+class ReplicaState(enum.Enum):
+    """Where this process is with its owner."""
+
+    DETACHED = 0
+    GREETED = 1
+    READY = 2
+    STAGED = 3
+    REFUSED = 4
+    CLOSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this process serves."""
+
+    version: int
+    digest: bytes = field(repr=False)
+    config: Any = field(repr=False)
+
+
+# ---- effects, to be carried out in their order
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this to the owner."""
+
+    message: ToOwner
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """From now on this is the newest. `old` is None for the first value in a process, which is no change."""
+
+    old: Held | None
+    new: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Renumber:
+    """The content that is held has a new number. Nobody's observers hear of it."""
+
+    new: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Every live worker that is not named has applied what is held. Said once of a content, and not of the first."""
+
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class ReportObservers:
+    """Say how the observers stand, now and at each step until they have run. Its number is the request's."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Wake the caller who waits for this answer."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the pipe and knock again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Close the pipe for good: knocking is of no use. `refused` is the owner's word, else `problems` say why."""
+
+    refused: Refused | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """The person who reads the log should know this."""
+
+    text: str
+
+
+Effect = Reply | Swap | Renumber | Settle | ReportObservers | Deliver | Disconnect | Terminate | Warn
+Build = Callable[[bytes], Any]
+Check = Callable[[int, Any, Any], tuple[Problem, ...]]
+
+
+class CannotBuild(Exception):
+    """Raised by `build`: the payload gives no configuration here; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+class Machine:
+    """One replica's side of the protocol. Not thread-safe: only the reading thread feeds it.
+
+    Args:
+        build: Makes a configuration of a payload, or raises CannotBuild.
+        check: `check(round, old, new)`: runs the `precommit` functions, and says before each of them that it does, in
+            this round (0: for an Install); the problems of those that refused.
+        follows: Whether somebody waits for settlings; asked at each version that is applied.
+    """
+
+    def __init__(self, build: Build, check: Check, follows: Callable[[], bool] = lambda: True) -> None:
+        self.state = ReplicaState.DETACHED
+        self.held: Held | None = None
+        self.answers_within = 0.0  # seconds, as the owner has said last; 0: not heard yet
+        self._build = build
+        self._check = check
+        self._follows = follows
+        self._round = 0
+        self._staged: Held | None = None  # of no version yet
+        self._refusal: tuple[Problem, ...] = ()
+        self._told = 0
+        self._effects: list[Effect] = []
+
+    def connected(self) -> None:
+        """A pipe is open and Hello has been sent on it.
+
+        Raises:
+            ImpossibleMessage: There is a pipe already, or this process wants none.
+        """
+        if self.state is not ReplicaState.DETACHED:
+            raise ImpossibleMessage(self.state.name, "a new pipe")
+        self._rest(ReplicaState.GREETED)
+
+    def ended(self) -> None:
+        """The pipe is gone, and with it what was staged. After `close()`: it may be opened again."""
+        self._rest(ReplicaState.DETACHED)
+
+    def close(self) -> None:
+        """This process wants no more versions; what is held stays."""
+        self._rest(ReplicaState.CLOSED)
+
+    def adopt(self, held: Held) -> Held:
+        """Take what another source than a pipe gave (the snapshot file), when nothing is held yet."""
+        if self.held is None:
+            self.held, self._told = held, held.version
+        return self.held
+
+    def handle(self, frame: ToWorker) -> list[Effect]:
+        """One frame in, the effects out.
+
+        Raises:
+            ImpossibleMessage: There is no pipe in this state that a frame could have come from.
+        """
+        if self.state in (ReplicaState.DETACHED, ReplicaState.CLOSED):
+            raise ImpossibleMessage(self.state.name, frame)
+        effects: list[Effect] = []
+        self._effects = effects  # not after: a fault in `build` or `check` must leave none to the next frame
+        _TABLE[type(frame)](self, frame)
+        return effects
+
+    # ---- frames
+
+    def _install(self, frame: Install) -> None:
+        self.answers_within = frame.answers_within or self.answers_within
+        held, answer = self.held, Applied(frame.version, self._follows())
+        staged = self._staged  # every answer drops it
+        if held is not None and frame.version == held.version and frame.digest == held.digest:
+            self._answer(answer)
+        elif held is not None and frame.version <= held.version:
+            text = f"holds version {held.version} already, and a version never goes down or changes its content"
+            self._answer(Declined(frame.version, (Problem("", text),)))
+        elif held is not None and frame.digest == held.digest:
+            self._renumber(held, frame.version)
+            self._answer(answer)
+        else:
+            self._install_new(frame, staged)
+
+    def _install_new(self, frame: Install, staged: Held | None) -> None:
+        voted = staged is not None and staged.digest == frame.digest
+        asks = self.held is not None and not frame.undo  # the first value in a process is no change
+        config, problems = (staged.config, ()) if staged is not None and voted else self._make(frame, 0, asks)
+        if self.held is None and frame.declined:
+            many = "a worker refuses" if frame.declined == 1 else f"{frame.declined} workers refuse"
+            text = f"starting on version {frame.version}, which {many}: `confcast status` says which, and why"
+            self._effects.append(Warn(text))
+        if not problems:
+            self._swap(Held(frame.version, frame.digest, config))
+        elif self.held is not None:
+            self._answer(Declined(frame.version, problems))
+        else:
+            self._effects += [Reply(Goodbye()), Terminate(None, problems)]
+            self._rest(ReplicaState.CLOSED)
+
+    def _prepare(self, frame: Prepare) -> None:
+        config, problems = self._propose(frame)
+        self._round = frame.round
+        self._staged = None if problems else Held(0, frame.digest, config)
+        self._refusal = problems
+        self.state = ReplicaState.REFUSED if problems else ReplicaState.STAGED
+        self._effects.append(Reply(Vote(frame.round, not problems, problems)))
+
+    def _commit(self, frame: Commit) -> None:
+        held = self.held.version if self.held is not None else 0
+        if self.state is ReplicaState.STAGED and frame.round == self._round and frame.version > held:
+            staged = self._staged
+            assert staged is not None
+            if self.held is not None and self.held.digest == staged.digest:
+                self._renumber(self.held, frame.version)
+                self._answer(Applied(frame.version, self._follows()))
+            else:
+                self._swap(Held(frame.version, staged.digest, staged.config))
+        elif self.state is ReplicaState.REFUSED and frame.round == self._round:
+            self._answer(Declined(frame.version, self._refusal))
+        else:
+            self._effects.append(
+                Disconnect(f"commit of round {frame.round}, which was neither staged nor refused here")
+            )
+            self._rest(ReplicaState.DETACHED)
+
+    def _abort(self, frame: Abort) -> None:
+        if self.state in (ReplicaState.STAGED, ReplicaState.REFUSED) and frame.round == self._round:
+            self._rest(ReplicaState.READY)
+
+    def _settled(self, frame: Settled) -> None:
+        held = self.held
+        if self.state is ReplicaState.GREETED or held is None:
+            return
+        if frame.version == held.version and self._told < frame.version:
+            self._told = frame.version
+            self._effects.append(Settle(held))
+
+    def _observe(self, frame: Observe) -> None:
+        self._effects.append(ReportObservers(frame.number))
+
+    def _refused(self, frame: Refused) -> None:
+        if frame.final:
+            self._effects.append(Terminate(frame))
+            self._rest(ReplicaState.CLOSED)
+        else:
+            self._effects.append(Disconnect(frame.reason))
+            self._rest(ReplicaState.DETACHED)
+
+    def _deliver(self, frame: Answer) -> None:
+        self._effects.append(Deliver(frame))
+
+    # ---- what they have in common
+
+    def _propose(self, frame: Prepare) -> tuple[Any, tuple[Problem, ...]]:
+        held = self.held
+        if held is not None and held.digest == frame.digest:  # it runs here already
+            return held.config, ()
+        return self._make(frame, frame.round, held is not None)
+
+    def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
+        """Build, then ask the application's functions, if they have to be asked.
+
+        No variable shows the configuration while they run: error trackers send those of every frame.
+        """
+        try:
+            built = Held(0, frame.digest, self._build(frame.payload))
+        except CannotBuild as error:
+            return None, (error.problem,)
+        held = self.held
+        return built.config, self._check(round_, held.config, built.config) if asks and held is not None else ()
+
+    def _swap(self, new: Held) -> None:
+        old, self.held = self.held, new
+        if old is None:
+            self._told = new.version
+        self._effects.append(Swap(old, new))
+        self._answer(Applied(new.version, self._follows()))
+
+    def _renumber(self, old: Held, version: int) -> None:
+        """The settling of this content is still owed if its old number was not settled."""
+        if self._told == old.version:
+            self._told = version
+        self.held = Held(version, old.digest, old.config)
+        self._effects.append(Renumber(self.held))
+
+    def _answer(self, message: Applied | Declined) -> None:
+        self._effects.append(Reply(message))
+        self._rest(ReplicaState.READY)
+
+    def _rest(self, state: ReplicaState) -> None:
+        self.state = state
+        self._staged, self._refusal = None, ()
+
+
+_TABLE: dict[type, Callable[[Machine, Any], None]] = {
+    Install: Machine._install,
+    Prepare: Machine._prepare,
+    Commit: Machine._commit,
+    Abort: Machine._abort,
+    Settled: Machine._settled,
+    Observe: Machine._observe,
+    Refused: Machine._refused,
+    **dict.fromkeys((Outcome, Stats, History, Workers, Done), Machine._deliver),
+}

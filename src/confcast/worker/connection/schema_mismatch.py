@@ -1,0 +1,53 @@
+"""A process and its owner have two schemas: in words, whose they are, which fields differ, and what to do.
+
+Two causes look alike on the wire: the code has changed since the server started, or the owner is another program's,
+whose child this process is, or whose name it shares. They are told apart by the files of the two schemas. Rejected: the
+fingerprints alone (an unrelated child was told to reload its parent's server).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from confcast.config.codec import Codec
+from confcast.errors import SchemaMismatch
+from confcast.texts import printable
+from confcast.wire.address import address_variable
+from confcast.wire.files import about, owner_dirs
+from confcast.wire.files.about import About, module_file
+
+
+def mismatch(name: str, codec: Codec[Any], theirs: dict[str, str], address: str) -> SchemaMismatch:
+    """The error, for a process with this codec, of an owner at this address with this field table."""
+    mine = codec.fields
+    keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+    differing = {key: (mine.get(key), theirs.get(key)) for key in keys}
+    told = "; ".join(f"{key}: {a or 'absent'} here, {b or 'absent'} there" for key, (a, b) in differing.items())
+    return SchemaMismatch(
+        f"the schema of {name!r} here is not the config owner's ({told or 'same fields, other classes'}): "
+        f"{_cause(name, codec.schema, address)}",
+        differing,
+    )
+
+
+def _cause(name: str, schema: type, address: str) -> str:
+    its = about.load(Path(address).parent)
+    if its is None or not its.module or _is_same(its, schema):
+        return "the code has changed since the server started; reload the server fully"
+    found = owner_dirs.parse(Path(address).parent)
+    process = f", process {found.master}" if found is not None else ""
+    way_out = f"give this one another name than {name!r}"
+    if os.environ.get(variable := address_variable(name)) == address:
+        way_out += f", or start it without {variable}, which it has inherited"
+    return (
+        f"that owner is another program's ({printable(its.command) or 'unknown'}{process}, started in "
+        f"{printable(its.working_directory)}), whose schema is {printable(its.schema)} in {printable(its.module)}; "
+        f"here it is {schema.__qualname__} in {module_file(schema) or schema.__module__}: {way_out}. If both are one "
+        "program, its code was moved since the server started: reload the server fully"
+    )
+
+
+def _is_same(its: About, schema: type) -> bool:
+    return (its.module, its.qualname) == (module_file(schema), schema.__qualname__)

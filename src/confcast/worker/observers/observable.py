@@ -1,0 +1,229 @@
+"""`subscribe`, `unsubscribe` and `changes`, the same on a replica and on a manager; and two names of LeIndex's.
+
+Safe from any thread, and from an observer. Rejected: returning a handle to unsubscribe with (LeIndex's users pass the
+observer).
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, overload
+
+from confcast.worker.async_library import is_on_trio
+from confcast.worker.observers.delivery import Pair
+from confcast.worker.observers.dispatcher import Observers
+from confcast.worker.observers.subscription import Moment, Subscription, Where, is_async, is_loop
+
+if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+    import asyncio
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+
+class Observable(ABC, Generic[T]):
+    """Something whose configuration changes."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def current(self) -> T:
+        """The pinned configuration inside a pin, the newest outside."""
+
+    @abstractmethod
+    def subscriptions(self) -> Observers:
+        """Not for applications: where `subscribe` puts its observers."""
+
+    @abstractmethod
+    def known_subscriptions(self) -> Observers | None:
+        """Not for applications: the same, if it can be had without waiting."""
+
+    @overload
+    def subscribe(
+        self,
+        observer: Callable[[T, T], Any],
+        select: None = None,
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None: ...
+
+    @overload
+    def subscribe(
+        self,
+        observer: Callable[[P, P], Any],
+        select: Callable[[T], P],
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None: ...
+
+    def subscribe(
+        self,
+        observer: Callable[[Any, Any], Any],
+        select: Callable[[T], Any] | None = None,
+        *,
+        initial: bool = False,
+        on: Moment = "commit",
+        executor: Where = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Have `observer(old, new)` called after each change, in the order of versions.
+
+        It runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged and
+        counted), or call `reload()`. The first value in a process is no change.
+
+        A library that takes only its own section of the configuration is subscribed by the application, and needs to
+        know neither the whole schema nor this package; it declares no replica:
+        `settings.subscribe(pool.configure, select=lambda config: config.pool, initial=True)` calls it with its section
+        now, as (None, section), and again when that section, and nothing else, has changed.
+
+        On a loop it is called in the loop's own thread, and what it returns is awaited if it can be (elsewhere a
+        coroutine that it returns is a failure, which is logged). Its calls come in the order of versions and one at a
+        time: the next begins when the one before is over, and none is left out. Observers do not wait for each other.
+        `unsubscribe` on the loop ends it at once; a call that waits for its turn is not made. When the loop is found
+        closed, that is logged once and counted, and ends the subscription; what waited there is dropped. A forked child
+        has no part in a loop that runs in its parent: it drops the observer.
+
+        Args:
+            observer: Called with the old and the new configuration, or with the selected parts of them.
+            select: Picks the part that matters; the observer is called only when that part changed. It runs in our
+                thread, also for an observer on a loop.
+            initial: Call it at once with `(None, value)`, in this thread (or on its loop, or in its executor); or with
+                the first value, where there is none yet. No change between is missed.
+            on: `commit`: after the swap here; `settled`: when every worker that is not named has applied it.
+            executor: Where to call it instead: an `Executor`, or an event loop.
+            loop: The event loop on which to call it. May be left out for a coroutine function that is subscribed in
+                code that runs on a loop: then it is that one.
+
+        Raises:
+            TypeError: `observer` or `select` can't be called, `executor` or `loop` is something else, both are given,
+                or a coroutine function has no loop to be awaited on.
+            ValueError: There is no such moment.
+        """
+        where = _place(observer, executor, loop)
+        _check(observer, select, on, where)
+        self.subscriptions().add(Subscription(observer, select, initial, on, where))
+
+    def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
+        """End the oldest subscription of this observer; whether there was one."""
+        return self.subscriptions().remove(observer)
+
+    def get_current_config(self) -> T:
+        """`current`, under the name that LeIndex gave it.
+
+        Unlike LeIndex's it is never changed in place: what is returned here keeps its values when a reload comes.
+        Raises NotAttached before `attach()` or `start()`.
+        """
+        return self.current
+
+    def get_observer_count(self) -> int:
+        """How many subscriptions there are in this process, under the name that LeIndex gave it.
+
+        An observer that was subscribed twice counts twice. Other processes have observers of their own, which are not
+        counted; nor is an iteration of `changes()`. A manager counts those of its process's attached replica, and
+        attaches none for it: 0 while there is none. Raises NotAttached before a manager's `start()`.
+        """
+        known = self.known_subscriptions()
+        return known.count() if known is not None else 0
+
+    @overload
+    def changes(
+        self, select: None = None, *, on: Moment = "commit", initial: Literal[False] = False
+    ) -> AsyncGenerator[tuple[T, T], None]: ...
+
+    @overload
+    def changes(
+        self, select: Callable[[T], P], *, on: Moment = "commit", initial: Literal[False] = False
+    ) -> AsyncGenerator[tuple[P, P], None]: ...
+
+    @overload
+    def changes(
+        self, select: None = None, *, on: Moment = "commit", initial: Literal[True]
+    ) -> AsyncGenerator[tuple[T | None, T], None]: ...
+
+    @overload
+    def changes(
+        self, select: Callable[[T], P], *, on: Moment = "commit", initial: Literal[True]
+    ) -> AsyncGenerator[tuple[P | None, P], None]: ...
+
+    def changes(
+        self, select: Callable[[T], Any] | None = None, *, on: Moment = "commit", initial: bool = False
+    ) -> AsyncGenerator[tuple[Any, Any], None]:
+        """The changes from this call on, for a task on asyncio or trio: `async for old, new in settings.changes(): …`.
+
+        Of a manager whose process has no attached replica they are those after the first step, which attaches one.
+
+        Whoever is slow is given what it saw last and what is newest: versions between are left out, and a value that
+        is back is no change. So each `old` is the `new` of the pair before, and nothing is queued. An observer
+        (`subscribe`) hears of every version instead.
+
+        It ends when this replica or manager is closed, after the last change; when its task is cancelled; and with its
+        loop. A `break` leaves it to the loop to end it, soon after: `async with contextlib.aclosing(…) as changes` ends
+        it at once. Any number may run, on any loops; each is for one task.
+
+        Args:
+            select: Picks the part that matters; only its changes are given. It runs on the loop.
+            on: `commit`: after the swap here; `settled`: when every worker that is not named has applied it.
+            initial: Begin with `(None, value)`: at once, or when there is a first value.
+
+        Raises:
+            TypeError: `select` can't be called.
+            ValueError: There is no such moment.
+            RuntimeError: At the first step: neither asyncio nor trio runs it.
+        """
+        from confcast.worker.observers.changes import read
+
+        _check(read, select, on, None)
+        known = self.known_subscriptions()
+        seen, hang_ups = Pair(None, None), 0
+        if known is not None:
+            seen, hang_ups = Pair(None, known.value(on)), known.hang_ups
+        return read(known, self.subscriptions, select, on, initial, seen, hang_ups)
+
+
+def _place(observer: Any, executor: Where, loop: Any) -> Where:
+    """Where it is called."""
+    if executor is not None and loop is not None:
+        raise TypeError("executor and loop are both given: an observer is called in one place")
+    if loop is not None and not is_loop(loop):
+        raise TypeError(f"loop is an event loop, not a {type(loop).__name__}")
+    where: Where = loop if loop is not None else executor
+    if where is None and callable(observer) and is_async(observer):
+        return _running_loop()
+    return where
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that the caller runs on, if any; where nobody has imported asyncio there is none."""
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _check(observer: object, select: object, on: str, where: Where) -> None:
+    """What would only be noticed at the first change, or never."""
+    for function in (observer, *(() if select is None else (select,))):
+        if not callable(function):
+            raise TypeError(f"an observer is called with (old, new); a {type(function).__name__} can't be called")
+    if on not in get_args(Moment):
+        raise ValueError(f"on={on!r}: an observer is told on 'commit' or 'settled'")
+    if where is not None and not is_loop(where) and not hasattr(where, "submit"):
+        raise TypeError(f"executor is an Executor or an event loop, not a {type(where).__name__}")
+    if callable(observer) and is_async(observer) and not is_loop(where):
+        raise TypeError(
+            "a coroutine function needs loop=…, unless it is subscribed by code that runs on the loop: nobody else "
+            "would await it" + ("; on trio, read changes() in a task" if is_on_trio() else "")
+        )

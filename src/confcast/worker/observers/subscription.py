@@ -1,0 +1,220 @@
+"""One observer: what it wants to hear of, where it is called, and what happens when it raises.
+
+It is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`); wherever that is, what it
+raises is logged with its name, masked, from its own frame on, and counted, and goes no further. An observer whose event
+loop is closed can be told nothing ever again: that is logged once and counted, and ends its subscription.
+
+Whether the part of a configuration that an observer selected is still the same.
+
+As the owner tells it: by type and encoding, so that `[1]` and `[True]` differ, nan is nan, and `model_fields_set` and
+the order of a dict's keys don't count. What `select` made itself, of classes that the schema does not name, is
+compared by type and `==`. The codec is asked for only where one is needed: most parts are plain values.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
+
+from confcast.texts import Lines, printable
+from confcast.tracebacks import from_the_application
+from confcast.worker.async_library import is_ending
+from confcast.worker.observers.delivery import Delivery, Masked
+from confcast.worker.observers.on_loop import OnLoop
+from confcast.worker.precommit import name_of
+
+if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+    import asyncio
+    from concurrent.futures import Executor
+
+
+import contextlib
+from types import NoneType
+
+from confcast.errors import NotCarried
+
+_log = logging.getLogger("confcast.observers")
+
+Moment = Literal["commit", "settled"]
+Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
+
+_LONGEST = 2000
+"""Characters of what an observer raised that the config owner is told."""
+
+
+class Subscription:
+    """One observer, what it wants to hear of, and where it is called.
+
+    Attributes:
+        ended: It is to be told nothing more, though a call may be on its way to a loop.
+        is_observer: An application's function is told; else only a reader of `changes()` is woken.
+    """
+
+    is_observer = True
+
+    def __init__(
+        self,
+        observer: Callable[[Any, Any], Any],
+        select: Callable[[Any], Any] | None,
+        initial: bool,
+        on: Moment,
+        where: Where,
+    ) -> None:
+        self.observer = observer
+        self.select = select
+        self.initial = initial
+        self.on = on
+        self.where = where
+        self.ended = False
+        self.since = 0
+        self.last: Any = None
+        # Held while the initial call runs in the subscriber's thread: the first change waits for it.
+        self.turn = threading.RLock()
+        self.leave: Callable[[], None] = _does_nothing
+        self.same: Callable[[Any, Any], bool] = equal
+        self.masked: Masked = as_it_is
+        self._on_loop = OnLoop(where, self._tell_on_loop) if is_loop(where) else None
+
+    @property
+    def name(self) -> str:
+        """For a log line."""
+        return name_of(self.observer)
+
+    def call(self, delivery: Delivery) -> None:
+        """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
+        if not delivery.concerns(self.select, self.same):
+            delivery.over()
+        elif self._on_loop is not None:
+            self._send(self._on_loop, delivery)
+        elif self.where is None:
+            self._call_here(delivery)
+            delivery.over()
+        else:
+            future = cast("Executor", self.where).submit(self._call_logged, delivery)
+            future.add_done_callback(lambda _: delivery.over())  # also one that was cancelled with its executor
+
+    def after_fork(self) -> bool:
+        """In a forked child; whether it goes on there. A loop that runs, runs in the parent only."""
+        self.turn = threading.RLock()
+        return not (is_loop(self.where) and self.where.is_running())
+
+    def hang_up(self) -> None:
+        """The replica was closed. An observer goes on when it attaches again."""
+
+    def log_failure(self, error: BaseException, delivery: Delivery) -> None:
+        """Of what it raised: log and count it, with nothing of the configurations that it was told of."""
+        kind, trace = type(error).__name__, from_the_application(error)
+        raised = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
+        shown = delivery.masked(self.masked, raised, kind)
+        text = delivery.masked(self.masked, _text_of(error), "") if shown != kind else ""
+        delivery.failed(printable(f"{kind}: {text}" if text else kind)[:_LONGEST])
+        told = "observer %s raised; the configuration is applied all the same"
+        if shown == raised and trace is not None:
+            _log.error(told, self.name, exc_info=error.with_traceback(trace))
+        else:  # and without the exception: handlers would write out what is masked, or frames of ours
+            _log.error(f"{told}\n%s", self.name, Lines(shown.rstrip()))
+
+    def unreachable(self, failed: Callable[[str], None]) -> None:
+        """Its event loop is closed: this is the last that is said of it."""
+        why = "the event loop that it was to be called on is closed"
+        failed(why)  # first: who has ended is waited for no more
+        self.ended = True
+        self.leave()
+        _log.error("observer %s is unsubscribed: %s", self.name, why)
+
+    def _send(self, on_loop: OnLoop, delivery: Delivery) -> None:
+        if not on_loop.put(delivery):
+            self.unreachable(delivery.failed)
+            delivery.over()
+
+    async def _tell_on_loop(self, delivery: Delivery) -> None:
+        try:
+            if self.ended:  # since it was sent
+                return
+            result = delivery.tell(self.observer)
+            if inspect.isawaitable(result):
+                await result
+        except BaseException as error:
+            if is_ending(error):
+                raise
+            self._log_and_raise_exits(error, delivery)
+        finally:
+            delivery.over()
+
+    def _call_here(self, delivery: Delivery) -> None:
+        result = delivery.tell(self.observer)
+        if inspect.iscoroutine(result):  # a lambda around a coroutine function can't be told before it is called
+            result.close()
+            raise TypeError("it gave a coroutine, which nobody awaits here: subscribe it with loop=…")
+
+    def _call_logged(self, delivery: Delivery) -> None:
+        try:
+            self._call_here(delivery)
+        except BaseException as error:
+            self._log_and_raise_exits(error, delivery)
+
+    def _log_and_raise_exits(self, error: BaseException, delivery: Delivery) -> None:
+        self.log_failure(error, delivery)
+        if isinstance(error, KeyboardInterrupt | SystemExit):  # a loop's business; an executor's future keeps it
+            raise error
+
+
+def is_loop(where: Where) -> TypeGuard[asyncio.AbstractEventLoop]:
+    """Whether it is an event loop; told by its method, so that a worker without one need not import asyncio."""
+    return hasattr(where, "call_soon_threadsafe")
+
+
+def is_async(observer: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine: a coroutine function, or an object whose class calls one."""
+    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(getattr(type(observer), "__call__"))  # noqa: B004, B009
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of a class of the application's; its traceback says that it failed
+        return ""
+
+
+def _does_nothing() -> None:
+    """A subscription that was never added leaves nothing."""
+
+
+def as_it_is(text: str, instead: str, *configs: Any) -> str:
+    """Masks nothing."""
+    return text
+
+
+def equal(old: Any, new: Any) -> bool:
+    """Of one type, and equal."""
+    return type(old) is type(new) and bool(old == new)
+
+
+_TOLD_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
+
+
+class Sameness:
+    """Compares parts of configurations of one schema. Any thread may call it."""
+
+    def __init__(self, schema: type) -> None:
+        self._schema = schema
+
+    def __call__(self, old: Any, new: Any) -> bool:
+        """Whether they are the same. Raises what `==` of an application's own class raises."""
+        if old is new:
+            return True
+        if type(old) is not type(new):
+            return False
+        if type(old) in _TOLD_BY_EQ:
+            return bool(old == new)
+        from confcast.config.codec import codec_of  # whoever only declares a replica does not pay for it
+
+        with contextlib.suppress(NotCarried):
+            comparable = codec_of(self._schema).comparable
+            return comparable(old) == comparable(new)
+        # Not in a handler: what `==` raises would be told together with frames of the codec's, and their values.
+        return bool(old == new)

@@ -1,0 +1,151 @@
+"""The manifests as files: what confcast needs of Kubernetes and of systemd is in them, and fits together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast import ConfigLoader
+from confcast.examples.deploy import __file__ as deploy
+from confcast.examples.frameworks.flask_app import app
+from confcast.examples.frameworks.settings import Settings, settings
+from tests.support import manifests
+
+POD = manifests.pod()
+CONTAINER = manifests.container()
+SERVICE = manifests.unit()["Service"]
+CONF = Path(deploy).with_name("gunicorn_conf.py").read_text()
+ENVIRONMENT = {each["name"]: each["value"] for each in CONTAINER["env"]}
+
+
+def volume(name: str) -> dict[str, Any]:
+    (found,) = (each for each in POD["volumes"] if each["name"] == name)
+    return found
+
+
+def mount(name: str) -> dict[str, Any]:
+    (found,) = (each for each in CONTAINER["volumeMounts"] if each["name"] == name)
+    return found
+
+
+# ---- kubernetes.yaml
+
+
+def test_there_are_a_configmap_and_a_deployment_that_selects_its_own_pods():
+    found = manifests.kubernetes()
+    assert set(found) == {"ConfigMap", "Deployment"}
+    spec = found["Deployment"]["spec"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    assert {each["name"] for each in POD["volumes"]} == {each["name"] for each in CONTAINER["volumeMounts"]}
+
+
+def test_the_configmap_is_mounted_as_a_folder_where_the_application_looks():
+    configmap = manifests.kubernetes()["ConfigMap"]
+    assert volume("configuration")["configMap"] == {"name": configmap["metadata"]["name"]}
+    assert mount("configuration")["mountPath"] == ENVIRONMENT["CONFIGURATION_DIRECTORY"]
+    assert all("subPath" not in each for each in CONTAINER["volumeMounts"])
+    assert set(configmap["data"]) == {"app.toml"}
+
+
+def test_what_is_in_the_configmap_is_a_configuration(tmp_path: Path):
+    (tmp_path / "app.toml").write_text(manifests.kubernetes()["ConfigMap"]["data"]["app.toml"])
+    assert ConfigLoader(Settings, tmp_path / "app.toml").load().config.greeting == "good morning"
+
+
+def test_only_the_runtime_folder_can_be_written_to_and_it_is_in_memory():
+    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"] is True
+    assert volume("runtime")["emptyDir"]["medium"] == "Memory"
+    assert volume("runtime")["emptyDir"]["sizeLimit"]
+    assert mount("runtime") == {"name": "runtime", "mountPath": ENVIRONMENT["CONFCAST_RUNTIME_DIR"]}
+    assert mount("configuration")["readOnly"] is True
+    assert [each["name"] for each in POD["volumes"] if "emptyDir" in each] == ["runtime"]
+
+
+def test_nobody_injects_variables_with_the_application_s_prefix():
+    assert POD["enableServiceLinks"] is False
+    assert not [name for name in ENVIRONMENT if name.startswith("APP_")]
+
+
+def test_nothing_runs_as_root():
+    assert POD["securityContext"]["runAsNonRoot"] is True
+    assert POD["securityContext"]["runAsUser"] > 0
+    assert CONTAINER["securityContext"]["allowPrivilegeEscalation"] is False
+    assert CONTAINER["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("probe", ["readinessProbe", "livenessProbe"])
+def test_a_probe_asks_a_worker(probe: str):
+    asked = CONTAINER[probe]["httpGet"]
+    port = {each["name"]: each["containerPort"] for each in CONTAINER["ports"]}[asked["port"]]
+    assert ENVIRONMENT["BIND"] == f"0.0.0.0:{port}"
+    with settings.override(Settings()):
+        assert app.test_client().get(asked["path"]).status_code == 200
+
+
+def test_a_pod_has_time_to_stop():
+    pause = int(CONTAINER["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert POD["terminationGracePeriodSeconds"] > pause + graceful_timeout()
+    assert set(CONTAINER["resources"]) == {"requests", "limits"}
+
+
+def graceful_timeout() -> int:
+    (line,) = (line for line in CONF.splitlines() if line.startswith("graceful_timeout"))
+    return int(line.partition("=")[2])
+
+
+# ---- app.service
+
+
+def test_every_folder_of_the_service_is_named_and_private():
+    names = ("ConfigurationDirectory", "RuntimeDirectory", "StateDirectory")
+    assert [SERVICE[name] for name in names] == [["app"]] * 3
+    assert [SERVICE[f"{name}Mode"] for name in names[1:]] == [["0700"]] * 2
+    assert all(f'"{name}_DIRECTORY"' in CONF for name in ("CONFIGURATION", "RUNTIME", "STATE"))
+
+
+def test_a_reload_is_a_command_with_a_verdict_and_not_a_signal():
+    (command,) = SERVICE["ExecReload"]
+    assert command.split()[:2] == ["/opt/app/bin/confcast", "reload"]
+    assert SERVICE["ExecStart"] == [f"/opt/app/bin/{' '.join(CONTAINER['command'])}"]
+
+
+def test_a_stop_waits_for_what_is_graceful_and_a_refused_start_is_not_repeated():
+    assert SERVICE["KillMode"] == ["mixed"]
+    assert int(SERVICE["TimeoutStopSec"][0]) > graceful_timeout()
+    assert (SERVICE["Type"], SERVICE["NotifyAccess"]) == (["notify"], ["main"])
+    assert (SERVICE["Restart"], SERVICE["RestartPreventExitStatus"]) == (["on-failure"], ["78"])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+def test_systemd_has_nothing_to_object_to(tmp_path: Path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("gunicorn", "confcast"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    unit = tmp_path / "app.service"
+    unit.write_text(Path(deploy).with_name("app.service").read_text().replace("/opt/app/bin", str(programs)))
+
+    verify = ["systemd-analyze", "verify", str(unit)]
+    done = subprocess.run(verify, capture_output=True, text=True, timeout=30, env={"PATH": os.environ["PATH"]})
+
+    objections = [line for line in done.stderr.splitlines() if "app.service" in line]
+    assert (done.returncode, objections) == (0, []), done.stderr
+
+
+# ---- both
+
+
+def test_the_package_carries_what_is_no_module():
+    """hatchling takes every file of the packages that it is told, but for what git ignores."""
+    root = Path(__file__).parents[3]
+    wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": ["src/confcast"]}
+    files = ["deploy/kubernetes.yaml", "deploy/app.service", "frameworks/app.toml"]
+    assert all((root / "src/confcast/examples" / name).is_file() for name in files)

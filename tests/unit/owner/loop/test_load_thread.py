@@ -1,0 +1,498 @@
+"""Loading beside the loop: the mark, content that an owner died of, verdicts, and what a load is compared with."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel, BeforeValidator
+
+from confcast import ConfigError, ConfigLoader, Environment, Secret
+from confcast.config.sources import disk
+from confcast.config.sources.layer import Layer
+from confcast.errors import Problem
+from confcast.owner.core.effects import Load, Loaded, LoadFailed, Received, Trigger
+from confcast.owner.loop.load_thread import InProgressFile, Loading
+from confcast.wire.messages import Declined, ReloadResult, Vote
+from tests.support.settings import SCHEMA, write
+from tests.support.waiting import eventually
+
+during: list[Callable[[], None]] = []
+"""What the schema's own code does while it is loaded."""
+
+
+class Settings(msgspec.Struct):
+    """A schema whose validation does what the test wants."""
+
+    number: int
+    name: str = "one"
+    token: Annotated[str, Secret] = ""
+
+    def __post_init__(self) -> None:
+        for act in during:
+            act()
+
+
+class Bench:
+    """A loading thread over one file."""
+
+    def __init__(self, folder: Path, *sources: Any, **options: Any) -> None:
+        self.path, self.marked = folder / "app.toml", folder / "home" / "loading"
+        self.marked.parent.mkdir(exist_ok=True)
+        self.attempted: list[bytes] = []
+        self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
+        self.loader = ConfigLoader(Settings, self.path, *sources)
+        self.mark = InProgressFile(self.marked)
+        self.loading = Loading(self.loader, self.mark, self.results.put, self.attempted.append, **options)
+        self.loading.start()
+        self._number = 0
+
+    def load(self, text: str, *, insist: bool = False) -> Loaded | LoadFailed:
+        self.path.write_text(text)
+        self._number += 1
+        self.loading.submit(Load(self._number, insist))
+        result = self.results.get(timeout=10)
+        assert result.number == self._number
+        return result
+
+
+Start = Callable[..., Bench]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    made: list[Bench] = []
+
+    def make(*sources: Any, **options: Any) -> Bench:
+        made.append(Bench(tmp_path, *sources, **options))
+        return made[-1]
+
+    yield make
+    during.clear()
+    for bench in made:
+        bench.loading.close()
+        bench.loading._thread.join(10)
+        assert not bench.loading._thread.is_alive()
+        bench.mark.close()
+
+
+class Sealed(msgspec.Struct):
+    """A source of a user's own, which refuses in its own way: with a text, for a reason that no result is called."""
+
+    def read(self) -> Any:
+        raise ConfigError(["the vault is sealed"], "vault_sealed")  # type: ignore[list-item]
+
+
+def commit(bench: Bench, loaded: Loaded | LoadFailed) -> None:
+    assert isinstance(loaded, Loaded)
+    bench.loading.committed(loaded.digest, loaded.payload)
+
+
+def refusal(result: Loaded | LoadFailed) -> tuple[ReloadResult, str]:
+    assert isinstance(result, LoadFailed)
+    return result.result, "; ".join(map(str, result.problems))
+
+
+def test_the_content_stands_marked_while_it_is_validated_and_only_then(start: Start) -> None:
+    bench, seen = start(), []
+    during.append(lambda: seen.append(bench.marked.read_bytes()))
+
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+    assert seen
+    assert set(seen) == {bench.loader.fingerprint()} == set(bench.attempted)
+    assert bench.marked.read_bytes() == b""
+    assert stat.S_IMODE(bench.marked.stat().st_mode) == 0o600
+
+
+def test_what_is_refused_is_unmarked_too(start: Start) -> None:
+    bench = start()
+
+    assert refusal(bench.load("number = 'one'"))[0] is ReloadResult.VALIDATION_FAILED
+    assert bench.marked.read_bytes() == b""
+
+
+def test_content_that_an_owner_died_of_is_skipped_until_someone_insists(start: Start) -> None:
+    first = start()
+    first.path.write_text("number = 1")
+    first.mark.set(first.loader.fingerprint())
+
+    bench = start()
+    result, text = refusal(bench.load("number = 1"))
+    assert result is ReloadResult.VALIDATION_FAILED
+    assert "an owner died while it loaded exactly this content" in text
+    assert bench.marked.read_bytes() == bench.loader.fingerprint()  # the next owner must know it, too
+
+    assert isinstance(bench.load("number = 2"), Loaded)
+    assert isinstance(bench.load("number = 1"), LoadFailed)
+    assert isinstance(bench.load("number = 1", insist=True), Loaded)
+    assert isinstance(bench.load("number = 1"), Loaded)  # it did not kill: it is content like any other
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), RecursionError("deep"), OSError("no")])
+def test_whatever_a_schema_s_code_raises_is_a_refusal_and_the_next_load_works(
+    start: Start, raised: BaseException
+) -> None:
+    bench = start()
+
+    def fail() -> None:
+        raise raised
+
+    during.append(fail)
+    result, text = refusal(bench.load("number = 1"))
+    assert result is ReloadResult.VALIDATION_FAILED
+    assert type(raised).__name__ in text
+
+    during.clear()
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_a_secret_in_what_a_validator_raises_is_masked_in_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = start()
+    during.append(lambda: sys.exit("can't use hunter2 with the number 1234"))
+    assert "hunter2" not in refusal(bench.load('number = 1234\ntoken = "hunter2"'))[1]
+    assert "SystemExit: can't use ********** with the number 1234" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert all(record.exc_info is None for record in caplog.records)
+    first = next(line for line in caplog.text.splitlines() if line.lstrip().startswith("File "))
+    assert __file__ in first, "the application's own frames are enough to find it, and ours stay out"
+
+
+def test_where_the_schema_can_t_say_what_is_a_secret_nothing_is_said_and_the_next_load_works(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = start()
+
+    def fail(reading: Any) -> Any:
+        raise SystemExit("hunter2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.loader, "_merge", fail)
+        assert isinstance(bench.load("number = 1"), LoadFailed)
+    assert "(the text is left out: what is a secret can't be told, SystemExit)" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_a_missing_file_says_so(start: Start) -> None:
+    bench = start()
+    bench.path.unlink(missing_ok=True)
+    bench.loading.submit(Load(1, insist=False))
+
+    assert refusal(bench.results.get(timeout=10))[0] is ReloadResult.FILE_NOT_FOUND
+    assert len(bench.attempted) == 1
+
+
+def test_where_nothing_can_be_marked_nothing_is_validated(start: Start) -> None:
+    seen: list[str] = []
+    bench = start(forget_attempt=lambda: seen.append("untried"))
+    during.append(lambda: seen.append("validated"))
+    shutil.rmtree(bench.marked.parent)
+
+    result, text = refusal(bench.load("number = 1"))
+    assert (result, seen) == (ReloadResult.IO_ERROR, ["untried"])
+    assert f"{bench.marked} can't be written (No such file or directory)" in text
+
+    bench.marked.parent.mkdir()
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_a_mark_that_can_t_be_cleared_is_logged_and_the_load_counts(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("Input/output error")
+
+    bench = start()
+    monkeypatch.setattr(bench.mark, "clear", fail)
+
+    assert isinstance(bench.load("number = 1"), Loaded)
+    assert "could not be cleared: Input/output error" in caplog.text
+
+
+def test_an_owner_under_other_code_reads_nothing(start: Start) -> None:
+    bench = start(disabled=Problem("", "the code has changed"))
+    bench.loading.committed(b"d" * 16, b"bytes of another class")
+
+    assert refusal(bench.load("number = 1")) == (
+        ReloadResult.VALIDATION_FAILED,
+        str(Problem("", "the code has changed")),
+    )
+    assert bench.attempted == []
+
+
+def test_a_load_is_compared_with_what_is_committed_and_not_with_the_load_before(start: Start) -> None:
+    bench = start()
+    first = bench.load("number = 1")
+    assert isinstance(first, Loaded)
+    assert first.differs
+    commit(bench, first)
+    second = bench.load("number = 2")  # and never committed
+    assert isinstance(second, Loaded)
+    assert [(change.key, change.old, change.new) for change in second.changes] == [("number", 1, 2)]
+
+    again = bench.load("number = 1")
+    assert isinstance(again, Loaded)
+    assert not again.differs
+
+    commit(bench, bench.load("number = 3"))
+    third = bench.load("number = 1")
+    assert isinstance(third, Loaded)
+    assert [(change.key, change.old, change.new) for change in third.changes] == [("number", 3, 1)]
+
+
+def test_it_is_compared_with_a_payload_of_the_journal_as_with_a_load_s_own(start: Start) -> None:
+    bench = start()
+    candidate = bench.load("number = 1")
+    other = start()
+    commit(other, candidate)
+
+    default = other.load("number = 1\nname = 'one'")
+    assert isinstance(default, Loaded)
+    assert not default.differs
+    changed = other.load("number = 1\nname = 'two'")
+    assert isinstance(changed, Loaded)
+    assert [change.key for change in changed.changes] == ["name"]
+
+
+def test_what_a_user_s_source_refuses_with_is_fit_for_an_event_and_does_not_end_the_thread(start: Start) -> None:
+    bench = start(Sealed())
+
+    for _ in range(2):
+        result = bench.load("number = 1")
+        assert isinstance(result, LoadFailed)
+        assert result.result is ReloadResult.VALIDATION_FAILED
+        assert result.problems == (Problem("", "the vault is sealed"),)
+
+
+def test_what_is_barred_for_a_while_is_loaded_afterwards(start: Start) -> None:
+    bench = start()
+    bench.loading.bar(Problem("", "not now"))
+    assert refusal(bench.load("number = 1")) == (ReloadResult.VALIDATION_FAILED, "not now")
+
+    bench.loading.bar(None)
+
+    assert isinstance(bench.load("number = 1"), Loaded)
+
+
+def test_an_owner_under_other_code_stays_barred(start: Start) -> None:
+    bench = start(disabled=Problem("", "other code"))
+    bench.loading.bar(Problem("", "not now"))
+    bench.loading.bar(None)
+
+    assert refusal(bench.load("number = 1")) == (ReloadResult.VALIDATION_FAILED, "other code")
+
+
+def test_the_mark_follows_to_another_folder(start: Start, tmp_path: Path) -> None:
+    bench = start()
+    bench.load("number = 1")
+    bench.mark.path = tmp_path / "moved"
+    bench.load("number = 1")
+
+    assert bench.mark.path.exists()
+
+
+# ---- edits that are hidden
+
+
+@pytest.fixture
+def hiding(start: Start, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A variable hides the file's name; the number 1 runs."""
+    monkeypatch.setenv("APP_NAME", "of the environment")
+    bench = start(Environment("APP_"))
+    commit(bench, bench.load("name = 'one'\nnumber = 1"))
+    return bench
+
+
+def notes(result: Loaded | LoadFailed) -> list[str]:
+    """By the place of the edit."""
+    assert isinstance(result, Loaded)
+    assert all(" is hidden by environment variable APP_NAME" in note for note in result.notes)
+    return [note.split("(")[1].split(")")[0].rsplit("app.toml:")[1] for note in result.notes]
+
+
+def test_a_watcher_s_load_tells_of_a_hidden_edit_once(hiding: Bench) -> None:
+    first = hiding.load("name = 'two'\nnumber = 1")
+    assert isinstance(first, Loaded)
+    assert not first.differs
+    assert notes(first) == ["1:8"]
+    assert notes(hiding.load("name = 'two'\nnumber = 1 # and a comment")) == []
+    assert notes(hiding.load("\nname = 'three'\nnumber = 1")) == ["2:8"]
+
+
+def test_a_load_that_was_asked_for_tells_of_it_until_something_else_runs(hiding: Bench) -> None:
+    text = "name = 'two'\nnumber = {}"
+    assert notes(hiding.load(text.format(1))) == ["1:8"]
+    for _ in range(2):
+        assert notes(hiding.load(text.format(1), insist=True)) == ["1:8"]
+    commit(hiding, hiding.load(text.format(2)))
+    assert notes(hiding.load(text.format(2), insist=True)) == []
+
+
+def test_beside_an_edit_that_changes_something_a_hidden_one_is_told_too(hiding: Bench) -> None:
+    result = hiding.load("number = 2\nname = 'two'")
+    assert isinstance(result, Loaded)
+    assert [change.key for change in result.changes] == ["number"]
+    assert notes(result) == ["2:8"]
+
+
+def test_what_was_refused_in_between_is_no_load_to_compare_with(hiding: Bench) -> None:
+    assert isinstance(hiding.load("name = 'two'\nnumber = 'x'"), LoadFailed)
+    assert notes(hiding.load("name = 'two'\nnumber = 1")) == ["1:8"]
+
+
+def test_under_a_new_owner_the_first_load_of_what_runs_is_compared_with(hiding: Bench, start: Start) -> None:
+    candidate = hiding.load("name = 'one'\nnumber = 1")
+    other = start(Environment("APP_"))
+    commit(other, candidate)
+    assert notes(other.load("name = 'two'\nnumber = 1")) == []
+    assert notes(other.load("name = 'three'\nnumber = 1", insist=True)) == ["1:8"]
+
+
+class Lost(msgspec.Struct):
+    """A source of a user's own that can't say where its values stand."""
+
+    number: int = 0
+
+    def read(self) -> Layer:
+        def places() -> Any:
+            raise KeyError("hunter2")
+
+        self.number += 1
+        return Layer("lost", {"name": str(self.number)}, places=places)
+
+
+def test_a_place_that_can_t_be_told_does_not_fail_the_load(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("APP_NAME", "of the environment")
+    bench = start(Lost(), Environment("APP_"))
+    bench.load("number = 1")
+    assert notes(bench.load("number = 1")) == []
+    assert [record.message for record in caplog.records] == ["edits that are hidden can't be told: KeyError"]
+
+
+# ---- what workers refuse
+
+
+def said(message: Vote | Declined) -> Received:
+    return Received(1, 17, message)
+
+
+WHY = Problem("number", "no")
+
+
+def test_a_vote_is_about_the_latest_load_and_what_is_declined_about_what_runs(start: Start) -> None:
+    bench = start()
+    commit(bench, bench.load("number = 1"))
+    bench.load("\n\nnumber = 2")
+
+    vote = bench.loading.located(said(Vote(3, False, (WHY,))))
+    declined = bench.loading.located(said(Declined(1, (WHY,))))
+
+    there = str(bench.path)
+    assert vote == said(Vote(3, False, (Problem("number", "no", f"{there}:3:10"),)))
+    assert declined == said(Declined(1, (Problem("number", "no", f"{there}:1:10"),)))
+
+
+def test_what_names_no_key_and_what_is_no_refusal_stay_as_they_are(start: Start) -> None:
+    bench = start()
+    early = said(Declined(1, (WHY,)))
+    assert bench.loading.located(early) is early  # an owner that has loaded nothing yet
+    commit(bench, bench.load("number = 1"))
+    for given in (said(Vote(1, True)), Trigger("watch")):
+        assert bench.loading.located(given) is given
+    assert bench.loading.located(said(Vote(1, False, (Problem("", "no"),)))) == said(
+        Vote(1, False, (Problem("", "no"),))
+    )
+
+
+def test_what_a_load_waits_for_is_told_however_deep_it_is(tmp_path):
+    """In the loop's thread, which has no more frames than the loading thread."""
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    held, reached = threading.Event(), threading.Event()
+
+    def down() -> None:
+        try:
+            down()
+        except RecursionError:
+            if not held.is_set():  # the deepest frames have no room for this, and those above try it again
+                reached.set()
+                held.wait(20)
+
+    loading = Loading(
+        ConfigLoader(SCHEMA, path), InProgressFile(tmp_path / "mark"), lambda given: None, lambda seen: None
+    )
+    loading._thread = threading.Thread(target=down)
+    loading.start()
+    assert reached.wait(20)
+    assert "down" in loading.doing()
+    held.set()
+    loading._thread.join()
+    loading._in_progress_file.close()
+
+
+def waiting_in_c() -> tuple[queue.SimpleQueue[Any], Callable[..., Any]]:
+    """A function without a Python frame that waits until something is put."""
+    given: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    return given, given.get
+
+
+def test_a_file_that_hangs_when_it_is_opened_is_told_by_its_name(start: Start, monkeypatch: pytest.MonkeyPatch):
+    """Not by the standard library's function that stands between the source and the system."""
+    given, open_ = waiting_in_c()
+    bench = start()
+    assert isinstance(bench.load("number = 1"), Loaded)
+    monkeypatch.setattr(disk, "os", SimpleNamespace(**{**vars(os), "open": open_}))
+    bench.loading.submit(Load(2, insist=False))
+    eventually(lambda: bench.loading.doing() == str(bench.path), "the file's name")
+    monkeypatch.undo()
+    given.put(os.open(bench.path, os.O_RDONLY))
+    assert isinstance(bench.results.get(timeout=10), Loaded | LoadFailed)
+
+
+gate = threading.Event()
+
+
+class Gated(BaseModel, frozen=True):
+    """Its validator is a function of the standard library's, which waits for as long as the file says."""
+
+    number: Annotated[int, BeforeValidator(gate.wait)]
+
+
+def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path):
+    path = tmp_path / "app.toml"
+    path.write_text("number = 20")
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    loading = Loading(ConfigLoader(Gated, path), InProgressFile(tmp_path / "mark"), results.put, lambda seen: None)
+    loading.start()
+    loading.submit(Load(1, insist=False))
+    eventually(lambda: loading.doing().startswith("threading:Event.wait ("), "the validator's name")
+    gate.set()
+    assert isinstance(results.get(timeout=10), Loaded)
+    loading.close()
+    loading._thread.join(10)
+    loading._in_progress_file.close()
+
+
+def test_where_nothing_is_known_of_it_nothing_is_said(tmp_path):
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    loading = Loading(
+        ConfigLoader(SCHEMA, path), InProgressFile(tmp_path / "mark"), lambda given: None, lambda seen: None
+    )
+    assert loading.doing() == ""
+    loading._in_progress_file.close()

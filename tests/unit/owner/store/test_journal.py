@@ -1,0 +1,738 @@
+"""The journal on real files: what is committed stays, what is broken is said in words, what is counted adds up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
+from confcast.owner.store.sqlite_file import Database
+from confcast.wire.messages import Change, History, ReloadEvent, ReloadResult, encode
+
+
+def row(version: int, payload: bytes = b"payload") -> VersionRow:
+    return VersionRow(version, b"d%015d" % version, b"s" * 16, payload, 1700000000.0 + version)
+
+
+def event(version: int, result: ReloadResult = ReloadResult.SUCCESS, origin: str = "signal", ms: float = 1.0):
+    return ReloadEvent(timestamp=1700000000.0 + version, result=result, origin=origin, version=version, duration_ms=ms)
+
+
+def run(script: str, *arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", textwrap.dedent(PRELUDE) + textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, **options)
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+PRELUDE = """
+    import os, sys
+    from pathlib import Path
+    from confcast.owner.store.journal import Journal, JournalError, VersionRow
+    def row(version, payload=b"payload"):
+        return VersionRow(version, b"d%015d" % version, b"s" * 16, payload, 1700000000.0 + version)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.sqlite3"
+
+
+@pytest.fixture(params=[False, True], ids=["processes", "machine"])
+def durable(request):
+    return request.param
+
+
+# ---- versions
+
+
+def test_a_new_journal_holds_nothing(path):
+    with closing(Journal(path)) as journal:
+        assert journal.latest() is None
+        assert journal.high_water == 0
+        assert not journal.holds(1, b"")
+        assert journal.roster() == []
+        assert journal.events() == []
+
+
+def test_the_newest_version_is_read_back_by_the_next_owner(path, durable):
+    with closing(Journal(path, durable=durable)) as journal:
+        for version in (1, 2, 5):
+            journal.record(row(version, b"x" * version))
+    with closing(Journal(path, durable=durable)) as journal:
+        assert journal.latest() == row(5, b"x" * 5)
+        assert journal.high_water == 5
+
+
+def test_only_the_newest_payload_is_in_the_journal(path):
+    with closing(Journal(path)) as journal:
+        journal.record(row(1, b"old"))
+        journal.record(row(2, b"new"))
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT payload FROM newest").fetchall() == [(b"new",)]
+
+
+def test_a_number_that_is_not_above_the_committed_one_is_refused(path):
+    with closing(Journal(path)) as journal:
+        journal.record(row(2))
+        for version in (1, 2):
+            with pytest.raises(JournalError, match=f"version {version} can't follow version 2"):
+                journal.record(row(version, b"other"))
+        assert journal.latest() == row(2)
+
+
+def test_a_burnt_number_raises_the_floor_for_good_and_never_lowers_it(path):
+    with closing(Journal(path)) as journal:
+        journal.record(row(3))
+        journal.retire(7)
+        journal.retire(5)
+        assert journal.high_water == 7
+    with closing(Journal(path)) as journal:
+        assert journal.high_water == 7
+        journal.record(row(8))
+        assert journal.high_water == 8
+
+
+def test_a_version_is_held_by_number_and_digest(path, durable):
+    with closing(Journal(path, durable=durable)) as journal:
+        journal.record(row(4))
+        assert journal.holds(4, row(4).digest)
+        assert not journal.holds(4, b"another digest..")
+        assert not journal.holds(3, row(3).digest)
+        journal.record(row(5))
+        assert journal.latest() == row(5)
+
+
+def test_a_row_shows_neither_its_payload_nor_part_of_it():
+    secret = row(1, b"sentinel-6b1f")
+    assert "sentinel" not in repr(secret)
+    assert "sentinel" not in str(secret.__rich_repr__())
+    assert "sentinel" not in f"{[secret]}"
+
+
+def test_a_large_payload_leaves_no_large_log(path):
+    with closing(Journal(path)) as journal:
+        journal.record(row(1, os.urandom(8 * 1024 * 1024)))
+        for version in range(2, 5):
+            journal.record(row(version))
+        assert Path(f"{path}-wal").stat().st_size < 2 * 1024 * 1024
+
+
+# ---- the death of processes
+
+
+def test_no_recorded_version_is_lost_when_the_owner_is_killed(path):
+    script = """
+    journal = Journal(Path(sys.argv[1]))
+    for version in range(1, 1_000_000):
+        journal.record(row(version, os.urandom(300)))
+        os.write(1, b"%d\\n" % version)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(PRELUDE) + textwrap.dedent(script), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
+        lines = [owner.stdout.readline() for _ in range(700)]  # so that the log has been folded into the file
+        owner.kill()
+        told = int((lines + owner.stdout.readlines())[-1])
+    with closing(Journal(path)) as journal:
+        latest = journal.latest()
+        assert latest.version in (told, told + 1)
+        assert journal.holds(latest.version, latest.digest)
+        assert journal.high_water == latest.version
+
+
+def test_what_reading_back_says_is_what_the_next_owner_finds(tmp_path):
+    """A flush that failed: the log on disk has a commit of which the connection knows nothing."""
+    with closing(Journal(tmp_path / "first")) as journal:
+        journal.record(row(1))
+        shutil.copytree(tmp_path, tmp_path / "before")
+        journal.record(row(2))
+        with_two = (tmp_path / "first-wal").read_bytes()
+    folder = tmp_path / "before"
+    with closing(Journal(folder / "first")) as journal:
+        with (folder / "first-wal").open("r+b") as log:
+            log.write(with_two)
+        there = journal.holds(2, row(2).digest)
+        killed = shutil.copytree(folder, tmp_path / "killed")
+        assert journal.latest().version == (2 if there else 1)
+    with closing(Journal(killed / "first")) as journal:
+        assert journal.latest().version == (2 if there else 1)
+
+
+@pytest.mark.parametrize(("number", "flushes"), [(1, 1), (2, 0)], ids=["there", "not there"])
+def test_a_version_that_reading_back_finds_is_flushed_if_it_must_survive_the_machine(
+    path, monkeypatch, durable, number, flushes
+):
+    flushed = []
+    monkeypatch.setattr(Database, "flush", lambda database: flushed.append(database.path))
+    with closing(Journal(path, durable=durable)) as journal:
+        journal.record(row(1))
+        journal.holds(number, row(number).digest)
+    assert len(flushed) == (flushes if durable else 0)
+
+
+def test_a_second_owner_is_refused_while_the_first_lives(path):
+    with closing(Journal(path)):
+        outcome = run(
+            """
+            try:
+                Journal(Path(sys.argv[1]))
+            except JournalError as error:
+                print(error)
+            """,
+            path,
+        )
+    assert "Another process has it open" in outcome.stdout, outcome.stderr
+
+
+def test_a_making_that_was_cut_short_is_taken_up_again(path):
+    path.with_name(path.name + ".new").write_bytes(b"half a header")
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [path.name]
+
+
+# ---- what is broken is said in words
+
+
+@pytest.fixture
+def written(path):
+    """A journal of many pages, closed."""
+    with closing(Journal(path)) as journal:
+        journal.record(row(1, os.urandom(50_000)))
+        for number in range(100):
+            journal.add_event(event(number))
+    return path
+
+
+def test_an_empty_file_is_torn_and_its_log_is_kept(written):
+    log = Path(f"{written}-wal")
+    log.write_bytes(b"what was committed last")
+    os.truncate(written, 0)
+    with pytest.raises(JournalError, match="is torn: it is empty"):
+        Journal(written)
+    assert log.read_bytes() == b"what was committed last"
+
+
+@pytest.mark.parametrize("size", [1, 50, 4096, 10_000, 20_480])
+def test_a_file_that_was_cut_short_is_refused(written, size):
+    os.truncate(written, size)
+    with pytest.raises(JournalError, match=r"journal\.sqlite3"):
+        Journal(written)
+
+
+def test_a_file_of_garbage_is_refused_and_left_alone(path):
+    path.write_bytes(b"garbage " * 1000)
+    with pytest.raises(JournalError, match="not a database"):
+        Journal(path)
+    assert path.read_bytes() == b"garbage " * 1000
+
+
+def test_another_programs_database_is_refused_and_left_alone(path):
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE theirs(x)")
+        raw.commit()
+    path.chmod(0o644)
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="no journal of confcast"):
+        Journal(path)
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_journal_of_another_layout_is_refused(written):
+    with closing(sqlite3.connect(written)) as raw:
+        raw.execute("PRAGMA user_version=2")
+    with pytest.raises(JournalError, match="has layout 2, and this version of confcast reads 1"):
+        Journal(written)
+
+
+def test_a_directory_is_refused_and_left_alone(path):
+    path.mkdir(mode=0o755)
+    with pytest.raises(JournalError, match="no regular file"):
+        Journal(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def test_a_payload_with_a_flipped_bit_is_not_served(written):
+    with closing(sqlite3.connect(written)) as raw:
+        raw.execute("UPDATE newest SET payload = zeroblob(50000)")
+        raw.commit()
+    with closing(Journal(written)) as journal, pytest.raises(JournalError, match="payload of version 1 is not what"):
+        journal.latest()
+
+
+def test_an_event_that_can_not_be_read_is_said(written):
+    with closing(sqlite3.connect(written)) as raw:
+        raw.execute("UPDATE event SET body = x'c1' WHERE id = 50")
+        raw.commit()
+    with closing(Journal(written)) as journal, pytest.raises(JournalError, match="an event can't be read"):
+        journal.events()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_raises_nothing_but_a_journal_error(written, seed):
+    """Python's module has errors of its own for what SQLite reads: a name that is no UTF-8, a row of another type."""
+    chance = random.Random(seed)
+    content = bytearray(written.read_bytes())
+    begin = content.find(b"CREATE TABLE") if seed % 2 else 0
+    for _ in range(3):
+        content[chance.randrange(begin, begin + 8192)] = chance.randrange(256)
+    written.write_bytes(content)
+    with contextlib.suppress(JournalError), closing(Journal(written)) as journal:
+        for use in every_use(journal):
+            with contextlib.suppress(JournalError):
+                use()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE newest SET version = 'x'",
+        "UPDATE newest SET payload = 'text'",
+        "UPDATE newest SET digest = 7",
+        "UPDATE newest SET timestamp = 'x'",
+        "DELETE FROM floor",
+        "UPDATE floor SET version = 1.5",
+        "UPDATE event SET body = 'text'",
+        "UPDATE event SET body = 7",
+        "DELETE FROM totals",
+        "UPDATE totals SET sum_ms = x'00'",
+        "INSERT INTO roster VALUES (7, 'x')",
+        "UPDATE newest SET digest = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_a_row_of_another_type_is_a_torn_journal(written, damage):
+    with closing(sqlite3.connect(written)) as raw:
+        raw.execute(damage)
+        raw.commit()
+    errors = []
+    try:
+        with closing(Journal(written)) as journal:
+            for use in every_use(journal):
+                try:
+                    use()
+                except JournalError as error:
+                    errors.append(error)
+    except JournalError as error:
+        errors.append(error)
+    assert any("journal.sqlite3" in str(error) for error in errors)
+    assert [str(error) for error in errors if "folder" in str(error)] == [], "nothing is wrong with it"
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1])
+def test_a_number_that_the_file_has_no_room_for_is_a_journal_error(path, number):
+    with closing(Journal(path, history_limit=2**70)) as journal:
+        for use in (
+            lambda: journal.retire(abs(number)),
+            lambda: journal.add_member(number, 1),
+            lambda: journal.holds(number, b""),
+            lambda: journal.record(row(abs(number))),
+        ):
+            with pytest.raises(JournalError, match="used up: move it away"):
+                use()
+        journal.record(row(1))
+        journal.add_event(event(1))
+        assert journal.high_water == 1
+        assert [each.version for each in journal.events(number)] == ([1] if number > 0 else [])
+
+
+def every_use(journal: Journal):
+    return (
+        journal.latest,
+        journal.events,
+        journal.totals,
+        journal.roster,
+        lambda: journal.described(b"s" * 16),
+        lambda: journal.holds(1, b""),
+        lambda: journal.add_event(event(7)),
+        lambda: journal.retire(journal.high_water + 1),
+    )
+
+
+def test_a_folder_that_does_not_exist_is_said(tmp_path):
+    with pytest.raises(JournalError, match="must exist, and be writable"):
+        Journal(tmp_path / "missing" / "journal")
+
+
+def test_a_folder_that_can_only_be_read_is_said(tmp_path, written):
+    """As another user where this one is root, for whom every folder is writable."""
+    script = """
+    if os.getuid() == 0:
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+    for name in ("journal.sqlite3", "another"):
+        try:
+            Journal(Path(name))
+        except JournalError as error:
+            print(error)
+    """
+    written.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        outcome = run(script, cwd=tmp_path)
+    finally:
+        tmp_path.chmod(0o755)
+    assert outcome.stdout.count("writable for this user") == 2, outcome.stderr
+
+
+def test_reading_back_says_so_when_nobody_can_know(written):
+    with closing(Journal(written)) as journal:
+        written.write_bytes(b"")
+        with pytest.raises(JournalError, match="is torn"):
+            journal.holds(1, row(1).digest)
+
+
+# ---- a full disk
+
+FULL = """
+    journal = Journal(path, durable=durable)
+    journal.record(row(1))
+    fill()
+    version = 2
+    try:
+        while version < 10_000:
+            journal.record(row(version, os.urandom(20_000)))
+            version += 1
+    except JournalError as error:
+        print("refused:", error)
+    print("there:", journal.holds(version, row(version).digest), journal.latest().version == version - 1)
+    try:
+        journal.retire(version)
+    except JournalError:
+        print("no room for the floor either")
+    free()
+    journal.retire(version)
+    journal.record(row(version + 1))
+    journal.close()
+    again = Journal(path)
+    print("after:", again.latest() == row(version + 1), again.floor == version + 1)
+    again.close()
+"""
+
+
+def assert_survived(outcome):
+    assert "refused: the journal" in outcome.stdout, outcome.stderr
+    assert "there: False True" in outcome.stdout, outcome.stderr
+    assert "after: True True" in outcome.stdout, outcome.stderr
+
+
+def test_a_limit_on_the_size_of_files_loses_nothing(path, durable):
+    head = """
+    import resource
+    path, durable = Path(sys.argv[1]), sys.argv[2] == "True"
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    def free():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    """
+    assert_survived(run(textwrap.dedent(head) + textwrap.dedent(FULL), path, str(durable)))
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    head = """
+    path, durable = Path(sys.argv[1]) / "journal", False
+    ballast = Path(sys.argv[1]) / "ballast"
+    def fill():
+        ballast.write_bytes(bytes(100_000))
+    def free():
+        ballast.unlink()
+    """
+    try:
+        outcome = run(textwrap.dedent(head) + textwrap.dedent(FULL), tmp_path)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert_survived(outcome)
+    assert "Free some space" in outcome.stdout
+
+
+# ---- the file
+
+
+def test_the_files_are_for_their_owner_alone_whatever_the_umask(path):
+    script = """
+    os.umask(0)
+    journal = Journal(Path(sys.argv[1]))
+    journal.record(row(1))
+    print({oct(entry.stat().st_mode & 0o777) for entry in Path(sys.argv[1]).parent.iterdir()})
+    print(len(list(Path(sys.argv[1]).parent.iterdir())))
+    """
+    assert run(script, path).stdout == "{'0o600'}\n2\n"
+
+
+def test_a_journal_that_others_may_read_is_made_private(written):
+    written.chmod(0o644)
+    with closing(Journal(written)):
+        assert stat.S_IMODE(written.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("missing", ["", "-wal"])
+def test_a_deleted_file_is_noticed(path, missing):
+    with closing(Journal(path)) as journal:
+        assert journal.in_place()
+        journal.record(row(1))
+        assert journal.in_place()
+        Path(f"{path}{missing}").unlink()
+        assert not journal.in_place()
+
+
+def test_a_deleted_or_replaced_folder_is_noticed(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with closing(Journal(folder / "journal")) as journal:
+        journal.record(row(1))
+        shutil.rmtree(folder)
+        assert not journal.in_place()
+        folder.mkdir()
+        with closing(Journal(folder / "journal")) as successor:
+            assert not journal.in_place()
+            assert successor.in_place()
+            assert successor.latest() is None
+
+
+def test_a_log_without_its_file_is_not_replayed_into_a_new_one(path, tmp_path):
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        stale = Path(f"{path}-wal").read_bytes()
+    path.unlink()
+    Path(f"{path}-wal").write_bytes(stale)
+    with closing(Journal(path)) as journal:
+        assert journal.latest() is None
+
+
+def test_closing_twice_is_harmless_and_leaves_one_file_and_no_descriptor(path):
+    before = descriptors()
+    journal = Journal(path)
+    journal.record(row(1))
+    journal.close()
+    journal.close()
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert descriptors() == before
+
+
+# ---- the roster
+
+
+def test_the_roster_survives_and_a_recycled_pid_takes_the_place_of_the_older(path):
+    with closing(Journal(path)) as journal:
+        journal.add_member(300, 11)
+        journal.add_member(100, 12)
+        journal.add_member(200, 13)
+        journal.add_member(100, 99)
+        journal.remove_member(200)
+        journal.remove_member(4711)
+    with closing(Journal(path)) as journal:
+        assert journal.roster() == [(100, 99), (300, 11)]
+
+
+# ---- history and totals
+
+
+def test_the_history_is_newest_first_and_keeps_to_its_limit(path):
+    with closing(Journal(path, history_limit=3)) as journal:
+        for number in range(1, 6):
+            journal.add_event(event(number))
+        assert [kept.version for kept in journal.events()] == [5, 4, 3]
+        assert [kept.version for kept in journal.events(2)] == [5, 4]
+        assert journal.events(0) == []
+        assert len(journal.events(50)) == 3
+        assert journal.totals()["total_reloads"] == 5
+
+
+def test_no_more_of_the_history_is_given_than_an_answer_has_room_for(path, monkeypatch):
+    def event(version):
+        changes = [Change(f"features.{number:04}", True, False) for number in range(1000)]
+        return ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=version, changes=changes)
+
+    monkeypatch.setattr("confcast.owner.store.journal.MAX_FRAME", 70_000)
+    with closing(Journal(path)) as journal:
+        for version in range(1, 11):
+            journal.add_event(event(version))
+        given = journal.events()
+        assert given == [event(10), event(9)]
+        assert len(encode(History(1, given))) <= 70_000
+
+
+def test_a_smaller_limit_holds_from_the_next_owner_on(path):
+    with closing(Journal(path)) as journal:
+        for number in range(1, 6):
+            journal.add_event(event(number))
+    with closing(Journal(path, history_limit=2)) as journal:
+        assert [kept.version for kept in journal.events()] == [5, 4]
+        journal.add_event(event(6))
+    with closing(Journal(path)) as journal:
+        assert [kept.version for kept in journal.events()] == [6, 5]
+
+
+def test_a_limit_of_nothing_keeps_nothing_and_still_counts(path):
+    with closing(Journal(path, history_limit=0)) as journal:
+        journal.add_event(event(1))
+        assert journal.events() == []
+        assert journal.totals()["total_reloads"] == 1
+    with pytest.raises(ValueError, match="history_limit must be 0 or more"):
+        Journal(path, history_limit=-1)
+
+
+def test_an_event_comes_back_as_it_was(path):
+    whole = ReloadEvent(
+        timestamp=1.5,
+        result=ReloadResult.PARTIAL,
+        origin="watch",
+        version=3,
+        previous_version=2,
+        changes=[Change("a.b", 1, [None, 2.5, {"x": "y"}])],
+        error_message="worker 5 did not answer",
+        duration_ms=2.0,
+        applied=[1, 2],
+        notes=["unchanged: your edit is hidden"],
+    )
+    with closing(Journal(path)) as journal:
+        journal.add_event(whole)
+        assert journal.events() == [whole]
+
+
+def test_an_event_without_notes_is_written_as_it_was_before_there_were_any(path):
+    """Journals outlive the version of this package that wrote them."""
+    former = {"timestamp": 1.5, "result": "unchanged", "version": 3}
+    with closing(Journal(path)) as journal:
+        journal._database.ask("INSERT INTO event(body) VALUES (?)", (msgspec.msgpack.encode(former),))
+        (found,) = journal.events()
+    assert (found.version, found.notes) == (3, [])
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found)) == former
+
+
+def test_an_event_that_can_not_be_counted_leaves_nothing_half_done(path):
+    """A transaction that stayed open would take every later version with it when the owner dies."""
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        journal._database.ask("CREATE TRIGGER full BEFORE UPDATE ON totals BEGIN SELECT RAISE(FAIL, 'no room'); END")
+        with pytest.raises(JournalError, match="no room"):
+            journal.add_event(event(1))
+        assert journal.events() == []
+        journal.record(row(2))
+    with closing(Journal(path)) as journal:
+        assert journal.latest() == row(2)
+
+
+def test_the_totals_of_a_new_journal_are_nothing(path):
+    with closing(Journal(path)) as journal:
+        assert journal.totals() == {
+            "total_reloads": 0,
+            "successful_reloads": 0,
+            "failed_reloads": 0,
+            "suppressed": 0,
+            "last_reload_time": None,
+            "last_reload_result": None,
+            "mean_duration_ms": 0.0,
+            "max_duration_ms": 0.0,
+            "owner_restarts": 0,
+        }
+
+
+def test_the_totals_add_up_and_survive_clearing_and_the_owner(path):
+    with closing(Journal(path)) as journal:
+        journal.add_event(event(1, origin="start", ms=500.0))
+        journal.add_event(event(2, ReloadResult.SUCCESS, ms=1.0))
+        journal.add_event(event(2, ReloadResult.UNCHANGED, ms=2.0))
+        journal.add_event(event(3, ReloadResult.PARTIAL, ms=9.0))
+        journal.add_event(event(3, ReloadResult.REJECTED, ms=4.0))
+        journal.add_event(event(5, ReloadResult.VALIDATION_FAILED, ms=4.0))
+        journal.add_event(event(9, origin="reissue", ms=500.0))
+        assert len(journal.events()) == 7
+        journal.clear_events()
+        journal.count_restart()
+        assert journal.events() == []
+    with closing(Journal(path)) as journal:
+        assert journal.totals() == {
+            "total_reloads": 5,
+            "successful_reloads": 2,
+            "failed_reloads": 2,
+            "suppressed": 1,
+            "last_reload_time": 1700000005.0,
+            "last_reload_result": "validation_failed",
+            "mean_duration_ms": 4.0,
+            "max_duration_ms": 9.0,
+            "owner_restarts": 1,
+        }
+
+
+def test_a_hundred_typical_events_take_no_more_than_50_kib(tmp_path):
+    typical = ReloadEvent(
+        timestamp=1763890000.123,
+        result=ReloadResult.SUCCESS,
+        origin="signal",
+        version=123,
+        previous_version=122,
+        changes=[Change("memory.total_budget_mb", 3072, 4096), Change("projects.max_projects", 10, 12)],
+        duration_ms=0.41,
+        load_ms=0.12,
+        stage_ms=0.1,
+        journal_ms=0.02,
+        commit_ms=0.11,
+        applied=[40_001, 40_002, 40_003, 40_004],
+    )
+    sizes = []
+    for count in (0, 100):
+        with closing(Journal(tmp_path / str(count))) as journal:
+            for _ in range(count):
+                journal.add_event(typical)
+        sizes.append((tmp_path / str(count)).stat().st_size)
+    assert sizes[1] - sizes[0] <= 50 * 1024
+
+
+# ---- the state beside the committed version
+
+
+def test_a_version_and_the_state_beside_it_are_one_write(tmp_path):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(VersionRow(1, b"d", b"s", b"p", 1.0))
+        journal.record(VersionRow(2, b"e", b"s", b"q", 1.0), StateRow(2, b"refused"))
+        assert journal.state == StateRow(2, b"refused")
+        with pytest.raises(JournalError):
+            journal.record(VersionRow(2, b"f", b"s", b"r", 1.0), StateRow())
+        assert journal.state == StateRow(2, b"refused")
+    with closing(Journal(tmp_path / "journal")) as journal:
+        assert journal.state == StateRow(2, b"refused")
+        journal.forgive()
+        assert journal.state == StateRow(2)
+        journal.record(VersionRow(3, b"d", b"s", b"p", 1.0))
+        assert journal.state == StateRow()
+    with closing(Journal(tmp_path / "journal")) as journal:
+        assert journal.state == StateRow()
+
+
+def test_a_write_that_fails_in_its_second_half_leaves_neither(tmp_path, monkeypatch):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(VersionRow(1, b"d", b"s", b"p", 1.0))
+
+        def fail(state):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(journal, "_put_state", fail)
+        with pytest.raises(JournalError):
+            journal.record(VersionRow(2, b"e", b"s", b"q", 1.0), StateRow(2, b"refused"))
+        monkeypatch.undo()
+        assert not journal.holds(2, b"e")
+        assert (journal.latest().version, journal.state) == (1, StateRow())
+
+
+def test_no_text_of_a_state_shows_what_it_refuses():
+    assert "refused" not in repr(StateRow(2, b"refused")).replace("StateRow(undo=2)", "")

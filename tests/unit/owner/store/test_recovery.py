@@ -1,0 +1,217 @@
+"""What a new owner stands on: who serves, also those whom no owner has answered, and the newest version known."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from confcast.config.codec import digest
+from confcast.owner.store.allowed_uids import AllowedUids
+from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
+from confcast.owner.store.recovery import Recovered, recover
+from confcast.owner.store.runtime_dir import LockHolder, RuntimeDir
+from confcast.wire import processes
+from confcast.wire.files import goodbye_files, snapshot_file
+from confcast.wire.master_channel import StartupConfig
+
+SCHEMA = b"s" * 16
+ME = (os.getpid(), processes.started(os.getpid()))
+
+
+def row(version: int, payload: bytes) -> VersionRow:
+    return VersionRow(version, digest(payload), SCHEMA, payload, 1.0)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def runtime_dir(home: Path) -> Iterator[RuntimeDir]:
+    runtime_dir = RuntimeDir(home, home, LockHolder(*ME, *ME, "app"))
+    with closing(runtime_dir.acquire()):
+        yield runtime_dir
+    runtime_dir.unlock()
+
+
+@pytest.fixture
+def follow(runtime_dir: RuntimeDir, home: Path) -> Callable[..., Recovered]:
+    def follow(restarts: int = 1) -> Recovered:
+        startup = StartupConfig(
+            name="app",
+            loader=b"",
+            folder=str(home),
+            state_folder=str(home),
+            durable=False,
+            master_pid=ME[0],
+            master_started=ME[1],
+            sys_path=[],
+            working_directory=str(home),
+            restarts=restarts,
+        )
+        return recover(runtime_dir, startup, lambda: Journal(runtime_dir.journal), SCHEMA, {})
+
+    return follow
+
+
+def journal(runtime_dir: RuntimeDir, *rows: VersionRow, state: StateRow = StateRow()) -> None:  # noqa: B008
+    with closing(Journal(runtime_dir.journal)) as journal:
+        for each in rows:
+            journal.record(each, state)
+
+
+def roster(runtime_dir: RuntimeDir) -> list[tuple[int, int]]:
+    with closing(Journal(runtime_dir.journal)) as journal:
+        return journal.roster()
+
+
+def note(home: Path, kind: str, pid: int, since: int) -> Path:
+    path = home / goodbye_files.FOLDER / f"{kind}-{pid}-{since}"
+    path.touch()
+    return path
+
+
+class TestWhoServesWithoutAnOwner:
+    """Without: the next owner commits, says SUCCESS, and this one serves the old version."""
+
+    @pytest.mark.parametrize("restarts", [0, 1])
+    def test_is_on_the_roster_of_the_next_one_and_in_its_journal(self, runtime_dir, home, follow, restarts):
+        journal(runtime_dir, row(1, b"A"))
+        mine = note(home, "here", *ME)
+        assert follow(restarts).roster == (ME[0],)
+        assert roster(runtime_dir) == [ME]
+        assert not mine.exists()
+
+    def test_its_note_stays_until_it_is_in_the_journal(self, runtime_dir, home, follow, monkeypatch):
+        journal(runtime_dir, row(1, b"A"))
+        mine = note(home, "here", *ME)
+
+        def full(self, pid: int, since: int) -> None:
+            raise JournalError("the disk is full")
+
+        monkeypatch.setattr(Journal, "enroll", full)
+        assert follow().roster == (ME[0],)
+        assert mine.exists()
+
+    def test_a_note_of_the_dead_is_taken_away(self, runtime_dir, home, follow):
+        journal(runtime_dir, row(1, b"A"))
+        mine = note(home, "here", ME[0], ME[1] + 1)  # another process of this pid
+        assert follow().roster == ()
+        assert not mine.exists()
+
+    def test_nor_is_one_that_has_left_since(self, runtime_dir, home, follow):
+        journal(runtime_dir, row(1, b"A"))
+        note(home, "here", *ME)
+        note(home, "left", *ME)
+        assert (follow().roster, list((home / goodbye_files.FOLDER).iterdir())) == ((), [])
+
+    def test_nor_a_process_of_a_user_who_is_not_served(self, runtime_dir, home, follow, monkeypatch):
+        journal(runtime_dir, row(1, b"A"))
+        note(home, "here", *ME)
+        monkeypatch.setattr(AllowedUids, "uids", lambda self: frozenset({os.geteuid() + 1}))
+        assert follow().roster == ()
+
+    def test_notes_that_can_not_be_read_are_said_and_keep_nobody_from_starting(self, runtime_dir, home, follow, caplog):
+        journal(runtime_dir, row(1, b"A"))
+        (home / goodbye_files.FOLDER).rmdir()
+        (home / goodbye_files.FOLDER).symlink_to(home)
+        assert follow().roster == ()
+        assert "the notes of workers can't be read" in caplog.text
+
+
+class TestAJournalThatIsOlderThanItShould:
+    def test_takes_what_is_missing_from_the_snapshot_file_and_says_so(self, runtime_dir, home, follow, caplog):
+        journal(runtime_dir, row(1, b"A"))
+        snapshot_file.save(home, SCHEMA, 2, digest(b"B"), b"B")
+        left = follow()
+        assert left.row is not None
+        assert (left.row.version, left.row.payload, left.high_water, left.lost) == (2, b"B", 2, False)
+        assert "the journal in" in caplog.text
+        assert "ends at version 1, though version 2 was committed" in caplog.text
+
+    def test_also_when_it_is_its_log_that_was_damaged(self, runtime_dir, home, follow, caplog):
+        """SQLite reads such a log up to the damage, and says nothing."""
+        program = (
+            "import os, sys\n"
+            "from pathlib import Path\n"
+            "from confcast.owner.store.journal import Journal, VersionRow\n"
+            "journal = Journal(Path(sys.argv[1]))\n"
+            "for version in (1, 2):\n"
+            "    journal.record(VersionRow(version, b'd' * 16, b's' * 16, bytes([64 + version]) * 5000, 1.0))\n"
+            "os._exit(0)\n"  # as a kill: the log is not folded in
+        )
+        subprocess.run([sys.executable, "-c", program, str(runtime_dir.journal)], check=True)
+        log = runtime_dir.journal.with_name("journal-wal")
+        body = bytearray(log.read_bytes())
+        body[len(body) - 4096 * 2] ^= 0xFF
+        log.write_bytes(bytes(body))
+        snapshot_file.save(home, SCHEMA, 2, digest(b"B" * 5000), b"B" * 5000)
+        left = follow()
+        assert left.row is not None
+        assert (left.row.version, left.row.payload) == (2, b"B" * 5000)
+        assert "its log was damaged" in caplog.text
+
+    @pytest.mark.parametrize("saved", [(1, b"A", b"A"), (2, b"B", b"torn")])
+    def test_no_older_and_no_torn_file_is_taken(self, runtime_dir, home, follow, saved):
+        version, payload, hashed = saved
+        journal(runtime_dir, row(1, b"A"))
+        snapshot_file.save(home, SCHEMA, version, digest(hashed), payload)
+        left = follow()
+        assert left.row is not None
+        assert left.row.version == 1
+
+    def test_nor_that_of_another_master_at_a_first_start(self, runtime_dir, home, follow):
+        journal(runtime_dir, row(1, b"A"))
+        snapshot_file.save(home, SCHEMA, 2, digest(b"B"), b"B")
+        left = follow(0)
+        assert left.row is not None
+        assert left.row.version == 1
+
+
+class TestWhatWasUndone:
+    def test_stays_refused_by_an_owner_that_is_restarted(self, runtime_dir, follow):
+        journal(runtime_dir, row(3, b"A"), state=StateRow(3, b"refused"))
+        follow()
+        with closing(Journal(runtime_dir.journal)) as found:
+            assert found.state == StateRow(3, b"refused")
+
+    def test_and_not_by_one_that_a_person_starts(self, runtime_dir, follow):
+        """No worker lives that could keep an older version, and the server must start with what its sources say."""
+        journal(runtime_dir, row(3, b"A"), state=StateRow(3, b"refused"))
+        follow(0)
+        with closing(Journal(runtime_dir.journal)) as found:
+            assert found.state == StateRow(3)
+
+
+class TestASnapshotFileThatCanNotBeWritten:
+    def test_leaves_none_behind_rather_than_an_old_one(self, runtime_dir, home, monkeypatch):
+        runtime_dir.save(SCHEMA, 1, digest(b"A"), b"A")
+
+        def full(*given: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OSError):
+            runtime_dir.save(SCHEMA, 2, digest(b"B"), b"B")
+        monkeypatch.undo()
+        assert snapshot_file.load(home) is None
+
+    def test_where_it_can_not_be_removed_either_it_says_nothing_any_more(self, runtime_dir, home, monkeypatch):
+        runtime_dir.save(SCHEMA, 1, digest(b"A"), b"A")
+
+        def no(*given: object, **options: object) -> None:
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(os, "rename", no)
+        monkeypatch.setattr(Path, "unlink", no)
+        with pytest.raises(OSError):
+            runtime_dir.save(SCHEMA, 2, digest(b"B"), b"B")
+        monkeypatch.undo()
+        assert snapshot_file.load(home) is None

@@ -1,0 +1,37 @@
+"""A worker that has lost its master: it is told to leave, and killed when it does not."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from confcast.servers.common import orphans
+from tests.support.waiting import DEADLINE
+
+
+def test_it_is_told_to_leave_when_its_parent_is_another_and_killed_when_it_stays(monkeypatch: pytest.MonkeyPatch):
+    done: list[Any] = []
+    killed = threading.Event()
+    parents: Iterator[int] = iter([7, 7, 7, 1])
+
+    def getppid() -> int:
+        done.append("look")
+        return next(parents)
+
+    def kill(pid: int, number: int) -> None:
+        done.append((pid, number))
+        killed.set()
+
+    monkeypatch.setattr(orphans, "os", SimpleNamespace(getppid=getppid, getpid=lambda: 9, kill=kill))
+    monkeypatch.setattr(orphans, "_LOOK", 0.0)
+    monkeypatch.setattr(orphans, "_GRACE", 0.0)
+
+    orphans.follow(7, lambda: done.append("leave"))
+
+    assert killed.wait(DEADLINE)
+    assert done == ["look", "look", "look", "look", "leave", (9, signal.SIGKILL)]

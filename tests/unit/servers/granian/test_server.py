@@ -1,0 +1,72 @@
+"""What granian's master does in its turns."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from confcast.servers.granian.server import Server
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_worker_that_is_to_end_is_sent_no_hup_any_more(ends: bool) -> None:
+    """Of two signals at once another thread than its main one would get the second, and it would not end."""
+    turns: list[Any] = []
+    master: Any = SimpleNamespace(interrupt_signal=ends, _reloading=SimpleNamespace(tick=turns.append), _pids=set)
+
+    Server._tick(master)
+
+    assert turns == ([] if ends else [set])
+
+
+class Worker:
+    """One that ends when it has been woken so often."""
+
+    def __init__(self, pid: int, *, wakes: int, is_to_end: bool = True) -> None:
+        self.inner: Any = SimpleNamespace(pid=pid, join=lambda timeout: self.joins.append(timeout))
+        self.interrupt_by_parent = is_to_end
+        self.wakes = wakes
+        self.joins: list[float] = []
+
+    def is_alive(self) -> bool:
+        return self.wakes > 0
+
+
+def join(worker: Worker, others: list[Worker], monkeypatch: pytest.MonkeyPatch, *timeout: float) -> list[int]:
+    """Who was woken while the master waited for this one's end, which is no longer one of its workers."""
+    woken: list[int] = []
+
+    def kill(pid: int, number: int) -> None:
+        assert number == signal.SIGRTMIN
+        woken.append(pid)
+        for each in (worker, *others):
+            each.wakes -= each.inner.pid == pid
+            if each.wakes == -1:
+                raise ProcessLookupError
+
+    monkeypatch.setattr(os, "kill", kill)
+    master: Any = SimpleNamespace(wrks=others)
+    Server._join(master, worker, *timeout)  # type: ignore[arg-type]
+    return woken
+
+
+def test_workers_that_are_to_end_are_woken_until_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And are not sent TERM again: granian's handler of a third one waits for ever."""
+    dead, serving = Worker(1, wakes=0), Worker(2, wakes=1, is_to_end=False)
+    missed, old = Worker(3, wakes=9), Worker(4, wakes=2)
+
+    assert join(old, [dead, serving, missed], monkeypatch) == [4, 3, 4, 3]
+
+
+def test_a_worker_is_waited_for_as_long_as_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Worker(4, wakes=9)
+    times = iter([0.0, 0.0, 0.9, 1.5])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+
+    assert join(old, [], monkeypatch, 1.5) == [4, 4]
+    assert old.joins == [1.0, pytest.approx(0.6)]

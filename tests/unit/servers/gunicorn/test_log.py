@@ -1,0 +1,93 @@
+"""gunicorn's error log as confcast's loggers see it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from confcast.servers.common.signals import restored
+from confcast.servers.gunicorn import dirty_workers
+from confcast.servers.gunicorn import worker as gunicorn_worker
+from confcast.servers.gunicorn.log import Forward
+
+
+def test_gunicorns_log_level_holds_for_what_is_passed_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error_log = logging.getLogger("test.gunicorn.error")
+    error_log.setLevel(logging.ERROR)
+    monkeypatch.setattr(error_log, "handlers", [caplog.handler])
+    monkeypatch.setattr(logging.root, "handlers", [])
+    forward = Forward(SimpleNamespace(error_log=error_log))
+
+    for level in (logging.WARNING, logging.ERROR):
+        forward.handle(logging.makeLogRecord({"levelno": level, "msg": logging.getLevelName(level)}))
+
+    assert caplog.messages == ["ERROR"]
+
+
+class Log:
+    """gunicorn's: it closes each file before it opens it anew."""
+
+    def __init__(self, path: Path, said: list[str]) -> None:
+        self.handler = logging.FileHandler(path)
+        self.error_log = logging.getLogger("test.gunicorn.reopened")
+        self.error_log.handlers = [self.handler]
+        self._said = said
+
+    def reopen_files(self) -> None:
+        self.handler.close()
+        self.handler.stream = self.handler._open()
+
+    def error(self, words: str, *args: object) -> None:
+        self._said.append(words % args)
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    yield []
+    logging.getLogger("test.gunicorn.reopened").handlers = []
+
+
+def worker_of(log: Log) -> None:
+    worker = SimpleNamespace(log=log, init_signals=print, handle_usr1=lambda number, frame: log.reopen_files())
+    gunicorn_worker.take_signals(worker, ())
+
+
+def dirty_worker_of(log: Log) -> None:
+    pytest.importorskip("gunicorn")
+    from gunicorn.dirty.worker import DirtyWorker  # type: ignore[import-untyped]
+
+    with pytest.MonkeyPatch.context() as kept:
+        kept.setattr(DirtyWorker, "init_signals", DirtyWorker.init_signals)
+        dirty_workers.take_signals(SimpleNamespace(log=log, init_signals=print, workers={}))
+
+
+@pytest.mark.parametrize("prepare", [worker_of, dirty_worker_of])
+def test_in_a_worker_a_log_that_can_t_be_opened_anew_goes_on_in_the_old_file(
+    prepare: Callable[[Log], None], tmp_path: Path, said: list[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    log = Log(tmp_path / "logs" / "error.log", said)
+    signals = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+    with restored(signals):
+        prepare(log)
+    before = log.handler.stream
+    (tmp_path / "logs").rename(tmp_path / "moved")
+
+    log.reopen_files()
+
+    assert before is not None
+    assert log.handler.stream is before
+    assert not before.closed
+    assert len(said) == 1
+    assert said[0].startswith("confcast: the log files stay as they are: ")
+    (tmp_path / "logs").mkdir()
+    log.reopen_files()
+    assert (tmp_path / "logs" / "error.log").exists()
+    log.handler.close()

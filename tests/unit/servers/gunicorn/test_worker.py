@@ -1,0 +1,102 @@
+"""Which middleware pins what a gunicorn worker serves, told by the worker's class; real ones run in the integration."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from confcast import Replica, SchemaMismatch
+from confcast.middleware import asgi, wsgi
+from confcast.servers.gunicorn import worker as gunicorn_worker
+from confcast.servers.gunicorn.worker import attach, pin, warn_of_no_replica
+
+
+class Settings(msgspec.Struct):
+    number: int = 0
+
+
+def of(module: str, **attributes: Any) -> Any:
+    """An object whose class comes from that module."""
+    made = type("Made", (), {"__module__": module})()
+    vars(made).update(attributes)
+    return made
+
+
+def app() -> None:
+    """Not called."""
+
+
+@pytest.mark.parametrize(
+    ("module", "interface", "kind"),
+    [
+        ("gunicorn.workers.sync", "", wsgi.Pin),
+        ("uvicorn_worker._workers", "auto", asgi.Pin),
+        ("uvicorn.workers", "asgi3", asgi.Pin),
+        ("uvicorn_worker._workers", "wsgi", wsgi.Pin),
+    ],
+)
+def test_the_middleware_is_of_the_kind_that_the_worker_serves(module: str, interface: str, kind: type):
+    worker = of(module, wsgi=app, config=SimpleNamespace(interface=interface))
+    pin(worker, [Replica(Settings, name="kinds")])
+
+    assert type(worker.wsgi) is kind
+    assert worker.wsgi.app is app
+
+
+def test_a_tornado_application_is_left_as_it_is_and_that_is_said(caplog: pytest.LogCaptureFixture):
+    application = of("tornado.web")
+    worker = of("gunicorn.workers.gtornado", wsgi=application, log=logging.getLogger("tornado test"))
+
+    pin(worker, [Replica(Settings, name="kinds")])
+
+    assert worker.wsgi is application
+    assert "the requests of a tornado application are not pinned" in caplog.text
+
+
+@pytest.mark.parametrize("module", ["gunicorn.workers.base", "meinheld.gmeinheld"])
+def test_what_is_not_known_is_left_as_it_is_and_that_is_said(module: str, caplog: pytest.LogCaptureFixture):
+    worker = of(module, wsgi=app, log=logging.getLogger("unknown class"))
+
+    pin(worker, [Replica(Settings, name="kinds")])
+
+    assert worker.wsgi is app
+    assert "the requests of the worker class Made are not pinned" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["cart"], ""),  # it has an install() of its own
+        (["shop", "cart"], "; declared here: 'shop': pass name='shop' to install()"),
+        (["shop", "hall"], "; declared here: 'shop', 'hall': pass one of these as name= to install()"),
+    ],
+)
+def test_a_worker_without_its_replica_says_which_are_declared_and_how_to_take_one(
+    names: list[str], told: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gunicorn_worker, "declared", lambda: tuple(of("replica", name=name) for name in names))
+
+    warn_of_no_replica(of("worker", log=logging.getLogger("no replica")), "app", {"app", "cart"})
+
+    assert caplog.messages == [f"confcast: no Replica named 'app' is declared in this worker{told}"]
+
+
+def test_a_worker_of_another_schema_says_which_command_reloads_the_server(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    def refused() -> None:
+        raise SchemaMismatch("color: str here, absent there; reload the server fully")
+
+    monkeypatch.setattr(gunicorn_worker, "declared", lambda: (of("replica", name="app", attach=refused),))
+    monkeypatch.setattr(gunicorn_worker, "_RESPAWN_PAUSE", 0.0)
+    with pytest.raises(SystemExit) as ended:
+        attach(of("worker", log=logging.getLogger("another schema")), "app", 4711)
+
+    assert ended.value.code == 1
+    (said,) = caplog.messages
+    assert said.endswith("color: str here, absent there; reload the server fully: kill -RTMIN 4711")

@@ -1,0 +1,205 @@
+"""The client verbs: what an answer, another answer and no answer become, and a client's one connection a question."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.wire.framing import Deframer, frame
+from confcast.wire.messages import (
+    Answer,
+    ClearHistory,
+    Done,
+    Hello,
+    History,
+    HistoryRequest,
+    Install,
+    Message,
+    Outcome,
+    Refused,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Request,
+    Stats,
+    StatsRequest,
+    Workers,
+    WorkersRequest,
+    decode_to_owner,
+    encode,
+)
+from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.verbs import Verbs
+from tests.support.waiting import DEADLINE, in_thread
+
+EVENT = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=2)
+
+
+class Asked(Verbs):
+    """Gives an answer that was laid down, and keeps what it was asked."""
+
+    def __init__(self, answer: Answer | None) -> None:
+        self.answer = answer
+        self.requests: list[tuple[Request, float]] = []
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        self.requests.append((make(1), timeout))
+        return self.answer
+
+
+def test_a_reload_gives_the_owner_s_event() -> None:
+    verbs = Asked(Outcome(1, EVENT))
+    assert verbs.reload(timeout=3.0) is EVENT
+    assert verbs.reload_config() is ReloadResult.SUCCESS
+    assert verbs.requests == [(Reload(1, "call"), 3.0), (Reload(1, "call"), 71.0)]
+
+
+def test_a_reload_without_an_answer_is_an_event_that_is_false_and_says_unknown() -> None:
+    event = Asked(None).reload(timeout=0.25)
+    assert not event
+    assert event.result is ReloadResult.OWNER_UNAVAILABLE
+    assert event.error_message == str(event.problems[0])
+    assert "of 0.25 s" in event.error_message
+    assert "unknown" in event.error_message
+    assert Asked(None).reload_config() is ReloadResult.OWNER_UNAVAILABLE
+
+
+@pytest.mark.parametrize("result", list(ReloadResult))
+def test_an_outcome_is_true_when_what_was_asked_for_runs(result: ReloadResult) -> None:
+    runs = result in (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
+    assert bool(result) is runs
+    assert bool(ReloadEvent(timestamp=1.0, result=result)) is runs
+    assert result.value == result.name.lower()
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "answer", "value"),
+    [
+        (lambda verbs: verbs.get_stats(), StatsRequest(1), Stats(1, {"version": 7}), {"version": 7}),
+        (lambda verbs: verbs.is_reload_in_progress(), StatsRequest(1), Stats(1, {"reload_in_progress": True}), True),
+        (lambda verbs: verbs.is_reload_in_progress(), StatsRequest(1), Stats(1, {"reload_in_progress": False}), False),
+        (lambda verbs: verbs.get_event_history(), HistoryRequest(1, None), History(1, [EVENT]), [EVENT]),
+        (lambda verbs: verbs.get_event_history(limit=0), HistoryRequest(1, 0), History(1, []), []),
+        (lambda verbs: verbs.clear_history(), ClearHistory(1), Done(1), None),
+        (lambda verbs: verbs.workers(), WorkersRequest(1), Workers(1, []), []),
+    ],
+)
+def test_each_other_verb_gives_what_the_answer_holds_and_raises_without_one(
+    call: Callable[[Verbs], Any], request_: Request, answer: Answer, value: Any
+) -> None:
+    verbs = Asked(answer)
+    assert call(verbs) == value
+    assert verbs.requests == [(request_, 5.0)]
+    with pytest.raises(OwnerUnavailable, match="did not answer within 5 s"):
+        call(Asked(None))
+
+
+def test_another_verb_s_answer_is_no_answer() -> None:
+    with pytest.raises(OwnerUnavailable):
+        Asked(Done(1)).get_stats()
+
+
+# ---- a client, and an owner that the test plays
+
+
+class Owner:
+    """Answers one connection at a time with the bytes laid down, and keeps what it heard."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self.client = Client(listening.getsockname(), "app")
+
+    def serve(self, *answers: Message, raw: bytes = b"", close: bool = True) -> Callable[[], list[Message]]:
+        data = raw or b"".join(frame(encode(answer)) for answer in answers)
+
+        def run() -> list[Message]:
+            connection, _ = self._listening.accept()
+            with connection:
+                connection.settimeout(DEADLINE)
+                deframer, heard = Deframer(), []
+                while len(heard) < 2:
+                    heard += [decode_to_owner(body) for body in deframer.feed(connection.recv(65536))]
+                for at in range(0, len(data), 7):
+                    connection.sendall(data[at : at + 7])
+                if not close:
+                    connection.recv(1)  # until the client has gone
+                return heard
+
+        return in_thread(run)
+
+
+@pytest.fixture
+def owner() -> Iterator[Owner]:
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(Path(folder) / "sock"))
+        listening.listen()
+        listening.settimeout(DEADLINE)
+        yield Owner(listening)
+
+
+def test_a_client_says_what_it_is_and_asks_in_one_go(owner: Owner) -> None:
+    served = owner.serve(Stats(1, {"version": 7}))
+    assert owner.client.get_stats() == {"version": 7}
+    hello, request = served()
+    assert isinstance(hello, Hello)
+    assert (hello.role, hello.name) == ("client", "app")
+    assert request == StatsRequest(1)
+
+
+def test_what_is_no_answer_is_passed_over(owner: Owner) -> None:
+    owner.serve(Install(1, b"d", b"p"), Stats(1, {}))
+    assert owner.client.get_stats() == {}
+
+
+def test_a_refusal_is_raised_in_the_owner_s_words(owner: Owner) -> None:
+    owner.serve(Refused("this owner serves the configuration 'web', not 'app'", True))
+    with pytest.raises(ConfcastError, match="'web', not 'app'"):
+        owner.client.get_stats()
+
+
+def test_half_an_answer_is_none(owner: Owner) -> None:
+    owner.serve(raw=frame(encode(Stats(1, {})))[:-1])
+    assert owner.client.ask(StatsRequest, DEADLINE) is None
+
+
+@pytest.mark.parametrize("raw", [frame(b"\xc1"), b"\xff\xff\xff\xff"], ids=["no message", "length"])
+def test_an_answer_that_can_not_be_read_is_not_taken_for_silence(owner: Owner, raw: bytes) -> None:
+    owner.serve(raw=raw)
+    with pytest.raises(ConfcastError, match="can't be read; it may run another version of confcast"):
+        owner.client.ask(StatsRequest, DEADLINE)
+
+
+def test_an_owner_that_says_nothing_is_waited_for_until_the_deadline_only(owner: Owner) -> None:
+    served = owner.serve(raw=b"\0", close=False)
+    assert not owner.client.reload(timeout=0.05)
+    assert len(served()) == 2
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0])
+def test_a_deadline_that_has_passed_already_is_no_error(owner: Owner, timeout: float) -> None:
+    event = owner.client.reload(timeout=timeout)
+    assert event.result is ReloadResult.OWNER_UNAVAILABLE
+
+
+def test_where_nobody_listens_there_is_no_answer(owner: Owner) -> None:
+    Path(owner.client.address).unlink()
+    assert owner.client.ask(StatsRequest, DEADLINE) is None
+    assert owner.client.tell(Reload(1, "signal")) is False
+
+
+def test_telling_waits_for_nothing(owner: Owner) -> None:
+    assert owner.client.tell(Reload(1, "signal"))  # nobody has accepted it yet
+    heard = owner.serve()()
+    assert heard[1] == Reload(1, "signal")
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf"), "5", True])
+def test_what_is_no_number_of_seconds_is_refused_before_anybody_is_asked(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"wait_observers=.*: a number of seconds is expected, 0 or more"):
+        Client("/nowhere", "app").reload(wait_observers=seconds)
