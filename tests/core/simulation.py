@@ -283,7 +283,7 @@ class World(Crowd):
                 self.snapshot = None  # rather none than an old one
             return
         match effect:
-            case fx.Forgive():
+            case fx.ClearRefused():
                 self.journal.state = (self.journal.state[0], b"")
             case fx.Retire(version):
                 self.journal.high_water = max(self.journal.high_water, version)

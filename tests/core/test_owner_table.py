@@ -1058,7 +1058,7 @@ class TestTheOutbox:
         it.owner.hears(it.w2, Applied(2))
         assert it.owner.sent(it.w1) == []
         assert it.owner.sent(it.w2) == [Settled(2)]
-        it.owner.waits_out(fx.Timer.REST)
+        it.owner.waits_out(fx.Timer.DEFERRED)
         assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Settled(2)]
 
     def test_4_rest_is_not_put_off_by_who_comes_meanwhile(self):
@@ -1069,7 +1069,7 @@ class TestTheOutbox:
         it.owner.now += 0.01
         it.owner.meets(3)
         after = it.owner.did(fx.WakeAt)[-1]
-        assert (after.timer, after.when) == (fx.Timer.REST, before.when)
+        assert (after.timer, after.when) == (fx.Timer.DEFERRED, before.when)
         assert after.token != before.token
 
     def test_4_a_version_that_is_followed_by_another_need_not_be_told_of(self):
@@ -1077,8 +1077,8 @@ class TestTheOutbox:
         for each in (it.w1, it.w2):
             it.owner.hears(each, Applied(2, follows=False))
         it.owner.is_triggered()
-        rest = [wake for wake in it.owner.did(fx.WakeAt) if wake.timer is fx.Timer.REST]
-        it.owner.feed(fx.Wake(fx.Timer.REST, rest[-1].token))
+        rest = [wake for wake in it.owner.did(fx.WakeAt) if wake.timer is fx.Timer.DEFERRED]
+        it.owner.feed(fx.Wake(fx.Timer.DEFERRED, rest[-1].token))
         it.owner.loads(C)
         assert not [frame for frame in it.owner.sent(it.w1) if isinstance(frame, Settled)]
         for each in (it.w1, it.w2):
@@ -1086,7 +1086,7 @@ class TestTheOutbox:
         it.owner.records()
         for each in (it.w1, it.w2):
             it.owner.hears(each, Applied(3, follows=False))
-        it.owner.waits_out(fx.Timer.REST)
+        it.owner.waits_out(fx.Timer.DEFERRED)
         assert [frame for frame in it.owner.sent(it.w1) if isinstance(frame, Settled)] == [Settled(3)]
 
     def test_4_a_load_that_came_to_nothing_leaves_them_to_be_told_at_once(self):
@@ -1097,7 +1097,7 @@ class TestTheOutbox:
         it.owner.now += 1.0
         it.owner.fails_to_load()
         assert it.owner.did(fx.WakeAt)[-1].when < it.owner.now
-        it.owner.waits_out(fx.Timer.REST)
+        it.owner.waits_out(fx.Timer.DEFERRED)
         assert it.owner.sent(it.w1)[-1] == Settled(2)
 
     def test_4_one_that_nobody_waits_for_is_told_at_once_where_nothing_is_held_back(self):

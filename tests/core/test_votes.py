@@ -554,7 +554,7 @@ class TestWhatWasUndone:
         it = undone()
         it.owner.is_triggered()
         it.owner.loads(A)
-        assert it.owner.did(fx.Forgive) == [fx.Forgive()]
+        assert it.owner.did(fx.ClearRefused) == [fx.ClearRefused()]
         it.owner.is_triggered()
         it.owner.loads(B)
         assert it.owner.state is STAGING

@@ -1,1 +1,55 @@
-"""What runs in the config owner: the state machine, the loop that drives it, the journal and the watching."""
+"""The config owner's process: the state machine, the loop that drives it, the journal, and the watching of sources.
+
+Glossary, for the whole package:
+
+abort           The end of a round without a version; workers drop what they have staged.
+barrier         The wait, after the journal write, until every worker that is not excused has applied or declined.
+candidate       A validated configuration, between its load and the end of its vote.
+channel         The socket pair between a master and its owner: StartupConfig, Ready, Pause, Leave.
+commit          The journal write of a version; also the message that tells a worker to swap in what it has staged.
+deadline        The end of a wait, fixed when the wait begins; a timer of the core, or a caller's own timeout.
+decline         A worker's answer that it keeps what it holds, though another version is committed.
+digest          The hash of a snapshot's payload; it is never logged, since a short payload can be guessed from it.
+disabled        Said of loading where the schema's code has changed: only a full reload of the server helps.
+effect          What the core wants done; the event loop carries it out.
+excused         Said of a worker that a proposal does not wait for; the outcome names it.
+fingerprint     The hash of a schema's fields (owner and workers compare it), or of the files of a source.
+full reload     A restart of a server's master with new code, by its own signal; it makes a new generation.
+gathering       The wait of a restarted owner without a journal, until each living worker has had time to connect.
+generation      The workers of one master program, with their owner and runtime directory.
+handover        The copy of the journal that one generation leaves for the next.
+high-water number  The highest version number known to have been given out; new content gets the number above it.
+in-progress file   Names the content whose load is under way; after a crash that content is quarantined.
+journal         The SQLite file with the committed version, the high-water number, the roster and the history.
+layer           The values of one source, with their places, before they are merged.
+load            One reading and validation of all sources, in a thread of its own.
+mailbox         The queue through which other threads and signal handlers hand inputs to the event loop.
+master          The process that starts the owner and the workers; it holds a ConfigReloadManager.
+outbox          The function that computes the next frame of a pipe; nothing is queued.
+outcome         The ReloadEvent that a caller is answered, and that the history keeps.
+owed load       A load that was refused because workers timed out; it is tried again when a worker answers.
+owner           The one process that loads, commits and hands out the configuration of a generation.
+orphan          A worker whose master, and so whose owner, is gone.
+pin             The hold of a request on one snapshot: the request sees that one until it ends.
+precommit       A function of the application that may refuse a candidate, in each worker, before it votes.
+prepare         The message that puts a candidate to the vote.
+proposal        One load's way to its outcome; there is one at a time.
+quarantined     Said of content during whose load an owner died: only a call or a signal loads it again.
+quiet period    The time without changes that the watcher waits for before it requests a load.
+reissue         A journal write of the committed content under a new number, since a worker holds a newer number.
+replica         A worker's copy of the configuration.
+retire          To note that a number was given out and is in no row, so that it is never used again.
+roster, member  The worker processes that must be waited for, from Hello to death or Goodbye.
+round           The number of a vote, counted up while an owner runs; a late vote of another round does not count.
+runtime directory  The folder of one generation, with its control socket, snapshot file and description.
+settled         Said of a version whose barrier is closed.
+snapshot        One version of the configuration, immutable: number, digest and payload.
+snapshot file   The committed snapshot on disk, on which a worker starts when no owner answers.
+state folder    The folder with the lock, the journal and the in-progress file, which outlive a master (`state_dir`).
+supervisor      The thread of a master that starts a new owner when one has died.
+timed out       Said of a worker that a deadline excused, until it has answered the committed version.
+undo            A journal write, without a vote, of the content before a version that no worker runs.
+version         The number of a committed snapshot.
+vote            A worker's yes or no to a candidate.
+wakeup socket   The socket pair that ends a loop's select when another thread has something for it.
+"""

@@ -1,9 +1,9 @@
-"""What the core is told, and what it wants done: the whole surface between the state machine and its shell.
+"""The inputs that the event loop hands to the state machine, and the effects that it carries out for it.
 
-Everything here is frozen data. A pipe is a number that the shell gives out and never uses again; a process is
+Everything here is frozen data. A pipe is a number that the event loop gives out and never uses again; a process is
 its pid as the owner's kernel sees it; times are seconds of a clock that only goes forward. No repr shows a payload,
-which holds secrets, or its digest, from which a short one can be guessed. Rejected: callbacks
-(a simulation must be able to hold an effect back, reorder and lose it) and passing sockets through the core.
+which holds secrets, or its digest, from which a short payload can be guessed. Rejected: callbacks (a simulation must be
+able to hold an effect back, reorder it and lose it), and passing sockets through the core.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from confcast.errors import Problem
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker
 
 Call = tuple[int, int]
-"""Who waits for an outcome: the pipe, and the id of the request on it."""
+"""A caller that waits for an outcome: its pipe, and the id of its request on it."""
 
 
 class Timer(enum.Enum):
-    """What a deadline is for."""
+    """What a deadline is for. DEFERRED: sending the Settled that was held back from workers that don't wait for it."""
 
     LOAD = "load"
     STAGE = "stage"
     BARRIER = "barrier"
     UNDO = "undo"
     GATHER = "gather"
-    REST = "rest"
+    DEFERRED = "deferred"
     OBSERVERS = "observers"
 
 
 class RowState(enum.Enum):
-    """What reading back a failed journal write gave."""
+    """What was found when the row of a failed journal write was read back."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -43,12 +43,12 @@ class RowState(enum.Enum):
 _NEVER_SHOWN = ("digest", "payload", "refused")
 
 
-class _Said(msgspec.Struct, frozen=True, gc=False):
-    """The base of all of them: some fifty are made for a reload into four workers, a fifth as dear as dataclasses."""
+class _Data(msgspec.Struct, frozen=True, gc=False):
+    """The base of inputs and effects: a reload into four workers makes fifty, each a fifth as dear as a dataclass."""
 
 
-class _Hidden(_Said, frozen=True):
-    """The base of those that carry a payload."""
+class _WithPayload(_Data, frozen=True):
+    """The base of inputs and effects that carry a payload, which their repr leaves out."""
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
@@ -61,42 +61,42 @@ class _Hidden(_Said, frozen=True):
 # ---- inputs
 
 
-class Received(_Said, frozen=True):
-    """A frame from a pipe whose other end is this process (by the kernel's word)."""
+class Received(_Data, frozen=True):
+    """A message came on a pipe whose other end is this process, as the kernel says."""
 
     pipe: int
     pid: int
     message: ToOwner
 
 
-class Drained(_Said, frozen=True):
-    """The last frame given to each of these pipes is in the kernel's hands: the next may be computed."""
+class Drained(_Data, frozen=True):
+    """The kernel has taken the last frame that was sent on each of these pipes, so the next one may be computed."""
 
     pipes: tuple[int, ...]
 
 
-class PipeEnded(_Said, frozen=True):
-    """End of file, an error, or a malformed frame. The process may well live."""
+class PipeEnded(_Data, frozen=True):
+    """The pipe gave its end, an error, or a malformed frame. The process may well live."""
 
     pipe: int
 
 
-class ProcessGone(_Said, frozen=True):
-    """The process is dead, by its pidfd."""
+class ProcessGone(_Data, frozen=True):
+    """The process is dead, as its pidfd says."""
 
     pid: int
 
 
-class Trigger(_Said, frozen=True):
-    """Load once more; nobody waits for the outcome. `origin`: `start`, `restart`, `signal` or `watch`."""
+class Trigger(_Data, frozen=True):
+    """A load is requested, for whose outcome no caller waits. `origin`: `start`, `restart`, `signal` or `watch`."""
 
     origin: str
 
 
-class Loaded(_Hidden, frozen=True):
-    """The load of this number gave a valid candidate; `differs`: from what is committed, by these changes.
+class Loaded(_WithPayload, frozen=True):
+    """The load of this number gave a valid candidate.
 
-    `notes`: what a person should know of it.
+    `differs`: it differs from the committed version, by these `changes`. `notes`: what a person should know of it.
     """
 
     number: int
@@ -107,18 +107,18 @@ class Loaded(_Hidden, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class LoadFailed(_Said, frozen=True):
-    """The load of this number gave nothing that can be used."""
+class LoadFailed(_Data, frozen=True):
+    """The load of this number gave no valid candidate."""
 
     number: int
     result: ReloadResult
     problems: tuple[Problem, ...]
 
 
-class Wake(_Said, frozen=True):
-    """A deadline has come. Old tokens are ignored, so nothing need ever be cancelled.
+class Wake(_Data, frozen=True):
+    """A deadline has come. The core ignores an old token, so no deadline need be cancelled.
 
-    `hangs`: for a load's deadline, what the load is waiting for, in words.
+    `hangs`: at a load's deadline, what the load is waiting for, in words.
     """
 
     timer: Timer
@@ -126,23 +126,23 @@ class Wake(_Said, frozen=True):
     hangs: str = ""
 
 
-class Recorded(_Said, frozen=True):
-    """The version that was ordered is in the journal: it is true from now on, whoever dies."""
+class Recorded(_Data, frozen=True):
+    """The version of the last Record is in the journal: it is committed, whichever process dies."""
 
 
-class RecordFailed(_Said, frozen=True):
-    """The write reported an error; `row` is what reading it back gave."""
+class RecordFailed(_Data, frozen=True):
+    """The journal write of the last Record reported an error; `row` is what was found when it was read back."""
 
     row: RowState
     problem: Problem
 
 
-class Accepted(_Said, frozen=True):
-    """Every connection that waited at the Accept has been taken in, and its Hello has been handed over before."""
+class Accepted(_Data, frozen=True):
+    """Every connection that waited at the last Accept has been accepted, and its Hello was handed in before this."""
 
 
-class MasterGone(_Said, frozen=True):
-    """The master is dead, or asked the owner to leave."""
+class MasterGone(_Data, frozen=True):
+    """The master is dead, or has asked the owner to exit."""
 
 
 Input = (
@@ -164,39 +164,39 @@ Input = (
 # ---- effects, to be carried out in their order
 
 
-class Send(_Said, frozen=True):
-    """Give this frame to the pipe, and say Drained when it has left. Never blocks."""
+class Send(_Data, frozen=True):
+    """Send this message on the pipe without blocking, and hand in Drained when the kernel has taken it."""
 
     pipe: int
     message: ToWorker
 
 
-class ClosePipe(_Said, frozen=True):
-    """Close this pipe once what was sent has left; no PipeEnded need follow."""
+class ClosePipe(_Data, frozen=True):
+    """Close this pipe once the kernel has taken what was sent; no PipeEnded need follow."""
 
     pipe: int
 
 
-class Load(_Said, frozen=True):
-    """Read and validate the sources. `insist`: even content that an owner died of."""
+class Load(_Data, frozen=True):
+    """Read and validate the sources. `insist`: load even quarantined content, during whose load an owner died."""
 
     number: int
     insist: bool
 
 
-class WakeAt(_Said, frozen=True):
-    """Say Wake(timer, token) at this time."""
+class WakeAt(_Data, frozen=True):
+    """Hand in Wake(timer, token) at this time. Only the newest WakeAt of each timer need be kept."""
 
     timer: Timer
     token: int
     when: float
 
 
-class Record(_Hidden, frozen=True):
-    """Write this version to the journal, then say Recorded or RecordFailed.
+class Record(_WithPayload, frozen=True):
+    """Write this version to the journal, then hand in Recorded or RecordFailed.
 
-    `undo`: it puts back what ran before. `refused`: the digest of the content that it takes the place of, which is
-    not put to the vote again until it changes; empty for none. Both go into the same transaction.
+    `undo`: it puts back the content before the undone version, whose digest is `refused`, and which is not put to the
+    vote again until it changes; empty for none. Both go into the same transaction.
     """
 
     version: int
@@ -206,55 +206,55 @@ class Record(_Hidden, frozen=True):
     refused: bytes = b""
 
 
-class Forgive(_Said, frozen=True):
-    """The content that was refused has changed: from now on it may be put to the vote again."""
+class ClearRefused(_Data, frozen=True):
+    """Forget, in the journal, the refused content: the sources have changed, so it may be put to the vote again."""
 
 
-class Accept(_Said, frozen=True):
-    """Take in every connection that waits, hand over what each has said, then say Accepted."""
+class Accept(_Data, frozen=True):
+    """Accept every connection that waits, hand in the Hello of each, then hand in Accepted."""
 
 
-class Retire(_Said, frozen=True):
-    """This number was given out and is in no row: remember that it must not be used again."""
+class Retire(_Data, frozen=True):
+    """Note in the journal that this number must not be used again: it was given out, and is in no row."""
 
     version: int
 
 
-class WriteSnapshot(_Hidden, frozen=True):
-    """Write the committed snapshot to the file that orphaned workers start on. A failure stops nothing."""
+class WriteSnapshot(_WithPayload, frozen=True):
+    """Write the snapshot file, on which workers start when no owner answers. A failure stops nothing."""
 
     version: int
     digest: bytes
     payload: bytes
 
 
-class AddMember(_Said, frozen=True):
+class AddMember(_Data, frozen=True):
     """Put this process on the journal's roster, and watch for its death."""
 
     pid: int
 
 
-class RemoveMember(_Said, frozen=True):
+class RemoveMember(_Data, frozen=True):
     """Take this process off the journal's roster."""
 
     pid: int
 
 
-class Answer(_Said, frozen=True):
-    """This caller's load is over. The event's timestamp is of the core's clock: the shell makes it a date."""
+class Answer(_Data, frozen=True):
+    """Answer this caller. The event's timestamp is of the core's clock; the event loop makes it a date."""
 
     call: Call
     event: ReloadEvent
 
 
-class RecordEvent(_Said, frozen=True):
-    """Put this into the history and the log. Its timestamp as in Answer."""
+class RecordEvent(_Data, frozen=True):
+    """Put this event into the history and the log. Its timestamp is as in Answer."""
 
     event: ReloadEvent
 
 
-class Exit(_Said, frozen=True):
-    """The owner ends; whoever waits gets no answer but the end of the pipe."""
+class Exit(_Data, frozen=True):
+    """End the owner. A caller that still waits gets the end of its pipe. `reason`: empty after MasterGone."""
 
     reason: str
 
@@ -265,7 +265,7 @@ Effect = (
     | Load
     | WakeAt
     | Record
-    | Forgive
+    | ClearRefused
     | Accept
     | Retire
     | WriteSnapshot

@@ -1,12 +1,13 @@
-"""Who must be waited for: every process from its Hello to its death, with or without a pipe.
+"""The roster: every worker process from its Hello to its death or Goodbye, with or without a pipe.
 
-The end of a pipe is not a death: a forked child may hold it open, and a process whose pipe broke still serves what
-it has. So a member stays until its pidfd speaks or it says Goodbye. Whoever was silent past a deadline is *named*
-in the outcome, and *late* from then on: not waited for again until it has answered what is committed. A worker that
-has said which function it runs is not silent: it has a later deadline, and its name is given with the function's.
+The end of a pipe is not a death: a forked child may hold the pipe open, and a process whose pipe broke still serves
+what it holds. A member that did not answer by a deadline is *excused* (the outcome names it) and *timed out*: excused
+at once in later proposals, until it has answered what is committed. A worker that has reported which function it runs
+has a later deadline, and the reason given for it names the function.
 
 Rejected: the list of open pipes as the electorate (a reload would then succeed while a worker with a broken pipe
-serves the old version, unnamed), and naming without lateness (one stopped worker costs every reload the deadline).
+serves the old version, unnamed), and excusing for one proposal only (one stopped worker costs every reload the
+deadline).
 """
 
 from __future__ import annotations
@@ -18,38 +19,38 @@ from typing import Literal
 from confcast.errors import Problem
 from confcast.wire.messages import WorkerStatus
 
-_State = Literal["current", "behind", "late", "declined", "disconnected"]
+_WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]
 
 NO_PIPE = "lives, and has no pipe to the owner"
 _LONGEST_REASON = 4000
 _LONGEST_NAME = 200
-"""Characters that are kept of a function's name, as a worker gives it."""
+"""Characters that are kept of the function's name that a worker reports."""
 
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One process on the roster, and what has passed on its present pipe.
+    """One worker process on the roster, and what was sent and received on its present pipe.
 
     Attributes:
         pid: The process.
         pipe: Its pipe; None while it has none.
-        busy: A frame is on its way; the next one is computed when it has left.
-        held: What its last Hello said it holds: version and digest.
+        busy: Whether a frame was sent that the kernel has not taken; the next frame is computed afterwards.
+        held: The version and digest that it holds, as its last Hello says.
         sent: The version that was sent on this pipe by Commit or Install.
         prepared: The round that was sent on this pipe by Prepare and not closed by another frame; 0 for none.
-        vote: It voted yes in the present round.
-        acked: The newest version that it applied, said on this pipe.
-        runs: The newest committed version that it is known to run, on whatever pipe it said so.
+        vote: Whether it voted yes in the present round.
+        acked: The newest version that it reported as applied on this pipe.
+        runs: The newest committed version that it reported as applied on any pipe.
         declined: Why it keeps an older version than the committed one; None when it does not.
-        asked_again: The same, while what is committed is installed there once more.
-        follows: Somebody there waits for the settling of what it applied last.
-        told: The version whose settling was sent on this pipe.
+        asked_again: The value of `declined`, while the committed version is installed there once more.
+        follows: Whether it waits for the Settled of the version that it applied last.
+        settled: The version whose Settled was sent on this pipe.
         observes: The number of the Observe that was sent last on this pipe; 0 for none.
-        observer_failures: How often its observers have failed, as it has said.
-        last_observer_error: Which of them the last time, and why.
-        choked: Its pipe was full when a deadline named it.
-        timed_out: A deadline named it, and it has not answered the committed version since.
-        working: The function that it runs, and since when; None while it runs none that it has told of.
+        observer_failures: How often its observers have failed, as it reports.
+        last_observer_error: The observer that failed last, and why.
+        pipe_was_full: Whether its pipe was full when a deadline excused it.
+        timed_out: Whether a deadline excused it, and it has not answered the committed version since.
+        working: The function that it reported to run, and since when; None while it runs none.
     """
 
     pid: int
@@ -64,11 +65,11 @@ class Member:
     declined: tuple[Problem, ...] | None = None
     asked_again: tuple[Problem, ...] | None = None
     follows: bool = True
-    told: int = 0
+    settled: int = 0
     observes: int = 0
     observer_failures: int = 0
     last_observer_error: str = ""
-    choked: bool = False
+    pipe_was_full: bool = False
     timed_out: bool = False
     working: tuple[str, float] | None = None
 
@@ -76,27 +77,27 @@ class Member:
         """Whether it has applied this version (or a newer one), or declined it."""
         return self.acked >= version or self.declined is not None
 
-    def works(self, function: str, now: float) -> None:
-        """It has said that it runs this function."""
+    def begin_function(self, function: str, now: float) -> None:
+        """It has reported that it begins to run this function."""
         self.working = (function[:_LONGEST_NAME], now)
 
     def refuses(self) -> tuple[Problem, ...] | None:
-        """Why it declined what is committed, also while it is asked again; None if it did not."""
+        """Why it declined the committed version, also while that is installed there once more; None if it did not."""
         return self.declined if self.declined is not None else self.asked_again
 
     def _begin(self, pipe: int | None) -> None:
         self.pipe, self.busy = pipe, False
-        self.sent = self.prepared = self.acked = self.told = self.observes = 0
+        self.sent = self.prepared = self.acked = self.settled = self.observes = 0
         self.vote = False
         self.declined = self.asked_again = self.working = None
-        self.choked = False
+        self.pipe_was_full = False
 
 
 class Roster:
-    """The members, by process and by pipe, and who of them is named in the present proposal.
+    """The members, by process and by pipe, and those that the present proposal does not wait for.
 
     Attributes:
-        excused: By pid, why a member is not waited for.
+        excused: By pid, why the present proposal does not wait for a member.
     """
 
     def __init__(self, pids: Iterable[int] = ()) -> None:
@@ -118,51 +119,51 @@ class Roster:
         return self._by_pipe.get(pipe)
 
     def waited_for(self) -> Iterator[Member]:
-        """Everyone who is not named: the voters, and those whom the barrier waits for."""
+        """The members that are not excused: a staging and a barrier wait for them."""
         return (member for member in self if member.pid not in self.excused)
 
     def all_voted(self) -> bool:
-        """Whether every voter said yes on a pipe that it still has."""
+        """Whether every member that is not excused voted yes, on a pipe that it still has."""
         return all(member.vote or member.pid in self.excused for member in self._by_pid.values())
 
     def agrees(self) -> bool:
-        """Whether anybody said yes; nobody needs to where nobody is on the roster."""
+        """Whether a member voted yes, or the roster is empty."""
         return not self._by_pid or any(member.vote for member in self._by_pid.values())
 
     def nobody_runs(self, version: int) -> bool:
-        """Whether somebody declined this version, and nobody on the roster runs it."""
+        """Whether a member declined this version, and no member runs it."""
         declined = any(member.refuses() is not None for member in self._by_pid.values())
         return declined and not self.anybody_runs(version)
 
     def anybody_runs(self, version: int) -> bool:
-        """Whether somebody has said, on whatever pipe, that it runs this version or a newer one."""
+        """Whether a member has reported, on any pipe, that it applied this version or a newer one."""
         return any(member.runs >= version for member in self._by_pid.values())
 
     def renumber(self, former: int, version: int) -> None:
-        """The content of the former version goes out under a new number: who runs it runs that."""
+        """The content of the former version gets a new number: a member that runs the one runs the other."""
         for member in self:
             if member.runs >= former:
                 member.runs = version
 
     def all_answered(self, version: int) -> bool:
-        """Whether everyone who is waited for has applied or declined this version."""
+        """Whether every member that is not excused has applied or declined this version."""
         return all(member.answered(version) or member.pid in self.excused for member in self._by_pid.values())
 
-    # ---- coming and going
+    # ---- members come and go
 
-    def greet(self, pid: int, pipe: int, version: int, digest: bytes) -> Member:
-        """Take a process in, or take it up again on its newest pipe: nothing was sent or said on it yet."""
+    def connect(self, pid: int, pipe: int, version: int, digest: bytes) -> Member:
+        """Add a process, or move it to its newest pipe, on which nothing has been sent or received after Hello."""
         member = self._by_pid.setdefault(pid, Member(pid))
         self._move(member, pipe)
         member.held = (version, digest)
         return member
 
     def lose_pipe(self, member: Member) -> None:
-        """Its pipe ended, and what was staged behind it died with it. The process stays on the roster."""
+        """The member's pipe ended, and with it what the worker had staged. The process stays on the roster."""
         self._move(member, None)
 
     def remove(self, member: Member) -> None:
-        """It is dead, or has said Goodbye."""
+        """The member is dead, or has sent Goodbye."""
         self._move(member, None)
         self.excused.pop(member.pid, None)
         del self._by_pid[member.pid]
@@ -174,22 +175,22 @@ class Roster:
             self._by_pipe[pipe] = member
         member._begin(pipe)
 
-    # ---- who is silent
+    # ---- members that time out
 
     def any_timed_out(self) -> bool:
-        """Whether a deadline named somebody who has not answered since."""
+        """Whether a deadline excused a member that has not answered since."""
         return any(member.timed_out for member in self)
 
     def excuse_timed_out(self, version: int, why: Callable[[Member], str]) -> None:
-        """A new proposal begins: those who are late are named at once. Before the first version nobody can be."""
+        """A proposal begins: excuse exactly the members that timed out; before the first version, none."""
         for member in self:
             member.timed_out = member.timed_out and version > 0
         self.excused = {member.pid: why(member) for member in self if member.timed_out}
 
-    def ask_timed_out_again(self, version: int, digest: bytes) -> None:
-        """A proposal came to nothing: who was late with its vote has nothing left to answer, and would stay late.
+    def reinstall_timed_out(self, version: int, digest: bytes) -> None:
+        """A proposal was refused: install the committed version once more at each member that timed out.
 
-        So what is committed is installed there once more; the answer says that it is awake.
+        It has nothing left to answer otherwise, and would stay timed out though it may be awake.
         """
         for member in self if version else ():
             if member.timed_out and member.acked >= version:
@@ -199,34 +200,34 @@ class Roster:
                 member.sent = 0
 
     def mark_timed_out(self, overdue: Iterable[Member], why: Callable[[Member], str]) -> None:
-        """A deadline has come: name these, and don't wait for them again until they have answered."""
+        """A deadline has come: excuse these members, until they have answered what is committed."""
         for member in list(overdue):
             self.excused[member.pid] = why(member)
-            member.timed_out, member.choked = True, member.busy
+            member.timed_out, member.pipe_was_full = True, member.busy
 
-    def answered_at_last(self, member: Member) -> None:
-        """It has answered what is committed. Who was named for its silence only is waited for again."""
+    def wait_for_again(self, member: Member) -> None:
+        """It answered what is committed. If it was excused only because it timed out, it votes again from now on."""
         if member.timed_out:
             member.timed_out = False
             self.excused.pop(member.pid, None)
 
-    def is_news(self, pid: int, version: int) -> bool:
-        """Whether this process has not declined this version before: on whatever pipe, and however often it says so."""
+    def declines_first(self, pid: int, version: int) -> bool:
+        """Whether this is the first time that this process declines this version, on any pipe."""
         if self._declined_version != version:
             self._declined_version, self._decliners = version, set()
         known = pid in self._decliners
         self._decliners.add(pid)
         return not known
 
-    # ---- what is said of them
+    # ---- what an outcome says of members
 
     def status(self, member: Member, committed: int) -> WorkerStatus:
-        """What the owner knows of this member, given the committed version."""
-        state, reason = self._state(member, committed)
+        """What the owner knows of this member, given the number of the committed version."""
+        state, reason = self._state_of(member, committed)
         failures, error = member.observer_failures, member.last_observer_error
         return WorkerStatus(member.pid, max(member.acked, member.held[0]), state, reason, failures, error)
 
-    def _state(self, member: Member, committed: int) -> tuple[_State, str]:
+    def _state_of(self, member: Member, committed: int) -> tuple[_WorkerState, str]:
         reason = self.excused.get(member.pid, "")
         said = "; ".join(map(str, member.refuses() or ()))[:_LONGEST_REASON]
         if member.timed_out and member.declined is None:
@@ -239,10 +240,10 @@ class Roster:
         return "current" if member.acked >= committed else "behind", reason
 
     def statuses(self, committed: int) -> list[WorkerStatus]:
-        """Everyone, by pid."""
+        """Every member, by pid."""
         return [self.status(member, committed) for member in sorted(self, key=lambda member: member.pid)]
 
     def lagging(self, committed: int) -> list[WorkerStatus]:
-        """Those that an outcome must name, by pid."""
+        """The members that an outcome must name, by pid: excused, or having declined."""
         excused = [member for member in self if member.pid in self.excused or member.declined is not None]
         return [self.status(member, committed) for member in sorted(excused, key=lambda member: member.pid)]

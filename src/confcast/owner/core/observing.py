@@ -1,12 +1,12 @@
 """The callers that wait, after a version is applied, until the observers of all workers have run for it.
 
 A call with `wait_observers` is answered when the barrier is closed *and* each worker that is to run the version has
-said that none of its observers has still to run for it; or when its seconds are over, and then the outcome names those
-that have not. Meanwhile the owner goes on: other callers have their answers, and the next load may begin. A worker that
-died, or declined the version, is not waited for; one that lost its pipe is asked again on the next one. So no message
-that is lost, and no worker that hangs, holds the caller beyond its seconds.
+reported that none of its observers has still to run for it; or when its seconds are over, and then the outcome names
+the observers that have not run. Meanwhile other callers are answered, and the next load may begin. A worker that died,
+or declined the version, is not waited for; one that lost its pipe is asked again on its next pipe. So no lost message
+and no worker that hangs holds the caller beyond its seconds.
 
-Each wait has a number, counted up in an owner's life. `Observe(number)` goes to a worker once it has applied that
+Each wait has a number, counted up while an owner runs. `Observe(number)` goes to a worker once it has applied that
 wait's version; its answer stands for that wait and for the older ones, but for those that the worker still answers
 otherwise: an observer of an older version may run longer, or for ever, in an executor or on a loop.
 
@@ -23,7 +23,7 @@ import msgspec
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
-from confcast.owner.core.requests import Asked
+from confcast.owner.core.requests import Caller
 from confcast.wire.messages import Observed, ObserverError, ReloadEvent, ToOwner
 
 _MOST_OF_ONE = 20
@@ -31,16 +31,16 @@ _LONGEST = 2000
 _LONGEST_NAME = 200
 _LONGEST_WAIT = 24 * 3600.0
 _NO_TOKEN = -1
-"""That of no other deadline: each of these is looked at anew when any input comes."""
+"""The token of every deadline of a wait, and of no other deadline: `check` compares the time at each input anyway."""
 
 
 @dataclass(slots=True)
 class _Wait:
-    """One caller, what it will be answered, and what was said since.
+    """One caller, what it will be answered, and what workers have reported since.
 
     Attributes:
-        open: The workers that have not said that all have run, by pid, with the observers that each has named last.
-        errors: What observers raised, by process, observer and text.
+        open: The workers that have not reported that all observers have run, by pid: the observers named last.
+        errors: How often observers raised what, by process, observer and text.
     """
 
     number: int
@@ -52,6 +52,7 @@ class _Wait:
     errors: dict[tuple[int, str, str], int] = field(default_factory=dict)
 
     def outcome(self) -> ReloadEvent:
+        """The event for the caller, with the observers that failed and those that have not finished."""
         failed = [ObserverError(*which, count) for which, count in self.errors.items()]
         why = f"has not finished within {self.seconds:g} s (wait_observers)"
         unfinished = [ObserverError(pid, name, why, 0) for pid, names in self.open.items() for name in names or ("",)]
@@ -63,10 +64,10 @@ class Observing:
     """The callers that wait for observers.
 
     Args:
-        roster: Whose observers they wait for.
+        roster: The workers whose observers they wait for.
 
     Attributes:
-        waits: Mostly none: looked at before anything is asked, since a reload asks often.
+        waits: Mostly empty. Users of this class look here before each call, since a reload makes many.
     """
 
     def __init__(self, roster: Roster) -> None:
@@ -76,8 +77,8 @@ class Observing:
 
     # ---- callers
 
-    def answer(self, served: Iterable[Asked], event: ReloadEvent, now: float) -> list[fx.Effect]:
-        """The load is over: answer the calls that wait for nothing more; the others wait from now on."""
+    def answer(self, served: Iterable[Caller], event: ReloadEvent, now: float) -> list[fx.Effect]:
+        """The load is over: answer the callers that wait for no observers; the others wait from now on."""
         effects: list[fx.Effect] = []
         for call, seconds in served:
             waits_for = [member.pid for member in self._roster if member.refuses() is None]
@@ -90,8 +91,8 @@ class Observing:
             effects.append(self._wake_at())
         return effects
 
-    def look(self, now: float) -> list[fx.Effect]:
-        """After each input: answer the calls that have nothing to wait for any more, and those whose time is over."""
+    def check(self, now: float) -> list[fx.Effect]:
+        """After each input: answer the callers that have nothing to wait for any more, and those whose time is over."""
         waited_for = {member.pid for member in self._roster if member.refuses() is None}
         for wait in self.waits:
             wait.open = {pid: names for pid, names in wait.open.items() if pid in waited_for}
@@ -101,8 +102,8 @@ class Observing:
         self.waits = [wait for wait in self.waits if wait.open and now < wait.until]
         return [*self._answers(done), *([self._wake_at()] if self.waits else [])]
 
-    def leave(self) -> list[fx.Effect]:
-        """The owner ends: answer every call that still waits. What it asked for was done."""
+    def close(self) -> list[fx.Effect]:
+        """The owner ends: answer every caller that still waits, since the load that it requested is over."""
         waits, self.waits = self.waits, []
         return self._answers(waits)
 
@@ -113,8 +114,8 @@ class Observing:
         mine = (wait.number for wait in self.waits if member.pid in wait.open and wait.event.version <= member.acked)
         return max(mine, default=0)
 
-    def said(self, member: Member, observed: ToOwner) -> None:
-        """A worker told how its observers stand. A number that it was not given on this pipe means nothing."""
+    def observed(self, member: Member, observed: ToOwner) -> None:
+        """A worker reported on its observers. An answer to an Observe that was not sent on this pipe does not count."""
         assert isinstance(observed, Observed)
         if observed.failures >= member.observer_failures:
             member.observer_failures = observed.failures

@@ -1,7 +1,7 @@
-"""What a pipe gets next: a function of what it was sent and of what is true now.
+"""The frame that a pipe gets next: a function of what was sent on it and of what is true now.
 
-Nothing is ever queued, so nothing can overtake or be overwritten; a worker that reads slowly skips what has become
-history, and costs its owner no memory. Rejected: a queue per pipe (a stopped worker's grows for ever), and an outbox
+Nothing is ever queued, so no frame overtakes another or is overwritten; a worker that reads slowly skips old frames
+and costs its owner no memory. Rejected: a queue per pipe (a stopped worker's grows for ever), and an outbox
 where the latest frame wins (a Commit that waits is replaced by the next Prepare, and that worker never gets it).
 """
 
@@ -19,28 +19,28 @@ from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Settled, ToWorker
 
 _OPEN = (ProposalState.STAGING, ProposalState.RECORDING)
-_REST = 0.05
-"""Seconds after a settling until those are told of it who don't wait for it."""
+_DEFER_SETTLED = 0.05
+"""Seconds for which Settled is held back from workers that don't wait for it."""
 
 
 class Outbox:
-    """The frames that are true now, and who may want one of them.
+    """The frames that are true now, and the members for which the next frame must be computed.
 
     Attributes:
         round: The latest round; 0 before the first.
         settled: The version whose barrier was closed last.
-        reserved_until: When those are told of it who don't wait for it, if there is nothing else to do then. None: it
-            is not held back. To wake each of them costs about as much as its vote, and the next load may begin at once.
+        deferred_until: When Settled is sent to workers that don't wait for it, if the owner is idle then; None: it is
+            not held back. To wake such a worker costs about as much as its vote, and the next load may begin at once.
     """
 
     def __init__(self, roster: Roster, committed: Committed, answers_within: float, observing: Observing) -> None:
         self.round = 0
         self.settled = 0
-        self.reserved_until: float | None = None
+        self.deferred_until: float | None = None
         self._roster = roster
         self._answers_within = answers_within
         self._observing = observing
-        self._stand_on(committed)
+        self._start_from(committed)
         self._prepare = Prepare(0, b"", b"")
         self._commit = Commit(0, 0)
         self._settlement = Settled(0)
@@ -49,39 +49,39 @@ class Outbox:
     # ---- what is true
 
     def open_round(self, digest: bytes, payload: bytes) -> None:
-        """A proposal is put to the vote."""
+        """The proposal with this content is put to the vote, in a new round."""
         self.round += 1
         self._prepare = Prepare(self.round, digest, payload)
 
     def commit(self, committed: Committed, *, voted: bool) -> None:
-        """This is in the journal. `voted`: as the proposal of the latest round."""
-        self._stand_on(committed)
+        """This version is in the journal. `voted`: as the proposal of the latest round."""
+        self._start_from(committed)
         self._commit = Commit(self.round if voted else 0, committed.version)
 
     def settle(self, now: float) -> None:
         """The barrier of the committed version is closed."""
         self.settled = self._version
         self._settlement = Settled(self._version, tuple(status.pid for status in self._roster.lagging(self._version)))
-        self.reserved_until = None if all(member.follows for member in self._roster) else now + _REST
+        self.deferred_until = None if all(member.follows for member in self._roster) else now + _DEFER_SETTLED
 
-    def tell_everyone(self) -> None:
-        """There is nothing else to do: those who don't wait for the settling may hear of it, too."""
-        self.reserved_until = None
+    def send_deferred(self) -> None:
+        """Nothing else is to be done: Settled goes to the workers that don't wait for it, too."""
+        self.deferred_until = None
         self.touch_all()
 
-    # ---- who may want a frame
+    # ---- the members that may need a frame
 
     def touch(self, member: Member) -> None:
-        """Something about this member changed."""
+        """Compute the next frame of this member: something about it changed."""
         if self._touched is not None:
             self._touched[member] = None
 
     def touch_all(self) -> None:
-        """Something changed for everyone."""
+        """Compute the next frame of each member: something changed for all of them."""
         self._touched = None
 
     def pump(self, state: ProposalState) -> list[fx.Effect]:
-        """Give each of them its next frame, but for those who have one on its way."""
+        """Send its next frame to each member that was touched and whose last frame the kernel has taken."""
         members: Iterable[Member] = self._roster if self._touched is None else self._touched
         sends: list[fx.Effect] = []
         for member in members:
@@ -108,15 +108,15 @@ class Outbox:
             return Abort(prepared)
         observe = self._observing.wanted(member) if self._observing.waits else 0
         asks = observe > member.observes
-        if member.told < self.settled == member.acked and (member.follows or asks or self.reserved_until is None):
-            member.told = self.settled
+        if member.settled < self.settled == member.acked and (member.follows or asks or self.deferred_until is None):
+            member.settled = self.settled
             return self._settlement
-        if asks:  # after the settling: those who wait for that are observers, too
+        if asks:  # after Settled: functions that wait for that are observers, too
             member.observes = observe
             return Observe(observe)
         return None
 
-    def _stand_on(self, committed: Committed) -> None:
+    def _start_from(self, committed: Committed) -> None:
         self._version = committed.version
         self._install = Install(
             committed.version,
@@ -127,7 +127,7 @@ class Outbox:
         )
 
     def _install_for(self, member: Member) -> Install:
-        """A worker that holds nothing starts on the committed version whoever refused it, and is to know of them."""
+        """A worker that holds nothing starts on the committed version, and is told how many workers declined it."""
         if member.held[0]:
             return self._install
         declined = sum(other.refuses() is not None for other in self._roster)

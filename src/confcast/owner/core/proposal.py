@@ -1,7 +1,7 @@
-"""One load on its way: where it is, what it carries, when each part began, and the event that tells of it.
+"""One proposal: its state, its content, the times at which its parts began, and the event that reports its outcome.
 
-Times are of the core's clock; the shell turns an event's timestamp into a date. Rejected: taking the parts of the
-duration in the shell (it does not know when a vote was complete).
+Times are of the core's clock; the event loop turns an event's timestamp into a date. Rejected: measuring the parts of
+the duration in the event loop (it does not know when a vote was complete).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote
 
 
 class ProposalState(enum.IntEnum):
-    """Where the one proposal is: the column of the core's table."""
+    """Where the one proposal is: the column of the table in `machine.py`, which explains the states."""
 
     IDLE = 0
     LOADING = 1
@@ -38,9 +38,9 @@ UNDONE = (
 
 
 class Phase(NamedTuple):
-    """What an owner is doing: the state, since when (of the core's clock), and whom it waits for.
+    """What an owner is doing: the state, since when (of the core's clock), and the workers that it waits for.
 
-    Each process has the function that it runs, and since when; None where it has told of none.
+    Each pid has the function that the worker runs, and since when; None where it has reported none.
     """
 
     state: ProposalState
@@ -50,12 +50,12 @@ class Phase(NamedTuple):
 
 @dataclass(slots=True)
 class Proposal:
-    """A candidate between its load and its outcome. A time of 0.0: that part has not begun.
+    """A candidate between the beginning of its load and its outcome. A time of 0.0: that part has not begun.
 
     Attributes:
-        undo: It puts back what ran before, without a vote.
+        undo: Whether it puts back the content before an undone version, without a vote.
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
-        undone: Why the version was refused that this proposal had committed, and has taken back.
+        undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
     """
 
     origin: str
@@ -76,18 +76,18 @@ class Proposal:
 
     @property
     def reissue(self) -> bool:
-        """Whether it carries what is committed already, under a new number."""
+        """Whether its content is the committed one, under a new number."""
         return self.origin == "reissue"
 
     def applied(self, roster: Roster, version: int, now: float) -> ReloadEvent:
-        """It passed the barrier: SUCCESS, PARTIAL when somebody must be named, UNCHANGED; or REJECTED, if undone."""
+        """The outcome at the barrier's end: SUCCESS, PARTIAL (names workers), UNCHANGED, or REJECTED (undone)."""
         lagging = roster.lagging(version)
         if self.undone:
             return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
-        if self.unchanged:  # what the sources say does not run where all who are left refuse it
+        if self.unchanged:  # the sources' content does not run where every worker declines it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
-        problems = told_once((member.pid, reason) for member in roster for reason in member.refuses() or ())
+        problems = grouped((member.pid, reason) for member in roster for reason in member.refuses() or ())
         applied = sorted(member.pid for member in roster if member.acked >= version)
         return self._event(
             result,
@@ -102,7 +102,7 @@ class Proposal:
     def failed(
         self, result: ReloadResult, problems: Sequence[Problem], roster: Roster, version: int, now: float
     ) -> ReloadEvent:
-        """It changed nothing; `version` still runs."""
+        """The outcome of a proposal that changed nothing: `version` still runs."""
         return self._event(result, version, problems, now, lagging=roster.lagging(version))
 
     def _event(
@@ -128,10 +128,10 @@ class Proposal:
 
 
 def late_refusal(roster: Roster, member: Member, version: int, now: float) -> ReloadEvent:
-    """What no outcome can tell any more: somebody declined, late, what was committed before it woke or attached."""
+    """The event for a member that declined the committed version after its outcome, when it woke or attached."""
     mine = member.declined or ()
     first = [member, *(each for each in roster if each is not member)]
-    problems = told_once((each.pid, reason) for each in first for reason in each.declined or () if reason in mine)
+    problems = grouped((each.pid, reason) for each in first for reason in each.declined or () if reason in mine)
     return ReloadEvent(
         timestamp=now,
         result=ReloadResult.PARTIAL,
@@ -145,27 +145,27 @@ def late_refusal(roster: Roster, member: Member, version: int, now: float) -> Re
 
 
 def reasons(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Why a worker refuses; a refusal without words is still a refusal."""
+    """Why a worker refuses, never empty: a refusal without a reason is still a refusal."""
     return tuple(first_of(problems)) or (Problem("", "refused without a reason"),)
 
 
-def said_by(member: Member, vote: Vote) -> tuple[Problem, ...]:
+def veto(member: Member, vote: Vote) -> tuple[Problem, ...]:
     """Why this member voted no."""
-    return told_once((member.pid, reason) for reason in reasons(vote.problems))
+    return grouped((member.pid, reason) for reason in reasons(vote.problems))
 
 
-def told_once(said: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:
-    """What workers said, by pid: each problem once, with the worker, or the first of them and how many more.
+def grouped(reported: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:
+    """Problems that workers reported, as (pid, problem): each once, with its worker, or the first and how many more.
 
-    They stand where a problem has its place; where it has one, in the sources, they stand behind the message.
+    The worker is the problem's location; a problem that has one, in the sources, has the worker in its message.
     """
     pids: dict[Problem, list[int]] = {}
-    for pid, problem in said:
+    for pid, problem in reported:
         pids.setdefault(problem, []).append(pid)
-    return tuple(_said_by(problem, [*dict.fromkeys(who)]) for problem, who in pids.items())
+    return tuple(_attributed(problem, [*dict.fromkeys(who)]) for problem, who in pids.items())
 
 
-def _said_by(problem: Problem, pids: list[int]) -> Problem:
+def _attributed(problem: Problem, pids: list[int]) -> Problem:
     who = f"worker {pids[0]}" + (f" and {len(pids) - 1} more" if len(pids) > 1 else "")
     if problem.location:
         return Problem(problem.key, f"{problem.message} ({who})", problem.location)

@@ -1,9 +1,9 @@
-"""Who asked for a load, and which load is theirs: one that begins after the asking.
+"""The requests for a load, by callers and by triggers: each is served by a load that begins after the request.
 
-Everyone who asks while a proposal is on its way waits for the next load, which serves all of them at once; so no
-trigger is lost and none is doubled. A load that silence refused is owed: a worker's answer asks for it, and the next
-load serves it, whoever asked. Rejected: joining the load that is running (it may have read the sources before the
-caller changed them), and a load for each caller.
+Requests that come while a proposal is under way wait for the next load, which serves all of them at once; so no
+trigger is lost and none is doubled. A load that was refused because workers timed out is owed: a worker's answer
+requests it, and the next load serves it, whatever requested that. Rejected: joining the load that is running (it may
+have read the sources before the caller changed them), and a load for each caller.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from confcast.owner.core.effects import Call
 _UNASKED = frozenset({"start", "restart", "watch"})
 
 
-class Asked(NamedTuple):
-    """Somebody waits for an outcome; and, for so many seconds, until the observers have run (None: does not wait)."""
+class Caller(NamedTuple):
+    """A caller that waits for an outcome; then, for `wait_observers` seconds, for observers (None: for none)."""
 
     call: Call
     wait_observers: float | None = None
@@ -26,63 +26,63 @@ class Requests:
     """The calls and triggers that wait for the next load, and the calls that the present one serves."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Asked, str]] = []
+        self._waiting: list[tuple[Caller, str]] = []
         self._triggers: list[str] = []
-        self._serving: list[Asked] = []
+        self._serving: list[Caller] = []
         self._owed: tuple[str, bool] | None = None
         self._insists = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
 
-    def ask(self, asked: Asked, origin: str) -> None:
-        """Somebody waits for the outcome."""
-        self._waiting.append((asked, origin))
+    def call(self, caller: Caller, origin: str) -> None:
+        """Request a load for a caller that waits for the outcome."""
+        self._waiting.append((caller, origin))
 
     def trigger(self, origin: str) -> None:
-        """Nobody waits for the outcome."""
+        """Request a load for whose outcome no caller waits."""
         if origin not in self._triggers:
             self._triggers.append(origin)
 
     @property
     def called(self) -> bool:
-        """Whether the present load serves a call: of somebody who waits for it, or who was told that it is owed."""
+        """Whether the present load serves a caller, be it one that was answered that the load is owed."""
         return bool(self._serving) or self._insists
 
     @property
     def owes(self) -> bool:
-        """Whether the last load was refused by silence, and none has begun since."""
+        """Whether the last load was refused because workers timed out, and no load has begun since."""
         return self._owed is not None
 
     def owe(self, origin: str) -> None:
-        """The present load was refused by silence: it is to be tried again when somebody answers."""
+        """The present load was refused because workers timed out: `retry_owed` will request it again."""
         self._owed = (origin, self.called)
 
-    def pay(self) -> None:
-        """Somebody has answered."""
+    def retry_owed(self) -> None:
+        """A worker has answered: request the owed load, if there is one."""
         if self._owed is not None:
             self.trigger(self._owed[0])
 
-    def forgive(self) -> None:
-        """It was refused by a no after all."""
+    def cancel_owed(self) -> None:
+        """The owed load was refused by a no after all."""
         self._owed = None
 
     def begin(self) -> tuple[str, bool]:
-        """A load begins. Gives what asked for it first, and whether anybody insists, beyond starting and watching."""
+        """A load begins. Returns the origin of its first request, and whether any origin is a call or a signal."""
         origins = [*(origin for _, origin in self._waiting), *self._triggers]
-        self._serving = [asked for asked, _ in self._waiting]
+        self._serving = [caller for caller, _ in self._waiting]
         self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves it, too
         self._waiting, self._triggers = [], []
         return origins[0], not _UNASKED.issuperset(origins)
 
-    def served(self) -> list[Asked]:
-        """The load is over: those whom it served."""
+    def served(self) -> list[Caller]:
+        """The load is over. Returns the callers that it served."""
         served, self._serving = self._serving, []
         return served
 
-    def everyone(self) -> list[Call]:
-        """There will be no further load: all that still wait for an outcome."""
-        calls = [asked.call for asked in (*self._serving, *(asked for asked, _ in self._waiting))]
+    def all_calls(self) -> list[Call]:
+        """There will be no further load. Returns every call that still waits for an outcome."""
+        calls = [caller.call for caller in (*self._serving, *(caller for caller, _ in self._waiting))]
         self._serving, self._waiting = [], []
         return calls
 
@@ -98,18 +98,18 @@ class Loads:
         self._hanging = 0
 
     def begin(self) -> int:
-        """The number of a load that begins now."""
+        """A load begins. Returns its number."""
         self.number += 1
         return self.number
 
     def ended(self, number: int) -> bool:
-        """A load gave its result. Whether it is the present one; the result of another is of no use."""
+        """A load gave its result. Returns whether it is the present load; the result of another one is of no use."""
         if number == self._hanging:
             self._hanging = 0
         return number == self.number
 
     def give_up(self) -> bool:
-        """The present load passed its deadline. Whether an earlier one hangs already."""
+        """The present load passed its deadline. Returns whether an earlier one hangs already."""
         hung_before = self._hanging != 0
         self._hanging = self._hanging or self.number
         self.number += 1

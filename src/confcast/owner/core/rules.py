@@ -1,7 +1,7 @@
-"""Whom an owner serves, and what does not change in its life.
+"""The rules that an owner goes by for as long as it runs, and the workers that it refuses to serve.
 
-Rejected: leaving the refusal to the shell (a Hello of another schema must not reach the roster, and the roster is
-the core's), and closing the pipe without a word (the worker must say which fields differ, and stop knocking).
+Rejected: refusing in the event loop (a Hello of another schema must not reach the roster, and the roster is the
+core's), and closing the pipe without a Refused (the worker must report which fields differ, and stop connecting).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from confcast.wire.messages import PROTOCOL, Hello, Refused
 _FINAL = True
 
 _MOST_AHEAD = 2**32
-"""Versions that a process may be ahead of all that the owner knows. Where a journal was lost, versions are counted on
+"""How far a process's version may be above the high-water number. Where a journal was lost, versions are counted on
 from the clock, in seconds since 1970; no owner ever gave out a number that is further ahead."""
 
 _LONGEST_DIGEST = 64
@@ -23,18 +23,18 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The configuration that is served, and how long is waited for what.
+    """The configuration that the owner serves, and its deadlines.
 
     Attributes:
         name: The configuration's name.
         schema: The fingerprint of its schema.
-        fields: Its field table, for those who come with another schema.
-        vote_timeout: Seconds that the staging may last, and then the barrier, for a worker that is silent.
-        precommit_timeout: Seconds that either may last for a worker that has said that it runs functions.
+        fields: Its field table, sent to a worker that has another schema.
+        vote_timeout: Seconds that the staging may last, and then the barrier, for a worker that reports nothing.
+        precommit_timeout: Seconds that either may last for a worker that has reported that it runs functions.
         load_timeout: Seconds that a load may last.
-        gather_timeout: Seconds in which everyone who lives has knocked.
-        silent: Whether who is silent past `vote_timeout` is passed over and named, or counts as a veto.
-        answers_within: Seconds in which a reload is answered that begins at once, for those who wait for it.
+        gather_timeout: Seconds in which every living worker has connected.
+        silent: `proceed`: a worker that timed out is excused; `refuse`: it counts as a veto.
+        answers_within: Seconds in which a reload that begins at once is answered: callers wait as long.
     """
 
     name: str = "app"
@@ -49,13 +49,13 @@ class Rules:
 
 
 def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | None:
-    """Why this Hello of this process is not served; None when it is.
+    """The answer to a Hello that the owner refuses to serve; None when it serves it.
 
     Args:
-        rules: Whom the owner serves.
-        hello: What the process says of itself.
-        pid: The process; 0: of a PID namespace not seen here.
-        high_water: The highest number that the owner has given out or heard of.
+        rules: The rules of the owner.
+        hello: The first message on the pipe.
+        pid: The process, as the kernel says; 0: it is in a PID namespace that the owner does not see.
+        high_water: The highest version number that the owner has given out or received in a Hello.
     """
     if hello.protocol != PROTOCOL:
         text = f"this owner speaks protocol {PROTOCOL}, not {hello.protocol}: both ends need the same confcast"

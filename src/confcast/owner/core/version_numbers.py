@@ -1,7 +1,7 @@
-"""Which number a version gets: one number never stands for two contents, whatever was lost.
+"""The number that a version gets: one number never stands for two contents, whatever was lost.
 
-The *floor* is the highest number that anybody ever heard of: the journal's, a worker's Hello, or one that was given
-out for a write that failed. What is new gets the number above it. Rejected: counting on from the committed version
+The *high-water number* is the highest that is known of: from the journal, from a worker's Hello, or given out for a
+write that failed. New content gets the number above it. Rejected: counting on from the committed version
 (after a lost journal, v1 would be given out a second time with other content).
 """
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 _UNKNOWN = b""
 _AMBIGUOUS = 2
-"""Contents of one number that need be known: a third changes nothing, and whoever says Hello may name any."""
+"""Contents of one number that are kept: a third changes nothing, and a Hello may bring any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A version and its content; version 0 is none. `undo`: it put back what had run before."""
+    """A version and its content; version 0 is none. `undo`: it put back the content before an undone version."""
 
     version: int
     digest: bytes = field(repr=False)
@@ -25,11 +25,11 @@ class Committed:
 
 
 class Numbers:
-    """What is committed, the floor, and the contents that are known to have had the floor's number.
+    """The committed version, the high-water number, and the contents that are known to have had that number.
 
     Args:
-        committed: What the journal holds; None when it holds nothing.
-        high_water: The highest number that it knows of.
+        committed: The version that the journal holds; None when it holds none.
+        high_water: The highest number that the journal knows of.
     """
 
     def __init__(self, committed: Committed | None, high_water: int) -> None:
@@ -39,31 +39,31 @@ class Numbers:
         self.retire(high_water)
 
     def seen(self, version: int, digest: bytes) -> None:
-        """Somebody holds this content under this number."""
+        """A process holds this content under this number."""
         if version > self.high_water:
             self.high_water, self._contents = version, set()
         if version == self.high_water and len(self._contents) < _AMBIGUOUS:
             self._contents.add(digest)
 
     def retire(self, version: int) -> None:
-        """This number was given out, and is in no row."""
+        """This number was given out, and is in no row of the journal: it is not used again."""
         if version > self.committed.version:
             self.seen(version, _UNKNOWN)
 
     def commit(self, committed: Committed) -> None:
-        """This is in the journal."""
+        """This version is in the journal."""
         self.committed = committed
         self.seen(committed.version, committed.digest)
 
     def for_new_content(self) -> int:
-        """The number of the next version."""
+        """The number of a version with new content."""
         return self.high_water + 1
 
     def for_the_same_content(self) -> int:
-        """What is committed goes out again: under the floor, unless that may have had other content."""
+        """The number of a reissue: the high-water number, or the one above it if that may have had other content."""
         return self.high_water if self._contents == {self.committed.digest} else self.high_water + 1
 
     def contradicted_by(self, version: int, digest: bytes) -> bool:
-        """Whether who holds this has a newer number than ours, or other content under ours."""
+        """Whether a worker's version has a higher number than the committed one, or its number and other content."""
         mine = self.committed
         return mine.version > 0 and (version > mine.version or (version == mine.version and digest != mine.digest))

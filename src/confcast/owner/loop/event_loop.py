@@ -268,7 +268,7 @@ class EventLoop:
         else:
             self._inputs.appendleft(fx.Recorded())
 
-    def _forgive(self, effect: fx.Forgive) -> None:
+    def _forgive(self, effect: fx.ClearRefused) -> None:
         self._try("end of a refusal", self._journal.forgive)
 
     def _take_in(self, effect: fx.Accept) -> None:
@@ -415,7 +415,7 @@ _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.Load: EventLoop._load,
     fx.WakeAt: EventLoop._wake_at,
     fx.Record: EventLoop._record,
-    fx.Forgive: EventLoop._forgive,
+    fx.ClearRefused: EventLoop._forgive,
     fx.Accept: EventLoop._take_in,
     fx.Retire: EventLoop._retire,
     fx.WriteSnapshot: EventLoop._write_snapshot,

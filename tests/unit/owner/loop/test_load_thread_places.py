@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from confcast import Candidate, ConfigLoader, Environment, Problem
 from confcast.config.sources.layer import Layer
-from confcast.owner.core.proposal import told_once
+from confcast.owner.core.proposal import grouped
 from confcast.owner.loop import load_thread
 from confcast.owner.loop.load_thread import placed
 
@@ -116,15 +116,15 @@ FULL = Problem("", "judge: no room")
 
 def test_what_several_workers_say_is_told_once_with_the_first_of_them() -> None:
     said = [(17, IMPOLITE), (17, FULL), (18, IMPOLITE), (19, IMPOLITE), (19, IMPOLITE), (20, IMPOLITE)]
-    assert told_once(said) == (
+    assert grouped(said) == (
         Problem("greeting", "judge: impolite (worker 17 and 3 more)", "app.toml:1:12"),
         Problem("", "judge: no room", "worker 17"),
     )
 
 
 def test_what_has_no_place_has_the_workers_in_its_stead() -> None:
-    assert told_once([(17, FULL), (18, FULL)]) == (Problem("", "judge: no room", "worker 17 and 1 more"),)
-    assert told_once([(17, FULL), (18, Problem("", "judge: other"))]) == (
+    assert grouped([(17, FULL), (18, FULL)]) == (Problem("", "judge: no room", "worker 17 and 1 more"),)
+    assert grouped([(17, FULL), (18, Problem("", "judge: other"))]) == (
         Problem("", "judge: no room", "worker 17"),
         Problem("", "judge: other", "worker 18"),
     )

@@ -1,0 +1,200 @@
+"""What the owner does when a worker sends a message, and when a pipe or a process ends.
+
+Each method is a handler: one input, in the states in which the table of `machine.py` names it. A worker is known by the
+pipe that its newest Hello came on; what comes on another pipe is dropped, and that pipe is closed.
+"""
+
+from __future__ import annotations
+
+from confcast.owner.core import effects as fx
+from confcast.owner.core.members import Member
+from confcast.owner.core.proposal import ProposalState, late_refusal, reasons, veto
+from confcast.owner.core.rules import refusal
+from confcast.owner.core.steps import Steps
+from confcast.wire.messages import Applied, Declined, Hello, ReloadResult, Vote, Working
+
+
+class MemberInputs(Steps):
+    """The handlers of the inputs that members of the roster cause."""
+
+    # ---- a worker connects
+
+    def _hello(self, given: fx.Received) -> None:
+        hello = given.message
+        assert isinstance(hello, Hello)
+        if self.roster.on(given.pipe) is not None:
+            self._drop("second Hello")
+            self._effects.append(fx.ClosePipe(given.pipe))
+            recording = self.state is ProposalState.RECORDING
+            (self._pipe_ended_recording if recording else self._pipe_ended)(fx.PipeEnded(given.pipe))
+            return
+        if (refused := refusal(self.rules, hello, given.pid, self._numbers.high_water)) is not None:
+            self._drop("refused Hello")
+            self._effects += [fx.Send(given.pipe, refused), fx.ClosePipe(given.pipe)]
+        elif hello.role == "replica":
+            self._add_member(given, hello)
+
+    def _hello_idle(self, given: fx.Received) -> None:
+        self._hello(given)
+        self._next()
+
+    def _hello_recording(self, given: fx.Received) -> None:
+        self._hello(given)
+        if self.roster.on(given.pipe) is not None:
+            self.roster.excused.setdefault(given.pid, "attached while the journal was written: it had no vote")
+
+    def _add_member(self, given: fx.Received, hello: Hello) -> None:
+        known = self.roster.of(given.pid)
+        if known is not None and known.pipe is not None:
+            self._effects.append(fx.ClosePipe(known.pipe))
+        self._effects.append(fx.AddMember(given.pid))
+        member = self.roster.connect(given.pid, given.pipe, hello.version, hello.digest)
+        if (hello.version, hello.digest) == (self.committed.version, self.committed.digest):
+            member.runs = hello.version
+        self._outbox.touch(member)
+        if hello.version > self._numbers.high_water:
+            self._effects.append(fx.Retire(hello.version))  # the next owner may start while this process is stopped
+        if hello.version:
+            self._numbers.seen(hello.version, hello.digest)
+        self._reissue_failed = False
+        self._retry_owed()
+
+    # ---- a worker votes
+
+    def _vote(self, given: fx.Received) -> None:
+        vote, member = given.message, self._sender(given)
+        assert isinstance(vote, Vote)
+        if member is None:
+            return
+        member.working = None
+        excused = member.pid in self.roster.excused  # its no is in time for as long as another worker is waited for
+        if vote.round != self.round or (excused and (vote.ok or member.prepared != self.round)):
+            self._drop_vote()
+        elif vote.ok:
+            member.vote = True
+            self._test_done()
+        else:
+            self._waits.staging_ended(timed_out=False)
+            self._fail(ReloadResult.REJECTED, veto(member, vote))
+
+    def _stale_vote(self, given: fx.Received) -> None:
+        vote, member = given.message, self._sender(given)
+        assert isinstance(vote, Vote)
+        if member is None:
+            return
+        member.working = None
+        if self._requests.owes and not vote.ok and vote.round == self.round and self.committed.version:
+            self._requests.cancel_owed()  # a no to the owed load is final, also a late one
+            self._effects.append(fx.RecordEvent(self._failure(ReloadResult.REJECTED, veto(member, vote))))
+        self._drop_vote()
+
+    def _drop_vote(self) -> None:
+        """Before the first version there is nothing to install again, so a late vote is the answer that is awaited."""
+        self._drop("late vote")
+        if not self.committed.version:
+            self._retry_owed()
+            self._next_if_idle()
+
+    def _working(self, given: fx.Received) -> None:
+        working, member = given.message, self._sender(given)
+        assert isinstance(working, Working)
+        if member is not None:
+            member.begin_function(working.function, self._now)
+
+    # ---- a worker answers Commit or Install
+
+    def _applied(self, given: fx.Received) -> None:
+        applied, member = given.message, self._sender(given)
+        assert isinstance(applied, Applied)
+        if member is None:
+            return
+        if applied.version > self.committed.version:
+            self._drop("applied what was not committed")
+            return
+        member.acked, member.follows = max(member.acked, applied.version), applied.follows
+        member.runs = max(member.runs, applied.version)
+        member.working = None
+        if applied.version == self.committed.version:
+            member.declined = member.asked_again = None
+            self.roster.wait_for_again(member)
+            self._retry_owed()
+        self._test_done()
+        self._next_if_idle()
+
+    def _declined(self, given: fx.Received) -> Member | None:
+        declined, member = given.message, self._sender(given)
+        assert isinstance(declined, Declined)
+        if member is None:
+            return None
+        member.working = None
+        if declined.version != self.committed.version:
+            self._drop("declined another version")
+            return None
+        member.declined = reasons(declined.problems)
+        self.roster.wait_for_again(member)
+        self._retry_owed()
+        return member if self.roster.declines_first(member.pid, declined.version) else None
+
+    def _declined_late(self, given: fx.Received) -> None:
+        """No outcome will name this refusal, so the history does."""
+        if (member := self._declined(given)) is not None:
+            event = late_refusal(self.roster, member, self.committed.version, self._now)
+            self._effects.append(fx.RecordEvent(event))
+        self._next_if_idle()
+
+    def _declined_in_time(self, given: fx.Received) -> None:
+        self._declined(given)
+        self._test_done()
+
+    def _observed(self, given: fx.Received) -> None:
+        if (member := self._sender(given)) is not None:
+            self._observing.observed(member, given.message)
+
+    def _sender(self, given: fx.Received) -> Member | None:
+        member = self.roster.on(given.pipe)
+        if member is None:
+            self._drop("message without Hello")
+            self._effects.append(fx.ClosePipe(given.pipe))
+        else:
+            self._outbox.touch(member)
+        return member
+
+    # ---- pipes drain and end, processes end
+
+    def _drained(self, given: fx.Drained) -> None:
+        for pipe in given.pipes:
+            member = self.roster.on(pipe)
+            if member is not None:
+                member.busy = False
+                self._outbox.touch(member)
+                if member.pipe_was_full and not self.committed.version:  # it reads again, and has nothing to answer
+                    self._retry_owed()
+                member.pipe_was_full = False
+        self._next_if_idle()
+
+    def _pipe_ended(self, given: fx.PipeEnded) -> None:
+        member = self.roster.on(given.pipe)
+        if member is not None:
+            self.roster.lose_pipe(member)
+
+    def _pipe_ended_recording(self, given: fx.PipeEnded) -> None:
+        member = self.roster.on(given.pipe)
+        if member is not None:
+            self.roster.lose_pipe(member)
+            self.roster.excused.setdefault(member.pid, "lost its pipe while the journal was written")
+
+    def _gone(self, given: fx.ProcessGone) -> None:
+        member = self.roster.of(given.pid)
+        if member is not None:
+            self.roster.remove(member)
+            self._effects.append(fx.RemoveMember(member.pid))
+            if not self.roster.any_timed_out():
+                self._retry_owed()
+            self._test_done()
+            self._next_if_idle()
+
+    def _goodbye(self, given: fx.Received) -> None:
+        """A Goodbye on an older pipe of a process ends that pipe, and not the membership."""
+        self._effects.append(fx.ClosePipe(given.pipe))
+        if self.roster.on(given.pipe) is not None:
+            self._gone(fx.ProcessGone(given.pid))

@@ -1,0 +1,304 @@
+"""The steps of a proposal, from the request for a load to its outcome; `machine.py` says which input causes which step.
+
+A step takes no input and asks for no clock: it changes what the owner knows and adds effects. In their order: `_next`
+chooses what begins (an undo, a reissue, a load, or nothing), `_stage` puts a candidate to the vote, `_order_write`
+orders the journal write, `_commit` makes the written version true, `_begin_barrier` and `_end_barrier` wait for the
+workers' answers, and `_close` answers the callers.
+
+Rejected: one object for each kind of proposal (load, reissue, undo): they differ in two lines, and share each deadline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from confcast.errors import Problem
+from confcast.owner.core import effects as fx
+from confcast.owner.core.members import Roster
+from confcast.owner.core.observing import Observing
+from confcast.owner.core.outbox import Outbox
+from confcast.owner.core.proposal import OWED, UNDONE, Proposal, ProposalState, grouped
+from confcast.owner.core.requests import Loads, Requests
+from confcast.owner.core.rules import Rules
+from confcast.owner.core.version_numbers import Committed, Numbers
+from confcast.owner.core.waits import UNDO_RETRY, Waits
+from confcast.wire.messages import ReloadEvent, ReloadResult
+
+
+class Steps:
+    """What one owner knows, and the steps that change it. Not thread-safe: one loop feeds it.
+
+    Args:
+        rules: What does not change while this owner runs.
+        committed: The version that the journal holds; None in an owner that never committed.
+        high_water: The highest version number ever given out.
+        roster: The living processes that a former owner knew.
+        refused: The digest of a content that was undone, and has not changed since; empty for none.
+        gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
+            has had the time to connect.
+        now: The clock, as in `Core.handle`.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        committed: Committed | None = None,
+        high_water: int = 0,
+        roster: tuple[int, ...] = (),
+        refused: bytes = b"",
+        gathering: bool = False,
+        now: float = 0.0,
+    ) -> None:
+        self.rules = rules
+        self.state = ProposalState.IDLE
+        self.roster = Roster(roster)
+        self.refused = refused
+        self.dropped: Counter[str] = Counter()
+        self._numbers = Numbers(committed, high_water)
+        self._observing = Observing(self.roster)
+        self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within, self._observing)
+        self._requests = Requests()
+        self._loads = Loads()
+        self._proposal = Proposal("start", now, 0)
+        self._waits = Waits(rules, self.roster)
+        self._gathering = gathering
+        self._gathered_at = now + rules.gather_timeout
+        self._previous: Committed | None = None  # what ran before a version that nobody has applied yet
+        self._writing = False
+        self._accepting = False
+        self._reissue_failed = False
+        self._exits = False  # after the journal write that is under way
+        self._token = 0
+        self._now = self._since = now
+        self._effects: list[fx.Effect] = []
+
+    @property
+    def committed(self) -> Committed:
+        """The newest version in the journal; its number is 0 before the first."""
+        return self._numbers.committed
+
+    @property
+    def round(self) -> int:
+        """The latest round; 0 before the first."""
+        return self._outbox.round
+
+    # ---- from one proposal to the next
+
+    def _next(self) -> None:
+        self._enter(ProposalState.IDLE)
+        if self._exits:
+            return
+        if self._must_undo():  # the refusal came after the barrier
+            self._proposal = Proposal("undo", self._now, self.committed.version, loaded=self._now)
+            self._undo()
+        elif self._must_reissue():
+            self._reissue()
+        elif self._requests:
+            self._load()
+        elif (until := self._outbox.deferred_until) is not None:
+            self._wake_at(fx.Timer.DEFERRED, until)
+
+    def _next_if_idle(self) -> None:
+        if self.state is ProposalState.IDLE and (self._requests or self._must_undo()):
+            self._next()
+
+    def _load(self) -> None:
+        origin, insist = self._requests.begin()
+        self._excuse_timed_out()
+        self._proposal = Proposal(origin, self._now, self.committed.version)
+        self._enter(ProposalState.LOADING)
+        self._effects.append(fx.Load(self._loads.begin(), insist))
+        self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
+
+    def _must_reissue(self) -> bool:
+        """Whether a worker holds a newer number, or other content under ours. A failed reissue waits for a Hello."""
+        return not self._reissue_failed and any(self._numbers.contradicted_by(*member.held) for member in self.roster)
+
+    def _reissue(self) -> None:
+        """Write the committed content under the number that a worker holds, or above it if that has other content."""
+        mine = self.committed
+        self._excuse_timed_out()
+        self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
+        self._proposal.undo, self._proposal.refused = mine.undo, self.refused
+        self._order_write(self._numbers.for_the_same_content())
+
+    # ---- staging: every worker builds the candidate, and votes
+
+    def _stage(self) -> None:
+        self._outbox.open_round(self._proposal.digest, self._proposal.payload)
+        for member in self.roster:
+            member.vote = False
+        self._enter(ProposalState.STAGING)
+        self._wake_by(fx.Timer.STAGE)
+        self._test_done()
+
+    def _end_staging(self) -> None:
+        """No vote is awaited any more. The yes of a worker that has died, or lost its pipe, does not count."""
+        if self.roster.agrees():
+            self._order_write(self._numbers.for_new_content())
+        else:
+            self._refuse_timed_out()
+
+    def _refuse_timed_out(self) -> None:
+        """No worker has voted no, so the load is owed: it is tried again when a worker answers."""
+        excused = sorted(self.roster.excused.items())
+        self._requests.owe(self._proposal.origin)
+        self._waits.staging_ended(timed_out=True)
+        missing = [Problem("", why, f"worker {pid}") for pid, why in excused]
+        self._fail(ReloadResult.REJECTED, (*missing, Problem("", OWED)))
+
+    # ---- the journal write: the commit point
+
+    def _order_write(self, version: int) -> None:
+        proposal = self._proposal
+        proposal.version, proposal.ordered = version, self._now
+        self._waits.staging_ended(timed_out=False)
+        self._writing = True
+        self._enter(ProposalState.RECORDING)
+        self._effects.append(fx.Record(version, proposal.digest, proposal.payload, proposal.undo, proposal.refused))
+
+    def _commit(self) -> None:
+        """The proposal's version is in the journal."""
+        proposal, before = self._proposal, self.committed
+        committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo)
+        self.refused = proposal.refused
+        if proposal.reissue:
+            self.roster.renumber(before.version, committed.version)
+        elif proposal.undo or not before.version:
+            self._previous = None
+        elif self._previous is None or self.roster.anybody_runs(before.version):  # else the older one is what ran
+            self._previous = before
+        self._numbers.commit(committed)
+        self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
+        for member in self.roster:
+            member.declined = member.asked_again = None
+        self._effects.append(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
+        self._begin_barrier()
+        self._exit_if_due()
+
+    def _write_failed(self, problem: Problem) -> None:
+        """The proposal's version is not in the journal: its number is not used again. An undo is tried again."""
+        version = self._proposal.version
+        self._numbers.retire(version)
+        self._effects.append(fx.Retire(version))
+        if self._proposal.undone:
+            self._writing = False  # so a worker that connects now gets the committed version
+            self._outbox.touch_all()
+            self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
+        else:
+            self._reissue_failed = self._proposal.reissue
+            self._fail(ReloadResult.IO_ERROR, (problem,))
+        self._exit_if_due()
+
+    # ---- the barrier: every worker that is not excused has applied or declined the version
+
+    def _begin_barrier(self) -> None:
+        self._proposal.recorded = self._now
+        self._enter(ProposalState.COMMITTING)
+        self._wake_by(fx.Timer.BARRIER)
+        self._test_done()
+
+    def _test_done(self) -> None:
+        """Ends the present wait if no worker is waited for. Called when one answered or went, or a wait began."""
+        if self._gathering:
+            return
+        if self.state is ProposalState.STAGING and self.roster.all_voted():
+            self._end_staging()
+        elif self.state is ProposalState.COMMITTING and self.roster.all_answered(self.committed.version):
+            if not self._accepting:
+                self._effects.append(fx.Accept())
+            self._accepting = True
+
+    def _end_barrier(self) -> None:
+        if self._must_undo():
+            self._undo()
+            return
+        version = self.committed.version
+        if self.roster.anybody_runs(version):
+            self._previous = None
+        if not self.roster.nobody_runs(version):
+            self._outbox.settle(self._now)
+        self._close(self._proposal.applied(self.roster, version, self._now))
+
+    def _must_undo(self) -> bool:
+        """Whether a worker declined the committed version, and no worker runs it. The first version is not undone."""
+        return self._previous is not None and self.roster.nobody_runs(self.committed.version)
+
+    def _undo(self) -> None:
+        """Write the previous content under the next number, without a vote. Callers are answered after its barrier."""
+        undone, proposal, previous = self.committed, self._proposal, self._previous
+        assert previous is not None
+        self._excuse_timed_out()  # a worker that was excused for having no vote needs none now
+        declined = grouped((member.pid, why) for member in self.roster for why in member.refuses() or ())
+        proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
+        proposal.undo, proposal.refused = True, undone.digest
+        proposal.digest, proposal.payload = previous.digest, previous.payload
+        self._order_write(self._numbers.for_new_content())
+
+    # ---- the outcome
+
+    def _fail(self, result: ReloadResult, problems: tuple[Problem, ...]) -> None:
+        self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)
+        self._close(self._failure(result, problems))
+
+    def _failure(self, result: ReloadResult, problems: tuple[Problem, ...]) -> ReloadEvent:
+        return self._proposal.failed(result, problems, self.roster, self.committed.version, self._now)
+
+    def _close(self, event: ReloadEvent) -> None:
+        self._publish(event)
+        self._next()
+
+    def _publish(self, event: ReloadEvent) -> None:
+        """Record the event, then answer callers: the history must have what they know, whatever dies right after."""
+        self._effects.append(fx.RecordEvent(event))
+        self._effects += self._observing.answer(self._requests.served(), event, self._now)
+
+    def _exit(self) -> None:
+        why = Problem("", "the owner is leaving: its master is gone, or closed it")
+        event = self._failure(ReloadResult.OWNER_UNAVAILABLE, (why,))
+        self._pump()
+        self._effects += [*self._observing.close(), *(fx.Answer(call, event) for call in self._requests.all_calls())]
+        self._effects.append(fx.Exit(""))
+
+    def _exit_if_due(self) -> None:
+        if self._exits:
+            self._exit()
+
+    # ---- workers that a proposal does not wait for
+
+    def _excuse(self, began: float, timer: fx.Timer) -> None:
+        later = self._waits.excuse(self.state, self.committed.version, began, self._now)
+        if later is not None:
+            self._wake_at(timer, later)
+
+    def _excuse_timed_out(self) -> None:
+        self.roster.excuse_timed_out(self.committed.version, lambda member: self._waits.why(member, self._now))
+
+    def _retry_owed(self) -> None:
+        """A worker answered: try an owed load again, but not while workers that timed out would still veto it."""
+        vetoes = self.rules.silent == "refuse" and self.committed.version > 0 and self.roster.any_timed_out()
+        if not vetoes:
+            self._requests.retry_owed()
+
+    # ---- what every step uses
+
+    def _enter(self, state: ProposalState) -> None:
+        self.state, self._since = state, self._now
+        self._token += 1
+        self._outbox.touch_all()
+
+    def _wake_by(self, timer: fx.Timer) -> None:
+        """Set the deadline of the staging or of the barrier: neither can end before the gathering has."""
+        self._wake_at(timer, self._waits.begin(timer, self._now, self._gathered_at if self._gathering else 0.0))
+
+    def _wake_at(self, timer: fx.Timer, when: float) -> None:
+        self._token += 1
+        self._effects.append(fx.WakeAt(timer, self._token, when))
+
+    def _pump(self) -> None:
+        between_tries = self.state is ProposalState.RECORDING and not self._writing
+        self._effects += self._outbox.pump(ProposalState.IDLE if between_tries else self.state)
+
+    def _drop(self, what: str) -> None:
+        self.dropped[what] += 1
