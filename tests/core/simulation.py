@@ -264,12 +264,12 @@ class World(Crowd):
             case fx.Exit():
                 self.kill_owner()
             case fx.AddMember() | fx.RemoveMember() | fx.Accept():
-                self._install_handlers(effect)
+                self._keep_membership(effect)
                 self._keep(effect)
             case _:
                 self._keep(effect)
 
-    def _install_handlers(self, effect: fx.AddMember | fx.RemoveMember | fx.Accept) -> None:
+    def _keep_membership(self, effect: fx.AddMember | fx.RemoveMember | fx.Accept) -> None:
         if isinstance(effect, fx.Accept):
             self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.heard]
             return

@@ -63,6 +63,7 @@ class Owner:
         undo=False,
         refused=b"",
         gathering=False,
+        report=None,
         **rules,
     ):
         mine = Committed(committed[0], committed[1], committed[1], undo) if committed else None
@@ -74,6 +75,7 @@ class Owner:
             refused=refused,
             gathering=gathering,
             now=100.0,
+            report=report,
         )
         self.now = 100.0
         self.stuffed: set[int] = set()

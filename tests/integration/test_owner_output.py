@@ -100,7 +100,7 @@ logging.config.dictConfig({
 """
 
 
-@pytest.mark.parametrize("level", ["info", "error"])
+@pytest.mark.parametrize("level", ["debug", "info", "error"])
 def test_an_owner_is_heard_from_its_log_level_on_also_where_the_schemas_module_configures_logging(
     level: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,4 +114,5 @@ def test_an_owner_is_heard_from_its_log_level_on_also_where_the_schemas_module_c
         config.write_text("number = 'x'")
         assert not manager.reload()
         eventually(lambda: "refused (validation_failed)" in log.read_text(), "the owner's line about the refusal")
-    assert ("start: success" in log.read_text()) is (level == "info")
+    assert ("start: success" in log.read_text()) is (level != "error")
+    assert ("LOADING: LoadFailed" in log.read_text()) is (level == "debug"), "the core's transitions"

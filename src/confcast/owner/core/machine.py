@@ -54,6 +54,7 @@ from typing import Any
 
 from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner.core import effects as fx
+from confcast.owner.core import transitions
 from confcast.owner.core.member_inputs import MemberInputs
 from confcast.owner.core.proposal import STILL_REFUSED, Phase, ProposalState
 from confcast.owner.core.requests import Caller
@@ -76,7 +77,7 @@ __all__ = ["Committed", "Core", "ProposalState", "Rules"]
 
 
 class Core(MemberInputs):
-    """The state machine, with the handlers of the inputs that no worker causes. Arguments: see `Steps`."""
+    """The state machine, with the handlers of the inputs that no worker causes. Its arguments are those of `Steps`."""
 
     @property
     def high_water(self) -> int:
@@ -101,6 +102,9 @@ class Core(MemberInputs):
         Raises:
             ImpossibleMessage: The table has no entry for this input in this state.
         """
+        before, shown = self.state, ""
+        if self._report is not None:
+            shown = transitions.input_text(given, self.roster)
         self._now = now
         self._effects = []  # what an input that raised had begun belongs to no other
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
@@ -110,6 +114,8 @@ class Core(MemberInputs):
         handler(self, given)
         self._effects += self._observing.check(now) if self._observing.waits else ()
         self._pump()
+        if self._report is not None and (self._effects or not isinstance(given, fx.Drained)):
+            self._report(transitions.line(before, shown, self.state, self._effects, self.roster, now))
         return self._effects
 
     def statuses(self) -> list[WorkerStatus]:

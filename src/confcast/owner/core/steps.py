@@ -11,6 +11,7 @@ Rejected: one object for each kind of proposal (load, reissue, undo): they diffe
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
@@ -37,6 +38,7 @@ class Steps:
         gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
             has had the time to connect.
         now: The clock, as in `Core.handle`.
+        report: Called with one line of text for each transition (see `transitions.py`); None: no line is made.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Steps:
         refused: bytes = b"",
         gathering: bool = False,
         now: float = 0.0,
+        report: Callable[[str], None] | None = None,
     ) -> None:
         self.rules = rules
         self.state = ProposalState.IDLE
         self.roster = Roster(roster)
         self.refused = refused
         self.dropped: Counter[str] = Counter()
+        self._report = report
         self._numbers = Numbers(committed, high_water)
         self._observing = Observing(self.roster)
         self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within, self._observing)

@@ -109,6 +109,7 @@ class EventLoop:
             refused=state.refused,
             gathering=gathering,
             now=time.monotonic(),
+            report=_log.debug if _log.isEnabledFor(logging.DEBUG) else None,
         )
         for pid in roster:
             self._add_member(fx.AddMember(pid))

@@ -182,3 +182,16 @@ sys.stdin.read()
         shell.turns_until(lambda: shell.owner.core.statuses() == [])
     assert shell.journal.roster() == []
     assert shell.owner.core.state is ProposalState.IDLE
+
+
+@pytest.mark.parametrize(("level", "reported"), [("DEBUG", True), ("INFO", False)])
+def test_the_transitions_of_the_core_are_logged_where_debug_lines_are(
+    level: str, reported: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(level, "confcast.owner")
+    shell = Shell(tmp_path)
+    shell.turns(fx.Trigger("signal"))
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "DEBUG"]
+    wanted = "IDLE: Trigger origin=signal => LOADING: Load number=1 insist; WakeAt timer=load in=10s"
+    assert (wanted in lines) is reported
+    shell.close()
