@@ -3,6 +3,7 @@
 Glossary, for the whole package:
 
 abort           The end of a round without a version; workers drop what they have staged.
+backoff         The growing pause between a worker's attempts to connect, or a supervisor's to start an owner.
 barrier         The wait, after the journal write, until every worker that is not excused has applied or declined.
 candidate       A validated configuration, between its load and the end of its vote.
 channel         The socket pair between a master and its owner: StartupConfig, Ready, Pause, Leave.
@@ -25,11 +26,11 @@ layer           The values of one source, with their places, before they are mer
 load            One reading and validation of all sources, in a thread of its own.
 mailbox         The queue through which other threads and signal handlers hand inputs to the event loop.
 master          The process that starts the owner and the workers; it holds a ConfigReloadManager.
+orphan          A worker whose master, and so whose owner, is gone.
 outbox          The function that computes the next frame of a pipe; nothing is queued.
 outcome         The ReloadEvent that a caller is answered, and that the history keeps.
 owed load       A load that was refused because workers timed out; it is tried again when a worker answers.
 owner           The one process that loads, commits and hands out the configuration of a generation.
-orphan          A worker whose master, and so whose owner, is gone.
 pin             The hold of a request on one snapshot: the request sees that one until it ends.
 precommit       A function of the application that may refuse a candidate, in each worker, before it votes.
 prepare         The message that puts a candidate to the vote.

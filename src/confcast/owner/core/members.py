@@ -74,15 +74,15 @@ class Member:
     working: tuple[str, float] | None = None
 
     def answered(self, version: int) -> bool:
-        """Whether it has applied this version (or a newer one), or declined it."""
+        """Whether the member has applied this version (or a newer one), or declined it."""
         return self.acked >= version or self.declined is not None
 
     def begin_function(self, function: str, now: float) -> None:
-        """It has reported that it begins to run this function."""
+        """The worker has reported that it begins to run this function."""
         self.working = (function[:_LONGEST_NAME], now)
 
     def refuses(self) -> tuple[Problem, ...] | None:
-        """Why it declined the committed version, also while that is installed there once more; None if it did not."""
+        """Why the member declined the committed version, also while that is installed there again; None: it did not."""
         return self.declined if self.declined is not None else self.asked_again
 
     def _begin(self, pipe: int | None) -> None:
@@ -206,7 +206,7 @@ class Roster:
             member.timed_out, member.pipe_was_full = True, member.busy
 
     def wait_for_again(self, member: Member) -> None:
-        """It answered what is committed. If it was excused only because it timed out, it votes again from now on."""
+        """The member answered what is committed. If it was excused only because it timed out, it votes again now."""
         if member.timed_out:
             member.timed_out = False
             self.excused.pop(member.pid, None)
