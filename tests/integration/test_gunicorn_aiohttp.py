@@ -46,10 +46,11 @@ def test_its_requests_see_one_version_and_its_workers_stay(start: Callable[..., 
 
 
 @pytest.mark.slow
-def test_max_requests_is_its_own_business(start: Callable[..., Server]):
+def test_at_its_max_requests_a_worker_leaves_while_the_others_are_attached(start: Callable[..., Server]):
     server = start("app", "max_requests = 10\n")
 
-    eventually(lambda: server.ask("read") and "Max requests, shutting down" in server.log(), "a worker that leaves")
+    eventually(lambda: server.ask("read") and "10 requests are served: leaving" in server.log(), "a worker that asks")
+    eventually(lambda: server.log().count("Booting worker") > 2, "a worker in its place")
 
     assert server.crashes() == []
 

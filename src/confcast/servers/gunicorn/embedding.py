@@ -23,9 +23,9 @@ owner, which loads no more, until they are gone. When the new one refuses the co
 everything stays as it was; so it does when the new master of an upgrade is ended again; if WINCH has taken the old
 workers away, a HUP of the old master brings them back first, as with gunicorn alone. Until then code may be deployed
 in place: a worker that is respawned with it meets the owner of the old code, says which fields differ, exits with
-status 1 after a pause, and is tried again; the others serve. `max_requests` takes no worker away before another one
-has taken its place (max_requests.py). A server whose workers were all killed meanwhile serves again after a full
-reload.
+status 1 after a pause, and is tried again; the others serve. `max_requests` takes no worker
+away while another one can't attach (max_requests.py). A server whose workers were all killed meanwhile serves again
+after a full reload.
 
 Hooks of the user's are composed with ours when they are final, in `on_starting`, wherever they stand in the file. Only
 their `on_starting` has to stand above the line: one below would replace ours, and is refused in words, unless
@@ -55,7 +55,7 @@ from confcast.servers.gunicorn.conf_file import ConfFile
 from confcast.servers.gunicorn.generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn.hooks import both, parts
 from confcast.servers.gunicorn.master_signals import BLOCKED, MasterSignals, full_reload, hearing
-from confcast.servers.gunicorn.max_requests import Relief
+from confcast.servers.gunicorn.max_requests import Recycling
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
 _CONFIGURATION_REFUSED = 78
@@ -100,7 +100,7 @@ class _Embedding:
         self._options = options
         self._owners = Generations(self._new_manager())
         self._conf = conf
-        self._relief: Relief | None = None  # the first configuration's stands for all
+        self._recycling: Recycling | None = None  # the first configuration's stands for all
         self._dirty: dirty_workers.DirtyArbiters | None = None
         self._master = 0  # as the dirty arbiter knows it
         self._imported = ""  # how the schema's module came into the master, where no full reload brings its new code
@@ -173,15 +173,15 @@ class _Embedding:
         if not hasattr(server, "handle_rtmin"):
             server.handle_rtmin = functools.partial(_reload_fully, server, server.handle_hup)
             server.app.reload = functools.partial(_run_conf_file, server.app.reload)
-            self._relief = Relief(server)
-            server.confcast = MasterSignals(server, self._conf, self._relief)
+            self._recycling = Recycling(server)
+            server.confcast = MasterSignals(server, self._conf, self._recycling)
         server.confcast.configurations.append(self._owners)
         self._dirty = server.confcast.dirty
 
         def manage_workers() -> None:
             self._owners.tick(server, server.confcast.dirty.pids())
-            if self._relief is not None:
-                self._relief.tick()
+            if self._recycling is not None:
+                self._recycling.tick()
                 server.confcast.dirty.tick()
             manage()
 
@@ -228,8 +228,8 @@ class _Embedding:
         if successor is not None:
             self._owners.replace(successor, server.confcast.dirty.pids().union(server.WORKERS))
             self._loader, self._options = fresh._loader, fresh._options
-        if self._relief is not None:
-            self._relief.forget()
+        if self._recycling is not None:
+            self._recycling.forget()
         server.confcast.was_reloaded()
         self._compose(server.cfg)
 
@@ -262,8 +262,8 @@ class _Embedding:
 
     def post_fork(self, server: Any, worker: Any) -> None:
         """Import the schema's module, and attach what it declares, before the application is loaded."""
-        if self._relief is not None:
-            self._relief.after_fork()
+        if self._recycling is not None:
+            self._recycling.after_fork()
         gunicorn_worker.take_signals(worker, BLOCKED)
         gunicorn_worker.before_the_application(worker, lambda: self._attach_first(worker))
 
@@ -272,17 +272,16 @@ class _Embedding:
             gunicorn_worker.import_schema(worker, self._loader)
             gunicorn_worker.attach(worker, self.name, worker.ppid)
         except SystemExit:
-            if self._relief is not None:
-                self._relief.could_not_attach(worker)
+            if self._recycling is not None:
+                self._recycling.could_not_attach(worker)
             raise
 
     def post_worker_init(self, worker: Any) -> None:
         """Attach what the application has declared, and pin each request."""
         mine = gunicorn_worker.attach(worker, self.name, worker.ppid)
-        if self._relief is not None:
+        if self._recycling is not None:
             certificates.renew_at_hup(worker, full_reload(worker.ppid))
-            self._relief.count_requests(worker)
-            self._relief.ready(worker)
+            self._recycling.attached(worker)
         if mine:
             gunicorn_worker.pin(worker, mine)
         else:
@@ -292,8 +291,8 @@ class _Embedding:
 
     def on_dirty_starting(self, arbiter: Any) -> None:
         """Have each dirty worker attach before it loads its applications."""
-        if self._relief is not None:
-            self._relief.after_fork()
+        if self._recycling is not None:
+            self._recycling.after_fork()
             dirty_workers.take_signals(arbiter)
             dirty_workers.name_socket(arbiter)
             dirty_workers.keep_pid_file_of_another(arbiter)

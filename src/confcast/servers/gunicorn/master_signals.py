@@ -33,7 +33,7 @@ from confcast.servers.gunicorn import log as gunicorn_log
 from confcast.servers.gunicorn.conf_file import ConfFile, is_said_elsewhere
 from confcast.servers.gunicorn.dirty_workers import DirtyArbiters
 from confcast.servers.gunicorn.generations import Generations
-from confcast.servers.gunicorn.max_requests import Relief
+from confcast.servers.gunicorn.max_requests import Recycling
 
 BLOCKED = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1})
 """What a worker must hear that boots; `gunicorn_worker.take_signals` lets them through in it."""
@@ -45,14 +45,14 @@ class MasterSignals:
     Args:
         server: gunicorn's arbiter.
         conf: Its conf file, as it was run.
-        relief: Which may have raised the number of workers for a while.
+        recycling: Which may have raised the number of workers for a while.
     """
 
-    def __init__(self, server: Any, conf: ConfFile, relief: Relief) -> None:
+    def __init__(self, server: Any, conf: ConfFile, recycling: Recycling) -> None:
         self.conf = conf
         self.configurations: list[Generations] = []
         self._server = server
-        self._relief = relief
+        self._recycling = recycling
         self._reopen = server.handle_usr1
         self._hup = vars(server).get("handle_hup")  # a user's own, set in their on_starting
         self.dirty = DirtyArbiters(server)
@@ -128,7 +128,7 @@ class MasterSignals:
             server.log.warning(why, before, workers, self.conf.path)
         elif workers != before:
             server.cfg.set("workers", workers)
-            server.num_workers = workers + self._relief.extra
+            server.num_workers = workers + self._recycling.extra
             what = "confcast: there are %d workers from now on, as %s says, and no longer %d"
             server.log.info(what, workers, self.conf.path, before)
 

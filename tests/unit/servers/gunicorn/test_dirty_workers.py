@@ -240,7 +240,7 @@ def test_rotated_logs_are_told_to_former_dirty_arbiters_too(
     server: Any = Server(tmp_path / "none")
     server.cfg.uid = os.geteuid()
     server.handle_usr1 = server.spawn_worker = lambda: None
-    hup: Any = MasterSignals(server, conf=Any, relief=Any)  # type: ignore[arg-type]
+    hup: Any = MasterSignals(server, conf=Any, recycling=Any)  # type: ignore[arg-type]
     server.dirty_arbiter_pid = child.pid
     hup.dirty.renew()
 

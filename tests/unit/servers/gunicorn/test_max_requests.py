@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 import os
 import signal
@@ -15,118 +13,155 @@ from typing import Any
 
 import pytest
 
-from confcast.servers.gunicorn.max_requests import Relief
+from confcast.servers.gunicorn.max_requests import Recycling
 
 OLD, OTHER, NEW, NEWER = 11, 12, 13, 14
 
 
 class Arbiter:
-    """As much of gunicorn's as is asked for. `turn` is a turn of its loop: a place that is free is filled."""
+    """As much of gunicorn's as is asked for. `turn` is a turn of its loop: a place that is free may be filled."""
 
     def __init__(self) -> None:
         self.WORKERS: dict[int, Any] = {OLD: None, OTHER: None}
         self.num_workers = 2
         self.told: list[tuple[int, int]] = []
         self.log = logging.getLogger("test.gunicorn")
-        self.relief = Relief(self)
+        self.recycling = Recycling(self)
 
     def kill_worker(self, pid: int, number: int) -> None:
         self.told.append((pid, number))
 
     def note(self, *notes: str) -> None:
         """What workers write."""
-        os.write(self.relief._wakeup_w, "".join(f"{note} " for note in notes).encode())
+        os.write(self.recycling._notes_w, "".join(f"{note} " for note in notes).encode())
 
     def turn(self, *new: int) -> None:
-        self.relief.tick()
+        self.recycling.tick()
         for pid in new:
             assert len(self.WORKERS) < self.num_workers
             self.WORKERS[pid] = None
-        assert len(self.WORKERS) <= self.num_workers
+
+    def end(self, pid: int) -> None:
+        del self.WORKERS[pid]
+        self.turn()
 
 
 @pytest.fixture
 def arbiter() -> Iterator[Arbiter]:
     made = Arbiter()
     yield made
-    os.close(made.relief._wakeup_r)
-    os.close(made.relief._wakeup_w)
+    os.close(made.recycling._notes_r)
+    os.close(made.recycling._notes_w)
 
 
-def test_who_has_served_enough_leaves_when_another_is_ready(arbiter: Arbiter) -> None:
-    arbiter.note(f"r{OLD}", f"r{OTHER}", f"s{OLD}")
-    arbiter.turn(NEW)
-    arbiter.turn()
-    assert arbiter.told == []
-
-    arbiter.note(f"r{NEW}")
+def test_who_has_served_enough_leaves_and_is_replaced_where_all_are_attached(arbiter: Arbiter) -> None:
+    arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OLD}")
     arbiter.turn()
     arbiter.turn()
 
     assert arbiter.told == [(OLD, signal.SIGTERM)]
-    del arbiter.WORKERS[OLD]
-    arbiter.turn()
+    arbiter.end(OLD)
     assert arbiter.num_workers == 2
 
 
-def test_while_nobody_can_attach_nobody_leaves_and_that_is_said_once(
+def test_one_leaves_at_a_time_and_the_next_one_when_its_place_is_taken(arbiter: Arbiter) -> None:
+    arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OLD}", f"s{OTHER}", f"s{OTHER}")
+    arbiter.turn()
+    arbiter.end(OLD)
+    arbiter.turn(NEW)
+    assert [pid for pid, _ in arbiter.told] == [OLD]
+
+    arbiter.note(f"a{NEW}")
+    arbiter.turn()
+    assert [pid for pid, _ in arbiter.told] == [OLD, OTHER]
+    arbiter.end(OTHER)
+    arbiter.turn(NEWER)
+    arbiter.note(f"a{NEWER}")
+    arbiter.turn()
+    assert len(arbiter.told) == 2
+
+
+def test_while_nobody_can_attach_nobody_else_leaves_and_that_is_said_once(
     arbiter: Arbiter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    arbiter.note(f"s{OLD}", f"s{OTHER}")
+    arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OLD}", f"s{OTHER}")
+    arbiter.turn()
+    arbiter.end(OLD)
     for pid in (NEW, NEWER):
         arbiter.turn(pid)
         arbiter.note(f"f{pid}")
-        del arbiter.WORKERS[pid]
+        arbiter.end(pid)
     arbiter.turn(NEWER + 1)
 
-    assert arbiter.told == []
+    assert [pid for pid, _ in arbiter.told] == [OLD]
     assert caplog.messages == [
-        f"confcast: worker {OLD} has served its max_requests and stays: the one in its place could not attach"
+        f"confcast: worker {OTHER} has served its max_requests and stays: a new worker could not attach"
     ]
 
 
-def test_one_is_relieved_at_a_time(arbiter: Arbiter) -> None:
-    arbiter.note(f"s{OLD}", f"s{OTHER}")
-    arbiter.turn(NEW)
-    assert arbiter.num_workers == 3
-    arbiter.note(f"r{NEW}")
-    arbiter.turn()
-    del arbiter.WORKERS[OLD]
-    arbiter.turn()
-    arbiter.turn(NEWER)
-    arbiter.note(f"r{NEWER}")
+def alone(arbiter: Arbiter) -> None:
+    """One worker is wanted, and has served its number."""
+    arbiter.num_workers = 1
+    del arbiter.WORKERS[OTHER]
+    arbiter.note(f"a{OLD}", f"s{OLD}")
     arbiter.turn()
 
-    assert [pid for pid, _ in arbiter.told] == [OLD, OTHER]
+
+def test_who_is_alone_leaves_when_a_second_one_is_attached(arbiter: Arbiter) -> None:
+    alone(arbiter)
+    assert (arbiter.num_workers, arbiter.recycling.extra) == (2, 1)
+    arbiter.turn(NEW)
+    arbiter.turn()
+    assert arbiter.told == []
+
+    arbiter.note(f"a{NEW}")
+    arbiter.turn()
+    arbiter.turn()
+
+    assert arbiter.told == [(OLD, signal.SIGTERM)]
+    arbiter.end(OLD)
+    assert (arbiter.num_workers, arbiter.recycling.extra) == (1, 0)
+
+
+def test_who_is_alone_stays_while_nobody_can_attach(arbiter: Arbiter, caplog: pytest.LogCaptureFixture) -> None:
+    alone(arbiter)
+    for pid in (NEW, NEWER):
+        arbiter.turn(pid)
+        arbiter.note(f"f{pid}")
+        arbiter.end(pid)
+
+    assert arbiter.told == []
+    assert len(caplog.messages) == 1
+    assert list(arbiter.WORKERS) == [OLD]
 
 
 def test_who_dies_while_it_waits_needs_nobody_more(arbiter: Arbiter) -> None:
-    arbiter.note(f"s{OLD}")
+    alone(arbiter)
     arbiter.turn(NEW)
-    del arbiter.WORKERS[OLD]
-    arbiter.turn()
+    arbiter.end(OLD)
 
-    assert arbiter.num_workers == 2
+    assert arbiter.num_workers == 1
     assert arbiter.told == []
 
 
 def test_when_all_are_to_leave_nobody_is_added(arbiter: Arbiter) -> None:
     """WINCH sets the number to 0."""
-    arbiter.note(f"s{OLD}")
+    alone(arbiter)
     arbiter.turn(NEW)
     arbiter.num_workers = 0
+    arbiter.turn()
     arbiter.WORKERS.clear()
 
     arbiter.turn()
 
-    assert arbiter.num_workers == 0
+    assert (arbiter.num_workers, arbiter.recycling.extra, arbiter.told) == (0, 0, [])
 
 
 def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
-    arbiter.note(f"s{OLD}", f"s{OTHER}")
+    alone(arbiter)
     arbiter.turn(NEW)
     arbiter.num_workers = 2  # gunicorn sets it, and replaces everyone
-    arbiter.relief.forget()
+    arbiter.recycling.forget()
     arbiter.WORKERS = {NEWER: None, NEWER + 1: None}
 
     arbiter.turn()
@@ -135,27 +170,28 @@ def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
     assert arbiter.told == []
 
 
-def test_who_asks_while_all_are_replaced_is_not_relieved(arbiter: Arbiter) -> None:
-    """gunicorn spawns the new ones, counts its workers, and only then tells the old ones to leave."""
-    arbiter.relief.forget()
-    arbiter.note(f"s{OTHER}")
+def test_who_is_being_replaced_counts_no_more_and_is_told_nothing_else(arbiter: Arbiter) -> None:
+    """gunicorn spawns the new ones, counts its workers, and only then tells the oldest to leave."""
+    arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OTHER}", f"s{NEW}")
     arbiter.WORKERS |= {NEW: None, NEWER: None}
 
-    arbiter.relief.tick()
+    arbiter.turn()
+    arbiter.note(f"a{NEW}", f"s{OLD}")
+    arbiter.turn()
+    assert arbiter.told == []
 
-    assert arbiter.num_workers == 2
+    arbiter.note(f"a{NEWER}")
+    arbiter.turn()
+    assert [pid for pid, _ in arbiter.told] == [NEW]
 
 
 def test_one_worker_stays_when_fewer_are_asked_for_meanwhile(arbiter: Arbiter) -> None:
     """TTOU, which gunicorn ignores where there is one only."""
-    arbiter.num_workers = 1
-    del arbiter.WORKERS[OTHER]
-    arbiter.note(f"s{OLD}")
+    alone(arbiter)
     arbiter.turn(NEW)
     arbiter.num_workers -= 1
-    del arbiter.WORKERS[OLD]  # gunicorn takes the oldest
-
     arbiter.turn()
+    arbiter.end(OLD)  # gunicorn takes the oldest
 
     assert arbiter.num_workers == 1
 
@@ -166,83 +202,79 @@ class Worker:
     __module__ = "gunicorn.workers.sync"
 
     def __init__(self, limit: int, **others: Any) -> None:
+        self.nr = 0
         self.max_requests = limit
         self.log = logging.getLogger("test.gunicorn")
         vars(self).update(others)
 
+    def leaves(self) -> bool:
+        """As gunicorn's do, which count each request."""
+        self.nr += 1
+        return self.nr >= self.max_requests
 
-def asked(arbiter: Arbiter) -> str:
+
+def noted(arbiter: Arbiter) -> str:
     """What workers have noted since."""
     try:
-        return os.read(arbiter.relief._wakeup_r, 100).decode()
+        return os.read(arbiter.recycling._notes_r, 100).decode()
     except BlockingIOError:
         return ""
 
 
-def test_a_worker_asks_once_when_its_number_is_served(arbiter: Arbiter) -> None:
-    worker = Worker(2, wsgi=lambda environ, start_response: "answer")
-    arbiter.relief.count_requests(worker)
+def test_a_worker_asks_once_when_its_number_is_served_and_does_not_leave(arbiter: Arbiter) -> None:
+    worker = Worker(2, wsgi=len)
+    arbiter.recycling.attached(worker)
 
-    assert [(worker.wsgi({}, None), asked(arbiter)) for _ in range(4)] == [
-        ("answer", ""),
-        ("answer", f"s{os.getpid()} "),
-        ("answer", ""),
-        ("answer", ""),
+    assert noted(arbiter) == f"a{os.getpid()} "
+    assert [(worker.leaves(), noted(arbiter)) for _ in range(4)] == [
+        (False, ""),
+        (False, f"s{os.getpid()} "),
+        (False, ""),
+        (False, ""),
     ]
-    assert worker.max_requests == sys.maxsize
+    assert worker.wsgi is len
 
 
-def test_an_asgi_worker_counts_requests_and_connections_and_no_lifespan(arbiter: Arbiter) -> None:
-    served: list[str] = []
+def test_aiohttps_leaves_beyond_its_number(arbiter: Arbiter) -> None:
+    worker = Worker(2)
+    arbiter.recycling.attached(worker)
+    noted(arbiter)
 
-    async def app(scope: dict[str, str], receive: Any, send: Any) -> None:
-        served.append(scope["type"])
-
-    worker = Worker(2, asgi=app)
-    arbiter.relief.count_requests(worker)
-
-    for kind, note in (("lifespan", ""), ("http", ""), ("websocket", f"s{os.getpid()} "), ("http", "")):
-        asyncio.run(worker.asgi({"type": kind}, None, None))
-        assert asked(arbiter) == note
-    assert served == ["lifespan", "http", "websocket", "http"]
+    assert [(count > worker.max_requests, noted(arbiter)) for count in (2, 3)] == [
+        (False, ""),
+        (False, f"s{os.getpid()} "),
+    ]
 
 
-def test_uvicorn_does_not_count_beside_us_and_takes_the_application_for_what_it_is(arbiter: Arbiter) -> None:
-    """It looks whether the call is a coroutine function."""
+def test_uvicorn_asks_too_whatever_it_adds(arbiter: Arbiter) -> None:
+    """It compares for itself, with its own jitter."""
 
     class UvicornWorker(Worker):
         __module__ = "uvicorn_worker"
 
-    worker = UvicornWorker(2, wsgi=len, config=SimpleNamespace(limit_max_requests=2, interface="auto"))
-    arbiter.relief.count_requests(worker)
+    worker = UvicornWorker(2, config=SimpleNamespace(limit_max_requests=2))
+    arbiter.recycling.attached(worker)
+    noted(arbiter)
+    limit = worker.config.limit_max_requests + 1
 
-    assert worker.config.limit_max_requests is None
-    assert inspect.iscoroutinefunction(worker.wsgi.__call__)
-
-
-def test_without_a_limit_nothing_is_counted(arbiter: Arbiter) -> None:
-    worker = Worker(sys.maxsize, wsgi=len)
-    arbiter.relief.count_requests(worker)
-
-    assert worker.wsgi is len
+    assert [(count >= limit, noted(arbiter)) for count in (2, 3)] == [(False, ""), (False, f"s{os.getpid()} ")]
+    assert f"{limit:d} {limit}" == "3 3"
 
 
-def test_tornado_counts_for_itself(arbiter: Arbiter) -> None:
-    """It calls its application in another way."""
-    app = type("Application", (), {"__module__": "tornado.web"})()
-    worker = Worker(2, wsgi=app)
-    arbiter.relief.count_requests(worker)
+def test_without_a_limit_nothing_is_changed(arbiter: Arbiter) -> None:
+    worker = Worker(sys.maxsize)
+    arbiter.recycling.attached(worker)
 
-    assert (worker.wsgi, worker.max_requests) == (app, 2)
+    assert type(worker.max_requests) is int
 
 
 def test_a_master_that_takes_no_notes_costs_no_request(arbiter: Arbiter, caplog: pytest.LogCaptureFixture) -> None:
     for size in (4096, 1):
         with suppress(BlockingIOError):
             while True:
-                os.write(arbiter.relief._wakeup_w, b" " * size)
-    worker = Worker(1, wsgi=lambda environ, start_response: "answer")
-    arbiter.relief.count_requests(worker)
+                os.write(arbiter.recycling._notes_w, b" " * size)
+    worker = Worker(1)
+    arbiter.recycling.attached(worker)
 
-    assert worker.wsgi({}, None) == "answer"
+    assert not worker.leaves()
     assert "the master can't be told how this worker is" in caplog.text
