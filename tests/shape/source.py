@@ -59,6 +59,12 @@ def module_named(name: str) -> File | None:
     return {file.module: file for file in files()}.get(name)
 
 
+def servers() -> list[str]:
+    """The server of each package under servers/."""
+    inits = (SRC / "confcast" / "servers").glob("*/__init__.py")
+    return sorted({init.parent.name for init in inits} - {"common"})
+
+
 def functions(file: File) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method."""
     for node in ast.walk(file.tree):

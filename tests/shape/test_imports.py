@@ -14,7 +14,7 @@ import sys
 import pytest
 
 import confcast
-from tests.shape.source import File, Import, files, imports, module_named
+from tests.shape.source import File, Import, files, imports, module_named, servers
 
 # What each folder may import of the package, besides itself. "public" is `from confcast import Name`.
 ALLOWED = {
@@ -45,8 +45,7 @@ FLOORS = [
     *("master.start", "master"),
     "cli",
     "middleware",
-    *("servers.common", "servers.gunicorn", "servers.uvicorn", "servers.granian", "servers.hypercorn"),
-    *("servers.celery", "servers"),
+    *("servers.common", *(f"servers.{server}" for server in servers()), "servers"),
     "examples",
 ]
 # Arrows against the order that only a type checker follows: what a public function takes or gives has this type.
@@ -65,7 +64,7 @@ EVERYWHERE = {"msgspec"}
 THIRD_PARTY = {
     "config": {"pydantic", "pydantic_core", "yaml"},
     "owner": {"watchfiles"},
-    "servers": {"gunicorn", "uvicorn", "click", "granian", "hypercorn", "celery", "billiard"},
+    "servers": {*servers(), "click", "billiard"},
     "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
 }
 OPTIONAL = {"yaml"} | THIRD_PARTY["servers"]

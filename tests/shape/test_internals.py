@@ -16,11 +16,9 @@ from typing import Any
 import pytest
 
 from confcast.servers.common import internals
-from tests.shape.source import ROOT, File, files, imports
+from tests.shape.source import ROOT, File, files, imports, servers
 
-PACKAGES = {"celery": {"celery", "billiard"}, "gunicorn": {"gunicorn"}, "uvicorn": {"uvicorn"}} | {
-    server: {server} for server in ("granian", "hypercorn")
-}
+PACKAGES = {server: {server} for server in servers()} | {"celery": {"celery", "billiard"}}
 # Under which names the embedding's files have a server's objects, and of which of its classes these are.
 OBJECTS = {
     "celery": {"worker": "WorkController", "sender": "WorkController", "app": "Celery", "self._app": "Celery"},

@@ -1,1 +1,4 @@
-"""One small module per server: how a config owner is embedded in it, and how its HUP becomes a reload."""
+"""One package per server: it embeds a config owner in the server, and makes the server's HUP a reload.
+
+A new server is its package and one line in each table; tests/shape/test_servers.py names the tables that lack it.
+"""
