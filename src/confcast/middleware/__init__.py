@@ -1,1 +1,1 @@
-"""One request, one version: middlewares that pin each request's configuration, for servers without a module here."""
+"""Middlewares pin the configuration of each request, for servers that have no package in confcast.servers."""

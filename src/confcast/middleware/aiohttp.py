@@ -1,10 +1,10 @@
 """aiohttp: each request sees one version from its start to the last byte of its body.
 
-`confcast.middleware.aiohttp.pin(app, settings)`, before the application runs. Its middleware is the outermost one; that
-of a sub-application runs within it. A body that is made while it is sent (an asynchronous generator, a file) is sent by
-this middleware, since aiohttp would send it when every middleware has returned.
+Call `confcast.middleware.aiohttp.pin(app, settings)` before the application runs. It adds the outermost middleware;
+those of sub-applications run within it. This middleware itself sends a body that is made while it is sent (an
+asynchronous generator, a file), since aiohttp would send it after every middleware has returned.
 
-A WebSocket sees one version a message, or a connection, as with ASGI (asgi.py says why).
+A WebSocket sees one version for each message, or for the connection, as with ASGI (asgi.py says why).
 
 Rejected: aiohttp's server as an ASGI one (it is none), a middleware alone (a WebSocket's messages are received in the
 handler, so its `receive` is wrapped when the handshake is answered), and importing aiohttp (nothing of it is needed).
@@ -24,7 +24,7 @@ from confcast.middleware.replicas import check
 Handler = Callable[[Any], Awaitable[Any]]
 
 _pins: ContextVar[tuple[Any, ...]] = ContextVar("confcast.middleware.aiohttp.pins", default=())
-"""Of the request that this task serves, as a handshake finds them."""
+"""The pins of the request that this task serves, for the handler of its handshake."""
 
 
 def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connection"] = "message") -> Any:
@@ -32,15 +32,15 @@ def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connec
 
     Args:
         app: The `aiohttp.web.Application`, which does not run yet.
-        replicas: Which to pin; left out: all that are declared when a request comes.
-        websocket: What sees one version in a WebSocket: each `message` that is received, or the whole `connection`.
+        replicas: The replicas to pin; none: all that are declared when a request comes.
+        websocket: What sees one version in a WebSocket: each received `message`, or the whole `connection`.
 
     Returns:
         The application.
 
     Raises:
-        TypeError: One of the replicas is none.
-        ValueError: `websocket` is neither.
+        TypeError: One of `replicas` is no Replica.
+        ValueError: `websocket` has another value.
         RuntimeError: The application runs already.
     """
     if websocket not in ("message", "connection"):
@@ -53,7 +53,7 @@ def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connec
 
 
 class _Middleware:
-    """One of aiohttp's present kind, by this attribute."""
+    """A middleware of aiohttp's new style, as the attribute declares."""
 
     __middleware_version__ = 1
 
@@ -68,14 +68,14 @@ class _Middleware:
                 stack.enter_context(each)
             response = await handler(request)
             if not isinstance(getattr(response, "body", None), bytes | bytearray | None) and not response.prepared:
-                with contextlib.suppress(ConnectionError):  # aiohttp meets it again, and closes
+                with contextlib.suppress(ConnectionError):  # aiohttp gets the same error, and closes
                     await response.prepare(request)
                     await response.write_eof()
             return response
 
 
 async def _renew_by_message(request: Any, response: Any) -> None:
-    """When an answer begins; that of a handshake is the WebSocket."""
+    """When a response begins: if it is a WebSocket, have each received message renew the pins."""
     receive, pins = getattr(response, "receive", None), _pins.get()
     if receive is None or hasattr(response, "confcast_renews"):
         return

@@ -1,15 +1,15 @@
 """ASGI: each request sees one version from its start to its end, and so do the tasks that it starts meanwhile.
 
-`app = confcast.middleware.asgi.Pin(app, settings)`. The lifespan is not pinned: it is no request, and it lasts.
+`app = confcast.middleware.asgi.Pin(app, settings)`. The lifespan is not pinned: it is no request, and does not end.
 
-A WebSocket lasts, too. What is a request elsewhere is a message here, so by default each message that the application
-receives begins with the newest version, and sees it until the next one is received; so do the tasks of the connection,
-unless they pin for themselves. With `websocket="connection"` the version of the
-handshake holds to the end, for a protocol whose rules must not change under a client. An application that only sends
-is told of nothing to begin anew at: it reads `settings.latest`, which no pin holds.
+A WebSocket may last as long. Its message corresponds to a request, so by default each message that the application
+receives renews the pin: the application sees the newest version until it receives the next message, and so do the tasks
+of the connection, unless they pin for themselves. With `websocket="connection"` the version of the handshake holds to
+the end, for a protocol whose rules must not change under a client. An application that only sends receives no message:
+it reads `settings.latest`, which no pin affects.
 
 Rejected: the connection as the default (a client that stays for days would keep a limit that was lifted on the first),
-and beginning anew at each `send` too (an answer in several messages would be made of two versions).
+and renewing at each `send`, too (an answer in several messages would consist of two versions).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Pin:
 
     Args:
         app: The application.
-        replicas: Which to pin; left out: all that are declared when a request comes.
-        websocket: What sees one version in a WebSocket: each `message` that is received, or the whole `connection`.
-            Of two of these around one application the inner one decides.
+        replicas: The replicas to pin; none: all that are declared when a request comes.
+        websocket: What sees one version in a WebSocket: each received `message`, or the whole `connection`. Of two
+            `Pin` around one application the inner one decides.
 
     Raises:
-        TypeError: One of the replicas is none.
-        ValueError: `websocket` is neither.
+        TypeError: One of `replicas` is no Replica.
+        ValueError: `websocket` has another value.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Pin:
         self._by_message = websocket == "message"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or connection. Raises NotAttached when a replica that was given has no configuration."""
+        """Serve a request or connection. Raises NotAttached when one of `replicas` is not attached."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -77,4 +77,4 @@ def _renewing(pins: Iterable[_Renewable], receive: Receive) -> Receive:
 
 class _Renewable(Protocol):
     def renew(self) -> None:
-        """See the newest version from now on."""
+        """Give this pin the newest version."""

@@ -1,4 +1,4 @@
-"""What a middleware is given to pin, looked at where it is given: the first request would be late to complain."""
+"""`check` looks at the replicas that a middleware is given, so that a mistake raises before the first request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from confcast import Replica
 
 
 def check(replicas: tuple[Any, ...]) -> None:
-    """Raises TypeError: one of them is no replica."""
+    """Raise TypeError if one of them is no Replica."""
     for given in replicas:
         if not isinstance(given, Replica):
             raise TypeError(

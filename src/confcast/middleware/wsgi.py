@@ -1,8 +1,8 @@
 """WSGI: each request sees one version from its start to the last byte of its body.
 
-`app = confcast.middleware.wsgi.Pin(app, settings)`. The pin ends when the server closes the body (PEP 3333 has it
-call `close()` whatever happened); at once where the body is a list, or a file for the server's own sendfile, since no
-code of the application's runs after it. Rejected: ending it when `__call__` returns (a generator reads its
+`app = confcast.middleware.wsgi.Pin(app, settings)`. The pin ends when the server closes the body (by PEP 3333 it always
+calls `close()`); at once where the body is a list, or a file for the server's own sendfile, since no code of the
+application's runs after that. Rejected: ending it when `__call__` returns (a generator reads its
 configuration later), and wrapping lists (servers look at their length).
 """
 
@@ -24,10 +24,10 @@ class Pin:
 
     Args:
         app: The application.
-        replicas: Which to pin; left out: all that are declared when a request comes.
+        replicas: The replicas to pin; none: all that are declared when a request comes.
 
     Raises:
-        TypeError: One of them is none.
+        TypeError: One of `replicas` is no Replica.
     """
 
     def __init__(self, app: App, *replicas: Replica[Any]) -> None:
@@ -36,7 +36,7 @@ class Pin:
         self._replicas = replicas
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """One request. Raises NotAttached when a replica that was given has no configuration."""
+        """Serve a request. Raises NotAttached when one of `replicas` is not attached."""
         with ExitStack() as pins:
             for replica in self._replicas or declared():
                 pins.enter_context(replica.pin())

@@ -1,4 +1,4 @@
-"""aiohttp's middleware, in a real server of aiohttp's: a request sees one version, a WebSocket one a message."""
+"""aiohttp's middleware in a real aiohttp server: a request sees one version, a WebSocket one for each message."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fake(settings: Replica[Settings]) -> Iterator[Any]:
 
 
 def served(app: web.Application, talk: Callable[[client.ClientSession, str], Awaitable[Any]]) -> Any:
-    """What a client got of this application."""
+    """The answers that a client got from this application."""
 
     async def run() -> Any:
         runner = web.AppRunner(app)

@@ -31,11 +31,11 @@ def fake(settings: Replica[Settings]) -> Iterator[Any]:
 
 
 def start_response(status: str, headers: list[tuple[str, str]]) -> None:
-    """As a server gives it."""
+    """The callable that a server gives."""
 
 
 def serve(app: Callable[..., Iterable[bytes]], **environ: Any) -> list[bytes]:
-    """One request, as PEP 3333 has a server do it."""
+    """Serve one request as PEP 3333 demands."""
     body = app(environ, start_response)
     try:
         return list(body)
@@ -107,7 +107,7 @@ def test_what_a_wsgi_application_raises_ends_the_pin(settings: Replica[Settings]
 
 @pytest.mark.parametrize("body", [[b"a", b"b"], (b"a",), []])
 def test_a_list_or_tuple_goes_to_the_server_as_it_is(settings: Replica[Settings], fake: Any, body: Any):
-    """Servers look at its length; and nothing of the application's runs after the call."""
+    """Servers look at the length of a list; and no code of the application runs after the call."""
     pinned = wsgi.Pin(lambda environ, start: body, settings)
 
     assert pinned({}, start_response) is body
@@ -191,7 +191,7 @@ def test_an_asgi_request_is_pinned_and_a_lifespan_is_not(
 
 
 async def talk(app: asgi.App, messages: int) -> None:
-    """A WebSocket's handshake, so many messages, and its end."""
+    """Send a WebSocket's handshake, this many messages, and its end."""
     kinds = iter(["connect", *["receive"] * messages, "disconnect"])
 
     async def receive() -> dict[str, str]:

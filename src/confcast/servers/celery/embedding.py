@@ -12,22 +12,22 @@ In the module of the application:
     @app.task
     def crawl(url): ...  # settings.current is one version from the task's start to its end
 
-By celery's signals alone: a program that imports the tasks to call `.delay()` starts nothing. The owner starts in
-`worker_init`, before there are children; a configuration that is refused ends the worker with status 78, every problem
-in words. Each child attaches in `worker_process_init`, replaced ones too, before it is given a task. HUP to the master
-reloads, whether it has a terminal or not (celery's own HUP stops the worker and starts it anew, and dies of a broken
-file; a new worker is what a restart is for). celery's timer restarts a dead owner; while the broker can't be reached,
-and in the pool `solo` while a task runs, that waits. The owner leaves after the children.
+The embedding uses celery's signals only: a program that imports the tasks to call `.delay()` starts nothing. The owner
+starts in `worker_init`, before there are children; a configuration that is refused ends the worker with status 78, and
+a text of every problem. Each child attaches in `worker_process_init`, before it gets a task, and so does each one that
+replaces another. HUP to the master reloads, with a terminal or without (celery's own HUP stops the worker and starts it
+anew, which a broken file ends; for a new worker restart celery). celery's timer restarts a dead owner, but not while
+the broker can't be reached, nor in the pool `solo` while a task runs. The owner exits after the children.
 
 Pools: prefork; `threads` and `solo`, whose tasks run in the worker's own process, which attaches itself; `gevent`
-likewise, where code that never yields holds up its worker's vote; not `eventlet`. Also with `--autoscale`,
+likewise, where code that never yields delays its worker's vote; not `eventlet`. Also with `--autoscale`,
 `--max-tasks-per-child`, `--detach`, `celery multi`, and a beat (`-B`), which has no configuration.
 
-Task modules are imported in the master, which has no configuration: it is read inside tasks, or in a
-`worker_process_init` of the application's own that is connected after `install()`.
+The master imports the task modules, and has no configuration: tasks read it, or a `worker_process_init` of the
+application's own that is connected after `install()`.
 
-Rejected: a replica in the master (its thread would be there while children are forked), attaching at a child's first
-task (it would serve before it can), and replacing celery's pool or `Task` class (applications have their own).
+Rejected: a replica in the master (its thread would run while children are forked), attaching at a child's first task (a
+child that can't attach would have got one), and replacing celery's pool or `Task` class (applications have their own).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log = logging.getLogger("confcast.servers")
 
 _OURS = ("enable_signal_handler", "supervise")
 _SHARE = 0.75
-"""How much of `worker_proc_alive_timeout`, 4 s, a child may take to attach: after all of it celery kills the child."""
+"""The part of `worker_proc_alive_timeout` (4 s) for attaching: celery kills the child after all of it."""
 _RESPAWN_PAUSE = 0.5
 
 _installed: dict[str, _Embedding] = {}
@@ -57,16 +57,16 @@ def install(app: Any, loader: ConfigLoader[Any], **options: Unpack[launching.Man
     """Embed a config owner in the workers of this application. Starts nothing.
 
     Args:
-        app: The `Celery` application. Workers of another one that imports the same tasks have no owner of this.
-        loader: What to load.
-        **options: As `ConfigReloadManager` takes them, but for `enable_signal_handler` and `supervise`: celery's own
-            signals and timer stand for these.
+        app: The `Celery` application. Workers of another application that imports the same tasks start no owner.
+        loader: Loads the configuration.
+        **options: As `ConfigReloadManager` takes them, except `enable_signal_handler` and `supervise`: celery's own
+            signals and timer take their place.
 
     Raises:
         TypeError: An option is unknown.
         ValueError: An option can't have this value.
-        ConfcastError: celery is not installed, or lacks a name that is needed; or a configuration of the same name is
-            installed already.
+        ConfcastError: celery is not installed, or lacks a name that confcast needs; or a configuration of the same
+            name is installed already.
     """
     signals = launching.require("celery.signals", "celery")
     internals.check("celery")
@@ -100,7 +100,7 @@ def _connect(signals: Any, embedding: _Embedding) -> None:
 
 
 class _Embedding:
-    """One configuration in the workers of one application. The master's object; forked children inherit it."""
+    """One configuration in the workers of one application. The master makes it; forked children have a copy."""
 
     def __init__(self, app: Any, loader: ConfigLoader[Any], options: launching.ManagerOptions) -> None:
         self._app = app
@@ -114,7 +114,7 @@ class _Embedding:
     # ---- in the master
 
     def worker_init(self, *, sender: Any, **_: Any) -> None:
-        """Start the owner: nothing of the worker is there yet. Raises SystemExit when it can't be."""
+        """Start the owner, before the worker starts anything. Raises SystemExit when the owner can't start."""
         if sender.app != self._app:
             return
         try:
@@ -124,21 +124,21 @@ class _Embedding:
         self._output.follow(sender)
         if "eventlet" in str(sender.pool_cls):
             text = "confcast: the pool eventlet is not supported: take gevent, threads or prefork"
-            launching.refuse(text, launching.COULD_NOT_START, self._output.say)
+            launching.refuse(text, launching.COULD_NOT_START, self._output.report)
         self._master = os.getpid()
-        hup.hold()  # celery gives it a handler later only; a HUP that comes meanwhile is a reload
+        hup.block()  # a HUP that comes before our handler becomes a reload
         self.manager.send_output_to(self._output.descriptor, self._output.path)
-        launching.start("celery", self.manager, self._output.say)
-        hup.take(_reload)
-        hup.release()
+        launching.start("celery", self.manager, self._output.report)
+        hup.set_handler(_reload)
+        hup.unblock()
 
     def worker_shutdown(self, **_: Any) -> None:
-        """The children are gone."""
+        """Close the owner, when the children are gone."""
         self.manager.close()
         self._output.close()
 
     def tick(self, *, forks: bool) -> None:
-        """The pool runs: say what a signal does, and attach where tasks run in this process."""
+        """Once the pool runs: log what HUP does, and attach where tasks run in this process."""
         name = self.manager.name
         names = {replica.name for replica in declared()}
         if name not in names:
@@ -152,7 +152,7 @@ class _Embedding:
     # ---- where tasks run
 
     def worker_process_init(self, **_: Any) -> None:
-        """In a child, or in the pool `solo` in the worker itself. Raises SystemExit when it can't be attached."""
+        """Attach in a child, or in the pool `solo` in the worker itself. Raises SystemExit when that fails."""
         if not self._is_of_our_worker():
             return
         if not self.manager.is_mine():
@@ -161,12 +161,12 @@ class _Embedding:
         self._attach_or_leave()
 
     def _is_of_our_worker(self) -> bool:
-        """Its application is the current one in it, and in its children; those that are spawned have a copy of it."""
+        """Whether this process belongs to a worker of our application, of which a spawned child has a copy."""
         current = launching.require("celery", "celery").current_app
         return bool(current == self._app or (current.main == self._app.main and not _forks()))
 
     def _leave_if_orphaned(self) -> None:
-        """The system kills celery's children with it, once they have asked for that; this one may be too late."""
+        """Exit if the master is dead: the system has killed only those children that had asked for it."""
         if self._master and os.getppid() != self._master:
             sys.exit(1)
 
@@ -174,22 +174,22 @@ class _Embedding:
         try:
             timeout = _SHARE * self._app.conf.worker_proc_alive_timeout
             launching.Worker(self._loader.schema_path, self.manager.name).attach_first(timeout)
-        except Exception as error:  # the user's module may raise anything, and celery would go on without us
+        except Exception as error:  # a user's module may raise anything, and celery would ignore it
             if self._has_an_owner() or not isinstance(error, NotAttached):
                 self._leave(error)
 
     def _has_an_owner(self) -> bool:
-        """Whether this worker, or the one that has forked this child, has started it."""
+        """Whether this worker, or the one that has forked this child, has started an owner."""
         try:
             return bool(self.manager.address)
         except NotAttached:
             return False
 
     def _leave(self, why: Exception) -> NoReturn:
-        """A child is replaced; without a pause that would spin."""
+        """Exit; celery replaces a child at once, so a child pauses first."""
         text = f"confcast: this process can't attach and exits: {type(why).__name__}: {why}"
         if self.manager.is_mine():
-            launching.refuse(text, launching.COULD_NOT_START, self._output.say)
+            launching.refuse(text, launching.COULD_NOT_START, self._output.report)
         _log.error("%s", text)
         time.sleep(_RESPAWN_PAUSE)
         sys.exit(1)
@@ -199,18 +199,18 @@ class _Embedding:
 
 
 def pool_has_started(*, forks: bool) -> bool:
-    """For the step: what is done then, in a worker that has owners; whether it has. Raises SystemExit."""
+    """For the step: take HUP over and attach, in a worker that has owners; return whether it has. Raises SystemExit."""
     mine = _mine()
-    if mine and not hup.take(_reload):
+    if mine and not hup.set_handler(_reload):
         _log.warning("confcast: SIGHUP will not reload: a handler can be set in the main thread only")
-    hup.release()
+    hup.unblock()
     for embedding in mine:
         embedding.tick(forks=forks)
     return bool(mine)
 
 
 def ensure_owners() -> None:
-    """For the timer: restart those that are dead."""
+    """For the timer: restart dead owners."""
     for embedding in _mine():
         embedding.manager.ensure_owner()
 
@@ -225,18 +225,18 @@ def _reload() -> None:
 
 
 def _begin_task(**about: Any) -> None:
-    hup.survive()
+    hup.set_handler_of_tasks()
     tasks.begin(**about)
 
 
 def _before_handlers_are_set(**_: Any) -> None:
     if _mine():
-        hup.hold()
+        hup.block()
 
 
 def _before_a_fork(**_: Any) -> None:
     if _mine() and _forks():
-        hup.hold_for_a_fork()
+        hup.block_for_a_fork()
 
 
 def _forks() -> bool:

@@ -1,13 +1,13 @@
-"""SIGHUP in a celery worker: it reloads, and neither kills nor restarts anything, at any moment.
+"""SIGHUP reloads in a celery worker, and neither kills nor restarts anything, at any moment.
 
-celery gives the master a handler that stops it and starts it anew, some time after `worker_init`. So SIGHUP is blocked
-in the master from `celeryd_after_setup` until its pool has started, and what comes is delivered then. It gives each
-child the default action before `worker_process_init`, and afterwards one that ends it, but where SIGHUP is ignored. So
-it is blocked in a child from before its fork (`worker_before_create_process`) until `worker_process_init`, and ignored
-from there until its first task, which gives it a handler: programs would inherit that it is ignored.
+Some time after `worker_init` celery sets a handler in the master that stops the worker and starts it anew. So the
+master blocks SIGHUP from `celeryd_after_setup` until its pool has started; a pending SIGHUP is delivered then. In each
+child celery sets SIGHUP to its default action before `worker_process_init`, and later to a handler that ends the child,
+unless SIGHUP is ignored. So SIGHUP is blocked in a child from before its fork (`worker_before_create_process`) until
+`worker_process_init`, and ignored from there until its first task sets a handler: programs would inherit SIG_IGN.
 
-Rejected: to have it blocked until the first task (the threads of observers begin before that and would stay so, and
-with them every program that they start), and replacing celery's functions that install handlers.
+Rejected: blocking SIGHUP until the first task (the threads of observers start before and would keep it blocked, and so
+would every program that they start), and replacing celery's functions that install handlers.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _forking = False
 _ignored_in_child = False
 
 
-def hold(**_: Any) -> None:
-    """Let SIGHUP wait, in this thread and in what it starts."""
+def block(**_: Any) -> None:
+    """Block SIGHUP in this thread, and in threads and processes that it starts."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
-def release() -> None:
-    """It need not wait any more; what has come is delivered now."""
+def unblock() -> None:
+    """Unblock SIGHUP in this thread; a pending one is delivered now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
-def take(act: Callable[[], None]) -> bool:
-    """Have SIGHUP do this; whether it will: handlers can be set in the main thread only."""
+def set_handler(act: Callable[[], None]) -> bool:
+    """Have SIGHUP call this function; False in a thread that is not the main one, where no handler can be set."""
     if threading.current_thread() is not threading.main_thread():
         return False
     signal.signal(signal.SIGHUP, lambda number, frame: act())
     return True
 
 
-def hold_for_a_fork(**_: Any) -> None:
-    """For `worker_before_create_process`: the child is forked with SIGHUP blocked; the parent goes on without."""
+def block_for_a_fork(**_: Any) -> None:
+    """For `worker_before_create_process`: block SIGHUP for the child; the parent unblocks it after the fork."""
     global _forking, _hooked
     if not _hooked:
         os.register_at_fork(after_in_parent=_forked)
@@ -51,17 +51,17 @@ def hold_for_a_fork(**_: Any) -> None:
 
 
 def ignore_until_a_task() -> None:
-    """In a child, for `worker_process_init`: it was forked with SIGHUP blocked, and its threads begin without."""
+    """In a child, for `worker_process_init`: ignore SIGHUP and unblock it, before the child's threads start."""
     global _ignored_in_child
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    release()
+    unblock()
     _ignored_in_child = True
 
 
-def survive() -> None:
-    """For `task_prerun`: in a child, do nothing on SIGHUP from its first task on."""
+def set_handler_of_tasks() -> None:
+    """For `task_prerun`: at a child's first task, set a handler of SIGHUP that does nothing."""
     global _ignored_in_child
-    if _ignored_in_child and take(lambda: None):
+    if _ignored_in_child and set_handler(lambda: None):
         _ignored_in_child = False
 
 
@@ -69,4 +69,4 @@ def _forked() -> None:
     global _forking
     if _forking:
         _forking = False
-        release()
+        unblock()

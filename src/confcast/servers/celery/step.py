@@ -1,7 +1,7 @@
-"""A step of celery's worker, as its `bootsteps` have them: the moment when the pool runs and nothing is consumed yet.
+"""A step of celery's worker (`celery.bootsteps`) acts when the pool runs and no task is consumed yet.
 
-Its timer is celery's: the event loop's where there is one, else the thread's that celery starts itself. Rejected: a
-thread of ours (the master forks).
+It uses celery's timer: that of the event loop where there is one, else that of a thread which celery starts itself.
+Rejected: a thread of confcast's own (the master forks).
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from celery.concurrency.prefork import TaskPool
 
 from confcast.servers.celery import embedding
 
-_WATCH = 1.0
-"""Seconds between two looks at the owner."""
+_WATCH_INTERVAL = 1.0
+"""Seconds between two checks of the owner."""
 
 
 class ConfigOwner(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Takes SIGHUP over, attaches where tasks run in the worker's own process, and has the owner watched."""
+    """Takes SIGHUP over, attaches where tasks run in the worker's own process, and has dead owners restarted."""
 
     requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
 
     def start(self, worker: Any) -> None:
-        """Called once, after the pool's start. Raises SystemExit when this process should be attached and can't."""
+        """Act once, after the pool's start. Raises SystemExit when this process has to attach and can't."""
         if embedding.pool_has_started(forks=isinstance(worker.pool, TaskPool)):
-            worker.timer.call_repeatedly(_WATCH, embedding.ensure_owners)
+            worker.timer.call_repeatedly(_WATCH_INTERVAL, embedding.ensure_owners)
 
     def stop(self, worker: Any) -> None:
-        """The owner is still needed: the pool's tasks end after this."""
+        """Do nothing: the pool's tasks end after this, and need the owner."""

@@ -1,15 +1,15 @@
-"""A task sees one version from `task_prerun` to `task_postrun`: what both do, whatever happens between them.
+"""A task sees one version from `task_prerun` to `task_postrun`, whatever happens between them.
 
-celery sends both in the thread, or greenlet, that runs the task, around its body and its handlers (`on_failure`,
-`after_return`), so a pin in a context variable is the task's. A retry is a run of its own, with the newest version; an
-eager task inside another one has its version.
+celery sends both signals in the thread, or greenlet, that runs the task, around its body and its handlers
+(`on_failure`, `after_return`), so a pin in a context variable belongs to the task. A retry is a run of its own, with
+the newest version; an eager task inside another task has the version of the outer one.
 
-Every pin that is entered has to be closed, or its process would stay on that version: `pin()` inside an open one gives
-the same. celery promises a `task_postrun`, but not that it reaches us: a soft time limit is an exception that may come
-between any two lines of this file. So what is to be closed is written down before it is entered, and a task that comes
-from the broker, inside which nothing else can run, first closes what an earlier one has left.
+Every pin that is entered has to be closed, or its process would stay on that version: `pin()` inside an open pin gives
+the same version. celery promises a `task_postrun`, but our handler may not run: a soft time limit is an exception that
+may be raised between any two lines of this file. So each pin is recorded before it is entered, and a task that comes
+from the broker, which never runs inside another one, first closes the pins that an earlier task has left.
 
-Rejected: a stack by thread (greenlets), keys by the task's id (a retried or nested one has the same), attributes on
+Rejected: a stack by thread (greenlets), keys by the task's id (a retried or nested task has the same id), attributes on
 celery's request (`retry()` copies it).
 """
 
@@ -34,7 +34,7 @@ _open: ContextVar[tuple[_Run, ...]] = ContextVar("confcast.celery", default=())
 def begin(*, task: Any, **_: Any) -> None:
     """For `task_prerun`: pin every replica that has a configuration here.
 
-    One that has none (in a program that runs its tasks eagerly) is left alone: the task is told when it reads it.
+    Skips a replica without one (in a program that runs its tasks eagerly): reading it raises NotAttached in the task.
     """
     if not task.request.is_eager:
         _close_from(0)
@@ -48,7 +48,7 @@ def begin(*, task: Any, **_: Any) -> None:
 
 
 def end(*, task: Any, **_: Any) -> None:
-    """For `task_postrun`: close this task's pins, and those of tasks inside it that were not told of their end."""
+    """For `task_postrun`: close this task's pins, and those of tasks inside it that had no `task_postrun`."""
     request = task.request
     for place, run in enumerate(_open.get()):
         if run.request is request:
@@ -60,7 +60,7 @@ def _close_from(place: int) -> None:
     runs = _open.get()
     for run in reversed(runs[place:]):
         for pin in reversed(run.pins):
-            with contextlib.suppress(RuntimeError):  # its end was begun already, and interrupted
+            with contextlib.suppress(RuntimeError):  # an interrupted call has closed it before
                 pin.__exit__(None, None, None)
     if runs:
         _open.set(runs[:place])

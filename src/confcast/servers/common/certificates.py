@@ -1,23 +1,23 @@
-"""A server renews its TLS certificate in the `SSLContext` that it serves with: no worker is replaced for it.
+"""A server renews its TLS certificate in the `SSLContext` that it serves with, and replaces no worker.
 
-`renew` loads a chain and its key into a living context. Connections that are accepted afterwards get the new chain,
-open ones keep what they have. What holds:
+`renew` loads a chain and its key into a context in use. Connections that are accepted afterwards get the new chain,
+open ones keep the old one. It guarantees:
 
-- A context never has half a renewal. `SSLContext.load_cert_chain` takes the chain first; where the key does not belong
-  to it, the context is left with the new chain and no key, and every handshake fails from then on. So both files are
-  read once, tried in a context of our own, and the bytes that passed are loaded.
+- A context never has half a renewal. `SSLContext.load_cert_chain` loads the chain first; where the key does not belong
+  to it, the context is left with the new chain and no key, and every handshake fails from then on. So `renew` reads
+  both files once, tries the bytes in a context of its own, and loads the same bytes.
 - A key of another kind is refused (an RSA key was served, an EC key is in the file). A context keeps one certificate
-  for each kind and has no way to drop one: clients that prefer the old kind would get the old certificate until it
-  expires, and after that.
+  for each kind and can't drop one: clients that prefer the old kind would get the old certificate until it expires, and
+  after that.
 - An encrypted key without a password is refused. OpenSSL would ask for it at the terminal, and the worker would wait.
 
-`load_cert_chain` takes paths only, so the bytes reach OpenSSL as a file in memory (memfd), or, where there is none or
-none can be opened by a path (a chroot without /proc, a policy), as a temporary file that only this user can read. Where
-neither can be had (no descriptor is left), that is said in words: a traceback would have the key in its frames.
+`load_cert_chain` takes paths only, so the bytes reach OpenSSL as a file in memory (memfd), or, where the system has no
+memfd or can't open one by a path (a chroot without /proc, a policy), as a temporary file that only this user can read.
+Where neither can be made (no descriptor is left), the reason is a text: a traceback would have the key in its frames.
 
 Rejected: another context by `sni_callback` (each handshake would call Python, and the other context would need the
-protocols, CAs and callbacks of the first), and looking at the files at each handshake (a pair that is half written
-would be met at moments that nobody has chosen).
+protocols, CAs and callbacks of the first), and looking at the files at each handshake (which could read a pair that is
+half written at any moment).
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Unusable(Exception):
 
 
 class ServedPair(NamedTuple):
-    """What is known of a pair that is served.
+    """What is remembered of a pair that a context serves.
 
     Attributes:
-        fingerprint: Of the bytes of both files.
-        kind: Of its key; empty where it can't be told.
+        fingerprint: A digest of the bytes of both files.
+        kind: The kind of its key, such as "EC"; empty where it is unknown.
     """
 
     fingerprint: bytes
@@ -67,9 +67,9 @@ class Pair:
 
     Attributes:
         chain: PEM, the server's own certificate first; with the key, where `key` is None.
-        key: PEM.
-        password: Of the key, where it is encrypted.
-        held: What remains to be known when it is served.
+        key: PEM; None: `chain` has it.
+        password: The key's password, where it is encrypted.
+        held: What is remembered of the pair when it is served.
     """
 
     chain: bytes
@@ -84,19 +84,19 @@ _held: weakref.WeakKeyDictionary[ssl.SSLContext, ServedPair] = weakref.WeakKeyDi
 def renew(
     context: ssl.SSLContext, certfile: StrPath, keyfile: StrPath | None = None, password: str | None = None
 ) -> str | None:
-    """Load what the files hold into a living context; call it once when the context is made, then at each renewal.
+    """Load the files into a context in use; call it once when the context is made, then at each renewal.
 
-    The first call notes what the context has: without it a key of another kind can't be told later. To be called in
-    the thread that accepts connections with this context: OpenSSL copies from a context without a lock.
+    The first call remembers the kind of key that the context has: without it a later call can't refuse another kind.
+    In the thread that accepts connections with this context: OpenSSL copies from a context without a lock.
 
     Args:
-        context: A server's, whose certificate came from these files.
-        certfile: The chain, PEM. A relative path is looked for in the working directory of this moment.
-        keyfile: The key, PEM; None: it stands in the same file.
-        password: Of the key; None: it is not encrypted.
+        context: A server's context, whose certificate came from these files.
+        certfile: The chain, PEM. A relative path is looked for in the present working directory.
+        keyfile: The key, PEM; None: the chain's file has it.
+        password: The key's password; None: the key is not encrypted.
 
     Returns:
-        None when the context has what the files hold. Otherwise why it keeps what it had, for a person to act on.
+        None when the context has the content of the files. Otherwise why the context is unchanged, for a person.
     """
     try:
         load(context, read(certfile, keyfile, password))
@@ -106,10 +106,10 @@ def renew(
 
 
 def read(certfile: StrPath, keyfile: StrPath | None = None, password: str | None = None) -> Pair:
-    """What the files hold, tried in a context of its own. In any thread. Arguments as of `renew`.
+    """Read the files, and try them in a context of their own. In any thread. Arguments as of `renew`.
 
     Raises:
-        Unusable: It is no chain with its key, or can't be handed to OpenSSL.
+        Unusable: The files are no chain with its key, or can't be handed to OpenSSL.
     """
     chain = _content(certfile)
     key = None if keyfile is None else _content(keyfile)
@@ -129,15 +129,15 @@ def read(certfile: StrPath, keyfile: StrPath | None = None, password: str | None
 
 
 def load(context: ssl.SSLContext, pair: Pair, full_reload: str = "a full reload") -> bool:
-    """Have a living context serve a pair; whether it served another one until now. In the thread as of `renew`.
+    """Load a pair into a context in use; return whether it served another pair before. In the thread as of `renew`.
 
     Args:
-        context: What serves.
-        pair: What it is to serve.
-        full_reload: In words, what another kind of key takes.
+        context: The context that serves.
+        pair: The pair that it is to serve.
+        full_reload: What an operator has to do for another kind of key, in words.
 
     Raises:
-        Unusable: Its key is of another kind, or it can't be handed to OpenSSL; the context has what it had.
+        Unusable: The key is of another kind, or can't be handed to OpenSSL; the context is unchanged.
     """
     before = _held.get(context)
     if before == pair.held:
@@ -152,16 +152,16 @@ def load(context: ssl.SSLContext, pair: Pair, full_reload: str = "a full reload"
 
 
 class Certificate:
-    """What the files of a server's certificate hold, for a master that serves none itself.
+    """The files of a server's certificate, for a master that checks them and serves no TLS itself.
 
     Args:
-        certfile: As of `renew`; a relative path means the working directory of this moment, whatever it is later.
+        certfile: As of `renew`; a relative path belongs to the present working directory, whatever it is later.
         keyfile: As of `renew`.
         password: As of `renew`.
 
     Attributes:
-        usable: Whether a worker could take at once what the last look has found.
-        renewed: Whether the last look has found another pair than the server started with.
+        usable: Whether workers could load the pair that the last `look` has found.
+        renewed: Whether the last `look` has found another pair than the server started with.
     """
 
     def __init__(self, certfile: StrPath, keyfile: StrPath | None = None, password: str | None = None) -> None:
@@ -173,13 +173,13 @@ class Certificate:
         self.take_over()
 
     def take_over(self) -> None:
-        """From now on the server serves what the files hold: its workers are new."""
+        """Note that the server serves the present files: its workers are new."""
         self.usable, self.renewed = True, False
-        with contextlib.suppress(Unusable):  # the server itself says so, when its worker starts
+        with contextlib.suppress(Unusable):  # the server itself logs that, when its worker starts
             self._served = self._read().held
 
     def look(self, full_reload: str = "a full reload") -> str | None:
-        """Look at the files; the words to log, once for each fault, when there is no pair that a worker can take.
+        """Look at the files; return a text to log, once for each fault, when workers can't take the pair.
 
         Args:
             full_reload: As of `load`.
@@ -195,7 +195,7 @@ class Certificate:
         return None
 
     def check(self) -> None:
-        """Raises Unusable when a worker that starts now could not serve with them."""
+        """Raise Unusable when a worker that starts now could not serve with the files."""
         self._read()
 
     def _read(self) -> Pair:
@@ -203,7 +203,7 @@ class Certificate:
 
 
 def absolute(path: StrPath) -> str:
-    """The same file, whatever the working directory will be. A symbolic link stays one: a renewal may turn it."""
+    """The absolute path, which no change of the working directory affects. Keeps a link: a renewal may replace it."""
     return os.fspath(Path(path).absolute())
 
 
@@ -227,7 +227,7 @@ def _fingerprint(chain: bytes, key: bytes | None) -> bytes:
 
 
 def _load(context: ssl.SSLContext, pair: Pair, no_password: object = None) -> None:
-    """Raises ssl.SSLError, ValueError, OSError."""
+    """Load a pair into any context. Raises ssl.SSLError, ValueError, OSError."""
     with _as_file(pair.chain) as chain, contextlib.ExitStack() as stack:
         key = None if pair.key is None else stack.enter_context(_as_file(pair.key))
         context.load_cert_chain(chain, key, pair.password or no_password)  # type: ignore[arg-type]
@@ -235,7 +235,7 @@ def _load(context: ssl.SSLContext, pair: Pair, no_password: object = None) -> No
 
 @contextlib.contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Its path, which has just been opened: a living context never gets the chain when the key can't be opened then."""
+    """A path with this content, opened once as a trial: a context must not get the chain without the key."""
     descriptor = _file_in_memory(content)
     if descriptor is None:
         with tempfile.NamedTemporaryFile() as file:
@@ -251,10 +251,10 @@ def _as_file(content: bytes) -> Iterator[str]:
 
 
 def _file_in_memory(content: bytes) -> int | None:
-    """Its descriptor; None where there is no such file, or nobody can open it by its path."""
+    """The descriptor of a file in memory; None where the system has none, or can't open it by a path."""
     try:
         descriptor = os.memfd_create("confcast-certificate")
-    except (AttributeError, OSError):  # no such system, or no such call in this sandbox
+    except (AttributeError, OSError):  # the system, or a sandbox, has no such call
         return None
     try:
         Path(f"/dev/fd/{descriptor}").write_bytes(content)
@@ -284,14 +284,14 @@ def _reason(error: Exception) -> str:
 
 
 def _kind(chain: bytes) -> str:
-    """Of the key in the first certificate of a chain; empty where that can't be told."""
+    """The kind of the key in the first certificate of a chain; empty where it is unknown."""
     begin = chain.find(b"-----BEGIN CERTIFICATE-----")
     end = chain.find(b"-----END CERTIFICATE-----", begin)
     try:
         text = chain[begin:end].decode("ascii") + "-----END CERTIFICATE-----\n"
         (_, certificate), *_ = _elements(ssl.PEM_cert_to_DER_cert(text))
         (_, to_be_signed), *_ = _elements(certificate)
-        # Its sequences: the signature's algorithm, the issuer, the validity, the subject, the public key.
+        # Its sequences are: the signature's algorithm, the issuer, the validity, the subject, the public key.
         public_key = [content for tag, content in _elements(to_be_signed) if tag == _SEQUENCE][4]
         (_, algorithm), *_ = _elements(public_key)
         (_, identifier), *_ = _elements(algorithm)
@@ -301,7 +301,7 @@ def _kind(chain: bytes) -> str:
 
 
 def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each element of a DER sequence's content. Raises IndexError where it is cut off."""
+    """Yield tag and content of each element in the content of a DER sequence. Raises IndexError if it is cut off."""
     at = 0
     while at < len(der):
         tag, length, at = der[at], der[at + 1], at + 2

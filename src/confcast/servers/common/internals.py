@@ -2,13 +2,13 @@
 
 An embedding derives from a server's classes, stands in for some of its functions and reads its objects' attributes.
 Their authors may rename any of these in a release that breaks no promise. So each embedding checks, before it starts
-anything, that every name it needs exists, and refuses to start in words: what is missing, the installed version, the
-versions that were tried, and what to do. That a name still *means* the same is what the bounds in pyproject.toml and
-the tests hold; one that is used here and not listed below fails a test.
+anything, that every name it needs exists. Otherwise it refuses to start and says what is missing, the installed
+version, the versions that were tried, and what to do. The bounds in pyproject.toml and the tests hold that a name still
+*means* the same; a test fails when an embedding uses a name that is not listed below.
 
-A name is written as `module:path`, with the arguments that pass between the server and us in parentheses: by position,
-or by keyword with a `=`; `...` stands for any others. What only objects have, and not their class, is there if the
-class declares it, or a method of the class sets it.
+A name is written as `module:path`. Parentheses hold the arguments that the server passes to confcast or confcast to the
+server: by position, or by keyword with a `=`; `...` stands for any others. An attribute that only objects have exists
+if their class declares it, or a method of the class sets it.
 
 Rejected: refusing a version because of its number (a distribution may have patched an older one, and a newer one may
 still have every name), and asking the server's objects themselves (some exist only after the owner has started).
@@ -29,8 +29,8 @@ class Inside(NamedTuple):
     """What one embedding needs of one package.
 
     Attributes:
-        package: What is installed; also the extra of confcast that installs it.
-        names: As this module's head says.
+        package: The server's distribution; the extra of confcast that installs it has the same name.
+        names: Written as this module's head says.
     """
 
     package: str
@@ -44,7 +44,7 @@ TRIED = {
     "hypercorn": ">=0.18,<0.19",
     "uvicorn": ">=0.51,<0.55",
 }
-"""The versions that pyproject.toml allows; it says why."""
+"""The versions of each server that pyproject.toml allows; pyproject.toml says why these."""
 
 INSIDE = {
     "celery": Inside(
@@ -280,13 +280,13 @@ INSIDE = {
 
 
 def check(embedding: str) -> None:
-    """See to it that all is there that this embedding needs. Imports those modules of the server's.
+    """Check that the installed server has every name that an embedding needs. Imports the modules of these names.
 
     Args:
-        embedding: One of INSIDE. Its package is installed.
+        embedding: A key of INSIDE. Its package is installed.
 
     Raises:
-        ConfcastError: It is not; with every name that is missing, and what to do.
+        ConfcastError: The server lacks a name; the text has every missing name, and what to do.
     """
     package, names = INSIDE[embedding]
     missing = [name for name in names if not _is_there(name)]
@@ -317,7 +317,7 @@ def _is_there(name: str) -> bool:
 
 
 def _objects_have(owner: Any, attribute: str) -> bool:
-    """Whether objects of this class get an attribute that the class itself has not."""
+    """Whether the class declares this attribute for its objects, or one of its methods sets it."""
     bases = getattr(owner, "__mro__", ())
     methods = (inspect.unwrap(each) for base in bases for each in vars(base).values() if inspect.isfunction(each))
     naming = (method for method in methods if attribute in method.__code__.co_names)
@@ -327,7 +327,7 @@ def _objects_have(owner: Any, attribute: str) -> bool:
 
 
 def _takes(function: Any, first: list[str], arguments: str) -> bool:
-    """Whether it can be called so."""
+    """Whether the function can be called with the arguments `first` and those that the text lists."""
     given = [each.strip() for each in arguments.split(",") if each]
     positional = first + [each for each in given if each != "..." and not each.endswith("=")]
     keywords = {each.rstrip("="): None for each in given if each.endswith("=")}

@@ -1,12 +1,12 @@
-"""What the launchers of servers have in common: their options, the owner's start, and what a worker does first.
+"""All launchers share this: their options, the start of the owner, and what a worker does first.
 
-A launcher is a master of our own around a server that has no conf file to embed in:
+A launcher runs a server that has no conf file to embed in, and starts the owner before it:
 
     python -m confcast.servers.uvicorn --loader pkg.settings:loader app:app --workers 4
 
-Options of confcast are taken from anywhere in the line, up to a `--`; all others are the server's own. A master that
-can't start says why in words, and ends with the statuses that gunicorn's side has: 78 when the configuration is
-refused, 3 when its owner could not start.
+The launcher takes confcast's options from anywhere in the line, up to a `--`; all others are the server's own. A
+launcher that can't start says why on standard error, and exits with the same statuses as under gunicorn: 78 when the
+configuration is refused, 3 when its owner could not start.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COULD_NOT_START = 3
 
 
 class ManagerOptions(TypedDict, total=False):
-    """What a launcher hands on to its `ConfigReloadManager`; see there. Signals and supervision are the launcher's."""
+    """The options of `ConfigReloadManager` that a launcher takes; the launcher itself sets signals and supervision."""
 
     watch: bool
     name: str
@@ -56,9 +56,9 @@ class Line(NamedTuple):
     """A launcher's command line.
 
     Attributes:
-        path: Which loader, as MODULE:NAME.
-        options: The manager's.
-        rest: The arguments that are the server's.
+        path: The loader's import path, MODULE:NAME.
+        options: For the manager.
+        rest: The arguments for the server, in their order.
     """
 
     path: str
@@ -67,20 +67,20 @@ class Line(NamedTuple):
 
     @property
     def loader(self) -> ConfigLoader[Any]:
-        """Looked for when it is asked for: an option of the server's may say where modules are found.
+        """The loader, imported at this access: an option of the server's may have changed where modules are found.
 
         Raises:
-            SystemExit: It can't be found (78, with the reason on standard error).
+            SystemExit: The loader can't be found (78, with the reason on standard error).
         """
         return self._found(ConfigLoader.find)
 
     @property
     def fresh_loader(self) -> ConfigLoader[Any]:
-        """The same, with nothing imported for it in this process: for masters that fork. Raises SystemExit as well."""
+        """The loader, found without an import in this process: for masters that fork. Raises SystemExit as `loader`."""
         return self._found(lambda path: self.find_afresh())
 
     def find_afresh(self) -> ConfigLoader[Any]:
-        """Under the code that is on disk now. Raises ConfigError."""
+        """The loader under the code that is on disk now, found by another process. Raises ConfigError."""
         return ConfigReloadManager.find_afresh(self.path, self.options.get("executable"))
 
     def _found(self, find: Callable[[str], ConfigLoader[Any]]) -> ConfigLoader[Any]:
@@ -106,7 +106,7 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
 
 
 def print_help(server: str) -> None:
-    """Confcast's options; the server prints its own."""
+    """Print the help on confcast's options; the server prints that on its own."""
     _parser(server).print_help()
 
 
@@ -143,7 +143,7 @@ def _parser(server: str) -> argparse.ArgumentParser:
 
 
 def require(package: str, extra: str) -> ModuleType:
-    """Import what is optional. Raises ConfcastError, which says what to install."""
+    """Import an optional package. Raises ConfcastError, which says what to install."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
@@ -152,28 +152,28 @@ def require(package: str, extra: str) -> ModuleType:
         raise ConfcastError(f"{package} is not installed: pip install 'confcast[{extra}]'") from error
 
 
-def say(text: str) -> None:
-    """On standard error."""
+def report(text: str) -> None:
+    """Write a line to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 class Embedded:
-    """A configuration that a launcher embeds in its server, for each generation of it.
+    """A configuration that a launcher embeds in its server: the manager of each generation, and its workers' part.
 
     Args:
-        loader: What to load.
-        options: Of its managers.
-        again: Gives what a next generation loads, under the code of then; raises ConfigError. None: the same loader,
-            whose schema is looked for anew by its name.
-        supervise: As of `ConfigReloadManager`.
+        loader: Loads the configuration of the first generation.
+        options: For the manager of each generation.
+        again: Returns the loader of a next generation, under the code of that moment; raises ConfigError. None: the
+            same loader, whose schema is imported anew by its name.
+        supervise: As `ConfigReloadManager` takes it.
 
     Attributes:
-        manager: Of the first generation, not started yet.
-        worker: What attaches in workers of the present generation.
-        name: The configuration's.
+        manager: The manager of the first generation, not started yet.
+        worker: Attaches the replicas in workers of the first generation.
+        name: The configuration's name.
 
     Raises:
-        TypeError: The manager has no such option, or nobody else can import the schema.
+        TypeError: The manager has no such option, or another process can't import the schema.
         ValueError: An option can't have this value.
     """
 
@@ -191,7 +191,7 @@ class Embedded:
         self.name = self.manager.name
 
     def next_generation(self) -> tuple[ConfigReloadManager[Any], Worker]:
-        """A manager, not started, and what attaches in its workers. Raises ConfigError, and as the class does."""
+        """A manager, not started, and the part of its workers. Raises ConfigError, TypeError, ValueError."""
         return self._made(self._again())
 
     def _made(self, loader: ConfigLoader[Any]) -> tuple[ConfigReloadManager[Any], Worker]:
@@ -201,65 +201,65 @@ class Embedded:
         return manager, Worker(loader.schema_path, manager.name)
 
 
-def start(server: str, manager: ConfigReloadManager[Any], say: Callable[[str], None] = say) -> None:
+def start(server: str, manager: ConfigReloadManager[Any], report: Callable[[str], None] = report) -> None:
     """Start the owner, before there is any worker.
 
     Args:
-        server: Its name.
-        manager: Whose owner.
-        say: Where the reason goes when it can't be started.
+        server: The server's name, for the text.
+        manager: Starts the owner.
+        report: Called with the reason when the owner can't be started.
 
     Raises:
-        SystemExit: It can't be; the reason was said.
+        SystemExit: The owner can't be started (78 or 3); `report` was called.
     """
     try:
         manager.start()
     except ConfigError as error:
-        refuse(f"confcast: the configuration is refused, {server} does not start\n{error}", CONFIGURATION_REFUSED, say)
+        text = f"confcast: the configuration is refused, {server} does not start\n{error}"
+        refuse(text, CONFIGURATION_REFUSED, report)
     except NotCarried as error:
-        refuse(f"confcast: the schema can't be carried to workers\n{error}", CONFIGURATION_REFUSED, say)
+        refuse(f"confcast: the schema can't be carried to workers\n{error}", CONFIGURATION_REFUSED, report)
     except (ConfcastError, TypeError, OSError) as error:
-        refuse(f"confcast: the config owner could not start: {error}", COULD_NOT_START, say)
+        refuse(f"confcast: the config owner could not start: {error}", COULD_NOT_START, report)
 
 
-def refuse(text: str, status: int, say: Callable[[str], None] = say) -> NoReturn:
-    """End a master before it has started anything."""
-    say(text)
+def refuse(text: str, status: int, report: Callable[[str], None] = report) -> NoReturn:
+    """Report the text, and end this master, which has started nothing. Raises SystemExit with this status."""
+    report(text)
     sys.exit(status)
 
 
 class Worker(NamedTuple):
-    """What a worker does before it loads its application, and after. Sent to spawned ones as multiprocessing does.
+    """A worker's part: it attaches before it loads its application, and after. multiprocessing pickles it to workers.
 
     Attributes:
-        schema: By which name the schema is imported (`ConfigLoader.schema_path`); its module usually declares the
-            replica, too.
-        name: The configuration's.
+        schema: The schema's import path (`ConfigLoader.schema_path`); its module usually declares the replica, too.
+        name: The configuration's name.
     """
 
     schema: str
     name: str
 
     def attach_first(self, timeout: float = 10.0) -> None:
-        """Before the application is imported, so that its modules may read the configuration at import.
+        """Import the schema and attach, before the application is imported, whose modules may read the configuration.
 
         Args:
-            timeout: Seconds that all of it may take, but for the import.
+            timeout: Seconds that all replicas together may take to attach; the import does not count.
 
         Raises:
-            ConfcastError: This worker can't be served; as `Replica.attach` says.
+            ConfcastError: A replica can't attach, as `Replica.attach` says. The import may raise anything else.
         """
         ConfigLoader(self.schema).schema  # noqa: B018 - imports it, be it in the main program, which has no such name
         self.attach_declared(timeout)
 
     def attach_declared(self, timeout: float = 10.0) -> list[Replica[Any]]:
-        """Attach what is declared by now; of another name only where there is an owner for it.
+        """Attach all replicas declared by now, in `timeout` seconds; skip one of another name without an owner.
 
         Returns:
-            Those that are attached, for `Pin(app, *replicas)`: one that has no owner can't be pinned.
+            The attached replicas, for `Pin(app, *replicas)`: a replica without an owner can't be pinned.
 
         Raises:
-            ConfcastError: This worker can't be served; as `Replica.attach` says.
+            ConfcastError: A replica can't attach, as `Replica.attach` says.
         """
         deadline, attached = time.monotonic() + timeout, []
         for replica in declared():
@@ -271,7 +271,7 @@ class Worker(NamedTuple):
         return attached
 
     def warn_of_no_replica(self) -> None:
-        """Once the application is loaded: nobody declared this name; who declared another has forgotten `--name`."""
+        """Log a warning if no replica of this name is declared, once the application is loaded: `--name` is missing."""
         names = list(dict.fromkeys(replica.name for replica in declared()))
         if self.name not in names:
             hint = f"; declared here: {', '.join(map(repr, names))}: --name says which is meant" if names else ""

@@ -1,11 +1,11 @@
-"""Log files that were moved away are opened anew, in this process: what a server's HUP does by replacing its workers.
+"""`reopen` opens log files anew that were moved away, in this process: a server's HUP did so by replacing its workers.
 
-Every `logging.FileHandler` of the process counts, whoever made it: the server's `--log-config`, or the application. One
-whose file is the same as before is left alone, so that a handler that truncates its file does so no second time. The
-new file is open before the old one is closed; where it can't be opened the old one goes on.
+It looks at every `logging.FileHandler` of the process, made by the server's `--log-config` or by the application. It
+skips a handler whose file is the same as before: a handler that truncates its file must not do so again. The new file
+is open before the old one is closed; where the new one can't be opened the handler keeps the old one.
 
-Rejected: telling `WatchedFileHandler` to everybody (it looks at the file for each record), and opening the files of
-known loggers only (a queue's listener holds handlers that no logger has).
+Rejected: recommending `WatchedFileHandler` (it calls stat for each record), and opening the files of known loggers only
+(a queue's listener holds handlers that no logger has).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 
 
 def reopen() -> list[str]:
-    """Open what was moved away or deleted. In any thread; not in a signal handler, for it takes the handlers' locks.
+    """Open each moved or deleted log file anew. In any thread; not in a signal handler: it takes the handlers' locks.
 
     Returns:
-        What could not be opened, in words: the path and why.
+        A text for each file that could not be opened: its path and the reason.
     """
     return [words for handler in _file_handlers() if (words := _reopen(handler))]
 
 
 def _file_handlers() -> Iterator[logging.FileHandler]:
-    references: list[Any] = list(vars(logging)["_handlerList"])  # what logging.shutdown() goes through
+    references: list[Any] = list(vars(logging)["_handlerList"])  # the list that logging.shutdown() goes through
     for handler in (reference() for reference in references):
         if isinstance(handler, logging.FileHandler):
             yield handler

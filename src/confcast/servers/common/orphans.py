@@ -1,8 +1,8 @@
-"""A worker whose master was killed ends by itself: nobody is left who could stop it, and it holds the port.
+"""A worker whose master was killed ends by itself: no process is left to stop the worker, which holds the port.
 
-A thread asks who the parent is. Rejected: the sentinel of multiprocessing's `parent_process()` (a forked sibling has
-inherited the other end of that pipe, and holds it open), PR_SET_PDEATHSIG (Linux only, needs ctypes, and comes when
-the thread ends that forked, not the process), a pidfd (Linux only; this one needs to be quick for nobody).
+A thread asks for the parent's pid twice a second. Rejected: the sentinel of multiprocessing's `parent_process()` (a
+forked sibling has inherited the other end of that pipe, and holds it open), PR_SET_PDEATHSIG (Linux only, needs ctypes,
+and is sent when the forking thread ends, not the process), a pidfd (Linux only; half a second is quick enough).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from collections.abc import Callable
 
 _log = logging.getLogger("confcast.servers")
 
-_LOOK = 0.5
+_INTERVAL = 0.5
 _GRACE = 30.0
 
 
-def follow(master: int, leave: Callable[[], object]) -> None:
-    """In a worker: have `leave` called when the master is no longer its parent, within a second.
+def watch_master(master: int, leave: Callable[[], object]) -> None:
+    """In a worker: call `leave` within a second after the master is no longer the parent of this process.
 
-    What is still there half a minute later (a request that never ends) is killed.
+    A worker that is still alive half a minute later (a request that never ends) kills itself.
 
     Args:
-        master: Its pid, as the master itself knew it.
-        leave: What makes this worker stop; called in a thread.
+        master: The master's pid, as the master itself knew it.
+        leave: Makes this worker stop; called in a thread.
     """
     threading.Thread(target=_run, args=(master, leave), name="confcast-orphan", daemon=True).start()
 
@@ -34,7 +34,7 @@ def follow(master: int, leave: Callable[[], object]) -> None:
 def _run(master: int, leave: Callable[[], object]) -> None:
     pause = threading.Event()
     while os.getppid() == master:
-        pause.wait(_LOOK)
+        pause.wait(_INTERVAL)
     _log.error("the master %d is dead: this worker ends, too", master)
     leave()
     pause.wait(_GRACE)

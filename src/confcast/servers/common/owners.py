@@ -1,11 +1,11 @@
-"""The owners of one configuration in one server: the present one, and those that it has replaced.
+"""`Owners` manages the owners of one configuration in one server: the present one, and those that it has replaced.
 
-A full reload begins a next generation with a pause: the present owner finishes what is under way, leaves a copy of its
-journal, and loads no more, so that no version's number is given out twice. The next owner goes on with versions,
-history and totals. Workers are served by the owner that they began with, to their end; then it leaves. When the next
-generation does not come about (the configuration is refused, no new worker serves), the present owner goes on, and
-loads what it missed if it watches. It refuses a reload while it is paused: one that is asked for between the pause and
-the successor's start, or before the call-off, is asked for once more of whoever loads then.
+A full reload begins a next generation with a pause: the present owner finishes its current reload, writes a copy of its
+journal, and loads no more, so that no version number is given out twice. The next owner continues versions, history and
+totals. A worker is served by the owner that it attached to first, to the worker's end; then that owner exits. When the
+next generation is called off (the configuration is refused, no new worker serves), the present owner resumes, and loads
+what it missed if it watches. A paused owner refuses a reload: a request that comes between the pause and the
+successor's start, or before the call-off, is repeated to the owner that loads then.
 
 Rejected: two owners that load side by side (two contents under one number).
 """
@@ -24,7 +24,7 @@ Manager = ConfigReloadManager[Any]
 
 
 class CalledOff(Exception):
-    """The next generation can't begin; everything is as it was."""
+    """The next generation can't begin, and nothing has changed."""
 
 
 class _Former(NamedTuple):
@@ -35,70 +35,70 @@ class _Former(NamedTuple):
 
 
 class Owners:
-    """The managers of one configuration, by generation. For the master only, and its one thread; but `request_reload`.
+    """The managers of one configuration, by generation. In the master's main thread only, except `request_reload`.
 
     Args:
         first: The manager of the first generation; the caller starts it.
 
     Attributes:
-        present: Whose owner loads, unless a next generation has begun.
+        present: The manager whose owner loads, unless a next generation has begun.
     """
 
     def __init__(self, first: Manager) -> None:
         self.present = first
         self._coming: Manager | None = None
-        self._asked = False  # for a reload, since a next generation began
+        self._is_requested = False  # whether a reload is, since a next generation began
         self._former: list[_Former] = []
 
     def request_reload(self) -> None:
         """Trigger the owner that loads. Returns at once, in any thread, and in a signal handler."""
-        self._asked = True  # first: whoever changes the owner that loads looks at this afterwards
+        self._is_requested = True  # first: each change of the owner that loads is followed by a look at this
         (self._coming or self.present).request_reload()
 
     def succeed(self, make: Callable[[], Manager]) -> Manager:
-        """Start the next generation's owner; whoever calls says `replace` or `call_off` then. Raises CalledOff."""
-        self._asked = False
+        """Start the next generation's owner; `replace` or `call_off` must follow. Raises CalledOff."""
+        self._is_requested = False
         try:
             self.present.pause()
         except ConfcastError as error:
-            self._ask_again()
+            self._repeat_request()
             raise CalledOff(str(error)) from error
         try:
             self._coming = make().succeed(self.present).start()
         except NO_OWNER as error:
-            self._go_on()
+            self._resume()
             raise CalledOff(str(error)) from error
         except BaseException:
-            self._go_on()
+            self._resume()
             raise
-        self._ask_again()
+        self._repeat_request()
         return self._coming
 
     def call_off(self, successor: Manager) -> None:
-        """It will not be used."""
+        """Close this successor, which has no workers, and let the present owner load again."""
         self._coming = None
         successor.close()
-        self._go_on()
+        self._resume()
 
     def replace(self, successor: Manager, workers: frozenset[int]) -> None:
-        """It is the present one from now on; these workers stay with the one before."""
+        """Make the successor the present one; these workers, by pid, stay with the one before."""
         self._former.append(_Former(self.present, workers))
         self.present, self._coming = successor, None
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self.present.resume()
-        self._ask_again()
+        self._repeat_request()
 
-    def _ask_again(self) -> None:
-        """Whoever was asked until now may have been paused, or was closed."""
-        if self._asked:
+    def _repeat_request(self) -> None:
+        """Request the reload of the owner that loads now: the owner of the first request may be paused or closed."""
+        if self._is_requested:
             (self._coming or self.present).request_reload()
 
     def ensure(self, workers: Callable[[], Container[int]]) -> None:
-        """In each turn of the master's loop: restart the dead, release owners whose workers are gone.
+        """In each turn of the master's loop: restart dead owners, close owners whose workers are gone.
 
         Args:
-            workers: Gives the pids of those that there are.
+            workers: Returns the pids of all present workers.
         """
         for manager in filter(None, (self._coming, self.present)):
             manager.ensure_owner()
@@ -110,11 +110,11 @@ class Owners:
                 self._former.remove(former)
 
     def log_was_rotated(self) -> None:
-        """Have every owner go on in the log file that is there now."""
+        """Have every owner write to the log file that exists now."""
         for manager in filter(None, (*(former.manager for former in self._former), self.present, self._coming)):
             manager.log_was_rotated()
 
     def close(self) -> None:
-        """The workers are gone."""
+        """Close every owner, when the workers are gone."""
         for manager in filter(None, (*(former.manager for former in self._former), self.present, self._coming)):
             manager.close()

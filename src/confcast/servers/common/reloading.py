@@ -1,18 +1,18 @@
-"""What HUP and SIGRTMIN do in a launcher's master, whatever its server is.
+"""A launcher's master reloads the configuration at HUP and replaces its workers at SIGRTMIN, whatever its server is.
 
-HUP reloads the configuration at once, by the owner. What else the server's own HUP did for the files that it uses is
-done in the next turn of the master's loop: the master opens its log files anew, looks at the TLS certificate, and
-passes the signal on to every worker (worker_refresh.py). Where the certificate is half renewed the master says so,
-once, and passes SIGRTMIN on, which means the log files only.
+HUP requests a reload of the owner at once. In the next turn of its loop the master does what else the server's own HUP
+did for files: it opens its log files anew, looks at the TLS certificate, and passes the signal on to every worker
+(worker_refresh.py). Where the certificate is half renewed the master logs that once, and passes SIGRTMIN on, which
+means the log files only.
 
 SIGRTMIN is the full reload: what the server's own HUP did, after the owner of a next generation has started under the
-new code. Where that one can't start, or the certificate can't be served, nothing is replaced and the log says why. Old
-workers are served by the old owner until they are gone.
+new code. Where that owner can't start, or the certificate can't be served, nothing is replaced and the log says why.
+The old owner serves the old workers until they are gone.
 
-Handlers only note what is wanted. Everything else runs in the master's main thread, in its loop.
+Handlers only set flags. Everything else runs in the master's main thread, in its loop.
 
-Rejected: replacing workers before the next owner has loaded (nobody would be left to serve them), and looking at the
-certificate in the workers alone (each of them would say that it is half renewed).
+Rejected: replacing workers before the next owner has loaded (no owner would be left to serve them), and looking at the
+certificate in the workers alone (each of them would log that it is half renewed).
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from confcast.servers.common.owners import CalledOff, Manager, Owners
 
 
 class Reloading:
-    """One launcher's. `hup` and `rtmin` in signal handlers and any thread; the rest in the master's loop.
+    """The reloads of one launcher. `hup` and `rtmin` in signal handlers and any thread; the rest in the master's loop.
 
     Args:
-        server: Its name, for what is logged.
+        server: The server's name, for the log.
         embedded: The configuration.
-        log: The server's own logger, so that the words stand where its words do.
-        certificate: What the server serves TLS with; None: it does not.
-        in_place: Whether its workers can take a renewed certificate.
-        keeps: What of it they can't take, in words; empty: nothing.
-        forks: Whether its workers inherit what the master has imported.
+        log: The server's own logger, so that confcast's lines stand beside the server's.
+        certificate: The server's TLS certificate; None: it serves no TLS.
+        in_place: Whether workers can take a renewed certificate while they serve.
+        keeps: Which part of the certificate they can't take, in words; empty: none.
+        forks: Whether workers inherit the modules that the master has imported.
 
     Attributes:
-        owners: By generation.
+        owners: The owners by generation.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Reloading:
         self._in_place = in_place
         self._keeps = keeps
         self._forks = forks
-        self._said_renewed = False
+        self._has_logged_renewal = False
         self._refresh = self._full_reload = False
         self._coming: Manager | None = None
         self.owners = Owners(embedded.manager)
@@ -72,7 +72,7 @@ class Reloading:
     # ---- what signals do
 
     def hup(self) -> None:
-        """Reload the configuration now, and open anew in the loop's next turn what workers have open."""
+        """Request a reload now, and have the loop's next turn open log files anew and renew the certificate."""
         self.owners.request_reload()
         self._refresh = True
 
@@ -80,8 +80,8 @@ class Reloading:
         """Have the loop's next turn reload fully."""
         self._full_reload = True
 
-    def say_what_signals_do(self) -> None:
-        """At the start, in the log."""
+    def log_signals(self) -> None:
+        """Log at the start what HUP and SIGRTMIN do."""
         files = "log files are opened anew"
         if self._certificate is not None and self._in_place:
             files += " and the TLS certificate is renewed" + (f", but not {self._keeps}" if self._keeps else "")
@@ -98,10 +98,10 @@ class Reloading:
     # ---- in the master's loop
 
     def tick(self, workers: Callable[[], Collection[int]]) -> None:
-        """In each turn. Cheap, unless a HUP came.
+        """In each turn: look after the owners, and do what a HUP has requested. Cheap without a HUP.
 
         Args:
-            workers: Gives the pids of those that there are.
+            workers: Returns the pids of all present workers.
         """
         self.owners.ensure(workers)
         if self._refresh:
@@ -109,18 +109,18 @@ class Reloading:
             self._open_anew(workers())
 
     def wants_full_reload(self) -> bool:
-        """Whether a SIGRTMIN came since this was asked last."""
+        """Whether a SIGRTMIN came since the last call."""
         wanted, self._full_reload = self._full_reload, False
         return wanted
 
     def begin(self) -> Worker | None:
-        """Start the next generation's owner, before any worker is replaced. `end` has to follow.
+        """Start the next generation's owner, before any worker is replaced. The caller must call `end` then.
 
         Returns:
-            What attaches in its workers; None where the owner stays, for they will have the master's old code.
+            The part of the new workers; None where the owner stays, because they will have the master's old code.
 
         Raises:
-            CalledOff: There is none: nothing may be replaced. The log has said why.
+            CalledOff: The owner can't start, so no worker may be replaced. The reason was logged.
         """
         self._log.info("confcast: full reload: the config owner of the new code starts first, then new workers")
         try:
@@ -130,14 +130,14 @@ class Reloading:
             raise
 
     def end(self, before: Collection[int], now: Collection[int]) -> bool:
-        """Workers were replaced, as far as could be.
+        """Make the next generation's owner the present one, once the server has replaced the workers that it could.
 
         Args:
-            before: The pids of the workers when it began.
-            now: Of those that there are now.
+            before: The pids of the workers before the full reload.
+            now: The pids of the present workers.
 
         Returns:
-            Whether the next generation's owner is the present one; False: no new worker serves, and it has left.
+            False: no new worker serves, so the next generation's owner was closed. Otherwise True.
         """
         successor, self._coming = self._coming, None
         kept = frozenset(before) & frozenset(now)
@@ -158,7 +158,7 @@ class Reloading:
             self.owners.replace(successor, kept)
         if self._certificate is not None:
             self._certificate.take_over()
-            self._said_renewed = False
+            self._has_logged_renewal = False
         self.owners.ensure(lambda: now)
         return True
 
@@ -195,18 +195,18 @@ class Reloading:
         usable = self._look_at_certificate()
         number = signal.SIGHUP if usable or signals.FULL_RELOAD is None else signals.FULL_RELOAD
         for pid in workers:
-            with contextlib.suppress(ProcessLookupError):  # it has just died
+            with contextlib.suppress(ProcessLookupError):  # the worker has just died
                 os.kill(pid, number)
 
     def _look_at_certificate(self) -> bool:
-        """Whether a worker can take what its files hold now."""
+        """Whether workers may be asked to load the certificate's files as they are now."""
         if self._certificate is None:
             return True
         words = self._certificate.look(signals.full_reload_of(os.getpid()))
         if words is not None:
             self._log.error("confcast: the TLS certificate stays as it is: %s", words)
-        elif not self._in_place and self._certificate.renewed and not self._said_renewed:
-            self._said_renewed = True
+        elif not self._in_place and self._certificate.renewed and not self._has_logged_renewal:
+            self._has_logged_renewal = True
             self._log.warning(
                 "confcast: the TLS certificate was renewed, and a worker of %s can't take it while it serves: new "
                 "workers do, by %s",

@@ -1,13 +1,13 @@
-"""What signals do before a server has its own handlers, and after: to a worker that starts, and a program that goes on.
+"""No signal is lost or kills by default while a worker starts, and a program has its handlers again after its server.
 
 Between a worker's start and its server's handlers there may be seconds of imports. A forked worker inherits the
-master's handlers: a TERM would be noted in a copy of the master that nobody runs, and the server's stop would wait for
-this worker for ever. One that is spawned has none: a HUP for the whole process group would kill it. So the master holds
-these signals back while it starts a worker, which the worker inherits, and the worker lets them through when it has
-said what they do.
+master's handlers: they would note a TERM in a copy of the master's queue that nothing reads, and the server's stop
+would wait for this worker for ever. A spawned worker has no handlers: a HUP for the whole process group would kill it.
+So the master blocks these signals while it starts a worker, the worker inherits the blocked mask, and it unblocks them
+once it has set handlers.
 
-In its master a server keeps the handlers that it has set. In a program that goes on afterwards they would note a TERM
-that nobody looks at any more: so the program's own are given back.
+A server leaves its handlers in its process. In a program that goes on afterwards they would note a TERM that nothing
+looks at any more: so `restored` sets the program's own handlers again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 FULL_RELOAD: signal.Signals | None = getattr(signal, "SIGRTMIN", None)
-"""What has a launcher replace its workers, as the server's own HUP did. None on a system that has no such signal."""
+"""At this signal a launcher replaces its workers, as the server's own HUP did. None: the system has no SIGRTMIN."""
 
 RELOADS = frozenset({signal.SIGHUP} if FULL_RELOAD is None else {signal.SIGHUP, FULL_RELOAD})
-"""The signals by which a master is told to reload something; the default action of each is to end the process."""
+"""The signals that ask a master for a reload; the default action of each is to end the process."""
 
 _BLOCKED = RELOADS | {signal.SIGTERM, signal.SIGINT}
 
@@ -29,13 +29,13 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 def full_reload_of(pid: int) -> str:
-    """In words, what has this master reload fully: `kill -RTMIN 4711`."""
+    """The command that makes this master reload fully: `kill -RTMIN 4711`."""
     return "a restart of it (this system has no SIGRTMIN)" if FULL_RELOAD is None else f"kill -RTMIN {pid}"
 
 
 @contextmanager
-def held(numbers: Iterable[signal.Signals] = _BLOCKED) -> Iterator[None]:
-    """In the master, around the start of a worker: signals come afterwards. In the main thread."""
+def blocked(numbers: Iterable[signal.Signals] = _BLOCKED) -> Iterator[None]:
+    """Block these signals around the start of a worker; they are delivered afterwards. In the master's main thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -45,7 +45,7 @@ def held(numbers: Iterable[signal.Signals] = _BLOCKED) -> Iterator[None]:
 
 @contextmanager
 def restored(numbers: Iterable[signal.Signals | int] = _BLOCKED) -> Iterator[None]:
-    """Around a server: afterwards these signals have the handlers that they had before. In the main thread."""
+    """Set the handlers of these signals back to what they were, when the server has ended. In the main thread."""
     before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
@@ -55,16 +55,16 @@ def restored(numbers: Iterable[signal.Signals | int] = _BLOCKED) -> Iterator[Non
 
 
 def nothing(number: int, frame: FrameType | None) -> None:
-    """A handler. SIG_IGN in its place would be inherited by every program that the process starts."""
+    """A handler that does nothing. Programs that the process starts would inherit SIG_IGN in its place."""
 
 
 def unblock(*default: signal.Signals, reloads: Handler = nothing) -> None:
-    """In a worker, first of all: say what signals do, and let those through that the master has held back.
+    """In a worker, before all else: set handlers, then unblock the signals that the master has blocked.
 
     Args:
-        *default: These get their default action.
-        reloads: What HUP and SIGRTMIN do; they are the master's business, and come here by its word, or for the whole
-            process group.
+        *default: The signals that get their default action.
+        reloads: The handler of HUP and SIGRTMIN. A worker gets these when its master passes them on, or when they are
+            sent to the whole process group.
     """
     for number in RELOADS:
         signal.signal(number, reloads)

@@ -1,15 +1,15 @@
-"""What a worker opens anew when its master passes a HUP on: its log files, and its TLS certificate.
+"""A worker opens its log files anew, and renews its TLS certificate, when its master passes a HUP on.
 
-The server's own HUP replaced the worker, which had both from the files. Ours replaces no worker, so the worker does
-it: a signal handler puts a note into a queue, a thread reads it. The thread opens log files and reads the certificate;
-what it has read is loaded where connections are accepted, between two of them (certificates.py says why).
+The server's own HUP replaced the worker, and the new one read the files. confcast's HUP replaces no worker, so the
+worker reads them itself: a signal handler puts a note into a queue, a thread reads the queue. The thread opens log
+files and reads the certificate; the thread that accepts connections loads the certificate, between two connections
+(certificates.py says why).
 
-HUP asks for both, SIGRTMIN for the log files only: so the master passes on a renewal that it has found to be half done.
-A HUP that comes while the worker boots is not lost: what serves later is asked for by `certificate()` once, at its end.
+HUP means both, SIGRTMIN the log files only: the master sends SIGRTMIN when it has found the certificate's files half
+renewed. A HUP that comes while the worker boots is not lost: `certificate()` reads the files once more.
 
-Rejected: `loop.add_signal_handler` (a WSGI worker has no loop, and a loop that is closed gives HUP back its default
-action), and a thread that blocks the signals and waits for them (every program that the worker starts would inherit
-that).
+Rejected: `loop.add_signal_handler` (a WSGI worker has no loop, and a loop that is closed sets HUP to its default
+action), and a thread that waits for the blocked signals (programs that the worker starts would inherit the mask).
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from confcast.servers.common import certificates, log_files
 from confcast.servers.common.certificates import Certificate, Pair, StrPath, Unusable
 
 Soon = Callable[..., object]
-"""Has a function called, with its arguments, by the thread that accepts connections; from any thread."""
+"""Schedules a call of a function with arguments in the thread that accepts connections. In any thread."""
 
 
 class Refresh:
-    """One worker's. Made where signals are handled first; `start` begins its thread, or its loop calls `tick`.
+    """The queue of one worker, read by the thread that `start` begins, or by `tick`.
 
     Args:
-        log: Where it says what it could not do.
-        full_reload: In words, what a certificate takes that can't be renewed here.
+        log: Gets what could not be done.
+        full_reload: What an operator has to do where a certificate can't be renewed here, in words.
     """
 
     def __init__(self, log: logging.Logger, full_reload: str = "a full reload") -> None:
@@ -48,15 +48,15 @@ class Refresh:
         self._renew: Callable[[], object] | None = None
 
     def start(self) -> None:
-        """Begin the thread. Once; after a fork, in the child. It holds back for good what is held back by then."""
+        """Start the thread. Once; after a fork, in the child. Signals that are blocked now stay blocked in it."""
         threading.Thread(target=self._run, name="confcast-refresh", daemon=True).start()
 
-    def install_handlers(self, number: int, frame: FrameType | None = None) -> None:
-        """Open anew what this signal means. A signal handler: it takes no lock."""
+    def on_signal(self, number: int, frame: FrameType | None = None) -> None:
+        """Have the thread open anew what this signal means. A signal handler: takes no lock."""
         self.later(self._everything if number == signal.SIGHUP else self._log_files)
 
     def later(self, act: Callable[[], object]) -> None:
-        """Have the thread do this. May be called in a signal handler."""
+        """Have the thread call this function. In any thread, and in a signal handler."""
         self._notes.put(act)
 
     def certificate(
@@ -67,39 +67,39 @@ class Refresh:
         password: str | None,
         soon: Soon | None = None,
     ) -> None:
-        """From now on a HUP renews what this context serves. In the thread that accepts its connections.
+        """From now on a HUP renews the certificate in this context. In the thread that accepts its connections.
 
         Args:
             context: Made from these files just now.
-            certfile: The chain.
-            keyfile: Its key.
-            password: Of the key.
-            soon: Calls a function in this thread; None: the loop does that runs in it.
+            certfile: The chain, PEM.
+            keyfile: The key, PEM; None: the chain's file has it.
+            password: The key's password; None: the key is not encrypted.
+            soon: Schedules a call in this thread; None: the loop that runs in this thread does.
         """
         in_loop = running_loop() if soon is None else soon
         paths = certificates.absolute(certfile), None if keyfile is None else certificates.absolute(keyfile)
 
         def renew() -> None:
             pair = certificates.read(*paths, password)
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is accepted any more
+            with contextlib.suppress(RuntimeError):  # the loop has ended: no connection is accepted any more
                 in_loop(self._load, context, pair, paths[0])
 
         self._renew = renew
-        words = certificates.renew(context, *paths, password)  # what a HUP asked for that came before this
+        words = certificates.renew(context, *paths, password)  # for a HUP that came before this
         if words is not None:
-            self._say(words)
+            self._log_unchanged(words)
 
     def keep_certificate(self, files: Certificate | None) -> None:
-        """From now on a HUP says that this worker can't renew what it serves.
+        """From now on a HUP logs that this worker can't renew its certificate.
 
         Args:
-            files: Said once for each renewal of theirs; None: nobody can tell when there is one, so at each HUP.
+            files: The certificate's files: logged once for each renewal. None: the files are unknown, so at each HUP.
         """
 
-        def say() -> None:
+        def report() -> None:
             fault = None if files is None else files.look(self._full_reload)
             if fault is not None:
-                self._say(fault)
+                self._log_unchanged(fault)
             elif files is None or (files.usable and files.renewed):
                 self._log.warning(
                     "confcast: this worker keeps its TLS certificate: a renewed one takes %s", self._full_reload
@@ -107,10 +107,10 @@ class Refresh:
                 if files is not None:
                     files.take_over()
 
-        self._renew = say
+        self._renew = report
 
     def tick(self) -> None:
-        """Do now what was asked for: for a loop that has no such thread, in turns."""
+        """Do all that is queued, in this thread: for a worker whose loop does it instead of a thread."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._do(self._notes.get_nowait())
@@ -131,7 +131,7 @@ class Refresh:
             if self._renew is not None:
                 self._renew()
         except Unusable as error:
-            self._say(error)
+            self._log_unchanged(error)
 
     def _log_files(self) -> None:
         for words in log_files.reopen():
@@ -142,14 +142,14 @@ class Refresh:
             if certificates.load(context, pair, self._full_reload):
                 self._log.info("confcast: new connections get the renewed TLS certificate %s", certfile)
         except Unusable as error:
-            self._say(error)
+            self._log_unchanged(error)
 
-    def _say(self, why: object) -> None:
+    def _log_unchanged(self, why: object) -> None:
         self._log.error("confcast: the TLS certificate stays as it is: %s", why)
 
 
 def running_loop() -> Soon:
-    """The `Soon` of the loop that runs in this thread: asyncio's, or trio's. Raises RuntimeError where none runs."""
+    """The `Soon` of the loop that runs in this thread, asyncio's or trio's. Raises RuntimeError where none runs."""
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
     except RuntimeError:

@@ -2,36 +2,36 @@
 
     python -m confcast.servers.granian --loader pkg.settings:loader app:app --interface asgi --workers 4
 
-Options of confcast are taken out of the line; all others, and `GRANIAN_…` in the environment, are granian's own. Or in
-a program of yours, under `if __name__ == "__main__":`, since workers that are spawned import it, too:
+The launcher takes confcast's options; all others, and `GRANIAN_…` in the environment, are granian's own. Or in a
+program of yours, under `if __name__ == "__main__":`, since spawned workers import the program, too:
 
     run("app:app", loader, interface="asgi", workers=4)
 
 The owner starts in granian's startup hook: after its signals are set and its env files are read, before any worker.
 granian's main loop restarts a dead owner. Each worker attaches before it imports the application, so that its modules
-may read the configuration at import; what the application declares itself is attached after that.
+may read the configuration at import; replicas that the application declares are attached after that.
 
 A HUP also opens log files anew, in the master and in workers. granian's own reload, one worker after another, moves to
-SIGRTMIN, and starts a new owner under the new code first (reloading.py). `--loader` is looked for in a process of its
-own, at the start too: granian forks its workers, which would inherit the code that the master has imported. With
-`run()` in a program that has imported the schema, the new workers have its old code; the owner stays then, and the log
-says so. A renewed TLS certificate takes SIGRTMIN (server.py). guide/signals.md has it all in a table.
+SIGRTMIN, and starts a new owner under the new code first (reloading.py). A process of its own finds `--loader`, at the
+start too: granian forks its workers, which would inherit the code that the master has imported. With `run()` in a
+program that has imported the schema, the new workers have its old code; the owner stays then, and the log says so. A
+renewed TLS certificate takes SIGRTMIN (server.py). guide/signals.md has a table of all this.
 
 What is pinned: with `asgi` and `asginl` each request, and each message of a WebSocket; with `wsgi` each request, to
-the last byte of its body; with `rsgi` each HTTP request. In an RSGI WebSocket nothing is: `pin()` for each message.
+the last byte of its body; with `rsgi` each HTTP request. An RSGI WebSocket is not pinned: call `pin()` for a message.
 
-What stays granian's: a worker that dies stops the whole server, with status 1; with `--respawn-failed-workers` another
-one takes its place and attaches, unless one dies within 5.5 seconds of its respawn. `--reload` and
-`--workers-lifetime` replace workers as ever. Two signals to stop that reach a worker in its lifespan's startup (Ctrl-C
-is one for it, and granian sends another) make it hang, with 2.8.7; `--workers-kill-timeout` bounds that.
+What stays granian's: a worker that dies stops the whole server, with status 1; with `--respawn-failed-workers` a new
+worker takes its place and attaches, unless a worker dies within 5.5 seconds of its respawn. `--reload` and
+`--workers-lifetime` replace workers as ever. With 2.8.7 a worker hangs that gets two signals to stop in its lifespan's
+startup (Ctrl-C sends one, and granian another); `--workers-kill-timeout` bounds that.
 
-What does not: workers that end before the master, at a signal for the whole group, are no failure and no status 1. A
-worker whose master was killed ends by itself (orphans.py).
+What changes: workers that end before the master, at a signal for the whole group, are no failure, and cause no status
+1. A worker whose master was killed ends by itself (orphans.py).
 
-Rejected: the same options under other names (granian's command line is called as it is, with our server's class in the
+Rejected: the same options under other names (granian's command line is called unchanged, with our server's class in the
 place of its own), a thread in the master (it forks), `--task-impl rust` (granian runs all requests of a worker in one
-context there, so that one's pin would be another's), and Python without its lock (granian's workers are threads there;
-nothing of this was tried).
+context there, so that requests would share pins), and Python without its lock (granian's workers are threads there;
+confcast was not tried with it).
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ if TYPE_CHECKING:
 
 
 def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **server_options: Any) -> None:
-    """Serve, and return when the server was told to stop. In the main thread only.
+    """Serve, and return when a signal has stopped the server. In the main thread only.
 
     Args:
-        app: As granian takes it: "module:name".
-        loader: What to load.
+        app: The application as granian takes it: "module:name".
+        loader: Loads the configuration.
         manager: Options of the `ConfigReloadManager`.
         **server_options: As `granian.Granian` takes them.
 
     Raises:
-        ConfcastError: granian is not installed, can't be used so, or lacks a name of its inside that is needed.
+        ConfcastError: granian is not installed, has an option that can't be used, or lacks a name that we need.
         TypeError: granian, or the manager, has no such option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner could not start (3), or a worker has died (1).
@@ -70,7 +70,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The command line. Raises SystemExit."""
+    """Run the launcher's command line; None: that of this process. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         _require()
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _server(line: launching.Line, app: str, options: dict[str, Any]) -> Server:
-    """With what granian's command line has made of its arguments. Raises SystemExit."""
+    """Make the server with the options that granian's command line has parsed. Raises SystemExit."""
     from confcast.servers.granian.server import Server
 
     try:

@@ -1,14 +1,14 @@
-"""granian's server with a config owner: what is done in the master, and what is sent to workers.
+"""`Server` is granian's server with a config owner: its master looks after the owner, and gives workers their part.
 
-granian has no hook in its main loop, which sleeps on an event: ours takes its place, and looks after the owner while
-it waits. A full reload (SIGRTMIN) is granian's own reload, which calls a hook before it replaces its workers: there the
-next owner starts, and where it can't, nothing is replaced.
+granian has no hook in its main loop, which waits for an event: `_Wakeup` replaces that event, and looks after the owner
+while it waits. A full reload (SIGRTMIN) is granian's own reload, which calls a hook before it replaces its workers: the
+hook starts the next owner, and where the owner can't start, nothing is replaced.
 
-granian's workers serve TLS in Rust, which reads the files when a worker starts. A trial of 2.8.9 with a renewed pair
-gave the old certificate for as long as the worker lived: so HUP only says that it takes SIGRTMIN.
+granian's workers serve TLS in Rust, which reads the files when a worker starts. With 2.8.9 a worker served the old
+certificate to its end, whatever its files held: so HUP only logs that a renewed certificate takes SIGRTMIN.
 
-Rejected: a thread that does (granian forks), and `Event` itself with a timeout (granian sets it in signal
-handlers, which may come while the same thread holds its lock, and would wait for it for ever).
+Rejected: a thread that looks after the owner (granian forks), and `Event` itself with a timeout (granian sets it in
+signal handlers: one that interrupts the thread which holds the event's lock would wait for that lock for ever).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Server(MPServer):
 
     Args:
         target: The application, as granian takes it.
-        embedded: The configuration, not started yet.
+        embedded: The configuration, whose owner is not started yet.
         **options: As `granian.Granian` takes them.
 
     Raises:
@@ -64,46 +64,46 @@ class Server(MPServer):
         forks = multiprocessing.get_start_method() == "fork"  # what granian asks, too
         certificate = _certificate(self.ssl_ctx)
         self._reloading = Reloading("granian", embedded, logger, certificate, in_place=False, forks=forks)
-        self.main_loop_interrupt = _Bell(self._tick)
+        self.main_loop_interrupt = _Wakeup(self._tick)
         self.on_startup(self._start_owner)
         self.on_reload(self._begin)
 
     def serve(self, *arguments: Any, **options: Any) -> None:
-        """As granian's; the owner leaves after the last worker, and the program has its own signal handlers again."""
+        """Serve as granian does; then close the owner, and set the program's own signal handlers again."""
         with signals.restored(), contextlib.closing(self._reloading.owners):
             super().serve(*arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """As granian's; but where a signal was for the whole group, workers that ended first are no failure."""
+        """Shut down as granian does; but workers that a signal for the whole group has ended first are no failure."""
         if self.interrupt_signal:
             self.interrupt_children = deque(maxlen=0)  # type: ignore[assignment]  # it stays empty from now on
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     def signal_handler_reload(self, *_: Any, **__: Any) -> None:
-        """On SIGHUP. In a forked worker that has no handlers of its own yet it does nothing."""
+        """Handle SIGHUP. Does nothing in a forked worker that has no handlers of its own yet."""
         self._reloading.hup()
 
     def _start_owner(self) -> None:
         if signals.FULL_RELOAD is not None:
             signal.signal(signals.FULL_RELOAD, self._ask_for_full_reload)
         try:
-            with signals.held(signals.RELOADS):  # one that comes now finds an owner afterwards
+            with signals.blocked(signals.RELOADS):  # a signal that comes now is delivered when there is an owner
                 launching.start("granian", self._embedded.manager)
         except SystemExit:
             self._unlink_pidfile()  # type: ignore[no-untyped-call]
             raise
-        self._reloading.say_what_signals_do()
+        self._reloading.log_signals()
 
     # ---- a full reload
 
     def _ask_for_full_reload(self, *_: Any) -> None:
-        """On SIGRTMIN: what granian's HUP handler does."""
+        """Handle SIGRTMIN as granian handles HUP."""
         self._reloading.rtmin()
         self.reload_signal = True
         self.main_loop_interrupt.set()
 
     def _reload(self, spawn_target: Any, target_loader: Any) -> Any:
-        """As granian's, which takes it for a HUP in its log, and calls `_begin` when its env files are read."""
+        """Reload as granian does, whose log calls it a HUP, and which calls `_begin` when its env files are read."""
         before, worker = self._pids(), self._worker
         try:
             result = super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
@@ -114,14 +114,14 @@ class Server(MPServer):
         return result
 
     def _begin(self) -> None:
-        """Called by granian before it replaces workers; with `--reload` for each edit of the code, too."""
+        """Start the next owner: granian calls this before it replaces workers; with `--reload` for each edit, too."""
         if self._reloading.wants_full_reload():
             self._worker = self._reloading.begin() or self._worker
 
     # ---- its loop, and its workers
 
     def _tick(self) -> None:
-        # A worker that is to end gets no HUP any more: of two signals at once another thread than its main one, which
+        # A worker that is to end gets no HUP any more: of two signals at once a thread other than the main one, which
         # waits in Python, would get the second, and the worker would not end.
         if not self.interrupt_signal:
             self._reloading.tick(self._pids)
@@ -134,7 +134,7 @@ class Server(MPServer):
     ) -> WorkerProcess:
         boot = Boot(self._worker, os.getpid(), str(self.interface), callback_loader)
         worker = super()._spawn_worker(idx, target, boot)
-        worker.start = signals.held()(worker.start)  # type: ignore[method-assign]
+        worker.start = signals.blocked()(worker.start)  # type: ignore[method-assign]
         worker.join = functools.partial(self._join, worker)  # type: ignore[method-assign]
         return worker
 
@@ -149,7 +149,7 @@ class Server(MPServer):
 
 
 def _certificate(ssl_ctx: Any) -> Certificate | None:
-    """Of what granian makes of its options: whether it serves TLS, the chain, the key, its password, and more."""
+    """The certificate. granian makes a tuple of its options: whether it serves TLS, chain, key, password, and more."""
     is_served, certfile, keyfile, password, *_ = ssl_ctx
     return Certificate(certfile, keyfile, password) if is_served else None
 
@@ -159,20 +159,20 @@ def _is_alive(worker: WorkerProcess) -> bool:
 
 
 def _wake(pid: int) -> None:
-    """Have a worker's main thread look at what Python has noted, by a signal that asks for little.
+    """Wake a worker's main thread by a signal that asks for little, so that it runs the handlers of noted signals.
 
     Of two signals at once another thread may take the second, a TERM: then its handler runs when the main thread, which
     waits, takes any signal that has a handler. TERM is not sent again: granian's own handler of a third one would wait
     for ever in a worker that has heard the first, and finishes a request.
     """
-    with contextlib.suppress(ProcessLookupError):  # granian's thread for this worker has reaped it meanwhile
+    with contextlib.suppress(ProcessLookupError):  # granian has reaped it meanwhile
         os.kill(pid, signals.FULL_RELOAD or signal.SIGHUP)
 
 
-class _Bell(threading.Event):
-    """What granian's main loop waits for; it attends to something else meanwhile.
+class _Wakeup(threading.Event):
+    """The event that granian's main loop waits for; while the loop waits, `wait` calls `tick` four times a second.
 
-    `set` takes no lock, so that it may be called in signal handlers.
+    `set` takes no lock, so that signal handlers may call it.
     """
 
     def __init__(self, tick: Callable[[], None]) -> None:
@@ -189,12 +189,12 @@ class _Bell(threading.Event):
         self._is_set = False
 
     def is_set(self) -> bool:
-        """With `--reload` the main loop is watchfiles's, which asks this in each of its turns."""
+        """Call `tick`, too: with `--reload` the main loop is watchfiles's, which calls only this, in each turn."""
         self._tick()
         return self._is_set
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until it is set; granian gives no timeout."""
+        """Wait until the event is set; ignores the timeout, which granian does not use."""
         while not self._is_set:
             with contextlib.suppress(queue.Empty):
                 self._rung.get(timeout=_TURN)
@@ -203,7 +203,7 @@ class _Bell(threading.Event):
 
 
 def command_line(arguments: Sequence[str], make: Callable[..., Server] = Server) -> NoReturn:
-    """Granian's own command line, which makes its server by `make(target, **options)`. Raises SystemExit."""
+    """Run granian's own command line, which makes its server by `make(target, **options)`. Raises SystemExit."""
     names = vars(cli)
     theirs = names["Server"]
     names["Server"] = make

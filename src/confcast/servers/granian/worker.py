@@ -1,9 +1,9 @@
-"""What a granian worker does first: heed signals, follow its master, attach, load the application, pin its requests.
+"""`Boot` starts a granian worker: it sets signals, watches the master, attaches, and pins requests.
 
-It takes the place of granian's loader of the application, which is called in the worker before anything is served. A
-worker that can't be served says why, and ends with status 1; what follows is granian's business. One that meets the
-owner of older code (a deploy in place) waits first: granian takes a worker that dies within 5.5 seconds of its respawn
-for a crash loop, and would stop the others, too.
+granian calls it in the worker, in the place of its loader of the application, before anything is served. A worker that
+can't attach logs why, and exits with status 1; granian then stops or respawns. A worker that meets the owner of older
+code (a deploy in place) waits first: granian takes a worker that dies within 5.5 seconds of its respawn for a crash
+loop, and would stop the others, too.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True)
 class Boot:
-    """Called in a worker, gives the application. Sent to spawned ones as multiprocessing does.
+    """Returns the application, when it is called in a worker. multiprocessing pickles it to spawned workers.
 
     Attributes:
-        worker: What attaches.
+        worker: Attaches the replicas.
         master: The pid of granian's master.
-        interface: As granian names it.
+        interface: "asgi", "asginl", "wsgi" or "rsgi".
         load: granian's own loader of the application.
     """
 
@@ -49,11 +49,11 @@ class Boot:
     load: Callable[[], Any]
 
     def __call__(self) -> Any:
-        """Raises SystemExit when this process can't be served, and what the application raises at its import."""
+        """Start the worker. Raises SystemExit when it can't attach, and what the application raises at its import."""
         refresh = Refresh(logger)
         refresh.start()
-        signals.unblock(signal.SIGTERM, signal.SIGINT, reloads=refresh.install_handlers)
-        orphans.follow(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        signals.unblock(signal.SIGTERM, signal.SIGINT, reloads=refresh.on_signal)
+        orphans.watch_master(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
         _heed_one_stop()
         with _served(self.master):
             self.worker.attach_first()
@@ -73,7 +73,7 @@ def _heed_one_stop() -> None:
     of_loop, of_thread = _signals.set_loop_signals, _signals.set_sync_signals
 
     def set_loop_signals(loop: Any) -> Any:
-        with signals.held(_STOPS):
+        with signals.blocked(_STOPS):
             event = of_loop(loop)  # type: ignore[no-untyped-call]
             stop = _once(event.set)
             for number in _STOPS:
@@ -81,7 +81,7 @@ def _heed_one_stop() -> None:
         return event
 
     def set_sync_signals() -> Any:
-        with signals.held(_STOPS):
+        with signals.blocked(_STOPS):
             event = of_thread()  # type: ignore[no-untyped-call]
             _signals.set_main_signals(_once(event.set))  # type: ignore[no-untyped-call]
         return event
@@ -111,7 +111,7 @@ class RsgiPin:
 
     Args:
         app: The application: a coroutine function, or an object with `__rsgi__` (and `__rsgi_init__`, `__rsgi_del__`).
-        replicas: Which to pin.
+        replicas: The replicas to pin.
     """
 
     def __init__(self, app: Any, *replicas: Replica[Any]) -> None:

@@ -1,14 +1,14 @@
-"""TLS certificates in gunicorn's workers: a HUP of the master has new connections get the renewed ones.
+"""After a HUP of the master, gunicorn's workers serve new connections with the renewed TLS certificate.
 
-sync and gthread make a context for each connection, from the files as they are then: there is nothing to do, and no HUP
-is needed. gevent, asgi and tornado make one at their start, by the setting `ssl_context`; UvicornWorker makes one of
-uvicorn's. There, at a HUP, a second context is made as the first one was, and is handed each new connection by the
-first one's `sni_callback`, which OpenSSL calls in every handshake, with or without a name. So certificate, key, client
-authorities, and what a user's `ssl_context` does, are taken over at once or, when the files don't fit together, not at
-all; connections go on. A `sni_callback` of the user's is the second context's own, and is asked.
+sync and gthread make a context for each connection, from the files of that moment: they need no HUP. gevent, asgi and
+tornado make one context at their start, by the setting `ssl_context`; UvicornWorker makes one of uvicorn's. In these
+workers a HUP makes a second context as the first one was made. The first context's `sni_callback`, which OpenSSL calls
+in every handshake, with or without a server name, gives each new connection the second context. So certificate, key,
+client authorities, and what a user's `ssl_context` does, are taken over together or, when the files don't fit together,
+not at all; open connections stay. A `sni_callback` of the user's belongs to the second context, and is called.
 
-The master sends HUP to its workers for it, whose handler only enqueues: a thread makes the context. A worker class that
-is none of these keeps what it began with; the log says that a renewed certificate takes a full reload.
+The master passes the HUP on to its workers, whose handler only enqueues: a thread makes the context. A worker of
+another class keeps its first certificate; the log says that a renewed certificate takes a full reload.
 
 Rejected: `load_cert_chain` into the context that serves (a pair that does not fit leaves it without a key), exchanging
 the context in the server's objects (private in gevent and asyncio), and reading the files when nothing about them has
@@ -34,19 +34,19 @@ _BY_CONNECTION = ("gunicorn.workers.sync", "gunicorn.workers.gthread")
 
 
 def renew_at_hup(worker: Any, full_reload: str) -> None:
-    """In a worker, in its main thread, before it serves: take renewed certificates over when the master says HUP.
+    """In a worker's main thread, before it serves: have a HUP renew the certificate.
 
     Args:
-        worker: gunicorn's.
-        full_reload: What a certificate takes that can't be renewed here, in words.
+        worker: gunicorn's worker object.
+        full_reload: What an operator has to do where a certificate can't be renewed here, in words.
     """
     if worker.cfg.is_ssl and not any(is_derived(module, type(worker)) for module in _BY_CONNECTION):
         uvicorns = is_of("uvicorn", worker)
-        made = _OfUvicorn(worker.config) if uvicorns else _OfGunicorn(worker.cfg)
+        made = _UvicornContexts(worker.config) if uvicorns else _GunicornContexts(worker.cfg)
         _Renewal(worker, made, full_reload).begin()
 
 
-class _OfGunicorn:
+class _GunicornContexts:
     """The contexts that a worker makes by gunicorn's `ssl_context`."""
 
     def __init__(self, cfg: Any) -> None:
@@ -72,14 +72,14 @@ class _OfGunicorn:
         return fresh
 
 
-class _OfUvicorn:
-    """The context of a uvicorn that runs in a worker of gunicorn's."""
+class _UvicornContexts:
+    """The context that uvicorn has made in a gunicorn worker."""
 
     def __init__(self, config: Any) -> None:
         self._config = config
 
     def serving(self) -> list[Context]:
-        context = getattr(self._config, "ssl", None)  # from its start on
+        context = getattr(self._config, "ssl", None)  # uvicorn sets it when it starts
         return [context] if context is not None else []
 
     def make(self) -> Context:
@@ -93,7 +93,7 @@ class _OfUvicorn:
         from uvicorn.config import create_ssl_context
 
         config = self._config
-        spoken: dict[str, Any] = {}  # HTTP/2, say, of a uvicorn that can tell its clients so
+        spoken: dict[str, Any] = {}  # a uvicorn that can announce protocols, such as HTTP/2
         if "alpn_protocols" in inspect.signature(create_ssl_context).parameters:
             spoken["alpn_protocols"] = getattr(config.http_protocol_class, "alpn_protocols", None)
         return create_ssl_context(
@@ -109,14 +109,14 @@ class _OfUvicorn:
 
 
 class _Renewal:
-    """One worker's. The handler enqueues, and a thread does it."""
+    """The renewals of one worker: the signal handler enqueues, and a thread makes the context."""
 
-    def __init__(self, worker: Any, made: _OfGunicorn | _OfUvicorn, full_reload: str) -> None:
+    def __init__(self, worker: Any, made: _GunicornContexts | _UvicornContexts, full_reload: str) -> None:
         self._log, self._cfg = worker.log, worker.cfg
         self._made = made
         self._is_known = speaks_asgi(worker) or speaks_wsgi(worker)
         self._full_reload = full_reload
-        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # may be put to by a handler that interrupts a put
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put may interrupt a put, in a handler
         self._files = self._look()
 
     def begin(self) -> None:
@@ -124,7 +124,7 @@ class _Renewal:
         threading.Thread(target=self._run, name="confcast-certificates", daemon=True).start()
 
     def _look(self) -> list[tuple[int, ...]]:
-        """What tells whether the files are others."""
+        """The identity, time and size of each file, which differ when a file was changed or replaced."""
         paths = [path for path in (self._cfg.certfile, self._cfg.keyfile, self._cfg.ca_certs) if path]
         found = [os.stat(path) for path in paths if os.path.exists(path)]  # noqa: PTH110, PTH116 - as they are given
         return [(each.st_dev, each.st_ino, each.st_mtime_ns, each.st_size) for each in found]
@@ -134,7 +134,7 @@ class _Renewal:
             self._asked.get()
             try:
                 self._renew()
-            except Exception as error:  # also a user's ssl_context: whatever it raises, the old certificate serves
+            except Exception as error:  # a user's ssl_context may raise anything
                 words = "confcast: the TLS certificate is not renewed, the old one stays: %s: %s"
                 self._log.error(words, type(error).__name__, error)
 
@@ -143,7 +143,7 @@ class _Renewal:
         if files == self._files:
             return
         serving = self._made.serving()
-        if not serving and self._is_known:  # it makes its context in a moment, from the files as they are then
+        if not serving and self._is_known:  # its context, made in a moment, has these files
             return
         if not serving:
             self._files = files
@@ -161,7 +161,7 @@ class _Renewal:
 def _handing_over_to(fresh: Context) -> Callable[[Any, Any, Context], int | None]:
     theirs = fresh.sni_callback
 
-    def answer(connection: Any, name: Any, context: Context) -> int | None:  # the name is None where there is none
+    def answer(connection: Any, name: Any, context: Context) -> int | None:  # the name may be None
         connection.context = fresh
         return theirs(connection, name, fresh) if theirs is not None else None
 

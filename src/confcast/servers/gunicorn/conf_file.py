@@ -1,18 +1,17 @@
-"""What has changed in gunicorn's conf file since gunicorn ran it, told without running it.
+"""A HUP finds out what has changed in gunicorn's conf file since gunicorn ran it, without running the file.
 
-gunicorn's own HUP runs the conf file anew, with all that it does besides setting names: it imports modules, makes
-folders, clears one with metrics, starts clients. An operator who sends our HUP, perhaps once a minute, wants another
-configuration and nothing of that; and a conf file that fails would end the master. So the file is parsed and not run:
-its statements are compared with those that gunicorn ran, name by name, comments and layout aside. A full reload (RTMIN)
-runs it.
+gunicorn's own HUP runs the conf file anew, with all its effects: the file may import modules, make folders, clear a
+folder of metrics, start clients. An operator who sends HUP, perhaps once a minute, wants another configuration and none
+of these effects; and a conf file that fails would end the master. So the file is parsed and not run: its statements are
+compared with those that gunicorn ran, name by name, comments and layout aside. A full reload (RTMIN) runs it.
 
-`workers` is taken over where both texts set it to a plain number, since gunicorn raises and lowers the number of its
-workers without replacing one, and unless the command line or GUNICORN_CMD_ARGS says another one, as gunicorn has it.
-Everything else is named, once for each text.
+`workers` is taken over where the text sets it to a plain number, since gunicorn changes the number of its workers
+without replacing one, and unless the command line or GUNICORN_CMD_ARGS sets a number, which gunicorn prefers. The
+master logs every other changed name, once for each text.
 
-What is not seen: a value that changes while its expression does not (`workers = cpu_count()`), and another file that
-the conf file imports. Rejected: running it in the master (above), and in a child (it does there what it does anywhere:
-a folder that it clears is cleared).
+Two changes are not seen: a value that changes while its expression does not (`workers = cpu_count()`), and another file
+that the conf file imports. Rejected: running the file in the master (above), and in a child (its effects outside of the
+process are the same: a folder that it clears is cleared).
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ _OTHER = "other lines"
 
 
 class Changes(NamedTuple):
-    """What one text says that the other one does not.
+    """What has changed in a conf file.
 
     Attributes:
-        workers: The number that it sets since the last look, where that can be taken over; else None.
-        names: Everything else that differs from what was run, by the names that it sets or defines; "other lines" for
-            what sets none.
+        workers: The number that the file sets since the last look, where that can be taken over; else None.
+        names: The names whose statements differ from those that gunicorn ran; "other lines" stands for statements that
+            set or define no name.
     """
 
     workers: int | None
@@ -41,7 +40,7 @@ class ConfFile:
     """The conf file as gunicorn has run it.
 
     Args:
-        path: Where it is; None where there is none (a program that calls `install` itself).
+        path: The file; None where there is none (a program that calls `install` itself).
     """
 
     def __init__(self, path: str | None) -> None:
@@ -49,7 +48,7 @@ class ConfFile:
         self.was_run()
 
     def was_run(self) -> None:
-        """To be called when gunicorn has run it."""
+        """Note the present text as the one that gunicorn has run."""
         self._ran = self._looked_at = self._read()
 
     def _read(self) -> bytes | None:
@@ -59,11 +58,11 @@ class ConfFile:
             return None
 
     def look(self) -> Changes | None:
-        """What is new since the last look; None where it is as it was.
+        """The changes since the last look; None where the text is the same.
 
         Raises:
-            SyntaxError, ValueError: It can't be parsed.
-            OSError: It can't be read.
+            SyntaxError, ValueError: The file can't be parsed.
+            OSError: The file can't be read.
         """
         if self.path is None or self._ran is None:
             return None
@@ -73,23 +72,23 @@ class ConfFile:
 
 
 def compare(ran: bytes, before: bytes, now: bytes) -> Changes:
-    """What was run, what was looked at before, and what is there now; nothing of them is run here.
+    """Compare the text that gunicorn ran, the text of the last look, and the present one. Runs none of them.
 
     Raises:
-        SyntaxError, ValueError: The text that is there now is no Python.
+        SyntaxError, ValueError: The present text is no Python.
     """
     first, last = _statements(ran), _statements(now)
     names = {name for name in {**first, **last} if first.get(name) != last.get(name)}
     if _number(now):
         names.discard("workers")
-    elif _number(before):  # which was taken over, and is no longer what the file says
+    elif _number(before):  # that number was taken over, and the file no longer sets it
         names.add("workers")
     workers = _number(now) if _number(now) != _number(before) else None
     return Changes(workers, tuple(sorted(names, key=lambda name: (name == _OTHER, name))))
 
 
 def _statements(text: bytes) -> dict[str, list[str]]:
-    """By each name, what is done with it at the top of the file."""
+    """For each name, the statements at the top level of the file that set or define it, as ast.dump writes them."""
     found: dict[str, list[str]] = {}
     for statement in ast.parse(text).body:
         written = ast.dump(statement)
@@ -107,10 +106,10 @@ def _names(statement: ast.stmt) -> set[str]:
 
 
 def _number(text: bytes) -> int | None:
-    """What `workers` is set to, if by one plain statement, to a number of workers that can serve."""
+    """The number that `workers` is set to, if one statement sets it, to a literal that is above 0."""
     try:
         found = [statement for statement in ast.parse(text).body if "workers" in _names(statement)]
-    except (SyntaxError, ValueError):  # what was there before; what is there now has been parsed
+    except (SyntaxError, ValueError):  # of an older text; the present one was parsed before
         return None
     if len(found) == 1 and isinstance(found[0], ast.Assign) and isinstance(found[0].value, ast.Constant):
         value = found[0].value.value
@@ -120,7 +119,7 @@ def _number(text: bytes) -> int | None:
 
 
 def is_said_elsewhere(cfg: Any) -> bool:
-    """Whether the command line or GUNICORN_CMD_ARGS says how many workers there are, which the conf file can't."""
+    """Whether the command line or GUNICORN_CMD_ARGS sets the number of workers, which overrides the conf file."""
     parser = cfg.parser()
     try:
         said = parser.parse_args(), parser.parse_args(cfg.get_cmd_args_from_env())

@@ -1,21 +1,21 @@
-"""gunicorn's dirty workers: attached as its other workers are, and renewed by a full reload.
+"""gunicorn's dirty workers attach as its other workers do, and a full reload replaces them.
 
 The dirty arbiter is a process of its own, which the master forks and which forks the dirty workers. gunicorn calls
 `dirty_post_fork` in the arbiter, not in the worker, and `dirty_worker_init` when the applications are loaded and their
 `init()` has run, which may read the configuration. So `on_dirty_starting`, in the arbiter, has each worker attach
-before it loads its applications; `dirty_worker_init` attaches what these have declared, and pins: one call of a dirty
-application sees one version (the steps of a generator that it returns see the newest).
+before it loads its applications; `dirty_worker_init` attaches the replicas that these have declared, and pins: one call
+of a dirty application sees one version (the steps of a generator that it returns see the newest).
 
-A dirty worker that can't attach leaves with status 1 after a pause, and is tried again, as any other.
+A dirty worker that can't attach exits with status 1 after a pause, and is respawned, as any other.
 
-A HUP of the arbiter does nothing here: gunicorn's starts a worker and ends the newest (that same one). A full reload
-starts a new dirty arbiter beside the old one, with the new settings, code and address, before there are new workers
-that are told its socket; the old one serves the old workers, and is ended when these are gone. The new one begins with
-a copy of the old one's stash; what old workers put there afterwards goes with the old one. USR1 is passed on to the
-dirty workers, which gunicorn does not do.
+A HUP of the arbiter does nothing: gunicorn's own starts a worker and ends the newest (that same one). A full reload
+starts a new dirty arbiter beside the old one, with the new settings, code and address, before it starts new workers,
+which get the new arbiter's socket; the old arbiter serves the old workers, and is ended when these are gone. The new
+arbiter starts with a copy of the old one's stash; what old workers put there afterwards ends with the old one. USR1 is
+passed on to the dirty workers, which gunicorn does not do.
 
 Rejected: `dirty_worker_init` alone (an `init()` that reads the configuration would fail), ending the old arbiter first
-(workers keep the path of the socket that they began with), and importing the applications elsewhere than in the master,
+(workers keep the path of the socket that they were given), and importing the applications elsewhere than in the master,
 where gunicorn reads their `workers` (an entry with a number, "module:Class:2", is not imported there).
 """
 
@@ -37,7 +37,7 @@ from confcast.servers.common.owners import CalledOff
 from confcast.servers.gunicorn import log
 
 _RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
-_PATIENCE = 5.0
+_STASH_TIMEOUT = 5.0
 
 
 def has(cfg: Any) -> bool:
@@ -46,7 +46,7 @@ def has(cfg: Any) -> bool:
 
 
 def check(cfg: Any) -> None:
-    """In a full reload, before anything new is started: the master would end by an entry that can't be read.
+    """Check `dirty_apps` in a full reload, before anything is started: an entry that can't be read ends the master.
 
     Raises:
         CalledOff: The conf file's dirty_apps can't be used.
@@ -58,12 +58,12 @@ def check(cfg: Any) -> None:
     for entry in cfg.dirty_apps:
         try:
             parse_dirty_app_spec(entry)
-        except Exception as error:  # gunicorn's own, or a TypeError: what stands there is the user's
+        except Exception as error:  # gunicorn's own, or a TypeError: a user may write anything
             raise CalledOff(f"dirty_apps in the conf file can't be used: {entry!r}: {error}") from error
 
 
 def why_imported(cfg: Any) -> str:
-    """How `dirty_apps` has the master import modules, in words; empty where it does not."""
+    """Which entries of `dirty_apps` make gunicorn import modules in the master, in words; empty for none."""
     entries = [entry for entry in cfg.dirty_apps if entry.count(":") < 2] if has(cfg) else []
     if not entries:
         return ""
@@ -92,7 +92,7 @@ def attach_workers(arbiter: Any, attach: Callable[[Any], None]) -> None:
 
 
 def name_socket(arbiter: Any) -> None:
-    """In `on_dirty_starting`: a second arbiter has inherited the path of the first one's, and so would its workers."""
+    """In `on_dirty_starting`: set this arbiter's socket for its workers; it has inherited the path of the first one."""
     from gunicorn.dirty import set_dirty_socket_path  # type: ignore[import-untyped]
 
     set_dirty_socket_path(arbiter.socket_path)
@@ -114,20 +114,20 @@ def keep_pid_file_of_another(arbiter: Any) -> None:
 
 
 def take_signals(arbiter: Any) -> None:
-    """In `on_dirty_starting`: have HUP and USR1 do what they should, in the arbiter and in its workers."""
+    """In `on_dirty_starting`: ignore HUP, and reopen log files at USR1, in the arbiter and in its workers."""
     from gunicorn.dirty.worker import DirtyWorker
 
-    log.keep_what_can_t_be_reopened(arbiter.log)  # its workers have the same one
+    log.keep_files_that_can_t_be_reopened(arbiter.log)  # its workers inherit it
     arbiters, workers = arbiter.init_signals, DirtyWorker.init_signals
 
     def init_signals() -> None:
-        with signals.held(_RESET):  # gunicorn gives them their default actions first: either would end the process
+        with signals.blocked(_RESET):  # gunicorn gives them their default actions first: either would end the process
             arbiters()
             signal.signal(signal.SIGHUP, _nothing)
             signal.signal(signal.SIGUSR1, lambda number, frame: _reopen_logs(arbiter))
 
     def init_worker_signals(worker: Any) -> None:
-        with signals.held(_RESET):
+        with signals.blocked(_RESET):
             workers(worker)
             signal.signal(signal.SIGHUP, _nothing)
 
@@ -136,7 +136,7 @@ def take_signals(arbiter: Any) -> None:
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
-    """SIG_IGN would be inherited by every program that is started here."""
+    """Ignore a signal. Programs that are started here would inherit SIG_IGN."""
 
 
 def _reopen_logs(arbiter: Any) -> None:
@@ -151,10 +151,10 @@ def copy_stash(arbiter: Any, socket: str) -> None:
     from gunicorn.dirty.stash import StashClient  # type: ignore[import-untyped]
 
     try:
-        with StashClient(socket, timeout=_PATIENCE) as former:
+        with StashClient(socket, timeout=_STASH_TIMEOUT) as former:
             for name in former.tables():
                 arbiter.stash_tables[name] = dict(former.table(name).items())
-    except Exception as error:  # it is dead, or hangs; nothing else is lost by it
+    except Exception as error:  # the former arbiter is dead, or hangs; only the stash is lost
         words = "confcast: the stash of the former dirty arbiter is lost, or a part of it: %s: %s"
         arbiter.log.warning(words, type(error).__name__, error)
 
@@ -163,12 +163,12 @@ def copy_stash(arbiter: Any, socket: str) -> None:
 
 
 def pin(dirty: Any, replicas: list[Replica[Any]]) -> None:
-    """Have each call of an application of this worker's see one version."""
+    """Have each call of this worker's applications see one version."""
     dirty.apps = {path: _Pinned(app, replicas) for path, app in dirty.apps.items()}
 
 
 class _Pinned:
-    """A dirty application."""
+    """A dirty application whose calls are pinned."""
 
     def __init__(self, app: Any, replicas: list[Replica[Any]]) -> None:
         self._app = app
@@ -188,26 +188,26 @@ class _Pinned:
 
 
 class DirtyArbiters:
-    """The former ones of one server, each until the workers that call it are gone. For the master's one thread.
+    """The former dirty arbiters of one server, each kept until the workers that call it are gone. In the main thread.
 
     Args:
         server: gunicorn's arbiter.
     """
 
     def __init__(self, server: Any) -> None:
-        self.former_socket = ""  # while a new one is forked: of the one before
+        self.former_socket = ""  # of the arbiter before, while a new one is forked
         self._server = server
         self._former: dict[int, frozenset[int]] = {}
         self._spawn_first = server.spawn_dirty_arbiter
 
     def pids(self) -> frozenset[int]:
-        """Of all of them, the present one too."""
+        """The pids of all dirty arbiters, with the present one."""
         return frozenset(filter(None, (*self._former, self._server.dirty_arbiter_pid)))
 
     def renew(self) -> None:
-        """In a full reload, before workers are started: they keep the path of the dirty arbiter's socket."""
+        """Start a new dirty arbiter in a full reload, before its workers: they keep the path of its socket."""
         server = self._server
-        server.spawn_dirty_arbiter = self._spawn  # gunicorn tries it in each turn when there is none
+        server.spawn_dirty_arbiter = self._spawn  # gunicorn calls it in each turn without an arbiter
         pid, arbiter = server.dirty_arbiter_pid, server.dirty_arbiter
         if pid:
             self._former[pid] = frozenset(server.WORKERS)
@@ -216,13 +216,13 @@ class DirtyArbiters:
             server.dirty_arbiter_pid, server.dirty_arbiter = 0, None
         if has(server.cfg):
             server.spawn_dirty_arbiter()
-            if pid and not server.dirty_arbiter_pid:  # the new workers call the one that there is
+            if pid and not server.dirty_arbiter_pid:  # the new workers call the old arbiter
                 server.dirty_arbiter_pid, server.dirty_arbiter = pid, arbiter
                 del self._former[pid]
         self.former_socket = ""
 
     def _spawn(self) -> None:
-        """No failure of a later one may end the master, as one at its start does: a module's sys.exit() neither."""
+        """Spawn an arbiter; log a failure, a module's sys.exit() too, which would end the master otherwise."""
         server = self._server
         try:
             with _known(server):
@@ -234,22 +234,22 @@ class DirtyArbiters:
             server.log.error(words, type(error).__name__, error)
             _forget_unborn(server)
 
-    def tell(self, number: signal.Signals) -> None:
-        """Tell the former ones what gunicorn tells the present one."""
+    def send(self, number: signal.Signals) -> None:
+        """Send the former arbiters a signal that gunicorn sends the present one."""
         for pid in self._living():
             _kill(pid, number)
 
     def tick(self) -> None:
-        """In each turn of the loop."""
+        """In each turn of the loop: end the former arbiters whose workers are gone."""
         for pid in self._living():
             workers = self._former[pid]
             if workers.isdisjoint(self._server.WORKERS):
                 self._end(pid)
 
     def _living(self) -> list[int]:
-        """Forget those that gunicorn has reaped: their pids may be anybody's by now, a new worker's, too.
+        """The pids of former arbiters that gunicorn has not reaped; a reaped pid may be another process's by now.
 
-        A child that is not reaped keeps its pid, and nobody else in this process reaps.
+        A child that is not reaped keeps its pid, and gunicorn alone reaps in this process.
         """
         for pid in list(self._former):
             if pid in self._server.WORKERS or not _is_child(pid):
@@ -257,12 +257,12 @@ class DirtyArbiters:
         return list(self._former)
 
     def close(self) -> None:
-        """The workers are gone."""
+        """End the former arbiters, when the workers are gone."""
         for pid in self._living():
             self._end(pid)
 
     def _end(self, pid: int) -> None:
-        """Again at each turn, until gunicorn has reaped it; it lets its workers finish."""
+        """Send TERM, again at each turn until gunicorn has reaped the arbiter, which lets its workers finish."""
         _kill(pid, signal.SIGTERM)
 
 
@@ -310,14 +310,14 @@ def _is_child(pid: int) -> bool:
 
 
 def _disown(path: str, pid: int) -> None:
-    """Take this one's file away: gunicorn would take it for an orphan's, and kill it."""
+    """Delete the pidfile of a dirty arbiter: gunicorn would take the arbiter for an orphan, and kill it."""
     if _is_pid_file_of(pid, path):
         with contextlib.suppress(OSError):
             Path(path).unlink()
 
 
 def _is_pid_file_of(pid: int, path: str) -> bool:
-    """The folder is everybody's (/tmp): what is no file of ours with this pid is none."""
+    """Whether it is a file of ours with this pid: all users may write to the folder (/tmp)."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -7,33 +7,32 @@ In gunicorn's conf file:
 
     gunicorn.install(globals(), ConfigLoader("pkg.settings:Settings", "app.toml"))
 
-The owner starts in `on_starting`, before listeners and workers. HUP and `gunicornc reload` go through `handle_hup`,
-where an instance attribute wins (master_signals.py: what else of gunicorn's own HUP is done there); the master's loop
-restarts a dead owner. Each worker attaches in `post_fork`, before the application is loaded, so that its modules may
-read the configuration at import (not with `--preload`, nor in `--check-config`: there is no worker then); and each
-request is pinned around `worker.wsgi`, so that the application needs no line of ours. worker.py says what
+The owner starts in `on_starting`, before listeners and workers. gunicorn calls `handle_hup` for HUP and `gunicornc
+reload`; an attribute of the arbiter object replaces that method (master_signals.py says what else a HUP does). The
+master's loop restarts a dead owner. Each worker attaches in `post_fork`, before the application is loaded, so that its
+modules may read the configuration at import (not with `--preload`, nor in `--check-config`: no worker exists then).
+Each request is pinned around `worker.wsgi`, so that the application needs no line of confcast. worker.py says what
 differs by worker class, log.py where log lines go.
 
-With `user` and `group` the owner stays the master's user, so that the sources may be readable by root only; workers of
-the other user are let in, and their children are. Such a worker attaches while it still is the master's user.
+With `user` and `group` the owner stays the master's user, so that only root needs to read the sources; the owner admits
+workers of the other user, and their children. Such a worker attaches while it still is the master's user.
 
-New code. gunicorn's own full reload moves to SIGRTMIN; an upgrade (USR2) starts a new master beside the old one. Both
-start a new owner first, under the new code, which goes on with versions and history; old workers are served by the old
-owner, which loads no more, until they are gone. When the new one refuses the configuration, or the conf file fails,
-everything stays as it was; so it does when the new master of an upgrade is ended again; if WINCH has taken the old
-workers away, a HUP of the old master brings them back first, as with gunicorn alone. Until then code may be deployed
-in place: a worker that is respawned with it meets the owner of the old code, says which fields differ, exits with
-status 1 after a pause, and is tried again; the others serve. `max_requests` takes no worker
-away while another one can't attach (max_requests.py). A server whose workers were all killed meanwhile serves again
-after a full reload.
+New code: gunicorn's own full reload moves to SIGRTMIN; an upgrade (USR2) starts a new master beside the old one. Both
+start a new owner first, under the new code, which continues versions and history; the old owner, which loads no more,
+serves the old workers until they are gone. Everything stays as it was when the new owner refuses the configuration,
+when the conf file fails, and when the new master of an upgrade is ended again; if WINCH has ended the old workers, a
+HUP of the old master starts them first, as with gunicorn alone. Before a full reload code may be deployed in place: a
+worker that is respawned with the new code can't attach to the owner of the old code, logs which fields differ, exits
+with status 1 after a pause, and is respawned; the others serve. `max_requests` ends no worker while another one can't
+attach (max_requests.py). A server whose workers were all killed meanwhile serves again after a full reload.
 
-Hooks of the user's are composed with ours when they are final, in `on_starting`, wherever they stand in the file. Only
-their `on_starting` has to stand above the line: one below would replace ours, and is refused in words, unless
-`nworkers_changed` and `pre_fork`, by which that is noticed, are replaced there, too.
+A user's hooks are combined with ours when they are final, in `on_starting`, wherever they stand in the file. Only a
+user's `on_starting` has to stand above the line: one below would replace ours. `nworkers_changed` and `pre_fork` notice
+that, and refuse the start, unless the file replaces both of them, too.
 
-Rejected: a worker class (users have their own), a thread in the master (it forks), replacing workers on HUP, going on
-with a full reload without its owner (old workers are told to leave at once: nobody would be left to serve), and a
-full reload unasked when a worker meets other code (the deploy may be half done).
+Rejected: a worker class (users have their own), a thread in the master (it forks), replacing workers on HUP, continuing
+a full reload without its owner (gunicorn ends old workers at once: none would be left to serve), and starting a full
+reload when a worker meets other code (the deploy may be half done).
 """
 
 from __future__ import annotations
@@ -50,12 +49,20 @@ from typing import Any, NoReturn
 from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
 from confcast.servers.common import internals
 from confcast.servers.gunicorn import certificates, dirty_workers, log
-from confcast.servers.gunicorn import worker as gunicorn_worker
 from confcast.servers.gunicorn.conf_file import ConfFile
 from confcast.servers.gunicorn.generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn.hooks import both, parts
-from confcast.servers.gunicorn.master_signals import BLOCKED, MasterSignals, full_reload, hearing
+from confcast.servers.gunicorn.master_signals import BLOCKED, MasterSignals, full_reload, with_signals_unblocked
 from confcast.servers.gunicorn.max_requests import Recycling
+from confcast.servers.gunicorn.worker import (
+    attach,
+    before_the_application,
+    import_schema,
+    is_derived,
+    pin,
+    take_signals,
+    warn_of_no_replica,
+)
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
 _CONFIGURATION_REFUSED = 78
@@ -67,14 +74,14 @@ _started: set[str] = set()
 
 
 def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **options: Any) -> None:
-    """Embed a config owner; the line in gunicorn's conf file that does it.
+    """Embed a config owner in gunicorn, by one line in its conf file.
 
     Args:
         namespace: The conf file's `globals()`. A user's `on_starting` must be in it already.
-        loader: What to load. Name the schema by its import path: a class that the conf file has imported stays in the
-            master, and no full reload brings its new code.
-        **options: As `ConfigReloadManager` takes them, but for `enable_signal_handler` and `supervise`: gunicorn's own
-            signals and loop stand for these.
+        loader: Loads the configuration. Name the schema by its import path: a class that the conf file has imported
+            stays in the master, and no full reload brings its new code.
+        **options: As `ConfigReloadManager` takes them, except `enable_signal_handler` and `supervise`: gunicorn's own
+            signals and loop take their place.
 
     Raises:
         TypeError: An option is unknown, or a hook of the user's can't be called.
@@ -93,16 +100,16 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
 
 
 class _Embedding:
-    """One configuration in one gunicorn. The master's object; workers inherit it, and use what is said to be theirs."""
+    """One configuration in one gunicorn. The master makes it; forked workers call the methods under "in a worker"."""
 
     def __init__(self, loader: ConfigLoader[Any], options: dict[str, Any], conf: ConfFile) -> None:
         self._loader = loader
         self._options = options
         self._owners = Generations(self._new_manager())
         self._conf = conf
-        self._recycling: Recycling | None = None  # the first configuration's stands for all
+        self._recycling: Recycling | None = None  # only the first configuration has one, for all
         self._dirty: dirty_workers.DirtyArbiters | None = None
-        self._master = 0  # as the dirty arbiter knows it
+        self._master = 0  # its pid, set in the dirty arbiter
         self._imported = ""  # how the schema's module came into the master, where no full reload brings its new code
         self.name = self._owners.present.name
         self._note_an_import("in the conf file")
@@ -120,7 +127,7 @@ class _Embedding:
     # ---- in the master
 
     def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:
-        """Called by gunicorn before `on_starting`: the moment to see whether ours is still there."""
+        """Check that our `on_starting` was not replaced: gunicorn calls this hook before that one."""
         if old is None:
             self._check_that_it_starts(server)
         if old is not None and self.name not in _started:
@@ -131,7 +138,7 @@ class _Embedding:
             )
 
     def pre_fork(self, server: Any, worker: Any) -> None:
-        """Called when ours must have been called long ago: for conf files that replace `nworkers_changed`, too."""
+        """Check that our `on_starting` was called, for conf files that replace `nworkers_changed`, too."""
         if self.name not in _started:
             self._check_that_it_starts(server)
 
@@ -148,13 +155,13 @@ class _Embedding:
         """Start the owner, and hook what gunicorn does later."""
         _check_gunicorn(server)
         self._note_an_import("by preload_app" if server.cfg.preload_app else "before on_starting had ended")
-        # gunicorn does this a moment later; a HUP that comes while the owner starts would kill the master.
+        # gunicorn sets these handlers later; before that a HUP would kill the master.
         for number in filter(None, (signal.SIGHUP, _FULL_RELOAD)):
             signal.signal(number, server.signal)
-        log.listen(server)
-        log.warn_of_a_mute_daemon(server)
+        log.forward(server)
+        log.warn_of_a_daemon_without_a_log(server)
         try:
-            _fit(self._owners.present, server, server.cfg).start()
+            _configured(self._owners.present, server, server.cfg).start()
         except ConfigError as error:
             text = f"confcast: the configuration is refused, gunicorn does not start\n{error}"
             _refuse(server, text, _CONFIGURATION_REFUSED)
@@ -167,7 +174,7 @@ class _Embedding:
         self._hook(server)
 
     def _hook(self, server: Any) -> None:
-        """Names are looked up on the arbiter, so an attribute of the object comes before the method."""
+        """Replace methods of the arbiter: an attribute of the object precedes the method."""
         setup, manage = server.setup, server.manage_workers
         upgrade = server.handle_usr2
         if not hasattr(server, "handle_rtmin"):
@@ -190,7 +197,7 @@ class _Embedding:
         server.setup = lambda app: self._next_generation(server, setup, app)
 
     def when_ready(self, server: Any) -> None:
-        """Say what each signal does."""
+        """Log what each signal does."""
         self._note_an_import(dirty_workers.why_imported(server.cfg) or "by a hook")
         full = "takes a restart here (this system has no SIGRTMIN)"
         if _FULL_RELOAD is not None:
@@ -204,18 +211,18 @@ class _Embedding:
         )
 
     def on_exit(self, server: Any) -> None:
-        """The workers are gone."""
+        """Close the owners, when the workers are gone."""
         server.confcast.dirty.close()
         self._owners.close()
 
     def pre_exec(self, server: Any) -> None:
-        """In the process that becomes the new master of an upgrade: it is given what gunicorn had at its own start."""
+        """Give the new master of an upgrade our variables, beside the environment that gunicorn was started with."""
         server.cfg.env_orig.update(self._owners.present.successor_environment())
 
     # ---- in the master, in a full reload
 
     def _next_generation(self, server: Any, setup: Callable[[Any], None], app: Any) -> None:
-        """Between the conf file, which has been run again, and what gunicorn takes over from it."""
+        """Start the next owner when gunicorn has run the conf file again, before it takes the settings over."""
         dirty_workers.check(app.cfg)
         fresh = _installed[self.name]
         successor = self._successor(server, fresh, app)
@@ -234,7 +241,7 @@ class _Embedding:
         self._compose(server.cfg)
 
     def _successor(self, server: Any, fresh: _Embedding, app: Any) -> ConfigReloadManager[Any] | None:
-        """Started, under the new code; None where workers can't get new code. Raises CalledOff."""
+        """The manager of a started owner under the new code; None where workers get no new code. Raises CalledOff."""
         module = fresh._schema_module()
         if module in sys.modules:
             server.log.warning(
@@ -244,13 +251,13 @@ class _Embedding:
                 self._imported or "by a hook",
             )
             return None
-        os.environ.update(app.cfg.env)  # as gunicorn does next: the owner's environment is a source, too
-        return self._owners.begin(server, lambda: _fit(fresh._new_manager(), server, app.cfg))
+        os.environ.update(app.cfg.env)  # gunicorn does so next; the owner's environment is a source
+        return self._owners.begin(server, lambda: _configured(fresh._new_manager(), server, app.cfg))
 
     def _compose(self, cfg: Any) -> None:
-        """Ours come first where they give the user's a configuration to read, and last where they take it away."""
+        """Combine the hooks: ours come first where a user's may read the configuration then, and last where it ends."""
         cfg.set("when_ready", both(self.when_ready, cfg.when_ready, 1))
-        cfg.set("pre_fork", hearing(cfg.pre_fork))
+        cfg.set("pre_fork", with_signals_unblocked(cfg.pre_fork))
         cfg.set("post_fork", both(self.post_fork, cfg.post_fork, 2))
         cfg.set("post_worker_init", both(self.post_worker_init, cfg.post_worker_init, 1))
         cfg.set("on_dirty_starting", both(self.on_dirty_starting, cfg.on_dirty_starting, 1))
@@ -264,13 +271,13 @@ class _Embedding:
         """Import the schema's module, and attach what it declares, before the application is loaded."""
         if self._recycling is not None:
             self._recycling.after_fork()
-        gunicorn_worker.take_signals(worker, BLOCKED)
-        gunicorn_worker.before_the_application(worker, lambda: self._attach_first(worker))
+        take_signals(worker, BLOCKED)
+        before_the_application(worker, lambda: self._attach_first(worker))
 
     def _attach_first(self, worker: Any) -> None:
         try:
-            gunicorn_worker.import_schema(worker, self._loader)
-            gunicorn_worker.attach(worker, self.name, worker.ppid)
+            import_schema(worker, self._loader)
+            attach(worker, self.name, worker.ppid)
         except SystemExit:
             if self._recycling is not None:
                 self._recycling.could_not_attach(worker)
@@ -278,14 +285,14 @@ class _Embedding:
 
     def post_worker_init(self, worker: Any) -> None:
         """Attach what the application has declared, and pin each request."""
-        mine = gunicorn_worker.attach(worker, self.name, worker.ppid)
+        mine = attach(worker, self.name, worker.ppid)
         if self._recycling is not None:
             certificates.renew_at_hup(worker, full_reload(worker.ppid))
             self._recycling.attached(worker)
         if mine:
-            gunicorn_worker.pin(worker, mine)
+            pin(worker, mine)
         else:
-            gunicorn_worker.warn_of_no_replica(worker, self.name, _installed)
+            warn_of_no_replica(worker, self.name, _installed)
 
     # ---- in the dirty arbiter, and in its workers
 
@@ -302,23 +309,23 @@ class _Embedding:
         dirty_workers.attach_workers(arbiter, self._attach_dirty)
 
     def _attach_dirty(self, worker: Any) -> None:
-        gunicorn_worker.import_schema(worker, self._loader)
-        gunicorn_worker.attach(worker, self.name, self._master)
+        import_schema(worker, self._loader)
+        attach(worker, self.name, self._master)
 
     def dirty_worker_init(self, worker: Any) -> None:
         """Attach what the dirty applications have declared, and pin each call."""
-        dirty_workers.pin(worker, gunicorn_worker.attach(worker, self.name, self._master))
+        dirty_workers.pin(worker, attach(worker, self.name, self._master))
 
 
-def _fit(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:
-    """Tell it where its owner logs, and whom workers will run as."""
+def _configured(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:
+    """Give the manager the log of its owner, and the user and group of the workers."""
     manager.send_output_to(lambda: log.descriptor_of(server), lambda: log.file_of(server, cfg))
     manager.workers_run_as(cfg.uid, cfg.gid)
     return manager
 
 
 def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
-    """What gunicorn does on a HUP by itself; called off, it is put back to where it was before the conf file ran."""
+    """Do what gunicorn's own HUP does; when it is called off, undo what running the conf file has changed."""
     app, environment, folder = dict(vars(server.app)), dict(os.environ), Path.cwd()
     try:
         reload()
@@ -331,7 +338,7 @@ def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
 
 
 def _run_conf_file(run: Callable[[], None]) -> None:
-    """In a full reload. gunicorn would end, and leave its workers alone, when the conf file fails."""
+    """Call the full reload off when the conf file fails: gunicorn would exit, and leave its workers alone."""
     try:
         run()
     except SystemExit as error:
@@ -348,9 +355,8 @@ def _check(options: dict[str, Any]) -> None:
             raise TypeError(f"install() takes no {option}: gunicorn's own signals and loop stand for it")
         if option not in known:
             meant = difflib.get_close_matches(option, known, 1)
-            hint = (
-                f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known - set(_GUNICORNS_OWN)))}"
-            )
+            others = ", ".join(sorted(known - set(_GUNICORNS_OWN)))
+            hint = f"did you mean {meant[0]}?" if meant else f"there are {others}"
             raise TypeError(f"install() takes no option {option!r}: {hint}")
 
 
@@ -359,16 +365,16 @@ def _check_gunicorn(server: Any) -> None:
         internals.check("gunicorn")
         if dirty_workers.has(server.cfg):
             internals.check("gunicorn's dirty workers")
-        if gunicorn_worker.is_derived("uvicorn", server.worker_class):
+        if is_derived("uvicorn", server.worker_class):
             internals.check("gunicorn's UvicornWorker")
     except ConfcastError as error:
         _refuse(server, f"confcast: {error}", _COULD_NOT_START)
 
 
 def _refuse(server: Any, text: str, status: int) -> NoReturn:
-    """End before anything was started. A daemon's standard error leads nowhere: gunicorn's log gets it, too."""
+    """Exit before anything was started. gunicorn's log gets the text, too: a daemon has no standard error."""
     print(text, file=sys.stderr, flush=True)
-    with contextlib.suppress(AttributeError):  # it may be one of these names that gunicorn lacks
+    with contextlib.suppress(AttributeError):  # this gunicorn may lack these very names
         if server.cfg.errorlog != "-":
             server.log.error(text)
     with contextlib.suppress(AttributeError):

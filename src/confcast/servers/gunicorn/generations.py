@@ -1,8 +1,8 @@
-"""The owners of one configuration in one gunicorn: owners.py, and what an upgrade (USR2) adds to a full reload.
+"""`Generations` manages the owners of one configuration in one gunicorn, through full reloads and upgrades (USR2).
 
-An upgrade begins as a full reload does, with a pause; the next owner is the new master's. When that master dies or is
-backed out, the present owner goes on. There is one generation at a time: no full reload in either master until the
-other one is gone, for an owner notes its numbers with the one before it only.
+An upgrade begins as a full reload does, with a pause; the new master starts the next owner. When the new master dies or
+is backed out, the present owner resumes. Only one generation begins at a time: neither master reloads fully until the
+other one is gone, because an owner shares its version numbers only with the owner before it.
 
 Rejected: an upgrade without a pause.
 """
@@ -20,7 +20,7 @@ __all__ = ["NO_OWNER", "CalledOff", "Generations"]
 
 
 class Generations(Owners):
-    """For the master only, and its one thread.
+    """`Owners`, and upgrades. In the master's main thread only.
 
     Args:
         first: The manager of the first generation; the caller starts it.
@@ -31,40 +31,40 @@ class Generations(Owners):
         self._upgrading = False
 
     def begin(self, server: Any, make: Callable[[], Manager]) -> Manager:
-        """Start the next generation's owner; whoever calls says `replace` or `call_off` then. Raises CalledOff."""
+        """Start the next generation's owner; `replace` or `call_off` must follow. Raises CalledOff."""
         if self._upgrading or _may_be_backed_out(server):
             raise CalledOff("an upgrade is under way: end one of the two masters first")
         return self.succeed(make)
 
     def upgrade(self, server: Any, execute: Callable[[], None]) -> None:
-        """Have gunicorn start a new master, by `execute`; `tick` notices when that one is gone again."""
-        if server.reexec_pid == 0 and server.master_pid == 0:  # else gunicorn only warns
-            self._asked = False
+        """Pause the owner, and start a new master by `execute`; `tick` resumes when that master is gone."""
+        if server.reexec_pid == 0 and server.master_pid == 0:  # otherwise gunicorn only logs a warning
+            self._is_requested = False
             try:
                 self.present.pause()
             except ConfcastError as error:
                 server.log.error("confcast: the upgrade is called off: %s", error)
-                self._ask_again()
+                self._repeat_request()
                 return
             self._upgrading = True
         execute()
 
     def tick(self, server: Any, others: frozenset[int] = frozenset()) -> None:
-        """In each turn of the master's loop: what `ensure` does, and going on after an upgrade's end.
+        """In each turn of the master's loop: do what `ensure` does, and resume the owner when the new master is gone.
 
         Args:
             server: gunicorn's arbiter.
-            others: What is served beside its workers, by pid.
+            others: The pids of processes that are served beside the workers.
         """
         self.ensure(lambda: others.union(server.WORKERS))
         if self._upgrading and server.reexec_pid == 0:
             self._upgrading = False
-            self._go_on()
+            self._resume()
             server.log.warning(
                 "confcast: the new master is gone: configuration %r is loaded by this one again", self.present.name
             )
 
 
 def _may_be_backed_out(server: Any) -> bool:
-    """Whether it is the new master of an upgrade, and the old one lives."""
+    """Whether this is the new master of an upgrade, and the old one lives."""
     return bool(server.master_pid) and server.master_pid == os.getppid()

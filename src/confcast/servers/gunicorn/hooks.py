@@ -1,6 +1,6 @@
-"""gunicorn's hooks: two functions as one, and telling afterwards what is in it.
+"""`both` makes one gunicorn hook of two functions, and `parts` tells which functions a hook was made of.
 
-gunicorn keeps one function a hook, wants it to have an exact number of parameters, and takes import strings too.
+gunicorn keeps one function for each hook, checks its exact number of parameters, and takes import strings, too.
 Rejected: `functools.partial` and `*arguments` (gunicorn counts the parameters).
 """
 
@@ -17,15 +17,15 @@ _parts: dict[Hook, tuple[Hook, ...]] = {}
 
 
 def both(first: Hook | str | None, second: Hook, parameters: int) -> Hook:
-    """One hook that calls the first, then the second.
+    """Make one hook that calls the first function, then the second.
 
     Args:
-        first: A function, or how gunicorn imports it ("module.function"); None: there is only the second.
+        first: A function, or its import string ("module.function"); None: there is only the second.
         second: A function.
-        parameters: How many both take, up to three.
+        parameters: How many parameters both take, 1 to 3.
 
     Raises:
-        ConfcastError: gunicorn lacks the name that is needed for this.
+        ConfcastError: This gunicorn lacks a name that is needed for it.
         TypeError: The first can't be imported, can't be called, or takes another number of parameters.
     """
     if first is None:

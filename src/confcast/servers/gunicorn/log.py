@@ -1,15 +1,15 @@
-"""gunicorn's error log gets what confcast says: the owner's verdicts, and the lines of the master and the workers.
+"""gunicorn's error log gets confcast's lines: those of the owner, of the master and of the workers.
 
-The owner writes to the error log's file itself, by a descriptor of the master's. When the file is rotated the owner
-goes on in the next one, which gunicorn makes at USR1 and HUP; the master tells the owner by a USR1 (master_signals.py).
-Where the error log is no file (the default, a syslog) the owner's lines go to standard error; a daemon's leads nowhere,
-which is said.
+The owner writes to the error log's file itself, by a descriptor that the master has opened. When the file is rotated
+gunicorn makes a new one at USR1 and HUP, and the master has the owner open that one (master_signals.py). Where the
+error log is no file (the default, a syslog) the owner's lines go to standard error; a daemon has closed that, so its
+log gets a warning.
 
-What is logged in the master and in workers would come out bare, by logging's last resort, in an application that
-does not configure logging. It goes to gunicorn's error log instead, as long as nobody else hears it.
+In an application that does not configure logging, logging's last resort would write the lines of the master and the
+workers without time and level. They go to gunicorn's error log instead, as long as the root logger has no handler.
 
-Rejected: a pipe to the master for the owner's lines (it has no thread to read it, and a full pipe would hold up the
-owner), and passing on what an application's own logging gets (each line would be there twice).
+Rejected: a pipe to the master for the owner's lines (the master has no thread to read it, and a full pipe would block
+the owner), and forwarding lines that the application's own logging gets (each line would be written twice).
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Forward(logging.Handler):
         self.log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass it on, unless the application has configured logging, or gunicorn's `loglevel` leaves it out."""
+        """Forward a record, unless the application has configured logging, or gunicorn's `loglevel` excludes it."""
         if not logging.root.handlers and self.log.error_log.isEnabledFor(record.levelno):
             self.log.error_log.handle(record)
 
 
-def listen(server: Any) -> None:
-    """Have the error log get what confcast's loggers get. May be called again, for another configuration."""
+def forward(server: Any) -> None:
+    """Forward the records of confcast's loggers to the error log. May be called again, for another configuration."""
     logger = logging.getLogger("confcast")
     if not any(isinstance(handler, Forward) for handler in logger.handlers):
         logger.addHandler(Forward(server.log))
 
 
 def file_of(server: Any, cfg: Any = None) -> str:
-    """The error log's path; empty where it is no file. `cfg`: of settings that gunicorn is about to take over."""
+    """The error log's path; empty where it is no file. `cfg`: the settings that gunicorn is about to take over."""
     if cfg is not None and cfg.errorlog != server.cfg.errorlog:
         return str(Path(cfg.errorlog).absolute()) if cfg.errorlog != "-" else ""
     handler = _file_handler(server)
@@ -54,7 +54,7 @@ def file_of(server: Any, cfg: Any = None) -> str:
 
 
 def descriptor_of(server: Any) -> int:
-    """Where an owner's output goes that starts now. Raises ValueError when the file is closed."""
+    """The descriptor for the output of an owner that starts now. Raises ValueError when the file is closed."""
     handler = _file_handler(server)
     if handler is None or handler.stream is None:
         return _STANDARD_ERROR
@@ -62,23 +62,23 @@ def descriptor_of(server: Any) -> int:
 
 
 def check_files() -> None:
-    """Before all log files are opened anew. gunicorn closes each of them first, and can log nothing when one is lost.
+    """Try to open every log file, before gunicorn opens them anew: it closes each one first, and could log no failure.
 
     Raises:
-        OSError: One can't be opened.
+        OSError: A log file can't be opened.
     """
     for name in list(logging.root.manager.loggerDict):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.FileHandler) and handler.stream is not None:
-                with open(handler.baseFilename, "ab"):  # noqa: PTH123 - as logging opens it
+                with open(handler.baseFilename, "ab"):  # noqa: PTH123 - logging opens it so
                     pass
 
 
-def keep_what_can_t_be_reopened(log: Any) -> None:
-    """In a worker: however gunicorn has its log opened anew there, an error would end the process.
+def keep_files_that_can_t_be_reopened(log: Any) -> None:
+    """In a worker: log a failure to open log files anew, which would end the process, and keep the files.
 
     Args:
-        log: gunicorn's logger object, in a copy of this process.
+        log: gunicorn's logger object, in this process.
     """
     reopen = log.reopen_files
 
@@ -92,8 +92,8 @@ def keep_what_can_t_be_reopened(log: Any) -> None:
     log.reopen_files = reopen_files
 
 
-def warn_of_a_mute_daemon(server: Any) -> None:
-    """A daemon has closed its standard error."""
+def warn_of_a_daemon_without_a_log(server: Any) -> None:
+    """Log a warning where the owner's lines are lost: a daemon has closed its standard error."""
     if server.cfg.daemon and not file_of(server) and not server.cfg.enable_stdio_inheritance:
         server.log.warning(
             "confcast: the config owner of a daemon logs into the errorlog file, and there is none: what became of a "

@@ -1,20 +1,20 @@
-"""What HUP and USR1 do in a gunicorn's master, for all configurations that are installed in it.
+"""gunicorn's master reloads all installed configurations at HUP, and opens log files anew at HUP and USR1.
 
-HUP reloads every configuration and loses no worker. Beside that it does what gunicorn's own HUP did, as far as that
-costs no worker: log files are opened anew, as by USR1; TLS certificates are read again (certificates.py); a changed
-number of workers is taken over (conf_file.py); `on_reload` is called. What takes new workers is said in the log,
-with the command for a full reload. Nothing of it ends the master: what fails is logged, and the rest is done.
+HUP reloads every configuration and replaces no worker. Beside that it does what gunicorn's own HUP did, as far as that
+replaces no worker: it opens log files anew, as USR1 does; has TLS certificates read again (certificates.py); takes a
+changed number of workers over (conf_file.py); calls `on_reload`. The log names what takes new workers, and the command
+for a full reload. No failure ends the master: it is logged, and the rest is done.
 
-USR1 has log files opened anew in the master, the workers and the owners. A rotated file is made anew by the master, who
-may be root; so it is given to the workers' user first, as gunicorn does it in its own HUP (a worker that can't open its
-log would die of it), by its open file, and past links only where nobody but root can have put them. gunicorn does not
-pass USR1 on to dirty workers; dirty_workers.py does.
+USR1 has log files opened anew in the master, the workers and the owners. The master makes a rotated file anew, and may
+be root; so it gives the file to the workers' user first, as gunicorn does in its own HUP (a worker exits that can't
+open its log), by its open file, and past links only where root alone can have made them. gunicorn does not pass USR1 on
+to dirty workers; dirty_workers.py does.
 
-Between a worker's fork and its own handlers these signals are held back (`spawn_worker`): the worker would note them in
-a copy of the master's queue, which nobody reads.
+The master blocks these signals between a worker's fork and the worker's own handlers (`spawn_worker`): the worker would
+note them in a copy of the master's queue, which nothing reads.
 
-Rejected: reading the certificates again on USR1 (who rotates logs does not ask for that), and lowering the number of
-workers at a full reload only (an operator who writes a smaller number asks for less workers, as by TTOU).
+Rejected: reading the certificates again on USR1 (rotating logs does not ask for that), and lowering the number of
+workers at a full reload only (a smaller number in the file asks for fewer workers, as TTOU does).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from pathlib import Path
 from typing import Any
 
 from confcast.servers.common import signals
-from confcast.servers.gunicorn import log as gunicorn_log
+from confcast.servers.gunicorn import log
 from confcast.servers.gunicorn.conf_file import ConfFile, is_said_elsewhere
 from confcast.servers.gunicorn.dirty_workers import DirtyArbiters
 from confcast.servers.gunicorn.generations import Generations
 from confcast.servers.gunicorn.max_requests import Recycling
 
 BLOCKED = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1})
-"""What a worker must hear that boots; `gunicorn_worker.take_signals` lets them through in it."""
+"""The signals that a booting worker must not lose; `worker.take_signals` unblocks them in the worker."""
 
 
 class MasterSignals:
@@ -44,8 +44,8 @@ class MasterSignals:
 
     Args:
         server: gunicorn's arbiter.
-        conf: Its conf file, as it was run.
-        recycling: Which may have raised the number of workers for a while.
+        conf: The conf file, as gunicorn has run it.
+        recycling: May have raised the number of workers for a while.
     """
 
     def __init__(self, server: Any, conf: ConfFile, recycling: Recycling) -> None:
@@ -54,7 +54,7 @@ class MasterSignals:
         self._server = server
         self._recycling = recycling
         self._reopen = server.handle_usr1
-        self._hup = vars(server).get("handle_hup")  # a user's own, set in their on_starting
+        self._hup = vars(server).get("handle_hup")  # a user's own, set in a user's on_starting
         self.dirty = DirtyArbiters(server)
         self._reloaded = False
         self._spawn = server.spawn_worker
@@ -63,7 +63,7 @@ class MasterSignals:
         server.handle_hup = self.handle_hup
 
     def was_reloaded(self) -> None:
-        """In a full reload: gunicorn has the new settings, and opens its logs before it starts workers."""
+        """Note that gunicorn has the new settings: in a full reload it opens its logs before it starts workers."""
         self.conf.was_run()
         self._reloaded = True
 
@@ -71,33 +71,33 @@ class MasterSignals:
         if self._reloaded:
             self._reloaded = False
             self.dirty.renew()
-            self._tell_owners_of_the_logs()
-        with signals.held(BLOCKED):
+            self._notify_owners_of_rotation()
+        with signals.blocked(BLOCKED):
             return self._spawn()
 
     def handle_usr1(self) -> None:
-        """Log files were rotated."""
+        """Open rotated log files anew, everywhere."""
         self._try("the log files stay as they are", self._reopen_files)
 
     def _reopen_files(self) -> None:
-        gunicorn_log.check_files()
+        log.check_files()
         if self._server.cfg.uid != os.geteuid():
             self._server.log.reopen_files()
             _give_to_workers(self._server)
         self._reopen()
-        self.dirty.tell(signal.SIGUSR1)
-        self._tell_owners_of_the_logs()
+        self.dirty.send(signal.SIGUSR1)
+        self._notify_owners_of_rotation()
 
-    def _tell_owners_of_the_logs(self) -> None:
+    def _notify_owners_of_rotation(self) -> None:
         for owners in self.configurations:
             owners.log_was_rotated()
 
     def handle_hup(self) -> None:
-        """Reload every configuration, and do what else costs no worker."""
+        """Reload every configuration, and do all else of gunicorn's own HUP that replaces no worker."""
         if self._hup is not None:
             self._hup()
         server = self._server
-        if not server.num_workers:  # WINCH took them away; gunicorn's HUP brings them back, to back out an upgrade
+        if not server.num_workers:  # WINCH has ended them; as gunicorn's HUP, to back out an upgrade
             server.num_workers = server.cfg.workers
         self.handle_usr1()
         for owners in self.configurations:
@@ -133,15 +133,15 @@ class MasterSignals:
             server.log.info(what, workers, self.conf.path, before)
 
     def _try(self, what: str, act: Callable[[], object], *, trace: bool = False) -> None:
-        """No HUP may end the server, whatever a hook of the user's or a disk does."""
+        """Call a function, and log its failure: no HUP may end the server, whatever a user's hook or a disk does."""
         try:
             act()
         except Exception as error:
             self._server.log.error("confcast: %s: %s: %s", what, type(error).__name__, error, exc_info=trace)
 
 
-def hearing(pre_fork: Callable[[Any, Any], object]) -> Callable[[Any, Any], None]:
-    """A hook that gunicorn calls within `spawn_worker`: what it starts inherits no signal that is held back there."""
+def with_signals_unblocked(pre_fork: Callable[[Any, Any], object]) -> Callable[[Any, Any], None]:
+    """Wrap a hook that gunicorn calls in `spawn_worker`: programs that it starts must not inherit blocked signals."""
 
     def run(server: Any, worker: Any) -> None:
         before = signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
@@ -154,20 +154,20 @@ def hearing(pre_fork: Callable[[Any, Any], object]) -> Callable[[Any, Any], None
 
 
 def full_reload(master: int) -> str:
-    """What an operator does for what takes new workers."""
+    """How an operator gets new workers, as the end of a sentence."""
     if not hasattr(signal, "SIGRTMIN"):
         return "takes a restart (this system has no SIGRTMIN)"
     return f"takes kill -RTMIN {master}"
 
 
 def _give_to_workers(server: Any) -> None:
-    """Log files that are new: a worker that runs as another user opens them, too."""
+    """Give new log files to the user of the workers, which open them, too."""
     if server.cfg.uid == os.geteuid():
         return
-    for log in (server.log.error_log, server.log.access_log):
-        for handler in log.handlers:
+    for logger in (server.log.error_log, server.log.access_log):
+        for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler) and handler.stream is not None:
-                with contextlib.suppress(OSError, ValueError):  # closed, say; gunicorn does not mind, either
+                with contextlib.suppress(OSError, ValueError):  # a closed file, say; gunicorn ignores it, too
                     _give(handler.baseFilename, handler.stream.fileno(), server)
 
 

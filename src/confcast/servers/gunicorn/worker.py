@@ -1,16 +1,16 @@
-"""What gunicorn's hooks do inside a worker: heed signals, attach, pin each request.
+"""gunicorn's hooks set a worker's signals, attach it, and pin each of its requests.
 
-How a worker calls its application is told by its class. sync, gthread: a request is pinned from its call to the last
-byte of its body; votes and swaps go on in a thread beside it. asgi, UvicornWorker: so is each ASGI request, and each
-message of a WebSocket (middleware/asgi.py). gevent: each greenlet has its own pin; the reading thread is a greenlet,
-so code that never yields holds up its worker's vote, as it holds up every other request; and since nothing of ours may
-exist before the standard library is patched, a user's `post_fork` has no configuration yet there. aiohttp's: its
-application gets a middleware (middleware/aiohttp.py), and so does the one that a function of the user's makes when the
-worker runs. tornado: its own applications are not pinned. A class that is none of these may want its application to be
-of a kind that we do not know: it is left as it is, and that is said.
+The class of a worker determines how it calls its application. sync, gthread: a request is pinned from its call to the
+last byte of its body, while a thread votes and swaps. asgi, UvicornWorker: each ASGI request is pinned, and each
+message of a WebSocket (middleware/asgi.py). gevent: each greenlet has its own pin; the connection's thread is a
+greenlet, so code that never yields delays its worker's vote, as it delays every other request; and since no lock may
+exist before the standard library is patched, a user's `post_fork` has no configuration there. aiohttp: its application
+gets a middleware (middleware/aiohttp.py), and so does the one that a user's function makes when the worker runs.
+tornado: its own applications are not pinned. A worker of another class may call its application in an unknown way: its
+application is left unchanged, and a warning is logged.
 
-A worker that can't be served leaves with status 1, after a pause: statuses 3 and 4 would stop the whole server, and
-without the pause the respawning would spin. The others go on serving.
+A worker that can't attach exits with status 1, after a pause: statuses 3 and 4 would stop the whole server, and
+without the pause gunicorn would respawn without end. The other workers go on serving.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _RESPAWN_PAUSE = 1.0
 _RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
 
 
-def take_signals(worker: Any, held: Collection[signal.Signals]) -> None:
-    """Have signals do what they should while the worker boots, which may take seconds.
+def take_signals(worker: Any, blocked: Collection[signal.Signals]) -> None:
+    """Set the handlers that hold while the worker boots, which may take seconds, and unblock the signals.
 
     Args:
-        worker: gunicorn's, in `post_fork`.
-        held: What the master has held back since before the fork; let through now.
+        worker: gunicorn's worker object, in `post_fork`.
+        blocked: The signals that the master has blocked since before the fork.
     """
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-        # Until gunicorn sets a worker's handlers the master's are inherited: they would queue a TERM that nobody in
-        # here ever reads, and the server's stop would wait its whole graceful timeout for this worker.
+        # Until gunicorn sets a worker's handlers the worker has the master's: they would queue a TERM that nothing in
+        # this process reads, and the server's stop would wait its whole graceful timeout for this worker.
         signal.signal(number, signal.SIG_DFL)
-    log.keep_what_can_t_be_reopened(worker.log)
+    log.keep_files_that_can_t_be_reopened(worker.log)
     reset = worker.init_signals
 
     def init_signals() -> None:
-        # gunicorn gives these their default actions here: a HUP for the whole process group, or a USR1, would kill it.
+        # gunicorn sets these to their default actions: a HUP for the process group, or a USR1, would kill this worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, _RESET)
         try:
             reset()
@@ -57,18 +57,18 @@ def take_signals(worker: Any, held: Collection[signal.Signals]) -> None:
     worker.init_signals = init_signals
     signal.signal(signal.SIGUSR1, worker.handle_usr1)
     signal.signal(signal.SIGHUP, _nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
-    """A HUP is the master's business. SIG_IGN would be inherited by every program that the worker starts."""
+    """Ignore a HUP, which the master handles. Programs that the worker starts would inherit SIG_IGN."""
 
 
 def before_the_application(worker: Any, act: Callable[[], None]) -> None:
-    """Act now, in `post_fork`; in a worker that patches the standard library (gevent, eventlet), when it has done so.
+    """Call `act` now, in `post_fork`; in a worker that patches the standard library (gevent), once it is patched.
 
-    What is made before, a thread and its locks, would be of the other kind than what waits for it later: every
-    greenlet would stand still while one waits. gunicorn patches right after `post_fork`, and sets signals after that.
+    A thread and its locks that were made before would not be greenlets': every greenlet would stop while one waits for
+    such a lock. gunicorn patches right after `post_fork`, and then sets signals.
     """
     if not hasattr(worker, "patch"):
         act()
@@ -83,7 +83,7 @@ def before_the_application(worker: Any, act: Callable[[], None]) -> None:
 
 
 def import_schema(worker: Any, loader: ConfigLoader[Any]) -> None:
-    """Import the schema's module, which usually declares the replica, too."""
+    """Import the schema's module, which usually declares the replica, too. Raises SystemExit if that fails."""
     try:
         schema = loader.schema
     except Exception as error:  # whatever the user's module raises
@@ -92,12 +92,12 @@ def import_schema(worker: Any, loader: ConfigLoader[Any]) -> None:
 
 
 def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
-    """Attach what is declared under this name by now, and give it; `master` is who a full reload is asked of."""
+    """Attach and return the declared replicas of this name. Raises SystemExit; the log names the `master` to signal."""
     mine = [replica for replica in declared() if replica.name == name]
     try:
         for replica in mine:
             replica.attach()
-    except SchemaMismatch as error:  # it says what to do; how, is known here
+    except SchemaMismatch as error:  # it asks for a full reload; the command is added here
         _leave(worker, f"{error}: kill -RTMIN {master}" if hasattr(signal, "SIGRTMIN") else str(error))
     except ConfcastError as error:
         _leave(worker, str(error))
@@ -105,7 +105,7 @@ def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
 
 
 def warn_of_no_replica(worker: Any, name: str, installed: Container[str]) -> None:
-    """Nobody declared this name; somebody who declared another one has probably forgotten `name=`."""
+    """Log a warning that no replica of this name is declared: `name=` is probably missing."""
     others = list(dict.fromkeys(repr(replica.name) for replica in declared() if replica.name not in installed))
     how = f"name={others[0]}" if len(others) == 1 else "one of these as name="
     hint = f"; declared here: {', '.join(others)}: pass {how} to install()" if others else ""
@@ -113,7 +113,7 @@ def warn_of_no_replica(worker: Any, name: str, installed: Container[str]) -> Non
 
 
 def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
-    """Have each request see one version; to be called when the application is loaded."""
+    """Have each request see one version. Called once the application is loaded."""
     attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
     app = getattr(worker, attribute)
     if speaks_asgi(worker):
@@ -129,7 +129,7 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
 
 
 def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
-    """It is an application, or an asynchronous function that makes one, or a runner that has one."""
+    """Pin an application, or that which an asynchronous function makes, be it alone or in a runner."""
     if not inspect.iscoroutinefunction(app):
         return aiohttp.pin(app, *replicas)
 
@@ -142,14 +142,14 @@ def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
 
 
 def speaks_asgi(worker: Any) -> bool:
-    """Whether it calls its application as ASGI does; uvicorn's keeps such a one as `wsgi`."""
+    """Whether the worker calls its application by ASGI; uvicorn's worker keeps an ASGI application as `wsgi`."""
     return hasattr(worker, "asgi") or (is_of("uvicorn", worker) and worker.config.interface != "wsgi")
 
 
 def speaks_wsgi(worker: Any) -> bool:
-    """Whether it calls its application as WSGI does: gunicorn's own, what is derived from them, and uvicorn's if told.
+    """Whether the worker calls its application by WSGI: gunicorn's own classes, their subclasses, uvicorn's if set so.
 
-    Not what is derived from gunicorn's base alone, which calls nothing.
+    A class that is derived from gunicorn's base class alone is unknown: the base class calls no application.
     """
     if is_of("uvicorn", worker):
         return not speaks_asgi(worker)
@@ -159,12 +159,12 @@ def speaks_wsgi(worker: Any) -> bool:
 
 
 def is_of(package: str, thing: Any) -> bool:
-    """Whether its class, or one that this is derived from, is of that package."""
+    """Whether the class of a thing, or one of its base classes, is of that package."""
     return is_derived(package, type(thing))
 
 
 def is_derived(package: str, cls: type) -> bool:
-    """Whether this class, or one that it is derived from, is of that package."""
+    """Whether this class, or one of its base classes, is of that package."""
     return any(base.__module__.startswith(package) for base in cls.__mro__)
 
 

@@ -2,32 +2,32 @@
 
     python -m confcast.servers.hypercorn --loader pkg.settings:loader app:app --workers 4
 
-Options of confcast are taken out of the line; all others are hypercorn's own. Or in a program of yours, under
-`if __name__ == "__main__":`, since workers import it, too:
+The launcher takes confcast's options; all others are hypercorn's own. Or in a program of yours, under
+`if __name__ == "__main__":`, since workers import the program, too:
 
     run("app:app", loader, workers=4)
 
-The owner starts before hypercorn binds and starts anything; a thread restarts a dead one (hypercorn spawns its
-workers, so a thread harms nobody). Each worker attaches before it imports the application, so that its modules may
-read the configuration at import; what the application declares itself is attached after that. Each ASGI request is
-pinned, each message of a WebSocket, and each WSGI request to the last byte of its body.
+The owner starts before hypercorn binds and starts anything; a thread restarts a dead owner (a thread is safe here:
+hypercorn spawns its workers). Each worker attaches before it imports the application, so that its modules may read the
+configuration at import; replicas that the application declares are attached after that. Each ASGI request is pinned,
+each message of a WebSocket, and each WSGI request to the last byte of its body.
 
 A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
-(worker_refresh.py). hypercorn's own reload moves to SIGRTMIN: it stops all workers, then starts new ones, and nobody
+(worker_refresh.py). hypercorn's own reload moves to SIGRTMIN: it stops all workers, then starts new ones, and no worker
 answers meanwhile; the new owner has started under the new code before (reloading.py). HTTP/3 keeps the certificate that
-a worker began with. guide/signals.md has it all in a table.
+a worker started with. guide/signals.md has a table of all this.
 
 What stays hypercorn's: a worker that fails (it was killed, its application can't be imported, or it can't attach) stops
-the whole server, with status 1, and the owner leaves with it. One that ends well (after its `--max-requests`, or a
+the whole server, with status 1, and the owner ends with it. A worker that ends well (after its `--max-requests`, or a
 TERM) is replaced. With `--reload` the application is imported in the master, too, which is attached meanwhile.
 
-What does not: hypercorn terminates its other workers as soon as the first one has ended; ours answer first what they
-have begun, within `--graceful-timeout`. A worker whose master was killed ends by itself (orphans.py). The worker class
+What changes: hypercorn terminates its other workers as soon as the first one has ended; these now finish their present
+requests, within `--graceful-timeout`. A worker whose master was killed ends by itself (orphans.py). The worker class
 trio has not been tried.
 
-Rejected: `--workers 0` (hypercorn serves in the master itself: nobody would restart its owner), a supervisor of our
-own in the place of `hypercorn.run` (its options would be ours to keep up with), SIGUSR1 instead of HUP, and attaching
-in the lifespan (the application is imported by then, and WSGI has none).
+Rejected: `--workers 0` (hypercorn serves in the master itself: no process would restart the owner), a supervisor of our
+own in the place of `hypercorn.run` (we would have to keep up with its options), SIGUSR1 instead of HUP, and attaching
+in the lifespan (the application is imported by then, and WSGI has no lifespan).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
     """Serve, and return when the server has stopped. In the main thread only.
 
     Args:
-        app: As hypercorn takes it: "module:name", or "wsgi:module:name".
-        loader: What to load.
+        app: The application as hypercorn takes it: "module:name", or "wsgi:module:name".
+        loader: Loads the configuration.
         manager: Options of the `ConfigReloadManager`.
         **server_options: Attributes of `hypercorn.Config`.
 
@@ -57,7 +57,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
         The exit status: 0, or that of the worker whose end has stopped the server, or 1.
 
     Raises:
-        ConfcastError: hypercorn is not installed, can't be used so, or lacks a name of its inside that is needed.
+        ConfcastError: hypercorn is not installed, has 0 workers, or lacks a name that confcast needs.
         TypeError: hypercorn, or the manager, has no such option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), or the owner could not start (3).
@@ -70,7 +70,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The command line. Raises SystemExit."""
+    """Run the launcher's command line; None: that of this process. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         _require()
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(line: launching.Line, config: Config) -> int:
-    """With what hypercorn's command line has made of its arguments. Raises SystemExit."""
+    """Serve with the configuration that hypercorn's command line has made. Raises SystemExit."""
     from confcast.servers.hypercorn import master
 
     try:

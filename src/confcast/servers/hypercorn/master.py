@@ -1,12 +1,12 @@
-"""hypercorn's master with a config owner.
+"""hypercorn's master runs with a config owner: this file replaces how the master makes its workers and waits for them.
 
-`hypercorn.run` has no hook, so two of the names that it looks up are stood in for while it runs: what it makes its
-workers with, and what it waits for them with. The latter is called right after it has set its signal handlers, each
-time; HUP is held back from the master outside of it, so that hypercorn's own handler, which would stop every worker,
-is never there when one comes. Workers inherit that, and let HUP through when they have said what it does.
+`hypercorn.run` has no hook, so two of the names that it looks up are replaced while it runs: `get_context`, by which it
+makes its workers, and `wait`, by which it waits for them. Each time hypercorn calls `wait` right after it has set its
+signal handlers. The master blocks HUP outside of `wait`, so that a HUP never runs hypercorn's own handler, which would
+stop every worker. Workers inherit the blocked HUP, and unblock it when they have set its handler.
 
-A full reload (SIGRTMIN) calls that handler, which stops all workers and waits for their end; when the wait is over
-hypercorn makes new ones. reloading.py starts the next owner first.
+A full reload (SIGRTMIN) calls hypercorn's own handler, which stops all workers and waits for their end; then hypercorn
+makes new workers. reloading.py starts the next owner first.
 """
 
 from __future__ import annotations
@@ -43,37 +43,37 @@ def serve(config: Config, embedded: Embedded) -> int:
     """`hypercorn.run.run` with a config owner. In the main thread.
 
     Args:
-        config: hypercorn's.
-        embedded: The configuration, not started yet.
+        config: hypercorn's configuration.
+        embedded: confcast's configuration, whose owner is not started yet.
 
     Returns:
-        hypercorn's exit status; 1 where that is 0, and a worker's end has stopped it.
+        hypercorn's exit status; 1 where that is 0, and a failed worker has stopped it.
 
     Raises:
-        ConfcastError: The configuration of hypercorn can't be served.
+        ConfcastError: hypercorn's configuration has 0 workers.
         SystemExit: As `launching.start` says.
     """
     check(config)
-    keeps = "that of HTTP/3" if config.quic_bind else ""  # aioquic reads the files when a worker starts
+    keeps = "that of HTTP/3" if config.quic_bind else ""  # aioquic reads the files at a worker's start
     reloading = Reloading("hypercorn", embedded, _error_log(config), _certificate(config), keeps=keeps)
     context = _Context(embedded.worker)
-    with signals.restored(), _reloads_held(), contextlib.closing(reloading.owners):
+    with signals.restored(), _reloads_blocked(), contextlib.closing(reloading.owners):
         launching.start("hypercorn", embedded.manager)
-        reloading.say_what_signals_do()
-        if config.use_reloader:  # then hypercorn imports the application here, too, right before its workers
+        reloading.log_signals()
+        if config.use_reloader:  # hypercorn imports the application here, too, right before its workers
             embedded.worker.attach_first()
-        with _Waiting(context, reloading) as waiting, _stood_in_for(context, waiting, config):
+        with _Waiting(context, reloading) as waiting, _names_replaced(context, waiting, config):
             status = hypercorn.run.run(config)
         return context.join(config.graceful_timeout + config.shutdown_timeout + _SLACK) or status
 
 
 def _error_log(config: Config) -> logging.Logger:
-    """What hypercorn's workers log to; not as `config.log`, which would be sent to them without its files."""
+    """The log of hypercorn's workers; not `config.log`, which would be pickled to them without its files."""
     return config.logger_class(config).error_logger or _log
 
 
 def _certificate(config: Config) -> Certificate | None:
-    """Of TLS, where it is served. Its paths are made absolute: an application may change the working directory."""
+    """The TLS certificate, if any. Its paths are made absolute: an application may change the working directory."""
     if config.certfile is None or config.keyfile is None:
         return None
     config.certfile, config.keyfile = certificates.absolute(config.certfile), certificates.absolute(config.keyfile)
@@ -81,13 +81,13 @@ def _certificate(config: Config) -> Certificate | None:
 
 
 def check(config: Config) -> None:
-    """Raises ConfcastError when this can't be served."""
+    """Check that there are workers to serve. Raises ConfcastError."""
     if config.workers == 0:
         raise ConfcastError("with 0 workers hypercorn serves in its master, which can't be served: use --workers 1")
 
 
 def configured(app: str, options: Mapping[str, Any]) -> Config:
-    """A configuration of hypercorn's. Raises TypeError when it has no such attribute."""
+    """Make a configuration of hypercorn's. Raises TypeError when it has no such attribute."""
     config = Config()
     config.application_path = app
     for option, value in options.items():
@@ -98,7 +98,7 @@ def configured(app: str, options: Mapping[str, Any]) -> Config:
 
 
 def command_line(arguments: Sequence[str], run: Callable[[Config], int] = hypercorn.run.run) -> int:
-    """Hypercorn's own command line, which calls `run`; its exit status. Raises SystemExit."""
+    """Run hypercorn's own command line, which calls `run`; return its exit status. Raises SystemExit."""
     names = vars(command)
     theirs = names["run"]
     names["run"] = run
@@ -109,10 +109,10 @@ def command_line(arguments: Sequence[str], run: Callable[[Config], int] = hyperc
 
 
 class _Context(SpawnContext):
-    """What hypercorn makes its workers with.
+    """The multiprocessing context by which hypercorn makes its workers.
 
     Attributes:
-        worker: What attaches in those that are made from now on.
+        worker: The part of the workers that are made from now on.
     """
 
     def __init__(self, worker: launching.Worker) -> None:
@@ -128,11 +128,11 @@ class _Context(SpawnContext):
         return process
 
     def pids(self) -> set[int]:
-        """Of the workers that there are."""
+        """The pids of the present workers."""
         return {each.pid for each in self._started if each.pid is not None and each.exitcode is None}
 
     def join(self, timeout: float) -> int:
-        """Wait for the end of every worker, and kill those that are late; 1 if one has failed, else 0."""
+        """Wait for the end of every worker, and kill those that time out; return 1 if a worker has failed, else 0."""
         deadline = time.monotonic() + timeout
         for process in self._started:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -144,13 +144,13 @@ class _Context(SpawnContext):
 
 
 class _Waiting:
-    """What hypercorn's master does between two generations of workers: it waits for their end, and heeds signals."""
+    """The master's wait for the end of its workers, in which it reloads at a HUP and a SIGRTMIN."""
 
     def __init__(self, context: _Context, reloading: Reloading) -> None:
         self._context = context
         self._reloading = reloading
         self._wait: Callable[..., list[Any]] = vars(hypercorn.run)["wait"]
-        self._replace_workers: Any = None  # hypercorn's own HUP handler
+        self._replace_workers: Any = None  # hypercorn's own handler of HUP
 
     def __enter__(self) -> _Waiting:
         self._wakeup_r, self._wakeup_w = os.pipe()
@@ -163,12 +163,12 @@ class _Waiting:
         os.close(self._wakeup_w)
 
     def __call__(self, sentinels: Iterable[Any], timeout: float | None = None) -> list[Any]:
-        """In the place of `multiprocessing.connection.wait`, right after hypercorn has set its handlers."""
+        """Replace `multiprocessing.connection.wait`, which hypercorn calls right after it has set its handlers."""
         handler = signal.getsignal(signal.SIGHUP)
-        if handler != self._install_handlers:  # with `--reload` it waits several times, and sets its handlers once
+        if handler != self._on_signal:  # with `--reload` it waits several times, and sets its handlers once
             self._replace_workers = handler
         for number in signals.RELOADS:
-            signal.signal(number, self._install_handlers)
+            signal.signal(number, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.RELOADS)
         try:
             return self._until_one_ends(list(sentinels), timeout)
@@ -188,9 +188,9 @@ class _Waiting:
             if self._reloading.wants_full_reload() and self._reload_fully():
                 return sentinels
 
-    def _install_handlers(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._reloading.hup() if number == signal.SIGHUP else self._reloading.rtmin()
-        with contextlib.suppress(BlockingIOError):  # it is full: the loop will wake up
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: the loop wakes up anyway
             os.write(self._wakeup_w, b"\0")
 
     def _reload_fully(self) -> bool:
@@ -204,8 +204,8 @@ class _Waiting:
 
 
 @contextmanager
-def _stood_in_for(context: _Context, waiting: _Waiting, config: Config) -> Iterator[None]:
-    """Two of the names that `hypercorn.run` looks up are ours meanwhile."""
+def _names_replaced(context: _Context, waiting: _Waiting, config: Config) -> Iterator[None]:
+    """Replace two of the names that `hypercorn.run` looks up, meanwhile."""
     names = vars(hypercorn.run)
     theirs = {name: names[name] for name in ("get_context", "wait")}
 
@@ -222,9 +222,9 @@ def _stood_in_for(context: _Context, waiting: _Waiting, config: Config) -> Itera
 
 
 @contextmanager
-def _reloads_held() -> Iterator[None]:
-    """HUP and SIGRTMIN wait; at the end one that still does is dropped."""
-    with signals.held(signals.RELOADS):
+def _reloads_blocked() -> Iterator[None]:
+    """Block HUP and SIGRTMIN; at the end drop one that is pending."""
+    with signals.blocked(signals.RELOADS):
         try:
             yield
         finally:

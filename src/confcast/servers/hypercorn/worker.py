@@ -1,7 +1,7 @@
-"""What a hypercorn worker does first: heed signals, follow its master, attach, load the application, pin its requests.
+"""`Serve` starts a hypercorn worker: it sets signals, watches the master, attaches, and pins requests.
 
-It takes the place of hypercorn's own function of a worker, which it then calls. The application that is loaded and
-pinned is handed to that by a path, as any other is: this module's `application`.
+hypercorn calls it in the place of its own worker function, which it then calls. hypercorn's function takes an
+application by its import path only: the pinned one is this module's `application`.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from confcast.servers.common.worker_refresh import Refresh
 _log = logging.getLogger("confcast.servers")
 
 application: Any = None
-"""In a worker: what it serves."""
+"""In a worker: the application that it serves."""
 
 
 @dataclass(frozen=True)
 class Serve:
-    """Called in a worker, serves until it is told to stop. Sent there as multiprocessing does.
+    """A worker's function: serves until the worker is stopped. multiprocessing pickles it to the worker.
 
     Attributes:
-        worker: What attaches.
+        worker: Attaches the replicas.
         master: The pid of hypercorn's master.
-        serve: hypercorn's own function of a worker of this class.
+        serve: hypercorn's own function for this class of worker.
     """
 
     worker: launching.Worker
@@ -46,11 +46,11 @@ class Serve:
     serve: Callable[..., None]
 
     def __call__(self, config: Any, sockets: Any, shutdown_event: Any) -> None:
-        """Raises SystemExit when this process can't be served, and what the application raises at its import."""
+        """Serve. Raises SystemExit when this worker can't attach, and what the application raises at its import."""
         refresh = Refresh(_error_log(config))
         refresh.start()
-        signals.unblock(reloads=refresh.install_handlers)
-        orphans.follow(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        signals.unblock(reloads=refresh.on_signal)
+        orphans.watch_master(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with _served():
             self.worker.attach_first()
         wrapper: Any = load_application(config.application_path, config.wsgi_max_body_size)
@@ -60,17 +60,17 @@ class Serve:
         _renew_at_hup(config, refresh)
         config.application_path = _pinned(wrapper.app, attached, is_wsgi=isinstance(wrapper, WSGIWrapper))
         stop = _Stop(shutdown_event)
-        signal.signal(signal.SIGTERM, stop.tell)
+        signal.signal(signal.SIGTERM, stop.on_term)
         self.serve(config=config, sockets=sockets, shutdown_event=stop)
 
 
 def _error_log(config: Any) -> logging.Logger:
-    """Hypercorn's; it sets that up itself, once the application is imported."""
+    """Hypercorn's error log, which hypercorn itself sets up once the application is imported."""
     return config.errorlog if isinstance(config.errorlog, logging.Logger) else logging.getLogger("hypercorn.error")
 
 
 def _renew_at_hup(config: Any, refresh: Refresh) -> None:
-    """A HUP renews the context that hypercorn makes in its loop to serve TLS with."""
+    """Have a HUP renew the TLS context that hypercorn makes in its loop."""
     make = config.create_ssl_context
 
     def create_ssl_context() -> ssl.SSLContext | None:
@@ -83,24 +83,24 @@ def _renew_at_hup(config: Any, refresh: Refresh) -> None:
 
 
 class _Stop:
-    """What hypercorn looks at to see whether this worker is to stop: its event for all workers, or a TERM for this one.
+    """The event that hypercorn polls to stop this worker: set by hypercorn's event for all workers, or by a TERM.
 
-    By default a TERM would cut off what is at work; and hypercorn sends it to the others when the first has stopped.
+    The default action of TERM would cut requests off; and hypercorn sends TERM to the others when the first has ended.
     """
 
     def __init__(self, event: Any) -> None:
         self._event = event
-        self._told = False
+        self._has_term = False
 
-    def tell(self, number: int, frame: FrameType | None) -> None:
-        self._told = True
+    def on_term(self, number: int, frame: FrameType | None) -> None:
+        self._has_term = True
 
     def is_set(self) -> bool:
-        return self._told or bool(self._event.is_set())
+        return self._has_term or bool(self._event.is_set())
 
 
 def _pinned(app: Any, replicas: list[Replica[Any]], *, is_wsgi: bool) -> str:
-    """The path by which hypercorn finds the application whose requests are pinned."""
+    """Pin the application's requests, and return the import path by which hypercorn finds it."""
     global application
     pin: Any = wsgi.Pin if is_wsgi else asgi.Pin
     application = pin(app, *replicas) if replicas else app

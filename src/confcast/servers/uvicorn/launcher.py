@@ -2,33 +2,33 @@
 
     python -m confcast.servers.uvicorn --loader pkg.settings:loader app:app --workers 4
 
-Options of confcast are taken out of the line; all others, and `UVICORN_…` in the environment, are uvicorn's own. Or in
-a program of yours, under `if __name__ == "__main__":`, since workers import it, too:
+The launcher takes confcast's options; all others, and `UVICORN_…` in the environment, are uvicorn's own. Or in a
+program of yours, under `if __name__ == "__main__":`, since workers import the program, too:
 
     run("app:app", loader, workers=4)
 
-The owner starts before the socket is bound, and a thread of the master restarts it: uvicorn spawns its workers, so a
-thread harms nobody. HUP is heard at once, where uvicorn looks at its signals twice a second; TTIN, TTOU and the stop
-are uvicorn's. Each worker attaches before it imports the application, so that its modules may read the configuration
-at import, and a failure ends that worker in words, which `lifespan="auto"` would swallow. What the application declares
-itself is attached after that. With one worker there is no supervisor: the only process attaches, and survives HUP.
+The owner starts before the socket is bound, and a thread of the master restarts it: a thread is safe here, because
+uvicorn spawns its workers. The master handles HUP at once, where uvicorn looks at its signals twice a second; TTIN,
+TTOU and the stop are uvicorn's. Each worker attaches before it imports the application, so that its modules may read
+the configuration at import; a failure is logged and ends the worker (`lifespan="auto"` would swallow it). Replicas that
+the application declares are attached after that. With one worker the only process attaches, and a HUP does not end it.
 
 A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
 (worker_refresh.py). uvicorn's own full reload, one worker after another, moves to SIGRTMIN, and starts a new owner
-under the new code first (reloading.py); `--loader` is looked for again then, in a process of its own. With one worker
-SIGRTMIN only says that new code takes a restart. guide/signals.md has it all in a table.
+under the new code first (reloading.py); a process of its own finds `--loader` again then. With one worker SIGRTMIN only
+logs that new code takes a restart. guide/signals.md has a table of all this.
 
 Each request is pinned, and each message of a WebSocket, whatever the interface (worker.py). A worker that dies
-is replaced; one whose master was killed ends by itself (orphans.py), so that nobody holds the port and the owner. An
+is replaced; one whose master was killed ends by itself (orphans.py), and releases the port and the owner. An
 application that does not start ends the server with status 3, where uvicorn with several workers has 0. Code may be
-deployed in place before the full reload: a worker that is respawned with another schema than the owner's says which
-fields differ and ends, after a pause, and is tried again; the others serve.
+deployed in place before the full reload: a worker that is respawned with another schema than the owner's logs which
+fields differ and exits, after a pause, and is respawned; the others serve.
 
-What confcast logs in the master and in workers goes to the logger `confcast`, for your `--log-config`; the owner logs
-to standard error.
+In the master and in workers confcast logs to the logger `confcast`, for your `--log-config`; the owner logs to standard
+error.
 
 Rejected: `--reload` (it replaces the workers on each edit), looking after the owner in uvicorn's loop (which a worker
-that hangs holds up for seconds), and attaching in the lifespan (an import could read nothing).
+that hangs blocks for seconds), and attaching in the lifespan (an import could not read the configuration).
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ _USAGE = 2
 
 
 def run(app: Any, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **config: Any) -> None:
-    """Serve, and return when the server was told to stop. In the main thread only.
+    """Serve, and return when a signal has stopped the server. In the main thread only.
 
     Args:
-        app: As `uvicorn.run` takes it; for several workers "module:name".
-        loader: What to load.
+        app: The application as `uvicorn.run` takes it; for several workers "module:name".
+        loader: Loads the configuration.
         manager: Options of the `ConfigReloadManager`.
-        **config: As `uvicorn.run` takes them, but for `reload`.
+        **config: Options as `uvicorn.run` takes them, except `reload`.
 
     Raises:
-        ConfcastError: uvicorn is not installed, or lacks a name of its inside that is needed.
+        ConfcastError: uvicorn is not installed, or lacks a name that confcast needs.
         TypeError: uvicorn, or the manager, has no such option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner or the server could not start (3).
@@ -66,7 +66,7 @@ def run(app: Any, loader: ConfigLoader[Any], *, manager: ManagerOptions | None =
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The command line. Raises SystemExit."""
+    """Run the launcher's command line; None: that of this process. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         command = copy.copy(_require().main)
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(line: launching.Line, options: dict[str, Any]) -> None:
-    """With what uvicorn's command line has made of its arguments, given on as its own command does."""
+    """Serve with the options that uvicorn's command line has parsed, as uvicorn's own command does."""
     sys.path.insert(0, options.pop("app_dir"))
     try:
         embedded = Embedded(line.loader, line.options, line.find_afresh)

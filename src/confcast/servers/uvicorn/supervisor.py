@@ -1,15 +1,15 @@
-"""The master's side of uvicorn with a config owner: start the owner, hear signals, serve, and close.
+"""uvicorn's master starts the config owner, waits for signals, serves, and closes the owner.
 
-With several workers HUP and SIGRTMIN stay blocked in the main thread, so that whatever is spawned from it begins with
-both blocked, and one for the whole group kills no worker that still boots. A thread waits for them instead, whatever
-the main thread is at; one that comes before the owner is there waits, too. A server of one worker runs the application
-in this process, which may start programs of its own: there both have a handler.
+With several workers HUP and SIGRTMIN stay blocked in the main thread, so that every process that it spawns starts with
+both blocked, and a signal for the whole group kills no worker that still boots. A thread waits for both signals,
+whatever the main thread does; a signal that comes before the owner has started stays pending. A server of one worker
+runs the application in this process, which may start programs of its own: there both signals have a handler.
 
 A full reload (SIGRTMIN) is uvicorn's `restart_all`, which replaces one worker after another and stops at the first new
 one that does not serve; reloading.py starts the next owner first.
 
-Rejected: a handler with several workers, too (it runs when the main thread comes to it: a worker that hangs is given
-seconds), and blocking HUP around each spawn only (uvicorn spawns workers and waits for others in one function).
+Rejected: a handler with several workers, too (it runs in the main thread, which waits for seconds for a worker that
+hangs), and blocking HUP around each spawn only (uvicorn spawns workers and waits for others in one function).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def serve(app: Any, embedded: Embedded, options: dict[str, Any]) -> None:
 
     Args:
         app: The application, as uvicorn takes it.
-        embedded: The configuration, not started yet.
-        options: As `uvicorn.run` takes them.
+        embedded: The configuration, whose owner is not started yet.
+        options: Options as `uvicorn.run` takes them.
 
     Raises:
         SystemExit: As `launching.start` and uvicorn say.
@@ -67,26 +67,26 @@ def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
     reloading = Reloading("uvicorn", embedded, _log, config.certificate(), keeps=_keeps(config))
     with (
         signals.restored({*SIGNALS, *signals.RELOADS}),
-        signals.held(signals.RELOADS),
+        signals.blocked(signals.RELOADS),
         contextlib.closing(reloading.owners),
     ):
         launching.start("uvicorn", embedded.manager)
         with Reloads(reloading), _socket_removed(config.uds):
-            supervisor = Supervisor(config, [config.bind_socket()], reloading)
-            reloading.say_what_signals_do()
+            supervisor = EmbeddedSupervisor(config, [config.bind_socket()], reloading)
+            reloading.log_signals()
             supervisor.run()
     if supervisor.failed:
         sys.exit(launching.COULD_NOT_START)
 
 
 def _keeps(config: EmbeddedConfig) -> str:
-    """What of the certificate can't be renewed in a worker, in words: only the worker knows what a factory makes."""
+    """Which certificates a worker can't renew, in words: only the worker knows which context a factory makes."""
     return "" if config.ssl_context_factory is None else "in a context that ssl_context_factory makes by itself"
 
 
 def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
     with _handlers(config, embedded):
-        with signals.held(signals.RELOADS):  # until there is an owner to tell
+        with signals.blocked(signals.RELOADS):  # until there is an owner
             launching.start("uvicorn", embedded.manager)
         keeps = _keeps(config)
         renewed = " and the TLS certificate is renewed" + (f", but not {keeps}" if keeps else "")
@@ -106,25 +106,25 @@ def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
 
 
 class _Alone(Server):
-    """uvicorn's server, which ten times a second does what signals have asked for.
+    """uvicorn's server, which ten times a second does what signals have requested.
 
-    Rejected: the thread that does it in workers. The handler would wake it, and wait for it when it gives up Python's
-    lock; another HUP at that moment would not be seen until the main thread's system call ends, be it the import's.
+    Rejected: a thread, as in workers. The signal handler would wake the thread, and wait for it when the thread gets
+    Python's lock; Python would handle another HUP of that moment only when the main thread's system call ends.
     """
 
     config: EmbeddedConfig
 
     async def on_tick(self, counter: int) -> bool:
-        """Called by uvicorn's main loop."""
+        """Open anew what signals have requested: uvicorn's main loop calls this."""
         self.config.refresh.tick()
         return await super().on_tick(counter)
 
 
-class Supervisor(Multiprocess):
+class EmbeddedSupervisor(Multiprocess):
     """uvicorn's supervisor, whose HUP replaces no worker, and whose SIGRTMIN replaces all.
 
     Attributes:
-        failed: Whether it has ended because the application does not start, and not because it was told to.
+        failed: Whether the server ends because the application does not start, and not by a signal.
     """
 
     config: EmbeddedConfig
@@ -134,21 +134,21 @@ class Supervisor(Multiprocess):
         self._reloading = reloading
         self.failed = False
         for number in signals.RELOADS:
-            # For one that a thread of the program's own has taken, which does not block it: Reloads did not see that.
-            signal.signal(number, lambda number, frame: install_handlers(reloading, number))
+            # For a signal that a thread of the program's own receives instead of Reloads: it does not block it.
+            signal.signal(number, lambda number, frame: on_signal(reloading, number))
 
     def handle_signals(self) -> None:
-        """What has come since the last turn."""
+        """Handle the signals that came since the last turn."""
         super().handle_signals()
         self._reloading.tick(self._pids)
         if self._reloading.wants_full_reload():
             self._reload_fully()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace the workers that have died; one whose application does not start stops all."""
-        told = self.should_exit.is_set()
+        """Replace dead workers; one whose application does not start stops the server."""
+        was_ending = self.should_exit.is_set()
         super().keep_subprocess_alive()
-        self.failed = self.should_exit.is_set() and not told
+        self.failed = self.should_exit.is_set() and not was_ending
 
     def _reload_fully(self) -> None:
         before, worker = self._pids(), self.config.worker
@@ -162,13 +162,13 @@ class Supervisor(Multiprocess):
         return {process.pid for process in self.processes if process.pid is not None and process.exitcode is None}
 
 
-def install_handlers(reloading: Reloading, number: int) -> None:
-    """What a signal of these means. In a handler and in any thread."""
+def on_signal(reloading: Reloading, number: int) -> None:
+    """Request the reload that this signal means. In a handler and in any thread."""
     reloading.hup() if number == signal.SIGHUP else reloading.rtmin()
 
 
 class Reloads:
-    """A thread that waits for HUP and SIGRTMIN, which the thread that makes it has blocked, and heeds each."""
+    """A thread that waits for HUP and SIGRTMIN, which its maker has blocked, and requests their reloads."""
 
     def __init__(self, reloading: Reloading) -> None:
         self._reloading = reloading
@@ -192,13 +192,13 @@ class Reloads:
         while (number := signal.sigwait(signals.RELOADS)) and not self._over:
             if number == signal.SIGHUP:
                 _log.info("Received SIGHUP, reloading the configuration.")
-            install_handlers(self._reloading, number)
-        self._woken.wait()  # a HUP that came at the end has brought it here, and a thread that is gone can't be woken
+            on_signal(self._reloading, number)
+        self._woken.wait()  # a HUP may end the loop before __exit__ sends its own: this thread must still exist then
 
 
 @contextlib.contextmanager
 def _socket_removed(uds: str | None) -> Iterator[None]:
-    """Once it is served. One that doesn't come that far leaves the file: another server may be listening there."""
+    """Delete the socket's file when serving ends. A server that fails before leaves it: it may be another server's."""
     try:
         yield
     finally:
@@ -208,9 +208,9 @@ def _socket_removed(uds: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
-    """HUP reloads, SIGRTMIN is answered in words; a TERM closes the manager first, and is then what it was before.
+    """Have HUP reload, SIGRTMIN log a warning, and a TERM close the manager before it acts as it did before.
 
-    uvicorn ends by raising the signal again that has stopped it, whose default action would end this process there.
+    uvicorn ends by raising again the signal that has stopped it, whose default action would end this process there.
     """
     stopped: list[int] = []
 
@@ -221,9 +221,9 @@ def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
     def reload(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             embedded.manager.request_reload()
-            config.refresh.install_handlers(number)
+            config.refresh.on_signal(number)
         else:
-            config.refresh.later(_say_that_it_takes_a_restart)
+            config.refresh.later(_log_that_it_takes_a_restart)
 
     try:
         with signals.restored({*signals.RELOADS, signal.SIGTERM}):
@@ -239,7 +239,7 @@ def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
             signal.raise_signal(signal.SIGTERM)
 
 
-def _say_that_it_takes_a_restart() -> None:
+def _log_that_it_takes_a_restart() -> None:
     _log.warning(
         "confcast: SIGRTMIN does nothing here: this server is one process, and new code takes a restart of it; with "
         "--workers 2 its workers can be replaced"

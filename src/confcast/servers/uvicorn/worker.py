@@ -1,14 +1,14 @@
-"""What a uvicorn worker does that has a config owner: attach, load the application, pin its requests.
+"""A uvicorn worker attaches to the config owner, loads the application, and pins its requests.
 
-uvicorn sends its `Config` to a spawned worker, which loads the application by it: that is where ours embeds. With one
-worker the only process does the same.
+uvicorn pickles its `Config` to a spawned worker, which loads the application by it: `EmbeddedConfig` takes its place.
+With one worker the only process does the same.
 
-ASGI of either version: the pin is around all else, in the task of the request. WSGI: uvicorn calls the application in
-a thread, which knows nothing of that task, so the pin is around the application itself. It is ended here, too:
-uvicorn's own WSGI closes no body, and the thread's next request would still see this one's version.
+ASGI 2 and 3: the pin is around everything else, in the task of the request. WSGI: uvicorn calls the application in a
+thread, which does not have that task's context, so the pin is around the application itself. This file ends the pin,
+too: uvicorn's own WSGI closes no body, and the thread's next request would see the version of this one.
 
-A worker that can't be served leaves with status 1, after a pause: uvicorn respawns it twice a second, and would take
-status 3 for an application that is broken, and stop the whole server.
+A worker that can't attach exits with status 1, after a pause: uvicorn respawns it twice a second, and would take status
+3 for an application that is broken, and stop the whole server.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class EmbeddedConfig(Config):
     """uvicorn's configuration, of a server with a config owner.
 
     Attributes:
-        worker: What attaches. To be set before it is served.
+        worker: Attaches the replicas. Set before the server starts.
     """
 
     worker: launching.Worker
@@ -56,11 +56,11 @@ class EmbeddedConfig(Config):
 
     @functools.cached_property
     def refresh(self) -> Refresh:
-        """What this process opens anew at a HUP."""
+        """Opens log files anew and renews the certificate of this process at a HUP."""
         return Refresh(_log, signals.full_reload_of(_master()) if self.workers > 1 else "a restart of uvicorn")
 
     def load_app(self) -> Any:
-        """Attach, and import the application. Raises SystemExit when it can't be."""
+        """Attach, and import the application. Raises SystemExit when the worker can't attach."""
         if self.workers > 1:
             self._begin_as_a_worker()
         with self._served():
@@ -71,7 +71,7 @@ class EmbeddedConfig(Config):
         return app
 
     def load(self) -> None:
-        """Load all that serves; afterwards every request is pinned. Raises SystemExit when it can't be."""
+        """Load all that serves, and pin every request. Raises SystemExit when the worker can't attach."""
         made = self._note_default_context()
         super().load()
         if self.ssl is not None:
@@ -91,15 +91,15 @@ class EmbeddedConfig(Config):
             self.refresh.certificate(context, self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
 
     def certificate(self) -> Certificate | None:
-        """What the files of the certificate hold; None where none are named."""
+        """The files of the certificate; None where no option names them."""
         if not self.ssl_certfile:
             return None
         return Certificate(self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
 
     def _note_default_context(self) -> list[ssl.SSLContext] | None:
-        """What `ssl_context_factory` gets from uvicorn for its certificate's files; None where there is no factory.
+        """Collect the contexts that `ssl_context_factory` gets from uvicorn; None where there is no factory.
 
-        A context that a factory has made by itself may serve anything: nobody but a new worker can renew that.
+        A context that a factory has made by itself may serve any certificate: only a new worker can renew that.
         """
         theirs = self.ssl_context_factory
         if theirs is None:
@@ -118,27 +118,27 @@ class EmbeddedConfig(Config):
 
     def _begin_as_a_worker(self) -> None:
         self.refresh.start()
-        signals.unblock(reloads=self.refresh.install_handlers)
+        signals.unblock(reloads=self.refresh.on_signal)
         if multiprocessing.parent_process() is not None:
-            orphans.follow(_master(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+            orphans.watch_master(_master(), lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     @contextlib.contextmanager
     def _served(self) -> Iterator[None]:
         try:
             yield
-        except SchemaMismatch as error:  # it says what to do; how, is known here
+        except SchemaMismatch as error:  # it asks for a full reload; the command is added here
             self._leave(f"{error}: {signals.full_reload_of(_master()) if self.workers > 1 else 'restart uvicorn'}")
         except ConfcastError as error:
             self._leave(str(error))
-        except Exception as error:  # whatever the module raises that has the schema
+        except Exception as error:  # the schema's module may raise anything
             self._leave(f"the schema can't be imported: {type(error).__name__}: {error}")
 
     def _leave(self, why: str) -> NoReturn:
         _log.error("confcast: this worker can't attach and exits: %s", why)
         if self.workers > 1:
             time.sleep(_RESPAWN_PAUSE)
-            # Its master asks it twice a second whether it lives, and is deaf for five seconds when it is met on the
-            # long way out, on which it lives and does not answer.
+            # The master pings the worker twice a second, and waits five seconds for an answer: a worker that lives on
+            # in a long interpreter shutdown would give none.
             sys.stdout.flush()
             os._exit(1)
         sys.exit(1)
@@ -151,17 +151,17 @@ def _master() -> int:
 
 
 class _Wsgi:
-    """A WSGI application, or what makes one: uvicorn finds out by calling it."""
+    """A WSGI application, or a function that makes one: uvicorn finds out by calling it."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self._app = app
 
     def pin(self, replicas: Iterable[Replica[Any]]) -> None:
-        """Each request sees one version from now on."""
+        """Have each request see one version from now on."""
         self._app = wsgi.Pin(self._app, *replicas)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Without arguments: be what the factory makes. Raises TypeError, as an application does, when it is none."""
+        """Serve a request; without arguments call the factory, and raise TypeError, as an application does, if none."""
         if not arguments:
             self._app = self._app()
             return self

@@ -129,7 +129,7 @@ def test_the_end_of_an_outer_task_closes_what_is_left_inside(settings: Replica[S
 
 
 class Worker(SimpleNamespace):
-    """As much of celery's as we look at."""
+    """The part of celery's worker that the embedding looks at."""
 
     __hash__ = object.__hash__
 
@@ -187,11 +187,11 @@ def test_a_child_of_another_application_s_worker_is_left_alone(
     app: celery.Celery, tmp_path: Path, installed: None, monkeypatch: pytest.MonkeyPatch
 ):
     embedding.install(app, ConfigLoader("nowhere:Settings", tmp_path / "app.toml"))
-    another = celery.Celery(app.main, set_as_current=False)  # that it has the same name makes it no other one
+    another = celery.Celery(app.main, set_as_current=False)  # an application of the same name is ours, too
     monkeypatch.setattr(_state._tls, "current_app", another)
     monkeypatch.setattr(hup, "ignore_until_a_task", lambda: pytest.fail("SIGHUP is not ours there"))
 
-    signals.worker_process_init.send(sender="me@here")  # nor does it leave because there is no such schema
+    signals.worker_process_init.send(sender="me@here")  # it does not exit, although the schema does not exist
 
 
 def test_eventlet_is_refused_in_words(
@@ -253,9 +253,9 @@ def test_a_log_file_gets_what_is_said_and_is_opened_anew_for_each_owner(
     output.follow(SimpleNamespace(logfile=str(tmp_path / "%n.log"), hostname="me@here"))
     path = tmp_path / "me.log"
     assert output.path() == str(path)
-    output.say("once")
+    output.report("once")
     path.rename(tmp_path / "rotated")
-    output.say("twice")
+    output.report("twice")
     output.close()
     assert path.read_text() == "twice\n"
     assert capsys.readouterr().err == "once\ntwice\n"

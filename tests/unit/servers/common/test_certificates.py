@@ -1,4 +1,4 @@
-"""TLS certificates that are renewed in a living context, and what a context must never come to hold."""
+"""TLS certificates are renewed in a context in use, which must never hold half a pair or two kinds of key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.certificates import Authority, handshake
 
 
 def serving(authority: Authority, password: str | None = None) -> ssl.SSLContext:
-    """A server's context, as servers make it; told of, as `renew` wants it."""
+    """A server's context, as servers make it, for which `renew` was called once."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.certfile, authority.keyfile, password)
     assert renew(context, authority.certfile, authority.keyfile, password) is None
@@ -27,7 +27,7 @@ def serving(authority: Authority, password: str | None = None) -> ssl.SSLContext
 
 @contextlib.contextmanager
 def no_descriptors_but(left: int) -> Iterator[None]:
-    """All others that this process may have are open."""
+    """Open all descriptors that this process may have, but these."""
     taken: list[int] = []
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
@@ -88,7 +88,7 @@ def test_a_half_renewed_pair_changes_nothing(authority: Authority):
 
 
 def test_what_openssl_does_to_a_living_context_with_half_a_pair(authority: Authority):
-    """The trap that `renew` is there for. When this fails, `read` need not try the pair any more."""
+    """OpenSSL keeps half a pair, which `renew` prevents. When this fails, `read` need not try the pair any more."""
     context = serving(authority)
     authority.put(authority.certfile, authority.pair("second")[0])
     with pytest.raises(ssl.SSLError):
@@ -113,7 +113,7 @@ def test_a_key_of_another_kind_is_refused_in_words(tmp_path: Path, before: str, 
 
 
 def test_what_openssl_does_with_a_key_of_another_kind(authority: Authority):
-    """Both certificates stay, and the client's taste decides. When this fails, another kind need not be refused."""
+    """OpenSSL keeps both certificates, and the client chooses. When this fails, another kind need not be refused."""
     context = serving(authority)
     authority.issue("second", "RSA")
     context.load_cert_chain(authority.certfile, authority.keyfile)
@@ -186,7 +186,7 @@ def test_it_works_where_there_are_no_files_in_memory(authority: Authority, monke
 
 
 def test_it_works_where_a_file_in_memory_can_not_be_opened(authority: Authority, monkeypatch: pytest.MonkeyPatch):
-    """In a chroot without /proc, or where a policy refuses it."""
+    """A chroot without /proc, or a policy, may prevent it."""
     context = serving(authority)
     authority.issue("second")
     monkeypatch.setattr(os, "memfd_create", lambda _: socket.socket().detach())  # which has a path, and no open()
@@ -264,7 +264,7 @@ def test_a_master_says_that_another_kind_of_key_takes_new_workers_which_can_star
 def test_a_relative_path_means_the_folder_that_the_server_started_in(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """And a link is followed at each look: renewals turn one."""
+    """A link is followed at each look: a renewal may replace a link."""
     monkeypatch.chdir(tmp_path)
     Path("live").symlink_to(authority.certfile)
     certificate = Certificate("live", "key.pem")

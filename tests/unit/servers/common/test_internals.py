@@ -1,4 +1,4 @@
-"""A server whose inside lacks a name that its embedding needs: refused in words before anything is started."""
+"""A launcher refuses a server that lacks a name which its embedding needs, and says so, before anything is started."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def remove(monkeypatch: pytest.MonkeyPatch, module: str, path: str) -> None:
 
 
 def words(package: str, name: str) -> str:
-    """What is said, as a pattern."""
+    """The text of the refusal, as a pattern."""
     version, tried = importlib.metadata.version(package), internals.TRIED[package]
     return (
         f"{package} {re.escape(version)} lacks .*{re.escape(name)}.* was tried with {package}{re.escape(tried)}: "
@@ -47,7 +47,7 @@ def test_what_is_installed_has_every_name(embedding: str):
 
 
 def removable() -> list[tuple[str, str]]:
-    """Every name of a module, and every method that no base has, too: those that are gone when they are removed."""
+    """Every listed name that is gone when it is removed: of a module, or a method that no base class has."""
     found = []
     for embedding, (_, names) in sorted(internals.INSIDE.items()):
         for name in names:
@@ -88,7 +88,7 @@ def test_what_can_t_be_called_is_missing_where_a_function_is_needed(instead: Any
 
 
 def test_a_compiled_function_without_a_signature_passes(monkeypatch: pytest.MonkeyPatch):
-    """Servers may be compiled; type() has no signature that could be asked for."""
+    """A server may be compiled; type() has no signature either."""
     monkeypatch.setattr("hypercorn.run.get_context", type)
     internals.check("hypercorn")
 
@@ -176,7 +176,7 @@ def test_gunicorn_with_uvicorns_workers_needs_names_of_uvicorn(
 
 
 def lacking(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
-    """In the place of a class, one whose objects have no attributes."""
+    """Replace a class by one whose objects have no attributes."""
     monkeypatch.setattr(importlib.import_module(module), name, type(name, (), {}))
 
 
@@ -231,7 +231,7 @@ class Theirs:
 
     @staticmethod
     def static(first: int) -> None:
-        """Takes no self."""
+        """Has no parameter `self`."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every launcher's command line where no server is started: its server is missing, or only asked about."""
+"""Every launcher's command line without a start: the server is not installed, or help or version is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What launchers share: their command line, an owner's start, and what a worker does first."""
+"""All launchers share their command line, the start of the owner, and what a worker does first."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ PROBLEM = Problem("number", "a number is expected", "app.toml:1:10")
     [("gunicorn", "gunicorn has a conf file to embed in"), ("celery", "celery is embedded where its app is made")],
 )
 def test_a_server_without_a_launcher_says_so(server: str, text: str):
-    """Not silence and status 0, which would look as if it had served and ended."""
+    """Without a text and with status 0 the command would look as if it had served and ended."""
     command = [sys.executable, "-m", f"confcast.servers.{server}", "--loader", "sources:loader", "app:app"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert (done.returncode, done.stdout) == (1, "")
@@ -145,7 +145,7 @@ def test_an_owner_that_can_not_start_ends_the_master_in_words(
 
 
 class Declared:
-    """A replica that can't attach, if it is told so."""
+    """A replica that can't attach, if it is made so."""
 
     def __init__(self, name: str, error: Exception | None = None) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""A worker that has lost its master: it is told to leave, and killed when it does not."""
+"""A worker whose master is dead is told to leave, and killed when it does not leave."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_it_is_told_to_leave_when_its_parent_is_another_and_killed_when_it_stays
         killed.set()
 
     monkeypatch.setattr(orphans, "os", SimpleNamespace(getppid=getppid, getpid=lambda: 9, kill=kill))
-    monkeypatch.setattr(orphans, "_LOOK", 0.0)
+    monkeypatch.setattr(orphans, "_INTERVAL", 0.0)
     monkeypatch.setattr(orphans, "_GRACE", 0.0)
 
-    orphans.follow(7, lambda: done.append("leave"))
+    orphans.watch_master(7, lambda: done.append("leave"))
 
     assert killed.wait(DEADLINE)
     assert done == ["look", "look", "look", "look", "leave", (9, signal.SIGKILL)]

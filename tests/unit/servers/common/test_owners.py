@@ -1,4 +1,4 @@
-"""The owners of one configuration in one server, while a next generation begins; managers that only remember."""
+"""The owners of one configuration in one server, while a next generation begins; with managers that only record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def owners(calls: list[str]) -> Owners:
 
 
 def test_a_trigger_while_workers_are_replaced_goes_to_the_owner_that_loads(owners: Owners, calls: list[str]):
-    """The former one is paused: it would be dropped there."""
+    """The former owner is paused, and would drop the trigger."""
     new: Any = Manager(calls, "new")
     owners.request_reload()
     successor = owners.succeed(lambda: new)
@@ -76,7 +76,7 @@ def test_a_loader_that_is_not_found_under_the_new_code_calls_it_off(owners: Owne
 
 
 def test_a_trigger_while_the_next_owner_starts_is_heard_by_it(owners: Owners, calls: list[str]):
-    """It may have read its sources by then, and the paused one refuses."""
+    """The next owner may have read its sources by then, and the paused one refuses."""
     new: Any = Manager(calls, "new")
 
     def make() -> Any:

@@ -1,4 +1,4 @@
-"""What HUP and SIGRTMIN do in a launcher's master: in which order, and what is said when it can't be done."""
+"""A launcher's master does what HUP and SIGRTMIN ask for in the right order, and logs what it can't do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOG = logging.getLogger("test.reloading")
 
 
 class Manager:
-    """As much of a manager as is asked for."""
+    """The part of a manager that is used here."""
 
     def __init__(self, calls: list[str], label: str) -> None:
         self._calls = calls
@@ -40,7 +40,7 @@ class Manager:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is done: to managers, to log files, and which signals are sent."""
+    """The calls of managers, the reopened log files, and the signals that are sent."""
     made: list[str] = []
     monkeypatch.setattr(log_files, "reopen", lambda: made.append("reopen") or [])
 
@@ -93,7 +93,7 @@ def test_the_start_says_what_is_renewed(
     reloads = of(calls, Certificate(authority.certfile, authority.keyfile), **options)
 
     with caplog.at_level(logging.INFO, LOG.name):
-        reloads.say_what_signals_do()
+        reloads.log_signals()
 
     assert words in caplog.text
     assert f"server's own full reload (new code, new workers) is kill -RTMIN {os.getpid()}" in caplog.text
@@ -105,7 +105,7 @@ def test_where_there_is_no_sigrtmin_a_restart_is_named(
     monkeypatch.setattr(signals, "FULL_RELOAD", None)
 
     with caplog.at_level(logging.INFO, LOG.name):
-        of(calls).say_what_signals_do()
+        of(calls).log_signals()
 
     assert "own full reload (new code, new workers) is a restart of it (this system has no SIGRTMIN)" in caplog.text
 
@@ -201,7 +201,7 @@ def test_new_workers_that_do_not_serve_call_it_off(calls: list[str], caplog: pyt
 def test_one_new_worker_beside_all_that_there_were_is_served(
     calls: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One that there was not when it began, for it was just being started again."""
+    """A worker that was just being respawned when the full reload began."""
     reloads = of(calls)
     reloads.begin()
     calls.clear()

@@ -1,4 +1,4 @@
-"""What a worker opens anew when a signal asks for it: by a thread, and a certificate where connections are accepted."""
+"""A worker's thread opens files anew after a signal; the thread that accepts connections loads the certificate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOG = logging.getLogger("test.refresh")
 
 
 class Room:
-    """A context that serves, and a loop that runs what it is given when it is told to."""
+    """A context that serves, and a loop that runs scheduled calls when the test says so."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = Authority(folder)
@@ -55,12 +55,12 @@ def reopened(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 def test_a_hup_renews_the_certificate_in_the_thread_that_accepts(room: Room, caplog: pytest.LogCaptureFixture) -> None:
-    """A context that another thread loads while one accepts may give half of it."""
+    """A context that one thread loads while another accepts may serve half a renewal."""
     room.serve()
     room.authority.issue("second")
 
     with caplog.at_level(logging.INFO, LOG.name):
-        room.refresh.install_handlers(signal.SIGHUP)
+        room.refresh.on_signal(signal.SIGHUP)
         eventually(lambda: room.given, "what the loop is given")
         assert handshake(room.context) == "first"
         room.turn()
@@ -73,7 +73,7 @@ def test_a_hup_for_what_is_served_already_says_nothing(room: Room, caplog: pytes
     room.serve()
 
     with caplog.at_level(logging.DEBUG, LOG.name):
-        room.refresh.install_handlers(signal.SIGHUP)
+        room.refresh.on_signal(signal.SIGHUP)
         room.turn()
 
     assert caplog.messages == []
@@ -81,7 +81,7 @@ def test_a_hup_for_what_is_served_already_says_nothing(room: Room, caplog: pytes
 
 def test_a_hup_that_came_before_anything_is_served_is_not_lost(room: Room, reopened: list[None]) -> None:
     room.authority.issue("second")
-    room.refresh.install_handlers(signal.SIGHUP)
+    room.refresh.on_signal(signal.SIGHUP)
     eventually(lambda: reopened, "the log files")
 
     room.serve()
@@ -90,13 +90,13 @@ def test_a_hup_that_came_before_anything_is_served_is_not_lost(room: Room, reope
 
 
 def test_the_other_signal_is_for_log_files_only(room: Room, reopened: list[None]) -> None:
-    """The master sends it when it has found half a pair, and said so."""
+    """The master sends SIGRTMIN when it has found half a pair, and logged that."""
     room.serve()
     room.authority.issue("second")
 
-    room.refresh.install_handlers(signal.SIGRTMIN)
+    room.refresh.on_signal(signal.SIGRTMIN)
     eventually(lambda: reopened, "the log files")
-    room.refresh.install_handlers(signal.SIGHUP)
+    room.refresh.on_signal(signal.SIGHUP)
     eventually(lambda: len(reopened) == 2, "the log files")
 
     room.turn()
@@ -108,10 +108,10 @@ def test_half_a_pair_is_said_and_the_thread_goes_on(room: Room, caplog: pytest.L
     certificate, key = room.authority.pair("second")
     room.authority.put(room.authority.certfile, certificate)
 
-    room.refresh.install_handlers(signal.SIGHUP)
+    room.refresh.on_signal(signal.SIGHUP)
     eventually(lambda: caplog.messages, "a word")
     room.authority.put(room.authority.keyfile, key)
-    room.refresh.install_handlers(signal.SIGHUP)
+    room.refresh.on_signal(signal.SIGHUP)
     room.turn()
 
     (message,) = caplog.messages
@@ -123,7 +123,7 @@ def test_a_log_file_that_can_not_be_opened_is_said_and_so_is_what_nobody_thought
     room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_files, "reopen", lambda: ["a.log can't be opened"])
-    room.refresh.install_handlers(signal.SIGHUP)
+    room.refresh.on_signal(signal.SIGHUP)
     room.refresh.later(lambda: 1 // 0)
     eventually(lambda: len(caplog.messages) == 2, "both")
 
@@ -135,8 +135,8 @@ def test_a_log_file_that_can_not_be_opened_is_said_and_so_is_what_nobody_thought
 
 def test_a_loop_that_has_no_thread_does_it_in_its_turns(tmp_path: Path, reopened: list[None]) -> None:
     refresh = Refresh(LOG)
-    refresh.install_handlers(signal.SIGHUP)
-    refresh.install_handlers(signal.SIGHUP)
+    refresh.on_signal(signal.SIGHUP)
+    refresh.on_signal(signal.SIGHUP)
     assert reopened == []
 
     refresh.tick()

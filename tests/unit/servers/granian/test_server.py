@@ -1,4 +1,4 @@
-"""What granian's master does in its turns."""
+"""granian's master looks after its owner and its workers in each turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from confcast.servers.granian.server import Server
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_worker_that_is_to_end_is_sent_no_hup_any_more(ends: bool) -> None:
-    """Of two signals at once another thread than its main one would get the second, and it would not end."""
+    """Of two signals at once a thread other than the main one would get the second, and the worker would not end."""
     turns: list[Any] = []
     master: Any = SimpleNamespace(interrupt_signal=ends, _reloading=SimpleNamespace(tick=turns.append), _pids=set)
 

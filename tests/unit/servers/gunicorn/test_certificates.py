@@ -1,4 +1,4 @@
-"""Which contexts a renewal is for, and what it does before there is one; real certificates are in the integration."""
+"""A renewal replaces a worker's contexts, or does nothing before there is one; integration tests use real files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from confcast.servers.gunicorn.certificates import _OfUvicorn, _Renewal
+from confcast.servers.gunicorn.certificates import _Renewal, _UvicornContexts
 
 
 class Made:
@@ -137,7 +137,7 @@ def test_a_renewed_context_of_uvicorn_s_offers_the_protocols_that_the_first_one_
     names = ("certfile", "keyfile", "keyfile_password", "version", "cert_reqs", "ca_certs", "ciphers")
     options = dict.fromkeys([f"ssl_{name}" for name in names])
 
-    context: Any = _OfUvicorn(
+    context: Any = _UvicornContexts(
         SimpleNamespace(**options, ssl_context_factory=factory, http_protocol_class=protocol)
     ).make()
 

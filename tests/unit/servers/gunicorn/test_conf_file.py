@@ -1,4 +1,4 @@
-"""What has changed in gunicorn's conf file, told from its text."""
+"""Changes of gunicorn's conf file are found in its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gunicorn's dirty workers, as far as no gunicorn is needed."""
+"""gunicorn's dirty workers, where no running gunicorn is needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GONE = 2**22 + 1  # no process has this pid
 
 
 class Server:
-    """gunicorn's arbiter, with a dirty arbiter."""
+    """The part of gunicorn's arbiter that is used here, with a dirty arbiter."""
 
     def __init__(self, pidfile: Path) -> None:
         self.pid = os.getpid()
@@ -183,7 +183,7 @@ def test_a_dirty_arbiter_itself_may_end(tmp_path: Path):
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What is sent to whom; nothing is, in fact."""
+    """The recorded signals and their receivers; no signal is sent."""
     kills: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: kills.append((pid, number)))
     return kills
@@ -210,7 +210,7 @@ def test_a_former_dirty_arbiter_is_told_of_rotated_logs_and_ended_when_its_worke
     arbiters = former_of(server, child.pid, 7)
 
     arbiters.tick()
-    arbiters.tell(signal.SIGUSR1)
+    arbiters.send(signal.SIGUSR1)
     server.WORKERS = {8: None}
     arbiters.tick()
 
@@ -221,13 +221,13 @@ def test_the_pid_of_a_former_dirty_arbiter_that_gunicorn_has_reaped_is_sent_noth
     child: subprocess.Popen[bytes], sent: list[tuple[int, int]], tmp_path: Path
 ):
     server = Server(tmp_path / "none")
-    arbiters = former_of(server, os.getpid())  # somebody's who lives, and no child
+    arbiters = former_of(server, os.getpid())  # a living process that is no child
     arbiters.tick()
     taken_over = former_of(server, child.pid, 7)
     server.WORKERS = {child.pid: None}
 
     taken_over.tick()
-    taken_over.tell(signal.SIGUSR1)
+    taken_over.send(signal.SIGUSR1)
     taken_over.close()
 
     assert sent == []

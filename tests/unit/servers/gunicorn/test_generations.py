@@ -1,4 +1,4 @@
-"""A next generation under gunicorn: begun, called off, in place; against managers that only remember."""
+"""A next generation under gunicorn is begun, called off, or made the present one; with managers that only record."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_successor_that_does_not_start_calls_it_off(calls: list[str], failure:
 
 
 def test_there_is_none_in_the_new_master_of_an_upgrade_that_may_be_backed_out(calls: list[str]) -> None:
-    """The old master's owner would not hear of the numbers that its successor's successor gives out."""
+    """The old master's owner would not know the version numbers of its successor's successor."""
     owners = generations(calls)
 
     with pytest.raises(CalledOff, match="an upgrade is under way"):
@@ -104,7 +104,7 @@ def test_when_the_new_master_is_gone_the_old_goes_on_once(calls: list[str]) -> N
 
 
 def test_a_hup_during_an_upgrade_is_heard_when_the_old_master_goes_on(calls: list[str]) -> None:
-    """A HUP is how the old workers are brought back; its owner is paused until the new master is gone."""
+    """A HUP of the old master starts its workers again; its owner is paused until the new master is gone."""
     owners, server = generations(calls), arbiter()
     owners.upgrade(server, lambda: setattr(server, "reexec_pid", 4711))
     owners.request_reload()

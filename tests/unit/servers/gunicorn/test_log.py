@@ -1,4 +1,4 @@
-"""gunicorn's error log as confcast's loggers see it."""
+"""confcast's loggers write into gunicorn's error log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from confcast.servers.common.signals import restored
 from confcast.servers.gunicorn import dirty_workers
-from confcast.servers.gunicorn import worker as gunicorn_worker
 from confcast.servers.gunicorn.log import Forward
+from confcast.servers.gunicorn.worker import take_signals
 
 
 def test_gunicorns_log_level_holds_for_what_is_passed_on(
@@ -32,7 +32,7 @@ def test_gunicorns_log_level_holds_for_what_is_passed_on(
 
 
 class Log:
-    """gunicorn's: it closes each file before it opens it anew."""
+    """gunicorn's logger object, which closes each file before it opens the file anew."""
 
     def __init__(self, path: Path, said: list[str]) -> None:
         self.handler = logging.FileHandler(path)
@@ -56,7 +56,7 @@ def said() -> Iterator[list[str]]:
 
 def worker_of(log: Log) -> None:
     worker = SimpleNamespace(log=log, init_signals=print, handle_usr1=lambda number, frame: log.reopen_files())
-    gunicorn_worker.take_signals(worker, ())
+    take_signals(worker, ())
 
 
 def dirty_worker_of(log: Log) -> None:

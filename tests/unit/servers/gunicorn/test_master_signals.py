@@ -1,4 +1,4 @@
-"""What gunicorn's master does around its signals, as far as no gunicorn is needed."""
+"""Signals of gunicorn's master, where no running gunicorn is needed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 
 from confcast.servers.common import signals
 from confcast.servers.gunicorn import master_signals
-from confcast.servers.gunicorn.master_signals import BLOCKED, _give_to_workers, hearing
+from confcast.servers.gunicorn.master_signals import BLOCKED, _give_to_workers, with_signals_unblocked
 
 OTHERS = 4711
 
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
-    """Inode, user and group of each file that is given away: nobody but root may do it in fact."""
+    """Inode, user and group of each file that is given away; only root could really do so."""
     calls: list[tuple[int, int, int]] = []
 
     def note(file: str | int, uid: int, gid: int) -> None:
@@ -123,8 +123,8 @@ def test_a_program_that_a_pre_fork_starts_hears_every_signal():
 
     heard: list[bytes] = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with signals.held(BLOCKED):
-        hearing(pre_fork)(None, None)
+    with signals.blocked(BLOCKED):
+        with_signals_unblocked(pre_fork)(None, None)
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     assert heard == [b""]

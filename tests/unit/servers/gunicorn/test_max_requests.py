@@ -1,4 +1,4 @@
-"""`max_requests` under gunicorn: who is told to leave, and when; against an arbiter that only remembers."""
+"""With `max_requests` the master tells one worker at a time to leave; with an arbiter that only records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLD, OTHER, NEW, NEWER = 11, 12, 13, 14
 
 
 class Arbiter:
-    """As much of gunicorn's as is asked for. `turn` is a turn of its loop: a place that is free may be filled."""
+    """The part of gunicorn's arbiter that is used here. `turn` is a turn of its loop, which may start workers."""
 
     def __init__(self) -> None:
         self.WORKERS: dict[int, Any] = {OLD: None, OTHER: None}
@@ -32,7 +32,7 @@ class Arbiter:
         self.told.append((pid, number))
 
     def note(self, *notes: str) -> None:
-        """What workers write."""
+        """Write what workers would."""
         os.write(self.recycling._notes_w, "".join(f"{note} " for note in notes).encode())
 
     def turn(self, *new: int) -> None:
@@ -54,7 +54,7 @@ def arbiter() -> Iterator[Arbiter]:
     os.close(made.recycling._notes_w)
 
 
-def test_who_has_served_enough_leaves_and_is_replaced_where_all_are_attached(arbiter: Arbiter) -> None:
+def test_a_worker_that_has_served_its_number_leaves_where_all_are_attached(arbiter: Arbiter) -> None:
     arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OLD}")
     arbiter.turn()
     arbiter.turn()
@@ -81,7 +81,7 @@ def test_one_leaves_at_a_time_and_the_next_one_when_its_place_is_taken(arbiter: 
     assert len(arbiter.told) == 2
 
 
-def test_while_nobody_can_attach_nobody_else_leaves_and_that_is_said_once(
+def test_while_no_new_worker_can_attach_no_other_leaves_and_that_is_logged_once(
     arbiter: Arbiter, caplog: pytest.LogCaptureFixture
 ) -> None:
     arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OLD}", f"s{OTHER}")
@@ -100,14 +100,14 @@ def test_while_nobody_can_attach_nobody_else_leaves_and_that_is_said_once(
 
 
 def alone(arbiter: Arbiter) -> None:
-    """One worker is wanted, and has served its number."""
+    """Let one worker be wanted, which has served its number."""
     arbiter.num_workers = 1
     del arbiter.WORKERS[OTHER]
     arbiter.note(f"a{OLD}", f"s{OLD}")
     arbiter.turn()
 
 
-def test_who_is_alone_leaves_when_a_second_one_is_attached(arbiter: Arbiter) -> None:
+def test_a_single_worker_leaves_when_a_second_one_is_attached(arbiter: Arbiter) -> None:
     alone(arbiter)
     assert (arbiter.num_workers, arbiter.recycling.extra) == (2, 1)
     arbiter.turn(NEW)
@@ -123,7 +123,9 @@ def test_who_is_alone_leaves_when_a_second_one_is_attached(arbiter: Arbiter) -> 
     assert (arbiter.num_workers, arbiter.recycling.extra) == (1, 0)
 
 
-def test_who_is_alone_stays_while_nobody_can_attach(arbiter: Arbiter, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_single_worker_stays_while_no_second_one_can_attach(
+    arbiter: Arbiter, caplog: pytest.LogCaptureFixture
+) -> None:
     alone(arbiter)
     for pid in (NEW, NEWER):
         arbiter.turn(pid)
@@ -135,7 +137,7 @@ def test_who_is_alone_stays_while_nobody_can_attach(arbiter: Arbiter, caplog: py
     assert list(arbiter.WORKERS) == [OLD]
 
 
-def test_who_dies_while_it_waits_needs_nobody_more(arbiter: Arbiter) -> None:
+def test_a_single_worker_that_dies_while_it_waits_needs_no_second_one(arbiter: Arbiter) -> None:
     alone(arbiter)
     arbiter.turn(NEW)
     arbiter.end(OLD)
@@ -144,8 +146,8 @@ def test_who_dies_while_it_waits_needs_nobody_more(arbiter: Arbiter) -> None:
     assert arbiter.told == []
 
 
-def test_when_all_are_to_leave_nobody_is_added(arbiter: Arbiter) -> None:
-    """WINCH sets the number to 0."""
+def test_when_all_are_to_leave_no_worker_is_added(arbiter: Arbiter) -> None:
+    """WINCH sets the number of workers to 0."""
     alone(arbiter)
     arbiter.turn(NEW)
     arbiter.num_workers = 0
@@ -170,7 +172,7 @@ def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
     assert arbiter.told == []
 
 
-def test_who_is_being_replaced_counts_no_more_and_is_told_nothing_else(arbiter: Arbiter) -> None:
+def test_a_worker_that_is_being_replaced_counts_no_more(arbiter: Arbiter) -> None:
     """gunicorn spawns the new ones, counts its workers, and only then tells the oldest to leave."""
     arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OTHER}", f"s{NEW}")
     arbiter.WORKERS |= {NEW: None, NEWER: None}
@@ -186,7 +188,7 @@ def test_who_is_being_replaced_counts_no_more_and_is_told_nothing_else(arbiter: 
 
 
 def test_one_worker_stays_when_fewer_are_asked_for_meanwhile(arbiter: Arbiter) -> None:
-    """TTOU, which gunicorn ignores where there is one only."""
+    """gunicorn ignores a TTOU where one worker is wanted; the second one makes it act."""
     alone(arbiter)
     arbiter.turn(NEW)
     arbiter.num_workers -= 1
@@ -197,7 +199,7 @@ def test_one_worker_stays_when_fewer_are_asked_for_meanwhile(arbiter: Arbiter) -
 
 
 class Worker:
-    """As much of gunicorn's as is asked for."""
+    """The part of gunicorn's worker that is used here."""
 
     __module__ = "gunicorn.workers.sync"
 
@@ -208,13 +210,13 @@ class Worker:
         vars(self).update(others)
 
     def leaves(self) -> bool:
-        """As gunicorn's do, which count each request."""
+        """Serve a request as gunicorn's workers do, which count it."""
         self.nr += 1
         return self.nr >= self.max_requests
 
 
 def noted(arbiter: Arbiter) -> str:
-    """What workers have noted since."""
+    """The notes of workers since the last call."""
     try:
         return os.read(arbiter.recycling._notes_r, 100).decode()
     except BlockingIOError:
@@ -247,7 +249,7 @@ def test_aiohttps_leaves_beyond_its_number(arbiter: Arbiter) -> None:
 
 
 def test_uvicorn_asks_too_whatever_it_adds(arbiter: Arbiter) -> None:
-    """It compares for itself, with its own jitter."""
+    """uvicorn's server compares for itself, and adds its own jitter."""
 
     class UvicornWorker(Worker):
         __module__ = "uvicorn_worker"

@@ -1,4 +1,4 @@
-"""Which middleware pins what a gunicorn worker serves, told by the worker's class; real ones run in the integration."""
+"""The class of a gunicorn worker determines the middleware that pins; integration tests run real workers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_is_not_known_is_left_as_it_is_and_that_is_said(module: str, caplog
     ("names", "told"),
     [
         ([], ""),
-        (["cart"], ""),  # it has an install() of its own
+        (["cart"], ""),  # "cart" has an install() of its own
         (["shop", "cart"], "; declared here: 'shop': pass name='shop' to install()"),
         (["shop", "hall"], "; declared here: 'shop', 'hall': pass one of these as name= to install()"),
     ],

@@ -1,4 +1,4 @@
-"""uvicorn's launcher hands on what uvicorn's own command line makes of the same arguments, and refuses in words."""
+"""uvicorn's launcher serves with the options that uvicorn's own command line parses, and says why it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""uvicorn's supervisor with a config owner: what it leaves alone when it does not serve, and how its HUPs end."""
+"""uvicorn's supervisor with a config owner: a start that fails changes nothing, and a HUP at the end is harmless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from confcast.servers.uvicorn.worker import EmbeddedConfig
 
 
 class Refused(SimpleNamespace):
-    """A manager whose configuration is."""
+    """A manager whose configuration is refused."""
 
     def start(self) -> None:
         raise ConfigError([Problem("number", "a number is expected", "app.toml:1:10")])
@@ -26,7 +26,7 @@ class Refused(SimpleNamespace):
         """Nothing has started."""
 
     def request_reload(self) -> None:
-        """Nobody is there."""
+        """There is no owner."""
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -44,7 +44,7 @@ def test_a_refused_configuration_leaves_the_socket_of_a_server_that_runs(workers
 
 
 def test_a_hup_at_the_very_end_does_not_end_the_thread_before_it_is_woken(monkeypatch: pytest.MonkeyPatch):
-    """To send a thread a signal that has ended is undefined."""
+    """Sending a signal to a thread that has ended is undefined."""
     heeded: list[str] = []
     reloading: Any = SimpleNamespace(hup=lambda: heeded.append("HUP"), rtmin=lambda: heeded.append("RTMIN"))
     reloads = supervisor.Reloads(reloading)
@@ -56,7 +56,7 @@ def test_a_hup_at_the_very_end_does_not_end_the_thread_before_it_is_woken(monkey
         assert reloads._thread.is_alive()
         send(thread, number)
 
-    with signals.held(signals.RELOADS):
+    with signals.blocked(signals.RELOADS):
         with reloads:
             monkeypatch.setattr(supervisor.signal, "pthread_kill", after_another)
         assert not reloads._thread.is_alive()

@@ -38,7 +38,7 @@ def fake(settings: Replica[Settings]) -> Iterator[Any]:
 
 
 class Worker(SimpleNamespace):
-    """What attaches these; writes down when."""
+    """A worker's part that attaches these replicas, and records when."""
 
     def __init__(self, *attached: Replica[Any], error: Exception | None = None) -> None:
         super().__init__(steps=[], attached=list(attached), error=error)
@@ -57,7 +57,7 @@ class Worker(SimpleNamespace):
 
 
 def loaded(app: Any, worker: Worker, **options: Any) -> EmbeddedConfig:
-    """A configuration that has loaded this application, as uvicorn's server has it do."""
+    """A configuration that has loaded this application, as uvicorn's server makes it load."""
     config = EmbeddedConfig(app, log_config=None, **options)
     config.worker = worker
     with warnings.catch_warnings():
@@ -67,7 +67,7 @@ def loaded(app: Any, worker: Worker, **options: Any) -> EmbeddedConfig:
 
 
 def served(config: EmbeddedConfig, count: int) -> list[bytes]:
-    """The bodies of so many requests, one after the other."""
+    """The bodies of this many requests, one after the other."""
 
     async def serve() -> bytes:
         sent: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ def served(config: EmbeddedConfig, count: int) -> list[bytes]:
 
 
 def wsgi_apps(settings: Replica[Settings], fake: Any) -> dict[str, Callable[..., Iterable[bytes]]]:
-    """Each reads, has the configuration changed, and reads again."""
+    """Applications that read, change the configuration, and read again."""
 
     def generates(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [])
@@ -168,7 +168,7 @@ def test_a_worker_that_can_not_attach_pauses_before_it_ends_so_that_respawning_d
 ):
     steps: list[Any] = []
     monkeypatch.setattr(uvicorn_worker.time, "sleep", steps.append)
-    monkeypatch.setattr(uvicorn_worker.signals, "let_through", lambda **_: steps.append("signals"))
+    monkeypatch.setattr(uvicorn_worker.signals, "unblock", lambda **_: steps.append("signals"))
     monkeypatch.setattr(uvicorn_worker.os, "_exit", lambda status: sys.exit(status + 100))
 
     with pytest.raises(SystemExit) as ended:
@@ -180,7 +180,7 @@ def test_a_worker_that_can_not_attach_pauses_before_it_ends_so_that_respawning_d
 
 @pytest.mark.parametrize("makes_its_own", [False, True])
 def test_a_context_that_a_factory_makes_by_itself_is_not_touched(makes_its_own: bool, tmp_path: Path):
-    """It may serve another certificate than that of the files; one that is uvicorn's is renewed."""
+    """Such a context may serve another certificate than the files'; a context of uvicorn's is renewed."""
     authority = Authority(tmp_path)
 
     def factory(config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -199,7 +199,7 @@ def test_a_context_that_a_factory_makes_by_itself_is_not_touched(makes_its_own: 
         config = loaded(app, Worker(), ssl_context_factory=factory, **files)
         authority.issue("second")
         config.refresh.start()
-        config.refresh.install_handlers(signal.SIGHUP)
+        config.refresh.on_signal(signal.SIGHUP)
         handled = asyncio.Event()
         loop = asyncio.get_running_loop()
         config.refresh.later(lambda: loop.call_soon_threadsafe(handled.set))
@@ -232,7 +232,7 @@ def test_a_worker_that_can_not_renew_what_a_factory_has_made_says_so_at_a_hup(
     for name in ("", "second", ""):
         if name:
             authority.issue(name)
-        config.refresh.install_handlers(signal.SIGHUP)
+        config.refresh.on_signal(signal.SIGHUP)
         config.refresh.tick()
 
     words = f"confcast: this worker keeps its TLS certificate: a renewed one takes {takes}"
