@@ -155,14 +155,14 @@ def test_a_kept_certificate_s_fault_is_said_once_and_in_one_way(room: Room, capl
     refresh.keep_certificate(Certificate(room.authority.certfile, room.authority.keyfile))
     room.authority.issue("second", "RSA")
     for _ in range(3):
-        refresh.install_handlers(signal.SIGHUP)
+        refresh.on_signal(signal.SIGHUP)
         refresh.tick()
     (said,) = caplog.messages
     assert said.endswith("another kind of key takes a restart")
 
     room.authority.issue("third")
     for _ in range(2):
-        refresh.install_handlers(signal.SIGHUP)
+        refresh.on_signal(signal.SIGHUP)
         refresh.tick()
 
     assert caplog.messages[1:] == ["confcast: this worker keeps its TLS certificate: a renewed one takes a restart"]
