@@ -110,6 +110,7 @@ SIGNATURES = {
 }
 
 PROPERTIES = {
+    "ConfigLoader": ["schema", "schema_path"],
     "ConfigReloadManager": ["address", "current", "owner_pid", "snapshot", "version"],
     "Replica": ["connected", "current", "snapshot", "version"],
 }
@@ -219,6 +220,12 @@ def test_what_is_called_is_explained(path: str):
 def test_it_has_these_properties(cls: str):
     members = inspect.getmembers(getattr(confcast, cls), lambda member: isinstance(member, property))
     assert [name for name, _ in members if not name.startswith("_")] == PROPERTIES[cls]
+
+
+def test_a_loader_has_nothing_else_that_is_public():
+    loader = confcast.ConfigLoader("pkg.settings:Settings")
+    public = {name for name in (*dir(type(loader)), *vars(loader)) if not name.startswith("_")}
+    assert public == {"find", "load", "schema", "schema_path", "sources"}
 
 
 def test_latest_is_a_plain_slot():

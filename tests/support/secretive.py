@@ -190,7 +190,7 @@ class Show:
                 raise AssertionError(others)
             assert confcast_command(["check", "--loader", "tests.support.secretive:check_loader", "--json"]) == 1
         self.write(1)
-        print(repr(self._loader), self._loader.load(), self._loader.read().layers)
+        print(repr(self._loader), self._loader.load(), self._loader._read().layers)
 
     def run(self) -> None:
         """All of it."""

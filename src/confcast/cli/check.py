@@ -71,11 +71,11 @@ def refused(problems: list[Problem]) -> Report:
 
 def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:
     with in_words(_WHAT):
-        loader.to_spec()  # what can't be sent to an owner would stop the server's start
-        reading = loader.read()
+        loader._to_spec()  # what can't be sent to an owner would stop the server's start
+        reading = loader._read()
         assert loader.schema  # imported: now it can be told what is a secret
-    with in_words(_WHAT, lambda text: loader.masked(text, reading)):
-        return loader, [layer.name for layer in reading.layers], loader.build(reading)
+    with in_words(_WHAT, lambda text: loader._masked(text, reading)):
+        return loader, [layer.name for layer in reading.layers], loader._build(reading)
 
 
 def _keys(cls: Any, prefix: str = "") -> Iterator[str]:

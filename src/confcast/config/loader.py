@@ -77,6 +77,9 @@ class ConfigLoader(Generic[T]):
     Values are taken as they are written. A placeholder that is left in one, `${VAR}` or `{{ x }}`, is warned of in the
     log, once as long as it stays.
 
+    Attributes:
+        sources: What was given, each str or Path as a `File`.
+
     Raises:
         TypeError: The schema can't be one, or a source has no `read()`.
     """
@@ -106,11 +109,10 @@ class ConfigLoader(Generic[T]):
         if not isinstance(schema, str):
             kind_of(schema)
         self._schema = schema
-        self._codec: Codec[T] | None = None
         self._said: set[str] = set()
         self._leftovers = Leftovers()
         self.sources: tuple[Source, ...] = tuple(map(_source, sources))
-        self.overrides = _plain(overrides or {})
+        self._overrides = _plain(overrides or {})
 
     @staticmethod
     def find(path: str) -> ConfigLoader[Any]:
@@ -139,14 +141,12 @@ class ConfigLoader(Generic[T]):
             return self._schema
         return import_path(self.schema)
 
-    @property
-    def codec(self) -> Codec[T]:
+    @functools.cached_property
+    def _codec(self) -> Codec[T]:
         """What turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
-        if self._codec is None:
-            from confcast.config.codec import Codec
+        from confcast.config.codec import Codec
 
-            self._codec = Codec(self.schema)
-        return self._codec
+        return Codec(self.schema)
 
     def load(self) -> Candidate[T]:
         """Read, validate and encode. May be called in any thread.
@@ -155,17 +155,17 @@ class ConfigLoader(Generic[T]):
             ConfigError: With everything that is wrong.
             NotCarried: The schema has fields that can't be carried to workers exactly.
         """
-        return self.build(self.read())
+        return self._build(self._read())
 
-    def read(self) -> Reading:
+    def _read(self) -> Reading:
         """What every source has at one moment. Raises ConfigError with the problems of all of them."""
-        files = self.watched()
+        files = self._watched()
         try:
-            return disk.at_one_moment(files, self._read)
+            return disk.at_one_moment(files, self._read_once)
         except disk.StillChanging as error:
             raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
 
-    def _read(self) -> Reading:
+    def _read_once(self) -> Reading:
         layers, errors = self._layers()
         if errors:  # raised where no variable is a source, whose repr may show a token: error trackers send them
             raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
@@ -190,9 +190,9 @@ class ConfigLoader(Generic[T]):
             return error
         return ConfigError([Problem(key, each.message, each.location) for each in error.problems], error.reason)
 
-    def build(self, reading: Reading) -> Candidate[T]:
+    def _build(self, reading: Reading) -> Candidate[T]:
         """The candidate that a reading makes. Raises ConfigError and NotCarried."""
-        codec, schema = self.codec, self.schema
+        codec, schema = self._codec, self.schema
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
             _log.warning("%s", warning)
@@ -215,48 +215,48 @@ class ConfigLoader(Generic[T]):
 
         return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
 
-    def masked(self, text: str, reading: Reading) -> str:
+    def _masked(self, text: str, reading: Reading) -> str:
         """A text of the application's with every secret of a reading masked. Raises what the schema's module raises."""
         merged, _ = self._merge(reading)
         return masking(secrets_in(self.schema, merged.data))(text)
 
-    def fingerprint(self) -> bytes:
-        """What `read().fingerprint` would be, for the price of reading the bytes. Never raises.
+    def _fingerprint(self) -> bytes:
+        """What `_read().fingerprint` would be, for the price of reading the bytes. Never raises.
 
         What can't be read has a fingerprint of its own, so that its return is a change.
         """
         return combined([_content_fingerprint(source) for source in self.sources])
 
-    def watched(self) -> tuple[Path, ...]:
+    def _watched(self) -> tuple[Path, ...]:
         """The files, and directories of files, whose change is a change of the configuration.
 
         Raises:
             ConfigError: A source can't name its own.
         """
-        return tuple(path for source in self.sources for path in _watched(source))
+        return tuple(path for source in self.sources for path in _files_of(source))
 
-    def watches_nowhere(self) -> bool:
+    def _watches_nowhere(self) -> bool:
         """Whether a source that has files names none now, so that nobody can tell where they will appear."""
-        return any(not _watched(source) for source in self.sources if hasattr(source, "watched"))
+        return any(not _files_of(source) for source in self.sources if hasattr(source, "watched"))
 
-    def still_being_written(self) -> tuple[Path, ...]:
+    def _still_being_written(self) -> tuple[Path, ...]:
         """The files that somebody has open for writing now, as far as the system tells."""
         writing = (source for source in self.sources if getattr(source, "still_being_written", bool)())
-        return tuple(path for source in writing for path in _watched(source))
+        return tuple(path for source in writing for path in _files_of(source))
 
-    def to_spec(self) -> LoaderSpec:
+    def _to_spec(self) -> LoaderSpec:
         """The loader as data.
 
         Raises:
             TypeError: The schema or the class of a source can't be imported elsewhere, a source is no
                 `msgspec.Struct`, or an override is no plain data.
         """
-        _check_plain(self.overrides, ())
-        return LoaderSpec(self.schema_path, list(map(_packed, self.sources)), msgspec.msgpack.encode(self.overrides))
+        _check_plain(self._overrides, ())
+        return LoaderSpec(self.schema_path, list(map(_packed, self.sources)), msgspec.msgpack.encode(self._overrides))
 
     @classmethod
-    def from_spec(cls, spec: LoaderSpec) -> ConfigLoader[Any]:
-        """The loader that `to_spec` described; of a subclass, the plain loader: subclasses only choose arguments.
+    def _from_spec(cls, spec: LoaderSpec) -> ConfigLoader[Any]:
+        """The loader that `_to_spec` described; of a subclass, the plain loader: subclasses only choose arguments.
 
         Raises:
             ImportError: The class of a source can't be imported.
@@ -275,8 +275,8 @@ class ConfigLoader(Generic[T]):
                 self._said.add(warning)
                 _log.warning("%s", warning)
         layers = [each.layer for each in fitted]
-        if self.overrides:
-            layers.append(Layer("override", self.overrides))
+        if self._overrides:
+            layers.append(Layer("override", self._overrides))
         return Merged(layers, spelling), fitted
 
     def _name(self) -> str:
@@ -305,7 +305,7 @@ def _layer(source: Source) -> Layer:
     return layer
 
 
-def _watched(source: Source) -> tuple[Path, ...]:
+def _files_of(source: Source) -> tuple[Path, ...]:
     try:
         return tuple(getattr(source, "watched", tuple)())
     except (Exception, SystemExit) as error:

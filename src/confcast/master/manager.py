@@ -398,7 +398,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         here = _working_directory()
         return StartupConfig(
             name=self.name,
-            loader=msgspec.msgpack.encode(self._loader.to_spec()),
+            loader=msgspec.msgpack.encode(self._loader._to_spec()),
             folder=str(folder),
             state_folder=str(self._state_dir or folder),
             durable=self._state_dir is not None,

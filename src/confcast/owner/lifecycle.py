@@ -109,14 +109,14 @@ class Lifecycle:
         """
         listener = self._runtime_dir.acquire()
         loader = self._loader()
-        codec = loader.codec
+        codec = loader._codec
         left = recover(self._runtime_dir, self._startup, self._open_journal, codec.fingerprint, codec.fields)
         disabled = left.row is not None and left.row.schema != codec.fingerprint
         attempt("description", lambda: self._runtime_dir.describe(self._about(loader)))
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # of a source of the user's: the load says so
-                warn_of_mounted_files(loader.watched())
+                warn_of_mounted_files(loader._watched())
         self._in_progress_file = InProgressFile(self._runtime_dir.in_progress_file)
         self._loading = loading = Loading(
             loader,
@@ -188,7 +188,7 @@ class Lifecycle:
         startup = self._startup
         os.chdir(startup.working_directory)
         sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in startup.sys_path]
-        return ConfigLoader.from_spec(msgspec.msgpack.decode(startup.loader, type=LoaderSpec))
+        return ConfigLoader._from_spec(msgspec.msgpack.decode(startup.loader, type=LoaderSpec))
 
     def _about(self, loader: ConfigLoader[Any]) -> About:
         startup, schema = self._startup, loader.schema
@@ -207,8 +207,8 @@ class Lifecycle:
             if not self._paused:
                 self._mailbox.post(Trigger("watch"))
 
-        writing, nowhere = loader.still_being_written, loader.watches_nowhere
-        return Watcher(loader.watched, loader.fingerprint, writing, changed, nowhere=nowhere)
+        writing, nowhere = loader._still_being_written, loader._watches_nowhere
+        return Watcher(loader._watched, loader._fingerprint, writing, changed, nowhere=nowhere)
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
         startup = self._startup

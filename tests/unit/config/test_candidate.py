@@ -75,7 +75,7 @@ def test_a_key_that_a_diff_names_is_found():
     old = loader.load()
     Path("app.json").write_text(json.dumps({"levels": dict.fromkeys(names, 2)}, indent=1))
     new = loader.load()
-    changes = differences(loader.codec, old.config, new.config)
+    changes = differences(loader._codec, old.config, new.config)
     assert [new.origin_of(change.key).split(":")[1] for change in changes] == [str(3 + n) for n in range(len(names))]
 
 

@@ -173,10 +173,10 @@ def test_without_sources_there_are_only_defaults():
 def test_a_candidate_carries_its_configuration_exactly_and_shows_none_of_it():
     loader = ConfigLoader(Settings, "app.yaml", overrides={"token": "hunter2"})
     candidate = loader.load()
-    assert loader.codec.decode(candidate.payload) == candidate.config
+    assert loader._codec.decode(candidate.payload) == candidate.config
     assert candidate.digest == loader.load().digest
     assert len(candidate.digest) == len(candidate.fingerprint) == 16
-    assert "hunter2" not in repr(candidate) + repr(loader) + repr(loader.read())
+    assert "hunter2" not in repr(candidate) + repr(loader) + repr(loader._read())
 
 
 def test_overrides_are_copied():
@@ -213,7 +213,7 @@ def test_the_problems_of_all_sources_come_at_once():
 def test_the_reason_is_the_gravest_one(sources, reason):
     Path("empty.toml").touch()
     with pytest.raises(ConfigError) as caught:
-        ConfigLoader(Settings, *sources).read()
+        ConfigLoader(Settings, *sources)._read()
     assert caught.value.reason == reason
 
 
@@ -299,32 +299,32 @@ class Lossy:
 
 def test_the_fingerprint_is_that_of_the_reading_and_never_raises():
     loader = ConfigLoader(Settings, "app.yaml", File("extra.toml", optional=True), Custom("4"))
-    reading = loader.read()
-    assert loader.fingerprint() == reading.fingerprint == loader.build(reading).fingerprint
-    seen = {loader.fingerprint()}
+    reading = loader._read()
+    assert loader._fingerprint() == reading.fingerprint == loader._build(reading).fingerprint
+    seen = {loader._fingerprint()}
     Path("app.yaml").write_text(YAML.replace("4096", "4097"))
-    seen.add(loader.fingerprint())
+    seen.add(loader._fingerprint())
     Path("extra.toml").write_text("broken")
-    seen.add(loader.fingerprint())
+    seen.add(loader._fingerprint())
     Path("app.yaml").unlink()
-    seen.add(loader.fingerprint())
+    seen.add(loader._fingerprint())
     assert len(seen) == 4
-    assert len(ConfigLoader(Settings, Raising(), Leaving()).fingerprint()) == 16
+    assert len(ConfigLoader(Settings, Raising(), Leaving())._fingerprint()) == 16
 
 
 def test_the_files_to_watch_and_those_being_written_are_named(tmp_path):
     Path("other.toml").write_text("a = 1")
     loader = ConfigLoader(Settings, "app.yaml", Custom("4"), Environment("APP_"), "other.toml")
-    assert loader.watched() == (tmp_path / "app.yaml", tmp_path / "other.toml")
-    assert loader.still_being_written() == ()
+    assert loader._watched() == (tmp_path / "app.yaml", tmp_path / "other.toml")
+    assert loader._still_being_written() == ()
     if sys.platform == "linux":
         with Path("other.toml").open("a"):
-            assert loader.still_being_written() == (tmp_path / "other.toml",)
+            assert loader._still_being_written() == (tmp_path / "other.toml",)
 
 
 def test_a_source_that_can_not_name_its_files_is_told_as_one_that_can_not_be_read() -> None:
     loader = ConfigLoader(Settings, Unlisted("fragments"))
-    for ask in (loader.watched, loader.watches_nowhere, loader.load):
+    for ask in (loader._watched, loader._watches_nowhere, loader.load):
         with pytest.raises(ConfigError, match=r"Unlisted.watched\(\) raised LookupError: the service") as told:
             ask()
         assert told.value.reason == "io_error"
@@ -341,9 +341,9 @@ def test_a_loader_comes_back_from_its_spec(monkeypatch):
         Environment("APP_", unknown="warn"),
         overrides={"memory": {"global_index_mb": 9}},
     )
-    data = msgspec.msgpack.encode(loader.to_spec())
+    data = msgspec.msgpack.encode(loader._to_spec())
     monkeypatch.chdir("/")
-    again = ConfigLoader.from_spec(msgspec.msgpack.decode(data, type=LoaderSpec))
+    again = ConfigLoader._from_spec(msgspec.msgpack.decode(data, type=LoaderSpec))
     assert again.sources == loader.sources
     assert again.schema is Settings
     assert again.load().payload == loader.load().payload
@@ -351,7 +351,7 @@ def test_a_loader_comes_back_from_its_spec(monkeypatch):
 
 
 def test_a_subclass_comes_back_as_a_plain_loader():
-    again = Subclass.from_spec(Subclass().to_spec())
+    again = Subclass._from_spec(Subclass()._to_spec())
     assert type(again) is ConfigLoader
     assert again.load().config.version == "3"
 
@@ -373,7 +373,7 @@ class Plain:
 def test_what_cannot_be_sent_to_the_owner_is_refused_in_words(sources, overrides, text):
     loader = ConfigLoader(Settings, *sources, overrides=overrides)
     with pytest.raises(TypeError, match=text):
-        loader.to_spec()
+        loader._to_spec()
 
 
 def test_a_schema_by_name_is_imported_at_first_use_only(tmp_path):
@@ -383,9 +383,9 @@ def test_a_schema_by_name_is_imported_at_first_use_only(tmp_path):
 import sys
 from confcast.config.loader import ConfigLoader
 loader = ConfigLoader("own_settings:Own", "v.json")
-spec, files, fingerprint = loader.to_spec(), loader.watched(), loader.fingerprint()
+spec, files, fingerprint = loader._to_spec(), loader._watched(), loader._fingerprint()
 assert spec.schema == "own_settings:Own" == loader.schema_path
-assert loader.read().fingerprint == fingerprint
+assert loader._read().fingerprint == fingerprint
 assert "own_settings" not in sys.modules
 print(loader.load().config.version)
 """

@@ -55,8 +55,7 @@ class _Described(ConfigLoader[Any]):
         super().__init__(spec.schema)
         self._spec = spec
 
-    def to_spec(self) -> LoaderSpec:
-        """What was sent."""
+    def _to_spec(self) -> LoaderSpec:
         return self._spec
 
 
@@ -119,7 +118,7 @@ def answer(write_end: int, question: int) -> None:
         asked = msgspec.msgpack.decode(file.read(), type=_Question)
     sys.path[:] = [entry.decode("utf-8", "surrogatepass") for entry in asked.sys_path]
     try:
-        found = _Found(ConfigLoader.find(asked.path).to_spec())
+        found = _Found(ConfigLoader.find(asked.path)._to_spec())
     except ConfigError as error:
         found = _Found(problems=error.problems, reason=error.reason)
     except (NotCarried, TypeError) as error:

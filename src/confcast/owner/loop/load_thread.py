@@ -145,7 +145,7 @@ class Loading:
         if latest is not None and latest.digest == digest:
             self._committed, self._made = (digest, latest.config), latest
         elif self._committed is None or self._committed[0] != digest:
-            self._committed, self._made = (digest, self._loader.codec.decode(payload)), None
+            self._committed, self._made = (digest, self._loader._codec.decode(payload)), None
 
     def doing(self) -> str:
         """What the load that runs is waiting for, in words; from any thread.
@@ -198,7 +198,7 @@ class Loading:
         """Its traceback from the application's frame on, as a text: the secrets of what was read masked."""
         text = "".join(traceback.format_exception(to_be_logged(error))).rstrip()
         try:
-            return text if self._reading is None else self._loader.masked(text, self._reading)
+            return text if self._reading is None else self._loader._masked(text, self._reading)
         except BaseException as fault:  # the schema's module may be what raised, and would raise it again
             return f"(the text is left out: what is a secret can't be told, {type(fault).__name__})"
 
@@ -220,7 +220,7 @@ class Loading:
             )
             return LoadFailed(order.number, ReloadResult.IO_ERROR, (Problem("", text),))
         try:
-            candidate = self._loader.build(reading)
+            candidate = self._loader._build(reading)
         finally:
             self._unmark(seen)
         notes = self._notes(candidate, self._made if order.insist else self._latest)
@@ -229,13 +229,13 @@ class Loading:
 
     def _read(self) -> Reading:
         try:
-            return self._loader.read()
+            return self._loader._read()
         except ConfigError:
             # What was tried must be known from before a reading, or a change in between would count as tried. Only
             # a failed reading does not tell it, so only that one is done again.
-            seen = self._loader.fingerprint()
+            seen = self._loader._fingerprint()
             try:
-                return self._loader.read()
+                return self._loader._read()
             finally:
                 self._attempted(seen)
 
@@ -262,7 +262,7 @@ class Loading:
         if committed is None:
             return Loaded(number, digest, payload, differs=True)
         same = committed[0] == digest
-        changes = () if same else _first_of(differences(self._loader.codec, committed[1], candidate.config))
+        changes = () if same else _first_of(differences(self._loader._codec, committed[1], candidate.config))
         if self._made is None and not changes:  # an owner before this one made it
             self._made = candidate
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)

@@ -214,9 +214,9 @@ def test_what_a_file_gives_is_carried_exactly(tmp_path: Path, schema: type, valu
     (tmp_path / "app.json").write_text(json.dumps(values))
     loader: ConfigLoader[Any] = ConfigLoader(schema, tmp_path / "app.json")
     candidate = loader.load()
-    back = loader.codec.decode(candidate.payload)
+    back = loader._codec.decode(candidate.payload)
     assert_exact(back, candidate.config)
-    assert differences(loader.codec, candidate.config, back) == []
+    assert differences(loader._codec, candidate.config, back) == []
     for name in values:
         assert type(getattr(back, name)) is type(getattr(candidate.config, name))
 
@@ -224,7 +224,7 @@ def test_what_a_file_gives_is_carried_exactly(tmp_path: Path, schema: type, valu
 def test_members_of_unions_and_tags_stay_of_their_class(tmp_path: Path) -> None:
     (tmp_path / "app.json").write_text(json.dumps(TEXT))
     loader = ConfigLoader(Models, tmp_path / "app.json")
-    back = loader.codec.decode(loader.load().payload)
+    back = loader._codec.decode(loader.load().payload)
     assert [type(pet) for pet in (back.pet, *back.pets)] == [Dog, Cat, Dog]
     assert type(back.pair) is Pair[int]
     assert type(back.nested) is Pair[Pair[str]]

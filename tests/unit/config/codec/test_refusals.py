@@ -206,7 +206,7 @@ def test_a_schema_that_no_other_process_can_import_is_refused_in_words() -> None
 
     loader = ConfigLoader(Local, overrides={})
     with pytest.raises(TypeError, match="is local to a function, so no other process can import it: move it up"):
-        loader.to_spec()
+        loader._to_spec()
     with pytest.raises(TypeError, match="is local to a function"):
         import_path(Local)
 

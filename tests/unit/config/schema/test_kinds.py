@@ -277,9 +277,9 @@ from pydantic import BaseModel
 class Settings(BaseModel):
     x: int = 1
 if __name__ == "__main__":
-    print(ConfigLoader("__main__:Settings").to_spec().schema)
+    print(ConfigLoader("__main__:Settings")._to_spec().schema)
     try:
-        ConfigLoader("__main__:Other").to_spec()
+        ConfigLoader("__main__:Other")._to_spec()
     except TypeError as error:
         print(error)
 """

@@ -86,14 +86,14 @@ def test_a_secret_of_a_source_is_masked_in_what_it_raises(caplog: pytest.LogCapt
     loader = ConfigLoader(Exiting, Vault("hunter2"))
     with pytest.raises(ConfigError) as caught:
         loader.load()
-    loader.fingerprint()
+    loader._fingerprint()
     assert f"Vault.read() raised LookupError: 401 for {MASK}" in str(caught.value)
     assert f"no fingerprint of Vault: LookupError: 403 for {MASK}" in caplog.text
     assert "hunter2" not in str(caught.value) + caplog.text
 
 
 def test_what_a_loader_is_sent_as_shows_no_override(tmp_path: Path) -> None:
-    spec = ConfigLoader(Exiting, tmp_path / "app.toml", overrides={"password": "hunter2"}).to_spec()
+    spec = ConfigLoader(Exiting, tmp_path / "app.toml", overrides={"password": "hunter2"})._to_spec()
     assert b"hunter2" in spec.overrides
     assert "hunter2" not in repr(spec)
 

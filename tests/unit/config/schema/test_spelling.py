@@ -594,7 +594,7 @@ def test_aliases_in_dataclasses_and_records_are_their_keys(monkeypatch):
     monkeypatch.setenv("APP_TYPED__MAX_SIZE", "5")
     config = load(Holder, {"marked": {"the-size": 3}, "typed": {"max-size": 1}, "pair": {"the-left": 2}}).config
     assert (config.marked.size, config.marked.other, config.typed, config.pair) == (3, 4, {"max_size": 5}, Pair(2))
-    codec = ConfigLoader(Holder).codec
+    codec = ConfigLoader(Holder)._codec
     assert [change.key for change in differences(codec, Holder(), config)] == [
         "marked.the-size",
         "marked.the-other",

@@ -192,7 +192,7 @@ def test_what_a_loader_makes_of_any_bytes_is_a_candidate_or_a_config_error(form,
         candidate, problems = outcome(loader.load)
         assert [problem for problem in problems if not is_in(problem.location, str(path), content)] == []
         if candidate is not None:
-            assert loader.codec.decode(candidate.payload) == candidate.config
+            assert loader._codec.decode(candidate.payload) == candidate.config
 
     run()
 

@@ -49,7 +49,7 @@ def test_a_hundred_files_are_laid_over_each_other_in_their_order(hundred):
     assert candidate.config.model_extra == {"last": 99, "own": {f"of_{number}": number for number in range(COUNT)}}
     assert candidate.origin_of("last") == "99.toml:1:8"
     assert candidate.origin_of("own.of_7") == "07.toml:3:8"
-    assert len(ConfigLoader(Open, *hundred).watched()) == COUNT
+    assert len(ConfigLoader(Open, *hundred)._watched()) == COUNT
 
 
 def test_one_typo_in_a_hundred_files_is_told_with_its_place_and_so_are_a_hundred(hundred):
@@ -73,8 +73,8 @@ def test_reading_a_hundred_files_leaves_none_open(hundred):
     loader.load()
     before = descriptors()
     loader.load()
-    loader.fingerprint()
-    assert loader.still_being_written() == ()
+    loader._fingerprint()
+    assert loader._still_being_written() == ()
     assert descriptors() == before
 
 

@@ -39,19 +39,19 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
 ) -> None:
     monkeypatch.chdir(folder)
     first = ConfigReloadManager.find_afresh("fresh_sources:loader")
-    assert (first.schema_path, len(first.to_spec().sources)) == ("fresh_settings:Settings", 1)
+    assert (first.schema_path, len(first._to_spec().sources)) == ("fresh_settings:Settings", 1)
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("'a.toml',", "'a.toml', 'b.toml',"))
 
     second = ConfigReloadManager.find_afresh("fresh_sources:loader")
 
-    assert len(second.to_spec().sources) == 2
+    assert len(second._to_spec().sources) == 2
     assert not {"fresh_sources", "fresh_settings"} & sys.modules.keys()
 
 
 def test_an_answer_of_any_size_arrives(folder: Path) -> None:
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("1}", "1, 'text': 'x' * 1_000_000}"))
 
-    assert len(ConfigReloadManager.find_afresh("fresh_sources:loader").to_spec().overrides) > 1_000_000
+    assert len(ConfigReloadManager.find_afresh("fresh_sources:loader")._to_spec().overrides) > 1_000_000
 
 
 def test_code_that_is_broken_now_says_where(folder: Path) -> None:

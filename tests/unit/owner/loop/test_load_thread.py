@@ -110,7 +110,7 @@ def test_the_content_stands_marked_while_it_is_validated_and_only_then(start: St
     assert isinstance(bench.load("number = 1"), Loaded)
 
     assert seen
-    assert set(seen) == {bench.loader.fingerprint()} == set(bench.attempted)
+    assert set(seen) == {bench.loader._fingerprint()} == set(bench.attempted)
     assert bench.marked.read_bytes() == b""
     assert stat.S_IMODE(bench.marked.stat().st_mode) == 0o600
 
@@ -125,13 +125,13 @@ def test_what_is_refused_is_unmarked_too(start: Start) -> None:
 def test_content_that_an_owner_died_of_is_skipped_until_someone_insists(start: Start) -> None:
     first = start()
     first.path.write_text("number = 1")
-    first.mark.set(first.loader.fingerprint())
+    first.mark.set(first.loader._fingerprint())
 
     bench = start()
     result, text = refusal(bench.load("number = 1"))
     assert result is ReloadResult.VALIDATION_FAILED
     assert "an owner died while it loaded exactly this content" in text
-    assert bench.marked.read_bytes() == bench.loader.fingerprint()  # the next owner must know it, too
+    assert bench.marked.read_bytes() == bench.loader._fingerprint()  # the next owner must know it, too
 
     assert isinstance(bench.load("number = 2"), Loaded)
     assert isinstance(bench.load("number = 1"), LoadFailed)
