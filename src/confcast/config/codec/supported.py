@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from confcast.config.codec.leaves import leaf_of
 from confcast.config.codec.registered import registered
-from confcast.config.schema.generics import given, hints_of, is_alias, named_by, substituted, value_of
+from confcast.config.schema.generics import given, has_default, hints_of, is_alias, named_by, substituted, value_of
 from confcast.config.schema.kinds import Secret
 
 Verdict: TypeAlias = str | None
@@ -51,6 +51,7 @@ _ADVICE: dict[Any, str] = {
     **dict.fromkeys((*_ITERABLES, types.GeneratorType, *_ASYNC), _IN_HAND),
     **dict.fromkeys(_DICTS, "use dict"),
 }
+_WITHOUT_DEFAULTS = "msgspec does not know the defaults of type parameters; write {0}[…] with what is meant"
 _MAKE_IT_SERIALISABLE = (
     "make it a pydantic model, a dataclass or a msgspec Struct, or register it in the schema's module"
     " (confcast.register_type), or keep it out of the configuration and build it where it is used"
@@ -71,14 +72,15 @@ class AnnotationText(NamedTuple):
     problems: tuple[str, ...]
 
 
-def read(annotation: Any, verdict: Callable[[type], Verdict]) -> AnnotationText:
+def read(annotation: Any, verdict: Callable[[type], Verdict], *, by_msgspec: bool = False) -> AnnotationText:
     """Read an annotation.
 
     Args:
         annotation: Any annotation, its forward references resolved.
         verdict: Says of a class that is no leaf and no container whether it can be carried.
+        by_msgspec: Whether msgspec makes the values: what it would read as another type is a problem, too.
     """
-    visitor = _Visitor(verdict)
+    visitor = _Visitor(verdict, by_msgspec=by_msgspec)
     visitor.visit(annotation)
     return AnnotationText(text_of(annotation), tuple(visitor.classes), tuple(dict.fromkeys(visitor.problems)))
 
@@ -101,11 +103,12 @@ def advice_for(cls: Any) -> str | None:
 class _Visitor:
     """Walks one annotation; each class and alias once."""
 
-    def __init__(self, verdict: Callable[[type], Verdict]) -> None:
+    def __init__(self, verdict: Callable[[type], Verdict], *, by_msgspec: bool) -> None:
         self.classes: dict[type, None] = {}
         self.problems: list[str] = []
-        self._verdict = verdict
+        self._verdict, self._by_msgspec = verdict, by_msgspec
         self._seen: list[Any] = []
+        self._around: list[Any] = []  # the aliases that the visit is inside of
         self._scope: dict[str, Any] = {}  # what the names in a `type X = …` mean
 
     def visit(self, annotation: Any) -> None:
@@ -121,6 +124,8 @@ class _Visitor:
         elif not isinstance(annotation, type) or origin is not None:
             self._visit_special(annotation, origin, args)
         else:
+            if self._by_msgspec and any(map(has_default, getattr(annotation, "__parameters__", ()))):
+                self.problems.append(_WITHOUT_DEFAULTS.format(annotation.__name__))
             self._visit_class(annotation)
 
     def _visit_all(self, annotations: Iterable[Any]) -> None:
@@ -129,7 +134,10 @@ class _Visitor:
 
     def _visit_special(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> None:
         if is_alias(annotation):
-            self._visit_once(annotation, self._visit_alias)
+            if self._by_msgspec and (problem := self._why_msgspec_cannot(annotation)) is not None:
+                self.problems.append(problem)
+            else:
+                self._visit_once(annotation, self._visit_alias)
         elif isinstance(annotation, typing.TypeVar):
             self._visit_once(annotation, self._visit_variable)
         elif isinstance(annotation, typing.NewType):
@@ -146,6 +154,19 @@ class _Visitor:
         elif annotation not in (None, Any, typing.LiteralString):
             self.problems.append(cannot(text_of(annotation)))
 
+    def _why_msgspec_cannot(self, alias: Any) -> str | None:
+        """What is wrong with an alias for msgspec, which would make another type of it, or never end."""
+        named = typing.get_origin(alias) or alias
+        name = named.__name__
+        if named.__type_params__:  # msgspec fills them in by position, in the order in which they are used
+            return f"msgspec can't read the alias {name}, which has type parameters; write out what {name} stands for"
+        if type(named).__module__ != "typing":
+            return (
+                f"msgspec does not know aliases of typing_extensions such as {name}; write out what {name} stands for"
+            )
+        holds_itself = f"msgspec can't read the alias {name}, which holds itself; make it a Struct, or use Any"
+        return holds_itself if alias in self._around else None
+
     def _visit_alias(self, alias: Any) -> None:
         try:
             value = value_of(alias)
@@ -153,7 +174,9 @@ class _Visitor:
             self.problems.append(f"in the alias {_name_of(alias)}, {error}; {_AT_RUN_TIME}")
             return
         outside, self._scope = self._scope, getattr(sys.modules.get(alias.__module__), "__dict__", {})
+        self._around.append(alias)
         self.visit(value)
+        self._around.pop()
         self._scope = outside
 
     def _visit_variable(self, variable: Any) -> None:

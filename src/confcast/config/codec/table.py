@@ -91,10 +91,10 @@ class Table:
                 yield f"({cls.__name__} of {', '.join(names[:MOST_MEMBERS])}{more})"
 
     def _close(self) -> None:
-        waiting = [self.schema]
+        waiting, by_msgspec = [self.schema], _kind(self.schema) is STRUCT
         for cls in waiting:
             if cls not in self._entries:
-                entry = self._entries[cls] = _entry(cls, len(self._entries))
+                entry = self._entries[cls] = _entry(cls, len(self._entries), by_msgspec=by_msgspec)
                 for reading in entry.members.values():
                     waiting.extend(reading.classes)
                 waiting.extend(_unparametrised(cls))
@@ -186,12 +186,13 @@ def _is_only_a_base(cls: type) -> bool:
     return cls in _ONLY_BASES or (cls.__module__ == "pydantic.main" and cls.__name__ == "BaseModel")
 
 
-def _entry(cls: type, index: int) -> Entry:
+def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:
     kind = _kind(cls)
     assert kind is not None, "annotations let only such classes through"
     try:
         members = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
-        readings = {name: read(annotation, verdict) for name, annotation in members.items()}
+        limited = by_msgspec and kind is not MODEL  # a model in a Struct is pydantic's to make
+        readings = {name: read(annotation, verdict, by_msgspec=limited) for name, annotation in members.items()}
         return Entry(cls, kind, readings, kind.shape(cls, index), None)
     except Unsupported as refused:
         return Entry(cls, kind, {}, None, str(refused))

@@ -30,7 +30,6 @@ from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import has_secret_keys, without_secret_keys
 from confcast.config.validation import infinite, strictness
 from confcast.config.validation.field_errors import NOTHING, FieldError, Invalid, dotted
-from confcast.config.validation.msgspec_limits import misjudged
 from confcast.config.validation.raising import last_line, place_of
 from confcast.config.validation.strictness import has_text_keys, no_text
 
@@ -192,8 +191,6 @@ def raised(error: Exception, annotation: Any, data: Any) -> FieldError:
 
 def convert(schema: type[T], data: Any) -> T:
     """An instance of the Struct. Raises Invalid with everything that is wrong."""
-    if found := misjudged(cast("Any", schema)):
-        raise Invalid(found)
     try:
         return cast("T", converted(schema, data))
     except Exception as error:  # also what __post_init__ raises
