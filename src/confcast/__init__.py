@@ -16,6 +16,7 @@ _HOME = {
     "ConfigReloadManager": "master.manager",
     "Environment": "config.sources.environment",
     "File": "config.sources.file",
+    "Layer": "config.sources.layer",
     "NotAttached": "errors",
     "NotCarried": "errors",
     "OwnerUnavailable": "errors",
@@ -27,6 +28,7 @@ _HOME = {
     "SchemaMismatch": "errors",
     "Secret": "config.schema.kinds",
     "Snapshot": "worker.snapshot",
+    "Source": "config.sources.layer",
     "WorkerStatus": "wire.messages",
     "attach": "worker.replica",
     "current": "worker.registry",
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from confcast.config.schema.kinds import Secret as Secret
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
+    from confcast.config.sources.layer import Layer as Layer
+    from confcast.config.sources.layer import Source as Source
     from confcast.entry import owner_main as owner_main
     from confcast.errors import ConfcastError as ConfcastError
     from confcast.errors import ConfigError as ConfigError

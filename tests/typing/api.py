@@ -28,6 +28,7 @@ from confcast import (
     ConfigReloadManager,
     Environment,
     File,
+    Layer,
     NotCarried,
     Problem,
     ReloadEvent,
@@ -36,6 +37,7 @@ from confcast import (
     SchemaMismatch,
     Secret,
     Snapshot,
+    Source,
     WorkerStatus,
     attach,
     current,
@@ -98,6 +100,31 @@ def loading() -> None:
     File("app.ini", format="ini")  # type: ignore[arg-type]
     File("app.toml", optoinal=True)  # type: ignore[call-arg]
     Environment("APP_", unknown="ignore")  # type: ignore[arg-type]
+
+
+class Flags(msgspec.Struct, frozen=True):
+    url: str
+
+    def read(self) -> Layer:
+        return Layer(self.url, {"flags": {"x": True}}, places=lambda: {("flags", "x"): f"{self.url}#x"})
+
+    def watched(self) -> tuple[Path, ...]:
+        return (Path("flags"),)
+
+
+class Texts(msgspec.Struct):
+    def read(self) -> str:
+        return "no layer"
+
+
+def a_source_of_ones_own() -> None:
+    source: Source = Flags("https://flags")
+    assert_type(source.read(), Layer)
+    assert_type(ConfigLoader(Settings, source, Flags("https://more")), ConfigLoader[Settings])
+
+    ConfigLoader(Settings, Texts())  # type: ignore[call-overload]
+    Layer("x")  # type: ignore[call-arg]
+    Layer("x", {}, places=lambda: {("x",): 3})  # type: ignore[arg-type, return-value, dict-item, unused-ignore]
 
 
 def loading_by_name() -> None:

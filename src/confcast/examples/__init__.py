@@ -4,6 +4,6 @@
 `queue_consumer`: processes that take their work from a queue, and the recipe for pools
 (`python -m confcast.examples.queue_consumer`).
 `frameworks`: one small application each for Flask, Django, FastAPI and Starlette.
-`recipes`: the log level, and a database pool, that follow the configuration.
+`recipes`: the log level, and a database pool, that follow the configuration; and a source of one's own.
 `deploy`: a Kubernetes Deployment and a systemd service.
 """

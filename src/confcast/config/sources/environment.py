@@ -24,7 +24,7 @@ from confcast.config.schema.annotations import members
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.secret_paths import shown_key
 from confcast.config.schema.spelling import spelling_of
-from confcast.config.sources.layer import Fitted, Layer, Place, fingerprint_of
+from confcast.config.sources.layer import Fitted, Layer, fingerprint_of
 from confcast.config.sources.variable_targets import Target, chosen, in_shell, is_list, paths, targets
 from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import Problem
@@ -111,8 +111,7 @@ class EnvironmentLayer(Layer):
                 f"skipped environment variables that Kubernetes injects for services: {', '.join(skipped)}"
                 " (choose another prefix, or set enableServiceLinks: false)"
             )
-        places = {path: Place(where, where) for path, where in fitting.places.items()}
-        layer = Layer(self.name, fitting.data, self.fingerprint, (lambda: places) if places else None)
+        layer = Layer(self.name, fitting.data, self.fingerprint, lambda: fitting.places)
         return Fitted(layer, fitting.problems, fitting.warnings, fitting.refused)
 
     def _is_injected(self, name: str, text: str, *, known: bool) -> bool:

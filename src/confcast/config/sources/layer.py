@@ -1,7 +1,7 @@
-"""What a source is, and what it gives: a layer, with the position of each value.
+"""What a source is, and the layer that it reads: plain data with the position of each value.
 
-A user's own source is a `msgspec.Struct` with a `read()`: the config owner gets it as data, by import path. What else
-it may have is named in `Source`; the loader asks for each and does without.
+The optional methods of a source are no part of the protocol's body: a type checker would demand them of every source.
+The loader looks each one up and does without.
 """
 
 from __future__ import annotations
@@ -71,16 +71,23 @@ class Fitted(NamedTuple):
 
 
 class Layer:
-    """What one source gave in one read. Not to be changed after it was made.
+    """What a source gives when it is read: plain data, and where each value of it stands.
+
+        Layer("app.ini", {"memory": {"total": "512"}}, places=lambda: {("memory", "total"): "app.ini:3"})
+
+    Nobody changes a layer after it was made. An application only makes layers; the methods are the loader's.
 
     Args:
-        name: What a person calls it: the file's name, for example.
-        data: Tables as dicts; values as plain data.
+        name: How messages name the source, where a value has no position of its own: `app.ini`.
+        data: Tables as dicts, lists as lists; values as text, numbers, booleans, None, dates and times. A value that
+            another type of the schema's has to be made of is the validator's to convert: of a text, pydantic makes a
+            number, msgspec does not.
         fingerprint: 16 bytes that are equal if the content is; made from the data if not given.
-        places: Gives the position of keys and values, when somebody asks.
-        notes: Gives what its format made of values that may have been meant as something else, when somebody asks: a
-            `Note`, or a text where text may have been meant.
-        has_lines: Whether positions have lines: then a whole table is best found there.
+        places: Gives the position of values by their path, a tuple of keys and indexes. A position is a text for a
+            person, or a `Place` where a key and its value have two. Called only when a message needs a position.
+        notes: Gives advice by path about values that the source's format may have read as something else than was
+            meant: a `Note`, or a text where the schema wants text. Called only for a value that is refused.
+        has_lines: Whether positions have lines: then messages about a whole table point to this source.
     """
 
     def __init__(
@@ -88,7 +95,7 @@ class Layer:
         name: str,
         data: dict[str, Any],
         fingerprint: bytes | None = None,
-        places: Callable[[], Mapping[KeyPath, Place]] | None = None,
+        places: Callable[[], Mapping[KeyPath, Place | str]] | None = None,
         notes: Callable[[], Mapping[KeyPath, Note | str]] | None = None,
         *,
         has_lines: bool = False,
@@ -97,7 +104,7 @@ class Layer:
         self.fingerprint = fingerprint or fingerprint_of(repr(data).encode(errors="surrogatepass"))
         self.has_lines = has_lines
         self._places, self._notes = places, notes
-        self._known: Mapping[KeyPath, Place] | None = None
+        self._known: Mapping[KeyPath, Place | str] | None = None
         self._noted: Mapping[KeyPath, Note | str] | None = None
 
     def __repr__(self) -> str:
@@ -109,8 +116,10 @@ class Layer:
             self._known = self._places() if self._places is not None else {}
         for length in range(len(path), 0, -1):
             place = self._known.get(path[:length])
-            if place is not None:
+            if isinstance(place, Place):
                 return place.key if key and length == len(path) else place.value
+            if place is not None:
+                return place
         return self.name
 
     def note(self, path: KeyPath) -> Note:
@@ -135,15 +144,33 @@ class Layer:
 
 
 class Source(Protocol):
-    """A place values come from: a `msgspec.Struct` with a `read()`.
+    """A place that values come from: a `msgspec.Struct` with a `read()`, at the top of a module.
 
-    It may also have `content_fingerprint() -> bytes` (cheap; equal to the fingerprint of what `read()` would give;
-    without it the loader calls `read()`), `watched() -> tuple[Path, ...]` (files whose change is a change of the
-    source, or directories, which stand for everything in them, now and later; neither need be there yet) and
-    `still_being_written() -> bool`. A source that reads a directory should name the directory: its files, when there
-    are none, can't be watched, and it is only asked for them again every second.
+        class Flags(msgspec.Struct, frozen=True):
+            url: str
+
+            def read(self) -> Layer:
+                return Layer(self.url, {"flags": fetched(self.url)})
+
+    The config owner is sent the fields of the Struct with its import path, and calls the methods in two threads of its
+    own, which may do so at the same time: none may change the source. A master and a worker never call them;
+    `python -m confcast check` and `ConfigLoader.load()` do. `confcast.examples.recipes.own_source` is a source to copy.
+
+    A source may have these methods, too:
+
+    - `content_fingerprint() -> bytes`: the fingerprint of what `read()` would give, for less work. Without it the
+      owner calls `read()` to find out whether the content has changed. It must not raise.
+    - `watched() -> tuple[Path, ...]`: the files whose change is a change of the source, there or not, so that the owner
+      looks as soon as one changes; without it only every 30 seconds. A directory stands for all files in it, now and
+      later: a source that reads one should name it, and not its files.
+    - `still_being_written() -> bool`: whether somebody is writing to the files, so that the owner should wait.
     """
 
     def read(self) -> Layer:
-        """Everything that the source has now. Raises ConfigError with all that is wrong."""
+        """Everything that the source has now; called at each load.
+
+        Raises:
+            ConfigError: With all that is wrong, a `Problem` each, and `file_not_found` or `io_error` as the reason
+                where that is it. Whatever else is raised becomes one problem, with its type and text.
+        """
         ...

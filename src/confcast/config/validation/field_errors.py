@@ -107,7 +107,7 @@ def _as_written(field_error: FieldError, merged: Merged) -> KeyPath:
 
 
 def _order(problem: Problem, merged: Merged) -> tuple[int, int, int]:
-    found = re.fullmatch(r"(.*?)(?::(\d+):(\d+))?", problem.location, re.DOTALL)
+    found = re.fullmatch(r"(.*?)(?::(\d+)(?::(\d+))?)?", problem.location, re.DOTALL)
     assert found is not None
     names = [layer.name for layer in merged.layers]
     rank = names.index(found[1]) if found[1] in names else len(names)

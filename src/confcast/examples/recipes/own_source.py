@@ -1,0 +1,96 @@
+"""A source of one's own: an INI file, which later sources override key by key, as they would a TOML file.
+
+    loader = ConfigLoader("confcast.examples.recipes.own_source:Settings", Ini("app.ini"), Environment("APP_"))
+
+    # app.ini
+    name = search
+    [memory]
+    total = 512
+
+`read()` alone makes a source. `watched()` lets a change be noticed at once and not within 30 seconds, and the positions
+let a message say `app.ini:3` and not only `app.ini`. All values are text: pydantic makes numbers of them.
+
+Two rules hold for every source. What can't be had is an error and never an empty table, since a configuration of
+defaults would be served. No message quotes what was read, since it may be a secret: `configparser`'s own do.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import msgspec
+from pydantic import BaseModel
+
+from confcast import ConfigError, Layer, Problem
+
+_TOP = "top"
+_SECTION = re.compile(r"\[(.+)\]")
+_KEY = re.compile(r"([^\s#;=:][^=:]*?)\s*[=:]")
+
+
+class Memory(BaseModel, frozen=True):
+    """A section of the file."""
+
+    total: int = 256
+
+
+class Settings(BaseModel, frozen=True):
+    """The schema: keys before the first section are the fields at its top."""
+
+    name: str = ""
+    memory: Memory = Memory()
+
+
+class Ini(msgspec.Struct, frozen=True):
+    """An INI file.
+
+    Args:
+        path: Where it is. Made absolute, so that a later `chdir` changes nothing.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "path", str(Path(self.path).absolute()))
+
+    def read(self) -> Layer:
+        """The sections as tables. Raises ConfigError."""
+        try:
+            text = Path(self.path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ConfigError([Problem("", "there is no such file", self.path)], "file_not_found") from None
+        except OSError as error:
+            raise ConfigError([Problem("", f"can't be read: {error.strerror}", self.path)], "io_error") from None
+        except UnicodeDecodeError:
+            raise ConfigError([Problem("", "is not UTF-8", self.path)]) from None
+        return Layer(self.path, self._parsed(text), places=lambda: self._places(text), has_lines=True)
+
+    def watched(self) -> tuple[Path, ...]:
+        """The file, whether it is there or not."""
+        return (Path(self.path),)
+
+    def _parsed(self, text: str) -> dict[str, object]:
+        parser = configparser.ConfigParser(default_section="", interpolation=None)
+        try:
+            parser.read_string(f"[{_TOP}]\n{text}")
+        except configparser.Error as error:
+            lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
+            line = next((each - 1 for each in lines if each), 0)  # without the line that was put before
+            raise ConfigError([Problem("", f"is no INI file: {type(error).__name__}", f"{self.path}:{line}")]) from None
+        tables: dict[str, object] = {name: dict(parser[name]) for name in parser.sections() if name != _TOP}
+        if not tables and not parser[_TOP]:
+            raise ConfigError([Problem("", "is empty: nothing is set in it", self.path)])
+        return {**parser[_TOP], **tables}
+
+    def _places(self, text: str) -> dict[tuple[str, ...], str]:
+        table: tuple[str, ...] = ()
+        found: dict[tuple[str, ...], str] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if (section := _SECTION.match(line)) is not None:
+                table = (section[1],)
+                found[table] = f"{self.path}:{number}"
+            elif (key := _KEY.match(line)) is not None:
+                found[*table, key[1].lower()] = f"{self.path}:{number}"  # in lower case, as configparser has it
+        return found
