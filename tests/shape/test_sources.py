@@ -30,7 +30,7 @@ def forgotten(name: str, stem: str) -> Iterator[str]:
     if not (TESTS / f"test_{stem}.py").is_file():
         yield f"{name}: a test, tests/unit/config/sources/test_{stem}.py"
     if name not in confcast.__all__:
-        yield f"{name}: a public name, in confcast/__init__.py, tests/shape/test_public_names.py and tests/typing/api.py"
+        yield f"{name}: a public name, in confcast, tests/shape/test_public_names.py and tests/typing/api.py"
     if not any(re.search(rf"`{name}`|\b{name}\(", page.read_text(encoding="utf-8")) for page in DOCUMENTATION):
         yield f"{name}: a line with `{name}` in README.md or in a page of src/confcast/guide"
 

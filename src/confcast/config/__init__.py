@@ -1,1 +1,1 @@
-"""What a configuration is: the schema, the sources it is loaded from, its bytes, and what differs between two."""
+"""Loads, validates, serialises and compares configurations: sources and a schema become a candidate and its bytes."""

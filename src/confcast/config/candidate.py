@@ -1,4 +1,4 @@
-"""What loading gives: what was read, and a validated configuration that has no version yet."""
+"""The two results of loading: what the sources gave, and a validated configuration that has no version yet."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def combined(fingerprints: list[bytes]) -> bytes:
-    """One fingerprint, 16 bytes, for those of several sources."""
+    """Combine the fingerprints of several sources into one of 16 bytes."""
     return fingerprint_of(b"".join(fingerprints))
 
 
 class Reading:
-    """What every source gave at one time; nothing is validated yet.
+    """The layers that all sources gave at one time; nothing is validated yet.
 
     Attributes:
         layers: One for each source, low to high.
@@ -39,7 +39,7 @@ class Candidate(Generic[T]):
         config: The instance of the schema.
         payload: Its bytes, as they travel to the workers.
         digest: 16 bytes that are equal if the payload is.
-        fingerprint: That of the reading it was made from.
+        fingerprint: The fingerprint of the reading that it was made from.
     """
 
     def __init__(self, schema: type[T], config: T, payload: bytes, digest: bytes, source: tuple[Merged, bytes]) -> None:
@@ -54,8 +54,8 @@ class Candidate(Generic[T]):
         """Where the value of a key comes from.
 
         Args:
-            key: Dotted, by the names of attributes or those used in files; items of lists by index: `servers.0.host`.
-                As messages, diffs and events write it, keys with dots and blanks too: `log_levels."app.payments"`.
+            key: A dotted path of attribute names or of keys as files have them, items of lists by index:
+                `servers.0.host`. A key with dots or blanks is quoted, as messages do: `log_levels."app.payments"`.
 
         Returns:
             `app.yaml:4:20`, `environment variable APP_MEMORY__TOTAL`, `override`, or `default`.
@@ -66,7 +66,7 @@ class Candidate(Generic[T]):
         return self._origin(self._lookup.find(key))
 
     def origin_around(self, key: str) -> str:
-        """Where the value of a key comes from, or the innermost table around it that there is; empty if neither is."""
+        """Where a key's value comes from, or else the innermost existing table around it; empty if there is none."""
         path = self._lookup.nearest(key)
         return self._origin(path) if path else ""
 
@@ -78,5 +78,5 @@ class Candidate(Generic[T]):
         return "default" if self._merged.origin(path) is None else self._merged.where(path)
 
     def hidden_edits_since(self, before: Candidate[T]) -> list[str]:
-        """What was edited since an earlier load of the same sources, and is hidden by a higher one; never a value."""
+        """One sentence per edit since an earlier load of the same sources that a higher source hides; never a value."""
         return hidden_edits(self._schema, before._merged, self._merged)

@@ -1,4 +1,4 @@
-"""What changed between two configurations, by dotted key, fit to be shown to anybody.
+"""Lists what changed between two configurations by dotted key, with secrets masked.
 
 Guaranteed: an empty list if and only if the two are equal by type and encoding (`model_fields_set` and the order of
 dict keys don't count); one `Change` per field or table entry that differs, in the order of the schema's fields;
@@ -35,11 +35,11 @@ _COMPARED_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
 
 
 class _Member(NamedTuple):
-    """How one part of an object is called and shown.
+    """The key of one part of an object, and what of the part is secret.
 
     Attributes:
-        key: What it is called.
-        secret: Whether its plain values are secrets; objects in it know themselves which of their fields are.
+        key: Its dotted key.
+        secret: Whether its plain values are secrets; of an object in it, the types of its own fields say so.
         marked: Whether objects in it are secrets as a whole.
         hides_keys: Whether the keys of its dict are secrets.
     """
@@ -77,7 +77,7 @@ def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
 
 
 def without_secrets(text: str, codec: Codec[T], *configs: T) -> str:
-    """A text of the application's with every secret of these configurations masked, as it is or as it is quoted.
+    """An application's text with every secret of these configurations masked, plain or quoted.
 
     Secrets of fewer than `masking.SHORTEST` characters stay.
     """
@@ -85,7 +85,7 @@ def without_secrets(text: str, codec: Codec[T], *configs: T) -> str:
 
 
 def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
-    """What does that for many texts: it looks through the configurations once."""
+    """A function that masks every secret of these configurations in a text; it collects the secrets once."""
     return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))
 
 
@@ -137,7 +137,7 @@ class _Comparison:
         for name in dict.fromkeys([*before, *after]):
             was, now = before.get(name, _ABSENT), after.get(name, _ABSENT)
             if type(was) is type(now) and type(was) in _COMPARED_BY_EQ and was == now:
-                continue  # most parts of most changes: not worth a name
+                continue  # true of most parts: their keys need not be made
             member = members.get(name) or members["*"]._replace(key=_clean(name))
             key = f"{prefix}.{member.key}" if prefix else member.key
             yield from self.compare(was, now, member._replace(key=key))
@@ -153,7 +153,7 @@ class _Comparison:
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
 
     def _by_key(self, table: dict[Any, Any]) -> dict[Any, tuple[Any, Any]]:
-        """Entries by what tells their keys apart: True and 1 are two keys, two nan are one."""
+        """Entries by a form of their keys that equal keys share: True and 1 are two keys, two nan are one."""
         if all(type(key) is str for key in table):
             return {key: (key, value) for key, value in table.items()}
         return {self._codec.comparable(key): (key, value) for key, value in table.items()}
@@ -191,7 +191,7 @@ class _Comparison:
 
 @functools.cache
 def _members(cls: type) -> dict[str, _Member]:
-    """The parts of a class by name; under `*` what every other part, such as an extra value, is like."""
+    """The parts of a class by name; `*` stands for every other part, such as an extra value."""
     found = {field.name: _member(field.key, field.annotation) for field in fields_of(cls) or ()}
     hidden = hidden_members(cls) if is_model(cls) else {}
     found |= {name: _member(name, hint) for name, hint in hidden.items()}
@@ -220,7 +220,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """What a value calls itself. A class that an application registered may raise, or have only an address to show."""
+    """The str() of a value; the name of its class where str() raises or would show an address."""
     cls: Any = type(value)
     if cls.__str__ is object.__str__ and cls.__repr__ is object.__repr__:
         return str(cls.__qualname__)
@@ -231,12 +231,12 @@ def _text(value: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text that UTF-8 has."""
+    """The text with lone surrogates escaped, which UTF-8 can't encode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cut(value: Any) -> Any:
-    """The value, or the beginning of its text where that is long."""
+    """The value, or the first `LONGEST` characters of its text."""
     if isinstance(value, list | dict):
         text = repr(value)
         return value if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

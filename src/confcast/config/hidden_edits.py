@@ -1,13 +1,12 @@
-"""Edits that change nothing, because a higher layer decides the key.
+"""Reports edits that change nothing, because a higher layer sets the same key.
 
-Who edits a file and sees nothing happen looks for a fault in reloading. So what two loads have read is compared, layer
-by layer: of each key that differs in one layer, and that a layer above it sets too, it is said where it stands and
-what hides it. Guarantees: no value is in these texts, and no key that is a secret (G9); an edit to what the higher
-layer says anyway is no loss, and not told; another spelling of a key is no edit; positions are worked out only for
-what is told.
+A person who edits a file without an effect looks for a fault in reloading. So the layers of two loads are compared:
+each key that differs in one layer and is also set above it is reported, with its position and with what hides it.
+Guarantees: no report has a value, or a key that is a secret (G9); an edit to the value that the higher layer has
+anyway is not reported; another spelling of a key is no edit; positions are worked out only for what is reported.
 
-Rejected: comparing the bytes of files (a comment is no edit), and comparing with defaults (a key that is set to what
-the schema says anyway is hidden by nothing).
+Rejected: comparing the bytes of files (a comment is no edit), and comparing with defaults (no layer hides a key that
+is set to its default).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from confcast.config.sources.merge import Merged
 from confcast.config.validation.field_errors import dotted
 
 MOST = 20
-"""Edits that are told one by one."""
+"""Edits that are reported one by one."""
 
 _LONGEST = 200  # characters of a key
 _ABSENT = object()
@@ -39,18 +38,18 @@ class _Hidden(NamedTuple):
 
 
 def hidden_edits(schema: Any, before: Merged, after: Merged) -> list[str]:
-    """What was edited between two loads of the same sources and makes no difference, a sentence for each edit.
+    """A sentence for each edit between two loads of the same sources that a higher source hides.
 
     Args:
-        schema: What both were validated by.
-        before: What the former load had read.
-        after: What the later one had read.
+        schema: The class of both configurations.
+        before: The layers of the earlier load.
+        after: The layers of the later load.
     """
     found = list(_hidden(before, after))
-    told = [_told(each, schema) for each in found[:MOST]]
+    sentences = [_sentence(each, schema) for each in found[:MOST]]
     if len(found) > MOST:
-        told.append(f"unchanged: {len(found) - MOST:,} more edits are hidden by other sources")
-    return told
+        sentences.append(f"unchanged: {len(found) - MOST:,} more edits are hidden by other sources")
+    return sentences
 
 
 def _hidden(before: Merged, after: Merged) -> Iterator[_Hidden]:
@@ -60,16 +59,16 @@ def _hidden(before: Merged, after: Merged) -> Iterator[_Hidden]:
             continue
         for path in _edited(old.data, new.data, (), functools.partial(after.in_layer, new)):
             decider = _decider(after, above, path)
-            if decider is not None and not _says_the_same(*decider, new, path):
+            if decider is not None and not _has_same_value(*decider, new, path):
                 yield _Hidden(new, path, *decider)
 
 
 def _edited(
     old: dict[Any, Any], new: dict[Any, Any], path: KeyPath, as_in_new: Callable[[KeyPath], KeyPath]
 ) -> Iterator[KeyPath]:
-    """Every path where the two differ and at most one of them has a table.
+    """Every path where the two differ and at most one of them has a table, spelled as in the new data.
 
-    What the new data have too is spelled as in them.
+    A path that only the old data have is spelled as there.
     """
     old = {key if key in new else as_in_new((*path, key))[-1]: value for key, value in old.items()}
     for key in {**old, **new}:
@@ -82,7 +81,7 @@ def _edited(
 
 
 def _decider(merged: Merged, above: list[Layer], path: KeyPath) -> tuple[Layer, KeyPath] | None:
-    """The highest of the layers that says what is at the path, and where, as it spells it; None if none does."""
+    """The highest layer that sets the path or a value around it, and that path as the layer spells it; or None."""
     for layer in reversed(above):
         there = merged.in_layer(layer, path)
         for length in range(1, len(there) + 1):
@@ -94,7 +93,7 @@ def _decider(merged: Merged, above: list[Layer], path: KeyPath) -> tuple[Layer, 
     return None
 
 
-def _says_the_same(high: Layer, decided: KeyPath, low: Layer, path: KeyPath) -> bool:
+def _has_same_value(high: Layer, decided: KeyPath, low: Layer, path: KeyPath) -> bool:
     whole = len(decided) == len(path)
     return whole and low.has(path) and _same(value_at(high.data, decided, _ABSENT), value_at(low.data, path))
 
@@ -107,12 +106,12 @@ def _table(value: Any) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _told(hidden: _Hidden, schema: Any) -> str:
+def _sentence(hidden: _Hidden, schema: Any) -> str:
     shown = without_secret_keys(hidden.path, schema)
-    # The name of a variable has the keys in it.
+    # A secret key must not be shown, and the name of an environment variable has the keys in it.
     by = hidden.high.where(hidden.decided) if shown == hidden.path else hidden.high.name
     what = "edit" if hidden.layer.has(hidden.path) else "removal"
     key = dotted(shown)
     key = key if len(key) <= _LONGEST else f"{key[: _LONGEST - 1]}…"
-    told = f"unchanged: your {what} of `{key}` ({hidden.layer.where(hidden.path)}) is hidden by {by}"
-    return told.encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8
+    sentence = f"unchanged: your {what} of `{key}` ({hidden.layer.where(hidden.path)}) is hidden by {by}"
+    return sentence.encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8

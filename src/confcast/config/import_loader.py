@@ -1,8 +1,8 @@
-"""A loader by its import path: `MODULE:NAME`, the same for the command line and for every launcher of a server.
+"""Imports a loader by `MODULE:NAME`, for the command line and for every launcher of a server.
 
-Whatever goes wrong is a ConfigError in words, with the place in the user's own code where there is one: a module that
-is imported for this may raise anything, SystemExit included. Rejected: loaders from a file's path (it would be a second
-module, beside the one that workers import, with classes of its own).
+Whatever the import raises, SystemExit included, becomes a ConfigError with the place in the user's own code where there
+is one. Rejected: loaders from a file's path (it would be a second module, beside the one that workers import, with
+classes of its own).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MISSING = object()
 
 
 def find_loader(path: str, loader: type[Loader]) -> Loader:
-    """See `ConfigLoader.find`, which hands itself."""
+    """Import the loader that `MODULE:NAME` names; see `ConfigLoader.find`, which passes its own class."""
     module, _, name = path.partition(":")
     if not (module and name):
         raise wrong(f"{path!r} has to be MODULE:NAME, such as pkg.settings:loader")
@@ -53,11 +53,11 @@ def _attribute(holder: Any, part: str, otherwise: str) -> Any:
 
 @contextlib.contextmanager
 def in_words(what: str, masked: Callable[[str], str] = str) -> Iterator[None]:
-    """Whatever the user's code raises becomes a problem with the place that raised it.
+    """Turn whatever the user's code raises in the block into a ConfigError with the place that raised it.
 
     Args:
-        what: What can't be done then.
-        masked: Takes secrets out of the text of what was raised.
+        what: What failed, as the beginning of the message.
+        masked: Takes secrets out of the text of the exception.
     """
     try:
         yield
@@ -68,12 +68,12 @@ def in_words(what: str, masked: Callable[[str], str] = str) -> Iterator[None]:
 
 
 def wrong(message: str, place: str = "") -> ConfigError:
-    """One problem, which is of no key."""
+    """A ConfigError with one problem that is about no key."""
     return ConfigError([Problem("", message, place)])
 
 
 def place_of(error: BaseException) -> str:
-    """The last line of the user's own code: neither Python's, nor an installed package's; empty when there is none."""
+    """The last line of the traceback in the user's code, not in Python's or an installed package's; or empty."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}:{error.offset}"
     places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))

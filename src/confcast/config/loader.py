@@ -1,12 +1,12 @@
-"""Sources and a schema to a candidate, or every problem at once with its position.
+"""Makes a candidate of sources and a schema, or reports every problem at once with its position.
 
 Order, low to high: the schema's defaults, the sources in the order given, the overrides. Guarantees (G7): problems of
 all sources come in one `ConfigError`; what can't be read or understood is never taken for "nothing is set". A loader
-imports its schema at first use, so that a master that only hands it on never does.
+imports its schema at first use, so that a master that only passes the loader on never does.
 
-Reading and building are two steps: the config owner compares what was read with what it tried last, before any code
-of the user's runs. Validating what was read in spite of a source that can't be read was rejected: half of it would be
-complaints that keys are missing.
+Reading and building are two steps: the config owner compares what was read with what it attempted last, before any code
+of the user's runs. Rejected: validating the other sources when one can't be read (half of the problems would be that
+keys are missing).
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ T = TypeVar("T")
 
 _log = logging.getLogger("confcast.loader")
 _REASONS = ("validation_failed", "file_not_found", "io_error")
-_ENVELOPE = 1024  # what the frame has besides the payload, generously
+_ENVELOPE = 1024  # bytes of a frame besides the payload, rounded up
 
 
 class LoaderSpec(msgspec.Struct, frozen=True):
-    """A loader as data, for the config owner to build it from.
+    """A loader as data, which the config owner is sent and builds a loader from.
 
     Attributes:
         schema: Its import path.
@@ -109,16 +109,16 @@ class ConfigLoader(Generic[T]):
         if not isinstance(schema, str):
             kind_of(schema)
         self._schema = schema
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self._leftovers = Leftovers()
         self.sources: tuple[Source, ...] = tuple(map(_source, sources))
         self._overrides = _plain(overrides or {})
 
     @staticmethod
     def find(path: str) -> ConfigLoader[Any]:
-        """The loader that `MODULE:NAME` names, or what it gives when it is called. The current directory is looked in.
+        """Import the loader that `MODULE:NAME` names, from the current directory too; a function is called for it.
 
-        Raises ConfigError, in words, when there is none.
+        Raises ConfigError when there is none, or when the import raises anything.
         """
         return find_loader(path, ConfigLoader)
 
@@ -127,7 +127,7 @@ class ConfigLoader(Generic[T]):
 
     @property
     def schema(self) -> type[T]:
-        """The class. Imported now, if it was given by name: may raise ImportError, or TypeError if it can't be one."""
+        """The class; imported now if it was given by name. Raises ImportError, and TypeError for what is no schema."""
         if isinstance(self._schema, str):
             found = resolve(self._schema)
             kind_of(found)
@@ -136,29 +136,29 @@ class ConfigLoader(Generic[T]):
 
     @property
     def schema_path(self) -> str:
-        """By which name another process imports the class; TypeError if none can."""
+        """The name by which another process imports the class. Raises TypeError if none can."""
         if isinstance(self._schema, str) and not is_of_main(self._schema):
             return self._schema
         return import_path(self.schema)
 
     @functools.cached_property
     def _codec(self) -> Codec[T]:
-        """What turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
+        """The codec that turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
         from confcast.config.codec import Codec
 
         return Codec(self.schema)
 
     def load(self) -> Candidate[T]:
-        """Read, validate and encode. May be called in any thread.
+        """Read, validate and encode the configuration as it is now. May be called in any thread.
 
         Raises:
             ConfigError: With everything that is wrong.
-            NotCarried: The schema has fields that can't be carried to workers exactly.
+            NotCarried: The schema has fields that can't be serialised exactly, or that its library can't read.
         """
         return self._build(self._read())
 
     def _read(self) -> Reading:
-        """What every source has at one moment. Raises ConfigError with the problems of all of them."""
+        """Read every source at one moment. Raises ConfigError with the problems of all of them."""
         files = self._watched()
         try:
             return disk.at_one_moment(files, self._read_once)
@@ -167,7 +167,7 @@ class ConfigLoader(Generic[T]):
 
     def _read_once(self) -> Reading:
         layers, errors = self._layers()
-        if errors:  # raised where no variable is a source, whose repr may show a token: error trackers send them
+        if errors:  # raised in a frame without a source: error trackers send variables, and its repr may show a token
             raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
         return Reading(layers)
 
@@ -183,15 +183,15 @@ class ConfigLoader(Generic[T]):
         return layers, errors
 
     def _with_key(self, error: ValueRefused) -> ConfigError:
-        """The error with the key of its value, secrets in it masked; as it is, if the schema can't be had."""
+        """The error with the key of its value, secrets in the key masked; unchanged if the schema can't be imported."""
         try:
             key = shown_key(error.path, self.schema)
-        except (Exception, SystemExit):  # what the schema's module raises is told by the load that gets so far
+        except (Exception, SystemExit):  # what the schema's module raises is reported when `_build` imports it
             return error
         return ConfigError([Problem(key, each.message, each.location) for each in error.problems], error.reason)
 
     def _build(self, reading: Reading) -> Candidate[T]:
-        """The candidate that a reading makes. Raises ConfigError and NotCarried."""
+        """Validate and encode what was read. Raises ConfigError and NotCarried."""
         codec, schema = self._codec, self.schema
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
@@ -201,8 +201,10 @@ class ConfigLoader(Generic[T]):
         try:
             config = validate(schema, merged.data)
         except Invalid as error:
-            told = {merged.spelling.canonical(path) for each in fitted for path in each.refused}
-            field_errors += [each for each in error.field_errors if not _follows(each, told, hidden, merged.spelling)]
+            refused = {merged.spelling.canonical(path) for each in fitted for path in each.refused}
+            field_errors += [
+                each for each in error.field_errors if not _follows(each, refused, hidden, merged.spelling)
+            ]
         problems = [problem for each in fitted for problem in each.problems]
         if field_errors or problems:
             raise ConfigError(problems_of(field_errors, schema, merged) + problems)
@@ -216,14 +218,14 @@ class ConfigLoader(Generic[T]):
         return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
 
     def _masked(self, text: str, reading: Reading) -> str:
-        """A text of the application's with every secret of a reading masked. Raises what the schema's module raises."""
+        """An application's text with every secret of a reading masked. Raises whatever the schema's module raises."""
         merged, _ = self._merge(reading)
         return masking(secrets_in(self.schema, merged.data))(text)
 
     def _fingerprint(self) -> bytes:
-        """What `_read().fingerprint` would be, for the price of reading the bytes. Never raises.
+        """The fingerprint that `_read()` would give, without parsing anything. Never raises.
 
-        What can't be read has a fingerprint of its own, so that its return is a change.
+        A source that can't be read has a fingerprint of its own, so that its return is a change.
         """
         return combined([_content_fingerprint(source) for source in self.sources])
 
@@ -236,11 +238,11 @@ class ConfigLoader(Generic[T]):
         return tuple(path for source in self.sources for path in _files_of(source))
 
     def _watches_nowhere(self) -> bool:
-        """Whether a source that has files names none now, so that nobody can tell where they will appear."""
+        """Whether a source that has files at times names none now, so that there is no directory to watch."""
         return any(not _files_of(source) for source in self.sources if hasattr(source, "watched"))
 
     def _still_being_written(self) -> tuple[Path, ...]:
-        """The files that somebody has open for writing now, as far as the system tells."""
+        """The files of every source that some process has open for writing now, as far as the system can tell."""
         writing = (source for source in self.sources if getattr(source, "still_being_written", bool)())
         return tuple(path for source in writing for path in _files_of(source))
 
@@ -267,12 +269,12 @@ class ConfigLoader(Generic[T]):
     def _merge(self, reading: Reading) -> tuple[Merged, list[Fitted]]:
         spelling, fitted = spelling_of(cast("Any", self.schema)), list[Fitted]()
         for layer in reading.layers:
-            # A layer may ask for each of its values: merge what is below it once.
+            # A layer may call `below` for each of its values, so the layers below it are merged once.
             below = functools.cache(lambda: Merged([each.layer for each in fitted], spelling).data)
             fitted.append(layer.fit(self.schema, below))
         for warning in (warning for each in fitted for warning in each.warnings):
-            if warning not in self._said:  # a reload would say the same again
-                self._said.add(warning)
+            if warning not in self._warned:  # each reload would log the same again
+                self._warned.add(warning)
                 _log.warning("%s", warning)
         layers = [each.layer for each in fitted]
         if self._overrides:
@@ -313,13 +315,13 @@ def _files_of(source: Source) -> tuple[Path, ...]:
 
 
 def _raised(error: BaseException, source: Source, method: str) -> ConfigError:
-    """A user's source may raise what it likes; it becomes a problem."""
+    """The ConfigError for an exception of a user's source, which may raise anything."""
     text = f"{type(source).__name__}.{method}() raised {type(error).__name__}: {_text_of(error, source)}"
     return ConfigError([Problem("", text)], "io_error")
 
 
 def _text_of(error: BaseException, source: Source) -> str:
-    """What a user's source raised; its own secrets, such as a token, masked."""
+    """The text of what a user's source raised, with the source's own secrets, such as a token, masked."""
     try:
         fields = {field.key: getattr(source, field.name, None) for field in fields_of(type(source)) or ()}
     except TypeError:  # an annotation of its names what is there for type checkers only
@@ -328,7 +330,7 @@ def _text_of(error: BaseException, source: Source) -> str:
 
 
 def _fit_to_travel(error: ConfigError) -> ConfigError:
-    """As events and the history can have it: a user's source may give a reason of its own, or texts for problems."""
+    """The error with a known reason and real Problems: a user's source may raise others, which no message can hold."""
     problems = [each if isinstance(each, Problem) else Problem("", str(each)) for each in error.problems]
     return ConfigError(problems, error.reason if error.reason in _REASONS else "validation_failed")
 
@@ -338,7 +340,7 @@ def _content_fingerprint(source: Source) -> bytes:
         cheap = getattr(source, "content_fingerprint", None)
         found = cheap() if cheap is not None else _layer(source).fingerprint
     except (Exception, SystemExit) as error:
-        # That it can't be read is a content too. What is wrong is told by the load that this leads to.
+        # That a source can't be read counts as content. The load that follows reports what is wrong.
         _log.debug("no fingerprint of %s: %s: %s", type(source).__name__, type(error).__name__, _text_of(error, source))
         return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
     return bytes(found)
@@ -351,21 +353,21 @@ def _reason(errors: Iterable[ConfigError]) -> str:
     return "io_error" if reasons == {"file_not_found", "io_error"} else "validation_failed"
 
 
-def _follows(field_error: FieldError, told: set[KeyPath], hidden: Iterable[FieldError], spelling: Spelling) -> bool:
-    """Whether a key is missing only because its value, or the section that would have it, is refused anyway."""
+def _follows(field_error: FieldError, refused: set[KeyPath], hidden: Iterable[FieldError], spelling: Spelling) -> bool:
+    """Whether a key is missing only because its own value, or the section that it belongs in, is refused anyway."""
     if field_error.about != "missing":
         return False
     path = spelling.canonical(field_error.path)
     above = (spelling.canonical(each.path) for each in hidden)
-    return path in told or any(path[: len(each)] == each for each in above)
+    return path in refused or any(path[: len(each)] == each for each in above)
 
 
 def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
-    """The payload, and the proof that a worker gets exactly this configuration out of it (G8)."""
+    """Encode the configuration, and prove that a worker decodes exactly the same from the payload (G8)."""
     try:
         payload = codec.encode(config)
     except NotCarried as error:
-        masked = masking(secrets_in(codec.schema, merged.data))  # a key of a table may be one
+        masked = masking(secrets_in(codec.schema, merged.data))  # a key of a table may be a secret
         lookup = Lookup(codec.schema, merged.data)
         raise ConfigError([_at(problem, lookup, merged, masked) for problem in error.problems]) from None
     if len(payload) + _ENVELOPE > MAX_FRAME:
@@ -373,7 +375,7 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
     try:
         exact = codec.encode(codec.decode(payload)) == payload
-    except (NotCarried, ProtocolError) as error:  # a registered type whose functions don't fit each other
+    except (NotCarried, ProtocolError) as error:  # a registered type whose decode does not undo its encode
         raise ConfigError([Problem("", f"can't be carried to the workers exactly: {error}")]) from None
     if not exact:
         raise ConfigError([Problem("", "can't be carried to the workers exactly: decoded, it encodes to other bytes")])
@@ -386,7 +388,7 @@ def _at(problem: Problem, lookup: Lookup, merged: Merged, masked: Callable[[str]
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy, so that what the caller does to its mapping later changes nothing."""
+    """A deep copy as dicts, so that the caller may change its mapping afterwards."""
     return {key: _plain(value) if isinstance(value, Mapping) else value for key, value in table.items()}
 
 

@@ -1,14 +1,14 @@
-"""Which value a key means, as a person gives it who has read it in a message, a diff or an event.
+"""Finds the value that a person means by a key that was read in a message, a diff or an event.
 
 Messages write keys in several ways: `log_levels."app.payments"` for what is wrong with the data, `servers[0]` and
-`log_levels.app.payments` for what changed or can't be carried, by the names of attributes or those used in files, and
-keys of YAML that are no text as YAML writes them or as Python does. Each is understood: the data says which there are.
-A field that its library finds further inside (`AliasPath`) is where the library takes it from.
+`log_levels.app.payments` for what changed or can't be serialised, by the names of attributes or those used in files,
+and keys of YAML that are no text as YAML writes them or as Python does. Each way is accepted: the data says which keys
+there are. A field that its library finds further inside (`AliasPath`) is found where the library takes it from.
 
-The owner's loop asks, with keys that come from workers, so a search does a bounded amount of work. It looks up the
-first part of a key in the table as it is written; only if that leads nowhere it writes all keys of the table in every
-way, once for each table. It goes on only once from each place in the key with the same data and types, and not behind
-200 parts.
+The owner's event loop searches for keys that come from workers, so a search does a bounded amount of work. It looks up
+the first part of a key in the table as it is written; only if that leads nowhere, it writes all keys of the table in
+every way, once for each table. It goes on only once from each offset of the key with the same data and types, and not
+behind 200 parts.
 
 Rejected: one grammar for keys, parsed without the data. `a.b` is a key of some tables and two of others.
 """
@@ -37,7 +37,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 class _Found(NamedTuple):
-    """What the beginning of a key means.
+    """A value that the beginning of a key leads to.
 
     Attributes:
         path: The path in the data.
@@ -93,26 +93,26 @@ class Lookup:
         raise KeyError(f"{self._schema.__qualname__} has no key {key!r}: nothing is called {name!r} there{hint}")
 
     def nearest(self, key: str) -> KeyPath:
-        """The path of the value that a key means, or of the innermost one around it that there is."""
+        """The path of the value that a key means, or else of the innermost existing value around it."""
         return self._furthest(key).path
 
     def _furthest(self, key: str) -> _Found:
-        """What takes most of a key. Looks further behind one part before it takes the next that may be meant."""
+        """The value that the longest beginning of a key leads to; searched depth first."""
         best = _Found((), 0, (self._schema,), self._data)
         waiting, seen = [iter([best])], set[Any]()
         while waiting and best.end < len(key):
             found = next(waiting[-1], None)
             if found is None:
                 waiting.pop()
-            elif (mark := (found.end, id(found.data), _hashable(found.types))) not in seen:
-                seen.add(mark)
+            elif (state := (found.end, id(found.data), _hashable(found.types))) not in seen:
+                seen.add(state)
                 best = max(best, found, key=lambda each: each.end)
                 if len(found.path) < _MOST_PARTS:
                     waiting.append(self._next(found, key))
         return best
 
     def _next(self, before: _Found, key: str) -> Iterator[_Found]:
-        """Everything that one more part of the key may mean."""
+        """Every value that one more part of the key may lead to."""
         start = before.end + (bool(before.path) and key.startswith(".", before.end))
         sought = list(_sought(before, key, start))
         yield from (each for each in sought if each.data is not _ABSENT)  # the library takes it before any other
@@ -147,19 +147,19 @@ class Lookup:
         yield from sorted(found, key=lambda each: (shown(each[0]) != key[start : each[1]], each[1]))
 
     def _has_texts_only(self, table: dict[Any, Any]) -> bool:
-        """Whether all keys of a table are text: of others, too, one may be written as a text is."""
+        """Whether all keys of a table are text: any other key may be written like a text."""
         if id(table) not in self._texts_only:
             self._texts_only[id(table)] = all(type(key) is str for key in table)
         return self._texts_only[id(table)]
 
     def _forms_of(self, table: dict[Any, Any], types: tuple[Any, ...]) -> _Forms:
-        mark = (id(table), _hashable(types))
-        if mark not in self._forms:
+        cached = (id(table), _hashable(types))
+        if cached not in self._forms:
             parts: dict[str, list[Any]] = {}
             for form, part in _written(table, types):
                 parts.setdefault(form, []).append(part)
-            self._forms[mark] = _Forms(parts, max(map(len, parts), default=0))
-        return self._forms[mark]
+            self._forms[cached] = _Forms(parts, max(map(len, parts), default=0))
+        return self._forms[cached]
 
 
 def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
@@ -174,7 +174,7 @@ def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
 
 
 def _fields_sought(types: tuple[Any, ...]) -> dict[str, list[Sought]]:
-    """What is sought, by the names of the fields and by keys that no other field has."""
+    """The fields that a library looks for, by their names and by keys that no other field has."""
     found: dict[str, list[Sought]] = {}
     for keys in _tables(types):
         names = {name: name for name in keys.sought} | keys.names

@@ -1,8 +1,8 @@
-"""Carrying a configuration exactly: a value to bytes and back, type for type, without running the user's code.
+"""Serialises a configuration exactly: a value to bytes and back, type for type, without running the user's code.
 
-`codec.py` is the way in. `table.py` closes the set of classes by what `supported.py` reads from annotations;
+`codec.py` is the entry. `table.py` lists the classes that may appear, by what `supported.py` reads from annotations;
 `leaves.py` has a row per leaf type; `classes.py`, `models.py`, `enums.py`, `urls.py` and `registered.py` have a shape
-per kind of class; `writers.py` and `reader.py` do the work; `explain.py` finds the path of what is refused.
+per kind of class; `writers.py` encodes and `reader.py` decodes; `explain.py` finds the path of a value that is refused.
 """
 
 from confcast.config.codec.codec import Codec as Codec

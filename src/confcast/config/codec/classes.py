@@ -1,8 +1,8 @@
-"""One shape per kind of class: its parts, how to take an instance apart, how to put one together.
+"""Takes instances of dataclasses, Structs and NamedTuples apart into rows, and makes instances of rows.
 
-Guaranteed: putting together runs no code of the user's: no `__init__`, `__post_init__`, `model_post_init`,
-validator or default factory. Objects are made by `object.__new__` and their state is set; Structs, which C code
-guards, by their constructor when they have no `__post_init__`, otherwise by copying a blank one.
+Guaranteed: making an instance runs no code of the user's: no `__init__`, `__post_init__`, `model_post_init`,
+validator or default factory. Objects are made by `object.__new__` and their state is set; a Struct, whose C code
+prevents that, by its constructor if it has no `__post_init__`, otherwise by copying a blank instance.
 
 Rejected: `model_construct` (it runs `model_post_init` and default factories), `copy`/`pickle` protocols (users
 define them), and msgspec's own decoding of Structs (it runs `__post_init__` and enforces `Meta`).
@@ -25,15 +25,15 @@ from confcast.config.schema.generics import hints_of
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
-    """How instances of one class travel: as a row that starts with the index of the class.
+    """The functions that serialise instances of one class, as a row that starts with the index of the class.
 
     Attributes:
         cls: The class.
-        index: Its place in the table of classes.
-        take: An instance to its row. Raises Refused when it lacks a part.
-        make: A row to an instance; the row is used up. Any error means that the row is no row of this class.
-        parts: An instance to its parts by name, in order: fields, then what else it carries.
-        forget_fields_set: Changes a row to what it would be with every field set; see `writers`.
+        index: Its index in the table of classes.
+        take: Makes a row of an instance. Raises Unsupported when the instance lacks a part.
+        make: Makes an instance of a row and consumes the row. Any error means that the row is no row of this class.
+        parts: Gives the parts of an instance by name, in order: fields, then whatever else it holds.
+        forget_fields_set: Changes a row to the one that it would be with every field set; see `writers`.
     """
 
     cls: type
@@ -48,9 +48,9 @@ class Kind(NamedTuple):
     """One kind of class.
 
     Attributes:
-        name: For the fingerprint.
-        members: The class to those of its parts that `schema.fields_of` does not name, with their annotations.
-        shape: The class and its index to its shape. Raises Refused when its instances can't be rebuilt.
+        name: The name of the kind in fingerprints.
+        members: Gives the annotations of those parts of a class that `schema.fields_of` does not name.
+        shape: Makes the shape of a class and its index. Raises Unsupported when its instances can't be rebuilt.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Kind(NamedTuple):
 
 
 def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """`itemgetter` or `attrgetter` for any number of names, always giving a tuple."""
+    """An `itemgetter` or `attrgetter` of any number of names that always returns a tuple."""
     if not names:
         return lambda value: ()
     if len(names) == 1:
@@ -70,10 +70,10 @@ def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[A
 
 
 def not_serialisable_of(cls: type) -> frozenset[str]:
-    """Names whose values in `__dict__` are left out: caches, which the worker works out again, and a note of typing's.
+    """Names in `__dict__` that are not serialised: caches, which workers fill again, and typing's `__orig_class__`.
 
-    A name that the class has made something else than its base's cache is carried. `Box[int](1)` leaves
-    `__orig_class__` in the dict of a dataclass; one that comes from a file does not have it.
+    A name that is a cache in a base and something else in the class is serialised. `Box[int](1)` leaves
+    `__orig_class__` in the dict of a dataclass; an instance that comes from a file does not have it.
     """
     members = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
     caches = (name for name, value in members.items() if isinstance(value, cached_property))
@@ -81,7 +81,7 @@ def not_serialisable_of(cls: type) -> frozenset[str]:
 
 
 def nothing_to_forget(row: list[Any]) -> None:
-    """Only pydantic models know which fields were set."""
+    """Leave a row unchanged: only pydantic models know which fields were set."""
 
 
 # ---- dataclasses, of the standard library and of pydantic
@@ -115,7 +115,7 @@ def _refuse_unless_blank_can_be_made(cls: Any) -> None:
 
 
 def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
-    """A dataclass with a `__dict__`: the header is -1, or which fields are there and what else is."""
+    """The shape of a dataclass with a `__dict__`. A row's header is -1, or a mask of the fields and other entries."""
     count, left_out = len(names), not_serialisable_of(cls)
     get = getter_of(names, operator.itemgetter)
     new: Callable[[Any], Any] = object.__new__
@@ -149,7 +149,7 @@ def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
 
 
 def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
-    """A dataclass with slots, perhaps beside a `__dict__`: the header is -1, or what the `__dict__` holds."""
+    """The shape of a dataclass with slots. A row's header is -1, or the entries of a `__dict__` beside the slots."""
     slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
     names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
     left_out, has_dict = not_serialisable_of(cls) - frozenset(fields), cls.__dictoffset__ != 0
@@ -231,7 +231,7 @@ def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any
 
 
 def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
-    """An instance of a Struct whose `__post_init__` never ran: made as a subclass without one, then renamed."""
+    """An instance of a Struct without running its `__post_init__`: made of a subclass without one, then reclassed."""
     try:
         quiet = type(cls)(cls.__name__, (cls,), {"__post_init__": lambda self: None})
         blank = quiet(**dict.fromkeys(names))
@@ -268,7 +268,7 @@ def _named_tuple_members(cls: Any) -> dict[str, Any]:
 
 
 def no_members(cls: Any) -> dict[str, Any]:
-    """For kinds whose members are all fields."""
+    """No parts: for kinds whose members are all fields."""
     return {}
 
 

@@ -1,16 +1,16 @@
-"""A configuration to bytes and back, exactly.
+"""Encodes a configuration to bytes and decodes it, exactly.
 
-Self-describing: the type of each value decides how it travels; annotations only close the table of classes that may
-appear. A value need not match its annotation (defaults are not validated, validators return anything, a subclass
-sits where its base is annotated), so what trusts annotations is not exact. What msgpack has passes as it is; all
-else is a msgpack extension whose payload is msgpack again.
+The bytes are self-describing: the type of each value decides how it is encoded; annotations only limit the classes that
+may appear. A value need not match its annotation (defaults are not validated, validators return anything, a subclass
+replaces its annotated base), so a codec that trusts annotations is not exact. Values of msgpack's own types are encoded
+as such; every other value is a msgpack extension whose payload is msgpack again.
 
-A payload begins with 8 bytes of the table's fingerprint, because indexes mean something only to the table that gave
-them: bytes of another schema, or of another version of it, are never decoded into these classes.
+A payload begins with 8 bytes of the table's fingerprint, because the indexes of classes are valid only for the table
+that gave them: bytes of another schema, or of another version of it, are never decoded into these classes.
 
-Guaranteed: `decode(encode(c))` equals `c` type for type, with everything a pydantic model carries; equal values
-have equal bytes whatever the order of their sets, so that the digest stands for the value; no code of the user's
-runs on the way back; what can't be carried is refused by path, at start or when it is loaded, never changed.
+Guaranteed: `decode(encode(c))` equals `c` type for type, with everything that a pydantic model holds; equal values have
+equal bytes whatever the order of their sets, so that the digest identifies the value; decoding runs no code of the
+user's; a value that can't be serialised is refused by path, at start or when it is loaded, and never changed.
 
 Rejected: dump-and-validate (validators run twice, excluded fields vanish, secrets mask themselves, tuples become
 lists), msgspec's typed coding (zones become UTC, `__post_init__` runs), pickle (runs what the bytes say).
@@ -33,12 +33,12 @@ T = TypeVar("T")
 
 
 def digest(payload: bytes) -> bytes:
-    """The 16 bytes that stand for a payload."""
+    """The hash, 16 bytes, that stands for a payload."""
     return hashlib.blake2b(payload, digest_size=16).digest()
 
 
 def codec_of(schema: type[T]) -> Codec[T]:
-    """The process's codec of a schema, made at the first call. Raises NotCarried."""
+    """The codec of a schema, made at the first call in this process. Raises NotCarried."""
     return _codec_of(cast("Any", schema))
 
 
@@ -48,17 +48,18 @@ def _codec_of(schema: Any) -> Codec[Any]:
 
 
 class Codec(Generic[T]):
-    """Carries configurations of one schema. Immutable; any thread may use it.
+    """Serialises configurations of one schema. Immutable; any thread may use it.
 
     Args:
         schema: A pydantic model, a dataclass (of the standard library or pydantic) or a msgspec Struct.
 
     Attributes:
         schema: The same.
-        fingerprint: 16 bytes, equal in two processes if and only if they would read each other's bytes alike.
+        fingerprint: 16 bytes, equal in two processes if and only if each decodes the other's bytes exactly.
 
     Raises:
-        NotCarried: The schema has fields whose types can't be carried; `problems` names each by its dotted path.
+        NotCarried: The schema has fields whose types can't be serialised exactly, or that msgspec can't read;
+            `problems` names each by its dotted path.
     """
 
     def __init__(self, schema: type[T]) -> None:
@@ -73,14 +74,14 @@ class Codec(Generic[T]):
 
     @functools.cached_property
     def fields(self) -> dict[str, str]:
-        """Dotted field path → type as text, through nested classes; what two sides of a mismatch compare."""
+        """The type of each field as text, by dotted path through nested classes; two mismatched sides compare these."""
         return self._table.fields()
 
     def encode(self, config: T) -> bytes:
         """The configuration as bytes.
 
         Raises:
-            NotCarried: It holds what can't be carried; `problems` has the paths, and no values.
+            NotCarried: It holds a value that can't be serialised; `problems` has the paths, and no values.
         """
         if type(config) is not self.schema and not isinstance(config, self.schema):
             raise NotCarried([Problem("", f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")])
@@ -92,10 +93,10 @@ class Codec(Generic[T]):
             raise not_serialisable(config, self._table) from None
 
     def decode(self, payload: bytes) -> T:
-        """The configuration, rebuilt without running any of its classes' code.
+        """Rebuild the configuration without running any code of its classes.
 
         Raises:
-            ProtocolError: These are not bytes of this codec.
+            ProtocolError: The payload is not of this codec.
         """
         if payload[:8] != self._prefix:
             raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
@@ -111,12 +112,12 @@ class Codec(Generic[T]):
         Values are compared by type and encoding; `model_fields_set` and the order of dict keys don't count.
 
         Raises:
-            NotCarried: It holds what can't be carried.
+            NotCarried: It holds a value that can't be serialised.
         """
         return self._written_by(self._comparing, value)
 
     def parts(self, value: Any) -> dict[str, Any] | None:
-        """What an object of the table's classes holds, by name and in order; None for any other value."""
+        """The parts of an object of the table's classes, by name and in order; None for any other value."""
         shape = self._table.shapes.get(type(value))
         return None if shape is None else shape.parts(value)
 

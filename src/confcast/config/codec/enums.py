@@ -1,9 +1,9 @@
-"""The shape of enums: by the name of the member; members of flags, which combine, by value.
+"""Serialises members of enums by name, and members of flags, which combine, by value.
 
-Guaranteed: what comes back is the very object that was given, as it is in a process that has only imported the class.
-An Enum is more than its declared members: its `_missing_` may make an object of the class that bears any name and
-value, also those of a declared member, and the workers would get that one. It is refused, as is a composite flag to
-which the class has added something.
+Guaranteed: decoding returns the declared member or the composite flag itself, as a process has it that has only
+imported the class. An Enum may have other objects: its `_missing_` may make one with any name and value, also those of
+a declared member, which the workers would get in its place. Such an object is refused, as is a composite flag to which
+the class has added an attribute.
 
 Rejected: by value alone (values may be unhashable, and True stands beside 1), and calling the class with the value
 (`_missing_` is code of the user's).
@@ -18,7 +18,7 @@ from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_fo
 from confcast.config.codec.leaves import Unsupported
 
 _COMPOSITE = frozenset({"_value_", "_name_", "_inverted_"})
-"""What a composite of the standard library's own making holds."""
+"""The attributes of a composite that the standard library made."""
 
 
 def _shape(cls: Any, index: int) -> Shape:
@@ -56,7 +56,7 @@ def _is_declared(value: Any) -> bool:
 
 
 def _is_composite(value: Any) -> bool:
-    """Whether the standard library makes the same object of the same number."""
+    """Whether a flag is the object that the standard library makes of its number."""
     cls, name = type(value), getattr(value, "_name_", None)
     number = getattr(value, "_value_", None)
     return (
@@ -68,7 +68,7 @@ def _is_composite(value: Any) -> bool:
 
 
 def _number_of(cls: Any, name: str) -> int | None:
-    """What the name of a composite says: `READ|WRITE|64`. None if it says nothing of the kind."""
+    """The number that the name of a composite means, such as `READ|WRITE|64`; None if the name means none."""
     number = 0
     try:
         for part in name.split("|"):

@@ -1,6 +1,6 @@
-"""Why a value can't be carried, by path. Runs only when writing it was refused, so it may be slow and thorough.
+"""Explains by path why a value can't be serialised. Runs only after encoding was refused, so it may be slow.
 
-Guaranteed: every reason in one error, and no value in it: types and paths only, secrets may be anywhere.
+Guaranteed: one error has every reason, and no value: types and paths only, since any value may be a secret.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from confcast.errors import NotCarried, Problem
 
 
 def not_serialisable(value: Any, table: Table) -> NotCarried:
-    """The error that says what in the value can't be carried."""
+    """The error that names everything in the value that can't be serialised."""
     problems = list(_Explanation(table).visit(value, "", ()))
     return NotCarried(problems or [Problem("", "this configuration is nested too deeply for the room on the stack")])
 
@@ -26,7 +26,7 @@ class _Explanation:
         self._table = table
 
     def visit(self, value: Any, path: str, trail: tuple[int, ...]) -> Iterator[Problem]:
-        """Every reason below a value. `trail` has the ids of what holds it, to tell a cycle."""
+        """Every reason in a value and its parts. `trail` has the ids of the values around it, to detect a cycle."""
         if type(value) in NATIVE:
             return
         if id(value) in trail:
@@ -73,5 +73,5 @@ class _Explanation:
 
 
 def key_text(key: Any) -> str:
-    """A dict's key as a part of a dotted path; keys that are not plain are named by their type."""
+    """A dict's key as a part of a dotted path; a key that is not plain is shown by its type."""
     return str(key) if type(key) in (str, int, bool, float) else f"<{type(key).__name__}>"

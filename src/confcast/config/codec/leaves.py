@@ -1,7 +1,7 @@
-"""One row per leaf type: the values that msgpack does not have and that hold no fields of the user's.
+"""Lists the leaf types, a row each: types that msgpack does not have and that hold no fields of the user's.
 
 Guaranteed: a row rebuilds exactly the type it was taken from, and a code is never given to another type (journals
-outlive releases). A type is found by its import path and only in modules that are imported already: whoever holds
+outlive releases). A type is found by its import path and only in modules that are imported already: a process that has
 such a value has imported its module, and a worker whose configuration has no Decimal does not pay for `decimal`.
 
 Codes: 0 to 15 belong to the codec's own shapes, 16 to 127 to the rows below; types that an application adds have
@@ -21,19 +21,19 @@ OBJECT, TUPLE, SET, FROZENSET, DICT, BIG_INT, TEXT = range(7)
 
 
 class Unsupported(Exception):
-    """This value can't be carried; the text says why. Becomes a `NotCarried` with the path before users see it."""
+    """A value can't be serialised; the text says why. Becomes a `NotCarried` with the path before users see it."""
 
 
 class Leaf(NamedTuple):
-    """How one type travels.
+    """How values of one type are serialised.
 
     Attributes:
         code: Its msgpack extension code.
         path: Where the type is imported from, `module:name`.
-        parts: The type that `take` gives; anything else in a payload is refused.
-        take: The value to its parts, made of what the codec carries.
-        make: The type and the parts to the value. Runs no code of the user's.
-        deep: The parts may hold other leaves and objects, not only what msgpack has.
+        parts: The type that `take` returns; any other in a payload is refused.
+        take: Takes a value apart into parts that the codec serialises.
+        make: Makes the value of the type and the parts. Runs no code of the user's.
+        deep: Whether the parts may hold other leaves and objects, not only msgpack's own types.
     """
 
     code: int
@@ -76,7 +76,7 @@ def _zone_key(zone: Any) -> str:
     if type(zone.key) is not str:
         raise Unsupported("a ZoneInfo without a key can't be carried to the workers; make it by ZoneInfo(key)")
     try:
-        zone.__reduce__()  # its way to say that its rules came from a file, whatever key it was given
+        zone.__reduce__()  # raises if its rules came from a file, whatever key it was given
     except Exception:
         raise Unsupported("a ZoneInfo that was read from a file can't be carried; make it by ZoneInfo(key)") from None
     return zone.key

@@ -1,10 +1,10 @@
-"""The shape of pydantic models: everything a model carries, without running a validator.
+"""Serialises pydantic models with everything that they hold, without running a validator.
 
 A model is four slots: `__dict__` (fields, and what validators put there), `__pydantic_fields_set__`,
 `__pydantic_extra__` and `__pydantic_private__`. The row of a model is its index, a header and the fields. The
-header is -1 (every field set, nothing else to carry), a bit mask of the fields set, or a list: mask, other names
-in the set, extra, private attributes, other entries of `__dict__`. Computed fields are functions, nothing travels;
-values of `cached_property` are worked out again, and one that a validator has read leaves no trace in the bytes.
+header is -1 (every field set, nothing else held), a bit mask of the fields set, or a list: mask, other names in the
+set, extra, private attributes, other entries of `__dict__`. Computed fields are functions and have no bytes; values of
+`cached_property` are worked out again, and the bytes are the same whether a validator has read one or not.
 
 Nothing here imports pydantic: a schema that is a model has imported it.
 """
@@ -26,7 +26,7 @@ MAX_MASKS = 256
 
 
 def _set_fields_of(names: tuple[str, ...]) -> Callable[[int], set[str]]:
-    """Bit mask to the names that it stands for: a set of its own for each call."""
+    """A function that returns the names of a bit mask, as a new set at each call."""
     everything = frozenset(names)
     known: dict[int, frozenset[str]] = {-1: everything}
 
@@ -41,7 +41,7 @@ def _set_fields_of(names: tuple[str, ...]) -> Callable[[int], set[str]]:
 
 
 def shape(cls: Any, index: int) -> Shape:
-    """How instances of the model travel. Raises Refused when the class adds slots of its own."""
+    """The shape of a model. Raises Unsupported when the class adds slots of its own."""
     _refuse_slots(cls)
     names = tuple(cls.__pydantic_fields__)
     take = _taker(cls, index, names)
@@ -87,9 +87,9 @@ def _has_only_fields(model: Any, no_extra: Any) -> bool:
 
 
 def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """The header of a model that has more than fields, or a cached value: then it is as short as without that one.
+    """A function that makes the header of a model which has more than fields, or the value of a cached property.
 
-    What a validator reads changes no byte of what travels.
+    A cached value changes no byte, so that a validator which reads a property does not change the digest.
     """
     fields, left_out, no_extra = frozenset(names), not_serialisable_of(cls), _no_extra(cls)
 
@@ -109,7 +109,7 @@ def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def _refuse_other_types(model: Any) -> None:
-    """What pydantic makes a set or a dict, a validator may have made something that equals it."""
+    """Refuse a model whose set or dict of pydantic's a validator has replaced by another type that may equal it."""
     fields_set = model.__pydantic_fields_set__
     if type(fields_set) is not set or not {str}.issuperset(map(type, fields_set)):
         _refuse(model, "model_fields_set", fields_set, "a set of str")
@@ -171,7 +171,7 @@ _DICT_OR_NONE = (dict, types.NoneType)
 
 
 def _no_extra(cls: Any) -> dict[str, Any] | None:
-    """What `__pydantic_extra__` is when there is nothing extra."""
+    """The value of `__pydantic_extra__` when there are no extra values."""
     return {} if cls.model_config.get("extra") == "allow" else None
 
 

@@ -1,9 +1,9 @@
-"""Bytes of this codec back to a value, exactly, running no code of the user's.
+"""Decodes bytes of this codec to a value, exactly, running no code of the user's.
 
-Guaranteed: only classes of the closed table are built, whatever the bytes say, and bytes that this codec did not
-write end in `ProtocolError` without a word of their content. The exceptions to "no code of the user's": a type that an
-application registered is decoded by its own function, and members of a set and keys of a dict are hashed and
-compared, by the user's `__hash__` and `__eq__` if a class defines them.
+Guaranteed: whatever the bytes are, only classes of the table are built, and bytes that this codec did not write raise
+a `ProtocolError` that quotes none of them. The exceptions to "no code of the user's": a type that an application
+registered is decoded by its own function, and members of a set and keys of a dict are hashed and compared, by the
+user's `__hash__` and `__eq__` if a class defines them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Decoder:
             return self._decode(payload)
         except Unsupported as refused:  # an application's own decoding
             raise ProtocolError(str(refused)) from None
-        except Exception as error:  # whatever a row makes of foreign bytes; the text could hold a part of them
+        except Exception as error:  # foreign bytes may raise anything; the text could quote them
             raise ProtocolError(f"not a configuration of this schema: {type(error).__name__}") from None
 
     def _build(self, code: int, data: memoryview) -> Any:
@@ -43,7 +43,7 @@ class Decoder:
 
 
 class _Builders(dict[int, Callable[[Any], Any]]):
-    """Extension code → what builds its value; leaf types are imported when the first of them arrives."""
+    """Extension code → the function that builds its value; a leaf type is imported with its first value."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,16 +1,16 @@
-"""Types that an application teaches the codec: `register_type`.
+"""Registers an application's own types with the codec: `register_type`.
 
-A registered type is a class of the table like a model or an enum: carried where an annotation names it, under an
+A registered type is a class of the table like a model or an enum: serialised where an annotation names it, under an
 index that does not depend on the order of registrations, and part of the table's fingerprint by its name and those
-of its two functions. So a worker that registered otherwise is told apart by its Hello, and two configurations in one
-process can't disturb each other.
+of its two functions. So the Hello of a worker that registered other functions has another fingerprint, and two
+configurations in one process can't disturb each other.
 
-Its `decode` is the one exception to "no code of the user's runs in a worker"; what it returns is checked for its type,
-and the owner has decoded the same bytes before anybody votes.
+Its `decode` is the one exception to "no code of the user's runs in a worker"; its result's type is checked, and the
+owner has decoded the same bytes before any worker votes.
 
 Rejected: a msgpack extension code for each (numbers that two libraries would both take), a class attribute (the types
-that need it are other people's), and taking a registration in any order with reading the schema (a process that reads
-it first would refuse what another carries).
+that need it are other people's), and a registration after the schema was read (a process that reads the schema first
+would refuse values that another process serialises).
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ _lock = threading.Lock()
 
 
 def register_type(cls: type[V], *, encode: Callable[[V], object], decode: Callable[[Any], V]) -> None:
-    """Have values of a type carried that the codec does not know: `register_type(Money, encode=str, decode=Money)`.
+    """Register a type that the codec does not know: `register_type(Money, encode=str, decode=Money)`.
 
-    To be called at import, in the module of the schema and above it, so that the config owner and every worker do the
-    same. It holds for exactly this class, wherever an annotation of the schema names it, and not for its subclasses.
-    Where the class has an `__eq__`, a value that does not come back equal is refused at the load.
-    When the functions change what they write, give them other names: that tells the old code's bytes from the new's.
+    Call it at import, in the module of the schema and above the schema, so that the config owner and every worker do
+    the same. The registration holds for exactly this class, wherever an annotation of the schema names it, and not for
+    its subclasses. Where the class has an `__eq__`, a value that does not come back equal is refused at the load.
+    When the functions change their output, give them other names: those tell the old code's bytes from the new's.
 
-    From any thread. `encode` runs in the config owner (and in a worker under `CONFCAST_DEBUG`), `decode` in the owner
-    and in the reading thread of each worker: it must be quick, ask nobody, and give equal values for equal bytes.
+    Any thread may call it. `encode` runs in the config owner (and in a worker under `CONFCAST_DEBUG`), `decode` in the
+    owner and in the reading thread of each worker: it has to be quick, without I/O, and equal for equal bytes.
 
     Args:
         cls: The class.
-        encode: Called with a value; returns what stands for it, made of anything that is carried.
-        decode: Called with that; returns the value, of exactly this class.
+        encode: Called with a value; returns a value of types that the codec knows.
+        decode: Called with that; returns the first value, of exactly this class.
 
     Raises:
-        TypeError: `cls` is no class, a function can't be called, or the class is carried (or refused) as what it is:
-            a pydantic model, a dataclass, a Struct, an Enum or a NamedTuple, or a type of the standard library.
+        TypeError: `cls` is no class, a function can't be called, or the codec has a way for the class already: it is a
+            pydantic model, a dataclass, a Struct, an Enum or a NamedTuple, or a type of the standard library.
         ValueError: The class is registered already with other functions, or a schema that holds it was refused before.
     """
     _refuse_what_can_t_be_registered(cls, encode, decode)
@@ -80,7 +80,7 @@ def register_type(cls: type[V], *, encode: Callable[[V], object], decode: Callab
 
 
 def registered(cls: type) -> Pair | None:
-    """The functions of a registered class; when it is none, it can't become one any more."""
+    """The functions of a registered class. A class that is not registered can't be registered any more afterwards."""
     with _lock:
         pair = _pairs.get(cls)
         if pair is None:
@@ -89,7 +89,7 @@ def registered(cls: type) -> Pair | None:
 
 
 def description_of(cls: type) -> list[str]:
-    """What both sides must have the same, beside the class: the names of its functions."""
+    """The names of a registered class's functions, which have to be the same on both sides."""
     return [_named(function) for function in _pairs[cls]]
 
 
@@ -143,13 +143,13 @@ def _shape(cls: Any, index: int) -> Shape:
         return value
 
     def forget_fields_set(row: list[Any]) -> None:
-        """Only pydantic models know which fields were set."""
+        """Leave a row unchanged: only pydantic models know which fields were set."""
 
     return Shape(cls, index, take, make, lambda value: {"": take(value)[1]}, forget_fields_set)
 
 
 def _is_equal(value: Any, decode: Callable[[Any], Any], parts: Any) -> bool:
-    """Whether it comes back as it was. A decode that raises, or gives another class, is told of where it is called."""
+    """Whether decoding returns an equal value. True if decode raises or returns another class: `make` reports that."""
     try:
         back = decode(parts)
         return type(back) is not type(value) or bool(back == value)
@@ -158,7 +158,7 @@ def _is_equal(value: Any, decode: Callable[[Any], Any], parts: Any) -> bool:
 
 
 def _kind(value: object) -> str:
-    """All that is said of a value or an error of the application's: its text may show a secret."""
+    """The class of an application's value or error, which is all that a message shows: the text may have a secret."""
     return type(value).__qualname__
 
 

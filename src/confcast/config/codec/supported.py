@@ -1,8 +1,9 @@
-"""Which types can be carried, as an annotation says it: its text, the classes that it names, what in it can't be.
+"""Reads from an annotation its text, the classes that it names, and the types in it that can't be serialised.
 
-Guaranteed: every annotation gives a verdict at start, before any value is seen. `Any`, `object` and type variables
-name no class; what stands there is judged when it is loaded. Rejected: asking pydantic for its core schema (it
-describes validation, not values, and Structs and stdlib dataclasses have none).
+Guaranteed: every annotation is accepted or refused at start, before any value is seen. `Any`, `object` and type
+variables name no class; a value there is accepted or refused when it is loaded. An alias that msgspec would read as
+another type is refused in a Struct. Rejected: asking pydantic for its core schema (it describes validation, not values,
+and Structs and stdlib dataclasses have none).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from confcast.config.schema.generics import given, has_default, hints_of, is_ali
 from confcast.config.schema.kinds import Secret
 
 Verdict: TypeAlias = str | None
-"""Why a class can't be carried and what to do, or None."""
+"""Why a class can't be serialised and what to do, or None."""
 
 _ATOMS = {type(None), bool, int, float, str, bytes, object, Any}
 _CONTAINERS = {list, tuple, set, frozenset, dict, collections.deque, collections.OrderedDict}
@@ -36,7 +37,7 @@ _KNOWN = _ATOMS | _CONTAINERS | _ABSTRACT | _BASES
 _PYDANTIC_STANDS_FOR = {"EmailStr", "Json", "PastDate", "FutureDate", "AwareDatetime", "NaiveDatetime"} | {
     "PastDatetime", "FutureDatetime", "IPvAnyAddress", "IPvAnyInterface", "IPvAnyNetwork"
 }  # fmt: skip
-"""Classes of pydantic's that are written in annotations and whose values are of other types, which are carried."""
+"""Classes of pydantic's for annotations, whose values are of other types, which can be serialised."""
 
 _QUALIFIERS = ("Final", "Required", "NotRequired", "ReadOnly")
 
@@ -59,12 +60,12 @@ _MAKE_IT_SERIALISABLE = (
 
 
 class AnnotationText(NamedTuple):
-    """What one annotation says.
+    """The text of an annotation, its classes and its problems.
 
     Attributes:
         text: The annotation as text, the same in every process; constraints and validators are left out.
         classes: The classes of fields and enums that it names, in its order, once each.
-        problems: What in it can't be carried, with what to do.
+        problems: A sentence for each type in it that can't be serialised, with what to do.
     """
 
     text: str
@@ -73,12 +74,12 @@ class AnnotationText(NamedTuple):
 
 
 def read(annotation: Any, verdict: Callable[[type], Verdict], *, by_msgspec: bool = False) -> AnnotationText:
-    """Read an annotation.
+    """Read the text, the classes and the problems of an annotation.
 
     Args:
         annotation: Any annotation, its forward references resolved.
-        verdict: Says of a class that is no leaf and no container whether it can be carried.
-        by_msgspec: Whether msgspec makes the values: what it would read as another type is a problem, too.
+        verdict: Tells why a class that is no leaf and no container can't be serialised; None if it can.
+        by_msgspec: Whether msgspec makes the values: a type that it would read as another is a problem, too.
     """
     visitor = _Visitor(verdict, by_msgspec=by_msgspec)
     visitor.visit(annotation)
@@ -91,7 +92,7 @@ def cannot(name: str, advice: str = _MAKE_IT_SERIALISABLE) -> str:
 
 
 def advice_for(cls: Any) -> str | None:
-    """What to do instead, for the types of the standard library and pydantic that can't be carried."""
+    """What to use in place of a type of the standard library or pydantic that can't be serialised; None for others."""
     if isinstance(cls, type) and issubclass(cls, type):
         return _BY_NAME
     if cls.__module__ == "pydantic.types" and cls.__name__ == "ImportString":
@@ -109,7 +110,7 @@ class _Visitor:
         self._verdict, self._by_msgspec = verdict, by_msgspec
         self._seen: list[Any] = []
         self._around: list[Any] = []  # the aliases that the visit is inside of
-        self._scope: dict[str, Any] = {}  # what the names in a `type X = …` mean
+        self._scope: dict[str, Any] = {}  # the module in which the names of an alias's value are looked up
 
     def visit(self, annotation: Any) -> None:
         origin, args = typing.get_origin(annotation), typing.get_args(annotation)
@@ -155,7 +156,7 @@ class _Visitor:
             self.problems.append(cannot(text_of(annotation)))
 
     def _why_msgspec_cannot(self, alias: Any) -> str | None:
-        """What is wrong with an alias for msgspec, which would make another type of it, or never end."""
+        """Why msgspec would read an alias as another type, or without an end; None if it reads the alias rightly."""
         named = typing.get_origin(alias) or alias
         name = named.__name__
         if named.__type_params__:  # msgspec fills them in by position, in the order in which they are used
@@ -226,39 +227,39 @@ def _stands_for_others(cls: Any) -> bool:
 def text_of(annotation: Any) -> str:
     """An annotation as text, without addresses, modules and the metadata of `Annotated` other than `Secret`.
 
-    An alias, and a `NewType`, is told by what it stands for; an alias by its name where it stands again, as in itself.
+    An alias or a `NewType` is written as the type that it stands for; an alias that comes again, as in itself, by name.
     """
     return _text_of(annotation, [])
 
 
-def _text_of(annotation: Any, told: list[Any]) -> str:
-    if is_alias(annotation) and annotation not in told:
-        told.append(annotation)
+def _text_of(annotation: Any, expanded: list[Any]) -> str:
+    if is_alias(annotation) and annotation not in expanded:
+        expanded.append(annotation)
         with suppress(NameError):
-            return _text_of(value_of(annotation), told)
+            return _text_of(value_of(annotation), expanded)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is None or annotation is type(None):
         return "None"
     if annotation is Ellipsis:
         return "..."
     if isinstance(annotation, list):  # the parameters of a Callable
-        return f"[{_listed(annotation, told)}]"
+        return f"[{_listed(annotation, expanded)}]"
     if isinstance(annotation, typing.NewType):
-        return _text_of(annotation.__supertype__, told)
+        return _text_of(annotation.__supertype__, expanded)
     if origin is Annotated:
         marked = any(mark is Secret or isinstance(mark, Secret) for mark in args[1:])
-        return f"Annotated[{_text_of(args[0], told)}, Secret]" if marked else _text_of(args[0], told)
+        return f"Annotated[{_text_of(args[0], expanded)}, Secret]" if marked else _text_of(args[0], expanded)
     if origin is Literal:
         return f"Literal[{', '.join(map(_literal_text, args))}]"
     if origin in (typing.Union, types.UnionType):
-        return " | ".join(_text_of(arg, told) for arg in args)
+        return " | ".join(_text_of(arg, expanded) for arg in args)
     if origin is not None and args:
-        return f"{_name_of(origin)}[{_listed(args, told)}]"
+        return f"{_name_of(origin)}[{_listed(args, expanded)}]"
     return _name_of(annotation)
 
 
-def _listed(annotations: Iterable[Any], told: list[Any]) -> str:
-    return ", ".join(_text_of(annotation, told) for annotation in annotations)
+def _listed(annotations: Iterable[Any], expanded: list[Any]) -> str:
+    return ", ".join(_text_of(annotation, expanded) for annotation in annotations)
 
 
 def _literal_text(value: Any) -> str:

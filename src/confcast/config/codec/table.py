@@ -1,9 +1,9 @@
-"""The closed table of classes that may appear in a configuration, made from the annotations of its schema.
+"""Lists the classes that may appear in a configuration, from the annotations of its schema.
 
 Guaranteed: the order of the table depends on the annotations alone, so that two processes with the same code give
 each class the same index; the fingerprint is equal if and only if kinds, names, fields and their types are. A class
-that is defined in the main program is called `__main__` whichever name this process gave it. Everything that can't
-be carried is reported at once, by every path on which it stands.
+that is defined in the main program belongs to `__main__` whichever name this process gave it. Every type that can't be
+serialised is reported at once, with every path that leads to it.
 
 Rejected: class names in payloads (longer, and a name that a payload brings must never be imported).
 """
@@ -28,11 +28,11 @@ from confcast.config.schema.kinds import fields_of, kind_of
 from confcast.errors import NotCarried, Problem
 
 FORMAT = 1
-"""Counted up whenever the same table would write other bytes."""
+"""The version of the format; increased whenever the same table would write other bytes."""
 
 MOST_MEMBERS = 50
 MAX_PATHS = 10_000
-"""Field paths listed at most; classes that refer to each other in many ways have exponentially many."""
+"""The most field paths that are listed; classes that refer to each other in many ways have exponentially many."""
 
 
 class Entry(NamedTuple):
@@ -41,9 +41,9 @@ class Entry(NamedTuple):
     Attributes:
         cls: The class.
         kind: Its kind.
-        members: Its parts by name, with what their annotations say.
-        shape: How it travels; None when it can't.
-        problem: Why it can't as a whole; its members may have problems of their own.
+        members: Its parts by name, with their annotations as read.
+        shape: The functions that serialise it; None if it can't be serialised.
+        problem: Why the class can't be serialised; None if only members have problems, or nothing has.
     """
 
     cls: type
@@ -57,7 +57,7 @@ class Table:
     """The classes of one schema. Immutable.
 
     Raises:
-        NotCarried: Some annotation or class can't be carried; `problems` has every path.
+        NotCarried: Some annotation or class can't be serialised; `problems` has every path.
     """
 
     def __init__(self, schema: type) -> None:
@@ -73,18 +73,18 @@ class Table:
         self.fingerprint = self._fingerprint()
 
     def fields(self) -> dict[str, str]:
-        """Dotted path → type as text, through nested classes; recursion is cut where a class holds itself.
+        """The type of each field as text, by dotted path through nested classes, but not into a class inside itself.
 
-        The members of an Enum stand beside it: two schemas may differ in nothing else.
+        The text of an Enum lists its members: two schemas may differ in nothing else.
         """
         found: dict[str, str] = {}
-        for path, reading in self._paths():
-            before, text = found.get(path), " ".join([reading.text, *self._members_told(reading)])
+        for path, member in self._paths():
+            before, text = found.get(path), " ".join([member.text, *self._members_of_enums(member)])
             found[path] = text if before in (None, text) else f"{before} or {text}"
         return found
 
-    def _members_told(self, reading: AnnotationText) -> Iterator[str]:
-        for cls in reading.classes:
+    def _members_of_enums(self, member: AnnotationText) -> Iterator[str]:
+        for cls in member.classes:
             if issubclass(cls, enum.Enum):
                 names = list(cls.__members__)
                 more = ", …" if len(names) > MOST_MEMBERS else ""
@@ -95,35 +95,35 @@ class Table:
         for cls in waiting:
             if cls not in self._entries:
                 entry = self._entries[cls] = _entry(cls, len(self._entries), by_msgspec=by_msgspec)
-                for reading in entry.members.values():
-                    waiting.extend(reading.classes)
+                for member in entry.members.values():
+                    waiting.extend(member.classes)
                 waiting.extend(_unparametrised(cls))
 
     def _paths(self) -> Iterator[tuple[str, AnnotationText]]:
-        """Every field path with what its annotation says, in the order of the fields."""
+        """Every field path with its annotation as read, in the order of the fields."""
         paths = self._paths_below(self.schema, "", (self.schema,))
         return (found for _, found in zip(range(MAX_PATHS), paths, strict=False))
 
     def _paths_below(self, cls: type, prefix: str, trail: tuple[type, ...]) -> Iterator[tuple[str, AnnotationText]]:
-        for name, reading in self._entries[cls].members.items():
-            yield prefix + name, reading
-            for inner in reading.classes:
+        for name, member in self._entries[cls].members.items():
+            yield prefix + name, member
+            for inner in member.classes:
                 if inner not in trail:
                     yield from self._paths_below(inner, f"{prefix}{name}.", (*trail, inner))
 
     def _problems(self) -> Iterator[Problem]:
         if (problem := self._entries[self.schema].problem) is not None:
             yield Problem("", problem)
-        for path, reading in self._paths():
-            inner = (self._entries[cls].problem for cls in reading.classes)
-            yield from (Problem(path, problem) for problem in (*reading.problems, *inner) if problem is not None)
+        for path, member in self._paths():
+            inner = (self._entries[cls].problem for cls in member.classes)
+            yield from (Problem(path, problem) for problem in (*member.problems, *inner) if problem is not None)
 
     def _fingerprint(self) -> bytes:
         described = [
             (
                 entry.kind.name,
                 _stable_name(cls),
-                [(name, reading.text) for name, reading in entry.members.items()],
+                [(name, member.text) for name, member in entry.members.items()],
                 _described(cls, entry.kind),
             )
             for cls, entry in self._entries.items()
@@ -132,7 +132,7 @@ class Table:
 
 
 def _described(cls: Any, kind: Kind) -> list[str]:
-    """What tells a class from another one of its name, beside its members."""
+    """The part of a class's fingerprint that its members do not show: names of enum members, functions of a type."""
     if kind is ENUM and issubclass(cls, enum.Flag):  # it travels by value
         return [f"{name}={member._value_}" for name, member in cls._member_map_.items()]
     if kind is ENUM:
@@ -141,7 +141,7 @@ def _described(cls: Any, kind: Kind) -> list[str]:
 
 
 def verdict(cls: type) -> str | None:
-    """Why instances of a class can't be carried and what to do; None if they can."""
+    """Why instances of a class can't be serialised and what to do; None if they can."""
     return None if _kind(cls) is not None else _why_not(cls)
 
 
@@ -182,7 +182,7 @@ _ONLY_BASES = (enum.Enum, enum.Flag, enum.IntEnum, enum.IntFlag, enum.StrEnum, m
 
 
 def _is_only_a_base(cls: type) -> bool:
-    """Whether no value is of exactly this class, so that what stands there would be refused at each load."""
+    """Whether no value is of exactly this class, so that each load would refuse a value there."""
     return cls in _ONLY_BASES or (cls.__module__ == "pydantic.main" and cls.__name__ == "BaseModel")
 
 
@@ -190,10 +190,10 @@ def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:
     kind = _kind(cls)
     assert kind is not None, "annotations let only such classes through"
     try:
-        members = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
+        annotations = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
         limited = by_msgspec and kind is not MODEL  # a model in a Struct is pydantic's to make
-        readings = {name: read(annotation, verdict, by_msgspec=limited) for name, annotation in members.items()}
-        return Entry(cls, kind, readings, kind.shape(cls, index), None)
+        members = {name: read(each, verdict, by_msgspec=limited) for name, each in annotations.items()}
+        return Entry(cls, kind, members, kind.shape(cls, index), None)
     except Unsupported as refused:
         return Entry(cls, kind, {}, None, str(refused))
     except (TypeError, NameError) as error:

@@ -1,7 +1,7 @@
-"""The shape of pydantic's URL classes: `AnyUrl`, `HttpUrl`, `PostgresDsn`, … and what applications derive from them.
+"""Serialises pydantic's URL classes, `AnyUrl`, `HttpUrl`, `PostgresDsn`, …, and classes that are derived from them.
 
-Each holds one URL of pydantic_core's, which is a leaf, in its `__dict__`. They are classes of the table and no leaves,
-because applications make their own by deriving. Rejected: their constructors (they validate, by constraints that an
+Each instance holds one URL of pydantic_core's, which is a leaf, in its `__dict__`. They are classes of the table and no
+leaves, because applications derive their own. Rejected: their constructors (they validate, by constraints that an
 application may write).
 """
 
@@ -37,7 +37,7 @@ def _shape(cls: Any, index: int) -> Shape:
         return value
 
     def forget_fields_set(row: list[Any]) -> None:
-        """Only pydantic models know which fields were set."""
+        """Leave a row unchanged: only pydantic models know which fields were set."""
 
     return Shape(cls, index, lambda value: [index, dict(vars(value))], make, lambda value: {}, forget_fields_set)
 

@@ -1,9 +1,9 @@
-"""A value to what msgspec encodes as it is: the value's type decides, never an annotation.
+"""Turns a value into data that msgspec encodes without further help, by the value's type and never by an annotation.
 
-`Writers` maps a type to the function that writes its values. There are three of them for one table of classes:
+`Writers` maps a type to the function that writes its values. One table of classes has three:
 
-- the fast one trusts that every int has 64 bits and every str is UTF-8; msgspec raises when one is not,
-- the careful one looks at each int and str, and gives the same bytes where the fast one succeeds,
+- the fast one assumes that every int has 64 bits and UTF-8 has every str; msgspec raises when that is wrong,
+- the careful one checks each int and str, and writes the same bytes where the fast one succeeds,
 - the comparing one also leaves out `model_fields_set` and sorts dicts by their keys: equal bytes, equal values.
 
 Guaranteed: sets are written in the order of their members' bytes, so that equal values have equal bytes; nesting
@@ -40,7 +40,7 @@ Plan: TypeAlias = tuple[tuple[int, Writer], ...]
 Mode: TypeAlias = Literal["fast", "careful", "comparing"]
 
 MAX_DEPTH = 200
-"""Levels of nesting; well under what Python's recursion limit leaves to writing and reading them."""
+"""Levels of nesting; well under Python's recursion limit, which writing and reading them needs."""
 
 MAX_PLANS = 1024
 """Combinations of value types remembered per class; a class with more starts over."""
@@ -53,7 +53,7 @@ encode = msgspec.msgpack.Encoder().encode
 
 
 class Writers(dict[type, Writer]):
-    """Type → writer, filled as types are met. Safe to share between threads: entries are only ever added."""
+    """Type → writer, filled when the first value of a type is written. Threads may share it: entries are only added."""
 
     def __init__(self, shapes: Mapping[type, Shape], mode: Mode) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Writers(dict[type, Writer]):
         return {key: self[type(item)](item, depth) for key, item in value.items()}
 
     def _is_table(self, value: dict[Any, Any]) -> bool:
-        """Whether a msgpack map keeps it: every key a str, and one that UTF-8 has."""
+        """Whether a msgpack map preserves a dict: every key is a str, and UTF-8 has it."""
         if self._mode == "comparing" or not _STR.issuperset(map(type, value)):
             return False
         return self._mode == "fast" or all(_write_str(key, 0) is key for key in value)

@@ -1,1 +1,1 @@
-"""What a schema says: its kind, its fields, their types and keys, and where its secrets stand."""
+"""Reads a schema: its kind, its fields, their types and keys, and which of its values are secrets."""

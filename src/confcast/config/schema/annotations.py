@@ -1,12 +1,12 @@
-"""Which keys a table may have, as a type says it, and what type stands at a path.
+"""Reads from a type which keys a table may have, and which type the value at a path has.
 
-The answers are for messages and for refusing what a validator would let pass, so they lean one way: where a validator
-may accept more than the annotations show (a `before` validator, `extra="allow"`, a schema of the type's own), every
-key is allowed, and the validator decides.
+The answers serve messages, and the refusal of what a validator would let pass, so they never refuse too much: where a
+validator may accept more than the annotations show (a `before` validator, `extra="allow"`, a schema of the type's own),
+every key is allowed, and the validator decides.
 
-Most questions are of that kind. Two are not: how a text is read, and which keys mean one field. They go by the type as
-it is written (`written=True`), whatever code of the user's sees the value first: a `before` validator for a list
-expects the list that a file would give it.
+Two questions are answered otherwise: how a text is converted, and which keys mean one field. They use the type as it is
+written (`written=True`), even where code of the user's sees the value first: a `before` validator for a list expects
+the list that a file would give it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.kinds import TRANSPARENT, alias_of, fields_of, is_record, kind_of
 
 _EARLY = {"BeforeValidator", "WrapValidator", "PlainValidator", "Json"}
-_JSON = {"Json"}  # not a validator of the user's: the value is a text, which pydantic reads by the type under it
-_LATE = ("AfterValidator", "Discriminator", "Tag")  # what pydantic has in Annotated that changes no input
+_JSON = {"Json"}  # no validator of the user's: the value is a text, which pydantic parses as the type inside
+_LATE = ("AfterValidator", "Discriminator", "Tag")  # metadata of pydantic's that changes no input
 
 
 class Sought(NamedTuple):
-    """A field that its library looks for.
+    """A field that its library looks for at several paths.
 
     Attributes:
         written: The type of its value, as it is written.
@@ -44,16 +44,16 @@ _NONE: Mapping[str, Sought] = types.MappingProxyType({})
 
 
 class Keys(NamedTuple):
-    """The keys of a table that becomes one class.
+    """The keys of a table of which one class is made.
 
     Attributes:
         types: For each key that is accepted, in all its spellings, the type of its value; Any where code of the
             user's sees the value first.
-        written: The same with the types as they are written.
+        written: The type of each key's value as it is written.
         names: For each key, the attribute that it sets.
         closed: Whether every other key is a mistake.
-        allows: Whether other keys are kept (`extra="allow"`). If neither, code of the user's may have a use for them.
-        plain: Whether it is a stdlib dataclass: pydantic converts its values more freely than it says.
+        allows: Whether other keys are kept (`extra="allow"`). If neither, code of the user's may use them.
+        plain: Whether the class is a stdlib dataclass, whose values pydantic converts more freely than declared.
         indirect: Keys in whose values fields are found (`AliasPath`), and keys of several fields.
         sought: The fields that are found by such a key, by their names.
     """
@@ -74,14 +74,14 @@ class Keys(NamedTuple):
 
 
 class Early:
-    """Marks the type of a field with a validator that sees the value before pydantic does."""
+    """Metadata that marks the type of a field whose validator sees the value before pydantic does."""
 
 
 def strip(annotation: Any, *, written: bool = False) -> Any:
-    """The type itself: without `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it.
+    """The type without the `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it.
 
-    Any where a validator of the user's sees the value first (unless the type is asked for as it is written), and for a
-    type variable what may stand for it.
+    Any where a validator of the user's sees the value first, unless `written`; for a type variable, its default, bound
+    or constraints.
     """
     while (inner := _unwrapped(annotation, written=written)) is not annotation:
         annotation = inner
@@ -99,7 +99,7 @@ def members(annotation: Any, *, written: bool = False) -> tuple[Any, ...]:
 def is_opaque(annotation: Any) -> bool:
     """Whether code of the user's sees a value of the type, or of a member of it, before its library does.
 
-    It may then take values that the type does not show.
+    That code may accept values that the type does not show.
     """
     if any(_is_early(mark) for mark in getattr(annotation, "__metadata__", ())):
         return True
@@ -121,19 +121,19 @@ def is_collection(annotation: Any) -> bool:
 
 
 def child(annotation: Any, part: Any) -> Any:
-    """The type of what stands under a key, or at an index; Any where that can't be told."""
+    """The type of the value under a key or at an index; Any where the type does not say."""
     candidates = [found for member in members(annotation) if (found := _child(member, part)) is not None]
     return candidates[0] if len(candidates) == 1 else Any
 
 
 def written_children(annotation: Any, part: Any) -> tuple[Any, ...]:
-    """The types of what stands under a key, or at an index, as they are written; of each member of a union."""
+    """The types, as they are written, of the value under a key or at an index, one for each member of a union."""
     found = (_child(member, part, written=True) for member in members(annotation, written=True))
     return tuple(each for each in found if each is not None)
 
 
 def type_at(annotation: Any, path: KeyPath) -> Any:
-    """The type of what stands at a path; where it can't be told any more, the last one that could."""
+    """The type of the value at a path, or of the innermost value around it whose type is known."""
     for part in path:
         found = child(annotation, part)
         if found is Any:
@@ -157,7 +157,7 @@ def keys_of(annotation: Any) -> Keys | None:
 
 
 def _unwrapped(annotation: Any, *, written: bool = False) -> Any:
-    """The type under one wrapping; the type itself if nothing is around it."""
+    """The type inside the outermost wrapping; the type itself if nothing is around it."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated and _has_mark(annotation.__metadata__, _JSON if written else _EARLY):
         return Any
@@ -190,7 +190,7 @@ def _child(member: Any, part: Any, *, written: bool = False) -> Any:
 
 
 def _item(member: Any, hints: dict[str, Any], part: Any) -> Any:
-    """What a NamedTuple has at an index: a list may be given for it."""
+    """The type at an index of a NamedTuple, for which a list may be given."""
     cls = typing.get_origin(member) or member
     listed = issubclass(cls, tuple) and isinstance(part, int) and part < len(hints)
     return list(hints.values())[part] if listed else None
@@ -209,14 +209,14 @@ def _keys_of(cls: type) -> Keys | None:
     if kind == "dataclass":
         inputs = {field.name for field in dataclasses.fields(cls) if field.init}
         found = {field.name: field.annotation for field in fields if field.name in inputs}
-        # What only __init__ is given (InitVar) is no field.
+        # An InitVar is a key, since __init__ takes it, and no field.
         only = {name: Any for name in getattr(cls, "__dataclass_fields__", {}) if name not in {f.name for f in fields}}
         return _record_keys(cls, found | only)._replace(plain=True)
     return _pydantic_keys(cls)
 
 
 def _record_keys(cls: Any, hints: dict[str, Any]) -> Keys:
-    """The keys of a class that pydantic finds the fields of in its annotations."""
+    """The keys of a TypedDict, NamedTuple or dataclass, whose annotations are all that pydantic reads."""
     config = _config(cls)
     found = _Collected()
     for name, hint in hints.items():
@@ -271,7 +271,7 @@ class _Collected:
         for path in paths:
             key, whole = path[0], len(path) == 1
             if not whole or self._names.get(key, name) != name:
-                self._indirect.add(key)  # of two fields: what it means alone can't be told
+                self._indirect.add(key)  # a key of two fields has no one type
                 whole = False
             self._types[key], self._written[key] = (hint, written) if whole else (Any, Any)
             self._names[key] = name
@@ -309,7 +309,7 @@ def _has_mark(metadata: Iterable[Any], names: set[str]) -> bool:
 
 
 def _takes_anything(cls: Any) -> bool:
-    """Whether code of the user's sees the table before pydantic does: it may rename keys."""
+    """Whether code of the user's sees the table before pydantic does, and so may rename its keys."""
     modes = {each.info.mode for each in cls.__pydantic_decorators__.model_validators.values()}
     own = (base for base in cls.__mro__ if not base.__module__.startswith("pydantic."))
     own_schema = any("__get_pydantic_core_schema__" in vars(base) for base in own)
@@ -317,7 +317,7 @@ def _takes_anything(cls: Any) -> bool:
 
 
 def _is_early(mark: Any) -> bool:
-    """Whether a mark in `Annotated` may change which values are taken: pydantic's do it by a schema of their own."""
+    """Whether metadata in `Annotated` may change which values are accepted; pydantic's brings a schema of its own."""
     return mark is Early or (hasattr(mark, "__get_pydantic_core_schema__") and type(mark).__name__ not in _LATE)
 
 
@@ -326,7 +326,7 @@ def _class_is_opaque(cls: Any) -> bool:
     if hasattr(cls, "__pydantic_decorators__"):
         root = getattr(cls, "__pydantic_root_model__", False)
         return _takes_anything(cls) or (root and bool(_opaque_fields(cls)))
-    # In other classes pydantic finds validators too; they stay as they were written.
+    # pydantic finds validators in other classes, too, where they are still the decorators' own objects.
     written = (getattr(each, "decorator_info", None) for base in cls.__mro__ for each in vars(base).values())
     early = any(getattr(info, "mode", None) in ("before", "wrap", "plain") for info in written)
     return early or hasattr(cls, "__get_pydantic_core_schema__")

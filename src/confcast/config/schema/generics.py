@@ -1,14 +1,14 @@
-"""What stands behind `type X = …`, behind `X[int]`, and behind a type variable.
+"""Resolves aliases (`type X = …`, `X[int]`), type variables and annotations that are text.
 
-Here is what the classes and aliases of Python 3.12 and 3.13 ask for; those of `typing_extensions` are the same on 3.11.
+Aliases and generic classes as Python 3.12 and 3.13 write them are served, and those of `typing_extensions` on 3.11.
 
-Guaranteed: the parameters of an alias are replaced by what they are given for, by name and not by position, so that
-`Table[int, str]` of `type Table[K, V] = dict[V, K]` is a `dict[str, int]`, and inside generic pydantic models too,
-which are classes of their own for each type. Nothing is evaluated before it is asked for: the value of an alias is
-written anywhere, may name what is not there, and may hold the alias itself.
+Guaranteed: the parameters of an alias are replaced by name and not by position, so that `Table[int, str]` of
+`type Table[K, V] = dict[V, K]` is a `dict[str, int]`, and inside generic pydantic models too, which are a class of
+their own for each type. No alias is evaluated before its value is needed: it may name what does not exist, and may
+hold itself. msgspec replaces by position, so the codec refuses an alias with parameters in a Struct (supported.py).
 
 Rejected: `X.__value__[int]` (by position, and a plain `T` takes no argument), and pydantic's own `replace_types`
-(private, and a worker with a `msgspec` schema does not have it).
+(private, and a worker with a `msgspec` schema does not import pydantic).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def hints_of(cls: Any) -> dict[str, Any]:
 
 
 def is_alias(annotation: Any) -> bool:
-    """Whether it is a `type X = …`, or `X[int]`; of `typing` or of `typing_extensions`."""
+    """Whether an annotation is an alias made by `type X = …` or `TypeAliasType`, or such an alias with arguments."""
     return type(typing.get_origin(annotation) or annotation).__name__ == "TypeAliasType"
 
 
 def value_of(alias: Any) -> Any:
-    """What an alias stands for, its parameters replaced. Raises NameError when it names what is not there."""
+    """The type that an alias stands for, its parameters replaced. Raises NameError if it names what does not exist."""
     origin = typing.get_origin(alias)
     if origin is None:
         return alias.__value__
@@ -68,9 +68,9 @@ def substituted(annotation: Any, arguments: dict[Any, Any]) -> Any:
 
 
 def range_of(variable: Any) -> Any:
-    """What may stand where a type variable was given nothing, as pydantic sees it.
+    """The type that pydantic takes for a type variable without an argument.
 
-    Its default, its bound, one of its constraints, or anything.
+    That is its default, its bound, the union of its constraints, or Any.
     """
     if has_default(variable):
         return type(None) if variable.__default__ is None else variable.__default__
@@ -92,7 +92,7 @@ def has_default(variable: Any) -> bool:
 
 
 def _model(cls: Any, arguments: dict[Any, Any]) -> Any:
-    """`Box[T]` of a generic pydantic model is a class, with nothing that `typing` could look into."""
+    """A generic pydantic model with its parameters replaced: its `Box[T]` is a class that `typing` can't look into."""
     open_ = getattr(cls, "__pydantic_generic_metadata__", {}).get("parameters", ())
     if not any(parameter in arguments for parameter in open_):
         return cls

@@ -1,6 +1,6 @@
-"""Keys as people read them: a path in the data as one dotted text, as in TOML.
+"""Writes a path in the data as one dotted text, as TOML writes keys.
 
-A part with dots, blanks or quotes in it, or without a character, is quoted. `lookup.py` finds a path by such a text.
+A part that is empty or has dots, blanks or quotes in it is quoted. `lookup.py` finds a path by such a text.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ KeyPath: TypeAlias = tuple[Any, ...]
 """Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
 
 _LONGEST = 60
-_TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # in a key: it would be read as something else
+_TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # characters that would end or split an unquoted key
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as people write it; a key with dots, blanks or nothing in it is quoted, as in TOML."""
+    """A path as dotted text; a key that is empty or has dots or blanks in it is quoted, as in TOML."""
     return ".".join(map(shown, path))
 
 
@@ -37,7 +37,7 @@ def quoted(value: Any) -> str:
 
 
 def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
-    """What stands at a path in plain data; `default` if nothing does."""
+    """The value at a path in plain data; `default` if there is none."""
     for part in path:
         try:
             data = data[part] if isinstance(data, dict | list) else default

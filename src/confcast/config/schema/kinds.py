@@ -1,4 +1,4 @@
-"""The user's type: which kind it is, what its fields are called, how it is found by name.
+"""Tells which kind of class a schema is, which fields it has, and by which name another process imports it.
 
 A schema is a pydantic `BaseModel`, a dataclass (stdlib or pydantic) or a `msgspec.Struct`. Guarantees: nothing here
 imports pydantic (a class can only be a pydantic model if something imported pydantic before), so that a worker with
@@ -24,7 +24,7 @@ import msgspec
 from confcast.config.schema.generics import hints_of
 
 TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
-"""What may stand around a type, by name: some are of `typing_extensions` on 3.11."""
+"""The qualifiers that may be around a type, by name: some are of `typing_extensions` on 3.11."""
 
 Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
 
@@ -42,7 +42,7 @@ class Field(NamedTuple):
 
     Attributes:
         name: The attribute.
-        key: What it is called in files: its alias if that is one plain string, else its name.
+        key: Its key in files: its alias if that is one plain string, else its name.
         annotation: Its type, with `Annotated[…, Secret]` kept.
     """
 
@@ -52,7 +52,7 @@ class Field(NamedTuple):
 
 
 def kind_of(schema: Any) -> Kind:
-    """Which kind of schema a class is. Raises TypeError, in words, for everything that can't be one."""
+    """Which kind of schema a class is. Raises TypeError for everything that can't be a schema."""
     if isinstance(schema, type):
         if issubclass(schema, _loaded("pydantic_settings.main", "BaseSettings")):
             raise TypeError(
@@ -62,7 +62,7 @@ def kind_of(schema: Any) -> Kind:
         if issubclass(schema, msgspec.Struct):
             return "struct"
         base = _loaded("pydantic.main", "BaseModel")
-        if issubclass(schema, base) and schema is not base:  # which itself is never completed
+        if issubclass(schema, base) and schema is not base:  # pydantic never completes BaseModel itself
             return "pydantic"
         if dataclasses.is_dataclass(schema):
             return "pydantic_dataclass" if "__pydantic_fields__" in vars(schema) else "dataclass"
@@ -88,7 +88,7 @@ def import_path(cls: type) -> str:
     run again under the name `__mp_main__`, as multiprocessing's spawn does.
 
     Raises:
-        TypeError: No other process could find it: it is local to a function, made at run time or typed in.
+        TypeError: No other process could find the class: it is local to a function, made at run time or typed in.
     """
     module, qualname = cls.__module__, cls.__qualname__
     if "<locals>" in qualname:
@@ -121,7 +121,7 @@ def resolve(path: str) -> type:
 
 
 def is_of_main(path: str) -> bool:
-    """Whether a path names the main program, which is another one in each process."""
+    """Whether a path names the main program, which differs from process to process."""
     return path.rpartition(":")[0] in _MAIN
 
 
@@ -148,7 +148,7 @@ def _fields(cls: type) -> tuple[Field, ...] | None:
 
 
 def _loaded(module: str, name: str) -> Any:
-    """A class of a library, if that library was imported; otherwise an empty tuple, of which nothing is an instance."""
+    """A class of a library if the library was imported, else an empty tuple, which no object is an instance of."""
     return getattr(sys.modules.get(module), name, ())
 
 
@@ -190,7 +190,7 @@ def is_record(cls: Any) -> bool:
 
 
 def alias_of(cls: Any, name: str, annotation: Any, config: Any) -> Any:
-    """What pydantic finds a field by in a class that it did not make; None if by its name. A text, or choices of it."""
+    """The alias, a text or choices, of a field in a class that pydantic did not make; None if it has none."""
     given = getattr(cls, "__dataclass_fields__", {}).get(name)
     marks = (*_marks(annotation), getattr(given, "default", None))
     infos = [mark for mark in marks if isinstance(mark, _loaded("pydantic.fields", "FieldInfo"))]
@@ -203,7 +203,7 @@ def alias_of(cls: Any, name: str, annotation: Any, config: Any) -> Any:
 
 
 def _marks(annotation: Any) -> Iterator[Any]:
-    """What `Annotated` has beside the type of a field; also within `Required`, `Final` and the like."""
+    """The metadata of `Annotated` around a field's type, also within `Required`, `Final` and the like."""
     origin = typing.get_origin(annotation)
     while origin is Annotated or getattr(origin, "_name", None) in TRANSPARENT:
         yield from getattr(annotation, "__metadata__", ())
@@ -220,7 +220,7 @@ def _attribute(holder: Any, qualname: str) -> Any:
 def _main_program(module: str, qualname: str) -> str:
     main = sys.modules[module]
     spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name != "__main__":  # that is the __main__.py of a folder or an archive
+    if spec is not None and spec.name != "__main__":  # "__main__" is the __main__.py of a folder or an archive
         return f"-m {spec.name}"
     file = getattr(main, "__file__", None)
     if file is None or not Path(file).is_file():
@@ -232,7 +232,7 @@ def _main_program(module: str, qualname: str) -> str:
 
 
 def _defined(file: str | None, *, in_archive: bool) -> str:
-    """Where a class of a main program was, that is no file."""
+    """Where a class was defined whose main program is no file."""
     if file is None:
         return "was typed in, or passed with -c or on stdin, and"
     if getattr(sys, "frozen", False):
@@ -247,7 +247,7 @@ def _import(place: str, path: str) -> types.ModuleType:
         return _import_module(place, path)
     for name in _MAIN:
         main = sys.modules.get(name)
-        # A file on stdin or an embedding program has neither a spec nor a file: then this process has another main.
+        # A program on stdin, or one that embeds Python, has neither a spec nor a file, and so is not the main meant.
         if main is not None and (getattr(main, "__spec__", None) or getattr(main, "__file__", None)):
             try:
                 same = _main_program(name, "") == place
@@ -259,7 +259,7 @@ def _import(place: str, path: str) -> types.ModuleType:
 
 
 def _import_module(name: str, path: str) -> types.ModuleType:
-    """Raises ImportError, in words where it is the module itself that is not found, and not what it imports."""
+    """Import a module. The ImportError says what to do where the module itself is missing, not one that it imports."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -275,7 +275,7 @@ def _import_module(name: str, path: str) -> types.ModuleType:
 
 
 def _run_main(place: str) -> types.ModuleType:
-    """The main program of another process, run as multiprocessing's spawn runs it: not under `__main__`."""
+    """Run the main program of another process as multiprocessing's spawn does, under the name `__mp_main__`."""
     try:
         if place.startswith("-m "):
             content = runpy.run_module(place[3:], run_name="__mp_main__", alter_sys=True)

@@ -1,6 +1,6 @@
-"""Secrets out of a text of the application's: what its code raises may show what must not be shown (G9).
+"""Masks secrets in an application's text: an exception of its code may quote a value that must not be shown (G9).
 
-A secret is found as it is, as Python and JSON quote it (the text of a `KeyError` is a repr), and line by line: a
+A secret is found in plain, as Python and JSON quote it (the text of a `KeyError` is a repr), and line by line: a
 private key has line breaks, and the traceback of an `ExceptionGroup` puts a margin before each line. Rejected: leaving
 such texts out (they say what is wrong), and masking by the look of a text (it misses some secrets and masks others).
 """
@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 MASK = "**********"
 
 SHORTEST = 4
-"""Characters of a secret that is masked in a text: masking "a" would make nonsense of it, and tell more."""
+"""Characters that a secret must have to be masked in a text: masking every "a" would garble it, and reveal more."""
 
 
 def masking(secrets: Iterable[object]) -> Callable[[str], str]:
-    """What masks these secrets in a text.
+    """A function that masks these secrets in a text.
 
     Args:
         secrets: Their values: text, bytes and numbers.
@@ -36,14 +36,14 @@ def masking(secrets: Iterable[object]) -> Callable[[str], str]:
 def _texts(secret: object) -> Iterator[str]:
     text = secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
     content = secret if isinstance(secret, bytes) else text.encode(errors="surrogatepass")
-    yield repr(content)[2:-1]  # of a text, too: a `SecretBytes` is made of it
+    yield repr(content)[2:-1]  # also for a text: a `SecretBytes` may have been made of it
     yield text
     yield text.strip()  # as a validator sees it whose type strips blanks
     yield from map(str.strip, text.splitlines())
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Every way in which a secret may stand in a text; none of one that is too short."""
+    """Every way in which a text may quote a secret; none for a secret that is too short."""
     if len(secret) < SHORTEST:
         return
     yield secret

@@ -1,4 +1,4 @@
-"""What a pydantic model has besides its fields: private attributes and extra values. Nothing here imports pydantic."""
+"""Finds the private attributes and extra values of a pydantic model. Nothing here imports pydantic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_model(cls: type) -> bool:
 
 
 def hidden_members(cls: Any) -> dict[str, Any]:
-    """Private attributes and extra values with their annotations, where they resolve; others are judged by value."""
+    """The annotations of private attributes and extra values; one that can't be resolved is judged by its values."""
     found: dict[str, Any] = {}
     for base in cls.__mro__[:-1]:
         own = {} if base.__module__ == "pydantic.main" else inspect.get_annotations(base)

@@ -1,6 +1,6 @@
-"""Which values and keys of plain data are secrets, by the types of a schema, and a path shown with secret keys masked.
+"""Finds the values and keys of plain data that are secrets by the types of a schema, and masks secret keys in a path.
 
-Guaranteed: what can't be told (a misspelt key, a member of a union that may be meant) counts as a secret.
+Guaranteed: where the types leave it open (a misspelt key, a union of several classes), the value counts as a secret.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def shown_key(path: KeyPath, schema: Any) -> str:
 
 
 def is_secret_at(schema: Any, path: KeyPath) -> bool:
-    """Whether what stands at a path is a secret, or may be one."""
+    """Whether the value at a path is a secret, or may be one."""
     return contains_secret(reduce(_below, path, schema))
 
 
 def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
-    """As `diff.py` shows them: the keys of a `dict[SecretStr, …]` are secrets, too."""
+    """The path with secret keys masked, as `diff.py` shows them: those of a `dict[SecretStr, …]`."""
     shown: KeyPath = ()
     for part in path:
         shown = (*shown, MASK if has_secret_keys(annotation) else part)
@@ -42,7 +42,7 @@ def has_secret_keys(annotation: Any) -> bool:
 
 
 def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
-    """Every scalar in the data, and every key, that stands where its type has a secret, or may have one."""
+    """Every scalar and every key in the data that is a secret by its type, or may be one."""
     if not contains_secret(annotation):
         return
     if isinstance(data, dict) and has_secret_keys(annotation):
@@ -60,21 +60,21 @@ def is_scalar(value: Any) -> bool:
 
 
 def _below(annotation: Any, part: Any) -> Any:
-    """The type of what stands there, as far as its secrets go: marked where it can't be told and may be one."""
+    """A type for the value there that has the same secrets; marked as a secret where the value may be one."""
     if not contains_secret(annotation):
         return Any
-    found = _told_below(annotation, part)
+    found = _types_below(annotation, part)
     if found is None:
         return Annotated[annotation, Secret]
     lost = is_marked(annotation) and not contains_secret(found)
     return Annotated[found, Secret] if lost or is_whole(annotation) else found
 
 
-def _told_below(annotation: Any, part: Any) -> Any:
-    """The type of what stands there, whichever member of a union the value is of; None where it can't be told."""
+def _types_below(annotation: Any, part: Any) -> Any:
+    """The types that the value there may have, as a union; None if it may have a secret of an unknown type."""
     kinds: list[Any] = []
     for member in members(annotation):
-        found = _told_in(member, part)
+        found = _type_in(member, part)
         if found is not None:
             kinds += [] if found in kinds else [found]
         elif member is Any or (contains_secret(member) and not _is_closed(member)):
@@ -85,7 +85,7 @@ def _told_below(annotation: Any, part: Any) -> Any:
         return None
 
 
-def _told_in(member: Any, part: Any) -> Any:
+def _type_in(member: Any, part: Any) -> Any:
     found, keys = child(member, part), keys_of(member)
     if found is not Any:
         return found

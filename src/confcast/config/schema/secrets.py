@@ -1,8 +1,8 @@
-"""Where secrets stand, as annotations say it.
+"""Tells by an annotation whether a value, its parts or its keys are secrets.
 
 A secret is a type: pydantic's `SecretStr`, `SecretBytes` and `Secret[…]`, and whatever `Annotated[…, Secret]` marks.
-Guaranteed: the answer is yes where it can't be told (an annotation that does not resolve). Rejected: going by a
-field's name (`password`, `token`, …): it misses some and masks others.
+Guaranteed: an annotation that can't be resolved counts as a secret. Rejected: going by a field's name (`password`,
+`token`, …): it misses some secrets and masks other values.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from confcast.config.schema.pydantic_members import hidden_members, is_model
 
 
 def contains_secret(annotation: Any) -> bool:
-    """Whether a secret type stands anywhere in an annotation: in containers, unions and fields of classes too."""
+    """Whether an annotation has a secret type anywhere: in containers, unions and fields of classes too."""
     return _contains(annotation, set())
 
 
 def is_marked(annotation: Any) -> bool:
-    """Whether `Secret` stands in an annotation itself, so that an object there is a secret as a whole.
+    """Whether an annotation itself has `Secret` in it, so that an object there is a secret as a whole.
 
-    Not in the fields of a class that it names: those tell by themselves which are secrets. But in the arguments of a
-    generic class, such as `Box[SecretStr]`, whose fields say only `T`.
+    The fields of a class do not count: their own types say which are secrets. The arguments of a generic class do, such
+    as `Box[SecretStr]`, whose fields say only `T`.
     """
     return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
 
 
 def is_whole(annotation: Any) -> bool:
-    """Whether what stands there is a secret with all that is in it: `Secret` is around it, not only inside."""
+    """Whether a value of the type is a secret with all its parts: `Secret` is around the type, not only inside."""
     parts = _within(annotation, [], contents=False)
     return any(_is_mark(part) or _is_opened_by_hand(part) or _is_generic_of_secrets(part) for part in parts)
 
 
 def hides_keys(annotation: Any) -> bool:
-    """Whether the keys of a table, somewhere in an annotation, are secrets; in records that it names, too."""
+    """Whether the keys of any table in an annotation are secrets, also in a TypedDict or NamedTuple that it names."""
     return _hides_keys(annotation, set())
 
 
 def hides_own_keys(annotation: Any) -> bool:
-    """Whether what stands there is a table whose keys are secrets."""
+    """Whether a value of the type is a table whose own keys are secrets."""
     return any(map(is_keyed_by_secrets, _within(annotation, [], contents=False)))
 
 
 def is_keyed_by_secrets(plain: Any) -> bool:
-    """Whether a type, with nothing around it, is a table whose keys are secrets, or one that is a secret as a whole."""
+    """Whether an unwrapped type is a table whose keys are secrets, or a table that is a secret as a whole."""
     kind, arguments = typing.get_origin(plain), typing.get_args(plain)
     if _is_opened_by_hand(plain) or any(map(_is_mark, getattr(plain, "__metadata__", ()))):
         return not arguments or any(map(_is_table, _within(arguments[0], [])))
@@ -61,7 +61,7 @@ def _hides_keys(annotation: Any, seen: set[type]) -> bool:
 
 
 def _is_record_with_such(part: Any, seen: set[type]) -> bool:
-    """Whether it is a TypedDict or a NamedTuple with a table whose keys are secrets: its values tell nothing."""
+    """Whether a type is a TypedDict or NamedTuple with a table whose keys are secrets: its values do not show that."""
     if is_record(typing.get_origin(part)):
         return any(map(contains_secret, typing.get_args(part)))
     if not is_record(part) or part in seen:
@@ -79,7 +79,7 @@ def _is_table(part: Any) -> bool:
 
 
 def _is_opened_by_hand(part: Any) -> bool:
-    """Whether it is a pydantic `Secret[…]`."""
+    """Whether a type is pydantic's `Secret[…]`, which is made of a whole table."""
     kind = typing.get_origin(part) or part
     return isinstance(kind, type) and issubclass(kind, getattr(sys.modules.get("pydantic.types"), "Secret", ()))
 
@@ -106,12 +106,12 @@ def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
     seen.add(part)
     try:
         return any(_contains(hint, seen) for hint in _hints_inside(part))
-    except (TypeError, NameError):  # of annotations that can't be resolved: for these the codec refuses the class
+    except (TypeError, NameError):  # annotations that can't be resolved: the codec refuses the class for them
         return True
 
 
 def _secret_types() -> tuple[type, ...]:
-    """Pydantic's, if it was imported: it need not be."""
+    """The secret types of pydantic; none if pydantic was not imported."""
     module = sys.modules.get("pydantic.types")
     return tuple(getattr(module, name) for name in ("Secret", "SecretStr", "SecretBytes") if hasattr(module, name))
 
@@ -123,22 +123,22 @@ def _hints_inside(cls: type) -> list[Any]:
     return [*(field.annotation for field in fields_of(cls) or ()), *hidden]
 
 
-def _within(annotation: Any, named: list[Any], *, contents: bool = True) -> Iterator[Any]:
-    """The annotation and all that it is made of, but for the fields of classes; without what containers hold, if so."""
+def _within(annotation: Any, seen: list[Any], *, contents: bool = True) -> Iterator[Any]:
+    """The annotation and its parts, not the fields of classes; the items of containers only with `contents`."""
     yield annotation
     if isinstance(annotation, type) or _is_mark(annotation) or not (contents or _is_wrapping(annotation)):
         return
     if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may hold themselves
-        if annotation in named:
+        if annotation in seen:
             return
-        named.append(annotation)
+        seen.append(annotation)
     for part in _parts_of(annotation):
         if part is not None:
-            yield from _within(part, named, contents=contents)
+            yield from _within(part, seen, contents=contents)
 
 
 def _is_wrapping(annotation: Any) -> bool:
-    """Whether a value of the type is one of a type that stands in it, and does not hold it."""
+    """Whether a value of the type is itself a value of one of its parts, as in a union, and not a container of them."""
     origin = typing.get_origin(annotation)
     return origin in (Annotated, types.UnionType) or not isinstance(origin, type)
 

@@ -1,13 +1,13 @@
-"""Which keys of a table mean one field: `max-size` in one source and `max_size` in another override each other.
+"""Tells which keys of a table set one field: `max-size` in one source and `max_size` in another override each other.
 
 A field may have several keys: its name and its alias, the choices of an `AliasChoices`. A library that is given two of
 them takes the one it prefers, whichever source it came from; so layers are merged field by field. Where a table may
-become one of several classes, two keys are one field if a class says so and none says otherwise; classes that the
-table's tags rule out are not asked. The tags of all layers are heard, of one key that of the highest: which class the
-merged table becomes, they decide together.
+become one of several classes, two keys set one field if a class says so and none says otherwise; classes that the
+table's tags (keys with few values) rule out do not count. The tags of all layers together decide which class the merged
+table becomes; of one tag, the highest layer's value counts.
 
-What a type's keys mean is worked out once for each type of a schema, and a schema that has no second spelling anywhere
-is `PLAIN`, which costs nothing. Rejected: renaming every key to that of the attribute before merging, which each reload
+The keys are worked out once for each type of a schema, and a schema without a second spelling anywhere is `PLAIN`,
+which costs nothing. Rejected: renaming every key to that of the attribute before merging, which each reload
 would pay for in copies, and after which messages would name keys that nobody wrote.
 """
 
@@ -23,7 +23,7 @@ from confcast.config.schema.key_path import KeyPath, value_at
 
 
 class _Fields(NamedTuple):
-    """What `others` and `choices` say of the tables of some classes."""
+    """What `others` and `choices` return for the tables of some classes."""
 
     others: Mapping[Any, tuple[Any, ...]]
     choices: Sequence[tuple[KeyPath, ...]]
@@ -50,7 +50,7 @@ class Spelling:
         """For each key of a field that has several: the other ones.
 
         Args:
-            tables: What tells by its tags which class is meant, if it is a table; a later one counts more.
+            tables: Tables whose tags tell which class is meant; a later one counts more. Other data are skipped.
         """
         return self._of_tables(tables).others
 
@@ -69,22 +69,22 @@ class Spelling:
         return self._fields[chosen]
 
     def below(self, part: Any) -> Spelling:
-        """The keys of what stands under a key, or at an index."""
+        """The spelling of the value under a key or at an index."""
         slot = part if part in self._named or (self._ordered and isinstance(part, int)) else type(part)
         found = self._below.get(slot)
         if found is None:
             found = _spelling(tuple(hint for kind in self._kinds for hint in written_children(kind, part)))
-            if found is not PLAIN or not self._ordered:  # of a list of any length, only the items that have a type
+            if found is not PLAIN or not self._ordered:  # a list may be long: keep only the items that have a type
                 self._below[slot] = found
         return found
 
     def as_in(self, data: Any, path: KeyPath, *tags: Any) -> KeyPath:
-        """The path as it is spelled in these data; as it was given, from where they have nothing.
+        """The path as these data spell it; from the part on that they do not have, as it was given.
 
         Args:
             data: Tables and lists.
-            path: The path, however it is spelled.
-            tags: What has the tags that these data may lack; later ones count more.
+            path: The path in any spelling.
+            tags: Other data, for tags that these data lack; later ones count more.
         """
         spelling, found, every = self, path, (data, *tags)
         for index, part in enumerate(path):
@@ -96,7 +96,7 @@ class Spelling:
         return found
 
     def canonical(self, path: KeyPath) -> KeyPath:
-        """The same path for all its spellings."""
+        """One path that stands for all its spellings."""
         spelling: Spelling = self
         for index, part in enumerate(path):
             if spelling is PLAIN:
@@ -112,8 +112,8 @@ class Spelling:
 
         Args:
             data: Tables and lists.
-            tags: What has the tags that these data may lack; later ones count more.
-            path: Where the data stand.
+            tags: Other data, for tags that these data lack; later ones count more.
+            path: The path of the data.
         """
         if self is PLAIN:
             return
@@ -131,9 +131,9 @@ class Spelling:
 
 
 def inside(part: Any, others: Mapping[Any, tuple[Any, ...]], every: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What stands under a key in each of several data, as each spells the key.
+    """The value under a key in each of several data, as each spells the key.
 
-    A list replaces another as a whole, so of the items of the first data no other data tell.
+    A list replaces another as a whole, so the other data have nothing to do with the items of a list.
     """
     if every and isinstance(every[0], list):
         every = every[:1]
@@ -141,7 +141,7 @@ def inside(part: Any, others: Mapping[Any, tuple[Any, ...]], every: tuple[Any, .
 
 
 def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> Any:
-    """A key as a table spells it; as it was given, if it is no table or does not have the key."""
+    """A key as a table spells it; as it was given, if the data are no table or lack the key."""
     if not isinstance(table, dict) or part in table:
         return part
     return next((other for other in others.get(part, ()) if other in table), part)
@@ -149,7 +149,7 @@ def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> An
 
 @functools.cache
 def spelling_of(schema: Any) -> Spelling:
-    """The keys of a schema. What is wrong with the schema itself is no business of this: then it is `PLAIN`."""
+    """The spelling of a schema; `PLAIN` if the schema can't be used, which the codec reports."""
     try:
         return _spelling((schema,))
     except (NameError, TypeError):  # annotations that can't be resolved: the codec refuses them, by field
@@ -174,10 +174,10 @@ def _has_others(kinds: tuple[Any, ...]) -> bool:
     waiting, seen = list(kinds), set[Any]()
     while waiting:
         kind = waiting.pop()
-        mark = _hashable(kind)
-        if mark in seen:
+        identity = _hashable(kind)
+        if identity in seen:
             continue
-        seen.add(mark)
+        seen.add(identity)
         keys = keys_of(kind)
         if keys is not None and (keys.choices or _others([keys])):
             return True
@@ -212,35 +212,35 @@ def _others(tables: Sequence[Keys]) -> Mapping[Any, tuple[Any, ...]]:
 
 
 def _agrees(keys: Keys, key: str, other: str) -> bool:
-    """Whether two keys are one field in a class, or not both known there."""
+    """Whether a class does not contradict that two keys set one field."""
     return key not in keys.names or other not in keys.names or keys.names[key] == keys.names[other]
 
 
 def _tags(keys: Keys) -> Mapping[str, tuple[Any, ...]]:
-    """What the keys may be that have only a few values."""
+    """The values of each tag: a key whose type is a `Literal`."""
     plain = {key: strip(hint, written=True) for key, hint in keys.written.items()}
     return {key: typing.get_args(hint) for key, hint in plain.items() if typing.get_origin(hint) is Literal}
 
 
 def is_ruled_out(kind: Any, tables: tuple[Any, ...]) -> bool:
-    """Whether tables say by their tags that they are not of this class; a later one counts more."""
+    """Whether the tags in tables say that they are not of this class; a later table counts more."""
     keys = keys_of(kind)
     return keys is not None and _is_ruled_out(_tags(keys), tables)
 
 
 def _is_ruled_out(tags: Mapping[str, tuple[Any, ...]], tables: tuple[Any, ...]) -> bool:
     for key, values in tags.items():
-        said = next((table[key] for table in reversed(tables) if key in table), values[0])
-        if said not in values:
+        tag = next((table[key] for table in reversed(tables) if key in table), values[0])
+        if tag not in values:
             return True
     return False
 
 
 def _is_ordered(kind: Any) -> bool:
-    """Whether items of a list have types of their own."""
+    """Whether each item of a list of this type has a type of its own."""
     origin, arguments = typing.get_origin(kind) or kind, typing.get_args(kind)
     return isinstance(origin, type) and issubclass(origin, tuple) and arguments[-1:] != (Ellipsis,)
 
 
 PLAIN = Spelling(())
-"""Of what has one spelling."""
+"""The spelling of a schema in which every field has one key."""

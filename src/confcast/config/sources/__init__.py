@@ -1,1 +1,1 @@
-"""The places values come from. A source is a `msgspec.Struct` with `read() -> Layer`; see `layer.Source`."""
+"""Reads sources, each a `msgspec.Struct` with a `read() -> Layer` (see `layer.Source`), and merges their layers."""

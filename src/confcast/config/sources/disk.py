@@ -1,14 +1,14 @@
-"""The bytes of a file, whole: neither torn by a writer, nor without end, nor from a thing that is no file.
+"""Reads the whole content of a file: not half of what a writer writes, not without end, and of regular files only.
 
-Guarantees: opening never blocks (a FIFO, a device); what `read_whole` gives was the file's whole content at one
-moment, at which nobody on this system had it open for writing, as far as a lease can tell; what is read
+Guarantees: opening never blocks (a FIFO, a device); what `read_whole` returns was the file's whole content at one
+moment, at which no process on this system had it open for writing, as far as a lease can tell; what is read
 `at_one_moment` from several files is not from before a change in one and from after it in another (Kubernetes swaps
 all files of a ConfigMap at once).
 
-A *lease* (`F_SETLEASE`, `F_RDLCK`; Linux, local files of this uid) is granted only while nobody has the file open for
-writing. It is given back at once. A writer that opens the file in those microseconds waits for that, and we get a
-signal: by default SIGIO, which would kill this process. It is set to SIGURG, which is ignored unless somebody handles
-it. Rejected: taking a lease only where SIGIO is handled (then a check in a plain program sees half-written files).
+The kernel grants a *lease* (`F_SETLEASE`, `F_RDLCK`; Linux, local files of this uid) only while no process has the file
+open for writing. It is released at once. A writer that opens the file in those microseconds waits for the release, and
+this process gets a signal: by default SIGIO, which would kill it. So the signal is set to SIGURG, which is ignored
+unless handled. Rejected: a lease only where SIGIO is handled (then a check in a plain program sees half-written files).
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 class NotReadable(Exception):
-    """Not a file to read from, or not one at this moment; the text is the rest of a sentence about the file."""
+    """The file can't be read, at all or at this moment; the text is the predicate of a sentence about the file."""
 
 
 class StillChanging(NotReadable):
-    """A writer holds the file open, or changes it faster than it can be read."""
+    """A process has the file open for writing, or changes it faster than it can be read."""
 
 
 def read_whole(path: Path | str) -> bytes:
@@ -51,8 +51,8 @@ def read_whole(path: Path | str) -> bytes:
 
     Raises:
         OSError: The file can't be opened or read.
-        StillChanging: Somebody still writes to it.
-        NotReadable: It is a directory or a device, or too large.
+        StillChanging: A process still writes to the file.
+        NotReadable: The path is a directory or a device, or too large.
     """
     deadline = time.monotonic() + WRITER_GRACE
     while True:
@@ -70,34 +70,34 @@ def read_whole(path: Path | str) -> bytes:
 
 
 def at_one_moment(paths: Sequence[Path], read: Callable[[], T]) -> T:
-    """What `read()` gives or raises while none of these files changes. May call it for `WRITER_GRACE` seconds.
+    """What `read()` returns or raises while none of these files changes; calls it again for `WRITER_GRACE` seconds.
 
     Raises:
-        StillChanging: They never rested so long.
+        StillChanging: The files changed during every call.
     """
     if len(paths) < 2:
         return read()
     deadline = time.monotonic() + WRITER_GRACE
     while True:
-        late = time.monotonic() >= deadline
+        expired = time.monotonic() >= deadline
         before = [*map(identity, paths)]
         try:
             found = read()
         except Exception:
-            if late or [*map(identity, paths)] == before:
+            if expired or [*map(identity, paths)] == before:
                 raise
         else:
             if [*map(identity, paths)] == before:
                 return found
-            if late:
+            if expired:
                 raise StillChanging("change while they are read")
         time.sleep(_POLL)
 
 
 def identity(path: Path) -> tuple[int, ...] | None:
-    """What the system says of a file, but for its content; None of one that can't be reached."""
+    """The fields of a file's stat that change with its content; None if the file can't be reached."""
     try:
-        return _said(path.stat())
+        return _stat_fields(path.stat())
     except OSError:
         return None
 
@@ -109,7 +109,7 @@ def read_now(path: Path | str) -> bytes:
 
 
 def is_being_written(path: Path | str) -> bool:
-    """Whether somebody has the file open for writing; False where that can't be told."""
+    """Whether a process has the file open for writing; False where the system can't tell."""
     try:
         with _opened(path) as descriptor:
             return being_written(descriptor)
@@ -118,7 +118,7 @@ def is_being_written(path: Path | str) -> bool:
 
 
 def being_written(descriptor: int) -> bool:
-    """The same for a descriptor that is open for reading."""
+    """Whether a process has the file of a descriptor, itself open for reading, open for writing."""
     if sys.platform != "linux":
         return False
     try:
@@ -147,7 +147,7 @@ def _read(descriptor: int) -> bytes:
     if not stat.S_ISREG(found.st_mode):
         raise NotReadable("is not a regular file")
     content = b""
-    # One byte more than is allowed tells a file that is too large, also one that grows.
+    # Reading one byte more than is allowed detects a file that is too large, also one that grows.
     while chunk := os.read(descriptor, min(found.st_size, MAX_BYTES) + 1 if not content else 1 << 20):
         content += chunk
         if len(content) > MAX_BYTES:
@@ -156,8 +156,8 @@ def _read(descriptor: int) -> bytes:
 
 
 def _identity(descriptor: int) -> tuple[int, ...]:
-    return _said(os.fstat(descriptor))
+    return _stat_fields(os.fstat(descriptor))
 
 
-def _said(found: os.stat_result) -> tuple[int, ...]:
+def _stat_fields(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

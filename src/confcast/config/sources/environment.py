@@ -1,12 +1,12 @@
-"""Environment variables as a source: `PREFIX_A__B` sets `a.b`.
+"""Reads environment variables as a source: `PREFIX_A__B` sets `a.b`.
 
-Names match the schema's keys whatever their case, and keys that a shell can't set by what they would be called there
-(`APP_MAX_CONNS` sets `max-conns`, `maxConns` and `max.conns`); keys of a `dict[str, …]` are read in lower case. Values
+Names match the schema's keys in any case; a key that no variable can be called matches the name that a shell would give
+it (`APP_MAX_CONNS` sets `max-conns`, `maxConns` and `max.conns`); keys of a `dict[str, …]` become lower case. Values
 are text: a `str` takes it as it is, lists and tables are JSON, numbers and booleans are converted by the field's type.
-A name with the prefix that the schema doesn't know is refused, or named in the log once (`unknown="warn"`). Names that
-Kubernetes injects for services (`APP_SERVICE_HOST`, `APP_PORT=tcp://…`) are skipped: nobody wrote them.
+A name with the prefix that the schema doesn't know is refused, or logged once (`unknown="warn"`). Names that Kubernetes
+injects for services (`APP_SERVICE_HOST`, `APP_PORT=tcp://…`) are skipped: no person wrote them.
 
-Rejected: guessing values without the schema (`"1e3"`, `"no"`, a password of digits), and silence about unknown names.
+Rejected: guessing values without the schema (`"1e3"`, `"no"`, a password of digits), and ignoring unknown names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from confcast.config.sources.variable_targets import Target, chosen, in_shell, i
 from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import Problem
 
-_MOST_PATHS = 2000  # to look for a suggestion in: of classes that refer to each other there are exponentially many
+_MOST_PATHS = 2000  # searched for a suggestion: classes that refer to each other have exponentially many
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
@@ -72,7 +72,7 @@ class Environment(_Options, frozen=True):
         return EnvironmentLayer(self, found, _fingerprint(found))
 
     def content_fingerprint(self) -> bytes:
-        """What `read().fingerprint` would be."""
+        """The fingerprint that `read()` would give. Any thread may call it."""
         return _fingerprint(self._found())
 
     def _found(self) -> dict[str, str]:
@@ -85,7 +85,7 @@ def _fingerprint(found: dict[str, str]) -> bytes:
 
 
 class EnvironmentLayer(Layer):
-    """Variables that no schema was applied to yet."""
+    """The variables as text; `fit` makes data of them, since only a schema says which keys and types are meant."""
 
     def __init__(self, source: Environment, found: dict[str, str], fingerprint: bytes) -> None:
         super().__init__(f"environment {source.prefix}*", {}, fingerprint)
@@ -103,7 +103,7 @@ class EnvironmentLayer(Layer):
                 fitting.unknown(name)
             else:
                 known.append((found, name, text))
-        # What only a tag can decide comes last: another variable may set the tag. A table, then what is set inside it.
+        # A name that only a tag can decide comes last: another variable may set the tag. A table comes before its keys.
         for found, name, text in sorted(known, key=lambda each: (len(each[0]) > 1, len(each[0][0].path))):
             fitting.set(fitting.chosen(found, below), name, text)
         if skipped:
@@ -115,7 +115,7 @@ class EnvironmentLayer(Layer):
         return Fitted(layer, fitting.problems, fitting.warnings, fitting.refused)
 
     def _is_injected(self, name: str, text: str, *, known: bool) -> bool:
-        # From the underscore on: a service may be called what the prefix is.
+        # The pattern begins at an underscore: a service may have the prefix as its name.
         upper = name.upper()
         if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
             return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._found
@@ -123,7 +123,7 @@ class EnvironmentLayer(Layer):
 
 
 class _Set(NamedTuple):
-    """A path that was set, and by which variable."""
+    """A path that a variable has set, and the variable."""
 
     path: tuple[str, ...]
     where: str
@@ -142,15 +142,15 @@ class _Fitting:
         self.warnings: list[str] = []
 
     def targets(self, name: str) -> tuple[Target, ...]:
-        """What a variable may set; nothing if the schema has no such key."""
+        """Every path that a variable may set; none if the schema has no such key."""
         return targets(self._schema, name[len(self._source.prefix) :].lower())
 
     def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
-        """What a variable sets, of all that its name may mean."""
+        """The one of these paths that a variable sets."""
         return found[0] if len(found) == 1 else chosen(found, self._spelling, below(), self.data)
 
     def set(self, target: Target, name: str, text: str) -> None:
-        """Put a converted value in its place, or note what is wrong with it."""
+        """Set a path to a variable's converted value, or record a problem."""
         where = f"environment variable {name}"
         own = _Set(target.path, where)
         first = self._variables.setdefault(self._spelling.canonical(target.path), own)
@@ -165,7 +165,7 @@ class _Fitting:
         except NotConvertible as error:
             self._refuse(target.path, str(error), where)
             return
-        path = self._spelling.as_in(self.data, target.path)  # as a variable spelled it that set a table around it
+        path = self._spelling.as_in(self.data, target.path)  # as the variable spelled it that set a table around it
         table = self.data
         for length, part in enumerate(path[:-1], 1):
             table = table.setdefault(part, {})
@@ -177,12 +177,12 @@ class _Fitting:
         self._put(table, path, value, where)
 
     def _put(self, table: dict[str, Any], path: tuple[str, ...], value: Any, where: str) -> None:
-        """A table over a table is merged key by key, as everywhere."""
+        """Set a value; merge a table into a table key by key, as layers are merged."""
         before = table.get(path[-1])
         if isinstance(value, dict) and isinstance(before, dict):
             for key, item in value.items():
                 there = self._spelling.as_in(self.data, (*path, key))
-                # What one variable has twice stays twice, and is refused as in a file.
+                # Two keys of one variable for one field both stay, and are refused as in a file.
                 self._put(before, (*path, key) if there[-1] in value else there, item, where)
             return
         table[path[-1]] = value
@@ -192,22 +192,22 @@ class _Fitting:
         return shown_key(path, self._schema)
 
     def _likeness(self, first: _Set, second: _Set) -> str:
-        """What the first of two variables for one field has in common with the second."""
+        """Says in which way the first of two variables sets the same field as the second."""
         if first.where.upper() == second.where.upper():
             return "has the same name"
         return "sets the same" if first.path == second.path else f"sets the same, as {self._key(first.path)}"
 
     def _refuse(self, path: KeyPath, message: str, where: str) -> None:
-        """Note what is wrong with what a variable sets."""
+        """Record a problem with the value of a variable."""
         self.problems.append(Problem(self._key(path), message, where))
         self.refused.append(path)
 
     def _setter(self, path: tuple[str, ...]) -> str:
-        """The variable that set what stands at a path: that of the path, or of a table around it."""
+        """The variable that set the value at a path, or the table around it."""
         return next(self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places)
 
     def unknown(self, name: str) -> None:
-        """Refuse a name, or warn of it."""
+        """Refuse a name that the schema does not know, or warn of it."""
         listed = self._list_around(name)
         if listed:
             message = f"items of a list can't be set one by one: set {self._name_of(listed)} to the whole list, as JSON"
@@ -219,7 +219,7 @@ class _Fitting:
             self.warnings.append(f"environment variable {name} is ignored: {message}")
 
     def _list_around(self, name: str) -> tuple[str, ...]:
-        """The path of the list that the name would set something in; empty if there is none."""
+        """The path of the list of which the name would set one item; empty if there is none."""
         parts = name[len(self._source.prefix) :].lower().split("__")
         for length in range(len(parts) - 1, 0, -1):
             for target in targets(self._schema, "__".join(parts[:length])):
@@ -228,7 +228,7 @@ class _Fitting:
         return ()
 
     def _hint(self, name: str) -> str:
-        # People write one underscore for two; both should lead to the same suggestion. The prefix is no likeness.
+        # People write one underscore for two; both lead to the same suggestion. The prefix does not count as similar.
         found = islice(paths(self._schema, ()), _MOST_PATHS)
         flat = {"_".join(map(in_shell, path)).upper(): path for path in found}
         close = get_close_matches(name[len(self._source.prefix) :].upper().replace("__", "_"), flat, n=1)

@@ -1,9 +1,9 @@
-"""A file in TOML, JSON or YAML as a source.
+"""Reads a file in TOML, JSON or YAML as a source.
 
 Guarantees: a file that is missing, empty, only comments, still open for writing, not UTF-8, too large, too deep, a
 directory or a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be
-missing and `allow_empty=True` to be empty, both explicitly. What was cut at a line's end and closed looks whole. A
-byte order mark of UTF-8 is accepted (editors on Windows write one), those of UTF-16 and UTF-32 are told by name.
+missing and `allow_empty=True` to be empty, both explicitly. A file that was cut at a line's end and closed looks whole.
+A byte order mark of UTF-8 is accepted (editors on Windows write one); the error for UTF-16 or UTF-32 names it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OTHER_MARKS = (
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 
-# What `content_fingerprint` says of a file without content. Longer than 16 bytes would be, so that none is mistaken.
+# The fingerprint of a file that does not exist.
 _MISSING = fingerprint_of(b"confcast: there is no such file")
 
 
@@ -49,10 +49,10 @@ class File(_Options, frozen=True):
     """A configuration file.
 
     Args:
-        path: Where it is. Made absolute at once, so that a later `chdir` changes nothing.
+        path: The path. Made absolute at once, so that a later `chdir` changes nothing.
         format: `toml`, `json` or `yaml`; by the suffix if not given.
-        optional: The file may be missing: then it gives nothing.
-        allow_empty: The file may be empty: then it gives nothing.
+        optional: Whether the file may be missing; then it sets no key.
+        allow_empty: Whether the file may be empty; then it sets no key.
 
     Attributes:
         shown: The path as it was given, which is how messages name the file.
@@ -64,7 +64,7 @@ class File(_Options, frozen=True):
     path: str
 
     if TYPE_CHECKING:
-        # A Struct that travels between processes has one plain type for its path; callers have two.
+        # The path of a Struct that is sent to another process is a str; callers may give a Path.
         def __init__(
             self,
             path: str | os.PathLike[str],
@@ -94,10 +94,10 @@ class File(_Options, frozen=True):
         msgspec.structs.force_setattr(self, "format", form)
 
     def read(self) -> Layer:
-        """The whole content. May wait for a quarter of a second for somebody who is writing.
+        """Read and parse the whole content. May wait a quarter of a second for a process that is writing the file.
 
         Raises:
-            ConfigError: There is no content to be had, or it is no document.
+            ConfigError: The file can't be read, or is no document of its format.
         """
         try:
             content = disk.read_whole(self.path)
@@ -122,7 +122,7 @@ class File(_Options, frozen=True):
         )
 
     def content_fingerprint(self) -> bytes:
-        """What `read().fingerprint` would be, for the price of reading the bytes. Never raises.
+        """The fingerprint that `read()` would give, without parsing the file. Never raises; any thread may call it.
 
         A file that is missing, or can't be read, has a fingerprint of its own.
         """
@@ -138,7 +138,7 @@ class File(_Options, frozen=True):
         return (Path(self.path),)
 
     def still_being_written(self) -> bool:
-        """Whether somebody has the file open for writing, as far as a lease on it can tell. Never raises."""
+        """Whether a process has the file open for writing, as far as a lease on it can tell. Never raises."""
         return disk.is_being_written(self.path)
 
     def _text(self, content: bytes) -> str:
@@ -169,7 +169,7 @@ class File(_Options, frozen=True):
         return document
 
     def _module(self) -> ModuleType:
-        """By statements: what is imported by a name at run time, nothing that freezes a program finds."""
+        """Import the parser by a statement: programs that freeze Python find no module that is imported by its name."""
         if self.format == "toml":
             from confcast.config.sources.formats import toml
 

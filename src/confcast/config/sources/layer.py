@@ -16,7 +16,7 @@ from confcast.errors import ConfigError, Problem
 
 
 def fingerprint_of(content: bytes) -> bytes:
-    """16 bytes that stand for a content."""
+    """The hash, 16 bytes, that stands for a content."""
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
@@ -24,7 +24,7 @@ _ABSENT = object()
 
 
 def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Every text in plain data that is wanted, with its path. Each load asks of each value: it has to be quick."""
+    """Every wanted text in plain data, with its path. Each load calls `wanted` with each text: it has to be quick."""
     for part, value in data.items() if type(data) is dict else enumerate(data):
         kind = type(value)
         if kind is str:
@@ -35,10 +35,10 @@ def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Itera
 
 
 class ValueRefused(ConfigError):
-    """A source refuses one value that it has read, before a schema is applied to it.
+    """A source refuses one value that it has read, before a schema is applied to the value.
 
     Args:
-        problem: What is wrong, and where; without a key.
+        problem: The message and the position, without a key.
         path: The keys of the value. Only the schema says which of them are secrets.
     """
 
@@ -48,20 +48,20 @@ class ValueRefused(ConfigError):
 
 
 class Place(NamedTuple):
-    """Where a key and its value stand, as text for a person: `app.toml:4:20`."""
+    """The positions of a key and of its value, as text for a person: `app.toml:4:20`."""
 
     key: str
     value: str
 
 
 class Fitted(NamedTuple):
-    """A layer as a schema reads it.
+    """A layer after a schema was applied to it.
 
     Attributes:
-        layer: What can be used of it.
-        problems: What is wrong with it.
-        warnings: What a person should be told once.
-        refused: The paths whose values are refused: what is missing there follows from that.
+        layer: The layer, without the values that were refused.
+        problems: Why they were refused.
+        warnings: Sentences to be logged once.
+        refused: The paths whose values were refused: that a key is missing there is no error of its own.
     """
 
     layer: Layer
@@ -123,8 +123,8 @@ class Layer:
         return self.name
 
     def note(self, path: KeyPath) -> Note:
-        """Advice about a value that was meant as one thing and read as another."""
-        if self._noted is None:  # the whole text is parsed for it, and there may be a problem in each of its lines
+        """Advice about a value that may have been meant as one thing and read as another."""
+        if self._noted is None:  # kept: the whole text is parsed for it, and each of its lines may have a problem
             self._noted = self._notes() if self._notes is not None else {}
         note = self._noted.get(path, "")
         return note if isinstance(note, Note) else Note(text=note)
@@ -134,11 +134,11 @@ class Layer:
         return value_at(self.data, path, _ABSENT) is not _ABSENT
 
     def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
-        """The layer as this schema reads it. Most layers are the same for all.
+        """Apply a schema to the layer; only a layer of environment variables differs by schema.
 
         Args:
             schema: The class.
-            below: Gives what the lower layers have together, when somebody asks.
+            below: Called for the merged data of the lower layers, if they are needed.
         """
         return Fitted(self, [], [])
 

@@ -1,9 +1,9 @@
-"""Layers on top of each other: tables merge field by field, everything else replaces; and where each value came from.
+"""Merges layers, tables field by field and everything else whole, and finds the layer that a value came from.
 
 A key of the result is spelled as the highest layer spells it that has the field. Positions are looked up in each layer
-by its own spelling, and messages name a key as it is written where they point to.
+by its own spelling, and a message spells a key as it is written at the position that the message names.
 
-The layers are kept, and origins are looked up in them when somebody asks. Rejected: a table of origins that is filled
+The layers are kept, and an origin is looked up in them when it is needed. Rejected: a table of origins that is filled
 while merging, which every reload would pay for and hardly one would read.
 """
 
@@ -22,10 +22,10 @@ _ABSENT = object()
 
 
 class Shadowed(NamedTuple):
-    """A value that is no table, under a table of a higher layer.
+    """A value that is no table, and that a table of a higher layer replaced.
 
     Attributes:
-        path: Where both stand, as the result spells it.
+        path: The path of both, as the result spells it.
         low: The layer of the value.
         high: The layer of the table.
     """
@@ -36,13 +36,13 @@ class Shadowed(NamedTuple):
 
 
 class Preferred(NamedTuple):
-    """A value of a lower layer that a library takes before that of a higher one, which can't be helped.
+    """A value of a lower layer that a library would prefer to that of a higher one, and that merging can't remove.
 
     Attributes:
-        path: Where it stands.
+        path: The path of the lower value.
         low: Its layer.
-        beaten: Where the value of the higher layer stands.
-        high: That layer.
+        beaten: The path of the higher value.
+        high: Its layer.
     """
 
     path: KeyPath
@@ -55,15 +55,15 @@ class Merged:
     """The data of several layers, low to high.
 
     Args:
-        layers: What is to be merged, low to high.
-        spelling: Which keys mean one field.
+        layers: The layers to merge, low to high.
+        spelling: Which keys set one field.
 
     Attributes:
-        layers: What was merged, low to high.
-        spelling: Which keys mean one field.
-        data: The result; shares the tables and lists of the layers, so nobody may change it.
-        shadowed: The values that are no tables and that a table replaced: whether that is right, the schema knows.
-        preferred: The values of lower layers that count all the same, where they should not.
+        layers: The same.
+        spelling: The same.
+        data: The result; shares the tables and lists of the layers, so no caller may change it.
+        shadowed: The values that are no tables and that a table replaced, rightly or not: the schema decides.
+        preferred: The values of lower layers that a library would use although a higher layer sets the field.
     """
 
     def __init__(self, layers: Sequence[Layer], spelling: Spelling = PLAIN) -> None:
@@ -75,33 +75,33 @@ class Merged:
         for index, layer in enumerate(self.layers):
             above = tuple(each.data for each in self.layers[index + 1 :])
             self.data = _over(self.data, layer.data, (), found[index], spelling, above) if self.data else layer.data
-        for index, layer in enumerate(self.layers):  # now all tags are there: any layer's spelling can be told
+        for index, layer in enumerate(self.layers):  # a layer's spelling can be told only with the tags of all layers
             below = functools.partial(self._below, index)
             self.shadowed += (Shadowed(path, low, layer) for path in found[index].shadowed for low in below(path))
             preferred = found[index].preferred
             self.preferred += (Preferred(path, low, own, layer) for path, own in preferred for low in below(path))
 
     def in_layer(self, layer: Layer, path: KeyPath) -> KeyPath:
-        """A path as a layer spells it. Which class a table is of, the tags of all layers tell, not its own alone."""
+        """A path as a layer spells it. The tags of all layers together tell of which class a table is."""
         return self.spelling.as_in(layer.data, path, self.data)
 
     def as_written(self, path: KeyPath) -> KeyPath:
-        """A path as it is spelled where `where` says that it stands."""
+        """A path as it is spelled at the position that `where` gives."""
         layer, at = self.origin(path), path
         if layer is None or self._is_table(path):
             layer, at = self._table_holder(path)
         return path if layer is None else (*self.in_layer(layer, at), *path[len(at) :])
 
     def _below(self, index: int, path: KeyPath) -> list[Layer]:
-        """The layer that a value comes from which a layer found below it.
+        """The highest layer below `index` that has the path, in a list; an empty list if none has.
 
-        None if a layer above has replaced the table around them, and the tags that told how the value is spelled.
+        None has it if a layer above has replaced the table around, with the tags that told how the path is spelled.
         """
         having = [below for below in self.layers[:index] if below.has(self.in_layer(below, path))]
         return having[-1:]
 
     def origin(self, path: KeyPath) -> Layer | None:
-        """The highest layer that has a value there and whose value was not replaced from above; None if no layer."""
+        """The highest layer that has the path, unless a higher one replaced a table around it; None if no layer has."""
         for layer in reversed(self.layers):
             there = self.in_layer(layer, path)
             if layer.has(there):
@@ -111,19 +111,19 @@ class Merged:
         return None
 
     def where(self, path: KeyPath, *, key: bool = False) -> str:
-        """The position of a value; of a table, or of a value that no layer has, that of the table."""
+        """The position of a value; for a value that no layer has, the position of the table around it."""
         layer = self.origin(path)
         if layer is None or self._is_table(path):
             return self.where_table(path)
         return layer.where(self.in_layer(layer, path), key=key)
 
     def note(self, path: KeyPath) -> Note:
-        """What the layer that a value comes from says of how it was read, for who meant another; mostly nothing."""
+        """The advice of a value's layer for a person who meant another value; mostly empty."""
         layer = self.origin(path)
         return layer.note(self.in_layer(layer, path)) if layer is not None else Note()
 
     def where_table(self, path: KeyPath) -> str:
-        """The position of a table's name, in the highest layer that has lines; of the root, the names of all."""
+        """The position of a table's name in the highest layer that has lines; for the root, the names of all layers."""
         layer, at = self._table_holder(path)
         return self._names() if layer is None else layer.where(self.in_layer(layer, at), key=True)
 
@@ -152,11 +152,11 @@ class Merged:
 
 
 class _Found(NamedTuple):
-    """What a layer found below it.
+    """The conflicts of one layer with those below it.
 
     Attributes:
-        shadowed: The paths where a table replaced something else.
-        preferred: The paths of values that its library prefers to those of the layer, with the paths of these.
+        shadowed: The paths where a table replaced a value that is no table.
+        preferred: The paths of lower values that the library prefers, each with the path of the layer's own value.
     """
 
     shadowed: list[KeyPath]
@@ -171,11 +171,11 @@ def _over(
     spelling: Spelling,
     above: tuple[Any, ...],
 ) -> dict[str, Any]:
-    """One table over another. What stands in higher layers only tells by its tags which class is meant."""
+    """Merge one table over another. Of `above`, the data of higher layers, only the tags are used."""
     merged = dict(low)
     others = spelling.others(low, high, *above) if spelling is not PLAIN else {}
     for key, value in high.items():
-        twin = key  # as the lower table spells it
+        twin = key  # the key as the lower table spells it
         for other in others.get(key, ()):
             if other in low and other not in high:
                 twin = other if key not in low else key
@@ -196,13 +196,13 @@ def _over(
 def _choose(
     merged: dict[str, Any], high: dict[str, Any], path: KeyPath, found: _Found, choices: Sequence[tuple[KeyPath, ...]]
 ) -> None:
-    """Take away what a library would prefer to the value of the higher table, or note that it can't be taken away."""
+    """Remove each value that a library would prefer to that of the higher table, or record that it can't be removed."""
     for paths in choices:
         own = next((index for index, each in enumerate(paths) if _has(high, each)), 0)
         for other in (each for each in paths[:own] if _has(merged, each)):
             if len(other) == 1:
                 del merged[other[0]]
-            else:  # an item of a list, or a value that other fields may read, too
+            else:  # an item of a list, or a value in a table: other fields may read it, too
                 found.preferred.append(((*path, *other), (*path, *paths[own])))
 
 
@@ -211,7 +211,7 @@ def _has(table: dict[str, Any], path: KeyPath) -> bool:
 
 
 def _replaces(layer: Layer, path: KeyPath) -> bool:
-    """Whether the layer has something other than a table on the way to the path."""
+    """Whether the layer has a value that is no table at a beginning of the path."""
     return any(
         layer.has(path[:length]) and not isinstance(value_at(layer.data, path[:length]), dict)
         for length in range(1, len(path))

@@ -1,8 +1,8 @@
-"""What the name of a variable means in a schema: the keys, and the type of the value there.
+"""Finds the path and the type that the name of a variable means in a schema.
 
-A part of a name is a key whatever its case, or what the key would be called in a shell, or the attribute that the key
+A part of a name matches a key in any case, the name that a shell would give the key, or the attribute that the key
 sets. Where a table may become one of several classes, a name may mean another key, or another type, in each: then all
-are given, and what the sources say in the table's tags decides.
+targets are returned, and the table's tags in the sources decide.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from confcast.config.schema.annotations import is_collection, is_opaque, keys_of
 from confcast.config.schema.key_path import value_at
 from confcast.config.schema.spelling import Spelling, is_ruled_out
 
-_MOST = 64  # of classes in unions in unions there are exponentially many
+_MOST = 64  # targets: nested unions of classes have exponentially many
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # of maxConns, and of HTTPPort
 _NOT_IN_A_NAME = re.compile(r"\W")
 
 
 class Target(NamedTuple):
-    """What a variable sets.
+    """A path that a variable may set.
 
     Attributes:
         path: The keys.
-        annotation: The type there, as it is written.
+        annotation: The type of the value, as it is written.
         opaque: Whether code of the user's sees the value, or a table around it, before its library does.
-        without: The class that has no field of that name; only code of the user's may have a use for it.
-        classes: Of which class, of those in a union, the table at a path has to be.
-        rough: How many keys are called otherwise than the name says.
+        without: The class that has no field of that name, so that only code of the user's may use the value; or None.
+        classes: Paths of tables, each with the member of a union that the table has to become.
+        rough: How many keys differ from the name in more than case.
     """
 
     path: tuple[str, ...]
@@ -44,7 +44,7 @@ class Target(NamedTuple):
 
 @functools.lru_cache(1024)  # each reload asks for the same
 def targets(schema: Any, name: str) -> tuple[Target, ...]:
-    """What a name in lower case, without the prefix, may set; the likeliest first, and mostly only that."""
+    """The targets of a name in lower case without the prefix, the likeliest first; mostly one."""
     found: list[Target] = []
     every = islice(_targets(Target((), schema), name.split("__")), _MOST)
     for target in sorted(every, key=lambda each: each.rough):
@@ -85,7 +85,7 @@ def _targets(above: Target, parts: list[str]) -> Iterator[Target]:
 
 
 def _candidates(above: Target, kind: Any, parts: list[str]) -> Iterator[tuple[int, Target]]:
-    """What the first parts of a name may mean in a table of this type: how many, and what they set."""
+    """Each number of first parts of a name that may be a key in a table of this type, with what the key sets."""
     keys = keys_of(kind)
     names = _names(tuple(keys.names.items()), keys.indirect) if keys is not None else {}
     types = keys.written if keys is not None else {}
@@ -107,14 +107,14 @@ def _candidates(above: Target, kind: Any, parts: list[str]) -> Iterator[tuple[in
 
 @functools.lru_cache
 def _names(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-    """The keys that a part of a variable's name may mean, in lower case.
+    """The keys that each part of a variable's name, in lower case, may mean.
 
-    A key as it is comes first, then as it is called in a shell, then the name of the attribute that it sets; what would
-    mean two fields means none.
+    A key as it is written comes first, then its name in a shell, then the attribute that it sets; a name of two fields
+    means neither.
 
     Args:
-        fields: The keys of a class, with the attribute that each sets.
-        indirect: Those that do not set it as a whole.
+        fields: The keys of a class, each with the attribute that it sets.
+        indirect: The keys that do not set an attribute as a whole.
     """
     names = dict(fields)
     direct = [key for key in names if key not in indirect]
@@ -130,7 +130,7 @@ def _names(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Map
 
 
 def in_shell(key: str) -> str:
-    """What a key is called where names have only letters, digits and underscores, in lower case."""
+    """A key as a variable's name in lower case, which has only letters, digits and underscores."""
     return _NOT_IN_A_NAME.sub("_", _HUMP.sub("_", key)).lower()
 
 
@@ -148,7 +148,7 @@ def _free_value(member: Any) -> Any:
 
 
 def paths(annotation: Any, path: tuple[str, ...], seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key that a variable can set, for suggestions; of classes that refer to each other, without an end."""
+    """The path of every key that a variable can set, for suggestions; without an end if classes refer to each other."""
     for member in members(annotation, written=True):
         keys = keys_of(member)
         if keys is None or member in seen:

@@ -1,12 +1,12 @@
-"""A text from the environment as the value that a type wants.
+"""Converts a text from the environment to the value that a type wants.
 
-What can't be converted stays text, so that the validator says what is wrong, in its own words and with the position.
-Only JSON that is none is refused here: the validator would speak of a text where a list was meant.
+A text that can't be converted stays text, so that the validator says what is wrong, in its own words and with the
+position. Only invalid JSON is refused here: the validator would complain of a text where a list was meant.
 
-The type as it is written decides, whether a validator of the user's comes before pydantic's or not: it gets the list,
-the table or the number that a file would give it. What only such a validator can read (`a, b` for a list, `10 MB` for a
-number) it gets as text. Rejected: all text as text where there is such a validator, which then takes a list for the
-characters of its JSON.
+The type as it is written decides, also where a validator of the user's comes before pydantic's: that validator gets the
+list, the table or the number that a file would give it, and the text only where the text is no such thing (`a, b` for a
+list, `10 MB` for a number). Rejected: leaving every text for such a validator as text (it would take a list for the
+characters of its JSON).
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _INT = re.compile(r"[+-]?\d+(_\d+)*")
 
 
 class NotConvertible(Exception):
-    """The text has to be JSON, and is not; or it is no number that a float holds. The message never quotes it."""
+    """The text has to be JSON and is not, or is a number too large for a float. The message never quotes the text."""
 
 
 def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
-    """The value, or the text itself where the type takes text or the text does not fit the type.
+    """The value of a text, or the text itself if the type takes text or the text does not fit the type.
 
     Args:
-        text: As it was set.
+        text: The variable's value.
         annotation: The type, as it is written.
         opaque: Whether code of the user's sees the value before its library does, and may read texts of its own.
 
     Raises:
-        NotConvertible: The type is a list or a table, the text is no JSON, and nobody else may read it; or the type is
-            a float, and the number is too large.
+        NotConvertible: The type is a list or a table, the text is no JSON, and no code of the user's may read it; or
+            the type is a float, and the number is too large.
     """
     kinds = members(annotation, written=True)
     if any(map(is_collection, kinds)) and (text.lstrip()[:1] in ("[", "{") or not _takes_text(kinds)):
         try:
             value = _from_json(text, optional=type(None) in kinds)
             if not opaque or value is None or isinstance(value, dict | list):
-                return value  # else it may be a list of one that a validator makes of `5`
+                return value  # else a validator of the user's may make a list of one of `5`
         except NotConvertible:
             if not opaque:
                 raise
@@ -95,5 +95,5 @@ def _takes_text(kinds: tuple[Any, ...]) -> bool:
 
 
 def _same(value: Any, text: str) -> bool:
-    """Whether a text means this value; a number is written as Python or JSON write it."""
+    """Whether a text is a value as Python or JSON write it."""
     return text == value if isinstance(value, str) else text.lower() == str(value).lower()

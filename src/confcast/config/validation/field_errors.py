@@ -1,8 +1,7 @@
-"""What a validator found, and how it becomes a problem that a person can act on.
+"""Makes problems, with the file, the line and the key, of the errors that validators report by path.
 
-Validators speak of paths; people need the file, the line and the key. Guarantee (G9): a value is quoted only if it is
-a scalar whose type has no secret in it, and a secret that a validator of the user's put into its own message is
-masked there. A key of a table whose keys are secrets is shown as one.
+Guarantee (G9): a value is quoted only if it is a scalar whose type has no secret in it; a secret that a validator of
+the user's put into its own message is masked there, and so is a key of a table whose keys are secrets.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ from confcast.config.sources.merge import Merged
 from confcast.errors import Problem
 
 NOTHING: Any = object()
-"""There is no value to quote."""
+"""Stands for `got` where there is no value to quote."""
 
 _FRACTIONS = (float, decimal.Decimal)
 _NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
 
 
 class FieldError(NamedTuple):
-    """One thing that is wrong.
+    """One error at one path of the data.
 
     Attributes:
-        path: Where, in the merged data.
+        path: The path in the merged data.
         message: What was expected.
-        got: What was found, if that may help.
-        about: What its position is: that of the value, of the key, or of the table that lacks the key.
-        location: The position, if it is none of these: of a value that is not in the merged data.
+        got: The value there, to be quoted.
+        about: Which position the error has: that of the value, of the key, or of the table that lacks the key.
+        location: The position itself, for a value that is not in the merged data.
     """
 
     path: KeyPath
@@ -53,11 +52,11 @@ class Invalid(Exception):
 
     def __init__(self, field_errors: Iterable[FieldError]) -> None:
         self.field_errors = list(field_errors)
-        super().__init__(f"{len(self.field_errors)} findings")
+        super().__init__(f"{len(self.field_errors)} field errors")
 
 
 def problems_of(field_errors: Iterable[FieldError], schema: Any, merged: Merged) -> list[Problem]:
-    """Findings as problems, in the order of the sources and of the lines in them."""
+    """The field errors as problems, in the order of the sources and of their lines."""
     masked = masking(secrets_in(schema, merged.data))
     found = [_problem(field_error, schema, merged, masked) for field_error in field_errors]
     unique = {(problem.location, problem.key, problem.message): problem for problem in found}
@@ -80,7 +79,7 @@ def _problem(field_error: FieldError, schema: Any, merged: Merged, masked: Calla
 
 
 def _advice(annotation: Any, note: Note) -> str:
-    """What of a note is about what belongs there: a number or a date would not be right, even in quotes."""
+    """The part of a note that fits the type wanted there: quotes would not make a number or a date right."""
     kinds = members(annotation)
     if any(map(is_collection, kinds)):
         return note.table
@@ -100,7 +99,7 @@ def _location(field_error: FieldError, merged: Merged) -> str:
 
 
 def _as_written(field_error: FieldError, merged: Merged) -> KeyPath:
-    """The path as it is spelled at the finding's position."""
+    """The path as it is spelled at the position of the field error."""
     if field_error.about != "missing":
         return merged.as_written(field_error.path)
     return (*merged.as_written(field_error.path[:-1]), *field_error.path[-1:])

@@ -1,6 +1,6 @@
-"""Texts that would become an infinite number: `float("1e400")` is one, and nobody has written that.
+"""Refuses texts that would become an infinite number: `float("1e400")` is infinite, and no person meant that.
 
-pydantic makes a number of a text, and YAML 1.1 reads `1e400` as one. Infinite is only what says so, such as `inf`.
+pydantic makes a number of a text, and YAML 1.1 reads `1e400` as text. Only a text such as `inf` means infinity.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from confcast.config.sources.layer import texts
 from confcast.config.validation.field_errors import FieldError
 
 _LARGE = re.compile(r"\s*[+-]?[\d_.]+(?:[eE]\+?[\d_]{3,})?\s*")
-_FIRST = "0123456789+-._ \t\r\n\f\v"  # cheaper than the pattern, which most texts need not meet
+_FIRST = "0123456789+-._ \t\r\n\f\v"  # checked first, since it is cheaper than the pattern
 _SHORTEST = 5  # 1e309
 
 
 def check(annotation: Any, data: Any) -> Iterator[FieldError]:
-    """Every text that stands where a float belongs and is a number too large for one."""
+    """An error for every text in the place of a float that is a number too large for one."""
     for path, text in texts(data, _may_be_one):
         kinds = members(functools.reduce(child, path, annotation))
         if float in kinds and str not in kinds and _is_too_large(text.strip()):

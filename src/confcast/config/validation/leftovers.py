@@ -1,13 +1,13 @@
-"""Placeholders that are left in values: `${VAR}` and `{{ x }}`, which something should have filled in before.
+"""Warns of placeholders in values, `${VAR}` and `{{ x }}`, which another tool should have filled in.
 
 confcast takes values as they are written: a template that was deployed unrendered, or a line copied from a tool that
-expands variables, would be served as text. It is no mistake for certain (a field may hold a template of its own), so it
-is warned of and not refused: once for each place and content, and again only when it has gone and come back. What is
-hidden by a higher layer counts for nothing. Where a secret may stand, the placeholder is not shown: a password may look
-like one.
+expands variables, would be served as text. That may be meant (a field may hold a template of its own), so it is a
+warning and no error: once for each place and content, and again only when the placeholder was gone and comes back. A
+value that a higher layer hides causes none. A placeholder in a value that may be a secret is not shown: a password may
+look like one.
 
-Rejected: filling them in (whose variables, and what of a `$` that is meant?), and a mark for fields that hold templates
-(one line in a log, once, costs less than a word in each schema).
+Rejected: filling placeholders in (with whose variables, and what of a `$` that is meant?), and a mark for fields that
+hold templates (one line in a log, once, costs less than a word in each schema).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from confcast.config.schema.secret_paths import is_secret_at, shown_key
 from confcast.config.sources.layer import fingerprint_of, texts
 from confcast.config.sources.merge import Merged
 
-MOST_TOLD = 20
-"""Warnings of one load; of more only the number is told: a whole file may be a template."""
+MOST_WARNINGS = 20
+"""Warnings of one load; of more only the number is logged: a whole file may be a template."""
 
 _PLACEHOLDER = re.compile(r"(?<!\$)\$\{[A-Za-z_][^{}\n]{0,200}\}|\{\{[^{}\n]{1,200}\}\}")
 _LONGEST = 60
 
 
 class Leftover(NamedTuple):
-    """One value with a placeholder in it, as a place that is the same for another line and another process."""
+    """The identity of a value with a placeholder in it: the same on another line and in another process."""
 
     layer: str
     path: KeyPath
@@ -37,20 +37,20 @@ class Leftover(NamedTuple):
 
 
 class Leftovers:
-    """Remembers what was warned of. One for each loader; used by one load at a time."""
+    """Remembers which placeholders were warned of. Each loader has one, which one load at a time uses."""
 
     def __init__(self) -> None:
         self._known: frozenset[Leftover] = frozenset()
 
     def warnings(self, schema: Any, merged: Merged) -> Iterator[str]:
-        """What is to be said of this load, and was not said of the last one."""
+        """The warnings of this load that the last load did not cause."""
         found = dict(_leftovers(merged))
         new = [each for each in found if each not in self._known]
         self._known = frozenset(found)
-        for each in new[:MOST_TOLD]:
+        for each in new[:MOST_WARNINGS]:
             yield _warning(each.path, found[each], schema, merged)
-        if len(new) > MOST_TOLD:
-            yield f"{len(new) - MOST_TOLD} more values have a placeholder in them that nothing fills in"
+        if len(new) > MOST_WARNINGS:
+            yield f"{len(new) - MOST_WARNINGS} more values have a placeholder in them that nothing fills in"
 
 
 def _leftovers(merged: Merged) -> Iterator[tuple[Leftover, str]]:

@@ -1,12 +1,12 @@
-"""Which value a validator raised for, when what it raised is no complaint of its library's.
+"""Finds the value for which a validator raised an exception that is not its library's.
 
-pydantic and msgspec say where a value is wrong if a validator raises a ValueError; anything else passes through them
-and leaves only a traceback. So the parts of the data are validated again, one by one, until the innermost that raises
-the same; the function in the traceback says for which field of it. A builtin (`BeforeValidator(int)`) has no line in
-a traceback: then the fields are validated one by one, each by its type and its validators.
+pydantic and msgspec give the path of a value if a validator raises a ValueError; any other exception passes through
+them and leaves only a traceback. So the parts of the data are validated again, one by one, down to the innermost that
+raises the same; the function in the traceback tells the field. A builtin (`BeforeValidator(int)`) has no line in a
+traceback: then the fields are validated one by one, each by its type and its validators.
 
-Only a load that is refused anyway comes here: then validators run once more. Rejected: wrapping every validator of a
-schema beforehand (each load would pay for it, and pydantic keeps validators of nested models as they were built).
+Validators run again only for a load that is refused anyway. Rejected: wrapping every validator of a schema beforehand
+(each load would pay for it, and pydantic keeps validators of nested models as they were built).
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ import msgspec
 from confcast.config.schema.annotations import child, keys_of, members
 from confcast.config.schema.key_path import KeyPath
 
-_OURS = re.compile(r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)")  # what calls the user's validators
+_OURS = re.compile(
+    r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)"
+)  # modules that call the user's validators
 
 
 Validate = Callable[[Any, Any], object]
-"""A type and a value: raises what its validators raise."""
+"""Validates a value against a type; raises whatever the type's validators raise."""
 
 
 def place_of(annotation: Any, data: Any, error: Exception, validate: Validate) -> KeyPath:
-    """The path of the value for which a validator raised; of the table around it where that can't be told."""
+    """The path of the value for which a validator raised, or else of the innermost known table around it."""
     path: KeyPath = ()
     while (found := _inside(annotation, data, error, validate)) is not None:
         part, error = found
@@ -47,7 +49,7 @@ def place_of(annotation: Any, data: Any, error: Exception, validate: Validate) -
 
 
 def last_line(error: Exception) -> tuple[str, int] | None:
-    """The file and the line of the user's that raised, or that called what did; None if a library called a builtin."""
+    """The last file and line of the user's code in the traceback; None if a library called a builtin."""
     lines = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -57,7 +59,7 @@ def last_line(error: Exception) -> tuple[str, int] | None:
 
 
 def _inside(annotation: Any, data: Any, error: Exception, validate: Validate) -> tuple[Any, Exception] | None:
-    """The part of the data that raises the same when it is validated alone."""
+    """The key or index of the part of the data that raises the same alone, and what it raises; None if none does."""
     if isinstance(data, dict | list):
         for part, item in data.items() if isinstance(data, dict) else enumerate(data):
             below = child(annotation, part)
@@ -67,7 +69,7 @@ def _inside(annotation: Any, data: Any, error: Exception, validate: Validate) ->
 
 
 def _raised(annotation: Any, value: Any, validate: Validate) -> Exception | None:
-    """What a validator of the user's raises, if it does."""
+    """The exception that a validator of the user's raises for a value, other than the library's; None if none."""
     try:
         validate(annotation, value)
     except (msgspec.ValidationError, ValueError, AssertionError):  # pydantic's own is a ValueError
@@ -81,11 +83,11 @@ def _is_same(one: Exception, other: Exception) -> bool:
     line = last_line(one)
     if type(one) is not type(other) or line != last_line(other):
         return False
-    return line is not None or str(one) == str(other)  # of a builtin, the text is all that there is
+    return line is not None or str(one) == str(other)  # a builtin has no line: compare the text
 
 
 def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[Any]:
-    """The key of the field whose validator is in the traceback; several, or none, where that does not say it."""
+    """The key of the field whose validator is in the traceback; several keys, or none, where that is not clear."""
     keys = keys_of(cls)
     if keys is None or not hasattr(cls, "__pydantic_decorators__") or not isinstance(data, dict):
         return []
@@ -112,7 +114,7 @@ def _fields_that_raise(cls: Any, data: Any, error: Exception, validate: Validate
 
 
 def _alone(cls: Any, name: str) -> Any:
-    """The type of a field with all its validators."""
+    """The type of one field with all its validators, for validating it alone."""
     import pydantic
 
     field, marks = cls.__pydantic_fields__[name], list[Any]()
@@ -123,7 +125,7 @@ def _alone(cls: Any, name: str) -> Any:
 
 
 def _is_about(frame: FrameType, name: str) -> bool:
-    """Whether a validator was told the name of its field, and it is this."""
+    """Whether a validator was called with an info object that names this field."""
     return any(getattr(each, "field_name", None) == name for each in _values(frame))
 
 

@@ -1,19 +1,15 @@
-"""Values that a table of a higher layer covers, where their type takes no such value.
+"""Refuses two mistakes that merging hides: a value that a higher table shadows, and two keys for one field in a layer.
 
 `db = "postgres://…"` in a file is wrong if `db` is a section. A variable `APP_DB__HOST` puts a table in its place, so
-the validator never sees it: without a look at it here the error would be swallowed, and what the file meant to say
-about `db` would be gone without a word.
+the validator never sees the text: without this check the file's `db` would be dropped without a word. Only the shape
+counts (a table, a list, a single value, null), as the annotations show it: where code of the user's may take more, the
+value is accepted. Rejected: validating every layer by itself, which each reload would pay for, and giving the shadowed
+value to the user's validators, which expect to see only values that are used.
 
-Only the shape counts (a table, a list, a single value, null), as the annotations show it. Like annotations.py it leans
-one way: where code of the user's may take more than they show, the value is left alone. Rejected: validating every
-layer for itself, which each reload would pay for, and giving the covered value to the user's validators, which expect
-to see only what is used.
-
-Two keys of one table that set one field, in one source: nobody can say which was meant.
-
-In two sources they are no mistake: the higher one counts, as always (merge.py). So each layer is looked at for itself,
-also where a higher one replaces both. One case is left: an `AliasPath` that comes before the key that a higher source
-has, and leads into a list or a table that other fields read, too. There the lower source would win.
+Of two keys of one table that set one field, in one source, nobody can say which was meant. In two sources they are no
+mistake: the higher one counts, as always (merge.py). So each layer is checked by itself, also where a higher one
+replaces both. In one case the lower source would win, which is refused: an `AliasPath` that comes before the key that
+the higher source has, and leads into a list or a table that other fields read, too.
 """
 
 from __future__ import annotations
@@ -41,12 +37,12 @@ _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence, collections.abc
 
 
 def check(schema: Any, merged: Merged) -> Iterator[FieldError]:
-    """Every covered value that its type does not take, with its own position."""
+    """An error for every shadowed value that its type does not take, at the value's own position."""
     for shadowed in merged.shadowed:
         path = merged.in_layer(shadowed.low, shadowed.path)
         value = value_at(shadowed.low.data, path)
         accepted = _shapes_at(schema, path, merged)
-        # Where no table belongs, the validator speaks of the table.
+        # Where the type takes no table, the validator reports the table.
         if "table" in accepted and _shape(value) not in accepted:
             first = _first(shadowed.high, merged.in_layer(shadowed.high, shadowed.path))
             yield FieldError(path, _message(first, accepted), value, location=shadowed.low.where(path))
@@ -58,7 +54,7 @@ def _message(first: str, accepted: frozenset[str]) -> str:
 
 
 def _first(layer: Layer, path: KeyPath) -> str:
-    """The position of the first key in a table; of the table itself, if it is empty."""
+    """The position of the first key in a table; the table's own position if it is empty."""
     while (table := value_at(layer.data, path)) and isinstance(table, dict):
         path = (*path, next(iter(table)))
     return layer.where(path, key=True)
@@ -78,7 +74,7 @@ def _shapes_at(annotation: Any, path: KeyPath, merged: Merged) -> frozenset[str]
 
 
 def _meant(annotation: Any, table: Any) -> Any:
-    """The class of a union that the tags of a table leave, if that is one."""
+    """The one class of a union that the tags of a table allow; the union if they allow several."""
     if not isinstance(table, dict):
         return annotation
     left = [kind for kind in members(annotation) if is_collection(kind) and not is_ruled_out(kind, (table,))]
@@ -86,7 +82,7 @@ def _meant(annotation: Any, table: Any) -> Any:
 
 
 def _shapes(annotation: Any) -> frozenset[str]:
-    """What values of a type may look like in a file."""
+    """The shapes that values of a type may have in a file."""
     if is_opaque(annotation):
         return _ALL
     return frozenset(shape for member in members(annotation) for shape in _of_member(member))
@@ -107,7 +103,7 @@ def _of_member(member: Any) -> frozenset[str]:
 
 
 def doubled(merged: Merged) -> Iterator[FieldError]:
-    """Every key that sets what another key of the same layer sets, with the positions of both."""
+    """An error for every key that sets the field of another key of the same layer, with the positions of both."""
     for layer in merged.layers if merged.spelling is not PLAIN else ():
         for first, second in merged.spelling.doubled(layer.data, merged.data):
             message = f"sets the same as {dotted(first[-1:])!r} ({layer.where(first, key=True)}): remove one of them"

@@ -1,8 +1,8 @@
-"""What validators let pass and a configuration must not have: unknown keys, and `true` where a number belongs.
+"""Refuses what validators let pass: unknown keys, and `true` in the place of a number.
 
 pydantic ignores unknown keys by default, and msgspec too; in a file an unknown key is a typo. Where a class says
-`extra="allow"`, or code of the user's sees the table first (annotations.py), nothing is refused here but the name of a
-field that its alias sets; nor in a union of several classes, where the keys tell them apart.
+`extra="allow"`, or code of the user's sees the table first (annotations.py), only the name of a field that its alias
+sets is refused; in a union of several classes, whose keys tell them apart, nothing is.
 
 `true` for a number: pydantic models decide that themselves (`StrictInt`, `strict=True`), msgspec refuses it, and for
 stdlib dataclasses, which can't say what they want, it is refused here.
@@ -24,13 +24,13 @@ from confcast.config.validation.field_errors import FieldError, quoted
 
 
 def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[FieldError]:
-    """Everything in a value of this type that must not be there.
+    """An error for every unknown key, and every boolean in the place of a number, in a value of this type.
 
     Args:
         annotation: The type.
-        value: The data that is to become it.
-        path: Where the value stands.
-        plain: Whether the type is written in a stdlib dataclass.
+        value: The data of which it is to be made.
+        path: The path of the value.
+        plain: Whether a stdlib dataclass declares the type.
     """
     kind = type(value)
     if kind is dict:
@@ -57,7 +57,7 @@ def _check_table(annotation: Any, table: dict[Any, Any], path: KeyPath, plain: b
         return
     text_only = has_text_keys(annotation)
     for key, value in table.items():
-        if text_only and isinstance(key, bool):  # of numbers a model may make text
+        if text_only and isinstance(key, bool):  # a model may accept numbers as text
             yield no_text(key, path, secret=has_secret_keys(annotation))
         yield from check(child(annotation, key), value, (*path, key), plain=plain)
 
@@ -83,23 +83,23 @@ def _unknown(key: Any, keys: Keys, path: KeyPath) -> FieldError:
 
 
 def _beside(key: Any, keys: Keys, path: KeyPath) -> FieldError:
-    """Pydantic keeps it as another key, and has two values of that name: one of the attribute, one in a dump."""
+    """Refuse a field's name beside its alias: pydantic would keep both, one as the attribute, one in a dump."""
     its = next(each for each, name in keys.names.items() if name == key)
     message = f"is the name of a field that is set by {its!r}, and would be kept beside it as another key"
     return FieldError((*path, key), f"{message}: write {its!r}", about="key")
 
 
 def has_text_keys(annotation: Any) -> bool:
-    """Whether a type of tables says that their keys are text."""
+    """Whether a type of tables declares their keys as text."""
     return strip((typing.get_args(annotation) or (Any,))[0]) is str
 
 
 def no_text(key: Any, path: KeyPath, *, secret: bool = False) -> FieldError:
-    """What is said of a key that has to be text and is none; only YAML has such keys.
+    """The error for a key that has to be text and is not; only YAML has such keys.
 
     Args:
         key: The key.
-        path: Where its table stands.
+        path: The path of its table.
         secret: Whether the keys of the table are secrets.
     """
     why = ""

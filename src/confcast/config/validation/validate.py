@@ -1,13 +1,12 @@
-"""Plain data to an instance of the schema, or everything that is wrong with it, at once.
+"""Makes an instance of the schema of plain data, or reports everything that is wrong with the data, at once.
 
-The user's validators run here, in the config owner, and nowhere else. Values are taken as pydantic takes them by
-default (a model may say `strict=True`), and as `msgspec.convert` takes them in its strict mode. Whatever a validator
-raises ends as a finding: a `KeyError` in one is bad input too.
+The user's validators run here, in the config owner, and nowhere else. Values are converted as pydantic does by default
+(a model may say `strict=True`), and as `msgspec.convert` does in its strict mode. Whatever a validator raises becomes a
+field error: a `KeyError` in one is bad input too.
 
-Plain data to a `msgspec.Struct`, with everything that is wrong, where msgspec itself stops at the first error.
-
-The happy path is one `msgspec.convert`. Only if that refuses are the fields converted one by one, to find the others.
-Types that msgspec does not know (`SecretStr`, `Path`, a pydantic model inside) are pydantic's to validate.
+msgspec stops at the first error. So a Struct is made by one `msgspec.convert`, and only if that refuses, the fields are
+converted one by one, to find every error. Types that msgspec does not know (`SecretStr`, `Path`, a pydantic model in a
+Struct) are validated by pydantic.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from confcast.config.validation.strictness import has_text_keys, no_text
 
 T = TypeVar("T")
 
-_KEY = ("[key]",)  # the end of a loc that is about a key, not its value
+_KEY = ("[key]",)  # the end of a pydantic loc that is about a key, not its value
 _MISSING = ("missing", "missing_argument")  # the second for a NamedTuple
 _PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$?(.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -76,7 +75,7 @@ def construct_pydantic(annotation: Any, data: Any) -> Any:
         return validator.validate_python(data)
     except pydantic.ValidationError as error:
         raise Invalid(_joined(_field_errors(error, annotation, data))) from None
-    except Exception as error:  # whatever the user's validators raise; told as a finding
+    except Exception as error:  # whatever the user's validators raise
         raise Invalid([raised(error, annotation, data)]) from None
 
 
@@ -92,7 +91,7 @@ def adapter(annotation: Any) -> Any:
 
 
 def _validate_part(annotation: Any, value: Any) -> object:
-    """A part of the data alone, by whichever library knows its type. Raises what that library or a validator raises."""
+    """Validate a part of the data by the library that knows its type. Raises what the library or a validator raises."""
     try:
         validate = adapter(annotation).validate_python
     except Exception:  # a Struct is in it, or what can't be hashed
@@ -107,7 +106,7 @@ def _field_errors(error: Any, annotation: Any, data: Any) -> Iterator[FieldError
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if item["type"] in _MISSING:
             yield FieldError(path, message, about="missing")
-        elif item["type"] == "invalid_key":  # only where any key is allowed: where not, strictness tells it
+        elif item["type"] == "invalid_key":  # only where any key is allowed: elsewhere strictness reports it
             yield strictness.no_text(item["input"], path[:-1])
         elif item["type"] == "extra_forbidden":
             yield FieldError(path, "unknown key", about="key")
@@ -125,7 +124,7 @@ def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> FieldErr
 
 
 def _path(loc: tuple[Any, ...], annotation: Any, data: Any, keys: _Keys, missing: bool) -> Iterator[Any]:
-    """The path in the data. A loc also names the members of unions, discriminators and `[key]`: they are left out."""
+    """The path in the data that a loc means. Members of unions, discriminators and `[key]` in it are left out."""
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
         part = keys.key_in(data, part)
@@ -138,13 +137,13 @@ def _path(loc: tuple[Any, ...], annotation: Any, data: Any, keys: _Keys, missing
 
 
 class _Keys:
-    """Finds the keys that locs name in the tables of one document; looks at all keys of a table once at most."""
+    """Finds the keys that locs name in the tables of one document; lists the keys of a table once at most."""
 
     def __init__(self) -> None:
         self._named: dict[int, dict[Any, Any]] = {}
 
     def key_in(self, data: Any, part: Any) -> Any:
-        """The key that a loc names: pydantic has 1 for True, and the repr of what is neither text nor an int."""
+        """The key that a loc names: pydantic writes True as 1, and a key that is neither text nor an int as its repr."""
         if not isinstance(data, dict) or (isinstance(part, str) and part in data):
             return part
         if id(data) not in self._named:
@@ -153,7 +152,7 @@ class _Keys:
 
 
 def _by_names(table: dict[Any, Any]) -> dict[Any, Any]:
-    """The keys of a table by all that a loc may have for them."""
+    """The keys of a table by each way in which a loc may write them."""
     named: dict[Any, Any] = {}
     for key in table:
         named.setdefault(key, key)
@@ -168,7 +167,7 @@ def _is_key(annotation: Any, part: Any) -> bool:
 
 
 def _joined(field_errors: Iterator[FieldError]) -> list[FieldError]:
-    """One finding for each path: a union complains once for each of its members."""
+    """The errors with one for each path: a union reports one for each of its members."""
     joined: dict[KeyPath, FieldError] = {}
     for field_error in field_errors:
         before = joined.get(field_error.path)
@@ -180,7 +179,7 @@ def _joined(field_errors: Iterator[FieldError]) -> list[FieldError]:
 
 
 def raised(error: Exception, annotation: Any, data: Any) -> FieldError:
-    """What a validator of the user's raised that is no complaint of its library's."""
+    """The field error for an exception of a user's validator that is not its library's."""
     line = last_line(error)
     text = f": {error}" if str(error) else ""
     place = f" ({Path(line[0]).name}:{line[1]})" if line is not None else ""
@@ -194,11 +193,11 @@ def convert(schema: type[T], data: Any) -> T:
     try:
         return cast("T", converted(schema, data))
     except Exception as error:  # also what __post_init__ raises
-        raise Invalid(list(_search(schema, data, ())) or [_told(error, schema, data, ())]) from None
+        raise Invalid(list(_search(schema, data, ())) or [_error_of(error, schema, data, ())]) from None
 
 
 def converted(annotation: Any, data: Any) -> Any:
-    """What msgspec makes of the data, or whatever it and validators raise."""
+    """Convert data by msgspec. Raises whatever msgspec and validators raise."""
     return msgspec.convert(data, annotation, dec_hook=_custom)
 
 
@@ -212,14 +211,16 @@ def _custom(kind: Any, value: Any) -> Any:
 
 
 def _search(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
-    """Everything wrong in a value: first inside it, and only if that is all right, with itself."""
+    """The errors inside a value, or, if there are none, those of the value itself."""
     tables = [member for member in members(annotation) if is_collection(member)]
     inside: list[FieldError] = []
     if len(tables) == 1 and isinstance(value, dict | list):
         inside = list(_search_inside(tables[0], value, path))
         keys = keys_of(tables[0])
         if keys is not None and isinstance(value, dict):
-            value = {key: each for key, each in value.items() if key in keys.names}  # unknown ones are told elsewhere
+            value = {
+                key: each for key, each in value.items() if key in keys.names
+            }  # strictness.py reports unknown ones
     yield from inside or _search_itself(annotation, value, path)
 
 
@@ -227,7 +228,7 @@ def _search_itself(annotation: Any, value: Any, path: KeyPath) -> Iterator[Field
     try:
         converted(annotation, value)
     except Exception as error:
-        yield _told(error, annotation, value, path)
+        yield _error_of(error, annotation, value, path)
 
 
 def _search_inside(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
@@ -270,16 +271,15 @@ def _required(annotation: Any) -> set[str]:
     return set(getattr(cls, "__required_keys__", ()))
 
 
-def _told(error: Exception, annotation: Any, value: Any, path: KeyPath) -> FieldError:
-    """What refuses a value: msgspec, or __post_init__, of which msgspec takes only ValueError and TypeError."""
+def _error_of(error: Exception, annotation: Any, value: Any, path: KeyPath) -> FieldError:
+    """The field error for an exception: msgspec's, or another of a `__post_init__` than ValueError and TypeError."""
     if isinstance(error, msgspec.ValidationError):
-        return _field_error(error, annotation, value, path)
-
+        return _error_of_msgspec(error, annotation, value, path)
     field_error = raised(error, annotation, value)
     return field_error._replace(path=path + field_error.path)
 
 
-def _field_error(error: msgspec.ValidationError, annotation: Any, value: Any, path: KeyPath) -> FieldError:
+def _error_of_msgspec(error: msgspec.ValidationError, annotation: Any, value: Any, path: KeyPath) -> FieldError:
     found = _PLACE.fullmatch(str(error))
     assert found is not None
     for name, index, unknown in _PART.findall(found[2] or ""):
@@ -298,7 +298,7 @@ def _field_error(error: msgspec.ValidationError, annotation: Any, value: Any, pa
 
 
 def _choices(annotation: Any) -> str | None:
-    """What may stand there, if that is a list of values: msgspec only says that this is none of them."""
+    """A message with the values of a Literal or Enum, which msgspec's does not list; None for other types."""
     plain = strip(annotation)
     if typing.get_origin(plain) is Literal:
         choices = list(typing.get_args(plain))

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigError, ConfigLoader, Environment, Secret
-from confcast.config.validation.leftovers import MOST_TOLD
+from confcast.config.validation.leftovers import MOST_WARNINGS
 
 WHY = "in it, which nothing fills in: a value is taken as it is written"
 
@@ -178,5 +178,5 @@ def test_of_a_whole_file_that_is_a_template_the_first_are_told_and_the_number_of
     Path("a.json").write_text(json.dumps({"names": [f"${{V{n}}}" for n in range(10_000)]}))
     ConfigLoader(Settings, "a.json").load()
     said = told()
-    assert len(said) == MOST_TOLD + 1
-    assert said[-1] == f"{10_000 - MOST_TOLD} more values have a placeholder in them that nothing fills in"
+    assert len(said) == MOST_WARNINGS + 1
+    assert said[-1] == f"{10_000 - MOST_WARNINGS} more values have a placeholder in them that nothing fills in"

@@ -1,1 +1,1 @@
-"""One file per format. Each has `parse(text)`, which is fast, and `locate(text)`, which is asked only when needed."""
+"""Parses TOML, JSON and YAML, a file each: `parse(text)` is fast, `locate(text)` is called only for a message."""

@@ -1,11 +1,11 @@
-"""What the formats share: how they refuse, how deep they go, how an offset becomes a line and a column.
+"""Shared by the formats: the error that refuses a text, the limits, and the line and column of an offset.
 
-`parse(text)` gives the document, or None if there is none (no content, or only comments), and raises Unparsable.
-`locate(text)` is only called with a text that `parse` accepted. Messages never quote the text, and no key of it:
-either may be a secret.
+`parse(text)` returns the document, or None if there is none (no content, or only comments), and raises Unparsable.
+`locate(text)` is only called with a text that `parse` accepted. Messages quote neither the text nor a key: either may
+be a secret.
 
 Rejected: a parser of our own that keeps positions while it reads. It is ten times slower than the C parsers, and a
-position is wanted only when something is wrong.
+position is needed only when something is wrong.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _DECIMAL = re.compile(rf"[+-]?{_DIGITS}(?P<more>(?:\.{_DIGITS})?(?:[eE][+-]?{_DI
 
 
 class Note(NamedTuple):
-    """Advice about one value, by what was wanted in its place; empty where there is none.
+    """Advice about one value, by the type that the schema wants there; empty where there is none.
 
     Attributes:
-        text: Where text was wanted.
-        table: Where a table or a list was wanted.
-        number: Where a number was wanted that may have a fraction.
-        whole: Where a whole number was wanted.
+        text: For a text.
+        table: For a table or a list.
+        number: For a number that may have a fraction.
+        whole: For a whole number.
     """
 
     text: str = ""
@@ -45,7 +45,7 @@ class Note(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """Where a value stands, as (line, column), both from 1; columns count characters."""
+    """The (line, column) of a key and of its value, both from 1; columns count characters."""
 
     key: tuple[int, int]
     value: tuple[int, int]
@@ -76,7 +76,7 @@ class Lines:
 
 
 class TooLarge(Exception):
-    """A number that is written in digits and that a float makes infinite; its place is worked out afterwards."""
+    """A number written in digits is infinite as a float; its place is worked out afterwards."""
 
 
 TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
@@ -85,7 +85,7 @@ TOO_LONG = "a number has too many digits"
 
 
 def finite(text: str) -> float:
-    """A number as a float; infinite only if that is what is written. Raises TooLarge."""
+    """A number as a float; infinite only if it is written as `inf`. Raises TooLarge."""
     number = float(text)
     if math.isinf(number) and "n" not in text.lower():  # inf, infinity
         raise TooLarge
@@ -93,9 +93,9 @@ def finite(text: str) -> float:
 
 
 def why_no_number(form: str, text: str, at: int) -> str | None:
-    """What is wrong with a decimal number that begins at an offset and that its format allows; None for all else.
+    """Why Python can't read a decimal number that begins at an offset; None if it can, or if there is no number.
 
-    What stands behind the number may be anything.
+    The text behind the number may be anything.
     """
     found = _DECIMAL.match(text, at)
     if found is None:
@@ -110,12 +110,12 @@ def why_no_number(form: str, text: str, at: int) -> str | None:
 
 
 def too_deep(line: int = 0, column: int = 0) -> Unparsable:
-    """The refusal of a document that nests too deep."""
+    """The error that refuses a document which nests too deep."""
     return Unparsable(f"is nested more than {MAX_DEPTH} levels deep", line, column)
 
 
 def is_too_deep(document: Any) -> bool:
-    """Whether a document nests too deep. Iterative: what it looks for would exhaust a recursion."""
+    """Whether a document nests too deep. Iterative, since such a document would exhaust a recursion."""
     level: Iterable[Any] = (document,)
     for _ in range(MAX_DEPTH + 1):
         level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]

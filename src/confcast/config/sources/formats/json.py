@@ -1,8 +1,8 @@
-"""JSON, as the standard library's C scanner reads it; what that lets pass is refused, with its place.
+"""Parses JSON with the standard library's C scanner, and refuses more than that does, with the place.
 
-That is duplicate keys, NaN and the infinities, numbers that a float makes infinite, and escapes that are half a
+It refuses duplicate keys, NaN and the infinities, numbers that are infinite as a float, and escapes that are half a
 character (TOML and YAML refuse them too).
-The patterns give nothing back once they have matched (`*+`): a string of 16 MiB would take seconds and gigabytes else.
+The patterns are possessive (`*+`): with backtracking, a string of 16 MiB would take seconds and gigabytes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def locate(text: str) -> dict[KeyPath, Spot]:
 
 
 class _Refused(Exception):
-    """Valid for the standard library, not for us; the place is worked out afterwards."""
+    """The text is valid for the standard library and not for us; the place is worked out afterwards."""
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,10 +82,10 @@ def _check_depth(text: str) -> None:
 
 
 class Scanner:
-    """Walks over a document that was parsed before, and notes where everything stands.
+    """Walks over a document that was parsed before, and collects the place of each key and value.
 
-    With `strict` it raises Unparsable at the first duplicate key, constant that is no JSON, number that is none for
-    Python, or half a character; behind that the text may be anything.
+    With `strict` it raises Unparsable at the first duplicate key, constant that is no JSON, number that Python can't
+    read, or half a character; behind that the text may be anything.
     """
 
     def __init__(self, text: str, *, strict: bool = False) -> None:
@@ -107,7 +107,7 @@ class Scanner:
         return found.end()
 
     def _value(self, at: int, path: KeyPath) -> int:
-        """Notes what is inside a value, and gives the offset behind it."""
+        """Collect the places inside a value; returns the offset behind it."""
         opening = self._text[at]
         if opening == "{":
             return self._members(at, "}", lambda at, _: self._member(at, path))

@@ -1,7 +1,7 @@
-"""TOML, as the standard library reads it, and the places of its values, which the standard library does not give.
+"""Parses TOML with the standard library, and finds the places of values, which the standard library does not give.
 
-How deep a document goes is looked at before the standard library reads it: brackets would exhaust its recursion (and
-the error would have no place), and a key of 100,000 dotted parts takes it minutes.
+The depth of a document is checked before the standard library reads it: brackets would exhaust its recursion (and the
+error would have no place), and a key of 100,000 dotted parts takes it minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAMES = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).
 
 
 def _strings(*, closed: bool) -> tuple[str, str]:
-    """Long strings, and short ones; also those without an end, which go as far as they can, unless `closed`."""
+    """The patterns of long and of short strings; unless `closed`, also of strings without an end."""
     long, short = ("{3,5}", "") if closed else ("{0,5}+", "?+")
     return (
         rf'"{{3}}(?:[^"\\]++|\\.|"(?!""))*+"{long}|' + rf"'{{3}}(?:[^']++|'(?!''))*+'{long}",
@@ -36,7 +36,7 @@ def _strings(*, closed: bool) -> tuple[str, str]:
     )
 
 
-# Nothing gives back what it has matched (`*+`): a text of 16 MiB would take seconds and gigabytes else.
+# The patterns are possessive (`*+`): with backtracking, a text of 16 MiB would take seconds and gigabytes.
 _BLANK = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
 _BARE = re.compile(r"[A-Za-z0-9_-]++")
 _STRING = re.compile("|".join(_strings(closed=True)), re.DOTALL)
@@ -91,17 +91,17 @@ def _check_nesting(text: str) -> None:
 
 
 class Scanner:
-    """Walks over a document that tomllib accepted (so nothing is checked again), and notes where everything stands.
+    """Walks over a document that tomllib accepted, without checking it again, and collects the place of each value.
 
-    A table stands where its header or its first dotted key names it; an item of an array of tables at its header.
-    With `strict`, tomllib accepted only what stands before a number that is none for Python: that is refused.
+    The place of a table is its header or its first dotted key; that of an item of an array of tables is its header.
+    With `strict`, tomllib stopped at a number that Python can't read: the scanner finds the number and refuses it.
     """
 
     def __init__(self, text: str, *, strict: bool = False) -> None:
         self._text, self._strict = text, strict
         self._lines = Lines(text)
         self._spots: dict[KeyPath, Spot] = {}
-        self._counts: dict[KeyPath, int] = {}  # of each array of tables: its items so far
+        self._counts: dict[KeyPath, int] = {}  # the items so far of each array of tables
 
     def run(self) -> dict[KeyPath, Spot]:
         """The places of everything but the root."""
@@ -153,7 +153,7 @@ class Scanner:
             at = self._skip(end + 1)
 
     def _pair(self, at: int, table: KeyPath) -> int:
-        """`a.b = value`: notes it and gives the offset behind it."""
+        """Collect the places of one `a.b = value`; returns the offset behind it."""
         end, parts = self._key(at)
         value = self._skip(end + 1)  # behind the "="
         path = table

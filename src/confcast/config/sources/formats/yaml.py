@@ -1,15 +1,15 @@
-"""YAML 1.1, composed by libyaml where it is there, and made into plain data by a walk of our own.
+"""Parses YAML 1.1: libyaml, where it is installed, composes nodes, and a walk of our own makes plain data of them.
 
-The walk does what PyYAML's constructor does for plain types, in less time, and refuses what that lets pass:
-duplicate keys, tags beyond the plain types, aliases that multiply without end. Merge keys (`<<`) work. Values that
-YAML 1.1 reads as dates, numbers or booleans (`no`, `010`, `12:30`) are what YAML says they are: the schema says
-whether that will do, and if it will not, `notes` says what happened.
+The walk does what PyYAML's constructor does for plain types, in less time, and also refuses duplicate keys, tags beyond
+the plain types, and aliases that multiply without end. Merge keys (`<<`) work. Values that YAML 1.1 reads as dates,
+numbers or booleans (`no`, `010`, `12:30`) are kept so: the schema decides whether they fit, and if not, `notes`
+explains how YAML read them.
 
 Keys that are no text (`1: x`, `on: x`) are kept: a field of a class can't have one, a `dict[int, …]` can. Tables and
 lists as keys are refused.
 
-Rejected: `yaml.load(CSafeLoader)` and a second look for duplicates: by then they are gone. Refusing every alias:
-people write anchors.
+Rejected: looking for duplicates after `yaml.load(CSafeLoader)`, which drops them, and refusing every alias (people
+write anchors).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from confcast.config.sources.formats.common import (
 )
 
 MAX_EXPANDED = 1_000_000
-"""Nodes that the aliases of one document may stand for, together, however large it is: two seconds' work.
+"""Nodes that the aliases of one document may stand for together, however large it is: two seconds' work.
 
-A node counts once, and once more for each ten levels above it: to note its place takes as much.
+A node counts once, and once more for each ten levels above it, since collecting its place takes as much longer.
 """
 
 _EXPANDED_AT_LEAST, _EXPANDED_PER_CHARACTER = 10_000, 50
 
 MAX_CHARACTERS = MAX_BYTES
-"""Characters that a document may stand for with its aliases; without them it has no more than the file."""
+"""Characters that the scalars of a document may have, with those that aliases repeat."""
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -67,11 +67,11 @@ _NUMBERS_AS_TEXT = {
     r"[+-]?0o[0-7]+": Note(number=_OCTAL, whole=_OCTAL),
 }
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_HALVES = {  # messages of PyYAML that say nothing without what stands around them
+_HALVES = {  # messages of PyYAML that can't be understood without their context
     "but found another document": "has a second document here (--- begins one): a configuration is one document",
     "second occurrence": "has an anchor here that there is already, in {}: give each anchor its own name",
 }
-_LONGEST = 4300  # characters of a value that is no text: to make an int of more takes the square of the time
+_LONGEST = 4300  # characters of a value that is no text: making an int takes time that grows with their square
 _INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 end in a segmentation fault
 
 
@@ -81,7 +81,7 @@ def parse(text: str) -> Any:
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
-    """Where each key and each value of the document stands; what an alias stands for is where its anchor is."""
+    """The place of each key and each value of the document; a value that an alias repeats is at its anchor."""
 
     def spots(builder: _Builder, root: Any) -> dict[KeyPath, Spot]:
         return {path: Spot(_start(key), _start(value)) for path, key, value in builder.walk(root, ())}
@@ -91,9 +91,9 @@ def locate(text: str) -> dict[KeyPath, Spot]:
 
 
 def notes(text: str) -> dict[KeyPath, Note]:
-    """What YAML made of each value without quotes that it may read otherwise than it was meant, as advice.
+    """Advice about each value without quotes that YAML may have read otherwise than it was meant.
 
-    Quotes no value: it may be a secret.
+    The advice quotes no value: it may be a secret.
     """
     commented = _have_comments_below(_BREAK.split(text))
 
@@ -106,10 +106,10 @@ def notes(text: str) -> dict[KeyPath, Note]:
 
 
 def most_expanded(text: str) -> int:
-    """Nodes that the aliases of this document may stand for.
+    """The number of nodes that the aliases of a document may stand for, in proportion to its length.
 
-    In proportion to what somebody has written: a list of 500 entries, each of which merges 20 defaults, has a few nodes
-    for each character of it; a small text that stands for a large one has many.
+    A list of 500 entries, each of which merges 20 defaults, has a few nodes for each of its characters; a small text
+    that stands for a large one has many.
     """
     return min(MAX_EXPANDED, _EXPANDED_AT_LEAST + _EXPANDED_PER_CHARACTER * len(text))
 
@@ -121,12 +121,12 @@ def _note(node: Any, commented: list[bool]) -> Note | None:
         return next((note for form, note in _NUMBERS_AS_TEXT.items() if re.fullmatch(form, node.value)), None)
     if _SCALARS.get(node.tag) not in _READ_AS:
         return None
-    line = node.start_mark.line  # of an empty value it may be the one behind the last
+    line = node.start_mark.line  # for an empty value this may be the line behind the last
     return Note(_note_for_text(node), "" if node.value else _note_for_table(any(commented[line : line + 1])))
 
 
 def _note_for_table(commented: bool) -> str:
-    """Of an empty value. A line below it and further in, if any, is a comment: else it would not be empty."""
+    """The advice for an empty value where a table is wanted; `commented` if indented comments follow it."""
     return (
         f"{'all its lines are comments' if commented else 'nothing stands below it'}, and YAML reads an empty section"
         " as null: write {} or [] for one, or leave it out"
@@ -134,8 +134,8 @@ def _note_for_table(commented: bool) -> str:
 
 
 def _have_comments_below(lines: list[str]) -> list[bool]:
-    """For each line: whether the next one that is not blank is a comment, and further in."""
-    found, comment = [], -1  # how far in the comment is that comes next; -1: something else does
+    """For each line, whether the next line that is not blank is a comment with a deeper indent."""
+    found, comment = [], -1  # the indent of the comment that comes next; -1 if none does
     for line in reversed(lines):
         written = line.lstrip()
         indent = len(line) - len(written)
@@ -171,13 +171,13 @@ def _read(text: str, use: Any) -> Any:
         raise _unparsable(text, error) from None
     except yaml.reader.ReaderError as error:
         raise Unparsable("is no valid YAML: a character that YAML does not allow", *_place(text, error)) from None
-    except RecursionError:  # of the parser in Python: it has no depth at which it gives up
+    except RecursionError:  # PyYAML's parser in Python has no limit of its own
         _check_depth(yaml, text)
         raise too_deep() from None
 
 
 def _check_depth(yaml: Any, text: str) -> None:
-    """By events, which nest nothing."""
+    """Refuse a document that nests too deep, by its events, which need no recursion."""
     depth = 0
     for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -189,7 +189,7 @@ def _check_what_was_read(yaml: Any, text: str, error: Any) -> None:
     """Refuse a document that nests too deep before the place where the parser gave up.
 
     Parsers read up to a kilobyte ahead of their events, and newer ones (PyYAML 6.0.4) give up at a depth of their own:
-    without this look the version of the parser would decide what the refusal says, and where.
+    without this check the version of the parser would decide what the refusal says, and where.
     """
     for mark in (error.problem_mark, error.context_mark):  # a token may begin at the second
         if mark:
@@ -219,13 +219,13 @@ def _is_tab(text: str, line: int, column: int) -> bool:
 
 
 def _place(text: str, error: Any) -> tuple[int, int]:
-    """The place of a character that can't be read: PyYAML has an offset in characters, libyaml one in bytes."""
+    """The place of a character that YAML does not allow; PyYAML gives an offset in characters, libyaml in bytes."""
     bad = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
     return Lines(text).at(bad.start() if bad else error.position)
 
 
 class _BadNode(Unparsable):
-    """A value can't be what its type says, or a key stands twice in a table."""
+    """A value does not fit its YAML type, or a table has a key twice."""
 
     def __init__(self, message: str, node: Any) -> None:
         super().__init__(message, *_start(node))
@@ -237,7 +237,7 @@ class _Builder:
 
     def __init__(self, loader: Any, error: type[Exception], most_expanded: int) -> None:
         self._loader, self._most_expanded = loader, most_expanded
-        # What is no date has no groups, for PyYAML; the number 1:1:1:… has no end.
+        # PyYAML raises AttributeError for what is no date, and OverflowError for the number 1:1:1:…
         self._not_of_its_type = (error, ValueError, LookupError, AttributeError, OverflowError)
         self._seen: set[int] = set()
         self._expanded = 0
@@ -245,7 +245,7 @@ class _Builder:
         self._depth = 0
 
     def document(self, root: Any) -> Any:
-        """What the document stands for."""
+        """The document as plain data."""
         try:
             return self.value(root)
         except _BadNode as bad:
@@ -256,7 +256,7 @@ class _Builder:
             raise
 
     def value(self, node: Any) -> Any:
-        """What a node stands for."""
+        """A node as plain data."""
         if node.id == "scalar":
             self._count(node)
             return node.value if node.tag in _TEXT else self._scalar(node)
@@ -279,7 +279,7 @@ class _Builder:
         self._depth -= 1
 
     def _enter(self, node: Any) -> None:
-        """Counts the levels, and the nodes that aliases bring in again: a document of 1 KB can stand for 1 TB."""
+        """Count the levels, and the nodes that aliases repeat: a document of 1 KB can stand for 1 TB."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise too_deep(*_start(node))
@@ -289,12 +289,12 @@ class _Builder:
             self._expanded += (1 + len(node.value) * (1 + (node.id == "mapping"))) * (1 + self._depth // 10)
             if self._expanded > self._most_expanded:
                 deep = ", those of deep levels counted several times" if self._depth >= 10 else ""
-                told = f"has aliases that stand for more than {self._most_expanded} nodes{deep}"
-                raise Unparsable(told, *_start(node))
+                message = f"has aliases that stand for more than {self._most_expanded} nodes{deep}"
+                raise Unparsable(message, *_start(node))
         self._seen.add(id(node))
 
     def _count(self, node: Any) -> None:
-        """A text of a megabyte and ten thousand aliases of it stand for ten gigabytes."""
+        """Count the characters: a text of a megabyte and ten thousand aliases of it stand for ten gigabytes."""
         self._characters += len(node.value)
         if self._characters > MAX_CHARACTERS:
             raise Unparsable(f"has aliases that stand for more than {MAX_CHARACTERS} characters", *_start(node))
@@ -337,14 +337,14 @@ class _Builder:
         return key
 
     def _pairs(self, node: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """Key, key node and value node: first what is merged in, then what stands in the table itself."""
+        """Key, key node and value node of each merged entry, then of each entry of the table itself."""
         yield from self._merged(node)
         for key_node, child in node.value:
             if key_node.tag != _MERGE:
                 yield self._key(key_node), key_node, child
 
     def _merged(self, node: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """Of several tables in one merge the first one wins, so it comes last."""
+        """The entries that `<<` merges; the first of several tables comes last, since it wins."""
         for key_node, child in node.value:
             if key_node.tag == _MERGE:
                 for table in reversed(child.value) if child.id == "sequence" else (child,):
