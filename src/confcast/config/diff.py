@@ -76,16 +76,11 @@ def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
     return list(_Comparison(codec).compare(old, new, _OPEN))
 
 
-def without_secrets(text: str, codec: Codec[T], *configs: T) -> str:
-    """An application's text with every secret of these configurations masked, plain or quoted.
-
-    Secrets of fewer than `masking.SHORTEST` characters stay.
-    """
-    return secrets_masked(codec, *configs)(text)
-
-
 def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
-    """A function that masks every secret of these configurations in a text; it collects the secrets once."""
+    """A function that masks every secret of these configurations in a text, plain or quoted.
+
+    The secrets are collected once. Those of fewer than `masking.SHORTEST` characters stay.
+    """
     return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))
 
 
@@ -94,7 +89,7 @@ class _Comparison:
         self._codec = codec
 
     def compare(self, old: Any, new: Any, member: _Member) -> Iterator[Change]:
-        """What differs at and below one key; `member.key` is the whole dotted key."""
+        """The changes at and below one key; `member.key` is the whole dotted key."""
         cls = type(old)
         if old is new:
             return

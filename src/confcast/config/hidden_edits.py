@@ -24,12 +24,12 @@ from confcast.config.validation.field_errors import dotted
 MOST = 20
 """Edits that are reported one by one."""
 
-_LONGEST = 200  # characters of a key
+_LONGEST = 200  # most characters of a key that are shown
 _ABSENT = object()
 
 
 class _Hidden(NamedTuple):
-    """An edit of one layer at a path, and the layer above that decides it there, or at a table around it."""
+    """An edit of one layer at a path, with the layer above that sets the path, or a value around it, and where."""
 
     layer: Layer
     path: KeyPath
@@ -99,7 +99,7 @@ def _has_same_value(high: Layer, decided: KeyPath, low: Layer, path: KeyPath) ->
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other or (one != one and other != other))  # nan
+    return type(one) is type(other) and bool(one == other or (one != one and other != other))  # two nan are the same
 
 
 def _table(value: Any) -> dict[Any, Any]:

@@ -83,6 +83,6 @@ def place_of(error: BaseException) -> str:
 
 
 def _hint(part: str, holder: Any) -> str:
-    public = [name for name in dir(holder) if not name.startswith("_")]  # each module has a __loader__ of its own
+    public = [name for name in dir(holder) if not name.startswith("_")]  # every module has a __loader__
     close = get_close_matches(part, public, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

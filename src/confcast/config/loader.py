@@ -230,10 +230,10 @@ class ConfigLoader(Generic[T]):
         return combined([_content_fingerprint(source) for source in self.sources])
 
     def _watched(self) -> tuple[Path, ...]:
-        """The files, and directories of files, whose change is a change of the configuration.
+        """The files and directories of all sources whose change may change the configuration.
 
         Raises:
-            ConfigError: A source can't name its own.
+            ConfigError: The `watched()` of a source raised.
         """
         return tuple(path for source in self.sources for path in _files_of(source))
 
@@ -247,7 +247,7 @@ class ConfigLoader(Generic[T]):
         return tuple(path for source in writing for path in _files_of(source))
 
     def _to_spec(self) -> LoaderSpec:
-        """The loader as data.
+        """Make data of the loader, for the config owner.
 
         Raises:
             TypeError: The schema or the class of a source can't be imported elsewhere, a source is no
@@ -258,7 +258,7 @@ class ConfigLoader(Generic[T]):
 
     @classmethod
     def _from_spec(cls, spec: LoaderSpec) -> ConfigLoader[Any]:
-        """The loader that `_to_spec` described; of a subclass, the plain loader: subclasses only choose arguments.
+        """Build the loader that `_to_spec` described; of a subclass, a plain one, as subclasses only choose arguments.
 
         Raises:
             ImportError: The class of a source can't be imported.
@@ -324,7 +324,7 @@ def _text_of(error: BaseException, source: Source) -> str:
     """The text of what a user's source raised, with the source's own secrets, such as a token, masked."""
     try:
         fields = {field.key: getattr(source, field.name, None) for field in fields_of(type(source)) or ()}
-    except TypeError:  # an annotation of its names what is there for type checkers only
+    except TypeError:  # an annotation names a type that is imported for type checkers only
         return "(the text is left out: what is a secret can't be told)"
     return masking(secrets_in(type(source), fields))(str(error))
 

@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from confcast.config.schema.annotations import Keys, Sought, keys_of, members, written_children
-from confcast.config.schema.key_path import KeyPath, shown, value_at
+from confcast.config.schema.key_path import KeyPath, hashable, shown, value_at
 from confcast.config.sources.formats.common import MAX_DEPTH
 from confcast.texts import printable
 
@@ -104,7 +104,7 @@ class Lookup:
             found = next(waiting[-1], None)
             if found is None:
                 waiting.pop()
-            elif (state := (found.end, id(found.data), _hashable(found.types))) not in seen:
+            elif (state := (found.end, id(found.data), hashable(found.types))) not in seen:
                 seen.add(state)
                 best = max(best, found, key=lambda each: each.end)
                 if len(found.path) < _MOST_PARTS:
@@ -123,7 +123,7 @@ class Lookup:
         yield from sought
 
     def _parts(self, inside: _Found, key: str, start: int) -> Iterator[tuple[Any, int]]:
-        """The keys and indexes that stand at an offset of a key, and where each ends."""
+        """The keys and indexes that are written at an offset of a key, each with the offset of its end."""
         if isinstance(inside.data, list):
             index = _INDEX.match(key, start)
             if index is not None and int(index[1] or index[2]) < len(inside.data):
@@ -153,7 +153,7 @@ class Lookup:
         return self._texts_only[id(table)]
 
     def _forms_of(self, table: dict[Any, Any], types: tuple[Any, ...]) -> _Forms:
-        cached = (id(table), _hashable(types))
+        cached = (id(table), hashable(types))
         if cached not in self._forms:
             parts: dict[str, list[Any]] = {}
             for form, part in _written(table, types):
@@ -163,7 +163,7 @@ class Lookup:
 
 
 def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
-    """The fields of a name that a library looks for further inside, or by a key of several fields."""
+    """Each field at an offset of a key that its library looks for further inside, or by a key of several fields."""
     fields = _fields_sought(before.types)
     longest = max(map(len, fields), default=-1)
     ends = itertools.takewhile(lambda end: end - start <= longest, _ends(key, start))
@@ -185,25 +185,17 @@ def _fields_sought(types: tuple[Any, ...]) -> dict[str, list[Sought]]:
 
 
 def _below(types: tuple[Any, ...], part: Any) -> tuple[Any, ...]:
-    """The types of what stands under a key, as they are written: of a union, those under each of its members."""
+    """The types, as they are written, of the value under a key, for each of several types around it."""
     return tuple(found for each in types for found in written_children(each, part))
 
 
-def _hashable(types: tuple[Any, ...]) -> Any:
-    try:
-        hash(types)
-    except TypeError:  # something in an `Annotated` can't be hashed
-        return repr(types)
-    return types
-
-
 def _in_quotes(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[Any, int]]:
-    """The key of a table that stands in quotes at an offset."""
+    """The key of a table that is quoted at an offset, if there is one."""
     yield from (each for each in _quoted(key, start) if each[0] in table)
 
 
 def _as_they_are(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[Any, int]]:
-    """The keys of a table that stand at an offset without quotes and without a dot in them."""
+    """The keys of a table that are written at an offset without quotes, and have no dot in them."""
     for end in _ends(key, start):
         if key[start:end] in table:
             yield key[start:end], end
@@ -212,12 +204,12 @@ def _as_they_are(table: dict[Any, Any], key: str, start: int) -> Iterator[tuple[
 
 
 def _ends(key: str, start: int) -> Iterator[int]:
-    """Where a part of a key that begins at an offset may end."""
+    """The offsets at which a part of a key that begins at an offset may end."""
     return (found.start() for found in _END.finditer(key, start))
 
 
 def _written(table: dict[Any, Any], types: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """How messages may write each key of a table, and each field that is not set there."""
+    """Every form in which messages may write a key of a table, or a field that is not set there, with the key."""
     names = list(dict.fromkeys(pair for keys in _tables(types) for pair in _direct(keys)))
     fields, called = dict(names), dict[str, list[str]]()
     for key, field in names:
@@ -249,7 +241,7 @@ def _quoted(key: str, start: int = 0) -> list[tuple[str, int]]:
 
 
 def _forms(key: Any, called: Iterable[str]) -> set[str]:
-    """How messages may write a key of the data, whose field is called so."""
+    """Every form in which messages may write a key of the data; `called` are the names of its field."""
     forms = {shown(key), str(key), *called}
     return forms | {printable(form) for form in forms}
 

@@ -60,7 +60,7 @@ def test_what_is_wrong_is_told_with_its_line(file: Path, text: str, told: list[s
 
 
 def test_what_is_no_file_is_an_error_and_not_a_configuration_of_defaults(file: Path, tmp_path: Path):
-    assert problems(tmp_path / "none.ini") == [f"{tmp_path}/none.ini: there is no such file"]
+    assert problems(tmp_path / "none.ini") == [f"{tmp_path}/none.ini: can't be read: No such file or directory"]
     assert "can't be read" in problems(tmp_path)[0]
     file.write_bytes(b"name = \xff")
     assert problems(file) == [f"{file}: is not UTF-8"]

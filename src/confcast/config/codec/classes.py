@@ -45,7 +45,7 @@ class Shape:
 
 
 class Kind(NamedTuple):
-    """One kind of class.
+    """A kind of class that the codec has a way to serialise.
 
     Attributes:
         name: The name of the kind in fingerprints.
@@ -235,7 +235,7 @@ def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
     try:
         quiet = type(cls)(cls.__name__, (cls,), {"__post_init__": lambda self: None})
         blank = quiet(**dict.fromkeys(names))
-        vars(object)["__class__"].__set__(blank, cls)  # a frozen Struct refuses the plain assignment
+        vars(object)["__class__"].__set__(blank, cls)  # plain assignment fails for a frozen Struct
     except TypeError as error:
         raise Unsupported(f"{cls.__qualname__} can't be rebuilt without running its __post_init__ ({error})") from None
     return blank

@@ -78,7 +78,7 @@ class Codec(Generic[T]):
         return self._table.fields()
 
     def encode(self, config: T) -> bytes:
-        """The configuration as bytes.
+        """Encode the configuration.
 
         Raises:
             NotCarried: It holds a value that can't be serialised; `problems` has the paths, and no values.
@@ -107,7 +107,7 @@ class Codec(Generic[T]):
         return config
 
     def comparable(self, value: Any) -> bytes:
-        """Any part of a configuration as bytes that are equal for equal values.
+        """Encode any part of a configuration to bytes that are equal for equal values.
 
         Values are compared by type and encoding; `model_fields_set` and the order of dict keys don't count.
 

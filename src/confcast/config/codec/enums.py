@@ -23,7 +23,7 @@ _COMPOSITE = frozenset({"_value_", "_name_", "_inverted_"})
 
 def _shape(cls: Any, index: int) -> Shape:
     is_flag = issubclass(cls, enum.Flag)
-    combine = vars(enum.Flag)["_missing_"].__func__  # the standard library's; a class may define its own
+    combine = vars(enum.Flag)["_missing_"].__func__  # that of the standard library: a class may define its own
 
     def take(value: Any) -> list[Any]:
         if not (_is_declared(value) or (is_flag and _is_composite(value))):
@@ -51,7 +51,7 @@ def _shape(cls: Any, index: int) -> Shape:
 def _is_declared(value: Any) -> bool:
     try:
         return type(value)._member_map_.get(value._name_) is value
-    except (AttributeError, TypeError):  # an object that `_missing_` did not finish
+    except (AttributeError, TypeError):  # `_missing_` made the object without these attributes
         return False
 
 

@@ -27,10 +27,10 @@ class Decoder:
         self._decode = msgspec.msgpack.Decoder(ext_hook=self._build).decode
 
     def read(self, payload: bytes) -> Any:
-        """The value. Raises ProtocolError for bytes that the codec of this table did not write."""
+        """Decode a payload. Raises ProtocolError for bytes that the codec of this table did not write."""
         try:
             return self._decode(payload)
-        except Unsupported as refused:  # an application's own decoding
+        except Unsupported as refused:  # raised by the `decode` of a registered type
             raise ProtocolError(str(refused)) from None
         except Exception as error:  # foreign bytes may raise anything; the text could quote them
             raise ProtocolError(f"not a configuration of this schema: {type(error).__name__}") from None

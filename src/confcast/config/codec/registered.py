@@ -21,7 +21,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from confcast.config.codec.classes import Kind, Shape
+from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
 from confcast.config.codec.leaves import Unsupported, leaf_of
 from confcast.config.schema.kinds import kind_of
 
@@ -119,7 +119,7 @@ def _shape(cls: Any, index: int) -> Shape:
     def take(value: Any) -> list[Any]:
         try:
             parts = encode(value)
-        except Exception as error:  # the user's; its text may show the value
+        except Exception as error:  # the text of the user's error may show the value
             raise Unsupported(
                 f"{_named(encode)}, which {cls.__qualname__} is registered with, raised {_kind(error)}"
             ) from None
@@ -142,10 +142,7 @@ def _shape(cls: Any, index: int) -> Shape:
             raise Unsupported(f"{_named(decode)}, which {cls.__qualname__} is registered with, gave a {_kind(value)}")
         return value
 
-    def forget_fields_set(row: list[Any]) -> None:
-        """Leave a row unchanged: only pydantic models know which fields were set."""
-
-    return Shape(cls, index, take, make, lambda value: {"": take(value)[1]}, forget_fields_set)
+    return Shape(cls, index, take, make, lambda value: {"": take(value)[1]}, nothing_to_forget)
 
 
 def _is_equal(value: Any, decode: Callable[[Any], Any], parts: Any) -> bool:
@@ -166,4 +163,4 @@ def _named(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-REGISTERED = Kind("registered", lambda cls: {}, _shape)
+REGISTERED = Kind("registered", no_members, _shape)

@@ -102,7 +102,7 @@ def advice_for(cls: Any) -> str | None:
 
 
 class _Visitor:
-    """Walks one annotation; each class and alias once."""
+    """Walks over one annotation, through each class and alias once."""
 
     def __init__(self, verdict: Callable[[type], Verdict], *, by_msgspec: bool) -> None:
         self.classes: dict[type, None] = {}

@@ -133,7 +133,7 @@ class Table:
 
 def _described(cls: Any, kind: Kind) -> list[str]:
     """The part of a class's fingerprint that its members do not show: names of enum members, functions of a type."""
-    if kind is ENUM and issubclass(cls, enum.Flag):  # it travels by value
+    if kind is ENUM and issubclass(cls, enum.Flag):  # members of flags are serialised by value
         return [f"{name}={member._value_}" for name, member in cls._member_map_.items()]
     if kind is ENUM:
         return list(cls._member_map_)
@@ -156,7 +156,7 @@ def _kind(cls: Any) -> Kind | None:
         return URL
     try:
         name = kind_of(cls)
-    except TypeError:  # no class of fields; `_why_not` has the words
+    except TypeError:  # no class of fields; `_why_not` says so
         return REGISTERED if registered(cls) else None
     return MODEL if name == "pydantic" else STRUCT if name == "struct" else DATACLASS
 
@@ -191,7 +191,7 @@ def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:
     assert kind is not None, "annotations let only such classes through"
     try:
         annotations = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
-        limited = by_msgspec and kind is not MODEL  # a model in a Struct is pydantic's to make
+        limited = by_msgspec and kind is not MODEL  # pydantic makes the model in a Struct
         members = {name: read(each, verdict, by_msgspec=limited) for name, each in annotations.items()}
         return Entry(cls, kind, members, kind.shape(cls, index), None)
     except Unsupported as refused:
@@ -201,7 +201,7 @@ def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:
 
 
 def _unparametrised(cls: Any) -> list[type]:
-    """The generic model behind `Box[int]`: an unvalidated default may be a plain `Box`."""
+    """The generic model of which `Box[int]` is made, in a list: an unvalidated default may be a plain `Box`."""
     origin = getattr(cls, "__pydantic_generic_metadata__", {}).get("origin")
     return [] if origin is None else [origin]
 

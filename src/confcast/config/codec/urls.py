@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from confcast.config.codec.classes import Kind, Shape
+from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
 from confcast.config.codec.leaves import Unsupported
 
 
 def is_url(cls: type) -> bool:
     """Whether the class is one of pydantic's for URLs, of one host or of several. Imports nothing."""
     networks = sys.modules.get("pydantic.networks")
-    # Their bases have no public names; a release that renames them has this refused at start, by the class's name.
+    # Their bases have no public names; with a release that renames them, URL fields are refused at start.
     bases = (getattr(networks, name, None) for name in ("_BaseUrl", "_BaseMultiHostUrl"))
     return issubclass(cls, tuple(base for base in bases if base is not None))
 
@@ -36,10 +36,7 @@ def _shape(cls: Any, index: int) -> Shape:
         value.__dict__.update(state)
         return value
 
-    def forget_fields_set(row: list[Any]) -> None:
-        """Leave a row unchanged: only pydantic models know which fields were set."""
-
-    return Shape(cls, index, lambda value: [index, dict(vars(value))], make, lambda value: {}, forget_fields_set)
+    return Shape(cls, index, lambda value: [index, dict(vars(value))], make, no_members, nothing_to_forget)
 
 
-URL = Kind("url", lambda cls: {}, _shape)
+URL = Kind("url", no_members, _shape)

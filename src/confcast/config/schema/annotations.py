@@ -258,7 +258,7 @@ def _pydantic_keys(cls: Any) -> Keys:
 
 
 class _Collected:
-    """The keys of a class while they are collected."""
+    """Collects the keys of one class."""
 
     def __init__(self) -> None:
         self._types: dict[str, Any] = {}

@@ -36,6 +36,15 @@ def quoted(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def hashable(types: Any) -> Any:
+    """A type, or several, as a key of a dict; as text if metadata of an `Annotated` can't be hashed."""
+    try:
+        hash(types)
+    except TypeError:
+        return repr(types)
+    return types
+
+
 def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
     """The value at a path in plain data; `default` if there is none."""
     for part in path:

@@ -38,7 +38,7 @@ def _texts(secret: object) -> Iterator[str]:
     content = secret if isinstance(secret, bytes) else text.encode(errors="surrogatepass")
     yield repr(content)[2:-1]  # also for a text: a `SecretBytes` may have been made of it
     yield text
-    yield text.strip()  # as a validator sees it whose type strips blanks
+    yield text.strip()  # a type may strip blanks before a validator sees the secret
     yield from map(str.strip, text.splitlines())
 
 

@@ -37,7 +37,7 @@ def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
 
 
 def has_secret_keys(annotation: Any) -> bool:
-    """Whether the keys of a table there are secrets."""
+    """Whether a type has tables whose keys are secrets."""
     return any(map(hides_own_keys, (annotation, *members(annotation))))
 
 
@@ -81,7 +81,7 @@ def _types_below(annotation: Any, part: Any) -> Any:
             return None
     try:
         return Union[tuple(kinds)] if kinds else None  # noqa: UP007 - of a tuple
-    except TypeError:  # up to 3.11: of what `Annotated` has, something can't be hashed
+    except TypeError:  # up to 3.11: metadata of `Annotated` can't be hashed
         return None
 
 

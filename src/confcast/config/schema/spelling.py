@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from confcast.config.schema.annotations import Keys, keys_of, members, strip, written_children
-from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.key_path import KeyPath, hashable, value_at
 
 
 class _Fields(NamedTuple):
@@ -30,7 +30,7 @@ class _Fields(NamedTuple):
 
 
 class Spelling:
-    """The keys of the tables that a value may become, and of all tables in them.
+    """Which keys set one field, in the tables that a value may become and in all tables inside.
 
     Args:
         kinds: The types that the value may have; none, where no field has a second key.
@@ -47,7 +47,7 @@ class Spelling:
         self._below: dict[Any, Spelling] = {}
 
     def others(self, *tables: Any) -> Mapping[Any, tuple[Any, ...]]:
-        """For each key of a field that has several: the other ones.
+        """The other keys of a field, for each key of a field that has several.
 
         Args:
             tables: Tables whose tags tell which class is meant; a later one counts more. Other data are skipped.
@@ -170,11 +170,11 @@ def _of_kinds(kinds: tuple[Any, ...]) -> Spelling:
 
 
 def _has_others(kinds: tuple[Any, ...]) -> bool:
-    """Whether a field has a second key in one of the types, or in a type that stands in it."""
+    """Whether a field has a second key in one of the types, or in a type inside one."""
     waiting, seen = list(kinds), set[Any]()
     while waiting:
         kind = waiting.pop()
-        identity = _hashable(kind)
+        identity = hashable(kind)
         if identity in seen:
             continue
         seen.add(identity)
@@ -188,14 +188,6 @@ def _has_others(kinds: tuple[Any, ...]) -> bool:
 
 def _arguments(kind: Any) -> tuple[Any, ...]:
     return () if typing.get_origin(kind) is Literal else typing.get_args(kind)
-
-
-def _hashable(kind: Any) -> Any:
-    try:
-        hash(kind)
-    except TypeError:
-        return repr(kind)
-    return kind
 
 
 def _others(tables: Sequence[Keys]) -> Mapping[Any, tuple[Any, ...]]:

@@ -47,7 +47,7 @@ class StillChanging(NotReadable):
 
 
 def read_whole(path: Path | str) -> bytes:
-    """The content of a file. May wait for `WRITER_GRACE` seconds.
+    """Read the content of a file. May wait for `WRITER_GRACE` seconds.
 
     Raises:
         OSError: The file can't be opened or read.
@@ -103,7 +103,7 @@ def identity(path: Path) -> tuple[int, ...] | None:
 
 
 def read_now(path: Path | str) -> bytes:
-    """The content of a file as it is at this moment, without waiting. Raises OSError and NotReadable."""
+    """Read the content of a file as it is now, without waiting for a writer. Raises OSError and NotReadable."""
     with _opened(path) as descriptor:
         return _read(descriptor)
 

@@ -67,7 +67,7 @@ class Environment(_Options, frozen=True):
             raise ValueError(f"unknown={self.unknown!r}: it has to be 'refuse' or 'warn'")
 
     def read(self) -> Layer:
-        """The variables as they are now in this process; the schema is applied later."""
+        """Read the variables of this process as they are now; the schema is applied later."""
         found = self._found()
         return EnvironmentLayer(self, found, _fingerprint(found))
 
@@ -92,7 +92,7 @@ class EnvironmentLayer(Layer):
         self._source, self._found = source, found
 
     def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
-        """The variables under the schema's keys, converted by its types."""
+        """Set the schema's keys to the variables' values, converted by the schema's types."""
         fitting = _Fitting(self._source, schema)
         known, skipped = [], []
         for name, text in self._found.items():
@@ -130,7 +130,7 @@ class _Set(NamedTuple):
 
 
 class _Fitting:
-    """One schema applied to one set of variables."""
+    """Applies one schema to one set of variables."""
 
     def __init__(self, source: Environment, schema: Any) -> None:
         self._source, self._schema, self._spelling = source, schema, spelling_of(schema)

@@ -19,14 +19,14 @@ import msgspec
 
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources import disk
-from confcast.config.sources.formats.common import Note, Unparsable
+from confcast.config.sources.formats.common import Unparsable
 from confcast.config.sources.layer import Layer, Place, ValueRefused, fingerprint_of
 from confcast.errors import ConfigError, Problem
 
 Format = Literal["toml", "json", "yaml"]
 _SUFFIXES: dict[str, Format] = {".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 
-# UTF-32 first: the mark of UTF-16 is the beginning of its own.
+# UTF-32 first: its byte order mark begins with that of UTF-16.
 _OTHER_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -117,7 +117,7 @@ class File(_Options, frozen=True):
             data,
             fingerprint_of(content),
             lambda: self._places(text),
-            lambda: getattr(self._module(), "notes", _no_notes)(text),
+            lambda: self._module().notes(text) if self.format == "yaml" else {},
             has_lines=True,
         )
 
@@ -194,7 +194,3 @@ class File(_Options, frozen=True):
 
     def _problem(self, message: str, line: int, column: int) -> Problem:
         return Problem("", message, f"{self.shown}:{line}:{column}" if line else self.shown)
-
-
-def _no_notes(_: str) -> Mapping[KeyPath, Note]:
-    return {}

@@ -71,7 +71,7 @@ class Fitted(NamedTuple):
 
 
 class Layer:
-    """What a source gives when it is read: plain data, and where each value of it stands.
+    """The result of reading a source: plain data, and the position of each value.
 
         Layer("app.ini", {"memory": {"total": "512"}}, places=lambda: {("memory", "total"): "app.ini:3"})
 
@@ -111,7 +111,7 @@ class Layer:
         return f"<{type(self).__name__} {self.name}>"  # never the data: it may have secrets
 
     def where(self, path: KeyPath, *, key: bool = False) -> str:
-        """The position of a value (or of its key); that of the nearest table around it if it has none."""
+        """The position of a value (or of its key), or else of the innermost table around it that has one."""
         if self._known is None:
             self._known = self._places() if self._places is not None else {}
         for length in range(len(path), 0, -1):
@@ -159,7 +159,7 @@ class Source(Protocol):
     A source may have these methods, too:
 
     - `content_fingerprint() -> bytes`: the fingerprint of what `read()` would give, for less work. Without it the
-      owner calls `read()` to find out whether the content has changed. It must not raise.
+      owner calls `read()` to find out whether the content has changed. An exception counts as a content of its own.
     - `watched() -> tuple[Path, ...]`: the files whose change is a change of the source, there or not, so that the owner
       looks as soon as one changes; without it only every 30 seconds. A directory stands for all files in it, now and
       later: a source that reads one should name it, and not its files.

@@ -52,7 +52,7 @@ class Preferred(NamedTuple):
 
 
 class Merged:
-    """The data of several layers, low to high.
+    """The merged data of several layers.
 
     Args:
         layers: The layers to merge, low to high.

@@ -74,7 +74,7 @@ def _raised(annotation: Any, value: Any, validate: Validate) -> Exception | None
         validate(annotation, value)
     except (msgspec.ValidationError, ValueError, AssertionError):  # pydantic's own is a ValueError
         return None
-    except Exception as error:  # the user's
+    except Exception as error:  # raised by the user's code
         return error
     return None
 
@@ -134,7 +134,7 @@ def _values(frame: FrameType) -> list[Any]:
 
 
 def _validators(cls: Any) -> Iterator[tuple[str, CodeType]]:
-    """Names of fields with the code of each function that validates them."""
+    """The name of each field with the code of each function that validates it."""
     for decorator in cls.__pydantic_decorators__.field_validators.values():
         for name in cls.__pydantic_fields__ if "*" in decorator.info.fields else decorator.info.fields:
             yield from ((name, code) for code in _code(decorator.func))

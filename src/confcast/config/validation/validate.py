@@ -35,14 +35,14 @@ from confcast.config.validation.strictness import has_text_keys, no_text
 T = TypeVar("T")
 
 _KEY = ("[key]",)  # the end of a pydantic loc that is about a key, not its value
-_MISSING = ("missing", "missing_argument")  # the second for a NamedTuple
+_MISSING = ("missing", "missing_argument")  # the second one for a NamedTuple
 _PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$?(.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _PART = re.compile(r"\.([^.\[]+)|\[(\d+)\]|(\[\.\.\.\])")
 
 
 def validate(schema: type[T], data: dict[str, Any]) -> T:
-    """An instance of the schema.
+    """Make an instance of the schema.
 
     Raises:
         Invalid: With everything that is wrong with the data.
@@ -60,14 +60,14 @@ def validate(schema: type[T], data: dict[str, Any]) -> T:
 
 
 def construct(schema: type[T], data: Any) -> T:
-    """An instance, as the schema's own library makes it. Raises Invalid."""
+    """Make an instance by the schema's own library. Raises Invalid."""
     if kind_of(schema) == "struct":
         return convert(schema, data)
     return cast("T", construct_pydantic(schema, data))
 
 
 def construct_pydantic(annotation: Any, data: Any) -> Any:
-    """A value of any type that pydantic knows. Raises Invalid."""
+    """Make a value of any type that pydantic knows. Raises Invalid."""
     import pydantic
 
     validator = adapter(annotation)
@@ -94,7 +94,7 @@ def _validate_part(annotation: Any, value: Any) -> object:
     """Validate a part of the data by the library that knows its type. Raises what the library or a validator raises."""
     try:
         validate = adapter(annotation).validate_python
-    except Exception:  # a Struct is in it, or what can't be hashed
+    except Exception:  # the type has a Struct in it, or can't be hashed
         return converted(annotation, value)
     return validate(value)
 
@@ -117,7 +117,7 @@ def _field_errors(error: Any, annotation: Any, data: Any) -> Iterator[FieldError
 
 
 def _of_key(item: Any, message: str, annotation: Any, path: KeyPath) -> FieldError:
-    if item["type"] == "string_type":  # of a model that makes text of numbers, a number is no such error
+    if item["type"] == "string_type":  # a model that accepts numbers as text has no such error for one
         secret = without_secret_keys(path, annotation)[-1:] == (MASK,)
         return strictness.no_text(item["input"], path[:-1], secret=secret)
     return FieldError(path, f"the key: {message}", item["input"], about="key")
@@ -143,7 +143,7 @@ class _Keys:
         self._named: dict[int, dict[Any, Any]] = {}
 
     def key_in(self, data: Any, part: Any) -> Any:
-        """The key that a loc names: pydantic writes True as 1, and a key that is neither text nor an int as its repr."""
+        """The key that a loc names: pydantic writes True as 1, and a key that is no text and no int as its repr."""
         if not isinstance(data, dict) or (isinstance(part, str) and part in data):
             return part
         if id(data) not in self._named:
@@ -189,7 +189,7 @@ def raised(error: Exception, annotation: Any, data: Any) -> FieldError:
 
 
 def convert(schema: type[T], data: Any) -> T:
-    """An instance of the Struct. Raises Invalid with everything that is wrong."""
+    """Make an instance of the Struct. Raises Invalid with everything that is wrong."""
     try:
         return cast("T", converted(schema, data))
     except Exception as error:  # also what __post_init__ raises
@@ -202,7 +202,7 @@ def converted(annotation: Any, data: Any) -> Any:
 
 
 def _custom(kind: Any, value: Any) -> Any:
-    """A value of a type that msgspec does not know. msgspec adds the path to the error."""
+    """Make a value of a type that msgspec does not know. msgspec adds the path to the error."""
     try:
         return construct_pydantic(kind, value)
     except Invalid as error:

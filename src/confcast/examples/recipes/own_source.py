@@ -59,29 +59,31 @@ class Ini(msgspec.Struct, frozen=True):
         """The sections as tables. Raises ConfigError."""
         try:
             text = Path(self.path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise ConfigError([Problem("", "there is no such file", self.path)], "file_not_found") from None
         except OSError as error:
-            raise ConfigError([Problem("", f"can't be read: {error.strerror}", self.path)], "io_error") from None
+            missing = isinstance(error, FileNotFoundError)
+            raise self._error(f"can't be read: {error.strerror}", "file_not_found" if missing else "io_error") from None
         except UnicodeDecodeError:
-            raise ConfigError([Problem("", "is not UTF-8", self.path)]) from None
+            raise self._error("is not UTF-8") from None
         return Layer(self.path, self._parsed(text), places=lambda: self._places(text), has_lines=True)
 
     def watched(self) -> tuple[Path, ...]:
         """The file, whether it is there or not."""
         return (Path(self.path),)
 
+    def _error(self, message: str, reason: str = "validation_failed", line: int = 0) -> ConfigError:
+        return ConfigError([Problem("", message, f"{self.path}:{line}" if line else self.path)], reason)
+
     def _parsed(self, text: str) -> dict[str, object]:
         parser = configparser.ConfigParser(default_section="", interpolation=None)
         try:
             parser.read_string(f"[{_TOP}]\n{text}")
         except configparser.Error as error:
-            lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
-            line = next((each - 1 for each in lines if each), 0)  # without the line that was put before
-            raise ConfigError([Problem("", f"is no INI file: {type(error).__name__}", f"{self.path}:{line}")]) from None
+            lines = [getattr(error, "lineno", 0), *(line for line, _ in getattr(error, "errors", ()))]
+            line = next(filter(None, lines), 1) - 1  # without the line that was put before
+            raise self._error(f"is no INI file: {type(error).__name__}", line=line) from None
         tables: dict[str, object] = {name: dict(parser[name]) for name in parser.sections() if name != _TOP}
         if not tables and not parser[_TOP]:
-            raise ConfigError([Problem("", "is empty: nothing is set in it", self.path)])
+            raise self._error("is empty: nothing is set in it")
         return {**parser[_TOP], **tables}
 
     def _places(self, text: str) -> dict[tuple[str, ...], str]:

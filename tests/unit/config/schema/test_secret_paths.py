@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from confcast import ConfigError, ConfigLoader, Secret, Snapshot
 from confcast.config.codec import Codec, digest
-from confcast.config.diff import differences, without_secrets
+from confcast.config.diff import differences, secrets_masked
 from confcast.config.schema.masking import MASK, masking
 from confcast.errors import ImpossibleMessage
 from confcast.owner.core import effects
@@ -59,13 +59,13 @@ SECRETS = ["inner-token", "the-password", "the-bytes", "123456", "in-a-list", "6
 @pytest.mark.parametrize("secret", [*SECRETS, "a-listed", "a-secret-key"])
 def test_every_secret_in_an_applications_text_is_masked(secret: str) -> None:
     text = f"can't use {secret!r} with plain-text (abc, True, None)"
-    masked = without_secrets(text, Codec(Settings), Settings())
+    masked = secrets_masked(Codec(Settings), Settings())(text)
     assert masked == f"can't use '{MASK}' with plain-text (abc, True, None)"
 
 
 def test_the_longest_secret_is_masked_first_and_those_of_every_configuration_are() -> None:
     one, other = Settings(), Settings(password=SecretStr("another-password"))
-    text = without_secrets("a-listed-one, the-password, another-password", Codec(Settings), one, other)
+    text = secrets_masked(Codec(Settings), one, other)("a-listed-one, the-password, another-password")
     assert text == f"{MASK}, {MASK}, {MASK}"
 
 
@@ -144,7 +144,7 @@ def test_a_mark_around_an_object_or_a_type_s_other_name_masks_what_is_in_it(
     (change,) = differences(codec, old, new)
     assert "-secret" not in repr(change)
     assert MASK in repr(change.old)
-    assert without_secrets("first-secret, other-secret", codec, old, new) == f"{MASK}, {MASK}"
+    assert secrets_masked(codec, old, new)("first-secret, other-secret") == f"{MASK}, {MASK}"
 
 
 def test_of_an_object_with_a_secret_inside_the_rest_is_shown() -> None:

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from confcast import ConfigError, ConfigLoader, Environment, File, Secret
 from confcast.config.codec import Codec
-from confcast.config.diff import differences, without_secrets
+from confcast.config.diff import differences, secrets_masked
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secrets import hides_own_keys
 
@@ -65,7 +65,7 @@ def test_a_key_that_is_a_secret_is_in_no_change_and_in_no_text(annotation: Any, 
     changes = differences(codec, old, new)
     assert changes
     assert "hunter" not in repr(changes)
-    assert without_secrets("hunter2, hunter3", codec, old, new) == f"{MASK}, {MASK}"
+    assert secrets_masked(codec, old, new)("hunter2, hunter3") == f"{MASK}, {MASK}"
 
 
 def test_keys_beside_secret_values_are_shown() -> None:

@@ -54,8 +54,8 @@ class Spot(NamedTuple):
 class Unparsable(Exception):
     """The text is no document of its format.
 
-    `line` and `column` count from 1; 0 where the place is unknown. `path` is that of a value; empty where it is about
-    more than one.
+    `line` and `column` count from 1, and are 0 where the place is unknown. `path` is that of the value that is refused;
+    empty where more than one is.
     """
 
     def __init__(self, message: str, line: int = 0, column: int = 0, path: KeyPath = ()) -> None:
@@ -87,7 +87,7 @@ TOO_LONG = "a number has too many digits"
 def finite(text: str) -> float:
     """A number as a float; infinite only if it is written as `inf`. Raises TooLarge."""
     number = float(text)
-    if math.isinf(number) and "n" not in text.lower():  # inf, infinity
+    if math.isinf(number) and "n" not in text.lower():  # "inf" and "infinity" are meant so
         raise TooLarge
     return number
 

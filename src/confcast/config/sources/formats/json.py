@@ -35,7 +35,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(text: str) -> Any:
-    """The document; None if there is none. Raises Unparsable."""
+    """Parse a document; None if there is none. Raises Unparsable."""
     if not text.strip():
         return None
     if text.count("[") + text.count("{") > MAX_DEPTH:
@@ -54,7 +54,7 @@ def parse(text: str) -> Any:
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
-    """Where each key and each value of the document stands."""
+    """The place of each key and each value of the document."""
     return Scanner(text).run()
 
 

@@ -24,7 +24,7 @@ from confcast.config.sources.formats.common import (
 )
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_NAMES = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).*", re.DOTALL)  # keys
+_KEYS = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).*", re.DOTALL)  # in messages
 
 
 def _strings(*, closed: bool) -> tuple[str, str]:
@@ -51,7 +51,7 @@ _NESTING = re.compile(
 
 
 def parse(text: str) -> Any:
-    """The document; None if there is none. Raises Unparsable."""
+    """Parse a document; None if there is none. Raises Unparsable."""
     if deep := text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
         _check_nesting(text)
     try:
@@ -67,7 +67,7 @@ def parse(text: str) -> Any:
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
-    """Where each key and each value of the document stands."""
+    """The place of each key and each value of the document."""
     return Scanner(text).run()
 
 
@@ -76,8 +76,8 @@ def _unparsable(text: str, message: str) -> Unparsable:
     line, column = Lines(text).at(len(text))
     if place and place[1]:
         line, column = int(place[1]), int(place[2])
-    # tomllib's messages quote keys, which may be secrets and may be relative, and single characters; never a value.
-    message = _NAMES.sub("(this key)", _PLACE.sub("", message))
+    # tomllib's messages quote keys, which may be secrets and may be relative, and single characters, but no value.
+    message = _KEYS.sub("(this key)", _PLACE.sub("", message))
     return Unparsable(f"is no valid TOML: {message}", line, column)
 
 

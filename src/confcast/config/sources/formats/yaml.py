@@ -62,7 +62,7 @@ _OCTAL = "YAML reads it as text: an octal number has a leading 0 and no letter"
 _NUMBERS_AS_TEXT = {
     r"[+-]?[\d_]+(?:\.[\d_]*)?[eE][+-]?\d+": Note(
         number=f"{_EXPONENT} as 1.0e+3",
-        whole=f"{_EXPONENT} without an exponent",  # with one it is a float, which a strict library takes for no int
+        whole=f"{_EXPONENT} without an exponent",  # with one it is a float, which a strict library refuses for an int
     ),
     r"[+-]?0o[0-7]+": Note(number=_OCTAL, whole=_OCTAL),
 }
@@ -76,7 +76,7 @@ _INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 
 
 
 def parse(text: str) -> Any:
-    """The document; None if there is none. Raises Unparsable, and ImportError if PyYAML is not installed."""
+    """Parse a document; None if there is none. Raises Unparsable, and ImportError if PyYAML is not installed."""
     return _read(text, _Builder.document)
 
 
