@@ -57,16 +57,8 @@ def _journal(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
     return Bug("journal", name, breaks, f"{_OWNER}/{file}", text, instead, ("tests/unit/owner/store/test_journal.py",))
 
 
-def _watcher(name: str, breaks: str, text: str, instead: str, *found_by: str) -> Bug:
-    return Bug(
-        "watcher",
-        name,
-        breaks,
-        f"{_OWNER}/watch/watcher.py",
-        text,
-        instead,
-        found_by or (_WATCHER,),
-    )
+def _watcher(name: str, breaks: str, text: str, instead: str, *, file: str = "watch/watcher.py") -> Bug:
+    return Bug("watcher", name, breaks, f"{_OWNER}/{file}", text, instead, (_WATCHER,))
 
 
 def _codec(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
@@ -235,7 +227,7 @@ BUGS = (
         "what is loaded is not marked",
         "G6: the content that an owner died of is loaded over and over",
         "loop/load_thread.py",
-        "            self._in_progress_file.set(seen)\n",
+        "            self._attempts.begin(seen)\n",
         "            pass\n",
         "tests/unit/owner/loop/test_load_thread.py",
     ),
@@ -243,8 +235,8 @@ BUGS = (
         "a person's HUP does not load what an owner died of",
         "only watching skips marked content",
         "loop/load_thread.py",
-        "if seen == self._quarantined and not order.insist:",
-        "if seen == self._quarantined:",
+        "if self._attempts.is_quarantined(seen) and not order.insist:",
+        "if self._attempts.is_quarantined(seen):",
         "tests/unit/owner/loop/test_load_thread.py",
     ),
     _shell(
@@ -373,13 +365,14 @@ BUGS = (
         "a directory that was replaced is not listened to",
         "every lasting change is followed by a call",
         "            self._arm()\n            if self._closing",
-        "            if not self._ears._places:\n                self._arm()\n            if self._closing",
+        "            if not self._watches._places:\n                self._arm()\n            if self._closing",
     ),
     _watcher(
         "a call that failed counts as made",
         "every lasting change is followed by a call",
-        "                with self._lock:\n                    self._known = before\n                raise\n",
+        "                with self._lock:\n                    self._attempted = before\n                raise\n",
         "                raise\n",
+        file="store/attempts.py",
     ),
     # ---- codec
     _codec(

@@ -7,10 +7,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from confcast.owner.store.attempts import Attempts, InProgressFile
 from confcast.owner.watch.watcher import Watcher
 
 SOON = 10.0  # seconds until a test gives up
 NEVER = 3600.0  # no comparing on suspicion: what is noticed was heard
+
+
+class NoFile(InProgressFile):
+    """For a watcher that stands alone: nothing is loaded."""
+
+    def __init__(self) -> None:
+        self.left = b""
 
 
 class Bench:
@@ -31,8 +39,15 @@ class Bench:
         self.paths = (path,) if watched else ()
         self.on_watched: Callable[[], None] = lambda: None
         self.on_changed: Callable[[], None] = lambda: None
+        self.attempts = Attempts(NoFile())
         self.watcher = Watcher(
-            self.watched, self.fingerprint, lambda: self.writers, self.changed, quiet=quiet, recheck=recheck
+            self.watched,
+            self.fingerprint,
+            lambda: self.writers,
+            self.changed,
+            self.attempts,
+            quiet=quiet,
+            recheck=recheck,
         )
 
     def watched(self) -> tuple[Path, ...]:
@@ -65,7 +80,7 @@ class Bench:
 
     def start(self) -> None:
         """Begin to watch what was loaded, and wait until it listens."""
-        self.watcher.attempted(self.content())
+        self.attempts.add(self.content())
         self.watcher.start()
         self.wait_for_looks(1)
 

@@ -24,12 +24,14 @@ import pytest
 
 from confcast import ConfigError, ConfigLoader, Replica, Secret
 from confcast.config.codec import Codec
+from confcast.owner.store.attempts import Attempts
 from confcast.owner.watch import watcher as watch
 from confcast.owner.watch.watcher import Watcher
 from confcast.tracebacks import from_the_application, to_be_logged
 from confcast.worker.connection.mask_text import masked
 from confcast.worker.observers.dispatcher import Observers, Subscription
 from tests.support.waiting import DEADLINE, eventually
+from tests.support.watching import NoFile
 
 SECRET = "a-secret-of-the-configuration"
 
@@ -264,7 +266,7 @@ def test_what_a_source_raises_in_the_watching_thread_begins_in_the_source(caplog
         said.set()
         raise ValueError("the source failed")
 
-    watcher = Watcher(watched, lambda: b"", tuple, lambda: None)
+    watcher = Watcher(watched, lambda: b"", tuple, lambda: None, Attempts(NoFile()))
     watcher.start()
     try:
         assert said.wait(DEADLINE)

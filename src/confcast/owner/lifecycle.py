@@ -38,10 +38,11 @@ from confcast.owner.core.effects import Input, MasterGone, Trigger
 from confcast.owner.core.machine import Rules
 from confcast.owner.log_file import CapturedOutput, follow
 from confcast.owner.loop.event_loop import EventLoop
-from confcast.owner.loop.load_thread import InProgressFile, Loading
+from confcast.owner.loop.load_thread import Loading
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
 from confcast.owner.store import handover
 from confcast.owner.store.allowed_uids import AllowedUids
+from confcast.owner.store.attempts import Attempts, InProgressFile
 from confcast.owner.store.journal import Journal
 from confcast.owner.store.recovery import Recovered, attempt, recover
 from confcast.owner.store.runtime_dir import LockHolder, RuntimeDir
@@ -113,21 +114,15 @@ class Lifecycle:
         left = recover(self._runtime_dir, self._startup, self._open_journal, codec.fingerprint, codec.fields)
         disabled = left.row is not None and left.row.schema != codec.fingerprint
         attempt("description", lambda: self._runtime_dir.describe(self._about(loader)))
+        in_progress_file = InProgressFile(self._runtime_dir.in_progress_file)
+        self._attempts = Attempts(in_progress_file, Problem("", _DISABLED) if disabled else None)
+        if self._paused:
+            self._attempts.disable(Problem("", handover.WORDS))
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # of a source of the user's: the load says so
                 warn_of_mounted_files(loader._watched())
-        self._in_progress_file = InProgressFile(self._runtime_dir.in_progress_file)
-        self._loading = loading = Loading(
-            loader,
-            self._in_progress_file,
-            self._mailbox.post,
-            self._watcher.attempted,
-            Problem("", _DISABLED) if disabled else None,
-            self._watcher.forget_attempt,
-        )
-        if self._paused:
-            loading.bar(Problem("", handover.WORDS))
+        loading = Loading(loader, self._attempts, self._mailbox.post)
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._owner = EventLoop(
             rules, self._runtime_dir, listener, self._open_journal, self._mailbox, loading, self._heard_event
@@ -167,7 +162,7 @@ class Lifecycle:
             self._watcher.close()
             self._move_in_at_last()
             self._owner.close()
-            self._in_progress_file.close()
+            self._attempts.close()
             if self._nobody_follows():
                 self._runtime_dir.release()
             else:
@@ -208,7 +203,7 @@ class Lifecycle:
                 self._mailbox.post(Trigger("watch"))
 
         writing, nowhere = loader._still_being_written, loader._watches_nowhere
-        return Watcher(loader._watched, loader._fingerprint, writing, changed, nowhere=nowhere)
+        return Watcher(loader._watched, loader._fingerprint, writing, changed, self._attempts, nowhere=nowhere)
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
         startup = self._startup
@@ -233,7 +228,7 @@ class Lifecycle:
         if self._paused:
             return 0.0
         again = self._owner.move_in()
-        self._in_progress_file.path = self._runtime_dir.in_progress_file
+        self._attempts.move_to(self._runtime_dir.in_progress_file)
         return again
 
     def _move_in_at_last(self) -> None:
@@ -296,7 +291,7 @@ class Lifecycle:
     def _pause(self, number: int) -> None:
         """What is under way still gets its end; its version must be in the copy."""
         self._paused = True
-        self._loading.bar(Problem("", handover.WORDS))
+        self._attempts.disable(Problem("", handover.WORDS))
         self._owner.when_idle.add(functools.partial(self._say_paused, number))
 
     def _say_paused(self, number: int) -> float:
@@ -315,7 +310,7 @@ class Lifecycle:
     def _go_on(self) -> None:
         """It was called off: what was refused meanwhile is loaded, or what a watching owner has missed."""
         self._paused = False
-        self._loading.bar(None)
+        self._attempts.enable()
         self._owner.take_back()
         self._owner.when_idle.add(self._move_in)
         if self._has_refused or self._startup.watch:

@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import queue
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -33,6 +31,7 @@ from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem, first_of, more
 from confcast.owner.core.effects import Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.store.attempts import Attempts
 from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
 from confcast.wire.messages import Change, Declined, ReloadResult, Vote
@@ -46,74 +45,24 @@ _MOST_CHANGES = 1000
 _LONGEST_KEY = 1000
 
 
-class InProgressFile:
-    """The content that is being loaded, kept where it survives the owner. Raises OSError when it can't be written.
-
-    Its folder may be cleaned away, and made anew, while it is in use: it is looked for at each use.
-
-    Attributes:
-        path: The file; may be set to another one, which is used from the next load on.
-        left: What a former owner left in it; empty when it finished all its loads.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._fd = self._open()
-        self.left = os.pread(self._fd, 64, 0)
-
-    def set(self, fingerprint: bytes) -> None:
-        """This content is being loaded."""
-        if not self._is_in_place():
-            former, self._fd = self._fd, self._open()
-            os.close(former)
-        os.pwrite(self._fd, fingerprint, 0)
-
-    def clear(self) -> None:
-        """Nothing is being loaded."""
-        os.ftruncate(self._fd, 0)
-
-    def close(self) -> None:
-        """Let go of the file, and leave what it says."""
-        os.close(self._fd)
-
-    def _open(self) -> int:
-        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def _is_in_place(self) -> bool:
-        try:
-            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
-        except OSError:
-            return False
-
-
 class Loading:
     """The loading thread.
 
     Args:
         loader: What to load.
-        in_progress_file: Where to say what is being loaded.
+        attempts: What was attempted, and what must not be loaded.
         post: Where results go; called in this thread.
-        attempted: Told the fingerprint of each content that a load has read.
-        disabled: Why nothing may be loaded at all (an owner under other code), or None.
-        forget_attempt: Called when what was told to `attempted` should be loaded again, though nobody changes it.
     """
 
     def __init__(
         self,
         loader: ConfigLoader[Any],
-        in_progress_file: InProgressFile,
+        attempts: Attempts,
         post: Callable[[Loaded | LoadFailed], None],
-        attempted: Callable[[bytes], None],
-        disabled: Problem | None = None,
-        forget_attempt: Callable[[], None] = lambda: None,
     ) -> None:
         self._loader = loader
-        self._in_progress_file = in_progress_file
+        self._attempts = attempts
         self._post = post
-        self._attempted = attempted
-        self._disabled = self._disabled_at_first = disabled
-        self.forget_attempt = forget_attempt
-        self._quarantined = in_progress_file.left
         self._startup: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
         self._made: Candidate[Any] | None = None  # by which what runs was made, or is made again
@@ -129,9 +78,9 @@ class Loading:
         """No more orders. A load that hangs is left to end with the process."""
         self._startup.put(None)
 
-    def bar(self, why: Problem | None) -> None:
-        """From now on nothing may be loaded, for this reason; None: for what `disabled` said, if anything."""
-        self._disabled = why or self._disabled_at_first
+    def forget_attempt(self) -> None:
+        """Have the latest content loaded again, though nobody changes it: what came of it could not be kept."""
+        self._attempts.forget()
 
     def submit(self, order: Load) -> None:
         """Load once; from the loop's thread."""
@@ -140,7 +89,7 @@ class Loading:
     def committed(self, digest: bytes, payload: bytes) -> None:
         """What later loads are compared with; from the loop's thread, while no load runs."""
         latest = self._latest
-        if self._disabled_at_first is not None:  # its bytes are of another class
+        if self._attempts.disabled_for_good:  # its bytes are of another class
             return
         if latest is not None and latest.digest == digest:
             self._committed, self._made = (digest, latest.config), latest
@@ -182,7 +131,7 @@ class Loading:
             self._post(self._load(order))
 
     def _load(self, order: Load) -> Loaded | LoadFailed:
-        if (disabled := self._disabled) is not None:
+        if (disabled := self._attempts.disabled) is not None:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (disabled,))
         try:
             return self._load_or_raise(order)
@@ -206,23 +155,23 @@ class Loading:
         self._reading = None
         reading = self._reading = self._read()
         seen = reading.fingerprint
-        self._attempted(seen)
-        if seen == self._quarantined and not order.insist:
+        self._attempts.add(seen)
+        if self._attempts.is_quarantined(seen) and not order.insist:
             text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
         try:
-            self._in_progress_file.set(seen)
+            self._attempts.begin(seen)
         except OSError as error:
-            self.forget_attempt()
+            self._attempts.forget()
             text = (
-                f"{self._in_progress_file.path} can't be written ({error.strerror}), and without this mark a content "
-                "that kills the config owner would be loaded over and over; make room there"
+                f"{self._attempts.path} can't be written ({error.strerror}), and without this file a content that "
+                "kills the config owner would be loaded over and over; make room there"
             )
             return LoadFailed(order.number, ReloadResult.IO_ERROR, (Problem("", text),))
         try:
             candidate = self._loader._build(reading)
         finally:
-            self._unmark(seen)
+            self._attempts.end(seen)
         notes = self._notes(candidate, self._made if order.insist else self._latest)
         loaded = self._compare(order.number, candidate)
         return structs.replace(loaded, notes=notes) if notes else loaded
@@ -237,16 +186,7 @@ class Loading:
             try:
                 return self._loader._read()
             finally:
-                self._attempted(seen)
-
-    def _unmark(self, fingerprint: bytes) -> None:
-        """It has been loaded, with whatever verdict, and the owner lives."""
-        if fingerprint == self._quarantined:
-            self._quarantined = b""
-        try:
-            self._in_progress_file.clear()
-        except OSError as error:
-            _log.error("the mark of what was being loaded could not be cleared: %s", error)
+                self._attempts.add(seen)
 
     def _notes(self, candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
         """Of edits that are hidden. A watcher's load is about the last edit, one that was asked for about what runs."""

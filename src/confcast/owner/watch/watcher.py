@@ -38,6 +38,7 @@ from pathlib import Path
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from confcast.config.sources.disk import identity
+from confcast.owner.store.attempts import Attempts
 from confcast.owner.watch.watched_dirs import MOST, Places, entries_of, places_of
 from confcast.tracebacks import to_be_logged
 
@@ -67,6 +68,7 @@ class Watcher:
             content of their own. Called about 20 times a second at the most.
         busy: The files that somebody still has open for writing; while there are any, nothing is compared.
         changed: Called once for a change of content; must only hand the hint on.
+        attempts: What was attempted last; loads that read content are noticed through it.
         nowhere: Whether a source names no file now, though it has files at times.
         quiet: Seconds for which the files must have rested before their content is compared.
         recheck: Seconds after which content is compared though nothing was heard.
@@ -78,6 +80,7 @@ class Watcher:
         fingerprint: Callable[[], bytes],
         busy: Callable[[], tuple[Path, ...]],
         changed: Callable[[], None],
+        attempts: Attempts,
         *,
         nowhere: Callable[[], bool] = lambda: False,
         quiet: float = 0.05,
@@ -91,9 +94,7 @@ class Watcher:
         self._nowhere = nowhere
         self._quiet = quiet
         self._recheck = recheck
-        self._lock = threading.Lock()  # over the two that `tried()` shares with the thread
-        self._known: bytes | None = None
-        self._told = 0
+        self._attempts = attempts
         self._closing = False
         self._wake = threading.Event()
         self._watches = _DirectoryWatches(self._wake)
@@ -104,6 +105,7 @@ class Watcher:
         self._patient_until = 0.0
         self._restless = self._complained = False
         self._thread = threading.Thread(target=self._run, name="confcast-watch", daemon=True)
+        attempts.when_read(self._on_read)
 
     @property
     def failures(self) -> int:
@@ -123,24 +125,14 @@ class Watcher:
             if self._thread.is_alive():  # in a read from a dead mount: it can't be helped, and it is a daemon
                 log.warning("the watching thread did not end within 2 s: a file or its directory does not answer")
 
-    def attempted(self, fingerprint: bytes) -> None:
-        """Say which content a load has read, whatever came of it; to be called after every load, by any thread.
+    def _on_read(self, other: bool) -> None:
+        """Wake the thread after a load has read content; in the load's thread.
 
-        Without any such call, the content that the thread finds when it starts counts as tried.
+        The content may have changed again since, and the thread may have compared it with an older one; and what a
+        load has read may name other files.
         """
-        with self._lock:
-            other = fingerprint != self._known
-            self._known = fingerprint
-            self._told += 1
-        # It may have changed again after that load read it, and have been judged by the older one; and what a load
-        # has read may name other files.
         if other or self._may_be_elsewhere():
             self._wake.set()
-
-    def forget_attempt(self) -> None:
-        """What was tried could not be kept (a full disk): it counts as new when content is compared by the clock."""
-        with self._lock:
-            self._known = b""
 
     def _is_elsewhere(self) -> bool:
         """Whether the sources name other files than those that are listened to. Raises what a user's source raises."""
@@ -270,24 +262,12 @@ class Watcher:
     def _compare(self, seen: Stats) -> bool:
         """Call `changed()` if the content is not what was tried. False: it did not rest while it was read."""
         while True:
-            with self._lock:
-                told = self._told
+            reads = self._attempts.reads
             found = self._fingerprint()
             if self._stats() != seen and not self._restless:
                 return False
-            with self._lock:
-                if told != self._told:  # a load ended meanwhile: it may have read what is newer than `found`
-                    continue
-                before, self._known = self._known, found
-            break
-        if before is not None and before != found:
-            try:
-                self._changed()
-            except BaseException:
-                with self._lock:
-                    self._known = before
-                raise
-        return True
+            if self._attempts.compare(found, reads, self._changed):
+                return True
 
 
 class _DirectoryWatches:

@@ -22,7 +22,8 @@ from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer
 from confcast.errors import Problem
 from confcast.owner.core.effects import Load, Loaded, LoadFailed, Received, Trigger
-from confcast.owner.loop.load_thread import InProgressFile, Loading
+from confcast.owner.loop.load_thread import Loading
+from confcast.owner.store.attempts import Attempts, InProgressFile
 from confcast.wire.messages import Declined, ReloadResult, Vote
 from tests.support.settings import SCHEMA, write
 from tests.support.waiting import eventually
@@ -43,17 +44,29 @@ class Settings(msgspec.Struct):
             act()
 
 
+class Recording(Attempts):
+    """With a list of what was added."""
+
+    def __init__(self, file: InProgressFile, disabled: Problem | None = None) -> None:
+        super().__init__(file, disabled)
+        self.added: list[bytes] = []
+
+    def add(self, fingerprint: bytes) -> None:
+        self.added.append(fingerprint)
+        super().add(fingerprint)
+
+
 class Bench:
     """A loading thread over one file."""
 
     def __init__(self, folder: Path, *sources: Any, **options: Any) -> None:
         self.path, self.marked = folder / "app.toml", folder / "home" / "loading"
         self.marked.parent.mkdir(exist_ok=True)
-        self.attempted: list[bytes] = []
         self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
         self.loader = ConfigLoader(Settings, self.path, *sources)
         self.mark = InProgressFile(self.marked)
-        self.loading = Loading(self.loader, self.mark, self.results.put, self.attempted.append, **options)
+        self.attempts = Recording(self.mark, **options)
+        self.loading = Loading(self.loader, self.attempts, self.results.put)
         self.loading.start()
         self._number = 0
 
@@ -110,7 +123,7 @@ def test_the_content_stands_marked_while_it_is_validated_and_only_then(start: St
     assert isinstance(bench.load("number = 1"), Loaded)
 
     assert seen
-    assert set(seen) == {bench.loader._fingerprint()} == set(bench.attempted)
+    assert set(seen) == {bench.loader._fingerprint()} == set(bench.attempts.added)
     assert bench.marked.read_bytes() == b""
     assert stat.S_IMODE(bench.marked.stat().st_mode) == 0o600
 
@@ -192,17 +205,20 @@ def test_a_missing_file_says_so(start: Start) -> None:
     bench.loading.submit(Load(1, insist=False))
 
     assert refusal(bench.results.get(timeout=10))[0] is ReloadResult.FILE_NOT_FOUND
-    assert len(bench.attempted) == 1
+    assert len(bench.attempts.added) == 1
 
 
-def test_where_nothing_can_be_marked_nothing_is_validated(start: Start) -> None:
+def test_where_the_in_progress_file_can_t_be_written_nothing_is_validated(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
-    bench = start(forget_attempt=lambda: seen.append("untried"))
+    bench = start()
+    monkeypatch.setattr(bench.attempts, "forget", lambda: seen.append("forgotten"))
     during.append(lambda: seen.append("validated"))
     shutil.rmtree(bench.marked.parent)
 
     result, text = refusal(bench.load("number = 1"))
-    assert (result, seen) == (ReloadResult.IO_ERROR, ["untried"])
+    assert (result, seen) == (ReloadResult.IO_ERROR, ["forgotten"])
     assert f"{bench.marked} can't be written (No such file or directory)" in text
 
     bench.marked.parent.mkdir()
@@ -230,7 +246,7 @@ def test_an_owner_under_other_code_reads_nothing(start: Start) -> None:
         ReloadResult.VALIDATION_FAILED,
         str(Problem("", "the code has changed")),
     )
-    assert bench.attempted == []
+    assert bench.attempts.added == []
 
 
 def test_a_load_is_compared_with_what_is_committed_and_not_with_the_load_before(start: Start) -> None:
@@ -279,18 +295,18 @@ def test_what_a_user_s_source_refuses_with_is_fit_for_an_event_and_does_not_end_
 
 def test_what_is_barred_for_a_while_is_loaded_afterwards(start: Start) -> None:
     bench = start()
-    bench.loading.bar(Problem("", "not now"))
+    bench.attempts.disable(Problem("", "not now"))
     assert refusal(bench.load("number = 1")) == (ReloadResult.VALIDATION_FAILED, "not now")
 
-    bench.loading.bar(None)
+    bench.attempts.enable()
 
     assert isinstance(bench.load("number = 1"), Loaded)
 
 
 def test_an_owner_under_other_code_stays_barred(start: Start) -> None:
     bench = start(disabled=Problem("", "other code"))
-    bench.loading.bar(Problem("", "not now"))
-    bench.loading.bar(None)
+    bench.attempts.disable(Problem("", "not now"))
+    bench.attempts.enable()
 
     assert refusal(bench.load("number = 1")) == (ReloadResult.VALIDATION_FAILED, "other code")
 
@@ -433,16 +449,14 @@ def test_what_a_load_waits_for_is_told_however_deep_it_is(tmp_path):
                 reached.set()
                 held.wait(20)
 
-    loading = Loading(
-        ConfigLoader(SCHEMA, path), InProgressFile(tmp_path / "mark"), lambda given: None, lambda seen: None
-    )
+    loading = Loading(ConfigLoader(SCHEMA, path), Attempts(InProgressFile(tmp_path / "mark")), lambda given: None)
     loading._thread = threading.Thread(target=down)
     loading.start()
     assert reached.wait(20)
     assert "down" in loading.doing()
     held.set()
     loading._thread.join()
-    loading._in_progress_file.close()
+    loading._attempts.close()
 
 
 def waiting_in_c() -> tuple[queue.SimpleQueue[Any], Callable[..., Any]]:
@@ -477,7 +491,7 @@ def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path)
     path = tmp_path / "app.toml"
     path.write_text("number = 20")
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    loading = Loading(ConfigLoader(Gated, path), InProgressFile(tmp_path / "mark"), results.put, lambda seen: None)
+    loading = Loading(ConfigLoader(Gated, path), Attempts(InProgressFile(tmp_path / "mark")), results.put)
     loading.start()
     loading.submit(Load(1, insist=False))
     eventually(lambda: loading.doing().startswith("threading:Event.wait ("), "the validator's name")
@@ -485,14 +499,12 @@ def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path)
     assert isinstance(results.get(timeout=10), Loaded)
     loading.close()
     loading._thread.join(10)
-    loading._in_progress_file.close()
+    loading._attempts.close()
 
 
 def test_where_nothing_is_known_of_it_nothing_is_said(tmp_path):
     path = tmp_path / "app.toml"
     write(path, 1)
-    loading = Loading(
-        ConfigLoader(SCHEMA, path), InProgressFile(tmp_path / "mark"), lambda given: None, lambda seen: None
-    )
+    loading = Loading(ConfigLoader(SCHEMA, path), Attempts(InProgressFile(tmp_path / "mark")), lambda given: None)
     assert loading.doing() == ""
-    loading._in_progress_file.close()
+    loading._attempts.close()

@@ -234,7 +234,7 @@ def test_a_file_that_appears_between_a_look_and_listening_is_not_missed(listed: 
 
 def test_a_load_ends_the_waiting_for_a_source_that_names_no_file(listed: Listed) -> None:
     listed.start()
-    listed.watcher.attempted(b"something else")
+    listed.attempts.add(b"something else")
     listed.expect(b"")
 
 
@@ -249,7 +249,7 @@ def test_other_paths_after_a_load_are_listened_to_though_nothing_was_heard(
     folder.content = lambda: included.read_bytes() if included.exists() else b""  # type: ignore[method-assign]
     looks = folder.looks
     folder.paths = (included,)
-    folder.watcher.attempted(fingerprint)
+    folder.attempts.add(fingerprint)
     folder.wait_for_looks(looks + 1)
     if fingerprint:
         folder.expect(b"")
@@ -271,7 +271,7 @@ def test_a_source_that_can_t_be_asked_after_a_load_does_not_fail_it(
             raise OSError("the mount is dead")
 
     folder.on_watched = fail
-    folder.watcher.attempted(b"")
+    folder.attempts.add(b"")
     folder.write("10.yaml", b"first")
     folder.expect(b"10.yaml=first")
     said = [record.message for record in caplog.records if record.levelno > logging.DEBUG]  # another test may set it

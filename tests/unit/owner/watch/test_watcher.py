@@ -223,7 +223,7 @@ def test_going_back_to_the_previous_content_is_one_call(make):
     bench.start()
     bench.put(b"second")
     bench.expect(b"second")
-    bench.watcher.attempted(b"second")
+    bench.attempts.add(b"second")
     bench.put(b"first")
     bench.expect_only(b"first")
 
@@ -243,18 +243,18 @@ def test_content_that_was_asked_for_is_not_asked_for_again_though_nobody_tried_i
 def test_content_that_could_not_be_kept_is_asked_for_again_by_the_clock(make):
     bench = make(recheck=0.05, watched=False)
     bench.start()
-    bench.watcher.attempted(b"first")
-    bench.watcher.forget_attempt()
+    bench.attempts.add(b"first")
+    bench.attempts.forget()
     bench.expect(b"first")
-    bench.watcher.attempted(b"first")
+    bench.attempts.add(b"first")
     bench.expect_nothing()
 
 
 def test_content_that_a_load_has_read_already_is_not_asked_for(make):
     bench = make()
     bench.start()
-    with bench.changing:  # woken by tried() it would compare before the write
-        bench.watcher.attempted(b"second")
+    with bench.changing:  # woken by add() it would compare before the write
+        bench.attempts.add(b"second")
         bench.put(b"second")
         looks = bench.looks
     bench.wait_for_looks(looks + 1)
@@ -272,7 +272,7 @@ def test_a_load_that_ends_while_content_is_compared_is_taken_into_account(make):
         if found == b"second":
             bench.watcher._fingerprint = original
             by_rename(bench.path, b"third")
-            bench.watcher.attempted(b"third")
+            bench.attempts.add(b"third")
         return found
 
     bench.watcher._fingerprint = overtaken
@@ -294,7 +294,7 @@ def test_content_that_changes_while_it_is_read_is_read_again_when_it_rests(make)
         return found
 
     judged = []
-    bench.on_changed = lambda: judged.append(bench.watcher._known)
+    bench.on_changed = lambda: judged.append(bench.attempts._attempted)
     with bench.changing:
         bench.put(b"begun")
         bench.watcher._fingerprint = torn
@@ -306,7 +306,7 @@ def test_what_a_load_read_in_between_is_asked_for_again_when_the_content_moved_o
     """Content goes first → other → first; the load read the other, and says so after the last was compared."""
     bench = make()
     bench.start()
-    bench.watcher.attempted(b"other")
+    bench.attempts.add(b"other")
     bench.expect_only(b"first")
 
 
@@ -315,7 +315,7 @@ def test_what_a_load_read_in_between_is_asked_for_again_when_the_content_moved_o
 
 def test_a_change_before_the_start_is_not_lost(make):
     bench = make()
-    bench.watcher.attempted(b"first")
+    bench.attempts.add(b"first")
     bench.put(b"second")
     bench.watcher.start()
     bench.expect_only(b"second")
@@ -325,7 +325,7 @@ def test_what_is_found_at_the_start_counts_as_tried_when_nobody_said(make):
     bench = make()
     bench.watcher.start()
     deadline = time.monotonic() + SOON
-    while bench.watcher._known is None:  # a look alone is not enough: a change that overlaps it is found instead
+    while bench.attempts._attempted is None:  # a look alone is not enough: a change that overlaps it is found instead
         assert time.monotonic() < deadline
     bench.expect_nothing()
 
@@ -399,7 +399,7 @@ def test_a_file_that_is_open_for_writing_is_not_read_until_it_is_closed(make, mo
 
     bench.watcher._busy = busy
     bench.writers = (bench.path,)
-    bench.watcher.attempted(b"another")  # so that a look would find a change
+    bench.attempts.add(b"another")  # so that a look would find a change
     bench.watcher.start()
     assert enough.wait(SOON)
     assert bench.looks == 0
@@ -553,12 +553,14 @@ def test_without_watches_to_be_had_content_is_compared_instead(folder):
     script = """
     import logging, os, queue, resource, sys
     from pathlib import Path
+    from confcast.owner.store.attempts import Attempts, InProgressFile
     from confcast.owner.watch import watcher
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(name)s: %(message)s")
     watcher._DEAF = 0.05
     path, calls = Path(sys.argv[1]), queue.Queue()
-    watcher = watcher.Watcher(lambda: (path,), path.read_bytes, tuple, lambda: calls.put(path.read_bytes()))
-    watcher.attempted(b"first")
+    attempts = Attempts(InProgressFile(path.with_name("loading")))
+    watcher = watcher.Watcher(lambda: (path,), path.read_bytes, tuple, lambda: calls.put(path.read_bytes()), attempts)
+    attempts.add(b"first")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     def allow(more):
         spare = os.dup(0)

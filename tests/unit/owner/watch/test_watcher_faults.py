@@ -14,10 +14,11 @@ import pytest
 from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.owner.store import recovery
+from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import Journal, VersionRow
 from confcast.owner.watch import watcher as watch
 from confcast.wire.files import snapshot_file
-from tests.support.watching import SOON, Bench
+from tests.support.watching import SOON, Bench, NoFile
 
 
 def by_rename(path: Path, content: bytes) -> None:
@@ -103,7 +104,7 @@ def test_what_is_open_for_writing_is_looked_at_as_seldom_as_a_look_is_dear(look,
     def busy() -> tuple[Path, ...]:
         return (Path("app.toml"),) if clock.now < 700 else ()
 
-    watcher = watch.Watcher(lambda: (), lambda: b"", busy, lambda: None)
+    watcher = watch.Watcher(lambda: (), lambda: b"", busy, lambda: None, Attempts(NoFile()))
     clock = Clock(watcher, look, monkeypatch)
     watcher._settle(100.0)
     assert clock.now >= 700
@@ -111,7 +112,7 @@ def test_what_is_open_for_writing_is_looked_at_as_seldom_as_a_look_is_dear(look,
 
 
 def test_files_that_rest_are_read_after_few_looks_however_dear_one_is(monkeypatch):
-    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None)
+    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None, Attempts(NoFile()))
     clock = Clock(watcher, 0.1, monkeypatch)
     watcher._settle(100.0)
     assert clock.looks <= 3
@@ -119,7 +120,10 @@ def test_files_that_rest_are_read_after_few_looks_however_dear_one_is(monkeypatc
 
 
 def test_while_a_source_names_no_file_the_others_are_looked_at_as_seldom_as_a_look_is_dear(monkeypatch):
-    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None, nowhere=lambda: True, recheck=600.0)
+    attempts = Attempts(NoFile())
+    watcher = watch.Watcher(
+        lambda: (), lambda: b"", lambda: (), lambda: None, attempts, nowhere=lambda: True, recheck=600.0
+    )
     clock = Clock(watcher, 0.1, monkeypatch)
     watcher._listen()
     assert clock.now >= 700
