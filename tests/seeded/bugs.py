@@ -218,10 +218,10 @@ BUGS = (
     _shell(
         "the owner of a living master is killed for its lock",
         "one owner per generation: two masters kill each other's",
-        "store/runtime_dir.py",
+        "store/runtime_lock.py",
         "if not successor and processes.is_alive(holder.master, holder.master_started):",
         "if not successor and not processes.is_alive(holder.master, holder.master_started):",
-        "tests/unit/owner/store/test_runtime_dir.py",
+        "tests/unit/owner/store/test_runtime_lock.py",
     ),
     _shell(
         "what is loaded is not marked",

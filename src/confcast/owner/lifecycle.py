@@ -45,7 +45,8 @@ from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.attempts import Attempts, InProgressFile
 from confcast.owner.store.journal import Journal
 from confcast.owner.store.recovery import Recovered, attempt, recover
-from confcast.owner.store.runtime_dir import LockHolder, RuntimeDir
+from confcast.owner.store.runtime_dir import RuntimeDir
+from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.owner.watch.bind_mounts import warn_of_mounted_files
 from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
@@ -92,9 +93,8 @@ class Lifecycle:
         folder, state = Path(startup.folder), Path(startup.state_folder)
         self._paused = startup.paused
         self._has_refused = False  # a load, while it was paused
-        self._runtime_dir = RuntimeDir(
-            folder, state, holder, follows=bool(startup.former), apart=startup.paused, allowed_uids=allowed_uids
-        )
+        self._lock = RuntimeLock(holder, follows=bool(startup.former))
+        self._runtime_dir = RuntimeDir(folder, state, self._lock, apart=startup.paused, allowed_uids=allowed_uids)
 
     @property
     def ready(self) -> bool:
@@ -108,7 +108,7 @@ class Lifecycle:
             NotCarried: The schema has fields that can't be carried.
             Exception: Whatever keeps it from starting, and whatever the user's module raises when it is imported.
         """
-        listener = self._runtime_dir.acquire()
+        listener = self._runtime_dir.listen()
         loader = self._loader()
         codec = loader._codec
         left = recover(self._runtime_dir, self._startup, self._open_journal, codec.fingerprint, codec.fields)
@@ -164,9 +164,8 @@ class Lifecycle:
             self._owner.close()
             self._attempts.close()
             if self._nobody_follows():
-                self._runtime_dir.release()
-            else:
-                self._runtime_dir.unlock()
+                self._runtime_dir.remove_files()
+            self._lock.release()
         reason = self._owner.exit_reason
         if reason and not self._status:
             _log.error("the config owner gives up: %s", reason)

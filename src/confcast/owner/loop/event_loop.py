@@ -380,7 +380,7 @@ class EventLoop:
     def _move_in_again(self, missing: Path) -> None:
         _log.error("%s was deleted while in use: it is made anew", missing)
         self.count_loss("folder lost")
-        fresh = self._runtime_dir.acquire()
+        fresh = self._runtime_dir.listen()
         if self._listener in self._selector.get_map():
             self._selector.unregister(self._listener)
         self._listener.close()

@@ -17,7 +17,8 @@ from confcast.owner.core.machine import ProposalState, Rules
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.mailbox import Mailbox
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
-from confcast.owner.store.runtime_dir import LockHolder, RuntimeDir
+from confcast.owner.store.runtime_dir import RuntimeDir
+from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.wire import processes
 from confcast.wire.framing import frame
 from confcast.wire.messages import PROTOCOL, Hello, ReloadEvent, ReloadResult, encode
@@ -55,10 +56,11 @@ class Shell:
     def __init__(self, home: Path) -> None:
         me = os.getpid()
         since = processes.started(me)
-        self.runtime_dir = RuntimeDir(home, home, LockHolder(me, since, me, since, "app"))
+        self.lock = RuntimeLock(LockHolder(me, since, me, since, "app"))
+        self.runtime_dir = RuntimeDir(home, home, self.lock)
         self.mailbox: Mailbox[fx.Input] = Mailbox()
         self.events: list[ReloadEvent] = []
-        listener = self.runtime_dir.acquire()
+        listener = self.runtime_dir.listen()
         self.loading = NoLoading()
         loading: Any = self.loading
         rules = Rules(schema=SCHEMA)
@@ -113,7 +115,8 @@ class Shell:
             each.close()
         self.owner.close()
         self.mailbox.close()
-        self.runtime_dir.release()
+        self.runtime_dir.remove_files()
+        self.lock.release()
 
 
 @pytest.fixture

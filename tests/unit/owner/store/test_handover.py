@@ -16,12 +16,13 @@ import pytest
 from confcast.errors import ConfcastError
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
-from confcast.owner.store.runtime_dir import LockHolder, RuntimeDir
+from confcast.owner.store.runtime_dir import RuntimeDir
+from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.wire import processes
 from confcast.wire.master_channel import HANDOVER
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
-Enter = Callable[..., RuntimeDir]
+Enter = Callable[..., tuple[RuntimeDir, RuntimeLock]]
 
 
 def record(journal: Journal, version: int) -> None:
@@ -125,60 +126,58 @@ def test_a_copy_that_can_t_be_written_is_said(tmp_path: Path) -> None:
             handover.leave(journal, 1, tmp_path / "nowhere")
 
 
-# ---- the runtime_dir
+# ---- the runtime directory
 
 
 @pytest.fixture
 def enter(tmp_path: Path) -> Iterator[Enter]:
-    """Moves into a run-time folder of that name, with one state folder for all."""
-    runtime_dirs: list[RuntimeDir] = []
+    """Takes a runtime directory of that name, with one state folder for all."""
+    locks: list[RuntimeLock] = []
 
-    def move_in(name: str, **options: bool) -> RuntimeDir:
+    def take(name: str, *, follows: bool = False, apart: bool = False) -> tuple[RuntimeDir, RuntimeLock]:
         pid = os.getpid()
         since = processes.started(pid)
-        runtime_dir = RuntimeDir(
-            tmp_path / name, tmp_path / "state", LockHolder(pid, since, pid, since, "app"), **options
-        )
-        runtime_dirs.append(runtime_dir)
-        runtime_dir.acquire().close()
-        return runtime_dir
+        locks.append(RuntimeLock(LockHolder(pid, since, pid, since, "app"), follows=follows))
+        runtime_dir = RuntimeDir(tmp_path / name, tmp_path / "state", locks[-1], apart=apart)
+        runtime_dir.listen().close()
+        return runtime_dir, locks[-1]
 
-    yield move_in
-    for runtime_dir in runtime_dirs:
-        runtime_dir.unlock()
+    yield take
+    for lock in locks:
+        lock.release()
 
 
 def test_the_next_owner_lives_in_its_own_folder_until_the_state_folder_is_free(enter: Enter, tmp_path: Path) -> None:
-    former, runtime_dir = enter("former"), enter("next", follows=True)
+    (_, former), (runtime_dir, _) = enter("former"), enter("next", follows=True)
     assert runtime_dir.state_folder == tmp_path / "next"
     with runtime_dir.moving() as free:
         assert not free
     assert runtime_dir.state_folder == tmp_path / "next"
 
-    former.unlock()
+    former.release()
     with runtime_dir.moving() as free:
         assert free
         assert runtime_dir.journal == tmp_path / "state" / "journal"
 
     assert runtime_dir.awaited is None
     assert not (tmp_path / "next" / "lock").exists()
-    third = enter("third", follows=True)
+    third, _ = enter("third", follows=True)
     assert third.awaited == tmp_path / "state"  # it is taken again
 
 
 def test_a_move_that_fails_leaves_all_as_it_was(enter: Enter, tmp_path: Path) -> None:
-    former, runtime_dir = enter("former"), enter("next", follows=True)
-    former.unlock()
+    (_, former), (runtime_dir, _) = enter("former"), enter("next", follows=True)
+    former.release()
 
     with pytest.raises(ConfcastError, match="no room"), runtime_dir.moving():
         raise ConfcastError("no room")
 
     assert (runtime_dir.state_folder, runtime_dir.awaited) == (tmp_path / "next", tmp_path / "state")
-    assert enter("third", follows=True).state_folder == tmp_path / "state"
+    assert enter("third", follows=True)[0].state_folder == tmp_path / "state"
 
 
 def test_a_paused_owner_s_successor_leaves_the_state_folder_alone(enter: Enter, tmp_path: Path) -> None:
-    runtime_dir = enter("former", apart=True)
+    runtime_dir, _ = enter("former", apart=True)
 
     assert (runtime_dir.state_folder, runtime_dir.awaited) == (tmp_path / "former", tmp_path / "state")
-    assert enter("next", follows=True).state_folder == tmp_path / "state"
+    assert enter("next", follows=True)[0].state_folder == tmp_path / "state"

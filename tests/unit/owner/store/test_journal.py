@@ -419,7 +419,7 @@ FULL = """
     journal.record(row(version + 1))
     journal.close()
     again = Journal(path)
-    print("after:", again.latest() == row(version + 1), again.floor == version + 1)
+    print("after:", again.latest() == row(version + 1), again.high_water == version + 1)
     again.close()
 """
 

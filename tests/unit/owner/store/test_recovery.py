@@ -15,7 +15,8 @@ from confcast.config.codec import digest
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.recovery import Recovered, recover
-from confcast.owner.store.runtime_dir import LockHolder, RuntimeDir
+from confcast.owner.store.runtime_dir import RuntimeDir
+from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.wire import processes
 from confcast.wire.files import goodbye_files, snapshot_file
 from confcast.wire.master_channel import StartupConfig
@@ -35,10 +36,11 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runtime_dir(home: Path) -> Iterator[RuntimeDir]:
-    runtime_dir = RuntimeDir(home, home, LockHolder(*ME, *ME, "app"))
-    with closing(runtime_dir.acquire()):
+    lock = RuntimeLock(LockHolder(*ME, *ME, "app"))
+    runtime_dir = RuntimeDir(home, home, lock)
+    with closing(runtime_dir.listen()):
         yield runtime_dir
-    runtime_dir.unlock()
+    lock.release()
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ class TestWhoServesWithoutAnOwner:
         def full(self, pid: int, since: int) -> None:
             raise JournalError("the disk is full")
 
-        monkeypatch.setattr(Journal, "enroll", full)
+        monkeypatch.setattr(Journal, "add_member", full)
         assert follow().roster == (ME[0],)
         assert mine.exists()
 

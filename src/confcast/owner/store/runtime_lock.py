@@ -1,0 +1,171 @@
+"""The lock of a runtime directory: one owner per generation, which holds it for as long as it lives.
+
+Guarantees. The kernel releases the lock with its holder, however that one died. An owner that finds the lock held asks
+who holds it: while the holder's master lives, the new owner refuses to start, and says who the holder is; when that
+master is dead, or has started the new owner in the holder's place, the holder is left over, and is killed. A process
+that the lock does not name (a program that a dead owner started has the file open) is not killed: the start fails.
+
+Rejected: a pid file alone (it outlives its process), and epochs instead of the lock (workers stay connected to a
+stopped owner for ever).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from confcast.errors import ConfcastError
+from confcast.wire import processes
+
+_RELEASED_WITHIN = 5.0
+"""Seconds that a new owner waits for a lock whose holder it has killed, or can't identify."""
+
+
+class LockHolder(msgspec.Struct, frozen=True):
+    """The process that holds the lock, as its file says: pids with their start times, and the configuration's name."""
+
+    owner: int
+    owner_started: int
+    master: int
+    master_started: int
+    name: str
+
+
+class LockTaken(ConfcastError):
+    """Another owner holds the lock, and its master lives."""
+
+
+class RuntimeLock:
+    """One owner's lock: on no file until `acquire()`, then on one file at a time. For one thread.
+
+    Args:
+        holder: What to write into the file: this process and its master.
+        follows: Whether this owner is of a next generation: it never kills its own master's former owner, which
+            serves until its last worker is replaced.
+    """
+
+    def __init__(self, holder: LockHolder, *, follows: bool = False) -> None:
+        self.follows = follows
+        self._holder = holder
+        self._fd = -1
+
+    def acquire(self, path: Path) -> None:
+        """Hold the lock at this path, in the place of the one that was held before.
+
+        Raises:
+            LockTaken: Another owner holds it, and its master lives.
+            ConfcastError: A process holds it that the file does not identify.
+            OSError: The file can't be opened or written.
+        """
+        if self.holds(path):
+            return
+        fd = _open(path)
+        try:
+            self._wait_for(fd, path)
+            self._sign(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self.release()
+        self._fd = fd
+
+    def holds(self, path: Path | str) -> bool:
+        """Whether the lock is held, and this path still leads to its file."""
+        return self._fd >= 0 and identity(path) == identity(self._fd)
+
+    def release(self) -> None:
+        """Release the lock, if it is held; the file stays."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @contextlib.contextmanager
+    def moving_to(self, path: Path) -> Iterator[bool]:
+        """Hold the lock at another path, without waiting; if the block raises, the former one is held on.
+
+        Yields:
+            Whether that lock was free; if not, nothing changes.
+        """
+        former, fd = self._fd, _open(path)
+        if not _try_lock(fd):
+            os.close(fd)
+            yield False
+            return
+        try:
+            self._sign(fd)
+            self._fd = fd
+            yield True
+        except BaseException:
+            self._fd = former
+            os.close(fd)
+            raise
+        os.close(former)
+
+    def _sign(self, fd: int) -> None:
+        body = msgspec.json.encode(self._holder)
+        os.pwrite(fd, body, 0)  # over the former text: a full disk has room for that
+        os.ftruncate(fd, len(body))
+
+    def _wait_for(self, fd: int, path: Path) -> None:
+        deadline = time.monotonic() + _RELEASED_WITHIN
+        while not _try_lock(fd):
+            holder = _read_holder(fd)
+            if holder is not None:
+                self._evict(holder, path)
+            if time.monotonic() > deadline:
+                raise ConfcastError(
+                    f"the lock in {path.parent} is held, but not by whom it names ({holder}): a process that "
+                    "the former owner started has it open; end that one"
+                )
+            time.sleep(0.02)
+
+    def _evict(self, holder: LockHolder, path: Path) -> None:
+        successor = (holder.master, holder.name) == (self._holder.master, self._holder.name) and not self.follows
+        if not successor and processes.is_alive(holder.master, holder.master_started):
+            raise LockTaken(
+                f"{path.parent} is in use by the config owner {holder.owner} of the master {holder.master} "
+                f"({holder.name}); two managers need a state_dir each"
+            )
+        with contextlib.suppress(ProcessLookupError), contextlib.closing(processes.Death(holder.owner)) as death:
+            if processes.started(holder.owner) == holder.owner_started:
+                death.signal(signal.SIGKILL)
+                death.wait(_RELEASED_WITHIN)
+
+
+def identity(place: Path | str | int) -> tuple[int, int] | None:
+    """The device and inode that a path leads to, or that a descriptor is open on; None where there is nothing."""
+    try:
+        status = os.stat(place)  # noqa: PTH116 - a path or a descriptor
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+def _read_holder(fd: int) -> LockHolder | None:
+    """The holder that the file names; None in the moment between taking the lock and writing its holder."""
+    try:
+        return msgspec.json.decode(os.pread(fd, 4096, 0), type=LockHolder)
+    except msgspec.DecodeError:
+        return None
