@@ -124,14 +124,19 @@ class Lifecycle:
                 warn_of_mounted_files(loader._watched())
         loading = Loading(loader, self._attempts, self._mailbox.post)
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
-        self._owner = EventLoop(
-            rules, self._runtime_dir, listener, self._open_journal, self._mailbox, loading, self._heard_event
+        self._loop = EventLoop(
+            rules,
+            self._runtime_dir,
+            listener,
+            self._open_journal,
+            self._mailbox,
+            loading,
+            self._on_event,
+            former=Path(self._startup.former) if self._startup.former else None,
+            follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
         )
-        self._owner.former = Path(self._startup.former) if self._startup.former else None
-        if self._startup.log:
-            self._owner.follow_log = functools.partial(follow, Path(self._startup.log))
         if left.lost:
-            self._owner.count_loss("journal lost")
+            self._loop.count_loss("journal lost")
         self._stand_on(left, loading)
         return self._run(watching=self._startup.watch and not disabled)
 
@@ -141,32 +146,32 @@ class Lifecycle:
         if row is not None:
             loading.committed(row.digest, row.payload)
             attempt("snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload))
-        self._owner.stand_on(row, left.roster, left.high_water, gathering=gathering)
-        self._owner.watch_master(self._startup.master_pid, self._startup.master_started)
-        self._owner.listen_to(self._channel.connection, self._hear_master)
+        self._loop.stand_on(row, left.roster, left.high_water, gathering=gathering)
+        self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
+        self._loop.listen_to(self._channel.connection, self._hear_master)
         if self._restarted and row is not None:
             self._send_ready(row.version, [])
 
     def _run(self, *, watching: bool) -> int:
         if not self._paused:
             self._mailbox.post(Trigger("restart" if self._restarted else "start"))
-            self._owner.when_idle.add(self._move_in)
+            self._loop.when_idle(self._move_in)
         if watching:
             self._watcher.start()
         # What is imported by now lives as long as this process: no collection need look at it again.
         gc.collect()
         gc.freeze()
         try:
-            self._owner.run()
+            self._loop.run()
         finally:
             self._watcher.close()
             self._move_in_at_last()
-            self._owner.close()
+            self._loop.close()
             self._attempts.close()
             if self._nobody_follows():
                 self._runtime_dir.remove_files()
             self._lock.release()
-        reason = self._owner.exit_reason
+        reason = self._loop.exit_reason
         if reason and not self._status:
             _log.error("the config owner gives up: %s", reason)
             return 1
@@ -174,7 +179,7 @@ class Lifecycle:
 
     def _nobody_follows(self) -> bool:
         """The master is gone or has closed, or takes no owner: else the next one stands on what this one leaves."""
-        return self._owner.exit_reason == "" or self._status == REFUSED
+        return self._loop.exit_reason == "" or self._status == REFUSED
 
     # ---- what it begins with
 
@@ -226,7 +231,7 @@ class Lifecycle:
         """An owner that another one follows stays where it is."""
         if self._paused:
             return 0.0
-        again = self._owner.move_in()
+        again = self._loop.move_in()
         self._attempts.move_to(self._runtime_dir.in_progress_file)
         return again
 
@@ -238,12 +243,12 @@ class Lifecycle:
         if self._paused or not self._nobody_follows():
             return
         deadline = time.monotonic() + _LAST_TRY
-        while self._owner.move_in() and not self._dismissed and time.monotonic() < deadline:
+        while self._loop.move_in() and not self._dismissed and time.monotonic() < deadline:
             time.sleep(_LAST_TRY / 100)
 
     # ---- what it says to its master, and hears
 
-    def _heard_event(self, event: ReloadEvent) -> None:
+    def _on_event(self, event: ReloadEvent) -> None:
         """The first load decides whether this owner stays."""
         if self._ready:
             if any(problem.message == handover.WORDS for problem in event.problems):
@@ -254,7 +259,7 @@ class Lifecycle:
         elif not self._restarted:
             self._send_ready(0, event.problems, event.result.value)
             self._status = REFUSED
-            self._owner.exit_reason = "the first configuration was refused"
+            self._loop.stop("the first configuration was refused")
 
     def _send_ready(self, version: int, problems: list[Problem], reason: str = "") -> None:
         self._ready = True
@@ -291,11 +296,11 @@ class Lifecycle:
         """What is under way still gets its end; its version must be in the copy."""
         self._paused = True
         self._attempts.disable(Problem("", handover.WORDS))
-        self._owner.when_idle.add(functools.partial(self._say_paused, number))
+        self._loop.when_idle(functools.partial(self._say_paused, number))
 
     def _say_paused(self, number: int) -> float:
         if self._paused:
-            self._owner.leave_a_copy()
+            self._loop.leave_a_copy()
             self._say(Paused(number))
         return 0.0
 
@@ -310,8 +315,8 @@ class Lifecycle:
         """It was called off: what was refused meanwhile is loaded, or what a watching owner has missed."""
         self._paused = False
         self._attempts.enable()
-        self._owner.take_back()
-        self._owner.when_idle.add(self._move_in)
+        self._loop.take_back()
+        self._loop.when_idle(self._move_in)
         if self._has_refused or self._startup.watch:
             self._mailbox.post(Trigger("signal" if self._has_refused else "watch"))
         self._has_refused = False

@@ -365,7 +365,8 @@ class Refused(Message, frozen=True):
     fields: dict[str, str] = {}
 
 
-Request = Reload | StatsRequest | HistoryRequest | ClearHistory | WorkersRequest
+Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest
+Request = Reload | Query
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer

@@ -12,6 +12,7 @@ the core under a lock.
 
 from __future__ import annotations
 
+import functools
 import logging
 import selectors
 import socket
@@ -28,13 +29,13 @@ from confcast.owner.loop.connections import Pipes
 from confcast.owner.loop.event_log import dated, log_event, outcome
 from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.load_thread import Loading
-from confcast.owner.loop.mailbox import IdleTasks, LogRotated, Mailbox
+from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.queries import QUERIES, answer_to, doing
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
-from confcast.wire.messages import Message, ReloadEvent
+from confcast.wire.messages import Query, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
 
@@ -55,7 +56,9 @@ class EventLoop:
         open_journal: Opens the journal; called again when its file was deleted.
         mailbox: Where the loading thread, the watcher and signals post to.
         loading: Not started yet.
-        told: Called with every event that is recorded (the one of the first load decides whether the owner stays).
+        on_event: Called with every event that is recorded (the one of the first load decides whether the owner stays).
+        former: The runtime directory of the generation before, if there is one.
+        follow_log: Continues in the next log file after a rotation; None where the log is no file.
     """
 
     def __init__(
@@ -66,11 +69,14 @@ class EventLoop:
         open_journal: Callable[[], Journal],
         mailbox: Mailbox[fx.Input | LogRotated],
         loading: Loading,
-        told: Callable[[ReloadEvent], None],
+        on_event: Callable[[ReloadEvent], None],
+        *,
+        former: Path | None = None,
+        follow_log: Callable[[], None] | None = None,
     ) -> None:
-        self.exit_reason: str | None = None
-        self.former: Path | None = None  # the run-time folder of the generation before
-        self.follow_log: Callable[[], None] = lambda: None  # into the next file, where the log is one
+        self._exit_reason: str | None = None
+        self._former = former
+        self._follow_log = follow_log
         self._rules = rules
         self._runtime_dir = runtime_dir
         self._open_journal = open_journal
@@ -78,7 +84,7 @@ class EventLoop:
         self._journal_lags = False  # it was begun anew, and does not have all that it must
         self._mailbox = mailbox
         self._loading = loading
-        self._told = told
+        self._on_event = on_event
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input] = deque()
         self._left: list[int] = []  # the pipes of the effects under way whose frames are gone
@@ -86,7 +92,7 @@ class EventLoop:
         self._pipes = Pipes(self._selector, self._inputs.append, runtime_dir.allowed_uids.uids(), rules.vote_timeout)
         self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
         self._resting_until: float | None = None
-        self.when_idle = IdleTasks()
+        self._idle_tasks = IdleTasks()
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
         self._failures: Counter[str] = Counter()
         self._listener = listener
@@ -168,10 +174,23 @@ class EventLoop:
         )
         return 0.0
 
+    @property
+    def exit_reason(self) -> str | None:
+        """Why the loop ended, or ends after this turn: empty when its master is gone; None while it runs."""
+        return self._exit_reason
+
+    def stop(self, reason: str) -> None:
+        """End the loop; in its thread."""
+        self._exit_reason = reason
+
+    def when_idle(self, job: Job) -> None:
+        """Call this while no reload is under way; it returns the seconds until its next call, 0 for none."""
+        self._idle_tasks.add(job)
+
     def run(self) -> None:
         """Until the core says Exit."""
         self._loading.start()
-        while self.exit_reason is None:
+        while self._exit_reason is None:
             self._turn()
 
     def close(self) -> None:
@@ -198,17 +217,18 @@ class EventLoop:
         if self._resting_until is not None and self._resting_until <= now:
             self._end_the_rest()
         self._pipes.close_silent(now)
-        while self._inputs and self.exit_reason is None:
+        while self._inputs and self._exit_reason is None:
             self._hand_over(self._inputs.popleft())
         if self.core.state is ProposalState.IDLE:
-            self.when_idle.do(now)
+            self._idle_tasks.do(now)
         while self._untold:
             log_event(self._untold.popleft())
 
     def _take_mail(self) -> None:
         for given in self._mailbox.take():
             if isinstance(given, LogRotated):
-                self._try("next log file", self.follow_log)
+                if self._follow_log is not None:
+                    self._try("next log file", self._follow_log)
             else:
                 self._inputs.append(given)
 
@@ -222,12 +242,12 @@ class EventLoop:
         times = [when for when, _ in self._timers.values()]
         times += [when for when in (self._resting_until, self._pipes.deadline()) if when is not None]
         if self.core.state is ProposalState.IDLE:
-            times += self.when_idle.next()
+            times += self._idle_tasks.next()
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _hand_over(self, given: fx.Input) -> None:
         if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
-            self._try("answer", lambda: self._answer_query(given.pipe, given.message))
+            self._try("answer", functools.partial(self._answer_query, given.pipe, given.message))
             return
         self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
 
@@ -297,7 +317,7 @@ class EventLoop:
         self._loading.committed(effect.digest, effect.payload)
         version = (self._rules.schema, effect.version, effect.digest, effect.payload)
         self._try("snapshot file", lambda: self._runtime_dir.save(*version))
-        if (former := self.former) is not None:
+        if (former := self._former) is not None:
             self._try("number for the former owner", lambda: handover.note(former, effect.version))
 
     def _add_member(self, effect: fx.AddMember) -> None:
@@ -317,9 +337,9 @@ class EventLoop:
         if event or event.origin != "start":  # a first load that is refused is the master's to tell
             self._untold.append(event)
         self._try("history", lambda: self._journal.add_event(event))
-        self._told(event)
+        self._on_event(event)
 
-    def _answer_query(self, pipe: int, query: Message) -> None:
+    def _answer_query(self, pipe: int, query: Query) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
         present = answer_to(query, self._journal, self.core, self._rules, {**counts, **self._doing()})
         self._pipes.send(pipe, present, from_core=False)
@@ -329,7 +349,7 @@ class EventLoop:
         return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
 
     def _exit(self, effect: fx.Exit) -> None:
-        self.exit_reason = effect.reason
+        self._exit_reason = effect.reason
 
     def _try(self, what: str, write: Callable[[], None]) -> None:
         """A write that nothing depends on: a failure is logged, counted, and stops nothing."""
