@@ -243,7 +243,7 @@ BUGS = (
         "the death of a worker is not listened for",
         "G6: a dead worker leaves the vote",
         "loop/event_loop.py",
-        "        self._hear(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))\n",
+        "        self._watch_exit(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))\n",
         "",
         "tests/unit/owner/loop/test_event_loop.py",
     ),
@@ -364,8 +364,8 @@ BUGS = (
     _watcher(
         "a directory that was replaced is not listened to",
         "every lasting change is followed by a call",
-        "            self._arm()\n            if self._closing",
-        "            if not self._watches._places:\n                self._arm()\n            if self._closing",
+        "            self._watch_dirs()\n            if self._closing",
+        "            if not self._watches._dirs:\n                self._watch_dirs()\n            if self._closing",
     ),
     _watcher(
         "a call that failed counts as made",

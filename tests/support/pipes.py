@@ -19,10 +19,10 @@ HELLO = Hello(PROTOCOL, 0, "replica", "app")
 class Bench:
     """Pipes on a control socket, and what they posted."""
 
-    def __init__(self, folder: Path, allowed: frozenset[int], patience: float = 10.0) -> None:
+    def __init__(self, folder: Path, allowed: frozenset[int], timeout: float = 10.0) -> None:
         self.posted: list[Any] = []
         self.selector = selectors.DefaultSelector()
-        self.pipes = Pipes(self.selector, self.posted.append, allowed, patience)
+        self.pipes = Pipes(self.selector, self.posted.append, allowed, timeout)
         self.address = folder / SOCKET
         self.listener = listen(self.address)
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from confcast.owner.store.attempts import Attempts, InProgressFile
+from confcast.owner.store.attempts import Attempts
 from confcast.owner.watch.watcher import Watcher
 
 SOON = 10.0  # seconds until a test gives up
+NO_FILE = Path(os.devnull)  # for a watcher that stands alone: nothing is loaded
 NEVER = 3600.0  # no comparing on suspicion: what is noticed was heard
-
-
-class NoFile(InProgressFile):
-    """For a watcher that stands alone: nothing is loaded."""
-
-    def __init__(self) -> None:
-        self.left = b""
 
 
 class Bench:
@@ -39,7 +34,7 @@ class Bench:
         self.paths = (path,) if watched else ()
         self.on_watched: Callable[[], None] = lambda: None
         self.on_changed: Callable[[], None] = lambda: None
-        self.attempts = Attempts(NoFile())
+        self.attempts = Attempts(NO_FILE)
         self.watcher = Watcher(
             self.watched,
             self.fingerprint,

@@ -31,7 +31,7 @@ from confcast.tracebacks import from_the_application, to_be_logged
 from confcast.worker.connection.mask_text import masked
 from confcast.worker.observers.dispatcher import Observers, Subscription
 from tests.support.waiting import DEADLINE, eventually
-from tests.support.watching import NoFile
+from tests.support.watching import NO_FILE
 
 SECRET = "a-secret-of-the-configuration"
 
@@ -266,7 +266,7 @@ def test_what_a_source_raises_in_the_watching_thread_begins_in_the_source(caplog
         said.set()
         raise ValueError("the source failed")
 
-    watcher = Watcher(watched, lambda: b"", tuple, lambda: None, Attempts(NoFile()))
+    watcher = Watcher(watched, lambda: b"", tuple, lambda: None, Attempts(NO_FILE))
     watcher.start()
     try:
         assert said.wait(DEADLINE)

@@ -1,19 +1,17 @@
-"""One owner's life: what it begins with, whom it tells, and what it leaves.
+"""One owner from its startup to its exit: what it starts from, what it reports to its master, and its signals.
 
-In this order: the lock and the control socket (workers may knock from then on), the schema, the journal, what a former
-owner left there, and then the loop. A first owner whose first load is refused tells its master why, and ends; a
-restarted one stands on the journal's version before it looks at the sources.
+At the start, in this order: the lock and the control socket (workers may connect from then on), the schema, the
+journal, what a former owner left, and then the loop. A first owner whose first load is refused reports why to its
+master, and exits; a restarted one serves the journal's version before it reads the sources.
 
-Rejected: importing the schema before taking the lock (two owners at once would run the user's code), and loading under
-code that the journal's version was not made with (its bytes go out as they are, to workers of the old code).
+Rejected: importing the schema before acquiring the lock (two owners at once would run the user's code), and loading
+under code that the journal's version was not made with (workers of that code are sent its bytes as they are).
 
-What an owner does on a signal. Handlers only enqueue.
-
-HUP is a trigger. INT is the terminal's word to the master. TERM comes to every process of a stopping service: the owner
-outlives the workers that it still serves, and leaves with its master. USR1 says that log files were rotated (a server's
-master sends it on, `systemctl kill -s USR1` sends it to all): the owner goes on in the next file then. RTMIN may come
-to every process of a service that is to reload fully, and IO of a lease on a file that a writer opens: either would end
-the process.
+Signal handlers only enqueue. HUP asks for a load. INT is ignored: a terminal sends it to the master, too. TERM is
+ignored: it comes to every process of a service that stops, and the owner serves its workers until its master exits.
+USR1 says that log files were rotated (a server's master sends it on, `systemctl kill -s USR1` sends it to all): the
+owner continues in the next file. RTMIN and IO are ignored, since either would end the process: RTMIN may come to every
+process of a service that is to reload fully, and IO comes from a lease on a file that a writer opens.
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -38,13 +37,13 @@ from confcast.owner.core.effects import Input, MasterGone, Trigger
 from confcast.owner.core.machine import Rules
 from confcast.owner.log_file import CapturedOutput, follow
 from confcast.owner.loop.event_loop import EventLoop
-from confcast.owner.loop.load_thread import Loading
+from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
 from confcast.owner.store import handover
 from confcast.owner.store.allowed_uids import AllowedUids
-from confcast.owner.store.attempts import Attempts, InProgressFile
+from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import Journal
-from confcast.owner.store.recovery import Recovered, attempt, recover
+from confcast.owner.store.recovery import Recovered, recover, try_to_write
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.owner.watch.bind_mounts import warn_of_mounted_files
@@ -60,8 +59,8 @@ _log = logging.getLogger("confcast.owner")
 REFUSED = 78
 """EX_CONFIG of sysexits.h: the exit status when the first configuration is refused."""
 
-_LAST_TRY = 2.0
-"""Seconds that an owner whose master was killed waits for the state folder, while a former one is leaving it."""
+_MOVE_WITHIN = 2.0
+"""Seconds that an owner whose master was killed waits until a former owner has released the state folder."""
 
 _DISABLED = (
     "the schema's code has changed since this server started: workers keep the version they have, and nothing is "
@@ -70,12 +69,15 @@ _DISABLED = (
 
 
 class Lifecycle:
-    """From the orders to the exit status. Built and run in the owner's main thread.
+    """Runs one owner from its StartupConfig to its exit status. Built and run in the owner's main thread.
 
     Args:
-        channel: Where the master waits for Booted, and may say Leave.
-        startup: What was heard on it.
-        output: What is written until it serves.
+        channel: The master's; Ready is sent on it, Leave and Pause are received.
+        startup: The first message that was received on it.
+        output: This process's output until it serves.
+
+    Attributes:
+        ready: Whether Ready was sent: the master reads no other Ready.
     """
 
     def __init__(self, channel: MasterChannel, startup: StartupConfig, output: CapturedOutput) -> None:
@@ -84,7 +86,7 @@ class Lifecycle:
         self._startup = startup
         self._restarted = startup.restarts > 0
         self._status = 0
-        self._ready = self._dismissed = False
+        self.ready = self._dismissed = False
         self._mailbox: Mailbox[Input | LogRotated] = Mailbox()
         install_handlers(self._mailbox)
         me = os.getpid()
@@ -96,79 +98,65 @@ class Lifecycle:
         self._lock = RuntimeLock(holder, follows=bool(startup.former))
         self._runtime_dir = RuntimeDir(folder, state, self._lock, apart=startup.paused, allowed_uids=allowed_uids)
 
-    @property
-    def ready(self) -> bool:
-        """Whether the master was told of a beginning, and hears no more words."""
-        return self._ready
-
     def serve(self) -> int:
-        """Live; the exit status.
+        """Serve until the loop ends, and return the exit status.
 
         Raises:
-            NotCarried: The schema has fields that can't be carried.
-            Exception: Whatever keeps it from starting, and whatever the user's module raises when it is imported.
+            NotCarried: The schema has fields that can't be serialised exactly.
+            Exception: What keeps the owner from starting, and what the user's module raises when it is imported.
         """
         listener = self._runtime_dir.listen()
         loader = self._loader()
         codec = loader._codec
         left = recover(self._runtime_dir, self._startup, self._open_journal, codec.fingerprint, codec.fields)
         disabled = left.row is not None and left.row.schema != codec.fingerprint
-        attempt("description", lambda: self._runtime_dir.describe(self._about(loader)))
-        in_progress_file = InProgressFile(self._runtime_dir.in_progress_file)
-        self._attempts = Attempts(in_progress_file, Problem("", _DISABLED) if disabled else None)
+        try_to_write("description", lambda: self._runtime_dir.describe(self._about(loader)))
+        self._attempts = Attempts(self._runtime_dir.in_progress_file, Problem("", _DISABLED) if disabled else None)
         if self._paused:
-            self._attempts.disable(Problem("", handover.WORDS))
+            self._attempts.disable(Problem("", handover.PAUSED))
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
-            with contextlib.suppress(ConfigError):  # of a source of the user's: the load says so
+            with contextlib.suppress(ConfigError):  # of a source of the user's: the load reports it
                 warn_of_mounted_files(loader._watched())
-        loading = Loading(loader, self._attempts, self._mailbox.post)
+        loading = LoadThread(loader, self._attempts, self._mailbox.post)
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
-        self._loop = EventLoop(
-            rules,
-            self._runtime_dir,
-            listener,
-            self._open_journal,
-            self._mailbox,
-            loading,
-            self._on_event,
-            former=Path(self._startup.former) if self._startup.former else None,
-            follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
-        )
-        if left.lost:
-            self._loop.count_loss("journal lost")
-        self._stand_on(left, loading)
+        self._loop = self._make_loop(rules, listener, loading)
+        self._start_from(left, loading)
         return self._run(watching=self._startup.watch and not disabled)
 
-    def _stand_on(self, left: Recovered, loading: Loading) -> None:
+    def _start_from(self, left: Recovered, loading: LoadThread) -> None:
         row = left.row
+        if left.lost:
+            self._loop.count_loss("journal lost")
         gathering = self._restarted and (left.lost or row is None)
         if row is not None:
             loading.committed(row.digest, row.payload)
-            attempt("snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload))
-        self._loop.stand_on(row, left.roster, left.high_water, gathering=gathering)
+            try_to_write(
+                "snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload)
+            )
+        self._loop.start_from(row, left.roster, left.high_water, gathering=gathering)
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
-        self._loop.listen_to(self._channel.connection, self._hear_master)
+        self._loop.watch_channel(self._channel.connection, self._receive)
         if self._restarted and row is not None:
             self._send_ready(row.version, [])
 
     def _run(self, *, watching: bool) -> int:
         if not self._paused:
             self._mailbox.post(Trigger("restart" if self._restarted else "start"))
-            self._loop.when_idle(self._move_in)
+            self._loop.when_idle(self._move_to_state_folder)
         if watching:
             self._watcher.start()
-        # What is imported by now lives as long as this process: no collection need look at it again.
+        # No collection need look at what is imported by now: it lives as long as this process.
         gc.collect()
         gc.freeze()
         try:
             self._loop.run()
         finally:
             self._watcher.close()
-            self._move_in_at_last()
+            self._move_before_exit()
             self._loop.close()
             self._attempts.close()
-            if self._nobody_follows():
+            if self._is_last():
                 self._runtime_dir.remove_files()
             self._lock.release()
         reason = self._loop.exit_reason
@@ -177,11 +165,11 @@ class Lifecycle:
             return 1
         return self._status
 
-    def _nobody_follows(self) -> bool:
-        """The master is gone or has closed, or takes no owner: else the next one stands on what this one leaves."""
+    def _is_last(self) -> bool:
+        """Whether no owner follows, so that the files may be deleted: the master is gone, or takes no owner."""
         return self._loop.exit_reason == "" or self._status == REFUSED
 
-    # ---- what it begins with
+    # ---- what it is made of
 
     def _loader(self) -> ConfigLoader[Any]:
         startup = self._startup
@@ -209,6 +197,19 @@ class Lifecycle:
         writing, nowhere = loader._still_being_written, loader._watches_nowhere
         return Watcher(loader._watched, loader._fingerprint, writing, changed, self._attempts, nowhere=nowhere)
 
+    def _make_loop(self, rules: Rules, listener: socket.socket, loading: LoadThread) -> EventLoop:
+        return EventLoop(
+            rules,
+            self._runtime_dir,
+            listener,
+            self._open_journal,
+            self._mailbox,
+            loading,
+            self._on_event,
+            former=Path(self._startup.former) if self._startup.former else None,
+            follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
+        )
+
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
         startup = self._startup
         return Rules(
@@ -227,32 +228,32 @@ class Lifecycle:
             self._runtime_dir.journal, history_limit=self._startup.history_limit, durable=self._startup.durable
         )
 
-    def _move_in(self) -> float:
-        """An owner that another one follows stays where it is."""
+    def _move_to_state_folder(self) -> float:
+        """Move the journal, unless a next generation loads already; the seconds until the next try, or 0."""
         if self._paused:
             return 0.0
-        again = self._loop.move_in()
+        again = self._loop.move_to_state_folder()
         self._attempts.move_to(self._runtime_dir.in_progress_file)
         return again
 
-    def _move_in_at_last(self) -> None:
-        """What was committed since must not go with the run-time folder.
+    def _move_before_exit(self) -> None:
+        """Move the journal before the runtime directory is deleted, with what was committed since.
 
-        When a master closes, its former owners have left by now. When it is killed, they leave at the same time.
+        When a master closes, its former owners have exited by now. When it is killed, they exit at the same time.
         """
-        if self._paused or not self._nobody_follows():
+        if self._paused or not self._is_last():
             return
-        deadline = time.monotonic() + _LAST_TRY
-        while self._loop.move_in() and not self._dismissed and time.monotonic() < deadline:
-            time.sleep(_LAST_TRY / 100)
+        deadline = time.monotonic() + _MOVE_WITHIN
+        while self._loop.move_to_state_folder() and not self._dismissed and time.monotonic() < deadline:
+            time.sleep(_MOVE_WITHIN / 100)
 
-    # ---- what it says to its master, and hears
+    # ---- messages of the master channel
 
     def _on_event(self, event: ReloadEvent) -> None:
-        """The first load decides whether this owner stays."""
-        if self._ready:
-            if any(problem.message == handover.WORDS for problem in event.problems):
-                self._heard_refusal()
+        """Report the first load to the master, and exit if a first owner's is refused; note a refusal for a pause."""
+        if self.ready:
+            if any(problem.message == handover.PAUSED for problem in event.problems):
+                self._note_refusal()
             return
         if event:
             self._send_ready(event.version, [])
@@ -262,18 +263,12 @@ class Lifecycle:
             self._loop.stop("the first configuration was refused")
 
     def _send_ready(self, version: int, problems: list[Problem], reason: str = "") -> None:
-        self._ready = True
+        self.ready = True
         self._output.release()
-        self._say(Ready(version, problems, reason, time.monotonic()))
+        send(self._channel, Ready(version, problems, reason, time.monotonic()))
 
-    def _say(self, message: Ready | Paused) -> None:
-        try:
-            self._channel.send(message)
-        except OSError as error:
-            _log.debug("the master no longer listens: %s", error)
-
-    def _hear_master(self) -> bool:
-        """Whether more may come."""
+    def _receive(self) -> bool:
+        """Act on one message of the master's; whether more may come."""
         try:
             message = self._channel.receive()
         except (OSError, ConfcastError):
@@ -282,58 +277,69 @@ class Lifecycle:
             case Leave():
                 self._dismissed = True
                 self._mailbox.post(MasterGone())
-            case None:  # it is dead, or another program by now, under its pid: nobody could say Leave any more
+            case None:  # the master is dead, or has become another program under its pid, which never sends Leave
                 self._mailbox.post(MasterGone())
             case Pause(number=number, on=True):
                 self._pause(number)
             case Pause():
-                self._go_on()
+                self._resume()
         return message is not None
 
     # ---- when a next generation takes over
 
     def _pause(self, number: int) -> None:
-        """What is under way still gets its end; its version must be in the copy."""
+        """Disable loading, and report Paused once the current reload is finished: its version must be in the copy."""
         self._paused = True
-        self._attempts.disable(Problem("", handover.WORDS))
-        self._loop.when_idle(functools.partial(self._say_paused, number))
+        self._attempts.disable(Problem("", handover.PAUSED))
+        self._loop.when_idle(functools.partial(self._report_paused, number))
 
-    def _say_paused(self, number: int) -> float:
+    def _report_paused(self, number: int) -> float:
         if self._paused:
-            self._loop.leave_a_copy()
-            self._say(Paused(number))
+            self._loop.copy_journal()
+            send(self._channel, Paused(number))
         return 0.0
 
-    def _heard_refusal(self) -> None:
-        """Nobody tells who has sent a signal: it is loaded when this owner goes on, or now, if it has gone on."""
+    def _note_refusal(self) -> None:
+        """Have a load that was refused for a pause done again: after the pause, or now, if this owner has resumed.
+
+        A sender of a signal gets no answer, and would not ask again.
+        """
         if self._paused:
             self._has_refused = True
         else:
             self._mailbox.post(Trigger("signal"))
 
-    def _go_on(self) -> None:
-        """It was called off: what was refused meanwhile is loaded, or what a watching owner has missed."""
+    def _resume(self) -> None:
+        """Load again, since the next generation was called off; at once, if a load was refused or a change missed."""
         self._paused = False
         self._attempts.enable()
         self._loop.take_back()
-        self._loop.when_idle(self._move_in)
+        self._loop.when_idle(self._move_to_state_folder)
         if self._has_refused or self._startup.watch:
             self._mailbox.post(Trigger("signal" if self._has_refused else "watch"))
         self._has_refused = False
 
 
+def send(channel: MasterChannel, message: Ready | Paused) -> None:
+    """Send a message to the master, if it still listens."""
+    try:
+        channel.send(message)
+    except OSError as error:
+        _log.debug("the master no longer listens: %s", error)
+
+
 def _described(source: object) -> str:
-    """Its kind and its files; of one of the user's no field, which may be a secret."""
+    """The kind of a source, and its files; never its other fields, which may be secret in a source of the user's."""
     if isinstance(source, Environment):
         return f"Environment({source.prefix})"
     files: tuple[Path, ...] = ()
-    with contextlib.suppress(Exception):  # of a source of the user's; who watches says so
+    with contextlib.suppress(Exception):  # of a source of the user's; the watcher logs it
         files = getattr(source, "watched", tuple)()
     return " ".join([type(source).__name__, *map(str, files)])
 
 
 def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
-    """Set the handlers, then let through what the master has blocked until now. In the main thread."""
+    """Set the handlers, then unblock the signals that the master blocked. In the main thread."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
     signal.signal(signal.SIGUSR1, lambda number, frame: mailbox.post(LogRotated()))

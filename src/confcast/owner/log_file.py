@@ -1,14 +1,14 @@
-"""Where an owner's log lines go: to standard error, and on to the next log file when that one is rotated.
+"""The owner's log lines go to standard error, and on to the next log file when that one is rotated.
 
-A server that was told to reopen its log files reopens its own. What its owner was started with stays the old file,
-renamed by then, and keeps its space when it is deleted. So the owner looks whether the log's path leads to another file
-when it is sent USR1, and before each line that it logs; it makes that file its standard output and error.
+A server that is to reopen its log files reopens its own only. Its owner's standard error stays the old file, renamed by
+then, which keeps its space when it is deleted. So on USR1, and before each line that it logs, the owner looks whether
+the log's path leads to another file, and makes that one its standard output and error.
 
-Until it serves, an owner may write into a nameless file instead, which its master can read back when the start fails.
+Until it serves, an owner may write to a nameless file instead, which its master reads back when the start fails.
 
 Rejected: the look before each line alone (an owner that logs nothing for a week holds the rotated file for a week), the
 signal alone (a rotation by a server that sends none), and making a missing file (in the moment between the renaming and
-the making of the next one it belongs to whoever rotates: its mode and owner are not ours to choose).
+the making of the next one, the rotating program chooses the file's mode and owner).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class CapturedOutput:
     """The nameless file that this process's standard output and error are until it serves.
 
     Args:
-        file: Its descriptor; -1: they are what they should be.
-        destination: The descriptor of where they go on.
+        file: Its descriptor; -1 if nothing is captured.
+        destination: The descriptor that both are from `release()` on.
     """
 
     def __init__(self, file: int, destination: int) -> None:
@@ -37,7 +37,10 @@ class CapturedOutput:
             os.set_inheritable(descriptor, False)  # a program that the user's code starts would keep it open
 
     def release(self) -> None:
-        """Copy on what was written so far, and go on there. What can't be copied is lost. May be called again."""
+        """Copy what was written so far to the destination, and write there from now on. May be called again.
+
+        What can't be copied is lost.
+        """
         if not self._held:
             return
         (file, destination), self._held = self._held, ()
@@ -48,7 +51,7 @@ class CapturedOutput:
                 _redirect(file, destination)
                 copy_on(file, destination, end)  # what another thread has written meanwhile
             _redirect(file, destination)
-            os.ftruncate(file, 0)  # or the master would take it for the last words of a dead one
+            os.ftruncate(file, 0)  # or the master would take it for the output of an owner that died
         finally:
             os.close(file)
             os.close(destination)
@@ -76,7 +79,7 @@ class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no para
 
 
 def follow(log: Path) -> None:
-    """Have standard output and error be the file at this path, if there is one. Raises OSError."""
+    """Make the file at this path standard output and error, if there is one. Raises OSError."""
     try:
         there = log.stat()
     except FileNotFoundError:  # renamed, and not made anew yet
@@ -99,7 +102,7 @@ def _flush() -> None:
 
 
 def _redirect(file: int, destination: int) -> None:
-    """The streams that are still this file go on in the other; one that the user's code has moved stays there."""
+    """Redirect the streams that are still this file; one that the user's code has redirected stays as it is."""
     captured = os.fstat(file)
     for stream in (1, 2):
         with contextlib.suppress(OSError):  # closed

@@ -1,1 +1,1 @@
-"""The shell around the core: one thread with a selectors loop, and the threads that it hears of by its mailbox."""
+"""The shell around the core: the event loop, the loading thread, and the mailbox that other threads post to."""

@@ -1,8 +1,8 @@
-"""Answers that fit into a frame: what is asked of an owner may have grown beyond what one frame has room for.
+"""Answers are shortened until they fit into a frame: history, workers and changes may have grown beyond it.
 
-Guaranteed: every answer has a frame; who asked gets at least the verdict, or is told why there is none. Rejected:
-raising (an answer is given in the owner's loop, and would end it), and leaving whoever asked without any (it would wait
-for its whole time, and take the owner for dead).
+Guarantees. Every answer has a frame: the caller gets at least the verdict, or the reason why there is none. Rejected:
+raising (answers are made in the owner's loop, which would end), and sending nothing (the caller would wait for its
+whole timeout, and take the owner for dead).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from confcast.wire.messages import (
 TOO_LONG = "the answer is longer than a frame can be"
 
 _UNFIT = (TypeError, ValueError, OverflowError, RecursionError)
-"""What encoding raises of a value that can't travel."""
+"""What encoding raises for a value that msgpack can't write."""
 
 
 def frame_of(answer: Message) -> tuple[bytes, bool]:
-    """The frame of this answer, or of the longest of the shorter ones that fits; and whether it is the whole answer."""
+    """The frame of this answer, or of its longest shorter form that fits; and whether it is the whole answer."""
     for shorter in _ever_shorter(answer):
         try:
             body = encode(shorter)
@@ -64,7 +64,7 @@ def _shorter_events(event: ReloadEvent) -> Iterator[ReloadEvent]:
 
 
 def _bare(event: ReloadEvent) -> ReloadEvent:
-    """The verdict, and who is behind, without the reasons."""
+    """The event with its result and the workers that lag, without changes, problems and reasons."""
     return msgspec.structs.replace(
         event,
         changes=[],

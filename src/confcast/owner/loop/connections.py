@@ -1,15 +1,14 @@
-"""The owner's end of every pipe: accepted, read, written, closed; nothing here ever blocks.
+"""The owner accepts, reads, writes and closes its end of every pipe; nothing here ever blocks.
 
-A pipe is a number that is never used again. Frames leave in the order in which they were given; when the last byte
-of a frame that the core sent is in the kernel's hands, the core hears Drained and computes the next one: from `send`'s
-caller when it left at once, as nearly all do, or else from here. Answers to requests stand in the same line and make
-no such noise.
+A pipe is a number that is never used again. Frames leave in the order in which they were given. When the kernel has the
+last byte of a frame of the core's, the core is given Drained and computes the next one: by `send`'s caller when the
+frame left at once, as nearly all do, or else from here. Answers to requests leave in the same order, without Drained.
 
-Whoever may connect may also misbehave, and nobody else is to notice: a Hello, the rest of a frame that was begun, and
-the reading of what a pipe is to end with have a deadline; a turn of the loop takes little of each pipe; what one peer
-may leave unread (in bytes, and all of them together), unanswered or open is bounded. Past a bound its pipe is closed;
-that is counted by kind, and said once of each process. Root may ask every owner, and attaches as a worker to its own
-ones only: what a worker leaves in the run-time folder would be root's, and its silence would hold up reloads.
+A peer that misbehaves disturbs no other: a Hello, the rest of a frame that was begun, and the reading of a pipe's last
+frames have a deadline; a turn of the loop reads little of each pipe; what one peer may leave unread (in bytes, and all
+peers together), unanswered or open is bounded. Past a bound its pipe is closed; that is counted by kind, and logged
+once for each process. Root may query every owner, and attaches as a worker only to its own: what a worker leaves in the
+runtime directory would be root's, and a worker of root's that does not answer would hold up reloads.
 
 Rejected: a thread per pipe, and a queue of frames per pipe (what a slow worker gets next is what is true then, not
 what was true when its socket filled up).
@@ -37,22 +36,22 @@ _log = logging.getLogger("confcast.owner")
 
 _LONGEST_REQUEST = 1024 * 1024
 _READ = 1024
-"""Bytes that a turn takes of one pipe. Votes and Hellos are shorter; who floods has no more than its share."""
+"""Bytes that a turn reads of one pipe. Votes and Hellos are shorter; a peer that floods gets no more than its share."""
 _BACKLOG = 1024
-"""Connections that a turn takes in: all that could wait at its beginning."""
+"""Connections that a turn accepts: all that could wait at its beginning."""
 _LONGEST_QUEUE = 1024
 """Answers that may wait on one pipe, and requests that may wait for theirs: past it the pipe is closed."""
 _MOST_UNREAD = 1024 * 1024
-"""Bytes of the answers that may wait on one pipe, unless it is a single one. A frame of the core's goes to all workers,
-and is kept once."""
+"""Bytes of the answers that may wait on one pipe, unless it is a single one. A frame of the core's is not counted: it
+goes to all workers, and is kept once."""
 _MOST_UNREAD_BY_ALL = 2 * MAX_FRAME
-"""Bytes of the answers that wait on all pipes: past it, who has left the most unread is closed."""
-_KEEPING = 256
-"""Bytes that it takes to keep an answer, beside its own."""
-_MOST_GUESTS = 256
-"""Pipes of nobody on the roster: clients, who has not said Hello yet, and what is to be closed once it has been read.
+"""Bytes of the answers that wait on all pipes: past it, the pipe with the most unread is closed."""
+_OVERHEAD = 256
+"""Bytes that an answer in a queue takes beside its own."""
+_MOST_UNATTACHED = 256
+"""Pipes of no attached worker: clients, those without a Hello yet, and those that close once their last frame has left.
 A process has 1,024 descriptors or more."""
-_MOST_TOLD = 1024
+_MOST_LOGGED = 1024
 _ROOT = 0
 
 Post = Callable[[Received | Drained | PipeEnded], None]
@@ -67,15 +66,15 @@ class Pipe:
         self.peer = peer
         self.greeted = False
         self.closing = False
-        self.owing_since = 0.0
+        self.timed_since = 0.0
         self.unanswered = 0
         self.deframer = Deframer(_LONGEST_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
-        self.unread = 0  # bytes of the answers in it, and of their keeping
-        self.stuck = False  # the kernel takes no more now, and the selector tells when it does
+        self.unread = 0  # bytes of the answers in `outgoing`, and their overhead
+        self.stuck = False  # the kernel takes no more now; the selector reports when it does
 
     def flush(self) -> int:
-        """Write what the kernel takes; how many frames of the core have left. Raises OSError."""
+        """Write what the kernel takes, and return how many frames of the core have left. Raises OSError."""
         drained = 0
         while self.outgoing:
             rest, from_core = self.outgoing[0]
@@ -88,49 +87,49 @@ class Pipe:
                 self.outgoing[0] = (rest[sent:], from_core)
             else:
                 self.outgoing.popleft()
-                self.unread -= 0 if from_core else _KEEPING
+                self.unread -= 0 if from_core else _OVERHEAD
                 drained += from_core
         return drained
 
     def has_room(self, size: int) -> bool:
-        """For one more answer."""
+        """Whether an answer of this size may be added to the queue."""
         return len(self.outgoing) < _LONGEST_QUEUE and (not self.unread or self.unread + size <= _MOST_UNREAD)
 
 
 class Pipes:
-    """All pipes, on the loop's selector. Only the loop's thread may use it.
+    """All pipes of an owner, on the loop's selector. For the loop's thread only.
 
     Args:
         selector: The loop's; every key's data is a function to call when it is ready.
         post: Where inputs for the core go.
         allowed_uids: Whose processes may open a pipe, beside root's.
-        patience: Seconds for a Hello, for the rest of a frame that was begun (a worker sends either in one go), and for
-            the reading of the last frames of a pipe.
+        timeout: Seconds for a Hello, for the rest of a frame that was begun (a worker sends either in one go), and for
+            the reading of a pipe's last frames.
     """
 
     def __init__(
-        self, selector: selectors.BaseSelector, post: Post, allowed_uids: frozenset[int], patience: float
+        self, selector: selectors.BaseSelector, post: Post, allowed_uids: frozenset[int], timeout: float
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._selector = selector
         self._post = post
         self._allowed = allowed_uids
-        self._patience = patience
+        self._timeout = timeout
         self._open: dict[int, Pipe] = {}
-        self._allowed_uids: dict[int, Pipe] = {}  # those of no replica, the oldest first
+        self._unattached: dict[int, Pipe] = {}  # pipes of no attached worker, the oldest first
         self._replicas: dict[int, Pipe] = {}  # by process, its newest
-        self._owing: dict[int, Pipe] = {}  # whose Hello, rest of a frame or last reading is awaited, the longest first
-        self._told: set[tuple[str, int]] = set()
+        self._timed: dict[int, Pipe] = {}  # pipes that have a deadline, the nearest first
+        self._logged: set[tuple[str, int]] = set()
         self._next = 1
         self._encoded: dict[int, tuple[Message, bytes]] = {}
 
     # ---- in
 
     def accept(self, listener: socket.socket) -> bool:
-        """Take in everyone who waits, and read at once what they have said already.
+        """Accept all connections that wait, and read at once what each has sent already.
 
         Returns:
-            False when no descriptor is left: those who wait, wait on, and the socket stays readable.
+            False when no descriptor is left: the connections wait on, and the socket stays readable.
         """
         for _ in range(_BACKLOG):
             try:
@@ -152,26 +151,26 @@ class Pipes:
             connection.close()
             return
         if peer.uid not in self._allowed and peer.uid != _ROOT:
-            text = "process %d of uid %d knocked at the control socket: refused"
-            self._note("stranger", peer.pid, text, peer.pid, peer.uid)
-            self._turn_away(connection, f"uid {peer.uid} is not served here")
+            text = "process %d of uid %d connected to the control socket: refused"
+            self._count("stranger", peer.pid, text, peer.pid, peer.uid)
+            self._refuse_connection(connection, f"uid {peer.uid} is not served here")
             return
         pipe = Pipe(self._next, connection, peer)
         self._next += 1
-        self._open[pipe.number] = self._allowed_uids[pipe.number] = pipe
-        self._owes(pipe)
+        self._open[pipe.number] = self._unattached[pipe.number] = pipe
+        self._start_timer(pipe)
         self._selector.register(connection, selectors.EVENT_READ, lambda mask: self._ready(pipe, mask))
         self._read(pipe)
         self._make_room()
 
     def _make_room(self) -> None:
-        """Of the process that has the most, so that nobody is put out by another one's crowd."""
-        if len(self._allowed_uids) > _MOST_GUESTS:
-            crowd, count = Counter(pipe.peer.pid for pipe in self._allowed_uids.values()).most_common(1)[0]
-            oldest = next(pipe for pipe in self._allowed_uids.values() if pipe.peer.pid == crowd)
+        """Close the oldest pipe of the process that has the most, so that no other process loses one."""
+        if len(self._unattached) > _MOST_UNATTACHED:
+            crowd, count = Counter(pipe.peer.pid for pipe in self._unattached.values()).most_common(1)[0]
+            oldest = next(pipe for pipe in self._unattached.values() if pipe.peer.pid == crowd)
             self._refuse(oldest, "crowd", "has %d pipes open: the oldest are closed, to have room", count)
 
-    def _turn_away(self, connection: socket.socket, reason: str) -> None:
+    def _refuse_connection(self, connection: socket.socket, reason: str) -> None:
         try:
             connection.send(frame(encode(Refused(reason, final=True))))
         except OSError:
@@ -194,7 +193,7 @@ class Pipes:
         if not data:
             self._end(pipe)
             return
-        if pipe.closing:  # nobody listens there any more; it is read to its end, so that the end is heard
+        if pipe.closing:  # what comes is dropped; reading goes on to notice the end
             return
         try:
             for message in self._messages(pipe, data):
@@ -204,7 +203,7 @@ class Pipes:
 
     def _messages(self, pipe: Pipe, data: bytes) -> Iterator[ToOwner]:
         for body in pipe.deframer.feed(data):
-            self._owing.pop(pipe.number, None)
+            self._timed.pop(pipe.number, None)
             message = decode_to_owner(body)
             if isinstance(message, Hello) == pipe.greeted:
                 raise ProtocolError("Hello is the first frame, and only the first")
@@ -214,85 +213,85 @@ class Pipes:
                     self._refuse_to_attach(pipe)
                     return
                 if message.role == "replica":
-                    self._promote(pipe)
+                    self._attach(pipe)
             elif isinstance(message, Request):
                 pipe.unanswered += 1
                 if pipe.unanswered > _LONGEST_QUEUE:
                     raise ProtocolError(f"{pipe.unanswered} requests wait for their answers")
             yield message
         if pipe.deframer.begun:
-            self._owes(pipe)
+            self._start_timer(pipe)
 
     def _refuse_to_attach(self, pipe: Pipe) -> None:
-        self._note("stranger", pipe.peer.pid, "process %d of root would attach as a worker: refused", pipe.peer.pid)
+        self._count("stranger", pipe.peer.pid, "process %d of root would attach as a worker: refused", pipe.peer.pid)
         reason = f"root may ask the config owner of another user (uid {os.geteuid()}), and not attach to it as a worker"
         pipe.outgoing.append((memoryview(frame(encode(Refused(reason, final=True)))), False))
-        pipe.unread += len(pipe.outgoing[-1][0]) + _KEEPING
+        pipe.unread += len(pipe.outgoing[-1][0]) + _OVERHEAD
         if len(pipe.outgoing) == 1:
             self._flush(pipe)
         self.close(pipe.number)
 
-    def _promote(self, pipe: Pipe) -> None:
-        """It is a replica's now. The process has one: what was its pipe is a guest's until the core has closed it."""
+    def _attach(self, pipe: Pipe) -> None:
+        """Make this the process's pipe as a worker; its former one counts as unattached until the core closes it."""
         former = self._replicas.get(pipe.peer.pid)
         self._replicas[pipe.peer.pid] = pipe
-        del self._allowed_uids[pipe.number]
+        del self._unattached[pipe.number]
         if former is not None:
-            self._allowed_uids[former.number] = former
+            self._unattached[former.number] = former
             self._make_room()
 
-    # ---- who lets us wait
+    # ---- deadlines
 
-    def _owes(self, pipe: Pipe) -> None:
-        if pipe.number not in self._owing:
-            pipe.owing_since = time.monotonic()
-            self._owing[pipe.number] = pipe
+    def _start_timer(self, pipe: Pipe) -> None:
+        if pipe.number not in self._timed:
+            pipe.timed_since = time.monotonic()
+            self._timed[pipe.number] = pipe
 
     def deadline(self) -> float | None:
-        """When `close_silent` has something to do next, on the monotonic clock; None while nobody owes anything."""
-        return next((pipe.owing_since + self._patience for pipe in self._owing.values()), None)
+        """The next time at which `close_timed_out` has work, on the monotonic clock; None for no deadline."""
+        return next((pipe.timed_since + self._timeout for pipe in self._timed.values()), None)
 
-    def close_silent(self, now: float) -> None:
-        """End the pipes whose Hello, or the rest of whose frame, has not come in time. Who lives knocks again."""
-        for pipe in list(self._owing.values()):
-            if pipe.owing_since + self._patience > now:
+    def close_timed_out(self, now: float) -> None:
+        """Close the pipes whose deadline has passed. A worker that lives connects again."""
+        for pipe in list(self._timed.values()):
+            if pipe.timed_since + self._timeout > now:
                 return
             if pipe.closing:
-                self._refuse(pipe, "never reads", "has not read in %g s what its pipe ends with", self._patience)
+                self._refuse(pipe, "never reads", "has not read in %g s what its pipe ends with", self._timeout)
                 continue
             what = "the rest of a frame" if pipe.greeted else "a Hello"
-            self._refuse(pipe, "silent", "let us wait for %s for %g s; its pipe is closed", what, self._patience)
+            self._refuse(pipe, "silent", "let us wait for %s for %g s; its pipe is closed", what, self._timeout)
 
     def _refuse(self, pipe: Pipe, kind: str, text: str, *values: object) -> None:
-        self._note(kind, pipe.peer.pid, f"process %d {text}", pipe.peer.pid, *values)
+        self._count(kind, pipe.peer.pid, f"process %d {text}", pipe.peer.pid, *values)
         self._end(pipe)
 
-    def _note(self, kind: str, pid: int, text: str, *values: object) -> None:
-        """Count it, and say it once of each process: who floods us does not flood the log."""
+    def _count(self, kind: str, pid: int, text: str, *values: object) -> None:
+        """Count an incident, and log it once for each process: a peer that floods the owner does not flood the log."""
         self.refused[kind] += 1
-        if (kind, pid) not in self._told:
-            if len(self._told) >= _MOST_TOLD:
-                self._told.clear()
-            self._told.add((kind, pid))
+        if (kind, pid) not in self._logged:
+            if len(self._logged) >= _MOST_LOGGED:
+                self._logged.clear()
+            self._logged.add((kind, pid))
             _log.warning(text, *values)
 
     # ---- out
 
     def send(self, number: int, message: Message, *, from_core: bool) -> bool:
-        """Give this frame to the pipe, if it is still open.
+        """Send this frame on the pipe, if it is still open.
 
         Returns:
-            Whether it is the core's, and has left: the caller says Drained. Of one that leaves later it is said here.
+            Whether a frame of the core has left: the caller gives Drained. For one that leaves later `post` gets it.
         """
         pipe = self._open.get(number)
         if pipe is None or pipe.closing:
             return False
         if isinstance(message, Refused):
-            self._note("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
+            self._count("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
         if not from_core:
             answer, whole = frame_of(message)
             if not whole:
-                self._note(
+                self._count(
                     "long", pipe.peer.pid, "process %d asked for more than a frame can be: shortened", pipe.peer.pid
                 )
             self._answer(pipe, answer)
@@ -310,7 +309,7 @@ class Pipes:
             self._refuse(pipe, "never reads", "asks and never reads; its pipe is closed")
             return
         pipe.outgoing.append((memoryview(answer), False))
-        pipe.unread += len(answer) + _KEEPING
+        pipe.unread += len(answer) + _OVERHEAD
         if len(pipe.outgoing) == 1:
             self._flush(pipe)
         if pipe.unread and sum(each.unread for each in self._open.values()) > _MOST_UNREAD_BY_ALL:
@@ -318,7 +317,7 @@ class Pipes:
             self._refuse(most, "never reads", "reads less than all others of what it asked; its pipe is closed")
 
     def _encode(self, message: Message) -> bytes:
-        """One encoding for a frame that goes to every worker; kept for the next few frames."""
+        """The frame, encoded once for all workers; kept for the next few frames."""
         known = self._encoded.get(id(message))
         if known is None:
             if len(self._encoded) > 8:
@@ -327,12 +326,12 @@ class Pipes:
         return known[1]
 
     def _flush(self, pipe: Pipe) -> bool:
-        """Write what the kernel takes; whether a frame of the core (it has one on its way at the most) has left."""
+        """Write what the kernel takes; whether the core's frame (a pipe has one on its way at the most) has left."""
         try:
             drained = pipe.flush()
         except OSError:
-            # The peer has closed, and may have said Goodbye before: what it said is still to be read, up to its end.
-            # Nothing more goes out, whatever the error was: a peer that lives after all sees the end, and knocks again.
+            # The peer has closed, and may have sent Goodbye before: what it sent is still to be read, up to the end.
+            # Nothing more is sent, whatever the error was: a peer that lives after all sees the end, and reconnects.
             pipe.outgoing.clear()
             pipe.unread = 0
             with contextlib.suppress(OSError):
@@ -349,9 +348,9 @@ class Pipes:
     # ---- the end
 
     def close(self, number: int) -> None:
-        """Close this pipe once what was given to it has left, or its time is over. No PipeEnded follows.
+        """Close this pipe once all frames for it have left, or its deadline has passed. No PipeEnded follows.
 
-        Until then it is a guest's: who attaches over and over, and never reads, takes no more room than others.
+        Until then it counts as unattached, so a peer that attaches over and over and never reads takes bounded room.
         """
         pipe = self._open.get(number)
         if pipe is None or pipe.closing:
@@ -360,9 +359,9 @@ class Pipes:
         if not pipe.outgoing:
             self._close(pipe)
             return
-        self._owing.pop(number, None)
-        self._owes(pipe)
-        self._allowed_uids[number] = pipe
+        self._timed.pop(number, None)
+        self._start_timer(pipe)
+        self._unattached[number] = pipe
         self._make_room()
 
     def close_all(self) -> None:
@@ -381,8 +380,8 @@ class Pipes:
             self._post(PipeEnded(pipe.number))
 
     def _close(self, pipe: Pipe) -> None:
-        self._allowed_uids.pop(pipe.number, None)
-        self._owing.pop(pipe.number, None)
+        self._unattached.pop(pipe.number, None)
+        self._timed.pop(pipe.number, None)
         if self._replicas.get(pipe.peer.pid) is pipe:
             del self._replicas[pipe.peer.pid]
         if self._open.pop(pipe.number, None) is not None:

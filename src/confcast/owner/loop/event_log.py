@@ -1,7 +1,7 @@
-"""What the owner's log says of an event, and when.
+"""The owner logs each event: a refusal with every problem, a worker that lags by its pid.
 
-Whoever runs the server reads this on standard error: a refusal with every problem, a worker that lags by its pid. A
-call that found nothing to change is said at debug: programs call in loops.
+People who run the server read this on standard error. A call that found nothing to change is logged at debug, since
+programs call in loops.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 import msgspec
 
 from confcast.errors import counted, more
-from confcast.wire.messages import Outcome, ReloadEvent, WorkerStatus
+from confcast.wire.messages import ReloadEvent, WorkerStatus
 
 _log = logging.getLogger("confcast.owner")
 
@@ -20,17 +20,12 @@ _MOST_KEYS = 5
 
 
 def dated(event: ReloadEvent) -> ReloadEvent:
-    """The core knows a clock that only goes forward; a person wants a date."""
+    """The event with a date as its timestamp, in seconds since 1970, instead of the core's monotonic clock."""
     return msgspec.structs.replace(event, timestamp=time.time() - (time.monotonic() - event.timestamp))
 
 
-def outcome(number: int, event: ReloadEvent) -> Outcome:
-    """The answer to a caller."""
-    return Outcome(number, dated(event))
-
-
 def log_event(event: ReloadEvent) -> None:
-    """One line, and one for each problem: whoever collects logs takes them line by line."""
+    """Log one line, and one for each problem and note: log collectors take single lines."""
     origin, result, version = event.origin, event.result, event.version
     if not event:
         _log.error("%s: refused (%s), version %d stays", origin, result, version)
@@ -49,7 +44,7 @@ def log_event(event: ReloadEvent) -> None:
 
 
 def _why(status: WorkerStatus, event: ReloadEvent) -> str:
-    """The reasons of those who declined are the event's problems: all may have the same."""
+    """Why a worker lags; not for one that declined, whose reasons are the event's problems: all may have the same."""
     return status.state if status.state == "declined" and event.problems else status.reason or status.state
 
 
@@ -58,6 +53,6 @@ def _keys(event: ReloadEvent) -> str:
     if len(keys) <= _MOST_KEYS:
         return f": {', '.join(keys)}" if keys else ""
     last = event.changes[-1]
-    others = keys[-1:] if last.old is None and last.new is None else []  # without values: it stands for others
+    others = keys[-1:] if last.old is None and last.new is None else []  # a change without values counts the others
     count = len(keys) - len(others) + counted(others)
     return f": {', '.join(keys[:_MOST_KEYS])} {more(count - _MOST_KEYS)}"

@@ -1,10 +1,10 @@
-"""The owner process: one thread, one selectors loop, one mailbox; it drives the core and carries its effects out.
+"""The event loop drives the core and carries its effects out: one thread, one selector, one mailbox.
 
-The loop owns everything but the loads and the watching, which run beside it and speak through the mailbox. Effects
-are carried out in the order in which the core gives them; whatever one of them leads to (a drained pipe, a written
-row) is handed to the core after the last of them. Journal writes happen in the loop: SQLite writes into the page
-cache in some 40 µs, and nobody may be answered before a row is written anyway. A disk that hangs therefore holds the
-owner, and with it reloads and newcomers' knocks (which have the snapshot file); workers that are attached serve on.
+Loads and watching run in threads of their own and post to the mailbox; all else runs in the loop. Effects are carried
+out in the order in which the core gives them; what one of them leads to (a drained pipe, a written row) is given to the
+core after the last of them. Journal writes happen in the loop: SQLite writes into the page cache in some 40 µs, and no
+caller may be answered before the row is written anyway. A disk that hangs therefore holds up reloads and new workers
+(which have the snapshot file); workers that are attached go on serving.
 
 Rejected: asyncio (a loop's own machinery costs more than a whole reload into four workers), and threads that share
 the core under a lock.
@@ -26,39 +26,42 @@ from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
 from confcast.owner.loop.connections import Pipes
-from confcast.owner.loop.event_log import dated, log_event, outcome
+from confcast.owner.loop.event_log import dated, log_event
 from confcast.owner.loop.exit_watch import ExitWatch
-from confcast.owner.loop.load_thread import Loading
+from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.queries import QUERIES, answer_to, doing
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
-from confcast.wire.messages import Query, ReloadEvent
+from confcast.wire.messages import Outcome, Query, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
 
-_REST = 1.0
-"""Seconds for which nobody is accepted when no descriptor was left: the waiting socket would keep the loop busy."""
+_RETRY_AFTER = 1.0
+"""Seconds without accepting when no descriptor was left: the socket, still readable, would keep the loop busy."""
 
-_LONG_REST = 30.0
-"""Seconds until a move into the state folder is tried again that failed."""
+_MOVE_RETRY_AFTER = 30.0
+"""Seconds until a failed move into the state folder is tried again."""
 
 
 class EventLoop:
-    """The loop. Built and run in the owner's main thread.
+    """The owner's event loop. Built and run in the owner's main thread, to which all its methods belong.
 
     Args:
-        rules: What the core goes by.
-        runtime_dir: Where it lives, entered already; its guests may open a pipe, too.
+        rules: The core's.
+        runtime_dir: In use already; its allowed uids may open a pipe, too.
         listener: The control socket, listening.
         open_journal: Opens the journal; called again when its file was deleted.
-        mailbox: Where the loading thread, the watcher and signals post to.
-        loading: Not started yet.
-        on_event: Called with every event that is recorded (the one of the first load decides whether the owner stays).
+        mailbox: Where the loading thread, the watcher and signal handlers post to.
+        loading: The loading thread, not started yet.
+        on_event: Called with every event that is recorded (that of the first load decides whether the owner goes on).
         former: The runtime directory of the generation before, if there is one.
         follow_log: Continues in the next log file after a rotation; None where the log is no file.
+
+    Attributes:
+        exit_reason: Why the loop ended, or ends after this turn: empty when its master is gone; None while it runs.
     """
 
     def __init__(
@@ -68,41 +71,41 @@ class EventLoop:
         listener: socket.socket,
         open_journal: Callable[[], Journal],
         mailbox: Mailbox[fx.Input | LogRotated],
-        loading: Loading,
+        loading: LoadThread,
         on_event: Callable[[ReloadEvent], None],
         *,
         former: Path | None = None,
         follow_log: Callable[[], None] | None = None,
     ) -> None:
-        self._exit_reason: str | None = None
+        self.exit_reason: str | None = None
         self._former = former
         self._follow_log = follow_log
         self._rules = rules
         self._runtime_dir = runtime_dir
         self._open_journal = open_journal
         self._journal = open_journal()
-        self._journal_lags = False  # it was begun anew, and does not have all that it must
+        self._journal_incomplete = False  # it was made anew, and not all could be written into it
         self._mailbox = mailbox
         self._loading = loading
         self._on_event = on_event
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input] = deque()
-        self._left: list[int] = []  # the pipes of the effects under way whose frames are gone
-        self._untold: deque[ReloadEvent] = deque()  # for the log, once everyone has been answered
+        self._drained: list[int] = []  # pipes whose frames have left since the last Drained
+        self._unlogged: deque[ReloadEvent] = deque()  # logged once all callers have been answered
         self._pipes = Pipes(self._selector, self._inputs.append, runtime_dir.allowed_uids.uids(), rules.vote_timeout)
         self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
-        self._resting_until: float | None = None
+        self._retry_at: float | None = None
         self._idle_tasks = IdleTasks()
-        self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest is heeded
+        self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
         self._failures: Counter[str] = Counter()
         self._listener = listener
         self._listen()
         self._selector.register(mailbox, selectors.EVENT_READ, lambda mask: self._take_mail())
 
-    # ---- life
+    # ---- start, move, end
 
-    def stand_on(self, row: VersionRow | None, roster: tuple[int, ...], high_water: int, *, gathering: bool) -> None:
-        """Continue from what the journal holds, before the first turn of the loop."""
+    def start_from(self, row: VersionRow | None, roster: tuple[int, ...], high_water: int, *, gathering: bool) -> None:
+        """Build the core from what the journal holds, before the first turn of the loop."""
         state = self._journal.state
         committed = None
         if row is not None:
@@ -122,79 +125,79 @@ class EventLoop:
         self._perform(self.core.begin())
 
     def watch_master(self, pid: int, since: int) -> None:
-        """Leave when this process, which began at `since`, is dead."""
-        self._hear(self._master, pid, fx.MasterGone())
-        if not processes.is_alive(pid, since):  # a stranger with its pid
+        """Give MasterGone to the core when this process, which began at `since`, is dead."""
+        self._watch_exit(self._master, pid, fx.MasterGone())
+        if not processes.is_alive(pid, since):  # another process with its pid
             self._inputs.append(fx.MasterGone())
 
     def count_loss(self, what: str) -> None:
-        """Something that the owner must have was gone, and was made anew: the totals say so."""
+        """Count in the totals that something the owner must have was gone, and was made anew."""
         self._failures[what] += 1
 
-    def listen_to(self, channel: socket.socket, hear: Callable[[], bool]) -> None:
-        """Call `hear` whenever the master has said something, until it returns False."""
+    def watch_channel(self, channel: socket.socket, receive: Callable[[], bool]) -> None:
+        """Call `receive` whenever this channel is readable, until it returns False."""
 
         def ready(mask: int) -> None:
-            if not hear():
+            if not receive():
                 self._selector.unregister(channel)
 
         self._selector.register(channel, selectors.EVENT_READ, ready)
 
-    def leave_a_copy(self) -> None:
-        """Of the journal, for the next generation; while idle."""
+    def copy_journal(self) -> None:
+        """Write a copy of the journal for the next generation; while idle."""
         self._try(
-            "copy of the journal", lambda: handover.leave(self._journal, self.core.high_water, self._runtime_dir.folder)
+            "copy of the journal",
+            lambda: handover.write_copy(self._journal, self.core.high_water, self._runtime_dir.folder),
         )
 
     def take_back(self) -> None:
-        """The next generation has ended: the numbers that it gave out are not given out again."""
+        """Delete the copy, and never give out the numbers that the next generation gave out; once that has ended."""
         self._try("copy of the journal", lambda: self.core.retire(handover.take_back(self._runtime_dir.folder)))
         self._try("burnt number", lambda: self._journal.retire(self.core.high_water))
 
-    def move_in(self) -> float:
-        """Into the state folder, once a former owner has left it; while idle. Seconds until the next try, or 0."""
+    def move_to_state_folder(self) -> float:
+        """Move the journal there, if the former owner has released the folder; while idle.
+
+        Returns:
+            Seconds until the next try; 0 when none is needed.
+        """
         if self._runtime_dir.awaited is None:
             return 0.0
         small = self._runtime_dir.journal
         try:
             with self._runtime_dir.moving() as free:
                 if not free:
-                    return _REST
-                handover.move_in(self._journal, self._runtime_dir.journal)
+                    return _RETRY_AFTER
+                handover.move_journal(self._journal, self._runtime_dir.journal)
                 fresh = self._open_journal()
         except (ConfcastError, OSError) as error:
             self._failures["move"] += 1
             _log.error("the journal can't move into the state folder yet: %s", error)
-            return _LONG_REST
+            return _MOVE_RETRY_AFTER
         self._journal.close()
         self._journal = fresh
-        self._try("old journal", lambda: handover.forget(small))
+        self._try("old journal", lambda: handover.delete_journal(small))
         _log.info(
-            "the journal has moved into %s, which the former config owner has left", self._runtime_dir.state_folder
+            "the journal has moved into %s, which the former config owner has released", self._runtime_dir.state_folder
         )
         return 0.0
 
-    @property
-    def exit_reason(self) -> str | None:
-        """Why the loop ended, or ends after this turn: empty when its master is gone; None while it runs."""
-        return self._exit_reason
-
     def stop(self, reason: str) -> None:
         """End the loop; in its thread."""
-        self._exit_reason = reason
+        self.exit_reason = reason
 
     def when_idle(self, job: Job) -> None:
         """Call this while no reload is under way; it returns the seconds until its next call, 0 for none."""
         self._idle_tasks.add(job)
 
     def run(self) -> None:
-        """Until the core says Exit."""
+        """Run until the core gives Exit, or `stop()` is called."""
         self._loading.start()
-        while self._exit_reason is None:
+        while self.exit_reason is None:
             self._turn()
 
     def close(self) -> None:
-        """Everything this loop opened. What clients wait for ends with their pipes."""
+        """Close all that this loop opened. A client that waits for an answer sees its pipe end."""
         self._loading.close()
         self._pipes.close_all()
         self._exit_watch.close()
@@ -213,16 +216,16 @@ class EventLoop:
         for when, wake in list(self._timers.values()):
             if when <= now:
                 del self._timers[wake.timer]
-                self._inputs.append(self._explained(wake))
-        if self._resting_until is not None and self._resting_until <= now:
-            self._end_the_rest()
-        self._pipes.close_silent(now)
-        while self._inputs and self._exit_reason is None:
+                self._inputs.append(self._with_what_hangs(wake))
+        if self._retry_at is not None and self._retry_at <= now:
+            self._retry()
+        self._pipes.close_timed_out(now)
+        while self._inputs and self.exit_reason is None:
             self._hand_over(self._inputs.popleft())
         if self.core.state is ProposalState.IDLE:
             self._idle_tasks.do(now)
-        while self._untold:
-            log_event(self._untold.popleft())
+        while self._unlogged:
+            log_event(self._unlogged.popleft())
 
     def _take_mail(self) -> None:
         for given in self._mailbox.take():
@@ -232,15 +235,15 @@ class EventLoop:
             else:
                 self._inputs.append(given)
 
-    def _explained(self, wake: fx.Wake) -> fx.Wake:
-        """A load's deadline names what hangs, which only the loading thread's stack can tell."""
+    def _with_what_hangs(self, wake: fx.Wake) -> fx.Wake:
+        """Add to a load's deadline what the load waits for, which only the loading thread's stack tells."""
         return fx.Wake(wake.timer, wake.token, self._loading.doing()) if wake.timer is fx.Timer.LOAD else wake
 
     def _until_next(self) -> float | None:
         if self._inputs:
             return 0.0
         times = [when for when, _ in self._timers.values()]
-        times += [when for when in (self._resting_until, self._pipes.deadline()) if when is not None]
+        times += [when for when in (self._retry_at, self._pipes.deadline()) if when is not None]
         if self.core.state is ProposalState.IDLE:
             times += self._idle_tasks.next()
         return max(0.0, min(times) - time.monotonic()) if times else None
@@ -254,21 +257,18 @@ class EventLoop:
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:
             _PERFORM[type(effect)](self, effect)
-        if self._left:
-            self._inputs.append(fx.Drained(tuple(self._left)))
-            self._left.clear()
+        if self._drained:
+            self._inputs.append(fx.Drained(tuple(self._drained)))
+            self._drained.clear()
 
     # ---- effects
 
     def _send(self, effect: fx.Send) -> None:
         if self._pipes.send(effect.pipe, effect.message, from_core=True):
-            self._left.append(effect.pipe)
-
-    def _close_pipe(self, effect: fx.ClosePipe) -> None:
-        self._pipes.close(effect.pipe)
+            self._drained.append(effect.pipe)
 
     def _load(self, effect: fx.Load) -> None:
-        self._try("folder", self._stay_in_place)
+        self._try("folder", self._recreate_what_was_deleted)
         self._loading.submit(effect)
 
     def _wake_at(self, effect: fx.WakeAt) -> None:
@@ -278,7 +278,7 @@ class EventLoop:
         row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())
         state = StateRow(effect.version if effect.undo else 0, effect.refused)
         try:
-            self._stay_in_place()
+            self._recreate_what_was_deleted()
         except (ConfcastError, OSError) as error:  # nothing was written: that much is known
             self._not_recorded(fx.RowState.ABSENT, error)
             return
@@ -289,11 +289,8 @@ class EventLoop:
         else:
             self._inputs.appendleft(fx.Recorded())
 
-    def _forgive(self, effect: fx.ClearRefused) -> None:
-        self._try("end of a refusal", self._journal.forgive)
-
-    def _take_in(self, effect: fx.Accept) -> None:
-        """Without a descriptor left nobody can be taken in; that is logged, counted, and tried again in a while."""
+    def _accept_all(self, effect: fx.Accept) -> None:
+        """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
         if self._listener in self._selector.get_map():
             self._accept()
         self._inputs.append(fx.Accepted())
@@ -318,11 +315,11 @@ class EventLoop:
         version = (self._rules.schema, effect.version, effect.digest, effect.payload)
         self._try("snapshot file", lambda: self._runtime_dir.save(*version))
         if (former := self._former) is not None:
-            self._try("number for the former owner", lambda: handover.note(former, effect.version))
+            self._try("number for the former owner", lambda: handover.write_number(former, effect.version))
 
     def _add_member(self, effect: fx.AddMember) -> None:
         self._try("roster", lambda: self._journal.add_member(effect.pid, processes.started(effect.pid)))
-        self._hear(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))
+        self._watch_exit(self._exit_watch, effect.pid, fx.ProcessGone(effect.pid))
 
     def _remove_member(self, effect: fx.RemoveMember) -> None:
         self._try("roster", lambda: self._journal.remove_member(effect.pid))
@@ -330,12 +327,12 @@ class EventLoop:
 
     def _answer(self, effect: fx.Answer) -> None:
         pipe, number = effect.call
-        self._pipes.send(pipe, outcome(number, effect.event), from_core=False)
+        self._pipes.send(pipe, Outcome(number, dated(effect.event)), from_core=False)
 
     def _record_event(self, effect: fx.RecordEvent) -> None:
         event = dated(effect.event)
-        if event or event.origin != "start":  # a first load that is refused is the master's to tell
-            self._untold.append(event)
+        if event or event.origin != "start":  # the master reports a first load that is refused
+            self._unlogged.append(event)
         self._try("history", lambda: self._journal.add_event(event))
         self._on_event(event)
 
@@ -348,23 +345,20 @@ class EventLoop:
         loading = self.core.state is ProposalState.LOADING
         return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
 
-    def _exit(self, effect: fx.Exit) -> None:
-        self._exit_reason = effect.reason
-
     def _try(self, what: str, write: Callable[[], None]) -> None:
-        """A write that nothing depends on: a failure is logged, counted, and stops nothing."""
+        """Write what nothing depends on: a failure is logged and counted, and stops nothing."""
         try:
             write()
         except (ConfcastError, OSError) as error:
             self._failures[what] += 1
             _log.error("the %s could not be written (failure %d): %s", what, self._failures[what], error)
 
-    # ---- inputs that are none of a pipe's
+    # ---- inputs that come from no pipe
 
-    def _hear(self, exit_watch: ExitWatch, pid: int, gone: fx.Input) -> None:
+    def _watch_exit(self, exit_watch: ExitWatch, pid: int, gone: fx.Input) -> None:
         if not exit_watch.watch(pid, lambda: self._inputs.append(gone)):
             self._failures["death watch"] += 1
-            self._rest()
+            self._retry_later()
 
     def _listen(self) -> None:
         self._selector.register(self._listener, selectors.EVENT_READ, lambda mask: self._accept())
@@ -372,32 +366,32 @@ class EventLoop:
     def _accept(self) -> None:
         if not self._pipes.accept(self._listener):
             self._selector.unregister(self._listener)
-            self._rest()
+            self._retry_later()
 
-    def _rest(self) -> None:
-        """Try again in a while what took more descriptors than there are."""
-        if self._resting_until is None:
-            self._resting_until = time.monotonic() + _REST
+    def _retry_later(self) -> None:
+        """Try again later what failed because no descriptor was left."""
+        if self._retry_at is None:
+            self._retry_at = time.monotonic() + _RETRY_AFTER
 
-    def _end_the_rest(self) -> None:
-        self._resting_until = None
+    def _retry(self) -> None:
+        self._retry_at = None
         for exit_watch in (self._master, self._exit_watch):
             if not exit_watch.try_again():
-                self._rest()
+                self._retry_later()
         if self._listener not in self._selector.get_map():
             self._listen()
 
-    def _stay_in_place(self) -> None:
-        """Make anew what was deleted while in use; SQLite, for one, goes on committing into a deleted file.
+    def _recreate_what_was_deleted(self) -> None:
+        """Make anew what was deleted while in use, since SQLite goes on committing into a deleted file.
 
-        Raises OSError, ConfcastError; what could not be made is tried again the next time.
+        Raises OSError, ConfcastError; what could not be made is tried again by the next call.
         """
         if (missing := self._runtime_dir.missing()) is not None:
-            self._move_in_again(missing)
-        if not self._journal.in_place() or self._journal_lags:
-            self._begin_the_journal_anew()
+            self._recreate_runtime_dir(missing)
+        if not self._journal.in_place() or self._journal_incomplete:
+            self._recreate_journal()
 
-    def _move_in_again(self, missing: Path) -> None:
+    def _recreate_runtime_dir(self, missing: Path) -> None:
         _log.error("%s was deleted while in use: it is made anew", missing)
         self.count_loss("folder lost")
         fresh = self._runtime_dir.listen()
@@ -409,15 +403,15 @@ class EventLoop:
         if (committed := self.core.committed).version:
             self._write_snapshot(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
 
-    def _begin_the_journal_anew(self) -> None:
+    def _recreate_journal(self) -> None:
         _log.error(
             "%s was deleted while in use: it is made anew, without history and totals", self._runtime_dir.journal
         )
         self.count_loss("journal lost")
-        self._journal_lags = True
+        self._journal_incomplete = True
         if not self._journal.in_place():
             former = self._journal
-            self._journal = self._open_journal()  # while it can't be made, the former one answers
+            self._journal = self._open_journal()  # until it can be made, the former one answers queries
             former.close()
         committed, schema = self.core.committed, self._rules.schema
         if committed.version and not self._journal.holds(committed.version, committed.digest):
@@ -427,22 +421,22 @@ class EventLoop:
         self._journal.retire(self.core.high_water)
         for member in self.core.roster:
             self._journal.add_member(member.pid, processes.started(member.pid))
-        self._journal_lags = False
+        self._journal_incomplete = False
 
 
 _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.Send: EventLoop._send,
-    fx.ClosePipe: EventLoop._close_pipe,
+    fx.ClosePipe: lambda loop, effect: loop._pipes.close(effect.pipe),
     fx.Load: EventLoop._load,
     fx.WakeAt: EventLoop._wake_at,
     fx.Record: EventLoop._record,
-    fx.ClearRefused: EventLoop._forgive,
-    fx.Accept: EventLoop._take_in,
+    fx.ClearRefused: lambda loop, effect: loop._try("end of a refusal", loop._journal.forgive),
+    fx.Accept: EventLoop._accept_all,
     fx.Retire: EventLoop._retire,
     fx.WriteSnapshot: EventLoop._write_snapshot,
     fx.AddMember: EventLoop._add_member,
     fx.RemoveMember: EventLoop._remove_member,
     fx.Answer: EventLoop._answer,
     fx.RecordEvent: EventLoop._record_event,
-    fx.Exit: EventLoop._exit,
+    fx.Exit: lambda loop, effect: loop.stop(effect.reason),
 }

@@ -1,8 +1,8 @@
-"""Whose deaths the loop listens for: each process on the roster, and the master.
+"""The loop watches for the exit of each process on the roster, and of the master.
 
-A process that can't be listened for now, because the owner has no descriptor left, is no dead one: it stays on the
-roster, and listening is tried again. Rejected: taking it for dead (a reload would succeed while it serves the old
-version), and ending (the next owner would have as many to listen for).
+A process that can't be watched now, because the owner has no descriptor left, is not dead: it stays on the roster, and
+the watch is tried again. Rejected: taking it for dead (a reload would succeed while the process serves the old
+version), and exiting (the next owner would have as many processes to watch).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _log = logging.getLogger("confcast.owner")
 
 
 class ExitWatch:
-    """On the loop's selector; only the loop's thread may use it. Each death is told once, and then forgotten.
+    """Calls back once when a process exits, by its pidfd on the loop's selector. For the loop's thread only.
 
     Args:
         selector: The loop's; every key's data is a function to call when it is ready.
@@ -29,18 +29,18 @@ class ExitWatch:
         self._unwatched: dict[int, Callable[[], None]] = {}
 
     def watch(self, pid: int, callback: Callable[[], None]) -> bool:
-        """Call `callback` when this process is dead, at once if it is already; whether it can be heard from now on."""
+        """Call `callback` when this process is dead, now if it is already; False: it can't be watched for now."""
         if pid in self._pidfds:
             return True
-        said = self._unwatched.pop(pid, None) is not None
+        logged = self._unwatched.pop(pid, None) is not None
         try:
             death = Death(pid)
         except ProcessLookupError:
             callback()
             return True
         except OSError as error:
-            if not said:  # it is tried again each second, for as long as it takes
-                _log.error("the death of the process %d can't be heard for now: %s", pid, error)
+            if not logged:  # the watch is tried again each second
+                _log.error("the exit of the process %d can't be watched for now: %s", pid, error)
             self._unwatched[pid] = callback
             return False
         self._pidfds[pid] = death
@@ -48,13 +48,13 @@ class ExitWatch:
         return True
 
     def try_again(self) -> bool:
-        """Whether everyone can be heard now."""
+        """Try to watch the processes that could not be watched; whether all are watched now."""
         for pid, callback in list(self._unwatched.items()):
             self.watch(pid, callback)
         return not self._unwatched
 
     def forget(self, pid: int) -> None:
-        """Listen for this one no more."""
+        """Stop watching this process, if it is watched."""
         self._unwatched.pop(pid, None)
         death = self._pidfds.pop(pid, None)
         if death is not None:
@@ -62,7 +62,7 @@ class ExitWatch:
             death.close()
 
     def close(self) -> None:
-        """Listen for nobody any more."""
+        """Stop watching all of them."""
         for pid in [*self._pidfds, *self._unwatched]:
             self.forget(pid)
 

@@ -1,15 +1,12 @@
-"""Loading beside the loop: a validator that hangs holds nobody but the next load.
+"""One daemon thread loads, one order after the other: a validator that hangs holds up the next load only.
 
-One daemon thread takes the orders one by one; its results name their load, and the core drops those that it gave
-up. Before validation the content is *marked* in a small file, and unmarked when its result is there: content that an
-owner died of stands marked, and its successor loads it only when it is asked to. Rejected: a process per load (the
-schema's import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
+Results have their load's number, and the core drops those that it gave up. Rejected: a process per load (the schema's
+import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
 
-Where the keys stand that a worker refuses: a person has to look there, whichever worker it was.
-
-A worker knows keys, and no sources. The owner has the candidate that was voted on, with the layers that it was made
-from, until the next load. A key that is not in them has the place of the nearest table around it that is; a problem
-that has a place already keeps it. Rejected: sending places with each candidate (all of them, for one that is refused).
+A worker's refusal gets the positions of its keys here: a worker knows keys, and no sources. The candidate that was
+voted on, with the layers that it was made from, is kept until the next load. A key that is in no layer has the position
+of the nearest table around it that is; a problem that has a position keeps it. Rejected: sending positions with each
+candidate (all of them, for one that is refused).
 """
 
 from __future__ import annotations
@@ -39,19 +36,19 @@ from confcast.wire.messages import Change, Declined, ReloadResult, Vote
 _log = logging.getLogger("confcast.owner")
 
 _LARGE = 256 * 1024
-"""Bytes of a payload beyond which the loop does not wait for positions, which the whole text is parsed for."""
+"""Bytes of a payload beyond which refusals get no positions: the loop would wait while all its text is parsed."""
 
 _MOST_CHANGES = 1000
 _LONGEST_KEY = 1000
 
 
-class Loading:
-    """The loading thread.
+class LoadThread:
+    """The thread that loads; its methods are for the loop's thread, unless they say otherwise.
 
     Args:
-        loader: What to load.
+        loader: Reads and validates the sources.
         attempts: What was attempted, and what must not be loaded.
-        post: Where results go; called in this thread.
+        post: Called with each result, in the thread.
     """
 
     def __init__(
@@ -63,41 +60,41 @@ class Loading:
         self._loader = loader
         self._attempts = attempts
         self._post = post
-        self._startup: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
-        self._made: Candidate[Any] | None = None  # by which what runs was made, or is made again
+        self._running: Candidate[Any] | None = None  # that gives the running version
         self._reading: Reading | None = None
         self._committed: tuple[bytes, Any] | None = None
         self._thread = threading.Thread(target=self._run, name="confcast-load", daemon=True)
 
     def start(self) -> None:
-        """Begin to take orders."""
+        """Start the thread; once only."""
         self._thread.start()
 
     def close(self) -> None:
-        """No more orders. A load that hangs is left to end with the process."""
-        self._startup.put(None)
+        """End the thread after the load that runs. One that hangs ends with the process."""
+        self._orders.put(None)
 
     def forget_attempt(self) -> None:
         """Have the latest content loaded again, though nobody changes it: what came of it could not be kept."""
         self._attempts.forget()
 
     def submit(self, order: Load) -> None:
-        """Load once; from the loop's thread."""
-        self._startup.put(order)
+        """Load once more, after the loads that were submitted before."""
+        self._orders.put(order)
 
     def committed(self, digest: bytes, payload: bytes) -> None:
-        """What later loads are compared with; from the loop's thread, while no load runs."""
+        """Set what later loads are compared with; while no load runs."""
         latest = self._latest
-        if self._attempts.disabled_for_good:  # its bytes are of another class
+        if self._attempts.disabled_for_good:  # the payload is of another class
             return
         if latest is not None and latest.digest == digest:
-            self._committed, self._made = (digest, latest.config), latest
+            self._committed, self._running = (digest, latest.config), latest
         elif self._committed is None or self._committed[0] != digest:
-            self._committed, self._made = (digest, self._loader._codec.decode(payload)), None
+            self._committed, self._running = (digest, self._loader._codec.decode(payload)), None
 
     def doing(self) -> str:
-        """What the load that runs is waiting for, in words; from any thread.
+        """What the load that runs is waiting for, in words; "" where that is not known. From any thread.
 
         The outermost function on the loading thread's stack that is the application's, a validator or a source of its
         own. Where there is none: the name of what reads (a file on a disk that hangs), or else the function of the
@@ -114,20 +111,20 @@ class Loading:
         return _shown(called[-1]) if 0 < len(called) < len(stack) else ""
 
     def located(self, given: Input) -> Input:
-        """A worker's refusal with the places of the keys that it names; any other input as it is. In the loop's thread.
+        """Add to a worker's refusal the positions of the keys that it names; any other input comes back as it is.
 
-        A vote is about the latest load: no other begins before its end. What is declined is what runs.
+        A vote is about the latest load: no other begins before its end. What a worker declines is the running version.
         """
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
             return given
         message = given.message
-        candidate = self._latest if isinstance(message, Vote) else self._made
+        candidate = self._latest if isinstance(message, Vote) else self._running
         if candidate is None or not message.problems:
             return given
         return structs.replace(given, message=structs.replace(message, problems=placed(candidate, message.problems)))
 
     def _run(self) -> None:
-        while (order := self._startup.get()) is not None:
+        while (order := self._orders.get()) is not None:
             self._post(self._load(order))
 
     def _load(self, order: Load) -> Loaded | LoadFailed:
@@ -144,11 +141,11 @@ class Loading:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
 
     def _raised(self, error: BaseException) -> str:
-        """Its traceback from the application's frame on, as a text: the secrets of what was read masked."""
+        """The traceback as text, from the application's frame on, with the secrets of what was read masked."""
         text = "".join(traceback.format_exception(to_be_logged(error))).rstrip()
         try:
             return text if self._reading is None else self._loader._masked(text, self._reading)
-        except BaseException as fault:  # the schema's module may be what raised, and would raise it again
+        except BaseException as fault:  # the schema's module may have raised, and may raise again
             return f"(the text is left out: what is a secret can't be told, {type(fault).__name__})"
 
     def _load_or_raise(self, order: Load) -> Loaded | LoadFailed:
@@ -172,7 +169,7 @@ class Loading:
             candidate = self._loader._build(reading)
         finally:
             self._attempts.end(seen)
-        notes = self._notes(candidate, self._made if order.insist else self._latest)
+        notes = self._notes(candidate, self._running if order.insist else self._latest)
         loaded = self._compare(order.number, candidate)
         return structs.replace(loaded, notes=notes) if notes else loaded
 
@@ -180,8 +177,8 @@ class Loading:
         try:
             return self._loader._read()
         except ConfigError:
-            # What was tried must be known from before a reading, or a change in between would count as tried. Only
-            # a failed reading does not tell it, so only that one is done again.
+            # A failed reading has no fingerprint, so it is done again, with one from before it: one from after it would
+            # count a change in between as attempted.
             seen = self._loader._fingerprint()
             try:
                 return self._loader._read()
@@ -189,10 +186,10 @@ class Loading:
                 self._attempts.add(seen)
 
     def _notes(self, candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
-        """Of edits that are hidden. A watcher's load is about the last edit, one that was asked for about what runs."""
+        """Notes on edits that a higher source hides: since the load before, or, if somebody asked, since what runs."""
         try:
             return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
-        except Exception as error:  # positions are a user's own source's to tell
+        except Exception as error:  # a source of the user's gives positions by its own code
             _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
             return ()
 
@@ -203,15 +200,15 @@ class Loading:
             return Loaded(number, digest, payload, differs=True)
         same = committed[0] == digest
         changes = () if same else _first_of(differences(self._loader._codec, committed[1], candidate.config))
-        if self._made is None and not changes:  # an owner before this one made it
-            self._made = candidate
+        if self._running is None and not changes:  # a former owner made it
+            self._running = candidate
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames of a thread, the outermost first."""
     frames = []
-    while frame is not None:  # in a loop: a validator's recursion may be as deep as ours may go
+    while frame is not None:  # no recursion: a validator's may have used up the depth
         frames.append(frame)
         frame = frame.f_back
     return reversed(frames)
@@ -227,13 +224,13 @@ def _shown(frame: FrameType) -> str:
 
 
 def _source_of(frame: FrameType) -> object:
-    """The source whose method this is; None for another frame."""
+    """The file or name of the source whose method this frame runs; None for another frame."""
     this = frame.f_locals.get("self") if frame.f_code.co_name in ("read", "_read") else None
     return getattr(this, "shown", None) or getattr(this, "path", None)
 
 
 def _first_of(changes: list[Change]) -> tuple[Change, ...]:
-    """As many as an event has room for; one without values counts the others, in its key."""
+    """As many changes as an event may have; a last one without values counts the others, in its key."""
     shown = [
         change if len(change.key) <= _LONGEST_KEY else Change(f"{change.key[:_LONGEST_KEY]}...", change.old, change.new)
         for change in changes[:_MOST_CHANGES]
@@ -243,12 +240,12 @@ def _first_of(changes: list[Change]) -> tuple[Change, ...]:
 
 
 def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """The same problems, with the places of their keys in the sources of the candidate. Never raises."""
+    """The same problems, with the positions of their keys in the candidate's sources. Never raises."""
     if len(candidate.payload) > _LARGE:
         return problems
     try:
         return tuple(_placed(candidate, problem) for problem in problems)
-    except Exception as error:  # a user's own source tells places by code of its own
+    except Exception as error:  # a source of the user's gives positions by its own code
         _log.warning("where the refused keys stand can't be told: %s", type(error).__name__)
         return problems
 

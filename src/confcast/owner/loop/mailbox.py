@@ -1,13 +1,11 @@
-"""The one way into the owner's loop from its other threads and from signal handlers.
+"""Inputs for the owner's loop: what other threads and signal handlers post, and tasks for while the loop is idle.
 
-`post` may be called from any thread and from a handler: it appends (atomic) and pokes a socket that the loop's
-selector watches. A poke that finds the socket full is not needed: what filled it has yet to be read. Rejected:
-`queue.SimpleQueue` (a selector can't wait for it), and a lock (a handler that interrupts its holder hangs).
+`post` may be called from any thread and from a handler: it appends (atomic), and writes to a wakeup socket that the
+loop's selector watches. A full socket needs no write: the loop has yet to read it. Rejected: `queue.SimpleQueue` (a
+selector can't wait for it), and a lock (a handler that interrupts the thread that holds it hangs).
 
-What the owner's loop does when nothing is under way: a move, a copy of the journal for the next generation.
-
-Rejected: doing it at once (between the ordering of a write and its outcome the journal must not be exchanged), and
-timers of the core's (it knows of no files).
+Idle tasks move the journal, or copy it for the next generation. Rejected: running them at once (between the order of a
+write and its outcome the journal must not be exchanged), and timers of the core (which knows of no files).
 """
 
 from __future__ import annotations
@@ -31,22 +29,22 @@ class Mailbox(Generic[Item]):
             end.setblocking(False)
 
     def fileno(self) -> int:
-        """For a selector."""
+        """The descriptor for a selector: readable while something may be in the mailbox."""
         return self._wakeup_r.fileno()
 
     @property
     def wakeup_fd(self) -> int:
-        """For `signal.set_wakeup_fd`: a signal ends the selector's wait."""
+        """The descriptor for `signal.set_wakeup_fd`, so that a signal ends the selector's wait."""
         return self._wakeup_w.fileno()
 
     def post(self, item: Item) -> None:
-        """From any thread, and from a signal handler."""
+        """Add an item, and wake the loop; from any thread, and from a signal handler."""
         self._items.append(item)
         with contextlib.suppress(BlockingIOError):
             self._wakeup_w.send(b"\0")
 
     def take(self) -> list[Item]:
-        """Everything that was posted, in its order; for the loop. Pokes are read first, so that none is missed."""
+        """Everything that was posted, in its order; for the loop. Wakeups are read first, so that none is missed."""
         with contextlib.suppress(BlockingIOError):
             while len(self._wakeup_r.recv(4096)) == 4096:
                 pass
@@ -62,25 +60,25 @@ class Mailbox(Generic[Item]):
 
 
 Job = Callable[[], float]
-"""Gives the seconds until it wants to be called again; 0 for never."""
+"""An idle task: returns the seconds until it is to be called again; 0 for never."""
 
 
 class IdleTasks:
-    """Jobs, and when they are due, in seconds of a clock that only goes forward. For one thread."""
+    """Jobs, and when they are due on the monotonic clock, in seconds. For one thread."""
 
     def __init__(self) -> None:
         self._jobs: list[tuple[float, Job]] = []
 
     def add(self, job: Job) -> None:
-        """Due from now on."""
+        """Add a job that is due now."""
         self._jobs.append((0.0, job))
 
     def next(self) -> list[float]:
-        """When they are due."""
+        """When each job is due."""
         return [when for when, _ in self._jobs]
 
     def do(self, now: float) -> None:
-        """What is due. A job may add another one."""
+        """Run the jobs that are due. A job may add another one."""
         jobs, self._jobs = self._jobs, []
         for when, job in jobs:
             again = job() if when <= now else when - now
@@ -89,4 +87,4 @@ class IdleTasks:
 
 
 class LogRotated:
-    """In the mailbox: a signal says that the log file is another one now."""
+    """Posted when a signal says that the log file was rotated."""

@@ -1,7 +1,6 @@
-"""What may be asked of an owner besides a reload: totals, history, workers.
+"""The owner's loop answers queries by itself: totals, history, workers.
 
-Answered from the journal and the core at the moment of asking, between two inputs of the core: so an answer never
-shows half a step.
+It answers from the journal and the core between two inputs of the core, so an answer never shows half a step.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ from confcast.wire.messages import (
 QUERIES: tuple[type[Query], ...] = get_args(Query)
 
 
-def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, told: Mapping[str, Any]) -> Answer:
-    """The answer. Raises JournalError when the journal can't be read: then nothing is answered, and the wait runs out.
+def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Mapping[str, Any]) -> Answer:
+    """Answer a query. Raises JournalError when the journal can't be read: the caller then waits until its timeout.
 
     Args:
-        query: What was asked.
+        query: The question; its `id` comes back in the answer.
         journal: For totals and history.
         core: For the workers and the version.
         rules: For the time in which a reload is answered.
-        told: What else the totals say: what was dropped, refused and not written, by kind; what the owner is doing.
+        more: What else the totals say: counts of what was dropped, refused and not written; what the owner is doing.
     """
     match query:
         case StatsRequest(id):
             busy = core.state is not ProposalState.IDLE
             present = {"version": core.committed.version, "owner_pid": os.getpid(), "reload_in_progress": busy}
-            return Stats(id, {**journal.totals(), **present, "answers_within": rules.answers_within, **told})
+            return Stats(id, {**journal.totals(), **present, "answers_within": rules.answers_within, **more})
         case HistoryRequest(id, limit):
             return History(id, journal.events(limit))
         case WorkersRequest(id):
@@ -53,15 +52,15 @@ def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, told: Ma
             journal.clear_events()
             return Done(id)
         case _:
-            assert_never(query)  # what a type checker refuses once a query has no case here
+            assert_never(query)  # a query without a case fails the type check here
 
 
 def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:
-    """What an owner is doing, as the totals tell it, so that a reload that takes long can be seen while it lasts.
+    """What an owner is doing, for the totals, so that a reload that takes long can be seen while it lasts.
 
     Args:
-        phase: As the core gives it.
-        now: The clock that the core goes by.
+        phase: The core's.
+        now: The time by the core's clock, in seconds.
         hangs: What a load is waiting for, in words; "" where that is not known, or nothing is loaded.
     """
     waits_for = [

@@ -1,1 +1,1 @@
-"""What an owner keeps on disk: its run-time folder, its journal, and what the next owner takes over."""
+"""What an owner keeps on disk: its runtime directory, its journal, and what the next owner takes over."""

@@ -1,13 +1,13 @@
-"""The workers' user, where it is not the master's (a server that is started as root, and its `user=` and `group=`).
+"""Workers may run as another user than the master (a server that is started as root, with `user=` and `group=`).
 
-The owner stays the master's user: its sources may be for that one only. Its run-time folder and all that lies in it
-stay that user's too, but for what a worker opens: the control socket and the snapshot file are given to the workers'
-uid, 0600 as ever, and the folder may be walked through (0710), not listed, by their group. The control socket serves
-both uids, and root's questions.
+The owner stays the master's user: its sources may be readable for that one only. Its runtime directory and the files in
+it stay that user's, too, but for those that a worker opens: the control socket and the snapshot file belong to the
+workers' uid, 0600 as ever, and their group may walk through the directory (0710), not list it. The control socket
+serves both uids, and answers root's queries.
 
-Rejected: giving the folder itself to the workers (whoever gets hold of one could put links in the place of the journal
-or of the next snapshot file, and have root write through them), and the group's permission on the files (`nogroup` and
-`www-data` are many services' group).
+Rejected: giving the directory itself to the workers (a worker that was taken over could put links in the place of the
+journal or of the next snapshot file, and make root write through them), and group permissions on the files (`nogroup`
+and `www-data` are the group of many services).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import NamedTuple
 
 
 class AllowedUids(NamedTuple):
-    """Whom to let in beside this user; -1: nobody."""
+    """The workers' user and group, where they are others than the owner's; -1 for none."""
 
     uid: int = -1
     gid: int = -1
 
     def uids(self) -> frozenset[int]:
-        """Whose processes may open a pipe: this user's, and these."""
+        """The uids whose processes may open a pipe: this user's, and the workers'."""
         return frozenset({os.geteuid(), self.uid} - {-1})
 
     def open_folder(self, folder: Path) -> None:
-        """Let them walk through this folder. Raises OSError."""
+        """Let the workers' group walk through this folder. Raises OSError."""
         if self.uid >= 0:
             os.chown(folder, -1, self.gid)
             folder.chmod(0o710)

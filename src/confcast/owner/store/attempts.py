@@ -20,84 +20,49 @@ from confcast.errors import Problem
 _log = logging.getLogger("confcast.owner")
 
 
-class InProgressFile:
-    """The fingerprint of the content that is being loaded, in a file that outlives the owner.
-
-    The file's folder may be deleted and made anew while it is in use: `set` looks for the file each time.
-
-    Args:
-        path: The file; it is made when it is missing, its folder is not.
-
-    Attributes:
-        path: The file; `set` uses another one from the next load on, once this is changed.
-        left: The fingerprint that a former owner left in it; empty when that owner finished all its loads.
-
-    Raises:
-        OSError: The file can't be opened.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._fd = self._open()
-        self.left = os.pread(self._fd, 64, 0)
-
-    def set(self, fingerprint: bytes) -> None:
-        """Write that this content is being loaded. Raises OSError."""
-        if not self._is_in_place():
-            former, self._fd = self._fd, self._open()
-            os.close(former)
-        os.pwrite(self._fd, fingerprint, 0)
-
-    def clear(self) -> None:
-        """Write that nothing is being loaded. Raises OSError."""
-        os.ftruncate(self._fd, 0)
-
-    def close(self) -> None:
-        """Close the file, and leave what it says."""
-        os.close(self._fd)
-
-    def _open(self) -> int:
-        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def _is_in_place(self) -> bool:
-        try:
-            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
-        except OSError:
-            return False
-
-
 class Attempts:
     """Which content was attempted last, which is quarantined, and whether loading is disabled. For any thread.
 
     Args:
-        in_progress_file: Its `left` is quarantined; closed by `close()`.
+        path: The in-progress file, made when it is missing. Its folder may be deleted and made anew while it is in use.
         disabled: Why this owner may never load anything (the schema's code has changed); None where it may.
+
+    Attributes:
+        path: The in-progress file.
+        disabled: Why nothing may be loaded now; None where loading is allowed.
+        disabled_for_good: Whether `disabled` was given.
+        reads: How often a load has read content; to be taken before the content for `compare` is read.
+
+    Raises:
+        OSError: The in-progress file can't be opened.
     """
 
-    def __init__(self, in_progress_file: InProgressFile, disabled: Problem | None = None) -> None:
+    def __init__(self, path: Path, disabled: Problem | None = None) -> None:
+        self.path = path
+        self.disabled = self._disabled_at_first = disabled
         self.disabled_for_good = disabled is not None
-        self._file = in_progress_file
-        self._quarantined = in_progress_file.left
-        self._disabled = self._disabled_at_first = disabled
+        self.reads = 0
+        self._fd = self._open()
+        self._quarantined = os.pread(self._fd, 64, 0)
         self._on_read: Callable[[bool], None] = lambda other: None
-        self._lock = threading.Lock()  # over the two that the watcher and the loading thread both change
+        self._lock = threading.Lock()  # over `reads` and `_attempted`, which two threads change
         self._attempted: bytes | None = None
-        self._reads = 0
-
-    # ---- whether anything may be loaded
-
-    @property
-    def disabled(self) -> Problem | None:
-        """Why nothing may be loaded now; None where loading is allowed."""
-        return self._disabled
 
     def disable(self, why: Problem) -> None:
         """Allow no load until `enable()`."""
-        self._disabled = why
+        self.disabled = why
 
     def enable(self) -> None:
-        """Allow loads again, unless this owner was disabled from the start."""
-        self._disabled = self._disabled_at_first
+        """Allow loads again, unless this owner is disabled for good."""
+        self.disabled = self._disabled_at_first
+
+    def move_to(self, path: Path) -> None:
+        """Keep the in-progress file at this path from the next load on."""
+        self.path = path
+
+    def close(self) -> None:
+        """Close the in-progress file, and leave what it says for the next owner."""
+        os.close(self._fd)
 
     # ---- the loading thread's side
 
@@ -105,33 +70,31 @@ class Attempts:
         """Whether an owner died while it loaded this content."""
         return fingerprint == self._quarantined
 
-    @property
-    def path(self) -> Path:
-        """The in-progress file's."""
-        return self._file.path
-
     def begin(self, fingerprint: bytes) -> None:
         """Write that this content is being loaded. Raises OSError: then it must not be loaded."""
-        self._file.set(fingerprint)
+        if not self._is_in_place():
+            former, self._fd = self._fd, self._open()
+            os.close(former)
+        os.pwrite(self._fd, fingerprint, 0)
 
     def end(self, fingerprint: bytes) -> None:
-        """Note that the owner survived loading this content, whatever the verdict was. A failed write is logged."""
+        """Write that the owner survived loading this content, with whatever verdict. A failure is logged."""
         if fingerprint == self._quarantined:
             self._quarantined = b""
         try:
-            self._file.clear()
+            os.ftruncate(self._fd, 0)
         except OSError as error:
-            _log.error("the in-progress file %s could not be cleared: %s", self._file.path, error)
+            _log.error("the in-progress file %s could not be cleared: %s", self.path, error)
 
     def add(self, fingerprint: bytes) -> None:
-        """Count the content that a load has read as attempted, whatever comes of it; call what `when_read` was given.
+        """Count the content that a load has read as attempted, whatever comes of it.
 
         Without any such call, the content that the watcher finds first counts as attempted.
         """
         with self._lock:
             other = fingerprint != self._attempted
             self._attempted = fingerprint
-            self._reads += 1
+            self.reads += 1
         self._on_read(other)
 
     def forget(self) -> None:
@@ -144,11 +107,6 @@ class Attempts:
 
     # ---- the watcher's side
 
-    @property
-    def reads(self) -> int:
-        """How often a load has read content; to be taken before the content for `compare` is read."""
-        return self._reads
-
     def when_read(self, callback: Callable[[bool], None]) -> None:
         """Call this after each `add`, in its thread, with whether that content differs from the one before."""
         self._on_read = callback
@@ -160,7 +118,7 @@ class Attempts:
             False, and nothing is counted, when a load has read content since `reads`: that may be newer than `found`.
         """
         with self._lock:
-            if reads != self._reads:
+            if reads != self.reads:
                 return False
             before, self._attempted = self._attempted, found
         if before is not None and before != found:
@@ -172,10 +130,11 @@ class Attempts:
                 raise
         return True
 
-    def move_to(self, path: Path) -> None:
-        """Keep the in-progress file at this path from the next load on."""
-        self._file.path = path
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def close(self) -> None:
-        """Close the in-progress file, and leave what it says for the next owner."""
-        self._file.close()
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
+        except OSError:
+            return False

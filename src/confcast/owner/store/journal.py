@@ -1,11 +1,11 @@
-"""What the owner must not forget: the committed version, the roster, the history and the totals.
+"""The journal keeps what must outlive an owner: the committed version, the roster, the history and the totals.
 
 Guarantees. `record()` is the commit point: once it has returned, the version outlives the death of every process
 (and of the machine, if `durable`); when it raised, `holds()` tells from the file itself which of the two happened.
 
 How. A version is one row that is replaced by one statement, its own transaction: nothing else can make it fail, and
-the old payload goes when the new one comes. Older payloads are not kept: a restart needs the newest, the history has
-the changes, and each would be one more copy of the secrets. The rest of the file is sqlite_file.py's business.
+the new payload replaces the old one. Older payloads are not kept: a restart needs the newest, the history has the
+changes, and each would be one more copy of the secrets. sqlite_file.py opens and copies the file.
 
 Rejected: a file written and renamed for each version (no roster and totals beside it), asking the connection that
 failed whether the write took place (after a failed flush it says no while the log on disk says yes, and the next
@@ -45,20 +45,20 @@ INSERT INTO floor VALUES (1, 0);
 INSERT INTO totals(one) VALUES (1);
 """
 
-# No part of a new file: a journal of an earlier confcast has no such table, and is opened as it is.
+# Made when first used: a journal of an earlier confcast has no such table, and is opened as it is.
 _SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fields BLOB NOT NULL)"
 
 _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
-# Nor is this one: the undo, the number of the version that put back what ran before; refused, the digest that it undid.
+# Made when first used, too. `undo`: the version that put back what ran before; `refused`: the digest that it undid.
 _STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 1), undo INTEGER, refused BLOB)"
 
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
 
-_MOST_EVENTS = 2**62  # all that SQLite could number; who names more means no limit
+_MOST_EVENTS = 2**62  # more than SQLite could number: a larger limit means none
 
-_ENVELOPE = 1024  # what an answer has besides the events, generously
+_ENVELOPE = 1024  # bytes of an answer beside its events, at most
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ReloadEvent).decode
@@ -108,7 +108,7 @@ class StateRow(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The journal of one owner. To be used from one thread, the owner's loop; no method waits for another process.
+    """The journal of one owner. For one thread, the owner's loop; no method waits for another process.
 
     Args:
         path: The file; it is made when it is missing, its folder is not.
@@ -116,7 +116,7 @@ class Journal:
         durable: Whether a recorded version must survive the death of the machine too.
 
     Attributes:
-        state: What stands beside the committed version.
+        state: What was written together with the committed version.
 
     Raises:
         JournalError: The file or its folder can't be used, is torn, or is no journal of this version of confcast.
@@ -140,7 +140,7 @@ class Journal:
 
     @property
     def high_water(self) -> int:
-        """The highest number that was ever given out or burnt, over the lives of all owners; 0 for none."""
+        """The highest number that any owner has given out or retired; 0 for none."""
         return self._high_water
 
     def latest(self) -> VersionRow | None:
@@ -161,7 +161,7 @@ class Journal:
         return row
 
     def record(self, row: VersionRow, state: StateRow = StateRow()) -> None:  # noqa: B008 - immutable
-        """Commit a version, and the state beside it: the point from which on both are true, whoever dies.
+        """Commit a version and its state: the point from which on both are true, whichever process dies.
 
         Raises:
             JournalError: The write failed, and only `holds()` can tell whether the version is there all the same;
@@ -180,7 +180,7 @@ class Journal:
         self._high_water = max(self._high_water, row.version)
 
     def forgive(self) -> None:
-        """Nothing is refused any longer. Raises JournalError."""
+        """Forget the digest of the content that was undone. Raises JournalError."""
         state = StateRow(self.state.undo)
         if state != self.state:
             with self._database.explained("written"), self._database.transaction():
@@ -200,10 +200,10 @@ class Journal:
     def holds(self, version: int, digest: bytes) -> bool:
         """Whether the file has this version committed; for after a `record()` that raised.
 
-        The file is opened anew, as the next owner would: what it then says is final, in both directions.
+        The file is opened again, as the next owner would open it: what it then holds is final, either way.
 
         Raises:
-            JournalError: It can't be read, so that nobody knows; the owner must leave without an answer.
+            JournalError: The file can't be read, so that the outcome is unknown; the owner must exit without an answer.
         """
         self._database.reopen()
         with self._database.explained("read back"):
@@ -215,7 +215,7 @@ class Journal:
         return bool(rows)
 
     def retire(self, version: int) -> None:
-        """Raise the floor to this number, so that it is never given out (again). Raises JournalError."""
+        """Raise the high-water number to this one, so that it is not given out again. Raises JournalError."""
         if version > self._high_water:
             with self._database.explained("written"):
                 self._ask("UPDATE floor SET version = ?", (version,))
@@ -224,7 +224,7 @@ class Journal:
     def in_place(self) -> bool:
         """Whether the journal's path still is the open file.
 
-        To be asked before each write: SQLite goes on committing into a file that was deleted or replaced.
+        To be checked before each write: SQLite goes on committing into a file that was deleted or replaced.
         """
         return self._database.in_place()
 
@@ -233,7 +233,7 @@ class Journal:
     def describe(self, schema: bytes, fields: dict[str, str]) -> None:
         """Remember the field table of a schema; of others only that of the committed version is kept.
 
-        An owner that is restarted under other code can't work it out any more, and must say which fields differ.
+        An owner that is restarted under other code can't compute it, and must say which fields differ.
         Raises JournalError.
         """
         with self._database.explained("written"), self._database.transaction():
@@ -242,7 +242,7 @@ class Journal:
             self._ask("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema, _encode(fields)))
 
     def described(self, schema: bytes) -> dict[str, str]:
-        """The field table of a schema; empty when none can be read here, which costs the version nothing.
+        """The field table of a schema; empty when none can be read, which does not harm the version.
 
         Raises JournalError.
         """
@@ -259,11 +259,11 @@ class Journal:
     # ---- the roster
 
     def add_member(self, pid: int, started: int) -> None:
-        """Put a process on the roster, in the place of an older one of that pid. Raises JournalError.
+        """Put a process on the roster, in the place of an older one with that pid. Raises JournalError.
 
         Args:
             pid: Its process id.
-            started: Its start time in clock ticks since boot, by which a recycled pid is told from it.
+            started: Its start time in clock ticks since boot, which tells it from another process with the same pid.
         """
         with self._database.explained("written"):
             self._ask("INSERT OR REPLACE INTO roster VALUES (?, ?)", (pid, started))
@@ -282,7 +282,7 @@ class Journal:
     # ---- history and totals
 
     def add_event(self, event: ReloadEvent) -> None:
-        """Add to the history, let the oldest go past its limit, and count in the totals: all or nothing of it.
+        """Add an event to the history, delete the oldest beyond the limit, and count in the totals, in one transaction.
 
         The first load (origin `start`) and a re-issue are in the history, not in the totals. Raises JournalError.
         """
@@ -296,7 +296,7 @@ class Journal:
     def events(self, limit: int | None = None) -> list[ReloadEvent]:
         """The history, newest first: `limit` events at the most, all for None. Raises JournalError.
 
-        A reload of thousands of keys makes a large event: no more of them are given than one answer has room for.
+        A reload of thousands of keys makes a large event: no more events are given than one answer has room for.
         """
         count = self._limit if limit is None else max(0, min(limit, self._limit))
         with self._database.explained("read"):
@@ -313,7 +313,7 @@ class Journal:
             self._ask("DELETE FROM event")
 
     def totals(self) -> dict[str, Any]:
-        """The figures over the lives of all owners. Raises JournalError.
+        """The figures of all owners since the journal was made. Raises JournalError.
 
         `total_reloads` = `successful_reloads` (SUCCESS, PARTIAL) + `suppressed` (UNCHANGED) + `failed_reloads`;
         `last_reload_time` in seconds since 1970 and `last_reload_result` as text, both None before the first;
@@ -342,12 +342,12 @@ class Journal:
             self._ask("UPDATE totals SET owner_restarts = owner_restarts + 1")
 
     def copy_to(self, path: Path) -> None:
-        """Put a copy at this path, whole, in the place of a journal that nobody has open. Raises JournalError."""
+        """Replace the journal at this path, which nobody has open, by a copy of this one. Raises JournalError."""
         with self._database.explained(f"copied to {path}"):
             self._database.copy_to(path)
 
     def close(self) -> None:
-        """Close the file; harmless when called again. What can't be folded into it stays in the log beside it."""
+        """Close the file; harmless when called again. What can't be written into it stays in the log beside it."""
         self._database.close()
 
     def _state(self) -> StateRow:
@@ -358,7 +358,7 @@ class Journal:
         return StateRow(*found) if found else StateRow()
 
     def _heights(self) -> tuple[int, int]:
-        """The number of the committed version, and the floor."""
+        """The number of the committed version, and the high-water number."""
         query = "SELECT coalesce((SELECT version FROM newest), 0), (SELECT version FROM floor)"
         with self._database.explained("read"):
             newest, high_water = map(operator.index, self._ask(query).fetchone())
@@ -366,7 +366,7 @@ class Journal:
 
 
 def _checked(values: list[Any]) -> VersionRow:
-    """SQLite keeps a value of any type in any column. Raises ValueError: one of these has another than was written."""
+    """The row, if each value has the type that was written: SQLite keeps any type in any column. Raises ValueError."""
     return msgspec.convert(dict(zip(VersionRow.__struct_fields__, values, strict=True)), VersionRow)
 
 

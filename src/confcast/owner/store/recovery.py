@@ -1,22 +1,20 @@
-"""What a new owner stands on: what one before it has left, of this master or of the generation before.
+"""A new owner starts from what a former one left: of this master, or of the generation before.
 
-In this order: a journal that lies where the former one had to live is brought to its place, what was lost is looked
-for, the roster keeps who lives and has not left, and the generation before has a last word: its snapshot file may have
-a version that its journal's copy has not. Versions, floor, history and totals go on; the configuration does only under
-the code that it was written with, or with an owner that was restarted and serves workers of that code.
+In this order: a journal that was kept elsewhere is moved to its place, a lost one is made anew, the roster keeps the
+processes that live and have not said goodbye, and the snapshot file of the generation before is read, which may have a
+version that the copy of its journal has not. Versions, high-water number, history and totals continue; the
+configuration does only under the code that it was written with, or if the owner was restarted and serves workers of
+that code.
 
-Rejected: standing on the snapshot file alone (it has neither the floor nor the roster).
+If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970: higher than any that was
+given out, so that no number repeats with other content. A restarted owner starts from the snapshot file, as workers do:
+the committed version is lost only with both. Roster, history and totals are lost. A journal whose log was damaged is
+whole and older, since SQLite reads a log up to the damage and reports nothing: then the snapshot file has the version
+that was committed last.
 
-A journal that is torn or gone: what is saved of it, and said.
-
-The numbers of versions are counted on from the clock, in seconds since 1970: higher than any that was given out, so
-that none repeats with other content. A restarted owner stands on the snapshot file, which workers start on too: the
-committed version is lost only with both. Roster, history and totals are lost. A journal whose log was damaged is whole
-and older, since SQLite reads a log up to the damage and says nothing: then the snapshot file has the version that was
-committed last.
-
-Rejected: reading on in a torn journal (what can be read of it need not be what was written), and standing on another
-master's snapshot file at a first start (its workers are gone).
+Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
+torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
+a first start (its workers are gone).
 """
 
 from __future__ import annotations
@@ -41,13 +39,13 @@ _log = logging.getLogger("confcast.owner")
 
 
 class Recovered(NamedTuple):
-    """The version to stand on, the highest number ever used, and who lived under it.
+    """What a new owner starts from: the version, the high-water number, and the roster.
 
     Attributes:
-        row: The committed version; None when there is none, or none of this code.
+        row: The committed version; None when there is none, or none that this owner may serve.
         high_water: No number up to this one is given out again.
-        roster: The pids of those who said Hello to an owner before, and live.
-        fields: The field table of the code that `row` was made with; this owner's own when there is none.
+        roster: The pids of the processes that attached to a former owner, and live.
+        fields: The field table of the code that `row` was made with; this owner's when there is no row.
         lost: Whether there was a journal that is gone or torn.
     """
 
@@ -65,48 +63,44 @@ def recover(
     fingerprint: bytes,
     fields: dict[str, str],
 ) -> Recovered:
-    """Take over what was left, and leave the journal as the next owner is to find it.
+    """Read what a former owner left, and put the journal in order for this one and the next.
 
     Args:
-        runtime_dir: Entered, and listening: who writes a note later finds it listening.
-        startup: Whose place this owner takes.
-        open_journal: Opens the journal of the run-time directory.
+        runtime_dir: Listening already: a worker that writes a note from now on finds it listening.
+        startup: This owner's; `restarts` and `former` say which owner it follows.
+        open_journal: Opens the journal of the runtime directory.
         fingerprint: This owner's schema's.
         fields: This owner's field table.
 
-    Raises:
-        JournalError: The journal can't be used.
-        OSError: What the generation before has left can't be read or moved.
+    Raises JournalError, and OSError where what the generation before left can't be read or moved.
     """
     restarted = startup.restarts > 0
-    _begin_where_the_former_was(runtime_dir, startup)
-    lost = find_losses(runtime_dir, open_journal, restarted=restarted)
+    _place_journal(runtime_dir, startup)
+    lost = is_journal_lost(runtime_dir, open_journal, restarted=restarted)
     with contextlib.closing(open_journal()) as journal:
         if lost:
-            make_good(journal, runtime_dir.folder, restarted=restarted)
+            restore_from_snapshot_file(journal, runtime_dir.folder, restarted=restarted)
         elif restarted:
             catch_up(journal, runtime_dir.folder)
-        living = _living(journal, runtime_dir, restarted=restarted)
+        living = _living_members(journal, runtime_dir, restarted=restarted)
         if not restarted and startup.former:
-            _go_on_from_the_former(journal, Path(startup.former), fingerprint)
+            _continue_versions(journal, Path(startup.former), fingerprint)
         row, high_water = journal.latest(), journal.high_water
-        if row is not None and row.schema != fingerprint and not restarted:
-            row = None
         if row is not None and row.schema != fingerprint:
-            fields = journal.described(row.schema)
-        else:
-            attempt("field table", functools.partial(journal.describe, fingerprint, fields))
+            row, fields = (row, journal.described(row.schema)) if restarted else (None, fields)
+        if row is None or row.schema == fingerprint:
+            try_to_write("field table", functools.partial(journal.describe, fingerprint, fields))
         if restarted:
-            attempt("count of restarts", journal.count_restart)
-        else:  # somebody starts it with these sources, and no worker lives that could keep an older version
-            attempt("end of a refusal", journal.forgive)
+            try_to_write("count of restarts", journal.count_restart)
+        else:  # no worker lives that could keep an older version
+            try_to_write("end of a refusal", journal.forgive)
     if restarted and row is None:
         high_water = max(high_water, int(time.time()))
     return Recovered(row, high_water, living, fields, lost)
 
 
-def attempt(what: str, write: Callable[[], None]) -> bool:
-    """A write that nothing depends on: on a full disk a new owner serves what is committed all the same.
+def try_to_write(what: str, write: Callable[[], None]) -> bool:
+    """Write what nothing depends on; a failure is logged: on a full disk a new owner serves what is committed.
 
     Returns:
         Whether it was written.
@@ -119,8 +113,8 @@ def attempt(what: str, write: Callable[[], None]) -> bool:
     return True
 
 
-def _begin_where_the_former_was(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
-    """With its journal; in the state folder, if it is free by now. A paused one stays with what it left itself."""
+def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
+    """Move or copy the former owner's journal to this owner's path; a paused one uses the copy that it wrote itself."""
     small = runtime_dir.folder / runtime_dir.journal.name
     if startup.former and not startup.restarts:
         handover.take_over(Path(startup.former), small)
@@ -128,12 +122,12 @@ def _begin_where_the_former_was(runtime_dir: RuntimeDir, startup: StartupConfig)
         handover.take_over(runtime_dir.folder, small)
     if runtime_dir.state_folder != runtime_dir.folder and small.exists():
         with contextlib.closing(Journal(small)) as journal:
-            handover.move_in(journal, runtime_dir.journal)
-        handover.forget(small)
+            handover.move_journal(journal, runtime_dir.journal)
+        handover.delete_journal(small)
 
 
-def _go_on_from_the_former(journal: Journal, former: Path, fingerprint: bytes) -> None:
-    """A new generation's versions follow those of the one before, which still serves its last workers."""
+def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> None:
+    """Continue from the version in the former owner's snapshot file, which it serves to its last workers."""
     saved = snapshot_file.load(former)
     if saved is None or saved.version <= journal.high_water:
         return
@@ -143,36 +137,37 @@ def _go_on_from_the_former(journal: Journal, former: Path, fingerprint: bytes) -
         journal.retire(saved.version)
 
 
-def _living(journal: Journal, runtime_dir: RuntimeDir, *, restarted: bool) -> tuple[int, ...]:
-    """Who said Hello to a former owner of this master, lives, and has not left since; the others are struck.
+def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: bool) -> tuple[int, ...]:
+    """The processes on the roster of this master's former owner that live and have not said goodbye.
 
-    And who serves without having been answered by any owner, as its note says: put on the roster before its note goes.
+    The others are removed. A process that serves without an owner, as its note says, is added before its note is
+    deleted.
     """
-    living, left = {}, _noted(runtime_dir, "left")
+    living, left = {}, _notes(runtime_dir, "left")
     for pid, since in journal.roster():
         if restarted and processes.is_alive(pid, since) and (pid, since) not in left:
             living[pid] = since
         else:
-            attempt("roster", functools.partial(journal.remove_member, pid))
+            try_to_write("roster", functools.partial(journal.remove_member, pid))
     unwritten = set()
-    for pid, since in sorted(_noted(runtime_dir, "here")):
+    for pid, since in sorted(_notes(runtime_dir, "here")):
         if (
             processes.is_alive(pid, since)
             and processes.user_of(pid) in runtime_dir.allowed_uids.uids()
             and (pid, since) not in left
         ):
             living[pid] = since
-            if not attempt("roster", functools.partial(journal.add_member, pid, since)):
+            if not try_to_write("roster", functools.partial(journal.add_member, pid, since)):
                 unwritten.add((pid, since))
-    attempt("notes of workers", functools.partial(goodbye_files.clear, runtime_dir.folder, "left"))
-    attempt(
+    try_to_write("notes of workers", functools.partial(goodbye_files.clear, runtime_dir.folder, "left"))
+    try_to_write(
         "notes of workers",
         functools.partial(goodbye_files.clear, runtime_dir.folder, "here", keep=frozenset(unwritten)),
     )
     return tuple(sorted(living))
 
 
-def _noted(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_files.Writer]:
+def _notes(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_files.Writer]:
     try:
         return goodbye_files.read(runtime_dir.folder, kind)
     except OSError as error:
@@ -183,10 +178,10 @@ def _noted(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_fil
 _LOST = "a new one is begun: history and totals are lost, and versions are counted on from the clock"
 
 
-def find_losses(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal], *, restarted: bool) -> bool:
-    """Whether there is no journal where one was written; a torn one is set aside. Raises JournalError, OSError."""
+def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal], *, restarted: bool) -> bool:
+    """Whether the journal is gone or torn; a torn one is renamed. Raises JournalError, OSError."""
     if not runtime_dir.journal.exists():
-        # The mark of what is being loaded is made where a journal is already, and stays with it.
+        # The in-progress file is made after the journal, in the same folder.
         lost = restarted or runtime_dir.in_progress_file.exists()
         if lost:
             _log.error("the journal %s is gone; %s", runtime_dir.journal, _LOST)
@@ -202,8 +197,8 @@ def find_losses(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal], *,
     return False
 
 
-def make_good(journal: Journal, folder: Path, *, restarted: bool) -> None:
-    """Put into a new journal what is known without the one that was lost. Raises JournalError."""
+def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: bool) -> None:
+    """Put into a new journal what the snapshot file and the clock say, for one that was lost. Raises JournalError."""
     saved = snapshot_file.load(folder) if restarted else None
     if saved is not None and digest(saved.payload) == saved.digest:
         _log.warning("version %d is taken from the snapshot file in %s", saved.version, folder)
@@ -212,9 +207,9 @@ def make_good(journal: Journal, folder: Path, *, restarted: bool) -> None:
 
 
 def catch_up(journal: Journal, folder: Path) -> None:
-    """Take a version from the snapshot file that the journal should have, and has not. Raises JournalError.
+    """Take the version of the snapshot file into the journal, if that ends before it. Raises JournalError.
 
-    The file is written after the journal, so what it has was committed, and workers may run it.
+    The file is written after the journal, so its version was committed, and workers may run it.
     """
     saved, row = snapshot_file.load(folder), journal.latest()
     known = 0 if row is None else row.version

@@ -37,11 +37,9 @@ class RuntimeDir:
         allowed_uids: The workers' user, where it is another one.
 
     Attributes:
-        folder: As given.
         address: The control socket's path.
         state_folder: The state folder in use; `folder` while the one that was asked for is awaited.
         awaited: The state folder that was asked for, while another owner has it; else None.
-        allowed_uids: As given.
     """
 
     def __init__(
@@ -140,19 +138,18 @@ class RuntimeDir:
         """
         assert self.awaited is not None
         former = self.state_folder
-        with self._lock.moving_to(self.awaited / "lock") as free:
-            if not free:
-                yield False
-                return
-            self.state_folder = self.awaited
-            try:
-                yield True
-            except BaseException:
-                self.state_folder = former
-                raise
-        self.awaited = None
-        with contextlib.suppress(OSError):  # deleted with the folder; the move is done
-            (former / "lock").unlink()
+        try:
+            with self._lock.moving_to(self.awaited / "lock") as free:
+                if free:
+                    self.state_folder = self.awaited
+                yield free
+        except BaseException:
+            self.state_folder = former
+            raise
+        if free:
+            self.awaited = None
+            with contextlib.suppress(OSError):  # deleted with the folder; the move is done
+                (former / "lock").unlink()
 
     def _listens_there(self) -> bool:
         return self._socket is not None and identity(self.address) == self._socket

@@ -12,7 +12,6 @@ stopped owner for ever).
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import signal
@@ -89,25 +88,22 @@ class RuntimeLock:
 
     @contextlib.contextmanager
     def moving_to(self, path: Path) -> Iterator[bool]:
-        """Hold the lock at another path, without waiting; if the block raises, the former one is held on.
+        """Hold the lock at another path after the block, unless that raises; the former one is held until then.
 
         Yields:
             Whether that lock was free; if not, nothing changes.
         """
-        former, fd = self._fd, _open(path)
-        if not _try_lock(fd):
-            os.close(fd)
-            yield False
-            return
+        fd = _open(path)
         try:
-            self._sign(fd)
-            self._fd = fd
-            yield True
+            if free := _try_lock(fd):
+                self._sign(fd)
+            yield free
         except BaseException:
-            self._fd = former
             os.close(fd)
             raise
-        os.close(former)
+        if free:
+            fd, self._fd = self._fd, fd
+        os.close(fd)
 
     def _sign(self, fd: int) -> None:
         body = msgspec.json.encode(self._holder)
@@ -156,9 +152,7 @@ def _open(path: Path) -> int:
 def _try_lock(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
+    except (BlockingIOError, PermissionError):  # EWOULDBLOCK, or EACCES on some file systems
         return False
     return True
 

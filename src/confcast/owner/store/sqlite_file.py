@@ -1,17 +1,17 @@
-"""One SQLite file that is whole, private and open once; the journal's tables live in it.
+"""The journal's SQLite file is whole, private and open once.
 
-Guarantees. What lies at the path is always a whole database, because a new one is made beside it and renamed into
-place: so a file that is empty, torn or somebody else's is refused in words, and nothing is written to it. The file
-is for its owner alone (0600, which SQLite passes on to the log). Whatever SQLite, its Python module or the system
-raises comes out as a `JournalError` that names the file and says what to do.
+Guarantees. The path always leads to a whole database, because a new one is made beside it and renamed into place: so a
+file that is empty, torn or another program's is refused with a reason, and nothing is written to it. Only its user may
+read the file (0600, which SQLite passes on to the log). Whatever SQLite, its Python module or the system raises becomes
+a `JournalError` that names the file and says what to do.
 
 How. A write-ahead log, so that a commit is one write at the end of one file. `locking_mode=EXCLUSIVE`: there is one
 owner, and without the shared-memory index a commit takes two thirds of the time; the kernel releases the lock with
-the process, however it died. `synchronous=OFF` is enough to survive processes, whose writes are the kernel's by
-then; NORMAL would flush now and then and still promise nothing for the last commit, so `durable` means FULL.
+the process, however it died. `synchronous=OFF` is enough to survive processes, since the kernel has their writes by
+then; NORMAL would flush now and then and still guarantee nothing for the last commit, so `durable` means FULL.
 
-Rejected: a umask around the opening (it is the whole process's), opening what may be foreign and seeing (SQLite
-takes an empty file for a new database and throws the log beside it away).
+Rejected: a umask while opening (it is the whole process's), and opening a file to see what it is (SQLite takes an empty
+file for a new database, and deletes the log beside it).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ log = logging.getLogger("confcast.journal")
 
 _APPLICATION = 0x63666A31  # "cfj1", in the header: tells a journal from any other SQLite file
 _LAYOUT = 1
-_SMALLEST = 512  # bytes of SQLite's smallest page: what has fewer is an empty database to it
+_SMALLEST = 512  # bytes of SQLite's smallest page: it takes a smaller file for an empty database
 _FAULTS = (sqlite3.Error, OSError, OverflowError, ValueError, TypeError)
-"""Python's module raises more than sqlite3.Error: OverflowError for a number of more than 64 bits, UnicodeDecodeError
-(a ValueError) where damage has reached a message or a name. A row of another shape or type than was written ends in a
-TypeError or a ValueError where it is taken apart."""
-_LOG_PAGES = 250  # the log is folded into the file at about 1 MiB: it may lie in /dev/shm, which is memory
+"""What Python's module raises: beside sqlite3.Error, OverflowError for a number of more than 64 bits, and
+UnicodeDecodeError (a ValueError) where damage has reached a message or a name. A row of another shape or type than was
+written raises TypeError or ValueError where it is unpacked."""
+_LOG_PAGES = 250  # SQLite writes the log into the file at about 1 MiB: it may be in /dev/shm, which is memory
 
 
 class JournalError(ConfcastError):
@@ -43,11 +43,11 @@ class JournalError(ConfcastError):
 
 
 class TornJournal(JournalError):
-    """It can be read, and is not what was written: no later try will find it whole."""
+    """The journal can be read, and is not what was written: no later try will find it whole."""
 
 
 class Database:
-    """The open file. For one thread; nothing here waits for another process.
+    """An open journal file. For one thread; no method waits for another process.
 
     Args:
         path: The file; it is made when it is missing, its folder is not.
@@ -72,12 +72,12 @@ class Database:
             self._open()
 
     def ask(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement; outside `transaction()` it is its own. Raises what SQLite raises."""
+        """Run one statement; outside `transaction()`, in a transaction of its own. Raises what SQLite raises."""
         return self._connection.execute(statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the statements inside, or none. Raises what SQLite raises."""
+        """Commit all statements of the block, or none. Raises what SQLite raises."""
         self.ask("BEGIN IMMEDIATE")
         try:
             yield
@@ -89,12 +89,12 @@ class Database:
 
     @contextmanager
     def explained(self, done: str) -> Iterator[None]:
-        """Raise a JournalError, in words, for what SQLite, its Python module and the system raise inside."""
+        """Raise a JournalError for what SQLite, its Python module and the system raise in the block."""
         try:
             yield
         except _FAULTS as error:
             misjudged = done != "written" and isinstance(error, ValueError | TypeError)
-            if misjudged or _tells_of_damage(error):  # nothing is to be done: the next owner sets it aside, and says so
+            if misjudged or _tells_of_damage(error):  # no advice: the next owner renames it, and logs that
                 raise TornJournal(f"the journal {self.path} can't be {done}: {error}") from error
             raise JournalError(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
 
@@ -103,22 +103,22 @@ class Database:
         return TornJournal(f"the journal {self.path} is torn: {what}")
 
     def in_place(self) -> bool:
-        """Whether the path still is the open file; SQLite goes on committing into one that was deleted or replaced."""
+        """Whether the path still leads to the open file; SQLite goes on committing into one that was deleted."""
         return self._identity == self._identify()
 
     def reopen(self) -> None:
         """Close and open the file, as the next owner would. Raises JournalError."""
         with self.explained("opened again"):
-            with suppress(sqlite3.Error):  # the same fault again, as likely as not; opening it is what counts
+            with suppress(sqlite3.Error):  # often the same fault again; only opening matters
                 self._connection.close()
             self._open()
 
     def flush(self) -> None:
-        """Fold the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
+        """Write the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
         self.ask("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def copy_to(self, path: Path) -> None:
-        """Put a copy of all that is committed at another path, whole, in the place of what is there.
+        """Replace the file at another path by a copy of all that is committed.
 
         Raises what SQLite and the system raise.
         """
@@ -135,14 +135,14 @@ class Database:
             _flush_folder(path.parent)
 
     def close(self) -> None:
-        """Close the file, harmlessly when called again. What can't be folded into it stays in the log."""
+        """Close the file; harmless when called again. What can't be written into it stays in the log."""
         try:
             self._connection.close()
         except sqlite3.Error as error:
             log.warning("the journal %s was left with its log: %s", self.path, error)
 
     def _make(self, tables: str) -> None:
-        """An empty database, put into place whole: a kill at any point leaves none, or this."""
+        """Make an empty database, and rename it into place: a kill at any point leaves no file, or a whole one."""
         new = self.path.with_name(self.path.name + ".new")
         for leftover in (new, *_companions(new), *_companions(self.path)):
             leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the new one
@@ -210,7 +210,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, OverflowError):
         return ". Its numbers are used up: move it away, and a new one is begun"
     if isinstance(error, sqlite3.ProgrammingError):
-        return ""  # used once more after an error that has closed it, and that was told
+        return ""  # used after an error that has closed the connection, and was reported
     if "full" in text or "No space" in text:
         return ". Free some space where it lies"
     if "locked" in text:
@@ -220,7 +220,7 @@ def _advice(error: Exception) -> str:
 
 def _tells_of_damage(error: Exception) -> bool:
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return damaged or "Could not decode to UTF-8" in str(error)  # Python's module's own words, without a code
+    return damaged or "Could not decode to UTF-8" in str(error)  # the text of Python's module, which has no code
 
 
 def _companions(path: Path) -> list[Path]:

@@ -1,1 +1,1 @@
-"""Watching the sources: a hint that their content may have changed, and no more. Reading is the truth."""
+"""The watcher reports that the sources' content may have changed; a load then reads what is true."""

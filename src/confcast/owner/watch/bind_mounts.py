@@ -1,8 +1,8 @@
-"""Files that are mounted one by one: no change of them is ever seen, and nothing else tells.
+"""The owner warns at its start of files that are mounted one by one, since it never sees them replaced.
 
-A Kubernetes `subPath` mount, or `docker run -v FILE:FILE`, binds one file's inode. What is put in the file's place
-outside stays outside, so that watching is deaf and a reload reads what it has read before. That is found at the start,
-in the table of mounts, and said once. Rejected: refusing to start (what writes in place is seen, and some have it so).
+A Kubernetes `subPath` mount, or `docker run -v FILE:FILE`, binds one file's inode. A file that is put in its place
+outside stays outside: the watch reports nothing, and a reload reads the same as before. The table of mounts tells.
+Rejected: refusing to start (a write in place is seen, and some services work so).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def warn_of_mounted_files(paths: Iterable[Path]) -> None:
-    """Log the files that are mounted themselves, with what to do about it. Says nothing where there is no table."""
+    """Log the files that are mounted themselves, and what to do about it; nothing where there is no table of mounts."""
     try:
         table = _TABLE.read_bytes()
     except OSError:
@@ -34,10 +34,10 @@ def warn_of_mounted_files(paths: Iterable[Path]) -> None:
 
 
 def mounted_files(paths: Iterable[Path], table: bytes) -> list[Path]:
-    """Those of the files that are mount points.
+    """The paths that lead to mount points and are files.
 
     Args:
-        paths: As they are named in the configuration; links are followed.
+        paths: As the sources name them; links are followed.
         table: The text of `/proc/self/mountinfo`: proc_pid_mountinfo(5).
     """
     points = {_unescaped(fields[4]) for line in table.splitlines() if len(fields := line.split(b" ")) > 4}
@@ -45,5 +45,5 @@ def mounted_files(paths: Iterable[Path], table: bytes) -> list[Path]:
 
 
 def _unescaped(point: bytes) -> bytes:
-    """Blanks, tabs, line breaks and backslashes stand as octal numbers in the table."""
+    """A mount point without escapes: the table has blanks, tabs, line breaks and backslashes as octal numbers."""
     return _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), point)

@@ -1,13 +1,13 @@
-"""Where a path leads: the directories in which something has to happen before it can lead to other content.
+"""The directories to watch for a path: something must happen in one of them before it can lead to other content.
 
 A path is walked as the kernel walks it, one name after the other. Every link on the way can be swapped (Kubernetes
-swaps `..data`, half-way), so the directory that holds it counts, and so does the one that holds the file, or would
-hold it if it were there. The parents of these count as well: a watch sits on an inode, which tells when it is moved
-away itself, and nothing when the directory above it is. A path that leads to a directory stands for everything in it,
-however deep, and for what the links in it lead to.
+swaps `..data`, half-way), so the directory that holds the link counts, and so does the one that holds the file, or
+would hold it if it existed. The parents of these count as well: a watch is on an inode, and reports when that is moved,
+and nothing when the directory above it is. A path that leads to a directory stands for everything in it, however deep,
+and for what the links in it lead to.
 
-Rejected: `Path.resolve()` and the parents of the outcome (the links are lost), all ancestors (`/` hears much, and
-what is moved that far up is found by comparing content).
+Rejected: `Path.resolve()` and the parents of the outcome (the links are lost), and all ancestors (`/` has many events,
+and what is moved that far up is found by comparing content).
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-Places = dict[str, tuple[int, int]]
+Dirs = dict[str, tuple[int, int]]
 """Directories by their path without links, each with its device and inode."""
 
 MOST = 10_000
-"""Entries of one directory that are looked at: nobody means the whole disk, and the rest is found by comparing."""
+"""Entries of one directory that are looked at: nobody means the whole disk. The rest is found by comparing content."""
 
-_LINKS = 40  # on the way to one file, as the kernel has it
+_LINKS = 40  # on the way to one file: the kernel's limit
 
 
-def places_of(paths: tuple[Path, ...]) -> Places:
+def dirs_to_watch(paths: tuple[Path, ...]) -> Dirs:
     """The existing directories in which something must happen before a path can lead to other content."""
-    names = {place for path in paths for place in _on_the_way(path)}
+    names = {name for path in paths for name in _on_the_way(path)}
     for path in paths:
         for entry in entries_of(path):
             if entry.is_symlink() or _is_directory(entry):
                 names |= _on_the_way(Path(entry.path))
     names |= {os.path.dirname(name) for name in names}  # noqa: PTH120 (plain text all the way)
-    found: Places = {}
+    found: Dirs = {}
     for name in names:
         try:
             status = os.stat(name)  # noqa: PTH116
         except OSError:
-            continue  # gone meanwhile: what is above it is among the names too
+            continue  # gone meanwhile: its parent is among the names, too
         found[name] = (status.st_dev, status.st_ino)
     return found
 
 
 def entries_of(path: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything in a directory, then everything in those that it holds, and so on; nothing if it is none.
+    """Everything in a directory, then everything in its directories, and so on; nothing for another kind of file.
 
-    A directory that several links lead to is entered once. One entry beyond `MOST` tells that there are more.
+    A directory that several links lead to is entered once. One entry more than `MOST` says that there are more.
     """
     left, entered, waiting = MOST + 1, set[tuple[int, int]](), deque([os.fspath(path)])
     while waiting:
@@ -62,7 +62,7 @@ def entries_of(path: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _entered(name: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-    """What a directory holds, by name, if it was not entered before and can be."""
+    """The entries of a directory, sorted by name; none if it was entered before, or can't be."""
     try:
         status = os.stat(name)  # noqa: PTH116
         inode = (status.st_dev, status.st_ino)
@@ -71,12 +71,12 @@ def _entered(name: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]
         entered.add(inode)
         with os.scandir(name) as found:
             return sorted(found, key=lambda entry: entry.name)
-    except OSError:  # gone meanwhile, or not ours to read
+    except OSError:  # gone meanwhile, or not readable
         return []
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
-    """Whether it leads to one; a link that can't be followed does not."""
+    """Whether an entry leads to a directory; a link that can't be followed does not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -84,9 +84,9 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _on_the_way(path: Path) -> set[str]:
-    """What holds the file, or the nearest directory that there is, and of each link on the way the one it is in.
+    """The directories that hold the links on the way, and the one that holds the file, or the nearest that exists.
 
-    Where the path leads to a directory, that one and the one that holds it.
+    Where the path leads to a directory: that one, too.
     """
     found: set[str] = set()
     here, links = "/", 0

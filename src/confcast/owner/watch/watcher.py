@@ -1,29 +1,29 @@
-"""Watching: "the content may have changed". A hint, no more: reading is the truth.
+"""The watcher reports that the sources' content may have changed. That is a hint only: a load reads what is true.
 
 Guarantees. Every lasting change of the watched files' content, however it is made (written in place, renamed over,
 deleted and made again, a symbolic link swapped anywhere on the way to it, a parent directory replaced), is followed by
-one call of `changed()`, about `quiet` seconds after the files came to rest; what leaves the content as it was is not. A
+one call of `changed()`, about `quiet` seconds after the last change; what leaves the content as it was is not. A
 watched directory stands for the files in it, those to come included. Nothing that happens to files or directories ends
-the watching. Files that never rest are read half a minute late, as they are between two changes; what somebody has open
-for writing is not read. Either is said, once until they rest.
+the watching. Files that never rest are read half a minute late, as they are between two changes; a file that somebody
+has open for writing is not read. Either is logged, once until the files rest.
 
-How. One daemon thread listens to the *directories* that hold the files and every link on the way to them, and to those
-directories' parents (a watch sits on an inode, and goes deaf with it), without looking at an event's name or kind: each
-one means "look again". To look is to wait until the files have rested and nobody has them open for writing, to listen
-anew if the directories are others now, and only then to compare content with what was last tried: in this order no
-change can fall between two looks. Content is also compared, and every watch made anew, when nothing was heard for
-`recheck` seconds, since some mounts are deaf. Where the system has no watches left, content is compared every second
-instead. A source that names no file yet (a folder's files, when there are none) can't be listened to: it is asked for
-its files every second, and content is compared when it names some. Directories full of others' events cost little: at
-most a look in each quiet period, and at most a few percent of a core.
+How. One daemon thread watches the *directories* that hold the files and every link on the way to them, and those
+directories' parents (a watch is on an inode, and ends with it), without regard to an event's name or kind: each one
+means "look again". A look waits until the files have rested and nobody has them open for writing, watches anew if the
+directories are others now, and only then compares content with what was attempted last: in this order no change can
+fall between two looks. Content is also compared, and every watch made anew, after `recheck` seconds without an event,
+since some mounts have none. Where the system has no watches left, content is compared every second instead. A source
+that names no file yet (a folder's files, when there are none) can't be watched: it is asked for its files every second,
+and content is compared when it names some. Directories full of unrelated events cost little: at most a look in each
+quiet period, and at most a few percent of a core.
 
-One call too many makes a load that finds nothing new; one too few loses a change. Where that is the choice (content
-that changes again while a slow load of it is under way), it is made for the former.
+One call too many makes a load that finds nothing new; one too few loses a change. Where one of the two can't be avoided
+(content that changes again while a slow load of it is under way), `changed()` is called.
 
-Rejected: a watch on the file (deaf after the first rename over it), on resolved paths or by file name (misses link
-swaps), the modification time as evidence of change (a hint is enough for resting, not for that), `watchfiles.watch()`
-itself (a log line for each burst, no way to interrupt its wait but to end it; the class below it is documented for
-direct use).
+Rejected: a watch on the file (ends at the first rename over it), on resolved paths or by file name (misses link
+swaps), the modification time as evidence of change (it shows whether files rest, not what they hold), and
+`watchfiles.watch()` itself (a log line for each burst, and its wait can only be ended, not interrupted; the class below
+it is documented for direct use).
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from confcast.config.sources.disk import identity
 from confcast.owner.store.attempts import Attempts
-from confcast.owner.watch.watched_dirs import MOST, Places, entries_of, places_of
+from confcast.owner.watch.watched_dirs import MOST, Dirs, dirs_to_watch, entries_of
 from confcast.tracebacks import to_be_logged
 
 log = logging.getLogger("confcast.watch")
 
 Stats = list[tuple[int, ...] | None]
-"""What the system says of each file, but for its content; None for one that can't be reached.
+"""What stat() says of each file; None for one that can't be reached.
 
-Of a directory also what it says of everything in it, without the names: these are the directory's own content."""
+For a directory, the same of everything in it, too, without the names: a change of those changes the directory."""
 
-_STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, and so much later is a change heard
-_DEAF = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
-_PATIENCE = 30.0  # seconds of waiting for files to rest
+_STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, and a change is noticed so much later
+_POLL_EVERY = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
+_REST_WITHIN = 30.0  # seconds to wait for files to rest
 _SHARE = 20  # a look that took a millisecond is followed by 20 without one
 _FREE = 5  # looks that need no such pause: files that rest are read after that few
 
 
 class Watcher:
-    """Calls `changed()` from a thread of its own when the content of files differs from what was last tried.
+    """Calls `changed()` from its own thread when the content of files differs from what was attempted last.
 
-    The functions are called in that thread, and may raise: it is logged, counted in `failures`, and tried again.
+    The functions are called in that thread, and may raise: that is logged, counted in `failures`, and tried again.
 
     Args:
-        watched: The files and directories to watch, as they are named in the configuration; asked again at each look,
-            and after each load.
+        watched: The files and directories to watch, as the sources name them; called at each look, and after each load
+            in the loading thread.
         fingerprint: A hash of their content, by which alone a change is judged; files that can't be read are a
-            content of their own. Called about 20 times a second at the most.
+            content of their own. Called at most about 20 times a second.
         busy: The files that somebody still has open for writing; while there are any, nothing is compared.
-        changed: Called once for a change of content; must only hand the hint on.
+        changed: Called once for a change of content; must only post it.
         attempts: What was attempted last; loads that read content are noticed through it.
         nowhere: Whether a source names no file now, though it has files at times.
         quiet: Seconds for which the files must have rested before their content is compared.
-        recheck: Seconds after which content is compared though nothing was heard.
+        recheck: Seconds after which content is compared though there was no event.
     """
 
     def __init__(
@@ -98,22 +98,22 @@ class Watcher:
         self._closing = False
         self._wake = threading.Event()
         self._watches = _DirectoryWatches(self._wake)
-        self._armed: tuple[Path, ...] | None = None
+        self._watched_paths: tuple[Path, ...] | None = None
         self._seen: Stats = []
         self._too_large: set[Path] = set()
         self._not_before = 0.0
-        self._patient_until = 0.0
+        self._rest_until = 0.0
         self._restless = self._complained = False
         self._thread = threading.Thread(target=self._run, name="confcast-watch", daemon=True)
         attempts.when_read(self._on_read)
 
     @property
     def failures(self) -> int:
-        """How often looking ended in an exception, or directories could not be listened to."""
+        """How often a look raised, or directories could not be watched."""
         return self._errors + self._watches.failures
 
     def start(self) -> None:
-        """Begin to watch; once only. Content that differs from what was tried by then is noticed at once."""
+        """Start the thread; once only. Content that differs from what was attempted by then is noticed at once."""
         self._thread.start()
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class Watcher:
         self._wake.set()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=2.0)
-            if self._thread.is_alive():  # in a read from a dead mount: it can't be helped, and it is a daemon
+            if self._thread.is_alive():  # in a read from a dead mount; a daemon thread ends with the process
                 log.warning("the watching thread did not end within 2 s: a file or its directory does not answer")
 
     def _on_read(self, other: bool) -> None:
@@ -135,64 +135,64 @@ class Watcher:
             self._wake.set()
 
     def _is_elsewhere(self) -> bool:
-        """Whether the sources name other files than those that are listened to. Raises what a user's source raises."""
-        return self._armed is not None and set(self._watched()) != set(self._armed)
+        """Whether the sources name other files than those that are watched. Raises what a user's source raises."""
+        return self._watched_paths is not None and set(self._watched()) != set(self._watched_paths)
 
     def _may_be_elsewhere(self) -> bool:
-        """The same for the thread of a load, which must not fail for it."""
+        """Whether `_is_elsewhere()` holds, or can't be told; for the loading thread, since it never raises."""
         try:
             return self._is_elsewhere()
-        except BaseException as error:  # of a user's source; the thread meets it too, and says so
+        except BaseException as error:  # of a user's source; the thread gets it, too, and logs it
             log.debug("the files to watch could not be asked for: %s", type(error).__name__)
             return True
 
     # ---- the thread
 
     def _run(self) -> None:
-        heard, complaint = False, ""
+        happened, complaint = False, ""
         while not self._closing:
             try:
-                self._look(heard)
-                heard = self._listen()
+                self._look(happened)
+                happened = self._wait()
                 complaint = ""
             except BaseException as error:  # of a user's source: sys.exit(), or a panic of a library in Rust
                 self._errors += 1
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
                     log.error("watching failed, and goes on trying every second", exc_info=to_be_logged(error))
                 self._watches.close()  # they may be what failed
-                self._wake.wait(_DEAF)
+                self._wake.wait(_POLL_EVERY)
                 self._wake.clear()
         self._watches.close()
 
-    def _listen(self) -> bool:
-        """Return when it is time to look: something was heard (True), a load said something, or it is the clock's."""
-        until, pause = time.monotonic() + self._recheck, _DEAF
-        while not self._closing:  # the wake-up that goes with it may have ended a wait within the look
+    def _wait(self) -> bool:
+        """Return when it is time to look: after an event (True), after a load, or after `recheck` seconds."""
+        until, pause = time.monotonic() + self._recheck, _POLL_EVERY
+        while not self._closing:  # the wakeup that goes with it may have ended a wait within the look
             left = until - time.monotonic()
             nowhere = self._nowhere()
-            if not nowhere and self._is_elsewhere():  # what appeared after the look is not listened to
+            if not nowhere and self._is_elsewhere():  # what appeared after the look is not watched
                 break
             if self._watches.wait(min(left, pause) if nowhere else left):
                 return True
-            if not nowhere or not self._watches.listening or self._watches.woken or time.monotonic() >= until:
+            if not nowhere or not self._watches.watching or self._watches.woken or time.monotonic() >= until:
                 break
             began = time.monotonic()
             if self._stats() != self._seen:
                 break
-            pause = max(_DEAF, _SHARE * (time.monotonic() - began))
+            pause = max(_POLL_EVERY, _SHARE * (time.monotonic() - began))
         self._watches.invalidate()
         return False
 
-    def _look(self, heard: bool) -> None:
-        # Hearing takes a step in which nothing happened: the files have been at rest for as long.
-        since = time.monotonic() - (_STEP if heard else 0.0)
-        self._patient_until = since + _PATIENCE
+    def _look(self, happened: bool) -> None:
+        # An event is given after a step in which nothing happened: the files have rested for that long.
+        since = time.monotonic() - (_STEP if happened else 0.0)
+        self._rest_until = since + _REST_WITHIN
         while True:
             seen = self._seen = self._settle(since)
             if self._restless:
                 self._complain("the files do not rest: they are read as they are between two changes")
             since = time.monotonic()
-            self._arm()
+            self._watch_dirs()
             if self._closing or self._compare(seen):
                 break
         if not self._restless:
@@ -201,16 +201,16 @@ class Watcher:
         self._not_before = ended + _SHARE * (ended - since)
 
     def _settle(self, since: float) -> Stats:
-        """Return when the files have rested for `quiet` seconds, or won't, and nobody has them open for writing."""
+        """Return when nobody has the files open for writing, and they have rested for `quiet` seconds, or never do."""
         seen, looks = self._stats(), 0
         while not self._closing:
-            now = time.monotonic()  # before the files are looked at: however late that is, they rested until now
+            now = time.monotonic()  # before stat(): however late that is, the files rested until now
             if seen != (seen := self._stats()):
                 since = time.monotonic()
             looks, cost = looks + 1, time.monotonic() - now
             rest = max(since + self._quiet, self._not_before) - now
             writers: tuple[Path, ...] = ()
-            late = now >= max(self._patient_until, self._not_before)  # a look that took long is no restless file
+            late = now >= max(self._rest_until, self._not_before)  # a slow look does not make files restless
             if (rest <= 0 or late) and not (writers := self._busy()):
                 self._restless = rest > 0
                 break
@@ -221,13 +221,13 @@ class Watcher:
         return seen
 
     def _pause(self, seconds: float) -> None:
-        """Return after so long, whatever is heard meanwhile, or when the watching ends."""
+        """Wait so long, whatever happens meanwhile, or until the watching ends."""
         until = time.monotonic() + seconds
         while not self._closing and (left := until - time.monotonic()) > 0:
             self._watches.wait(left)
 
     def _complain(self, text: str) -> None:
-        """Say so, once until the files have rested."""
+        """Log this, once until the files have rested."""
         if not self._complained:
             self._complained = True
             log.warning("%s", text)
@@ -252,15 +252,15 @@ class Watcher:
                 self._recheck,
             )
 
-    def _arm(self) -> None:
-        """Listen to the directories as they are now, and were still after listening began."""
+    def _watch_dirs(self) -> None:
+        """Watch the directories as they are now, and still were once the watch had begun."""
         for _ in range(5):
-            self._armed = self._watched()
-            if self._watches.listen_to(places_of(self._armed)):
+            self._watched_paths = self._watched()
+            if self._watches.watch(dirs_to_watch(self._watched_paths)):
                 return
 
     def _compare(self, seen: Stats) -> bool:
-        """Call `changed()` if the content is not what was tried. False: it did not rest while it was read."""
+        """Call `changed()` if the content is not what was attempted; False: it changed while it was read."""
         while True:
             reads = self._attempts.reads
             found = self._fingerprint()
@@ -271,35 +271,38 @@ class Watcher:
 
 
 class _DirectoryWatches:
-    """Listens to directories, and tells when it can't any more. Only for the watcher's thread.
+    """The watches on directories. For the watcher's thread only.
+
+    Args:
+        wake: Ends a wait when it is set.
 
     Attributes:
-        failures: How often it could not.
-        woken: Whether the last `hear()` was ended by the event that wakes it.
+        failures: How often directories could not be watched.
+        woken: Whether `wake` ended the last `wait()`.
     """
 
     def __init__(self, wake: threading.Event) -> None:
         self.failures = 0
         self.woken = False
         self._wake = wake
-        self._places: Places = {}
+        self._dirs: Dirs = {}
         self._invalidated = True
-        self._deaf = False
+        self._limited = False
         self._notify: RustNotify | None = None
 
     @property
-    def listening(self) -> bool:
-        """Whether it can hear."""
+    def watching(self) -> bool:
+        """Whether there are watches now."""
         return self._notify is not None
 
-    def listen_to(self, places: Places) -> bool:
-        """True if it listens to just these, or can't. Else it does from now on: they must be looked at once more."""
-        if places == self._places and not self._invalidated:
+    def watch(self, dirs: Dirs) -> bool:
+        """True if just these are watched, or can't be. Else they are from now on, and must be looked at once more."""
+        if dirs == self._dirs and not self._invalidated:
             return True
         self.close()
-        self._places = places
-        # Others can't be listened to; asking notify to ignore that makes it ignore an exhausted limit, too.
-        readable = sorted(place for place in places if os.access(place, os.R_OK | os.X_OK))
+        self._dirs = dirs
+        # Others can't be watched; asking notify to ignore that makes it ignore an exhausted limit, too.
+        readable = sorted(place for place in dirs if os.access(place, os.R_OK | os.X_OK))
         try:
             self._notify = RustNotify(readable, False, False, 0, False, False)
         except FileNotFoundError:
@@ -307,32 +310,32 @@ class _DirectoryWatches:
         except (OSError, WatchfilesRustInternalError) as error:
             self._complain(error)
             return True
-        self._deaf = self._invalidated = False
+        self._limited = self._invalidated = False
         return False
 
     def wait(self, seconds: float) -> bool:
         """Wait until something happens in the directories (True), for so many seconds, or until woken (False)."""
         if self._notify is None:
-            self._wake.wait(min(seconds, _DEAF))
-            heard = False
+            self._wake.wait(min(seconds, _POLL_EVERY))
+            happened = False
         else:
             milliseconds = max(1, int(seconds * 1000))
             step = max(1, min(int(_STEP * 1000), milliseconds // 2))
             events = self._notify.watch(1, step, milliseconds, self._wake)
-            heard = isinstance(events, set)
-            # What happens to a directory itself ends the watch on its inode, which its successor may well get.
-            self._invalidated |= isinstance(events, set) and any(path in self._places for _, path in events)
+            happened = isinstance(events, set)
+            # What happens to a directory itself ends its watch, and the directory that replaces it may get its inode.
+            self._invalidated |= isinstance(events, set) and any(path in self._dirs for _, path in events)
         self.woken = self._wake.is_set()
-        if self.woken:  # else one that comes now would be lost, and not all who hear nothing look
+        if self.woken:  # else a wakeup that comes now would be lost: not every wait is followed by a look
             self._wake.clear()
-        return heard
+        return happened
 
     def invalidate(self) -> None:
-        """Have the next `listen_to()` begin anew whatever it is given."""
+        """Make the next `watch()` begin anew, whatever it is given."""
         self._invalidated = True
 
     def close(self) -> None:
-        """Give the watches back, until the next `listen_to()`."""
+        """Release the watches, until the next `watch()`."""
         self._invalidated = True
         if self._notify is not None:
             self._notify.close()
@@ -340,11 +343,11 @@ class _DirectoryWatches:
 
     def _complain(self, error: Exception) -> None:
         self.failures += 1
-        if not self._deaf:
-            self._deaf = True
+        if not self._limited:
+            self._limited = True
             log.warning(
                 "can't listen to %s (%s): comparing the files' content every second instead; "
                 "fs.inotify.max_user_watches and max_user_instances are the limits that can be raised",
-                ", ".join(self._places),
+                ", ".join(self._dirs),
                 error,
             )

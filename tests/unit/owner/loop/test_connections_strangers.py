@@ -53,10 +53,10 @@ def deadline(bench: Bench) -> float:
 def test_who_never_says_hello_is_closed_at_the_deadline_and_nobody_is_awaited_any_more(bench: Bench) -> None:
     with bench.connect(HELLO) as worker, bench.connect() as silent:
         until = deadline(bench)
-        bench.pipes.close_silent(until - 1)
+        bench.pipes.close_timed_out(until - 1)
         assert len(bench.pipes) == 2
 
-        bench.pipes.close_silent(until)
+        bench.pipes.close_timed_out(until)
 
         assert silent.recv(1) == b""
         assert bench.messages() == [HELLO, PipeEnded(2)]
@@ -79,7 +79,7 @@ def test_half_a_frame_and_silence_is_closed_at_the_deadline_of_its_first_byte(be
         bench.turn()
         assert deadline(bench) == until
 
-        bench.pipes.close_silent(until)
+        bench.pipes.close_timed_out(until)
 
         assert peer.recv(1) == b""
         assert bench.messages() == [HELLO, PipeEnded(1)]
@@ -104,7 +104,7 @@ def test_past_the_bound_the_oldest_guest_of_the_greatest_crowd_is_closed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a worker, nor a client of another process, nor the newest of the crowd."""
-    monkeypatch.setattr("confcast.owner.loop.connections._MOST_GUESTS", 3)
+    monkeypatch.setattr("confcast.owner.loop.connections._MOST_UNATTACHED", 3)
     pids = iter([10, 11, 12, 12, 12])
     monkeypatch.setattr("confcast.owner.loop.connections.peer_of", lambda connection: Peer(next(pids), os.geteuid()))
     with ExitStack() as open_:
@@ -275,7 +275,7 @@ def test_what_a_closing_pipe_ends_with_is_read_in_time_or_never(bench: Bench, ca
                 bench.turn()
         assert len(bench.pipes) == 1, "who reads has its frame, and its pipe is closed then"
 
-        bench.pipes.close_silent(until)
+        bench.pipes.close_timed_out(until)
 
         assert len(bench.pipes) == 0
         assert bench.pipes.refused == {"never reads": 1}

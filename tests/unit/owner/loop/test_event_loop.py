@@ -68,7 +68,7 @@ class Shell:
             rules, self.runtime_dir, listener, self.open_journal, self.mailbox, loading, self.events.append
         )
         self.journal = self.owner._journal
-        self.owner.stand_on(None, (), 0, gathering=False)
+        self.owner.start_from(None, (), 0, gathering=False)
         self.sockets: list[socket.socket] = []
 
     def open_journal(self) -> Journal:

@@ -89,7 +89,7 @@ def test_one_that_can_t_be_heard_for_now_is_not_dead_and_is_heard_later(
     assert not bench.tell(child.pid)
     assert not bench.exit_watch.try_again()
     assert bench.told == []
-    assert caplog.text.count("can't be heard for now") == 1  # it is tried each second
+    assert caplog.text.count("can't be watched for now") == 1  # it is tried each second
 
     monkeypatch.undo()
     assert bench.exit_watch.try_again()

@@ -22,8 +22,8 @@ from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer
 from confcast.errors import Problem
 from confcast.owner.core.effects import Load, Loaded, LoadFailed, Received, Trigger
-from confcast.owner.loop.load_thread import Loading
-from confcast.owner.store.attempts import Attempts, InProgressFile
+from confcast.owner.loop.load_thread import LoadThread
+from confcast.owner.store.attempts import Attempts
 from confcast.wire.messages import Declined, ReloadResult, Vote
 from tests.support.settings import SCHEMA, write
 from tests.support.waiting import eventually
@@ -47,8 +47,8 @@ class Settings(msgspec.Struct):
 class Recording(Attempts):
     """With a list of what was added."""
 
-    def __init__(self, file: InProgressFile, disabled: Problem | None = None) -> None:
-        super().__init__(file, disabled)
+    def __init__(self, path: Path, disabled: Problem | None = None) -> None:
+        super().__init__(path, disabled)
         self.added: list[bytes] = []
 
     def add(self, fingerprint: bytes) -> None:
@@ -60,13 +60,12 @@ class Bench:
     """A loading thread over one file."""
 
     def __init__(self, folder: Path, *sources: Any, **options: Any) -> None:
-        self.path, self.marked = folder / "app.toml", folder / "home" / "loading"
-        self.marked.parent.mkdir(exist_ok=True)
+        self.path, self.in_progress_file = folder / "app.toml", folder / "home" / "loading"
+        self.in_progress_file.parent.mkdir(exist_ok=True)
         self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
         self.loader = ConfigLoader(Settings, self.path, *sources)
-        self.mark = InProgressFile(self.marked)
-        self.attempts = Recording(self.mark, **options)
-        self.loading = Loading(self.loader, self.attempts, self.results.put)
+        self.attempts = Recording(self.in_progress_file, **options)
+        self.loading = LoadThread(self.loader, self.attempts, self.results.put)
         self.loading.start()
         self._number = 0
 
@@ -96,7 +95,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         bench.loading.close()
         bench.loading._thread.join(10)
         assert not bench.loading._thread.is_alive()
-        bench.mark.close()
+        bench.attempts.close()
 
 
 class Sealed(msgspec.Struct):
@@ -118,33 +117,33 @@ def refusal(result: Loaded | LoadFailed) -> tuple[ReloadResult, str]:
 
 def test_the_content_stands_marked_while_it_is_validated_and_only_then(start: Start) -> None:
     bench, seen = start(), []
-    during.append(lambda: seen.append(bench.marked.read_bytes()))
+    during.append(lambda: seen.append(bench.in_progress_file.read_bytes()))
 
     assert isinstance(bench.load("number = 1"), Loaded)
 
     assert seen
     assert set(seen) == {bench.loader._fingerprint()} == set(bench.attempts.added)
-    assert bench.marked.read_bytes() == b""
-    assert stat.S_IMODE(bench.marked.stat().st_mode) == 0o600
+    assert bench.in_progress_file.read_bytes() == b""
+    assert stat.S_IMODE(bench.in_progress_file.stat().st_mode) == 0o600
 
 
 def test_what_is_refused_is_unmarked_too(start: Start) -> None:
     bench = start()
 
     assert refusal(bench.load("number = 'one'"))[0] is ReloadResult.VALIDATION_FAILED
-    assert bench.marked.read_bytes() == b""
+    assert bench.in_progress_file.read_bytes() == b""
 
 
 def test_content_that_an_owner_died_of_is_skipped_until_someone_insists(start: Start) -> None:
     first = start()
     first.path.write_text("number = 1")
-    first.mark.set(first.loader._fingerprint())
+    first.attempts.begin(first.loader._fingerprint())
 
     bench = start()
     result, text = refusal(bench.load("number = 1"))
     assert result is ReloadResult.VALIDATION_FAILED
     assert "an owner died while it loaded exactly this content" in text
-    assert bench.marked.read_bytes() == bench.loader._fingerprint()  # the next owner must know it, too
+    assert bench.in_progress_file.read_bytes() == bench.loader._fingerprint()  # the next owner must know it, too
 
     assert isinstance(bench.load("number = 2"), Loaded)
     assert isinstance(bench.load("number = 1"), LoadFailed)
@@ -215,24 +214,24 @@ def test_where_the_in_progress_file_can_t_be_written_nothing_is_validated(
     bench = start()
     monkeypatch.setattr(bench.attempts, "forget", lambda: seen.append("forgotten"))
     during.append(lambda: seen.append("validated"))
-    shutil.rmtree(bench.marked.parent)
+    shutil.rmtree(bench.in_progress_file.parent)
 
     result, text = refusal(bench.load("number = 1"))
     assert (result, seen) == (ReloadResult.IO_ERROR, ["forgotten"])
-    assert f"{bench.marked} can't be written (No such file or directory)" in text
+    assert f"{bench.in_progress_file} can't be written (No such file or directory)" in text
 
-    bench.marked.parent.mkdir()
+    bench.in_progress_file.parent.mkdir()
     assert isinstance(bench.load("number = 1"), Loaded)
 
 
 def test_a_mark_that_can_t_be_cleared_is_logged_and_the_load_counts(
     start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> None:
+    def fail(fd: int, length: int) -> None:
         raise OSError("Input/output error")
 
     bench = start()
-    monkeypatch.setattr(bench.mark, "clear", fail)
+    monkeypatch.setattr(os, "ftruncate", fail)
 
     assert isinstance(bench.load("number = 1"), Loaded)
     assert "could not be cleared: Input/output error" in caplog.text
@@ -314,10 +313,10 @@ def test_an_owner_under_other_code_stays_barred(start: Start) -> None:
 def test_the_mark_follows_to_another_folder(start: Start, tmp_path: Path) -> None:
     bench = start()
     bench.load("number = 1")
-    bench.mark.path = tmp_path / "moved"
+    bench.attempts.move_to(tmp_path / "moved")
     bench.load("number = 1")
 
-    assert bench.mark.path.exists()
+    assert bench.attempts.path.exists()
 
 
 # ---- edits that are hidden
@@ -449,7 +448,7 @@ def test_what_a_load_waits_for_is_told_however_deep_it_is(tmp_path):
                 reached.set()
                 held.wait(20)
 
-    loading = Loading(ConfigLoader(SCHEMA, path), Attempts(InProgressFile(tmp_path / "mark")), lambda given: None)
+    loading = LoadThread(ConfigLoader(SCHEMA, path), Attempts(tmp_path / "loading"), lambda given: None)
     loading._thread = threading.Thread(target=down)
     loading.start()
     assert reached.wait(20)
@@ -491,7 +490,7 @@ def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path)
     path = tmp_path / "app.toml"
     path.write_text("number = 20")
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    loading = Loading(ConfigLoader(Gated, path), Attempts(InProgressFile(tmp_path / "mark")), results.put)
+    loading = LoadThread(ConfigLoader(Gated, path), Attempts(tmp_path / "loading"), results.put)
     loading.start()
     loading.submit(Load(1, insist=False))
     eventually(lambda: loading.doing().startswith("threading:Event.wait ("), "the validator's name")
@@ -505,6 +504,6 @@ def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path)
 def test_where_nothing_is_known_of_it_nothing_is_said(tmp_path):
     path = tmp_path / "app.toml"
     write(path, 1)
-    loading = Loading(ConfigLoader(SCHEMA, path), Attempts(InProgressFile(tmp_path / "mark")), lambda given: None)
+    loading = LoadThread(ConfigLoader(SCHEMA, path), Attempts(tmp_path / "loading"), lambda given: None)
     assert loading.doing() == ""
     loading._attempts.close()

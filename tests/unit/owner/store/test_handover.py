@@ -39,7 +39,7 @@ def test_the_next_journal_begins_as_a_copy_of_the_former(tmp_path: Path) -> None
     with closing(Journal(former / "journal")) as journal:
         record(journal, 1)
         record(journal, 2)
-        handover.leave(journal, 5, former)
+        handover.write_copy(journal, 5, former)
         record(journal, 6)  # what comes later is not in it
 
     handover.take_over(former, folder / "journal")
@@ -58,7 +58,7 @@ def test_the_next_journal_begins_as_a_copy_of_the_former(tmp_path: Path) -> None
 def test_a_journal_that_is_there_stays(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "journal")) as journal:
         record(journal, 1)
-        handover.leave(journal, 1, tmp_path)
+        handover.write_copy(journal, 1, tmp_path)
         record(journal, 2)
 
     handover.take_over(tmp_path, tmp_path / "journal")
@@ -69,7 +69,7 @@ def test_a_journal_that_is_there_stays(tmp_path: Path) -> None:
 
 def test_where_nothing_was_left_nothing_begins(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "journal")) as journal:
-        handover.leave(journal, 0, tmp_path)
+        handover.write_copy(journal, 0, tmp_path)
     handover.take_back(tmp_path)
     handover.take_back(tmp_path)
 
@@ -80,7 +80,7 @@ def test_where_nothing_was_left_nothing_begins(tmp_path: Path) -> None:
 
 def test_the_newest_number_that_was_given_out_is_taken_back(tmp_path: Path) -> None:
     for number in (9, 10, 11):
-        handover.note(tmp_path, number)
+        handover.write_number(tmp_path, number)
 
     assert handover.take_back(tmp_path) == 11
     assert handover.take_back(tmp_path) == 0
@@ -88,9 +88,9 @@ def test_the_newest_number_that_was_given_out_is_taken_back(tmp_path: Path) -> N
 
 def test_a_number_that_can_t_be_noted_leaves_the_one_before(tmp_path: Path) -> None:
     """Else the former owner, when the next one is called off, would give that number out once more."""
-    handover.note(tmp_path, 10)
+    handover.write_number(tmp_path, 10)
     script = "import resource, sys; from pathlib import Path; from confcast.owner.store import handover\n"
-    script += "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); handover.note(Path(sys.argv[1]), 11)"
+    script += "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); handover.write_number(Path(sys.argv[1]), 11)"
 
     done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, check=False)
 
@@ -108,14 +108,14 @@ def test_a_journal_that_moves_takes_the_place_of_the_one_there_and_no_number_aga
         there.write_bytes(b"torn")
     with closing(Journal(tmp_path / "journal")) as journal:
         record(journal, 3)
-        handover.move_in(journal, there)
+        handover.move_journal(journal, there)
 
     with closing(Journal(there)) as journal:
         row = journal.latest()
         assert row is not None
         assert row.version == 3
         assert journal.high_water == (3 if torn else 9)
-    handover.forget(tmp_path / "journal")
+    handover.delete_journal(tmp_path / "journal")
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
@@ -123,7 +123,7 @@ def test_a_copy_that_can_t_be_written_is_said(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "journal")) as journal:
         record(journal, 1)
         with pytest.raises(JournalError, match="can't be copied to"):
-            handover.leave(journal, 1, tmp_path / "nowhere")
+            handover.write_copy(journal, 1, tmp_path / "nowhere")
 
 
 # ---- the runtime directory

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from confcast.owner.watch import watched_dirs, watcher
-from confcast.owner.watch.watched_dirs import places_of
+from confcast.owner.watch.watched_dirs import dirs_to_watch
 from tests.support.waiting import eventually
 from tests.support.watching import Bench
 
@@ -195,7 +195,7 @@ def listed(tmp_path: Path, benches: list[Bench]) -> Listed:
 def test_a_source_that_names_no_file_is_asked_for_its_files_again(
     listed: Listed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "_DEAF", 0.05)
+    monkeypatch.setattr(watcher, "_POLL_EVERY", 0.05)
     listed.start()
     looks, asked = listed.looks, [0]
 
@@ -261,7 +261,7 @@ def test_other_paths_after_a_load_are_listened_to_though_nothing_was_heard(
 def test_a_source_that_can_t_be_asked_after_a_load_does_not_fail_it(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(watcher, "_DEAF", 0.01)
+    monkeypatch.setattr(watcher, "_POLL_EVERY", 0.01)
     folder.start()
     failures = [2]
 
@@ -287,7 +287,7 @@ def test_all_directories_below_it_are_listened_to_and_each_is_entered_once(tmp_p
     (here / "conf.d" / "a" / "b" / "round").symlink_to(here / "conf.d")
     (here / "conf.d" / "dangling").symlink_to("nowhere/at/all")
     (here / "conf.d" / "itself").symlink_to("itself")
-    own = {name for name in places_of((here / "conf.d",)) if Path(name).is_relative_to(here)}
+    own = {name for name in dirs_to_watch((here / "conf.d",)) if Path(name).is_relative_to(here)}
     assert own == {str(here / part) for part in ("", "conf.d", "conf.d/a", "conf.d/a/b")}
 
 
@@ -321,4 +321,4 @@ def test_a_directory_that_has_just_as_many_entries_is_looked_at_whole(
 def test_a_directory_that_may_not_be_read_is_watched_from_outside(tmp_path: Path) -> None:
     closed = tmp_path.resolve() / "closed"
     closed.mkdir(mode=0o300)
-    assert {str(closed), str(closed.parent)} <= set(places_of((closed,)))
+    assert {str(closed), str(closed.parent)} <= set(dirs_to_watch((closed,)))

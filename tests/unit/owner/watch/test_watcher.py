@@ -21,7 +21,7 @@ import pytest
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from confcast.owner.watch import watcher
-from confcast.owner.watch.watched_dirs import places_of
+from confcast.owner.watch.watched_dirs import dirs_to_watch
 from tests.support.watching import SOON, Bench
 
 
@@ -386,7 +386,7 @@ def test_a_file_that_keeps_changing_is_read_when_it_rests(make):
 
 
 def test_a_file_that_is_open_for_writing_is_not_read_until_it_is_closed(make, monkeypatch, caplog):
-    monkeypatch.setattr(watcher, "_PATIENCE", 0.0)
+    monkeypatch.setattr(watcher, "_REST_WITHIN", 0.0)
     monkeypatch.setattr(watcher, "_SHARE", 0)
     bench = make(quiet=0.0)  # so that there is nothing to wait for but the writer
     asked, enough = [0], threading.Event()
@@ -437,7 +437,7 @@ def test_a_file_whose_directories_do_not_exist_yet_is_heard_of(make, tmp_path):
 
 
 def test_an_error_in_looking_is_logged_once_and_counted_and_watching_goes_on(make, monkeypatch, caplog):
-    monkeypatch.setattr(watcher, "_DEAF", 0.01)
+    monkeypatch.setattr(watcher, "_POLL_EVERY", 0.01)
     bench = make()
     bench.start()
     original, failures = bench.fingerprint, [3]
@@ -458,7 +458,7 @@ def test_an_error_in_looking_is_logged_once_and_counted_and_watching_goes_on(mak
 
 
 def test_a_call_that_failed_is_made_again(make, monkeypatch):
-    monkeypatch.setattr(watcher, "_DEAF", 0.01)
+    monkeypatch.setattr(watcher, "_POLL_EVERY", 0.01)
     bench = make()
     failures = [2]
 
@@ -489,7 +489,7 @@ def test_a_watch_that_breaks_is_made_anew(make, monkeypatch):
         def close(self) -> None:
             broken.set()
 
-    monkeypatch.setattr(watcher, "_DEAF", 0.01)
+    monkeypatch.setattr(watcher, "_POLL_EVERY", 0.01)
     bench, broken = make(), threading.Event()
     bench.start()
     ears = bench.watcher._watches
@@ -553,12 +553,12 @@ def test_without_watches_to_be_had_content_is_compared_instead(folder):
     script = """
     import logging, os, queue, resource, sys
     from pathlib import Path
-    from confcast.owner.store.attempts import Attempts, InProgressFile
+    from confcast.owner.store.attempts import Attempts
     from confcast.owner.watch import watcher
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(name)s: %(message)s")
-    watcher._DEAF = 0.05
+    watcher._POLL_EVERY = 0.05
     path, calls = Path(sys.argv[1]), queue.Queue()
-    attempts = Attempts(InProgressFile(path.with_name("loading")))
+    attempts = Attempts(Path(os.devnull))
     watcher = watcher.Watcher(lambda: (path,), path.read_bytes, tuple, lambda: calls.put(path.read_bytes()), attempts)
     attempts.add(b"first")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -602,7 +602,7 @@ def test_the_directories_of_every_link_and_their_parents_are_listened_to(tmp_pat
     (tmp_path / "etc" / "app.toml").symlink_to("../links/file")
     (tmp_path / "links").symlink_to("a")
     (tmp_path / "a" / "file").symlink_to(tmp_path / "a" / "data" / "real.toml")
-    names = set(places_of((tmp_path / "etc" / "app.toml",)))
+    names = set(dirs_to_watch((tmp_path / "etc" / "app.toml",)))
     own = {name for name in names if Path(name).is_relative_to(tmp_path)}
     assert own == {str(tmp_path / part) for part in ("etc", "", "a", "a/data")}
 
@@ -610,9 +610,9 @@ def test_the_directories_of_every_link_and_their_parents_are_listened_to(tmp_pat
 def test_a_loop_of_links_comes_to_an_end(tmp_path):
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
-    assert str(tmp_path.resolve()) in places_of((tmp_path / "one" / "app.toml",))
+    assert str(tmp_path.resolve()) in dirs_to_watch((tmp_path / "one" / "app.toml",))
 
 
 def test_a_path_below_a_file_leads_to_the_file_s_directory(tmp_path):
     (tmp_path / "file").touch()
-    assert str(tmp_path.resolve()) in places_of((tmp_path / "file" / "app.toml",))
+    assert str(tmp_path.resolve()) in dirs_to_watch((tmp_path / "file" / "app.toml",))

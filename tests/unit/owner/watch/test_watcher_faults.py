@@ -18,7 +18,7 @@ from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import Journal, VersionRow
 from confcast.owner.watch import watcher as watch
 from confcast.wire.files import snapshot_file
-from tests.support.watching import SOON, Bench, NoFile
+from tests.support.watching import NO_FILE, SOON, Bench
 
 
 def by_rename(path: Path, content: bytes) -> None:
@@ -84,7 +84,7 @@ class Clock:
         monkeypatch.setattr(watch, "time", self)
         monkeypatch.setattr(watcher, "_stats", self._stats)
         monkeypatch.setattr(watcher._watches, "wait", self._hear)
-        monkeypatch.setattr(watch._DirectoryWatches, "listening", True)
+        monkeypatch.setattr(watch._DirectoryWatches, "watching", True)
 
     def monotonic(self) -> float:
         return self.now
@@ -104,7 +104,7 @@ def test_what_is_open_for_writing_is_looked_at_as_seldom_as_a_look_is_dear(look,
     def busy() -> tuple[Path, ...]:
         return (Path("app.toml"),) if clock.now < 700 else ()
 
-    watcher = watch.Watcher(lambda: (), lambda: b"", busy, lambda: None, Attempts(NoFile()))
+    watcher = watch.Watcher(lambda: (), lambda: b"", busy, lambda: None, Attempts(NO_FILE))
     clock = Clock(watcher, look, monkeypatch)
     watcher._settle(100.0)
     assert clock.now >= 700
@@ -112,7 +112,7 @@ def test_what_is_open_for_writing_is_looked_at_as_seldom_as_a_look_is_dear(look,
 
 
 def test_files_that_rest_are_read_after_few_looks_however_dear_one_is(monkeypatch):
-    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None, Attempts(NoFile()))
+    watcher = watch.Watcher(lambda: (), lambda: b"", lambda: (), lambda: None, Attempts(NO_FILE))
     clock = Clock(watcher, 0.1, monkeypatch)
     watcher._settle(100.0)
     assert clock.looks <= 3
@@ -120,12 +120,12 @@ def test_files_that_rest_are_read_after_few_looks_however_dear_one_is(monkeypatc
 
 
 def test_while_a_source_names_no_file_the_others_are_looked_at_as_seldom_as_a_look_is_dear(monkeypatch):
-    attempts = Attempts(NoFile())
+    attempts = Attempts(NO_FILE)
     watcher = watch.Watcher(
         lambda: (), lambda: b"", lambda: (), lambda: None, attempts, nowhere=lambda: True, recheck=600.0
     )
     clock = Clock(watcher, 0.1, monkeypatch)
-    watcher._listen()
+    watcher._wait()
     assert clock.now >= 700
     assert clock.looks * 0.1 <= 600 / watch._SHARE + 0.1
 
@@ -133,7 +133,7 @@ def test_while_a_source_names_no_file_the_others_are_looked_at_as_seldom_as_a_lo
 def test_a_file_that_never_rests_is_read_all_the_same_when_patience_ends_and_that_is_said_once(
     make, monkeypatch, caplog
 ):
-    monkeypatch.setattr(watch, "_PATIENCE", 0.1)
+    monkeypatch.setattr(watch, "_REST_WITHIN", 0.1)
     monkeypatch.setattr(watch, "_SHARE", 0)
     bench = make(quiet=SOON)  # it would take this long else
     numbers = itertools.count()
@@ -153,7 +153,7 @@ def test_that_files_do_not_rest_is_said_again_when_they_have_rested_in_between(m
     bench.start()
 
     def change(content: bytes, patience: float) -> None:
-        monkeypatch.setattr(watch, "_PATIENCE", patience)
+        monkeypatch.setattr(watch, "_REST_WITHIN", patience)
         by_rename(bench.path, content)
         bench.expect(content)
 
@@ -174,7 +174,7 @@ def test_that_files_do_not_rest_is_said_again_when_they_have_rested_in_between(m
 def test_after_a_look_that_took_longer_than_patience_files_at_rest_are_not_taken_for_restless(make):
     watcher = make().watcher
     now = time.monotonic()
-    watcher._patient_until, watcher._not_before = now - 1, now + 0.2
+    watcher._rest_until, watcher._not_before = now - 1, now + 0.2
     watcher._settle(now - 1)
     assert not watcher._restless
     watcher.start()  # so that it can be closed
@@ -299,21 +299,21 @@ def test_after_a_lost_journal_versions_rise_though_the_clock_was_put_back(tmp_pa
     snapshot_file.save(tmp_path, b"s" * 16, given, digest(payload), payload)
     monkeypatch.setattr(recovery.time, "time", lambda: clock)
     journal = Journal(tmp_path / "journal.sqlite3", history_limit=10, durable=False)
-    recovery.make_good(journal, tmp_path, restarted=True)
+    recovery.restore_from_snapshot_file(journal, tmp_path, restarted=True)
     row = journal.latest()
     assert row is not None
     assert (row.version, row.payload) == (given, payload)
     assert journal.high_water == max(given, int(clock))
     journal.record(VersionRow(journal.high_water + 1, b"d" * 16, b"s" * 16, b"next", clock))
     monkeypatch.setattr(recovery.time, "time", lambda: clock - 500)
-    recovery.make_good(journal, tmp_path, restarted=False)
+    recovery.restore_from_snapshot_file(journal, tmp_path, restarted=False)
     assert journal.high_water == max(given, int(clock)) + 1
     journal.close()
 
 
 @pytest.mark.parametrize("raised", [SystemExit, GeneratorExit])
 def test_what_a_source_raises_to_end_the_process_does_not_end_the_watching(make, monkeypatch, caplog, raised):
-    monkeypatch.setattr(watch, "_DEAF", 0.01)
+    monkeypatch.setattr(watch, "_POLL_EVERY", 0.01)
     bench = make()
     bench.start()
 
