@@ -498,7 +498,7 @@ BUGS = (
         "loop/event_loop.py",
         "            self._accept()\n        self._inputs.append(fx.Accepted())",
         "            pass\n        self._inputs.append(fx.Accepted())",
-        "tests/unit/owner/loop/test_event_loop.py::test_who_knocks_while_an_owner_without_workers_writes_is_named",
+        "tests/unit/owner/loop/test_event_loop.py::test_a_worker_that_connects_while_an_owner_without_workers_writes_is_lagging",
     ),
     _shell(
         "takes a note away that is not in the journal",

@@ -63,7 +63,7 @@ def recover(
     fingerprint: bytes,
     fields: dict[str, str],
 ) -> Recovered:
-    """Read what a former owner left, and put the journal in order for this one and the next.
+    """Read what a former owner left, and put the journal in order. Raises JournalError, OSError.
 
     Args:
         runtime_dir: Listening already: a worker that writes a note from now on finds it listening.
@@ -71,8 +71,6 @@ def recover(
         open_journal: Opens the journal of the runtime directory.
         fingerprint: This owner's schema's.
         fields: This owner's field table.
-
-    Raises JournalError, and OSError where what the generation before left can't be read or moved.
     """
     restarted = startup.restarts > 0
     _place_journal(runtime_dir, startup)

@@ -140,7 +140,7 @@ def test_who_can_t_be_accepted_waits_on(bench: Bench) -> None:
 
 
 def test_after_a_failed_send_nothing_is_half_open(bench: Bench) -> None:
-    """Whatever the reason was: a peer that lives sees the end, and knocks again."""
+    """Whatever the reason was: a peer that lives sees the end, and connects again."""
     with bench.connect(HELLO) as peer:
         peer.shutdown(socket.SHUT_RD)
         bench.pipes.send(1, Settled(1), from_core=True)

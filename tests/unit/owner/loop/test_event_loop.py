@@ -88,7 +88,7 @@ class Shell:
 
         eventually(turn, "the loop has come to that")
 
-    def knocks(self) -> socket.socket:
+    def connects(self) -> socket.socket:
         """This process, as a worker that holds nothing."""
         mine = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sockets.append(mine)
@@ -130,9 +130,9 @@ def load(content: bytes, number: int = 1) -> list[fx.Input]:
     return [fx.Trigger("signal"), fx.Loaded(number, content, content, differs=True)]
 
 
-def test_who_knocks_while_an_owner_without_workers_writes_is_named(shell: Shell):
+def test_a_worker_that_connects_while_an_owner_without_workers_writes_is_lagging(shell: Shell):
     """It may have started on the snapshot file since, and serve what that said."""
-    shell.before_it_writes(lambda row: shell.knocks() and None)
+    shell.before_it_writes(lambda row: shell.connects() and None)
     shell.turns(*load(b"A"))
     assert shell.events == [], "it is waited for like anybody else"
     shell.turns_until(lambda: bool(shell.events))

@@ -1,0 +1,84 @@
+"""What loading attempted, quarantined or disabled: what the loading thread and the watcher see of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from confcast.errors import Problem
+from confcast.owner.store.attempts import Attempts
+
+OTHER_CODE, NOT_NOW = Problem("", "other code"), Problem("", "not now")
+
+
+@pytest.fixture
+def attempts(tmp_path: Path) -> Iterator[Attempts]:
+    made = Attempts(tmp_path / "loading")
+    yield made
+    made.close()
+
+
+def test_an_owner_that_is_disabled_for_good_is_never_enabled(attempts: Attempts, tmp_path: Path) -> None:
+    other = Attempts(tmp_path / "other", OTHER_CODE)
+    for each in (attempts, other):
+        each.disable(NOT_NOW)
+        assert each.disabled == NOT_NOW
+        each.enable()
+    assert (attempts.disabled, other.disabled) == (None, OTHER_CODE)
+    assert (attempts.disabled_for_good, other.disabled_for_good) == (False, True)
+    other.close()
+
+
+def test_what_a_dead_owner_left_is_quarantined_until_it_was_survived(attempts: Attempts) -> None:
+    attempts.begin(b"kills")
+
+    following = Attempts(attempts.path)
+    assert following.is_quarantined(b"kills")
+    assert not following.is_quarantined(b"other")
+    following.end(b"other")
+    assert following.is_quarantined(b"kills")
+    following.end(b"kills")
+    assert not following.is_quarantined(b"kills")
+    assert attempts.path.read_bytes() == b""
+    following.close()
+
+
+def test_the_watcher_reports_content_that_no_load_has_read(attempts: Attempts) -> None:
+    calls: list[str] = []
+    assert attempts.compare(b"first", attempts.reads, lambda: calls.append("first"))  # what is found first
+    assert attempts.compare(b"second", attempts.reads, lambda: calls.append("second"))
+    assert attempts.compare(b"second", attempts.reads, lambda: calls.append("again"))
+    attempts.add(b"third")
+    assert attempts.compare(b"third", attempts.reads, lambda: calls.append("third"))
+    attempts.forget()
+    assert attempts.compare(b"third", attempts.reads, lambda: calls.append("forgotten"))
+    assert calls == ["second", "forgotten"]
+
+
+def test_a_comparison_that_a_load_overtook_counts_nothing(attempts: Attempts) -> None:
+    reads = attempts.reads
+    attempts.add(b"newer")
+    assert not attempts.compare(b"older", reads, lambda: None)
+    assert attempts.compare(b"newer", attempts.reads, pytest.fail)
+
+
+def test_content_whose_report_failed_is_reported_again(attempts: Attempts) -> None:
+    def fail() -> None:
+        raise OSError("no")
+
+    calls: list[str] = []
+    attempts.add(b"first")
+    with pytest.raises(OSError, match="no"):
+        attempts.compare(b"second", attempts.reads, fail)
+    attempts.compare(b"second", attempts.reads, lambda: calls.append("second"))
+    assert calls == ["second"]
+
+
+def test_each_load_calls_the_watcher_with_whether_the_content_is_another(attempts: Attempts) -> None:
+    others: list[bool] = []
+    attempts.when_read(others.append)
+    for content in (b"first", b"first", b"second"):
+        attempts.add(content)
+    assert others == [True, False, True]
