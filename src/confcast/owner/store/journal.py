@@ -56,7 +56,7 @@ _STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 
 
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
 
-_MOST_EVENTS = 2**62  # more than SQLite could number: a larger limit means none
+_MOST_EVENTS = 2**62  # as many as SQLite could number: a larger limit means none
 
 _ENVELOPE = 1024  # bytes of an answer beside its events, at most
 

@@ -103,7 +103,7 @@ class Database:
         return TornJournal(f"the journal {self.path} is torn: {what}")
 
     def in_place(self) -> bool:
-        """Whether the path still leads to the open file; SQLite goes on committing into one that was deleted."""
+        """Whether the path still leads to the open file; SQLite goes on committing into a deleted or replaced one."""
         return self._identity == self._identify()
 
     def reopen(self) -> None:
