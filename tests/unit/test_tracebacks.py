@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import pytest
@@ -29,7 +29,7 @@ from confcast.owner.watch import watcher as watch
 from confcast.owner.watch.watcher import Watcher
 from confcast.tracebacks import from_the_application, to_be_logged
 from confcast.worker.connection.mask_text import masked
-from confcast.worker.observers.dispatcher import Observers, Subscription
+from confcast.worker.observers.dispatcher import Joined, Observers, Subscription
 from tests.support.waiting import DEADLINE, eventually
 from tests.support.watching import NO_FILE
 
@@ -110,6 +110,9 @@ def is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith("confcast")
 
 
+Way: TypeAlias = Callable[[Joined], Subscription]
+
+
 class Source:
     """What a replica is to its observers."""
 
@@ -123,36 +126,36 @@ class Source:
         self.observers.settled(self.value)
 
 
-def of_observer(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, None, False, "commit", None)
+def of_observer(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, None, False, "commit", None)
 
 
-def initially(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, None, True, "commit", None)
+def initially(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, None, True, "commit", None)
 
 
-def once_settled(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, None, False, "settled", None)
+def once_settled(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, None, False, "settled", None)
 
 
-def of_select(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, stacks.select, False, "commit", None)
+def of_select(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, stacks.select, False, "commit", None)
 
 
-def of_a_part(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, lambda login: login.user, False, "commit", None)
+def of_a_part(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, lambda login: login.user, False, "commit", None)
 
 
-def in_an_executor(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, None, False, "commit", executor)
+def in_an_executor(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, None, False, "commit", executor)
 
 
-def on_a_loop(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.observer, None, False, "commit", asyncio.get_running_loop())
+def on_a_loop(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.observer, None, False, "commit", asyncio.get_running_loop())
 
 
-def as_a_coroutine(stacks: Stacks, executor: Any) -> Subscription:
-    return Subscription(stacks.later, None, False, "commit", asyncio.get_running_loop())
+def as_a_coroutine(stacks: Stacks, executor: Any) -> Way:
+    return partial(Subscription, stacks.later, None, False, "commit", asyncio.get_running_loop())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def as_a_coroutine(stacks: Stacks, executor: Any) -> Subscription:
     ids=lambda way: way.__name__,
 )
 def test_what_is_logged_of_an_applications_exception_begins_in_its_own_frame(
-    way: Callable[[Stacks, Any], Subscription], caplog: pytest.LogCaptureFixture
+    way: Callable[[Stacks, Any], Way], caplog: pytest.LogCaptureFixture
 ) -> None:
     source, stacks = Source(), Stacks()
 
@@ -190,7 +193,7 @@ def test_what_has_no_frame_of_the_applications_is_logged_as_a_text(caplog: pytes
 
     def takes_one(config: Login) -> None: ...
 
-    source.observers.add(Subscription(takes_one, None, False, "commit", None))
+    source.observers.add(partial(Subscription, takes_one, None, False, "commit", None))
     source.swap()
     eventually(lambda: "raised; the configuration" in caplog.text, "the line in the log")
     source.observers.close()

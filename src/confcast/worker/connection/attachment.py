@@ -162,7 +162,7 @@ class Attachment(Generic[T]):
         self._closed = True
         self._end()
         self._arrived.set()
-        self._observers.hang_up()
+        self._observers.replica_closed()
 
     def forget(self) -> None:
         """In a forked child: the pipe and the threads are the parent's."""

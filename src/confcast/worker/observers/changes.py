@@ -14,35 +14,41 @@ part has none: `settings.version` tells).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Any, TypeAlias, overload
 
 from confcast.tracebacks import from_the_application
 from confcast.worker.async_library import Waker, in_thread, waker
 from confcast.worker.observers.delivery import Delivery, Pair
 from confcast.worker.observers.dispatcher import Observers
-from confcast.worker.observers.subscription import Moment, Subscription
+from confcast.worker.observers.subscription import Joined, Moment, Subscription
 
 Select: TypeAlias = Callable[[Any], Any] | None
 
 
-class Reader(Subscription):
-    """One iteration, as the replica's observers know it: told that there is something new, and no more.
+class Iteration(Subscription):
+    """One iteration of `changes()`, as a replica's observers know it: they wake it, and give it no configuration.
 
     Args:
         waker: Wakes the task that reads.
-        on: What it waits for.
+        on: Which moment it waits for.
+        closes: How often the replica was closed when the iteration began; a close since then ends it.
+        joined: What the replica's observers give.
+
+    Attributes:
+        closed: The replica was closed: the iteration ends after the last change.
     """
 
     is_observer = False
 
-    def __init__(self, waker: Waker, on: Moment) -> None:
-        super().__init__(_nothing, None, True, on, None)
-        self.hung_up = False
+    def __init__(self, waker: Waker, on: Moment, closes: int, joined: Joined) -> None:
+        super().__init__(_nothing, None, True, on, None, joined)
+        self.closed = joined.closes != closes
         self._waker = waker
         self._waking = False
 
     async def wait(self) -> None:
-        """Until there may be something new."""
+        """Return when there may be something new."""
         await self._waker.wait()
 
     @property
@@ -51,27 +57,27 @@ class Reader(Subscription):
         return "changes()"
 
     def call(self, delivery: Delivery) -> None:
-        """From the observers' thread: wake the reader."""
+        """Wake the reading task. Called in the observers' thread."""
         self._wake_up(delivery.failed)
 
     def after_fork(self) -> bool:
-        """The loop runs in the parent only."""
+        """A forked child has no iteration: its loop runs in the parent only."""
         return False
 
-    def hang_up(self) -> None:
-        """The replica was closed."""
-        self.hung_up = True
+    def replica_closed(self) -> None:
+        """Wake the reading task for the last time."""
+        self.closed = True
         self._wake_up(lambda why: None)
 
     def _wake_up(self, failed: Callable[[str], None]) -> None:
-        """Unless it is being woken, and has not looked yet."""
+        """Wake the reading task, unless a wake-up is on its way already."""
         if not self._waking:
             self._waking = True
             if not self._waker.wake(self._is_awake):
                 self.unreachable(failed)
 
     def _is_awake(self) -> None:
-        self._waking = False  # before the reader looks: what comes later wakes it again
+        self._waking = False  # before the task looks: what comes later wakes it again
 
 
 async def read(
@@ -81,7 +87,7 @@ async def read(
     on: Moment,
     initial: bool,
     seen: Pair,
-    hang_ups: int,
+    closes: int,
 ) -> AsyncGenerator[tuple[Any, Any], None]:
     """The changes from `seen` on.
 
@@ -92,21 +98,18 @@ async def read(
         on: Which moments.
         initial: Begin with `(None, value)`.
         seen: Its new one is what the first change is compared with; None: the first that there is.
-        hang_ups: Of the observers that are known; a close since then ends it, as one after the first step does.
+        closes: Of the observers that are known; a close since then ends it, as one after the first step does.
 
     Raises:
         ConfcastError: As `find` does.
         RuntimeError: Neither asyncio nor trio runs it.
     """
-    observers, hang_ups = (known, hang_ups) if known is not None else await in_thread(_found, find)
-    reader = Reader(waker(), on)
-    observers.add(reader)
-    if observers.hang_ups != hang_ups:
-        reader.hung_up = True
+    observers, closes = (known, closes) if known is not None else await in_thread(_found, find)
+    iteration = observers.add(partial(Iteration, waker(), on, closes))
     try:
         fresh = initial
         while True:
-            ends = reader.hung_up  # before looking: what was changed before the end is still told
+            ends = iteration.closed  # before looking: what was changed before the end is still given
             step = Pair(seen.new, observers.value(on))
             if step.new is not None and (fresh or seen.new is None):
                 seen = step
@@ -119,15 +122,15 @@ async def read(
             elif ends:
                 return
             else:
-                await reader.wait()
+                await iteration.wait()
     finally:
-        observers.end(reader)
+        observers.end(iteration)
 
 
 def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
-    """And their count of closes: one that comes after it shows in it; one before, in the second look."""
-    hang_ups = find().hang_ups
-    return find(), hang_ups
+    """The observers and their count of closes: a close after it shows in the count, one before in the second look."""
+    closes = find().closes
+    return find(), closes
 
 
 @overload

@@ -11,19 +11,20 @@ signal handler (it deadlocks with any lock that it shares with the main thread).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.observers.delivery import Delivery, Masked, Pair
 from confcast.worker.observers.record import ObserverRecord, Run
-from confcast.worker.observers.subscription import Moment, Subscription, as_it_is, equal
+from confcast.worker.observers.subscription import Joined, Moment, Subscription, as_it_is, equal
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Subscription)
 
 _log = logging.getLogger("confcast.observers")
 
@@ -42,13 +43,13 @@ class Observers:
     Attributes:
         same: As given.
         record: What became of the calls.
-        hang_ups: How often the replica was closed.
+        closes: How often the replica was closed.
     """
 
     def __init__(
         self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = equal, masked: Masked = as_it_is
     ) -> None:
-        self.hang_ups = 0
+        self.closes = 0
         self._newest = newest
         self.same = same
         self._masked = masked
@@ -69,21 +70,21 @@ class Observers:
         self._former: threading.Thread | None = None
         self._subscriptions = [each for each in self._subscriptions if each.after_fork()]
 
-    def add(self, subscription: Subscription) -> None:
-        """Subscribe. With `initial`, and when there is a value, it is called here and now, before any change."""
-        with subscription.turn:
+    def add(self, make: Callable[[Joined], S]) -> S:
+        """Subscribe what `make` builds. With `initial`, and a value, it is called here and now, before any change."""
+        with contextlib.ExitStack() as until_called:
             with self._lock:
-                subscription.same, subscription.masked = self.same, self._masked
-                subscription.leave = partial(self.end, subscription)
+                joined = Joined(self._number, self.closes, self.value, self.same, self._masked, self.end)
+                subscription = make(joined)
+                until_called.enter_context(subscription.turn)
                 self._subscriptions.append(subscription)
-                subscription.since = self._number
-                subscription.last = self.value(subscription.on)
             if subscription.initial and subscription.last is not None:
                 delivery = self._delivery(subscription, Pair(None, subscription.last), None)
                 try:
                     subscription.call(delivery)
                 except Exception as error:
                     subscription.log_failure(error, delivery)
+        return subscription
 
     def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
@@ -100,9 +101,9 @@ class Observers:
             return sum(subscription.is_observer for subscription in self._subscriptions)
 
     def end(self, subscription: Subscription) -> None:
-        """Tell this one nothing more, not even what is on its way to a loop. May be called again."""
+        """Call this one no more, not even with what is on its way to a loop. May be called again."""
         with self._lock:
-            subscription.ended = True
+            subscription.stop()
             if subscription in self._subscriptions:
                 self._subscriptions.remove(subscription)
         self.record.drop(subscription)
@@ -145,8 +146,7 @@ class Observers:
         self.assume(new)
         told = Pair(old, new)
         for subscription in list(self._subscriptions):
-            subscription.call(self._delivery(subscription, told, None))
-            subscription.last = new
+            subscription.call_now(self._delivery(subscription, told, None), new)
 
     def close(self) -> None:
         """The thread ends when it has told what is queued."""
@@ -155,11 +155,13 @@ class Observers:
                 self._calls.put(None)
                 self._calls, self._former, self._thread = None, self._thread, None
 
-    def hang_up(self) -> None:
-        """The replica was closed: whoever waits for its next change has waited long enough."""
-        self.hang_ups += 1
-        for subscription in list(self._subscriptions):
-            subscription.hang_up()
+    def replica_closed(self) -> None:
+        """End every iteration of `changes()`: the replica was closed."""
+        with self._lock:  # an iteration that begins now is either counted for, or called
+            self.closes += 1
+            subscriptions = list(self._subscriptions)
+        for subscription in subscriptions:
+            subscription.replica_closed()
 
     def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
         self._number += 1
@@ -197,9 +199,10 @@ class Observers:
 
     def _tell(self, subscription: Subscription, run: Run) -> None:
         with subscription.turn:
-            delivery = self._due(subscription, run)
-            if delivery is None:
+            pair = subscription.due(run.on, run.pair, run.is_first)
+            if pair is None:
                 return
+            delivery = self._delivery(subscription, pair, run)
             try:
                 with application_signals():
                     subscription.call(delivery)
@@ -207,21 +210,8 @@ class Observers:
                 subscription.log_failure(error, delivery)
                 delivery.over()
 
-    def _due(self, subscription: Subscription, run: Run) -> Delivery | None:
-        """What this run is to this subscription. Of the first value in a process only who asked for it hears."""
-        told: Pair | None = None
-        if run.is_first:
-            subscription.last = run.pair.new
-            told = run.pair if subscription.initial else None
-        elif subscription.on == run.on == "commit":
-            told = run.pair
-        elif subscription.on == run.on:
-            told = Pair(subscription.last, run.pair.new)
-            subscription.last = run.pair.new
-        return self._delivery(subscription, told, run) if told is not None else None
-
-    def _delivery(self, subscription: Subscription, told: Pair, run: Run | None) -> Delivery:
+    def _delivery(self, subscription: Subscription, pair: Pair, run: Run | None) -> Delivery:
         record = self.record
         return Delivery(
-            told, lambda text: record.failed(subscription, text, run), lambda: record.is_over(subscription, run)
+            pair, lambda text: record.failed(subscription, text, run), lambda: record.is_over(subscription, run)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, overload
 
 from confcast.worker.async_library import is_on_trio
@@ -110,7 +111,7 @@ class Observable(ABC, Generic[T]):
         """
         where = _place(observer, executor, loop)
         _check(observer, select, on, where)
-        self.subscriptions().add(Subscription(observer, select, initial, on, where))
+        self.subscriptions().add(partial(Subscription, observer, select, initial, on, where))
 
     def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
@@ -183,10 +184,10 @@ class Observable(ABC, Generic[T]):
 
         _check(read, select, on, None)
         known = self.known_subscriptions()
-        seen, hang_ups = Pair(None, None), 0
+        seen, closes = Pair(None, None), 0
         if known is not None:
-            seen, hang_ups = Pair(None, known.value(on)), known.hang_ups
-        return read(known, self.subscriptions, select, on, initial, seen, hang_ups)
+            seen, closes = Pair(None, known.value(on)), known.closes
+        return read(known, self.subscriptions, select, on, initial, seen, closes)
 
 
 def _place(observer: Any, executor: Where, loop: Any) -> Where:

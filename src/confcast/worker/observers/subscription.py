@@ -1,29 +1,34 @@
-"""One observer: what it wants to hear of, where it is called, and what happens when it raises.
+"""One observer: which changes it is called for, where it is called, and what happens when it raises.
 
-It is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`); wherever that is, what it
-raises is logged with its name, masked, from its own frame on, and counted, and goes no further. An observer whose event
-loop is closed can be told nothing ever again: that is logged once and counted, and ends its subscription.
+An observer is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`). Wherever that is,
+what it raises is logged with its name, masked, from its own frame on, and counted, and goes no further. An observer
+whose event loop is closed can't be called any more: that is logged once and counted, and ends its subscription.
 
-Whether the part of a configuration that an observer selected is still the same.
+Whether a selected part has changed is decided as in the owner: by type and encoding, so that `[1]` and `[True]`
+differ, nan equals nan, and `model_fields_set` and the order of a dict's keys don't count. What `select` made itself, of
+classes that the schema does not name, is compared by type and `==`. The codec is built only where one is needed: most
+parts are plain values.
 
-As the owner tells it: by type and encoding, so that `[1]` and `[True]` differ, nan is nan, and `model_fields_set` and
-the order of a dict's keys don't count. What `select` made itself, of classes that the schema does not name, is
-compared by type and `==`. The codec is asked for only where one is needed: most parts are plain values.
+Rejected: a subscription that its observers complete when it is added (until then it could be called half built).
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
 
+from confcast.errors import NotCarried
 from confcast.texts import Lines, printable
 from confcast.tracebacks import from_the_application
 from confcast.worker.async_library import is_ending
-from confcast.worker.observers.delivery import Delivery, Masked
+from confcast.worker.observers.delivery import Delivery, Masked, Pair
 from confcast.worker.observers.on_loop import OnLoop
 from confcast.worker.precommit import name_of
 
@@ -31,27 +36,52 @@ if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
     import asyncio
     from concurrent.futures import Executor
 
-
-import contextlib
-from types import NoneType
-
-from confcast.errors import NotCarried
-
 _log = logging.getLogger("confcast.observers")
 
 Moment = Literal["commit", "settled"]
 Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
 
 _LONGEST = 2000
-"""Characters of what an observer raised that the config owner is told."""
+"""Characters of what an observer raised that are reported to the config owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a replica's observers give to a subscription that joins them.
+
+    Attributes:
+        since: The number of the newest run: the subscription is called for later ones.
+        closes: How often the replica was closed until now.
+        value: Gives the newest configuration, or the newest settled one; None while there is none.
+        same: Whether a selected part is the same in two configurations.
+        masked: Takes the secrets of configurations out of what an observer raised.
+        end: Ends a subscription.
+    """
+
+    since: int
+    closes: int
+    value: Callable[[Moment], Any]
+    same: Callable[[Any, Any], bool]
+    masked: Masked
+    end: Callable[[Subscription], None]
 
 
 class Subscription:
-    """One observer, what it wants to hear of, and where it is called.
+    """One observer, the changes that it is called for, and where it is called.
+
+    Args:
+        observer: The application's function.
+        select: Picks the part that matters; None: the whole configuration.
+        initial: Whether it is called with the first value, too.
+        on: Which moment of a version.
+        where: An executor or an event loop; None: the observers' thread.
+        joined: What the replica's observers give.
 
     Attributes:
-        ended: It is to be told nothing more, though a call may be on its way to a loop.
-        is_observer: An application's function is told; else only a reader of `changes()` is woken.
+        since: Runs up to this number are not for it.
+        last: The newest configuration that it has been called for.
+        ended: It must not be called any more, though a call may be on its way to a loop.
+        is_observer: An application's function is called; else only a reader of `changes()` is woken.
     """
 
     is_observer = True
@@ -63,20 +93,19 @@ class Subscription:
         initial: bool,
         on: Moment,
         where: Where,
+        joined: Joined,
     ) -> None:
         self.observer = observer
         self.select = select
         self.initial = initial
         self.on = on
         self.where = where
+        self.since = joined.since
+        self.last = joined.value(on)
         self.ended = False
-        self.since = 0
-        self.last: Any = None
         # Held while the initial call runs in the subscriber's thread: the first change waits for it.
         self.turn = threading.RLock()
-        self.leave: Callable[[], None] = _does_nothing
-        self.same: Callable[[Any, Any], bool] = equal
-        self.masked: Masked = as_it_is
+        self._joined = joined
         self._on_loop = OnLoop(where, self._tell_on_loop) if is_loop(where) else None
 
     @property
@@ -85,8 +114,8 @@ class Subscription:
         return name_of(self.observer)
 
     def call(self, delivery: Delivery) -> None:
-        """Tell the observer, unless the part that it selected is the same. Raises what the observer raises."""
-        if not delivery.concerns(self.select, self.same):
+        """Call the observer, unless the part that it selected is the same. Raises what the observer raises."""
+        if not delivery.concerns(self.select, self._joined.same):
             delivery.over()
         elif self._on_loop is not None:
             self._send(self._on_loop, delivery)
@@ -97,33 +126,58 @@ class Subscription:
             future = cast("Executor", self.where).submit(self._call_logged, delivery)
             future.add_done_callback(lambda _: delivery.over())  # also one that was cancelled with its executor
 
+    def due(self, on: Moment, pair: Pair, is_first: bool) -> Pair | None:
+        """What the observer is to be called with at this moment; None where it is not to be called.
+
+        Args:
+            on: The moment.
+            pair: The configuration before, and the one that the moment is about.
+            is_first: It is about the first value in this process, for which only `initial` observers are called.
+        """
+        if is_first:
+            self.last = pair.new
+            return pair if self.initial else None
+        if self.on != on:
+            return None
+        if on == "settled":
+            self.last, pair = pair.new, Pair(self.last, pair.new)
+        return pair
+
+    def call_now(self, delivery: Delivery, new: Any) -> None:
+        """Call the observer as for a change to `new` that is settled at once (for tests)."""
+        self.call(delivery)
+        self.last = new
+
+    def stop(self) -> None:
+        """Have the observer not called any more, not even by what is on its way to a loop."""
+        self.ended = True
+
     def after_fork(self) -> bool:
-        """In a forked child; whether it goes on there. A loop that runs, runs in the parent only."""
+        """Whether the subscription goes on in a forked child. A loop that runs, runs in the parent only."""
         self.turn = threading.RLock()
         return not (is_loop(self.where) and self.where.is_running())
 
-    def hang_up(self) -> None:
-        """The replica was closed. An observer goes on when it attaches again."""
+    def replica_closed(self) -> None:
+        """An observer stays subscribed when its replica is closed: it is called again after the next `attach()`."""
 
     def log_failure(self, error: BaseException, delivery: Delivery) -> None:
-        """Of what it raised: log and count it, with nothing of the configurations that it was told of."""
+        """Log and count what the observer raised, without the secrets of the configurations that it was given."""
         kind, trace = type(error).__name__, from_the_application(error)
         raised = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
-        shown = delivery.masked(self.masked, raised, kind)
-        text = delivery.masked(self.masked, _text_of(error), "") if shown != kind else ""
+        shown = delivery.masked(self._joined.masked, raised, kind)
+        text = delivery.masked(self._joined.masked, _text_of(error), "") if shown != kind else ""
         delivery.failed(printable(f"{kind}: {text}" if text else kind)[:_LONGEST])
-        told = "observer %s raised; the configuration is applied all the same"
+        message = "observer %s raised; the configuration is applied all the same"
         if shown == raised and trace is not None:
-            _log.error(told, self.name, exc_info=error.with_traceback(trace))
+            _log.error(message, self.name, exc_info=error.with_traceback(trace))
         else:  # and without the exception: handlers would write out what is masked, or frames of ours
-            _log.error(f"{told}\n%s", self.name, Lines(shown.rstrip()))
+            _log.error(f"{message}\n%s", self.name, Lines(shown.rstrip()))
 
     def unreachable(self, failed: Callable[[str], None]) -> None:
-        """Its event loop is closed: this is the last that is said of it."""
+        """End the subscription, whose event loop is closed; log and count that once."""
         why = "the event loop that it was to be called on is closed"
-        failed(why)  # first: who has ended is waited for no more
-        self.ended = True
-        self.leave()
+        failed(why)  # first: the owner does not wait for a subscription that has ended
+        self._joined.end(self)
         _log.error("observer %s is unsubscribed: %s", self.name, why)
 
     def _send(self, on_loop: OnLoop, delivery: Delivery) -> None:
@@ -180,10 +234,6 @@ def _text_of(error: BaseException) -> str:
         return ""
 
 
-def _does_nothing() -> None:
-    """A subscription that was never added leaves nothing."""
-
-
 def as_it_is(text: str, instead: str, *configs: Any) -> str:
     """Masks nothing."""
     return text
@@ -194,7 +244,7 @@ def equal(old: Any, new: Any) -> bool:
     return type(old) is type(new) and bool(old == new)
 
 
-_TOLD_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
+_COMPARED_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
 
 
 class Sameness:
@@ -209,12 +259,12 @@ class Sameness:
             return True
         if type(old) is not type(new):
             return False
-        if type(old) in _TOLD_BY_EQ:
+        if type(old) in _COMPARED_BY_EQ:
             return bool(old == new)
         from confcast.config.codec import codec_of  # whoever only declares a replica does not pay for it
 
         with contextlib.suppress(NotCarried):
             comparable = codec_of(self._schema).comparable
             return comparable(old) == comparable(new)
-        # Not in a handler: what `==` raises would be told together with frames of the codec's, and their values.
+        # Not in a handler: what `==` raises would be logged with frames of the codec's, and their values.
         return bool(old == new)

@@ -285,7 +285,7 @@ def test_a_closed_replica_ends_it_after_the_last_change(replica: Replica[Setting
         fake.push(config(2))
         assert await anext(changes) == (1, 2)
         fake.push(config(3))
-        replica.observers.hang_up()
+        replica.observers.replica_closed()
         return [each async for each in changes]
 
     assert run(main) == [(2, 3)]
@@ -298,7 +298,7 @@ def test_a_replica_that_is_closed_before_the_first_step_ends_it_too(
     async def main() -> list[Any]:
         changes = replica.changes(number)
         fake.push(config(2))
-        replica.observers.hang_up()
+        replica.observers.replica_closed()
         return [each async for each in changes]
 
     assert run(main) == [(1, 2)]
@@ -310,9 +310,9 @@ def test_a_replica_that_is_closed_between_its_finding_and_the_first_look_ends_it
 ) -> None:
     add = replica.observers.add
 
-    def add_too_late(reader: Any) -> None:
-        replica.observers.hang_up()
-        add(reader)
+    def add_too_late(make: Any) -> Any:
+        replica.observers.replica_closed()
+        return add(make)
 
     monkeypatch.setattr(replica.observers, "add", add_too_late)
 

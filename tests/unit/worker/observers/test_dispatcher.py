@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -39,7 +38,7 @@ class Source:
     def add(self, observer: Callable[[Any, Any], Any], select: Any = None, **options: Any) -> None:
         where = options.pop("executor", None)
         initial, on = options.pop("initial", False), options.pop("on", "commit")
-        self.observers.add(Subscription(observer, select, initial, on, where))
+        self.observers.add(partial(Subscription, observer, select, initial, on, where))
 
 
 class Heard:
@@ -392,9 +391,11 @@ def test_no_thread_begins_while_there_is_nobody_to_tell() -> None:
 
 
 def test_an_object_that_is_called_goes_by_its_class_and_never_shows_its_arguments() -> None:
-    assert Subscription(Heard(), None, False, "commit", None).name == "Heard"
-    partial = functools.partial(Source.swap, "s3cret")
-    assert Subscription(partial, None, False, "commit", None).name == "Source.swap"
+    def name_of(observer: Any) -> str:
+        return Observers(lambda: None).add(partial(Subscription, observer, None, False, "commit", None)).name
+
+    assert name_of(Heard()) == "Heard"
+    assert name_of(partial(Source.swap, "s3cret")) == "Source.swap"
 
 
 # ---- what `subscribe` refuses, since it would be noticed at the first change only, or never
