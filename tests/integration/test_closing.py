@@ -79,7 +79,7 @@ def test_a_replica_that_is_attached_while_its_manager_is_closed_is_ended(
 
     with pytest.raises(NotAttached, match="the manager 'app' is closed"):
         reading()
-    assert (replica.presence, registry.attached("app")) == (None, None)
+    assert (replica._provider, registry.attached("app")) == (None, None)
 
 
 def test_nobody_attaches_to_an_owner_that_is_about_to_leave(manager: Manager, leaving: Point) -> None:

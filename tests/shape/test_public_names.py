@@ -119,6 +119,10 @@ PROPERTIES = {
     "Replica": ["connected", "current", "snapshot", "version"],
 }
 
+REPLICA = {"latest", "name", "schema", *PROPERTIES["Replica"], *VERBS} | {
+    path.removeprefix("Replica.") for path in SIGNATURES if path.startswith("Replica.") and path != "Replica.__init__"
+}
+
 FIELDS = {
     "Change": ["key", "old", "new"],
     "Problem": ["key", "message", "location"],
@@ -230,6 +234,12 @@ def test_a_loader_has_nothing_else_that_is_public():
     loader = confcast.ConfigLoader("pkg.settings:Settings")
     public = {name for name in (*dir(type(loader)), *vars(loader)) if not name.startswith("_")}
     assert public == {"find", "load", "schema", "schema_path", "sources"}
+
+
+def test_a_replica_has_these_attributes_and_none_that_only_the_package_uses():
+    replica = confcast.Replica(confcast.Snapshot, name="of attributes")
+    assert {name for name in dir(replica) if not name.startswith("_")} == REPLICA
+    assert not hasattr(replica, "__dict__")
 
 
 def test_latest_is_a_plain_slot():

@@ -215,11 +215,11 @@ def test_what_is_raised_through_changes_has_no_frame_that_shows_a_configuration(
             await pushing
 
     def change(fake: Any) -> None:
-        replica.observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
+        replica._observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
 
     with replica.override(Login(f"{SECRET}-0")) as fake, pytest.raises(ValueError, match="select failed") as caught:
         asyncio.run(asyncio.wait_for(read(fake), DEADLINE))
-    replica.observers.close()
+    replica._observers.close()
     frames = list(frames_of(caught.value))
     assert any(is_ours(frame) for frame in frames)
     assert [leak for frame in frames for leak in leaks_of(frame)] == []
@@ -236,11 +236,11 @@ def test_what_a_comparison_of_the_applications_raises_shows_no_part_that_was_com
         await reading
 
     def change(fake: Any) -> None:
-        replica.observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
+        replica._observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
 
     with replica.override(Login(f"{SECRET}-0")) as fake, pytest.raises(ValueError, match="can't compare") as caught:
         asyncio.run(asyncio.wait_for(read(fake), DEADLINE))
-    replica.observers.close()
+    replica._observers.close()
     assert [leak for frame in frames_of(caught.value) for leak in leaks_of(frame)] == []
 
 

@@ -291,15 +291,14 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """The version of `current`. The first use attaches this process's replica."""
         return self._attached().version
 
-    def subscriptions(self) -> Observers:
-        """Not for applications: where `subscribe` puts its observers. The first use attaches this process's replica."""
-        return self._attached().observers
-
-    def known_subscriptions(self) -> Observers | None:
-        """Not for applications: the same, of a replica that is attached already, also by the one that declared it."""
-        return self._mine_to_read().observers()
-
     # ---- inside
+
+    def _get_observers(self) -> Observers:
+        return self._attached()._get_observers()
+
+    def _known_observers(self) -> Observers | None:
+        """Those of a replica that is attached already, also by the one that declared it."""
+        return self._mine_to_read().observers()
 
     def _launch(self) -> Launcher:
         _working_directory()  # what is deleted is told in words before a path is made absolute in it
@@ -365,10 +364,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Over the pipe that this process has to this owner, if it has one; else as its guest."""
-        replica = registry.attached(self.name)
-        presence = replica.presence if replica is not None else None
-        if presence is not None and presence.connected and presence.address == self.address:
-            return presence.ask(make, timeout)
+        provider = registry.provider_of(self.name)
+        if provider is not None and provider.connected and provider.address == self.address:
+            return provider.ask(make, timeout)
         client = self._client or Client(self.address, self.name)
         return client.ask(make, timeout)
 

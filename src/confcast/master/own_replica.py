@@ -51,7 +51,7 @@ class OwnReplica(Generic[T]):
             ConfcastError: As `Replica.attach` says.
         """
         ready = self._ready
-        if ready is not None and ready.presence is not None:  # the usual way, without the lock
+        if ready is not None and ready._provider is not None:  # the usual way, without the lock
             return ready
         schema = self._loader.schema  # before the lock: it may be imported for this, and an import has locks of its own
         with self._attaching:
@@ -61,9 +61,9 @@ class OwnReplica(Generic[T]):
         """Those of a replica that is attached already, also by the one that declared it. Raises NotAttached."""
         declared = registry.attached(self._name)
         if declared is not None and declared.connected and self._is_ours(declared, self._loader.schema):
-            return self.attached().observers  # which waits for nothing
+            return self.attached()._observers  # which waits for nothing
         ready = self._ready
-        return ready.observers if ready is not None and ready.presence is not None else None
+        return ready._observers if ready is not None and ready._provider is not None else None
 
     def close(self) -> None:
         """End the replica; it stays ended."""
@@ -96,7 +96,7 @@ class OwnReplica(Generic[T]):
 
     def _is_ours(self, replica: Replica[Any], schema: type[T]) -> bool:
         named = replica.name == self._name and replica.schema is schema
-        return named and not replica.is_elsewhere(self._address)
+        return named and not replica._is_elsewhere(self._address)
 
     def _end(self, replica: Replica[T]) -> None:
         replica.close()

@@ -146,9 +146,8 @@ class _Client(ConfigReloadManager[T]):
     def address(self) -> str:
         """The control socket of the owner that serves this process now. Raises NotAttached."""
         super().address  # noqa: B018 - raises before start()
-        replica = registry.attached(self.name)
-        presence = replica.presence if replica is not None else None
-        return (presence.address if presence is not None else "") or self._client_of
+        provider = registry.provider_of(self.name)
+        return (provider.address if provider is not None else "") or self._client_of
 
     def start(self) -> ConfigReloadManager[T]:
         """Attach this process. Raises as `Replica.attach` does."""

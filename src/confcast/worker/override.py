@@ -17,7 +17,7 @@ from confcast.worker.precommit import refusals
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.connection.attachment import Presence
+    from confcast.worker.connection.attachment import Provider
     from confcast.worker.replica import Replica
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Fake(Generic[T]):
     connected = False
 
     def __init__(self, replica: Replica[T]) -> None:
-        self.before: tuple[Snapshot[T] | None, Presence | None] = replica.save()
+        self.before: tuple[Snapshot[T] | None, Provider | None] = replica._save()
         self._replica = replica
         self._version = 0
 
@@ -52,18 +52,18 @@ class Fake(Generic[T]):
         replica = self._replica
         refuse_another_schema(replica, config)
         old = replica.latest
-        for check in replica.checks:
+        for check in replica._checks:
             try:
                 check(old, config)
             except Exception as error:
                 raise ConfigError(refusals(check, error), "rejected") from error
         self.place(config)
-        replica.observers.tell_here(old, config)
+        replica._observers.tell_here(old, config)
 
     def place(self, config: T) -> None:
         """Swap, and tell nobody."""
         self._version += 1
-        self._replica.take(Snapshot(config, self._version, b""))
+        self._replica._take(Snapshot(config, self._version, b""))
 
     def is_at(self, address: str) -> bool:
         """There is no owner."""
@@ -80,21 +80,21 @@ class Fake(Generic[T]):
 
     def close(self) -> None:
         """The override ends with its `with` block, and not when the code under test closes its replica."""
-        self._replica.presence = self
+        self._replica._provider = self
 
     def forget(self) -> None:
         """A forked child keeps the override; what it covers is the parent's."""
-        snapshot, presence = self.before
-        if presence is not None:
-            presence.forget()
+        snapshot, provider = self.before
+        if provider is not None:
+            provider.forget()
         self.before = (snapshot, None)
-        self._replica.presence = self
+        self._replica._provider = self
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """It is what the replica gets back; of nested overrides the outermost keeps it."""
-        _, presence = self.before
-        if presence is None or not presence.set_aside(snapshot):
-            self.before = (snapshot, presence)
+        _, provider = self.before
+        if provider is None or not provider.set_aside(snapshot):
+            self.before = (snapshot, provider)
         return True
 
 
@@ -112,10 +112,10 @@ def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
     """The replica gives this configuration until the block ends, then what it gave before. Raises TypeError."""
     refuse_another_schema(replica, config)
     fake = Fake(replica)
-    replica.presence = fake
+    replica._provider = fake
     fake.place(config)
-    replica.observers.assume(config)
+    replica._observers.assume(config)
     try:
         yield fake
     finally:
-        replica.restore(fake.before)
+        replica._restore(fake.before)

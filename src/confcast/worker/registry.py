@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from confcast.errors import ConfcastError, NotAttached
 
 if TYPE_CHECKING:
+    from confcast.worker.connection.attachment import Provider
     from confcast.worker.replica import Replica
 
 T = TypeVar("T")
@@ -79,10 +80,10 @@ def take_name(replica: Replica[Any]) -> None:
     with _lock:
         held = _attached.setdefault(replica.name, replica)
     if held is not replica:
-        if not replica.was_declared_again(held):
+        if not replica._was_declared_again(held):
             raise ConfcastError(f"another replica named {replica.name!r} is attached in this process; share that one")
         raise ConfcastError(
-            f"the module {replica.declared_in!r} has been executed again (importlib.reload does), and the replica "
+            f"the module {replica._declared_in!r} has been executed again (importlib.reload does), and the replica "
             f"{replica.name!r} that its former run declared is still attached. Close that one before the module is "
             "reloaded; by now it is among confcast.declared() only"
         )
@@ -100,8 +101,14 @@ def attached(name: str) -> Replica[Any] | None:
     return _attached.get(name)
 
 
+def provider_of(name: str) -> Provider | None:
+    """What gives the replica that is attached under this name its value; None where none is attached."""
+    replica = attached(name)
+    return replica._provider if replica is not None else None
+
+
 def _in_child() -> None:
     _lock.release()
     _attached.clear()
     for replica in declared():
-        replica.after_fork()
+        replica._after_fork()

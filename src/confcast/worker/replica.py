@@ -37,7 +37,7 @@ from confcast.worker.pins import Cell, Pin
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.connection.attachment import Presence
+    from confcast.worker.connection.attachment import Provider
     from confcast.worker.override import Fake
 
 T = TypeVar("T")
@@ -63,15 +63,15 @@ class Replica(AwaitableVerbs, Observable[T]):
     __slots__ = (
         "__weakref__",
         "_attaching",
+        "_checks",
+        "_declared_in",
+        "_observers",
         "_pinned",
+        "_provider",
         "_snapshot",
         "_spec",
-        "checks",
-        "declared_in",
         "latest",
         "name",
-        "observers",
-        "presence",
         "schema",
     )
 
@@ -85,10 +85,10 @@ class Replica(AwaitableVerbs, Observable[T]):
     def __init__(self, schema: type[T], *, name: str = "app") -> None:
         self.schema = schema
         self.name = name
-        self.declared_in, self._spec = reference.declaring_module()
-        self.observers = Observers(self._newest, Sameness(schema), partial(masked, schema))
-        self.checks: list[Callable[[T, T], Any]] = []
-        self.presence: Presence | None = None
+        self._declared_in, self._spec = reference.declaring_module()
+        self._observers = Observers(self._newest, Sameness(schema), partial(masked, schema))
+        self._checks: list[Callable[[T, T], Any]] = []
+        self._provider: Provider | None = None
         self._attaching = threading.RLock()
         self._pinned: ContextVar[Cell[T] | None] = ContextVar(f"confcast.{name}", default=None)
         registry.declare(self)
@@ -126,8 +126,8 @@ class Replica(AwaitableVerbs, Observable[T]):
     @property
     def connected(self) -> bool:
         """Whether this process has a pipe to a living owner at this moment."""
-        presence = self.presence
-        return presence is not None and presence.connected
+        provider = self._provider
+        return provider is not None and provider.connected
 
     # ---- attaching
 
@@ -168,7 +168,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         if ignore_sighup:
             survive_sighup()
         with self._attaching:
-            if self.presence is None:
+            if self._provider is None:
                 self._attach(address, timeout)
         return self
 
@@ -180,12 +180,12 @@ class Replica(AwaitableVerbs, Observable[T]):
         registry.take_name(self)
         try:
             attachment = Attachment(
-                self.name, self.schema, address, held, self.checks, self.observers, self._receive, timeout
+                self.name, self.schema, address, held, self._checks, self._observers, self._receive, timeout
             )
-            self.presence = attachment
+            self._provider = attachment
             attachment.open(timeout)
         except BaseException:
-            self.presence = None
+            self._provider = None
             registry.release_name(self)
             raise
 
@@ -194,10 +194,10 @@ class Replica(AwaitableVerbs, Observable[T]):
 
         Who iterates `changes()` comes to the end; who still waits in `attach`, in another thread, gets NotAttached.
         """
-        presence, self.presence = self.presence, None
-        if presence is not None:
-            presence.close()
-        if self.presence is None:  # an override stays, and with it what it covers
+        provider, self._provider = self._provider, None
+        if provider is not None:
+            provider.close()
+        if self._provider is None:  # an override stays, and with it what it covers
             registry.release_name(self)
 
     async def aattach(
@@ -223,14 +223,6 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     # ---- watching it change
 
-    def subscriptions(self) -> Observers:
-        """Not for applications: where `subscribe` puts its observers."""
-        return self.observers
-
-    def known_subscriptions(self) -> Observers:
-        """Not for applications: the same."""
-        return self.observers
-
     def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
         """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.
 
@@ -246,55 +238,61 @@ class Replica(AwaitableVerbs, Observable[T]):
         """
         if not callable(function):
             raise TypeError(f"a precommit function is called with (old, new); {function!r} can't be called")
-        self.checks.append(function)
+        self._checks.append(function)
         return function
 
-    # ---- for the other files of this folder
+    # ---- for the other files of the package
 
-    def take(self, snapshot: Snapshot[T]) -> None:
+    def _get_observers(self) -> Observers:
+        return self._observers
+
+    def _known_observers(self) -> Observers:
+        return self._observers
+
+    def _take(self, snapshot: Snapshot[T]) -> None:
         """Put a snapshot in its place; the first one makes this a replica with a value."""
         _set_latest(self, snapshot.config)
         _set_snapshot(self, snapshot)
         if type(self) is _Declared:
             self.__class__ = Replica  # type: ignore[assignment]
 
-    def save(self) -> tuple[Snapshot[T] | None, Presence | None]:
+    def _save(self) -> tuple[Snapshot[T] | None, Provider | None]:
         """What `restore` puts back."""
-        return (None if type(self) is _Declared else self._snapshot), self.presence
+        return (None if type(self) is _Declared else self._snapshot), self._provider
 
-    def restore(self, saved: tuple[Snapshot[T] | None, Presence | None]) -> None:
+    def _restore(self, saved: tuple[Snapshot[T] | None, Provider | None]) -> None:
         """All as it was."""
-        snapshot, self.presence = saved
+        snapshot, self._provider = saved
         if snapshot is not None:
-            self.take(snapshot)
+            self._take(snapshot)
         else:
             self.__class__ = _Declared
-        self.observers.assume(self._newest())
+        self._observers.assume(self._newest())
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """In the child: the value stays, the pipe and the threads are the parent's."""
         self._attaching = threading.RLock()
-        presence, self.presence = self.presence, None
-        if presence is not None:
-            presence.forget()
+        provider, self._provider = self._provider, None
+        if provider is not None:
+            provider.forget()
         if type(self) is not _Declared:
-            self.take(self._snapshot)  # the parent's reading thread may have been between the two
-        self.observers.after_fork()
+            self._take(self._snapshot)  # the parent's reading thread may have been between the two
+        self._observers.after_fork()
 
-    def was_declared_again(self, former: Replica[Any]) -> bool:
+    def _was_declared_again(self, former: Replica[Any]) -> bool:
         """Whether another one is that of a former run of the module that declares this one."""
-        return self.declared_in == former.declared_in and self._spec is not former._spec
+        return self._declared_in == former._declared_in and self._spec is not former._spec
 
-    def is_elsewhere(self, address: str) -> bool:
+    def _is_elsewhere(self, address: str) -> bool:
         """Whether it is attached to another owner than the one at this address."""
-        presence = self.presence
-        return presence is not None and presence.address != "" and not presence.is_at(address)
+        provider = self._provider
+        return provider is not None and provider.address != "" and not provider.is_at(address)
 
     def _receive(self, snapshot: Snapshot[T]) -> None:
         """From the owner. While an override lasts it is put aside, for afterwards."""
-        presence = self.presence
-        if presence is None or not presence.set_aside(snapshot):
-            self.take(snapshot)
+        provider = self._provider
+        if provider is None or not provider.set_aside(snapshot):
+            self._take(snapshot)
 
     def _newest_snapshot(self) -> Snapshot[T]:
         return self._snapshot
@@ -303,17 +301,17 @@ class Replica(AwaitableVerbs, Observable[T]):
         return None if type(self) is _Declared else self.latest
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        presence = self.presence
-        if presence is None:
+        provider = self._provider
+        if provider is None:
             raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
-        return presence.ask(make, timeout)
+        return provider.ask(make, timeout)
 
     def _answers_within(self) -> float:
-        presence = self.presence
-        return (presence.answers_within if presence is not None else 0.0) or super()._answers_within()
+        provider = self._provider
+        return (provider.answers_within if provider is not None else 0.0) or super()._answers_within()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return reference.reference_to(self, self.declared_in, Replica)
+        return reference.reference_to(self, self._declared_in, Replica)
 
     def __repr__(self) -> str:
         state = "declared" if type(self) is _Declared else f"version {self._snapshot.version}"

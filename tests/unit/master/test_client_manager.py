@@ -29,7 +29,7 @@ def test_a_hup_goes_to_the_owner_that_serves_the_process_now(
         asked.append((address, name))
         return SimpleNamespace(tell=lambda message: listens)
 
-    replica = SimpleNamespace(presence=SimpleNamespace(address="/run/next/control.sock"))
+    replica = SimpleNamespace(_provider=SimpleNamespace(address="/run/next/control.sock"))
     monkeypatch.setattr(process_wide, "Client", client)
     monkeypatch.setattr(registry, "attached", lambda name: replica)
     manager = process_wide._Client(ConfigLoader(SCHEMA), address="app", enable_signal_handler=False)

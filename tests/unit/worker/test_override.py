@@ -63,7 +63,7 @@ def test_a_forked_child_keeps_it(replica: Replica[Settings]) -> None:
 
 
 class Attached:
-    """A replica's real presence, as far as an override sees it."""
+    """A replica's attachment, as far as an override sees it."""
 
     address = "somewhere"
     connected = True
@@ -76,15 +76,15 @@ class Attached:
 
 
 def test_what_the_owner_commits_meanwhile_shows_afterwards_and_nothing_goes_down(replica: Replica[Settings]) -> None:
-    replica.take(Snapshot(numbered(1), 7, b""))
-    replica.presence = Attached()  # type: ignore[assignment]
+    replica._take(Snapshot(numbered(1), 7, b""))
+    replica._provider = Attached()  # type: ignore[assignment]
     with replica.override(numbered(100)) as outer, replica.override(numbered(101)):
         replica._receive(Snapshot(numbered(2), 8, b""))
         assert replica.latest.number == 101
         outer.push(numbered(102))
         assert replica.latest.number == 102
     assert (replica.version, replica.latest.number) == (8, 2)
-    replica.presence = None
+    replica._provider = None
 
 
 def test_a_refusal_names_the_function_and_never_shows_its_arguments(replica: Replica[Settings]) -> None:

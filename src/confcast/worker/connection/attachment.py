@@ -40,7 +40,7 @@ _log = logging.getLogger("confcast.worker")
 T = TypeVar("T")
 
 
-class Presence(Protocol):
+class Provider(Protocol):
     """What a replica needs of whatever gives it its value: an attachment, or an override."""
 
     @property

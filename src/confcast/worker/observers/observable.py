@@ -35,12 +35,12 @@ class Observable(ABC, Generic[T]):
         """The pinned configuration inside a pin, the newest outside."""
 
     @abstractmethod
-    def subscriptions(self) -> Observers:
-        """Not for applications: where `subscribe` puts its observers."""
+    def _get_observers(self) -> Observers:
+        """The observers that `subscribe` adds to; may attach this process first."""
 
     @abstractmethod
-    def known_subscriptions(self) -> Observers | None:
-        """Not for applications: the same, if it can be had without waiting."""
+    def _known_observers(self) -> Observers | None:
+        """The same observers, or None where this process would have to attach first."""
 
     @overload
     def subscribe(
@@ -111,11 +111,11 @@ class Observable(ABC, Generic[T]):
         """
         where = _place(observer, executor, loop)
         _check(observer, select, on, where)
-        self.subscriptions().add(partial(Subscription, observer, select, initial, on, where))
+        self._get_observers().add(partial(Subscription, observer, select, initial, on, where))
 
     def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
         """End the oldest subscription of this observer; whether there was one."""
-        return self.subscriptions().remove(observer)
+        return self._get_observers().remove(observer)
 
     def get_current_config(self) -> T:
         """`current`, under the name that LeIndex gave it.
@@ -132,7 +132,7 @@ class Observable(ABC, Generic[T]):
         counted; nor is an iteration of `changes()`. A manager counts those of its process's attached replica, and
         attaches none for it: 0 while there is none. Raises NotAttached before a manager's `start()`.
         """
-        known = self.known_subscriptions()
+        known = self._known_observers()
         return known.count() if known is not None else 0
 
     @overload
@@ -183,11 +183,11 @@ class Observable(ABC, Generic[T]):
         from confcast.worker.observers.changes import read
 
         _check(read, select, on, None)
-        known = self.known_subscriptions()
+        known = self._known_observers()
         seen, closes = Pair(None, None), 0
         if known is not None:
             seen, closes = Pair(None, known.value(on)), known.closes
-        return read(known, self.subscriptions, select, on, initial, seen, closes)
+        return read(known, self._get_observers, select, on, initial, seen, closes)
 
 
 def _place(observer: Any, executor: Where, loop: Any) -> Where:

@@ -385,9 +385,9 @@ def test_a_snapshot_file_that_is_of_no_use_is_told_once_and_not_served(
 
 def test_a_child_forked_in_the_middle_of_a_swap_has_one_version(replica: Replica[Settings]) -> None:
     one, two = Snapshot(Settings(1), 1, b""), Snapshot(Settings(2), 2, b"")
-    replica.take(one)
+    replica._take(one)
     type(replica).__dict__["latest"].__set__(replica, two.config)
-    replica.after_fork()
+    replica._after_fork()
     assert replica.latest is replica.current is one.config
 
 

@@ -38,7 +38,7 @@ def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 def subscribed(replica: Replica[Settings]) -> int:
-    return len(replica.observers._subscriptions)
+    return len(replica._observers._subscriptions)
 
 
 def number(config: Settings) -> int:
@@ -145,7 +145,7 @@ def test_before_there_is_a_value_it_waits_for_the_first_which_is_no_change(
         told = asyncio.Event()
         replica.subscribe(lambda old, new: told.set(), initial=True, loop=asyncio.get_running_loop())
         with replica.override(config(1)) as fake:
-            replica.observers.swapped(lambda: None, None, config(1))
+            replica._observers.swapped(lambda: None, None, config(1))
             await told.wait()  # after the one that waits
             if initial:
                 assert await waiting == (None, 1)
@@ -156,7 +156,7 @@ def test_before_there_is_a_value_it_waits_for_the_first_which_is_no_change(
             fake.push(config(2))
             assert await waiting == (1, 2)
             await changes.aclose()
-        replica.observers.close()
+        replica._observers.close()
 
     run(main)
 
@@ -255,7 +255,7 @@ def test_a_loop_that_is_closed_without_ending_it_is_found_at_the_next_change(
     fake.push(config(3))
     fake.push(config(4))
     assert subscribed(replica) == 0
-    assert replica.observers.failures == 1
+    assert replica._observers.failures == 1
     assert caplog.text.count("observer changes() is unsubscribed: the event loop") == 1
     with contextlib.suppress(StopIteration):  # its task can't be made any more: what is left is ended by hand
         changes.aclose().send(None)
@@ -267,14 +267,14 @@ def test_settled_waits_for_the_settling(replica: Replica[Settings], fake: Fake[S
         waiting = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)
         new = config(2)
-        replica.observers.swapped(lambda: fake.place(new), replica.latest, new)
+        replica._observers.swapped(lambda: fake.place(new), replica.latest, new)
         for _ in range(10):
             await asyncio.sleep(0)
         assert not waiting.done()
-        replica.observers.settled(new)
+        replica._observers.settled(new)
         assert await waiting == (1, 2)
         await changes.aclose()
-        replica.observers.close()
+        replica._observers.close()
 
     run(main)
 
@@ -285,7 +285,7 @@ def test_a_closed_replica_ends_it_after_the_last_change(replica: Replica[Setting
         fake.push(config(2))
         assert await anext(changes) == (1, 2)
         fake.push(config(3))
-        replica.observers.replica_closed()
+        replica._observers.replica_closed()
         return [each async for each in changes]
 
     assert run(main) == [(2, 3)]
@@ -298,7 +298,7 @@ def test_a_replica_that_is_closed_before_the_first_step_ends_it_too(
     async def main() -> list[Any]:
         changes = replica.changes(number)
         fake.push(config(2))
-        replica.observers.replica_closed()
+        replica._observers.replica_closed()
         return [each async for each in changes]
 
     assert run(main) == [(1, 2)]
@@ -308,17 +308,17 @@ def test_a_replica_that_is_closed_before_the_first_step_ends_it_too(
 def test_a_replica_that_is_closed_between_its_finding_and_the_first_look_ends_it_too(
     replica: Replica[Settings], fake: Fake[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add = replica.observers.add
+    add = replica._observers.add
 
     def add_too_late(make: Any) -> Any:
-        replica.observers.replica_closed()
+        replica._observers.replica_closed()
         return add(make)
 
-    monkeypatch.setattr(replica.observers, "add", add_too_late)
+    monkeypatch.setattr(replica._observers, "add", add_too_late)
 
     async def main() -> list[Any]:
         nothing = Pair(None, None)
-        find = changes.read(None, lambda: replica.observers, None, "commit", False, nothing, 0)
+        find = changes.read(None, lambda: replica._observers, None, "commit", False, nothing, 0)
         return [each async for each in find]
 
     assert run(main) == []

@@ -39,7 +39,7 @@ class Declared:
 
     @property
     def observers(self) -> Observers:
-        return self.replica.observers
+        return self.replica._observers
 
     def change(self) -> int:
         """To the next number."""
