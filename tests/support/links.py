@@ -1,4 +1,4 @@
-"""A replica's pipe and both its ends: an owner that the test plays itself, and a holder that keeps what it is told."""
+"""A replica's pipe and both its ends: an owner that the test plays itself, and a listener that keeps the reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import DEADLINE
 
 
 class Listener:
-    """The holder of the link: keeps what it is told."""
+    """The link's listener: keeps what is reported to it."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
@@ -39,10 +39,10 @@ class Listener:
         if number:
             self.told.append(("asked", number))
 
-    def gave_up(self, why: Terminate) -> None:
+    def terminated(self, why: Terminate) -> None:
         self.told.append(why)
 
-    def not_followed(self, address: str, refused: Refused) -> None:
+    def next_owner_refused(self, address: str, refused: Refused) -> None:
         self.told.append((address, refused))
 
 
@@ -85,7 +85,7 @@ def control_socket() -> Iterator[socket.socket]:
         yield listening
 
 
-def new_link(address: str, holder: Listener) -> Link:
+def new_link(address: str, listener: Listener) -> Link:
     """Not started; payloads are configurations as they are."""
     machine = Machine(lambda payload: payload, lambda number, old, new: ())
-    return Link(address, "app", b"schema", machine, holder, lambda saved: None)
+    return Link(address, "app", b"schema", machine, listener, lambda saved: None)

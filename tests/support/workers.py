@@ -215,7 +215,7 @@ class Serving:
     def strike(self, place: str, number: int) -> None:
         """Send this process a signal at its next vote: `before` the vote leaves, or `after`."""
         self._blow = (place, number)
-        send = link._try_to_send
+        send = link.try_to_send
 
         def send_and_strike(connection: socket.socket, message: Message) -> bool:
             sent = send(connection, message)
@@ -223,7 +223,7 @@ class Serving:
                 self._strike_at("after")
             return sent
 
-        link._try_to_send = send_and_strike
+        link.try_to_send = send_and_strike
 
     def reload_in_precommit(self) -> None:
         self._replica.precommit(lambda old, new: self._replica.reload())

@@ -82,11 +82,11 @@ class Fake(Generic[T]):
         """The override ends with its `with` block, and not when the code under test closes its replica."""
         self._replica._provider = self
 
-    def forget(self) -> None:
+    def after_fork(self) -> None:
         """A forked child keeps the override; what it covers is the parent's."""
         snapshot, provider = self.before
         if provider is not None:
-            provider.forget()
+            provider.after_fork()
         self.before = (snapshot, None)
         self._replica._provider = self
 

@@ -274,7 +274,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._attaching = threading.RLock()
         provider, self._provider = self._provider, None
         if provider is not None:
-            provider.forget()
+            provider.after_fork()
         if type(self) is not _Declared:
             self._take(self._snapshot)  # the parent's reading thread may have been between the two
         self._observers.after_fork()

@@ -16,7 +16,7 @@ from confcast.examples.mcp_server.app import service
 from confcast.wire.messages import Message, Vote
 from confcast.worker.connection import link
 
-send = link._try_to_send
+send = link.try_to_send
 search = service.search
 
 
@@ -34,5 +34,5 @@ def wait_and_search(query: str, *rest: Any) -> Any:
     return search(query, *rest)
 
 
-link._try_to_send = send_and_wait
+link.try_to_send = send_and_wait
 service.search = wait_and_search  # type: ignore[method-assign]

@@ -71,7 +71,7 @@ class Attached:
     def set_aside(self, snapshot: Snapshot[Settings]) -> bool:
         return False
 
-    def forget(self) -> None:
+    def after_fork(self) -> None:
         """Nothing to close."""
 
 

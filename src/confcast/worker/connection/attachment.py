@@ -64,7 +64,7 @@ class Provider(Protocol):
     def close(self) -> None:
         """End it."""
 
-    def forget(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child."""
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
@@ -104,7 +104,7 @@ class Attachment(Generic[T]):
         self._observers = observers
         self._take = take
         self._guard = guard(name, self._codec)
-        self._gave_up: Terminate | None = None
+        self._terminated: Terminate | None = None
         self._closed = False
         self._arrived = threading.Event()
         self._machine = machine = Machine(self._build, self._check, observers.follow_settlings)
@@ -127,7 +127,7 @@ class Attachment(Generic[T]):
             arrived = self._arrived.wait(timeout)
             if self._closed:
                 raise NotAttached(f"replica {self._name!r} was closed while it was being attached")
-            if self._gave_up is not None or not (arrived or self._holds):
+            if self._terminated is not None or not (arrived or self._holds):
                 raise self._explain(timeout)
         except BaseException:  # a KeyboardInterrupt too must leave no thread behind, and nobody on the roster
             self._end()
@@ -164,9 +164,9 @@ class Attachment(Generic[T]):
         self._arrived.set()
         self._observers.replica_closed()
 
-    def forget(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: the pipe and the threads are the parent's."""
-        self._link.forget()
+        self._link.after_fork()
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """The replica takes it."""
@@ -203,14 +203,14 @@ class Attachment(Generic[T]):
         """How they stand, to an owner that asks."""
         self._observers.record.ask(number)
 
-    def gave_up(self, why: Terminate) -> None:
+    def terminated(self, why: Terminate) -> None:
         """No more versions will come. Whoever waits in `open` raises; later it can only be logged."""
-        self._gave_up = why
+        self._terminated = why
         if self._arrived.is_set():
             _log.error("%s; this process keeps what it has", self._explain(0.0))
         self._arrived.set()
 
-    def not_followed(self, address: str, refused: Refused) -> None:
+    def next_owner_refused(self, address: str, refused: Refused) -> None:
         """Another application's owner may have the same name, and the next owner of this one another schema."""
         why = self._refusal(refused, address)
         _log.error("the config owner at %s is not followed: %s; this process keeps what it has", address, why)
@@ -235,7 +235,7 @@ class Attachment(Generic[T]):
         del old, new  # what an application's function logs may be sent with the variables of the frames below it
         problems: list[Problem] = []
         for function in list(self._checks):
-            self._link.say(Working(round_, path_of(function)))  # before it: who works is not silent
+            self._link.send(Working(round_, path_of(function)))  # first: what reports is not timed out
             try:
                 with application_signals():
                     asked.tell(function)
@@ -260,7 +260,7 @@ class Attachment(Generic[T]):
     # ---- why not, in words
 
     def _explain(self, timeout: float) -> ConfcastError:
-        why = self._gave_up
+        why = self._terminated
         if why is None:
             trouble = self._link.trouble or "the config owner does not answer"
             return OwnerUnavailable(f"no version of {self._name!r} came within {timeout:g} s: {trouble}")

@@ -36,7 +36,7 @@ _known: dict[str, About] = {}
 _MOST_KNOWN = 64
 
 
-class Whereabouts:
+class OwnerFinder:
     """For one link, and its reading thread; `address` may be read in any.
 
     Args:
@@ -46,7 +46,7 @@ class Whereabouts:
     Attributes:
         address: The control socket of the owner that serves this process, or did last; "" before one was found.
         beside: This process is none that the owner's master has started.
-        choice: Which owners could be meant, in words, where nobody but a person can choose one; else "".
+        ambiguity: Which owners could be meant, in words, where nobody but a person can choose one; else "".
 
     Raises:
         ConfcastError: What was given is neither.
@@ -63,7 +63,7 @@ class Whereabouts:
         self._refused: set[Path] = set()
         self._here: OwnerDir | None = None
         self._told: dict[str, About] = {}  # by the owner that was heard last
-        self.choice = ""
+        self.ambiguity = ""
         self.beside = True
         self.address = ""
         if not self._by_name:
@@ -86,9 +86,9 @@ class Whereabouts:
             self._told = {address: told}
             _keep(address, told)
 
-    def look(self) -> str:
+    def find(self) -> str:
         """The address to knock at now; "" where there is none, and `trouble()` says why."""
-        self.choice = ""
+        self.ambiguity = ""
         if self.address and not self._is_over(self._here):
             return self.address
         found = self._next()
@@ -102,8 +102,8 @@ class Whereabouts:
 
     def trouble(self) -> str:
         """Why nobody answers at the address to knock at, in words; "" where an owner is, or will be again."""
-        if self.choice or (self.address and not self._is_over(self._here)):
-            return self.choice
+        if self.ambiguity or (self.address and not self._is_over(self._here)):
+            return self.ambiguity
         if self._by_name:
             return f"no config owner named {self._name!r} runs for this user (uid {os.geteuid()})"
         return f"there is no config owner at {self.address}, nor one that has taken its place"
@@ -121,7 +121,7 @@ class Whereabouts:
             fitting = rank(found)
             if len(fitting) > 1:
                 places = ", ".join(f"{each.address} ({each.started_in() or 'somewhere'})" for each in fitting)
-                self.choice = f"{len(fitting)} config owners could be meant: {places}; attach to one by its address"
+                self.ambiguity = f"{len(fitting)} config owners could be meant: {places}; attach to one by its address"
                 return None
             if fitting:
                 return fitting[0]

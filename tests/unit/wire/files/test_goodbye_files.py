@@ -26,13 +26,13 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def holder() -> Listener:
+def listener() -> Listener:
     return Listener()
 
 
 @pytest.fixture
-def link(listening: socket.socket, holder: Listener) -> Iterator[Link]:
-    link = new_link(listening.getsockname(), holder)
+def link(listening: socket.socket, listener: Listener) -> Iterator[Link]:
+    link = new_link(listening.getsockname(), listener)
     link.start()
     yield link
     link.close()
@@ -65,7 +65,7 @@ def test_a_goodbye_that_was_said_leaves_no_note(link: Link, owner: Owner, listen
 
 
 def test_a_close_without_an_owner_leaves_a_note_and_attaching_again_takes_it_back(
-    link: Link, owner: Owner, listening: socket.socket, holder: Listener
+    link: Link, owner: Owner, listening: socket.socket, listener: Listener
 ) -> None:
     listening.close()
     owner.close()
@@ -74,7 +74,7 @@ def test_a_close_without_an_owner_leaves_a_note_and_attaching_again_takes_it_bac
     folder = Path(link.address).parent
     assert names(folder) == [f"left-{mine()[0]}-{mine()[1]}"]
 
-    again = new_link(link.address, holder)
+    again = new_link(link.address, listener)
     again.start()
     assert names(folder) == []
     again.close()
@@ -86,10 +86,10 @@ def test_a_close_without_an_owner_leaves_a_note_and_attaching_again_takes_it_bac
 
 
 def test_an_owner_that_began_to_listen_meanwhile_hears_the_goodbye_itself(
-    listening: socket.socket, holder: Listener
+    listening: socket.socket, listener: Listener
 ) -> None:
     """It may have read the notes a moment before this one was left."""
-    link = new_link(listening.getsockname(), holder)
+    link = new_link(listening.getsockname(), listener)
     link.close()  # before it has ever knocked
 
     owner = Owner(listening)
@@ -99,21 +99,21 @@ def test_an_owner_that_began_to_listen_meanwhile_hears_the_goodbye_itself(
     owner.close()
 
 
-def test_a_close_where_no_owner_ever_lived_leaves_nothing_there(tmp_path: Path, holder: Listener) -> None:
+def test_a_close_where_no_owner_ever_lived_leaves_nothing_there(tmp_path: Path, listener: Listener) -> None:
     for address in (tmp_path / "nobody", tmp_path / "file"):
         (tmp_path / "file").touch()
-        link = new_link(str(address), holder)
+        link = new_link(str(address), listener)
         link.start()
         link.close()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_who_was_refused_for_good_is_on_no_roster_and_leaves_no_note(
-    link: Link, owner: Owner, listening: socket.socket, holder: Listener
+    link: Link, owner: Owner, listening: socket.socket, listener: Listener
 ) -> None:
     owner.say(Refused("another schema", final=True))
     owner.close()
-    eventually(lambda: holder.told, "the refusal")
+    eventually(lambda: listener.told, "the refusal")
     link.close()
     assert names(folder_of(listening)) == []
 
@@ -156,14 +156,14 @@ def test_no_more_names_are_read_than_some_thousands(tmp_path: Path, monkeypatch:
 
 
 @contextmanager
-def serving(listening: socket.socket, holder: Listener, held: int = 0) -> Iterator[Link]:
+def serving(listening: socket.socket, listener: Listener, held: int = 0) -> Iterator[Link]:
     """A link that does not wait for an owner, with a snapshot file of version 5, or holding a version already."""
     snapshot_file.save(folder_of(listening), b"schema", 5, b"digest", b"payload")
     machine = Machine(lambda payload: payload, lambda number, old, new: ())
     if held:
         machine.adopt(Held(held, b"held", b"held"))
     address = listening.getsockname()
-    link = Link(address, "app", b"schema", machine, holder, lambda saved: saved.payload, patience=0.05)
+    link = Link(address, "app", b"schema", machine, listener, lambda saved: saved.payload, patience=0.05)
     link.start()
     try:
         yield link
@@ -171,11 +171,11 @@ def serving(listening: socket.socket, holder: Listener, held: int = 0) -> Iterat
         link.close()
 
 
-def test_it_leaves_a_note_and_an_owner_s_answer_takes_it_away(listening: socket.socket, holder: Listener) -> None:
-    with serving(listening, holder):
+def test_it_leaves_a_note_and_an_owner_s_answer_takes_it_away(listening: socket.socket, listener: Listener) -> None:
+    with serving(listening, listener):
         owner = Owner(listening)
         owner.hear()
-        eventually(lambda: holder.told == [("swapped", 5)], "the file")
+        eventually(lambda: listener.told == [("swapped", 5)], "the file")
         assert names(folder_of(listening)) == [f"here-{mine()[0]}-{mine()[1]}"]
         owner.say(Install(6, b"six", b"payload"))
         assert owner.hear() == Applied(6)
@@ -184,18 +184,18 @@ def test_it_leaves_a_note_and_an_owner_s_answer_takes_it_away(listening: socket.
 
 
 def test_the_note_stands_before_it_serves(
-    listening: socket.socket, holder: Listener, monkeypatch: pytest.MonkeyPatch
+    listening: socket.socket, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
     load = snapshot_file.load
     monkeypatch.setattr(snapshot_file, "load", lambda folder: (seen.append(names(folder)), load(folder))[1])
-    with serving(listening, holder):
-        eventually(lambda: holder.told, "the file")
+    with serving(listening, listener):
+        eventually(lambda: listener.told, "the file")
     assert seen[0] == [f"here-{mine()[0]}-{mine()[1]}"]
 
 
 def test_where_the_hello_lies_at_a_dead_owner_it_is_said_anew_before_the_file_is_read(
-    listening: socket.socket, holder: Listener, monkeypatch: pytest.MonkeyPatch
+    listening: socket.socket, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without: the next owner reads the notes, this one writes its own, and starts on the old file, unknown."""
     load, written = snapshot_file.load, goodbye_files.write
@@ -216,39 +216,39 @@ def test_where_the_hello_lies_at_a_dead_owner_it_is_said_anew_before_the_file_is
 
     monkeypatch.setattr(goodbye_files, "write", write)
     monkeypatch.setattr(snapshot_file, "load", read)
-    with serving(listening, holder):
+    with serving(listening, listener):
         first = Owner(listening)
         first.hear()
-        eventually(lambda: holder.told, "the file")
+        eventually(lambda: listener.told, "the file")
     assert heard[0] is not None, "no owner that listens then has its Hello"
     for connection in heard:
         if isinstance(connection, socket.socket):
             connection.close()
 
 
-def test_a_process_that_holds_a_version_does_the_same(listening: socket.socket, holder: Listener) -> None:
-    with serving(listening, holder, held=3):
+def test_a_process_that_holds_a_version_does_the_same(listening: socket.socket, listener: Listener) -> None:
+    with serving(listening, listener, held=3):
         owner = Owner(listening)
         owner.hear()
-        eventually(lambda: holder.told == ["caught up"], "going on")
+        eventually(lambda: listener.told == ["caught up"], "going on")
         assert names(folder_of(listening)) == [f"here-{mine()[0]}-{mine()[1]}"]
         owner.close()
 
 
-def test_its_close_takes_the_note_away(listening: socket.socket, holder: Listener) -> None:
-    with serving(listening, holder) as link:
+def test_its_close_takes_the_note_away(listening: socket.socket, listener: Listener) -> None:
+    with serving(listening, listener) as link:
         owner = Owner(listening)
         owner.hear()
-        eventually(lambda: holder.told, "the file")
+        eventually(lambda: listener.told, "the file")
         link.close()
         assert names(folder_of(listening)) == []
         owner.close()
 
 
 def test_a_note_that_can_not_be_written_is_said_and_stops_nothing(
-    listening: socket.socket, holder: Listener, caplog: pytest.LogCaptureFixture
+    listening: socket.socket, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     goodbye_files.remove_folder(folder_of(listening))
-    with serving(listening, holder):
-        eventually(lambda: holder.told == [("swapped", 5)], "the file")
+    with serving(listening, listener):
+        eventually(lambda: listener.told == [("swapped", 5)], "the file")
     assert "the next config owner may not know of this process" in caplog.text

@@ -15,7 +15,7 @@ from confcast.wire.files import about, owner_dirs
 from confcast.wire.files.about import About
 from confcast.wire.master_channel import HANDOVER
 from confcast.worker.connection import discovery
-from confcast.worker.connection.discovery import Whereabouts
+from confcast.worker.connection.discovery import OwnerFinder
 
 DEAD, ME = 2**22 + 1, 2**22 + 2  # above the largest pid that there can be
 Make = Callable[..., str]
@@ -48,9 +48,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     discovery._known.clear()
 
 
-def attached(address: str, given: str = "") -> Whereabouts:
+def attached(address: str, given: str = "") -> OwnerFinder:
     """To an owner that has answered."""
-    where = Whereabouts("app", given or address)
+    where = OwnerFinder("app", given or address)
     where.move(address)
     where.remember(address)
     return where
@@ -68,12 +68,12 @@ def test_while_its_folder_is_there_and_its_master_lives_the_address_is_the_one(m
     where = attached(here := make())
     make()
     assert where.beside
-    assert (where.look(), where.trouble()) == (here, "")
+    assert (where.find(), where.trouble()) == (here, "")
 
 
-def test_a_foreign_path_is_knocked_at_whatever_is_there(make: Make) -> None:
+def test_a_foreign_path_is_connected_to_whatever_is_there(make: Make) -> None:
     make()
-    assert Whereabouts("app", "/nowhere/sock").look() == "/nowhere/sock"
+    assert OwnerFinder("app", "/nowhere/sock").find() == "/nowhere/sock"
 
 
 def test_the_same_master_s_newer_generation_comes_first(make: Make) -> None:
@@ -81,13 +81,13 @@ def test_the_same_master_s_newer_generation_comes_first(make: Make) -> None:
     make(master=os.getppid())
     new = make(loads="File /etc/other.toml", where="/elsewhere")
     left(old)
-    assert where.look() == new
+    assert where.find() == new
 
 
 def test_a_left_owner_without_a_next_one_is_still_the_one(make: Make) -> None:
     where = attached(old := make())
     left(old)
-    assert where.look() == old
+    assert where.find() == old
 
 
 @pytest.mark.parametrize("gap", [0, 1, 2])
@@ -98,7 +98,7 @@ def test_without_its_master_what_loads_the_same_comes_before_what_is_in_the_same
     make(loads="File /etc/other.toml")  # as the staging server in the same folder
     ranks = [{}, {"where": "/elsewhere"}, {"more": ("Environment(APP_)",)}]
     made = [make(**options) for options in ranks[gap:]]
-    assert where.look() == made[0]
+    assert where.find() == made[0]
 
 
 def test_no_other_one_of_the_same_name_is_taken(make: Make) -> None:
@@ -108,17 +108,17 @@ def test_no_other_one_of_the_same_name_is_taken(make: Make) -> None:
     make(told="")
     make(name="other")
     make(name="a/pp", told="a/pp")
-    assert where.look() == old
+    assert where.find() == old
     assert where.trouble() == f"there is no config owner at {old}, nor one that has taken its place"
 
 
 def test_a_name_that_only_looks_the_same_in_a_folder_s_name_is_another(make: Make) -> None:
-    where = Whereabouts("a/b", "a/b")
+    where = OwnerFinder("a/b", "a/b")
     make(name="a.b", told="a.b")
     make(name="a_b", told="a_b")
-    assert where.look() == ""
+    assert where.find() == ""
     mine = make(name="a/b", told="a/b")
-    assert where.look() == mine
+    assert where.find() == mine
 
 
 def test_where_the_former_one_was_is_looked_too_whatever_variables_say_here(
@@ -129,7 +129,7 @@ def test_where_the_former_one_was_is_looked_too_whatever_variables_say_here(
     where = attached(old := make(master=DEAD))
     gone(old)
     new = make()
-    assert where.look() == new
+    assert where.find() == new
 
 
 def test_while_the_master_lives_no_other_server_is_looked_at(make: Make) -> None:
@@ -137,17 +137,17 @@ def test_while_the_master_lives_no_other_server_is_looked_at(make: Make) -> None
     where = attached(old := make())
     gone(old)
     make(master=os.getppid())
-    assert where.look() == old
+    assert where.find() == old
 
 
 def test_of_several_none_is_taken_and_all_are_named(make: Make) -> None:
     where = attached(old := make(master=DEAD))
     gone(old)
     one, two = make(), make()
-    assert where.look() == old
+    assert where.find() == old
     assert (
         where.trouble()
-        == where.choice
+        == where.ambiguity
         == f"2 config owners could be meant: {one} (/srv), {two} (/srv); attach to one by its address"
     )
 
@@ -156,9 +156,9 @@ def test_who_has_refused_is_not_asked_again(make: Make) -> None:
     where = attached(old := make(master=DEAD))
     gone(old)
     where.refuse(make())
-    assert where.look() == old
+    assert where.find() == old
     new = make()
-    assert where.look() == new
+    assert where.find() == new
 
 
 def test_a_process_that_the_master_has_started_stays_with_it(make: Make) -> None:
@@ -167,12 +167,12 @@ def test_a_process_that_the_master_has_started_stays_with_it(make: Make) -> None
     assert not where.beside
     new = make(master=mine)
     left(old)
-    assert where.look() == old
+    assert where.find() == old
     gone(old)
-    assert where.look() == new
+    assert where.find() == new
     gone(new)
     make()
-    assert where.look() == old
+    assert where.find() == old
 
 
 def test_what_an_owner_has_told_is_known_to_its_replica_however_many_others_tell(make: Make) -> None:
@@ -185,35 +185,35 @@ def test_what_an_owner_has_told_is_known_to_its_replica_however_many_others_tell
     again = make(loads="File /srv/mine.toml", where="/elsewhere")
     for address in (here, *others):
         gone(address)
-    assert where.look() == again
+    assert where.find() == again
 
 
 def test_what_was_told_is_known_when_the_address_is_given_again(make: Make) -> None:
     attached(old := make(master=DEAD))
     gone(old)
     new = make()
-    assert Whereabouts("app", old).look() == new
+    assert OwnerFinder("app", old).find() == new
     discovery._known.clear()
-    assert Whereabouts("app", old).look() == old
+    assert OwnerFinder("app", old).find() == old
 
 
 def test_by_name_the_one_is_taken_that_the_command_line_would_take(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = Whereabouts("app", "app")
-    assert where.look() == where.address == ""
+    where = OwnerFinder("app", "app")
+    assert where.find() == where.address == ""
     assert "no config owner named 'app' runs for this user" in where.trouble()
     one = make(where=str(tmp_path))
-    assert where.look() == one
+    assert where.find() == one
     make(where="/elsewhere")
-    assert where.look() == ""
+    assert where.find() == ""
     monkeypatch.chdir(tmp_path)
-    assert where.look() == one
+    assert where.find() == one
 
 
 def test_what_is_neither_a_path_nor_the_name_is_refused_in_words() -> None:
     with pytest.raises(ConfcastError, match=r"'other' is no address of a config owner: give the path .*, or 'app', "):
-        Whereabouts("app", "other")
+        OwnerFinder("app", "other")
 
 
 def test_an_address_that_this_user_may_not_look_at_is_still_the_one(
@@ -227,6 +227,6 @@ def test_an_address_that_this_user_may_not_look_at_is_still_the_one(
 
     monkeypatch.setattr(Path, "stat", refused)
     monkeypatch.setattr(Path, "exists", lambda path: False)  # so Python 3.14 says then
-    assert here.look() == here.address
+    assert here.find() == here.address
     assert here.trouble() == ""
     here.refuse(here.address)

@@ -52,13 +52,13 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def holder() -> Listener:
+def listener() -> Listener:
     return Listener()
 
 
 @pytest.fixture
-def link(listening: socket.socket, holder: Listener) -> Iterator[Link]:
-    link = new_link(listening.getsockname(), holder)
+def link(listening: socket.socket, listener: Listener) -> Iterator[Link]:
+    link = new_link(listening.getsockname(), listener)
     link.start()
     yield link
     link.close()
@@ -91,13 +91,13 @@ def test_a_close_that_the_reading_thread_is_ahead_of_says_goodbye_all_the_same(l
     assert owner.hear() == Goodbye()
 
 
-def test_what_is_installed_is_answered_and_the_holder_knows_that_it_is_the_newest(
-    owner: Owner, holder: Listener
+def test_what_is_installed_is_answered_and_the_listener_knows_that_it_is_the_newest(
+    owner: Owner, listener: Listener
 ) -> None:
     owner.say(Install(3, b"digest", b"payload"))
 
     assert owner.hear() == Applied(3)
-    assert eventually(lambda: len(holder.told) == 2 and holder.told, "both") == [("swapped", 3), "caught up"]
+    assert eventually(lambda: len(listener.told) == 2 and listener.told, "both") == [("swapped", 3), "caught up"]
 
 
 def test_an_open_call_ends_without_an_answer_when_the_pipe_does(
@@ -144,10 +144,10 @@ def test_what_the_observers_made_is_told_once_the_owner_knows_of_this_process_an
     again.close()
 
 
-def test_the_owner_s_question_about_observers_reaches_the_holder(owner: Owner, holder: Listener) -> None:
+def test_the_owner_s_question_about_observers_reaches_the_listener(owner: Owner, listener: Listener) -> None:
     owner.say(Install(3, b"digest", b"payload"))
     owner.say(Observe(4))
-    assert eventually(lambda: ("asked", 4) in holder.told, "the question")
+    assert eventually(lambda: ("asked", 4) in listener.told, "the question")
 
 
 def test_an_answer_that_comes_in_pieces_reaches_its_caller_and_no_other(link: Link, owner: Owner) -> None:
@@ -181,16 +181,16 @@ def test_an_answer_after_its_caller_has_gone_is_dropped(link: Link, owner: Owner
 
 
 def test_a_caller_who_waits_for_a_pipe_is_answered_when_the_link_is_closed(
-    listening: socket.socket, holder: Listener
+    listening: socket.socket, listener: Listener
 ) -> None:
     Path(listening.getsockname()).unlink()
-    with linked(listening, holder) as link:
+    with linked(listening, listener) as link:
         waiting = in_thread(lambda: link.ask(StatsRequest, 2 * DEADLINE))
         link.close()
         assert waiting() is None
 
 
-def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.socket, holder: Listener) -> None:
+def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.socket, listener: Listener) -> None:
     links: list[Link] = []
     heard: list[str] = []
 
@@ -200,7 +200,7 @@ def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.so
         heard.append(str(caught.value))
         return ()
 
-    with linked(listening, holder, Machine(lambda payload: payload, check)) as link:
+    with linked(listening, listener, Machine(lambda payload: payload, check)) as link:
         links.append(link)
         owner = Owner(listening)
         owner.hear()
@@ -210,13 +210,13 @@ def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.so
     assert len(heard) == 1
 
 
-def test_a_final_refusal_is_told_and_ends_the_knocking(
-    link: Link, owner: Owner, holder: Listener, listening: socket.socket
+def test_a_final_refusal_is_told_and_ends_the_attempts(
+    link: Link, owner: Owner, listener: Listener, listening: socket.socket
 ) -> None:
     refused = Refused("another schema", True, {"number": "int"})
     owner.say(refused)
 
-    assert eventually(lambda: holder.told, "the refusal") == [Terminate(refused)]
+    assert eventually(lambda: listener.told, "the refusal") == [Terminate(refused)]
     link._thread.join(DEADLINE)
     assert not link._thread.is_alive()
     assert link.connected is False
@@ -226,8 +226,8 @@ def test_a_final_refusal_is_told_and_ends_the_knocking(
         listening.accept()
 
 
-def test_whoever_is_refused_for_now_knocks_again_ever_more_slowly(
-    link: Link, owner: Owner, listening: socket.socket, holder: Listener
+def test_whoever_is_refused_for_now_connects_again_ever_more_slowly(
+    link: Link, owner: Owner, listening: socket.socket, listener: Listener
 ) -> None:
     pauses = []
     again = owner
@@ -243,11 +243,11 @@ def test_whoever_is_refused_for_now_knocks_again_ever_more_slowly(
     assert again.hear() == Applied(1)
     assert link._pause == 0.05
     again.close()
-    assert [told for told in holder.told if isinstance(told, Terminate)] == []
+    assert [told for told in listener.told if isinstance(told, Terminate)] == []
 
 
 def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_no_goodbye(
-    listening: socket.socket, holder: Listener
+    listening: socket.socket, listener: Listener
 ) -> None:
     owners: list[Owner] = []
 
@@ -255,17 +255,17 @@ def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_
         owners[0].close()  # the Goodbye that follows can't be sent
         raise CannotBuild(Problem("", "no"))
 
-    with linked(listening, holder, Machine(build, lambda number, old, new: ())) as link:
+    with linked(listening, listener, Machine(build, lambda number, old, new: ())) as link:
         owners.append(Owner(listening))
         owners[0].hear()
         owners[0].say(Install(1, b"d", b"p"))
-        assert eventually(lambda: holder.told, "the end") == [Terminate(None, (Problem("", "no"),))]
+        assert eventually(lambda: listener.told, "the end") == [Terminate(None, (Problem("", "no"),))]
         link._thread.join(DEADLINE)
         assert not link._thread.is_alive()
 
 
 def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
-    listening: socket.socket, holder: Listener, caplog: pytest.LogCaptureFixture
+    listening: socket.socket, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     faults = [ZeroDivisionError("a defect")]
 
@@ -274,7 +274,7 @@ def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
             raise faults.pop()
         return payload
 
-    with linked(listening, holder, Machine(build, lambda number, old, new: ())), caplog.at_level(logging.ERROR):
+    with linked(listening, listener, Machine(build, lambda number, old, new: ())), caplog.at_level(logging.ERROR):
         first = Owner(listening)
         first.hear()
         first.say(Install(1, b"d", b"p"))
@@ -288,8 +288,8 @@ def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
-def test_without_a_descriptor_to_spare_it_goes_on_knocking(
-    listening: socket.socket, holder: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_without_a_descriptor_to_spare_it_goes_on_trying(
+    listening: socket.socket, listener: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = socket.socket
     failures = [OSError(errno.EMFILE, "Too many open files")]
@@ -299,22 +299,22 @@ def test_without_a_descriptor_to_spare_it_goes_on_knocking(
             raise failures.pop()
         return real(*arguments, **options)
 
-    monkeypatch.setattr(link_module.socket, "socket", scarce)
-    with linked(listening, holder):
+    monkeypatch.setattr(socket, "socket", scarce)
+    with linked(listening, listener):
         owner = Owner(listening)
         assert isinstance(owner.hear(), Hello)
         owner.close()
     assert "Too many open files" in caplog.text
 
 
-def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.socket, holder: Listener) -> None:
+def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.socket, listener: Listener) -> None:
     links: list[Link] = []
 
     def check(number: int, old: Any, new: Any) -> tuple[Problem, ...]:
         links[0].close()
         return ()
 
-    with linked(listening, holder, Machine(lambda payload: payload, check)) as link:
+    with linked(listening, listener, Machine(lambda payload: payload, check)) as link:
         links.append(link)
         owner = Owner(listening)
         owner.hear()
@@ -324,14 +324,14 @@ def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.so
         assert owner.hear() == Goodbye()
         link._thread.join(DEADLINE)
         owner.close()
-    assert ("swapped", 2) not in holder.told
+    assert ("swapped", 2) not in listener.told
 
 
 def test_a_forked_child_closes_its_copy_and_says_nothing(link: Link, owner: Owner) -> None:
     eventually(lambda: link.connected, "the pipe")
 
     def closed() -> bool:
-        link.forget()
+        link.after_fork()
         return link._socket is not None and link._socket.fileno() == -1
 
     assert holds_in_child(closed)
@@ -349,10 +349,10 @@ def elsewhere() -> Iterator[socket.socket]:
 
 
 def lost(link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket) -> Owner:
-    """The owner's end, after it has given version 1; what knocks at the next one."""
+    """The owner's end, after it has given version 1; what connects to the next one."""
     owner.say(Install(1, b"one", b"payload"))
     assert owner.hear() == Applied(1)
-    link._where.look = elsewhere.getsockname  # type: ignore[method-assign]
+    link._owner._finder.find = elsewhere.getsockname  # type: ignore[method-assign]
     listening.close()
     owner.close()
     following = Owner(elsewhere)
@@ -389,13 +389,13 @@ def test_a_next_owner_counts_once_it_has_given_a_version(
 
 
 def test_what_the_owner_tells_of_its_server_is_known_before_its_version_is(
-    link: Link, owner: Owner, listening: socket.socket, holder: Listener
+    link: Link, owner: Owner, listening: socket.socket, listener: Listener
 ) -> None:
     """Whoever waits for the version may end the server at once, and with it goes what was told."""
     told = About("app", "s:S", "S", "", [], "/srv", "")
     about.save(Path(listening.getsockname()).parent, told)
     known: list[About | None] = []
-    holder.swapped = lambda old, new: known.append(discovery._known.get(link.address))  # type: ignore[method-assign]
+    listener.swapped = lambda old, new: known.append(discovery._known.get(link.address))  # type: ignore[method-assign]
 
     owner.say(Install(1, b"one", b"payload"))
 
@@ -410,7 +410,7 @@ def test_a_next_owner_that_says_nothing_is_not_waited_for(
     elsewhere: socket.socket,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link_module, "_NEXT_ONE_S_TIME", 0.05)
+    monkeypatch.setattr(link_module, "_TRIAL_TIMEOUT", 0.05)
     following = lost(link, owner, listening, elsewhere)
 
     assert following.hear() is None
@@ -422,7 +422,7 @@ def test_a_next_owner_that_says_nothing_is_not_waited_for(
 
 
 def test_a_next_owner_that_refuses_is_told_of_and_the_search_goes_on(
-    link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket, holder: Listener
+    link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket, listener: Listener
 ) -> None:
     following = lost(link, owner, listening, elsewhere)
     refused = Refused("another schema", True, {"number": "int"})
@@ -430,8 +430,8 @@ def test_a_next_owner_that_refuses_is_told_of_and_the_search_goes_on(
     following.say(refused)
 
     assert following.hear() is None
-    assert holder.told[-1] == (elsewhere.getsockname(), refused)
-    assert Path(elsewhere.getsockname()).parent in link._where._refused
+    assert listener.told[-1] == (elsewhere.getsockname(), refused)
+    assert Path(elsewhere.getsockname()).parent in link._owner._finder._refused
     again = Owner(elsewhere)
     assert isinstance(again.hear(), Hello)
     again.close()
@@ -442,15 +442,15 @@ def test_a_next_owner_that_refuses_is_told_of_and_the_search_goes_on(
 
 
 def test_where_the_owner_accepts_and_says_nothing_the_snapshot_file_is_taken(
-    listening: socket.socket, holder: Listener
+    listening: socket.socket, listener: Listener
 ) -> None:
     save(listening, 5)
-    with linked(listening, holder, open_saved=lambda saved: saved.payload, patience=0.1) as link:
+    with linked(listening, listener, open_saved=lambda saved: saved.payload, patience=0.1) as link:
         owner = Owner(listening)
         hello = owner.hear()
         assert isinstance(hello, Hello)
         assert hello.version == 0
-        assert eventually(lambda: holder.told, "the file") == [("swapped", 5)]
+        assert eventually(lambda: listener.told, "the file") == [("swapped", 5)]
         assert link.connected
 
         owner.say(Install(6, b"six", b"payload"))
@@ -459,13 +459,13 @@ def test_where_the_owner_accepts_and_says_nothing_the_snapshot_file_is_taken(
 
 
 def test_where_nobody_listens_too_and_the_next_hello_tells_what_is_held(
-    listening: socket.socket, holder: Listener
+    listening: socket.socket, listener: Listener
 ) -> None:
     save(listening, 5)
     path = Path(listening.getsockname())
     path.rename(path.with_name("elsewhere"))
-    with linked(listening, holder, open_saved=lambda saved: saved.payload, patience=0.1) as link:
-        assert eventually(lambda: holder.told, "the file") == [("swapped", 5)]
+    with linked(listening, listener, open_saved=lambda saved: saved.payload, patience=0.1) as link:
+        assert eventually(lambda: listener.told, "the file") == [("swapped", 5)]
         assert link.connected is False
         path.with_name("elsewhere").rename(path)
         owner = Owner(listening)
@@ -477,15 +477,15 @@ def test_where_nobody_listens_too_and_the_next_hello_tells_what_is_held(
 
 @pytest.mark.parametrize("content", [b"", b"\x95\x01", b"no msgpack at all"])
 def test_a_torn_snapshot_file_is_passed_over_until_the_owner_answers(
-    content: bytes, listening: socket.socket, holder: Listener
+    content: bytes, listening: socket.socket, listener: Listener
 ) -> None:
     Path(listening.getsockname()).with_name(snapshot_file.FILE).write_bytes(content)
-    with linked(listening, holder, open_saved=lambda saved: pytest.fail("it was opened"), patience=0.01) as link:
+    with linked(listening, listener, open_saved=lambda saved: pytest.fail("it was opened"), patience=0.01) as link:
         owner = Owner(listening)
         owner.hear()
-        before = link._fall_back_at
-        eventually(lambda: link._fall_back_at > before, "a look at the file")
-        assert holder.told == []
+        before = link._fallback._at
+        eventually(lambda: link._fallback._at > before, "a look at the file")
+        assert listener.told == []
         owner.say(Install(6, b"six", b"payload"))
         assert owner.hear() == Applied(6)
         owner.close()
@@ -498,13 +498,13 @@ def save(listening: socket.socket, version: int) -> None:
 @contextlib.contextmanager
 def linked(
     listening: socket.socket,
-    holder: Listener,
+    listener: Listener,
     machine: Machine | None = None,
     open_saved: Callable[[snapshot_file.Saved], Any] = lambda saved: None,
     patience: float = 10.0,
 ) -> Iterator[Link]:
     machine = machine or Machine(lambda payload: payload, lambda number, old, new: ())
-    link = Link(listening.getsockname(), "app", b"schema", machine, holder, open_saved, patience)
+    link = Link(listening.getsockname(), "app", b"schema", machine, listener, open_saved, patience)
     link.start()
     try:
         yield link

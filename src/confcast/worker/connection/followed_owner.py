@@ -1,0 +1,101 @@
+"""Which owner serves this process: the one that was given to `attach()`, and once it is gone for good a next one.
+
+A next owner is on trial until it has given a version: until then nothing is asked of it, and the address of the former
+owner stays. One that refuses this process is not tried again. The loss of an owner is logged once, and so is the end of
+the loss: as warnings in a process beside the server, and as information in one that the master has started, since the
+master's own log reports the death of its owner.
+
+Rejected: following a next owner as soon as it accepts the connection (another application's owner may have the same
+name, and one that is stopped accepts connections, too).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from confcast.worker.connection.discovery import OwnerFinder
+
+_log = logging.getLogger("confcast.worker")
+
+
+class FollowedOwner:
+    """The owner of one link. Changed by the link's reading thread only; its properties may be read in any thread.
+
+    Args:
+        name: The configuration's name.
+        given: The control socket; or the name again, by which the owner is looked for.
+
+    Attributes:
+        tried: The address that was connected to last.
+
+    Raises:
+        ConfcastError: What was given is neither.
+    """
+
+    def __init__(self, name: str, given: str) -> None:
+        self._name = name
+        self._finder = OwnerFinder(name, given)
+        self._has_served = False  # until an owner has given a version, the one that was given is the only one
+        self._is_lost = False
+        self.tried = self._remembered = ""
+        self._ambiguity = ""  # as it was logged last
+
+    @property
+    def address(self) -> str:
+        """The control socket of the owner that serves this process, or did last; "" before one was found by name."""
+        return self._finder.address
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no owner to connect to, in words; "" where there is one."""
+        return self._finder.trouble()
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether the address that was tried last is that of a next owner, which has not given a version yet."""
+        return self._has_served and self.tried != self.address
+
+    def find(self) -> str:
+        """The address to connect to; "" for none. Before any owner has served, whichever has the name is the one."""
+        self.tried = address = self._finder.find()
+        if not self._has_served and address != self.address:
+            self._finder.move(address)
+        if self._finder.ambiguity not in ("", self._ambiguity):
+            self._ambiguity = self._finder.ambiguity
+            _log.log(self._level(), "%s", self._ambiguity)
+        return address
+
+    def received(self) -> None:
+        """Remember what the owner that was tried has written of its server. Called before its message is handled."""
+        if self._remembered != self.tried:
+            self._remembered = self.tried
+            self._finder.remember(self.tried)
+
+    def refused(self) -> None:
+        """Never try the owner again that was tried last: it does not serve this process."""
+        self._finder.refuse(self.tried)
+
+    def served(self) -> None:
+        """The owner that was tried has given a version: this process follows it from now on."""
+        if self.on_trial:
+            self._finder.move(self.tried)
+        self._has_served = True
+        if self._is_lost:
+            self._is_lost = False
+            _log.log(self._level(), "a config owner of %r was found again, at %s", self._name, self.address)
+
+    def is_missing(self) -> None:
+        """No owner has answered, and the caller has logged it: only the owner that comes is logged here."""
+        self._is_lost = True
+
+    def lost(self, version: int) -> None:
+        """Nobody is at the other end: log it once. Does nothing before an owner has served this process."""
+        if not self._has_served or self._is_lost:
+            return
+        self._is_lost = True
+        self._ambiguity = ""
+        text = "the config owner of %r at %s is gone: this process goes on with version %d, and looks for the next one"
+        _log.log(self._level(), text, self._name, self.address, version)
+
+    def _level(self) -> int:
+        return logging.WARNING if self._finder.beside else logging.INFO
