@@ -468,7 +468,7 @@ def test_a_dead_socket_is_no_owner(
 def test_an_owner_that_hangs_is_named_by_its_process(
     command: str, manager: Manager, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "_PATIENCE", 0.1)
+    monkeypatch.setattr(verbs, "_ANSWER_TIMEOUT", 0.1)
     owner = manager.owner_pid
     stop(owner)
     try:

@@ -156,7 +156,7 @@ def test_an_observer_that_raises_is_logged_by_name_and_counted_and_stops_nobody(
         change(3)
         assert [heard.next(), heard.next()] == [(1, 2), (2, 3)]
 
-    assert settings._observers.failures == 2
+    assert settings._observers.record.failures == 2
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
     assert "resize_the_cache raised" in caplog.records[0].getMessage()
 

@@ -125,9 +125,9 @@ class OwnerClient(Client):
             self._pid = peer_of(connection).pid
         return connection
 
-    def _asked_one(self) -> str:
+    def _whom(self) -> str:
         """A stopped owner, or one that hangs, still has its socket: it takes a number to look at it."""
-        return f"the config owner (process {self._pid})" if self._asked and self._pid else super()._asked_one()
+        return f"the config owner (process {self._pid})" if self._asked and self._pid else super()._whom()
 
     def _not_for_us(self) -> OwnerUnavailable:
         return OwnerUnavailable(

@@ -213,7 +213,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if launcher is None or folder is None or self._pid != os.getpid():
             return
         if not launcher.trigger():
-            Client(str(folder / SOCKET), self.name).tell(Reload(1, "signal"))
+            Client(str(folder / SOCKET), self.name).notify(Reload(1, "signal"))
 
     def ensure_owner(self) -> None:
         """Start a new owner if it is dead. Cheap (one poll): for a server's own loop. Inert after a fork."""

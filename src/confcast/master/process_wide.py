@@ -183,5 +183,5 @@ class _Client(ConfigReloadManager[T]):
         if self._folder is None or self._pid != os.getpid():
             return
         address = self.address
-        if not Client(address, self.name).tell(Reload(1, "signal")):
+        if not Client(address, self.name).notify(Reload(1, "signal")):
             _warn_elsewhere("no config owner listens at %s: the reload that was asked for is lost", address)

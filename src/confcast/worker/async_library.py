@@ -1,10 +1,10 @@
-"""asyncio or trio, whichever runs the caller: a thread for a call that blocks, and waking a task from another thread.
+"""Threads and wake-ups for the caller's async library, asyncio or trio: a call that blocks, a task that waits.
 
-trio is looked for only where the program has imported it, and is never imported here; anyio's tasks are those of the
-one or the other. Where neither runs, a RuntimeError says so, and what to do.
+trio is used only where the program has imported it, and is never imported here; anyio's tasks are tasks of the one or
+the other. Where neither runs the caller, a RuntimeError says so, and what to do.
 
-Rejected: anyio (a dependency of every worker, for the few that use trio), and asyncio alone (under trio it finds "no
-running event loop", which tells nobody what to do).
+Rejected: anyio (a dependency of every worker, for the few that use trio), and asyncio alone (under trio it raises "no
+running event loop", which does not say what to do).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ R = TypeVar("R")
 
 
 class Waker(Protocol):
-    """Wakes the one task that has made it."""
+    """Wakes the task that has made it, and no other."""
 
     async def wait(self) -> None:
-        """Until it was woken since the last wait."""
+        """Return once `wake` has been called since the last wait."""
 
     def wake(self, before: Callable[[], None]) -> bool:
-        """Call `before` where the task runs, and wake it. From any thread. False: that loop has ended."""
+        """Call `before` in the task's thread, and wake the task. From any thread. False: its loop has ended."""
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call it in a thread of the loop's. Who cancels the await stops waiting; the call goes on.
+    """Call a function in a thread of the loop's. A caller that cancels the await stops waiting; the call goes on.
 
     Raises:
         RuntimeError: Neither asyncio nor trio runs the caller.
@@ -48,18 +48,18 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
 
 
 def waker() -> Waker:
-    """For the task that asks. Raises RuntimeError: neither asyncio nor trio runs it."""
+    """Make a waker for the calling task. Raises RuntimeError: neither asyncio nor trio runs the caller."""
     trio = _running_trio()
     return _OnAsyncio(_running_loop()) if trio is None else _OnTrio(trio)
 
 
 def is_on_trio() -> bool:
-    """Whether the caller is a task of trio's."""
+    """Whether trio runs the caller."""
     return _running_trio() is not None
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> bool:
-    """Call it on the loop, in an empty context. From any thread. False: the loop is closed."""
+    """Call a function on the loop, in an empty context. From any thread. False: the loop is closed."""
     try:
         loop.call_soon_threadsafe(function, *arguments, context=Context())
     except RuntimeError:
@@ -70,7 +70,7 @@ def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *a
 
 
 def is_ending(error: BaseException) -> bool:
-    """In a handler on a loop: whether the task itself is being ended, and not only something that it awaited."""
+    """Whether this error, caught on a loop, ends the task itself, and not only something that the task awaited."""
     import asyncio
 
     if isinstance(error, GeneratorExit):
@@ -121,7 +121,7 @@ class _OnTrio:
 
 
 def _running_trio() -> Any | None:
-    """trio, if the caller is a task of it. By sniffio where that is there: trio-asyncio runs both kinds in one task."""
+    """trio, if it runs the caller. sniffio tells, where it is imported: trio-asyncio runs both libraries in a task."""
     trio, sniffio = sys.modules.get("trio"), sys.modules.get("sniffio")
     if trio is None:
         return None

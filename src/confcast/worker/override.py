@@ -1,8 +1,8 @@
-"""Unit tests of applications: a replica with a given value, without owner, process, thread or file.
+"""A replica with a given value, for an application's unit tests: without owner, process, thread or file.
 
-Whatever the code under test does with its replica works here: reads, pins, observers, `precommit`, and `attach()`
-(which returns at once) and `close()` (which ends nothing). `push` runs everything in the caller's thread, so a test
-needs no waiting. What a real owner says meanwhile to a replica that is attached is put aside until the block ends.
+Whatever the code under test does with its replica works: reads, pins, observers, `precommit`, and `attach()` (which
+returns at once) and `close()` (which ends nothing). `push` runs everything in the caller's thread, so a test needs no
+waiting. What a real owner commits meanwhile to an attached replica is put aside until the block ends.
 """
 
 from __future__ import annotations
@@ -17,20 +17,16 @@ from confcast.worker.precommit import refusals
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.connection.attachment import Provider
-    from confcast.worker.replica import Replica
+    from confcast.worker.replica import Provider, Replica
 
 T = TypeVar("T")
 
 
 class Fake(Generic[T]):
-    """What `Replica.override()` gives: the means to change the value again.
-
-    Args:
-        replica: The replica under test.
+    """What `Replica.override()` gives: `push` changes the value again. The rest is the replica's `Provider`.
 
     Attributes:
-        before: What the replica gets back.
+        before: What the replica is given back when the block ends.
     """
 
     address = ""
@@ -42,11 +38,11 @@ class Fake(Generic[T]):
         self._version = 0
 
     def push(self, config: T) -> None:
-        """Give it this configuration: `precommit` functions, swap and observers, here and now.
+        """Run the `precommit` functions, the swap and the observers for this configuration, in the caller's thread.
 
         Raises:
-            TypeError: It is not of the replica's schema; nothing changed.
-            ConfigError: A `precommit` function refused; nothing changed.
+            TypeError: The configuration is not of the replica's schema; nothing changed.
+            ConfigError: A `precommit` function refused it; nothing changed.
             Exception: Whatever an observer raises.
         """
         replica = self._replica
@@ -58,32 +54,32 @@ class Fake(Generic[T]):
             except Exception as error:
                 raise ConfigError(refusals(check, error), "rejected") from error
         self.place(config)
-        replica._observers.tell_here(old, config)
+        replica._observers.call_here(old, config)
 
     def place(self, config: T) -> None:
-        """Swap, and tell nobody."""
+        """Swap, and call no observer."""
         self._version += 1
         self._replica._take(Snapshot(config, self._version, b""))
 
     def is_at(self, address: str) -> bool:
-        """There is no owner."""
+        """False: an override has no owner."""
         return False
 
     @property
     def answers_within(self) -> float:
-        """There is no owner."""
+        """0: an override has no owner."""
         return 0.0
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """There is no owner to ask."""
+        """Raises NotAttached: an override has no owner."""
         raise NotAttached(f"replica {self._replica.name!r} is overridden for a test: there is no config owner to ask")
 
     def close(self) -> None:
-        """The override ends with its `with` block, and not when the code under test closes its replica."""
+        """Stay the provider: an override ends with its block, and not when the code under test closes its replica."""
         self._replica._provider = self
 
     def after_fork(self) -> None:
-        """A forked child keeps the override; what it covers is the parent's."""
+        """Keep the override in a forked child, and drop the attachment below it, which is the parent's."""
         snapshot, provider = self.before
         if provider is not None:
             provider.after_fork()
@@ -91,7 +87,7 @@ class Fake(Generic[T]):
         self._replica._provider = self
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
-        """It is what the replica gets back; of nested overrides the outermost keeps it."""
+        """Keep this for the end of the block; of nested overrides the outermost keeps it."""
         _, provider = self.before
         if provider is None or not provider.set_aside(snapshot):
             self.before = (snapshot, provider)
@@ -99,7 +95,7 @@ class Fake(Generic[T]):
 
 
 def refuse_another_schema(replica: Replica[Any], config: object) -> None:
-    """A test that hands over something else would test what no worker ever sees. Raises TypeError."""
+    """Raise TypeError for a configuration that is not of the replica's schema: no worker would ever have it."""
     if not isinstance(config, replica.schema):
         raise TypeError(
             f"replica {replica.name!r} gives a {replica.schema.__qualname__}, and override() takes one, "
@@ -109,7 +105,7 @@ def refuse_another_schema(replica: Replica[Any], config: object) -> None:
 
 @contextmanager
 def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
-    """The replica gives this configuration until the block ends, then what it gave before. Raises TypeError."""
+    """Have the replica give this configuration until the block ends, and then what it gave before. Raises TypeError."""
     refuse_another_schema(replica, config)
     fake = Fake(replica)
     replica._provider = fake

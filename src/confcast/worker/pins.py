@@ -1,10 +1,10 @@
-"""What one request sees: a pin is a cell in a context variable, closed when the request ends.
+"""A pin gives one request one version: it is a cell in a context variable, emptied when the request ends.
 
-A context variable gives each thread, each task and each request its own, and tasks that a request starts inherit it.
-The cell is what makes the end visible to them: a task that outlives its request finds it closed and reads the newest.
-Closing tolerates another context (frameworks run a request's teardown in a copied one). Plain threads,
-`run_in_executor` and gevent's greenlets start with an empty context, and see the newest: `contextvars.copy_context()`
-hands the pin on to them (as `asyncio.to_thread` and `trio.to_thread` do by themselves), and its end with it.
+Each thread, task and request has its own value of a context variable, and tasks that a request starts inherit it. The
+cell shows them the end: a task that outlives its request finds the cell empty and reads the newest. A pin may be closed
+in another context (frameworks run a request's teardown in a copied one). Plain threads, `run_in_executor` and gevent's
+greenlets start with an empty context, and read the newest: `contextvars.copy_context()` passes the pin on to them (as
+`asyncio.to_thread` and `trio.to_thread` do by themselves), and its end, too.
 
 Rejected: `threading.local` (asyncio), and a context variable that holds the snapshot itself (a background task would
 keep its request's version for ever, and a `reset` in another context raises).
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Cell(Generic[T]):
-    """What is pinned; None once the pin is closed."""
+    """Holds the pinned snapshot; None once the pin is closed."""
 
     __slots__ = ("snapshot",)
 
@@ -36,7 +36,7 @@ PinVar = ContextVar[Cell[T] | None]
 
 
 class Pin(Generic[T]):
-    """The context manager that `Replica.pin()` gives: enters with the configuration. For one use."""
+    """The context manager that `Replica.pin()` gives: entering it gives the configuration. For one use."""
 
     __slots__ = ("_cell", "_newest", "_token", "_variable")
 
@@ -62,9 +62,9 @@ class Pin(Generic[T]):
                 self._variable.reset(self._token)
 
     def renew(self) -> None:
-        """While it lasts: see the newest version from now on, in every task that has inherited it.
+        """Move the pin to the newest version, in every task that has inherited it. Does nothing once it is closed.
 
-        For what lasts longer than one request, between two of its messages. Once the pin is closed it does nothing.
+        For a connection that lasts longer than one request, between two of its messages.
         """
         if self._cell.snapshot is not None:
             self._cell.snapshot = self._newest()

@@ -1,8 +1,8 @@
-"""What a `precommit` function's refusal is called, at a vote and in a test's `push` alike.
+"""The problems that a `precommit` function's refusal makes, at a vote and in a test's `push` alike.
 
-It names the function and gives the reason that was raised; of a `ConfigError` each problem, with its key and with
-its place if it has one: the owner knows the places of the others. An object without a name of its own (a partial, an
-instance that can be called) goes by its class: its repr would show its arguments, which may be secrets.
+Each names the function and gives the reason that was raised; a `ConfigError` gives each of its problems, with its key,
+and its place if it has one: the owner knows the places of the others. A callable without a name of its own (a partial,
+an instance) goes by its class: its repr would show its arguments, which may be secrets.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ _LONGEST = 2000
 def refusals(
     function: Callable[..., Any], error: BaseException, masked: Callable[[str], str] = lambda text: text
 ) -> list[Problem]:
-    """What this function said, for the owner's event: the first 100 problems, `masked`, and cut where they are long."""
+    """The problems for the owner's event: the first 100 that were raised, `masked`, and cut where they are long."""
     name, kind = name_of(function), type(error).__name__
     problems: Sequence[object] = error.problems if isinstance(error, ConfigError) else ()
-    said: list[Problem] = []
+    found: list[Problem] = []
     for problem in problems[:MOST] or [str(error)]:
         each = problem if isinstance(problem, Problem) else Problem("", str(problem))
         texts = (each.key, each.message, each.location)
         key, message, location = (masked(text)[:_LONGEST] if text else "" for text in texts)
-        said.append(Problem(key, f"{name}: {message or kind}"[:_LONGEST], location))
+        found.append(Problem(key, f"{name}: {message or kind}"[:_LONGEST], location))
     rest = len(problems) - MOST
-    return [*said, Problem("", more(rest))] if rest > 0 else said
+    return [*found, Problem("", more(rest))] if rest > 0 else found
 
 
 def path_of(function: Callable[..., Any]) -> str:
-    """Where to find an application's function: its module and its name in there."""
+    """An application's function as `module:name`."""
     if isinstance(function, partial):
         return path_of(function.func)
     return f"{getattr(function, '__module__', None) or type(function).__module__}:{name_of(function)}"
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """What to call an application's function in a log line or an event; never its repr."""
+    """The name of an application's function for a log line or an event; never its repr."""
     if isinstance(function, partial):
         return name_of(function.func)
     return str(getattr(function, "__qualname__", None) or type(function).__qualname__)

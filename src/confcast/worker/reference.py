@@ -1,18 +1,17 @@
-"""A replica on its way to another process: a name, and never a copy.
+"""Pickling a replica: by reference, so that another process finds its own replica, and never by value.
 
 `Pool(4, initializer=settings.attach)`, or `settings` as an argument of a task, works with every start method of
-multiprocessing. A child that was forked has the replica already. To one that is spawned, or comes from a fork server,
-it is sent as what it takes to find the replica that *that* process has: the module that declares it, its name, its
-schema (by reference, as all classes are), and, to a process that is being started, the address of the owner; a fork
-server that began before the manager did has it from nowhere else. The module is imported there, and the replica of
-this name and schema is the one: the attached one if there is one, else the first that was declared, else a new one
-(it was declared in a function that has not run there).
+multiprocessing. A forked child has the replica already. For a child that is spawned, or comes from a fork server, the
+pickle holds the module that declares the replica, its name, its schema (by reference), and, while that child is being
+started, the owner's address: a fork server that began before the manager has the address from nowhere else. The child
+imports the module and takes the replica of this name and schema: the attached one if there is one, else the first that
+was declared, else a new one (if it was declared in a function that has not run there).
 
-No value of the configuration leaves the process, hence no secret: the other process attaches, and is given its version
-by the owner. Copying a replica, deep or not, gives the same replica.
+No value of the configuration leaves the process, hence no secret: the child attaches, and the owner gives it its
+version. Copying a replica, deep or not, gives the same replica.
 
-Rejected: sending the snapshot along (it would be old when it arrives, and secrets would lie in pipes that are not
-ours), and refusing (what an initializer needs is exactly this).
+Rejected: sending the snapshot along (it would be old when it arrives, and secrets would be in pipes that are not ours),
+and refusing to be pickled (an initializer needs exactly this).
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ from confcast.worker import registry
 if TYPE_CHECKING:
     from confcast.worker.replica import Replica
 
-_ON_THE_WAY = ("typing", "confcast.worker.replica")
+_CALLED_THROUGH = ("typing", "confcast.worker.replica")
 Reference = tuple[type[Any], str, str, str, "type[Replica[Any]]"]
 
 
 def reference_to(
     replica: Replica[Any], module: str, constructor: type[Replica[Any]]
 ) -> tuple[Callable[..., Any], Reference]:
-    """What stands for the replica: `found` is called with the rest where it arrives."""
+    """What is pickled for the replica: the process that unpickles it calls `found` with the arguments."""
     address = os.environ.get(address_variable(replica.name), "") if _starts_a_process() else ""
     return found, (replica.schema, replica.name, module, address, constructor)
 
 
 def found(schema: type[Any], name: str, module: str, address: str, constructor: type[Replica[Any]]) -> Replica[Any]:
-    """The replica of this process that is meant. Raises ImportError: the module that declares it can't be imported."""
+    """This process's replica for the reference. Raises ImportError: the module that declares it can't be imported."""
     if address:  # as in the process that started this one
         os.environ[address_variable(name)] = address
     if module not in sys.modules:
@@ -53,19 +52,17 @@ def found(schema: type[Any], name: str, module: str, address: str, constructor: 
 
 
 def declaring_module() -> tuple[str, object]:
-    """The module whose code calls a constructor, for the constructor: its name, and its spec.
+    """For a constructor: name and spec of the module that calls it. A module that is executed again has another spec.
 
-    A module that is executed again has another spec.
-
-    `Replica[Settings](…)` goes through typing, and `attach(Settings)` through the module of the replica.
+    `Replica[Settings](…)` is called through typing, and `attach(Settings)` through the module of the replica.
     """
     frame = sys._getframe(2)
-    while frame.f_globals.get("__name__") in _ON_THE_WAY and frame.f_back is not None:
+    while frame.f_globals.get("__name__") in _CALLED_THROUGH and frame.f_back is not None:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "__main__")), frame.f_globals.get("__spec__")
 
 
 def _starts_a_process() -> bool:
-    """Whether multiprocessing is just putting together what a new process is started with."""
+    """Whether multiprocessing is pickling for a process that it is starting."""
     context = sys.modules.get("multiprocessing.context")
     return context is not None and context.get_spawning_popen() is not None

@@ -1,8 +1,7 @@
-"""The replicas of this process: which are declared, which are attached, and what a fork does to them.
+"""The replicas of this process, declared and attached, and the fork hook that disconnects them in a child.
 
-A replica is known here from its declaration on, by weak reference. Server modules attach what is declared, and
-`current(Settings)` finds the one replica of a schema. The hook that disconnects a forked child's replicas is set with
-the first declaration, and not at import.
+A replica is registered when it is declared, by weak reference. Server modules attach all declared replicas, and
+`current(Settings)` finds the one replica of a schema. The hook is set with the first declaration, and not at import.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from confcast.errors import ConfcastError, NotAttached
 
 if TYPE_CHECKING:
-    from confcast.worker.connection.attachment import Provider
-    from confcast.worker.replica import Replica
+    from confcast.worker.replica import Provider, Replica
 
 T = TypeVar("T")
 
@@ -27,7 +25,7 @@ _hooked = False
 
 
 def declare(replica: Replica[Any]) -> None:
-    """Remember a replica. Called by its constructor."""
+    """Register a replica. Called by its constructor."""
     global _hooked
     with _lock:
         _declared[:] = [known for known in _declared if known() is not None]
@@ -41,7 +39,7 @@ def declare(replica: Replica[Any]) -> None:
 
 
 def withdraw(replica: Replica[Any]) -> None:
-    """Forget a replica that nobody declared: a manager's own, at its end."""
+    """Unregister a replica that no application declared: a manager's own, when the manager is closed."""
     with _lock:
         _declared[:] = [known for known in _declared if known() is not replica]
 
@@ -56,14 +54,14 @@ def current(schema: type[T]) -> T: ...
 @overload
 def current() -> Any: ...
 def current(schema: type[Any] | None = None) -> Any:
-    """The configuration that this process's replica of that schema gives: pinned in a pin, else the newest.
+    """The configuration of this process's only replica of a schema: in a pin the pinned one, else the newest.
 
     Args:
-        schema: Whose; may be left out where one replica only is declared.
+        schema: The replica's schema; may be left out where only one replica is declared.
 
     Raises:
         NotAttached: No such replica is declared, or it is not attached.
-        ConfcastError: Several are; the error names them.
+        ConfcastError: Several such replicas are declared; the error names them.
     """
     found = [replica for replica in declared() if schema is None or replica.schema is schema]
     if len(found) == 1:
@@ -76,7 +74,7 @@ def current(schema: type[Any] | None = None) -> Any:
 
 
 def take_name(replica: Replica[Any]) -> None:
-    """This replica is the one that is attached under its name. Raises ConfcastError when another one is."""
+    """Register this replica as the attached one of its name. Raises ConfcastError: another one is attached."""
     with _lock:
         held = _attached.setdefault(replica.name, replica)
     if held is not replica:
@@ -90,7 +88,7 @@ def take_name(replica: Replica[Any]) -> None:
 
 
 def release_name(replica: Replica[Any]) -> None:
-    """It is attached no longer."""
+    """Undo `take_name`, if this replica is the attached one of its name."""
     with _lock:
         if _attached.get(replica.name) is replica:
             del _attached[replica.name]

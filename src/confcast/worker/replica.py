@@ -1,11 +1,11 @@
 """A worker's copy of the configuration: declared at import, attached later, read without a lock or a message.
 
-`Replica(Settings, name="app")` declares only. Until `attach()` its class is a subclass whose reading names raise
-NotAttached; attaching swaps the object's class, so that `latest` is a plain slot (7 ns) and no read ever tests
-whether there is a value. A swap replaces references, `latest` before `snapshot`: what is pinned is never newer than
-what is outside the pin.
+`Replica(Settings, name="app")` declares only. Until `attach()` the object's class is a subclass whose reading names
+raise NotAttached; attaching sets its class to `Replica`, so that `latest` is a plain slot (7 ns) and no read ever tests
+whether there is a value. A swap replaces two references, `latest` before `snapshot`: what is pinned is never newer than
+what is read outside the pin.
 
-After `os.fork()` the child keeps the value, is not connected, and `attach()` on the same object connects it.
+After `os.fork()` the child keeps the value, is not connected, and connects with `attach()` on the same object.
 
 Rejected: `__getattr__` (25 ns on every read) and a property (43 ns) for `latest`, and defaults before attaching (a
 worker would serve what nobody configured).
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from confcast.errors import NotAttached
 from confcast.wire.address import address_variable
@@ -37,8 +37,11 @@ from confcast.worker.pins import Cell, Pin
 from confcast.worker.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from confcast.worker.connection.attachment import Provider
+    from confcast.worker.connection.attachment import Attachment
     from confcast.worker.override import Fake
+
+    Provider: TypeAlias = Attachment[Any] | Fake[Any]
+    """What gives a replica its value."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,8 +54,8 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     Args:
         schema: The user's type.
-        name: Which configuration; the owner's manager, or gunicorn's `install()`, is given the same name, and has the
-            same default.
+        name: The configuration's name; the owner's manager, or gunicorn's `install()`, is given the same name, and has
+            the same default.
 
     Attributes:
         latest: The newest configuration in this process. A plain slot; NotAttached before `attach()`.
@@ -79,7 +82,7 @@ class Replica(AwaitableVerbs, Observable[T]):
     _snapshot: Snapshot[T]
 
     def __new__(cls, *_: Any, **__: Any) -> Replica[T]:
-        """Every replica begins as one without a value."""
+        """Make a replica without a value."""
         return object.__new__(_Declared)
 
     def __init__(self, schema: type[T], *, name: str = "app") -> None:
@@ -97,7 +100,7 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     @property
     def snapshot(self) -> Snapshot[T]:
-        """What is pinned here, or else the newest: configuration, version and digest. Raises NotAttached."""
+        """The pinned snapshot in a pin, the newest outside: configuration, version, digest. Raises NotAttached."""
         cell = self._pinned.get()
         if cell is not None and (pinned := cell.snapshot) is not None:
             return pinned
@@ -114,12 +117,12 @@ class Replica(AwaitableVerbs, Observable[T]):
         return self.snapshot.version
 
     def pin(self) -> Pin[T]:
-        """For one request, task or queue item: `with replica.pin() as config:` sees one version.
+        """Give one request, task or queue item one version: `with replica.pin() as config:`. Raises NotAttached.
 
         Another pin inside gives the same version. Tasks started inside inherit it until the pin ends. Plain threads,
-        `run_in_executor` and gevent's greenlets begin with an empty context, and see the newest, unless they are given
-        a copy of this one, each its own: `gevent.spawn(contextvars.copy_context().run, function, argument)`, and
-        likewise `loop.run_in_executor(None, copy_context().run, function)`. Raises NotAttached.
+        `run_in_executor` and gevent's greenlets begin with an empty context, and read the newest, unless each is given
+        a copy of the caller's context: `gevent.spawn(contextvars.copy_context().run, function, argument)`, and
+        likewise `loop.run_in_executor(None, copy_context().run, function)`.
         """
         return Pin(self._pinned, self.snapshot, self._newest_snapshot)
 
@@ -132,20 +135,20 @@ class Replica(AwaitableVerbs, Observable[T]):
     # ---- attaching
 
     def attach(self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True) -> Replica[T]:
-        """Connect this process to its config owner, and return with a version in hand.
+        """Connect this process to its config owner, and return when it has a version.
 
-        Called again while attached it returns at once (SIGHUP is looked after again); after a fork, or after
+        Called again while attached it returns at once (after setting the SIGHUP handler again); after a fork, or after
         `close()`, it connects anew. Of several threads the first attaches, and the others wait for it.
 
-        In pools it is the initializer: `Pool(4, initializer=settings.attach)`, and the same of a
-        `ProcessPoolExecutor`, by fork, spawn or fork server. A replica may be an argument of a process or a task: it
-        arrives as the one of that process, and no value travels with it (`confcast.examples.queue_consumer` is the
-        recipe). A coroutine awaits `aattach()`.
+        In pools it is the initializer, by fork, spawn or fork server: `Pool(4, initializer=settings.attach)`, and the
+        same of a `ProcessPoolExecutor`. A replica may be an argument of a process or a task: it arrives as the replica
+        of that process, and no value is sent along (`confcast.examples.queue_consumer` is the recipe). A coroutine
+        awaits `aattach()`.
 
         Args:
-            address: The owner's control socket; by default what `CONFCAST_ADDRESS_<NAME>` says. A process beside the
-                server gives it, or the configuration's name, as in `attach("app")`, and the owner is looked for among
-                those of this user, as the command line does. Either lasts: after a full reload or a restart of the
+            address: The owner's control socket; by default the value of `CONFCAST_ADDRESS_<NAME>`. A process beside
+                the server gives the socket, or the configuration's name, as in `attach("app")`: then the owner is
+                looked for among those of this user, as the command line does. After a full reload or a restart of the
                 server this process follows to the next owner, which must be of the same schema; `connected` is false
                 meanwhile, and the log says so.
             timeout: Seconds to wait for a version. Where no owner answers within a second, the last committed version
@@ -157,7 +160,7 @@ class Replica(AwaitableVerbs, Observable[T]):
             This replica.
 
         Raises:
-            NotAttached: No address is known, or it was closed meanwhile.
+            NotAttached: No address is known, or the replica was closed meanwhile.
             OwnerUnavailable: No version came in time.
             SchemaMismatch: The owner's configuration was made with another schema; its `fields` tell what differs.
             NotCarried: The schema has fields that can't be carried.
@@ -190,32 +193,33 @@ class Replica(AwaitableVerbs, Observable[T]):
             raise
 
     def close(self) -> None:
-        """Leave the owner's roster and end this replica's threads. `latest` keeps its value. May be called again.
+        """Disconnect from the owner and end this replica's threads. `latest` keeps its value. May be called again.
 
-        Who iterates `changes()` comes to the end; who still waits in `attach`, in another thread, gets NotAttached.
+        From any thread. Iterations of `changes()` end; an `attach` that waits in another thread raises NotAttached.
         """
         provider, self._provider = self._provider, None
         if provider is not None:
             provider.close()
-        if self._provider is None:  # an override stays, and with it what it covers
+        if self._provider is None:  # an override stays, and the attachment below it
             registry.release_name(self)
 
     async def aattach(
         self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True
     ) -> Replica[T]:
-        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what it raises."""
+        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what that raises."""
         if ignore_sighup:
             survive_sighup()  # here: the thread that attaches is not the main thread
         return await in_thread(self.attach, address, timeout, ignore_sighup=False)
 
     async def aclose(self) -> None:
-        """`close()`, awaited. It ends what iterates `changes()`."""
+        """`close()`, awaited."""
         await in_thread(self.close)
 
     def override(self, config: T) -> AbstractContextManager[Fake[T]]:
-        """For unit tests: `with replica.override(Settings(...)) as fake:` gives this value, and needs no owner.
+        """Give this value in a unit test, without an owner: `with replica.override(Settings(...)) as fake:`.
 
-        `fake.push(new)` runs `precommit`, swap and observers in the caller's thread. Afterwards all is as before.
+        `fake.push(new)` runs `precommit`, swap and observers in the caller's thread. After the block all is as before.
+        Raises TypeError: the value is not of the replica's schema.
         """
         from confcast.worker.override import overridden
 
@@ -224,17 +228,17 @@ class Replica(AwaitableVerbs, Observable[T]):
     # ---- watching it change
 
     def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
-        """Have `function(old, new)` called at the vote; what it raises refuses the version in every worker.
+        """Have `function(old, new)` called at the vote; if it raises, the version is refused in every worker.
 
         A `ConfigError` can name keys: `raise ConfigError([Problem("memory.total", "does not fit here")])`; the outcome
         says where the sources set them.
 
-        Also a decorator. It runs in the reading thread, for each candidate and for a version installed without a
-        vote; not for the first value in a process. It must end within the manager's `precommit_timeout` (30 s), and
-        until then the reload waits for it, and `confcast status` names it.
+        Also a decorator. The function runs in the reading thread, for each candidate and for a version installed
+        without a vote; not for the first value in a process. It must end within the manager's `precommit_timeout`
+        (30 s); until then the reload waits for it, and `confcast status` names it.
 
         Raises:
-            TypeError: It can't be called.
+            TypeError: The function can't be called.
         """
         if not callable(function):
             raise TypeError(f"a precommit function is called with (old, new); {function!r} can't be called")
@@ -246,22 +250,21 @@ class Replica(AwaitableVerbs, Observable[T]):
     def _get_observers(self) -> Observers:
         return self._observers
 
-    def _known_observers(self) -> Observers:
-        return self._observers
+    _known_observers = _get_observers
 
     def _take(self, snapshot: Snapshot[T]) -> None:
-        """Put a snapshot in its place; the first one makes this a replica with a value."""
+        """Make this snapshot the newest; the first one makes this a replica with a value."""
         _set_latest(self, snapshot.config)
         _set_snapshot(self, snapshot)
         if type(self) is _Declared:
             self.__class__ = Replica  # type: ignore[assignment]
 
     def _save(self) -> tuple[Snapshot[T] | None, Provider | None]:
-        """What `restore` puts back."""
+        """What `_restore` puts back: the snapshot and the provider."""
         return (None if type(self) is _Declared else self._snapshot), self._provider
 
     def _restore(self, saved: tuple[Snapshot[T] | None, Provider | None]) -> None:
-        """All as it was."""
+        """Put back what `_save` gave."""
         snapshot, self._provider = saved
         if snapshot is not None:
             self._take(snapshot)
@@ -270,26 +273,26 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._observers.assume(self._newest())
 
     def _after_fork(self) -> None:
-        """In the child: the value stays, the pipe and the threads are the parent's."""
+        """Keep the value in a forked child, and drop the pipe and the threads, which are the parent's."""
         self._attaching = threading.RLock()
         provider, self._provider = self._provider, None
         if provider is not None:
             provider.after_fork()
         if type(self) is not _Declared:
-            self._take(self._snapshot)  # the parent's reading thread may have been between the two
+            self._take(self._snapshot)  # the fork may have come between the two assignments of a swap
         self._observers.after_fork()
 
     def _was_declared_again(self, former: Replica[Any]) -> bool:
-        """Whether another one is that of a former run of the module that declares this one."""
+        """Whether a former run of the same module declared the other replica."""
         return self._declared_in == former._declared_in and self._spec is not former._spec
 
     def _is_elsewhere(self, address: str) -> bool:
-        """Whether it is attached to another owner than the one at this address."""
+        """Whether this replica is attached to another owner than the one at this address."""
         provider = self._provider
         return provider is not None and provider.address != "" and not provider.is_at(address)
 
     def _receive(self, snapshot: Snapshot[T]) -> None:
-        """From the owner. While an override lasts it is put aside, for afterwards."""
+        """Take a snapshot from the owner; while an override lasts it is put aside until the block ends."""
         provider = self._provider
         if provider is None or not provider.set_aside(snapshot):
             self._take(snapshot)
@@ -319,7 +322,7 @@ class Replica(AwaitableVerbs, Observable[T]):
 
 
 class _Declared(Replica[T]):
-    """A replica without a value: reading it raises, in words."""
+    """A replica without a value: reading it raises NotAttached, which says what to do."""
 
     __slots__ = ()
 
@@ -334,7 +337,7 @@ class _Declared(Replica[T]):
             raise _not_attached(self)
 
 
-_Declared.__qualname__ = _Declared.__name__ = Replica.__name__  # whoever misspells an attribute reads this name
+_Declared.__qualname__ = _Declared.__name__ = Replica.__name__  # it stands in the error of a misspelt attribute
 _set_latest = Replica.__dict__["latest"].__set__
 _set_snapshot = Replica.__dict__["_snapshot"].__set__
 
@@ -354,12 +357,12 @@ def attach(
     name: str = "app",
     ignore_sighup: bool = True,
 ) -> Replica[T]:
-    """`Replica(schema, name=name).attach(address, timeout, ignore_sighup=…)`, for a worker that needs one only."""
+    """`Replica(schema, name=name).attach(address, timeout, ignore_sighup=…)`, for a worker with one replica."""
     return Replica(schema, name=name).attach(address, timeout, ignore_sighup=ignore_sighup)
 
 
 def known_address(name: str) -> str:
-    """The address of this name's owner, from the environment. Raises NotAttached."""
+    """The owner's address for a configuration's name, from the environment. Raises NotAttached: it is not set."""
     variable = address_variable(name)
     address = os.environ.get(variable)
     if not address:

@@ -1,4 +1,4 @@
-"""What a process holds: one configuration under one version.
+"""One configuration under one version.
 
 A snapshot never changes; a new version is a new snapshot. Its repr shows neither the configuration nor the digest:
 a short secret can be guessed from an unkeyed digest.
@@ -16,7 +16,7 @@ class Snapshot(Generic[T]):
 
     Attributes:
         config: The configuration, an instance of the replica's schema.
-        version: Its number; higher is newer. `override()` begins with 1, and each push counts on.
+        version: Its number; higher is newer. `override()` begins with 1, and each `push` adds 1.
         digest: 16 bytes; equal for equal encodings.
     """
 

@@ -1,7 +1,7 @@
-"""Asking an owner without a replica: each question over a connection of its own, that lives for it.
+"""Asking an owner without a replica: each request over a connection of its own.
 
-A client is on no roster: no reload waits for it, and it holds nothing. For the command line, and for programs beside
-the server, whose questions may be hours apart. A master asks more often, and keeps its connection
+A client is on no roster: no reload waits for it, and it holds no version. For the command line, and for programs beside
+the server, whose requests may be hours apart. A master asks more often, and keeps its connection
 (`kept_connection.py`).
 """
 
@@ -23,26 +23,21 @@ _SEND_TIMEOUT = 5.0
 
 
 class Client(Verbs):
-    """The client verbs over connections of their own. Safe from any thread and after a fork.
-
-    Args:
-        address: The owner's control socket.
-        name: The configuration's name.
-    """
+    """The client verbs over connections to a control socket. Safe from any thread and after a fork."""
 
     def __init__(self, address: str, name: str) -> None:
         self.address = address
         self.name = name
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Ask once; None when nobody answered within `timeout` seconds.
+        """Send one request; None when no answer came within `timeout` seconds.
 
         Raises:
-            ConfcastError: The owner refused to answer, and why; or its answer can't be read.
+            ConfcastError: The owner refused to answer, and says why; or its answer can't be read.
         """
         deadline = time.monotonic() + timeout
         try:
-            connection = self._say(make(1), timeout)
+            connection = self._send(make(1), timeout)
         except OSError:
             return None
         answer = None
@@ -56,12 +51,12 @@ class Client(Verbs):
                 f"confcast: {error}"
             ) from error
         finally:
-            self._leave(connection, answered=isinstance(answer, Answer))
+            self._release(connection, answered=isinstance(answer, Answer))
         if isinstance(answer, Refused):
             raise ConfcastError(printable(answer.reason))
         return answer
 
-    def tell(self, request: Request) -> bool:
+    def notify(self, request: Request) -> bool:
         """Send a request and wait for nothing; whether it has left. Takes no lock: for signal handlers."""
         try:
             self._open(request, _SEND_TIMEOUT).close()
@@ -72,12 +67,12 @@ class Client(Verbs):
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         return self.ask(make, timeout)
 
-    def _say(self, request: Request, timeout: float) -> socket.socket:
-        """The connection on which the request has left. Raises OSError."""
+    def _send(self, request: Request, timeout: float) -> socket.socket:
+        """Send a request; gives the connection that its answer comes on. Raises OSError."""
         return self._open(request, timeout)
 
-    def _leave(self, connection: socket.socket, *, answered: bool) -> None:
-        """Nothing more is read of this question. `answered`: the connection has brought its answer, and is idle."""
+    def _release(self, connection: socket.socket, *, answered: bool) -> None:
+        """Close the connection of a request that is over. `answered`: it has brought its answer, and is idle."""
         connection.close()
 
     def _open(self, request: Request, timeout: float) -> socket.socket:

@@ -1,10 +1,10 @@
-"""A client that keeps its connection from one question to the next, for a process that asks one owner often.
+"""A client that keeps its connection from one request to the next, for a process that asks one owner often.
 
-Connecting and saying Hello cost a fifth of a whole reload into four workers. What is kept is one idle connection, and
-only one that has just brought its answer. It may have ended meanwhile (the owner was restarted, or had too many
-guests): that shows when the next question is written, which then goes over a fresh one. A question that has left is
-never asked again from here: what became of it is not known. Threads that ask at once have a connection each. A forked
-child closes what it inherits: the owner would go on seeing a guest that nobody is.
+Connecting and sending Hello cost a fifth of a whole reload into four workers. One idle connection is kept, and only one
+that has just brought its answer. It may have ended meanwhile (the owner was restarted, or had too many clients): the
+next request fails to be written, and goes over a new connection. A request that has left is never sent again from here:
+what became of it is not known. Threads that ask at the same time have a connection each. A forked child closes what it
+inherits: else the owner would go on counting a client that does not exist.
 
 Rejected: one connection that threads share (it takes a thread to read it).
 """
@@ -24,12 +24,7 @@ _hooked = False
 
 
 class KeptConnection(Client):
-    """The client verbs over a connection that is kept. Safe from any thread, and inert after a fork.
-
-    Args:
-        address: The owner's control socket.
-        name: The configuration's name.
-    """
+    """The client verbs over a connection that is kept. Safe from any thread, and closed in a forked child."""
 
     def __init__(self, address: str, name: str) -> None:
         super().__init__(address, name)
@@ -38,24 +33,24 @@ class KeptConnection(Client):
         _close_in_children(self)
 
     def close(self) -> None:
-        """Keep nothing any more. What is being asked still gets its answer. From any thread, any number of times."""
+        """Keep no connection any more. Open requests still get their answers. From any thread, any number of times."""
         self._closed = True
         while (connection := self._take()) is not None:
             connection.close()
 
-    def _say(self, request: Request, timeout: float) -> socket.socket:
+    def _send(self, request: Request, timeout: float) -> socket.socket:
         kept = self._take()
         if kept is not None:
             try:
                 kept.settimeout(max(SHORTEST, timeout))
                 kept.sendall(frame(encode(request)))
-            except OSError:  # it has ended, or takes no whole frame: no request was heard on it
+            except OSError:  # it has ended, or takes no whole frame: the owner has received no request on it
                 kept.close()
             else:
                 return kept
         return self._open(request, timeout)
 
-    def _leave(self, connection: socket.socket, *, answered: bool) -> None:
+    def _release(self, connection: socket.socket, *, answered: bool) -> None:
         if not answered or self._idle:
             connection.close()
             return
@@ -71,7 +66,7 @@ class KeptConnection(Client):
 
 
 def _close_in_children(client: KeptConnection) -> None:
-    """The hook is set with the first client, and not at import."""
+    """Have forked children close this client. The hook is set with the first client, and not at import."""
     global _hooked
     _all.add(client)
     if not _hooked and hasattr(os, "register_at_fork"):

@@ -1,11 +1,11 @@
-"""What anyone may ask the owner: the same verbs on a manager and on an attached replica, blocking or awaited.
+"""The verbs of a manager and an attached replica: requests to the owner, blocking or awaited.
 
 The verbs of a manager and of a replica differ only in how a request travels (`_ask`): over a connection of its own
 (`connection_per_call.py`), or over the replica's pipe. Any thread may call them; a signal handler and a `precommit`
 function may not. A verb blocks the calling thread until the owner's answer or the deadline. Its form for coroutines has
-an `a` before the name and waits in a thread of the loop's default executor, whose number of threads is the program's to
-set (`loop.set_default_executor`), or in one of trio's. A caller that cancels the await stops waiting; the request has
-been sent, and the history shows what became of it.
+an `a` before the name and waits in a thread of the loop's default executor, whose number of threads the program may set
+(`loop.set_default_executor`), or in one of trio's. A caller that cancels the await stops waiting; the request has been
+sent, and the history shows what became of it.
 
 Rejected: a second path to the owner without threads (two implementations of every wait, for calls that are made a few
 times an hour), and a thread pool of our own (threads that every worker would have to end).
@@ -41,11 +41,12 @@ from confcast.wire.messages import (
 from confcast.worker.async_library import in_thread
 
 A = TypeVar("A", bound=Message)
-_PATIENCE = 5.0
+_ANSWER_TIMEOUT = 5.0
+"""Seconds to wait for an answer that needs no load."""
 
 
 class Verbs(ABC):
-    """The client verbs."""
+    """The client verbs, blocking."""
 
     __slots__ = ()
 
@@ -54,7 +55,7 @@ class Verbs(ABC):
         """Send the request that `make(id)` gives; None when no answer came within `timeout` seconds."""
 
     def reload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
-        """Load the sources once more, beginning after this call, and wait for the outcome.
+        """Have the owner load the sources once more, beginning after this call, and wait for the outcome.
 
         Args:
             timeout: Seconds to wait at the most. None: as long as the config owner can need by the manager's options,
@@ -63,12 +64,12 @@ class Verbs(ABC):
                 twice as much.
             wait_observers: Seconds to wait at the most, once the version is applied, until the observers of all workers
                 have run for it, those on `settled` too. The outcome's `observer_errors` then names those that failed,
-                and those that have not finished; its result stays what it is. None: for no observer. An observer must
-                not wait like this: it would wait for itself.
+                and those that have not finished; its result stays what it is. None: wait for no observer. An observer
+                must not wait like this: it would wait for itself.
 
         Returns:
-            What became of it; true when the sources' content runs now. Its `lagging` names workers that did not
-            answer, `problems` why it was refused, `changes` what differs, `notes` which edits a higher source hides.
+            The outcome; true when the sources' content runs now. Its `lagging` names workers that did not answer,
+            `problems` why it was refused, `changes` what differs, `notes` which edits a higher source hides.
             Without an answer in time the result is OWNER_UNAVAILABLE, which means unknown.
 
         Raises:
@@ -77,8 +78,8 @@ class Verbs(ABC):
             ValueError: `wait_observers` is no number of seconds, 0 or more.
         """
         _check_wait(wait_observers)
-        patience = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
-        return self._reload(patience, "call", wait_observers)
+        seconds = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
+        return self._reload(seconds, "call", wait_observers)
 
     def _reload(
         self, timeout: float, origin: Literal["call", "command"], wait_observers: float | None = None
@@ -89,7 +90,7 @@ class Verbs(ABC):
             return answer.event
         problem = Problem(
             "",
-            f"no answer from {self._asked_one()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
+            f"no answer from {self._whom()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
             "reload is unknown",
         )
         return ReloadEvent(
@@ -103,18 +104,18 @@ class Verbs(ABC):
     def reload_config(self) -> ReloadResult:
         """`reload().result`, under the name that LeIndex gave it.
 
-        Two of its answers differ on purpose. Sources that say what runs already give UNCHANGED, where LeIndex said
-        SUCCESS and told its observers; it is true in a boolean test as SUCCESS is. And there is no "already in
+        Two of its answers differ on purpose. Sources whose content runs already give UNCHANGED, where LeIndex gave
+        SUCCESS and called its observers; it is true in a boolean test as SUCCESS is. And there is no "already in
         progress": a call during another reload waits for a load of its own, which begins after the call, so that no
         edit is missed.
         """
         return self.reload().result
 
     def is_reload_in_progress(self) -> bool:
-        """Whether the owner is reloading at this moment, whoever asked for it; the name is LeIndex's.
+        """Whether the owner is reloading at this moment, for any caller; the name is LeIndex's.
 
-        The owner is asked, so this may wait, and raise, where LeIndex's read a flag of its own process. Nobody needs
-        it before a reload: `reload()` during another one is never refused.
+        The owner is asked, so this may wait, and raise, where LeIndex's read a flag of its own process. It is not
+        needed before a reload: `reload()` during another one is never refused.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.
@@ -137,7 +138,7 @@ class Verbs(ABC):
         return self._answer(Stats, lambda number: StatsRequest(number)).stats
 
     def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
-        """What became of the last loads, newest first; `limit` of them at the most, None for all that are kept.
+        """The events of the last loads, newest first; at most `limit` of them, None for all that are kept.
 
         Raises:
             OwnerUnavailable: No answer within five seconds.
@@ -153,22 +154,22 @@ class Verbs(ABC):
         return self._answer(Workers, lambda number: WorkersRequest(number)).workers
 
     def _answer(self, kind: type[A], make: Callable[[int], Request]) -> A:
-        answer = self._ask(make, _PATIENCE)
+        answer = self._ask(make, _ANSWER_TIMEOUT)
         if not isinstance(answer, kind):
-            raise OwnerUnavailable(f"{self._asked_one()} did not answer within {_PATIENCE:g} s")
+            raise OwnerUnavailable(f"{self._whom()} did not answer within {_ANSWER_TIMEOUT:g} s")
         return answer
 
     def _answers_within(self) -> float:
-        """Seconds in which the owner answers a reload; as the options are by default, where they are not known."""
+        """Seconds within which the owner answers a reload, by its options; by their defaults, where not known."""
         return answers_within()
 
-    def _asked_one(self) -> str:
-        """Who does not answer, in words."""
+    def _whom(self) -> str:
+        """The name of what is asked, for errors."""
         return "the config owner"
 
 
 def _check_wait(seconds: float | None) -> None:
-    """Raises ValueError: it is no number of seconds."""
+    """Raise ValueError for what is no number of seconds, 0 or more."""
     if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
         raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
 

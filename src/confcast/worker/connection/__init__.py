@@ -1,1 +1,1 @@
-"""A replica's connection to an owner: finding it, the pipe, the state machine, precommit."""
+"""A replica's connection to an owner: finding the owner, the pipe, the state machine, precommit."""

@@ -1,7 +1,8 @@
-"""One replica's time with an owner: the codec, the machine and the link, from `attach()` to `close()`.
+"""What an attached replica has from `attach()` to `close()`: the codec, the state machine and the link.
 
-It builds what comes over the pipe, asks the application's `precommit` functions, and explains in words why a process
-can't be served. Rejected: keeping this in the replica (whoever reads how a value is read need not see how it came).
+It builds the configurations that come over the pipe, calls the application's `precommit` functions, and explains in
+words why a process can't be served. Rejected: keeping this in the replica (how a value is read does not depend on how
+it came).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from confcast.config.codec import codec_of, digest
 from confcast.errors import (
@@ -40,49 +41,18 @@ _log = logging.getLogger("confcast.worker")
 T = TypeVar("T")
 
 
-class Provider(Protocol):
-    """What a replica needs of whatever gives it its value: an attachment, or an override."""
-
-    @property
-    def address(self) -> str:
-        """The control socket; empty where there is none."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a pipe to a living owner."""
-
-    def is_at(self, address: str) -> bool:
-        """Whether it belongs to the owner at this address, or to one that has taken its place."""
-
-    @property
-    def answers_within(self) -> float:
-        """Seconds in which the owner answers a reload; 0: not known."""
-
-    def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Send a request; None when no answer came in time."""
-
-    def close(self) -> None:
-        """End it."""
-
-    def after_fork(self) -> None:
-        """In a forked child."""
-
-    def set_aside(self, snapshot: Snapshot[Any]) -> bool:
-        """Whether it keeps what comes from the owner, instead of the replica."""
-
-
 class Attachment(Generic[T]):
-    """The link's holder.
+    """A replica's provider while it is attached, and the listener of its link.
 
     Args:
         name: The configuration's name.
         schema: The user's type. Raises NotCarried when it has fields that can't be carried.
-        address: The control socket; or the name once more, to look for the owner.
+        address: The control socket; or the name again, by which the owner is looked for.
         held: What the process holds already.
         checks: The `precommit` functions; read at each vote.
-        observers: Told of swaps and settlings.
-        take: Puts a snapshot in its place.
-        timeout: Seconds that `await_first` will wait, for the snapshot file's sake.
+        observers: Called for swaps and settlings.
+        take: Makes a snapshot the replica's newest.
+        timeout: Seconds that `open` will wait: the snapshot file is tried before they are over.
     """
 
     def __init__(
@@ -112,15 +82,15 @@ class Attachment(Generic[T]):
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
             if self._guard is not None:
-                self._guard.comes(held.config, held.digest)
+                self._guard.begin(held.config, held.digest)
         self._link = Link(address, name, self._codec.fingerprint, machine, self, self._open_saved, timeout)
         observers.record.report_to(self._link.report)
 
     def open(self, timeout: float) -> None:
-        """Start the link, and wait for the owner's version. Raises as `Replica.attach` says; then it is closed again.
+        """Start the link, and wait for the owner's version. Raises as `Replica.attach` says; then the link is closed.
 
         A process that holds a version already (from before a fork or a `close()`) serves no request with it while an
-        owner could give a newer one; where none answers within a second, it goes on with what it holds.
+        owner could give a newer one; where no owner answers within a second, the process goes on with what it holds.
         """
         try:
             self._link.start()
@@ -129,7 +99,7 @@ class Attachment(Generic[T]):
                 raise NotAttached(f"replica {self._name!r} was closed while it was being attached")
             if self._terminated is not None or not (arrived or self._holds):
                 raise self._explain(timeout)
-        except BaseException:  # a KeyboardInterrupt too must leave no thread behind, and nobody on the roster
+        except BaseException:  # a KeyboardInterrupt, too, must leave no thread behind, and this process on no roster
             self._end()
             raise
         self._arrived.set()
@@ -145,79 +115,79 @@ class Attachment(Generic[T]):
         return self._link.connected
 
     def is_at(self, address: str) -> bool:
-        """Whether it was attached to the owner at this address, or is by now."""
+        """Whether this was attached to the owner at this address, or is by now."""
         return address in (self._given, self._link.address)
 
     @property
     def answers_within(self) -> float:
-        """Seconds in which the owner answers a reload, as it has said; 0: it has not."""
+        """Seconds within which the owner answers a reload, as its last Install says; 0: not known."""
         return self._machine.answers_within
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Send a request over the pipe; None when no answer came in time."""
+        """Send the request that `make(id)` gives over the pipe; None when no answer came within `timeout` seconds."""
         return self._link.ask(make, timeout)
 
     def close(self) -> None:
-        """Leave the roster and end the threads. Nobody waits for the first version, or the next one, any more."""
+        """Disconnect, end the threads, and wake all that wait for a version."""
         self._closed = True
         self._end()
         self._arrived.set()
         self._observers.replica_closed()
 
     def after_fork(self) -> None:
-        """In a forked child: the pipe and the threads are the parent's."""
+        """Close the pipe's descriptor in a forked child; the pipe and the threads are the parent's."""
         self._link.after_fork()
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
-        """The replica takes it."""
+        """Whether this provider keeps a snapshot from the owner for later: no, the replica takes it."""
         return False
 
     def _end(self) -> None:
         self._link.close()
         self._observers.close()
 
-    # ---- what the link tells, in the reading thread
+    # ---- what the link reports, in the reading thread
 
     def swapped(self, old: Held | None, new: Held) -> None:
-        """The newest from now on."""
+        """Make this the newest configuration, and call the observers."""
         snapshot = Snapshot(new.config, new.version, new.digest)
         if self._guard is not None:
-            self._guard.goes()
-            self._guard.comes(new.config, new.digest)
+            self._guard.end()
+            self._guard.begin(new.config, new.digest)
         self._observers.swapped(lambda: self._take(snapshot), old.config if old is not None else None, new.config)
         self._let_go_on()
 
     def renumbered(self, new: Held) -> None:
-        """The same content, with a new number."""
+        """Give the same content its new number."""
         self._take(Snapshot(new.config, new.version, new.digest))
 
     def caught_up(self) -> None:
-        """What is held is what the owner gives."""
+        """Wake `open`: this process holds what the owner gives."""
         self._let_go_on()
 
     def settled(self, held: Held) -> None:
-        """Everyone who is not named has it."""
+        """Call the observers: all workers that were not excused have applied the version."""
         self._observers.settled(held.config)
 
     def report_observers(self, number: int) -> None:
-        """How they stand, to an owner that asks."""
+        """Report to the owner, now and at each step, until the observers have run."""
         self._observers.record.ask(number)
 
     def terminated(self, why: Terminate) -> None:
-        """No more versions will come. Whoever waits in `open` raises; later it can only be logged."""
+        """No more versions will come: have `open` raise if it waits, else log why."""
         self._terminated = why
         if self._arrived.is_set():
             _log.error("%s; this process keeps what it has", self._explain(0.0))
         self._arrived.set()
 
     def next_owner_refused(self, address: str, refused: Refused) -> None:
-        """Another application's owner may have the same name, and the next owner of this one another schema."""
+        """Log it: another application's owner may have the same name, or this one's next owner another schema."""
         why = self._refusal(refused, address)
         _log.error("the config owner at %s is not followed: %s; this process keeps what it has", address, why)
 
     def _let_go_on(self) -> None:
-        """Whoever waits in `open`. Asked first: to set an event takes as long as to make a small configuration."""
-        if not self._arrived.is_set():
+        """Wake `open`, if it waits."""
+        if not self._arrived.is_set():  # setting it again would take as long as building a small configuration
             self._arrived.set()
 
     # ---- what the machine needs
@@ -227,25 +197,25 @@ class Attachment(Generic[T]):
             return self._codec.decode(payload)
         except ProtocolError as error:
             raise CannotBuild(Problem("", f"can't be decoded: {error}")) from None
-        except BaseException as error:  # a no that names this worker; its text may show values
+        except BaseException as error:  # a veto that names this worker; the error's text may show values
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
-        asked = Pair(old, new)
+        pair = Pair(old, new)
         del old, new  # what an application's function logs may be sent with the variables of the frames below it
         problems: list[Problem] = []
         for function in list(self._checks):
             self._link.send(Working(round_, path_of(function)))  # first: what reports is not timed out
             try:
                 with application_signals():
-                    asked.tell(function)
-            except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: a no like any other
-                problems += self._refusals(function, error, asked)
+                    pair.call(function)
+            except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: treated as a veto, too
+                problems += self._refusals(function, error, pair)
         return tuple(first_of(problems))
 
-    def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, asked: Pair) -> list[Problem]:
-        """It goes into events, logs and the history: an application's text may show what must not be shown."""
-        return refusals(function, error, masker(self._codec.schema, type(error).__name__, asked.old, asked.new))
+    def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, pair: Pair) -> list[Problem]:
+        """The problems for events, logs and the history, with the secrets masked that a text may show."""
+        return refusals(function, error, masker(self._codec.schema, type(error).__name__, pair.old, pair.new))
 
     def _open_saved(self, saved: Saved) -> T | None:
         if saved.schema != self._codec.fingerprint or digest(saved.payload) != saved.digest:

@@ -1,8 +1,8 @@
-"""When a process that receives nothing from an owner serves without one, and the note that tells the next owner of it.
+"""When a process serves without an owner, and the note that it writes first for the next owner.
 
-A second after `attach()`, or earlier where the caller waits less, the process serves what it holds or the snapshot
-file. Before, it writes a note into the runtime directory, so that the next owner waits for it; the first answer to an
-owner takes the note back, and so does `close()`. A note that can't be written or removed is logged and stops nothing.
+The time comes a second after `attach()`, or earlier where the caller waits less. The note in the runtime directory has
+the next owner wait for this process; the first answer to an owner takes the note back, and so does `close()`. A note
+that can't be written or removed is logged and stops nothing.
 
 Rejected: serving first (an owner that starts in between would close a barrier without this process).
 """
@@ -19,15 +19,10 @@ _log = logging.getLogger("confcast.worker")
 
 FALLBACK_AFTER = 1.0
 """Seconds without an owner's answer after which a process goes on with what it has, or with the snapshot file."""
-_SHORTEST_WAIT = 0.05
 
 
 class Fallback:
-    """One link's. Used by its reading thread, and by `close()`.
-
-    Args:
-        patience: Seconds that somebody will wait for a first value: the fallback comes before they are over.
-    """
+    """One link's. Used by its reading thread, and by `close()` when that thread has ended."""
 
     def __init__(self, patience: float) -> None:
         self._at = time.monotonic() + min(0.8 * patience, FALLBACK_AFTER)
@@ -36,22 +31,18 @@ class Fallback:
 
     @property
     def is_due(self) -> bool:
-        """Whether the time is over, and no owner has answered."""
+        """Whether the time has come, and no owner has answered."""
         return not self._is_over and time.monotonic() >= self._at
 
     def limit(self, otherwise: float | None) -> float | None:
-        """Seconds to wait for something else, so that the fallback is not late; None: for ever."""
+        """The seconds that another wait may take; `otherwise` (None: for ever) when the fallback is over."""
         if self._is_over:
             return otherwise
-        left = max(_SHORTEST_WAIT, self._at - time.monotonic())
+        left = max(0.05, self._at - time.monotonic())
         return left if otherwise is None else min(left, otherwise)
 
     def begin(self, folder: Path | None) -> None:
-        """Write the note. If nothing can be served now, the fallback is due again a second later.
-
-        Args:
-            folder: The owner's runtime directory; None where no owner was ever found.
-        """
+        """Write the note, if there is a folder. If nothing can be served now, the time comes again a second later."""
         self._at = time.monotonic() + FALLBACK_AFTER
         if folder is None:
             return
@@ -61,17 +52,12 @@ class Fallback:
         except OSError as error:
             _log.warning("the next config owner may not know of this process, which serves without one: %s", error)
 
-    def serves(self) -> None:
-        """This process serves without an owner from now on."""
+    def finish(self) -> None:
+        """An owner has answered, or this process serves without one from now on."""
         self._is_over = True
 
-    def answered(self, folder: Path) -> None:
-        """An owner has given a version: this process is on its roster, and in its journal."""
-        self._is_over = True
-        self.end(folder)
-
-    def end(self, folder: Path) -> None:
-        """Take the note back, if there is one."""
+    def take_note_back(self, folder: Path) -> None:
+        """Remove the note: an owner has this process on its roster and in its journal, or the link is closed."""
         if self._has_note:
             self._has_note = False
             take_back(folder, "here")

@@ -1,9 +1,8 @@
 """Which owner serves this process: the one that was given to `attach()`, and once it is gone for good a next one.
 
-A next owner is on trial until it has given a version: until then nothing is asked of it, and the address of the former
-owner stays. One that refuses this process is not tried again. The loss of an owner is logged once, and so is the end of
-the loss: as warnings in a process beside the server, and as information in one that the master has started, since the
-master's own log reports the death of its owner.
+A next owner is on trial until it has given a version: until then nothing is asked of it, and the former owner's address
+stays. The loss of an owner is logged once, and so is the end of the loss: as warnings in a process beside the server,
+and as information in one that the master has started, since the master's own log reports the death of its owner.
 
 Rejected: following a next owner as soon as it accepts the connection (another application's owner may have the same
 name, and one that is stopped accepts connections, too).
@@ -19,25 +18,15 @@ _log = logging.getLogger("confcast.worker")
 
 
 class FollowedOwner:
-    """The owner of one link. Changed by the link's reading thread only; its properties may be read in any thread.
-
-    Args:
-        name: The configuration's name.
-        given: The control socket; or the name again, by which the owner is looked for.
-
-    Attributes:
-        tried: The address that was connected to last.
-
-    Raises:
-        ConfcastError: What was given is neither.
-    """
+    """The owner of one link. Changed by the link's reading thread only; its properties may be read in any thread."""
 
     def __init__(self, name: str, given: str) -> None:
         self._name = name
         self._finder = OwnerFinder(name, given)
         self._has_served = False  # until an owner has given a version, the one that was given is the only one
         self._is_lost = False
-        self.tried = self._remembered = ""
+        self.tried = ""  # the address that was connected to last
+        self._remembered = ""
         self._ambiguity = ""  # as it was logged last
 
     @property
@@ -89,7 +78,7 @@ class FollowedOwner:
         self._is_lost = True
 
     def lost(self, version: int) -> None:
-        """Nobody is at the other end: log it once. Does nothing before an owner has served this process."""
+        """Log once that no owner is at the other end. Does nothing before one has served this process."""
         if not self._has_served or self._is_lost:
             return
         self._is_lost = True

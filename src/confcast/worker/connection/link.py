@@ -104,7 +104,7 @@ class Link:
         machine: Given messages by the reading thread only.
         listener: Called when something has happened.
         open_saved: Makes a configuration of a snapshot file, or gives None when the file is of no use here.
-        patience: Seconds that somebody will wait for a first value: the snapshot file is tried before they are over.
+        patience: Seconds that a caller waits for a first value: the snapshot file is tried before they are over.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Link:
                 shut(connection)
         if threading.current_thread() is not self._thread and self._thread.is_alive():
             self._thread.join(_SEND_TIMEOUT)
-        self._fallback.end(self._folder)
+        self._fallback.take_note_back(self._folder)
         if not self._sent_goodbye:
             self._write_goodbye()
 
@@ -192,10 +192,7 @@ class Link:
             return False
 
     def report(self, observed: Observed) -> None:
-        """Report to the owner which observers have failed or still run; what can't be sent goes over the next pipe.
-
-        From any thread.
-        """
+        """Report to the owner which observers have failed or still run, now or over the next pipe. From any thread."""
         with self._sending:
             former = self._reported
             if former is None or observed.failures >= former.failures:
@@ -224,17 +221,13 @@ class Link:
         if self._opened is not None:
             self._opened.close()
 
-    def on_reading_thread(self) -> bool:
-        """Whether the caller must not wait for an answer, since its own thread would have to read it."""
-        return threading.current_thread() is self._thread
-
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send a request and wait for its answer; None when none came in time, or the owner is gone.
 
         Raises:
             ConfcastError: Called in the reading thread (from a `precommit` function).
         """
-        if self.on_reading_thread():
+        if threading.current_thread() is self._thread:
             raise ConfcastError(
                 "a precommit function runs in the thread that would read the answer: it can't call the owner"
             )
@@ -246,7 +239,7 @@ class Link:
         self._calls[number] = call
         try:
             # The pipe may have ended between the wait and the entry in `_calls`: then the send fails, or the
-            # reading thread finds the entry when it answers everyone.
+            # reading thread finds the entry when it answers them all.
             if not self.send(make(number)):
                 return None
             call.done.wait(max(0.0, deadline - time.monotonic()))
@@ -274,8 +267,7 @@ class Link:
             connection = self._connect(self._owner.find())
             if connection is not None:
                 self._converse(connection)
-            if self._is_to_serve_without():
-                self._serve_without(None)
+            self._serve_without_if_due(None)
         except Exception:
             _log.exception("the pipe to the config owner is opened anew after a fault in confcast")
 
@@ -339,8 +331,7 @@ class Link:
             try:
                 messages = receive(connection, deframer)
             except TimeoutError:
-                if self._is_to_serve_without():
-                    self._serve_without(connection)
+                self._serve_without_if_due(connection)
                 if self._owner.on_trial and time.monotonic() >= trial_ends:
                     return
                 continue
@@ -352,7 +343,7 @@ class Link:
                     return
 
     def _handle(self, message: ToWorker) -> bool:
-        """Whether the pipe stays open. After a failed send, too, all effects are carried out: a Terminate, say."""
+        """Whether the pipe stays open. After a failed send, too, all effects are carried out, such as a Terminate."""
         if isinstance(message, Refused) and message.final and self._owner.on_trial:
             self._owner.refused()
             self._listener.next_owner_refused(self._owner.tried, message)
@@ -405,7 +396,8 @@ class Link:
     def _take_up(self) -> None:
         """The owner has given a version: this process is on its roster, and follows it."""
         on_trial = self._owner.on_trial
-        self._fallback.answered(self._folder)
+        self._fallback.finish()
+        self._fallback.take_note_back(self._folder)
         self._owner.served()
         if on_trial:
             self._greeted.set()
@@ -419,28 +411,25 @@ class Link:
                     self.send(Observed(0, self._reported.failures, self._reported.last_error))
 
     def _deliver(self, answer: Answer) -> None:
-        call = self._calls.get(answer.id)
-        if call is not None:
+        if (call := self._calls.get(answer.id)) is not None:
             call.answer = answer
             call.done.set()
 
     def _lose(self) -> None:
-        """Nobody is at the other end."""
         if not self._stop.is_set():
             held = self._machine.held
             self._owner.lost(held.version if held is not None else 0)
 
     # ---- serving without an owner
 
-    def _is_to_serve_without(self) -> bool:
-        return self._fallback.is_due and not self._stop.is_set()
+    def _serve_without_if_due(self, connection: socket.socket | None) -> None:
+        """If no owner has answered: write the note, have a Hello wait at an owner, and serve without; in this order.
 
-    def _serve_without(self, connection: socket.socket | None) -> None:
-        """No owner has answered. Each step before the next, or the next owner may not know of this process.
-
-        The note; then a Hello that lies at an owner which lives, if there is one (it may be stopped, or busy): on this
-        connection, or on a new one; then the snapshot file, which such an owner has written before it closes a barrier.
+        In another order the next owner may not know of this process. An owner at which the Hello waits may live (it is
+        stopped, or busy): on this connection, or on a new one. It writes the snapshot file before it closes a barrier.
         """
+        if not self._fallback.is_due or self._stop.is_set():
+            return
         self._fallback.begin(self._folder if self.address else None)
         if connection is None:
             fresh = self._connect(self._owner.find()) if self.address else None
@@ -458,7 +447,7 @@ class Link:
             return
         if (held := self._machine.held) is not None:
             _log.warning("no config owner answers: going on with version %d", held.version)
-            self._serves()
+            self._serve_without()
             self._listener.caught_up()
             return
         saved = snapshot_file.load(self._folder) if self.address else None
@@ -467,11 +456,11 @@ class Link:
             return
         held = self._machine.adopt(Held(saved.version, saved.digest, config))
         _log.warning("no config owner answers: starting on version %d, which was committed last", held.version)
-        self._serves()
+        self._serve_without()
         self._listener.swapped(None, held)
 
-    def _serves(self) -> None:
-        self._fallback.serves()
+    def _serve_without(self) -> None:
+        self._fallback.finish()
         self._owner.is_missing()
 
 

@@ -1,18 +1,17 @@
-"""The worker's state machine: what a frame from the owner does to what this process holds.
+"""The worker's state machine: what each message from the owner changes in this process.
 
-Pure but for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions), and
-whether anybody `follows` the settlings.
-`handle(frame)` returns effects to be carried out in their order; a swap always stands before the Applied that tells
-of it. What it keeps:
+It is pure but for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions), and
+`follows` (whether an observer waits for settlings). `handle(frame)` returns effects to be carried out in their order; a
+swap always comes before the Applied that reports it. Guarantees:
 
 - Every Commit and every Install gets exactly one answer, Applied or Declined.
-- What is held never goes down, and never changes its content under one number. A higher number with the same
-  digest only renumbers: the object stays, nobody's `precommit` or observer hears of it.
-- What was staged dies with its pipe, and is swapped in only by the Commit of its own round.
+- The version that is held never goes down, and never changes its content. A higher version with the same digest only
+  renumbers: the object stays, and no `precommit` function or observer is called.
+- A staged candidate is dropped with its pipe, and is swapped in only by the Commit of its own round.
 
-Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install put both ends right), and
-running `precommit` again for a staged candidate that is then installed (its answer was given in the vote), and asking
-`precommit` functions whether what ran before may be put back (they would keep what nobody else runs).
+Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install put both ends right),
+running `precommit` again for a staged candidate that is then installed (it was asked in the vote), and asking
+`precommit` functions whether what ran before may be put back (they would keep what no other worker runs).
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from confcast.wire.messages import (
 
 
 class ReplicaState(enum.Enum):
-    """Where this process is with its owner."""
+    """How far this process has come with its owner."""
 
     DETACHED = 0
     GREETED = 1
@@ -59,7 +58,7 @@ class ReplicaState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process serves."""
+    """The version that this process serves."""
 
     version: int
     digest: bytes = field(repr=False)
@@ -71,14 +70,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Send this to the owner."""
+    """Send a message to the owner."""
 
     message: ToOwner
 
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """From now on this is the newest. `old` is None for the first value in a process, which is no change."""
+    """Make `new` the newest configuration. `old` is None for the first value in a process, which is no change."""
 
     old: Held | None
     new: Held
@@ -86,42 +85,42 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Renumber:
-    """The content that is held has a new number. Nobody's observers hear of it."""
+    """Give the content that is held a new number. No observer is called."""
 
     new: Held
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Every live worker that is not named has applied what is held. Said once of a content, and not of the first."""
+    """All live workers that were not excused have applied what is held. Once for a content, and not for the first."""
 
     held: Held
 
 
 @dataclass(frozen=True, slots=True)
 class ReportObservers:
-    """Say how the observers stand, now and at each step until they have run. Its number is the request's."""
+    """Report the observers' failures and open calls, now and at each step until all have run, under this number."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Wake the caller who waits for this answer."""
+    """Wake the caller that waits for this answer."""
 
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Close the pipe and knock again."""
+    """Close the pipe and connect again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """Close the pipe for good: knocking is of no use. `refused` is the owner's word, else `problems` say why."""
+    """Close the pipe for good, and don't connect again. `refused` is the owner's message, else `problems` say why."""
 
     refused: Refused | None
     problems: tuple[Problem, ...] = ()
@@ -129,7 +128,7 @@ class Terminate:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """The person who reads the log should know this."""
+    """Log a warning."""
 
     text: str
 
@@ -140,7 +139,7 @@ Check = Callable[[int, Any, Any], tuple[Problem, ...]]
 
 
 class CannotBuild(Exception):
-    """Raised by `build`: the payload gives no configuration here; `problem` says why."""
+    """Raised by `build` where the payload gives no configuration; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -148,62 +147,58 @@ class CannotBuild(Exception):
 
 
 class Machine:
-    """One replica's side of the protocol. Not thread-safe: only the reading thread feeds it.
+    """One replica's side of the protocol. Not thread-safe: only the reading thread calls it.
 
     Args:
         build: Makes a configuration of a payload, or raises CannotBuild.
-        check: `check(round, old, new)`: runs the `precommit` functions, and says before each of them that it does, in
-            this round (0: for an Install); the problems of those that refused.
-        follows: Whether somebody waits for settlings; asked at each version that is applied.
+        check: `check(round, old, new)` runs the `precommit` functions, reporting each to the owner before it runs, and
+            gives the problems of those that refused. Round 0: for an Install.
+        follows: Whether an observer waits for settlings; called at each version that is applied.
     """
 
     def __init__(self, build: Build, check: Check, follows: Callable[[], bool] = lambda: True) -> None:
         self.state = ReplicaState.DETACHED
         self.held: Held | None = None
-        self.answers_within = 0.0  # seconds, as the owner has said last; 0: not heard yet
+        self.answers_within = 0.0  # seconds, by the last Install; 0: not known yet
         self._build = build
         self._check = check
         self._follows = follows
         self._round = 0
         self._staged: Held | None = None  # of no version yet
         self._refusal: tuple[Problem, ...] = ()
-        self._told = 0
+        self._settled_version = 0  # the newest for which Settle was given
         self._effects: list[Effect] = []
 
     def connected(self) -> None:
         """A pipe is open and Hello has been sent on it.
 
         Raises:
-            ImpossibleMessage: There is a pipe already, or this process wants none.
+            ImpossibleMessage: There is a pipe already, or the machine is closed.
         """
         if self.state is not ReplicaState.DETACHED:
             raise ImpossibleMessage(self.state.name, "a new pipe")
         self._rest(ReplicaState.GREETED)
 
     def ended(self) -> None:
-        """The pipe is gone, and with it what was staged. After `close()`: it may be opened again."""
+        """The pipe has ended: drop what was staged. After `close()` it makes the machine usable again."""
         self._rest(ReplicaState.DETACHED)
 
     def close(self) -> None:
-        """This process wants no more versions; what is held stays."""
+        """Take no more versions; what is held stays."""
         self._rest(ReplicaState.CLOSED)
 
     def adopt(self, held: Held) -> Held:
-        """Take what another source than a pipe gave (the snapshot file), when nothing is held yet."""
+        """Hold what the snapshot file gave, if nothing is held yet; gives what is held."""
         if self.held is None:
-            self.held, self._told = held, held.version
+            self.held, self._settled_version = held, held.version
         return self.held
 
     def handle(self, frame: ToWorker) -> list[Effect]:
-        """One frame in, the effects out.
-
-        Raises:
-            ImpossibleMessage: There is no pipe in this state that a frame could have come from.
-        """
+        """Handle one message; gives the effects. Raises ImpossibleMessage: in this state there is no pipe."""
         if self.state in (ReplicaState.DETACHED, ReplicaState.CLOSED):
             raise ImpossibleMessage(self.state.name, frame)
         effects: list[Effect] = []
-        self._effects = effects  # not after: a fault in `build` or `check` must leave none to the next frame
+        self._effects = effects  # now: a fault in `build` or `check` must leave no effects to the next frame
         _TABLE[type(frame)](self, frame)
         return effects
 
@@ -274,8 +269,8 @@ class Machine:
         held = self.held
         if self.state is ReplicaState.GREETED or held is None:
             return
-        if frame.version == held.version and self._told < frame.version:
-            self._told = frame.version
+        if frame.version == held.version and self._settled_version < frame.version:
+            self._settled_version = frame.version
             self._effects.append(Settle(held))
 
     def _observe(self, frame: Observe) -> None:
@@ -292,7 +287,7 @@ class Machine:
     def _deliver(self, frame: Answer) -> None:
         self._effects.append(Deliver(frame))
 
-    # ---- what they have in common
+    # ---- common parts
 
     def _propose(self, frame: Prepare) -> tuple[Any, tuple[Problem, ...]]:
         held = self.held
@@ -301,7 +296,7 @@ class Machine:
         return self._make(frame, frame.round, held is not None)
 
     def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
-        """Build, then ask the application's functions, if they have to be asked.
+        """Build, then call the `precommit` functions if `asks`.
 
         No variable shows the configuration while they run: error trackers send those of every frame.
         """
@@ -315,14 +310,14 @@ class Machine:
     def _swap(self, new: Held) -> None:
         old, self.held = self.held, new
         if old is None:
-            self._told = new.version
+            self._settled_version = new.version
         self._effects.append(Swap(old, new))
         self._answer(Applied(new.version, self._follows()))
 
     def _renumber(self, old: Held, version: int) -> None:
-        """The settling of this content is still owed if its old number was not settled."""
-        if self._told == old.version:
-            self._told = version
+        """Give the content a new number. Its settling is still to come if its old number was not settled."""
+        if self._settled_version == old.version:
+            self._settled_version = version
         self.held = Held(version, old.digest, old.config)
         self._effects.append(Renumber(self.held))
 

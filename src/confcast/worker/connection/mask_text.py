@@ -1,9 +1,9 @@
-"""What an application's function raised, as a text for logs and events: the secrets of the configuration masked (G9).
+"""Masking the secrets of a configuration in the text of an application's error, for logs and events (G9).
 
-Both observers and `precommit` functions raise in code that was just given the configuration, and put it in their
-texts. The values that the configuration holds as secrets are masked; what was made of them (a hash, a part, a URL)
-can't be told. What is no configuration after all, because a function has changed it, leaves no text safe: then it is
-left out.
+Observers and `precommit` functions raise in code that was just given the configuration, and put it in their texts. The
+values that the configuration holds as secrets are masked; what was made of them (a hash, a part, a URL) is not
+recognised. If a function has changed the object so that it is no valid configuration any more, its secrets can't be
+found, and the text is left out.
 """
 
 from __future__ import annotations
@@ -16,20 +16,13 @@ _log = logging.getLogger("confcast.worker")
 
 
 def masked(schema: type, text: str, instead: str, *configs: Any) -> str:
-    """The text with every secret of these configurations masked. Never raises.
-
-    Args:
-        schema: What the configurations are of.
-        text: What was raised.
-        instead: What to say where the secrets can't be found.
-        configs: The configurations, or None where there was none.
-    """
+    """The text with every secret of these configurations masked; `instead` if they can't be found. Never raises."""
     return masker(schema, instead, *configs)(text)
 
 
 def masker(schema: type, instead: str, *configs: Any) -> Callable[[str], str]:
-    """What masks many texts of one failure: it looks through the configurations once. Never raises."""
-    from confcast.config.codec import codec_of  # only who raises pays for it
+    """A function that masks many texts of one failure, after one look through the configurations. Never raises."""
+    from confcast.config.codec import codec_of  # not at import: only a process whose functions raise pays for it
     from confcast.config.diff import secrets_masked
 
     try:

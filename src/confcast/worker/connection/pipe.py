@@ -53,10 +53,8 @@ def is_open_and_empty(connection: socket.socket) -> bool:
     connection.settimeout(0)  # and no MSG_DONTWAIT, for which a green socket would wait all the same
     try:
         connection.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
     return False
 
 

@@ -1,8 +1,8 @@
-"""A process and its owner have two schemas: in words, whose they are, which fields differ, and what to do.
+"""The error of a process whose schema is not its owner's: which fields differ, why, and what to do.
 
 Two causes look alike on the wire: the code has changed since the server started, or the owner is another program's,
-whose child this process is, or whose name it shares. They are told apart by the files of the two schemas. Rejected: the
-fingerprints alone (an unrelated child was told to reload its parent's server).
+whose child this process is, or whose name it shares. The files of the two schemas tell them apart. Rejected: the
+fingerprints alone (an unrelated child was advised to reload its parent's server).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def mismatch(name: str, codec: Codec[Any], theirs: dict[str, str], address: str)
     mine = codec.fields
     keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
     differing = {key: (mine.get(key), theirs.get(key)) for key in keys}
-    told = "; ".join(f"{key}: {a or 'absent'} here, {b or 'absent'} there" for key, (a, b) in differing.items())
+    shown = "; ".join(f"{key}: {a or 'absent'} here, {b or 'absent'} there" for key, (a, b) in differing.items())
     return SchemaMismatch(
-        f"the schema of {name!r} here is not the config owner's ({told or 'same fields, other classes'}): "
+        f"the schema of {name!r} here is not the config owner's ({shown or 'same fields, other classes'}): "
         f"{_cause(name, codec.schema, address)}",
         differing,
     )

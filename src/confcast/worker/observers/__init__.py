@@ -1,1 +1,1 @@
-"""Observers: who hears of a new version, in which order, and what became of the calls."""
+"""Observers: which are called for a new version, in which order, and what became of the calls."""

@@ -1,21 +1,20 @@
-"""`async for old, new in settings.changes()`: a replica's changes, as a task on an event loop reads them.
+"""`async for old, new in settings.changes()`: a replica's changes, read by a task on an event loop.
 
-The reader is never behind by more than one step: it gets what it saw last and what is newest, however many versions
+The task is never behind by more than one step: it is given what it saw last and what is newest, however many versions
 have passed meanwhile, and nothing where these are equal. So nothing is queued but one wake-up, and each pair begins
-with what the pair before ended with. It ends with its replica's `close()`, after the last change; with its task; or
-with its loop. An iteration that is left by `break` is ended by the loop soon after; `contextlib.aclosing` ends it at
-once.
+with what the pair before ended with. An iteration ends with its replica's `close()`, after the last change; with its
+task; or with its loop. After a `break` the loop ends it soon; `contextlib.aclosing` ends it at once.
 
-Rejected: every version in a queue (a slow reader would hold all of them; observers hear of each), a queue of one that
-drops the older (the reader would see a pair whose old value it never had), and an object with a version (a selected
-part has none: `settings.version` tells).
+Rejected: every version in a queue (a slow task would hold all of them; observers are called for each), a queue of one
+that drops the older (the task would see a pair whose old value it never had), and an object with a version (a selected
+part has none: `settings.version` has it).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias
 
 from confcast.tracebacks import from_the_application
 from confcast.worker.async_library import Waker, in_thread, waker
@@ -27,23 +26,13 @@ Select: TypeAlias = Callable[[Any], Any] | None
 
 
 class Iteration(Subscription):
-    """One iteration of `changes()`, as a replica's observers know it: they wake it, and give it no configuration.
-
-    Args:
-        waker: Wakes the task that reads.
-        on: Which moment it waits for.
-        closes: How often the replica was closed when the iteration began; a close since then ends it.
-        joined: What the replica's observers give.
-
-    Attributes:
-        closed: The replica was closed: the iteration ends after the last change.
-    """
+    """One iteration of `changes()`, as a replica's observers know it: they wake it, and give it no configuration."""
 
     is_observer = False
 
     def __init__(self, waker: Waker, on: Moment, closes: int, joined: Joined) -> None:
-        super().__init__(_nothing, None, True, on, None, joined)
-        self.closed = joined.closes != closes
+        super().__init__(lambda old, new: None, None, True, on, None, joined)
+        self.closed = joined.closes != closes  # since the iteration began; then it ends after the last change
         self._waker = waker
         self._waking = False
 
@@ -89,20 +78,16 @@ async def read(
     seen: Pair,
     closes: int,
 ) -> AsyncGenerator[tuple[Any, Any], None]:
-    """The changes from `seen` on.
+    """Give the changes from `seen` on. Raises RuntimeError (neither asyncio nor trio runs it), and what `find` raises.
 
     Args:
         known: The observers of the replica, where they are known.
-        find: Gives them where they are not; may block, and is called in a thread.
+        find: Gives the observers where they are not known; may block, and is called in a thread.
         select: Picks the part that matters.
         on: Which moments.
         initial: Begin with `(None, value)`.
-        seen: Its new one is what the first change is compared with; None: the first that there is.
-        closes: Of the observers that are known; a close since then ends it, as one after the first step does.
-
-    Raises:
-        ConfcastError: As `find` does.
-        RuntimeError: Neither asyncio nor trio runs it.
+        seen: The first change is compared with its `new`; None: with the first value that there is.
+        closes: How often the known observers' replica was closed before; a close since then ends the iteration.
     """
     observers, closes = (known, closes) if known is not None else await in_thread(_found, find)
     iteration = observers.add(partial(Iteration, waker(), on, closes))
@@ -115,10 +100,10 @@ async def read(
                 seen = step
                 if fresh:
                     fresh = False
-                    yield None, _parts(Pair(None, step.new), select, None).new
-            elif step.new is not None and (parts := _parts(step, select, observers.same)) is not None:
+                    yield None, _parts(Pair(None, step.new), select, observers.same)[0].new
+            elif step.new is not None and (found := _parts(step, select, observers.same))[1]:
                 seen = step
-                yield parts.old, parts.new
+                yield found[0].old, found[0].new
             elif ends:
                 return
             else:
@@ -133,23 +118,11 @@ def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
     return find(), closes
 
 
-@overload
-def _parts(step: Pair, select: Select, same: None) -> Pair: ...
-
-
-@overload
-def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool]) -> Pair | None: ...
-
-
-def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool] | None) -> Pair | None:
-    """The parts that matter; None where they are the same. What is raised has no frame of ours that shows them."""
+def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool]) -> tuple[Pair, bool]:
+    """The parts that matter, and whether they differ. An error's traceback has no frame of ours that shows them."""
     try:
         parts = step.narrowed(select)
-        return parts if same is None or not parts.is_same(same) else None
+        return parts, not parts.call(same)
     except Exception as error:
         error.__traceback__ = from_the_application(error)
         raise
-
-
-def _nothing(old: Any, new: Any) -> None:
-    """Is never called."""

@@ -1,8 +1,8 @@
-"""What an observer is to be told, in an envelope: a frame that holds it shows no configuration.
+"""Wrappers for the configurations that an observer is called with: a frame that holds one shows no configuration.
 
 While an application's function runs, the frames below its own are ours, and error trackers send the local variables of
-each (`tracebacks.py`). So what calls it holds a `Pair` or a `Delivery`, whose repr shows nothing, and hands the
-configurations over without a variable of their own.
+each (`tracebacks.py`). So the calling code holds a `Pair` or a `Delivery`, whose repr shows nothing, and passes the
+configurations on without a variable of their own.
 
 Rejected: plain arguments, emptied before the call (whoever adds a variable later adds a leak).
 """
@@ -13,16 +13,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 Masked: TypeAlias = Callable[..., str]
-"""Called with a text, what to say instead, and configurations whose secrets it must not show."""
+"""Called with a text, the text to give where secrets can't be found, and configurations whose secrets it masks."""
 
 
 class Pair:
-    """Two configurations, or the same part of both. `old` is None where there was none before.
-
-    Attributes:
-        old: The one before.
-        new: The one that is newest.
-    """
+    """Two configurations, or the same part of both: the one before, None if there was none, and the newest."""
 
     __slots__ = ("new", "old")
 
@@ -36,20 +31,16 @@ class Pair:
             return self
         return Pair(None if self.old is None else select(self.old), select(self.new))
 
-    def tell(self, function: Callable[[Any, Any], Any]) -> Any:
-        """Call it with both. Gives what it gives, and raises what it raises."""
+    def call(self, function: Callable[[Any, Any], Any]) -> Any:
+        """Call a function with both. Gives what it gives, and raises what it raises."""
         return function(self.old, self.new)
-
-    def is_same(self, same: Callable[[Any, Any], bool]) -> bool:
-        """Whether both are the same. Raises what `==` of an application's own class raises."""
-        return same(self.old, self.new)
 
 
 class Delivery:
-    """One observer's call: what it is told, and who wants to know what came of it.
+    """One call of an observer: its arguments, and the callbacks for its outcome.
 
     Args:
-        whole: The whole configurations, whose secrets no text of it may show.
+        whole: The whole configurations, whose secrets no text of the outcome may show.
         failed: Called with a text for each failure.
         over: Called when the observer has run, has failed, or need not be called. May be called again.
     """
@@ -62,17 +53,16 @@ class Delivery:
         self.over = over
 
     def concerns(self, select: Callable[[Any], Any] | None, same: Callable[[Any, Any], bool]) -> bool:
-        """Narrow it to what the observer selected; whether that part has changed. The first value always has.
+        """Narrow the arguments to the selected part; whether that part has changed. The first value always has.
 
-        Raises:
-            Exception: What `select`, or `==` of an application's own class, raises.
+        Raises what `select`, or `==` of an application's own class, raises.
         """
         self._parts = self._whole.narrowed(select)
-        return select is None or self._whole.old is None or not self._parts.is_same(same)
+        return select is None or self._whole.old is None or not self._parts.call(same)
 
-    def tell(self, observer: Callable[[Any, Any], Any]) -> Any:
-        """Call it here. Gives what it gives, and raises what it raises."""
-        return self._parts.tell(observer)
+    def call(self, observer: Callable[[Any, Any], Any]) -> Any:
+        """Call the observer in this thread. Gives what it gives, and raises what it raises."""
+        return self._parts.call(observer)
 
     def masked(self, mask: Masked, text: str, instead: str) -> str:
         """The text without the secrets of the whole configurations; `instead` where they can't be found."""

@@ -1,9 +1,8 @@
-"""Who is told what, and in which order.
+"""Calls a replica's observers: after each swap and each settling, in the order of versions and of subscription.
 
-Observers run after the swap, in the order of their subscription, in a thread of their own (or on the loop or executor
-that was handed over), while the worker's answer to the owner has left already: an observer may be slow, raise, or call
-`reload()`, and holds up no vote. One that raises is logged with its name and counted, and stops nobody. The thread
-begins with the first call there is to make.
+Observers run in a thread of their own (or on the loop or executor that was given), when the worker's answer to the
+owner has left already: an observer may be slow, raise, or call `reload()`, and holds up no vote. One that raises is
+logged with its name and counted, and the others are called all the same. The thread starts with the first call.
 
 Rejected: calling observers in the reading thread (a slow one would make its worker late in every vote), and in a
 signal handler (it deadlocks with any lock that it shares with the main thread).
@@ -38,10 +37,9 @@ class Observers:
     Args:
         newest: Gives the newest configuration, or None while there is none.
         same: Whether a selected part is the same in two configurations.
-        masked: Takes the secrets of configurations out of what an observer raised.
+        masked: Masks the secrets of configurations in an error's text.
 
     Attributes:
-        same: As given.
         record: What became of the calls.
         closes: How often the replica was closed.
     """
@@ -59,7 +57,7 @@ class Observers:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """The child has no such thread, and what was queued is the parent's to tell."""
+        """In a forked child, which has no observers' thread: drop the queue, which the parent delivers."""
         # Reentrant: the collector may run while it is held, and a finalizer may unsubscribe.
         self._lock = threading.RLock()
         self.record = ObserverRecord(self._lock)
@@ -74,8 +72,7 @@ class Observers:
         """Subscribe what `make` builds. With `initial`, and a value, it is called here and now, before any change."""
         with contextlib.ExitStack() as until_called:
             with self._lock:
-                joined = Joined(self._number, self.closes, self.value, self.same, self._masked, self.end)
-                subscription = make(joined)
+                subscription = make(Joined(self._number, self.closes, self.value, self.same, self._masked, self.end))
                 until_called.enter_context(subscription.turn)
                 self._subscriptions.append(subscription)
             if subscription.initial and subscription.last is not None:
@@ -96,7 +93,7 @@ class Observers:
         return False
 
     def count(self) -> int:
-        """How many observers are subscribed. Who iterates `changes()` has none."""
+        """How many observers are subscribed. An iteration of `changes()` counts as none."""
         with self._lock:
             return sum(subscription.is_observer for subscription in self._subscriptions)
 
@@ -109,7 +106,7 @@ class Observers:
         self.record.drop(subscription)
 
     def swapped(self, swap: Callable[[], None], old: Any, new: Any) -> None:
-        """Do the swap so that a subscription sees it either as its first value or as a change, and tell of it."""
+        """Do the swap, and queue its calls: a subscription sees it either as its first value or as a change."""
         with self._lock:
             swap()
             if old is None:
@@ -117,39 +114,34 @@ class Observers:
             self._enqueue("commit", old, new)
 
     def follow_settlings(self) -> bool:
-        """Whether anybody waits for a settling."""
+        """Whether there is a subscription to settlings."""
         return any(subscription.on == "settled" for subscription in self._subscriptions)
 
     def settled(self, config: Any) -> None:
-        """Tell those who wait for the settling."""
+        """Queue the calls for a settling: all workers that were not excused have applied this configuration."""
         with self._lock:
             self._settled = config
             self._enqueue("settled", None, config)
 
     def assume(self, config: Any) -> None:
-        """This value counts as settled; nobody is told (the value of an override, or the one after it)."""
+        """Take this value for settled, and call no observer (an override's value, or the one after its block)."""
         with self._lock:
             self._settled = config
-
-    @property
-    def failures(self) -> int:
-        """How often an observer raised in this process, wherever it was called, or could not be called."""
-        return self.record.failures
 
     def value(self, on: Moment) -> Any:
         """The newest configuration, or the newest that is settled; None while there is none."""
         with self._lock:
             return self._newest() if on == "commit" or self._settled is None else self._settled
 
-    def tell_here(self, old: Any, new: Any) -> None:
-        """Tell everyone in this thread, commit and settling, and let what an observer raises through (for tests)."""
+    def call_here(self, old: Any, new: Any) -> None:
+        """Call all observers in this thread, of commits and settlings, and raise what one raises (for tests)."""
         self.assume(new)
-        told = Pair(old, new)
+        pair = Pair(old, new)
         for subscription in list(self._subscriptions):
-            subscription.call_now(self._delivery(subscription, told, None), new)
+            subscription.call_now(self._delivery(subscription, pair, None), new)
 
     def close(self) -> None:
-        """The thread ends when it has told what is queued."""
+        """Have the thread end when it has made the calls that are queued."""
         with self._lock:
             if self._thread is not None and self._calls is not None:
                 self._calls.put(None)
@@ -157,7 +149,7 @@ class Observers:
 
     def replica_closed(self) -> None:
         """End every iteration of `changes()`: the replica was closed."""
-        with self._lock:  # an iteration that begins now is either counted for, or called
+        with self._lock:  # an iteration that begins now either sees the count, or is called
             self.closes += 1
             subscriptions = list(self._subscriptions)
         for subscription in subscriptions:
@@ -179,25 +171,25 @@ class Observers:
         to_run = (calls, self._former, threading.get_native_id())
         thread = threading.Thread(target=self._run, args=to_run, name="confcast-observers", daemon=True)
         try:
-            with application_signals():  # it inherits the mask of the thread that is told of the swap
+            with application_signals():  # it inherits the mask of the thread that swaps
                 thread.start()
         except RuntimeError as error:  # no more threads: the swap counts all the same, and the next call tries again
-            _log.error("observers are told later: %s", error)
+            _log.error("observers are called later: %s", error)
             return
         self._thread, self._former = thread, None
 
     def _run(self, calls: queue.SimpleQueue[Run | None], former: threading.Thread | None, starter: int) -> None:
         block_signals(starter)
-        if former is not None:  # from before a `close()`, telling what was queued then: the order of versions holds
+        if former is not None:  # from before a `close()`, with the calls that were queued then: versions stay in order
             former.join()
         while (run := calls.get()) is not None:
             for subscription in list(self._subscriptions):
-                # Older runs it has heard of by its first value; and one that was told before may have ended it.
+                # Its first value covers older runs; and an observer that was called before may have ended it.
                 if subscription.since < run.number and subscription in self._subscriptions:
-                    self._tell(subscription, run)
-            self.record.look_again(run)  # who unsubscribed meanwhile is waited for no more
+                    self._call(subscription, run)
+            self.record.look_again(run)  # one that was unsubscribed meanwhile is not waited for
 
-    def _tell(self, subscription: Subscription, run: Run) -> None:
+    def _call(self, subscription: Subscription, run: Run) -> None:
         with subscription.turn:
             pair = subscription.due(run.on, run.pair, run.is_first)
             if pair is None:
@@ -206,7 +198,7 @@ class Observers:
             try:
                 with application_signals():
                     subscription.call(delivery)
-            except BaseException as error:  # sys.exit() or a cancellation in an observer must not end everyone's thread
+            except BaseException as error:  # sys.exit() or a cancellation in an observer must not end the thread of all
                 subscription.log_failure(error, delivery)
                 delivery.over()
 

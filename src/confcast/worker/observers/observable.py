@@ -25,7 +25,7 @@ P = TypeVar("P")
 
 
 class Observable(ABC, Generic[T]):
-    """Something whose configuration changes."""
+    """Something whose configuration changes: a replica, or a manager."""
 
     __slots__ = ()
 
@@ -78,31 +78,31 @@ class Observable(ABC, Generic[T]):
     ) -> None:
         """Have `observer(old, new)` called after each change, in the order of versions.
 
-        It runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged and
-        counted), or call `reload()`. The first value in a process is no change.
+        The observer runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged
+        and counted), or call `reload()`. The first value in a process is no change.
 
-        A library that takes only its own section of the configuration is subscribed by the application, and needs to
-        know neither the whole schema nor this package; it declares no replica:
+        An application subscribes a library that takes only its own section of the configuration; the library needs
+        to know neither the whole schema nor this package, and declares no replica:
         `settings.subscribe(pool.configure, select=lambda config: config.pool, initial=True)` calls it with its section
         now, as (None, section), and again when that section, and nothing else, has changed.
 
-        On a loop it is called in the loop's own thread, and what it returns is awaited if it can be (elsewhere a
-        coroutine that it returns is a failure, which is logged). Its calls come in the order of versions and one at a
-        time: the next begins when the one before is over, and none is left out. Observers do not wait for each other.
-        `unsubscribe` on the loop ends it at once; a call that waits for its turn is not made. When the loop is found
-        closed, that is logged once and counted, and ends the subscription; what waited there is dropped. A forked child
-        has no part in a loop that runs in its parent: it drops the observer.
+        On a loop the observer is called in the loop's own thread, and what it returns is awaited if it can be
+        (elsewhere a coroutine that it returns is a failure, which is logged). Its calls come in the order of versions
+        and one at a time: the next begins when the one before is over, and none is left out. Observers do not wait for
+        each other. `unsubscribe` on the loop ends it at once; a call that waits for its turn is not made. A loop that
+        is found closed is logged once and counted, and ends the subscription; what waited there is dropped. A forked
+        child drops an observer whose loop runs in the parent.
 
         Args:
             observer: Called with the old and the new configuration, or with the selected parts of them.
-            select: Picks the part that matters; the observer is called only when that part changed. It runs in our
-                thread, also for an observer on a loop.
-            initial: Call it at once with `(None, value)`, in this thread (or on its loop, or in its executor); or with
-                the first value, where there is none yet. No change between is missed.
-            on: `commit`: after the swap here; `settled`: when every worker that is not named has applied it.
-            executor: Where to call it instead: an `Executor`, or an event loop.
-            loop: The event loop on which to call it. May be left out for a coroutine function that is subscribed in
-                code that runs on a loop: then it is that one.
+            select: Picks the part that matters; the observer is called only when that part changed. It runs in the
+                observers' thread, also for an observer on a loop.
+            initial: Call the observer at once with `(None, value)`, in this thread (or on its loop, or in its
+                executor); where there is no value yet, with the first one. No change between is missed.
+            on: `commit`: after the swap here; `settled`: when all workers that were not excused have applied it.
+            executor: An `Executor`, or an event loop, to call the observer in instead of the observers' thread.
+            loop: The event loop on which to call the observer. May be left out for a coroutine function that is
+                subscribed in code that runs on a loop: then it is that loop.
 
         Raises:
             TypeError: `observer` or `select` can't be called, `executor` or `loop` is something else, both are given,
@@ -128,9 +128,9 @@ class Observable(ABC, Generic[T]):
     def get_observer_count(self) -> int:
         """How many subscriptions there are in this process, under the name that LeIndex gave it.
 
-        An observer that was subscribed twice counts twice. Other processes have observers of their own, which are not
-        counted; nor is an iteration of `changes()`. A manager counts those of its process's attached replica, and
-        attaches none for it: 0 while there is none. Raises NotAttached before a manager's `start()`.
+        An observer that was subscribed twice counts twice. Observers of other processes are not counted; nor is an
+        iteration of `changes()`. A manager counts those of its process's attached replica, and attaches none for it: 0
+        while there is none. Raises NotAttached before a manager's `start()`.
         """
         known = self._known_observers()
         return known.count() if known is not None else 0
@@ -158,27 +158,27 @@ class Observable(ABC, Generic[T]):
     def changes(
         self, select: Callable[[T], Any] | None = None, *, on: Moment = "commit", initial: bool = False
     ) -> AsyncGenerator[tuple[Any, Any], None]:
-        """The changes from this call on, for a task on asyncio or trio: `async for old, new in settings.changes(): …`.
+        """Give the changes from this call on to a task on asyncio or trio: `async for old, new in settings.changes():`.
 
-        Of a manager whose process has no attached replica they are those after the first step, which attaches one.
+        A manager whose process has no attached replica attaches one at the first step, and gives the changes after it.
 
-        Whoever is slow is given what it saw last and what is newest: versions between are left out, and a value that
-        is back is no change. So each `old` is the `new` of the pair before, and nothing is queued. An observer
-        (`subscribe`) hears of every version instead.
+        A slow task is given what it saw last and what is newest: versions between are left out, and a value that is
+        back is no change. So each `old` is the `new` of the pair before, and nothing is queued. An observer
+        (`subscribe`) is called for every version instead.
 
-        It ends when this replica or manager is closed, after the last change; when its task is cancelled; and with its
-        loop. A `break` leaves it to the loop to end it, soon after: `async with contextlib.aclosing(…) as changes` ends
-        it at once. Any number may run, on any loops; each is for one task.
+        The iteration ends when this replica or manager is closed, after the last change; when its task is cancelled;
+        and with its loop. After a `break` the loop ends it soon; `async with contextlib.aclosing(…) as changes` ends it
+        at once. Any number may run, on any loops; each is for one task.
 
         Args:
             select: Picks the part that matters; only its changes are given. It runs on the loop.
-            on: `commit`: after the swap here; `settled`: when every worker that is not named has applied it.
+            on: `commit`: after the swap here; `settled`: when all workers that were not excused have applied it.
             initial: Begin with `(None, value)`: at once, or when there is a first value.
 
         Raises:
             TypeError: `select` can't be called.
             ValueError: There is no such moment.
-            RuntimeError: At the first step: neither asyncio nor trio runs it.
+            RuntimeError: At the first step: neither asyncio nor trio runs the task.
         """
         from confcast.worker.observers.changes import read
 
@@ -191,7 +191,7 @@ class Observable(ABC, Generic[T]):
 
 
 def _place(observer: Any, executor: Where, loop: Any) -> Where:
-    """Where it is called."""
+    """Where the observer is to be called; None: in the observers' thread."""
     if executor is not None and loop is not None:
         raise TypeError("executor and loop are both given: an observer is called in one place")
     if loop is not None and not is_loop(loop):
@@ -203,7 +203,7 @@ def _place(observer: Any, executor: Where, loop: Any) -> Where:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that the caller runs on, if any; where nobody has imported asyncio there is none."""
+    """The loop that the caller runs on, if any; where asyncio is not imported there is none."""
     if "asyncio" not in sys.modules:
         return None
     import asyncio
@@ -215,12 +215,12 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _check(observer: object, select: object, on: str, where: Where) -> None:
-    """What would only be noticed at the first change, or never."""
+    """Refuse at the call what would fail only at the first change, or never be noticed."""
     for function in (observer, *(() if select is None else (select,))):
         if not callable(function):
             raise TypeError(f"an observer is called with (old, new); a {type(function).__name__} can't be called")
     if on not in get_args(Moment):
-        raise ValueError(f"on={on!r}: an observer is told on 'commit' or 'settled'")
+        raise ValueError(f"on={on!r}: an observer is called on 'commit' or 'settled'")
     if where is not None and not is_loop(where) and not hasattr(where, "submit"):
         raise TypeError(f"executor is an Executor or an event loop, not a {type(where).__name__}")
     if callable(observer) and is_async(observer) and not is_loop(where):

@@ -1,16 +1,14 @@
-"""What became of the observers' calls in this process: how many failed, and which still run for what was asked about.
+"""What became of the observers' calls in this process: how many failed, and which still run for each request.
 
-The config owner is told when one has failed, and, once it has asked (`Observe`), at each step until all have run: so a
-reload that nobody waits for costs no message. A question is about the version that is the newest when it comes, and is
-answered for itself: what an observer does for an earlier version is told to whoever asked about that one. A report says
-how things stand, and not what has happened since the one before: one that is lost, or comes twice, does no harm. What
-failed is told again to each owner that this process meets.
-
-Any thread may call it: observers run in the observers' thread, in executors and on loops.
+This process reports to the config owner when a call has failed, and, once the owner has asked (`Observe`), at each step
+until all have run: so a reload whose caller does not wait for observers costs no message. A request is about the
+version that is the newest when it comes, and has reports of its own: calls for an earlier version are reported to the
+request about that one. A report holds totals, and not what has happened since the one before: a lost or a doubled one
+does no harm. Failures are reported again to each new owner.
 
 Rejected: a marker in the queue of calls (what an observer does on a loop, or in an executor, ends after it), a report
-of each call (a message from each worker at each reload), and one answer for all that was asked (an observer that never
-ends would keep each later caller waiting).
+of each call (a message from each worker at each reload), and one report for all requests (an observer that never ends
+would keep each later caller waiting).
 """
 
 from __future__ import annotations
@@ -23,21 +21,19 @@ from confcast.wire.messages import Observed, ObserverError
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.subscription import Moment, Subscription
 
-_MOST_TOLD = 20
+_MOST_NAMED = 20
 """Observers that one report names."""
-
 _MOST_RUNS = 8
-"""Of one version, and questions about versions whose observers still run."""
-
+"""Runs of one version, and requests about versions whose observers still run, that are kept."""
 _LONGEST_NAME = 200
 
 
 class Run:
-    """One moment of one version, on its way to the observers.
+    """The calls of the observers for one moment of one version.
 
     Attributes:
         number: Counts up in a process.
-        on: Which moment.
+        on: The moment.
         pair: The configuration before, and the one that the moment is about.
         owed: The subscriptions whose observers have not run yet.
         errors: How often an observer failed, by its name and by the text of its error.
@@ -54,7 +50,7 @@ class Run:
 
     @property
     def is_first(self) -> bool:
-        """Whether it is about the first value in this process, which is no change."""
+        """Whether the version is the first value in this process, which is no change."""
         return self.on == "commit" and self.pair.old is None
 
     def is_for(self, subscription: Subscription) -> bool:
@@ -63,98 +59,98 @@ class Run:
 
 
 class ObserverRecord:
-    """Of one replica in one process.
+    """The record of one replica's observers. Any thread may call it: so do executors and loops.
 
     Args:
-        lock: The observers' own. With one of its own, the collector could take theirs while this is held (a finalizer
-            unsubscribes), and another thread this one while theirs is.
+        lock: The observers' own. With a second lock two threads could each hold one and wait for the other: the
+            collector may run while this one is held, and a finalizer take the observers' to unsubscribe.
 
     Attributes:
         failures: How often an observer raised, or could not be called.
-        last_error: Which one it was the last time, and why, with no secret in it; empty for never.
+        last_error: The observer that failed last, and why, with no secret in it; "" for none.
     """
 
     def __init__(self, lock: threading.RLock) -> None:
         self.failures = 0
         self.last_error = ""
-        self._newest: list[Run] = []  # the commit of what runs here, and its settling
-        self._asked: dict[int, list[Run]] = {}  # what each question is about, if not all have run; in their order
-        self._report: Callable[[Observed], None] = _to_nobody
+        self._newest: list[Run] = []  # the newest version's commit, and its settling
+        self._asked: dict[int, list[Run]] = {}  # by the owner's requests, in their order: runs that are not over
+        self._report: Callable[[Observed], None] = _send_nowhere
         self._lock = lock
 
     def report_to(self, report: Callable[[Observed], None]) -> None:
-        """From now on this is how the owner is told. What failed before is told at once."""
+        """Send reports by this function from now on; earlier failures are reported at once."""
         with self._lock:
             self._report = report
-            told = self._present() if self.failures else None
-        if told is not None:
-            report(told)
+            observed = self._totals() if self.failures else None
+        if observed is not None:
+            report(observed)
 
     def begin(self, run: Run, subscriptions: Iterable[Subscription]) -> None:
         """The observers of these subscriptions are about to be called."""
         with self._lock:
             run.owed = {each: None for each in subscriptions if run.is_for(each)}
             if run.on == "commit":
-                self._newest = []  # the runs before are kept by whoever has asked about them
+                self._newest = []  # the runs before are kept by the requests about them
             self._newest.append(run)
             del self._newest[:-_MOST_RUNS]
 
     def is_over(self, subscription: Subscription, run: Run | None) -> None:
-        """Its observer has run. `run` None: for the first value of an `initial` one, which no caller waits for."""
+        """This observer has run. `run` None: for the first value of an `initial` one, which no caller waits for."""
         if run is not None:
             with self._lock:
                 run.owed.pop(subscription, None)
             self.look_again(run)
 
     def failed(self, subscription: Subscription, text: str, run: Run | None) -> None:
-        """Its observer raised, or could not be called."""
+        """This observer raised, or could not be called."""
         name = subscription.name[:_LONGEST_NAME]
         with self._lock:
             self.failures += 1
             self.last_error = f"{name}: {text}"
             if run is not None:
                 run.errors[name, text] += 1
-            report, told = self._report, [self._present(number) for number in self._about(run)] or [self._present()]
-        for each in told:
+            report, observed = self._report, [self._totals(number) for number in self._about(run)] or [self._totals()]
+        for each in observed:
             report(each)
 
     def ask(self, number: int) -> None:
-        """The owner wants to know when the newest version's observers have run: told now, and at each step.
+        """Report now, and at each step until the newest version's observers have run, under the owner's number.
 
-        0: an owner was met anew, and has not asked.
+        0: this owner is new, and has not asked.
         """
         with self._lock:
             others = [each for each in self._asked.items() if each[1] is not self._newest]
             self._asked = dict([*others, (number, self._newest)][-_MOST_RUNS:]) if number else {}
-        self._tell([number])
+        self._report_to([number])
 
     def drop(self, subscription: Subscription) -> None:
-        """The subscription has ended: keep nothing of it. The collector may call this; no message is sent."""
+        """Keep nothing of a subscription that has ended. The collector may call this; no message is sent."""
         with self._lock:
             for runs in (self._newest, *self._asked.values()):
                 for run in runs:
                     run.owed.pop(subscription, None)
 
     def look_again(self, run: Run) -> None:
-        """An observer has run, or is unsubscribed: tell the owner, if it waits for this run."""
+        """An observer has run, or is unsubscribed: report that to the requests about this run."""
         with self._lock:
             numbers = self._about(run)
-        self._tell(numbers)
+        self._report_to(numbers)
 
     def _about(self, run: Run | None) -> list[int]:
         return [number for number, runs in self._asked.items() if run in runs]
 
-    def _tell(self, numbers: Sequence[int]) -> None:
+    def _report_to(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             with self._lock:
                 if number not in self._asked:
                     continue
-                report, told = self._report, self._present(number)
-                if not told.waits_for:
+                report, observed = self._report, self._totals(number)
+                if not observed.waits_for:
                     del self._asked[number]
-            report(told)
+            report(observed)
 
-    def _present(self, number: int = 0) -> Observed:
+    def _totals(self, number: int = 0) -> Observed:
         runs = self._asked.get(number, self._newest)
         errors: Counter[tuple[str, str]] = Counter()
         for run in runs:
@@ -164,11 +160,11 @@ class ObserverRecord:
             number,
             self.failures,
             self.last_error,
-            tuple(ObserverError(0, name, text, count) for (name, text), count in errors.most_common(_MOST_TOLD)),
-            tuple(waits_for)[:_MOST_TOLD],
+            tuple(ObserverError(0, name, text, count) for (name, text), count in errors.most_common(_MOST_NAMED)),
+            tuple(waits_for)[:_MOST_NAMED],
             max((each for each in self._asked if each < number), default=0),
         )
 
 
-def _to_nobody(report: Observed) -> None:
-    """This process has not met an owner yet."""
+def _send_nowhere(report: Observed) -> None:
+    """Drop a report: this process has had no owner yet."""

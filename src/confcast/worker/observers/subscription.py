@@ -8,8 +8,6 @@ Whether a selected part has changed is decided as in the owner: by type and enco
 differ, nan equals nan, and `model_fields_set` and the order of a dict's keys don't count. What `select` made itself, of
 classes that the schema does not name, is compared by type and `==`. The codec is built only where one is needed: most
 parts are plain values.
-
-Rejected: a subscription that its observers complete when it is added (until then it could be called half built).
 """
 
 from __future__ import annotations
@@ -47,18 +45,9 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What a replica's observers give to a subscription that joins them.
+    """What a replica's observers give to a subscription that joins them."""
 
-    Attributes:
-        since: The number of the newest run: the subscription is called for later ones.
-        closes: How often the replica was closed until now.
-        value: Gives the newest configuration, or the newest settled one; None while there is none.
-        same: Whether a selected part is the same in two configurations.
-        masked: Takes the secrets of configurations out of what an observer raised.
-        end: Ends a subscription.
-    """
-
-    since: int
+    since: int  # the number of the newest run
     closes: int
     value: Callable[[Moment], Any]
     same: Callable[[Any, Any], bool]
@@ -67,21 +56,13 @@ class Joined:
 
 
 class Subscription:
-    """One observer, the changes that it is called for, and where it is called.
-
-    Args:
-        observer: The application's function.
-        select: Picks the part that matters; None: the whole configuration.
-        initial: Whether it is called with the first value, too.
-        on: Which moment of a version.
-        where: An executor or an event loop; None: the observers' thread.
-        joined: What the replica's observers give.
+    """One observer, with the options of `subscribe`; `where` is its executor or loop, None the observers' thread.
 
     Attributes:
         since: Runs up to this number are not for it.
         last: The newest configuration that it has been called for.
         ended: It must not be called any more, though a call may be on its way to a loop.
-        is_observer: An application's function is called; else only a reader of `changes()` is woken.
+        is_observer: An application's function is called; else only a task that reads `changes()` is woken.
     """
 
     is_observer = True
@@ -106,11 +87,11 @@ class Subscription:
         # Held while the initial call runs in the subscriber's thread: the first change waits for it.
         self.turn = threading.RLock()
         self._joined = joined
-        self._on_loop = OnLoop(where, self._tell_on_loop) if is_loop(where) else None
+        self._on_loop = OnLoop(where, self._call_on_loop) if is_loop(where) else None
 
     @property
     def name(self) -> str:
-        """For a log line."""
+        """The observer's name for log lines and events."""
         return name_of(self.observer)
 
     def call(self, delivery: Delivery) -> None:
@@ -129,10 +110,7 @@ class Subscription:
     def due(self, on: Moment, pair: Pair, is_first: bool) -> Pair | None:
         """What the observer is to be called with at this moment; None where it is not to be called.
 
-        Args:
-            on: The moment.
-            pair: The configuration before, and the one that the moment is about.
-            is_first: It is about the first value in this process, for which only `initial` observers are called.
+        `is_first`: the moment is about the first value in this process, which only `initial` observers are called for.
         """
         if is_first:
             self.last = pair.new
@@ -185,11 +163,11 @@ class Subscription:
             self.unreachable(delivery.failed)
             delivery.over()
 
-    async def _tell_on_loop(self, delivery: Delivery) -> None:
+    async def _call_on_loop(self, delivery: Delivery) -> None:
         try:
             if self.ended:  # since it was sent
                 return
-            result = delivery.tell(self.observer)
+            result = delivery.call(self.observer)
             if inspect.isawaitable(result):
                 await result
         except BaseException as error:
@@ -200,8 +178,8 @@ class Subscription:
             delivery.over()
 
     def _call_here(self, delivery: Delivery) -> None:
-        result = delivery.tell(self.observer)
-        if inspect.iscoroutine(result):  # a lambda around a coroutine function can't be told before it is called
+        result = delivery.call(self.observer)
+        if inspect.iscoroutine(result):  # a lambda around a coroutine function shows it only when it is called
             result.close()
             raise TypeError("it gave a coroutine, which nobody awaits here: subscribe it with loop=…")
 
@@ -213,12 +191,12 @@ class Subscription:
 
     def _log_and_raise_exits(self, error: BaseException, delivery: Delivery) -> None:
         self.log_failure(error, delivery)
-        if isinstance(error, KeyboardInterrupt | SystemExit):  # a loop's business; an executor's future keeps it
+        if isinstance(error, KeyboardInterrupt | SystemExit):  # the loop handles it; an executor's future keeps it
             raise error
 
 
 def is_loop(where: Where) -> TypeGuard[asyncio.AbstractEventLoop]:
-    """Whether it is an event loop; told by its method, so that a worker without one need not import asyncio."""
+    """Whether it is an event loop, by its method: so a worker without one need not import asyncio."""
     return hasattr(where, "call_soon_threadsafe")
 
 
@@ -230,17 +208,17 @@ def is_async(observer: Callable[..., Any]) -> bool:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # of a class of the application's; its traceback says that it failed
+    except Exception:  # an application's own class may fail here; its traceback shows that
         return ""
 
 
 def as_it_is(text: str, instead: str, *configs: Any) -> str:
-    """Masks nothing."""
+    """The text unmasked."""
     return text
 
 
 def equal(old: Any, new: Any) -> bool:
-    """Of one type, and equal."""
+    """Whether both are of one type, and equal."""
     return type(old) is type(new) and bool(old == new)
 
 
@@ -261,7 +239,7 @@ class Sameness:
             return False
         if type(old) in _COMPARED_BY_EQ:
             return bool(old == new)
-        from confcast.config.codec import codec_of  # whoever only declares a replica does not pay for it
+        from confcast.config.codec import codec_of  # here: a process that only declares a replica does not pay for it
 
         with contextlib.suppress(NotCarried):
             comparable = codec_of(self._schema).comparable

@@ -115,9 +115,9 @@ def test_a_key_is_masked_where_its_value_can_t_be_carried(caplog: pytest.LogCapt
     codec = Codec(Handlers)
     config = Handlers(by_token={"hunter2": 0})
     guard = Guard("app", codec)
-    guard.comes(config, digest(codec.encode(config)))
+    guard.begin(config, digest(codec.encode(config)))
     config.by_token["hunter2"] = print
-    guard.goes()
+    guard.end()
     assert f"by_token.{MASK} (" in caplog.text
     assert "hunter2" not in caplog.text
 

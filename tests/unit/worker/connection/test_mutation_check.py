@@ -40,7 +40,7 @@ def comes(watching: Guard, config: Settings) -> Settings:
     """As a swap has it come: decoded from what the owner sent."""
     payload = CODEC.encode(config)
     held = CODEC.decode(payload)
-    watching.comes(held, digest(payload))
+    watching.begin(held, digest(payload))
     return held
 
 
@@ -60,7 +60,7 @@ def test_what_was_changed_in_place_is_named_with_its_secrets_masked(
     held.login.token = "second-token"
     held.password = SecretStr("second-password")
     held.table["a"].append(5)
-    watching.goes()
+    watching.end()
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("confcast.worker.debug", logging.WARNING)
     assert record.getMessage().startswith(
@@ -76,24 +76,24 @@ def test_each_configuration_is_judged_by_what_it_was_when_it_came(
 ) -> None:
     held = comes(watching, Settings())
     held.number = 2
-    watching.goes()
+    watching.end()
     comes(watching, Settings(number=2))
-    watching.goes()
+    watching.end()
     assert len(caplog.records) == 1
 
 
 def test_nothing_is_said_of_what_is_as_it_came_or_equals_it(watching: Guard, caplog: pytest.LogCaptureFixture) -> None:
-    watching.goes()  # none has come yet
+    watching.end()  # none has come yet
     held = comes(watching, Settings())
     held.number = 1  # changes model_fields_set, and no value
-    watching.goes()
+    watching.end()
     assert caplog.records == []
 
 
 def test_what_can_t_be_carried_is_named_by_its_path(watching: Guard, caplog: pytest.LogCaptureFixture) -> None:
     held = comes(watching, Settings())
     held.anything = [1, lambda: 1]
-    watching.goes()
+    watching.end()
     assert "in this process: anything[1] (function can't be carried" in caplog.text
 
 
@@ -101,9 +101,9 @@ def test_a_change_before_it_was_in_use_is_told_apart(watching: Guard, caplog: py
     payload = CODEC.encode(Settings())
     held = CODEC.decode(payload)
     held.number = 2  # in a precommit function, say
-    watching.comes(held, digest(payload))
+    watching.begin(held, digest(payload))
     assert "in this process: before it was in use: by a precommit function, or in the parent" in caplog.text
-    watching.goes()
+    watching.end()
     assert len(caplog.records) == 1
 
 
@@ -112,9 +112,9 @@ def test_a_configuration_that_can_t_be_looked_through_costs_the_swap_nothing(
 ) -> None:
     held = comes(watching, Settings())
     del held.__dict__["login"]
-    watching.goes()
-    watching.comes(held, b"")
-    watching.goes()
+    watching.end()
+    watching.begin(held, b"")
+    watching.end()
     assert [record.getMessage().partition(". Nobody")[0].partition("process: ")[2] for record in caplog.records] == [
         " (this Settings was built without 'login'; build it by validation)",
         "before it was in use (NotCarried)",

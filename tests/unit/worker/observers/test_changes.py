@@ -255,7 +255,7 @@ def test_a_loop_that_is_closed_without_ending_it_is_found_at_the_next_change(
     fake.push(config(3))
     fake.push(config(4))
     assert subscribed(replica) == 0
-    assert replica._observers.failures == 1
+    assert replica._observers.record.failures == 1
     assert caplog.text.count("observer changes() is unsubscribed: the event loop") == 1
     with contextlib.suppress(StopIteration):  # its task can't be made any more: what is left is ended by hand
         changes.aclose().send(None)

@@ -149,7 +149,7 @@ def test_an_initial_call_that_raises_is_counted_and_the_subscription_stands(capl
         heard(old, new)
 
     source.add(observer, initial=True)
-    assert source.observers.failures == 1
+    assert source.observers.record.failures == 1
     source.swap(2)
     assert heard.next() == (1, 2)
     source.observers.close()
@@ -169,7 +169,7 @@ def test_whatever_an_observer_raises_the_others_are_told_for_ever(
     source.swap(2)
     source.swap(3)
     assert [heard.next(), heard.next()] == [(1, 2), (2, 3)]
-    assert source.observers.failures == 2
+    assert source.observers.record.failures == 2
     assert "raises raised" in caplog.text
     source.observers.close()
 
@@ -187,12 +187,12 @@ def test_one_that_raises_in_an_executor_or_on_a_loop_is_counted_too(caplog: pyte
         for observer in (raises, raises_later):
             source.add(observer, executor=asyncio.get_running_loop())
         source.swap(2)
-        await asyncio.to_thread(eventually, lambda: source.observers.failures == 3, "the third failure")
+        await asyncio.to_thread(eventually, lambda: source.observers.record.failures == 3, "the third failure")
 
     with ThreadPoolExecutor(1) as executor:
         source.add(raises, executor=executor)
         asyncio.run(asyncio.wait_for(serve(), DEADLINE))
-    assert source.observers.failures == 3
+    assert source.observers.record.failures == 3
     source.observers.close()
 
 
@@ -247,7 +247,7 @@ def test_an_executor_that_takes_no_more_work_is_counted_and_stops_nobody(caplog:
     source.add(heard)
     source.swap(2)
     assert heard.next() == (1, 2)
-    assert source.observers.failures == 1
+    assert source.observers.record.failures == 1
     source.observers.close()
 
 

@@ -174,7 +174,7 @@ def test_a_coroutine_that_nobody_awaits_is_a_failure_that_is_said(
         )
         declared.change()
         eventually(lambda: "nobody awaits here: subscribe it with loop=…" in caplog.text, "the log's line")
-    assert declared.observers.failures == 1
+    assert declared.observers.record.failures == 1
 
 
 def test_initial_comes_first_and_on_the_loop(declared: Declared) -> None:
@@ -207,7 +207,7 @@ def test_one_that_raises_or_awaits_what_is_cancelled_goes_on_and_is_counted(
         declared.replica.subscribe(observe)
         for _ in range(3):
             declared.change()
-        await until(lambda: declared.observers.failures == 3, "three failures")
+        await until(lambda: declared.observers.record.failures == 3, "three failures")
 
     on_a_loop(main)
     assert heard == [2, 3, 4]
@@ -262,12 +262,12 @@ def test_a_closed_loop_is_said_once_and_counted_and_ends_the_subscription(
         declared.change()
     declared.change()
     declared.change()
-    eventually(lambda: declared.observers.failures == 1, "the count")
+    eventually(lambda: declared.observers.record.failures == 1, "the count")
     done = threading.Event()
     declared.replica.subscribe(lambda old, new: done.set())
     declared.change()
     assert done.wait(DEADLINE)
-    assert declared.observers.failures == 1
+    assert declared.observers.record.failures == 1
     assert caplog.text.count("observe is unsubscribed: the event loop that it was to be called on is closed") == 1
     assert not declared.replica.unsubscribe(observe)
     assert heard == ([2] if waiting else [])
@@ -377,7 +377,7 @@ def test_who_cancels_every_task_ends_the_call_and_no_failure_is_counted(
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
     assert caplog.records == []
-    assert declared.observers.failures == 0
+    assert declared.observers.record.failures == 0
 
 
 def test_a_call_that_a_closed_loop_has_left_half_done_is_no_failure_of_the_observer(
@@ -401,5 +401,5 @@ def test_a_call_that_a_closed_loop_has_left_half_done_is_no_failure_of_the_obser
     eventually(lambda: gc.collect() is not None and left() is None, "what is left of the call, ended by the collector")
 
     assert begun == [2]
-    assert declared.observers.failures == 0
+    assert declared.observers.record.failures == 0
     assert "observe raised" not in caplog.text

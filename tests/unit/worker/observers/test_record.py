@@ -81,7 +81,7 @@ def test_a_failure_is_told_unasked_without_a_secret(source: Source) -> None:
     eventually(lambda: not source.observers.record._newest[-1].owed, "the end of the call")  # else both are reported
     source.swap("third-secret")
     assert source.next() == Observed(0, 2, f"raises: {TEXT}", (error,), ("raises",)), "of the newest version only"
-    assert source.observers.failures == 2
+    assert source.observers.record.failures == 2
 
 
 def test_what_succeeds_is_told_to_nobody_who_has_not_asked(source: Source) -> None:
@@ -231,7 +231,7 @@ def test_a_forked_child_begins_without_failures(source: Source) -> None:
     source.next()
     source.observers.close()
     source.observers.after_fork()
-    assert source.observers.failures == 0
+    assert source.observers.record.failures == 0
 
 
 class Unspeakable(Exception):
