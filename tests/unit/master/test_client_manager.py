@@ -27,7 +27,7 @@ def test_a_hup_goes_to_the_owner_that_serves_the_process_now(
 
     def client(address: str, name: str) -> Any:
         asked.append((address, name))
-        return SimpleNamespace(tell=lambda message: listens)
+        return SimpleNamespace(notify=lambda message: listens)
 
     replica = SimpleNamespace(_provider=SimpleNamespace(address="/run/next/control.sock"))
     monkeypatch.setattr(process_wide, "Client", client)
