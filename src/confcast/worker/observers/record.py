@@ -122,7 +122,7 @@ class ObserverRecord:
         with self._lock:
             others = [each for each in self._asked.items() if each[1] is not self._newest]
             self._asked = dict([*others, (number, self._newest)][-_MOST_RUNS:]) if number else {}
-        self._report_to([number])
+        self._report_each([number])
 
     def drop(self, subscription: Subscription) -> None:
         """Keep nothing of a subscription that has ended. The collector may call this; no message is sent."""
@@ -135,12 +135,12 @@ class ObserverRecord:
         """An observer has run, or is unsubscribed: report that to the requests about this run."""
         with self._lock:
             numbers = self._about(run)
-        self._report_to(numbers)
+        self._report_each(numbers)
 
     def _about(self, run: Run | None) -> list[int]:
         return [number for number, runs in self._asked.items() if run in runs]
 
-    def _report_to(self, numbers: Sequence[int]) -> None:
+    def _report_each(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             with self._lock:
                 if number not in self._asked:

@@ -63,6 +63,11 @@ def source() -> Iterator[Source]:
     source.observers.close()
 
 
+def subscribed() -> Subscription:
+    """Of observers that are of no matter here."""
+    return Observers(lambda: None).add(partial(Subscription, lambda old, new: None, None, False, "commit", None))
+
+
 def raises(old: Login, new: Login) -> None:
     raise ValueError(f"can't use {new.password} of {new.user}")
 
@@ -258,10 +263,9 @@ def test_what_is_recorded_has_the_lock_of_the_observers() -> None:
 
 def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran() -> None:
     """Whoever waits for the first version's observers hears of it."""
-    observers, told = Observers(lambda: None), list[Observed]()
-    record = observers.record
+    record, told = Observers(lambda: None).record, list[Observed]()
     record.report_to(told.append)
-    observer = observers.add(partial(Subscription, lambda old, new: None, None, False, "commit", None))
+    observer = subscribed()
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
     record.begin(first, [observer])
     record.ask(1)
@@ -280,7 +284,7 @@ def test_of_each_version_it_is_told_to_whoever_has_asked_about_it() -> None:
     """An observer that never ends holds no later caller, and what it did before is no failure of a later version."""
     record, told = Observers(lambda: None).record, list[Observed]()
     record.report_to(told.append)
-    stuck, quick = (Subscription(lambda old, new: None, None, False, "commit", None) for _ in range(2))
+    stuck, quick = (subscribed() for _ in range(2))
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
     record.begin(first, [stuck])
     record.ask(1)
@@ -302,7 +306,7 @@ def test_of_each_version_it_is_told_to_whoever_has_asked_about_it() -> None:
 def test_of_a_version_that_nobody_asked_about_nothing_is_told_to_who_asks_later() -> None:
     record, told = Observers(lambda: None).record, list[Observed]()
     record.report_to(told.append)
-    observer = Subscription(lambda old, new: None, None, False, "commit", None)
+    observer = subscribed()
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
     record.begin(first, [observer])
     record.failed(observer, "no room", first)
@@ -314,7 +318,7 @@ def test_of_a_version_that_nobody_asked_about_nothing_is_told_to_who_asks_later(
 
 def test_questions_about_versions_that_are_never_over_do_not_pile_up() -> None:
     record = Observers(lambda: None).record
-    stuck = Subscription(lambda old, new: None, None, False, "commit", None)
+    stuck = subscribed()
     for number in range(1, 100):
         record.begin(Run(number, "commit", Pair(number, number + 1)), [stuck])
         record.ask(number)
