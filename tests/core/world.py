@@ -12,7 +12,6 @@ from itertools import count
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
-from confcast.wire.deadlines import answers_within
 from confcast.wire.messages import (
     PROTOCOL,
     Applied,
@@ -26,6 +25,7 @@ from confcast.wire.messages import (
     ReloadResult,
     Vote,
 )
+from confcast.wire.options import Options
 
 A, B, C, D = b"A", b"B", b"C", b"D"
 SCHEMA = b"schema"
@@ -34,7 +34,7 @@ WHY = Problem("", "no")
 
 def installed(version: int, digest: bytes, payload: bytes, **other) -> Install:
     """As an owner with the usual options sends it."""
-    return Install(version, digest, payload, answers_within=answers_within(), **other)
+    return Install(version, digest, payload, answers_within=Options().answers_within, **other)
 
 
 @dataclass(frozen=True)

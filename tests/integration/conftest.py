@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from confcast import ConfigLoader, ConfigReloadManager, Replica
+from confcast import ConfigLoader, Replica
 from confcast.config.sources.layer import Source
+from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.worker.client import verbs
 from tests.support.fixtures import Manager, StartManager, StartWorker
@@ -88,7 +89,7 @@ def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]
     managers: list[Manager] = []
 
     def start(path: Path = config, *sources: Source, **options: Any) -> Manager:
-        manager: Manager = ConfigReloadManager(
+        manager: Manager = EmbeddedManager(
             ConfigLoader(SCHEMA, path, *sources), **{"watch": False, "vote_timeout": 10.0, **options}
         )
         managers.append(manager)
@@ -152,6 +153,6 @@ def shared_manager(shared_config: Path, forkserver: multiprocessing.context.Base
     with tempfile.TemporaryDirectory(prefix="cc-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONFCAST_RUNTIME_DIR", folder)
         loader: ConfigLoader[Settings] = ConfigLoader(SCHEMA, shared_config)
-        with ConfigReloadManager(loader, watch=False, vote_timeout=10.0) as manager:
+        with EmbeddedManager(loader, watch=False, vote_timeout=10.0) as manager:
             manager.get_stats()  # the connection that is kept from now on is no test's own
             yield manager

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfcastError, ConfigLoader, ConfigReloadManager
+from confcast import ConfcastError, ConfigLoader
+from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.wire.master_channel import MasterChannel
 from tests.support.waiting import DEADLINE, eventually
@@ -64,9 +65,7 @@ class Bench:
         self._fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(self._fd, b"an older line\n")
         loader = ConfigLoader[object](f"{name}:Settings", folder / "app.json")
-        self.manager = ConfigReloadManager(
-            loader, watch=False, name=name, enable_signal_handler=False, supervise="caller"
-        )
+        self.manager = EmbeddedManager(loader, watch=False, name=name, enable_signal_handler=False, supervise="caller")
         self.manager.send_output_to(lambda: self._fd)
 
     def close(self) -> None:

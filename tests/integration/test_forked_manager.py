@@ -17,6 +17,7 @@ from confcast import (
     Replica,
     initialize_reload_manager,
 )
+from confcast.master.embedded import EmbeddedManager
 from confcast.master.start.launch import Launcher
 from tests.support.fixtures import Manager, StartManager
 from tests.support.forking import said_in_child
@@ -113,7 +114,7 @@ def test_a_fork_may_start_its_own_while_a_thread_of_its_parent_starts_one(
 def test_a_successor_and_its_predecessor_each_speak_to_their_own_owner(shared_manager: Manager, config: Path) -> None:
     """The next generation of a server, while the one before still serves its workers."""
     write(config, 7)
-    next_one: Manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False).succeed(shared_manager)
+    next_one: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False).succeed(shared_manager)
     with next_one as second:
         write(config, 8)
 
@@ -126,7 +127,7 @@ def test_a_successor_and_its_predecessor_each_speak_to_their_own_owner(shared_ma
             _ = second.current
         assert (replica.latest.number, second.reload().changes) == (1, [])
         replica.close()
-        third: Manager = ConfigReloadManager(ConfigLoader(SCHEMA, config))
+        third: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config))
         with pytest.raises(ConfcastError, match="has started a manager 'app' already"):
             third.start()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfigError, ConfigLoader, ConfigReloadManager, OwnerUnavailable, ReloadResult
+from confcast import ConfigError, ConfigLoader, OwnerUnavailable, ReloadResult
+from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
-from confcast.wire.deadlines import answers_within
+from confcast.wire.options import Options
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
@@ -24,7 +25,7 @@ WORDS = "another config owner loads for this server since its full reload or upg
 
 def successor(manager: Manager, config: Path, **options: object) -> Manager:
     """The manager of the next generation, not started yet."""
-    following: Manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, **options)  # type: ignore[arg-type]
+    following: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, **options)  # type: ignore[arg-type]
     return following.succeed(manager)
 
 
@@ -82,7 +83,7 @@ def test_what_is_under_way_gets_its_end_and_goes_over(manager: Manager, config: 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who pauses an owner waits for a tenth of a second; the owner's own deadlines (10 s each) stay long."""
-    monkeypatch.setattr(launch, "_SLACK", 0.1 - answers_within(10.0, 10.0, 30.0))
+    monkeypatch.setattr(launch, "_SLACK", 0.1 - Options(vote_timeout=10.0).answers_within)
 
 
 def test_an_owner_that_does_not_answer_is_not_followed(manager: Manager, config: Path, impatience: None) -> None:
@@ -162,7 +163,7 @@ def test_the_state_folder_stays_until_it_is_free(durable: Manager, config: Path,
         write(config, 3)
         assert following.reload().version == 3
 
-    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
+    with EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
         assert later.version == 3
         assert [event.version for event in later.get_event_history()] == [3, 3, 2, 1]
 
@@ -179,18 +180,19 @@ def test_what_is_committed_before_the_move_is_kept_though_all_end_at_once(
     durable.close()
     following.close()
 
-    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
+    with EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
         assert [event.version for event in later.get_event_history()] == [2, 2, 1, 1]
 
 
 TWO_GENERATIONS = """
 import json, sys
 from pathlib import Path
-from confcast import ConfigLoader, ConfigReloadManager
+from confcast import ConfigLoader
+from confcast.master.embedded import EmbeddedManager
 from tests.support.settings import SCHEMA, write
 config, state = map(Path, sys.argv[1:])
 first, second = (
-    ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, supervise="caller", state_dir=state) for _ in "12"
+    EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, supervise="caller", state_dir=state) for _ in "12"
 )
 first.start().pause()
 second.succeed(first).start()
@@ -227,7 +229,7 @@ def test_who_is_not_followed_after_all_keeps_its_state_folder(durable: Manager, 
 
     eventually(lambda: durable.reload().version == 2, "that it loads again")
     durable.close()
-    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=tmp_path / "state") as later:
+    with EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=tmp_path / "state") as later:
         assert later.version == 2
 
 
@@ -249,5 +251,5 @@ def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_i
 
     eventually(lambda: durable.reload().version == 3, "what was missed, under a number of its own")
     durable.close()
-    with ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
+    with EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, state_dir=state) as later:
         assert later.version == 3

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from confcast import ConfigLoader, ConfigReloadManager, Replica, initialize_reload_manager
+from confcast import ConfigLoader, Replica, initialize_reload_manager
+from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.master.start.execute import execute
 from tests.support.fixtures import Manager, StartManager
@@ -101,7 +102,7 @@ def test_an_owner_that_is_told_of_a_rotation_while_it_starts_lives(
 def test_an_owner_goes_on_in_the_next_log_file_at_once(config: Path, tmp_path: Path) -> None:
     """Without a line of its own: else it would keep the rotated file, and its space, for as long as it is silent."""
     log = tmp_path / "log"
-    manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False)
+    manager = EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False)
     with log.open("ab") as file:
         manager.send_output_to(file.fileno, lambda: str(log))
         with manager:

@@ -11,20 +11,21 @@ from typing import Any
 
 import pytest
 
-from confcast import ConfigLoader, ConfigReloadManager
+from confcast import ConfigLoader
+from confcast.master.embedded import EmbeddedManager
 from tests.support.programs import ROOT
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE, eventually
 
 
 @pytest.fixture
-def unstarted(config: Path) -> ConfigReloadManager[Settings]:
+def unstarted(config: Path) -> EmbeddedManager[Settings]:
     """Its owner restarts when the test says so."""
-    return ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, supervise="caller")
+    return EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, supervise="caller")
 
 
 def test_it_goes_where_the_server_module_says(
-    unstarted: ConfigReloadManager[Settings], config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    unstarted: EmbeddedManager[Settings], config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "error.log"
     with log.open("ab") as file:
@@ -39,7 +40,7 @@ def test_it_goes_where_the_server_module_says(
 
 
 def test_the_next_owner_s_goes_to_the_log_that_is_open_by_then(
-    unstarted: ConfigReloadManager[Settings], config: Path, tmp_path: Path
+    unstarted: EmbeddedManager[Settings], config: Path, tmp_path: Path
 ) -> None:
     logs = [(tmp_path / name).open("ab") for name in ("error.log", "rotated.log")]
     unstarted.send_output_to(lambda: logs[0].fileno())
@@ -53,7 +54,7 @@ def test_the_next_owner_s_goes_to_the_log_that_is_open_by_then(
 
 
 def test_a_log_that_is_closed_is_no_reason_to_have_no_owner(
-    unstarted: ConfigReloadManager[Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    unstarted: EmbeddedManager[Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (tmp_path / "error.log").open("ab") as file:
         unstarted.send_output_to(file.fileno)
@@ -110,7 +111,7 @@ def test_an_owner_is_heard_from_its_log_level_on_also_where_the_schemas_module_c
     monkeypatch.syspath_prepend(tmp_path)
     config.write_text("number = 1")
     loader = ConfigLoader(f"{module}:Settings", config)
-    with ConfigReloadManager(loader, watch=False, log_level=level) as manager:
+    with EmbeddedManager(loader, watch=False, log_level=level) as manager:
         config.write_text("number = 'x'")
         assert not manager.reload()
         eventually(lambda: "refused (validation_failed)" in log.read_text(), "the owner's line about the refusal")

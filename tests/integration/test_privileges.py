@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import confcast.worker.connection.attachment  # noqa: F401 - a child of another user may not be able to read it any more
-from confcast import ConfigLoader, ConfigReloadManager, Replica, cli
+from confcast import ConfigLoader, Replica, cli
+from confcast.master.embedded import EmbeddedManager
 from tests.support.fixtures import Manager
 from tests.support.forking import holds_in_child
 from tests.support.settings import SCHEMA, Settings, write
@@ -30,7 +31,7 @@ STRANGER = 65533
 def manager(config: Path, runtime_folder: Path, nothing_is_left: None) -> Iterator[Manager]:
     """Its workers are nobody's."""
     runtime_folder.chmod(0o711)
-    manager: Manager = ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, vote_timeout=10.0)
+    manager: Manager = EmbeddedManager(ConfigLoader(SCHEMA, config), watch=False, vote_timeout=10.0)
     manager.workers_run_as(NOBODY, NOGROUP)
     with manager:
         yield manager

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 import confcast
-from confcast.master.process_wide import Options
 
 NAMES = {
     "Candidate",
@@ -121,6 +120,9 @@ PROPERTIES = {
 
 REPLICA = {"latest", "name", "schema", *PROPERTIES["Replica"], *VERBS} | {
     path.removeprefix("Replica.") for path in SIGNATURES if path.startswith("Replica.") and path != "Replica.__init__"
+}
+MANAGER = {"name", *PROPERTIES["ConfigReloadManager"]} | {
+    path.partition(".")[2] for path in SIGNATURES if path.startswith("ConfigReloadManager.") and "__" not in path
 }
 
 FIELDS = {
@@ -242,6 +244,12 @@ def test_a_replica_has_these_attributes_and_none_that_only_the_package_uses():
     assert not hasattr(replica, "__dict__")
 
 
+def test_a_manager_has_these_attributes_and_none_that_only_the_package_uses():
+    manager = confcast.ConfigReloadManager(confcast.ConfigLoader("pkg.settings:Settings"))
+    names = {name for name in dir(manager) if not name.startswith("_")}
+    assert names == MANAGER
+
+
 def test_latest_is_a_plain_slot():
     assert inspect.ismemberdescriptor(vars(confcast.Replica)["latest"])
 
@@ -277,12 +285,3 @@ def test_not_attached_is_a_runtime_error_too():
 def test_the_states_of_a_worker_are_these():
     states = typing.get_type_hints(confcast.WorkerStatus)["state"]
     assert set(typing.get_args(states)) == {"current", "behind", "late", "declined", "disconnected"}
-
-
-def test_the_options_of_initialize_are_those_of_the_manager():
-    init = confcast.ConfigReloadManager.__init__
-    hints = typing.get_type_hints(init)
-    options = [each.name for each in inspect.signature(init).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    initialize = typing.get_type_hints(confcast.initialize_reload_manager)
-    positional = {name: initialize[name] for name in ("enable_signal_handler",)}
-    assert {name: hints[name] for name in options} == {**positional, **typing.get_type_hints(Options)}

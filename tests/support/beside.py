@@ -14,7 +14,8 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-from confcast import ConfigLoader, ConfigReloadManager, Replica
+from confcast import ConfigLoader, Replica
+from confcast.master.embedded import EmbeddedManager
 from confcast.wire.files import owner_dirs
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE, eventually
@@ -59,9 +60,9 @@ class Server:
         for manager in self._managers:
             manager.close()
 
-    def _manager(self) -> ConfigReloadManager[Settings]:
+    def _manager(self) -> EmbeddedManager[Settings]:
         loader: ConfigLoader[Settings] = ConfigLoader(self._schema, self._file)
-        manager = ConfigReloadManager(
+        manager = EmbeddedManager(
             loader, watch=False, supervise="caller", vote_timeout=10.0, enable_signal_handler=False
         )
         if self._workers >= 0:

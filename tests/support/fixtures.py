@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from confcast import ConfigReloadManager
+from confcast.master.embedded import EmbeddedManager
 from tests.support.settings import Settings
 from tests.support.workers import Worker
 
-Manager = ConfigReloadManager[Settings]
+Manager = EmbeddedManager[Settings]
 StartManager = Callable[..., Manager]
 StartWorker = Callable[..., Worker]

@@ -27,11 +27,11 @@ from confcast.cli import members
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire.address import address_variable, is_name
-from confcast.wire.deadlines import answers_within
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsRequest
+from confcast.wire.options import Options
 from confcast.worker.client.connection_per_call import Client
 
 _log = logging.getLogger("confcast.cli")
@@ -84,7 +84,11 @@ class OwnerClient(Client):
     def _answers_within(self) -> float:
         """By the owner's word; of one that does not even say that, no more can be expected. Raises OwnerUnavailable."""
         answer = self._ask(lambda number: StatsRequest(number), _NO_WORD)
-        return float(answer.stats.get("answers_within") or answers_within()) if isinstance(answer, Stats) else _NO_WORD
+        return (
+            float(answer.stats.get("answers_within") or Options().answers_within)
+            if isinstance(answer, Stats)
+            else _NO_WORD
+        )
 
     def check_address(self) -> None:
         """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""

@@ -9,30 +9,32 @@ Rejected: loading in the master (a validator that hangs or crashes would take th
 
 from __future__ import annotations
 
+import inspect
 import os
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Self, TypeVar, Unpack, get_type_hints
 
 import msgspec
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfcastError, NotAttached
-from confcast.master import folders, names, options, sighup
+from confcast.master import folders, names, sighup
 from confcast.master.own_replica import OwnReplica
-from confcast.master.start import fresh_loader, interpreter
+from confcast.master.start import interpreter
 from confcast.master.start.boot_output import Output, standard_error
 from confcast.master.start.launch import Launcher
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.address import address_variable
-from confcast.wire.deadlines import answers_within
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.master_channel import StartupConfig
 from confcast.wire.messages import Answer, Reload, Request
+from confcast.wire.options import ManagerOptions, checked, declared
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
 from confcast.worker.client.connection_per_call import Client
@@ -43,72 +45,45 @@ from confcast.worker.observers.observable import Observable
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
 
+C = TypeVar("C", bound=type)
 T = TypeVar("T")
 _RETRY = 0.02
 
 
+def _show_options(cls: C) -> C:
+    """Let `inspect.signature` and `help()` show each option of a class whose constructor ends in `**options`."""
+    init: Any = cls.__init__  # type: ignore[misc]
+    plain, types, every = inspect.signature(init), get_type_hints(ManagerOptions), declared()
+    explicit = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=types.get(name))
+        for name, each in every.items()
+    ]
+    init.__signature__ = plain.replace(parameters=[*list(plain.parameters.values())[:-1], *explicit])
+    if cls.__doc__:  # there is none under -OO
+        texts = [f"{name}: {each.text}" for name, each in every.items()]
+        lines = [textwrap.fill(each, 120, initial_indent=" " * 8, subsequent_indent=" " * 12) for each in texts]
+        cls.__doc__ = cls.__doc__.replace("        **options: As `Options` declares them.", "\n".join(lines))
+    return cls
+
+
+@_show_options
 class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     """Starts a config owner for a loader, and speaks for it in this process.
 
     Args:
         loader: What to load. It is sent to the owner as data; its schema is not imported here for that.
-        enable_signal_handler: Have SIGHUP reload, from `start()` to `close()`; in the main thread only.
-        watch: Have the owner watch the sources' files.
-        name: Which configuration; its replicas have the same name. A process has one manager of a name.
-        state_dir: Where the journal lives, so that versions and history outlive a stop. None: in the run-time folder,
-            which a stop removes: they outlive a crash and a full reload only.
-        vote_timeout: Seconds that a worker may take to vote, and again to apply; then it is passed over and named. A
-            version that nobody has voted for is not committed, but tried again when a worker answers.
-        precommit_timeout: Seconds instead, for a worker that runs `precommit` functions.
-        load_timeout: Seconds that a load may take.
-        silent: What a worker that does not vote in time does to a version: `proceed`: it is passed over and named;
-            `refuse`: it vetoes.
-        history_limit: How many events are kept.
-        supervise: Who restarts a dead owner: `thread`: a thread of ours; `caller`: `ensure_owner()`, called in the
-            server's own loop (a master that forks must have no threads).
-        log_level: From which severity on the lines of the owner's process are written: `debug`, `info`, `warning`,
-            `error` or `critical`. What confcast logs in masters and workers goes by their own configuration.
-        executable: The Python interpreter that owners are started with, of the version that this process has; None:
-            this process's own. For programs whose `sys.executable` is none, as within uWSGI.
+        **options: As `Options` declares them.
 
     Raises:
-        TypeError: The loader is none.
+        TypeError: The loader is none, or there is no such option.
         ValueError: An option can't have this value.
     """
 
-    def __init__(
-        self,
-        loader: ConfigLoader[T],
-        *,
-        enable_signal_handler: bool = True,
-        watch: bool = True,
-        name: str = "app",
-        state_dir: str | os.PathLike[str] | None = None,
-        vote_timeout: float = 2.0,
-        precommit_timeout: float = 30.0,
-        load_timeout: float = 10.0,
-        silent: Literal["proceed", "refuse"] = "proceed",
-        history_limit: int = 100,
-        supervise: Literal["thread", "caller"] = "thread",
-        log_level: options.LogLevel = "info",
-        executable: str | os.PathLike[str] | None = None,
-    ) -> None:
-        options.check_loader(loader)
-        seconds = {"vote_timeout": vote_timeout, "precommit_timeout": precommit_timeout, "load_timeout": load_timeout}
-        options.check(name, seconds, silent, history_limit, supervise, log_level)
-        self.name = name
+    def __init__(self, loader: ConfigLoader[T], **options: Unpack[ManagerOptions]) -> None:
+        _check_loader(loader)
+        self._options = checked(options)
+        self.name = self._options.name
         self._loader = loader
-        self._enable_signal_handler = enable_signal_handler
-        self._state_dir = options.folder(state_dir)
-        self._options: dict[str, Any] = {
-            "watch": watch,
-            **seconds,
-            "silent": silent,
-            "history_limit": history_limit,
-            "log_level": log_level,
-        }
-        self._supervise = supervise
-        self._executable = options.executable(executable)
         self._pid = 0
         self._folder: Path | None = None
         self._launcher: Launcher | None = None
@@ -122,7 +97,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     # ---- life
 
-    def start(self) -> ConfigReloadManager[T]:
+    def start(self) -> Self:
         """Start the owner, and return when the first version is committed. Sets `CONFCAST_ADDRESS_<NAME>`.
 
         Raises:
@@ -140,22 +115,13 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             self._launcher = launcher = self._launch()
         except BaseException:
             self._remove_folder()
-            names.give_back(self, self._former_manager)
+            names.give_back(self, self._former())
             raise
         try:
             self._take_up(launcher)
         except BaseException:  # no thread can be started, say: who has no manager to close must have no owner either
             self.close()
             raise
-        return self
-
-    def succeed(self, former: ConfigReloadManager[Any]) -> ConfigReloadManager[T]:
-        """For server modules, before `start()`: take over from a manager of this name, which still serves its workers.
-
-        Returns:
-            This manager. It is the caller who closes the former one.
-        """
-        self._former_manager, former._former_manager = former, None  # no chain of all there ever were
         return self
 
     def close(self) -> None:
@@ -176,19 +142,15 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         launcher.close()
         self._give_back_the_address()
         self._remove_folder()
-        names.give_back(self, self._former_manager)
+        names.give_back(self, self._former())
 
-    def __enter__(self) -> ConfigReloadManager[T]:
-        return self if self.is_mine() else self.start()
+    def __enter__(self) -> Self:
+        return self if self._is_mine() else self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def is_mine(self) -> bool:
-        """Whether it is started, in this process."""
-        return self._folder is not None and self._pid == os.getpid()
 
     # ---- the owner
 
@@ -220,60 +182,6 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if self._launcher is not None and self._pid == os.getpid():
             self._launcher.ensure()
 
-    @staticmethod
-    def find_afresh(path: str, executable: str | os.PathLike[str] | None = None) -> ConfigLoader[Any]:
-        """For server modules: as `ConfigLoader.find`, in a process of its own, under the code that is on disk now.
-
-        Nothing is imported here, and the loader can only be handed to a manager. `executable` is that manager's.
-        Raises ConfigError, ValueError.
-        """
-        return fresh_loader.find_afresh(path, options.executable(executable))
-
-    def pause(self) -> None:
-        """For server modules: a next generation of this server begins, so this one's owner loads no more.
-
-        Returns when nothing is under way, so that no version's number is given out twice. What it serves, it goes on
-        serving; a reload is refused in words. `start()` of another manager of this name in this process, or in a
-        program that has `successor_environment()`, goes on with the versions, the history and the totals.
-
-        Raises:
-            OwnerUnavailable: The owner does not answer; then all is as before.
-            NotAttached: It is not started.
-        """
-        self._mine().pause()
-
-    def resume(self) -> None:
-        """For server modules: there is no next generation. The owner loads again; if it watches, what it missed too."""
-        self._mine().resume()
-
-    def successor_environment(self) -> dict[str, str]:
-        """For server modules: what the environment of a program must have that takes this server's place."""
-        return {_former_variable(self.name): str(self._address().parent), address_variable(self.name): ""}
-
-    def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
-        """For server modules, before `start()`: where what owners print and log goes, instead of standard error.
-
-        Args:
-            output: Gives an open descriptor. Called at the start of each owner, which gets a copy of it; where it
-                raises OSError or ValueError (a closed file), or gives a closed one, that owner's output is lost.
-            log: Gives the path of the log file that it is, or ""; when it is rotated, an owner goes on in the next one.
-        """
-        self._output, self._log = output, log
-
-    def log_was_rotated(self) -> None:
-        """For server modules: the log file that `send_output_to` named is another one now; the owner goes on in it.
-
-        Returns at once. In a process that a fork made it does nothing.
-        """
-        if self._launcher is not None and self._pid == os.getpid():
-            self._launcher.log_was_rotated()
-
-    def workers_run_as(self, uid: int, gid: int) -> None:
-        """For server modules, before `start()`: whom workers are once they have started, where it is not this user."""
-        if uid != os.geteuid():
-            self._workers = uid, gid
-            self._options.update(workers_uid=uid, workers_gid=gid)
-
     # ---- the value
 
     @property
@@ -302,7 +210,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def _launch(self) -> Launcher:
         _working_directory()  # what is deleted is told in words before a path is made absolute in it
-        command = interpreter.command(self._executable)
+        command = interpreter.command(self._options.executable)
         try:
             folders.sweep()
             self._folder, self._pid = folders.make(self.name, self._workers), os.getpid()
@@ -319,9 +227,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._client = KeptConnection(self.address, self.name)
         self._own = OwnReplica(self._loader, self.name, self.address)
         os.environ[address_variable(self.name)] = self.address
-        if self._supervise == "thread":
+        if self._options.supervise == "thread":
             self._supervisor = Supervisor(launcher)
-        if self._enable_signal_handler:
+        if self._options.enable_signal_handler:
             sighup.reload_on_hup(self.request_reload, self.name)
 
     def _attached(self) -> Replica[T]:
@@ -357,7 +265,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
                 return None
 
     def _answers_within(self) -> float:
-        return answers_within(**{name: self._options[name] for name in options.DURATIONS})
+        return self._options.answers_within
 
     def _lost(self) -> int:
         return self._launcher.lost if self._launcher is not None else 0
@@ -369,6 +277,10 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             return provider.ask(make, timeout)
         client = self._client or Client(self.address, self.name)
         return client.ask(make, timeout)
+
+    def _is_mine(self) -> bool:
+        """Whether it is started, in this process."""
+        return self._folder is not None and self._pid == os.getpid()
 
     def _mine(self) -> Launcher:
         self._check_process()
@@ -394,37 +306,43 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     def _startup(self, folder: Path) -> StartupConfig:
         here = _working_directory()
+        uid, gid = self._workers or (-1, -1)
         return StartupConfig(
-            name=self.name,
+            options=msgspec.structs.replace(self._options, executable=None),  # which may be no UTF-8
             loader=msgspec.msgpack.encode(self._loader._to_spec()),
             folder=str(folder),
-            state_folder=str(self._state_dir or folder),
-            durable=self._state_dir is not None,
+            state_folder=self._options.state_dir or str(folder),
+            durable=self._options.state_dir is not None,
             master_pid=os.getpid(),
             master_started=processes.started(os.getpid()),
             sys_path=[entry.encode("utf-8", "surrogatepass") for entry in interpreter.search_path()],
             working_directory=here,
-            former=self._former(),
-            **self._options,
+            former=self._former_folder(),
+            workers_uid=uid,
+            workers_gid=gid,
         )
 
-    def _former(self) -> str:
+    def _former(self) -> ConfigReloadManager[Any] | None:
+        """The manager that this one succeeds, while its owner still serves."""
+        former = self._former_manager
+        return former if former is not None and former._is_mine() else None
+
+    def _former_folder(self) -> str:
         """The folder of the owner whose place the new one takes, and which still serves.
 
         That of the manager which this one succeeds, or of the process whose server this one upgrades.
         """
-        former = self._former_manager
-        if former is not None and former.is_mine():
+        if (former := self._former()) is not None:
             return str(former._address().parent)
-        upgraded = Path(os.environ.pop(_former_variable(self.name), ""))
+        upgraded = Path(os.environ.pop(former_variable(self.name), ""))
         return str(upgraded) if owner_dirs.is_of_a_living_master(upgraded) else ""
 
     def _give_back_the_address(self) -> None:
         """A worker that starts from now on finds the owner of the former manager, if that one goes on."""
-        variable, former = address_variable(self.name), self._former_manager
+        variable, former = address_variable(self.name), self._former()
         if os.environ.get(variable) != str(self._address()):
             return
-        if former is not None and former.is_mine():
+        if former is not None:
             os.environ[variable] = former.address
         else:
             del os.environ[variable]
@@ -443,5 +361,13 @@ def _working_directory() -> str:
         raise ConfcastError("the working directory was deleted: start in one that is there") from None
 
 
-def _former_variable(name: str) -> str:
+def former_variable(name: str) -> str:
+    """The environment variable by which a program learns the folder of the owner whose place it takes."""
     return address_variable(name).replace("ADDRESS", "FORMER", 1)
+
+
+def _check_loader(loader: object) -> None:
+    """Raises TypeError: it is none."""
+    if not isinstance(loader, ConfigLoader):
+        hint = f"; the one at this path is ConfigLoader.find({loader!r})" if isinstance(loader, str) else ""
+        raise TypeError(f"loader={loader!r}: a ConfigLoader is expected{hint}")

@@ -1,4 +1,4 @@
-"""Which manager of this process has which name: two of one name would share an address variable, and one replica.
+"""Which manager of this process has which name: two managers of one name would share an address variable and a replica.
 
 Rejected: telling by the variable itself (a program that replaces itself by `exec` inherits it, and its own pid).
 """
@@ -15,19 +15,14 @@ from confcast.wire.address import address_variable
 class NameHolder(Protocol):
     """A manager."""
 
-    @property
-    def name(self) -> str:
-        """The configuration's."""
-
-    def is_mine(self) -> bool:
-        """Whether it is started, in this process."""
+    name: str
 
 
 _holders: dict[tuple[int, str], NameHolder] = {}  # by process, since a forked child inherits it, and by variable
 
 
 def take(holder: NameHolder, former: NameHolder | None) -> None:
-    """From now on this is the one. Raises ConfcastError when another than `former` is."""
+    """Give this manager its name. Raises ConfcastError when another manager than `former` has it."""
     key = _key(holder)
     present = _holders.setdefault(key, holder)
     if present is former:
@@ -40,10 +35,10 @@ def take(holder: NameHolder, former: NameHolder | None) -> None:
 
 
 def give_back(holder: NameHolder, former: NameHolder | None) -> None:
-    """It is not any more; the former one is again, if it has not ended."""
+    """Give the name back: to the former manager, where there is one that still serves."""
     key = _key(holder)
     if _holders.get(key) is holder:
-        if former is not None and former.is_mine():
+        if former is not None:
             _holders[key] = former
         else:
             del _holders[key]

@@ -15,16 +15,16 @@ import os
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from confcast.config.loader import ConfigLoader
 from confcast.errors import NotAttached
 from confcast.master import folders, sighup
 from confcast.master.manager import ConfigReloadManager
-from confcast.master.options import LogLevel
 from confcast.master.own_replica import OwnReplica
 from confcast.wire.address import address_variable
 from confcast.wire.messages import Reload, ReloadResult
+from confcast.wire.options import ProcessOptions
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
 from confcast.worker.client.connection_per_call import Client
@@ -37,24 +37,8 @@ _lock = threading.Lock()
 _manager: ConfigReloadManager[Any] | None = None
 
 
-class Options(TypedDict, total=False):
-    """Those of `ConfigReloadManager` but the one that may be positional; a misspelt one is refused here too."""
-
-    watch: bool
-    name: str
-    state_dir: str | os.PathLike[str] | None
-    vote_timeout: float
-    precommit_timeout: float
-    load_timeout: float
-    silent: Literal["proceed", "refuse"]
-    history_limit: int
-    supervise: Literal["thread", "caller"]
-    log_level: LogLevel
-    executable: str | os.PathLike[str] | None
-
-
 def initialize_reload_manager(
-    loader: ConfigLoader[T], enable_signal_handler: bool = True, **options: Unpack[Options]
+    loader: ConfigLoader[T], enable_signal_handler: bool = True, **options: Unpack[ProcessOptions]
 ) -> ConfigReloadManager[T]:
     """Start this process's manager. Called again it warns, and gives the first.
 
@@ -78,7 +62,7 @@ def initialize_reload_manager(
     refuse_in_owner("initialize_reload_manager()")
     _hook_fork()
     with _lock:
-        if _manager is not None and _manager.is_mine():
+        if _manager is not None and _manager._is_mine():
             warnings.warn("the reload manager is initialized already; this is the first one", RuntimeWarning, 2)
             return _manager
         address = _served_by(options.get("name", "app"))
@@ -93,7 +77,7 @@ def get_reload_manager() -> ConfigReloadManager[Any]:
 
     Where there is none it raises NotAttached (a RuntimeError); LeIndex's gave None.
     """
-    if _manager is None or not _manager.is_mine():
+    if _manager is None or not _manager._is_mine():
         raise NotAttached("no reload manager in this process: call initialize_reload_manager(loader) first")
     return _manager
 
@@ -136,7 +120,7 @@ class _Client(ConfigReloadManager[T]):
     """A manager for a process whose configuration another process's owner holds."""
 
     def __init__(
-        self, loader: ConfigLoader[T], *, address: str, enable_signal_handler: bool, **options: Unpack[Options]
+        self, loader: ConfigLoader[T], *, address: str, enable_signal_handler: bool, **options: Unpack[ProcessOptions]
     ) -> None:
         super().__init__(loader, enable_signal_handler=enable_signal_handler, **options)
         self._client_of = address
@@ -149,19 +133,19 @@ class _Client(ConfigReloadManager[T]):
         provider = registry.provider_of(self.name)
         return (provider.address if provider is not None else "") or self._client_of
 
-    def start(self) -> ConfigReloadManager[T]:
+    def start(self) -> Self:
         """Attach this process. Raises as `Replica.attach` does."""
         self._folder, self._pid = Path(self._client_of).parent, os.getpid()
         self._own = OwnReplica(self._loader, self.name, self._client_of)
         known = registry.attached(self.name)
         self._attached_here = self._attached() is not known
-        if self._enable_signal_handler:
+        if self._options.enable_signal_handler:
             sighup.reload_on_hup(self.request_reload, self.name)
         return self
 
     def close(self) -> None:
         """Detach this process, unless it was attached before. The owner is another's."""
-        if self.is_mine():
+        if self._is_mine():
             if self._attached_here:
                 self._detach()
             self._own = None

@@ -74,8 +74,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(channel: MasterChannel, startup: StartupConfig, output: CapturedOutput) -> int:
-    lowest = startup.log_level.upper()
-    name = printable(startup.name).replace("%", "%%")  # it stands in a format
+    lowest = startup.options.log_level.upper()
+    name = printable(startup.options.name).replace("%", "%%")  # it stands in a format
     logging.basicConfig(
         handlers=[StandardError(startup.log)],
         level=lowest,

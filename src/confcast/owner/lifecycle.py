@@ -90,7 +90,7 @@ class Lifecycle:
         self._mailbox: Mailbox[Input | LogRotated] = Mailbox()
         install_handlers(self._mailbox)
         me = os.getpid()
-        holder = LockHolder(me, processes.started(me), startup.master_pid, startup.master_started, startup.name)
+        holder = LockHolder(me, processes.started(me), startup.master_pid, startup.master_started, startup.options.name)
         allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid)
         folder, state = Path(startup.folder), Path(startup.state_folder)
         self._paused = startup.paused
@@ -122,7 +122,7 @@ class Lifecycle:
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._loop = self._make_loop(rules, listener, loading)
         self._start_from(left, loading)
-        return self._run(watching=self._startup.watch and not disabled)
+        return self._run(watching=self._startup.options.watch and not disabled)
 
     def _start_from(self, left: Recovered, loading: LoadThread) -> None:
         row = left.row
@@ -180,7 +180,7 @@ class Lifecycle:
     def _about(self, loader: ConfigLoader[Any]) -> About:
         startup, schema = self._startup, loader.schema
         return About(
-            name=startup.name,
+            name=startup.options.name,
             schema=loader.schema_path,
             qualname=schema.__qualname__,
             module=module_file(schema),
@@ -211,21 +211,11 @@ class Lifecycle:
         )
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
-        startup = self._startup
-        return Rules(
-            name=startup.name,
-            schema=schema,
-            fields=fields,
-            vote_timeout=startup.vote_timeout,
-            precommit_timeout=startup.precommit_timeout,
-            load_timeout=startup.load_timeout,
-            answers_within=startup.answers_within,
-            silent=startup.silent,
-        )
+        return Rules(**msgspec.structs.asdict(self._startup.options), schema=schema, fields=fields)
 
     def _open_journal(self) -> Journal:
         return Journal(
-            self._runtime_dir.journal, history_limit=self._startup.history_limit, durable=self._startup.durable
+            self._runtime_dir.journal, history_limit=self._startup.options.history_limit, durable=self._startup.durable
         )
 
     def _move_to_state_folder(self) -> float:
@@ -315,7 +305,7 @@ class Lifecycle:
         self._attempts.enable()
         self._loop.take_back()
         self._loop.when_idle(self._move_to_state_folder)
-        if self._has_refused or self._startup.watch:
+        if self._has_refused or self._startup.options.watch:
             self._mailbox.post(Trigger("signal" if self._has_refused else "watch"))
         self._has_refused = False
 

@@ -10,23 +10,22 @@ in `ps`, and overrides may be secret) and a pickle.
 from __future__ import annotations
 
 import socket
-from typing import Literal
 
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
-from confcast.wire.deadlines import answers_within
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import UNDECODABLE
+from confcast.wire.options import Options
 
 HANDOVER = "handover"
 """What a paused owner leaves for the next one: a copy of its journal, under this name in its run-time folder."""
 
 
 class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """All that an owner is told: what to load, where to live, and the manager's options (seconds)."""
+    """All that an owner is started with: what to load, where to live, and the manager's options."""
 
-    name: str
+    options: Options
     loader: bytes
     folder: str
     state_folder: str
@@ -35,13 +34,6 @@ class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     master_started: int
     sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
     working_directory: str
-    watch: bool = True
-    vote_timeout: float = 2.0
-    precommit_timeout: float = 30.0
-    load_timeout: float = 10.0
-    silent: Literal["proceed", "refuse"] = "proceed"
-    history_limit: int = 100
-    log_level: str = "info"
     restarts: int = 0
     captured: int = -1  # the descriptor of the nameless file that its streams are until it serves
     output: int = -1  # that of where they go on then
@@ -51,13 +43,8 @@ class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     former: str = ""  # the folder of the generation before, whose versions and history go on
     paused: bool = False  # the next generation loads already
 
-    @property
-    def answers_within(self) -> float:
-        """Seconds in which a reload is answered that begins at once."""
-        return answers_within(self.load_timeout, self.vote_timeout, self.precommit_timeout)
-
     def __repr__(self) -> str:
-        return f"Orders(name={self.name!r}, folder={self.folder!r})"
+        return f"StartupConfig(name={self.options.name!r}, folder={self.folder!r})"
 
 
 class Leave(msgspec.Struct, frozen=True, tag=True):

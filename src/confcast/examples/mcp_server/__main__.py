@@ -57,7 +57,7 @@ def _serve_http(options: argparse.Namespace) -> None:
     uvicorn.run(
         APP,
         loader(options.config),
-        manager=_of_the_manager(options),
+        manager={"watch": options.watch, "vote_timeout": options.vote_timeout},
         host=options.host,
         port=options.port,
         workers=options.workers,
@@ -69,17 +69,13 @@ def _serve_http(options: argparse.Namespace) -> None:
 
 def _serve_stdio(options: argparse.Namespace) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    manager = ConfigReloadManager(loader(options.config), **_of_the_manager(options))
+    manager = ConfigReloadManager(loader(options.config), watch=options.watch, vote_timeout=options.vote_timeout)
     launching.start("the MCP server", manager)
     with manager:
         from confcast.examples.mcp_server import app, settings, stdio
 
         settings.settings.attach()
         asyncio.run(stdio.serve(app.server))
-
-
-def _of_the_manager(options: argparse.Namespace) -> launching.ManagerOptions:
-    return {"watch": options.watch, "vote_timeout": options.vote_timeout}
 
 
 def _parser() -> argparse.ArgumentParser:

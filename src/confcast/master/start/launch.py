@@ -74,8 +74,9 @@ class Launcher:
         self._log = log
         self._boot_output: BootOutput | None = None
         self._startup = startup
+        self._name = startup.options.name
         self._command = command
-        self._patience = startup.load_timeout + _PATIENCE
+        self._patience = startup.options.load_timeout + _PATIENCE
         self._lock = threading.Lock()
         self._closed = False
         self._channel: MasterChannel | None = None
@@ -156,10 +157,10 @@ class Launcher:
             except TimeoutError:
                 self._go_on()
                 raise OwnerUnavailable(
-                    f"the config owner {self.pid} of {self._startup.name!r} is not idle in time; its log says why"
+                    f"the config owner {self.pid} of {self._name!r} is not idle in time; its log says why"
                 ) from None
             except (OSError, ProtocolError) as error:  # it is dead, or about to be; the next one is told at its start
-                _log.warning("the config owner of %r was lost: %s", self._startup.name, error)
+                _log.warning("the config owner of %r was lost: %s", self._name, error)
 
     def resume(self) -> None:
         """The owner loads again; if it watches, also what it has missed."""
@@ -218,7 +219,7 @@ class Launcher:
         channel = self._channel
         if channel is None:
             return
-        channel.connection.settimeout(self._startup.answers_within + _SLACK)
+        channel.connection.settimeout(self._startup.options.answers_within + _SLACK)
         answer = Paused(self._pauses)
         channel.send(Pause(self._pauses, on=True))
         while (said := channel.receive()) != answer:
@@ -353,7 +354,7 @@ class Launcher:
         when = f"in {pause:.1f} s" if pause else "at once"
         how = exit_status.how(dead)
         text = "the config owner %d of %r is dead%s; the next one starts %s"
-        _log.error(text, dead.pid, self._startup.name, how and f" ({how})", when)
+        _log.error(text, dead.pid, self._name, how and f" ({how})", when)
 
     def _served_since(self) -> float | None:
         """When the dead one came to serve, if it did. A restarted one's word is not waited for: it lies there since."""

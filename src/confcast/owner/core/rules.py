@@ -6,10 +6,8 @@ core's), and closing the pipe without a Refused (the worker must report which fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 from confcast.wire.messages import PROTOCOL, Hello, Refused
+from confcast.wire.options import Options
 
 _FINAL = True
 
@@ -21,31 +19,18 @@ _LONGEST_DIGEST = 64
 _LONGEST_NAME = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The configuration that the owner serves, and its deadlines.
+class Rules(Options, frozen=True, kw_only=True):
+    """The manager's options, and the schema of the configuration that is served.
 
     Attributes:
-        name: The configuration's name.
         schema: The fingerprint of its schema.
         fields: Its field table, sent to a worker that has another schema.
-        vote_timeout: Seconds that the staging may last, and then the barrier, for a worker that reports nothing.
-        precommit_timeout: Seconds that either may last for a worker that has reported that it runs functions.
-        load_timeout: Seconds that a load may last.
         gather_timeout: Seconds in which every living worker has connected.
-        silent: `proceed`: a worker that timed out is excused; `refuse`: it counts as a veto.
-        answers_within: Seconds in which a reload that begins at once is answered: callers wait as long.
     """
 
-    name: str = "app"
     schema: bytes = b""
-    fields: dict[str, str] = field(default_factory=dict)
-    vote_timeout: float = 2.0
-    precommit_timeout: float = 30.0
-    load_timeout: float = 10.0
+    fields: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     gather_timeout: float = 2.5
-    silent: Literal["proceed", "refuse"] = "proceed"
-    answers_within: float = 71.0
 
 
 def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | None:

@@ -39,9 +39,11 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Unpack
 
-from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, NotAttached, declared
+from confcast import ConfcastError, ConfigLoader, NotAttached, declared
+from confcast.master.embedded import EmbeddedManager
 from confcast.servers.celery import hup, log, tasks
 from confcast.servers.common import internals, launching
+from confcast.wire.options import EmbeddedOptions
 
 _log = logging.getLogger("confcast.servers")
 
@@ -53,7 +55,7 @@ _RESPAWN_PAUSE = 0.5
 _installed: dict[str, _Embedding] = {}
 
 
-def install(app: Any, loader: ConfigLoader[Any], **options: Unpack[launching.ManagerOptions]) -> None:
+def install(app: Any, loader: ConfigLoader[Any], **options: Unpack[EmbeddedOptions]) -> None:
     """Embed a config owner in the workers of this application. Starts nothing.
 
     Args:
@@ -102,10 +104,10 @@ def _connect(signals: Any, embedding: _Embedding) -> None:
 class _Embedding:
     """One configuration in the workers of one application. The master makes it; forked children have a copy."""
 
-    def __init__(self, app: Any, loader: ConfigLoader[Any], options: launching.ManagerOptions) -> None:
+    def __init__(self, app: Any, loader: ConfigLoader[Any], options: EmbeddedOptions) -> None:
         self._app = app
         self._loader = loader
-        self.manager: ConfigReloadManager[Any] = ConfigReloadManager(
+        self.manager: EmbeddedManager[Any] = EmbeddedManager(
             loader, **options, enable_signal_handler=False, supervise="caller"
         )
         self._output = log.Output()

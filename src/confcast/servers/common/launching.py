@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, NoReturn, TypedDict
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from confcast import (
     ConfcastError,
@@ -30,26 +30,14 @@ from confcast import (
     Replica,
     declared,
 )
+from confcast.master.embedded import EmbeddedManager
+from confcast.wire.options import EmbeddedOptions
+from confcast.wire.options import declared as declared_options
 
 _log = logging.getLogger("confcast.servers")
 
 CONFIGURATION_REFUSED = 78
 COULD_NOT_START = 3
-
-
-class ManagerOptions(TypedDict, total=False):
-    """The options of `ConfigReloadManager` that a launcher takes; the launcher itself sets signals and supervision."""
-
-    watch: bool
-    name: str
-    state_dir: str | None
-    vote_timeout: float
-    precommit_timeout: float
-    load_timeout: float
-    silent: Literal["proceed", "refuse"]
-    history_limit: int
-    log_level: Literal["debug", "info", "warning", "error", "critical"]
-    executable: str | None
 
 
 class Line(NamedTuple):
@@ -62,7 +50,7 @@ class Line(NamedTuple):
     """
 
     path: str
-    options: ManagerOptions
+    options: EmbeddedOptions
     rest: list[str]
 
     @property
@@ -81,7 +69,7 @@ class Line(NamedTuple):
 
     def find_afresh(self) -> ConfigLoader[Any]:
         """The loader under the code that is on disk now, found by another process. Raises ConfigError."""
-        return ConfigReloadManager.find_afresh(self.path, self.options.get("executable"))
+        return EmbeddedManager.find_afresh(self.path, self.options.get("executable"))
 
     def _found(self, find: Callable[[str], ConfigLoader[Any]]) -> ConfigLoader[Any]:
         try:
@@ -102,7 +90,7 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
     path = options.pop("loader", None)
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
-    return Line(path, ManagerOptions(**options), rest)  # type: ignore[typeddict-item]
+    return Line(path, EmbeddedOptions(**options), rest)  # type: ignore[typeddict-item]
 
 
 def print_help(server: str) -> None:
@@ -120,25 +108,13 @@ def _parser(server: str) -> argparse.ArgumentParser:
         argument_default=None,
     )
     parser.add_argument("--loader", metavar="MODULE:NAME", help="a ConfigLoader, or what gives one when it is called")
-    parser.add_argument("--name", help="the configuration's name, as its Replica has it (app)")
-    parser.add_argument("--no-watch", dest="watch", action="store_false", default=None, help="reload on request only")
-    parser.add_argument("--state-dir", metavar="FOLDER", help="keep versions and history here over a stop")
-    parser.add_argument("--vote-timeout", type=float, metavar="SECONDS", help="how long a worker may take to vote (2)")
-    parser.add_argument(
-        "--precommit-timeout", type=float, metavar="SECONDS", help="how long one may that runs precommit functions (30)"
-    )
-    parser.add_argument("--load-timeout", type=float, metavar="SECONDS", help="how long a load may take (10)")
-    parser.add_argument("--silent", choices=("proceed", "refuse"), help="what silence of a worker does to a version")
-    parser.add_argument("--history-limit", type=int, metavar="EVENTS", help="how many events are kept (100)")
-    parser.add_argument(  # --log-level is each server's own
-        "--owner-log-level",
-        dest="log_level",
-        choices=("debug", "info", "warning", "error", "critical"),
-        help="from which severity on the config owner's lines are written (info)",
-    )
-    parser.add_argument(
-        "--executable", metavar="PYTHON", help="the interpreter that the owner is started with (that of this process)"
-    )
+    for name, option in declared_options().items():
+        if option.flag and option.type is bool:
+            parser.add_argument(option.flag, dest=name, action="store_false", default=None, help=option.help)
+        elif option.flag:
+            kind = option.type if option.type in (int, float) else str
+            how: dict[str, Any] = {"type": kind, "choices": option.choices, "metavar": option.metavar}
+            parser.add_argument(option.flag, dest=name, help=option.help, **how)
     return parser
 
 
@@ -180,7 +156,7 @@ class Embedded:
     def __init__(
         self,
         loader: ConfigLoader[Any],
-        options: ManagerOptions,
+        options: EmbeddedOptions,
         again: Callable[[], ConfigLoader[Any]] | None = None,
         supervise: Literal["thread", "caller"] = "thread",
     ) -> None:
@@ -190,12 +166,12 @@ class Embedded:
         self.manager, self.worker = self._made(loader)
         self.name = self.manager.name
 
-    def next_generation(self) -> tuple[ConfigReloadManager[Any], Worker]:
+    def next_generation(self) -> tuple[EmbeddedManager[Any], Worker]:
         """A manager, not started, and the part of its workers. Raises ConfigError, TypeError, ValueError."""
         return self._made(self._again())
 
-    def _made(self, loader: ConfigLoader[Any]) -> tuple[ConfigReloadManager[Any], Worker]:
-        manager: ConfigReloadManager[Any] = ConfigReloadManager(
+    def _made(self, loader: ConfigLoader[Any]) -> tuple[EmbeddedManager[Any], Worker]:
+        manager: EmbeddedManager[Any] = EmbeddedManager(
             loader, **self._options, enable_signal_handler=False, supervise=self._supervise
         )
         return manager, Worker(loader.schema_path, manager.name)

@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
-from confcast import ConfcastError, ConfigReloadManager
+from confcast import ConfcastError
+from confcast.master.embedded import EmbeddedManager
 
 NO_OWNER = (ConfcastError, ImportError, OSError, TypeError)
 """What `ConfigReloadManager.start` raises when no owner can be had."""
 
-Manager = ConfigReloadManager[Any]
+Manager = EmbeddedManager[Any]
 
 
 class CalledOff(Exception):

@@ -42,13 +42,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
 from confcast.servers.common import internals, launching
-from confcast.servers.common.launching import Embedded, ManagerOptions
+from confcast.servers.common.launching import Embedded
+from confcast.wire.options import EmbeddedOptions
 
 if TYPE_CHECKING:
     from confcast.servers.granian.server import Server
 
 
-def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **server_options: Any) -> None:
+def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **server_options: Any) -> None:
     """Serve, and return when a signal has stopped the server. In the main thread only.
 
     Args:

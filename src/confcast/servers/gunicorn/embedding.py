@@ -42,11 +42,12 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
-from confcast import ConfcastError, ConfigError, ConfigLoader, ConfigReloadManager, NotCarried
+from confcast import ConfcastError, ConfigError, ConfigLoader, NotCarried
+from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common import internals
 from confcast.servers.gunicorn import certificates, dirty_workers, log
 from confcast.servers.gunicorn.conf_file import ConfFile
@@ -63,17 +64,18 @@ from confcast.servers.gunicorn.worker import (
     take_signals,
     warn_of_no_replica,
 )
+from confcast.wire.options import EmbeddedOptions
 
 _FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
 _CONFIGURATION_REFUSED = 78
 _COULD_NOT_START = 3
-_GUNICORNS_OWN = {"enable_signal_handler": False, "supervise": "caller"}
+_GUNICORNS_OWN = ("enable_signal_handler", "supervise")
 
 _installed: dict[str, _Embedding] = {}
 _started: set[str] = set()
 
 
-def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **options: Any) -> None:
+def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **options: Unpack[EmbeddedOptions]) -> None:
     """Embed a config owner in gunicorn, by one line in its conf file.
 
     Args:
@@ -102,7 +104,7 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
 class _Embedding:
     """One configuration in one gunicorn. The master makes it; forked workers call the methods under "in a worker"."""
 
-    def __init__(self, loader: ConfigLoader[Any], options: dict[str, Any], conf: ConfFile) -> None:
+    def __init__(self, loader: ConfigLoader[Any], options: EmbeddedOptions, conf: ConfFile) -> None:
         self._loader = loader
         self._options = options
         self._owners = Generations(self._new_manager())
@@ -121,8 +123,8 @@ class _Embedding:
     def _schema_module(self) -> str:
         return self._loader.schema_path.partition(":")[0]
 
-    def _new_manager(self) -> ConfigReloadManager[Any]:
-        return ConfigReloadManager(self._loader, **{**self._options, **_GUNICORNS_OWN})
+    def _new_manager(self) -> EmbeddedManager[Any]:
+        return EmbeddedManager(self._loader, **self._options, enable_signal_handler=False, supervise="caller")
 
     # ---- in the master
 
@@ -240,7 +242,7 @@ class _Embedding:
         server.confcast.was_reloaded()
         self._compose(server.cfg)
 
-    def _successor(self, server: Any, fresh: _Embedding, app: Any) -> ConfigReloadManager[Any] | None:
+    def _successor(self, server: Any, fresh: _Embedding, app: Any) -> EmbeddedManager[Any] | None:
         """The manager of a started owner under the new code; None where workers get no new code. Raises CalledOff."""
         module = fresh._schema_module()
         if module in sys.modules:
@@ -317,7 +319,7 @@ class _Embedding:
         dirty_workers.pin(worker, attach(worker, self.name, self._master))
 
 
-def _configured(manager: ConfigReloadManager[Any], server: Any, cfg: Any) -> ConfigReloadManager[Any]:
+def _configured(manager: EmbeddedManager[Any], server: Any, cfg: Any) -> EmbeddedManager[Any]:
     """Give the manager the log of its owner, and the user and group of the workers."""
     manager.send_output_to(lambda: log.descriptor_of(server), lambda: log.file_of(server, cfg))
     manager.workers_run_as(cfg.uid, cfg.gid)
@@ -345,18 +347,16 @@ def _run_conf_file(run: Callable[[], None]) -> None:
         raise CalledOff("the conf file, or the command line, can't be used; standard error says why") from error
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check(options: Mapping[str, object]) -> None:
     import difflib
-    import inspect
 
-    known = inspect.signature(ConfigReloadManager).parameters.keys() - {"loader"}
+    known = EmbeddedOptions.__annotations__
     for option in options:
         if option in _GUNICORNS_OWN:
             raise TypeError(f"install() takes no {option}: gunicorn's own signals and loop stand for it")
         if option not in known:
             meant = difflib.get_close_matches(option, known, 1)
-            others = ", ".join(sorted(known - set(_GUNICORNS_OWN)))
-            hint = f"did you mean {meant[0]}?" if meant else f"there are {others}"
+            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known))}"
             raise TypeError(f"install() takes no option {option!r}: {hint}")
 
 

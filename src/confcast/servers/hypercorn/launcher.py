@@ -38,13 +38,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
 from confcast.servers.common import internals, launching
-from confcast.servers.common.launching import Embedded, ManagerOptions
+from confcast.servers.common.launching import Embedded
+from confcast.wire.options import EmbeddedOptions
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
 
-def run(app: str, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **server_options: Any) -> int:
+def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **server_options: Any) -> int:
     """Serve, and return when the server has stopped. In the main thread only.
 
     Args:

@@ -41,12 +41,13 @@ from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
 from confcast.servers.common import internals, launching
-from confcast.servers.common.launching import Embedded, ManagerOptions
+from confcast.servers.common.launching import Embedded
+from confcast.wire.options import EmbeddedOptions
 
 _USAGE = 2
 
 
-def run(app: Any, loader: ConfigLoader[Any], *, manager: ManagerOptions | None = None, **config: Any) -> None:
+def run(app: Any, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **config: Any) -> None:
     """Serve, and return when a signal has stopped the server. In the main thread only.
 
     Args:

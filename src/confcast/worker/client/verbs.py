@@ -20,7 +20,6 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from confcast.errors import OwnerUnavailable, Problem
-from confcast.wire.deadlines import answers_within
 from confcast.wire.messages import (
     Answer,
     ClearHistory,
@@ -38,6 +37,7 @@ from confcast.wire.messages import (
     WorkersRequest,
     WorkerStatus,
 )
+from confcast.wire.options import Options
 from confcast.worker.async_library import in_thread
 
 A = TypeVar("A", bound=Message)
@@ -161,7 +161,7 @@ class Verbs(ABC):
 
     def _answers_within(self) -> float:
         """Seconds within which the owner answers a reload, by its options; by their defaults, where not known."""
-        return answers_within()
+        return Options().answers_within
 
     def _whom(self) -> str:
         """The name of what is asked, for errors."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfigError, ConfigReloadManager
+from confcast import ConfigError
 from confcast.errors import Problem
+from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import fresh_loader
 from confcast.servers.common import launching
 from confcast.wire.role import BLOCKED_AT_THE_START
@@ -29,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found_problem(path: str) -> Problem:
     with pytest.raises(ConfigError) as refused:
-        ConfigReloadManager.find_afresh(path)
+        EmbeddedManager.find_afresh(path)
     (problem,) = refused.value.problems
     return problem
 
@@ -38,11 +39,11 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    first = ConfigReloadManager.find_afresh("fresh_sources:loader")
+    first = EmbeddedManager.find_afresh("fresh_sources:loader")
     assert (first.schema_path, len(first._to_spec().sources)) == ("fresh_settings:Settings", 1)
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("'a.toml',", "'a.toml', 'b.toml',"))
 
-    second = ConfigReloadManager.find_afresh("fresh_sources:loader")
+    second = EmbeddedManager.find_afresh("fresh_sources:loader")
 
     assert len(second._to_spec().sources) == 2
     assert not {"fresh_sources", "fresh_settings"} & sys.modules.keys()
@@ -51,7 +52,7 @@ def test_it_is_the_one_of_the_code_on_disk_and_nothing_is_imported_here(
 def test_an_answer_of_any_size_arrives(folder: Path) -> None:
     (folder / "fresh_sources.py").write_text(SOURCES + LOADER.replace("1}", "1, 'text': 'x' * 1_000_000}"))
 
-    assert len(ConfigReloadManager.find_afresh("fresh_sources:loader")._to_spec().overrides) > 1_000_000
+    assert len(EmbeddedManager.find_afresh("fresh_sources:loader")._to_spec().overrides) > 1_000_000
 
 
 def test_code_that_is_broken_now_says_where(folder: Path) -> None:
@@ -112,7 +113,7 @@ def test_it_is_like_this_process_and_its_command_line_tells_no_path(
     asks += f"assert not [each for each in sys.orig_argv if {str(folder)!r} in each]\n"
     (folder / "fresh_sources.py").write_text(asks + SOURCES + LOADER)
 
-    assert ConfigReloadManager.find_afresh("fresh_sources:loader").schema_path == "fresh_settings:Settings"
+    assert EmbeddedManager.find_afresh("fresh_sources:loader").schema_path == "fresh_settings:Settings"
 
 
 def test_what_is_sent_to_every_process_of_a_service_ends_it_at_no_time(folder: Path, tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_what_is_sent_to_every_process_of_a_service_ends_it_at_no_time(folder: P
     (folder / "fresh_sources.py").write_text(sent_later + inherits_no_mask + SOURCES + LOADER)
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    found = ConfigReloadManager.find_afresh("fresh_sources:loader", executable=str(python))
+    found = EmbeddedManager.find_afresh("fresh_sources:loader", executable=str(python))
 
     assert found.schema_path == "fresh_settings:Settings"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

@@ -20,6 +20,7 @@ from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.wire import processes
 from confcast.wire.files import goodbye_files, snapshot_file
 from confcast.wire.master_channel import StartupConfig
+from confcast.wire.options import Options
 
 SCHEMA = b"s" * 16
 ME = (os.getpid(), processes.started(os.getpid()))
@@ -47,7 +48,7 @@ def runtime_dir(home: Path) -> Iterator[RuntimeDir]:
 def follow(runtime_dir: RuntimeDir, home: Path) -> Callable[..., Recovered]:
     def follow(restarts: int = 1) -> Recovered:
         startup = StartupConfig(
-            name="app",
+            options=Options(),
             loader=b"",
             folder=str(home),
             state_folder=str(home),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from confcast import ConfcastError, ConfigError, ConfigReloadManager, NotAttached, NotCarried, Replica
+from confcast import ConfcastError, ConfigError, NotAttached, NotCarried, Replica
 from confcast.errors import Problem
 from confcast.servers.common import launching
 from tests.support.waiting import DEADLINE
@@ -84,10 +83,6 @@ def test_a_loader_that_is_not_there_ends_with_status_78_in_words(capsys: pytest.
 
     assert ended.value.code == 78
     assert "--loader nowhere.at_all:loader" in capsys.readouterr().err
-
-
-def test_every_option_is_one_of_the_managers():
-    assert launching.ManagerOptions.__annotations__.keys() < inspect.signature(ConfigReloadManager).parameters.keys()
 
 
 def test_a_package_that_is_not_there_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

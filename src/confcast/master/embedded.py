@@ -1,0 +1,90 @@
+"""`EmbeddedManager`: the manager that server modules use, with methods that are not for applications.
+
+Rejected: these methods in `ConfigReloadManager` (an application that calls `pause()` gets no reload any more).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from confcast.config.loader import ConfigLoader
+from confcast.master.manager import ConfigReloadManager, former_variable
+from confcast.master.start import fresh_loader
+from confcast.master.start.boot_output import Output
+from confcast.wire.address import address_variable
+from confcast.wire.options import checked
+
+T = TypeVar("T")
+
+
+class EmbeddedManager(ConfigReloadManager[T]):
+    """A manager that a server module embeds in its server, for one generation of it. Constructed as any manager."""
+
+    def succeed(self, former: ConfigReloadManager[Any]) -> Self:
+        """Take over from a manager of this name, whose owner still serves its workers. To be called before `start()`.
+
+        Returns:
+            This manager. The caller closes the former one.
+        """
+        self._former_manager, former._former_manager = former, None  # no chain of all there ever were
+        return self
+
+    @staticmethod
+    def find_afresh(path: str, executable: str | os.PathLike[str] | None = None) -> ConfigLoader[Any]:
+        """Find a loader as `ConfigLoader.find` does, in a new process, under the code that is on disk now.
+
+        Nothing is imported here, and the loader can only be handed to a manager. `executable` is that manager's
+        option. Raises ConfigError, ValueError.
+        """
+        return fresh_loader.find_afresh(path, checked({"executable": executable}).executable)
+
+    def pause(self) -> None:
+        """Have the owner load no more: a next generation of this server begins.
+
+        Returns when no reload is under way, so that no version's number is given out twice. The owner goes on serving
+        its workers, and refuses reloads in words. `start()` of another manager of this name in this process, or in a
+        program that has `successor_environment()`, goes on with the versions, the history and the totals.
+
+        Raises:
+            OwnerUnavailable: The owner does not answer; then all is as before.
+            NotAttached: The manager is not started.
+        """
+        self._mine().pause()
+
+    def resume(self) -> None:
+        """Have the owner load again, if it watches also what it has missed: there is no next generation."""
+        self._mine().resume()
+
+    def successor_environment(self) -> dict[str, str]:
+        """The environment variables that a program needs to take this server's place."""
+        return {former_variable(self.name): str(self._address().parent), address_variable(self.name): ""}
+
+    def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
+        """Say where the output of owners goes instead of standard error. To be called before `start()`.
+
+        Args:
+            output: Gives an open descriptor. Called at the start of each owner, which gets a copy of it; where it
+                raises OSError or ValueError (a closed file), or gives a closed one, that owner's output is lost.
+            log: Gives the path of that descriptor's log file, or ""; when the file is rotated, an owner goes on in the
+                next one.
+        """
+        self._output, self._log = output, log
+
+    def log_was_rotated(self) -> None:
+        """Have the owner go on in the log file that has taken the place of the one named to `send_output_to`.
+
+        Returns at once. In a process that a fork made it does nothing.
+        """
+        if self._launcher is not None and self._pid == os.getpid():
+            self._launcher.log_was_rotated()
+
+    def workers_run_as(self, uid: int, gid: int) -> None:
+        """Say as which user workers run, where it is not this process's user. To be called before `start()`."""
+        if uid != os.geteuid():
+            self._workers = uid, gid
+
+    def is_mine(self) -> bool:
+        """Whether it is started, in this process."""
+        return self._is_mine()

@@ -1,0 +1,239 @@
+"""The options of a manager, each declared once: its type, its default, its text, its check and its command line flag.
+
+From `Options` come the signature, the documentation and the checks of `ConfigReloadManager`, the options of launchers
+and of `install()`, what an owner is started with and what its core goes by, and the table in guide/options.md. A type
+checker can't read a Struct as keyword arguments, so the names and types stand once more at the end of this file.
+
+Rejected: an explicit signature of the manager (a second list of names, types and defaults), and checks by the owner's
+decoder (the owner would end at its start, with an error that names a field of a message).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec.structs import fields
+
+_SLACK = 1.0
+
+
+class _Kind(NamedTuple):
+    """What options of one type have in common.
+
+    Attributes:
+        check: Gives the value as it is kept; raises ValueError, whose text says what is expected.
+        metavar: What stands for the value on a command line.
+    """
+
+    check: Callable[[Any], object]
+    metavar: str
+
+
+class _Flag(NamedTuple):
+    """The flag of an option, where it is not `--` and the option's name, and what the flag does, if that is less."""
+
+    name: str
+    help: str = ""
+
+
+def _name(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a name is expected, such as 'app'")
+    return value
+
+
+def _seconds(value: Any) -> object:
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        raise ValueError("a number of seconds above 0 is expected")
+    return value
+
+
+def _count(value: Any) -> object:
+    if type(value) is not int or value < 0:
+        raise ValueError("a number of events is expected, 0 or more")
+    return value
+
+
+def _folder(value: str | os.PathLike[str] | None) -> str | None:
+    """The same folder after a change of the working directory."""
+    if value is not None and not os.fspath(value):
+        raise ValueError("a folder is expected, or None")
+    return None if value is None else str(Path(value).absolute())
+
+
+def _interpreter(value: str | os.PathLike[str] | None) -> str | None:
+    """A program's path, independent of the working directory, or its name, which is looked for in PATH."""
+    path = None if value is None else os.fspath(value)
+    if path == "":
+        raise ValueError("a Python interpreter is expected, or None")
+    return os.path.abspath(path) if path and os.sep in path else path  # noqa: PTH100
+
+
+Name = Annotated[str, _Kind(_name, "NAME")]
+Seconds = Annotated[float, _Kind(_seconds, "SECONDS")]
+Events = Annotated[int, _Kind(_count, "EVENTS")]
+Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
+Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
+Silent = Literal["proceed", "refuse"]
+Supervise = Literal["thread", "caller"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """A manager's options, checked. The first sentence of an option's text is the help of its flag, too."""
+
+    enable_signal_handler: Annotated[
+        bool, "Have SIGHUP reload, from `start()` to `close()`; in the main thread only."
+    ] = True
+    watch: Annotated[
+        bool, "Have the owner watch the sources' files.", _Flag("--no-watch", "reload on request only")
+    ] = True
+    name: Annotated[
+        Name, "Which configuration; its replicas have the same name. A process has one manager of a name."
+    ] = "app"
+    state_dir: Annotated[
+        Folder,
+        "The folder of the journal, so that versions and history outlive a stop. None: the run-time folder, which a "
+        "stop removes: they outlive a crash and a full reload only.",
+    ] = None
+    vote_timeout: Annotated[
+        Seconds,
+        "Seconds that a worker may take to vote, and again to apply. Then the vote goes on without this worker, and "
+        "`lagging` names it. A version that no worker has voted for is not committed, but tried again when a worker "
+        "answers.",
+    ] = 2.0
+    precommit_timeout: Annotated[Seconds, "Seconds instead, for a worker that runs `precommit` functions."] = 30.0
+    load_timeout: Annotated[Seconds, "Seconds that a load may take."] = 10.0
+    silent: Annotated[
+        Silent,
+        "What a worker that does not vote in time does to a version. `proceed`: nothing, and `lagging` names the "
+        "worker; `refuse`: it vetoes.",
+    ] = "proceed"
+    history_limit: Annotated[Events, "How many events are kept."] = 100
+    supervise: Annotated[
+        Supervise,
+        "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
+        "server's own loop (a master that forks must have no threads).",
+    ] = "thread"
+    log_level: Annotated[
+        LogLevel,
+        "From which severity on the lines of the owner's process are written. What confcast logs in masters and "
+        "workers goes by their own configuration.",
+        _Flag("--owner-log-level"),  # --log-level is each server's own
+    ] = "info"
+    executable: Annotated[
+        Interpreter,
+        "The Python interpreter that owners are started with, of the version that this process has. None: this "
+        "process's own. For programs whose `sys.executable` is none, as within uWSGI.",
+    ] = None
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds in which a reload is answered that begins at once, whatever hangs: a load, a vote and a barrier.
+
+        All that wait for an answer wait as long: owner, master, worker and command line. Rejected: a fixed number of
+        seconds (a caller gave up, and was told "unknown", while a `precommit` function was within its own deadline).
+        """
+        return self.load_timeout + 2 * max(self.vote_timeout, self.precommit_timeout) + _SLACK
+
+
+class Option(NamedTuple):
+    """One option, as `Options` declares it.
+
+    Attributes:
+        text: What the option does.
+        type: Its type, as it is kept.
+        default: Its default.
+        choices: The values of a closed set; None where there is none.
+        check: Gives the value as it is kept; raises ValueError.
+        flag: On a launcher's command line; empty where the launcher decides.
+        metavar: What stands for the value there.
+        help: What is said of the flag.
+    """
+
+    text: str
+    type: Any
+    default: object
+    choices: tuple[str, ...] | None
+    check: Callable[[Any], object]
+    flag: str
+    metavar: str | None
+    help: str
+
+
+@cache
+def declared() -> dict[str, Option]:
+    """Every option, by name, in the order in which they are documented."""
+    hints = get_type_hints(Options, include_extras=True)
+    return {each.name: _declared(each.name, each.default, *get_args(hints[each.name])) for each in fields(Options)}
+
+
+def _declared(name: str, default: object, kind: Any, *more: Any) -> Option:
+    (text,) = (each for each in more if isinstance(each, str))
+    choices = get_args(kind) if get_origin(kind) is Literal else None
+    check, metavar = next((each for each in more if isinstance(each, _Kind)), (partial(_one_of, choices), None))
+    usual = _Flag("--" + name.replace("_", "-"))
+    flag, words = next((each for each in more if isinstance(each, _Flag)), usual)
+    first = text.partition(". ")[0].rstrip(".")
+    shown = "" if default is None or isinstance(default, bool) else f" ({str(default).removesuffix('.0')})"
+    words = words or f"{first[0].lower()}{first[1:]}{shown}"
+    return Option(
+        text, kind, default, choices, check, flag if name in EmbeddedOptions.__annotations__ else "", metavar, words
+    )
+
+
+def _one_of(choices: tuple[str, ...] | None, value: object) -> object:
+    if choices is not None and value not in choices:
+        raise ValueError(f"{', '.join(map(repr, choices[:-1]))} or {choices[-1]!r} is expected")
+    return value
+
+
+def checked(given: Mapping[str, Any]) -> Options:
+    """These options and the defaults of the others.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option can't have this value.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in declared():
+            raise TypeError(f"ConfigReloadManager() got an unexpected keyword argument {name!r}")
+        try:
+            kept[name] = declared()[name].check(value)
+        except ValueError as error:
+            raise ValueError(f"{name}={value!r}: {error}") from None
+    return Options(**kept)
+
+
+class EmbeddedOptions(TypedDict, total=False):
+    """The options that launchers and `install()` take: signals and supervision are the server's."""
+
+    watch: bool
+    name: str
+    state_dir: str | os.PathLike[str] | None
+    vote_timeout: float
+    precommit_timeout: float
+    load_timeout: float
+    silent: Silent
+    history_limit: int
+    log_level: LogLevel
+    executable: str | os.PathLike[str] | None
+
+
+class ProcessOptions(EmbeddedOptions, total=False):
+    """The options that `initialize_reload_manager` takes by keyword only."""
+
+    supervise: Supervise
+
+
+class ManagerOptions(ProcessOptions, total=False):
+    """Every option."""
+
+    enable_signal_handler: bool
