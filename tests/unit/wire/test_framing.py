@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,8 @@ from confcast.wire.messages import (
     Settled,
     Stats,
     StatsRequest,
+    ToOwner,
+    ToWorker,
     Vote,
     Workers,
     WorkersRequest,
@@ -118,8 +120,10 @@ def test_a_text_that_is_no_utf_8_is_a_protocol_error(message: Message, decode: C
         decode(body)
 
 
-def test_no_message_is_missing_above() -> None:
-    assert {type(message) for message in TO_OWNER + TO_WORKER} == set(Message.__subclasses__())
+def test_every_message_is_in_one_of_the_unions_and_above() -> None:
+    assert {*get_args(ToOwner), *get_args(ToWorker)} == set(Message.__subclasses__())
+    assert {type(message) for message in TO_OWNER} == set(get_args(ToOwner))
+    assert {type(message) for message in TO_WORKER} == set(get_args(ToWorker))
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.lists(st.integers(1, 400), min_size=1))
