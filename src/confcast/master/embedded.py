@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from confcast.config.loader import ConfigLoader
 from confcast.master.manager import ConfigReloadManager, former_variable
 from confcast.master.start import fresh_loader
-from confcast.master.start.boot_output import Output
+from confcast.master.start.startup_output import Output
 from confcast.wire.address import address_variable
 from confcast.wire.options import checked
 
@@ -23,11 +23,7 @@ class EmbeddedManager(ConfigReloadManager[T]):
     """A manager that a server module embeds in its server, for one generation of it. Constructed as any manager."""
 
     def succeed(self, former: ConfigReloadManager[Any]) -> Self:
-        """Take over from a manager of this name, whose owner still serves its workers. To be called before `start()`.
-
-        Returns:
-            This manager. The caller closes the former one.
-        """
+        """Take over from a manager of this name, which the caller closes later. To be called before `start()`."""
         self._former_manager, former._former_manager = former, None  # no chain of all there ever were
         return self
 
@@ -45,11 +41,8 @@ class EmbeddedManager(ConfigReloadManager[T]):
 
         Returns when no reload is under way, so that no version's number is given out twice. The owner goes on serving
         its workers, and refuses reloads in words. `start()` of another manager of this name in this process, or in a
-        program that has `successor_environment()`, goes on with the versions, the history and the totals.
-
-        Raises:
-            OwnerUnavailable: The owner does not answer; then all is as before.
-            NotAttached: The manager is not started.
+        program that has `successor_environment()`, goes on with the versions, the history and the totals. Raises
+        NotAttached before `start()`; OwnerUnavailable when the owner does not answer: then all is as before.
         """
         self._mine().pause()
 
@@ -73,10 +66,7 @@ class EmbeddedManager(ConfigReloadManager[T]):
         self._output, self._log = output, log
 
     def log_was_rotated(self) -> None:
-        """Have the owner go on in the log file that has taken the place of the one named to `send_output_to`.
-
-        Returns at once. In a process that a fork made it does nothing.
-        """
+        """Have the owner go on in the log's next file. Returns at once; does nothing in a process that a fork made."""
         if self._launcher is not None and self._pid == os.getpid():
             self._launcher.log_was_rotated()
 

@@ -24,12 +24,7 @@ _SLACK = 1.0
 
 
 class _Kind(NamedTuple):
-    """What options of one type have in common.
-
-    Attributes:
-        check: Gives the value as it is kept; raises ValueError, whose text says what is expected.
-        metavar: What stands for the value on a command line.
-    """
+    """A type of option: its check, which gives the value as it is kept, and its value's name on a command line."""
 
     check: Callable[[Any], object]
     metavar: str
@@ -88,9 +83,7 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A manager's options, checked. The first sentence of an option's text is the help of its flag, too."""
 
-    enable_signal_handler: Annotated[
-        bool, "Have SIGHUP reload, from `start()` to `close()`; in the main thread only."
-    ] = True
+    enable_signal_handler: Annotated[bool, "Have SIGHUP reload, until `close()`; in the main thread only."] = True
     watch: Annotated[
         bool, "Have the owner watch the sources' files.", _Flag("--no-watch", "reload on request only")
     ] = True
@@ -144,17 +137,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Option(NamedTuple):
-    """One option, as `Options` declares it.
+    """One option, as `Options` declares it. `check` gives the value as it is kept, or raises ValueError.
 
-    Attributes:
-        text: What the option does.
-        type: Its type, as it is kept.
-        default: Its default.
-        choices: The values of a closed set; None where there is none.
-        check: Gives the value as it is kept; raises ValueError.
-        flag: On a launcher's command line; empty where the launcher decides.
-        metavar: What stands for the value there.
-        help: What is said of the flag.
+    `flag`, `metavar` and `help` are for a launcher's command line; `flag` is empty where the launcher decides.
     """
 
     text: str
@@ -195,12 +180,7 @@ def _one_of(choices: tuple[str, ...] | None, value: object) -> object:
 
 
 def checked(given: Mapping[str, Any]) -> Options:
-    """These options and the defaults of the others.
-
-    Raises:
-        TypeError: There is no such option.
-        ValueError: An option can't have this value.
-    """
+    """These options and the defaults of the others. Raises TypeError for an unknown option, ValueError for a value."""
     kept: dict[str, Any] = {}
     for name, value in given.items():
         if name not in declared():
