@@ -1,8 +1,8 @@
-"""Whose process a pid is: the owners of the server that it belongs to.
+"""The owners of the server that a process, given by its pid, belongs to.
 
-A master stands in its folders' names, an owner listens on its socket, a worker is on its owner's roster; what has not
-attached yet has a master among its parents. Rejected: the environment of the process (a forked worker shows the one
-that its master was started with).
+The names of run-time folders have a master's pid, an owner listens on its socket, a worker is on its owner's roster,
+and a process that has not attached yet has a master among its parents. Rejected: the environment of the process (a
+forked worker shows the one that its master was started with).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROOT = 0
 
 
 def owners_of(pid: int, name: str | None) -> list[OwnerDir]:
-    """The owners of the server that this process belongs to; of this name only, where one is given.
+    """The folders of the owners of this process's server; only those of this name, where one is given.
 
     Raises:
         OwnerUnavailable: There is no such process, or it belongs to no server that is found here.
@@ -35,7 +35,7 @@ def owners_of(pid: int, name: str | None) -> list[OwnerDir]:
     if not processes.is_alive(pid):
         raise OwnerUnavailable(f"there is no process {pid}")
     if mine := next(filter(None, _by_each_sign(pid, name)), None):
-        return [each for each in mine if not each.is_left()] or mine
+        return [each for each in mine if not each.is_superseded()] or mine
     named = "" if name is None else f" named {name!r}"
     raise OwnerUnavailable(f"the process {pid} belongs to no server that has a config owner{named} here")
 
@@ -60,7 +60,7 @@ def _is_owner(pid: int) -> Callable[[OwnerDir], bool]:
 
 
 def _has_worker(pid: int) -> Callable[[OwnerDir], bool]:
-    """By the word of an owner of that process's user, or of root: any other may say what it likes."""
+    """Ask owners of that process's user, or of root, only: any other user may run an owner that claims any worker."""
     user = processes.user_of(pid)
     end = time.monotonic() + _ALL
 
@@ -77,9 +77,9 @@ def _has_worker(pid: int) -> Callable[[OwnerDir], bool]:
 
 
 def _listener(each: OwnerDir) -> int:
-    """The process that listens there; 0 when nobody does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
-        knock.settimeout(_EACH)
-        knock.connect(each.address)
-        return peer_of(knock).pid
+    """The pid of the process that listens in this folder; 0 when none does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
+        connection.settimeout(_EACH)
+        connection.connect(each.address)
+        return peer_of(connection).pid
     return 0

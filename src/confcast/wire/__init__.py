@@ -1,1 +1,1 @@
-"""What passes between processes: the messages, their frames, and the socket where pipes are opened."""
+"""Whatever several processes use: messages, frames, the control socket, options, and the identity of processes."""

@@ -1,7 +1,7 @@
-"""What the address of an owner is, and which variable has it.
+"""The address of an owner, and the environment variable that holds it.
 
 An address is the path of a control socket. Where a process attaches, and in the variable, the configuration's name may
-stand instead: it lasts over full reloads and restarts of the server, and the owner is looked for by it.
+be given instead: the owner is looked for by the name, which stays over full reloads and restarts of the server.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ def address_variable(name: str) -> str:
 
 
 def is_name(address: str, name: str) -> bool:
-    """Whether it is the name of this configuration, or of any: a control socket's path has a slash."""
+    """Whether this address is the name of this or any configuration: a control socket's path has a slash."""
     return address == name or "/" not in address

@@ -1,9 +1,9 @@
-"""What an owner has written into a nameless file, copied on to where it should have gone.
+"""The output that an owner wrote into a nameless file, copied to the descriptor where it belongs.
 
-Master and owner both may do it: the owner when it serves, the master when it is dead before. It waits some seconds for
-a reader that is slow, and not for ever: a pipe that nobody reads must not hold up a start, nor the error of one.
+The owner copies it when it serves; the master, when the owner has died before. The copy waits some seconds for a slow
+reader, and no longer: a pipe that nobody reads must not hold up a start, nor the error of one.
 
-Rejected: `shutil.copyfileobj` and `os.sendfile` (they stand still where nobody reads).
+Rejected: `shutil.copyfileobj` and `os.sendfile` (they block where nobody reads).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import os
 import select
 
 _CHUNK = select.PIPE_BUF
-"""Bytes that a pipe takes at once when it says that it takes some."""
-_PATIENCE = 5.0
+"""Bytes that a pipe takes at once when poll() says that it is writable."""
+_ROOM_TIMEOUT = 5.0
 """Seconds that a chunk waits for room."""
 
 
 def copy_on(file: int, destination: int, begin: int = 0) -> int:
-    """Write what stands in the file from there on.
+    """Write the content of the file to the destination.
 
     Args:
         file: A descriptor that can be read at any place.
@@ -27,10 +27,10 @@ def copy_on(file: int, destination: int, begin: int = 0) -> int:
         begin: The first byte.
 
     Returns:
-        The place behind the last byte.
+        The offset behind the last byte.
 
     Raises:
-        OSError: It can't be written; TimeoutError where nobody makes room.
+        OSError: The content can't be written; TimeoutError where no reader makes room.
     """
     while data := os.pread(file, _CHUNK, begin):
         begin += _write(destination, data)
@@ -40,9 +40,9 @@ def copy_on(file: int, destination: int, begin: int = 0) -> int:
 def _write(destination: int, data: bytes) -> int:
     poller = select.poll()
     poller.register(destination, select.POLLOUT)
-    if not poller.poll(_PATIENCE * 1000):
-        raise TimeoutError(errno.ETIMEDOUT, f"nobody reads it within {_PATIENCE:g} s")
+    if not poller.poll(_ROOM_TIMEOUT * 1000):
+        raise TimeoutError(errno.ETIMEDOUT, f"nobody reads it within {_ROOM_TIMEOUT:g} s")
     try:
         return os.write(destination, data)
-    except BlockingIOError:  # somebody else has taken the room
+    except BlockingIOError:  # another writer has taken the room
         return 0

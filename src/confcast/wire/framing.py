@@ -1,9 +1,9 @@
 """Frames on a pipe, as `multiprocessing.connection.Connection` frames them: a length, then that many bytes.
 
-The length is a signed 32-bit integer in network order, so either end may be a Connection. Longer frames than the
-limit, and Connection's escape for frames over 2 GiB (a length of -1), are a `ProtocolError`: nothing is allocated
-for a length that a stranger claims. Rejected: Connection itself at both ends (its `recv_bytes` blocks in the middle
-of a frame, and one half-sent frame would hold up the owner's loop).
+The length is a signed 32-bit integer in network order, so either end may be a Connection. A frame that is longer than
+the limit, and Connection's escape for frames over 2 GiB (a length of -1), are a `ProtocolError`: no memory is allocated
+for a length that a peer claims. Rejected: Connection itself at both ends (its `recv_bytes` blocks in the middle of a
+frame, and one half-sent frame would hold up the owner's loop).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _LENGTH = struct.Struct("!i")
 
 
 def frame(body: bytes) -> bytes:
-    """The bytes that carry this body. Raises ProtocolError when it is over `MAX_FRAME`."""
+    """The frame of this body. Raises ProtocolError when the body is over `MAX_FRAME`."""
     if len(body) > MAX_FRAME:
         raise ProtocolError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME}")
     return _LENGTH.pack(len(body)) + body
 
 
 class Deframer:
-    """Turns a stream, however it is cut, back into bodies.
+    """Turns the chunks of a stream, however they are cut, back into bodies.
 
     Args:
         limit: The longest body that this end accepts, in bytes.
@@ -36,7 +36,7 @@ class Deframer:
 
     @property
     def begun(self) -> bool:
-        """Whether a body has begun to come, and is not whole."""
+        """Whether the beginning of a body has come, and not its end."""
         return bool(self._buffer)
 
     @property
@@ -48,7 +48,7 @@ class Deframer:
         return _LENGTH.size + int(length) - len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """What has become complete. Raises ProtocolError for a length that is negative or over the limit."""
+        """The bodies that this chunk completes. Raises ProtocolError for a negative length, or one over the limit."""
         buffer = self._buffer
         if not buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)

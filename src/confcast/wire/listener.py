@@ -1,10 +1,10 @@
-"""The control socket: where every pipe is opened, and who may open one.
+"""The control socket, to which every worker and client connects, and the identity of the process at the other end.
 
-The socket is bound under a name of its own, closed to others (0600) before it listens, and renamed into place: a
-knock never meets a half-made socket. Only the owner whose socket it is unlinks it, under its lock, when it leaves.
-A peer is known by what the kernel says of it (SO_PEERCRED; LOCAL_PEERCRED on macOS), never by what it says itself.
-Rejected: abstract sockets (no permissions at all), a token in the environment (it shows in /proc and in logs), and a
-umask around the binding (it is the whole process's, and a validator may be writing a file just then).
+The socket is bound under a temporary name, closed to others (0600) before it listens, and renamed into place: no
+process connects to a half-made socket. Only its owner unlinks it, under the lock, when it exits. A peer is known by
+what the kernel says of it (SO_PEERCRED; LOCAL_PEERCRED on macOS), never by what it says itself. Rejected: abstract
+sockets (they have no permissions), a token in the environment (it shows in /proc and in logs), and a umask around the
+binding (it is the whole process's, and a validator may be writing a file just then).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOCKET = "control.sock"
 """Its name in the run-time folder."""
 
 FRESH = f".{SOCKET}"
-"""Its name until it listens. There is one owner at a time, so a leftover of a killed one is in nobody's use."""
+"""Its name until it listens. There is one owner at a time, so one that a killed owner has left is not in use."""
 
 MAX_PATH = 103 if sys.platform == "darwin" else 107
 """Bytes that `sockaddr_un` has for a path, without the closing zero."""
@@ -31,18 +31,18 @@ _BACKLOG = 1024
 
 
 class Peer(NamedTuple):
-    """The process at the other end, as the kernel knows it."""
+    """The process at the other end of a connection, as the kernel identifies it."""
 
     pid: int
     uid: int
 
 
 def listen(path: Path, uid: int = -1) -> socket.socket:
-    """A non-blocking listening socket at this path (whose name is `SOCKET`), 0600, put there atomically.
+    """Put a non-blocking listening socket, 0600, at this path atomically.
 
     Args:
-        path: Where.
-        uid: To whom it is given; -1: it is this user's.
+        path: The socket's path, whose name is `SOCKET`.
+        uid: The user that is to own the socket; -1: this process's.
 
     Raises:
         ConfcastError: The path is too long for a socket.
@@ -76,7 +76,7 @@ def check_length(path: Path) -> None:
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """Who is at the other end. Raises OSError when it is gone already, or the system can't tell."""
+    """The process at the other end. Raises OSError when it has exited already, or the system can't tell."""
     if sys.platform == "darwin":
         return _peer_of_darwin(connection)
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
@@ -85,7 +85,7 @@ def peer_of(connection: socket.socket) -> Peer:
 
 
 def _peer_of_darwin(connection: socket.socket) -> Peer:
-    """From sys/un.h: SOL_LOCAL 0, LOCAL_PEERCRED 1 (struct xucred: version, uid, …), LOCAL_PEERPID 2."""
+    """By sys/un.h: SOL_LOCAL 0, LOCAL_PEERCRED 1 (struct xucred: version, uid, …), LOCAL_PEERPID 2."""
     credentials = connection.getsockopt(0, 1, 76)
     pid = connection.getsockopt(0, 2, 4)
     return Peer(struct.unpack("i", pid)[0], struct.unpack_from("II", credentials)[1])

@@ -1,10 +1,10 @@
-"""What a master and its owner say to each other on the leash: the socket pair that the owner is started with.
+"""The channel between a master and its owner, a socket pair that the owner is started with, and its messages.
 
 master → owner: one `StartupConfig` first, `Pause` around the start of a next generation, and at the end `Leave`.
-owner → master: one `Ready`, one `Paused` for each Pause that is not called off before the owner is idle. The master's
-death is heard by its pidfd, since a child of its own may hold the leash open; the leash's end tells of a master that
-has become another program (`exec` keeps the pid, and no manager). Rejected: arguments on the command line (they show
-in `ps`, and overrides may be secret) and a pickle.
+owner → master: one `Ready`, one `Paused` for each Pause that is not withdrawn before the owner is idle. The owner
+notices the master's death by a pidfd, since a child of the master's may hold the channel open; the channel's end shows
+a master that has become another program (`exec` keeps the pid, and no manager). Rejected: arguments on the command
+line (they show in `ps`, and overrides may be secret) and a pickle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from confcast.wire.messages import UNDECODABLE
 from confcast.wire.options import Options
 
 HANDOVER = "handover"
-"""What a paused owner leaves for the next one: a copy of its journal, under this name in its run-time folder."""
+"""The file in a paused owner's run-time folder that holds a copy of its journal for the next owner."""
 
 
 class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -35,10 +35,10 @@ class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
     working_directory: str
     restarts: int = 0
-    captured: int = -1  # the descriptor of the nameless file that its streams are until it serves
-    output: int = -1  # that of where they go on then
-    log: str = ""  # the file that standard error is, where it is one that may be rotated
-    workers_uid: int = -1  # where workers run as another user than their master
+    captured: int = -1  # the descriptor of the nameless file that the owner writes to until it serves
+    output: int = -1  # the descriptor that it writes to then
+    log: str = ""  # the path of the log file that standard error is, if it may be rotated
+    workers_uid: int = -1  # the workers' user, if it is not the master's
     workers_gid: int = -1
     former: str = ""  # the folder of the generation before, whose versions and history go on
     paused: bool = False  # the next generation loads already
@@ -48,14 +48,14 @@ class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Leave(msgspec.Struct, frozen=True, tag=True):
-    """The master closes: answer everyone, clean up, and exit."""
+    """The manager is being closed: answer every request, clean up, and exit."""
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):
-    """A next generation begins: finish what is under way, leave it a copy of the journal, and load no more.
+    """A next generation begins: finish the running reload, copy the journal for it, and load no more.
 
-    Not `on`: it was called off. All as before, and one load if the owner watches, or has refused one meanwhile.
-    Numbered, or the late answer to one that was called off would be taken for the answer to the next.
+    Not `on`: the pause is withdrawn. All is as before, and an owner that watches, or has refused a load meanwhile,
+    loads once. Numbered, or a late answer to a withdrawn pause would be taken for the answer to the next one.
     """
 
     number: int
@@ -63,15 +63,15 @@ class Pause(msgspec.Struct, frozen=True, tag=True):
 
 
 class Paused(msgspec.Struct, frozen=True, tag=True):
-    """To the Pause of this number: nothing is under way any more, no version is given out until a Pause says so."""
+    """The answer to the Pause of this number: no reload is running, and none begins until the pause is withdrawn."""
 
     number: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The owner serves this version, since then (by the clock that all processes share, `time.monotonic`).
+    """The owner serves this version since `at`, by the clock that all processes share (`time.monotonic`).
 
-    Or, with version 0, it could not start, and why.
+    With version 0: the owner could not start, and `problems` and `reason` say why.
     """
 
     version: int
@@ -80,30 +80,30 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     at: float = 0.0
 
 
-Said = StartupConfig | Leave | Ready | Pause | Paused
+ChannelMessage = StartupConfig | Leave | Ready | Pause | Paused
 
-_decoder: msgspec.msgpack.Decoder[Said] = msgspec.msgpack.Decoder(Said)
+_decoder: msgspec.msgpack.Decoder[ChannelMessage] = msgspec.msgpack.Decoder(ChannelMessage)
 
 
 class MasterChannel:
-    """One end of it. Blocking, with the deadline of its socket; used by one thread at a time.
+    """One end of the channel. It blocks, up to the deadline of its socket, and is used by one thread at a time.
 
     Args:
-        connection: The socket; closed by `close()`.
+        connection: The socket, which `close()` closes.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._deframer = Deframer()
 
-    def send(self, message: Said) -> None:
+    def send(self, message: ChannelMessage) -> None:
         """Send one message. Raises OSError."""
         self.connection.sendall(frame(msgspec.msgpack.encode(message)))
 
-    def receive(self) -> Said | None:
+    def receive(self) -> ChannelMessage | None:
         """The next message; None at the end. Raises OSError (TimeoutError at the deadline), ProtocolError.
 
-        It reads no further than that message's end: a selector that watches the socket tells of the next one.
+        Reads no further than that message's end, so that a selector that watches the socket reports the next one.
         """
         received: list[bytes] = []
         while not received:
@@ -114,7 +114,7 @@ class MasterChannel:
         try:
             return _decoder.decode(received[0])
         except UNDECODABLE as error:
-            raise ProtocolError(f"not a message of the leash: {error}") from None
+            raise ProtocolError(f"not a message of the master's channel: {error}") from None
 
     def close(self) -> None:
         """Close this end. May be called again."""

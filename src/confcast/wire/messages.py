@@ -1,12 +1,12 @@
-"""The protocol, as frozen tagged structs.
+"""The messages between owners, workers and clients, as frozen tagged structs.
 
-Every frame is one msgpack array whose first item names the message. Decoding is closed: a frame that is none of
-these messages, or has a field of another type, is a `ProtocolError` and ends that pipe alone. Nothing here is
-ever unpickled. A snapshot's payload travels as bytes: only the codec looks inside.
+Every frame is one msgpack array whose first item names the message. Decoding is closed: a frame that is none of these
+messages, or has a field of another type, is a `ProtocolError` and ends that pipe alone. Nothing is unpickled. A
+snapshot's payload is sent as bytes: only the codec looks inside. `ToOwner` and `ToWorker` are the lists of messages.
 
-Rejected: JSON (payloads are bytes), maps instead of arrays (a protocol number in Hello tells versions apart, and
-a frame that is half the size is decoded in half the time), one class with optional fields (a state machine is
-looked up by the type of its message).
+Rejected: JSON (payloads are bytes), maps instead of arrays (a protocol number in Hello distinguishes versions, and a
+frame of half the size is decoded in half the time), one class with optional fields (a state machine looks up the type
+of its message).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from confcast.errors import Problem, ProtocolError
 
 PROTOCOL = 3
-"""Counted up whenever a message changes its meaning; compared in Hello."""
+"""The protocol's number: incremented whenever a message changes its meaning, and compared in Hello."""
 
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes of the largest frame; a configuration that would not fit is refused when it is loaded."""
@@ -29,11 +29,11 @@ MAX_FRAME = 64 * 1024 * 1024
 class ReloadResult(enum.StrEnum):
     """How a reload ended. True in a boolean test when the configuration that was asked for runs.
 
-    SUCCESS: every live worker applied it. UNCHANGED: the sources say what already runs. PARTIAL: committed, and
-    somebody did not answer in time or declined; the event's `lagging` names them. The others changed nothing,
-    but for OWNER_UNAVAILABLE, which means unknown: no answer came. REJECTED: a worker voted no; or no worker voted yes
-    in time, and then the load is tried again when a worker answers; or no worker runs what all had voted for, and the
-    version before has been put back, under a number of its own.
+    SUCCESS: every live worker applied it. UNCHANGED: the sources have the content that already runs. PARTIAL:
+    committed, and some workers did not answer in time or declined; the event's `lagging` names them. The other results
+    changed nothing, but for OWNER_UNAVAILABLE: no answer came, so the outcome is unknown. REJECTED: a worker voted no;
+    or no worker voted yes in time, and then the load is tried again when a worker answers; or no worker runs the
+    version that all had voted for, and the version before has been put back, under a number of its own.
     """
 
     SUCCESS = "success"
@@ -53,7 +53,7 @@ _APPLIED = frozenset({ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One key whose value differs. Secrets show as `**********`; what is no plain data shows as its text.
+    """One key whose value differs. A secret shows as `**********`, a value that is no plain data as its text.
 
     Attributes:
         key: The dotted key.
@@ -71,12 +71,12 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         pid: Its process id, as the owner's kernel sees it.
-        version: The newest version that it said it applied; 0 when none is known.
+        version: The newest version that the process reported as applied; 0 when none is known.
         state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
             `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
-        reason: Why, in words, where there is something to say.
-        observer_failures: How often an observer of its application has raised, or could not be called, since it began.
-        last_observer_error: Which observer it was the last time, and why; secrets are masked. Empty for never.
+        reason: The reason for that state in words; empty where there is none.
+        observer_failures: How often an observer has raised, or could not be called, since the process began.
+        last_observer_error: The observer of the last failure, and the error; secrets are masked. Empty for none.
     """
 
     pid: int
@@ -92,9 +92,9 @@ class ObserverError(msgspec.Struct, frozen=True):
 
     Attributes:
         pid: The worker's process.
-        observer: The observer's name; empty where a worker has not even said which of them still run.
-        error: What it raised, secrets masked; or that it has not finished.
-        count: How often it raised this; 0 for an observer that has not finished.
+        observer: The observer's name; empty where the worker has not reported which observers still run.
+        error: The error that it raised, secrets masked; or that it has not finished.
+        count: How often it raised this error; 0 for an observer that has not finished.
     """
 
     pid: int
@@ -104,27 +104,27 @@ class ObserverError(msgspec.Struct, frozen=True):
 
 
 class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one load. True in a boolean test when its result is.
+    """The outcome of one load. True in a boolean test when its result is.
 
     Attributes:
         timestamp: When the load began, in seconds since 1970.
         result: How it ended.
-        origin: What asked for it: `start`, `signal`, `watch`, `call`, `command`, or `reissue`.
+        origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, or `reissue`.
         version: The version that runs after it; 0 before the first.
         previous_version: The version that ran before it.
         changes: What differs between the two, by key; secrets are masked. Empty for the first load. The first 1,000: a
             last one without values, of the key `and 63,900 more` or the like, stands for the others.
-        problems: Why it was refused, with positions; for PARTIAL, why workers declined. The first 100, and one that
-            counts the others.
+        problems: Why the load was refused, with positions; for PARTIAL, why workers declined. The first 100, and one
+            that counts the others.
         error_message: The problems in one text, or None.
         duration_ms: From the beginning of the load to the answer, in milliseconds; its parts follow.
         applied: The pids that had the version when the answer was given.
-        lagging: Those that did not answer in time, or declined.
-        notes: What a person should know of a load that was not refused: of each edit that a higher source hides, where
-            it is, and what hides it. A load that watching began tells of the edits since the load before it, one that
-            somebody asked for of all since what runs was loaded. No values.
+        lagging: The workers that did not answer in time, or declined.
+        notes: For a person, of a load that was not refused: where each edit is that a higher source hides, and what
+            hides it. A load that watching began notes the edits since the load before it; a load that was asked for,
+            all edits since the load of what runs. Without values.
         observer_errors: Of a reload with `wait_observers`: the observers that failed, and those that did not finish in
-            time. They change nothing about the result, and stand in no history: `WorkerStatus` counts them.
+            time. They do not change the result, and are in no history: `WorkerStatus` counts them.
     """
 
     timestamp: float
@@ -159,8 +159,8 @@ class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
 class Hello(Message, frozen=True):
     """The first frame on every pipe.
 
-    A `replica` tells what it holds (version 0 and no digest: nothing yet) and by which schema; a `client` only
-    asks, is on no roster and has no vote. The process is known by the kernel's peer credentials, not by `pid`.
+    A `replica` reports the version that it holds (0 and no digest: none yet) and its schema; a `client` only asks, is
+    on no roster and has no vote. The kernel's peer credentials identify the process, not `pid`.
     """
 
     protocol: int
@@ -173,9 +173,9 @@ class Hello(Message, frozen=True):
 
 
 class Working(Message, frozen=True):
-    """A worker is about to run this function of the application's, in round 0 for an Install.
+    """A worker is about to run this `precommit` function of the application's, in round 0 for an Install.
 
-    Sent before each `precommit` function: until its next Vote, Applied or Declined the worker is not silent, it works.
+    Sent before each function: until the worker's next Vote, Applied or Declined, `precommit_timeout` applies to it.
     """
 
     round: int
@@ -193,7 +193,7 @@ class Vote(Message, frozen=True):
 class Applied(Message, frozen=True):
     """A worker's answer to Commit or Install: every request that starts from now on sees this version.
 
-    `follows`: somebody there waits for its settling; who does not may be told of it later.
+    `follows`: something in the worker waits until the version is settled; else its Settled may be sent later.
     """
 
     version: int
@@ -201,19 +201,19 @@ class Applied(Message, frozen=True):
 
 
 class Declined(Message, frozen=True):
-    """A worker's other answer to Commit or Install: it keeps what it has until the next version."""
+    """A worker's refusal of Commit or Install: it keeps the version that it has until the next one."""
 
     version: int
     problems: tuple[Problem, ...] = ()
 
 
 class Observed(Message, frozen=True):
-    """How a worker's observers stand: sent when one has failed, and, after Observe, at each step until all have run.
+    """The state of a worker's observers: sent when one has failed, and, after Observe, at each step until all have run.
 
-    `number`: of the Observe that this answers; 0 for none. `failures` and `last_error` are of the process's whole life,
-    `errors` of the version that was the newest when it came (their pids mean nothing); `waits_for` names the observers
-    that have not run for it yet. `since`: of the Observe before it that has answers of its own still to come; 0 for
-    none.
+    `number`: of the Observe that this answers; 0 for none. `failures` and `last_error` count since the process began,
+    `errors` are of the version that was the newest when the Observe came (their pids mean nothing); `waits_for` names
+    the observers that have not run for it yet. `since`: the number of the Observe before it that has answers of its own
+    still to come; 0 for none.
     """
 
     number: int
@@ -225,13 +225,13 @@ class Observed(Message, frozen=True):
 
 
 class Goodbye(Message, frozen=True):
-    """This process leaves on purpose; nobody need wait for it."""
+    """This process closes its replica on purpose: the owner need not wait for it."""
 
 
 class Reload(Message, frozen=True):
     """Load once more, beginning after this call; answered by Outcome.
 
-    `origin` is a closed set: what an owner does on its own account (`start`, `watch`, `reissue`, …) nobody can ask for.
+    `origin` is a closed set: a peer can't ask for what an owner does by itself (`start`, `watch`, `reissue`, …).
     `wait_observers`: seconds that the answer may wait for the observers of all workers, once the version is applied.
     """
 
@@ -241,13 +241,13 @@ class Reload(Message, frozen=True):
 
 
 class StatsRequest(Message, frozen=True):
-    """Answered by Stats."""
+    """Ask for the totals and the owner's state; answered by Stats."""
 
     id: int
 
 
 class HistoryRequest(Message, frozen=True):
-    """Answered by History: newest first, `limit` at the most (None: all that are kept)."""
+    """Ask for the newest `limit` events (None: all that are kept), newest first; answered by History."""
 
     id: int
     limit: int | None = None
@@ -260,7 +260,7 @@ class ClearHistory(Message, frozen=True):
 
 
 class WorkersRequest(Message, frozen=True):
-    """Answered by Workers."""
+    """Ask for the state of every worker; answered by Workers."""
 
     id: int
 
@@ -271,7 +271,7 @@ class WorkersRequest(Message, frozen=True):
 class Install(Message, frozen=True):
     """The committed snapshot, for a process that did not vote on it.
 
-    `undo`: it puts back what ran before, so no `precommit` function is asked. `declined`: how many workers keep an
+    `undo`: the version before is put back, so no `precommit` function is called. `declined`: how many workers keep an
     older version, since they refuse this one. `answers_within`: the seconds in which this owner answers a reload.
     """
 
@@ -305,20 +305,20 @@ class Commit(Message, frozen=True):
 
 
 class Abort(Message, frozen=True):
-    """The proposal of this round is off: forget it."""
+    """The proposal of this round is withdrawn: drop it."""
 
     round: int
 
 
 class Settled(Message, frozen=True):
-    """Every live worker that is not named (by pid) has applied this version."""
+    """Every live worker has applied this version, but the excused ones, whose pids are in `named`."""
 
     version: int
     named: tuple[int, ...] = ()
 
 
 class Observe(Message, frozen=True):
-    """Say how your observers stand, now and at each step until they have run for what you have applied."""
+    """Send Observed now, and at each step until your observers have run for the version that you have applied."""
 
     number: int
 
@@ -352,13 +352,13 @@ class Workers(Message, frozen=True):
 
 
 class Done(Message, frozen=True):
-    """The answer to a request that gives nothing back."""
+    """The answer to a request that has no result."""
 
     id: int
 
 
 class Refused(Message, frozen=True):
-    """This pipe is not served. Final: knocking again is of no use. `fields` is the owner's field table."""
+    """The owner does not serve this pipe. `final`: connecting again is of no use. `fields` is its field table."""
 
     reason: str
     final: bool
@@ -372,7 +372,7 @@ Answer = Outcome | Stats | History | Workers | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: of a text that is no UTF-8, msgspec makes no error of its own."""
+"""The errors of decoding: for a text that is no UTF-8, msgspec raises none of its own."""
 
 _QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # as repr() quotes it
 
@@ -387,12 +387,12 @@ def encode(message: Message) -> bytes:
 
 
 def _without_content(error: Exception) -> str:
-    """Of a word that is none of a closed set, msgspec's text has the word, however long it is."""
+    """The text of this error without quoted words: msgspec quotes one that is not in a closed set, however long."""
     return _QUOTED.sub("", str(error))
 
 
 def decode_to_owner(body: bytes) -> ToOwner:
-    """What a worker or a client sent. Raises ProtocolError for anything else; the text never has the content."""
+    """Decode a message of a worker or a client. Raises ProtocolError, whose text never has the content."""
     try:
         return _to_owner.decode(body)
     except UNDECODABLE as error:
@@ -400,7 +400,7 @@ def decode_to_owner(body: bytes) -> ToOwner:
 
 
 def decode_to_worker(body: bytes) -> ToWorker:
-    """What an owner sent. Raises ProtocolError for anything else; the text never has the content."""
+    """Decode a message of an owner. Raises ProtocolError, whose text never has the content."""
     try:
         return _to_worker.decode(body)
     except UNDECODABLE as error:

@@ -1,9 +1,8 @@
-"""Other processes: which one a pid means, and how its death is heard.
+"""Other processes: which one a pid means, and how its death is noticed.
 
-Death is a pidfd (macOS: a kqueue), whoever the parent is and however the process ended. Rejected: `waitpid` (a
-prefork master reaps children it does not know, and a worker is not the owner's child) and the end of a pipe (a
-forked child holds it open). A pid alone means nothing once it may have been used again, so it goes with the start
-time of its process.
+A pidfd (macOS: a kqueue) reports a death, whichever process the parent is and however the process ended. A pid may be
+used again, so it is kept together with the start time of its process. Rejected: `waitpid` (a prefork master reaps
+children it does not know, and a worker is not the owner's child) and the end of a pipe (a forked child holds it open).
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 _NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
-"""What `pidfd_open` says of a free number, and of one that is no pid (0) or only a thread's."""
+"""The errors of `pidfd_open` for a free number, and for one that is no pid (0) or only a thread's."""
 _REFUSED = (errno.EPERM, errno.ENOSYS)
-"""What a filter of system calls makes of one that it does not know, and a kernel before 5.3."""
+"""The errors of a filter of system calls for one that it does not know, and of a kernel before 5.3."""
 
 _MOST_PARENTS = 64
 _LONGEST_COMMAND = 4096
 
 
 class Death:
-    """Readable (`fileno()`) from the moment this process is dead.
+    """A process to watch: its `fileno()` is readable from the moment it is dead.
 
     Raises:
-        ProcessLookupError: It is dead already.
+        ProcessLookupError: The process is dead already.
         OSError: No descriptor is left, or the system refuses `pidfd_open`, which the text names then.
     """
 
@@ -53,16 +52,16 @@ class Death:
             except OSError as error:
                 if error.errno not in _REFUSED:
                     raise
-                raise OSError(error.errno, _refusal("pidfd_open", "hears of a process's end", error)) from None
+                raise OSError(error.errno, _refusal("pidfd_open", "notices a process's end", error)) from None
 
     def fileno(self) -> int:
-        """For a selector; -1 once it is closed."""
+        """The descriptor for a selector; -1 once it is closed."""
         if sys.platform == "darwin":
             return -1 if self._queue.closed else int(self._queue.fileno())
         return self._fd
 
     def wait(self, timeout: float) -> bool:
-        """Whether it is dead, after `timeout` seconds at the most. After `close()` it says yes."""
+        """Whether the process is dead, after `timeout` seconds at the most. True after `close()`."""
         fd = self.fileno()
         if fd < 0:
             return True
@@ -71,12 +70,12 @@ class Death:
         return bool(poller.poll(max(0, int(timeout * 1000))))
 
     def signal(self, number: int) -> None:
-        """Send a signal to this process, and to no later one with its pid. A dead or closed one is no error.
+        """Send a signal to this process, and to no later one with its pid. Does nothing once it is dead or closed.
 
-        Where the system refuses `pidfd_send_signal` it goes by the pid, if the process has not ended just now.
+        Where the system refuses `pidfd_send_signal`, the signal goes to the pid, if the process lives.
 
         Raises:
-            OSError: This process may not signal that one.
+            OSError: This process may not signal the other one.
         """
         if self.fileno() < 0:
             return
@@ -93,7 +92,7 @@ class Death:
                     os.kill(self.pid, number)
 
     def refusal(self) -> str:
-        """Whether signals can't go by the pidfd: the words for the log; empty where they can."""
+        """The words for the log where signals can't be sent by the pidfd; empty where they can."""
         if sys.platform != "darwin" and self._fd >= 0:
             try:
                 signal.pidfd_send_signal(self._fd, 0)
@@ -103,7 +102,7 @@ class Death:
         return ""
 
     def close(self) -> None:
-        """Stop listening. May be called again."""
+        """Close the descriptor. May be called again."""
         if sys.platform == "darwin":
             self._queue.close()
         elif self._fd >= 0:
@@ -119,7 +118,7 @@ def _refusal(call: str, what_for: str, error: OSError) -> str:
 
 
 def started(pid: int) -> int:
-    """When this process began, in clock ticks since the boot; 0 when it is gone or the system does not tell.
+    """When this process began, in clock ticks since the boot; 0 when it has exited or the system does not tell.
 
     Field 22 of /proc/<pid>/stat (proc(5)); the name in field 2 may hold spaces and parentheses.
     """
@@ -128,7 +127,7 @@ def started(pid: int) -> int:
 
 
 def parents(pid: int) -> Iterator[int]:
-    """The process that has started this one, and so on, as far as they live; of this process at least the first."""
+    """The parent of this process, its parent, and so on, while they live; of the calling process at least the first."""
     if sys.platform == "darwin":
         if pid == os.getpid():
             yield os.getppid()
@@ -142,21 +141,21 @@ def parents(pid: int) -> Iterator[int]:
 
 
 def working_directory(pid: int) -> str:
-    """Where this process works now; "" when it is gone, another user's, or the system does not tell."""
+    """The working directory of this process; "" when it has exited, is another user's, or the system does not tell."""
     with contextlib.suppress(OSError):
         return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - the text, which may say that it was deleted
     return ""
 
 
 def command(pid: int) -> str:
-    """The command line of this process, its arguments with blanks between them; "" when nobody can tell."""
+    """The command line of this process, its arguments with blanks between them; "" when the system does not tell."""
     with contextlib.suppress(OSError), Path(f"/proc/{pid}/cmdline").open("rb") as file:
         return file.read(_LONGEST_COMMAND).replace(b"\0", b" ").decode(errors="backslashreplace").strip()
     return ""
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields of /proc/<pid>/stat from the third on; none when it is gone or the system does not tell."""
+    """The fields of /proc/<pid>/stat from the third on; none when there is no such file."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -164,7 +163,7 @@ def _stat(pid: int) -> list[bytes]:
 
 
 def user_of(pid: int) -> int:
-    """The uid that this process acts as; -1 when it is gone. Where the system does not tell: our own.
+    """The effective uid of this process; -1 when it has exited; on macOS this process's own.
 
     From its `status` file (proc(5)): the owner of /proc/<pid> is root where a process has changed its user.
     """
@@ -179,9 +178,9 @@ def user_of(pid: int) -> int:
 
 
 def is_alive(pid: int, since: int = 0) -> bool:
-    """Whether this process lives; with `since` (from `started`), whether it is still the same one. Zombies don't.
+    """Whether this process lives; with `since` (from `started`), whether it is the same one. A zombie does not live.
 
-    Where the system can't tell (no descriptors left), it is taken for alive: the dead are killed and swept away.
+    Where the system can't tell (no descriptors left), it counts as alive: what a dead process has left is removed.
     """
     try:
         death = Death(pid)

@@ -1,9 +1,9 @@
-"""Whether this process is a config owner, was to be one, or could make one of its own program.
+"""The role of this process: a config owner, one that was to be an owner, or a program that can become one.
 
-An owner imports the user's schema module, and with it whatever stands at its top level. A module that attaches or
-starts a manager there would have the owner wait for itself; it is refused in words instead. So it is in a process that
-was started to be an owner and is none: its program takes no notice of its arguments, and has run from the beginning,
-where it would start the next one, without end.
+An owner imports the user's schema module, with the code at its top level. If that attaches or starts a manager, the
+owner would wait for itself; so both are refused there in words. They are refused, too, in a process that was started to
+be an owner and is none: its program has ignored its arguments and run from the beginning, where it would start the
+next owner, without end.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from pathlib import Path
 from confcast.errors import ConfcastError
 
 OWNER = "confcast.owner"
-"""What every owner has among its arguments, and `ps` shows; the number of its end of the leash follows."""
+"""An argument of every owner, which `ps` shows; the descriptor of its end of the channel follows."""
 
 BLOCKED_AT_THE_START = frozenset(
     {signal.SIGHUP, signal.SIGUSR1, signal.SIGRTMIN} if sys.platform == "linux" else {signal.SIGHUP, signal.SIGUSR1}
 )
-"""What a server's master, or who ends a service's log files, may send before the owner has its handlers."""
+"""Signals that a server's master, or a program that rotates logs, may send before the owner has its handlers."""
 
 _owner = False
 _entry = False
 
 
 def become_owner() -> None:
-    """From now on this process is one; called by its main program."""
+    """Note that this process is an owner; called by the owner's main program."""
     global _owner
     _owner = True
 
 
 def pass_entry() -> None:
-    """This program becomes an owner at its beginning, when it is started as one."""
+    """Note that this program becomes an owner when it is started as one: it has called `owner_main()`."""
     global _entry
     _entry = True
 
 
 def has_entry() -> bool:
-    """Whether it does."""
+    """Whether this program has called `owner_main()`."""
     return _entry
 
 
 def refuse_in_owner(what: str) -> None:
-    """Raises ConfcastError when this process is an owner, or was started to be one."""
+    """Raise ConfcastError when this process is an owner, or was started to be one."""
     if _owner:
         raise ConfcastError(
             f"{what} was called in a module imported by the config owner; guard it with if __name__ == '__main__'"
@@ -58,7 +58,7 @@ def refuse_in_owner(what: str) -> None:
 
 
 def _was_to_be_owner() -> bool:
-    """By the command line as the system has it: what an embedding program gives to Python is another one."""
+    """Whether the system's command line of this process is an owner's; an embedding program gives Python another."""
     try:
         arguments = Path("/proc/self/cmdline").read_bytes().split(b"\0")
     except OSError:  # no such file on macOS

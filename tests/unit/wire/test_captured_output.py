@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confcast.master.start.startup_output import StartupOutput
 
-from confcast.master.start.boot_output import BootOutput
 from confcast.master.start.execute import nameless_file
 from confcast.owner.log_file import CapturedOutput
 from confcast.wire import captured_output
@@ -69,7 +69,7 @@ def test_more_than_a_pipe_takes_is_copied_as_fast_as_it_is_read(file: int, pipe:
 def test_nobody_waits_for_ever_for_a_reader_that_does_not_read(
     file: int, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(captured_output, "_PATIENCE", 0.01)
+    monkeypatch.setattr(captured_output, "_ROOM_TIMEOUT", 0.01)
     os.write(file, b"x" * 2_000_000)
     with pytest.raises(TimeoutError, match="nobody reads it"):
         copy_on(file, pipe[1])
@@ -135,7 +135,7 @@ def test_a_reader_that_is_gone_is_no_reason_not_to_serve(file: int) -> None:
 
 
 def test_what_a_dead_owner_has_not_copied_on_its_master_copies_once(pipe: tuple[int, int]) -> None:
-    output = BootOutput(lambda: pipe[1], first=True)
+    output = StartupOutput(lambda: pipe[1], first=True)
     os.write(output.streams, b"a\n\nb\x1b[2J\n")
     assert output.last_lines() == "a\nb\\x1b[2J"
     output.close()
@@ -144,7 +144,7 @@ def test_what_a_dead_owner_has_not_copied_on_its_master_copies_once(pipe: tuple[
 
 
 def test_a_forked_child_copies_nothing(pipe: tuple[int, int]) -> None:
-    output = BootOutput(lambda: pipe[1], first=True)
+    output = StartupOutput(lambda: pipe[1], first=True)
     os.write(output.streams, b"once\n")
 
     def forget() -> bool:
@@ -158,11 +158,11 @@ def test_a_forked_child_copies_nothing(pipe: tuple[int, int]) -> None:
 
 
 def test_later_owners_and_log_files_are_written_at_once(pipe: tuple[int, int], tmp_path: Path) -> None:
-    later = BootOutput(lambda: pipe[1], first=False)
+    later = StartupOutput(lambda: pipe[1], first=False)
     assert (later.streams, later.passed, later.last_lines()) == (pipe[1], (), None)
     with (tmp_path / "log").open("ab", buffering=0) as log:
         log.write(b"older\n")
-        read_back = BootOutput(log.fileno, first=True)
+        read_back = StartupOutput(log.fileno, first=True)
         assert (read_back.streams, read_back.passed) == (log.fileno(), ())
         log.write(b"newer\n")
         assert read_back.last_lines() == "newer"

@@ -1,4 +1,4 @@
-"""The leash between master and owner, over a real socket pair."""
+"""The channel between master and owner, over a real socket pair."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ends() -> Iterator[tuple[MasterChannel, MasterChannel]]:
     its.close()
 
 
-def test_what_is_said_is_heard(ends: tuple[MasterChannel, MasterChannel]) -> None:
+def test_what_is_sent_is_received(ends: tuple[MasterChannel, MasterChannel]) -> None:
     mine, its = ends
     its.send(Ready(7))
 
@@ -32,7 +32,7 @@ def test_what_is_said_is_heard(ends: tuple[MasterChannel, MasterChannel]) -> Non
 def test_a_message_that_came_with_the_one_before_is_still_there_for_a_selector(
     ends: tuple[MasterChannel, MasterChannel],
 ) -> None:
-    """An owner hears its orders before it has a loop; a Leave may stand behind them by then."""
+    """An owner receives its startup configuration before it has a loop; a Leave may have come with it by then."""
     mine, its = ends
     mine.send(Ready(1))
     mine.send(Leave())
@@ -42,7 +42,7 @@ def test_a_message_that_came_with_the_one_before_is_still_there_for_a_selector(
     assert its.receive() == Leave()
 
 
-def test_the_end_is_heard_as_none(ends: tuple[MasterChannel, MasterChannel]) -> None:
+def test_the_end_is_received_as_none(ends: tuple[MasterChannel, MasterChannel]) -> None:
     mine, its = ends
     mine.close()
 

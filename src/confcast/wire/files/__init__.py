@@ -1,1 +1,1 @@
-"""What stands in a run-time folder for other processes to read: snapshot, goodbyes, the owner's facts."""
+"""Run-time folders, and the files in them by which processes exchange data: snapshot, notes, description."""

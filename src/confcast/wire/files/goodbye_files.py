@@ -1,20 +1,20 @@
-"""What workers say to an owner that does not live: notes in a folder of theirs, for the next owner to read.
+"""Notes that workers leave in the run-time folder while no owner lives, for the next owner to read.
 
-Two kinds, by their names. *left*: this process closed its replica; on the journal's roster it would be waited for as
-long as it lives. *here*: this process is about to serve without an owner's answer (on the snapshot file, or on what it
-held before a fork or a `close()`); unknown to the next owner, it would go on with an old version, and nobody would name
-it.
+A note is an empty file of one of two kinds. *left*: this process has closed its replica; since it is on the journal's
+roster, the next owner would wait for it as long as it lives. *here*: this process is about to serve without an owner's
+answer (from the snapshot file, or from the version that it held before a fork or a `close()`); the next owner, which
+would not know of it, would not report that it serves an old version.
 
-A process writes its note and *then* connects once more; an owner listens and *then* reads the notes. So of two that
-pass each other one is always heard: an owner that reads before the note is written is found listening. A note is taken
-away by its process, once an owner has answered it, or by the owner, once what it says is in the journal.
+A process writes its note and *then* connects once more; an owner listens and *then* reads the notes. So either the
+owner reads the note, or the process finds it listening. A note is removed by its process, once an owner has answered,
+or by the owner, once the journal has it.
 
 The folder belongs to the workers' user, 0700. An owner of another user opens it without following a link, reads names
-and no file, some thousands at the most, and believes a name only of a living process of a user whom it serves.
+and no file, some thousands at the most, and believes a name only of a living process of a user that it serves.
 
-Rejected: a thread that goes on knocking (a process often closes in order to fork); an owner that gives up whom it does
-not hear of (a silent process that lives may serve an old version, and must be named); waiting, at an owner's start, for
-everyone to knock (one that is stopped does not knock, and an owner that was stopped is replaced at once).
+Rejected: a thread that goes on connecting (a process often closes in order to fork); an owner that drops a process
+which does not connect (it may live, serve an old version, and must be reported); waiting, at an owner's start, until
+every process has connected (a stopped process does not connect, and a stopped owner is replaced at once).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ FOLDER = "notes"
 
 Kind = Literal["left", "here"]
 Writer = tuple[int, int]
-"""Who wrote a note: the pid and the start time of a process."""
+"""The process that wrote a note: its pid and its start time."""
 
 _MOST = 4096
-"""Names that are read of a folder: who may write in it could fill it."""
+"""Names that are read of a folder: any process that may write in it could fill it."""
 _MOST_TIMES = 64
-"""So often is it read for its removal."""
+"""How often the folder is read for its removal."""
 
 
 def make_folder(runtime: Path, uid: int = -1, gid: int = -1) -> None:
-    """Make the folder for the notes, for this user (-1: ours). Raises OSError."""
+    """Make the folder for the notes, for this uid (-1: this process's). Raises OSError."""
     folder = runtime / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     if uid >= 0:
@@ -54,14 +54,14 @@ def write(runtime: Path, kind: Kind) -> None:
 
 
 def take_back(runtime: Path, kind: Kind) -> None:
-    """It is no longer so. Raises OSError, but not for a note, or a folder, that is not there."""
+    """Remove this process's note, if it exists. Raises OSError."""
     (runtime / FOLDER / _name(kind)).unlink(missing_ok=True)
 
 
 def read(runtime: Path, kind: Kind) -> set[Writer]:
-    """Whose notes of this kind are there. Raises OSError, but not for a folder that is not there.
+    """The processes that have left notes of this kind; none where there is no folder. Raises OSError.
 
-    To be called when the control socket listens.
+    To be called once the control socket listens.
     """
     prefix = f"{kind}-"
     with _opened(runtime) as fd:
@@ -69,7 +69,7 @@ def read(runtime: Path, kind: Kind) -> set[Writer]:
 
 
 def clear(runtime: Path, kind: Kind, *, keep: frozenset[Writer] = frozenset()) -> None:
-    """Take the notes of this kind away, but for those of these writers. Raises OSError."""
+    """Remove the notes of this kind, but for those of the processes in `keep`. Raises OSError."""
     prefix = f"{kind}-"
     with _opened(runtime) as fd:
         for name in _names(fd):
@@ -78,7 +78,7 @@ def clear(runtime: Path, kind: Kind, *, keep: frozenset[Writer] = frozenset()) -
 
 
 def remove_folder(runtime: Path) -> None:
-    """Take the folder away, and the notes in it. Raises OSError, but not for a folder that is not there."""
+    """Remove the folder, if it exists, with the notes in it. Raises OSError."""
     with _opened(runtime) as fd:
         for _ in range(_MOST_TIMES):
             for name in (names := _names(fd)):
@@ -102,7 +102,7 @@ def _writer(name: str) -> Writer | None:
 
 @contextmanager
 def _opened(runtime: Path) -> Iterator[int | None]:
-    """The folder itself, and no link to another one; None when it is not there."""
+    """A descriptor of the folder, which may be no link to another one; None where there is no folder."""
     try:
         fd = os.open(runtime / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,12 +1,12 @@
-"""Run-time folders: where owners live, what a folder's name tells, and which of them are meant.
+"""Run-time folders of owners: where they are made, what their names say, and which of them a caller means.
 
 A folder is made in the first place that works of `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY` (systemd's
 RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm and the temporary directory. Its name has the configuration's name, and
 the pid and the start time of its master. Guarantees: a name is believed only of a folder that this user has made, or
-that root has made for this user's workers; for root, also of one whose user is its master's. Nobody is given more than
-`MOST` folders.
+that root has made for this user's workers; for root, also of one whose user is its master's. No function gives more
+than `MOST` folders.
 
-Rejected: one fixed path (two servers on one host), a file that lists the owners (who cleans it up after a kill?), and
+Rejected: one fixed path (two servers on one host), a file that lists the owners (a killed owner would stay in it), and
 for root a walk through every user's variables (`/proc/net/unix` lists the sockets that listen).
 """
 
@@ -27,13 +27,13 @@ from confcast.wire.listener import FRESH, SOCKET
 from confcast.wire.master_channel import HANDOVER
 
 MOST = 64
-"""Folders that anybody asks, or knocks at: a user may have made any number of them."""
+"""How many folders a caller is given: a user may have made any number."""
 
 OF_ONE_SERVER = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY")
 """Variables that name a place for one server, and not for all of a user's."""
 
 _MOST_OF_A_USER = 16
-"""Of them, for root, those of one other user."""
+"""How many of them, for root, may be one other user's."""
 
 _OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-(?:(?P<since>\d+)\.)?[^-]+")
 _RUN_USER = Path("/run/user")
@@ -42,12 +42,12 @@ _ROOT = 0
 
 
 class OwnerDir(NamedTuple):
-    """One owner's folder, as far as its name tells.
+    """One owner's folder, as far as its name says.
 
     Attributes:
         path: The folder.
         label: The configuration's name, as a folder's name can have it.
-        master: The process that has made it.
+        master: The pid of the process that made it.
         since: When that process began; 0: not known.
     """
 
@@ -63,43 +63,43 @@ class OwnerDir(NamedTuple):
 
     @property
     def server(self) -> tuple[int, int]:
-        """The master, and no later process with its pid."""
+        """The pid and the start time of the master, which no later process has."""
         return self.master, self.since
 
     def lives(self) -> bool:
-        """Whether the process that has made it lives."""
+        """Whether the process that made the folder lives."""
         return processes.is_alive(self.master, self.since)
 
-    def is_left(self) -> bool:
+    def is_superseded(self) -> bool:
         """Whether its owner only serves the last workers of a generation that another one has followed."""
         with contextlib.suppress(OSError):
             return (self.path / HANDOVER).exists()
         return False
 
     def user(self) -> int:
-        """The uid of its user; -1 when it is gone."""
+        """The uid of its user; -1 when the folder does not exist any more."""
         with contextlib.suppress(OSError):
             return self.path.lstat().st_uid
         return -1
 
     def started_in(self) -> str:
-        """The working directory of its master, as it was when the owner began; "" where nobody can tell."""
-        told = self._told()
-        return told.working_directory if told is not None else processes.working_directory(self.master)
+        """The working directory of its master, as it was when the owner began; "" where it is not known."""
+        written = self._about()
+        return written.working_directory if written is not None else processes.working_directory(self.master)
 
     def command(self) -> str:
-        """The command line of its master; "" where nobody can tell."""
-        told = self._told()
-        return told.command if told is not None else processes.command(self.master)
+        """The command line of its master; "" where it is not known."""
+        written = self._about()
+        return written.command if written is not None else processes.command(self.master)
 
-    def _told(self) -> about.About | None:
-        """By its owner; in a folder that is neither root's nor this user's, anybody may have written it."""
+    def _about(self) -> about.About | None:
+        """The file that its owner wrote; None for a folder of another user's but root's, who may have forged it."""
         return about.load(self.path) if self.user() in (_ROOT, os.geteuid()) else None
 
 
 def candidates() -> Iterator[Path]:
     """The places where a folder may be made, in their order."""
-    import tempfile  # here: it brings half a MiB of compression along, and hardly a worker ever looks
+    import tempfile  # here: it imports half a MiB of compression, which few workers need
 
     yield from named()
     yield from _of_variables("XDG_RUNTIME_DIR")
@@ -109,7 +109,7 @@ def candidates() -> Iterator[Path]:
 
 
 def named() -> Iterator[Path]:
-    """Those of them that somebody has named for one server, and not for all of a user's."""
+    """The places that an operator has named for one server, and not for all of a user's."""
     yield from _of_variables(*OF_ONE_SERVER)
 
 
@@ -120,24 +120,24 @@ def _of_variables(*variables: str) -> Iterator[Path]:
 
 
 def label(name: str) -> str:
-    """How a configuration's name stands in its folder's name: without what a path can't have, and not too long."""
+    """This configuration's name as its folder's name has it: without characters that a path can't have, and cut."""
     return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:24]
 
 
 def parse(folder: Path) -> OwnerDir | None:
-    """What this folder's name tells; None when it is no owner's."""
+    """This folder as its name describes it; None when the name is not an owner's."""
     match = _OURS.fullmatch(folder.name)
     return OwnerDir(folder, match["name"], int(match["pid"]), int(match["since"] or 0)) if match else None
 
 
 def is_of_a_living_master(folder: Path) -> bool:
-    """Whether it is a folder of this user's, and who made it lives."""
+    """Whether this user made the folder, and the process that made it lives."""
     found = parse(folder)
     return found is not None and _is_mine(found) and found.lives()
 
 
 def mine() -> Iterator[OwnerDir]:
-    """Every folder that this user has made, whether its master lives or not."""
+    """All folders that this user has made, whether their masters live or not."""
     return filter(_is_mine, _found_in(candidates()))
 
 
@@ -145,9 +145,9 @@ def living(*places: Path, name: str | None = None, master: int | None = None) ->
     """The folders of this user, and those that serve this user's workers, whose masters live; also in these places.
 
     Args:
-        places: Looked at first.
-        name: Of this configuration only; None: of any.
-        master: Made by this process only; None: by any.
+        places: Folders to search first.
+        name: The configuration's name; None: any.
+        master: The pid of the process that made the folder; None: any.
     """
     found = _named(name, _made_by(master, _found_in([*places, *candidates()])))
     return _first(each for each in found if _is_for_me(each) and each.lives())
@@ -164,11 +164,11 @@ def of_other_users(name: str | None = None, master: int | None = None) -> list[O
 
 
 def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
-    """Those that are meant by a name (None: by none), of the ones that load.
+    """The folders that a caller means by this name (None: by none), of those whose owners load.
 
-    In a place that is named for one server come before those elsewhere: a service's own reload means the service. One
-    elsewhere takes a name then: where the service's own is gone, the only one that runs is another server's. Of
-    several, one whose master was started in this working directory is meant.
+    Folders in a place that is named for one server come before those elsewhere: a service's own reload means the
+    service. One elsewhere takes a name then: where the service's own owner is gone, the only one that runs is another
+    server's. Of several, the one whose master was started in this working directory is meant.
     """
     there = _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
     here = [each for each in there if is_here(each)] if len(there) > 1 else []
@@ -176,8 +176,8 @@ def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
 
 
 def loading(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
-    """Those of this name (None: of any) whose owners load: one that is left keeps what it has."""
-    return [each for each in _named(name, found) if not each.is_left()]
+    """The folders of this name (None: of any) whose owners load, and so are not superseded."""
+    return [each for each in _named(name, found) if not each.is_superseded()]
 
 
 def in_named_places(found: Iterable[OwnerDir]) -> list[OwnerDir]:
@@ -189,13 +189,13 @@ def in_named_places(found: Iterable[OwnerDir]) -> list[OwnerDir]:
 def is_here(found: OwnerDir) -> bool:
     """Whether its master was started in this process's working directory."""
     started_in = found.started_in()
-    with contextlib.suppress(OSError, ValueError):  # gone, or no path
+    with contextlib.suppress(OSError, ValueError):  # it was deleted, or the text is no path
         return Path(started_in).is_absolute() and Path(started_in).samefile(Path.cwd())
     return False
 
 
 def _in_the_named_place(found: list[OwnerDir], *, also_elsewhere: bool) -> list[OwnerDir]:
-    """Those in the first place named for one server that has any; all, where none is named, or, if wanted, has any."""
+    """The folders in the first named place that has any; all, where none is named, or if wanted, where none has any."""
     places = list(named())
     for base in places:
         if there := [each for each in found if _is_in(base, each)]:
@@ -214,7 +214,7 @@ def _found_in(bases: Iterable[Path]) -> Iterator[OwnerDir]:
     entered = set[tuple[int, int]]()
     for base in bases:
         with contextlib.suppress(OSError):
-            status = base.stat()  # one place may have two names
+            status = base.stat()  # two names may lead to one place
             if (inode := (status.st_dev, status.st_ino)) not in entered:
                 entered.add(inode)
                 yield from filter(None, map(parse, _there(base)))
@@ -240,7 +240,7 @@ def _made_by(master: int | None, found: Iterable[OwnerDir]) -> Iterator[OwnerDir
 
 
 def _some_of_each_user(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
-    """No user can hide the others' by a crowd of folders."""
+    """The first folders of each user: no user can hide the others' by making many."""
     count = Counter[int]()
     for each in found:
         count[user := each.user()] += 1
@@ -263,11 +263,13 @@ def _subfolders(base: Path) -> list[Path]:
 
 
 def _listening() -> Iterator[OwnerDir]:
-    """Wherever an owner listens: systemd's RuntimeDirectory= is in no variable of root's. Linux only."""
+    """The folders of all owners that listen: systemd's RuntimeDirectory= is in no variable of root's. Linux only."""
     with contextlib.suppress(OSError):
         for line in _LISTENING.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             path = Path(line.split(maxsplit=7)[-1])
-            if path.name == FRESH and (found := parse(path.parent)) is not None:  # it is bound under that name
+            if (
+                path.name == FRESH and (found := parse(path.parent)) is not None
+            ):  # the name that the socket was bound under
                 yield found
 
 
@@ -280,7 +282,7 @@ def _is_mine(found: OwnerDir) -> bool:
 
 
 def _is_for_me(found: OwnerDir) -> bool:
-    """It is this user's, or root's, with a control socket that was given to this user."""
+    """Whether it is this user's, or root's with a control socket that belongs to this user."""
     user, me = _folder_of(found), os.geteuid()
     if user != _ROOT:
         return user == me
@@ -290,13 +292,13 @@ def _is_for_me(found: OwnerDir) -> bool:
 
 
 def _is_its_masters(found: OwnerDir) -> bool:
-    """Whether its user is the one whose process it names: anybody may give a folder any name."""
+    """Whether its user is the user of the master that it names: any user may give a folder any name."""
     user = _folder_of(found)
     return user >= 0 and user == processes.user_of(found.master)
 
 
 def _folder_of(found: OwnerDir) -> int:
-    """The uid of whoever has made it, if it is a folder and no link to one; else -1."""
+    """The uid of the user that made it, if it is a folder and no link to one; else -1."""
     with contextlib.suppress(OSError):
         status = found.path.lstat()
         return status.st_uid if stat.S_ISDIR(status.st_mode) else -1

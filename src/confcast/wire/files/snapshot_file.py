@@ -1,8 +1,8 @@
 """The snapshot file: the last committed version, for workers that start while no owner answers.
 
-Written by the owner at each commit, after the journal and before the outcome is answered; read by workers. A reader
-sees one version whole or another, never half of one. It is 0600 and holds a msgpack struct. Rejected: letting workers
-read the journal (SQLite in every worker, and a lock).
+The owner writes it at each commit, after the journal and before it answers with the outcome. A worker reads one version
+or another as a whole. The file is 0600 and holds a msgpack struct. Rejected: letting workers read the journal (SQLite
+in every worker, and a lock).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILE = "snapshot"
 
 
 class Saved(msgspec.Struct, frozen=True, array_like=True):
-    """A committed version, and what it takes to know whether it is of use here."""
+    """A committed version, with the protocol, schema and digest by which a worker accepts it."""
 
     protocol: int
     schema: bytes
@@ -33,13 +33,13 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
 
 
 def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
-    """Put this version into the folder, atomically, and give the file to this uid (-1: to nobody). Raises OSError."""
+    """Write this version into the folder atomically, for this uid (-1: this process's). Raises OSError."""
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
     whole_files.put(folder, FILE, body, uid=uid)
 
 
 def remove(folder: Path) -> None:
-    """Take the file away: what it holds is not what was committed last. Raises OSError; then it is empty, if it can be.
+    """Remove the file, which does not hold the last commit. Raises OSError; then the file is empty, if it can be.
 
     On a full disk a file can be removed; where the folder can't be written, the file itself often can.
     """
@@ -52,7 +52,7 @@ def remove(folder: Path) -> None:
 
 
 def load(folder: Path) -> Saved | None:
-    """What the folder holds; None when there is nothing that can be read. The caller checks schema and digest."""
+    """Read the file in this folder; None when none can be read. The caller checks schema and digest."""
     try:
         with (folder / FILE).open("rb") as file:
             saved = msgspec.msgpack.decode(file.read(MAX_FRAME), type=Saved)

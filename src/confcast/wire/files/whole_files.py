@@ -1,7 +1,7 @@
-"""Small files in a run-time folder that are read whole or not at all.
+"""Small files in a run-time folder, replaced atomically.
 
-A file is written under a name of its own and renamed: a reader sees the one content or the other, never half of one. It
-is 0600. Rejected: `tempfile` (what a killed writer left would stay; of one name, the next writer overwrites it).
+A file, 0600, is written under a temporary name and renamed: a reader gets the old content or the new, never a part.
+Rejected: `tempfile` (a killed writer's file would stay; one with a fixed name is overwritten by the next writer).
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from pathlib import Path
 
 
 def put(folder: Path, name: str, body: bytes, *, uid: int = -1) -> None:
-    """Put this content into the folder under this name, and give the file to this uid (-1: to nobody). Raises OSError.
+    """Write this content into the folder under this name, for this uid (-1: this process's). Raises OSError.
 
-    One process at a time writes a name.
+    Only one process at a time may write a name.
     """
-    fresh, place = f"{folder}/.{name}", f"{folder}/{name}"  # at each commit: a Path takes as long as a call
+    fresh, place = (
+        f"{folder}/.{name}",
+        f"{folder}/{name}",
+    )  # at each commit: making a Path takes as long as a system call
     try:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

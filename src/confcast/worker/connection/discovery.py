@@ -148,7 +148,7 @@ class OwnerFinder:
         if each.label != owner_dirs.label(self._name) or each.address == self.address or each.path in self._refused:
             return False
         written = about.load(each.path)
-        return not each.is_left() and (written is None or written.name == self._name)
+        return not each.is_superseded() and (written is None or written.name == self._name)
 
 
 def refuse_root(address: str) -> None:
@@ -172,7 +172,7 @@ def _keep(address: str, written: About) -> None:
 
 def _is_followed(here: OwnerDir) -> bool:
     """Whether its master makes no more owners there: it is dead, or has a newer generation, or an upgrade."""
-    return not here.lives() or here.is_left()
+    return not here.lives() or here.is_superseded()
 
 
 def _fitting(found: list[OwnerDir], fits: Callable[[About], object]) -> list[OwnerDir]:
