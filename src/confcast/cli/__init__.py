@@ -8,9 +8,9 @@ Recipes:
     confcast reload --pid "$MAINPID"                                       # the server of this process, whichever it is
     confcast --version
 
-One file per command; each gives a `Report`, and only this file prints. The owner is asked over its control socket, as
-any client asks it. A report goes to standard output, whatever its verdict; what keeps a command from giving one goes
-to standard error. Exit codes: `report.ExitCode`. Without colours, so that there is nothing to switch off.
+One file per command; each gives a `Report`, and only this file prints. A command asks the owner over the control
+socket, as any client does. A report goes to standard output, whatever its verdict; an error that prevents a report goes
+to standard error. Exit codes: `report.ExitCode`. There are no colours, so that nothing has to switch them off.
 
 Rejected: click and rich (five more packages in every worker's environment, for three commands), and `reload` by a
 signal (it has no answer).
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for stream in filter(None, (sys.stdout, sys.stderr)):  # Python has none where a descriptor is closed
-        stream.reconfigure(errors="backslashreplace")  # a name may be no text at all
+        stream.reconfigure(errors="backslashreplace")  # the bytes of a name may be no UTF-8
     try:
         report = options.run(options)
     except ConfcastError as error:
@@ -67,14 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(text: str) -> None:
-    """Where that can't be written it changes nothing about what was done, nor about the exit code.
+    """Print a report. A failure to write changes neither what was done nor the exit code.
 
-    A reader that has enough (`| head`) is no trouble; a full disk is said.
+    It is reported on standard error, but for a reader that has closed the pipe (`| head`).
     """
     try:
         print(text, flush=True)
     except OSError as error:
-        # Python flushes once more at its end, and would complain then.
+        # Python flushes once more at its end, and would report the error again.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
@@ -83,7 +83,7 @@ def _print(text: str) -> None:
 
 
 class _Version(argparse.Action):
-    """As argparse's own, but the version is looked up when somebody asks for it."""
+    """Like argparse's own action, but it looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         _print(f"confcast {confcast.__version__}")

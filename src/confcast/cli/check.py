@@ -1,7 +1,7 @@
-"""`confcast check`: load as the config owner would, and say everything that is wrong. Changes nothing.
+"""`confcast check`: load as the config owner would, and report everything that is wrong. Changes nothing.
 
-It runs in this process, with its environment and its user: a dry run in a deploy, not a question to a running owner.
-What the module prints while it is imported goes to standard error, so that the report stays readable by a program.
+The load runs in this process, with its environment and its user: it is a dry run in a deploy, and asks no owner. Output
+of the modules that it imports goes to standard error, so that a program can read the report.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _POSITION = re.compile(r"(:\d+)+$")
 
 
 def add_to(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = commands.add_parser(
         "check",
         help="load once, in this process, and say everything that is wrong",
@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Load. Every failure is a problem in the report."""
+    """Load, and report. Every failure is a problem in the report."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
             return passed(*_load(ConfigLoader.find(options.loader)))
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[Any]) -> Report:
-    """The report on a configuration that can be loaded. It shows where values come from, and none of the values."""
+    """The report on a configuration that can be loaded: where values come from, and none of the values."""
     origins = {key: candidate.origin_of(key) for key in _keys(loader.schema)}
     counts = Counter(_POSITION.sub("", origin) for origin in origins.values())
     text = [f"ok: {line(loader.schema_path)} from {line(', '.join(sources)) or 'no source'}"]
@@ -64,22 +64,22 @@ def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[A
 
 
 def refused(problems: list[Problem]) -> Report:
-    """The report on everything that is wrong."""
-    told = first_of(problems)
-    return Report(ExitCode.REFUSED, "\n".join(map(line, told)), {"ok": False, "problems": told})
+    """The report on a configuration that can't be loaded: everything that is wrong with it."""
+    shown = first_of(problems)
+    return Report(ExitCode.REFUSED, "\n".join(map(line, shown)), {"ok": False, "problems": shown})
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:
     with in_words(_WHAT):
-        loader._to_spec()  # what can't be sent to an owner would stop the server's start
+        loader._to_spec()  # raises where the server could not start, since the loader can't be sent to an owner
         reading = loader._read()
-        assert loader.schema  # imported: now it can be told what is a secret
+        assert loader.schema  # imports it: masking needs to know the secrets
     with in_words(_WHAT, lambda text: loader._masked(text, reading)):
         return loader, [layer.name for layer in reading.layers], loader._build(reading)
 
 
 def _keys(cls: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted attributes of a schema. What is inside a union or a container has no key of its own."""
+    """The dotted attributes of a schema. Attributes inside a union or a container have no key of their own."""
     for field in fields_of(cls) or ():
         if fields_of(field.annotation) is None:
             yield prefix + field.name

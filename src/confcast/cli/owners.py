@@ -1,12 +1,12 @@
-"""Which config owner is meant, and asking it.
+"""The config owner that a command line means, and the client that asks it.
 
-By `--address`, or `--pid` of any process of the server; else by `CONFCAST_ADDRESS_<NAME>`, which is set in everything
-that a master starts; else the only one that loads for this user (one that only serves the last workers of an older
-generation does not), or for root, which has none of its own, the only one of another user. One in the folder that
-`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names comes before those elsewhere, which then take a name, and
-another user's a pid or an address: a service's own reload means the service, also when that has no owner any more. Of
-several, the one whose master was started in the current directory is meant, and that is said. Others are listed, never
-chosen from: a reload of the wrong server can't be taken back.
+`--address`, or `--pid` of any process of the server, says which; else `CONFCAST_ADDRESS_<NAME>`, which every process
+has that a master starts; else it is the only owner that loads for this user (one that only serves the last workers of
+an older generation does not), or, for root without an owner of its own, the only one of another user. Owners in the
+folder that `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names come before those elsewhere, which then take a
+name, and another user's a pid or an address: a service's own reload means the service, also when that has no owner any
+more. Of several, the one whose master was started in the current directory is meant, and a warning says so. Else they
+are listed, and none is chosen: a reload of the wrong server can't be taken back.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _DEFAULT_NAME = "app"
 _RETRY = 0.05
 _RESTART = 3.0
 _LONGEST_COMMAND = 60
-_NO_WORD = 5.0
-"""Seconds for a reload of an owner that has not answered a question that it answers at once."""
+_UNANSWERED = 5.0
+"""Seconds for a reload of an owner that has not answered even a question that needs no load."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """The options that say which owner is meant."""
+    """Add the options that say which owner is meant."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--address", type=_not_empty, metavar="SOCKET", help="the owner's control socket")
     which.add_argument("--pid", type=int, help="a process of the server: its master, a worker or the config owner")
@@ -58,40 +58,39 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 class OwnerClient(Client):
-    """A client that waits for a restart.
+    """A client that waits some seconds for a dead owner to be restarted, while its socket exists or its master lives.
 
-    A dead owner is given a few seconds to be restarted by its master, as long as its socket is there or its master
-    lives. After that, its master is named. For one thread.
+    After that, the error names the master. For use by one thread.
 
     Args:
-        address: The control socket.
-        name: What this client calls the configuration.
+        address: The path of the control socket.
+        name: The configuration's name.
     """
 
     def __init__(self, address: str, name: str) -> None:
         super().__init__(address, name)
-        self._nobody = False  # listened when it was asked last
-        self._asked = False  # somebody got the question, whether or not it was answered
-        self._pid = 0  # whose socket that was, as far as can be told
+        self._nobody_listens = False  # when the owner was asked last
+        self._asked = False  # an owner got the question, whether or not it was answered
+        self._pid = 0  # of that owner, as far as the system tells
         self._end = math.inf
 
     def reload_by_command(self, timeout: float | None) -> ReloadEvent:
-        """As `reload`; in the history its origin is `command`. What is asked afterwards has the time that is left."""
+        """Reload with the origin `command`; later questions have the time that is left of `timeout`."""
         timeout = self._answers_within() if timeout is None else timeout
         self._end = time.monotonic() + timeout
         return self._reload(timeout, "command")
 
     def _answers_within(self) -> float:
-        """By the owner's word; of one that does not even say that, no more can be expected. Raises OwnerUnavailable."""
-        answer = self._ask(lambda number: StatsRequest(number), _NO_WORD)
+        """The seconds that the owner gives, or some if it does not answer. Raises OwnerUnavailable."""
+        answer = self._ask(lambda number: StatsRequest(number), _UNANSWERED)
         return (
             float(answer.stats.get("answers_within") or Options().answers_within)
             if isinstance(answer, Stats)
-            else _NO_WORD
+            else _UNANSWERED
         )
 
     def check_address(self) -> None:
-        """Raises OwnerUnavailable when there is no such socket, and nobody to make it."""
+        """Raise OwnerUnavailable when there is no such socket, and no master that could restart the owner."""
         try:
             there = stat.S_ISSOCK(Path(self.address).stat().st_mode)
         except PermissionError:  # Python 3.14's `is_socket()` says False
@@ -116,11 +115,11 @@ class OwnerClient(Client):
             time.sleep(_RETRY)
 
     def _open(self, request: Request, timeout: float) -> socket.socket:
-        self._nobody = False
+        self._nobody_listens = False
         try:
             connection = super()._open(request, timeout)
         except (ConnectionRefusedError, FileNotFoundError):
-            self._nobody = True
+            self._nobody_listens = True
             raise
         except PermissionError:
             raise self._not_for_us() from None
@@ -130,7 +129,7 @@ class OwnerClient(Client):
         return connection
 
     def _whom(self) -> str:
-        """A stopped owner, or one that hangs, still has its socket: it takes a number to look at it."""
+        """The owner in words, with its pid: a stopped owner, or one that hangs, has to be looked at."""
         return f"the config owner (process {self._pid})" if self._asked and self._pid else super()._whom()
 
     def _not_for_us(self) -> OwnerUnavailable:
@@ -140,9 +139,9 @@ class OwnerClient(Client):
         )
 
     def _check_owner(self) -> None:
-        """Raises OwnerUnavailable when nobody listens, and somebody will again."""
+        """Raise OwnerUnavailable when no owner listens, and the master will restart it."""
         master = self._master()
-        if not self._nobody or master is None:
+        if not self._nobody_listens or master is None:
             return
         unknown = "; it ended over what it was asked: whether that was done is unknown" if self._asked else ""
         raise OwnerUnavailable(
@@ -151,7 +150,7 @@ class OwnerClient(Client):
         )
 
     def master(self) -> dict[str, Any] | None:
-        """Who has started this owner: pid, uid, working directory and command; None where the address doesn't tell."""
+        """The owner's master: pid, uid, working directory and command; None where the address does not show it."""
         found = owner_dirs.parse(Path(self.address).parent)
         if found is None:
             return None
@@ -159,13 +158,13 @@ class OwnerClient(Client):
         return {"pid": found.master, "uid": found.user(), **place}
 
     def _master(self) -> int | None:
-        """The living process that restarts this owner; None when there is none, or the address doesn't tell."""
+        """The pid of the living master that restarts this owner; None where there is none, or it is not known."""
         found = owner_dirs.parse(Path(self.address).parent)
         return found.master if found is not None and found.lives() else None
 
 
 def find(options: argparse.Namespace) -> OwnerClient:
-    """The owner that the options and the environment mean. Raises OwnerUnavailable, saying how to choose one."""
+    """The owner that the options and the environment mean. Raises OwnerUnavailable, which says how to choose one."""
     name = options.name or _DEFAULT_NAME
     if options.pid is not None:
         return _only(members.owners_of(options.pid, options.name), f"of the process {options.pid}")
@@ -181,9 +180,9 @@ def find(options: argparse.Namespace) -> OwnerClient:
 
 
 def _meant(name: str | None) -> list[OwnerDir]:
-    """Root's own come before other users': they were the only ones that a script of root's could mean.
+    """The owners that this name (None: no name) means. Root's own come before other users'.
 
-    Where a place is named for one server, as it is in a service, nobody means another user's elsewhere.
+    Where a place is named for one server, as in a service, another user's owner elsewhere is never meant.
     """
     of_others = owner_dirs.of_other_users(name)
     if any(owner_dirs.named()):  # the one in it is the service's, which runs as its own user
@@ -199,14 +198,14 @@ def _meant(name: str | None) -> list[OwnerDir]:
 
 
 def _only(found: list[OwnerDir], which: str) -> OwnerClient:
-    """The only one. Raises OwnerUnavailable: there is none, or there are several."""
+    """The only owner of these. Raises OwnerUnavailable when there is none, or there are several."""
     if len(found) == 1:
         return OwnerClient(found[0].address, found[0].label)
     raise _several(found, which) if found else _none(which)
 
 
 def _name_there(address: str, asked: str | None) -> str:
-    """The configuration's name, as far as its folder tells. Raises OwnerUnavailable when another one was asked for."""
+    """The configuration's name by the owner's folder. Raises OwnerUnavailable when another name was asked for."""
     there = owner_dirs.parse(Path(address).parent)
     if asked is not None and there is not None and there.label != owner_dirs.label(asked):
         raise OwnerUnavailable(f"the config owner at {line(address)} is that of {there.label!r}, and not of {asked!r}")
@@ -262,7 +261,7 @@ def _shortened(command: str) -> str:
 
 
 def user_name(uid: int) -> str:
-    """As the system calls this user; the number where it has no name for it."""
+    """The name of this user; the number where the system has no name for it."""
     import pwd  # here: `confcast check` runs on Windows, too
 
     try:
@@ -272,7 +271,7 @@ def user_name(uid: int) -> str:
 
 
 def _not_empty(text: str) -> str:
-    """An unset variable in a script would mean the only owner that runs, whichever that is."""
+    """Refuse an empty text: an unset variable in a script would mean the only owner that runs, whichever that is."""
     if not text:
         raise argparse.ArgumentTypeError("is empty: say which owner is meant, or leave the option out")
     return text

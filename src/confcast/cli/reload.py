@@ -1,4 +1,4 @@
-"""`confcast reload`: load once more, and a verdict for every worker."""
+"""`confcast reload`: have the owner load once more, and report the verdict for every worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStat
 
 
 def add_to(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = commands.add_parser(
         "reload",
         help="load the sources once more, and say what became of it in every worker",
@@ -32,14 +32,14 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Ask, and wait. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
+    """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
     owner = owners.find(options)
     event = owner.reload_by_command(options.timeout)
     return report(event, verdicts(event, _workers(owner)))
 
 
 def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerStatus]:
-    """Every worker, by pid: as the outcome names it, else as it is now, else (None: not known) as it was applied."""
+    """Every worker, by pid: as the outcome lists it, else as it is now, else (None: not known) as it was applied."""
     applied = [WorkerStatus(pid, event.version, "current") for pid in event.applied]
     known = {worker.pid: worker for worker in (applied if now is None else now)}
     known.update((worker.pid, worker) for worker in event.lagging)
@@ -47,14 +47,14 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
 
 
 def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
-    """The outcome, for a person and for a program."""
+    """The report on the outcome, for a person and for a program."""
     lines = [_headline(event)]
     lines += [f"  {'' if event else 'not applied: '}{_shown(change)}" for change in event.changes]
-    lines += [f"  {line(told)}" for told in (*event.problems, *event.notes)]
+    lines += [f"  {line(each)}" for each in (*event.problems, *event.notes)]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
         lines += failing_observers(workers)
-    elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # else nobody told
+    elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # else it is not known
         lines.append("no workers")
     data = {name: getattr(event, name) for name in event.__struct_fields__}
     return Report(_exit(event), "\n".join(lines), {**data, "workers": workers})
@@ -74,7 +74,7 @@ def _headline(event: ReloadEvent) -> str:
 
 
 def _shown(change: Change) -> str:
-    if change.old is change.new is None:  # what stands for many more
+    if change.old is change.new is None:  # it stands for many more
         return line(change.key)
     return line(f"{change.key}: {change.old!r} -> {change.new!r}")
 
@@ -84,7 +84,7 @@ def _row(worker: WorkerStatus) -> tuple[object, ...]:
 
 
 def _exit(event: ReloadEvent) -> ExitCode:
-    """An unchanged one may have late workers: a watch that saw the edit first has had its answer without them."""
+    """The exit code. An unchanged reload may list workers: a watch that saw the edit first ended without them."""
     if event.result is ReloadResult.OWNER_UNAVAILABLE:
         return ExitCode.NO_OWNER
     if not event:
@@ -93,7 +93,7 @@ def _exit(event: ReloadEvent) -> ExitCode:
 
 
 def _workers(owner: owners.OwnerClient) -> list[WorkerStatus] | None:
-    """None when the owner, which has just answered, does not answer any more."""
+    """The workers; None when the owner, which has just answered, does not answer any more."""
     try:
         return owner.workers()
     except OwnerUnavailable:

@@ -1,7 +1,7 @@
-"""What a command gives: an exit code, a text for a person, and the same as data for a program.
+"""The report of a command: an exit code, a text for a person, and the same as data for a program.
 
-Guarantee: nothing that comes from a file, a worker or a name can write to the terminal what it likes: what can't be
-printed shows as an escape, and one cell is one line.
+Guarantee: content of a file, a worker or a name can't control the terminal: characters that can't be printed show as
+escapes, and one cell is one line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from confcast.wire.messages import WorkerStatus
 
 
 class ExitCode(enum.IntEnum):
-    """What the process's exit status says."""
+    """The exit status of a command."""
 
     DONE = 0
     REFUSED = 1
@@ -28,7 +28,7 @@ class ExitCode(enum.IntEnum):
 
 
 class Report(NamedTuple):
-    """A command's answer."""
+    """The result of a command: exit code, text and data."""
 
     exit: ExitCode
     text: str
@@ -41,7 +41,7 @@ def line(value: object) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Lines with their columns aligned; a column of numbers to the right."""
+    """The lines of a table with aligned columns, columns of numbers to the right."""
     rows = list(rows)
     cells = [list(header), *([line(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -50,7 +50,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 
 def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
-    """A line for each worker whose observers have failed: how often, and how the last time."""
+    """One line for each worker whose observers have failed: how often, and the last error."""
     return [
         f"observers of {worker.pid} failed {worker.observer_failures} {'time' if one else 'times'}"
         f"{'' if one else ', the last time'}: {line(worker.last_observer_error)}"
@@ -71,7 +71,7 @@ def as_json(data: Any) -> str:
 
 
 def _whole(data: Any) -> Any:
-    """Structs of the protocol leave out what has its default; a program that reads wants it there."""
+    """The same data with all fields of structs: messages leave out defaults, which a program wants to find."""
     if isinstance(data, msgspec.Struct):
         return {name: _whole(getattr(data, name)) for name in data.__struct_fields__}
     if isinstance(data, dict):

@@ -1,8 +1,8 @@
-"""`confcast status`: which version runs where, and whether the sources' content is what runs.
+"""`confcast status`: which version runs in which process, and whether it is the sources' content.
 
-What the sources say is known by the last load of them, which the history tells: the owner reads them at every trigger
-and at every change that it sees. Reading them here was rejected: this process has another environment, another user
-and perhaps another file in that place.
+The last load in the history shows what the sources say: the owner reads them at every trigger and at every change that
+it sees. Rejected: reading them here (this process has another environment, another user and perhaps another file in
+that place).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from confcast.cli import owners
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
-_NO_LOADS = frozenset({"reissue", "late"})  # events that tell nothing of the sources
+_NO_LOADS = frozenset({"reissue", "late"})  # the origins of events that were no load of the sources
 _LOOK_BACK = 20
-_TOLD_BY_THE_LOAD = frozenset({"last_reload_time", "last_reload_result"})
-"""Of the totals. `last` says the same of the last load, the first one included: no time beside it is no surprise."""
+_IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
+"""The totals that the report leaves out, since `last` shows them, and of the first load, too."""
 
-_WHO = {
+_REFUSED = {
     "hello": "a process with another schema, another name or another version of confcast",
     "stranger": "a process of another user",
     "crowd": "a process with too many connections",
@@ -31,11 +31,11 @@ _WHO = {
     "accept": "a connection that could not be accepted",
     "gone before refusal": "a process that left before it was told",
 }
-"""The kinds that the owner counts, in words."""
+"""The kinds of refused peers that the owner counts, in words."""
 
 
 def add_to(commands: Any) -> None:
-    """The command and its options."""
+    """Add the command and its options."""
     parser = commands.add_parser(
         "status",
         help="show the version, the owner, the last reload and every worker",
@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Ask. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
+    """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
     owner = owners.find(options)
     stats = owner.get_stats()
     loads = [event for event in owner.get_event_history(_LOOK_BACK) if event.origin not in _NO_LOADS]
@@ -57,15 +57,15 @@ def run(options: argparse.Namespace) -> Report:
 def report(
     owner: owners.OwnerClient, stats: dict[str, Any], last: ReloadEvent | None, workers: list[WorkerStatus]
 ) -> Report:
-    """What was asked, for a person and for a program."""
+    """The report on the owner and its workers, for a person and for a program."""
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
         *_master(owner),
         f"owner    process {stats['owner_pid']}; restarts: {stats['owner_restarts']}",
         f"reloads  {_counts(stats)}",
-        f"last     {_told(last)}",
+        f"last     {_last(last)}",
         f"sources  {_sources(last, stats['version'])}",
-        *(f"         {line(told)}" for told in (() if last is None else (*last.problems, *last.notes))),
+        *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
         *_declined(workers),
         *_doing(stats),
         *_refused(stats.get("refused", {})),
@@ -75,12 +75,12 @@ def report(
     lines += table(("PID", "VERSION", "STATE", "REASON"), rows) if rows else ["no workers"]
     lines += failing_observers(workers)
     data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
-    data |= {name: figure for name, figure in stats.items() if name not in _TOLD_BY_THE_LOAD}
+    data |= {name: figure for name, figure in stats.items() if name not in _IN_THE_LAST_LOAD}
     return Report(ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})
 
 
 def _master(owner: owners.OwnerClient) -> list[str]:
-    """Who has started it, where and how; nothing where the address doesn't tell."""
+    """The line for the master that has started the owner; none where the address does not show it."""
     if (master := owner.master()) is None:
         return []
     user = "" if master["uid"] == os.geteuid() else f" of {owners.user_name(master['uid'])}"
@@ -97,14 +97,14 @@ def _counts(stats: dict[str, Any]) -> str:
 
 
 def _declined(workers: list[WorkerStatus]) -> list[str]:
-    """Who refuses what is committed; a worker that starts now runs it all the same."""
+    """The line for workers that keep an older version; a worker that starts now runs the committed one."""
     pids = [str(worker.pid) for worker in workers if worker.state == "declined"]
     many = "worker keeps" if len(pids) == 1 else "workers keep"
     return [f"declined {len(pids)} {many} an older version, for the reason below: {', '.join(pids)}"] if pids else []
 
 
 def _doing(stats: dict[str, Any]) -> list[str]:
-    """What the owner is at, and for whom it waits: a reload that takes long is seen while it lasts."""
+    """The lines for what the owner is doing, and which processes it waits for; none while it is idle."""
     if stats.get("phase", "idle") == "idle":
         return []
     waits = [
@@ -116,27 +116,27 @@ def _doing(stats: dict[str, Any]) -> list[str]:
 
 
 def _refused(counts: dict[str, int]) -> list[str]:
-    """Who knocked at this owner and was not served; its log names the processes."""
+    """The lines for peers that this owner has refused, by kind; its log names the processes."""
     return [
-        f"refused  {times} {'time' if times == 1 else 'times'}: {_WHO.get(kind) or line(kind)}"
+        f"refused  {times} {'time' if times == 1 else 'times'}: {_REFUSED.get(kind) or line(kind)}"
         for kind, times in sorted(counts.items(), key=lambda each: -each[1])
     ]
 
 
 def _failures(counts: dict[str, int]) -> list[str]:
-    """What this owner could not write, or found gone; its log says why."""
-    told = ", ".join(f"{line(what)} ({times})" for what, times in sorted(counts.items()))
-    return [f"trouble  {told}; the owner's log says more"] if told else []
+    """The line for what this owner could not write, or found deleted; its log says why."""
+    counted = ", ".join(f"{line(what)} ({times})" for what, times in sorted(counts.items()))
+    return [f"trouble  {counted}; the owner's log says more"] if counted else []
 
 
-def _told(last: ReloadEvent | None) -> str:
+def _last(last: ReloadEvent | None) -> str:
     if last is None:
         return "not in the history"
     return f"{last.result} by {line(last.origin)}, {when(last.timestamp)}, {last.duration_ms:.1f} ms"
 
 
 def _state(last: ReloadEvent | None) -> str:
-    """`applied`, `refused`, `unreadable` or `unknown`."""
+    """The state of the sources: `applied`, `refused`, `unreadable` or `unknown`."""
     if last is None:
         return "unknown"
     if last.result in (ReloadResult.FILE_NOT_FOUND, ReloadResult.IO_ERROR):
@@ -146,8 +146,8 @@ def _state(last: ReloadEvent | None) -> str:
 
 def _sources(last: ReloadEvent | None, version: int) -> str:
     state = _state(last)
-    told = {
+    words = {
         "unknown": "the history has no load of them; `confcast reload` loads them now",
         "applied": f"version {version} is what they said when they were last loaded",
     }
-    return f"{state}: {told.get(state, f'version {version} stays in use, because of this:')}"
+    return f"{state}: {words.get(state, f'version {version} stays in use, because of this:')}"
