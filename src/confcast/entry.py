@@ -1,7 +1,7 @@
-"""The first call of a frozen program: what makes a config owner of it, where that is asked for.
+"""`owner_main()`, the first call of a frozen program: it turns a process that was started as config owner into one.
 
-Rejected: doing it at the import of the package (an import starts nothing, and may come late), and
-`multiprocessing.freeze_support()` (it knows of multiprocessing's own children only).
+Rejected: doing so when the package is imported (an import starts nothing, and may come late), and
+`multiprocessing.freeze_support()` (it knows multiprocessing's own children only).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from confcast.wire import role
 
 
 def owner_main() -> None:
-    """For programs that were frozen by PyInstaller, Nuitka, cx_Freeze or the like: their first call.
+    """Serve as config owner, if this process was started to be one; a frozen program calls this first.
 
-    A frozen program has no interpreter beside it, so its config owner is the program once more. Started as one, it
-    serves here, and ends. In every other process this returns at once, and managers may start. Without it a manager in
-    a frozen program refuses to start: the second process would run the program from its beginning, and start a third.
+    A program frozen by PyInstaller, Nuitka, cx_Freeze or the like has no interpreter beside it, so its config owner is
+    the program itself, run once more: there this call serves until the owner ends, and exits. In every other process it
+    returns at once, and managers may start. A manager in a frozen program that has not called this refuses to start:
+    the second process would run the program from its beginning, and start a third.
 
         import confcast
 
@@ -24,9 +25,10 @@ def owner_main() -> None:
             confcast.owner_main()
             main()
 
-    Only in the main thread, before anything is started or opened, as `multiprocessing.freeze_support()`. The schema is
-    in a module of its own, which the program imports by a statement. PyInstaller finds all that is needed; Nuitka wants
-    `--include-package=confcast`, since public names are imported at their first use. Harmless where nothing is frozen.
+    Call it in the main thread, before anything is started or opened, as `multiprocessing.freeze_support()`. The schema
+    is in a module of its own, which the program imports by a statement. PyInstaller finds all that is needed; Nuitka
+    wants `--include-package=confcast`, since public names are imported at their first use. In a program that is not
+    frozen it does nothing.
     """
     if sys.argv[1:2] == [role.OWNER]:
         from confcast.owner.__main__ import run

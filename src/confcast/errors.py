@@ -1,8 +1,8 @@
-"""What can go wrong, as types.
+"""The errors that confcast raises, and `Problem`, which says what is wrong with a configuration, and where.
 
-Everything confcast raises on its own account is a `ConfcastError`. Each message is written for the person who has
-to act on it: which file, line, column and key, what was expected, what was found, what to do. Rejected: one error
-class with a code (callers want `except NotAttached`), and stopping at the first problem of a configuration.
+Every error of confcast's own is a `ConfcastError`. Each message is written for the person who has to act on it: which
+file, line, column and key, what was expected, what was found, what to do. Rejected: one error class with a code
+(callers want `except NotAttached`), and stopping at the first problem of a configuration.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import msgspec
 from confcast.texts import printable, printable_lines
 
 MOST = 100
-"""Problems that are told of one configuration; a last one says how many more there are."""
+"""How many problems of one configuration are reported; one more says how many others there are."""
 
 _LONGEST = 4000
 _ROOM = 128 * 1024
-_MORE = re.compile(r"and ([1-9][0-9]{0,2}(?:,[0-9]{3}){0,5}) more")  # as more() writes it; other processes send it, too
+_MORE = re.compile(r"and ([1-9][0-9]{0,2}(?:,[0-9]{3}){0,5}) more")  # what more() gives; other processes send it, too
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             text = getattr(self, name)
-            shown = printable(text)  # a variable's or a file's name may have bytes that are no UTF-8: it has to travel
+            shown = printable(text)  # a variable's or a file's name may not be UTF-8, and a problem is sent as UTF-8
             if shown != text:
                 msgspec.structs.force_setattr(self, name, shown)
 
@@ -48,11 +48,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def first_of(problems: Sequence[Problem]) -> list[Problem]:
-    """What is told of these problems, wherever they travel, stand in a log or are shown: never more than fits.
+    """Shorten a list of problems to what is sent, logged and shown.
 
     Returns:
-        The first 100, or fewer where their texts are long; a longer text than 4,000 characters is cut. A last one, such
-        as `and 63,900 more`, counts the others, those included that a last one among the given counts.
+        The first 100, or fewer where their texts are long; a longer text than 4,000 characters is cut. A last problem,
+        such as `and 63,900 more`, counts the others, including those that such a problem among the given counts.
     """
     shown: list[Problem] = []
     room = _ROOM
@@ -69,19 +69,19 @@ def first_of(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def more(count: int) -> str:
-    """What stands for the rest of a list that is told in part."""
+    """The text that stands for the rest of a shortened list."""
     return f"and {count:,} more"
 
 
 def counted(texts: Sequence[str]) -> int:
-    """How many these are, each `more(…)` among them for those that it stands for."""
+    """How many texts these are, counting for each `more(…)` those that it stands for."""
     return sum(_more(text) or 1 for text in texts)
 
 
 def _others(problem: Problem) -> int:
-    """How many it stands for, where it is the end of a list that was told in part, be it a worker's; else 0.
+    """How many problems this one counts, if it ends a shortened list, a worker's included; else 0.
 
-    A problem of a key, or one with a place in a source, stands for itself, whatever its words are.
+    A problem of a key, or one with a place in a source, counts none, whatever its words are.
     """
     ends_a_list = not problem.key and (not problem.location or problem.location.startswith("worker "))
     return _more(problem.message) if ends_a_list else 0
@@ -97,7 +97,7 @@ def _cut(text: str) -> str:
 
 
 def _text(problems: Sequence[object]) -> str:
-    """Of an error; a user's own source may give texts for problems."""
+    """The text of an error with these problems; a user's own source may give texts for problems."""
     given = [each if isinstance(each, Problem) else Problem("", str(each)) for each in problems]
     return "\n".join(map(str, first_of(given)))
 
@@ -105,7 +105,7 @@ def _text(problems: Sequence[object]) -> str:
 class ConfcastError(Exception):
     """The base of every error that confcast raises."""
 
-    several_lines = True  # in a log, too: one for each problem, say
+    several_lines = True  # in a log, too: for example, one line for each problem
 
     def __str__(self) -> str:
         return printable_lines(super().__str__())
@@ -114,7 +114,7 @@ class ConfcastError(Exception):
 class ConfigError(ConfcastError):
     """The configuration can't be used; `problems` lists everything that is wrong with it.
 
-    Its text, and what other processes are told, has the first 100.
+    The error's text, and what other processes are sent, have the first 100.
 
     Attributes:
         problems: Every problem found, in the order of the sources and of the file.
@@ -132,7 +132,7 @@ class NotAttached(ConfcastError, RuntimeError):
 
 
 class OwnerUnavailable(ConfcastError):
-    """The config owner did not answer in time. What became of the request is unknown."""
+    """The config owner did not answer in time. Whether it has done what it was asked for is unknown."""
 
 
 class SchemaMismatch(ConfcastError):
@@ -148,7 +148,7 @@ class SchemaMismatch(ConfcastError):
 
 
 class NotCarried(ConfcastError):
-    """A type or a value can't be carried to the workers exactly, so it is refused; `problems` has the paths."""
+    """A type or a value can't be serialised exactly for the workers, so it is refused; `problems` has the paths."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
@@ -156,11 +156,11 @@ class NotCarried(ConfcastError):
 
 
 class ProtocolError(ConfcastError):
-    """A peer sent what the protocol does not allow. Only its own pipe is closed."""
+    """A peer sent what the protocol does not allow. Only that peer's pipe is closed."""
 
 
 class ImpossibleMessage(ProtocolError):
-    """A message reached a state machine in a state where it can't occur: a defect in confcast's shell."""
+    """A message reached a state machine in a state where it can't occur: a defect of confcast's own."""
 
     def __init__(self, state: object, message: object) -> None:
         super().__init__(f"{message!r} can't occur in state {state}")

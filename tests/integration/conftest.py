@@ -55,7 +55,7 @@ def forkserver(signals_arrive: None) -> multiprocessing.context.BaseContext:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of ours for what an owner does: on a loaded machine its imports alone may take five seconds."""
-    monkeypatch.setattr(launch, "_LEAVING", DEADLINE)
+    monkeypatch.setattr(launch, "_EXIT_TIMEOUT", DEADLINE)
     monkeypatch.setattr(verbs, "_ANSWER_TIMEOUT", DEADLINE)
 
 

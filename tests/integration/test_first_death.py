@@ -166,12 +166,12 @@ def test_one_that_is_not_ready_in_time_is_killed_and_its_last_words_are_said(
 
     def is_late(channel: MasterChannel) -> None:
         assert bench.manager._launcher is None  # it is being started
-        [launcher] = [each for each in launch._launchers if each._boot_output is not None]
-        eventually(launcher._boot_output.last_lines, "the module's line")
+        [launcher] = [each for each in launch._launchers if each._startup_output is not None]
+        eventually(launcher._startup_output.last_lines, "the module's line")
         raise TimeoutError
 
     monkeypatch.setattr(MasterChannel, "receive", is_late)
-    monkeypatch.setattr(launch, "_LEAVING", 0.1)
+    monkeypatch.setattr(launch, "_EXIT_TIMEOUT", 0.1)
     with pytest.raises(ConfcastError, match=r"did not start within 40 s; the last that it wrote:\na line of the"):
         bench.manager.start()
     assert channel.got() == "a line of the module's\n"

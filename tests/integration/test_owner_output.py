@@ -72,7 +72,7 @@ def test_a_master_without_standard_streams_has_an_owner_that_hears_it(
     """The leash must not come to lie where a child's standard streams are put; what owners log would be said on it."""
     program = (
         "import sys; from confcast import *\n"
-        "from confcast.master.start import launch; launch._LEAVING = 600  # until it is killed\n"
+        "from confcast.master.start import launch; launch._EXIT_TIMEOUT = 600  # until it is killed\n"
         "with ConfigReloadManager(ConfigLoader(sys.argv[1], sys.argv[2])) as manager:\n"
         "    open(sys.argv[3], 'w').write(str(manager.version))\n"
     )

@@ -135,7 +135,7 @@ class Master:
 
 def main(file: str, kind: str, method: str, tasks_per_child: str = "") -> None:
     """Until the end of standard input."""
-    verbs._ANSWER_TIMEOUT = launch._LEAVING = DEADLINE  # as in the tests' own process: the machine may be loaded
+    verbs._ANSWER_TIMEOUT = launch._EXIT_TIMEOUT = DEADLINE  # as in the tests' own process: the machine may be loaded
     context = multiprocessing.get_context(method)
     if method == "forkserver":  # one that has begun before there was an owner, as another library's use makes it
         context.Process(target=int).start()

@@ -1,1 +1,1 @@
-"""What runs in the process that starts it all: the manager, and the launching of the owner."""
+"""The code of the master, the process that starts the config owner and the workers: the manager, and owners' starts."""

@@ -1,10 +1,10 @@
-"""A manager's own run-time folder: made at its start, and what killed servers left behind taken away.
+"""Run-time folders: a manager makes one at its start, and removes those that killed servers of its user have left.
 
-One folder of its own, 0700, for each start of a manager, in the first place that works (`wire/files/owner_dirs.py`).
-Folders that a killed server left behind are taken away by the next start of the same user, and so are those of a
-program that this very process was before an `exec`, which keeps pid and start time. Rejected: the master's pid alone
-as its name (in a container every master is process 1, also the one after a kill). Containers of one pod share /dev/shm,
-and don't see each other's processes: a folder whose owner listens is never swept, whatever its name says.
+Each start of a manager makes a folder, 0700, in the first place that works (`wire/files/owner_dirs.py`). It removes the
+folders of dead masters, and those of a program that this same process was before an `exec`, which keeps pid and start
+time. Containers of one pod share /dev/shm, and don't see each other's processes: a folder whose owner listens is never
+removed, whatever its name says. Rejected: the master's pid alone as the folder's name (in a container every master is
+process 1, also the one after a kill).
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from confcast.wire.listener import FRESH, MAX_PATH, peer_of
 _log = logging.getLogger("confcast.master")
 
 _ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
-_LEAVING = 5.0
-"""Seconds for the owner of a program that has replaced itself: it hears of that by the end of its leash."""
+_EXIT_TIMEOUT = 5.0
+"""Seconds for the owner of a program that has replaced itself to exit: the end of the channel tells the owner so."""
 
 _made: set[Path] = set()
-"""By this program; each before it is there, so that no other thread's sweep takes it for a former program's."""
+"""The folders that this program has made. Each is added before it exists, or another thread's sweep would remove it."""
 
 
 def make(name: str, workers: tuple[int, int] | None = None) -> Path:
-    """A new run-time folder for the owner of this name.
+    """Make a run-time folder for the owner of this configuration.
 
     Args:
-        name: The configuration's.
-        workers: Uid and gid of the workers, where they are not this user's: it must be within their reach, too.
+        name: The configuration's name.
+        workers: Uid and gid of the workers, if they run as another user, who must be able to enter the folder, too.
 
     Raises:
-        ConfcastError: There is none; it names every folder that was tried.
+        ConfcastError: No folder could be made; the text names every place that was tried.
     """
     prefix = f"confcast-{owner_dirs.label(name)}-{os.getpid()}-{processes.started(os.getpid())}."
     tried = []
@@ -67,7 +67,7 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
 
 
 def _make_one(base: Path, prefix: str) -> Path:
-    """As `tempfile.mkdtemp`; but it is known as this program's before it is there. Raises OSError."""
+    """Make a folder as `tempfile.mkdtemp` does, and note it as this program's before it exists. Raises OSError."""
     while True:
         folder = base / f"{prefix}{secrets.token_hex(4)}"
         _made.add(folder)
@@ -82,16 +82,16 @@ def _make_one(base: Path, prefix: str) -> Path:
 
 
 def _passed_over(base: Path, why: str) -> str:
-    """For the list of what was tried. Who has named a folder for this server looks for its owner there: it is said."""
+    """What the list of tried places says of this one. A place that an operator named for this server is logged, too."""
     if base in owner_dirs.named():
         _log.warning("no run-time folder in %s, which is named for it: %s; others are tried", base, why)
     return f"{base} ({why})"
 
 
 def _barrier(folder: Path, uid: int, gid: int) -> Path | None:
-    """The first folder on the way to this one, or itself, that the mode closes to them; None when the way is free.
+    """The first folder on the way to this one, or itself, whose mode shuts this user out; None: there is none.
 
-    Other groups that the user is in are not asked: whether workers keep them is the server's choice.
+    The user's other groups do not count: whether workers keep them is the server's choice.
     """
     way = [*reversed(folder.resolve().parents), folder.resolve()]
     return next((step for step in way if not _may_enter(step, uid, gid)), None)
@@ -101,16 +101,16 @@ def _may_enter(folder: Path, uid: int, gid: int) -> bool:
     try:
         status = folder.stat()
     except OSError:
-        return True  # it is not there: the next try to make one in it says so
+        return True  # there is no such folder: making one in it fails, and is reported
     others = stat.S_IXGRP if gid == status.st_gid else stat.S_IXOTH
     return uid == 0 or bool(status.st_mode & (stat.S_IXUSR if uid == status.st_uid else others))
 
 
 def sweep() -> None:
-    """Take away what servers of this user left behind when they were killed with their owner.
+    """Remove the folders of this user's servers that were killed with their owner.
 
-    The same of what this process has made as another program, before an `exec`: that one's owner is leaving, and is
-    waited for.
+    Removes those, too, that this process made as another program, before an `exec`: that program's owner is exiting,
+    and is waited for.
     """
     for found in owner_dirs.mine():
         former = _is_of_a_former_program(found) and _await_its_end(found)
@@ -121,15 +121,15 @@ def sweep() -> None:
 
 
 def remove(folder: Path) -> None:
-    """Take a run-time folder away, as far as it is still there."""
+    """Remove a run-time folder, as far as it still exists."""
     shutil.rmtree(folder, ignore_errors=True)
     _made.discard(folder)
 
 
 def is_of_a_former_program(address: str) -> bool:
-    """Whether this process has made the folder of this control socket, but as another program, before an `exec`.
+    """Whether this process made the folder of this control socket as another program, before an `exec`.
 
-    That one's owner hears of it, and is waited for. One that lives on is of another interpreter in this process.
+    That program's owner is exiting, and is waited for. An owner that lives on is another interpreter's in this process.
     """
     found = owner_dirs.parse(Path(address).parent)
     return found is not None and _is_of_a_former_program(found) and _await_its_end(found)
@@ -141,22 +141,22 @@ def _is_of_a_former_program(found: OwnerDir) -> bool:
 
 
 def _await_its_end(found: OwnerDir) -> bool:
-    """Whether no owner is there any more, after some seconds at the most."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock, contextlib.suppress(OSError):
-        knock.settimeout(_LEAVING)
-        knock.connect(found.address)
-        with contextlib.closing(processes.Death(peer_of(knock).pid)) as death:
-            return death.wait(_LEAVING)
+    """Wait for the owner of this folder to exit; whether none is left after some seconds at the most."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
+        connection.settimeout(_EXIT_TIMEOUT)
+        connection.connect(found.address)
+        with contextlib.closing(processes.Death(peer_of(connection).pid)) as death:
+            return death.wait(_EXIT_TIMEOUT)
     return True
 
 
 def _has_an_owner(found: OwnerDir) -> bool:
-    """Whether somebody listens there: its master may live where its pid means nothing here."""
+    """Whether an owner listens in this folder: its master may live in a PID namespace that is not seen here."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(found.address)
-        except BlockingIOError:  # so many are waiting
+        except BlockingIOError:  # its backlog is full
             return True
         except OSError:
             return False

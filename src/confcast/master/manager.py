@@ -1,8 +1,8 @@
-"""`ConfigReloadManager`: one configuration of one server, as the process sees it that starts the server.
+"""`ConfigReloadManager`: it starts a config owner in the master, restarts it, triggers it, and asks it.
 
-It starts the owner, restarts it, triggers it, and asks it. Nothing happens in its constructor. It starts no thread
-but the one that supervises (`supervise="thread"`), and, with the first use of a value, its replica's. A manager that
-a fork has inherited is inert: it belongs to the process that started it.
+The constructor starts nothing. A manager starts no thread but its supervisor (`supervise="thread"`) and, at the first
+use of a value, its replica's. A manager that a fork has inherited does nothing: it belongs to the process that started
+it.
 
 Rejected: loading in the master (a validator that hangs or crashes would take the server with it).
 """
@@ -25,8 +25,8 @@ from confcast.errors import ConfcastError, NotAttached
 from confcast.master import folders, names, sighup
 from confcast.master.own_replica import OwnReplica
 from confcast.master.start import interpreter
-from confcast.master.start.boot_output import Output, standard_error
 from confcast.master.start.launch import Launcher
+from confcast.master.start.startup_output import Output, standard_error
 from confcast.master.supervisor import Supervisor
 from confcast.wire import processes
 from confcast.wire.address import address_variable
@@ -68,14 +68,16 @@ def _show_options(cls: C) -> C:
 
 @_show_options
 class ConfigReloadManager(AwaitableVerbs, Observable[T]):
-    """Starts a config owner for a loader, and speaks for it in this process.
+    """Starts a config owner for a loader, restarts it, and asks it.
+
+    Every method may be called from any thread, and from the process only that called `start()`.
 
     Args:
         loader: What to load. It is sent to the owner as data; its schema is not imported here for that.
         **options: As `Options` declares them.
 
     Raises:
-        TypeError: The loader is none, or there is no such option.
+        TypeError: `loader` is no loader, or there is no such option.
         ValueError: An option can't have this value.
     """
 
@@ -95,7 +97,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         self._log: Callable[[], str] = str
         self._workers: tuple[int, int] | None = None
 
-    # ---- life
+    # ---- start and end
 
     def start(self) -> Self:
         """Start the owner, and return when the first version is committed. Sets `CONFCAST_ADDRESS_<NAME>`.
@@ -104,8 +106,8 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             ConfigError: The first load is refused; `problems` has everything that is wrong.
             NotCarried: The schema has fields that can't be carried to workers.
             TypeError: The loader can't be sent to another process.
-            ConfcastError: It, or another manager of its name, is started already in this process; no folder could be
-                made; or the owner could not start.
+            ConfcastError: This manager, or another one of its name, is started already in this process; no folder could
+                be made; or the owner could not start.
         """
         refuse_in_owner("start()")
         if self._launcher is not None:
@@ -119,19 +121,19 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             raise
         try:
             self._take_up(launcher)
-        except BaseException:  # no thread can be started, say: who has no manager to close must have no owner either
+        except BaseException:  # for example, no thread can be started: a caller without a manager must have no owner
             self.close()
             raise
         return self
 
     def close(self) -> None:
-        """Have the owner leave, and take away what was made for it. Workers keep what they have. From any thread."""
+        """End the owner, and remove its folder. Workers keep the version that they have. May be called again."""
         if self._pid != os.getpid():
             return
-        launcher, self._launcher = self._launcher, None  # of several who close it, one does
+        launcher, self._launcher = self._launcher, None  # of several threads that close it, one does
         if launcher is None:
             return
-        self._detach()  # first: who still attaches in another thread must find an end of it
+        self._detach()  # first: a thread that is attaching must find the manager closed
         sighup.no_longer(self.request_reload)
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
@@ -156,20 +158,20 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     @property
     def address(self) -> str:
-        """The owner's control socket. Raises NotAttached before `start()`."""
+        """The path of the owner's control socket. Raises NotAttached before `start()`."""
         if self._folder is None:
             raise self._not_started()
         return str(self._address())
 
     @property
     def owner_pid(self) -> int:
-        """The owner's process; 0 between the death of one and the start of the next. Raises NotAttached."""
+        """The owner's process id; 0 between the death of one owner and the start of the next. Raises NotAttached."""
         return self._mine().pid
 
     def request_reload(self) -> None:
         """Ask for a reload and return at once, for signal handlers: it raises nothing.
 
-        In a process that a fork made it does nothing.
+        Does nothing in a process that a fork made.
         """
         launcher, folder = self._launcher, self._folder
         if launcher is None or folder is None or self._pid != os.getpid():
@@ -178,7 +180,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             Client(str(folder / SOCKET), self.name).notify(Reload(1, "signal"))
 
     def ensure_owner(self) -> None:
-        """Start a new owner if it is dead. Cheap (one poll): for a server's own loop. Inert after a fork."""
+        """Start a new owner if the present one is dead. Cheap (one poll): for a server's loop. Not after a fork."""
         if self._launcher is not None and self._pid == os.getpid():
             self._launcher.ensure()
 
@@ -186,7 +188,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     @property
     def current(self) -> T:
-        """The configuration: pinned in a pin, else the newest. The first use attaches this process's replica."""
+        """The configuration: pinned inside a pin, else the newest. The first use attaches this process's replica."""
         return self._attached().current
 
     @property
@@ -209,7 +211,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._mine_to_read().observers()
 
     def _launch(self) -> Launcher:
-        _working_directory()  # what is deleted is told in words before a path is made absolute in it
+        _working_directory()  # raises in words if it was deleted, before a path is made absolute in it
         command = interpreter.command(self._options.executable)
         try:
             folders.sweep()
@@ -223,7 +225,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return launcher
 
     def _take_up(self, launcher: Launcher) -> None:
-        """What this process needs beside an owner that serves."""
+        """Make what this process needs beside an owner that serves."""
         self._client = KeptConnection(self.address, self.name)
         self._own = OwnReplica(self._loader, self.name, self.address)
         os.environ[address_variable(self.name)] = self.address
@@ -247,9 +249,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             own.close()
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Ask; a dead owner is restarted here, and the next one asked: only this process could do it.
+        """Ask the owner; if it is dead, restart it, which only this process can, and ask the next one.
 
-        Once, and no more: two that died over a question have died of it.
+        Only the next one: if a second owner dies over a question, the question kills them.
         """
         self._check_process()
         deadline = time.monotonic() + timeout
@@ -271,7 +273,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._launcher.lost if self._launcher is not None else 0
 
     def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Over the pipe that this process has to this owner, if it has one; else as its guest."""
+        """Ask over the pipe of this process's replica, if it has one to this owner; else as a client."""
         provider = registry.provider_of(self.name)
         if provider is not None and provider.connected and provider.address == self.address:
             return provider.ask(make, timeout)
@@ -348,7 +350,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             del os.environ[variable]
 
     def _remove_folder(self) -> None:
-        """What the owner, if it was killed, could not take away itself."""
+        """Remove the run-time folder, if the owner, when it was killed, has not."""
         folder, self._folder = self._folder, None
         if folder is not None:
             folders.remove(folder)

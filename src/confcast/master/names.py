@@ -1,6 +1,6 @@
-"""Which manager of this process has which name: two managers of one name would share an address variable and a replica.
+"""The managers of this process, by name. Two of one name would share an address variable and a replica: one is refused.
 
-Rejected: telling by the variable itself (a program that replaces itself by `exec` inherits it, and its own pid).
+Rejected: going by the variable itself (a program that replaces itself by `exec` inherits it, and keeps its pid).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The replica by which a manager's own process reads: attached with the first use of a value, ended with the manager.
+"""The replica by which a manager's own process reads: attached at the first use of a value, closed with the manager.
 
-What the process has declared under the manager's name is shared, so that both have one pipe; else one is made. An
-object of this class lasts from one start of a manager to its close.
+A replica that the process has declared under the manager's name is shared, so that both have one pipe; else one is
+made. An `OwnReplica` lasts from one start of a manager to its close.
 
-A close may come from another thread at any moment of an attach, which may take seconds. It does not wait for that, and
-no replica outlives it: each of the two first writes down what it does, and then looks at what the other has written,
-so at least one of them sees both, and ends the replica. What waits for a first version then is woken.
+Another thread may close the manager at any moment of an attach, which may take seconds. The close does not wait for the
+attach, and no replica outlives it: each of the two first sets its flag, and then looks at the other's, so at least one
+of them sees both flags, and closes the replica. A thread that waits for a first version is woken then.
 
 Rejected: one lock for both (a close would wait for an owner that does not answer).
 """
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class OwnReplica(Generic[T]):
-    """One manager's. Every method may be called from any thread.
+    """The replica of one manager. Every method may be called from any thread.
 
     Args:
-        loader: Whose schema. It is imported with the first use of a value.
-        name: The configuration's.
+        loader: Has the schema, which is imported at the first use of a value.
+        name: The configuration's name.
         address: The owner's control socket.
     """
 
@@ -47,7 +47,7 @@ class OwnReplica(Generic[T]):
         """The replica, with a version. Of several threads the first attaches it, and the others wait.
 
         Raises:
-            NotAttached: The manager is closed, or was meanwhile.
+            NotAttached: The manager was closed, before or meanwhile.
             ConfcastError: As `Replica.attach` says.
         """
         ready = self._ready
@@ -58,7 +58,7 @@ class OwnReplica(Generic[T]):
             return self._attach(schema)
 
     def observers(self) -> Observers | None:
-        """Those of a replica that is attached already, also by the one that declared it. Raises NotAttached."""
+        """The observers of a replica that the manager or the application has attached already. Raises NotAttached."""
         declared = registry.attached(self._name)
         if declared is not None and declared.connected and self._is_ours(declared, self._loader.schema):
             return self.attached()._observers  # which waits for nothing
@@ -66,7 +66,7 @@ class OwnReplica(Generic[T]):
         return ready._observers if ready is not None and ready._provider is not None else None
 
     def close(self) -> None:
-        """End the replica; it stays ended."""
+        """Close the replica for good."""
         self._closed = True
         self._ready = None
         replica, self._replica = self._replica, None
@@ -80,7 +80,7 @@ class OwnReplica(Generic[T]):
             replica.attach(self._address, ignore_sighup=False)
             self._raise_if_closed()
         except BaseException:
-            if self._closed:  # which may have come before there was anything to end
+            if self._closed:  # close() may have run before there was a replica to close
                 self._end(replica)
             raise
         self._ready = replica

@@ -1,9 +1,8 @@
-"""The process's one manager, under the names that LeIndex gave it.
+"""The process-wide manager, under the names that LeIndex gave it: for programs that reach one manager from anywhere.
 
-For programs that start one manager and reach it from anywhere. In a worker, under an owner of the same name already,
-it is a client only: it starts nothing, and speaks for the master's owner. A program that has replaced itself by `exec`
-inherits the address of its own former owner, which leaves: it starts anew. Rejected: a second owner in such a worker
-(two truths for one configuration).
+In a worker, which an owner of the same name serves already, the manager is a client only: it starts no owner, and asks
+the master's. A program that has replaced itself by `exec` inherits the address of its own former owner, which exits: it
+starts a new one. Rejected: a second owner in such a worker (two contents for one configuration).
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ _manager: ConfigReloadManager[Any] | None = None
 def initialize_reload_manager(
     loader: ConfigLoader[T], enable_signal_handler: bool = True, **options: Unpack[ProcessOptions]
 ) -> ConfigReloadManager[T]:
-    """Start this process's manager. Called again it warns, and gives the first.
+    """Start this process's manager. A second call warns, and gives the first manager.
 
-    Called as LeIndex's is. What differs on purpose: it loads at once, and raises when what is loaded is refused
-    (LeIndex's began with whatever there was, or with defaults).
+    It is called as LeIndex's function is. One difference is on purpose: it loads at once, and raises when the
+    configuration is refused (LeIndex's began with whatever there was, or with defaults).
 
     Args:
         loader: What to load, where LeIndex's took its configuration manager.
@@ -52,7 +51,7 @@ def initialize_reload_manager(
 
     Returns:
         The manager, started. Where `CONFCAST_ADDRESS_<NAME>` says that an owner of this name serves this process
-        already (in a worker), a manager that is its client only.
+        already (in a worker), the manager is a client of that owner only.
 
     Raises:
         ConfigError: The first load is refused.
@@ -75,7 +74,7 @@ def initialize_reload_manager(
 def get_reload_manager() -> ConfigReloadManager[Any]:
     """The manager that `initialize_reload_manager` started in this process.
 
-    Where there is none it raises NotAttached (a RuntimeError); LeIndex's gave None.
+    Raises NotAttached (a RuntimeError) where there is none; LeIndex's function gave None.
     """
     if _manager is None or not _manager._is_mine():
         raise NotAttached("no reload manager in this process: call initialize_reload_manager(loader) first")
@@ -83,28 +82,28 @@ def get_reload_manager() -> ConfigReloadManager[Any]:
 
 
 def reload_config() -> ReloadResult:
-    """`get_reload_manager().reload_config()`. Raises NotAttached (a RuntimeError) where there is no manager.
+    """Reload by this process's manager: `get_reload_manager().reload_config()`. Raises NotAttached (a RuntimeError).
 
-    Unlike LeIndex's it gives UNCHANGED, which is true, where nothing differs, and waits where a reload is under way.
+    Unlike LeIndex's function it gives UNCHANGED, which is true, where nothing differs, and waits for a running reload.
     """
     return get_reload_manager().reload_config()
 
 
 def _served_by(name: str) -> str:
-    """The address of another process's owner that serves this one; "" where there is none."""
+    """The address of another process's owner that serves this process; "" where there is none."""
     address = os.environ.get(address_variable(name), "")
     return "" if folders.is_of_a_former_program(address) else address
 
 
 @functools.cache
 def _hook_fork() -> None:
-    """Once in a process, with its first manager, and not at import."""
+    """Register the fork handler: once in a process, with its first manager, since an import registers nothing."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_unlock)
 
 
 def _unlock() -> None:
-    """In a child: the thread that held it, for as long as an owner takes to start, is the parent's."""
+    """Replace the lock in a forked child: a thread that held it while an owner starts exists in the parent only."""
     global _lock
     _lock = threading.Lock()
 
@@ -117,7 +116,7 @@ def _warn_elsewhere(text: str, *arguments: object) -> None:
 
 
 class _Client(ConfigReloadManager[T]):
-    """A manager for a process whose configuration another process's owner holds."""
+    """A manager for a process that another process's owner serves."""
 
     def __init__(
         self, loader: ConfigLoader[T], *, address: str, enable_signal_handler: bool, **options: Unpack[ProcessOptions]
@@ -144,7 +143,7 @@ class _Client(ConfigReloadManager[T]):
         return self
 
     def close(self) -> None:
-        """Detach this process, unless it was attached before. The owner is another's."""
+        """Detach this process, unless it was attached before. The owner, another process's, goes on."""
         if self._is_mine():
             if self._attached_here:
                 self._detach()
@@ -153,13 +152,13 @@ class _Client(ConfigReloadManager[T]):
             self._folder = None
 
     def _answers_within(self) -> float:
-        """By the word of the owner, whose options are another manager's."""
+        """The seconds that the owner gives: its options are another manager's."""
         replica = registry.attached(self.name)
         return replica._answers_within() if replica is not None else super()._answers_within()
 
     @property
     def owner_pid(self) -> int:
-        """The owner's process, by its own word. Raises OwnerUnavailable."""
+        """The owner's process id, as the owner reports it. Raises OwnerUnavailable."""
         return int(self.get_stats()["owner_pid"])
 
     def request_reload(self) -> None:

@@ -1,8 +1,8 @@
-"""SIGHUP in a process with managers: one handler, which reloads every configuration of them.
+"""SIGHUP in a process with managers: one handler reloads the configuration of each.
 
-It is set with the first manager that wants it, and what was there before is back after the last one's end. Handlers
-are the main thread's business: elsewhere nothing is set, and nothing is put back. Rejected: a handler for each manager
-(a HUP would reload the last one only, and ends in another order than the starts would lose the program's own handler).
+The first manager that wants it sets the handler, and the end of the last one restores the program's own. Python sets
+handlers in the main thread only: in another thread nothing is set, and nothing restored. Rejected: a handler for each
+manager (a HUP would reload the last one only, and ends in another order than the starts would lose the program's own).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _before: Any = signal.SIG_DFL
 
 
 def reload_on_hup(reload: Callable[[], None], name: str) -> None:
-    """Have SIGHUP call this, which returns at once. Outside the main thread it only warns, naming the configuration."""
+    """Have SIGHUP call `reload`, which returns at once. Outside the main thread only warn, naming the configuration."""
     global _before
     if threading.current_thread() is not threading.main_thread():
         _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", name)
@@ -40,7 +40,7 @@ def reload_on_hup(reload: Callable[[], None], name: str) -> None:
 
 
 def no_longer(reload: Callable[[], None]) -> None:
-    """SIGHUP calls this no more. After the last one the handler from before is back, unless ours was replaced."""
+    """Have SIGHUP call `reload` no more. With the last one, restore the former handler, unless ours was replaced."""
     entry = _Entry(os.getpid(), reload)
     if entry not in _entries:
         return

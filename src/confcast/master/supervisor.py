@@ -1,7 +1,7 @@
-"""A thread that restarts a dead owner, for masters that neither fork nor have a loop to hook.
+"""The supervisor: a thread that restarts a dead owner, for masters that neither fork nor have a loop to hook.
 
-It sleeps on the owner's pidfd: no polling while the owner lives. Rejected: a thread in every master (threads in a
-forking master deadlock its children on logging and import locks; such a server calls `ensure_owner()` in its loop).
+The thread waits on the owner's pidfd: no polling while the owner lives. Rejected: a thread in every master (threads in
+a forking master deadlock its children on logging and import locks; such a server calls `ensure_owner()` in its loop).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Supervisor:
     """A thread that restarts a dead owner, for masters that neither fork nor have a loop to hook.
 
     Args:
-        launcher: Whose owner.
+        launcher: Starts and restarts the owner.
 
     Raises:
         ConfcastError: No thread can be started.
@@ -60,7 +60,7 @@ class Supervisor:
                 self._launcher.ensure()
 
     def _stopped(self, death: Death | None, timeout: float | None) -> bool:
-        """Wait for the owner's death, the end of the pause, or our own end; whether it was the last."""
+        """Wait for the owner's death, the end of the pause, or `close()`; whether `close()` was called."""
         poller = select.poll()
         poller.register(self._wakeup_r, select.POLLIN)
         if death is not None:

@@ -216,7 +216,7 @@ def test_what_this_process_has_made_as_another_program_is_swept(bases: list[Path
 def test_an_owner_that_lives_on_is_of_another_interpreter_in_this_process(
     bases: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "_LEAVING", 0.01)
+    monkeypatch.setattr(folders, "_EXIT_TIMEOUT", 0.01)
     others = bases[0] / f"confcast-app-{os.getpid()}-{processes.started(os.getpid())}.0123abcd"
     others.mkdir()
     with listen(others / SOCKET) as owner:

@@ -1,1 +1,1 @@
-"""How an owner is started: by which program, with which output, and what is said when it ends."""
+"""The start of an owner: the program, its output, its restarts, and the words for its end."""

@@ -1,8 +1,7 @@
-"""How an owner's process is made: an exec'd child that holds nothing of the master but its end of the leash.
+"""The owner's process: an exec'd child that has one end of the channel to the master, and nothing else of the master.
 
 Standard input is /dev/null, standard output and error are one descriptor that the caller gives, the environment is the
-master's, and the signals that a master sends are blocked until the owner can take them. interpreter.py says which
-program it is.
+master's, and signals that a master sends are blocked until the owner has handlers. interpreter.py finds the program.
 
 Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
 socket).
@@ -26,13 +25,13 @@ def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...
     """Start an owner's process. HUP, USR1 and RTMIN stay blocked until it has handlers: none kills it, or is lost.
 
     Args:
-        channel: The descriptor of its end; the caller closes its own copy.
-        streams: Its standard output and error; `subprocess.DEVNULL`: nowhere.
-        command: Which program.
-        passed: Further descriptors that it has under the same numbers.
+        channel: The descriptor of the owner's end of the channel; the caller closes its own copy.
+        streams: The owner's standard output and error; `subprocess.DEVNULL`: nowhere.
+        command: The program.
+        passed: Further descriptors that the owner gets under the same numbers.
 
     Returns:
-        Its pid. Nobody waits for it: the caller hears of its end by a pidfd, and reaps it.
+        The owner's pid. The caller watches its end by a pidfd, and reaps it.
 
     Raises:
         OSError: No process can be made.
@@ -45,14 +44,14 @@ def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...
             stderr=streams,
             pass_fds=(*given, *passed),
         )
-    # From here on the pidfd tells of its end. Popen would wait for it, warn of it in forked children, and take
-    # another process's reaping of it for a clean exit.
+    # From here on the pidfd says when it ends. Popen would wait for the process, warn of it in forked children, and
+    # take another process's reaping of it for a clean exit.
     process.returncode = 0
     return process.pid
 
 
 def nameless_file(label: str) -> int:
-    """A new file without a name, open for reading and writing, in memory where the system can. Raises OSError."""
+    """Open a new file without a name for reading and writing, in memory where the system can. Raises OSError."""
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):  # an old kernel, or a filter of system calls
             return _above_streams(os.memfd_create(label))
@@ -70,9 +69,7 @@ def _above_streams(descriptor: int) -> int:
 @contextlib.contextmanager
 def _to_be_passed(channel: int, path: bytes | None) -> Iterator[list[int]]:
     """The descriptors that the owner's arguments name, in their order."""
-    given = [
-        fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, 3)
-    ]  # below may be the place of a stream that the master closed
+    given = [fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, 3)]  # a lower number may be a stream's that the master closed
     try:
         if path is not None:
             given.append(nameless_file("confcast-path"))

@@ -1,8 +1,8 @@
-"""How an owner's process ended, in words: its exit status or its signal, and what to do.
+"""The words for the end of an owner's process: its exit status or its signal, and what to do.
 
-An owner that could say why it does not start has said so on the leash. What remains are ends without a word: a signal
-of the kernel's, `os._exit()` in a module that the schema imports, an interpreter that can't even begin. The last that
-it wrote is boot_output.py's. Rejected: `waitpid` without WNOWAIT (whoever reaps the process must find its status).
+An owner that can say why it does not start sends that on the channel. Other ends are a signal from the kernel,
+`os._exit()` in a module that the schema imports, and an interpreter that can't begin; startup_output.py has what such
+an owner wrote last. Rejected: `waitpid` without WNOWAIT (the process that reaps the owner must find its status).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _CHECK = "`python -m confcast check --loader MODULE:NAME` does in the foreground
 
 
 def how(dead: Death) -> str:
-    """The end of this process, which is dead: `exit status 3`, `killed by SIGKILL`; empty when nobody can tell."""
+    """How this dead process ended: `exit status 3`, `killed by SIGKILL`; empty when its status can't be had."""
     if sys.platform != "linux":
         return ""
     try:
         ended = os.waitid(os.P_PIDFD, dead.fileno(), os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except OSError:  # somebody else, such as a prefork master, has taken its status
+    except OSError:  # another process, such as a prefork master, has reaped it
         return ""
     if ended is None:
         return ""
@@ -39,7 +39,7 @@ def how(dead: Death) -> str:
 
 
 def advice(ending: str) -> str:
-    """What to do about it."""
+    """What an operator can do about such an end of `how`."""
     found = [words for number, words in _ADVICE.items() if ending.endswith(f" {number.name}")]
     return "; ".join([*found, _CHECK])
 

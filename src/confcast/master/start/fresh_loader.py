@@ -1,13 +1,13 @@
-"""A process of its own finds a loader under the code that is on disk now, and sends it here as data.
+"""A loader found under the code that is on disk now: a new process imports it, and sends it here as data.
 
 A server's master has imported its loader's module when it started. After a deploy that module, and every module that it
-imports, is the old one in the master for good; and workers that the master forks would inherit them. A process that has
-imported nothing finds what a restart would find, with the master's interpreter, its flags, its search path and its
-working directory, and ends. It is started as an owner is (interpreter.py): a frozen program without an interpreter is
-refused, and the search path travels in a file without a name.
+imports, stays the old one in the master; and workers that the master forks would inherit them. A new process, which has
+imported nothing, finds what a restart would find, with the master's interpreter, flags, search path and working
+directory, and ends. It is started as an owner is (interpreter.py): a frozen program without an interpreter is refused,
+and the search path is passed in a file without a name.
 
-Rejected: `importlib.reload` (the names that other modules took from the old one stay; a module that raises half way is
-left half changed), and multiprocessing (its resource tracker would stay with a master that forks).
+Rejected: `importlib.reload` (names that other modules imported from the old module stay; a module that raises half way
+is left half changed), and multiprocessing (its resource tracker would stay with a master that forks).
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from confcast.wire.role import BLOCKED_AT_THE_START
 from confcast.wire.signal_mask import held_back
 
 _NAME = "confcast.loader"
-_PATIENCE = 30.0
+_IMPORT_TIMEOUT = 30.0
 
 
 class _Question(msgspec.Struct, frozen=True):
-    """What the process is asked."""
+    """What the new process is asked for: the loader's path, as MODULE:NAME, and the search path."""
 
     path: str
     sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What the process answers: a loader, or why there is none."""
+    """What the new process answers: a loader, or why there is none."""
 
     spec: LoaderSpec | None = None
     problems: list[Problem] = []
@@ -49,18 +49,19 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class _Described(ConfigLoader[Any]):
-    """A loader that is only handed on: nothing of what it names is imported here."""
+    """A loader that is only handed to a manager: nothing that it names is imported in this process."""
 
     def __init__(self, spec: LoaderSpec) -> None:
         super().__init__(spec.schema)
         self._spec = spec
 
     def _to_spec(self) -> LoaderSpec:
+        """The description that the new process sent."""
         return self._spec
 
 
-def find_afresh(path: str, executable: str | None = None, timeout: float = _PATIENCE) -> ConfigLoader[Any]:
-    """See `ConfigReloadManager.find_afresh`. Raises ConfigError."""
+def find_afresh(path: str, executable: str | None = None, timeout: float = _IMPORT_TIMEOUT) -> ConfigLoader[Any]:
+    """Find a loader: see `EmbeddedManager.find_afresh`. Raises ConfigError."""
     try:
         command = interpreter.finder(executable)
     except ConfcastError as error:
@@ -76,9 +77,9 @@ def find_afresh(path: str, executable: str | None = None, timeout: float = _PATI
 
 
 def _run(path: str, command: interpreter.Command, question: int, answers: int, timeout: float) -> int:
-    """Its status, when it has ended. Raises ConfigError, OSError."""
-    with _file(command.path or b"") as boot_path:
-        given = (answers, boot_path.fileno(), question)
+    """Run the new process to its end; its exit status. Raises ConfigError, OSError."""
+    with _file(command.path or b"") as path_file:
+        given = (answers, path_file.fileno(), question)
         arguments = [*command.arguments, _NAME, *map(str, given)]
         with held_back(BLOCKED_AT_THE_START):
             process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
@@ -93,7 +94,7 @@ def _run(path: str, command: interpreter.Command, question: int, answers: int, t
 
 @contextmanager
 def _file(content: bytes = b"") -> Iterator[IO[bytes]]:
-    """Without a name, to be read from its beginning: for what may be long, or secret."""
+    """A file without a name, to be read from its beginning: for content that may be long, or secret."""
     with os.fdopen(nameless_file(_NAME), "w+b") as file:
         file.write(content)
         file.seek(0)
@@ -112,7 +113,7 @@ def _taken(path: str, answered: bytes, status: int) -> ConfigLoader[Any]:
 
 
 def answer(write_end: int, question: int) -> None:
-    """In the process: find the loader, and send it."""
+    """Find the loader, and send it; called in the new process."""
     _outlive_what_a_service_is_sent()
     with os.fdopen(question, "rb") as file:
         asked = msgspec.msgpack.decode(file.read(), type=_Question)

@@ -1,19 +1,19 @@
-"""By which program an owner is started, and what it begins with: the master's own interpreter, flags and search path.
+"""The program that an owner is started with: the master's own interpreter, with its flags and its search path.
 
 `-O`, `-I`, `-E`, `-X` and `-W` mean the same in both processes (a validator may be an `assert`), the environment is
-left as it is, and `sys.path` is the master's. The path travels in a file without a name: an argument would be as long
-as the path and would show in `ps`, and a variable would go on to every program that the owner starts.
+unchanged, and `sys.path` is the master's. The path is passed in a file without a name: an argument would be as long as
+the path and would show in `ps`, and every program that the owner starts would inherit a variable.
 
-The owner imports its own modules before the application's. Meanwhile the standard library stands in front of the rest
-of the path, together with whatever else has given the master a module of a standard name: a server that inserts its
-working directory has imported its own modules long before. From then on the order is the master's.
+The owner imports its own modules before the application's. Until it has, the standard library comes first in the path,
+together with every other folder from which the master has a module of a standard name: a server that inserts its
+working directory has imported its own modules long before. Then the order is the master's.
 
 A frozen program (PyInstaller, Nuitka, cx_Freeze) has no interpreter beside it, and runs itself again whatever its
-arguments are. It is started only when it has called `confcast.owner_main()`, which makes the second one an owner.
+arguments are. It is started only when it has called `confcast.owner_main()`, which makes the second process an owner.
 
-Rejected: `PYTHONPATH` (it stands before the standard library: an old backport in site-packages kills the owner; `-I`
-and `-E` ignore it; what the owner starts inherits it), `-m` (its module has to be found before there is any path),
-running an unknown program to see whether it is a Python (one that is none may run from the top again), and guessing
+Rejected: `PYTHONPATH` (it comes before the standard library: an old backport in site-packages kills the owner; `-I` and
+`-E` ignore it; programs that the owner starts inherit it), `-m` (its module has to be found before there is any path),
+running an unknown program to see whether it is a Python (another program may run from its beginning), and guessing
 another interpreter by `sys.prefix` (it may have other packages).
 """
 
@@ -37,20 +37,20 @@ _PATH_FIRST = (
     "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
 )
 BOOTSTRAP = _PATH_FIRST + "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
-"""Needs no module but `sys` until the path is there. Arguments: the owner's name, its leash, the file with the path."""
+"""Needs no module but `sys` until the path is set. Arguments: the owner's name, its channel, the file with the path."""
 
 FINDER = _PATH_FIRST + "from confcast.master.start.fresh_loader import answer; answer(*map(int, sys.argv[2::2]))"
-"""The same for fresh_loader.py. Arguments: its name, where the answer goes, the file with the path, the question."""
+"""The same for fresh_loader.py. Arguments: its name, the file for the answer, the file with the path, the question."""
 
 _PYTHON = re.compile("python|pypy", re.IGNORECASE)
 
 
 class Command(NamedTuple):
-    """How a process is started that becomes an owner, or finds a loader.
+    """The command that starts an owner, or a process that finds a loader.
 
     Attributes:
         arguments: The program and its arguments, up to those that every owner has.
-        path: What the bootstrap reads its path from; None for a frozen program, which has its own.
+        path: The content of the file with the search path; None for a frozen program, which has its own path.
     """
 
     arguments: tuple[str, ...]
@@ -58,10 +58,10 @@ class Command(NamedTuple):
 
 
 def command(executable: str | None = None) -> Command:
-    """How this process starts an owner.
+    """The command by which this process starts an owner.
 
     Args:
-        executable: The interpreter that the application names; None: the one of this process.
+        executable: The interpreter that the application names; None: this process's own.
 
     Raises:
         ConfcastError: This process has no interpreter that could be started, or is a frozen program that has not
@@ -79,11 +79,11 @@ def command(executable: str | None = None) -> Command:
 
 
 def finder(executable: str | None = None) -> Command:
-    """How this process starts one that finds a loader. Arguments as of `command`.
+    """The command by which this process starts one that finds a loader. Arguments as of `command`.
 
     Raises:
-        ConfcastError: This process has no interpreter that could be started: whatever a frozen program is given to
-            run, it would run itself from its beginning again.
+        ConfcastError: This process has no interpreter that could be started: a frozen program would run itself from its
+            beginning again, whatever it is given to run.
     """
     if executable is None and is_frozen():
         raise ConfcastError(f"{_frozen_program()} is a frozen program, and no Python interpreter. {_name_one()}")
@@ -92,7 +92,7 @@ def finder(executable: str | None = None) -> Command:
 
 def _by_interpreter(executable: str | None, program: str) -> Command:
     arguments = (executable or _own_executable(), *flags(), "-c", program)
-    texts = [str(sys.implementation.cache_tag), *boot_order(search_path())]
+    texts = [str(sys.implementation.cache_tag), *bootstrap_order(search_path())]
     return Command(arguments, "\0".join(texts).encode("utf-8", "surrogatepass"))
 
 
@@ -105,11 +105,11 @@ def is_frozen() -> bool:
 
 
 def search_path() -> list[str]:
-    """The master's `sys.path`, independent of the working directory. What is no text there, Python ignores too."""
+    """The master's `sys.path`, independent of the working directory; entries that are no text Python ignores, too."""
     return [_absolute(str(entry)) for entry in sys.path if isinstance(entry, str)]
 
 
-def boot_order(path: list[str]) -> list[str]:
+def bootstrap_order(path: list[str]) -> list[str]:
     """The same entries, in the order in which an owner finds its own modules."""
     front = _homes_of_standard_modules()
     home = str(Path(confcast.__file__).parents[1])
@@ -118,7 +118,7 @@ def boot_order(path: list[str]) -> list[str]:
 
 
 def _own_executable() -> str:
-    """This process's interpreter, or what was named to multiprocessing in its place. Raises ConfcastError."""
+    """This process's interpreter, or the one that multiprocessing was given in its place. Raises ConfcastError."""
     spawn = sys.modules.get("multiprocessing.spawn")
     named = os.fsdecode(spawn.get_executable() or "") if spawn is not None else ""
     own = sys.executable or ""
@@ -131,7 +131,7 @@ def _own_executable() -> str:
 
 
 def _name_one() -> str:
-    """What to do where this process's own interpreter is none, or not the right one."""
+    """The advice for a process that has no interpreter of its own, or the wrong one."""
     beside = Path(sys.prefix, "bin", "python3")
     return (
         f"Name an interpreter: executable={str(beside) if beside.exists() else '/usr/bin/python3'!r}, on a launcher's "
@@ -144,13 +144,13 @@ def _compiled_by_nuitka() -> object:
 
 
 def _frozen_program() -> str:
-    """The file to start. Nuitka's `sys.executable` is a Python that is not there."""
+    """The program's file. Nuitka's `sys.executable` names a Python that does not exist."""
     running = Path("/proc/self/exe")
     return str(running.readlink()) if _compiled_by_nuitka() and running.exists() else sys.executable
 
 
 def _absolute(entry: str) -> str:
-    """An entry that is no path here is an import hook's, as setuptools' editable namespace packages have it."""
+    """This entry as an absolute path; unchanged where it is an import hook's, as of setuptools' namespace packages."""
     is_path = os.path.lexists(entry.split(os.sep, 1)[0] or os.sep) if entry else True
     return os.path.abspath(entry) if is_path else entry  # noqa: PTH100 - "" is the working directory
 

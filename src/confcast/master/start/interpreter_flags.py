@@ -1,10 +1,10 @@
-"""The options with which this interpreter was started, as arguments for another one that is to behave alike.
+"""The options that this interpreter was started with, as arguments for another one that is to behave alike.
 
 `-O`, `-I`, `-E`, `-P`, `-s`, `-S`, `-b`, `-B`, `-W` and every option of `-X`. Imports the standard library alone, so
 that a test can ask each version of Python.
 
-Rejected: `sys.orig_argv` (where the options end, only the interpreter knows; an embedding program has others), and our
-own table alone (the standard library's function has the exceptions that its own versions need).
+Rejected: `sys.orig_argv` (only the interpreter knows where its options end; an embedding program has others), and a
+table alone (the standard library's function has the exceptions that its versions need).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _ISOLATION = {"ignore_environment": "E", "no_user_site": "s", "safe_path": "P"}
 
 
 def flags() -> list[str]:
-    """By the function of the standard library that multiprocessing uses.
+    """The options, by the standard library's function that multiprocessing uses.
 
-    It is private: where it is gone or gives something else, by `sys.flags`. It leaves out most options of -X, which are
-    added here.
+    That function is private: where it is gone or gives something else, `sys.flags` is read. It leaves out most options
+    of -X, which are added here.
     """
     found = _checked(getattr(subprocess, "_args_from_interpreter_flags", None))
     if found is None:
@@ -42,7 +42,7 @@ def flags() -> list[str]:
 
 
 def from_sys_flags() -> list[str]:
-    """The same without any private name, but for -X."""
+    """The options but -X, without any private name."""
     letters = _LETTERS | ({"isolated": "I"} if sys.flags.isolated else _ISOLATION)
     given = [f"-{letter * int(value)}" for name, letter in letters.items() if (value := getattr(sys.flags, name, 0))]
     return given + [f"-W{option}" for option in sys.warnoptions]
@@ -53,6 +53,6 @@ def _checked(function: Callable[[], Any] | None) -> list[str] | None:
         return None
     try:
         found = function()
-    except TypeError:  # it wants arguments by now
+    except TypeError:  # a later version that wants arguments
         return None
     return list(found) if isinstance(found, list) and all(isinstance(each, str) for each in found) else None

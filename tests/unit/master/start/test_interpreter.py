@@ -71,7 +71,7 @@ def test_without_the_private_function_the_options_are_found_all_the_same(
 def test_the_standard_library_is_looked_at_first_while_the_owner_boots() -> None:
     standard = str(Path(os.__file__).parent)
 
-    assert interpreter.boot_order(["/srv/app", standard, "/srv/packages"])[:3] == [
+    assert interpreter.bootstrap_order(["/srv/app", standard, "/srv/packages"])[:3] == [
         standard,
         "/srv/app",
         "/srv/packages",
@@ -88,13 +88,13 @@ def test_a_folder_that_gave_the_master_a_module_of_a_standard_name_stays_in_its_
     import telnetlib
 
     assert telnetlib.patched  # type: ignore[attr-defined]
-    order = interpreter.boot_order(["/srv/app", str(tmp_path), standard])
+    order = interpreter.bootstrap_order(["/srv/app", str(tmp_path), standard])
     assert order[:3] == [str(tmp_path), standard, "/srv/app"]
 
 
 def test_the_package_is_found_though_its_folder_has_left_the_path() -> None:
     home = str(Path(confcast.__file__).parents[1])
-    assert interpreter.boot_order(["/srv/app"]) == ["/srv/app", home]
+    assert interpreter.bootstrap_order(["/srv/app"]) == ["/srv/app", home]
 
 
 def test_entries_are_independent_of_the_working_directory_and_import_hooks_keep_theirs(

@@ -1,14 +1,15 @@
-"""Where an owner's output goes, and what of it the error of a start that fails can have.
+"""The output of an owner: where it goes, and what of it the error of a failed start quotes.
 
 Standard output and error of an owner are one descriptor: the master's standard error, or a log file that a server
-names. What an owner writes before it serves is the only trace of an end without a word: an interpreter that can't
-begin, `os._exit()` or a crash in a module that the schema imports. From a log file it is read back. From a terminal, a
-pipe or a socket nothing can be read back: there the first owner of a manager writes into a file without a name until
-it serves, or refuses to. Then it copies that on, and goes on in the right place; of an owner that is dead the master
-copies it. Nothing waits for a reader, and nothing is lost but what a program that was started before, and still has
-the nameless file, writes later. Owners after the first write where they should at once: nobody waits for their words.
+module names. What an owner writes before it serves is the only trace of an end that it can't report: an interpreter
+that can't begin, `os._exit()` or a crash in a module that the schema imports. From a log file it is read back. A
+terminal, a pipe or a socket can't be read back: there the first owner of a manager writes into a file without a name
+until it serves, or refuses to. Then the owner copies the file's content to the right place, and writes there; the
+master copies the content for an owner that has died. Nothing waits for a reader, and nothing is lost but what a
+program writes later that was started before and still has the nameless file. Later owners write to the right place at
+once: no caller waits for them.
 
-Rejected: a pipe (its writer stands still when the master is busy, and breaks when it is gone).
+Rejected: a pipe (its writer blocks when the master is busy, and gets an error when the master is gone).
 """
 
 from __future__ import annotations
@@ -30,32 +31,32 @@ from confcast.wire import captured_output
 _log = logging.getLogger("confcast.master")
 
 Output = Callable[[], int]
-"""Gives the descriptor for an owner's standard output and error; asked at each start, as log files are reopened."""
+"""Gives the descriptor for an owner's standard output and error; called at each start, as log files are reopened."""
 
 _MOST_BYTES = 4096
 _MOST_LINES = 5
 
 
 def standard_error() -> int:
-    """The master's own, as it is when an owner starts. Raises OSError where it began without one.
+    """The master's standard error, as it is when an owner starts. Raises OSError where the master began without one.
 
-    What has its number then is anything that was opened since, be it the master's end of the leash.
+    Its number then belongs to anything that was opened since, such as the master's end of the channel.
     """
     if sys.__stderr__ is None:
         raise OSError(errno.EBADF, "standard error was closed when this process began")
     return 2
 
 
-class BootOutput:
+class StartupOutput:
     """What one owner writes until it serves.
 
     Args:
-        output: Where it is to go.
-        first: Whether somebody waits for this owner, to raise an error with its words.
+        output: Where the owner's output is to go.
+        first: Whether a caller waits for this owner, to raise an error that quotes its output.
 
     Attributes:
         streams: The owner's standard output and error; `subprocess.DEVNULL`: nowhere.
-        destination: Where an owner goes on that serves, if that is another descriptor; else -1.
+        destination: The descriptor that the owner writes to once it serves, if that is another one; else -1.
     """
 
     def __init__(self, output: Output, *, first: bool) -> None:
@@ -65,11 +66,11 @@ class BootOutput:
         if first and self._begin < 0:
             try:
                 self._capture()
-            except OSError as error:  # no descriptor is left, say
+            except OSError as error:  # for example, no descriptor is left
                 _log.debug("what the config owner writes before it serves can't be kept: %s", error)
 
     def last_lines(self) -> str | None:
-        """The last few that were written; None where they can't be read back."""
+        """The last few lines that the owner wrote; None where they can't be read back."""
         if self._begin < 0:
             return None
         with contextlib.suppress(OSError):
@@ -86,18 +87,18 @@ class BootOutput:
 
     @property
     def passed(self) -> tuple[int, ...]:
-        """The descriptors that its orders name."""
+        """The descriptors that the owner's startup configuration names."""
         return () if self.destination < 0 else (self.streams, self.destination)
 
     def close(self) -> None:
-        """The owner serves, or is dead: what it has not copied on itself is copied now. May be called again."""
+        """Copy on what the owner, which serves or is dead, has not copied itself. May be called again."""
         if self.destination >= 0:
-            with contextlib.suppress(OSError):  # the terminal is gone, say
+            with contextlib.suppress(OSError):  # for example, the terminal is gone
                 captured_output.copy_on(self.streams, self.destination)
         self.forget()
 
     def forget(self) -> None:
-        """In a forked child: the output is the parent's to copy."""
+        """Close the descriptors in a forked child, where the output is the parent's to copy."""
         passed = self.passed
         self.streams, self.destination, self._begin = subprocess.DEVNULL, -1, -1
         for descriptor in passed:
@@ -118,7 +119,7 @@ class BootOutput:
 
 
 def _usable(output: Output) -> int:
-    """A log that is closed just now, or was closed for good, is no reason to have no owner."""
+    """The descriptor that `output` gives, or DEVNULL: a log that is closed is no reason to have no owner."""
     try:
         descriptor = output()
         os.fstat(descriptor)
@@ -129,7 +130,7 @@ def _usable(output: Output) -> int:
 
 
 def _size(descriptor: int) -> int:
-    """How far a regular file has been written; -1 of what can't be read back."""
+    """The size of a regular file in bytes; -1 for a descriptor that can't be read back."""
     if descriptor < 0:
         return -1
     status = os.fstat(descriptor)
