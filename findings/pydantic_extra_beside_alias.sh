@@ -6,7 +6,7 @@
 # other under the field's own name, and model_dump() gives only the extra, unvalidated: a text where an int is declared.
 # Where only the alias is taken, the name alone does the same: the attribute keeps its default, the dump shows the text.
 #
-# Seen:
+# Output seen:
 #   both, forbid: extra_forbidden ('size',)
 #   both, allow: attribute 1, extra {'size': 'two'}, dump {'size': 'two'}
 #   name alone, allow: attribute 0, extra {'size': 'two'}, dump {'size': 'two'}
