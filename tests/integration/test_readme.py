@@ -1,33 +1,75 @@
-"""Every snippet of the README is run as a reader would run it: each block is a file named in its first line."""
+"""Every snippet of the README and of the guide is run as a reader would run it: as a file, or as a command."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.snippets import GUIDE, PAGES, README, commands, files, snippets, write_files
 from tests.support.waiting import eventually
 
-README = Path(__file__).parents[2] / "README.md"
-_BLOCK = re.compile(r"^```(?:python|toml)\n# (?P<name>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _DEADLINE = 30
+
+# Each file that a page shows, and what runs it. A test of this file, or a file that imports it.
+RUN = {
+    "README.md": {
+        "settings.py": "sources.py",
+        "app.toml": "sources.py",
+        "sources.py": "gunicorn.conf.py",
+        "app.py": "gunicorn.conf.py",
+        "gunicorn.conf.py": "test_gunicorn_reloads_on_hup",
+        "prefork.py": "test_the_prefork_program_reloads",
+    },
+    "start.md": {
+        "greeter.py": "test_a_precommit_function_refuses",
+        "watch.py": "test_the_watching_program_hears_of_an_edit",
+    },
+    "testing.md": {
+        "test_app.py": "test_the_unit_tests_pass",
+        "test_greeter.py": "test_the_unit_tests_pass",
+        "test_files.py": "test_the_unit_tests_pass",
+    },
+    "an_application_you_did_not_write.md": dict.fromkeys(
+        (
+            "settings.py",
+            "index.toml",
+            "sources.py",
+            "gunicorn.conf.py",
+            "at_each_request.py",
+            "set_in_place.py",
+            "per_version.py",
+            "by_signal.py",
+        ),
+        "test_guide_application.py",
+    ),
+}
+
+# What can't be run here, by page: how many snippets, each with its reason beside it.
+NOT_RUN = {"README.md": 1}
+
+LAUNCHERS = sorted({line for page in PAGES for line in commands(page) if " confcast.servers." in line})
+CLIENTS = sorted({line for page in PAGES for line in commands(page) if line.startswith("python -m confcast ")})
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with every file of the README, and a run-time folder for its owners."""
-    for block in _BLOCK.finditer(README.read_text()):
-        (tmp_path / block["name"]).write_text(block["text"])
-    run_time = tmp_path / "run"
-    run_time.mkdir()
-    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(run_time))
-    return tmp_path
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with every file of the README and of the pages that build on it, and a run-time folder."""
+    for page in ("start.md", "testing.md"):
+        write_files(GUIDE / page, tmp_path)
+    with tempfile.TemporaryDirectory(prefix="run-") as run_time:  # a socket's path in tmp_path would be too long
+        monkeypatch.setenv("CONFCAST_RUNTIME_DIR", run_time)
+        yield tmp_path
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -52,17 +94,33 @@ def end(program: subprocess.Popen[str]) -> str:
     return output
 
 
-def test_every_snippet_is_a_file_that_the_tests_know() -> None:
-    named = {block["name"] for block in _BLOCK.finditer(README.read_text())}
-    programs = {"gunicorn.conf.py", "app.py", "prefork.py", "watch.py", "test_app.py"}
-    assert named == {"settings.py", "sources.py", "app.toml", *programs}
-    assert len(re.findall(r"^```(?:python|toml)$", README.read_text(), re.MULTILINE)) == len(named)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: "/".join(page.parts[-2:]))
+def test_every_snippet_is_run_or_says_why_not(page: Path) -> None:
+    name = "confcast/README.md" if page.parent == GUIDE.parent else page.name
+    assert sorted(files(page)) == sorted(RUN.get(name, {}))
+    assert len([each for each in snippets(page) if each.not_run]) == NOT_RUN.get(name, 0)
+    assert {each.language for each in snippets(page)} <= {"", "python", "toml", "sh"}
+
+
+def test_what_is_said_to_run_a_snippet_exists() -> None:
+    here = Path(__file__)
+    for page, by_file in RUN.items():
+        for runner in by_file.values():
+            is_here = f"def {runner}(" in here.read_text(encoding="utf-8")
+            assert is_here or runner in by_file or (here.parent / runner).is_file(), (page, runner)
+
+
+def test_every_command_is_one_that_the_tests_know() -> None:
+    known = [r"python -m confcast\.servers\.\w+ .+", r"python -m confcast (check|reload|status|--version).*"]
+    known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
+    unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]
+    assert unknown == []
 
 
 def test_the_prefork_program_reloads(folder: Path) -> None:
     output = end(start(folder, "prefork.py"))
-    assert "good morning first" in output
-    assert "unchanged 1 []" in output
+    printed = sorted(line for line in output.splitlines() if " confcast app: " not in line)  # the owner's log
+    assert printed == ["good morning, first", "good morning, second", "unchanged"]
 
 
 def test_the_watching_program_hears_of_an_edit(folder: Path) -> None:
@@ -72,34 +130,54 @@ def test_the_watching_program_hears_of_an_edit(folder: Path) -> None:
         assert "good morning became good night" in end(program)
 
 
-def test_the_unit_test_passes(folder: Path) -> None:
-    assert "1 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_app.py"))
+def test_the_unit_tests_pass(folder: Path) -> None:
+    tests = [name for name in files(GUIDE / "testing.md") if name.startswith("test_")]
+    assert "3 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests))
 
 
-def test_the_dry_run_finds_the_loader(folder: Path) -> None:
-    assert "ok" in end(start(folder, "-m", "confcast", "check", "--loader", "sources:loader"))
+def test_a_precommit_function_refuses(folder: Path) -> None:
+    """The pages' `greeter.py` in the prefork program of the README, which then finds that a version is refused."""
+    program = (folder / "prefork.py").read_text()
+    program = program.replace("from settings import", "import greeter\nfrom pathlib import Path\nfrom settings import")
+    edit = 'Path("app.toml").write_text(\'greeting = "hey"\');'
+    (folder / "prefork.py").write_text(program.replace("        print(manager", f"        {edit} print(manager"))
+    assert "rejected" in end(start(folder, "prefork.py"))
 
 
-def test_gunicorn_reloads_on_hup(folder: Path) -> None:
+@contextmanager
+def gunicorn(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The README's server, with all of its workers, and its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--no-control-socket"]
-    with start(folder, *arguments) as server:
+    with start(folder, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--no-control-socket") as server:
         try:
             for _ in range(4):
                 lines_until(server, "Booting worker")
-            assert answer(port) == "good morning from version 1"
-            (folder / "app.toml").write_text('greeting = "good night"\n')
-            server.send_signal(signal.SIGHUP)
-            lines_until(server, "success, version 2")
-            assert answer(port) == "good night from version 2"
+            yield server, port
         finally:
             server.terminate()
             server.communicate(timeout=_DEADLINE)
 
 
-@pytest.mark.parametrize("line", re.findall(r"^python -m confcast\.servers\..+$", README.read_text(), re.MULTILINE))
+def test_gunicorn_reloads_on_hup(folder: Path) -> None:
+    with gunicorn(folder) as (server, port):
+        assert answer(port) == "good morning from version 1"
+        (folder / "app.toml").write_text('greeting = "good night"\n')
+        server.send_signal(signal.SIGHUP)
+        lines_until(server, "success, version 2")
+        assert answer(port) == "good night from version 2"
+
+
+def test_each_command_for_a_shell_does_what_it_says(folder: Path) -> None:
+    with gunicorn(folder):
+        for line in CLIENTS:
+            typed = line.replace("python ", f"{shlex.quote(sys.executable)} ")
+            done = subprocess.run(typed, shell=True, cwd=folder, capture_output=True, text=True, timeout=_DEADLINE)
+            assert (done.returncode, bool(done.stdout)) == (0, True), (line, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("line", LAUNCHERS)
 def test_a_launcher_reloads_on_hup(line: str, folder: Path) -> None:
     server = line.split()[2].rpartition(".")[2]
     with socket.socket() as held:  # granian's workers have a listener each, and can't be given port 0
@@ -124,9 +202,10 @@ def test_a_launcher_reloads_on_hup(line: str, folder: Path) -> None:
                 launcher.communicate(timeout=_DEADLINE)
 
 
-def test_the_readme_shows_each_launcher() -> None:
-    shown = set(re.findall(r"^python -m confcast\.servers\.(\w+)", README.read_text(), re.MULTILINE))
-    assert shown == {"uvicorn", "granian", "hypercorn"}
+def test_the_guide_shows_each_launcher() -> None:
+    shown = {line.split()[2] for line in commands(GUIDE / "servers.md")}
+    assert shown == {f"confcast.servers.{name}" for name in ("uvicorn", "granian", "hypercorn")}
+    assert set(commands(README)) <= set(LAUNCHERS)
 
 
 def answer_of(port: int) -> str:

@@ -1,8 +1,9 @@
-"""The guide: its pages are in the package, and each line of a table of gunicorn's names the tests that hold it."""
+"""What users read: the README is short, each page of the guide is in the package and named, tables say what is so."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shutil
 import subprocess
@@ -12,10 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from confcast import ConfigReloadManager, ReloadResult
+from confcast.cli.report import ExitCode
+from confcast.owner.store import sqlite_file
+from confcast.servers.common import launching
+from confcast.wire.messages import PROTOCOL
 from tests.shape.source import ROOT
 
 GUIDE = ROOT / "src" / "confcast" / "guide"
 INTEGRATION = ROOT / "tests" / "integration"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "src/confcast/README.md", *sorted(GUIDE.glob("*.md"))]
 
 HUP = "test_gunicorn_hup"
 PLAIN = "test_gunicorn_plain"
@@ -89,7 +97,9 @@ def rows(text: str) -> list[list[str]]:
     """The cells of each line of its tables, but for their heads."""
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     lines = [line for table in tables for line in table.splitlines()[2:]]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [
+        [cell.strip() for cell in re.split(r" \|(?= )", line.removeprefix("|").removesuffix("|"))] for line in lines
+    ]
 
 
 def test_each_line_of_gunicorns_tables_has_its_tests():
@@ -105,16 +115,63 @@ def test_a_test_that_holds_a_line_exists(name: str):
     assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_has_a_title_and_lines_that_fit_but_for_tables(page: Path):
     lines = page.read_text(encoding="utf-8").splitlines()
     assert re.match(r"# \S", lines[0])
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
 
 
-def test_the_readme_leads_to_each_page():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [page.name for page in GUIDE.glob("*.md") if f"src/confcast/guide/{page.name}" not in readme] == []
+def test_the_readme_names_each_page():
+    pages = {page.name for page in GUIDE.glob("*.md")}
+    assert {name for name in pages if f"`{name}`" not in README and f"`confcast/guide/{name}`" not in README} == set()
+    named = set(re.findall(r"confcast/guide/(\w+\.md)", README)) | set(re.findall(r"`(\w+\.md)`", README))
+    assert named - pages == set()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_link_that_the_package_index_could_not_follow(page: Path):
+    """Relative links lead nowhere there, and the project's address is not known: pages are named by their path."""
+    assert re.findall(r"\]\((?!https://)[^)]*\)", page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_files_that_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:confcast|src|scripts|guide)/[\w./]*[\w/])`", text))
+    roots = (ROOT, ROOT / "src", ROOT / "src/confcast")
+    assert {name for name in named if not any((root / name).exists() for root in roots)} == set()
+
+
+def test_the_table_of_options_is_the_manager_s():
+    table = {row[0].strip("`"): row for row in rows(section("operating.md", "Options"))}
+    parameters = list(inspect.signature(ConfigReloadManager).parameters.values())[1:]  # the first is the loader
+    assert list(table) == [each.name for each in parameters]
+    assert {name: row[2] for name, row in table.items()} == {each.name: f"`{each.default!r}`" for each in parameters}
+
+
+def test_the_table_of_options_has_the_launchers_flags(capsys: pytest.CaptureFixture[str]):
+    launching.print_help("uvicorn")
+    flags = set(re.findall(r"^  (--[\w-]+)", capsys.readouterr().out, re.MULTILINE)) - {"--loader"}
+    assert {row[1].strip("`") for row in rows(section("operating.md", "Options"))} - {""} == flags
+
+
+def test_the_tables_of_results_and_exit_codes_are_whole():
+    results = {row[0].strip("`"): row[1] for row in rows(section("operating.md", "What became of a reload"))}
+    assert results == {each.value: "yes" if each else "no" for each in ReloadResult}
+    assert [row[0] for row in rows(section("operating.md", "The command line"))] == [
+        str(int(each)) for each in ExitCode
+    ]
+
+
+def test_the_promise_of_compatibility_has_the_numbers_of_now():
+    page = (GUIDE / "compatibility.md").read_text(encoding="utf-8")
+    assert f"a number, {PROTOCOL} now" in page
+    assert f"a layout number, {sqlite_file._LAYOUT} now" in page
 
 
 def test_the_pages_are_taken_into_the_wheel():

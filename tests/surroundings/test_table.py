@@ -60,4 +60,4 @@ def test_a_row_says_since_when_it_works_or_how_it_fails(row: Row):
 
 def test_the_readme_leads_to_it():
     readme = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
-    assert "src/confcast/guide/surroundings.md" in readme
+    assert "`surroundings.md`" in readme
