@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import shutil
 import subprocess
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfigReloadManager, ReloadResult
+from confcast import ReloadResult
 from confcast.cli.report import ExitCode
 from confcast.owner.store import sqlite_file
-from confcast.servers.common import launching
 from confcast.wire.messages import PROTOCOL
 from tests.shape.source import ROOT
 
@@ -145,19 +143,6 @@ def test_a_page_names_files_that_exist(page: Path):
     named = set(re.findall(r"`((?:confcast|src|scripts|guide)/[\w./]*[\w/])`", text))
     roots = (ROOT, ROOT / "src", ROOT / "src/confcast")
     assert {name for name in named if not any((root / name).exists() for root in roots)} == set()
-
-
-def test_the_table_of_options_is_the_manager_s():
-    table = {row[0].strip("`"): row for row in rows(section("operating.md", "Options"))}
-    parameters = list(inspect.signature(ConfigReloadManager).parameters.values())[1:]  # the first is the loader
-    assert list(table) == [each.name for each in parameters]
-    assert {name: row[2] for name, row in table.items()} == {each.name: f"`{each.default!r}`" for each in parameters}
-
-
-def test_the_table_of_options_has_the_launchers_flags(capsys: pytest.CaptureFixture[str]):
-    launching.print_help("uvicorn")
-    flags = set(re.findall(r"^  (--[\w-]+)", capsys.readouterr().out, re.MULTILINE)) - {"--loader"}
-    assert {row[1].strip("`") for row in rows(section("operating.md", "Options"))} - {""} == flags
 
 
 def test_the_tables_of_results_and_exit_codes_are_whole():

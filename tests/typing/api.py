@@ -318,7 +318,7 @@ def managing_process_wide(loader: ConfigLoader[Settings]) -> None:
     initialize_reload_manager(loader, watch="no")  # type: ignore[arg-type]
     initialize_reload_manager(loader, silent="veto")  # type: ignore[arg-type]
     initialize_reload_manager(loader, "no")  # type: ignore[arg-type]
-    initialize_reload_manager(loader, False, False)  # type: ignore[arg-type]
+    initialize_reload_manager(loader, False, False)  # type: ignore  # which code, depends on mypy's cache
 
 
 # ---- client verbs
