@@ -5,7 +5,7 @@ line of its own in a log, clears a terminal, or reverses the direction of what i
 them: in texts of problems and errors when these are made, and in all other records by a filter on each of confcast's
 loggers, before any handler of the application's sees the record.
 
-`logging.config.dictConfig` and `fileConfig` disable every existing logger that they do not name, unless told otherwise;
+`logging.config.dictConfig` and `fileConfig` disable every existing logger that they do not name, by default;
 Django's `LOGGING` goes through the first. Confcast's loggers exist once it is imported, which in a server is before the
 application configures logging: a failing observer, or a lost config owner, would not be logged. So a logger that these
 two functions disable without naming it stays enabled. A configuration that names `confcast` or one of its loggers is

@@ -3,10 +3,10 @@
 `--address`, or `--pid` of any process of the server, says which; else `CONFCAST_ADDRESS_<NAME>`, which every process
 has that a master starts; else it is the only owner that loads for this user (one that only serves the last workers of
 an older generation does not), or, for root without an owner of its own, the only one of another user. Owners in the
-folder that `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names come before those elsewhere, which then take a
-name, and another user's a pid or an address: a service's own reload means the service, also when that has no owner any
-more. Of several, the one whose master was started in the current directory is meant, and a warning says so. Else they
-are listed, and none is chosen: a reload of the wrong server can't be taken back.
+folder that `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names come before those elsewhere, which are then
+meant by their name only, and another user's by pid or address only: a service's own reload means the service, even when
+that has no owner any more. Of several, the one whose master was started in the current directory is meant, and a
+warning says so. Else they are listed, and none is chosen: a reload of the wrong server can't be taken back.
 """
 
 from __future__ import annotations

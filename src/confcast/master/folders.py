@@ -28,7 +28,7 @@ _log = logging.getLogger("confcast.master")
 
 _ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
 _EXIT_TIMEOUT = 5.0
-"""Seconds for the owner of a program that has replaced itself to exit: the end of the channel tells the owner so."""
+"""Seconds for the owner of a program that has replaced itself to exit: the end of the channel ends the owner."""
 
 _made: set[Path] = set()
 """The folders that this program has made. Each is added before it exists, or another thread's sweep would remove it."""

@@ -207,7 +207,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._attached()._get_observers()
 
     def _known_observers(self) -> Observers | None:
-        """Those of a replica that is attached already, also by the one that declared it."""
+        """The observers of a replica that the manager or the application has attached already."""
         return self._mine_to_read().observers()
 
     def _launch(self) -> Launcher:
@@ -221,7 +221,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         except OSError as error:  # no descriptor is left, or no process can be made
             raise ConfcastError(f"the config owner could not be started: {error}") from error
         except UnicodeEncodeError as error:
-            raise ConfcastError(f"the config owner can't be told of {error.object!r}, which is no UTF-8") from error
+            raise ConfcastError(f"the config owner can't be sent {error.object!r}, which is no UTF-8") from error
         return launcher
 
     def _take_up(self, launcher: Launcher) -> None:

@@ -109,7 +109,7 @@ def _unlock() -> None:
 
 
 def _warn_elsewhere(text: str, *arguments: object) -> None:
-    """In a thread of its own: what the application logs to may hold a lock below the signal handler."""
+    """Log a warning in a new thread: the code that the signal interrupted may hold a lock of a log handler."""
     thread = threading.Thread(target=_log.warning, args=(text, *arguments), name="confcast-lost", daemon=True)
     with contextlib.suppress(RuntimeError):  # no more threads
         thread.start()

@@ -211,9 +211,9 @@ class Observed(Message, frozen=True):
     """The state of a worker's observers: sent when one has failed, and, after Observe, at each step until all have run.
 
     `number`: of the Observe that this answers; 0 for none. `failures` and `last_error` count since the process began,
-    `errors` are of the version that was the newest when the Observe came (their pids mean nothing); `waits_for` names
-    the observers that have not run for it yet. `since`: the number of the Observe before it that has answers of its own
-    still to come; 0 for none.
+    `errors` are of the version that was the newest when that Observe came (their pids mean nothing); `waits_for` names
+    the observers that have not run for that version yet. `since`: the number of an earlier Observe that has further
+    answers to come; 0 for none.
     """
 
     number: int

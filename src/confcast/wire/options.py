@@ -131,7 +131,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """Seconds in which a reload is answered that begins at once, whatever hangs: a load, a vote and a barrier.
 
         All that wait for an answer wait as long: owner, master, worker and command line. Rejected: a fixed number of
-        seconds (a caller gave up, and was told "unknown", while a `precommit` function was within its own deadline).
+        seconds (a caller gave up, and got "unknown", while a `precommit` function was within its own deadline).
         """
         return self.load_timeout + 2 * max(self.vote_timeout, self.precommit_timeout) + _SLACK
 

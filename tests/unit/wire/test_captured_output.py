@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confcast.master.start.startup_output import StartupOutput
 
 from confcast.master.start.execute import nameless_file
+from confcast.master.start.startup_output import StartupOutput
 from confcast.owner.log_file import CapturedOutput
 from confcast.wire import captured_output
 from confcast.wire.captured_output import copy_on

@@ -236,7 +236,7 @@ class Launcher:
         output = StartupOutput(self._output, first=self.restarts == 0)
         try:
             mine, its = socket.socketpair()
-        except BaseException:  # no descriptor is left, say
+        except BaseException:  # for example, no descriptor is left
             output.close()
             raise
         try:

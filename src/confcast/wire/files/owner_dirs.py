@@ -93,7 +93,7 @@ class OwnerDir(NamedTuple):
         return written.command if written is not None else processes.command(self.master)
 
     def _about(self) -> about.About | None:
-        """The file that its owner wrote; None for a folder of another user's but root's, who may have forged it."""
+        """The file that its owner wrote; None in a folder of another user but root, who may have forged it."""
         return about.load(self.path) if self.user() in (_ROOT, os.geteuid()) else None
 
 
@@ -167,8 +167,9 @@ def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
     """The folders that a caller means by this name (None: by none), of those whose owners load.
 
     Folders in a place that is named for one server come before those elsewhere: a service's own reload means the
-    service. One elsewhere takes a name then: where the service's own owner is gone, the only one that runs is another
-    server's. Of several, the one whose master was started in this working directory is meant.
+    service. Where a place is named, one elsewhere is meant by its name only: if the service's own owner is gone, the
+    only one that runs is another server's. Of several, the one whose master was started in this working directory is
+    meant.
     """
     there = _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
     here = [each for each in there if is_here(each)] if len(there) > 1 else []
@@ -181,7 +182,7 @@ def loading(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
 
 
 def in_named_places(found: Iterable[OwnerDir]) -> list[OwnerDir]:
-    """Those in a place that somebody has named for one server."""
+    """The folders in a place that an operator has named for one server."""
     places = list(named())
     return [each for each in found if any(_is_in(base, each) for base in places)]
 
@@ -195,7 +196,7 @@ def is_here(found: OwnerDir) -> bool:
 
 
 def _in_the_named_place(found: list[OwnerDir], *, also_elsewhere: bool) -> list[OwnerDir]:
-    """The folders in the first named place that has any; all, where none is named, or if wanted, where none has any."""
+    """The folders in the first named place that has any; else all, if no place is named or `also_elsewhere`."""
     places = list(named())
     for base in places:
         if there := [each for each in found if _is_in(base, each)]:
@@ -204,7 +205,7 @@ def _in_the_named_place(found: list[OwnerDir], *, also_elsewhere: bool) -> list[
 
 
 def _is_in(base: Path, found: OwnerDir) -> bool:
-    """Under whichever of the place's names it was found."""
+    """Whether the folder is in this place, under whichever of the place's names it was found."""
     with contextlib.suppress(OSError):
         return found.path.parent.samefile(base)
     return False

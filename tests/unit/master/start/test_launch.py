@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from confcast.master.start.launch import Launcher, _reap
+from confcast.wire.options import Options
 from confcast.wire.processes import Death
 from tests.support.waiting import DEADLINE
 
@@ -46,11 +47,11 @@ def test_a_dead_owner_leaves_no_zombie() -> None:
     assert owner.wait() == 0  # what Popen says when somebody else has reaped it
 
 
-def test_an_owner_that_has_no_leash_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_that_has_no_channel_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left() -> Any:
         raise OSError(24, "Too many open files")
 
-    (reader, writer), startup = os.pipe(), SimpleNamespace(load_timeout=1, name="app")
+    (reader, writer), startup = os.pipe(), SimpleNamespace(options=Options())
     launcher = Launcher(startup, None, output=lambda: writer)  # type: ignore[arg-type]
     monkeypatch.setattr(socket, "socketpair", none_left)
     before = len(list(Path("/dev/fd").iterdir()))
