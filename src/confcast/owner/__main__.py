@@ -19,7 +19,7 @@ import sys
 from typing import NoReturn
 
 from confcast.config.import_loader import place_of
-from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, first_of
+from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem, ProtocolError, first_of
 from confcast.owner.lifecycle import REFUSED, Lifecycle, send
 from confcast.owner.log_file import CapturedOutput, StandardError
 from confcast.texts import Lines, printable
@@ -39,6 +39,11 @@ python -m confcast.owner is the config owner of a server, a program that a Confi
 install() or launcher) starts by itself and that leaves with it. It can't be started by hand.
 To try a configuration: python -m confcast check --loader MODULE:NAME
 To see the owners that run: python -m confcast status"""
+
+_ANOTHER_VERSION = (
+    "the master runs another version of confcast than the one that is installed now: reload the server fully, so that "
+    "both run this one"
+)
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -63,7 +68,11 @@ def main(arguments: list[str]) -> int:
         sys.stdout.reconfigure(line_buffering=True)  # the user's module may print, which is a log
     channel = MasterChannel(connection)
     channel.connection.settimeout(_STARTUP_WITHIN)
-    startup = channel.receive()
+    try:
+        startup = channel.receive()
+    except ProtocolError as error:
+        print(f"{error}; {_ANOTHER_VERSION}", file=sys.stderr)
+        return 3
     if not isinstance(startup, StartupConfig):
         return 3
     output = CapturedOutput(startup.captured, startup.output)

@@ -55,6 +55,12 @@ def _count(value: Any) -> object:
     return value
 
 
+def _switch(value: object) -> object:
+    if value not in (True, False):
+        raise ValueError("True or False is expected")
+    return bool(value)
+
+
 def _folder(value: str | os.PathLike[str] | None) -> str | None:
     """The same folder after a change of the working directory."""
     if value is not None and not os.fspath(value):
@@ -162,7 +168,8 @@ def declared() -> dict[str, Option]:
 def _declared(name: str, default: object, kind: Any, *more: Any) -> Option:
     (text,) = (each for each in more if isinstance(each, str))
     choices = get_args(kind) if get_origin(kind) is Literal else None
-    check, metavar = next((each for each in more if isinstance(each, _Kind)), (partial(_one_of, choices), None))
+    other = _switch if choices is None else partial(_one_of, choices)
+    check, metavar = next((each for each in more if isinstance(each, _Kind)), (other, None))
     usual = _Flag("--" + name.replace("_", "-"))
     flag, words = next((each for each in more if isinstance(each, _Flag)), usual)
     first = text.partition(". ")[0].rstrip(".")
@@ -173,8 +180,8 @@ def _declared(name: str, default: object, kind: Any, *more: Any) -> Option:
     )
 
 
-def _one_of(choices: tuple[str, ...] | None, value: object) -> object:
-    if choices is not None and value not in choices:
+def _one_of(choices: tuple[str, ...], value: object) -> object:
+    if value not in choices:
         raise ValueError(f"{', '.join(map(repr, choices[:-1]))} or {choices[-1]!r} is expected")
     return value
 

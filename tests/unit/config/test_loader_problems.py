@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from confcast.config.loader import ConfigLoader
 from confcast.config.schema.kinds import Secret
 from confcast.config.sources.environment import Environment
+from confcast.config.sources.layer import Layer
 from confcast.config.validation.field_errors import Invalid
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError
@@ -523,6 +524,23 @@ def test_problems_of_two_files_are_told_in_the_order_of_the_files():
     ]
     text = str(caught.value)
     assert "b.yaml:2:10: memory.total: Input should be greater than or equal to 512 (got 5)" in text
+
+
+class Service(msgspec.Struct):
+    """A source whose name ends as a position does."""
+
+    name: str
+    data: dict[str, Any]
+
+    def read(self) -> Layer:
+        return Layer(self.name, self.data)
+
+
+def test_a_source_s_name_is_not_taken_for_a_position():
+    sources = [Service("consul:8500", {"colour": 1}), Service("second.ini", {"version": 1})]
+    with pytest.raises(ConfigError) as caught:
+        ConfigLoader(Model, *sources).load()
+    assert [problem.location for problem in caught.value.problems][:2] == ["consul:8500", "second.ini"]
 
 
 def test_a_problem_of_a_whole_table_is_placed_in_the_file_that_has_it(monkeypatch):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
+import msgspec
 import pytest
+
+from confcast.wire.framing import frame
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["7"], ["-1"], ["9" * 20], ["app:loader"]])
@@ -18,3 +22,17 @@ def test_the_config_owner_says_what_it_is_and_that_it_is_not_started_by_hand(arg
     assert "python -m confcast check --loader MODULE:NAME" in run.stderr
     assert "Traceback" not in run.stderr
     assert run.stdout == ""
+
+
+def test_a_master_of_another_version_is_told_to_be_reloaded():
+    """The package was replaced in place, and its master goes on with the code that it began with."""
+    mine, its = socket.socketpair()
+    mine.sendall(frame(msgspec.msgpack.encode({"type": "Orders"})))
+    command = [sys.executable, "-c", "import sys; from confcast.owner.__main__ import run; run(sys.argv[1:])"]
+    with mine, its:
+        run = subprocess.run(
+            [*command, str(its.fileno())], check=False, capture_output=True, text=True, pass_fds=[its.fileno()]
+        )
+    assert run.returncode == 3
+    assert "the master runs another version of confcast than the one that is installed now" in run.stderr
+    assert "Traceback" not in run.stderr

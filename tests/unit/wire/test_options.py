@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager
+from confcast.wire.options import checked
 
 LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
 
@@ -28,6 +29,8 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
         ({"history_limit": -1}, "history_limit=-1: a number of events is expected, 0 or more"),
         ({"name": " "}, "name=' ': a name is expected, such as 'app'"),
         ({"state_dir": ""}, "state_dir='': a folder is expected, or None"),
+        ({"watch": "no"}, "watch='no': True or False is expected"),
+        ({"enable_signal_handler": None}, "enable_signal_handler=None: True or False is expected"),
         ({"executable": ""}, "executable='': a Python interpreter is expected, or None"),
     ],
 )
@@ -53,3 +56,11 @@ def test_what_is_no_loader_is_refused(given: Any, words: str) -> None:
 def test_an_option_that_there_is_not_is_refused() -> None:
     with pytest.raises(TypeError, match="'wach'"):
         ConfigReloadManager(LOADER, wach=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "kept"), [(0, False), (1, True), (False, False)])
+def test_a_number_that_is_a_truth_value_is_kept_as_one(given: Any, kept: bool) -> None:
+    """The owner's decoder takes no other."""
+    options = checked({"watch": given, "enable_signal_handler": given})
+    assert (options.watch, options.enable_signal_handler) == (kept, kept)
+    assert type(options.watch) is type(options.enable_signal_handler) is bool

@@ -106,8 +106,10 @@ def _as_written(field_error: FieldError, merged: Merged) -> KeyPath:
 
 
 def _order(problem: Problem, merged: Merged) -> tuple[int, int, int]:
+    names = [layer.name for layer in merged.layers]
+    if problem.location in names:  # `http://host:8500` is a name, and no line 8500
+        return names.index(problem.location), 0, 0
     found = re.fullmatch(r"(.*?)(?::(\d+)(?::(\d+))?)?", problem.location, re.DOTALL)
     assert found is not None
-    names = [layer.name for layer in merged.layers]
     rank = names.index(found[1]) if found[1] in names else len(names)
     return rank, int(found[2] or 0), int(found[3] or 0)

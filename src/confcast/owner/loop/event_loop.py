@@ -118,7 +118,7 @@ class EventLoop:
             refused=state.refused,
             gathering=gathering,
             now=time.monotonic(),
-            report=_log.debug if _log.isEnabledFor(logging.DEBUG) else None,
+            report=functools.partial(_log.debug, "%s") if _log.isEnabledFor(logging.DEBUG) else None,
         )
         for pid in roster:
             self._add_member(fx.AddMember(pid))
