@@ -129,6 +129,7 @@ INSIDE = {
             "gunicorn.arbiter:Arbiter.cfg",
             "gunicorn.arbiter:Arbiter.dirty_arbiter_pid",
             "gunicorn.arbiter:Arbiter.handle_hup()",
+            "gunicorn.arbiter:Arbiter.handle_ttou()",
             "gunicorn.arbiter:Arbiter.handle_usr1()",
             "gunicorn.arbiter:Arbiter.handle_usr2()",
             "gunicorn.arbiter:Arbiter.kill_worker(pid, signal)",

@@ -41,7 +41,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
-from confcast.servers.common import internals, launching
+from confcast.servers.common import launching
 from confcast.servers.common.launching import Embedded
 from confcast.wire.options import EmbeddedOptions
 
@@ -102,6 +102,8 @@ def _server(line: launching.Line, app: str, options: dict[str, Any]) -> Server:
 
 def _require() -> None:
     package = launching.require("granian", "granian")
+    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
+
     internals.check("granian")
     if not package.server.BUILD_GIL:
         raise ConfcastError("granian's workers are threads on this build of Python; that can't be served")

@@ -49,12 +49,14 @@ class Recycling:
         self._leaving = 0
         self._warned = self._asked = False
         self.extra = 0
+        self._handle_ttou = server.handle_ttou
+        server.handle_ttou = self._on_ttou
 
     # ---- in the master
 
     def tick(self) -> None:
         """In each turn, before gunicorn ends the oldest of too many workers: decide whether a worker may leave."""
-        server, workers = self._server, list(self._server.WORKERS)
+        server, workers = self._server, sorted(self._server.WORKERS, key=lambda pid: self._server.WORKERS[pid].age)
         could_not_attach = self._read_notes()
         self._surplus.update(workers[: max(0, len(workers) - server.num_workers)])
         self._surplus.intersection_update(workers)
@@ -68,7 +70,8 @@ class Recycling:
             )
         if not server.num_workers:  # WINCH: all are to leave
             self.extra = 0
-        elif self._leaving not in workers:
+        elif self._leaving not in workers and (len(workers) <= server.num_workers or not self._served):
+            self._leaving = 0
             self._next()
 
     def _next(self) -> None:
@@ -82,7 +85,13 @@ class Recycling:
         elif self._served and len(self._attached) >= server.num_workers:
             self._warned = False
             self._leaving = self._served[0]
+            server.WORKERS[self._leaving].age = 0  # gunicorn ends the lowest age of too many: this one, and no other
             server.kill_worker(self._leaving, signal.SIGTERM)
+
+    def _on_ttou(self) -> None:
+        """Let gunicorn lower the number of workers, but not below one: the extra worker may never come to serve."""
+        if self._server.num_workers - self.extra > 1:
+            self._handle_ttou()
 
     def forget(self) -> None:
         """Begin anew in a full reload, which has set the number of workers, and replaces all present ones."""

@@ -37,7 +37,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
-from confcast.servers.common import internals, launching
+from confcast.servers.common import launching
 from confcast.servers.common.launching import Embedded
 from confcast.wire.options import EmbeddedOptions
 
@@ -101,4 +101,6 @@ def _run(line: launching.Line, config: Config) -> int:
 
 def _require() -> None:
     launching.require("hypercorn", "hypercorn")
+    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
+
     internals.check("hypercorn")

@@ -40,7 +40,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader
-from confcast.servers.common import internals, launching
+from confcast.servers.common import launching
 from confcast.servers.common.launching import Embedded
 from confcast.wire.options import EmbeddedOptions
 
@@ -103,6 +103,8 @@ def _run(line: launching.Line, options: dict[str, Any]) -> None:
 
 def _require() -> ModuleType:
     package = launching.require("uvicorn", "uvicorn")
+    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
+
     internals.check("uvicorn")
     return package
 

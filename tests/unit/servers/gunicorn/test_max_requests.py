@@ -22,8 +22,9 @@ class Arbiter:
     """The part of gunicorn's arbiter that is used here. `turn` is a turn of its loop, which may start workers."""
 
     def __init__(self) -> None:
-        self.WORKERS: dict[int, Any] = {OLD: None, OTHER: None}
+        self.WORKERS: dict[int, Any] = {OLD: SimpleNamespace(age=1), OTHER: SimpleNamespace(age=2)}
         self.num_workers = 2
+        self.began = 2
         self.told: list[tuple[int, int]] = []
         self.log = logging.getLogger("test.gunicorn")
         self.recycling = Recycling(self)
@@ -39,7 +40,17 @@ class Arbiter:
         self.recycling.tick()
         for pid in new:
             assert len(self.WORKERS) < self.num_workers
-            self.WORKERS[pid] = None
+            self.began += 1
+            self.WORKERS[pid] = SimpleNamespace(age=self.began)
+
+    def handle_ttou(self) -> None:
+        if self.num_workers > 1:
+            self.num_workers -= 1
+
+    def surplus(self) -> list[int]:
+        """Those that gunicorn would end, as its `manage_workers` chooses them."""
+        by_age = sorted(self.WORKERS, key=lambda pid: self.WORKERS[pid].age)
+        return by_age[: max(0, len(by_age) - self.num_workers)]
 
     def end(self, pid: int) -> None:
         del self.WORKERS[pid]
@@ -79,6 +90,35 @@ def test_one_leaves_at_a_time_and_the_next_one_when_its_place_is_taken(arbiter: 
     arbiter.note(f"a{NEWER}")
     arbiter.turn()
     assert len(arbiter.told) == 2
+
+
+def test_a_lower_number_of_workers_comes_before_a_worker_that_has_served(arbiter: Arbiter) -> None:
+    """gunicorn has not ended the surplus one yet, and the number is not raised for it again."""
+    arbiter.note(f"a{OLD}", f"a{OTHER}")
+    arbiter.turn()
+    arbiter.handle_ttou()
+    arbiter.note(f"s{OTHER}")
+    arbiter.turn()
+    assert (arbiter.num_workers, arbiter.surplus(), arbiter.told) == (1, [OLD], [])
+
+    arbiter.end(OLD)
+    assert arbiter.num_workers == 2, "the one that is left has served, and gets a second one beside it"
+
+
+def test_of_too_many_gunicorn_ends_the_one_that_leaves_already(arbiter: Arbiter) -> None:
+    arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OTHER}")
+    arbiter.turn()
+    arbiter.handle_ttou()
+    arbiter.turn()
+    assert (arbiter.told, arbiter.surplus()) == ([(OTHER, signal.SIGTERM)], [OTHER])
+
+
+def test_no_signal_takes_the_only_one_that_serves_while_the_second_can_not_attach(arbiter: Arbiter) -> None:
+    alone(arbiter)
+    arbiter.turn(NEW)
+    assert (arbiter.num_workers, arbiter.recycling.extra) == (2, 1)
+    arbiter.handle_ttou()
+    assert (arbiter.num_workers, arbiter.surplus()) == (2, [])
 
 
 def test_while_no_new_worker_can_attach_no_other_leaves_and_that_is_logged_once(
@@ -164,7 +204,7 @@ def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
     arbiter.turn(NEW)
     arbiter.num_workers = 2  # gunicorn sets it, and replaces everyone
     arbiter.recycling.forget()
-    arbiter.WORKERS = {NEWER: None, NEWER + 1: None}
+    arbiter.WORKERS = {NEWER: SimpleNamespace(age=4), NEWER + 1: SimpleNamespace(age=5)}
 
     arbiter.turn()
 
@@ -175,7 +215,7 @@ def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
 def test_a_worker_that_is_being_replaced_counts_no_more(arbiter: Arbiter) -> None:
     """gunicorn spawns the new ones, counts its workers, and only then tells the oldest to leave."""
     arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OTHER}", f"s{NEW}")
-    arbiter.WORKERS |= {NEW: None, NEWER: None}
+    arbiter.WORKERS |= {NEW: SimpleNamespace(age=3), NEWER: SimpleNamespace(age=4)}
 
     arbiter.turn()
     arbiter.note(f"a{NEW}", f"s{OLD}")
