@@ -224,6 +224,10 @@ def test_a_worker_that_is_being_replaced_counts_no_more(arbiter: Arbiter) -> Non
 
     arbiter.note(f"a{NEWER}")
     arbiter.turn()
+    assert arbiter.told == [], "gunicorn has yet to end the old ones"
+
+    arbiter.end(OLD)
+    arbiter.end(OTHER)
     assert [pid for pid, _ in arbiter.told] == [NEW]
 
 
