@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import confcast.master.process_wide as process_wide
-from confcast import ConfigError
 from confcast.examples.leindex.config import PACKAGED_DEFAULTS, GlobalConfigManager
 
 
@@ -55,9 +54,3 @@ def test_the_snippets_run_as_leindex_prints_them(home: Path) -> None:
 
     assert called.wait(10)
     assert seen == [(3072, 4096)]
-
-
-def test_without_a_file_it_is_a_config_error(home: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mcp_config\.yaml") as caught:
-        GlobalConfigManager().load()
-    assert caught.value.reason == "file_not_found"

@@ -14,13 +14,12 @@ The recipe, in the order in which it is read:
 
 1. `schema.py`: the configuration as a type, every rule a validator of the field that it is about.
 2. `config.py`: where it comes from, `ConfigLoader("pkg.schema:MCPConfig", "config.yaml")` under a name of its own.
-3. `settings.py`: `settings = Replica(MCPConfig, name="app")`, imported by whoever reads the configuration.
+3. `settings.py`: `settings = Replica(MCPConfig, name="app")`, imported by each module that reads the configuration.
 4. `app.py`: a request reads `settings.snapshot` once; what has to be resized when the configuration changes
    subscribes with `initial=True`; what must not happen is refused with `precommit`.
-5. `components.py`: the three observers, each an `update_config(old, new)`.
-6. `gunicorn_conf.py`: one line, `confcast.servers.gunicorn.install(globals(), loader)`.
+5. `gunicorn_conf.py`: one line, `confcast.servers.gunicorn.install(globals(), loader)`.
 
-`index.py`, `crawl.py`, `cache.py`, `pool.py` and `search.py` are the service itself; they know nothing of confcast.
+`search.py` and `index.py` are the service itself; they know the schema, and nothing of confcast.
 
 In a program without a server, as users of LeIndex know it:
 
@@ -29,5 +28,5 @@ In a program without a server, as users of LeIndex know it:
     reload_mgr.subscribe(on_config_change)      # on_config_change(old, new)
     result = reload_config()                    # ReloadResult.SUCCESS
 
-Nothing is imported here: a worker that imports the schema must not pay for the loader.
+This package imports nothing: a worker that imports the schema must not pay for the loader.
 """

@@ -1,6 +1,6 @@
-"""Where the search service's configuration comes from: one YAML file.
+"""The loader of the search service's configuration: one YAML file.
 
-Guarantees: a file that is missing is an error when it is loaded, never the defaults, and nothing here writes to it.
+Guarantees: a file that is missing is an error when it is loaded, never the defaults, and the loader writes nothing.
 `GlobalConfigManager` keeps the name that users of LeIndex know; it is a `ConfigLoader` of the example's schema and
 nothing more. Rejected: making the folder and the file on first use (a typing error in a path then serves defaults).
 """
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from confcast import ConfigLoader
 
-if TYPE_CHECKING:  # the master hands the loader on by name: a full reload then finds new code where the old one was
+if TYPE_CHECKING:  # the loader names the schema: a full reload then imports new code where the old one was
     from confcast.examples.leindex.schema import MCPConfig
 
     Loader = ConfigLoader[MCPConfig]
 else:
     Loader = ConfigLoader
 
-DEFAULT_CONFIG_PATH = "~/.leindex/mcp_config.yaml"
 PACKAGED_DEFAULTS = Path(__file__).with_name("default.yaml")
 """The commented file to start from."""
 
@@ -28,10 +27,8 @@ class GlobalConfigManager(Loader):
     """The loader of the service's configuration.
 
     Args:
-        config_path: The YAML file; None for `~/.leindex/mcp_config.yaml`. It need not exist before `load()`, which
-            raises ConfigError when it is missing.
+        config_path: The YAML file. It need not exist before `load()`, which raises ConfigError when it is missing.
     """
 
-    def __init__(self, config_path: str | Path | None = None) -> None:
-        path = Path(DEFAULT_CONFIG_PATH if config_path is None else config_path).expanduser()
-        super().__init__("confcast.examples.leindex.schema:MCPConfig", path)
+    def __init__(self, config_path: str | Path = "~/.leindex/mcp_config.yaml") -> None:
+        super().__init__("confcast.examples.leindex.schema:MCPConfig", Path(config_path).expanduser())

@@ -1,13 +1,10 @@
-"""gunicorn's configuration for the search service.
-
-Run it with:
+"""gunicorn's configuration for the search service; the last line embeds confcast.
 
     gunicorn -c python:confcast.examples.leindex.gunicorn_conf
 
-The one line that embeds confcast is the last. `kill -HUP` of the master reloads the YAML file in every worker, and
-replaces none of them. The environment says the rest: `LEINDEX_CONFIG` (the YAML file, else
-`~/.leindex/mcp_config.yaml`), `LEINDEX_FOLDER` (what is indexed, else `~/.leindex/texts`), `LEINDEX_BIND` and
-`LEINDEX_WORKERS`.
+`kill -HUP` of the master reloads the YAML file in every worker, and replaces none of them. The environment gives the
+places: `LEINDEX_CONFIG` (the YAML file, else `~/.leindex/mcp_config.yaml`), `LEINDEX_FOLDER` (what is indexed, else
+`~/.leindex/texts`), `LEINDEX_BIND` and `LEINDEX_WORKERS`.
 """
 
 from __future__ import annotations
@@ -24,4 +21,4 @@ worker_class = "gthread"  # sync workers close every connection after one answer
 threads = 8
 keepalive = 30
 
-confcast_gunicorn.install(globals(), GlobalConfigManager(os.environ.get("LEINDEX_CONFIG")))
+confcast_gunicorn.install(globals(), GlobalConfigManager(*filter(None, [os.environ.get("LEINDEX_CONFIG")])))

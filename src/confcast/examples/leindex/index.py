@@ -1,161 +1,122 @@
-"""An inverted index in memory: words to documents, ranked, and never larger than it is told.
+"""The index of a folder's text files: in memory, replaced whole by each look at the folder.
 
-Guarantees: after each call the index takes at most `limit_bytes`, by its own account (`cost`); a document is in it
-whole or not at all. When there is no room a *new* document is left out; when the limit is lowered the documents that
-no query has found for the longest time go first. Safe to use from several threads.
+Guarantees: a look reads regular files only (no links, no hidden names), up to the configured size, and only text: UTF-8
+without a NUL byte. A file or folder that can't be read is logged and left out. The index takes at most its limit, by
+its own account; a file is in it whole or not at all. Safe to use from several threads.
 
-Rejected: making room for a new document by dropping an old one. The old file is still in the folder, so the next
-look would index it again and drop another, for ever.
+Rejected: an index that is changed file by file (an example of configuration needs no more than a look at the folder).
 """
 
 from __future__ import annotations
 
-import math
+import logging
+import os
 import re
 import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
-DOCUMENT_BYTES = 1000
-POSTING_BYTES = 160
-"""What a document, and each different word in it, take; measured with tracemalloc on CPython 3.11, rounded up."""
+from confcast.examples.leindex.schema import MCPConfig
 
-_SATURATION = 1.5
-_LENGTH_WEIGHT = 0.75
-_WORD = re.compile(r"\w+")
+MIB = 1024 * 1024
+WORD_BYTES = 160  # what each different word of a file takes; measured with tracemalloc on CPython 3.11, rounded up
 
-
-def words(text: str) -> list[str]:
-    """The words of a text, in order, as they are compared."""
-    return _WORD.findall(text.casefold())
-
-
-class Stamp(NamedTuple):
-    """What tells that a file is still the one that was indexed."""
-
-    modified_ns: int
-    size: int
-
-
-class Document(NamedTuple):
-    """A file as the index takes it: its name, its stamp, and how often each word occurs."""
-
-    name: str
-    stamp: Stamp
-    counts: Mapping[str, int]
-
-    @property
-    def cost(self) -> int:
-        """What it will take in the index, in bytes."""
-        return DOCUMENT_BYTES + POSTING_BYTES * len(self.counts)
+_log = logging.getLogger("confcast.examples.leindex")
 
 
 class Hit(NamedTuple):
-    """One found document; a greater score is a better match."""
+    """One file that matches; a greater score is a better match."""
 
     name: str
     score: float
 
 
+class Looked(NamedTuple):
+    """What a look at the folder found; `left_out` counts files that are too large, no text, or have no room."""
+
+    indexed: int
+    left_out: int
+
+
 class TextIndex:
-    """The index. It starts with a limit of nothing, and holds nothing until `resize()`."""
+    """The index of one folder and its subfolders, empty before the first look.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._documents: OrderedDict[str, Document] = OrderedDict()  # the longest unfound first
-        self._lengths: dict[str, int] = {}
-        self._total_length = 0
-        self._postings: dict[str, dict[str, int]] = {}
-        self._used = 0
-        self._limit = 0
-        self._generation = 0
+    Attributes:
+        config: Whose limits a look keeps to: the newest version, whichever version the request that asks for it has.
+        used_bytes: What the index takes, by its own account.
+        generation: How many looks there were: an answer is worth keeping as long as this number stays.
+    """
 
-    @property
-    def used_bytes(self) -> int:
-        """What the index takes, by its own account."""
-        return self._used
-
-    @property
-    def limit_bytes(self) -> int:
-        """What it may take."""
-        return self._limit
-
-    @property
-    def generation(self) -> int:
-        """Counted up with every change of content: an answer is worth keeping while it stands."""
-        return self._generation
+    def __init__(self, folder: Path) -> None:
+        self.config = MCPConfig()
+        self.used_bytes = 0
+        self.generation = 0
+        self._folder = folder
+        self._files: dict[str, Counter[str]] = {}
+        self._looking = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self._files)
 
-    def stamps(self) -> dict[str, Stamp]:
-        """The documents in the index, and which state of the file each one is."""
-        with self._lock:
-            return {name: document.stamp for name, document in self._documents.items()}
+    def look(self) -> Looked:
+        """Read the folder anew. One look at a time."""
+        with self._looking:
+            config = self.config
+            paths = list(_regular_files(self._folder))
+            files, used = {}, 0
+            for path, words in zip(paths, _read_all(paths, config), strict=True):
+                cost = WORD_BYTES * len(words or ())
+                if words is not None and used + cost <= config.memory.global_index_mb * MIB:
+                    files[path.relative_to(self._folder).as_posix()] = words
+                    used += cost
+            self._files, self.used_bytes = files, used
+            self.generation += 1  # last: an answer from the old files must not be kept under the new number
+        looked = Looked(len(files), len(paths) - len(files))
+        _log.info("index: %d files, %d left out", *looked)
+        return looked
 
-    def resize(self, limit_bytes: int) -> list[str]:
-        """Set the limit, and return the names of the documents that had to go for it."""
-        with self._lock:
-            self._limit = limit_bytes
-            evicted = []
-            while self._used > limit_bytes:
-                name = next(iter(self._documents))
-                self._drop(name)
-                evicted.append(name)
-            return evicted
+    def search(self, query: str, limit: int) -> tuple[Hit, ...]:
+        """The files in which the query's words are most frequent, best first, equal ones by name."""
+        asked = set(_words(query))
+        files = [(name, words) for name, words in self._files.items() if asked & words.keys()]
+        hits = [Hit(name, sum(words[word] for word in asked) / words.total()) for name, words in files]
+        return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.name))[:limit])
 
-    def put(self, document: Document) -> bool:
-        """Add the document, in place of an older one of its name. False when there is no room: neither is kept."""
-        with self._lock:
-            if document.name in self._documents:
-                self._drop(document.name)
-            if self._used + document.cost > self._limit:
-                return False
-            self._add(document)
-            return True
 
-    def remove(self, name: str) -> None:
-        """Forget a document; nothing happens when it isn't there."""
-        with self._lock:
-            if name in self._documents:
-                self._drop(name)
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
-    def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
-        """The best matches for any of the query's words, best first (Okapi BM25; equal scores by name)."""
-        with self._lock:
-            scores: defaultdict[str, float] = defaultdict(float)
-            for word in set(words(query)):
-                self._score(word, scores)
-            hits = sorted((Hit(name, score) for name, score in scores.items()), key=lambda hit: (-hit.score, hit.name))
-            for hit in reversed(hits[:limit]):
-                self._documents.move_to_end(hit.name)
-            return tuple(hits[:limit])
 
-    def _score(self, word: str, scores: defaultdict[str, float]) -> None:
-        found = self._postings.get(word, {})
-        rarity = math.log(1 + (len(self._documents) - len(found) + 0.5) / (len(found) + 0.5))
-        mean_length = self._total_length / max(1, len(self._documents))
-        for name, count in found.items():
-            relative = self._lengths[name] / mean_length
-            weight = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative)
-            scores[name] += rarity * count * (_SATURATION + 1) / (count + weight)
+def _regular_files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder, onerror=_log_left_out):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
+            if path.is_file() and not path.is_symlink():
+                yield path
 
-    def _add(self, document: Document) -> None:
-        self._documents[document.name] = document
-        self._lengths[document.name] = sum(document.counts.values())
-        self._total_length += self._lengths[document.name]
-        self._used += document.cost
-        self._generation += 1
-        for word, count in document.counts.items():
-            self._postings.setdefault(word, {})[document.name] = count
 
-    def _drop(self, name: str) -> None:
-        document = self._documents.pop(name)
-        self._total_length -= self._lengths.pop(name)
-        self._used -= document.cost
-        self._generation += 1
-        for word in document.counts:
-            del self._postings[word][name]
-            if not self._postings[word]:
-                del self._postings[word]
+def _read_all(paths: list[Path], config: MCPConfig) -> Iterator[Counter[str] | None]:
+    size, max_bytes = config.performance.batch_size, config.projects.max_file_size
+    batches = [paths[start : start + size] for start in range(0, len(paths), size)]
+    with ThreadPoolExecutor(config.performance.parallel_workers) as readers:
+        for read in readers.map(lambda batch: [_read(path, max_bytes) for path in batch], batches):
+            yield from read
+
+
+def _read(path: Path, max_bytes: int) -> Counter[str] | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+        return None if len(content) > max_bytes or b"\0" in content else Counter(_words(content.decode()))
+    except UnicodeDecodeError:
+        return None
+    except OSError as error:
+        _log_left_out(error)
+        return None
+
+
+def _log_left_out(error: OSError) -> None:
+    _log.warning("left out of the index: %s", error)

@@ -21,8 +21,6 @@ service = SearchService(Path(os.environ.get("LEINDEX_FOLDER", "~/.leindex/texts"
 server = new_server(Toolbox(service))
 app = server.streamable_http_app(stateless_http=True, host=os.environ.get("MCP_SERVER_HOST", "127.0.0.1"))
 
-# In this order: the index, which takes longest, finds its readers in place. initial=True gives each the first value.
 settings.precommit(service.refuse)
-settings.subscribe(service.memory_profiler.update_config, select=lambda config: config.memory, initial=True)
-settings.subscribe(service.performance_monitor.update_config, select=lambda config: config.performance, initial=True)
-settings.subscribe(service.global_index.update_config, initial=True)
+settings.subscribe(service.size_cache, initial=True)  # initial: each is called with the first configuration, too
+settings.subscribe(service.size_index, initial=True)

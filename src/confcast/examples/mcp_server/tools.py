@@ -81,10 +81,10 @@ class Toolbox:
         return {"hits": [{"file": hit.name, "score": round(hit.score, 4)} for hit in hits], "cached": cached}
 
     def _status(self, arguments: Arguments, config: ServerConfig) -> Answer:
-        return self._service.status(config)
+        return self._service.status()
 
     def _index(self, arguments: Arguments, config: ServerConfig) -> Answer:
-        return self._service.global_index.refresh()._asdict()
+        return self._service.index.look()._asdict()
 
 
 @functools.lru_cache(maxsize=8)  # making a class takes a millisecond, and versions that are in use are few

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,29 +29,24 @@ def ask(application: Application, method: str, path: str, query: str = "") -> tu
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[SearchService]:
+def service(tmp_path: Path) -> SearchService:
     Path(tmp_path, "a.txt").write_text("the owner loads", encoding="utf-8")
-    service = SearchService(tmp_path)
-    yield service
-    service.pool.close()
+    return SearchService(tmp_path)
 
 
 def configured(service: SearchService, config: MCPConfig) -> None:
-    service.memory_profiler.update_config(None, config.memory)
-    service.performance_monitor.update_config(None, config.performance)
-    service.global_index.update_config(None, config)
+    service.size_cache(None, config)
+    service.size_index(None, config)
 
 
-def test_an_answer_says_who_gave_it_with_which_version_and_which_values(service: SearchService) -> None:
-    config = MCPConfig.model_validate({"performance": {"cache_ttl_seconds": 77}})
-    configured(service, config)
-    with settings.override(config):
+def test_an_answer_says_which_process_gave_it_with_which_version(service: SearchService) -> None:
+    configured(service, MCPConfig())
+    with settings.override(MCPConfig()):
         status, answer = ask(Application(service), "GET", "/search", "q=owner")
         assert answer["version"] == settings.version
     assert status == "200 OK"
     assert answer["pid"] == os.getpid()
     assert [hit["file"] for hit in answer["hits"]] == ["a.txt"]
-    assert answer["used"]["cache_ttl_seconds"] == 77
 
 
 def test_the_status_has_the_whole_configuration(service: SearchService) -> None:
@@ -72,7 +66,7 @@ def test_a_new_file_is_found_after_a_look(service: SearchService, tmp_path: Path
     configured(service, MCPConfig())
     Path(tmp_path, "b.txt").write_text("another", encoding="utf-8")
     with settings.override(MCPConfig()):
-        assert ask(Application(service), "POST", "/index")[1]["indexed"] == 1
+        assert ask(Application(service), "POST", "/index")[1]["indexed"] == 2
         assert ask(Application(service), "GET", "/search", "q=another")[1]["hits"][0]["file"] == "b.txt"
 
 
@@ -91,18 +85,14 @@ def test_what_is_no_route_is_answered_with_the_routes(service: SearchService, me
     assert "/search" in answer["error"]
 
 
-def test_the_module_s_application_is_ready_for_a_server() -> None:
-    with settings.override(MCPConfig()):
-        assert ask(app, "GET", "/search", "q=owner")[0] == "200 OK"
-
-
-def test_a_change_resizes_what_the_components_hold_and_a_drill_refuses_it() -> None:
-    before, after = (MCPConfig.model_validate({"performance": {"parallel_workers": count}}) for count in (2, 9))
+def test_a_change_resizes_what_the_service_holds_and_a_drill_refuses_it() -> None:
+    before, after = (MCPConfig.model_validate({"memory": {"total_budget_mb": total}}) for total in (2048, 4096))
     with settings.override(before) as fake:
+        limit = module_service.cache.limit
         fake.push(after)
-        assert module_service.pool.workers == 9
+        assert module_service.cache.limit > limit
         ask(app, "POST", "/veto", "reason=a+drill")
         with pytest.raises(ConfigError, match="a drill"):
             fake.push(before)
         assert settings.current == after
-        assert module_service.pool.workers == 9
+        assert module_service.cache.limit > limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -26,16 +26,14 @@ def configured(*enabled: str, **limits: int) -> ServerConfig:
 
 
 @pytest.fixture
-def tools(tmp_path: Path) -> Iterator[Toolbox]:
+def tools(tmp_path: Path) -> Toolbox:
     for name in ("a", "b", "c"):
         Path(tmp_path, f"{name}.txt").write_text("the owner loads", encoding="utf-8")
     service = SearchService(tmp_path)
     config = ServerConfig()
-    service.memory_profiler.update_config(None, config.memory)
-    service.performance_monitor.update_config(None, config.performance)
-    service.global_index.update_config(None, config)
-    yield Toolbox(service)
-    service.pool.close()
+    service.size_cache(None, config)
+    service.size_index(None, config)
+    return Toolbox(service)
 
 
 def call(tools: Toolbox, config: ServerConfig, name: str, **arguments: Any) -> types.CallToolResult:
@@ -103,7 +101,7 @@ def test_the_other_tools_answer(tools: Toolbox, tmp_path: Path) -> None:
     Path(tmp_path, "d.txt").write_text("another", encoding="utf-8")
     indexed = call(tools, ServerConfig(), "index").structured_content
     status = call(tools, ServerConfig(), "status").structured_content
-    assert (indexed["indexed"], status["index"]["documents"]) == (1, 4)
+    assert (indexed["indexed"], status["index"]["documents"]) == (4, 4)
 
 
 def test_a_client_is_told_of_what_it_is_shown_and_of_nothing_else(tools: Toolbox) -> None:
