@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from confcast.examples.leindex.demo.load import Answer
-from confcast.examples.leindex.demo.traffic import Traffic
+from confcast.examples.leindex.demo.load import BROKEN, Answer, Load
+from confcast.examples.leindex.demo.server import wait
 from confcast.examples.leindex.demo.verdict import Barrier, Killed, judge, stale
-
-BROKEN = "the connection was broken"
 
 
 def answer(sent: float, version: int = 1, *, pid: int = 11, error: str = "", ended: float | None = None) -> Answer:
-    return Answer("new", sent, sent + 0.01 if ended is None else ended, pid, version, error)
+    return Answer(sent, sent + 0.01 if ended is None else ended, pid, version, error)
 
 
 # ---- the verdict
@@ -113,47 +111,46 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served() -> Iterator[tuple[Service, Traffic]]:
+def served() -> Iterator[tuple[Service, Load]]:
     service = Service(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    traffic = Traffic(service.server_address[1])
+    load = Load(service.server_address[1])
     try:
-        yield service, traffic
+        yield service, load
     finally:
-        traffic.stop()
+        load.stop()
         service.shutdown()
         thread.join()
         service.server_close()
 
 
-def test_both_kinds_of_load_report_who_answered_with_what() -> None:
-    with served() as (_, traffic):
-        assert traffic.wait(lambda: {each.kind for each in traffic.all()} == {"kept", "new"}, 10)
-    assert {(each.pid, each.version, each.error) for each in traffic.all()} == {(4711, 7, "")}
-    assert all(each.sent < each.ended <= time.monotonic() for each in traffic.all())
+def test_the_load_reports_who_answered_with_what() -> None:
+    with served() as (_, load):
+        assert wait(lambda: len(load.answers) > 20, 10)
+    assert {(each.pid, each.version, each.error) for each in load.answers} == {(4711, 7, "")}
+    assert all(each.sent < each.ended <= time.monotonic() for each in load.answers)
 
 
-def test_a_connection_closed_between_two_requests_is_made_anew_and_told() -> None:
-    with served() as (service, traffic):
+def test_a_connection_closed_between_two_requests_is_made_anew_and_reported() -> None:
+    with served() as (service, load):
         service.close_after_answer = True
-        assert traffic.wait(lambda: sum(each.error == "closed" for each in traffic.all()) >= 3, 10)
-    assert {each.error for each in traffic.all()} == {"", "closed"}
-    assert {each.kind for each in traffic.all() if each.error == "closed"} == {"kept"}
-    assert judge(traffic.all(), [], [], {4711}, {4711})
+        assert wait(lambda: sum(each.error == "closed" for each in load.answers) >= 3, 10)
+    assert {each.error for each in load.answers} == {"", "closed"}
+    assert judge(load.answers, [], [], {4711}, {4711})
 
 
 def test_an_error_of_the_server_is_a_failed_request() -> None:
-    with served() as (service, traffic):
+    with served() as (service, load):
         service.status = 500
-        assert traffic.wait(lambda: any(each.error == "HTTP 500" for each in traffic.all()), 10)
-    assert not judge(traffic.all(), [], [], {4711}, {4711})
+        assert wait(lambda: any(each.error == "HTTP 500" for each in load.answers), 10)
+    assert not judge(load.answers, [], [], {4711}, {4711})
 
 
 def test_a_port_that_nobody_listens_on_is_a_failed_request() -> None:
-    with served() as (service, traffic):
-        assert traffic.wait(lambda: bool(traffic.all()), 10)
+    with served() as (service, load):
+        assert wait(lambda: bool(load.answers), 10)
         service.shutdown()
         service.socket.close()
-        assert traffic.wait(lambda: any("ConnectionRefusedError" in each.error for each in traffic.all()), 10)
-    assert judge(traffic.all(), [], [], {4711}, {4711}).failed
+        assert wait(lambda: any("ConnectionRefusedError" in each.error for each in load.answers), 10)
+    assert judge(load.answers, [], [], {4711}, {4711}).failed

@@ -1,4 +1,4 @@
-"""`python -m confcast.examples.leindex.demo`: the play, in under a minute. `--serve` leaves the server running instead.
+"""`python -m confcast.examples.leindex.demo`: all acts, in under a minute. `--serve` leaves the server running instead.
 
 Exit status: 0 when every act came out as it must and the verdict holds; 1 when not; 3 when the server did not start.
 Everything that was started is stopped, also after Ctrl-C and after SIGTERM.
@@ -14,15 +14,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from confcast.examples.leindex.demo import report
-from confcast.examples.leindex.demo.acts import ACTS, Act, Play, Scene
-from confcast.examples.leindex.demo.owner import Owner, owner_address
-from confcast.examples.leindex.demo.server import Server
-from confcast.examples.leindex.demo.stage import Stage
-from confcast.examples.leindex.demo.traffic import Traffic
-from confcast.examples.leindex.demo.verdict import Verdict, judge
+from confcast.examples.leindex.demo.acts import ACTS, Act, Play
+from confcast.examples.leindex.demo.load import KEPT, NEW, RATE, Load
+from confcast.examples.leindex.demo.server import WORKERS, Server, Stage, lives, wait
+from confcast.examples.leindex.demo.verdict import judge
 
-_WORKERS = 4
 _SPREAD_SECONDS = 2.0  # a worker without a kept connection gets few of the new ones
 _AFTERWARDS_SECONDS = 1.0
 
@@ -32,12 +28,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m confcast.examples.leindex.demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="leave the server running, and say what to type")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix="confcast-demo-") as folder:
         stage = Stage(Path(folder))
-        server = Server(stage, _WORKERS, echo=arguments.serve)
+        server = Server(stage, echo=arguments.serve)
         try:
-            server.start()
+            server.wait_until_ready()
             return serve(stage, server) if arguments.serve else play(stage, server)
         except RuntimeError as error:
             print(error, file=sys.stderr)
@@ -51,22 +47,22 @@ def main() -> int:
 
 
 def serve(stage: Stage, server: Server) -> int:
-    """Leave it running until Ctrl-C."""
-    address = owner_address(stage.runtime)
-    url = f"http://127.0.0.1:{server.port}"
+    """Leave the server running until Ctrl-C."""
+    url, confcast = f"http://127.0.0.1:{server.port}", f"{sys.executable} -m confcast"
+    address = stage.address()
     print(
         f"\nThe server runs until Ctrl-C. Its configuration file:\n\n    {stage.config}\n\nIn another terminal:\n\n"
-        f"    curl '{url}/search?q=owner+worker'\n"
+        f"    curl '{url}/search?q=word1+word2'\n"
         f"    $EDITOR {stage.config}        # saved is reloaded\n"
-        f"    kill -HUP {server.pid}\n"
+        f"    kill -HUP {server.process.pid}\n"
         f"    curl -X POST {url}/reload\n"
         f"    curl -X POST '{url}/veto?reason=a+drill'\n"
-        f"    {sys.executable} -m confcast status --address {address}\n"
-        f"    {sys.executable} -m confcast reload --address {address}\n",
+        f"    {confcast} status --address {address}\n"
+        f"    {confcast} reload --address {address}\n",
         flush=True,
     )
     try:
-        server.wait()
+        server.process.wait()
     except KeyboardInterrupt:
         print("stopping")
         return 0
@@ -75,46 +71,62 @@ def serve(stage: Stage, server: Server) -> int:
 
 
 def play(stage: Stage, server: Server) -> int:
-    """Put load on it and go through the acts; print each, and the verdict."""
-    owner = Owner(stage.runtime)
-    traffic = Traffic(server.port)
+    """Put load on the server and go through the acts; print each, and the verdict."""
+    load = Load(server.port)
     try:
-        traffic.wait(lambda: traffic.workers_since(0) >= server.first, _SPREAD_SECONDS)
-        print(report.opening(server.port, server.pid, owner.pid, server.first), flush=True)
-        played = Play(stage, server, traffic, owner)
-        scenes = [_act(number, act, played) for number, act in enumerate(ACTS, 1)]
-        ended = time.monotonic()
-        traffic.wait(lambda: time.monotonic() > ended + _AFTERWARDS_SECONDS, 2 * _AFTERWARDS_SECONDS)
-        living = server.living()
+        wait(lambda: load.workers_since(0) >= server.first, _SPREAD_SECONDS)
+        played = Play(stage, server, load)
+        print(
+            f"gunicorn {server.process.pid} on http://127.0.0.1:{server.port}, config owner {played.owner_pid()}, "
+            f"workers {' '.join(map(str, sorted(server.first)))}\nload: {KEPT} kept connections with {RATE} requests/s "
+            f"each, and {NEW * RATE} new connections/s\n",
+            flush=True,
+        )
+        held = [_perform(number, act, played) for number, act in enumerate(ACTS, 1)]
+        living = {pid for pid in server.first if lives(pid)}
     finally:
-        traffic.stop()
+        load.stop()
     gone = server.stop()
-    verdict = judge(traffic.all(), played.barriers(), played.killed, server.first, living)
-    return _close(verdict, scenes, gone, server)
+    verdict = judge(load.answers, played.barriers(), played.killed, server.first, living)
+    print(f"\n{verdict}\n{'left behind':46} {'nothing' if gone else 'processes, which were killed'}\n")
+    if verdict and gone and all(held):
+        print("everything held")
+        return 0
+    print(f"NOT everything held\n\nthe server's last lines:\n{server.last_log()}")
+    return 1
 
 
-def _act(number: int, act: Act, played: Play) -> Scene:
-    """One act, and the load afterwards: a second, and up to two until every worker has answered what was sent then."""
-    begun = time.monotonic()
-    scene = act(played)
-    known_at = scene.outcome.known_at if scene.outcome else time.monotonic()
-    traffic = played.traffic
+def _perform(number: int, act: Act, played: Play) -> bool:
+    """Perform and print one act; whether it held.
+
+    The load goes on for a second, and for up to two until every worker has answered what was sent after the outcome.
+    """
+    begun, load = time.monotonic(), played.load
+    note = act.deed(played)
+    outcome = played.wait(act)
+    known_at = outcome.known_at if outcome else time.monotonic()
     dead = {death.pid for death in played.killed}
-    traffic.wait(lambda: len(traffic.workers_since(known_at) - dead) == _WORKERS, _SPREAD_SECONDS)
-    traffic.wait(lambda: time.monotonic() > known_at + _AFTERWARDS_SECONDS, 2 * _AFTERWARDS_SECONDS)
-    print(report.scene_line(number, act, scene, traffic.since(begun), played.stage.config.parent), flush=True)
-    return scene
+    wait(lambda: len(load.workers_since(known_at) - dead) == WORKERS, _SPREAD_SECONDS)
+    time.sleep(max(0.0, known_at + _AFTERWARDS_SECONDS - time.monotonic()))
+    answered = [answer for answer in load.since(begun) if not answer.error]
+    versions = [f"v{version}" for version in sorted({answer.version for answer in answered})]
+    shown = " ".join(versions if len(versions) < 4 else [versions[0], "…", versions[-1]])
+    who = f"{shown} ({len(answered)} answers, {len({answer.pid for answer in answered})} workers)"
+    if outcome is None:
+        print(f"{number:2}  {act.title:<43} no outcome in time; {who}  FAILED: expected {act.expected.name}")
+        return False
+    event, held, soon = outcome.event, outcome.event.result is act.expected, ""
+    if event:
+        soon = f"last worker after {max(0, (event.timestamp - played.acted_at) * 1000 + event.duration_ms):.1f} ms"
+    verdict = "ok" if held else f"FAILED: expected {act.expected.name}"
+    print(f"{number:2}  {act.title:<43} {event.result.name:<17} {soon:<28} {who:<36} {verdict}")
+    for line in [*([note()] if note else []), *map(str, event.problems)]:
+        print(f"      {line.replace(f'{played.stage.folder}/', '')}")
+    sys.stdout.flush()
+    return held
 
 
-def _close(verdict: Verdict, scenes: list[Scene], gone: bool, server: Server) -> int:
-    held = bool(verdict) and gone and all(scene.held for scene in scenes)
-    print(report.closing(verdict, gone, held))
-    if not held:
-        print(f"\nthe server's last lines:\n{server.last_log()}", file=sys.stderr)
-    return 0 if held else 1
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 

@@ -1,7 +1,7 @@
-"""The play: every way to reload a server that is serving, and every way to break the reload.
+"""The acts: every way to reload a server that is serving, and every way to break the reload.
 
-Each act does one thing, waits for what the config owner says became of it, and then until every worker has answered
-a request that was sent afterwards. An act *holds* when the outcome is the one that it must be.
+Each act does one thing and waits for the outcome that the config owner reports. An act *holds* when that outcome has
+the result that it must have.
 """
 
 from __future__ import annotations
@@ -12,209 +12,175 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from confcast import ReloadEvent, ReloadResult
-from confcast.examples.leindex.demo.owner import Outcome, Owner
-from confcast.examples.leindex.demo.server import Server
-from confcast.examples.leindex.demo.stage import Stage
-from confcast.examples.leindex.demo.traffic import Traffic
+from confcast import OwnerUnavailable, ReloadEvent, ReloadResult
+from confcast.examples.leindex.demo.load import Load
+from confcast.examples.leindex.demo.server import Server, Stage, lives, wait
 from confcast.examples.leindex.demo.verdict import Barrier, Killed
+from confcast.worker.client.connection_per_call import Client
 
 _BURST = 20
 
 
-class Play:
-    """Everything an act can touch, and what it leaves for the verdict."""
+class Outcome(NamedTuple):
+    """An event, and the moment of time.monotonic() at which it was known here."""
 
-    def __init__(self, stage: Stage, server: Server, traffic: Traffic, owner: Owner) -> None:
+    event: ReloadEvent
+    known_at: float
+
+
+class Play:
+    """All that an act can touch, and what the acts have left for the verdict.
+
+    The owner is asked from outside, and may die and be replaced meanwhile. Rejected: `initialize_reload_manager()`, the
+    public way to ask it; it attaches a replica, for which every reload would wait.
+
+    Attributes:
+        outcomes: What the owner has reported, oldest first.
+        acted_at: When the last thing was done, in seconds since 1970.
+    """
+
+    def __init__(self, stage: Stage, server: Server, load: Load) -> None:
         self.stage = stage
         self.server = server
-        self.traffic = traffic
-        self.owner = owner
+        self.load = load
+        self.outcomes: list[Outcome] = []
         self.killed: list[Killed] = []
         self.called: list[Barrier] = []
+        self.acted_at = 0.0
+        self._owner = Client(str(stage.address()), "app")
+        self.poll()
+        self._seen = len(self.outcomes)
 
     def barriers(self) -> list[Barrier]:
         """What was known when: from the owner's events, and from the answers to calls."""
-        applied = [outcome for outcome in self.owner.outcomes if outcome.event]
-        return self.called + [Barrier(outcome.known_at, outcome.event.version) for outcome in applied]
+        return self.called + [Barrier(known_at, event.version) for event, known_at in self.outcomes if event]
 
-    def expect(self, result: ReloadResult, since: int) -> Outcome | None:
-        """The first event of that result; or, when a success is due, the first that puts it out of reach."""
-        spoiling = {ReloadResult.PARTIAL, ReloadResult.REJECTED} if result is ReloadResult.SUCCESS else set()
-        return self.owner.wait(lambda event: event.result in {result, *spoiling}, since)
+    def owner_pid(self) -> int:
+        """The owner's process. Raises OwnerUnavailable."""
+        pid: int = self._owner.get_stats()["owner_pid"]
+        return pid
 
-
-class Scene(NamedTuple):
-    """What came of an act.
-
-    Attributes:
-        outcome: The event; None when none came in time.
-        expected: The result that it must have.
-        acted_at: When it was done, in seconds since 1970.
-        notes: What else there is to see.
-    """
-
-    outcome: Outcome | None
-    expected: ReloadResult
-    acted_at: float
-    notes: tuple[str, ...] = ()
-
-    @property
-    def held(self) -> bool:
-        """Whether it came out as it must."""
-        return self.outcome is not None and self.outcome.event.result is self.expected
-
-    @property
-    def milliseconds(self) -> float | None:
-        """From the deed to the last worker that applied the new version; None when there is none."""
-        if self.outcome is None or not self.outcome.event:
-            return None
-        event = self.outcome.event
-        return max(0.0, (event.timestamp - self.acted_at) * 1000 + event.duration_ms)
-
-
-Act = Callable[[Play], Scene]
-
-
-def hup(play: Play) -> Scene:
-    """HUP with a valid change."""
-    since = len(play.owner.outcomes)
-    play.stage.edit(total_budget_mb=4096)
-    return _hup(play, ReloadResult.SUCCESS, since)
-
-
-def edit(play: Play) -> Scene:
-    """The file edited, nothing else."""
-    since = len(play.owner.outcomes)
-    play.stage.edit(cache_ttl_seconds=120)
-    acted_at = time.time()
-    outcome = play.expect(ReloadResult.SUCCESS, since)
-    return Scene(outcome, ReloadResult.SUCCESS, acted_at, ("the watcher waits 50 ms for the file to rest",))
-
-
-def call(play: Play) -> Scene:
-    """The file edited, then a call from a worker."""
-    since = len(play.owner.outcomes)
-    acted_at = time.time()
-    play.stage.edit(parallel_workers=8)
-    answer = play.server.post("/reload")
-    if answer["status"] == 200:
-        play.called.append(Barrier(time.monotonic(), int(str(answer["reloaded_version"]))))
-    outcome = play.expect(ReloadResult.SUCCESS, since)
-    told = f"worker {answer['pid']} called reload(): {answer.get('result')}, version {answer.get('reloaded_version')}"
-    return Scene(outcome, ReloadResult.SUCCESS, acted_at, (told,))
-
-
-def invalid(play: Play) -> Scene:
-    """Two wrong values and HUP."""
-    since = len(play.owner.outcomes)
-    play.stage.spoil(total_budget_mb=12, parallel_workers="true")
-    return _hup(play, ReloadResult.VALIDATION_FAILED, since)
-
-
-def deleted(play: Play) -> Scene:
-    """The file deleted and HUP."""
-    since = len(play.owner.outcomes)
-    play.stage.delete()
-    return _hup(play, ReloadResult.FILE_NOT_FOUND, since)
-
-
-def restored(play: Play) -> Scene:
-    """The file restored, with a change."""
-    since = len(play.owner.outcomes)
-    play.stage.edit(cache_ttl_seconds=180)
-    acted_at = time.time()
-    return Scene(play.expect(ReloadResult.SUCCESS, since), ReloadResult.SUCCESS, acted_at)
-
-
-def worker_killed(play: Play) -> Scene:
-    """A worker killed with -9, a change and HUP."""
-    since = len(play.owner.outcomes)
-    pid = min(play.traffic.workers_since(time.monotonic() - 1))
-    killed_at = time.monotonic()
-    _kill(pid)
-    play.killed.append(Killed(pid, killed_at, time.monotonic()))
-    play.stage.edit(batch_size=60)
-    scene = _hup(play, ReloadResult.SUCCESS, since)
-    return scene._replace(notes=(f"worker {pid} was killed; gunicorn starts another, on the newest version",))
-
-
-def owner_killed(play: Play) -> Scene:
-    """The owner killed with -9, then a change."""
-    since = len(play.owner.outcomes)
-    pid = play.owner.pid
-    _kill(pid)
-    play.stage.edit(cache_ttl_seconds=240)
-    acted_at = time.time()
-    outcome = play.expect(ReloadResult.SUCCESS, since)
-    notes = (f"owner {pid} was killed; owner {play.owner.pid} went on from its journal",) if outcome else ()
-    return Scene(outcome, ReloadResult.SUCCESS, acted_at, notes)
-
-
-def vetoed(play: Play) -> Scene:
-    """A worker vetoes a change."""
-    since = len(play.owner.outcomes)
-    play.server.post("/veto?reason=this+worker+refuses:+a+drill")
-    play.stage.edit(estimated_mb=128)
-    return _hup(play, ReloadResult.REJECTED, since)
-
-
-def agreed(play: Play) -> Scene:
-    """The same again; nobody vetoes."""
-    refused = [number for number, (event, _) in enumerate(play.owner.outcomes) if event.result is ReloadResult.REJECTED]
-    return _hup(play, ReloadResult.SUCCESS, since=max(refused, default=-1) + 1)
-
-
-def burst(play: Play) -> Scene:
-    """Twenty changes in one second."""
-    since = len(play.owner.outcomes)
-    begun, last = time.monotonic(), 300 + _BURST
-    for number in range(1, _BURST + 1):
-        play.stage.edit(cache_ttl_seconds=300 + number)
-        acted_at = time.time()
-        play.server.reload_signal()
-        while time.monotonic() < begun + number / _BURST:
-            play.owner.poll()
-            time.sleep(0.005)
-    outcome = play.owner.wait(lambda event: bool(event) and _sets(event, "performance.cache_ttl_seconds", last), since)
-    versions = {event.version for event, _ in play.owner.outcomes[since:] if event}
-    return Scene(outcome, ReloadResult.SUCCESS, acted_at, (f"{len(versions)} versions; the last change is live",))
-
-
-ACTS: tuple[Act, ...] = (
-    hup,
-    edit,
-    call,
-    invalid,
-    deleted,
-    restored,
-    worker_killed,
-    owner_killed,
-    vetoed,
-    agreed,
-    burst,
-)
-
-
-def _hup(play: Play, expected: ReloadResult, since: int) -> Scene:
-    acted_at = time.time()
-    play.server.reload_signal()
-    outcome = play.expect(expected, since)
-    return Scene(outcome, expected, acted_at)
-
-
-def _kill(pid: int) -> None:
-    """Kill the process, and return when it is gone: its parent has taken note."""
-    os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+    def poll(self) -> None:
+        """Take in what the owner has to report since the last time; nothing while no owner answers."""
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            history = self._owner.get_event_history()
+        except OwnerUnavailable:
             return
-        time.sleep(0.001)
-    raise TimeoutError(f"process {pid} is still there 10 s after SIGKILL")
+        now, last = time.monotonic(), self.outcomes[-1].event.timestamp if self.outcomes else 0.0
+        self.outcomes += [Outcome(event, now) for event in reversed(history) if event.timestamp > last]
+
+    def edit(self, **values: int) -> None:
+        """Edit the configuration file."""
+        self.stage.edit(**values)
+        self.acted_at = time.time()
+
+    def hup(self, **values: int) -> None:
+        """Edit the configuration file, if there are values, and send HUP to the master."""
+        if values:
+            self.edit(**values)
+        self.acted_at = time.time()
+        self.server.process.send_signal(signal.SIGHUP)
+
+    def kill(self, pid: int) -> Killed:
+        """Kill the process, and return when its parent has reaped it."""
+        killed_at = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        if not wait(lambda: not lives(pid), 10):
+            raise RuntimeError(f"process {pid} is still there 10 s after SIGKILL")
+        return Killed(pid, killed_at, time.monotonic())
+
+    def wait(self, act: Act) -> Outcome | None:
+        """The act's outcome: the first event of its result, or that puts a success out of reach; None after 10 s."""
+        failures = {ReloadResult.PARTIAL, ReloadResult.REJECTED} if act.expected is ReloadResult.SUCCESS else set()
+        ends = {act.expected, *failures}
+
+        def found() -> Outcome | None:
+            self.poll()
+            news = self.outcomes[self._seen :]
+            return next((each for each in news if each.event.result in ends and act.accept(each.event)), None)
+
+        outcome = wait(found, 10)
+        self._seen = self.outcomes.index(outcome) + 1 if outcome else len(self.outcomes)
+        return outcome
 
 
-def _sets(event: ReloadEvent, key: str, value: int) -> bool:
-    return any(change.key == key and change.new == value for change in event.changes)
+def _edit(play: Play) -> Note:
+    play.edit(cache_ttl_seconds=120)
+    return lambda: "the watcher waits 50 ms for the file to rest"
+
+
+def _call(play: Play) -> Note:
+    play.edit(parallel_workers=8)
+    status, answer = play.server.ask("POST", "/reload")
+    result, version = answer.get("result"), answer.get("reloaded_version", 0)
+    if status == 200:
+        play.called.append(Barrier(time.monotonic(), version))
+    return lambda: f"worker {answer['pid']} called reload(): {result}, version {version}"
+
+
+def _spoil(play: Play) -> None:
+    play.stage.edit(False, total_budget_mb=12, parallel_workers="true")
+    play.hup()
+
+
+def _delete(play: Play) -> None:
+    play.stage.config.unlink()
+    play.hup()
+
+
+def _kill_worker(play: Play) -> Note:
+    pid = min(play.load.workers_since(time.monotonic() - 1))
+    play.killed.append(play.kill(pid))
+    play.hup(batch_size=60)
+    return lambda: f"worker {pid} was killed; gunicorn starts another, on the newest version"
+
+
+def _kill_owner(play: Play) -> Note:
+    pid = play.owner_pid()
+    play.kill(pid)
+    play.edit(cache_ttl_seconds=240)
+    return lambda: f"owner {pid} was killed; owner {play.owner_pid()} went on from its journal"
+
+
+def _veto(play: Play) -> None:
+    play.server.ask("POST", "/veto?reason=this+worker+refuses:+a+drill")
+    play.hup(estimated_mb=128)
+
+
+def _burst(play: Play) -> Note:
+    begun, since = time.monotonic(), len(play.outcomes)
+    for number in range(1, _BURST + 1):
+        play.hup(cache_ttl_seconds=300 + number)
+        while time.monotonic() < begun + number / _BURST:
+            play.poll()
+            time.sleep(0.005)
+    return lambda: (
+        f"{len({event.version for event, _ in play.outcomes[since:] if event})} versions; the last change is live"
+    )
+
+
+Note = Callable[[], str]
+
+
+class Act(NamedTuple):
+    """One act: its deed, which may return a note to be made after the outcome, and the result that it must have."""
+
+    title: str
+    deed: Callable[[Play], Note | None]
+    expected: ReloadResult = ReloadResult.SUCCESS
+    accept: Callable[[ReloadEvent], bool] = lambda event: True
+
+
+ACTS = (
+    Act("HUP with a valid change", lambda play: play.hup(total_budget_mb=4096)),
+    Act("The file edited, nothing else", _edit),
+    Act("The file edited, then a call from a worker", _call),
+    Act("Two wrong values and HUP", _spoil, ReloadResult.VALIDATION_FAILED),
+    Act("The file deleted and HUP", _delete, ReloadResult.FILE_NOT_FOUND),
+    Act("The file restored, with a change", lambda play: play.edit(cache_ttl_seconds=180)),
+    Act("A worker killed with -9, a change and HUP", _kill_worker),
+    Act("The owner killed with -9, then a change", _kill_owner),
+    Act("A worker vetoes a change", _veto, ReloadResult.REJECTED),
+    Act("The same again; nobody vetoes", lambda play: play.hup()),
+    Act("Twenty changes in one second", _burst, accept=lambda event: 300 + _BURST in {c.new for c in event.changes}),
+)

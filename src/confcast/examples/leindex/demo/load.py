@@ -1,48 +1,40 @@
-"""The process that asks: steady keep-alive and new-connection load, one JSON line for every attempt.
+"""Steady load on the server, over kept and over new connections, and what each request was answered.
 
-It runs beside the demonstration and not inside it, so that the play does not disturb the measuring:
-`python -m confcast.examples.leindex.demo.load PORT`. It ends when its standard input does.
-
-Guarantees: every attempt makes exactly one line, with the moments it was sent and ended (CLOCK_MONOTONIC, the same
-for every process of the machine). A kept connection that the server closed between two requests is a line of its
-own, `closed`, and the request is sent again on a new connection, as every HTTP client does; nothing else is repeated.
-What is under way is bounded.
+Guarantees: every attempt makes exactly one Answer, with the moments at which it was sent and ended (time.monotonic()).
+A kept connection that the server closed between two requests is an Answer of its own, `closed`, and the request is sent
+again on a new connection, as every HTTP client does; nothing else is repeated. Each thread has one request under way,
+so a server that answers nothing is not buried.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import http.client
 import random
-import sys
+import threading
 import time
 from http import HTTPStatus
 from typing import NamedTuple
 
-from confcast.examples.leindex.demo.texts import WORDS
+from confcast.examples.leindex.demo.server import WORDS, ask
 
-KEPT_CONNECTIONS = 8
-KEPT_RATE = 10.0
-NEW_RATE = 40.0
-"""Requests a second: on each kept connection, and on connections of their own."""
+KEPT, NEW, RATE = 8, 4, 10
+"""Threads that keep a connection, threads that make a new one each time, and requests a second of each."""
 
+BROKEN = "the connection was broken"
 _TIMEOUT = 5.0
-_UNDER_WAY = 100
 
 
 class Answer(NamedTuple):
     """One attempt.
 
     Attributes:
-        kind: `kept` or `new`: the connection it went over.
-        sent: When it was sent, in seconds of CLOCK_MONOTONIC.
-        ended: When it was answered, or given up.
+        sent: When it was sent, in seconds of time.monotonic().
+        ended: When it was answered, or failed.
         pid: The worker; for a failed attempt on a kept connection the one that answered there before; 0 unknown.
         version: The configuration that answered; 0 when nothing did.
         error: Why it failed, `closed` for a kept connection that was closed; empty when it was answered with 200.
     """
 
-    kind: str
     sent: float
     ended: float
     pid: int
@@ -50,123 +42,63 @@ class Answer(NamedTuple):
     error: str
 
 
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class _NothingCame(Exception):
-    """The connection ended before the first byte of an answer."""
-
-
-async def _exchange(connection: Connection, keep: bool) -> tuple[int, int, int]:
-    """One request on the connection: the status, and from an answer with 200 the worker's pid and its version."""
-    reader, writer = connection
-    path = f"/search?q={random.choice(WORDS)}+{random.choice(WORDS)}"  # noqa: S311
-    close = "" if keep else "Connection: close\r\n"
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    except (ConnectionError, asyncio.IncompleteReadError) as error:
-        if getattr(error, "partial", b""):
-            raise
-        raise _NothingCame from error
-    status = int(head.split(maxsplit=2)[1])
-    body = await reader.readexactly(int(head.partition("content-length:")[2].split(maxsplit=1)[0]))
-    if status != HTTPStatus.OK:
-        return status, 0, 0
-    answer = json.loads(body)
-    return status, answer["pid"], answer["version"]
-
-
 class Load:
-    """The load on one port.
+    """The load on one loopback port, from now on until `stop()`. Any thread may ask what was answered.
 
-    Args:
-        port: On the loopback interface.
+    Attributes:
+        answers: Every attempt so far, in the order in which they ended.
     """
 
     def __init__(self, port: int) -> None:
+        self.answers: list[Answer] = []
         self._port = port
-        self._stopping = asyncio.Event()
+        self._stopping = threading.Event()
+        keeps = [True] * KEPT + [False] * NEW
+        self._threads = [threading.Thread(target=self._run, args=(keep,), daemon=True) for keep in keeps]
+        for thread in self._threads:
+            thread.start()
+
+    def since(self, moment: float) -> list[Answer]:
+        """The attempts that were sent after the moment."""
+        return [answer for answer in list(self.answers) if answer.sent > moment]
+
+    def workers_since(self, moment: float) -> set[int]:
+        """The workers that answered what was sent after the moment."""
+        return {answer.pid for answer in self.since(moment) if not answer.error}
 
     def stop(self) -> None:
-        """Ask nothing more."""
+        """Send nothing more, and wait for the answers that are under way."""
         self._stopping.set()
+        for thread in self._threads:
+            thread.join()
 
-    async def run(self) -> None:
-        """Ask until `stop()`; what is under way then is finished."""
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(KEPT_CONNECTIONS):
-                tasks.create_task(self._kept(number / KEPT_CONNECTIONS / KEPT_RATE))
-            tasks.create_task(self._new(tasks))
+    def _run(self, keep: bool) -> None:
+        connection, pid = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT), 0
+        while not self._stopping.wait(random.uniform(0.5, 1.5) / RATE):  # noqa: S311
+            pid = self._attempt(connection, pid)
+            if not keep:
+                connection.close()
+        connection.close()
 
-    async def _beat(self, rate: float) -> bool:
-        """Wait for the next beat of the rate; False when it is over."""
+    def _attempt(self, connection: http.client.HTTPConnection, pid: int) -> int:
+        """Send one request, and once more where a kept connection was closed. Returns the worker that answered."""
+        reused = connection.sock is not None
+        sent, version, error = time.monotonic(), 0, ""
+        pid = pid if reused else 0
         try:
-            await asyncio.wait_for(self._stopping.wait(), 1 / rate)
-        except TimeoutError:
-            return True
-        return False
-
-    async def _new(self, tasks: asyncio.TaskGroup) -> None:
-        room = asyncio.Semaphore(_UNDER_WAY)
-        while await self._beat(NEW_RATE):
-            await room.acquire()  # a server that answers nothing is not buried: the attempts time out instead
-            tasks.create_task(self._attempt("new", None)).add_done_callback(lambda _: room.release())
-
-    async def _kept(self, offset: float) -> None:
-        await asyncio.sleep(offset)
-        connection: Connection | None = None
-        pid = 0
-        while await self._beat(KEPT_RATE):
-            connection, pid = await self._attempt("kept", connection, pid)
-        _close(connection)
-
-    async def _attempt(self, kind: str, connection: Connection | None, pid: int = 0) -> tuple[Connection | None, int]:
-        """Ask once, and once more when a kept connection turns out to be closed. Returns what is kept, and whose."""
-        reused = connection is not None
-        sent = time.monotonic()
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                connection = connection or await asyncio.open_connection("127.0.0.1", self._port)
-                status, pid, version = await _exchange(connection, keep=kind == "kept")
-        except (_NothingCame, OSError, EOFError, ValueError, LookupError) as error:
-            _close(connection)
-            closed = reused and isinstance(error, _NothingCame)
-            _tell(Answer(kind, sent, time.monotonic(), pid, 0, "closed" if closed else _text(error)))
-            return await self._attempt(kind, None) if closed else (None, 0)
-        _tell(Answer(kind, sent, time.monotonic(), pid, version, "" if status == HTTPStatus.OK else f"HTTP {status}"))
-        if kind == "kept" and status == HTTPStatus.OK:
-            return connection, pid
-        _close(connection)
-        return None, 0
+            status, answer = ask(connection, "GET", "/search?q=" + "+".join(random.sample(WORDS, 2)))
+            pid, version = answer["pid"], answer["version"]
+            error = "" if status == HTTPStatus.OK else f"HTTP {status}"
+        except (OSError, http.client.HTTPException, ValueError, LookupError) as failure:
+            connection.close()
+            no_answer = isinstance(failure, ConnectionResetError | BrokenPipeError)  # http.client's own is a reset, too
+            error = "closed" if reused and no_answer else _text(failure)
+        self.answers.append(Answer(sent, time.monotonic(), pid, version, error))
+        return self._attempt(connection, 0) if error == "closed" else pid
 
 
-def _close(connection: Connection | None) -> None:
-    if connection is not None:
-        connection[1].close()
-
-
-def _text(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
+def _text(failure: Exception) -> str:
+    if isinstance(failure, TimeoutError):
         return f"no answer in {_TIMEOUT:.0f} s"
-    return "the connection was broken" if isinstance(error, _NothingCame | EOFError) else repr(error)
-
-
-def _tell(answer: Answer) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-async def main(port: int) -> None:
-    """Ask until standard input ends."""
-    loop = asyncio.get_running_loop()
-    load = Load(port)
-    loop.add_reader(sys.stdin.fileno(), load.stop)  # nothing is ever written to it: readable is its end
-    try:
-        await load.run()
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-
-
-if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    broken = ConnectionResetError | BrokenPipeError | http.client.IncompleteRead
+    return BROKEN if isinstance(failure, broken) else repr(failure)

@@ -1,7 +1,8 @@
-"""gunicorn with the search service, as a child that is stopped whole.
+"""The files of the demonstration, and gunicorn with the search service, as a child that is stopped whole.
 
-Guarantees: after `stop()` nothing of it is left: not the master, not a worker, not the config owner (they are one
-process group; what has not gone by itself within the deadline is killed and reported). Its log is kept line by line.
+Guarantees: every edit is an atomic rename, as an editor or a deployment would do it; the packaged defaults are copied,
+never touched. After `stop()` nothing of the server is left: not the master, not a worker, not the config owner (they
+are one process group; what has not ended within 10 s is killed and reported).
 """
 
 from __future__ import annotations
@@ -9,167 +10,153 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
 
-from confcast.examples.leindex.demo.stage import Stage
+from confcast.examples.leindex.config import PACKAGED_DEFAULTS
+
+T = TypeVar("T")
+
+WORKERS = 4
+WORDS = [f"word{number}" for number in range(30)]
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 
 
-class Server:
-    """One gunicorn on a free loopback port.
+class Stage:
+    """The files of one run: 200 texts of 150 words, the configuration, the runtime directory, the server's log.
 
-    Args:
-        stage: The folder to index, and the configuration file.
-        workers: How many worker processes.
-        echo: Whether its log is shown as it comes.
-
-    Attributes:
-        first: The workers that it began with; after `start()`.
-        log: Its last lines.
+    The folder is an empty one, which the caller removes.
     """
 
-    def __init__(self, stage: Stage, workers: int, *, echo: bool = False) -> None:
-        self.port = _free_port()
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "mcp_config.yaml"
+        self.log = folder / "gunicorn.log"
+        for name in ("run", "texts"):
+            Path(folder, name).mkdir(mode=0o700)
+        for number in range(200):
+            text = " ".join(random.choices(WORDS, k=150))  # noqa: S311
+            Path(folder, "texts", f"text-{number:03}.txt").write_text(text, encoding="utf-8")
+        self._valid = PACKAGED_DEFAULTS.read_text(encoding="utf-8")
+        self.edit()
+
+    def edit(self, valid: bool = True, /, **values: int | str) -> None:
+        """Give each key its value; one that is not valid until the next edit only."""
+        text = self._valid
+        for key, value in values.items():
+            text, count = re.subn(rf"(?m)^(\s*{key}: *)\S+", rf"\g<1>{value}", text)
+            assert count == 1, f"{key} is in the configuration file {count} times"
+        self._valid = text if valid else self._valid
+        beside = self.config.with_suffix(".new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self.config)
+
+    def address(self) -> Path:
+        """The owner's control socket; while the server runs."""
+        return next(self.folder.rglob("control.sock"))
+
+
+class Server:
+    """One gunicorn on a free loopback port, its log in the stage's file, or (echo) on standard output.
+
+    Attributes:
+        first: The workers that it began with; after `wait_until_ready()`.
+    """
+
+    def __init__(self, stage: Stage, *, echo: bool = False) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
         self.first: set[int] = set()
-        self.log: deque[str] = deque(maxlen=500)
-        self._workers = workers
-        self._stage = stage
-        self._echo = echo
-        self._process: subprocess.Popen[str] | None = None
-
-    @property
-    def pid(self) -> int:
-        """The gunicorn master."""
-        assert self._process is not None
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start it, and return when every worker has indexed the folder.
-
-        Raises:
-            RuntimeError: It ended, or took longer than 20 s; with the end of its log.
-        """
+        self._log = stage.log
         environment = os.environ | {
-            "LEINDEX_CONFIG": str(self._stage.config),
-            "LEINDEX_FOLDER": str(self._stage.texts),
+            "LEINDEX_CONFIG": str(stage.config),
+            "LEINDEX_FOLDER": str(stage.folder / "texts"),
             "LEINDEX_BIND": f"127.0.0.1:{self.port}",
-            "LEINDEX_WORKERS": str(self._workers),
-            "CONFCAST_RUNTIME_DIR": str(self._stage.runtime),
+            "LEINDEX_WORKERS": str(WORKERS),
+            "CONFCAST_RUNTIME_DIR": str(stage.folder / "run"),
         }
-        command = [sys.executable, "-m", "gunicorn", "--no-control-socket"]
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own arguments
-            [*command, "-c", "python:confcast.examples.leindex.gunicorn_conf"],
-            env=environment,
-            cwd=self._stage.texts.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server
-        )
-        threading.Thread(target=self._read_log, name="server-log", daemon=True).start()
-        self._wait_until_ready()
+        conf = "python:confcast.examples.leindex.gunicorn_conf"
+        with stage.log.open("w") as log:
+            self.process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own arguments
+                [sys.executable, "-m", "gunicorn", "--no-control-socket", "-c", conf],
+                env=environment,
+                cwd=stage.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=None if echo else log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server
+            )
 
-    def living(self) -> set[int]:
-        """Those of the first workers that live."""
-        return {pid for pid in self.first if _lives(pid)}
+    def wait_until_ready(self) -> None:
+        """Wait until every worker has indexed the folder. Raises RuntimeError after 20 s, with the end of the log."""
+        wait(self._is_ready, _START_SECONDS)
+        if len(self.first) < WORKERS:
+            raise RuntimeError(f"gunicorn did not start; its last lines:\n{self.last_log()}")
 
-    def reload_signal(self) -> None:
-        """`kill -HUP` of the master."""
-        os.kill(self.pid, signal.SIGHUP)
+    def _is_ready(self) -> bool:
+        """Ask once; true also when it has ended."""
+        with suppress(OSError, http.client.HTTPException):
+            status, answer = self.ask("GET", "/health")
+            self.first |= {answer["pid"]} if status == http.HTTPStatus.OK else set()
+        return len(self.first) == WORKERS or self.process.poll() is not None
 
-    def post(self, path: str) -> dict[str, object]:
-        """Ask one worker, whichever takes the connection; its answer, with the HTTP status as `status`.
+    def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
+        """Ask whichever worker takes the connection; the status and the answer. Raises OSError, HTTPException."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            return ask(connection, method, path)
+        finally:
+            connection.close()
 
-        Raises:
-            OSError: No answer.
-        """
-        return _ask(self.port, "POST", path)
-
-    def wait(self) -> None:
-        """Until it ends by itself."""
-        assert self._process is not None
-        self._process.wait()
+    def last_log(self) -> str:
+        """The last 30 lines of its log."""
+        return "\n".join(self._log.read_text().splitlines()[-30:])
 
     def stop(self) -> bool:
-        """Stop everything. False when something had not gone by itself after 10 s and was killed."""
-        if self._process is None:
+        """Stop everything. False when something had not ended by itself after 10 s and was killed."""
+        self.process.terminate()
+        if wait(self._is_gone, _STOP_SECONDS):
             return True
-        self._process.terminate()
-        gone = _group_ends(self._process, _STOP_SECONDS)
-        if not gone:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        return gone
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        return False
 
-    def last_log(self, count: int = 30) -> str:
-        """The end of its log, as one text."""
-        return "\n".join(list(self.log)[-count:])
-
-    def _read_log(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.log.append(line.rstrip("\n"))
-            if self._echo:
-                print(line, end="", flush=True)
-
-    def _wait_until_ready(self) -> None:
-        assert self._process is not None
-        deadline = time.monotonic() + _START_SECONDS
-        while len(self.first) < self._workers:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"gunicorn did not start; its last lines:\n{self.last_log()}")
-            try:
-                answer = _ask(self.port, "GET", "/health")
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
-                continue
-            if answer["status"] == 200:
-                self.first.add(int(str(answer["pid"])))
+    def _is_gone(self) -> bool:
+        self.process.poll()  # reaps the master, which would else count as a member of its group
+        return not lives(-self.process.pid)
 
 
-def _ask(port: int, method: str, path: str) -> dict[str, object]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request(method, path)
-        response = connection.getresponse()
-        answer: dict[str, object] = json.loads(response.read())
-        return answer | {"status": response.status}
-    finally:
-        connection.close()
+def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, dict[str, Any]]:
+    """One request over this connection: the status, and the answer."""
+    connection.request(method, path)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
 
 
-def _lives(pid: int) -> bool:
+def wait(condition: Callable[[], T], seconds: float) -> T:
+    """Wait until the condition gives something true; what it gave last."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return value
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of that number, or a process of that group (-pid); zombies count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _group_ends(leader: subprocess.Popen[str], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        leader.poll()  # reaps the leader, which would else count as a member
-        try:
-            os.killpg(leader.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False

@@ -1,14 +1,14 @@
-"""The judgement over a whole run: pure functions of what was answered, what was known when, and who was killed.
+"""The judgement over a whole run: pure functions of what was answered, what was known when, and which workers died.
 
 The rules:
 
 - **Stale**: an answer to a request that was *sent after* the outcome of a reload was known must be of that version
   or a newer one. What was sent before may be of either.
 - **Lost with a killed worker**: a request that was under way while we killed a worker with -9, and whose connection
-  broke right then. The worker took it along; no configuration library can answer it. It is counted apart.
+  broke right then. No configuration library can answer it. It is counted apart.
 - **Closed**: a kept connection that was found closed between two requests and was made anew, as HTTP allows.
 - **Failed**: every other attempt without an answer of 200.
-- Every worker that ever answered is one of the first ones, or stands in for one that we killed.
+- Every worker that ever answered is one of the first ones, or replaces one that we killed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from confcast.examples.leindex.demo.load import Answer
+from confcast.examples.leindex.demo.load import BROKEN, Answer
 
 _BREAKING_SECONDS = 1.0
 
 
 class Barrier(NamedTuple):
-    """From this moment of CLOCK_MONOTONIC on, what is sent is answered with this version or a newer one."""
+    """From this moment of time.monotonic() on, what is sent is answered with this version or a newer one."""
 
     known_at: float
     version: int
@@ -54,14 +54,28 @@ class Verdict(NamedTuple):
         workers_held = self.replaced <= self.killed and len(self.newcomers) <= len(self.killed)
         return self.sent > 0 and workers_held and not self.failed and not self.stale
 
+    def __str__(self) -> str:
+        counts = {
+            "requests sent": self.sent,
+            "failed": len(self.failed),
+            "older than the barrier allows": len(self.stale),
+            "lost with the worker that was killed": len(self.lost),
+            "kept connections made anew": len(self.closed),
+            "workers killed by the demonstration": " ".join(map(str, sorted(self.killed))) or "none",
+            "workers replaced": " ".join(map(str, sorted(self.replaced))) or "none",
+        }
+        bad = [f"  failed: {answer}" for answer in self.failed[:10]] + [
+            f"  stale: {answer}" for answer in self.stale[:10]
+        ]
+        return "\n".join([*(f"{name:46} {count}" for name, count in counts.items()), *bad])
+
 
 def judge(
     answers: Sequence[Answer], barriers: Iterable[Barrier], killed: Sequence[Killed], first: set[int], living: set[int]
 ) -> Verdict:
     """The verdict; `first` are the workers before the first act, `living` those of them that live after the last."""
     failures = [answer for answer in answers if answer.error and answer.error != "closed"]
-    lost = [answer for answer in failures if _lost(answer, killed)]
-    seen = {answer.pid for answer in answers if not answer.error}
+    lost = [answer for answer in failures if any(_lost(answer, death) for death in killed)]
     return Verdict(
         sent=len(answers),
         failed=[answer for answer in failures if answer not in lost],
@@ -69,7 +83,7 @@ def judge(
         lost=lost,
         closed=[answer for answer in answers if answer.error == "closed"],
         replaced=first - living,
-        newcomers=seen - first,
+        newcomers={answer.pid for answer in answers if not answer.error} - first,
         killed={death.pid for death in killed},
     )
 
@@ -78,18 +92,15 @@ def stale(answers: Iterable[Answer], barriers: Iterable[Barrier]) -> list[Answer
     """The answers that are older than what was known when they were asked for."""
     ordered = sorted(barriers)
     known = [barrier.known_at for barrier in ordered]
-    floors = [0, *accumulate((barrier.version for barrier in ordered), max)]
-    return [
-        answer for answer in answers if not answer.error and answer.version < floors[bisect_left(known, answer.sent)]
-    ]
+    least = [0, *accumulate((barrier.version for barrier in ordered), max)]
+    return [each for each in answers if not each.error and each.version < least[bisect_left(known, each.sent)]]
 
 
-def _lost(answer: Answer, killed: Iterable[Killed]) -> bool:
+def _lost(answer: Answer, death: Killed) -> bool:
     """Sent before the worker was gone, and broken (not refused, not unanswered) by its end."""
-    return any(
-        answer.error == "the connection was broken"
+    return (
+        answer.error == BROKEN
         and answer.sent <= death.gone_at
         and death.killed_at <= answer.ended <= death.gone_at + _BREAKING_SECONDS
         and answer.pid in (0, death.pid)
-        for death in killed
     )
