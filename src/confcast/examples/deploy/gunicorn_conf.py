@@ -1,8 +1,8 @@
-"""gunicorn's configuration for both manifests. Places come from the environment, under the names that systemd uses.
+"""gunicorn's configuration for both manifests. The environment gives its folders, in the variables that systemd sets.
 
 - `CONFIGURATION_DIRECTORY` holds app.toml: `ConfigurationDirectory=`, or where the ConfigMap is mounted.
-- `RUNTIME_DIRECTORY` is the run-time folder: `RuntimeDirectory=`. `CONFCAST_RUNTIME_DIR` comes before it.
-- `STATE_DIRECTORY` keeps versions and history over a stop: `StateDirectory=`. It may be missing.
+- `RUNTIME_DIRECTORY` is the runtime directory: `RuntimeDirectory=`. `CONFCAST_RUNTIME_DIR` comes before it.
+- `STATE_DIRECTORY` keeps versions and history over a stop: `StateDirectory=`. It may be unset.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ worker_class = "gthread"
 threads = 4
 graceful_timeout = 20
 worker_tmp_dir = os.environ.get("CONFCAST_RUNTIME_DIR") or os.environ.get("RUNTIME_DIRECTORY")  # else /tmp
-control_socket_disable = True  # it would go into the home folder, which a service does not have
+control_socket_disable = True  # gunicorn would make it in the home folder, which a service does not have
 
 gunicorn.install(
     globals(),

@@ -1,20 +1,20 @@
-"""Django, under WSGI and under ASGI: a whole project in one file.
+"""A whole Django project in one file, for WSGI and for ASGI.
 
     gunicorn -c python:confcast.examples.frameworks.gunicorn_conf confcast.examples.frameworks.django_app:application
     here=confcast.examples.frameworks
     python -m confcast.servers.uvicorn --loader $here.sources:loader --workers 4 $here.django_app:asgi_application
 
-Two settings, two jobs. `django.conf.settings` says how the project is wired: applications, middleware, databases, the
-secret key. Django reads it once and keeps what it has built from it, so changing it in a running process does half of
-what one hopes. `confcast`'s replica (here `live`, so that the names don't meet) holds what may change while the
-project serves. The one never copies from the other: `GREETING = live.latest.greeting` in settings.py would stay old,
-and there is no version yet where `manage.py` imports it. A management command, which no owner serves, loads for itself:
+The two settings have different jobs. `django.conf.settings` says how the project is wired: applications, middleware,
+databases, the secret key. Django reads it once and keeps what it has built from it, so a change in a running process
+has half of its effect. confcast's replica (here `live`, so that the names don't clash) holds what may change while the
+project serves. Neither copies from the other: `GREETING = live.latest.greeting` in settings.py would stay old, and
+there is no version yet when `manage.py` imports that file. A management command, which has no owner, loads by itself:
 `with live.override(loader.load().config):` around what it calls.
 
 In a project of several files, `live` is a module beside settings.py, and nothing else changes in wsgi.py or asgi.py.
 
-A synchronous view under ASGI runs in a thread. Django copies the context into it, and the pin with that; so it does
-for a streamed body. What outlives its request (a thread of the view's own) sees the newest.
+A synchronous view under ASGI runs in a thread. Django copies the context, and the pin with it, into that thread, and
+does the same for a streamed body. A thread that the view starts, and that outlives it, sees the newest version.
 
     def test_the_greeting_follows_the_configuration():
         with live.override(Settings(greeting="hi")):
@@ -35,17 +35,17 @@ from confcast.examples.frameworks.settings import settings as live
 
 
 def greet(request: HttpRequest) -> JsonResponse:
-    """A synchronous view."""
+    """A synchronous view reads attributes."""
     return JsonResponse({"greeting": live.current.greeting, "version": live.version})
 
 
 async def greet_async(request: HttpRequest) -> JsonResponse:
-    """An asynchronous one reads the same way: reading is an attribute, and never waits."""
+    """An asynchronous view reads the same way: reading an attribute never waits."""
     return JsonResponse({"greeting": live.current.greeting, "version": live.version})
 
 
 def lines(request: HttpRequest) -> StreamingHttpResponse:
-    """Every line is of the request's version. ASGI wants an asynchronous body, WSGI a synchronous one."""
+    """Stream lines, all of the request's version. ASGI wants an asynchronous body, WSGI a synchronous one."""
 
     def body() -> Iterator[str]:
         for _ in range(3):

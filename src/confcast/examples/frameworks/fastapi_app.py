@@ -4,27 +4,26 @@
     python -m confcast.servers.uvicorn --loader $here.sources:loader --workers 4 $here.fastapi_app:app
 
 The dependency is asynchronous because FastAPI runs synchronous ones in a thread, and reading an attribute never waits.
-A synchronous endpoint runs in a thread as well: its context, with the pin, is a copy. A `BackgroundTask` is a part of
-its request, and sees the request's version, though the client has its answer already; a task of `asyncio.create_task`
-that outlives the request sees the newest.
+A synchronous endpoint runs in a thread as well, in a copy of the context, which has the pin. A `BackgroundTask` is a
+part of its request, and sees the request's version, though the client has its answer already; a task of
+`asyncio.create_task` that outlives the request sees the newest version.
 
-Wrong: a generator dependency that pins.
+A generator dependency that pins is wrong:
 
     def pinned():
         with settings.pin() as config:
             yield config
 
-FastAPI runs it in a thread with a copied context: the pin is set there, and the endpoint's own reads of
-`settings.current`, and those of all that it calls, don't see it. So one request is of two versions, half what was
-injected and half what was read; and it is closed in yet another context. An `async def` generator does pin its
-endpoint, but not the middleware before it, and whether it still lasts while a body is streamed has changed between
-FastAPI's releases.
+FastAPI runs that generator in a thread with a copied context. The pin is set there, so the endpoint, and all that it
+calls, do not see it when they read `settings.current`. One request then has two versions: the injected one and the one
+that is read. The generator is closed in yet another context. An `async def` generator does pin its endpoint, but not
+the middleware before it, and whether its pin lasts while a body is streamed has changed between FastAPI's releases.
 
     def test_the_greeting_follows_the_configuration():
         with settings.override(Settings(greeting="hi")):
             assert TestClient(app).get("/").json()["greeting"] == "hi"
 
-`app.dependency_overrides[current_settings] = lambda: Settings(greeting="hi")` works too, for what is injected only.
+`app.dependency_overrides[current_settings] = lambda: Settings(greeting="hi")` works too, for injected values only.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from confcast.examples.frameworks.settings import Settings, settings
 
 
 async def current_settings() -> Settings:
-    """What this request is pinned to."""
+    """The dependency: the configuration that this request is pinned to."""
     return settings.current
 
 
@@ -50,19 +49,19 @@ app = FastAPI()
 
 @app.get("/")
 async def greet(config: Current) -> dict[str, Any]:
-    """What is injected and what is read are of one version."""
+    """The injected value and the value that is read are of one version."""
     return {"greeting": config.greeting, "version": settings.version}
 
 
 @app.get("/sync")
 def greet_in_a_thread(config: Current) -> dict[str, Any]:
-    """So they are in the thread of a synchronous endpoint."""
+    """Both are of one version in the thread of a synchronous endpoint, too."""
     return {"greeting": config.greeting, "version": settings.version}
 
 
 @app.get("/lines")
 async def lines() -> StreamingResponse:
-    """The body is pinned until its end."""
+    """Stream a body, which is pinned until its end."""
 
     async def body() -> AsyncIterator[str]:
         for _ in range(3):

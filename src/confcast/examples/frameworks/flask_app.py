@@ -4,10 +4,10 @@
 
 A streamed body is pinned too: its generator runs after the view has returned, and the pin lasts until the server has
 closed the body. Rejected: a pin in `before_request` that ends in `teardown_request` (Flask tears a request down before
-it streams; under `stream_with_context` it does so after), and copying values into `app.config`
-(that is this process's own, and nobody swaps it in one step).
+it streams; under `stream_with_context` it does so after), and copying values into `app.config` (a mapping of this
+process, which nothing swaps in one step).
 
-A thread that a view starts sees the newest version: pass it the configuration.
+A thread that a view starts sees the newest version: give the thread the configuration as an argument.
 
     def test_the_greeting_follows_the_configuration():
         with settings.override(Settings(greeting="hi")) as fake:
@@ -31,13 +31,13 @@ app = Flask(__name__)
 
 @app.get("/")
 def greet() -> dict[str, Any]:
-    """One version: both values are of the same one, however long the view takes."""
+    """Both values are of one version, however long the view takes."""
     return {"greeting": settings.current.greeting, "version": settings.version}
 
 
 @app.get("/lines")
 def lines() -> Response:
-    """The generator reads while it streams, and every line is of the request's version."""
+    """Stream lines: the generator reads meanwhile, and every line is of the request's version."""
 
     def body() -> Iterator[str]:
         for _ in range(3):
@@ -48,5 +48,5 @@ def lines() -> Response:
 
 @app.get("/health")
 def health() -> dict[str, Any]:
-    """For a probe: that a worker answers is what counts. It serves on while its owner is being restarted."""
+    """Answer a probe with 200: a worker is healthy if it answers, also while its owner is being restarted."""
     return {"version": settings.version, "connected": settings.connected}

@@ -1,4 +1,4 @@
-"""The schema, and this process's copy of the configuration. Imported by whoever reads it; declaring starts nothing."""
+"""The schema, and this process's copy of the configuration, imported by every reader; declaring starts nothing."""
 
 from __future__ import annotations
 

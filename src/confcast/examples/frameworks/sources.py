@@ -1,4 +1,4 @@
-"""Where the configuration comes from: `app.toml` in the working directory, and what `APP_…` in the environment says."""
+"""The loader: it reads `app.toml` in the working directory, then the variables `APP_…` of the environment."""
 
 from __future__ import annotations
 

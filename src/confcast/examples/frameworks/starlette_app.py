@@ -3,9 +3,9 @@
     gunicorn -c python:confcast.examples.frameworks.gunicorn_conf -k asgi confcast.examples.frameworks.starlette_app:app
 
 The pin is around the whole application, so middleware, endpoint, streamed body and background task of a request are of
-one version. In a WebSocket each received message begins with the newest (`confcast.middleware.asgi` says how to hold
-one for the connection). Rejected: a pin in a `BaseHTTPMiddleware` (it is left before the body is streamed), and values
-copied into `app.state` (nobody swaps them).
+one version. In a WebSocket each received message begins with the newest version (`confcast.middleware.asgi` says how to
+hold one for the connection). Rejected: a pin in a `BaseHTTPMiddleware` (which ends before the body is streamed), and
+values copied into `app.state` (which nothing swaps).
 
     def test_the_greeting_follows_the_configuration():
         with settings.override(Settings(greeting="hi")):
@@ -31,7 +31,7 @@ async def greet(request: Request) -> JSONResponse:
 
 
 async def lines(request: Request) -> StreamingResponse:
-    """The body is pinned until its end."""
+    """Stream a body, which is pinned until its end."""
 
     async def body() -> AsyncIterator[str]:
         for _ in range(3):
@@ -41,7 +41,7 @@ async def lines(request: Request) -> StreamingResponse:
 
 
 async def talk(socket: WebSocket) -> None:
-    """Each message sees the newest version of its time."""
+    """Answer each message from the version that is the newest when the message arrives."""
     await socket.accept()
     async for _ in socket.iter_text():
         await socket.send_text(settings.current.greeting)

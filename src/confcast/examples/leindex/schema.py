@@ -2,7 +2,7 @@
 
 Guarantees: a configuration that exists keeps every rule. Numbers are strict (`true`, `"12"` and `12.0` are no int),
 unknown keys are refused, objects are frozen. A rule between two fields is a validator of the later *field*, so that
-its problem has that field's line and column, and stands in the list beside all the others; defaults are validated
+its problem has that field's line and column, and is in the list beside all the others; defaults are validated
 too, because raising the total alone can put a defaulted part out of its range. `default.yaml` says what each field
 is for.
 
@@ -19,13 +19,13 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
-    """What every part of the configuration has in common: strict, frozen, closed."""
+    """The base of every part of the configuration: strict, frozen, closed."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
 
 
 class MemoryConfig(Section):
-    """What the process may keep in memory; thresholds are percent of the total."""
+    """How much memory the process may use; thresholds are percent of the total."""
 
     total_budget_mb: int = Field(default=3072, ge=512, le=65536)
     global_index_mb: int = Field(default=512, ge=128, le=8192)
@@ -36,8 +36,8 @@ class MemoryConfig(Section):
     @field_validator("global_index_mb")
     @classmethod
     def _is_a_part_of_the_total(cls, index: int, info: ValidationInfo) -> int:
-        """Both ends belong to the range; in integers, because 0.1 is no tenth."""
-        total = info.data.get("total_budget_mb")  # absent when it was refused itself
+        """Check 10 to 50 %, both ends included; in integers, because the float 0.1 is not a tenth."""
+        total = info.data.get("total_budget_mb")  # absent if the total itself was refused
         if total is None or total <= 10 * index <= 5 * total:
             return index
         share = f"{-(-total // 10)} to {total // 2}, which is 10 to 50 % of total_budget_mb ({total})"
@@ -56,7 +56,7 @@ class MemoryConfig(Section):
 
 
 class ProjectsConfig(Section):
-    """What holds for a project unless it says otherwise."""
+    """The limits of a project, where it sets none of its own."""
 
     estimated_mb: int = Field(default=256, ge=32, le=4096)
     priority: Literal["high", "normal", "low"] = "normal"
@@ -73,7 +73,7 @@ class PerformanceConfig(Section):
 
 
 def _quoted(version: Any) -> Any:
-    """`version: 2.0` is a number in YAML; "should be '1.0' or '2.0' (got 2.0)" would help nobody."""
+    """Refuse a number by itself: `version: 2.0` is one in YAML, and "should be '2.0' (got 2.0)" would not help."""
     if isinstance(version, int | float) and not isinstance(version, bool):
         raise PydanticCustomError("version_is_text", 'should be text: write it in quotes, as "2.0"')
     return version

@@ -1,6 +1,7 @@
 """The worker's copy of the configuration, declared once and imported wherever it is read.
 
-Declaring starts nothing: no process, thread, file or socket. gunicorn's side attaches it in every worker.
+Declaring starts nothing: no process, thread, file or socket. confcast's module for gunicorn attaches the replica in
+every worker.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m confcast.examples.mcp_server --config FILE --folder FOLDER --workers 3 --port 8000
     python -m confcast.examples.mcp_server --config FILE --folder FOLDER --stdio
 
-Exit status 78: the configuration is refused; 3: its owner could not start, or the SDK is not installed; the reason is
+Exit status 78: the configuration was refused; 3: the owner could not start, or the SDK is not installed. The reason is
 on standard error.
 """
 
@@ -22,25 +22,25 @@ from confcast.examples.mcp_server.config import DEFAULT_CONFIG_PATH, loader
 from confcast.servers.common import launching
 
 APP = "confcast.examples.mcp_server.app:app"
-_LEAVING = 10
-"""Seconds that calls which run are given at the end."""
+_SHUTDOWN_SECONDS = 10
+"""How long running calls may take when the server stops."""
 
-_BOOTING = 10
-"""Seconds that a worker may take to answer its master: on a busy machine its imports take long."""
+_BOOT_SECONDS = 10
+"""How long a worker may take to answer its master: on a busy machine its imports take long."""
 
-_IDLE = 60
-"""Seconds that an idle connection is kept. Clients give theirs up after 5, which is uvicorn's own time, too: a call
-fails whose connection is closed from here at the moment in which its client takes it up again."""
+_IDLE_SECONDS = 60
+"""How long an idle connection is kept. Clients close theirs after 5 s, which is uvicorn's default, too. A call fails if
+the server closes its connection at the moment in which the client uses that connection again, hence the longer time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The program.
+    """Run the program.
 
     Raises:
-        SystemExit: As the module says.
+        SystemExit: With the exit status that the module's docstring gives.
     """
     options = _parser().parse_args(arguments)
-    if importlib.util.find_spec("mcp") is None:  # asked, and not imported: over HTTP the master does without it
+    if importlib.util.find_spec("mcp") is None:  # found, and not imported: over HTTP the master does not need it
         launching.refuse("confcast: mcp is not installed: pip install 'confcast[mcp,yaml]'", launching.COULD_NOT_START)
     os.environ["MCP_SERVER_HOST"] = options.host
     if options.folder is not None:
@@ -61,9 +61,9 @@ def _serve_http(options: argparse.Namespace) -> None:
         host=options.host,
         port=options.port,
         workers=options.workers,
-        timeout_keep_alive=_IDLE,
-        timeout_graceful_shutdown=_LEAVING,
-        timeout_worker_healthcheck=_BOOTING,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=_BOOT_SECONDS,
     )
 
 
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _file(text: str) -> str:
-    """One that a loader takes; whether it is there is another question."""
+    """Check that a loader takes the file's name; the file need not exist yet."""
     try:
         loader(text)
     except ValueError as error:

@@ -1,10 +1,10 @@
-"""The server for web servers: `app`, an ASGI application, at `/mcp`; and the components, subscribed.
+"""The ASGI application `app`, which serves MCP at `/mcp`; and the subscriptions of the search service.
 
-Guarantees: importing this module declares and subscribes only; the components are given their first configuration when
-the replica is attached. It keeps nothing between two requests (`stateless_http`), so it may run in any number of
-workers behind one socket. The environment says what can't change while it runs: `LEINDEX_FOLDER` (what is indexed, else
-`~/.leindex/texts`) and `MCP_SERVER_HOST` (the address it is bound to, else `127.0.0.1`: there only local names are
-answered to, against DNS rebinding).
+Guarantees: importing this module declares and subscribes only; the observers are given the first configuration when
+the replica is attached. The application keeps nothing between two requests (`stateless_http`), so it may run in any
+number of workers behind one socket. The environment gives what can't change while it runs: `LEINDEX_FOLDER` (what is
+indexed, else `~/.leindex/texts`) and `MCP_SERVER_HOST` (the address it is bound to, else `127.0.0.1`, with which
+requests under other than local host names are refused, against DNS rebinding).
 """
 
 from __future__ import annotations

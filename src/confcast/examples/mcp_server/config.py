@@ -1,7 +1,7 @@
-"""Where the MCP server's configuration comes from: one YAML file.
+"""The loader of the MCP server's configuration: one YAML file.
 
-Guarantees: a file that is missing is an error when it is loaded, never the defaults. `MCP_SERVER_CONFIG` names it where
-no argument does: for `python -m confcast.servers.uvicorn --loader confcast.examples.mcp_server.config:loader …`.
+Guarantees: a file that is missing is an error when it is loaded, never the defaults. Without an argument, the path is
+in `MCP_SERVER_CONFIG`: for `python -m confcast.servers.uvicorn --loader confcast.examples.mcp_server.config:loader …`.
 """
 
 from __future__ import annotations

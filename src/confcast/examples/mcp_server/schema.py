@@ -1,10 +1,9 @@
-"""The configuration of the MCP server: that of the search service, and which tools clients are given, with what limits.
+"""The configuration of the MCP server: that of the search service, and which tools clients have, with what limits.
 
-Guarantees: those of `leindex/schema.py`, whose sections it takes over (numbers are strict, keys are closed, objects are
-frozen, every problem has a place), and that each enabled tool exists, and stands in the list once.
+Guarantees: those of `leindex/schema.py`, whose sections are used here (numbers are strict, keys are closed, objects are
+frozen, every problem has a place); and each enabled tool exists, and is in the list once.
 
-Rejected: tools as tables of their own (`tools.search.enabled`): one list says at a glance what a client sees, and in
-which order.
+Rejected: tools as tables of their own (`tools.search.enabled`): one list shows what a client sees, and in which order.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ ToolName = Literal["search", "status", "index"]
 
 
 class ToolsConfig(Section):
-    """What clients may call.
+    """The tools that clients may call.
 
     Attributes:
-        enabled: The tools, in the order in which clients are shown them; any other is unknown to them.
+        enabled: The tools, in the order in which clients are shown them; every other name is refused as unknown.
     """
 
     enabled: tuple[ToolName, ...] = Field(default=get_args(ToolName), strict=False)  # YAML has lists, and no tuples
@@ -38,7 +37,7 @@ class ToolsConfig(Section):
 
 
 class LimitsConfig(Section):
-    """How much one call may ask for. Clients are shown these in the schemas of the tools.
+    """How much one call may ask for; clients see these limits in the schemas of the tools.
 
     Attributes:
         max_results: Matches in one answer.

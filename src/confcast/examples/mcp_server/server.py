@@ -1,22 +1,22 @@
-"""The MCP server: tools of the version that a message began with, and a word to every client when they have changed.
+"""The MCP server: each message sees the tools of one version, and clients are notified when the tools have changed.
 
 Guarantees:
 
-- One message, one version. Each is pinned on its own, on every transport; a call that takes long ends with the tools,
-  the limits and the values that it began with. Inside a request that a web server's side has pinned, it is that pin.
-- `notifications/tools/list_changed` is sent when a version is *settled*: every worker (that is not named in the
-  outcome) has it, so whichever answers the client's next request, the list is the new one. Each process tells the
-  clients that listen to it; nothing passes between workers.
-- A client listens by `subscriptions/listen`, whose stream lasts for days. It is no request with a version, reads no
-  configuration, and is not pinned here.
+- One message, one version. Each message is pinned on its own, on every transport; a call that takes long ends with the
+  tools, the limits and the values that it began with. Inside a request that confcast's module for the web server has
+  pinned, the message has the request's version.
+- `notifications/tools/list_changed` is sent when a version is *settled*: every worker that the outcome does not excuse
+  has applied it, so the client's next request finds the new list in any worker. Each process notifies the clients that
+  listen to it; nothing passes between workers.
+- A client listens by `subscriptions/listen`, whose stream lasts for days, reads no configuration, and is not pinned.
 
-There is no state between two requests, so any worker answers any of them. A client of the older protocol (before
-2026-07-28) that comes over HTTP is served as well, but can't be told anything: its notifications would need a session,
-which lives in one worker, while its requests go to all. It is not promised any (`listChanged` is false).
+There is no state between two requests, so any worker answers any request. A client of the older protocol (before
+2026-07-28) over HTTP is served as well, but can't be notified: notifications would need a session, which is in one
+worker, while the requests go to all. So the server does not promise that client any (`listChanged` is false).
 
-Rejected: telling on commit (a client that refetches at once may meet a worker that is about to swap); the SDK's
-`MCPServer` (its list is one of the process, changed in place, and making one configures logging); a `ttlMs` on the
-list (whoever does not listen would believe an old one for that long).
+Rejected: notifying on commit (a client that refetches at once may meet a worker that is about to swap); the SDK's
+`MCPServer` (its list belongs to the process and is changed in place, and making one configures logging); a `ttlMs` on
+the list (a client that does not listen would use an old list for that long).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from confcast.examples.mcp_server.stopping import at_a_stop
 from confcast.examples.mcp_server.tools import Toolbox
 
 Context = ServerRequestContext[Any, Any]
-Told = Callable[[Any, Any], Any]
+Observer = Callable[[Any, Any], Any]
 
 INSTRUCTIONS = "Search in the text files of one folder. The tools may change while you are connected: listen for that."
 
 
 def new_server(tools: Toolbox) -> Server[Any]:
-    """A server over these tools; it follows the configuration while it is running, and attaches nothing."""
+    """Make a server over these tools, which follows the configuration while it runs; it attaches nothing."""
     bus = InMemorySubscriptionBus()
     streams = ListenHandler(bus)
 
@@ -54,13 +54,13 @@ def new_server(tools: Toolbox) -> Server[Any]:
         # In a thread: a search holds a lock, and the loop has other clients.
         return await asyncio.to_thread(tools.call, params.name, params.arguments or {}, settings.snapshot)
 
-    async def tell(old: object, new: object) -> None:
+    async def notify(old: object, new: object) -> None:
         await bus.publish(ToolsListChanged())
 
     @asynccontextmanager
     async def lifespan(server: Server[Any]) -> AsyncIterator[None]:
         with at_a_stop(streams.close):
-            async with following(tell):
+            async with following(notify):
                 yield
 
     server: Server[Any] = Server(
@@ -76,17 +76,17 @@ def new_server(tools: Toolbox) -> Server[Any]:
 
 
 @asynccontextmanager
-async def following(tell: Told) -> AsyncIterator[None]:
-    """While it lasts, `tell` is awaited on this loop when what clients are shown has changed in every worker."""
-    settings.subscribe(tell, select=shown, on="settled", loop=asyncio.get_running_loop())
+async def following(notify: Observer) -> AsyncIterator[None]:
+    """Inside the block, await `notify` on this loop when what clients are shown has changed in every worker."""
+    settings.subscribe(notify, select=shown, on="settled", loop=asyncio.get_running_loop())
     try:
         yield
     finally:
-        settings.unsubscribe(tell)
+        settings.unsubscribe(notify)
 
 
 async def pin(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """A middleware: one message, one version."""
+    """The middleware that pins each message to one version."""
     if ctx.method == "subscriptions/listen":
         return await call_next(ctx)
     with settings.pin():
@@ -94,5 +94,5 @@ async def pin(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def shown(config: ServerConfig) -> tuple[ToolsConfig, LimitsConfig]:
-    """What the list of tools is made of."""
+    """The part of the configuration that the list of tools is made of."""
     return config.tools, config.limits

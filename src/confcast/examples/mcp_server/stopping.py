@@ -1,8 +1,8 @@
-"""Ending what lasts when the process is told to stop.
+"""The end of streams without an end, when the process receives TERM or INT.
 
-uvicorn waits for answers that are under way, and only then ends the lifespan. The answer to a client that listens is a
-stream without an end: unless somebody ends it, every stop takes all of `timeout_graceful_shutdown`, and then breaks the
-stream off. Rejected: a short time-out instead (a long call would be broken off with it).
+uvicorn waits for the answers that are under way, and only then ends the lifespan. The answer to a client that listens
+is a stream without an end: unless this module ends that stream, every stop takes all of `timeout_graceful_shutdown`,
+and then breaks the stream off. Rejected: a short time-out instead (it would break long calls off as well).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from types import FrameType
 
 @contextmanager
 def at_a_stop(close: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, `close` is called on this loop when TERM or INT comes, besides what the server does then.
+    """Inside the block, call `close` on this loop when TERM or INT comes, besides the server's own handler.
 
-    A signal that has no handler of the server's is left alone; so are all, in another thread than the main one.
+    A signal for which the server has no handler is not handled; in another thread than the main one, none is.
     """
     loop = asyncio.get_running_loop()
     servers: dict[int, Callable[[int, FrameType | None], object]] = {}

@@ -1,9 +1,9 @@
 """The search service as tools: which there are, what each takes, and what it answers, all by one configuration.
 
 Guarantees: a tool's input schema and the check of its arguments are the same class, made from the limits of the same
-version, so that what a client was shown is what its call is held to. A tool that is not enabled is not there: it is
-refused as the protocol refuses a name that it does not know. Every answer says which process and which version gave it.
-It knows no transport, and reads no global: whoever calls it says with which version.
+version, so that a call is checked against the schema that the client was shown. A tool that is not enabled is refused
+as the protocol refuses an unknown name. Every answer says which process and which version gave it. This module knows no
+transport, and reads no global: the caller gives the version.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Toolbox:
     """The tools over a service. Any thread.
 
     Args:
-        service: Its components have to be given a configuration by somebody else.
+        service: Its observers are given the configuration by the application.
     """
 
     def __init__(self, service: SearchService) -> None:
@@ -50,7 +50,7 @@ class Toolbox:
         }
 
     def list(self, config: ServerConfig) -> list[types.Tool]:
-        """What a client of this version is shown."""
+        """The tools as a client of this version is shown them."""
         return [
             types.Tool(
                 name=name, description=tool.description, input_schema=tool.takes(config.limits).model_json_schema()
@@ -60,10 +60,10 @@ class Toolbox:
         ]
 
     def call(self, name: str, arguments: Arguments, snapshot: Snapshot[ServerConfig]) -> types.CallToolResult:
-        """Run a tool, with this version and no other; it may take long.
+        """Run a tool, with this version and no other; this may take long.
 
         Raises:
-            MCPError: There is no such tool in this version; in the protocol's words (invalid params, -32602).
+            MCPError: There is no such tool in this version (the protocol's invalid params, -32602).
         """
         config = snapshot.config
         if name not in config.tools.enabled:
@@ -72,7 +72,7 @@ class Toolbox:
         try:
             checked = tool.takes(config.limits).model_validate(arguments)
         except ValidationError as error:
-            return _result(_told(name, error), is_error=True)
+            return _result(_problems(name, error), is_error=True)
         answer = {"pid": os.getpid(), "version": snapshot.version, **tool.answer(checked.model_dump(), config)}
         return _result(json.dumps(answer, ensure_ascii=False), answer)
 
@@ -87,7 +87,7 @@ class Toolbox:
         return self._service.index.look()._asdict()
 
 
-@functools.lru_cache(maxsize=8)  # making a class takes a millisecond, and versions that are in use are few
+@functools.lru_cache(maxsize=8)  # making a class takes a millisecond, and few versions are in use
 def _search_arguments(limits: LimitsConfig) -> type[BaseModel]:
     query = Field(min_length=1, max_length=limits.max_query_length, description="Words; the more of them the better.")
     limit = Field(min(_USUAL_RESULTS, limits.max_results), ge=1, le=limits.max_results, description="Matches at most.")
@@ -107,8 +107,8 @@ def _refuse(name: str) -> NoReturn:
     raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}")
 
 
-def _told(name: str, error: ValidationError) -> str:
-    """A tool's own error, and no error of the protocol: the model that called it can do better."""
+def _problems(name: str, error: ValidationError) -> str:
+    """The text of a tool's own error, not of the protocol's: the model that called the tool can correct the call."""
     problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
     return f"{name} was not run; {'; '.join(problems)}"
 

@@ -1,8 +1,8 @@
 """Processes that take their work from a queue, and change their configuration between two items.
 
-`python -m confcast.examples.queue_consumer` runs it: it makes its own file, changes it half way, and says which item
-was done under which version. `--config FILE` uses yours and does not touch it: edit it meanwhile, or `kill -HUP` the
-program. `settings.py` declares, `consumer.py` works, `__main__.py` starts it all.
+`python -m confcast.examples.queue_consumer` makes a file of its own, changes that file half way, and prints which item
+was done under which version. With `--config FILE` the program reads your file and does not write it: edit the file
+meanwhile, or `kill -HUP` the program. `settings.py` declares, `consumer.py` works, `__main__.py` starts both.
 
 The recipe, for every way to have processes:
 
@@ -25,19 +25,19 @@ The recipe, for every way to have processes:
 
 What holds:
 
-- A child that a pool replaces (`maxtasksperchild`, or one that was killed) attaches anew, with the newest version. The
-  task that a killed child of a `Pool` had never ends (that is Pool's: wait with a timeout); a `ProcessPoolExecutor` is
-  broken by it, and a new one works.
-- `settings` may be an argument of a task: it arrives as the replica of the process that runs the task. No value of the
+- The child that a pool starts in place of another (after `maxtasksperchild`, or a kill) attaches with the newest
+  version. When a child of a `Pool` is killed, its task never ends (Pool's own behaviour: wait with a timeout). When a
+  child of a `ProcessPoolExecutor` is killed, the executor is broken, and a new one works.
+- `settings` may be an argument of a task, and becomes the replica of the process that runs the task. No value of the
   configuration is sent along.
-- HUP for the master reloads. HUP for the whole process group does no more: a child that has attached ignores it, and a
-  forked one has the master's handler, which does nothing in it. multiprocessing's own fork server does die of it: with
+- HUP for the master reloads. HUP for the whole process group does no more: an attached child ignores the signal, and a
+  forked child has the master's handler, which does nothing there. multiprocessing's fork server does die of HUP: with
   that start method send HUP to the master alone.
-- Nobody needs a thread of the manager's in the master, and a Pool forks from one of its own: both are safe. Where no
-  thread is wanted, `supervise="caller"` and `ensure_owner()` in your loop.
-- End the pool first, then the manager. The other way round the children keep what they have, and one that the pool
-  replaces finds no owner; a Pool starts another in its place for ever.
-- After `kill -9` of the master the owner leaves, and takes its folder along. Children of a Pool leave as the pool's
-  pipes end; those of a ProcessPoolExecutor, and processes of your own, must see to their end themselves, as
+- The manager's thread in the master is safe beside a `Pool`, which forks from a thread of its own. To have no thread,
+  use `supervise="caller"`, and `ensure_owner()` in your loop.
+- End the pool first, then the manager. The other way round the children keep their version, and a child that the pool
+  starts finds no owner; a Pool starts another in its place for ever.
+- After `kill -9` of the master the owner exits and removes its directory. Children of a Pool end when the pool's pipes
+  are closed. Children of a ProcessPoolExecutor, and processes of your own, have to notice by themselves, as
   `consumer.py` does.
 """

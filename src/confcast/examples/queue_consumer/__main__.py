@@ -1,7 +1,7 @@
 """`python -m confcast.examples.queue_consumer`: two processes do forty items, and the configuration changes half way.
 
-Exit status: 0 when every item was done, 1 when not, 78 when the configuration is refused, 130 after Ctrl-C. Whatever
-the end, its processes are gone and its files are removed.
+Exit status: 0 when every item was done, 1 when not, 78 when the configuration is refused, 130 after Ctrl-C. In each
+case the processes have ended and the files are removed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from confcast import ConfigError, ConfigLoader, ConfigReloadManager
 from confcast.examples.queue_consumer.consumer import Done, consume
 from confcast.examples.queue_consumer.settings import Settings, settings
 
-_LOOK_SECONDS = 0.5
-_LEAVING_SECONDS = 5.0
+_POLL_SECONDS = 0.5
+_EXIT_SECONDS = 5.0
 
 
 class Consumers:
-    """The processes, and the two queues between them and this one.
+    """The consumer processes, and the two queues between them and this process.
 
     Args:
         context: How processes are started.
-        interrupts: Whose Ctrl-C ends the work between two items.
+        interrupts: Checked between two items.
     """
 
     def __init__(self, context: BaseContext, interrupts: Interrupts) -> None:
@@ -45,7 +45,7 @@ class Consumers:
         self._processes: list[BaseProcess] = []
 
     def start(self, count: int) -> None:
-        """Start so many. Where one can't be, those before it are there to be ended, like all others."""
+        """Start this many processes. When one can't be started, `end()` ends those before it."""
         for _ in range(count):
             arguments = settings, self._items, self._done
             process = self._context.Process(target=consume, args=arguments)  # type: ignore[attr-defined]  # typeshed has it on each context
@@ -53,7 +53,7 @@ class Consumers:
             self._processes.append(process)
 
     def do(self, items: Iterable[int], pause: float) -> Iterator[Done]:
-        """Have these items done, a few at a time.
+        """Have the processes do these items, a few at a time.
 
         Raises:
             KeyboardInterrupt: After Ctrl-C.
@@ -61,7 +61,7 @@ class Consumers:
         """
         under_way = 0
         for item in items:
-            self._interrupts.heed()
+            self._interrupts.check()
             if under_way == 2 * len(self._processes):
                 yield self._next_done()
                 under_way -= 1
@@ -72,19 +72,19 @@ class Consumers:
             yield self._next_done()
 
     def end(self) -> None:
-        """Tell them to end, and wait; who does not is killed."""
+        """Send each process an end mark and wait; a process that has not ended in 5 s is killed."""
         for _ in self._processes:
             self._items.put(None)
         for process in self._processes:
-            process.join(_LEAVING_SECONDS)
+            process.join(_EXIT_SECONDS)
             process.kill()
             process.join()
 
     def _next_done(self) -> Done:
         while True:
-            self._interrupts.heed()
+            self._interrupts.check()
             try:
-                done: Done = self._done.get(timeout=_LOOK_SECONDS)
+                done: Done = self._done.get(timeout=_POLL_SECONDS)
             except Empty:
                 if not all(process.is_alive() for process in self._processes):
                     raise RuntimeError("a consumer has died, and an item with it") from None
@@ -93,18 +93,18 @@ class Consumers:
 
 
 class Interrupts:
-    """Ctrl-C, noted when it comes, and raised where nothing is half done.
+    """Notes a Ctrl-C when it comes, and raises KeyboardInterrupt where nothing is half done.
 
-    Python would raise it between any two steps: also where a queue's lock has been taken, and nobody is yet to give it
-    back, so that telling the processes to end would wait for ever.
+    Python would raise it between any two steps: also right after a queue's lock was taken, which nothing would then
+    release, so that sending the end marks would wait for ever.
     """
 
     def __init__(self) -> None:
         self._noted = False
         signal.signal(signal.SIGINT, self._note)
 
-    def heed(self) -> None:
-        """Raises KeyboardInterrupt if there was one."""
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C."""
         if self._noted:
             raise KeyboardInterrupt
 
@@ -137,7 +137,7 @@ def main() -> int:
 
 @contextmanager
 def config_file(given: Path | None) -> Iterator[Path]:
-    """The reader's file; else one of our own, as long as it is needed."""
+    """Give the file of the command line, else a temporary file for the time of the block."""
     if given is not None:
         yield given
         return
@@ -148,7 +148,7 @@ def config_file(given: Path | None) -> Iterator[Path]:
 
 
 def run(file: Path, options: argparse.Namespace) -> None:
-    """Do all items, and change our own file half way."""
+    """Do all items, and change the temporary file half way."""
     loader: ConfigLoader[Settings] = ConfigLoader(f"{Settings.__module__}:Settings", file)
     half = options.items // 2
     interrupts = Interrupts()
@@ -168,7 +168,7 @@ def run(file: Path, options: argparse.Namespace) -> None:
 
 
 def show(items: Iterable[Done]) -> Counter[int]:
-    """Print them as they are done; how many there were of each version."""
+    """Print the items as they are done; return how many were done under each version."""
     versions: Counter[int] = Counter()
     for item in items:
         print(f"version {item.version}, process {item.pid}: {item.text}", flush=True)

@@ -1,7 +1,7 @@
-"""A process that takes items from a queue, each under one version of the configuration, until it is told to end.
+"""A process that takes items from a queue, each under one version of the configuration, until it receives an end mark.
 
-It ends with its end mark, and with the process that started it: that one may be killed and send none, and a queue does
-not end while a sibling has it open. Ctrl-C is the main program's to heed, which sends the marks.
+The process also ends when its parent has: a parent that is killed sends no mark, and a queue does not end while a
+sibling has it open. The process ignores Ctrl-C; the main program notices Ctrl-C and sends the marks.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NamedTuple
 from confcast import Replica
 from confcast.examples.queue_consumer.settings import Settings
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class Done(NamedTuple):
-    """An item that is done, under which version, and by which process."""
+    """An item that was done: its text, the version it was done under, and the process that did it."""
 
     text: str
     version: int
@@ -28,12 +28,12 @@ class Done(NamedTuple):
 
 
 def consume(settings: Replica[Settings], items: Queue[int | None], done: Queue[Done]) -> None:
-    """The process's main program.
+    """Run as the process's main program.
 
     Args:
-        settings: The replica; of this process, however it was started.
-        items: What there is to do. None ends one process.
-        done: What was done.
+        settings: The replica of this process, with any start method.
+        items: The items to do. None, the end mark, ends one process.
+        done: Receives each item that was done.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings.attach()
@@ -44,15 +44,15 @@ def consume(settings: Replica[Settings], items: Queue[int | None], done: Queue[D
     settings.close()
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
-        done.cancel_join_thread()  # nobody reads it any more
+        done.cancel_join_thread()  # nothing reads the queue any more
 
 
 def next_item(items: Queue[int | None]) -> int | None:
-    """The next item; None when there will be none."""
+    """Wait for the next item; None when an end mark came or the parent has ended."""
     parent = multiprocessing.parent_process()
     while parent is None or parent.is_alive():
         try:
-            return items.get(timeout=_LOOK_SECONDS)
+            return items.get(timeout=_POLL_SECONDS)
         except Empty:
             continue
     return None

@@ -1,5 +1,5 @@
-"""What applications do when their configuration changes, and where it may come from, each in one file to copy.
+"""Recipes to copy, one file each: what an application does when its configuration changes, and a source of its own.
 
-`log_level.py`: the levels of loggers, in every worker. `database_pool.py`: a pool of connections that is rebuilt.
-`own_source.py`: an INI file as a source.
+`log_level.py` sets the levels of loggers, `database_pool.py` rebuilds a pool of connections, and `own_source.py` reads
+an INI file.
 """

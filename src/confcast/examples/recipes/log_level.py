@@ -5,12 +5,12 @@
     root = "INFO"
     "app.payments" = "DEBUG"
 
-`initial=True` sets the levels in a worker that has just started, too: there is one way to set a level and not two. The
-observer is called when the levels have changed, and for no other change. It runs right after the swap, in each
-worker's thread for observers, so that a reload which has returned success may be a moment ahead of it.
+`initial=True` sets the levels in a worker that has just started, too, so there is one way to set a level and not two.
+The observer is called only when the levels have changed. It runs right after the swap, in each worker's thread for
+observers: a reload may return success a moment before the levels are set.
 
-A logger that the file no longer names is as logging makes it again: it asks the one above. gunicorn's own are
-`"gunicorn.error"` and `"gunicorn.access"`.
+A logger that the file no longer lists gets logging's own default again: it inherits its parent's level. gunicorn's
+loggers are `"gunicorn.error"` and `"gunicorn.access"`.
 
     def test_a_level_follows_the_configuration():
         with settings.override(Settings()) as fake:
@@ -33,7 +33,7 @@ Levels = Mapping[str, Level]
 
 
 class Settings(BaseModel, frozen=True):
-    """The part of a schema that is about logging. A level that does not exist is refused, with its place."""
+    """The part of an application's schema that is about logging. An unknown level is refused, with its place."""
 
     log_levels: dict[str, Level] = {}
 
@@ -42,7 +42,7 @@ settings = Replica(Settings, name="app")
 
 
 def set_levels(old: Levels | None, new: Levels) -> None:
-    """The observer: `old` is None the first time."""
+    """Set the levels, as the observer; `old` is None the first time."""
     for name in (old or {}).keys() - new.keys():
         logging.getLogger(name).setLevel(logging.WARNING if name == "root" else logging.NOTSET)
     for name, level in new.items():

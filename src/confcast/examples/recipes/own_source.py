@@ -1,4 +1,4 @@
-"""A source of one's own: an INI file, which later sources override key by key, as they would a TOML file.
+"""A source that an application brings along: an INI file, which later sources override key by key, as a TOML file.
 
     loader = ConfigLoader("confcast.examples.recipes.own_source:Settings", Ini("app.ini"), Environment("APP_"))
 
@@ -7,11 +7,11 @@
     [memory]
     total = 512
 
-`read()` alone makes a source. `watched()` lets a change be noticed at once and not within 30 seconds, and the positions
-let a message say `app.ini:3` and not only `app.ini`. All values are text: pydantic makes numbers of them.
+A class with `read()` is a source. With `watched()`, a change is noticed at once and not within 30 seconds; with the
+positions, a message says `app.ini:3` and not only `app.ini`. All values are text: pydantic makes numbers of them.
 
-Two rules hold for every source. What can't be had is an error and never an empty table, since a configuration of
-defaults would be served. No message quotes what was read, since it may be a secret: `configparser`'s own do.
+Two rules hold for every source. A source that can't be read is an error and never an empty table, or a configuration
+of defaults would be served. No message quotes the content, which may be a secret: `configparser`'s own messages do.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Settings(BaseModel, frozen=True):
 
 
 class Ini(msgspec.Struct, frozen=True):
-    """An INI file.
+    """An INI file as a source.
 
     Args:
-        path: Where it is. Made absolute, so that a later `chdir` changes nothing.
+        path: The file. Made absolute, so that a later `chdir` changes nothing.
     """
 
     path: str
@@ -56,7 +56,7 @@ class Ini(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "path", str(Path(self.path).absolute()))
 
     def read(self) -> Layer:
-        """The sections as tables. Raises ConfigError."""
+        """Read the file, its sections as tables. Raises ConfigError."""
         try:
             text = Path(self.path).read_text(encoding="utf-8")
         except OSError as error:
@@ -67,7 +67,7 @@ class Ini(msgspec.Struct, frozen=True):
         return Layer(self.path, self._parsed(text), places=lambda: self._places(text), has_lines=True)
 
     def watched(self) -> tuple[Path, ...]:
-        """The file, whether it is there or not."""
+        """The paths whose changes reload: the file, whether it exists or not."""
         return (Path(self.path),)
 
     def _error(self, message: str, reason: str = "validation_failed", line: int = 0) -> ConfigError:
@@ -79,7 +79,7 @@ class Ini(msgspec.Struct, frozen=True):
             parser.read_string(f"[{_TOP}]\n{text}")
         except configparser.Error as error:
             lines = [getattr(error, "lineno", 0), *(line for line, _ in getattr(error, "errors", ()))]
-            line = next(filter(None, lines), 1) - 1  # without the line that was put before
+            line = next(filter(None, lines), 1) - 1  # without the line of the section that was added above
             raise self._error(f"is no INI file: {type(error).__name__}", line=line) from None
         tables: dict[str, object] = {name: dict(parser[name]) for name in parser.sections() if name != _TOP}
         if not tables and not parser[_TOP]:
@@ -94,5 +94,5 @@ class Ini(msgspec.Struct, frozen=True):
                 table = (section[1],)
                 found[table] = f"{self.path}:{number}"
             elif (key := _KEY.match(line)) is not None:
-                found[*table, key[1].lower()] = f"{self.path}:{number}"  # in lower case, as configparser has it
+                found[*table, key[1].lower()] = f"{self.path}:{number}"  # in lower case, as configparser stores keys
         return found
