@@ -16,7 +16,7 @@ from types import FrameType
 
 from confcast.examples.leindex.demo.acts import ACTS, Act, Play
 from confcast.examples.leindex.demo.load import KEPT, NEW, RATE, Load
-from confcast.examples.leindex.demo.server import WORKERS, Server, Stage, lives, wait
+from confcast.examples.leindex.demo.server import WORKERS, Server, lives, wait
 from confcast.examples.leindex.demo.verdict import judge
 
 _SPREAD_SECONDS = 2.0  # a worker without a kept connection gets few of the new ones
@@ -24,17 +24,16 @@ _AFTERWARDS_SECONDS = 1.0
 
 
 def main() -> int:
-    """Run as the command line says; returns the exit status."""
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m confcast.examples.leindex.demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="leave the server running, and say what to type")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _exit)
     with tempfile.TemporaryDirectory(prefix="confcast-demo-") as folder:
-        stage = Stage(Path(folder))
-        server = Server(stage, echo=arguments.serve)
+        server = Server(Path(folder), echo=arguments.serve)
         try:
             server.wait_until_ready()
-            return serve(stage, server) if arguments.serve else play(stage, server)
+            return serve(server) if arguments.serve else play(server)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 3
@@ -46,14 +45,14 @@ def main() -> int:
             server.stop()
 
 
-def serve(stage: Stage, server: Server) -> int:
+def serve(server: Server) -> int:
     """Leave the server running until Ctrl-C."""
     url, confcast = f"http://127.0.0.1:{server.port}", f"{sys.executable} -m confcast"
-    address = stage.address()
+    address = server.address()
     print(
-        f"\nThe server runs until Ctrl-C. Its configuration file:\n\n    {stage.config}\n\nIn another terminal:\n\n"
+        f"\nThe server runs until Ctrl-C. Its configuration file:\n\n    {server.config}\n\nIn another terminal:\n\n"
         f"    curl '{url}/search?q=word1+word2'\n"
-        f"    $EDITOR {stage.config}        # saved is reloaded\n"
+        f"    $EDITOR {server.config}        # saved is reloaded\n"
         f"    kill -HUP {server.process.pid}\n"
         f"    curl -X POST {url}/reload\n"
         f"    curl -X POST '{url}/veto?reason=a+drill'\n"
@@ -70,12 +69,12 @@ def serve(stage: Stage, server: Server) -> int:
     return 1
 
 
-def play(stage: Stage, server: Server) -> int:
+def play(server: Server) -> int:
     """Put load on the server and go through the acts; print each, and the verdict."""
     load = Load(server.port)
     try:
         wait(lambda: load.workers_since(0) >= server.first, _SPREAD_SECONDS)
-        played = Play(stage, server, load)
+        played = Play(server, load)
         print(
             f"gunicorn {server.process.pid} on http://127.0.0.1:{server.port}, config owner {played.owner_pid()}, "
             f"workers {' '.join(map(str, sorted(server.first)))}\nload: {KEPT} kept connections with {RATE} requests/s "
@@ -97,7 +96,7 @@ def play(stage: Stage, server: Server) -> int:
 
 
 def _perform(number: int, act: Act, played: Play) -> bool:
-    """Perform and print one act; whether it held.
+    """Perform and print one act; returns whether it held.
 
     The load goes on for a second, and for up to two until every worker has answered what was sent after the outcome.
     """
@@ -121,7 +120,7 @@ def _perform(number: int, act: Act, played: Play) -> bool:
     verdict = "ok" if held else f"FAILED: expected {act.expected.name}"
     print(f"{number:2}  {act.title:<43} {event.result.name:<17} {soon:<28} {who:<36} {verdict}")
     for line in [*([note()] if note else []), *map(str, event.problems)]:
-        print(f"      {line.replace(f'{played.stage.folder}/', '')}")
+        print(f"      {line.replace(f'{played.server.folder}/', '')}")
     sys.stdout.flush()
     return held
 

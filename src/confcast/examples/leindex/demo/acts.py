@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from confcast import OwnerUnavailable, ReloadEvent, ReloadResult
 from confcast.examples.leindex.demo.load import Load
-from confcast.examples.leindex.demo.server import Server, Stage, lives, wait
+from confcast.examples.leindex.demo.server import Server, lives, wait
 from confcast.examples.leindex.demo.verdict import Barrier, Killed
 from confcast.worker.client.connection_per_call import Client
 
@@ -29,30 +29,29 @@ class Outcome(NamedTuple):
 
 
 class Play:
-    """All that an act can touch, and what the acts have left for the verdict.
+    """All that an act can use, and what the acts record for the verdict.
 
     The owner is asked from outside, and may die and be replaced meanwhile. Rejected: `initialize_reload_manager()`, the
     public way to ask it; it attaches a replica, for which every reload would wait.
 
     Attributes:
         outcomes: What the owner has reported, oldest first.
-        acted_at: When the last thing was done, in seconds since 1970.
+        acted_at: When the last edit was made or the last HUP sent, in seconds since 1970.
     """
 
-    def __init__(self, stage: Stage, server: Server, load: Load) -> None:
-        self.stage = stage
+    def __init__(self, server: Server, load: Load) -> None:
         self.server = server
         self.load = load
         self.outcomes: list[Outcome] = []
         self.killed: list[Killed] = []
         self.called: list[Barrier] = []
         self.acted_at = 0.0
-        self._owner = Client(str(stage.address()), "app")
+        self._owner = Client(str(server.address()), "app")
         self.poll()
         self._seen = len(self.outcomes)
 
     def barriers(self) -> list[Barrier]:
-        """What was known when: from the owner's events, and from the answers to calls."""
+        """When which version was known to be applied: by the owner's events, and by the answers to calls."""
         return self.called + [Barrier(known_at, event.version) for event, known_at in self.outcomes if event]
 
     def owner_pid(self) -> int:
@@ -61,7 +60,7 @@ class Play:
         return pid
 
     def poll(self) -> None:
-        """Take in what the owner has to report since the last time; nothing while no owner answers."""
+        """Add the owner's new events to the outcomes; none while no owner answers."""
         try:
             history = self._owner.get_event_history()
         except OwnerUnavailable:
@@ -71,7 +70,7 @@ class Play:
 
     def edit(self, **values: int) -> None:
         """Edit the configuration file."""
-        self.stage.edit(**values)
+        self.server.edit(**values)
         self.acted_at = time.time()
 
     def hup(self, **values: int) -> None:
@@ -90,9 +89,10 @@ class Play:
         return Killed(pid, killed_at, time.monotonic())
 
     def wait(self, act: Act) -> Outcome | None:
-        """The act's outcome: the first event of its result, or that puts a success out of reach; None after 10 s."""
-        failures = {ReloadResult.PARTIAL, ReloadResult.REJECTED} if act.expected is ReloadResult.SUCCESS else set()
-        ends = {act.expected, *failures}
+        """Wait for the act's outcome: the first event with its result, or that rules out a success; None after 10 s."""
+        ends = {act.expected}
+        if act.expected is ReloadResult.SUCCESS:
+            ends |= {ReloadResult.PARTIAL, ReloadResult.REJECTED}
 
         def found() -> Outcome | None:
             self.poll()
@@ -119,12 +119,12 @@ def _call(play: Play) -> Note:
 
 
 def _spoil(play: Play) -> None:
-    play.stage.edit(False, total_budget_mb=12, parallel_workers="true")
+    play.server.edit(False, total_budget_mb=12, parallel_workers="true")
     play.hup()
 
 
 def _delete(play: Play) -> None:
-    play.stage.config.unlink()
+    play.server.config.unlink()
     play.hup()
 
 
@@ -154,16 +154,19 @@ def _burst(play: Play) -> Note:
         while time.monotonic() < begun + number / _BURST:
             play.poll()
             time.sleep(0.005)
-    return lambda: (
-        f"{len({event.version for event, _ in play.outcomes[since:] if event})} versions; the last change is live"
-    )
+
+    def note() -> str:
+        versions = {event.version for event, _ in play.outcomes[since:] if event}
+        return f"{len(versions)} versions; the last change is live"
+
+    return note
 
 
 Note = Callable[[], str]
 
 
 class Act(NamedTuple):
-    """One act: its deed, which may return a note to be made after the outcome, and the result that it must have."""
+    """One act: a deed, which may return a function for a note after the outcome, and the result that it must have."""
 
     title: str
     deed: Callable[[Play], Note | None]

@@ -1,4 +1,4 @@
-"""The files of the demonstration, and gunicorn with the search service, as a child that is stopped whole.
+"""gunicorn with the search service, and the files of the demonstration.
 
 Guarantees: every edit is an atomic rename, as an editor or a deployment would do it; the packaged defaults are copied,
 never touched. After `stop()` nothing of the server is left: not the master, not a worker, not the config owner (they
@@ -33,26 +33,53 @@ _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 
 
-class Stage:
-    """The files of one run: 200 texts of 150 words, the configuration, the runtime directory, the server's log.
+class Server:
+    """One gunicorn on a free loopback port, and its files in an empty folder, which the caller removes.
 
-    The folder is an empty one, which the caller removes.
+    Args:
+        folder: For 200 texts of 150 words, the configuration, the runtime directory and the log.
+        echo: Have the log on standard output instead.
+
+    Attributes:
+        first: The workers that the server began with; after `wait_until_ready()`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, echo: bool = False) -> None:
         self.folder = folder
         self.config = folder / "mcp_config.yaml"
-        self.log = folder / "gunicorn.log"
+        self.first: set[int] = set()
+        self._log = folder / "gunicorn.log"
+        self._valid = PACKAGED_DEFAULTS.read_text(encoding="utf-8")
+        self.edit()
         for name in ("run", "texts"):
             Path(folder, name).mkdir(mode=0o700)
         for number in range(200):
             text = " ".join(random.choices(WORDS, k=150))  # noqa: S311
             Path(folder, "texts", f"text-{number:03}.txt").write_text(text, encoding="utf-8")
-        self._valid = PACKAGED_DEFAULTS.read_text(encoding="utf-8")
-        self.edit()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        environment = os.environ | {
+            "LEINDEX_CONFIG": str(self.config),
+            "LEINDEX_FOLDER": str(folder / "texts"),
+            "LEINDEX_BIND": f"127.0.0.1:{self.port}",
+            "LEINDEX_WORKERS": str(WORKERS),
+            "CONFCAST_RUNTIME_DIR": str(folder / "run"),
+        }
+        conf = "python:confcast.examples.leindex.gunicorn_conf"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own arguments
+                [sys.executable, "-m", "gunicorn", "--no-control-socket", "-c", conf],
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=None if echo else log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server
+            )
 
     def edit(self, valid: bool = True, /, **values: int | str) -> None:
-        """Give each key its value; one that is not valid until the next edit only."""
+        """Give each key in the configuration file its value; where it is not valid, until the next edit only."""
         text = self._valid
         for key, value in values.items():
             text, count = re.subn(rf"(?m)^(\s*{key}: *)\S+", rf"\g<1>{value}", text)
@@ -66,39 +93,6 @@ class Stage:
         """The owner's control socket; while the server runs."""
         return next(self.folder.rglob("control.sock"))
 
-
-class Server:
-    """One gunicorn on a free loopback port, its log in the stage's file, or (echo) on standard output.
-
-    Attributes:
-        first: The workers that it began with; after `wait_until_ready()`.
-    """
-
-    def __init__(self, stage: Stage, *, echo: bool = False) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.first: set[int] = set()
-        self._log = stage.log
-        environment = os.environ | {
-            "LEINDEX_CONFIG": str(stage.config),
-            "LEINDEX_FOLDER": str(stage.folder / "texts"),
-            "LEINDEX_BIND": f"127.0.0.1:{self.port}",
-            "LEINDEX_WORKERS": str(WORKERS),
-            "CONFCAST_RUNTIME_DIR": str(stage.folder / "run"),
-        }
-        conf = "python:confcast.examples.leindex.gunicorn_conf"
-        with stage.log.open("w") as log:
-            self.process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own arguments
-                [sys.executable, "-m", "gunicorn", "--no-control-socket", "-c", conf],
-                env=environment,
-                cwd=stage.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=None if echo else log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server
-            )
-
     def wait_until_ready(self) -> None:
         """Wait until every worker has indexed the folder. Raises RuntimeError after 20 s, with the end of the log."""
         wait(self._is_ready, _START_SECONDS)
@@ -106,14 +100,14 @@ class Server:
             raise RuntimeError(f"gunicorn did not start; its last lines:\n{self.last_log()}")
 
     def _is_ready(self) -> bool:
-        """Ask once; true also when it has ended."""
+        """Ask one worker whether it is ready; true when all are, and when the server has ended."""
         with suppress(OSError, http.client.HTTPException):
             status, answer = self.ask("GET", "/health")
             self.first |= {answer["pid"]} if status == http.HTTPStatus.OK else set()
         return len(self.first) == WORKERS or self.process.poll() is not None
 
     def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
-        """Ask whichever worker takes the connection; the status and the answer. Raises OSError, HTTPException."""
+        """Send one request, to any worker; the status and the answer. Raises OSError, HTTPException."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             return ask(connection, method, path)
@@ -121,7 +115,7 @@ class Server:
             connection.close()
 
     def last_log(self) -> str:
-        """The last 30 lines of its log."""
+        """The last 30 lines of the log."""
         return "\n".join(self._log.read_text().splitlines()[-30:])
 
     def stop(self) -> bool:
@@ -139,14 +133,14 @@ class Server:
 
 
 def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, dict[str, Any]]:
-    """One request over this connection: the status, and the answer."""
+    """Send one request over this connection; the status, and the answer."""
     connection.request(method, path)
     response = connection.getresponse()
     return response.status, json.loads(response.read())
 
 
 def wait(condition: Callable[[], T], seconds: float) -> T:
-    """Wait until the condition gives something true; what it gave last."""
+    """Call the condition until it returns something true, or the time is over; what it returned last."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -154,7 +148,7 @@ def wait(condition: Callable[[], T], seconds: float) -> T:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process of that number, or a process of that group (-pid); zombies count."""
+    """Whether the process exists, or for a negative number a process of that group; zombies count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

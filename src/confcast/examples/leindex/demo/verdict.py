@@ -39,7 +39,7 @@ class Killed(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the run comes to; true when everything held that has to."""
+    """The counts of a whole run; true when all that has to hold held."""
 
     sent: int
     failed: list[Answer]
@@ -64,16 +64,14 @@ class Verdict(NamedTuple):
             "workers killed by the demonstration": " ".join(map(str, sorted(self.killed))) or "none",
             "workers replaced": " ".join(map(str, sorted(self.replaced))) or "none",
         }
-        bad = [f"  failed: {answer}" for answer in self.failed[:10]] + [
-            f"  stale: {answer}" for answer in self.stale[:10]
-        ]
+        bad = [f"  failed or stale: {answer}" for answer in self.failed[:10] + self.stale[:10]]
         return "\n".join([*(f"{name:46} {count}" for name, count in counts.items()), *bad])
 
 
 def judge(
     answers: Sequence[Answer], barriers: Iterable[Barrier], killed: Sequence[Killed], first: set[int], living: set[int]
 ) -> Verdict:
-    """The verdict; `first` are the workers before the first act, `living` those of them that live after the last."""
+    """Judge a run; `first` are the workers before the first act, `living` those of them that live after the last."""
     failures = [answer for answer in answers if answer.error and answer.error != "closed"]
     lost = [answer for answer in failures if any(_lost(answer, death) for death in killed)]
     return Verdict(
@@ -89,7 +87,7 @@ def judge(
 
 
 def stale(answers: Iterable[Answer], barriers: Iterable[Barrier]) -> list[Answer]:
-    """The answers that are older than what was known when they were asked for."""
+    """The answers of a version older than the one that was known when they were asked for."""
     ordered = sorted(barriers)
     known = [barrier.known_at for barrier in ordered]
     least = [0, *accumulate((barrier.version for barrier in ordered), max)]
