@@ -27,8 +27,10 @@ class GlobalConfigManager(Loader):
     """The loader of the service's configuration.
 
     Args:
-        config_path: The YAML file. It need not exist before `load()`, which raises ConfigError when it is missing.
+        config_path: The YAML file; None for `~/.leindex/mcp_config.yaml`. It need not exist before `load()`, which
+            raises ConfigError when it is missing.
     """
 
-    def __init__(self, config_path: str | Path = "~/.leindex/mcp_config.yaml") -> None:
-        super().__init__("confcast.examples.leindex.schema:MCPConfig", Path(config_path).expanduser())
+    def __init__(self, config_path: str | Path | None = None) -> None:
+        path = Path(config_path or "~/.leindex/mcp_config.yaml").expanduser()
+        super().__init__("confcast.examples.leindex.schema:MCPConfig", path)

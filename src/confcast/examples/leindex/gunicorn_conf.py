@@ -21,4 +21,4 @@ worker_class = "gthread"  # sync workers close every connection after one answer
 threads = 8
 keepalive = 30
 
-confcast_gunicorn.install(globals(), GlobalConfigManager(*filter(None, [os.environ.get("LEINDEX_CONFIG")])))
+confcast_gunicorn.install(globals(), GlobalConfigManager(os.environ.get("LEINDEX_CONFIG")))

@@ -68,15 +68,15 @@ class Play:
         now, last = time.monotonic(), self.outcomes[-1].event.timestamp if self.outcomes else 0.0
         self.outcomes += [Outcome(event, now) for event in reversed(history) if event.timestamp > last]
 
-    def edit(self, **values: int) -> None:
+    def edit(self, valid: bool = True, /, **values: int | str) -> None:
         """Edit the configuration file."""
-        self.server.edit(**values)
+        self.server.edit(valid, **values)
         self.acted_at = time.time()
 
-    def hup(self, **values: int) -> None:
+    def hup(self, valid: bool = True, /, **values: int | str) -> None:
         """Edit the configuration file, if there are values, and send HUP to the master."""
         if values:
-            self.edit(**values)
+            self.edit(valid, **values)
         self.acted_at = time.time()
         self.server.process.send_signal(signal.SIGHUP)
 
@@ -116,11 +116,6 @@ def _call(play: Play) -> Note:
     if status == 200:
         play.called.append(Barrier(time.monotonic(), version))
     return lambda: f"worker {answer['pid']} called reload(): {result}, version {version}"
-
-
-def _spoil(play: Play) -> None:
-    play.server.edit(False, total_budget_mb=12, parallel_workers="true")
-    play.hup()
 
 
 def _delete(play: Play) -> None:
@@ -178,12 +173,16 @@ ACTS = (
     Act("HUP with a valid change", lambda play: play.hup(total_budget_mb=4096)),
     Act("The file edited, nothing else", _edit),
     Act("The file edited, then a call from a worker", _call),
-    Act("Two wrong values and HUP", _spoil, ReloadResult.VALIDATION_FAILED),
+    Act(
+        "Two wrong values and HUP",
+        lambda play: play.hup(False, total_budget_mb=12, parallel_workers="true"),
+        ReloadResult.VALIDATION_FAILED,
+    ),
     Act("The file deleted and HUP", _delete, ReloadResult.FILE_NOT_FOUND),
     Act("The file restored, with a change", lambda play: play.edit(cache_ttl_seconds=180)),
     Act("A worker killed with -9, a change and HUP", _kill_worker),
     Act("The owner killed with -9, then a change", _kill_owner),
     Act("A worker vetoes a change", _veto, ReloadResult.REJECTED),
-    Act("The same again; nobody vetoes", lambda play: play.hup()),
+    Act("The same again; no worker vetoes", lambda play: play.hup()),
     Act("Twenty changes in one second", _burst, accept=lambda event: 300 + _BURST in {c.new for c in event.changes}),
 )
