@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from confcast.errors import ImpossibleMessage, Problem
 from confcast.wire.messages import (
@@ -28,20 +28,15 @@ from confcast.wire.messages import (
     Applied,
     Commit,
     Declined,
-    Done,
     Goodbye,
-    History,
     Install,
     Observe,
-    Outcome,
     Prepare,
     Refused,
     Settled,
-    Stats,
     ToOwner,
     ToWorker,
     Vote,
-    Workers,
 )
 
 
@@ -338,5 +333,5 @@ _TABLE: dict[type, Callable[[Machine, Any], None]] = {
     Settled: Machine._settled,
     Observe: Machine._observe,
     Refused: Machine._refused,
-    **dict.fromkeys((Outcome, Stats, History, Workers, Done), Machine._deliver),
+    **dict.fromkeys(get_args(Answer), Machine._deliver),
 }
