@@ -74,7 +74,7 @@ def more(count: int) -> str:
 
 
 def counted(texts: Sequence[str]) -> int:
-    """How many texts these are, counting for each `more(…)` those that it stands for."""
+    """Count these texts; each `more(…)` counts as many as it stands for."""
     return sum(_more(text) or 1 for text in texts)
 
 

@@ -1,4 +1,4 @@
-"""`ConfigReloadManager`: it starts a config owner in the master, restarts it, triggers it, and asks it.
+"""`ConfigReloadManager`, in the master, starts a config owner, restarts it, has it reload, and queries it.
 
 The constructor starts nothing. A manager starts no thread but its supervisor (`supervise="thread"`) and, at the first
 use of a value, its replica's. A manager that a fork has inherited does nothing: it belongs to the process that started

@@ -109,7 +109,10 @@ def _full_header(cls: Any, names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def _refuse_other_types(model: Any) -> None:
-    """Refuse a model whose set or dict of pydantic's a validator has replaced by another type that may equal it."""
+    """Refuse a model in which a validator has replaced pydantic's set or dicts by objects of another type.
+
+    An object of another type may equal the set or dict, so comparing does not find it.
+    """
     fields_set = model.__pydantic_fields_set__
     if type(fields_set) is not set or not {str}.issuperset(map(type, fields_set)):
         _refuse(model, "model_fields_set", fields_set, "a set of str")

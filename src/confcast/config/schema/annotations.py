@@ -29,7 +29,7 @@ _LATE = ("AfterValidator", "Discriminator", "Tag")  # metadata of pydantic's tha
 
 
 class Sought(NamedTuple):
-    """A field that its library looks for at several paths.
+    """A field whose value pydantic takes from the first of several paths that is there.
 
     Attributes:
         written: The type of its value, as it is written.

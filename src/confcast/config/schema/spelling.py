@@ -141,7 +141,7 @@ def inside(part: Any, others: Mapping[Any, tuple[Any, ...]], every: tuple[Any, .
 
 
 def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> Any:
-    """A key as a table spells it; as it was given, if the data are no table or lack the key."""
+    """Return a key in the spelling of a table, or as it was given, if the data are no table or lack the key."""
     if not isinstance(table, dict) or part in table:
         return part
     return next((other for other in others.get(part, ()) if other in table), part)
@@ -215,7 +215,7 @@ def _tags(keys: Keys) -> Mapping[str, tuple[Any, ...]]:
 
 
 def is_ruled_out(kind: Any, tables: tuple[Any, ...]) -> bool:
-    """Whether the tags in tables say that they are not of this class; a later table counts more."""
+    """Return whether a tag in these tables excludes this class; a later table overrides an earlier one."""
     keys = keys_of(kind)
     return keys is not None and _is_ruled_out(_tags(keys), tables)
 

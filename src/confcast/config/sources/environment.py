@@ -219,7 +219,7 @@ class _Fitting:
             self.warnings.append(f"environment variable {name} is ignored: {message}")
 
     def _list_around(self, name: str) -> tuple[str, ...]:
-        """The path of the list of which the name would set one item; empty if there is none."""
+        """Return the path of the list that has the item that this name would set; empty if the name sets no item."""
         parts = name[len(self._source.prefix) :].lower().split("__")
         for length in range(len(parts) - 1, 0, -1):
             for target in targets(self._schema, "__".join(parts[:length])):

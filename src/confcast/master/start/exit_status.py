@@ -39,7 +39,7 @@ def how(dead: Death) -> str:
 
 
 def advice(ending: str) -> str:
-    """What an operator can do about such an end of `how`."""
+    """Return what an operator can do about an ending, which is a text of `how`."""
     found = [words for number, words in _ADVICE.items() if ending.endswith(f" {number.name}")]
     return "; ".join([*found, _CHECK])
 

@@ -85,7 +85,7 @@ class Core(MemberInputs):
         return self._numbers.high_water
 
     def retire(self, version: int) -> None:
-        """Another owner has given this number out: it must not be used again."""
+        """Take a version number, and all below, out of use: another owner has given it out."""
         self._numbers.retire(version)
 
     def begin(self) -> list[fx.Effect]:

@@ -159,11 +159,11 @@ class Roster:
         return member
 
     def lose_pipe(self, member: Member) -> None:
-        """The member's pipe ended, and with it what the worker had staged. The process stays on the roster."""
+        """Take the pipe that ended, and what was staged over it, from a member, which stays on the roster."""
         self._move(member, None)
 
     def remove(self, member: Member) -> None:
-        """The member is dead, or has sent Goodbye."""
+        """Remove a member that is dead, or has sent Goodbye, from the roster."""
         self._move(member, None)
         self.excused.pop(member.pid, None)
         del self._by_pid[member.pid]
@@ -178,11 +178,11 @@ class Roster:
     # ---- members that time out
 
     def any_timed_out(self) -> bool:
-        """Whether a deadline excused a member that has not answered since."""
+        """Return whether a deadline has passed for a member that has not answered since."""
         return any(member.timed_out for member in self)
 
     def excuse_timed_out(self, version: int, why: Callable[[Member], str]) -> None:
-        """A proposal begins: excuse exactly the members that timed out; before the first version, none."""
+        """Excuse exactly the members that timed out, at the beginning of a proposal; before the first version, none."""
         for member in self:
             member.timed_out = member.timed_out and version > 0
         self.excused = {member.pid: why(member) for member in self if member.timed_out}

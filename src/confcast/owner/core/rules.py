@@ -48,7 +48,7 @@ def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | 
     if hello.role == "client":
         return None
     if pid <= 0:
-        text = "it has a PID namespace that the config owner does not see, so nobody would hear of its death"
+        text = "it has a PID namespace that the config owner does not see, so its end could not be noticed"
         return Refused(f"{text}: share the namespace (shareProcessNamespace), or start a manager there", _FINAL)
     if hello.name != rules.name:
         return Refused(

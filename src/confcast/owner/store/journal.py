@@ -58,7 +58,7 @@ _UNCOUNTED = frozenset({"start", "reissue", "late"})
 
 _MOST_EVENTS = 2**62  # as many as SQLite could number: a larger limit means none
 
-_ENVELOPE = 1024  # bytes of an answer beside its events, at most
+_ENVELOPE = 1024  # an answer has at most so many bytes beside its events
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ReloadEvent).decode

@@ -113,7 +113,7 @@ class Watcher:
         return self._errors + self._watches.failures
 
     def start(self) -> None:
-        """Start the thread; once only. Content that differs from what was attempted by then is noticed at once."""
+        """Start the thread; once only. It notices at once content that differs from what was last attempted."""
         self._thread.start()
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ class Boot:
         refresh.start()
         signals.unblock(signal.SIGTERM, signal.SIGINT, reloads=refresh.on_signal)
         orphans.watch_master(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        _heed_one_stop()
+        _stop_once()
         with _served(self.master):
             self.worker.attach_first()
         app = self.load()
@@ -64,8 +64,8 @@ class Boot:
         return _pinned(app, self.interface, attached) if attached else app
 
 
-def _heed_one_stop() -> None:
-    """Have granian's handlers of TERM and INT act once.
+def _stop_once() -> None:
+    """Have granian's handlers of TERM and INT act on the first signal only.
 
     Each writes to what the server reads once, and what holds one more. A third signal's would wait there for ever, in
     the main thread: a request that is being finished would never be.

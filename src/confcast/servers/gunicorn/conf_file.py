@@ -58,7 +58,7 @@ class ConfFile:
             return None
 
     def look(self) -> Changes | None:
-        """The changes since the last look; None where the text is the same.
+        """Return what has changed in the conf file since the last look; None if its text is the same.
 
         Raises:
             SyntaxError, ValueError: The file can't be parsed.

@@ -188,7 +188,7 @@ class _Pinned:
 
 
 class DirtyArbiters:
-    """The former dirty arbiters of one server, each kept until the workers that call it are gone. In the main thread.
+    """Keeps each former dirty arbiter of a server until the workers that call it are gone; in the main thread.
 
     Args:
         server: gunicorn's arbiter.

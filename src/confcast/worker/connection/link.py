@@ -73,13 +73,13 @@ class LinkListener(Protocol):
     """What a link reports to; called in the reading thread."""
 
     def swapped(self, old: Held | None, new: Held) -> None:
-        """`new` is the newest configuration from now on."""
+        """The link has made `new` the newest configuration."""
 
     def renumbered(self, new: Held) -> None:
-        """The content that is held has a new number."""
+        """The owner has given the content that is held a new version number."""
 
     def caught_up(self) -> None:
-        """This process holds what the owner gives."""
+        """This process holds the owner's version, or goes on with its own one while no owner answers."""
 
     def settled(self, held: Held) -> None:
         """All live workers that were not excused have applied the version that is held."""

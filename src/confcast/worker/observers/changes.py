@@ -113,13 +113,19 @@ async def read(
 
 
 def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
-    """The observers and their count of closes: a close after it shows in the count, one before in the second look."""
+    """Return the observers and their count of closes.
+
+    A later close raises the count; the second look finds the observers that an earlier one has left.
+    """
     closes = find().closes
     return find(), closes
 
 
 def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool]) -> tuple[Pair, bool]:
-    """The parts that matter, and whether they differ. An error's traceback has no frame of ours that shows them."""
+    """Return the parts that `select` takes of both configurations, and whether they differ.
+
+    An error that `select` or `same` raises has no frame of ours in its traceback: that would show the configuration.
+    """
     try:
         parts = step.narrowed(select)
         return parts, not parts.call(same)
