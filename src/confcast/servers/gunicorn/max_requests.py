@@ -5,9 +5,10 @@ deploy in place the new worker has the new code, and the owner the old one: the 
 and again; when all had served their number, no worker would be left. So each worker counts as ever, but the number that
 it compares with asks the master, which sends the worker TERM when every place has an attached worker.
 
-The first worker that can't attach thus switches to replacing by turns: its place stays empty, the others go on serving past their
-number, and the log says why. Where only one worker is wanted, a second one is started and attached first, and gunicorn
-calls a user's `nworkers_changed` for it. A worker that hangs counts as attached until gunicorn has ended it.
+The first worker that can't attach thus switches to replacing by turns: its place stays empty, the others go on serving
+past their number, and the log says why. Where only one worker is wanted, a second one is started and attached first,
+and gunicorn calls a user's `nworkers_changed` for it. A worker that hangs counts as attached until gunicorn has ended
+it.
 
 The number works in every worker class that compares by `>=` or `>` (gunicorn's own, uvicorn's, aiohttp's, tornado's);
 any other class keeps its own way. Rejected: counting requests around the application (each request would pay for it),
