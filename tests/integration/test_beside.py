@@ -1,6 +1,7 @@
 """A process beside the server finds the next owner, says that it has lost one, and takes no other application's.
 
-Which owner is the next one is tested without processes in `test_whereabouts.py`; here, what takes two servers is slow.
+Which owner is the next one is tested without processes in `tests/unit/worker/connection/test_discovery.py`; here, what
+takes two servers is slow.
 """
 
 from __future__ import annotations

@@ -12,7 +12,10 @@ from tests.support.server import servers_of
 from tests.support.uvicorn import Alone
 from tests.support.websockets import WebSockets
 
-INTERFACES = {"asgi": ("asgi_app:app",), "wsgi": ("app:app", "--interface", "wsgi")}  # others: test_uvicorn_worker.py
+INTERFACES = {
+    "asgi": ("asgi_app:app",),
+    "wsgi": ("app:app", "--interface", "wsgi"),
+}  # others: tests/unit/servers/uvicorn/
 
 
 @pytest.fixture(scope="module", params=INTERFACES)

@@ -16,55 +16,60 @@ CONFIGURES_LOGGING = {"basicConfig", "dictConfig", "fileConfig", "addHandler", "
 
 
 def test_a_file_opens_with_what_it_is_for():
-    assert [str(file) for file in files() if not (ast.get_docstring(file.tree) or "").strip()] == []
+    found = [str(file) for file in files() if not (ast.get_docstring(file.tree) or "").strip()]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks"])
 def test_so_does_every_file_around_the_package(folder: str):
-    silent = [
+    found = [
         str(path.relative_to(ROOT))
         for path in (ROOT / folder).rglob("*.py")
         if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     ]
-    assert silent == []
+    assert not found, "\n".join(found)
 
 
 def test_no_file_is_long():
-    assert [str(file) for file in files() if file.lines > MOST_LINES] == []
+    found = [str(file) for file in files() if file.lines > MOST_LINES]
+    assert not found, "\n".join(found)
 
 
 def test_no_small_file_serves_one_other_alone():
     users: dict[str, set[str]] = {}
     for file in files():
-        for found in imports(file):
-            users.setdefault(found.module, set()).add(file.module)
+        for each in imports(file) if file.module != "confcast" else ():  # the facade exports: it uses nothing
+            users.setdefault(each.module, set()).add(file.module)
     package = [file for file in files() if file.path.stem not in ("__init__", "__main__", "entry")]
     small = [file for file in package if file.lines < TOO_SMALL and not str(file).startswith("examples/")]
-    assert [str(file) for file in small if len(users.get(file.module, ())) == 1] == []
+    found = [str(file) for file in small if len(users.get(file.module, ())) == 1]
+    assert not found, "\n".join(found)
 
 
 def test_no_function_is_long():
-    long = [f"{file}:{node.lineno}" for file in files() for node in functions(file) if _lines(node) > LONGEST_FUNCTION]
-    assert long == []
+    found = [f"{file}:{node.lineno}" for file in files() for node in functions(file) if _lines(node) > LONGEST_FUNCTION]
+    assert not found, "\n".join(found)
 
 
 def test_a_library_does_not_configure_logging():
     quiet = [file for file in files() if not str(file).startswith(PROGRAMS)]
     calls = [(file, node) for file in quiet for node in ast.walk(file.tree) if isinstance(node, ast.Call)]
     found = [f"{file}:{call.lineno}" for file, call in calls if _configures(call)]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_no_failure_is_swallowed():
     """No bare `except:`, and nobody catches everything to do nothing."""
     handlers = [(file, node) for file in files() for node in ast.walk(file.tree) if isinstance(node, ast.ExceptHandler)]
-    assert [f"{file}:{node.lineno}" for file, node in handlers if node.type is None or _swallows(node)] == []
+    found = [f"{file}:{node.lineno}" for file, node in handlers if node.type is None or _swallows(node)]
+    assert not found, "\n".join(found)
 
 
 def test_nothing_is_left_for_later():
     words = ("TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error")
     texts = [(file, file.path.read_text(encoding="utf-8")) for file in files()]
-    assert [f"{file}: {word}" for file, text in texts for word in words if word in text] == []
+    found = [f"{file}: {word}" for file, text in texts for word in words if word in text]
+    assert not found, "\n".join(found)
 
 
 def _swallows(node: ast.ExceptHandler) -> bool:

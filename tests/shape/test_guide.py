@@ -117,7 +117,8 @@ def test_a_test_that_holds_a_line_exists(name: str):
 def test_a_page_has_a_title_and_lines_that_fit_but_for_tables(page: Path):
     lines = page.read_text(encoding="utf-8").splitlines()
     assert re.match(r"# \S", lines[0])
-    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+    found = [line for line in lines if len(line) > 120 and not line.startswith("|")]
+    assert not found, "\n".join(found)
 
 
 def test_the_readme_names_each_page():
@@ -140,9 +141,28 @@ def test_a_page_has_no_link_that_the_package_index_could_not_follow(page: Path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_files_that_exist(page: Path):
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:confcast|src|scripts|guide)/[\w./]*[\w/])`", text))
-    roots = (ROOT, ROOT / "src", ROOT / "src/confcast")
-    assert {name for name in named if not any((root / name).exists() for root in roots)} == set()
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    named = {*re.findall(r"`([\w.-]+/[\w./-]*)`", text), *re.findall(r"(?<![\w./])\w[\w-]*/[\w/-]*\.py\b", blocks)}
+    package = ROOT / "src/confcast"
+    roots = (ROOT, ROOT / "src", package, *(path for path in package.iterdir() if path.is_dir()))
+    found = sorted(name for name in named if not any((root / name).exists() for root in roots))
+    assert not found, "\n".join(found)
+
+
+MADE_UP = {"test_greeter.py", "test_it.py"}  # a user's, in an example
+
+
+def test_a_test_file_that_is_named_exists():
+    """In comments, docstrings, pages and files of settings."""
+    places = [ROOT / "README.md", *(path for top in ("src", "tests", ".github") for path in (ROOT / top).rglob("*"))]
+    existing = {path.name for path in places} | MADE_UP
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in places
+        if path.suffix in (".py", ".md", ".yml", ".toml")
+        for name in sorted({*re.findall(r"\btest_\w+\.py\b", path.read_text(encoding="utf-8"))} - existing)
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_the_tables_of_results_and_exit_codes_are_whole():
@@ -160,7 +180,7 @@ def test_the_promise_of_compatibility_has_the_numbers_of_now():
 
 
 def test_the_pages_are_taken_into_the_wheel():
-    """hatchling takes every file of its packages but those that git ignores; test_deploy_files.py says which."""
+    """hatchling takes every file of its packages but those that git ignores: none of the guide's."""
     pages = [str(page) for page in GUIDE.glob("*.md")]
     ignored = subprocess.run(
         ["git", "check-ignore", *pages], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False

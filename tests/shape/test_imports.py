@@ -82,7 +82,8 @@ def inside(module: str, allowed: str) -> bool:
 
 def test_a_file_imports_only_what_its_folder_may():
     inner = [file for file in files() if place_of(file) != "confcast"]
-    assert [wrong for file in inner for found in imports(file) if (wrong := _not_allowed(file, found))] == []
+    found = [wrong for file in inner for each in imports(file) if (wrong := _not_allowed(file, each))]
+    assert not found, "\n".join(found)
 
 
 def _not_allowed(file: File, found: Import) -> str:
@@ -148,12 +149,13 @@ def test_a_file_imports_nothing_of_a_higher_floor():
         for target in targets
         if floor_of(target) > floor_of(source)
     ]
-    assert up == []
+    assert not up, "\n".join(up)
 
 
 def test_every_folder_is_a_floor():
     folders = {file.module.removeprefix("confcast.").rpartition(".")[0] for file in files()} - {"", "confcast"}
-    assert [folder for folder in folders if folder not in FLOORS and not inside(folder, "examples")] == []
+    found = sorted(folder for folder in folders if folder not in FLOORS and not inside(folder, "examples"))
+    assert not found, "\n".join(found)
 
 
 def test_no_files_import_each_other_in_a_circle():
@@ -194,7 +196,7 @@ def test_other_packages_are_imported_only_where_they_belong():
             package = found.module.split(".")[0]
             if not found.typing and package not in known and package not in sys.stdlib_module_names:
                 wrong.append(f"{file}:{found.line}: {package}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def is_about(file: File, package: str) -> bool:
@@ -211,7 +213,7 @@ def test_what_is_optional_is_imported_where_it_is_used():
             package = found.module.split(".")[0]
             if package in OPTIONAL and not is_about(file, package) and not (found.lazy or found.typing):
                 wrong.append(f"{file}:{found.line}: {package} may not be installed")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_nothing_is_pickled():
@@ -222,7 +224,7 @@ def test_nothing_is_pickled():
         for found in imports(file)
         if {found.module, f"{found.module}.{found.name}"} & banned
     ]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_sqlite_is_the_owners_alone():
@@ -276,7 +278,8 @@ def test_a_worker_loads_nothing_of_the_owner_the_master_or_the_loader():
     )
     unwanted = [f"confcast.{folder}" for folder in folders]
     unwanted += ["pydantic", "watchfiles", "sqlite3", "yaml", "tomllib", "asyncio", "multiprocessing"]
-    assert [name for name in sorted(after) if any(inside(name, each) for each in unwanted)] == []
+    found = [name for name in sorted(after) if any(inside(name, each) for each in unwanted)]
+    assert not found, "\n".join(found)
     assert "confcast.worker.connection.attachment" in after
 
 

@@ -90,7 +90,7 @@ def used(file: File, server: str) -> Iterator[str]:
             root = ast.unparse(node.value)
             if root in modules and not _is_module(f"{modules[root]}.{node.attr}"):
                 yield node.attr
-            elif root in OBJECTS[server]:
+            elif root in OBJECTS.get(server, {}):
                 yield f"{OBJECTS[server][root]}.{node.attr}"
         elif isinstance(node, ast.ClassDef):
             yield from _taken_over(file, node, server)
@@ -136,14 +136,16 @@ def _has(base: type, name: str) -> bool:
 
 @pytest.mark.parametrize("server", sorted(PACKAGES))
 def test_what_an_embedding_uses_of_its_servers_inside_is_listed(server: str):
+    pytest.importorskip(server)
     names = {name for file in files_of(server) for name in used(file, server)}
-    assert names - listed(server) - set(PUBLIC.get(server, "").split()) - OURS - OPTIONAL == set()
+    found = sorted(names - listed(server) - set(PUBLIC.get(server, "").split()) - OURS - OPTIONAL)
+    assert not found, "\n".join(found)
     assert names & listed(server), "nothing was found: the objects have other names now"
 
 
 def test_each_server_has_upper_bounds_and_they_are_those_of_the_messages():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     for package, tried in internals.TRIED.items():
-        assert extras[package] == [f"{package}{tried}"]
+        assert extras.get(package) == [f"{package}{tried}"]
         assert ",<" in tried
     assert {inside.package for inside in internals.INSIDE.values()} == set(internals.TRIED)

@@ -36,7 +36,8 @@ def forgotten(name: str, stem: str) -> Iterator[str]:
 
 
 def test_nothing_is_forgotten_of_a_source():
-    assert [each for name, stem in sources() for each in forgotten(name, stem)] == []
+    found = [each for name, stem in sources() for each in forgotten(name, stem)]
+    assert not found, "\n".join(found)
 
 
 def test_what_is_forgotten_is_named():
