@@ -44,7 +44,7 @@ SITUATIONS = (
     "a message without Hello",
     "a roster write fails",
     "a snapshot write fails",
-    "a burnt number is not written",
+    "a retired number is not written",
     "an Install is declined",
     "a Commit is declined",
     "a Commit of a round that is unknown here",
@@ -116,7 +116,7 @@ class Census:
         elif state is ProposalState.COMMITTING and waiting:
             self.notes(f"the owner dies {'between two commits' if self._commits else 'before the first commit'}")
 
-    def owner_hears(self, message: Any, *, first: bool) -> None:
+    def owner_receives(self, message: Any, *, first: bool) -> None:
         if first and not isinstance(message, Hello):
             self.notes("a message without Hello")
         if isinstance(message, Hello) and message.role == "replica":
@@ -142,7 +142,7 @@ class Census:
             case fx.WriteSnapshot() if self._world.disk_is_full:
                 self.notes("a snapshot write fails")
             case fx.Retire() if self._world.disk_is_full:
-                self.notes("a burnt number is not written")
+                self.notes("a retired number is not written")
 
     def _waits(self, timer: fx.Timer, seconds: float) -> None:
         if timer in (fx.Timer.STAGE, fx.Timer.BARRIER) and seconds > _SILENT:

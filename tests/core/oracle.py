@@ -52,7 +52,7 @@ class Oracle:
     def _fresh_owner(self) -> None:
         self.loads_begun = 0
         self.read: bytes | None = None
-        self.knocking: set[int] = set()
+        self.connecting: set[int] = set()
         self._open_calls = {}
         self.waiting: set[fx.Call] = set()
         self._closes: list[tuple[Any, int, set[int]]] = []  # events, when, and who had the version then
@@ -98,7 +98,7 @@ class Oracle:
             case fx.WakeAt(fx.Timer.STAGE, token):
                 self.stage_token = token
             case fx.Accept():
-                self._who_knocks()
+                self._who_connects()
             case fx.Load():
                 self.disturbed = set()
                 self.loads_begun += 1
@@ -214,7 +214,7 @@ class Oracle:
 
     def _served(self) -> list[Any]:
         """Everyone who lives, serves, and was heard of: by an owner, also by the notes it began with, or by a Hello."""
-        known = self.world.known() | self.knocking
+        known = self.world.known() | self.connecting
         here = [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
         return [
             process for process in here if process.machine.state is not worker.ReplicaState.CLOSED
@@ -223,7 +223,7 @@ class Oracle:
     # ---- what the owner hears
 
     def owner_turns(self, given: fx.Input) -> None:
-        """An input is about to be handed over: who knocks later is too late for what comes of it."""
+        """An input is about to be handed over: who connects later is too late for what comes of it."""
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
         elif given == fx.Wake(fx.Timer.STAGE, self.stage_token):
@@ -231,11 +231,11 @@ class Oracle:
             self.overdue |= self._unvoted() - (set() if over else self.working)
             self.timed_out |= self.overdue
 
-    def _who_knocks(self) -> None:
+    def _who_connects(self) -> None:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
-        self.knocking = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
+        self.connecting = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
 
-    def owner_hears(self, pipe: Any, message: Any) -> None:
+    def owner_receives(self, pipe: Any, message: Any) -> None:
         present = self.pipe_of.get(pipe.pid) == pipe.number
         if present:
             self.working.discard(pipe.pid)
@@ -247,7 +247,7 @@ class Oracle:
                 self.applied_here.setdefault(message.version, set()).add(pipe.pid)
                 self._while_recording(pipe.pid)
             case Applied() | Declined():
-                self._owner_hears_what_runs(pipe.pid, message, present=present)
+                self._owner_receives_what_runs(pipe.pid, message, present=present)
             case Observed(number=number, waits_for=()) if number and present:
                 self._observed[pipe.pid] = self._tick()
             case Vote(round=round, ok=ok) if present and (pipe.number, round) in self.asked:
@@ -256,7 +256,7 @@ class Oracle:
                 elif round == self.open_round:
                     self.vetoed.add(round)
 
-    def _owner_hears_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
+    def _owner_receives_what_runs(self, pid: int, message: Applied | Declined, *, present: bool) -> None:
         if message.version == self.newest_row and present:
             self.timed_out.discard(pid)
             self.overdue.discard(pid)

@@ -30,7 +30,7 @@ class Pipe:
 
 
 class Journal:
-    """Rows, burnt numbers and the roster; `deleted`: still written to, and gone with the owner that has it open.
+    """Rows, retired numbers and the roster; `deleted`: still written to, and gone with the owner that has it open.
 
     `state`: what stands beside the newest row: the number of an undo, and the content that it refuses.
     """
@@ -90,7 +90,7 @@ class Process:
         return self.machine.held
 
     @property
-    def can_knock(self) -> bool:
+    def can_connect(self) -> bool:
         return self.alive and not self.stopped and self.inside is None and self.machine.state is not ReplicaState.CLOSED
 
     def takes_time(self, frame: object) -> bool:

@@ -51,7 +51,7 @@ class World(Crowd):
         observing: list[Move] = [lambda: self.observers_have_run(process)] if observe else []
         if process.inside is not None and awake:
             return [lambda: self._come_out(process), *observing]
-        if not process.can_knock:
+        if not process.can_connect:
             return observing
         if process.step:
             return [lambda: self._serve_without(process)]
@@ -148,7 +148,7 @@ class World(Crowd):
         before = sorted(self.journal.rows)[:-1]
         if self.owner is not None or not before or self.journal.deleted or self.disk_is_full:
             return
-        awake = [process for process in self.processes if process.can_knock and process.fits and process.held]
+        awake = [process for process in self.processes if process.can_connect and process.fits and process.held]
         ahead = {process.held.version for process in awake if process.held.version > before[-1]}
         if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may hear the lower one first
             return
@@ -157,7 +157,7 @@ class World(Crowd):
         self.oracle.journal_went_back(before[-1])
         self.census.notes("the journal goes back")
         self.start_owner()
-        self._everyone_knocks()
+        self._everyone_connects()
 
     def master_goes(self) -> None:
         if self.owner is not None:
@@ -167,8 +167,8 @@ class World(Crowd):
 
     def _receive(self, pipe: Pipe) -> None:
         message = pipe.up.popleft()
-        self.oracle.owner_hears(pipe, message)
-        self.census.owner_hears(message, first=not pipe.heard)
+        self.oracle.owner_receives(pipe, message)
+        self.census.owner_receives(message, first=not pipe.heard)
         pipe.heard = True
         self._feed(fx.Received(pipe.number, pipe.pid, message))
 
@@ -208,22 +208,22 @@ class World(Crowd):
         self._feed(given)
 
     def next_deadline(self) -> None:
-        """The clock jumps to the next deadline; by then everyone who is awake has knocked, where that is waited for."""
+        """The clock jumps to the next deadline; by then all who are awake have connected, if that is awaited."""
         owner = self.owner
         if owner is None or owner.effects or not owner.timers:
             return
         wake = min(owner.timers, key=lambda timer: timer.when)
         if wake.timer is fx.Timer.GATHER:
-            self._everyone_knocks()
+            self._everyone_connects()
             if self.owner is not owner or owner.effects:
                 return
         owner.timers.remove(wake)
         self.now = max(self.now, wake.when)
         owner.inputs.append(fx.Wake(wake.timer, wake.token))
 
-    def _everyone_knocks(self) -> None:
+    def _everyone_connects(self) -> None:
         for process in self.processes:
-            while process.can_knock:
+            while process.can_connect:
                 if process.pipe is not None and process.pipe.owner_open:
                     break
                 self.connect(process) if process.pipe is None else self._hang_up(process)

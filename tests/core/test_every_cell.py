@@ -124,7 +124,7 @@ def said(make: Callable[[Scene], Any]) -> Callable[[Scene], None]:
     return lambda it: it.owner.hears(it.w1, make(it))
 
 
-def knocked(pid: int = 3, *held: Any, **other: Any) -> Callable[[Scene], Any]:
+def connected(pid: int = 3, *held: Any, **other: Any) -> Callable[[Scene], Any]:
     return lambda it: it.owner.meets(pid, *held, **other)
 
 
@@ -162,11 +162,11 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "RecordFailed, not there": (fx.RecordFailed, fed(fx.RecordFailed(fx.RowState.ABSENT, WHY))),
     "RecordFailed, unreadable": (fx.RecordFailed, fed(fx.RecordFailed(fx.RowState.UNREADABLE, WHY))),
     "Accepted": (fx.Accepted, fed(fx.Accepted())),
-    "Hello": (Hello, knocked()),
-    "Hello, of a client": (Hello, knocked(role="client")),
-    "Hello, on a new pipe": (Hello, knocked(1, 1, A)),
-    "Hello, other schema": (Hello, knocked(schema=b"?")),
-    "Hello, other protocol": (Hello, knocked(protocol=99)),
+    "Hello": (Hello, connected()),
+    "Hello, of a client": (Hello, connected(role="client")),
+    "Hello, on a new pipe": (Hello, connected(1, 1, A)),
+    "Hello, other schema": (Hello, connected(schema=b"?")),
+    "Hello, other protocol": (Hello, connected(protocol=99)),
     "Applied": (Applied, said(lambda it: Applied(it.owner.version))),
     "Declined": (Declined, said(lambda it: Declined(it.owner.version))),
     "Declined, another version": (Declined, said(lambda it: Declined(44))),

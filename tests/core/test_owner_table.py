@@ -530,6 +530,7 @@ class TestHello:
         (refused,) = it.owner.sent(stranger)
         assert isinstance(refused, Refused)
         assert refused.final
+        assert "so its end could not be noticed" in refused.reason
         assert it.owner.did(fx.AddMember) == []
 
     @EVERY
@@ -920,7 +921,7 @@ class TestReconciling:
         it.owner.fails_to_load()
         assert it.owner.state is IDLE
         it.owner.forget().meets(4)
-        assert it.owner.did(fx.Record) == [fx.Record(9, A, A)], "number 8 was burnt"
+        assert it.owner.did(fx.Record) == [fx.Record(9, A, A)], "number 8 was retired"
 
     def test_the_dead_need_no_reconciling(self):
         it = scene(LOADING)
@@ -928,14 +929,14 @@ class TestReconciling:
         it.owner.fails_to_load()
         assert it.owner.state is IDLE
 
-    def test_a_burnt_number_of_a_former_owner_is_not_taken_over(self):
+    def test_a_retired_number_of_a_former_owner_is_not_taken_over(self):
         owner = Owner((1, A), high_water=7)
         owner.meets(3, 7, A)
         assert owner.did(fx.Record) == [fx.Record(8, A, A)]
 
 
 class TestGathering:
-    def test_nothing_is_committed_before_everyone_had_the_time_to_knock(self):
+    def test_nothing_is_committed_before_everyone_had_the_time_to_connect(self):
         owner = Owner(None, gathering=True, high_water=500)
         assert owner.did(fx.WakeAt) == [fx.WakeAt(fx.Timer.GATHER, 0, 102.5)]
         owner.is_triggered("restart")

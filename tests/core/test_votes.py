@@ -625,7 +625,7 @@ class TestTheEndOfABarrier:
     """Without: the Hello of who started on the old snapshot file lies in the backlog while the barrier closes."""
 
     @pytest.mark.parametrize("unchanged", [False, True])
-    def test_who_knocked_before_is_heard_before(self, unchanged):
+    def test_who_connected_before_is_received_before(self, unchanged):
         it = scene(COMMITTING, unchanged=unchanged)
         version = it.owner.version
         it.owner.accepts = False

@@ -424,7 +424,7 @@ class TestTheRest:
         assert (worker.state, worker.held.version) == (CLOSED, 3)
 
     @PIPED
-    def test_refused_for_now_knocks_again(self, state):
+    def test_refused_for_now_connects_again(self, state):
         worker = worker_in(state)
         assert worker.gets(Refused("later", False)) == [Disconnect("later")]
         assert worker.state is DETACHED

@@ -1,4 +1,4 @@
-"""A manager that is closed in one thread while another one reads through it: nobody is left who knocks at its owner."""
+"""A manager that is closed in one thread while another one reads through it: nobody still connects to its owner."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doom import Doom
 from tests.support.gunicorn import Server, servers
+from tests.support.killing import Killing
 from tests.support.programs import ROOT
 from tests.support.waiting import eventually
 
@@ -27,20 +27,20 @@ def when_ready(server):
 
 
 def test_a_whole_server_starts_its_workers_without_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    doom = Doom(tmp_path)
+    killing = Killing(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     with servers(tmp_path / "site") as make:
         server = make(
             above="workers = 2",
-            below=KILL_THE_OWNER.format(gate=str(doom.gate.path)),
-            environment=doom.environment(),
+            below=KILL_THE_OWNER.format(gate=str(killing.gate.path)),
+            environment=killing.environment(),
         )
         server.launch()
         assert_orphans_serve(server)
 
-        doom.gate.await_load()
-        doom.gate.open()
-        doom.gate.let_go()
+        killing.gate.await_load()
+        killing.gate.open()
+        killing.gate.let_go()
 
         eventually(lambda: connected(server) == {True}, "both workers attached")
         server.await_log("confcast app: restart: unchanged")

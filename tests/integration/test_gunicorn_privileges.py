@@ -75,7 +75,7 @@ def test_versions_go_on_after_an_upgrade(server: Server):
     assert {uid_of(pid) for pid in answers} == {NOBODY}
 
 
-def test_they_knock_at_a_new_owner_of_a_new_generation_too(server: Server):
+def test_they_connect_to_a_new_owner_of_a_new_generation_too(server: Server):
     old = {*server.pids(), server.owner()}
     server.signal(signal.SIGRTMIN)
     eventually(lambda: not any(map(is_running, old)), "the end of the old workers and of their owner")

@@ -136,7 +136,7 @@ def test_closing_does_not_wait_for_a_load_that_hangs_and_answers_who_waits_for_i
 
 
 def test_the_owner_of_a_program_that_has_become_another_one_leaves(config: Path, runtime_folder: Path) -> None:
-    """`exec` keeps the pid, and closes the master's end of the leash: a server that reloads its code so, for one."""
+    """`exec` keeps the pid, and closes the master's end of the channel: a server that reloads its code so, for one."""
     program = (
         "import os, sys; from confcast import *\n"
         "manager = ConfigReloadManager(ConfigLoader(sys.argv[1], sys.argv[2])).start()\n"

@@ -66,7 +66,7 @@ def test_a_folder_deleted_under_a_living_owner_is_made_anew(
     shutil.rmtree(home_of(manager))
     write(config, 2)
 
-    assert worker.ask("reload").version == 2  # over the pipe that it has: nobody can knock
+    assert worker.ask("reload").version == 2  # over the pipe that it has: nobody can connect
 
     assert stat.S_IMODE(home_of(manager).stat().st_mode) == 0o700
     assert {"control.sock", "journal", "lock", "snapshot"} <= {path.name for path in home_of(manager).iterdir()}
@@ -240,7 +240,7 @@ def test_an_owner_without_descriptors_left_serves_on_without_spinning(
     with limited(owner, resource.RLIMIT_NOFILE, min(set(range(len(taken) + 1)) - taken)):
         late = start_worker()
         late.tell("attach", manager.address)
-        eventually(lambda: _failed_accepts(worker), "a knock that could not be accepted")
+        eventually(lambda: _failed_accepts(worker), "a connection that could not be accepted")
         for _ in range(100):  # a turn of the loop each
             _failed_accepts(worker)
         assert _failed_accepts(worker) < 50

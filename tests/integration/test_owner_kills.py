@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from confcast import ReloadResult
-from tests.support.doom import COMMITTED, PLACES, Doom
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
+from tests.support.killing import COMMITTED, PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.resting import assert_rests
 from tests.support.settings import write
@@ -25,15 +25,15 @@ from tests.support.workers import Worker
 
 
 @pytest.fixture
-def doom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doom:
+def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     """What kills the next owner at a place."""
-    doom = Doom(tmp_path)
-    doom.prepare(monkeypatch)
-    return doom
+    killing = Killing(tmp_path)
+    killing.prepare(monkeypatch)
+    return killing
 
 
 @pytest.fixture
-def manager(doom: Doom, start_manager: StartManager) -> Manager:
+def manager(killing: Killing, start_manager: StartManager) -> Manager:
     """Its next owner starts when the test says so: what happens without one can be looked at."""
     return start_manager(supervise="caller")
 
@@ -44,11 +44,11 @@ def workers(manager: Manager, start_worker: StartWorker) -> list[Worker]:
     return [start_worker(manager) for _ in range(2)]
 
 
-def ask_until_the_owner_is_dead(manager: Manager, worker: Worker, doom: Doom) -> None:
+def ask_until_the_owner_is_dead(manager: Manager, worker: Worker, killing: Killing) -> None:
     """One reload, and the death that comes of it."""
     owner = manager.owner_pid
     assert worker.ask("reload").result in (ReloadResult.OWNER_UNAVAILABLE, ReloadResult.SUCCESS)
-    eventually(lambda: doom.struck and not is_running(owner), "the owner's death at its place")
+    eventually(lambda: killing.struck and not is_running(owner), "the owner's death at its place")
 
 
 def contents(workers: list[Worker]) -> set[tuple[int, int]]:
@@ -58,15 +58,15 @@ def contents(workers: list[Worker]) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_whoever_is_killed_there_loses_nothing_that_was_committed(
-    place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, doom: Doom
+    place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, killing: Killing
 ) -> None:
     """The file has changed again before the next owner comes: nobody could load the second content any more."""
     write(config, 2)
-    doom.remove_member(place)
-    ask_until_the_owner_is_dead(manager, workers[0], doom)
+    killing.order_at(place)
+    ask_until_the_owner_is_dead(manager, workers[0], killing)
 
     assert contents(workers) <= {(1, 1), (2, 2)}
-    assert_rests(workers[0].pid)  # it knocks where nobody is
+    assert_rests(workers[0].pid)  # it connects where nobody is
     write(config, 3)
     event = manager.reload()
 
@@ -82,11 +82,11 @@ def test_whoever_is_killed_there_loses_nothing_that_was_committed(
 
 @pytest.mark.parametrize("place", COMMITTED)
 def test_what_was_committed_there_reaches_everyone_even_if_its_file_is_gone(
-    place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, doom: Doom
+    place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, killing: Killing
 ) -> None:
     write(config, 2)
-    doom.remove_member(place)
-    ask_until_the_owner_is_dead(manager, workers[0], doom)
+    killing.order_at(place)
+    ask_until_the_owner_is_dead(manager, workers[0], killing)
     config.unlink()
 
     manager.ensure_owner()
@@ -96,11 +96,11 @@ def test_what_was_committed_there_reaches_everyone_even_if_its_file_is_gone(
 
 
 def test_killed_between_two_commits_one_worker_has_it_and_the_other_gets_it(
-    manager: Manager, workers: list[Worker], config: Path, doom: Doom
+    manager: Manager, workers: list[Worker], config: Path, killing: Killing
 ) -> None:
     write(config, 2)
-    doom.remove_member("after the first commit")
-    ask_until_the_owner_is_dead(manager, workers[0], doom)
+    killing.order_at("after the first commit")
+    ask_until_the_owner_is_dead(manager, workers[0], killing)
 
     eventually(lambda: contents(workers) == {(1, 1), (2, 2)}, "the commit in one worker")
 
@@ -131,15 +131,15 @@ def test_killed_while_it_waits_for_votes_the_version_never_was_and_is_made_by_th
 
 
 def test_killed_again_before_it_has_begun_the_one_after_continues(
-    manager: Manager, workers: list[Worker], config: Path, doom: Doom
+    manager: Manager, workers: list[Worker], config: Path, killing: Killing
 ) -> None:
     write(config, 2)
     assert manager.reload().version == 2
     first = manager.owner_pid
-    doom.remove_member("at the start")
+    killing.order_at("at the start")
     os.kill(first, signal.SIGKILL)
 
-    eventually(lambda: manager.ensure_owner() or doom.struck, "the death of the second owner")
+    eventually(lambda: manager.ensure_owner() or killing.struck, "the death of the second owner")
 
     assert contents(workers) == {(2, 2)}
     write(config, 3)

@@ -69,7 +69,7 @@ def test_a_log_that_is_closed_is_no_reason_to_have_no_owner(
 def test_a_master_without_standard_streams_has_an_owner_that_hears_it(
     closed: str, config: Path, tmp_path: Path
 ) -> None:
-    """The leash must not come to lie where a child's standard streams are put; what owners log would be said on it."""
+    """The channel must not lie where a child's standard streams are put; what owners log would be said on it."""
     program = (
         "import sys; from confcast import *\n"
         "from confcast.master.start import launch; launch._EXIT_TIMEOUT = 600  # until it is killed\n"

@@ -94,11 +94,11 @@ def test_a_stranger_is_not_let_in(manager: Manager, gid: int):
             return True
         return False
 
-    def knocks_in_vain() -> bool:
+    def connects_in_vain() -> bool:
         with socket.socket(socket.AF_UNIX) as connection:
             return is_refused(lambda: connection.connect(address))
 
-    assert as_user(STRANGER, gid, knocks_in_vain)
+    assert as_user(STRANGER, gid, connects_in_vain)
     for name in ("snapshot", "journal"):
         assert as_user(STRANGER, gid, lambda name=name: is_refused(Path(address).with_name(name).read_bytes))
 

@@ -59,12 +59,12 @@ class Stranger:
             return True
         return False
 
-    def hears(self) -> list[Message]:
+    def receives(self) -> list[Message]:
         """All that comes before the end."""
-        deframer, heard = Deframer(), list[Message]()
+        deframer, received = Deframer(), list[Message]()
         while data := self._receive():
-            heard += map(decode_to_worker, deframer.feed(data))
-        return heard
+            received += map(decode_to_worker, deframer.feed(data))
+        return received
 
     def _receive(self) -> bytes:
         try:
@@ -129,7 +129,7 @@ def test_bytes_that_the_protocol_does_not_know_end_that_pipe(
 ) -> None:
     with counted(shared_manager, "malformed"):
         stranger.sends(data)
-        assert stranger.hears() == []
+        assert stranger.receives() == []
         nobody_notices()
 
 
@@ -139,7 +139,7 @@ def test_random_bytes_end_their_pipe(shared_manager: Manager, worker: Worker, no
             stranger = Stranger(shared_manager.address)
             with stranger.socket:
                 stranger.sends(bytes([0x10 | seed]) + os.urandom(256))  # a length above what is allowed
-                assert stranger.hears() == []
+                assert stranger.receives() == []
     nobody_notices()
 
 
@@ -148,7 +148,7 @@ def test_another_protocol_s_number_is_refused_in_words(
 ) -> None:
     with counted(shared_manager, "hello"):
         stranger.says(Hello(PROTOCOL + 1, 0, "replica", "app"))
-        (refused,) = stranger.hears()
+        (refused,) = stranger.receives()
         assert isinstance(refused, Refused)
         assert refused.final
         assert f"speaks protocol {PROTOCOL}, not {PROTOCOL + 1}" in refused.reason
@@ -165,7 +165,7 @@ def test_half_a_frame_and_silence_has_a_deadline_and_the_owner_sleeps_until_then
             open_.enter_context(strangers[-1].socket)
             strangers[-1].sends(beginning)
         before = processor_seconds(manager.owner_pid)
-        assert [stranger.hears() for stranger in strangers] == [[], [], []]
+        assert [stranger.receives() for stranger in strangers] == [[], [], []]
         assert processor_seconds(manager.owner_pid) - before < 0.2
     assert manager.reload().result is ReloadResult.UNCHANGED
 
@@ -192,7 +192,7 @@ def test_a_thousand_connections_leave_room_for_clients_and_workers(
                     stranger.says(CLIENT)
             nobody_notices()
             assert start_worker(shared_manager).ask("connected") is True
-            assert first.hears() == []
+            assert first.receives() == []
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -244,8 +244,8 @@ def other_user() -> int:
     return NOBODY
 
 
-def knock_as(user: int, address: str) -> str:
-    def knock() -> str:
+def connect_as(user: int, address: str) -> str:
+    def connect() -> str:
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
@@ -253,9 +253,9 @@ def knock_as(user: int, address: str) -> str:
         poller = select.poll()
         poller.register(stranger.socket, select.POLLIN)
         assert poller.poll(DEADLINE * 1000)
-        return str([type(message).__name__ + ": " + str(message) for message in stranger.hears()])
+        return str([type(message).__name__ + ": " + str(message) for message in stranger.receives()])
 
-    return said_in_child(knock)
+    return said_in_child(connect)
 
 
 def test_another_user_does_not_get_through_the_folder(
@@ -263,7 +263,7 @@ def test_another_user_does_not_get_through_the_folder(
 ) -> None:
     folder = Path(shared_manager.address).parent
     with opened(folder.parent):  # it is the owner's own folder that keeps them out
-        assert knock_as(other_user, shared_manager.address).startswith("PermissionError")
+        assert connect_as(other_user, shared_manager.address).startswith("PermissionError")
     nobody_notices()
 
 
@@ -273,7 +273,7 @@ def test_another_user_who_gets_to_the_socket_is_refused_by_what_the_kernel_says(
     folder = Path(shared_manager.address).parent
     with opened(folder.parent), opened(folder), opened(Path(shared_manager.address)):
         with counted(shared_manager, "stranger"):
-            said = knock_as(other_user, shared_manager.address)
+            said = connect_as(other_user, shared_manager.address)
             assert "Refused" in said
             assert f"uid {other_user} is not served here" in said
         nobody_notices()

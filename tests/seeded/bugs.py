@@ -328,7 +328,7 @@ BUGS = (
         "if len(row.payload) < 1 and checksum:",
     ),
     _journal(
-        "a burnt number is remembered in memory only",
+        "a retired number is remembered in memory only",
         "G6: the next owner gives it out again",
         "store/journal.py",
         '                self._ask("UPDATE floor SET version = ?", (version,))\n',
@@ -485,7 +485,7 @@ BUGS = (
         _VOTES,
     ),
     _core(
-        "closes a barrier on who has knocked",
+        "closes a barrier on who has connected",
         "B3: every barrier takes in who waits before it closes",
         "core/machine.py",
         "        if self.roster.all_answered(self.committed.version):\n            self._end_barrier()",

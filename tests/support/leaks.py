@@ -77,5 +77,5 @@ def _command(pid: int) -> str:
 
 def nobody_listens(address: str) -> bool:
     """Later than the owner's death as /proc shows it: until its last thread is gone, its socket takes connections."""
-    with socket.socket(socket.AF_UNIX) as knock:
-        return knock.connect_ex(address) == errno.ECONNREFUSED
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(address) == errno.ECONNREFUSED

@@ -13,7 +13,7 @@ from confcast.errors import ConfcastError
 from confcast.wire.listener import MAX_PATH, SOCKET, Peer, listen, peer_of
 
 
-def knock(path: Path) -> socket.socket:
+def connect(path: Path) -> socket.socket:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     peer.connect(str(path))
     return peer
@@ -29,16 +29,16 @@ def test_it_is_for_its_user_alone_whatever_the_umask_and_nothing_else_is_left(tm
         assert os.umask(before) == 0  # the process's own stayed as it was
 
 
-def test_it_never_blocks_and_takes_in_who_knocks(tmp_path: Path) -> None:
+def test_it_never_blocks_and_takes_in_who_connects(tmp_path: Path) -> None:
     with listen(tmp_path / SOCKET) as listener:
         with pytest.raises(BlockingIOError):
             listener.accept()
-        with knock(tmp_path / SOCKET):
+        with connect(tmp_path / SOCKET):
             listener.accept()[0].close()
 
 
 def test_a_new_one_takes_the_place_of_the_old_in_one_step(tmp_path: Path) -> None:
-    with listen(tmp_path / SOCKET) as old, listen(tmp_path / SOCKET) as new, knock(tmp_path / SOCKET):
+    with listen(tmp_path / SOCKET) as old, listen(tmp_path / SOCKET) as new, connect(tmp_path / SOCKET):
         with pytest.raises(BlockingIOError):
             old.accept()
         new.accept()[0].close()
@@ -49,7 +49,7 @@ def test_what_a_killed_owner_left_half_made_is_no_hindrance(tmp_path: Path) -> N
         pass
     (tmp_path / SOCKET).rename(tmp_path / f".{SOCKET}")
 
-    with listen(tmp_path / SOCKET), knock(tmp_path / SOCKET):
+    with listen(tmp_path / SOCKET), connect(tmp_path / SOCKET):
         assert [path.name for path in tmp_path.iterdir()] == [SOCKET]
 
 
@@ -66,7 +66,7 @@ def test_the_longest_path_that_is_allowed_works(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * room)
     folder.mkdir()
 
-    with listen(folder / SOCKET) as listening, knock(folder / SOCKET), listening.accept()[0] as accepted:
+    with listen(folder / SOCKET) as listening, connect(folder / SOCKET), listening.accept()[0] as accepted:
         assert peer_of(accepted).pid == os.getpid()
 
 
@@ -80,7 +80,7 @@ def test_a_folder_that_can_t_be_written_leaks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_peer_is_who_the_kernel_says(tmp_path: Path) -> None:
-    with listen(tmp_path / SOCKET) as listener, knock(tmp_path / SOCKET):
+    with listen(tmp_path / SOCKET) as listener, connect(tmp_path / SOCKET):
         connection, _ = listener.accept()
         with connection:
             assert peer_of(connection) == Peer(os.getpid(), os.geteuid())

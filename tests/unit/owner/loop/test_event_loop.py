@@ -165,7 +165,7 @@ def test_while_no_journal_can_be_made_anew_the_former_one_answers(shell: Shell):
     shell.runtime_dir.journal.rmdir()
     shell.turns(*load(b"C", 3))
     assert shell.events[-1].result is ReloadResult.SUCCESS
-    assert [event.version for event in shell.owner._journal.events()] == [3]  # the one that failed is burnt
+    assert [event.version for event in shell.owner._journal.events()] == [3]  # the one that failed is retired
 
 
 def test_the_death_of_a_worker_takes_it_off_the_roster(shell: Shell):

@@ -96,7 +96,7 @@ def test_a_number_that_is_not_above_the_committed_one_is_refused(path):
         assert journal.latest() == row(2)
 
 
-def test_a_burnt_number_raises_the_floor_for_good_and_never_lowers_it(path):
+def test_a_retired_number_raises_the_high_water_for_good_and_never_lowers_it(path):
     with closing(Journal(path)) as journal:
         journal.record(row(3))
         journal.retire(7)

@@ -90,7 +90,7 @@ def test_an_owner_that_began_to_listen_meanwhile_hears_the_goodbye_itself(
 ) -> None:
     """It may have read the notes a moment before this one was left."""
     link = new_link(listening.getsockname(), listener)
-    link.close()  # before it has ever knocked
+    link.close()  # before it has ever connected
 
     owner = Owner(listening)
     assert isinstance(owner.hear(), Hello)

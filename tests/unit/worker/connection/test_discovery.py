@@ -219,7 +219,7 @@ def test_what_is_neither_a_path_nor_the_name_is_refused_in_words() -> None:
 def test_an_address_that_this_user_may_not_look_at_is_still_the_one(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server's folder below one that only its user may enter: the knock says so, and looking raises nothing."""
+    """A server's folder below one that only its user may enter: connecting says so, and looking raises nothing."""
     here = attached(make())
 
     def refused(path: Path) -> os.stat_result:

@@ -24,7 +24,7 @@ COMMITTED = PLACES[1:]
 """The places where the version is true already."""
 
 
-class Doom:
+class Killing:
     """For the owners that are started after `prepare`.
 
     Args:
@@ -35,20 +35,20 @@ class Doom:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._order = folder / "doom"
-        self.gate = Gate(folder / "doom.gate")
+        self._order = folder / "killing"
+        self.gate = Gate(folder / "killing.gate")
 
     def environment(self) -> dict[str, str]:
         """What an owner needs to have its traps."""
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-        return {"PYTHONPATH": path, "CONFCAST_TEST_DOOM": str(self._order)}
+        return {"PYTHONPATH": path, "CONFCAST_TEST_KILLING": str(self._order)}
 
     def prepare(self, patch: pytest.MonkeyPatch) -> None:
         """Owners that this process starts from now on have them."""
         for name, value in self.environment().items():
             patch.setenv(name, value)
 
-    def remove_member(self, place: str) -> None:
+    def order_at(self, place: str) -> None:
         """The next owner that comes to this place dies there. It is the only one."""
         fresh = self._order.with_suffix(".fresh")
         fresh.write_text(place)

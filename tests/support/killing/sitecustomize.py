@@ -1,6 +1,6 @@
-"""Kills an owner with -9 at one line of its code: the interpreter imports this first, where `Doom.prepare` says so.
+"""Kills an owner with -9 at one line of its code: the interpreter imports this first, where `Killing.prepare` says so.
 
-The file that CONFCAST_TEST_DOOM names has the name of a place below. Who comes to it takes the file away and is dead.
+The file that CONFCAST_TEST_KILLING names has the name of a place below. Who comes to it removes the file and is dead.
 """
 
 from __future__ import annotations
@@ -63,5 +63,5 @@ def main(order: Path) -> None:
     surround(send, "send", order, after="after the answer", when=lambda *a, **k: isinstance(a[2], Outcome))
 
 
-if "confcast.owner" in sys.orig_argv and "CONFCAST_TEST_DOOM" in os.environ:
-    main(Path(os.environ["CONFCAST_TEST_DOOM"]))
+if "confcast.owner" in sys.orig_argv and "CONFCAST_TEST_KILLING" in os.environ:
+    main(Path(os.environ["CONFCAST_TEST_KILLING"]))
