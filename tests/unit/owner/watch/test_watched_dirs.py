@@ -52,6 +52,7 @@ def benches() -> Iterator[list[Bench]]:
     yield made
     for bench in made:
         bench.watcher.close()
+        bench.attempts.close()
         assert not bench.watcher._thread.is_alive()
 
 

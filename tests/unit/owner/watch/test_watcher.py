@@ -38,6 +38,7 @@ def benches() -> Iterator[list[Bench]]:
     yield made
     for bench in made:
         bench.watcher.close()
+        bench.attempts.close()
         assert not bench.watcher._thread.is_alive()
 
 
@@ -331,8 +332,8 @@ def test_what_is_found_at_the_start_counts_as_tried_when_nobody_said(make):
 
 
 def test_closing_ends_the_thread_and_gives_everything_back(make):
-    before = len(list(Path("/dev/fd").iterdir()))
     bench = make()
+    before = len(list(Path("/dev/fd").iterdir()))
     bench.start()
     bench.watcher.close()
     bench.watcher.close()

@@ -40,6 +40,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     yield make
     for bench in benches:
         bench.watcher.close()
+        bench.attempts.close()
         assert not bench.watcher._thread.is_alive()
 
 
