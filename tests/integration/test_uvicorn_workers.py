@@ -123,7 +123,8 @@ def test_a_hup_for_the_whole_group_spares_a_worker_that_has_only_just_been_spawn
     gate.shut()
     server.launch()
     gate.await_load()
-    spawned = children_of(server.pid)
+    all_of_them = server.workers + 2  # the owner, and multiprocessing's resource tracker
+    spawned = eventually(lambda: len(found := children_of(server.pid)) == all_of_them and found, "all workers")
 
     os.killpg(server.pid, signal.SIGHUP)
     server.await_log(" app: signal: unchanged")
