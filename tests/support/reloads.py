@@ -146,6 +146,18 @@ class Reloads:
         assert secure.server.pids() == before
         secure.authority.put(secure.authority.keyfile, key)
 
+    def test_a_renewed_key_of_another_kind_takes_a_full_reload_and_that_is_said(self, secure: Secure):
+        before, serving = secure.server.pids(), secure.certificates()
+        kept = [(path, path.read_bytes()) for path in (secure.authority.keyfile, secure.authority.certfile)]
+        secure.authority.issue("of another kind", "RSA")
+        secure.rotate()
+
+        secure.server.await_log(f"another kind of key takes kill -RTMIN {secure.server.pid}")
+        assert secure.certificates() == serving
+        assert secure.server.pids() == before
+        for path, content in kept:
+            secure.authority.put(path, content)
+
     def of_new_workers(self, server: Server, before: set[int]) -> dict[int, Any]:
         """Wait until every worker is a new one; their answers. Servers may drop connections while they replace some."""
 
