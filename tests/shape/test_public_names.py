@@ -78,6 +78,8 @@ SIGNATURES = {
     "ConfigReloadManager.close": "(self)",
     "ConfigReloadManager.request_reload": "(self)",
     "ConfigReloadManager.ensure_owner": "(self)",
+    "ConfigReloadManager.send_output_to": "(self, output, log=<class 'str'>)",
+    "ConfigReloadManager.log_was_rotated": "(self)",
     "ConfigReloadManager.subscribe": SUBSCRIBE,
     "ConfigReloadManager.unsubscribe": "(self, observer)",
     "ConfigReloadManager.get_current_config": "(self)",

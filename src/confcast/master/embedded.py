@@ -6,13 +6,11 @@ Rejected: these methods in `ConfigReloadManager` (an application that calls `pau
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from confcast.config.loader import ConfigLoader
 from confcast.master.manager import ConfigReloadManager, former_variable
 from confcast.master.start import fresh_loader
-from confcast.master.start.startup_output import Output
 from confcast.wire.address import address_variable
 from confcast.wire.options import checked
 
@@ -53,22 +51,6 @@ class EmbeddedManager(ConfigReloadManager[T]):
     def successor_environment(self) -> dict[str, str]:
         """The environment variables that a program needs to take this server's place."""
         return {former_variable(self.name): str(self._address().parent), address_variable(self.name): ""}
-
-    def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
-        """Say where the output of owners goes instead of standard error. To be called before `start()`.
-
-        Args:
-            output: Gives an open descriptor. Called at the start of each owner, which gets a copy of it; where it
-                raises OSError or ValueError (a closed file), or gives a closed one, that owner's output is lost.
-            log: Gives the path of that descriptor's log file, or ""; when the file is rotated, an owner goes on in the
-                next one.
-        """
-        self._output, self._log = output, log
-
-    def log_was_rotated(self) -> None:
-        """Have the owner go on in the log's next file. Returns at once; does nothing in a process that a fork made."""
-        if self._launcher is not None and self._pid == os.getpid():
-            self._launcher.log_was_rotated()
 
     def workers_run_as(self, uid: int, gid: int) -> None:
         """Say as which user workers run, where it is not this process's user. To be called before `start()`."""

@@ -179,6 +179,22 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if not launcher.trigger():
             Client(str(folder / SOCKET), self.name).notify(Reload(1, "signal"))
 
+    def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
+        """Say where the output of owners goes instead of standard error. To be called before `start()`.
+
+        Args:
+            output: Gives an open descriptor. Called at the start of each owner, which gets a copy of it; where it
+                raises OSError or ValueError (a closed file), or gives a closed one, that owner's output is lost.
+            log: Gives the path of that descriptor's log file, or ""; when the file is rotated, an owner goes on in the
+                next one.
+        """
+        self._output, self._log = output, log
+
+    def log_was_rotated(self) -> None:
+        """Have the owner go on in the log's next file. Returns at once; does nothing in a process that a fork made."""
+        if self._launcher is not None and self._pid == os.getpid():
+            self._launcher.log_was_rotated()
+
     def ensure_owner(self) -> None:
         """Start a new owner if the present one is dead. Cheap (one poll): for a server's loop. Not after a fork."""
         if self._launcher is not None and self._pid == os.getpid():
