@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,16 +43,6 @@ class Listed(Folder):
     def watched(self) -> tuple[Path, ...]:
         self.paths = self.files()
         return super().watched()
-
-
-@pytest.fixture
-def benches() -> Iterator[list[Bench]]:
-    made: list[Bench] = []
-    yield made
-    for bench in made:
-        bench.watcher.close()
-        bench.attempts.close()
-        assert not bench.watcher._thread.is_alive()
 
 
 @pytest.fixture

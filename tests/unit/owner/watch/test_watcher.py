@@ -33,16 +33,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def benches() -> Iterator[list[Bench]]:
-    made: list[Bench] = []
-    yield made
-    for bench in made:
-        bench.watcher.close()
-        bench.attempts.close()
-        assert not bench.watcher._thread.is_alive()
-
-
-@pytest.fixture
 def make(folder: Path, benches: list[Bench]) -> Callable[..., Bench]:
     def make(path: Path | None = None, **options) -> Bench:
         path = path or folder / "app.toml"

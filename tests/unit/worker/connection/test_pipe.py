@@ -34,9 +34,11 @@ def test_a_peer_that_takes_nothing_counts_as_gone_after_the_send_timeout(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, _ = pair
+    assert try_to_send(ours, Goodbye()), "a peer that has room is no gone one"
     limit_sending(ours, 0.05)
     while try_to_send(ours, Goodbye()):
         pass
+    assert not try_to_send(ours, Goodbye())
 
 
 def test_shutting_wakes_the_thread_that_receives(pair: tuple[socket.socket, socket.socket]) -> None:
