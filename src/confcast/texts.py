@@ -59,6 +59,16 @@ def printable_json(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
+def encodable(text: str) -> str:
+    """This text with escapes for lone surrogates, which UTF-8 can't encode: a file's name may be any bytes."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def shortened(text: str, most: int) -> str:
+    """This text, or its beginning and an ellipsis: so many characters at the most."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 class Lines(str):
     """A text of several lines for a log. All but the first are indented, so that none passes for a record."""
 

@@ -26,6 +26,7 @@ from typing import Any
 from confcast.cli import members
 from confcast.cli.report import line, table
 from confcast.errors import OwnerUnavailable
+from confcast.texts import shortened
 from confcast.wire.address import address_variable, is_name
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
@@ -249,15 +250,11 @@ def _listed(found: list[OwnerDir]) -> list[str]:
         "MASTER": lambda each: each.master,
         "ADDRESS": lambda each: each.address,
         "STARTED IN": lambda each: each.started_in() or "?",
-        "COMMAND": lambda each: _shortened(each.command()) or "?",
+        "COMMAND": lambda each: shortened(each.command(), _LONGEST_COMMAND) or "?",
     }
     if any(each.user() != os.geteuid() for each in found):
         columns = {"USER": lambda each: user_name(each.user()), **columns}
     return table(tuple(columns), [[cell(each) for cell in columns.values()] for each in found])
-
-
-def _shortened(command: str) -> str:
-    return command if len(command) <= _LONGEST_COMMAND else command[: _LONGEST_COMMAND - 1] + "…"
 
 
 def user_name(uid: int) -> str:

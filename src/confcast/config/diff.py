@@ -24,6 +24,7 @@ from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.pydantic_members import hidden_members, is_model
 from confcast.config.schema.secrets import contains_secret, hides_keys, is_marked
+from confcast.texts import encodable, shortened
 from confcast.wire.messages import Change
 
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class _Comparison:
             was, now = before.get(name, _ABSENT), after.get(name, _ABSENT)
             if type(was) is type(now) and type(was) in _COMPARED_BY_EQ and was == now:
                 continue  # true of most parts: their keys need not be made
-            member = members.get(name) or members["*"]._replace(key=_clean(name))
+            member = members.get(name) or members["*"]._replace(key=encodable(name))
             key = f"{prefix}.{member.key}" if prefix else member.key
             yield from self.compare(was, now, member._replace(key=key))
 
@@ -176,7 +177,7 @@ class _Comparison:
         cls: Any = type(value)
         members, shown = _members(cls), {}
         for name, part in (self._codec.parts(value) or {}).items():
-            member = members.get(name) or members["*"]._replace(key=_clean(name))
+            member = members.get(name) or members["*"]._replace(key=encodable(name))
             shown[member.key] = self._shown(part, member)
         return shown
 
@@ -206,12 +207,12 @@ def _is_secret(cls: type) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         plain = type(value.value) in (str, int, bool)
-        return _plain(value.value) if plain else _clean(str(value.name))
+        return _plain(value.value) if plain else encodable(str(value.name))
     if type(value) in (bool, float):
         return value
     if type(value) is int:
         return value if -(2**63) <= value < 2**64 else hex(value)
-    return _clean(value if type(value) is str else _text(value))
+    return encodable(value if type(value) is str else _text(value))
 
 
 def _text(value: Any) -> str:
@@ -225,16 +226,7 @@ def _text(value: Any) -> str:
         return f"{cls.__qualname__} (its text can't be had: {type(error).__name__})"
 
 
-def _clean(text: str) -> str:
-    """The text with lone surrogates escaped, which UTF-8 can't encode."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _cut(value: Any) -> Any:
     """The value, or the first `LONGEST` characters of its text."""
-    if isinstance(value, list | dict):
-        text = repr(value)
-        return value if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    if isinstance(value, str) and len(value) > LONGEST:
-        return value[: LONGEST - 1] + "…"
-    return value
+    text = repr(value) if isinstance(value, list | dict) else value if isinstance(value, str) else ""
+    return value if len(text) <= LONGEST else shortened(text, LONGEST)

@@ -15,11 +15,11 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.key_path import KeyPath, dotted, value_at
 from confcast.config.schema.secret_paths import without_secret_keys
 from confcast.config.sources.layer import Layer
 from confcast.config.sources.merge import Merged
-from confcast.config.validation.field_errors import dotted
+from confcast.texts import encodable, shortened
 
 MOST = 20
 """Edits that are reported one by one."""
@@ -111,7 +111,5 @@ def _sentence(hidden: _Hidden, schema: Any) -> str:
     # A secret key must not be shown, and the name of an environment variable has the keys in it.
     by = hidden.high.where(hidden.decided) if shown == hidden.path else hidden.high.name
     what = "edit" if hidden.layer.has(hidden.path) else "removal"
-    key = dotted(shown)
-    key = key if len(key) <= _LONGEST else f"{key[: _LONGEST - 1]}…"
-    sentence = f"unchanged: your {what} of `{key}` ({hidden.layer.where(hidden.path)}) is hidden by {by}"
-    return sentence.encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8
+    key, place = shortened(dotted(shown), _LONGEST), hidden.layer.where(hidden.path)
+    return encodable(f"unchanged: your {what} of `{key}` ({place}) is hidden by {by}")

@@ -23,7 +23,7 @@ import msgspec
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.import_loader import find_loader
 from confcast.config.lookup import Lookup
-from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in, shown_key
@@ -33,7 +33,7 @@ from confcast.config.sources.file import File
 from confcast.config.sources.layer import Fitted, Layer, Source, ValueRefused, fingerprint_of
 from confcast.config.sources.merge import Merged
 from confcast.config.validation import shadowed
-from confcast.config.validation.field_errors import FieldError, Invalid, dotted, problems_of
+from confcast.config.validation.field_errors import FieldError, Invalid, problems_of
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError

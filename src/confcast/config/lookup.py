@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from confcast.config.schema.annotations import Keys, Sought, keys_of, members, written_children
-from confcast.config.schema.key_path import KeyPath, hashable, shown, value_at
+from confcast.config.schema.annotations import Keys, Sought, hashable, keys_of, members, written_children
+from confcast.config.schema.key_path import KeyPath, has, shown, value_at
 from confcast.config.sources.formats.common import MAX_DEPTH
 from confcast.texts import printable
 
@@ -169,7 +169,7 @@ def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
     ends = itertools.takewhile(lambda end: end - start <= longest, _ends(key, start))
     for name, end in [*_quoted(key, start), *((key[start:end], end) for end in ends)]:
         for written, paths in fields.get(name, ()):
-            path = next((each for each in paths if value_at(before.data, each, _ABSENT) is not _ABSENT), paths[-1])
+            path = next((each for each in paths if has(before.data, each)), paths[-1])
             yield _Found((*before.path, *path), end, (written,), value_at(before.data, path, _ABSENT))
 
 

@@ -132,6 +132,15 @@ def written_children(annotation: Any, part: Any) -> tuple[Any, ...]:
     return tuple(each for each in found if each is not None)
 
 
+def hashable(annotations: Any) -> Any:
+    """A type, or several, as a key of a dict; as text if metadata of an `Annotated` can't be hashed."""
+    try:
+        hash(annotations)
+    except TypeError:
+        return repr(annotations)
+    return annotations
+
+
 def type_at(annotation: Any, path: KeyPath) -> Any:
     """The type of the value at a path, or of the innermost value around it whose type is known."""
     for part in path:

@@ -1,4 +1,4 @@
-"""Writes a path in the data as one dotted text, as TOML writes keys.
+"""Paths in plain data: the value at one, every text with its path, and a path as one dotted text, as TOML writes keys.
 
 A part that is empty or has dots, blanks or quotes in it is quoted. `lookup.py` finds a path by such a text.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
+
+from confcast.texts import shortened
 
 KeyPath: TypeAlias = tuple[Any, ...]
 """Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
 
+_ABSENT = object()
 _LONGEST = 60
 _TO_QUOTE = re.compile(r'[\s."\x00-\x1f\x7f]')  # characters that would end or split an unquoted key
 
@@ -32,17 +36,7 @@ def quoted(value: Any) -> str:
     """A scalar as configuration files write it, shortened."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
-    text = repr(value) if isinstance(value, str | bytes) else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def hashable(types: Any) -> Any:
-    """A type, or several, as a key of a dict; as text if metadata of an `Annotated` can't be hashed."""
-    try:
-        hash(types)
-    except TypeError:
-        return repr(types)
-    return types
+    return shortened(repr(value) if isinstance(value, str | bytes) else str(value), _LONGEST)
 
 
 def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
@@ -55,3 +49,19 @@ def value_at(data: Any, path: KeyPath, default: Any = None) -> Any:
         if data is default:
             return default
     return data
+
+
+def has(data: Any, path: KeyPath) -> bool:
+    """Whether plain data have a value at a path."""
+    return value_at(data, path, _ABSENT) is not _ABSENT
+
+
+def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every wanted text in plain data, with its path. Each load calls `wanted` with each text: it has to be quick."""
+    for part, value in data.items() if type(data) is dict else enumerate(data):
+        kind = type(value)
+        if kind is str:
+            if wanted(value):
+                yield (*path, part), value
+        elif kind is dict or kind is list:
+            yield from texts(value, wanted, (*path, part))

@@ -18,8 +18,8 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from confcast.config.schema.annotations import Keys, keys_of, members, strip, written_children
-from confcast.config.schema.key_path import KeyPath, hashable, value_at
+from confcast.config.schema.annotations import Keys, hashable, keys_of, members, strip, written_children
+from confcast.config.schema.key_path import KeyPath, value_at
 
 
 class _Fields(NamedTuple):

@@ -7,10 +7,10 @@ The loader looks each one up and does without.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.key_path import KeyPath, has
 from confcast.config.sources.formats.common import Note
 from confcast.errors import ConfigError, Problem
 
@@ -18,20 +18,6 @@ from confcast.errors import ConfigError, Problem
 def fingerprint_of(content: bytes) -> bytes:
     """The hash, 16 bytes, that stands for a content."""
     return hashlib.blake2b(content, digest_size=16).digest()
-
-
-_ABSENT = object()
-
-
-def texts(data: Any, wanted: Callable[[str], bool], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Every wanted text in plain data, with its path. Each load calls `wanted` with each text: it has to be quick."""
-    for part, value in data.items() if type(data) is dict else enumerate(data):
-        kind = type(value)
-        if kind is str:
-            if wanted(value):
-                yield (*path, part), value
-        elif kind is dict or kind is list:
-            yield from texts(value, wanted, (*path, part))
 
 
 class ValueRefused(ConfigError):
@@ -131,7 +117,7 @@ class Layer:
 
     def has(self, path: KeyPath) -> bool:
         """Whether the layer has a value there."""
-        return value_at(self.data, path, _ABSENT) is not _ABSENT
+        return has(self.data, path)
 
     def fit(self, schema: Any, below: Callable[[], dict[str, Any]] = dict) -> Fitted:
         """Apply a schema to the layer; only a layer of environment variables differs by schema.

@@ -13,12 +13,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.key_path import KeyPath, has, value_at
 from confcast.config.schema.spelling import PLAIN, Spelling, inside
 from confcast.config.sources.formats.common import Note
 from confcast.config.sources.layer import Layer
-
-_ABSENT = object()
 
 
 class Shadowed(NamedTuple):
@@ -198,16 +196,12 @@ def _choose(
 ) -> None:
     """Remove each value that a library would prefer to that of the higher table, or record that it can't be removed."""
     for paths in choices:
-        own = next((index for index, each in enumerate(paths) if _has(high, each)), 0)
-        for other in (each for each in paths[:own] if _has(merged, each)):
+        own = next((index for index, each in enumerate(paths) if has(high, each)), 0)
+        for other in (each for each in paths[:own] if has(merged, each)):
             if len(other) == 1:
                 del merged[other[0]]
             else:  # an item of a list, or a value in a table: other fields may read it, too
                 found.preferred.append(((*path, *other), (*path, *paths[own])))
-
-
-def _has(table: dict[str, Any], path: KeyPath) -> bool:
-    return value_at(table, path, _ABSENT) is not _ABSENT
 
 
 def _replaces(layer: Layer, path: KeyPath) -> bool:

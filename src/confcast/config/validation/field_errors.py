@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from confcast.config.schema.annotations import is_collection, members, type_at
-from confcast.config.schema.key_path import KeyPath
-from confcast.config.schema.key_path import dotted as dotted
-from confcast.config.schema.key_path import quoted as quoted
+from confcast.config.schema.key_path import KeyPath, dotted, quoted
 from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.secret_paths import is_scalar, is_secret_at, secrets_in, without_secret_keys
 from confcast.config.sources.formats.common import Note

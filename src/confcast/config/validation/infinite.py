@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from confcast.config.schema.annotations import child, members
+from confcast.config.schema.key_path import texts
 from confcast.config.sources.formats.common import TOO_LARGE, TooLarge, finite
-from confcast.config.sources.layer import texts
 from confcast.config.validation.field_errors import FieldError
 
 _LARGE = re.compile(r"\s*[+-]?[\d_.]+(?:[eE]\+?[\d_]{3,})?\s*")

@@ -16,10 +16,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.key_path import KeyPath, texts
 from confcast.config.schema.secret_paths import is_secret_at, shown_key
-from confcast.config.sources.layer import fingerprint_of, texts
+from confcast.config.sources.layer import fingerprint_of
 from confcast.config.sources.merge import Merged
+from confcast.texts import shortened
 
 MOST_WARNINGS = 20
 """Warnings of one load; of more only the number is logged: a whole file may be a template."""
@@ -70,6 +71,6 @@ def _warning(path: KeyPath, placeholder: str, schema: Any, merged: Merged) -> st
     if is_secret_at(schema, path) or not placeholder.isprintable():
         shown = "${…}" if placeholder[0] == "$" else "{{…}}"
     else:
-        shown = placeholder if len(placeholder) <= _LONGEST else f"{placeholder[: _LONGEST - 1]}…"
+        shown = shortened(placeholder, _LONGEST)
     place, key = merged.where(path), shown_key(path, schema)
     return f"{place}: {key}: has {shown} in it, which nothing fills in: a value is taken as it is written"

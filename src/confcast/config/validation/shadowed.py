@@ -23,11 +23,11 @@ from typing import Any, Literal
 import msgspec
 
 from confcast.config.schema.annotations import child, is_collection, is_opaque, keys_of, members
-from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.key_path import KeyPath, dotted, value_at
 from confcast.config.schema.spelling import PLAIN, is_ruled_out
 from confcast.config.sources.layer import Layer
 from confcast.config.sources.merge import Merged
-from confcast.config.validation.field_errors import FieldError, dotted
+from confcast.config.validation.field_errors import FieldError
 
 _WORDS = {"table": "a table (section)", "list": "a list", "scalar": "a single value", "null": "null"}
 _ALL = frozenset(_WORDS)

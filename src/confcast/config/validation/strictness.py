@@ -17,10 +17,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from confcast.config.schema.annotations import Keys, child, is_collection, is_opaque, keys_of, members, strip
-from confcast.config.schema.key_path import KeyPath
+from confcast.config.schema.key_path import KeyPath, quoted
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import has_secret_keys
-from confcast.config.validation.field_errors import FieldError, quoted
+from confcast.config.validation.field_errors import FieldError
 
 
 def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[FieldError]:

@@ -23,12 +23,12 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 
 from confcast.config.schema.annotations import child, is_collection, keys_of, members, strip, type_at
-from confcast.config.schema.key_path import KeyPath, value_at
+from confcast.config.schema.key_path import KeyPath, dotted, value_at
 from confcast.config.schema.kinds import kind_of
 from confcast.config.schema.masking import MASK
 from confcast.config.schema.secret_paths import has_secret_keys, without_secret_keys
 from confcast.config.validation import infinite, strictness
-from confcast.config.validation.field_errors import NOTHING, FieldError, Invalid, dotted
+from confcast.config.validation.field_errors import NOTHING, FieldError, Invalid
 from confcast.config.validation.raising import last_line, place_of
 from confcast.config.validation.strictness import has_text_keys, no_text
 

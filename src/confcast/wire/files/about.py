@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from confcast.texts import encodable
 from confcast.wire.files import whole_files
 
 FILE = "about"
@@ -69,12 +70,8 @@ def save(folder: Path, about: About, *, uid: int = -1) -> None:
 
 def _encodable(about: About) -> About:
     """The same with escapes in paths that are no UTF-8: every owner writes them so, which allows a comparison."""
-    texts = {name: _utf_8(text) for name in about.__struct_fields__ if isinstance(text := getattr(about, name), str)}
-    return msgspec.structs.replace(about, **texts, sources=list(map(_utf_8, about.sources)))
-
-
-def _utf_8(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+    texts = {name: encodable(text) for name in about.__struct_fields__ if isinstance(text := getattr(about, name), str)}
+    return msgspec.structs.replace(about, **texts, sources=list(map(encodable, about.sources)))
 
 
 def load(folder: Path) -> About | None:
