@@ -22,7 +22,7 @@ from confcast.config.codec import Codec
 from confcast.config.codec.leaves import SECRET_CODES, leaf_of
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.masking import MASK, masking
-from confcast.config.schema.pydantic_members import hidden_members, is_model
+from confcast.config.schema.pydantic_members import hidden_members
 from confcast.config.schema.secrets import contains_secret, hides_keys, is_marked
 from confcast.texts import encodable, shortened
 from confcast.wire.messages import Change
@@ -189,10 +189,8 @@ class _Comparison:
 def _members(cls: type) -> dict[str, _Member]:
     """The parts of a class by name; `*` stands for every other part, such as an extra value."""
     found = {field.name: _member(field.key, field.annotation) for field in fields_of(cls) or ()}
-    hidden = hidden_members(cls) if is_model(cls) else {}
-    found |= {name: _member(name, hint) for name, hint in hidden.items()}
-    extra = found.pop("__pydantic_extra__", _OPEN)
-    return found | {"*": extra}
+    found |= {name: _member(name, hint) for name, hint in hidden_members(cls).items()}
+    return found | {"*": found.pop("__pydantic_extra__", _OPEN)}
 
 
 def _member(key: str, annotation: Any) -> _Member:

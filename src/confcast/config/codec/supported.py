@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from confcast.config.codec.leaves import leaf_of
 from confcast.config.codec.registered import registered
 from confcast.config.schema.generics import given, has_default, hints_of, is_alias, named_by, substituted, value_of
-from confcast.config.schema.kinds import Secret
+from confcast.config.schema.kinds import is_secret_mark
 
 Verdict: TypeAlias = str | None
 """Why a class can't be serialised and what to do, or None."""
@@ -247,8 +247,8 @@ def _text_of(annotation: Any, expanded: list[Any]) -> str:
     if isinstance(annotation, typing.NewType):
         return _text_of(annotation.__supertype__, expanded)
     if origin is Annotated:
-        marked = any(mark is Secret or isinstance(mark, Secret) for mark in args[1:])
-        return f"Annotated[{_text_of(args[0], expanded)}, Secret]" if marked else _text_of(args[0], expanded)
+        text = _text_of(args[0], expanded)
+        return f"Annotated[{text}, Secret]" if any(map(is_secret_mark, args[1:])) else text
     if origin is Literal:
         return f"Literal[{', '.join(map(_literal_text, args))}]"
     if origin in (typing.Union, types.UnionType):

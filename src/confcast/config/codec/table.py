@@ -24,7 +24,7 @@ from confcast.config.codec.models import MODEL
 from confcast.config.codec.registered import REGISTERED, description_of, registered
 from confcast.config.codec.supported import AnnotationText, cannot, read
 from confcast.config.codec.urls import URL, is_url
-from confcast.config.schema.kinds import fields_of, kind_of
+from confcast.config.schema.kinds import fields_of, kind_of, loaded
 from confcast.errors import NotCarried, Problem
 
 FORMAT = 1
@@ -33,6 +33,9 @@ FORMAT = 1
 MOST_MEMBERS = 50
 MAX_PATHS = 10_000
 """The most field paths that are listed; classes that refer to each other in many ways have exponentially many."""
+
+_PLAIN = (str, bytes, int, float, list, tuple, dict, set, frozenset)
+_ONLY_BASES = (enum.Enum, enum.Flag, enum.IntEnum, enum.IntFlag, enum.StrEnum, msgspec.Struct)
 
 
 class Entry(NamedTuple):
@@ -177,13 +180,9 @@ def _why_not(cls: type) -> str:
     return cannot(cls.__qualname__)
 
 
-_PLAIN = (str, bytes, int, float, list, tuple, dict, set, frozenset)
-_ONLY_BASES = (enum.Enum, enum.Flag, enum.IntEnum, enum.IntFlag, enum.StrEnum, msgspec.Struct)
-
-
 def _is_only_a_base(cls: type) -> bool:
     """Whether no value is of exactly this class, so that each load would refuse a value there."""
-    return cls in _ONLY_BASES or (cls.__module__ == "pydantic.main" and cls.__name__ == "BaseModel")
+    return cls in _ONLY_BASES or cls is loaded("pydantic.main", "BaseModel")
 
 
 def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:

@@ -7,20 +7,18 @@ application may write).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
+from confcast.config.schema.kinds import loaded
 from confcast.config.codec.leaves import Unsupported
 
 
 def is_url(cls: type) -> bool:
     """Whether the class is one of pydantic's for URLs, of one host or of several. Imports nothing."""
-    networks = sys.modules.get("pydantic.networks")
     # Their bases have no public names; with a release that renames them, URL fields are refused at start.
-    bases = (getattr(networks, name, None) for name in ("_BaseUrl", "_BaseMultiHostUrl"))
-    return issubclass(cls, tuple(base for base in bases if base is not None))
+    return issubclass(cls, tuple(loaded("pydantic.networks", name) for name in ("_BaseUrl", "_BaseMultiHostUrl")))
 
 
 def _shape(cls: Any, index: int) -> Shape:

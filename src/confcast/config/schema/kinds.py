@@ -28,6 +28,8 @@ TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 
 Kind: TypeAlias = Literal["pydantic", "pydantic_dataclass", "dataclass", "struct"]
 
+_MAIN = ("__main__", "__mp_main__")
+
 
 class Secret:
     """Marks a plain value as a secret: `Annotated[str, Secret]`.
@@ -35,6 +37,11 @@ class Secret:
     The value stays what it is (a `str`), and is masked in diffs, events, error messages and logs. A pydantic
     `SecretStr` or `SecretBytes` needs no mark.
     """
+
+
+def is_secret_mark(part: Any) -> bool:
+    """Whether a part of an annotation is `Secret`, or an instance of it."""
+    return part is Secret or isinstance(part, Secret)
 
 
 class Field(NamedTuple):
@@ -54,14 +61,14 @@ class Field(NamedTuple):
 def kind_of(schema: Any) -> Kind:
     """Which kind of schema a class is. Raises TypeError for everything that can't be a schema."""
     if isinstance(schema, type):
-        if issubclass(schema, _loaded("pydantic_settings.main", "BaseSettings")):
+        if issubclass(schema, loaded("pydantic_settings.main", "BaseSettings")):
             raise TypeError(
                 f"{schema.__qualname__} is a BaseSettings, which reads the environment by itself, behind the owner's"
                 " back: derive it from pydantic.BaseModel and give the loader an Environment(prefix)"
             )
         if issubclass(schema, msgspec.Struct):
             return "struct"
-        base = _loaded("pydantic.main", "BaseModel")
+        base = loaded("pydantic.main", "BaseModel")
         if issubclass(schema, base) and schema is not base:  # pydantic never completes BaseModel itself
             return "pydantic"
         if dataclasses.is_dataclass(schema):
@@ -131,9 +138,6 @@ def _started() -> str:
     return f"-m {spec.name}" if spec is not None else str(getattr(main, "__file__", None) or "typed in")
 
 
-_MAIN = ("__main__", "__mp_main__")
-
-
 @functools.cache
 def _fields(cls: type) -> tuple[Field, ...] | None:
     try:
@@ -147,8 +151,8 @@ def _fields(cls: type) -> tuple[Field, ...] | None:
         raise TypeError(f"the annotations of {cls.__qualname__} can't be resolved: {error}") from None
 
 
-def _loaded(module: str, name: str) -> Any:
-    """A class of a library if the library was imported, else an empty tuple, which no object is an instance of."""
+def loaded(module: str, name: str) -> Any:
+    """A class of a library if the library was imported and has it, else an empty tuple: no object is of one."""
     return getattr(sys.modules.get(module), name, ())
 
 
@@ -159,8 +163,7 @@ def _pydantic_fields(cls: Any) -> Iterator[Field]:
             raise TypeError(f"{cls.__qualname__} has a forward reference that can't be resolved")
     for name, field in cls.__pydantic_fields__.items():
         alias = field.validation_alias if field.validation_alias is not None else field.alias
-        secret = any(mark is Secret or isinstance(mark, Secret) for mark in field.metadata)
-        hint = Annotated[field.annotation, Secret] if secret else field.annotation
+        hint = Annotated[field.annotation, Secret] if any(map(is_secret_mark, field.metadata)) else field.annotation
         yield Field(name, alias if isinstance(alias, str) else name, hint)
 
 
@@ -193,7 +196,7 @@ def alias_of(cls: Any, name: str, annotation: Any, config: Any) -> Any:
     """The alias, a text or choices, of a field in a class that pydantic did not make; None if it has none."""
     given = getattr(cls, "__dataclass_fields__", {}).get(name)
     marks = (*_marks(annotation), getattr(given, "default", None))
-    infos = [mark for mark in marks if isinstance(mark, _loaded("pydantic.fields", "FieldInfo"))]
+    infos = [mark for mark in marks if isinstance(mark, loaded("pydantic.fields", "FieldInfo"))]
     for alias in (each for info in reversed(infos) for each in (info.validation_alias, info.alias)):
         if alias is not None:
             return alias

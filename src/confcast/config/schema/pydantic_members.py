@@ -8,15 +8,16 @@ import types
 import typing
 from typing import Any
 
-
-def is_model(cls: type) -> bool:
-    """Whether the class is a pydantic model."""
-    pydantic = sys.modules.get("pydantic.main")
-    return pydantic is not None and issubclass(cls, pydantic.BaseModel)
+from confcast.config.schema.kinds import loaded
 
 
 def hidden_members(cls: Any) -> dict[str, Any]:
-    """The annotations of private attributes and extra values; one that can't be resolved is judged by its values."""
+    """The annotations of private attributes and extra values; none for a class that is no model.
+
+    One that can't be resolved is left out: what it annotates is judged by its value.
+    """
+    if not issubclass(cls, loaded("pydantic.main", "BaseModel")):
+        return {}
     found: dict[str, Any] = {}
     for base in cls.__mro__[:-1]:
         own = {} if base.__module__ == "pydantic.main" else inspect.get_annotations(base)

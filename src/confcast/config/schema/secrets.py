@@ -7,15 +7,14 @@ Guaranteed: an annotation that can't be resolved counts as a secret. Rejected: g
 
 from __future__ import annotations
 
-import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Generic, Literal
 
 from confcast.config.schema.generics import hints_of, is_alias, named_by, value_of
-from confcast.config.schema.kinds import Secret, fields_of, is_record
-from confcast.config.schema.pydantic_members import hidden_members, is_model
+from confcast.config.schema.kinds import fields_of, is_record, is_secret_mark, loaded
+from confcast.config.schema.pydantic_members import hidden_members
 
 
 def contains_secret(annotation: Any) -> bool:
@@ -29,13 +28,13 @@ def is_marked(annotation: Any) -> bool:
     The fields of a class do not count: their own types say which are secrets. The arguments of a generic class do, such
     as `Box[SecretStr]`, whose fields say only `T`.
     """
-    return any(_is_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
+    return any(is_secret_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
 
 
 def is_whole(annotation: Any) -> bool:
     """Whether a value of the type is a secret with all its parts: `Secret` is around the type, not only inside."""
     parts = _within(annotation, [], contents=False)
-    return any(_is_mark(part) or _is_opened_by_hand(part) or _is_generic_of_secrets(part) for part in parts)
+    return any(is_secret_mark(part) or _is_opened_by_hand(part) or _is_generic_of_secrets(part) for part in parts)
 
 
 def hides_keys(annotation: Any) -> bool:
@@ -51,7 +50,7 @@ def hides_own_keys(annotation: Any) -> bool:
 def is_keyed_by_secrets(plain: Any) -> bool:
     """Whether an unwrapped type is a table whose keys are secrets, or a table that is a secret as a whole."""
     kind, arguments = typing.get_origin(plain), typing.get_args(plain)
-    if _is_opened_by_hand(plain) or any(map(_is_mark, getattr(plain, "__metadata__", ()))):
+    if _is_opened_by_hand(plain) or any(map(is_secret_mark, getattr(plain, "__metadata__", ()))):
         return not arguments or any(map(_is_table, _within(arguments[0], [])))
     return _is_table(kind) and contains_secret(arguments[0])
 
@@ -81,15 +80,11 @@ def _is_table(part: Any) -> bool:
 def _is_opened_by_hand(part: Any) -> bool:
     """Whether a type is pydantic's `Secret[…]`, which is made of a whole table."""
     kind = typing.get_origin(part) or part
-    return isinstance(kind, type) and issubclass(kind, getattr(sys.modules.get("pydantic.types"), "Secret", ()))
+    return isinstance(kind, type) and issubclass(kind, loaded("pydantic.types", "Secret"))
 
 
 def _contains(annotation: Any, seen: set[type]) -> bool:
-    return any(_is_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, []))
-
-
-def _is_mark(part: Any) -> bool:
-    return part is Secret or isinstance(part, Secret)
+    return any(is_secret_mark(part) or _is_class_with_secret(part, seen) for part in _within(annotation, []))
 
 
 def _is_generic_of_secrets(part: Any) -> bool:
@@ -101,7 +96,7 @@ def _is_generic_of_secrets(part: Any) -> bool:
 def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
     if not isinstance(part, type) or part in seen:
         return False
-    if issubclass(part, _secret_types()):
+    if issubclass(part, tuple(loaded("pydantic.types", name) for name in ("Secret", "SecretStr", "SecretBytes"))):
         return True
     seen.add(part)
     try:
@@ -110,23 +105,16 @@ def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
         return True
 
 
-def _secret_types() -> tuple[type, ...]:
-    """The secret types of pydantic; none if pydantic was not imported."""
-    module = sys.modules.get("pydantic.types")
-    return tuple(getattr(module, name) for name in ("Secret", "SecretStr", "SecretBytes") if hasattr(module, name))
-
-
 def _hints_inside(cls: type) -> list[Any]:
     if is_record(cls):
         return list(hints_of(cls).values())
-    hidden = hidden_members(cls).values() if is_model(cls) else ()
-    return [*(field.annotation for field in fields_of(cls) or ()), *hidden]
+    return [*(field.annotation for field in fields_of(cls) or ()), *hidden_members(cls).values()]
 
 
 def _within(annotation: Any, seen: list[Any], *, contents: bool = True) -> Iterator[Any]:
     """The annotation and its parts, not the fields of classes; the items of containers only with `contents`."""
     yield annotation
-    if isinstance(annotation, type) or _is_mark(annotation) or not (contents or _is_wrapping(annotation)):
+    if isinstance(annotation, type) or is_secret_mark(annotation) or not (contents or _is_wrapping(annotation)):
         return
     if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may hold themselves
         if annotation in seen:
