@@ -164,11 +164,11 @@ class _Comparison:
             return None
         if fields_of(cls) is not None:
             return MASK if member.marked else self._shown_object(value)
-        if cls is dict:
+        if isinstance(value, dict):
             return MASK if member.hides_keys else self._shown_table(value, member)
         if isinstance(value, set | frozenset):
             return [self._shown(item, member) for item in sorted(value, key=self._codec.comparable)]
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | deque):
             inside = member._replace(secret=member.secret or contains_secret(cls))
             return [self._shown(item, inside) for item in value]
         return MASK if member.secret or _is_secret(cls) else _plain(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import decimal
 import enum
@@ -207,6 +208,14 @@ def test_secrets_are_masked_wherever_they_stand():
     assert shown["login"] == (None, [MASK, MASK])
     assert shown["listed"][1] == [{"host": "h", "token": MASK, "port": 80}]
     assert shown["anything"][1][:2] == [MASK, {"x": MASK, MASK: 1}]
+
+
+@pytest.mark.parametrize("wrapped", [collections.deque, lambda items: collections.OrderedDict(enumerate(items))])
+def test_a_secret_is_masked_in_what_is_neither_a_list_nor_a_dict(wrapped):
+    """The annotation of the collection says nothing of it; the class of the item does."""
+    (change,) = changed(anything=wrapped([Server("h", "planted")]))
+    item = {"host": "h", "token": MASK, "port": 80}
+    assert change == Change("anything", None, [item] if wrapped is collections.deque else {"0": item})
 
 
 def test_long_values_are_cut_and_odd_ones_made_text():
