@@ -37,7 +37,7 @@ from confcast.config.validation.field_errors import FieldError, Invalid, problem
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
-from confcast.wire.messages import MAX_FRAME
+from confcast.wire.messages import MAX_FRAME, WithSecrets
 
 if TYPE_CHECKING:
     from confcast.config.codec import Codec
@@ -49,7 +49,7 @@ _REASONS = ("validation_failed", "file_not_found", "io_error")
 _ENVELOPE = 1024  # bytes of a frame besides the payload, rounded up
 
 
-class LoaderSpec(msgspec.Struct, frozen=True):
+class LoaderSpec(WithSecrets, frozen=True):
     """A loader as data, which the config owner is sent and builds a loader from.
 
     Attributes:
@@ -58,12 +58,11 @@ class LoaderSpec(msgspec.Struct, frozen=True):
         overrides: As msgpack.
     """
 
+    SHOWN = ("schema",)
+
     schema: str
     sources: list[tuple[str, bytes]]
     overrides: bytes
-
-    def __repr__(self) -> str:
-        return f"LoaderSpec({self.schema!r}, {len(self.sources)} sources)"  # never the bytes: they may have secrets
 
 
 class ConfigLoader(Generic[T]):

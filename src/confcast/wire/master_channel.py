@@ -10,19 +10,19 @@ line (they show in `ps`, and overrides may be secret) and a pickle.
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import UNDECODABLE
+from confcast.wire.messages import UNDECODABLE, WithSecrets
 from confcast.wire.options import Options
 
 HANDOVER = "handover"
 """The file in a paused owner's run-time folder that holds a copy of its journal for the next owner."""
 
-
-class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     """All that an owner is started with: what to load, where to live, and the manager's options."""
 
     options: Options
@@ -43,8 +43,8 @@ class StartupConfig(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     former: str = ""  # the folder of the generation before, whose versions and history go on
     paused: bool = False  # the next generation loads already
 
-    def __repr__(self) -> str:
-        return f"StartupConfig(name={self.options.name!r}, folder={self.folder!r})"
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.options.name), ("folder", self.folder)]
 
 
 class Leave(msgspec.Struct, frozen=True, tag=True):

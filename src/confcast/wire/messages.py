@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -66,6 +66,9 @@ class Change(msgspec.Struct, frozen=True):
     new: Any
 
 
+WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """What the owner knows of one process that holds, or should hold, the configuration.
 
@@ -81,7 +84,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
     pid: int
     version: int
-    state: Literal["current", "behind", "late", "declined", "disconnected"]
+    state: WorkerState
     reason: str = ""
     observer_failures: int = 0
     last_observer_error: str = ""
@@ -151,6 +154,18 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The base of everything that is framed."""
+
+
+class WithSecrets(msgspec.Struct, frozen=True):
+    """The base of Structs that hold secrets: a repr, and the one that tracebacks of `rich` use, has only `SHOWN`."""
+
+    SHOWN: ClassVar[tuple[str, ...]]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.SHOWN]
 
 
 # ---- worker or client → owner
@@ -268,12 +283,14 @@ class WorkersRequest(Message, frozen=True):
 # ---- owner → worker or client
 
 
-class Install(Message, frozen=True):
+class Install(WithSecrets, Message, frozen=True):
     """The committed snapshot, for a process that did not vote on it.
 
     `undo`: the version before is put back, so no `precommit` function is called. `declined`: how many workers keep an
     older version, since they refuse this one. `answers_within`: the seconds in which this owner answers a reload.
     """
+
+    SHOWN = ("version",)
 
     version: int
     digest: bytes
@@ -282,19 +299,15 @@ class Install(Message, frozen=True):
     declined: int = 0
     answers_within: float = 0.0
 
-    def __repr__(self) -> str:  # a Struct's own would show the payload, which holds secrets
-        return f"Install(version={self.version})"
 
-
-class Prepare(Message, frozen=True):
+class Prepare(WithSecrets, Message, frozen=True):
     """A proposal: build it, run the `precommit` functions, and vote. It has a round, and no version yet."""
+
+    SHOWN = ("round",)
 
     round: int
     digest: bytes
     payload: bytes
-
-    def __repr__(self) -> str:
-        return f"Prepare(round={self.round})"
 
 
 class Commit(Message, frozen=True):

@@ -9,12 +9,11 @@ able to hold an effect back, reorder it and lose it), and passing sockets throug
 from __future__ import annotations
 
 import enum
-from typing import Any
 
 import msgspec
 
 from confcast.errors import Problem
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker, WithSecrets
 
 Call = tuple[int, int]
 """A caller that waits for an outcome: its pipe, and the id of its request on it."""
@@ -40,22 +39,8 @@ class RowState(enum.Enum):
     UNREADABLE = "unreadable"
 
 
-_NEVER_SHOWN = ("digest", "payload", "refused")
-
-
 class _Data(msgspec.Struct, frozen=True, gc=False):
     """The base of inputs and effects: a reload into four workers makes fifty, each a fifth as dear as a dataclass."""
-
-
-class _WithPayload(_Data, frozen=True):
-    """The base of inputs and effects that carry a payload, which their repr leaves out."""
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
-        return f"{type(self).__name__}({shown})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in _NEVER_SHOWN]
 
 
 # ---- inputs
@@ -93,11 +78,13 @@ class Trigger(_Data, frozen=True):
     origin: str
 
 
-class Loaded(_WithPayload, frozen=True):
+class Loaded(WithSecrets, _Data, frozen=True):
     """The load of this number gave a valid candidate.
 
     `differs`: it differs from the committed version, by these `changes`. `notes`: what a person should know of it.
     """
+
+    SHOWN = ("number", "differs", "changes", "notes")
 
     number: int
     digest: bytes
@@ -192,12 +179,14 @@ class WakeAt(_Data, frozen=True):
     when: float
 
 
-class Record(_WithPayload, frozen=True):
+class Record(WithSecrets, _Data, frozen=True):
     """Write this version to the journal, then hand in Recorded or RecordFailed.
 
     `undo`: it puts back the content before the undone version, whose digest is `refused`, and which is not put to the
     vote again until it changes; empty for none. Both go into the same transaction.
     """
+
+    SHOWN = ("version", "undo")
 
     version: int
     digest: bytes
@@ -220,8 +209,10 @@ class Retire(_Data, frozen=True):
     version: int
 
 
-class WriteSnapshot(_WithPayload, frozen=True):
+class WriteSnapshot(WithSecrets, _Data, frozen=True):
     """Write the snapshot file, on which workers start when no owner answers. A failure stops nothing."""
+
+    SHOWN = ("version",)
 
     version: int
     digest: bytes

@@ -14,12 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from confcast.errors import Problem
-from confcast.wire.messages import WorkerStatus
-
-_WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]
+from confcast.wire.messages import WorkerState, WorkerStatus
 
 NO_PIPE = "lives, and has no pipe to the owner"
 _LONGEST_REASON = 4000
@@ -227,7 +224,7 @@ class Roster:
         failures, error = member.observer_failures, member.last_observer_error
         return WorkerStatus(member.pid, max(member.acked, member.held[0]), state, reason, failures, error)
 
-    def _state_of(self, member: Member, committed: int) -> tuple[_WorkerState, str]:
+    def _state_of(self, member: Member, committed: int) -> tuple[WorkerState, str]:
         reason = self.excused.get(member.pid, "")
         said = "; ".join(map(str, member.refuses() or ()))[:_LONGEST_REASON]
         if member.timed_out and member.declined is None:

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
-from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent, ReloadResult
+from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent, ReloadResult, WithSecrets
 
 __all__ = ["Journal", "JournalError", "TornJournal", "VersionRow"]
 
@@ -65,7 +65,7 @@ _decode = msgspec.msgpack.Decoder(ReloadEvent).decode
 _decode_fields = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 
-class VersionRow(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+class VersionRow(WithSecrets, frozen=True):
     """One committed version, with all that a restarted owner needs to serve it.
 
     Attributes:
@@ -76,20 +76,16 @@ class VersionRow(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         timestamp: When it was committed, in seconds since 1970.
     """
 
+    SHOWN = ("version",)
+
     version: int
     digest: bytes
     schema: bytes
     payload: bytes
     timestamp: float
 
-    def __repr__(self) -> str:
-        return f"VersionRow(version={self.version}, {len(self.payload)} bytes)"
 
-    def __rich_repr__(self) -> list[tuple[str, Any]]:  # a Struct's own would show the payload
-        return [("version", self.version)]
-
-
-class StateRow(msgspec.Struct, frozen=True):
+class StateRow(WithSecrets, frozen=True):
     """What must change together with the committed version, in one transaction.
 
     Attributes:
@@ -97,14 +93,10 @@ class StateRow(msgspec.Struct, frozen=True):
         refused: The digest of the content that was undone then, until it changes; empty for none. Never shown.
     """
 
+    SHOWN = ("undo",)
+
     undo: int = 0
     refused: bytes = b""
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("undo", self.undo)]
-
-    def __repr__(self) -> str:
-        return f"StateRow(undo={self.undo})"
 
 
 class Journal:

@@ -13,23 +13,22 @@ from pathlib import Path
 import msgspec
 
 from confcast.wire.files import whole_files
-from confcast.wire.messages import MAX_FRAME, PROTOCOL
+from confcast.wire.messages import MAX_FRAME, PROTOCOL, UNDECODABLE, WithSecrets
 
 FILE = "snapshot"
 """Its name in the run-time folder, beside the control socket."""
 
 
-class Saved(msgspec.Struct, frozen=True, array_like=True):
+class Saved(WithSecrets, frozen=True, array_like=True):
     """A committed version, with the protocol, schema and digest by which a worker accepts it."""
+
+    SHOWN = ("version",)
 
     protocol: int
     schema: bytes
     version: int
     digest: bytes
     payload: bytes
-
-    def __repr__(self) -> str:
-        return f"Saved(version={self.version})"
 
 
 def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
@@ -56,6 +55,6 @@ def load(folder: Path) -> Saved | None:
     try:
         with (folder / FILE).open("rb") as file:
             saved = msgspec.msgpack.decode(file.read(MAX_FRAME), type=Saved)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None
     return saved if saved.protocol == PROTOCOL else None

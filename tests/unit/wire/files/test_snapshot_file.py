@@ -76,7 +76,3 @@ def test_on_a_full_disk_the_last_one_stays_and_no_half_of_the_next(tmp_path: Pat
 
     assert load(tmp_path) == Saved(PROTOCOL, SCHEMA, 3, DIGEST, b"payload")
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
-
-
-def test_its_text_shows_nothing_of_the_payload() -> None:
-    assert repr(Saved(PROTOCOL, SCHEMA, 3, DIGEST, b"hunter2")) == "Saved(version=3)"
