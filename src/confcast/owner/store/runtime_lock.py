@@ -23,6 +23,7 @@ import msgspec
 
 from confcast.errors import ConfcastError
 from confcast.wire import processes
+from confcast.wire.messages import UNDECODABLE
 
 _RELEASED_WITHIN = 5.0
 """Seconds that a new owner waits for a lock whose holder it has killed, or can't identify."""
@@ -158,8 +159,8 @@ def _try_lock(fd: int) -> bool:
 
 
 def _read_holder(fd: int) -> LockHolder | None:
-    """The holder that the file names; None in the moment between taking the lock and writing its holder."""
+    """The holder that the file names; None while it is written, and where it names none."""
     try:
         return msgspec.json.decode(os.pread(fd, 4096, 0), type=LockHolder)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None

@@ -18,6 +18,7 @@ import msgspec
 
 from confcast.texts import encodable
 from confcast.wire.files import whole_files
+from confcast.wire.messages import UNDECODABLE
 
 FILE = "about"
 """Its name in the run-time folder."""
@@ -83,5 +84,5 @@ def load(folder: Path) -> About | None:
             return msgspec.msgpack.decode(os.read(fd, _LONGEST), type=About)
         finally:
             os.close(fd)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNDECODABLE):
         return None

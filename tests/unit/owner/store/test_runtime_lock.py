@@ -126,6 +126,17 @@ def test_nobody_is_killed_for_a_pid_that_was_used_again(
     assert other.poll() is None
 
 
+def test_a_lock_whose_text_is_no_utf_8_names_nobody(
+    hold: Hold, lock: RuntimeLock, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RELEASED_WITHIN", 0.1)
+    hold(os.getpid(), 0, "cafe")
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+
+    with pytest.raises(ConfcastError, match="held, but not by whom it names"):
+        lock.acquire(path)
+
+
 def test_a_lock_that_nobody_holds_says_nothing(lock: RuntimeLock, path: Path) -> None:
     path.write_text("x" * 1000)
 
