@@ -33,7 +33,6 @@ _log = logging.getLogger("confcast.owner")
 _STARTUP_WITHIN = 30.0
 """Seconds to wait for StartupConfig: a child of a master that died just now may hold the channel open."""
 
-
 _WHAT_IT_IS = """\
 python -m confcast.owner is the config owner of a server, a program that a ConfigReloadManager (and so each server's
 install() or launcher) starts by itself and that leaves with it. It can't be started by hand.
@@ -70,6 +69,9 @@ def main(arguments: list[str]) -> int:
     channel.connection.settimeout(_STARTUP_WITHIN)
     try:
         startup = channel.receive()
+    except OSError as error:
+        print(f"the config owner was sent nothing by its master: {error}", file=sys.stderr)
+        return 3
     except ProtocolError as error:
         print(f"{error}; {_ANOTHER_VERSION}", file=sys.stderr)
         return 3

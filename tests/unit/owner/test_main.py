@@ -36,3 +36,18 @@ def test_a_master_of_another_version_is_told_to_be_reloaded():
     assert run.returncode == 3
     assert "the master runs another version of confcast than the one that is installed now" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_an_owner_whose_master_sends_nothing_ends_in_words():
+    """The master has died just now, and a child of its holds the channel open."""
+    mine, its = socket.socketpair()
+    program = "import sys; from confcast.owner import __main__ as it; it._STARTUP_WITHIN = 0.1; it.run(sys.argv[1:])"
+    with mine, its:
+        run = subprocess.run(
+            [sys.executable, "-c", program, str(its.fileno())],
+            check=False,
+            capture_output=True,
+            text=True,
+            pass_fds=[its.fileno()],
+        )
+    assert (run.returncode, run.stderr) == (3, "the config owner was sent nothing by its master: timed out\n")
