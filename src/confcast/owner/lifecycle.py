@@ -52,7 +52,7 @@ from confcast.wire import processes
 from confcast.wire.files.about import About, module_file
 from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig
 from confcast.wire.messages import ReloadEvent
-from confcast.wire.role import BLOCKED_AT_THE_START
+from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
 _log = logging.getLogger("confcast.owner")
 

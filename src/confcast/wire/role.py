@@ -8,7 +8,6 @@ next owner, without end.
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -17,10 +16,6 @@ from confcast.errors import ConfcastError
 OWNER = "confcast.owner"
 """An argument of every owner, which `ps` shows; the descriptor of its end of the channel follows."""
 
-BLOCKED_AT_THE_START = frozenset(
-    {signal.SIGHUP, signal.SIGUSR1, signal.SIGRTMIN} if sys.platform == "linux" else {signal.SIGHUP, signal.SIGUSR1}
-)
-"""Signals that a server's master, or a program that rotates logs, may send before the owner has its handlers."""
 
 _owner = False
 _entry = False

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 
 from confcast.master.start.interpreter import Command
-from confcast.wire.role import BLOCKED_AT_THE_START, OWNER
+from confcast.wire.role import OWNER
 from confcast.wire.signal_mask import held_back
 
 
@@ -36,7 +36,7 @@ def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...
     Raises:
         OSError: No process can be made.
     """
-    with _to_be_passed(channel, command.path) as given, held_back(BLOCKED_AT_THE_START):
+    with _to_be_passed(channel, command.path) as given, held_back():
         process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
             [*command.arguments, OWNER, *map(str, given)],
             stdin=subprocess.DEVNULL,

@@ -26,8 +26,7 @@ from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.errors import ConfcastError, ConfigError, NotCarried, Problem
 from confcast.master.start import interpreter
 from confcast.master.start.execute import nameless_file
-from confcast.wire.role import BLOCKED_AT_THE_START
-from confcast.wire.signal_mask import held_back
+from confcast.wire.signal_mask import BLOCKED_AT_THE_START, held_back
 
 _NAME = "confcast.loader"
 _IMPORT_TIMEOUT = 30.0
@@ -81,7 +80,7 @@ def _run(path: str, command: interpreter.Command, question: int, answers: int, t
     with _file(command.path or b"") as path_file:
         given = (answers, path_file.fileno(), question)
         arguments = [*command.arguments, _NAME, *map(str, given)]
-        with held_back(BLOCKED_AT_THE_START):
+        with held_back():
             process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
     try:
         return process.wait(timeout)

@@ -13,7 +13,7 @@ from confcast.errors import Problem
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import fresh_loader
 from confcast.servers.common import launching
-from confcast.wire.role import BLOCKED_AT_THE_START
+from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
 SETTINGS = "import msgspec\nclass Settings(msgspec.Struct):\n    number: int\n"
 SOURCES = "from confcast import ConfigLoader\nfrom fresh_settings import Settings\nprint('imported')\n"
