@@ -19,8 +19,6 @@ from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import UNDECODABLE, WithSecrets
 from confcast.wire.options import Options
 
-HANDOVER = "handover"
-"""The file in a paused owner's run-time folder that holds a copy of its journal for the next owner."""
 
 class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     """All that an owner is started with: what to load, where to live, and the manager's options."""

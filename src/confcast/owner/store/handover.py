@@ -24,9 +24,10 @@ import shutil
 from pathlib import Path
 
 from confcast.owner.store.journal import Journal, TornJournal
-from confcast.wire.master_channel import HANDOVER
+from confcast.wire.files.owner_dirs import HANDOVER
 
-_NUMBER = f"{HANDOVER}.number"
+NUMBER = f"{HANDOVER}.number"
+"""The file in its run-time folder that tells a paused owner the highest number that the next one has given out."""
 
 _log = logging.getLogger("confcast.owner")
 
@@ -46,7 +47,7 @@ def write_copy(journal: Journal, high_water: int, folder: Path) -> None:
 def write_number(former: Path, version: int) -> None:
     """Tell the former owner, while its folder exists, that this number is given out. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
-        fd = os.open(former / _NUMBER, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(former / NUMBER, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(fd, b"%020d" % version, 0)  # over the former number: a full disk has room for that
         finally:
@@ -60,8 +61,8 @@ def take_back(folder: Path) -> int:
     """
     number = 0
     with contextlib.suppress(FileNotFoundError):
-        number = int((folder / _NUMBER).read_text() or 0)
-    for name in (HANDOVER, _NUMBER):
+        number = int((folder / NUMBER).read_text() or 0)
+    for name in (HANDOVER, NUMBER):
         (folder / name).unlink(missing_ok=True)
     return number
 

@@ -16,14 +16,15 @@ from pathlib import Path
 
 from confcast.errors import ConfcastError
 from confcast.owner.store.allowed_uids import AllowedUids
+from confcast.owner.store.handover import NUMBER
 from confcast.owner.store.runtime_lock import LockTaken, RuntimeLock, identity
 from confcast.wire import listener
 from confcast.wire.files import about, goodbye_files, snapshot_file
 from confcast.wire.files.about import About
-from confcast.wire.master_channel import HANDOVER
+from confcast.wire.files.owner_dirs import HANDOVER
 
-_IN_STATE_FOLDER = ("lock", "journal", "loading")
-_IN_RUNTIME_DIR = (snapshot_file.FILE, about.FILE, "loading", HANDOVER, f"{HANDOVER}.number")
+_LOCK, _JOURNAL, _IN_PROGRESS = _IN_STATE_FOLDER = ("lock", "journal", "loading")
+_IN_RUNTIME_DIR = (snapshot_file.FILE, about.FILE, _IN_PROGRESS, HANDOVER, NUMBER)
 
 
 class RuntimeDir:
@@ -63,12 +64,12 @@ class RuntimeDir:
     @property
     def journal(self) -> Path:
         """The journal's path."""
-        return self.state_folder / "journal"
+        return self.state_folder / _JOURNAL
 
     @property
     def in_progress_file(self) -> Path:
         """The in-progress file's path."""
-        return self.state_folder / "loading"
+        return self.state_folder / _IN_PROGRESS
 
     def listen(self) -> socket.socket:
         """Make what is missing, acquire the lock, and listen on the control socket. May be called again.
@@ -107,7 +108,7 @@ class RuntimeDir:
         """The control socket or the lock, if its path no longer leads to this owner's; None while both do."""
         if not self._listens_there():
             return self.address
-        lock = f"{self.state_folder}/lock"  # at each load and each commit: a Path takes longer than the look at it
+        lock = f"{self.state_folder}/{_LOCK}"  # at each load and each commit: a Path takes longer than the look at it
         return None if self._lock.holds(lock) else Path(lock)
 
     def remove_files(self) -> None:
@@ -139,7 +140,7 @@ class RuntimeDir:
         assert self.awaited is not None
         former = self.state_folder
         try:
-            with self._lock.moving_to(self.awaited / "lock") as free:
+            with self._lock.moving_to(self.awaited / _LOCK) as free:
                 if free:
                     self.state_folder = self.awaited
                 yield free
@@ -149,19 +150,19 @@ class RuntimeDir:
         if free:
             self.awaited = None
             with contextlib.suppress(OSError):  # deleted with the folder; the move is done
-                (former / "lock").unlink()
+                (former / _LOCK).unlink()
 
     def _listens_there(self) -> bool:
         return self._socket is not None and identity(self.address) == self._socket
 
     def _acquire_lock(self) -> None:
         try:
-            self._lock.acquire(self.state_folder / "lock")
+            self._lock.acquire(self.state_folder / _LOCK)
         except LockTaken:
             if not self._lock.follows or self.state_folder == self.folder:
                 raise
             self.awaited, self.state_folder = self.state_folder, self.folder
-            self._lock.acquire(self.state_folder / "lock")
+            self._lock.acquire(self.state_folder / _LOCK)
 
 
 def _check_that_it_is_mine(folder: Path) -> None:

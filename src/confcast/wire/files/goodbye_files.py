@@ -63,17 +63,15 @@ def read(runtime: Path, kind: Kind) -> set[Writer]:
 
     To be called once the control socket listens.
     """
-    prefix = f"{kind}-"
     with _opened(runtime) as fd:
-        return {writer for name in _names(fd) if name.startswith(prefix) and (writer := _writer(name)) is not None}
+        return {writer for name in _names(fd, kind) if (writer := _writer(name)) is not None}
 
 
 def clear(runtime: Path, kind: Kind, *, keep: frozenset[Writer] = frozenset()) -> None:
     """Remove the notes of this kind, but for those of the processes in `keep`. Raises OSError."""
-    prefix = f"{kind}-"
     with _opened(runtime) as fd:
-        for name in _names(fd):
-            if name.startswith(prefix) and _writer(name) not in keep:
+        for name in _names(fd, kind):
+            if _writer(name) not in keep:
                 os.unlink(name, dir_fd=fd)
 
 
@@ -114,8 +112,10 @@ def _opened(runtime: Path) -> Iterator[int | None]:
         os.close(fd)
 
 
-def _names(fd: int | None) -> list[str]:
+def _names(fd: int | None, kind: Kind | None = None) -> list[str]:
+    """The names of the notes of this kind (None: of both) among the first `_MOST`."""
     if fd is None:
         return []
+    prefix = f"{kind}-" if kind is not None else ""
     with os.scandir(fd) as entries:
-        return [entry.name for entry, _ in zip(entries, range(_MOST), strict=False)]
+        return [entry.name for entry, _ in zip(entries, range(_MOST), strict=False) if entry.name.startswith(prefix)]

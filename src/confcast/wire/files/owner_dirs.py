@@ -24,8 +24,9 @@ from typing import NamedTuple
 from confcast.wire import processes
 from confcast.wire.files import about
 from confcast.wire.listener import FRESH, SOCKET
-from confcast.wire.master_channel import HANDOVER
 
+HANDOVER = "handover"
+"""The file in a paused owner's run-time folder that holds a copy of its journal for the next owner."""
 MOST = 64
 """How many folders a caller is given: a user may have made any number."""
 
@@ -268,9 +269,8 @@ def _listening() -> Iterator[OwnerDir]:
     with contextlib.suppress(OSError):
         for line in _LISTENING.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             path = Path(line.split(maxsplit=7)[-1])
-            if (
-                path.name == FRESH and (found := parse(path.parent)) is not None
-            ):  # the name that the socket was bound under
+            found = parse(path.parent) if path.name == FRESH else None  # the name that the socket was bound under
+            if found is not None:
                 yield found
 
 

@@ -15,10 +15,7 @@ def put(folder: Path, name: str, body: bytes, *, uid: int = -1) -> None:
 
     Only one process at a time may write a name.
     """
-    fresh, place = (
-        f"{folder}/.{name}",
-        f"{folder}/{name}",
-    )  # at each commit: making a Path takes as long as a system call
+    fresh, place = f"{folder}/.{name}", f"{folder}/{name}"  # at each commit: a Path takes as long as a system call
     try:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

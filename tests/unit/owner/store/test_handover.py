@@ -19,7 +19,7 @@ from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.owner.store.runtime_lock import LockHolder, RuntimeLock
 from confcast.wire import processes
-from confcast.wire.master_channel import HANDOVER
+from confcast.wire.files.owner_dirs import HANDOVER
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
 Enter = Callable[..., tuple[RuntimeDir, RuntimeLock]]

@@ -11,9 +11,8 @@ import pytest
 from confcast.wire import processes
 from confcast.wire.files import about, owner_dirs
 from confcast.wire.files.about import About
-from confcast.wire.files.owner_dirs import OwnerDir
+from confcast.wire.files.owner_dirs import HANDOVER, OwnerDir
 from confcast.wire.listener import FRESH, SOCKET
-from confcast.wire.master_channel import HANDOVER
 
 Make = Callable[..., OwnerDir]
 

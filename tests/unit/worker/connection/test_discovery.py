@@ -13,7 +13,7 @@ from confcast.errors import ConfcastError
 from confcast.wire import processes
 from confcast.wire.files import about, owner_dirs
 from confcast.wire.files.about import About
-from confcast.wire.master_channel import HANDOVER
+from confcast.wire.files.owner_dirs import HANDOVER
 from confcast.worker.connection import discovery
 from confcast.worker.connection.discovery import OwnerFinder
 
