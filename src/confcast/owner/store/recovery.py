@@ -37,6 +37,8 @@ from confcast.wire.master_channel import StartupConfig
 
 _log = logging.getLogger("confcast.owner")
 
+_LOST = "a new one is begun: history and totals are lost, and versions are counted on from the clock"
+
 
 class Recovered(NamedTuple):
     """What a new owner starts from: the version, the high-water number, and the roster.
@@ -130,7 +132,7 @@ def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> No
     if saved is None or saved.version <= journal.high_water:
         return
     if saved.schema == fingerprint and digest(saved.payload) == saved.digest:
-        journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
+        _record(journal, saved)
     else:
         journal.retire(saved.version)
 
@@ -141,27 +143,21 @@ def _living_members(journal: Journal, runtime_dir: RuntimeDir, *, restarted: boo
     The others are removed. A process that serves without an owner, as its note says, is added before its note is
     deleted.
     """
-    living, left = {}, _notes(runtime_dir, "left")
+    left, uids, living = _notes(runtime_dir, "left"), runtime_dir.allowed_uids.uids(), set[int]()
     for pid, since in journal.roster():
         if restarted and processes.is_alive(pid, since) and (pid, since) not in left:
-            living[pid] = since
+            living.add(pid)
         else:
             try_to_write("roster", functools.partial(journal.remove_member, pid))
-    unwritten = set()
-    for pid, since in sorted(_notes(runtime_dir, "here")):
-        if (
-            processes.is_alive(pid, since)
-            and processes.user_of(pid) in runtime_dir.allowed_uids.uids()
-            and (pid, since) not in left
-        ):
-            living[pid] = since
+    unwritten = set[goodbye_files.Writer]()
+    for pid, since in sorted(_notes(runtime_dir, "here") - left):
+        if processes.is_alive(pid, since) and processes.user_of(pid) in uids:
+            living.add(pid)
             if not try_to_write("roster", functools.partial(journal.add_member, pid, since)):
                 unwritten.add((pid, since))
-    try_to_write("notes of workers", functools.partial(goodbye_files.clear, runtime_dir.folder, "left"))
-    try_to_write(
-        "notes of workers",
-        functools.partial(goodbye_files.clear, runtime_dir.folder, "here", keep=frozenset(unwritten)),
-    )
+    clear = functools.partial(goodbye_files.clear, runtime_dir.folder)
+    try_to_write("notes of workers", functools.partial(clear, "left"))
+    try_to_write("notes of workers", functools.partial(clear, "here", keep=frozenset(unwritten)))
     return tuple(sorted(living))
 
 
@@ -171,9 +167,6 @@ def _notes(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_fil
     except OSError as error:
         _log.error("the notes of workers can't be read: %s", error)
         return set()
-
-
-_LOST = "a new one is begun: history and totals are lost, and versions are counted on from the clock"
 
 
 def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal], *, restarted: bool) -> bool:
@@ -200,7 +193,7 @@ def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: boo
     saved = snapshot_file.load(folder) if restarted else None
     if saved is not None and digest(saved.payload) == saved.digest:
         _log.warning("version %d is taken from the snapshot file in %s", saved.version, folder)
-        journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
+        _record(journal, saved)
     journal.retire(int(time.time()))
 
 
@@ -221,4 +214,8 @@ def catch_up(journal: Journal, folder: Path) -> None:
         saved.version,
         saved.version,
     )
+    _record(journal, saved)
+
+
+def _record(journal: Journal, saved: snapshot_file.Saved) -> None:
     journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
