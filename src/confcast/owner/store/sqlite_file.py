@@ -122,17 +122,8 @@ class Database:
 
         Raises what SQLite and the system raise.
         """
-        new = path.with_name(path.name + ".new")
-        for leftover in (new, *_companions(new)):
-            leftover.unlink(missing_ok=True)
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with closing(sqlite3.connect(new, isolation_level=None)) as copy:
+        with self._replacing(path) as copy:
             self._connection.backup(copy)  # flushed: a new connection's `synchronous` is FULL
-        for leftover in _companions(path):
-            leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the copy
-        new.replace(path)
-        if self.durable:
-            _flush_folder(path.parent)
 
     def close(self) -> None:
         """Close the file; harmless when called again. What can't be written into it stays in the log."""
@@ -142,18 +133,26 @@ class Database:
             log.warning("the journal %s was left with its log: %s", self.path, error)
 
     def _make(self, tables: str) -> None:
-        """Make an empty database, and rename it into place: a kill at any point leaves no file, or a whole one."""
-        new = self.path.with_name(self.path.name + ".new")
-        for leftover in (new, *_companions(new), *_companions(self.path)):
-            leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the new one
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        """Make an empty database."""
+        with self._replacing(self.path) as connection:
             self._tune(connection)
             header = f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_LAYOUT};"
             connection.executescript(f"BEGIN; {header} {tables} COMMIT;")
-        new.replace(self.path)
+
+    @contextmanager
+    def _replacing(self, path: Path) -> Iterator[sqlite3.Connection]:
+        """A connection to a new file, renamed to this path after the block: a kill leaves the old file or the new."""
+        new = path.with_name(path.name + ".new")
+        for leftover in (new, *_companions(new)):
+            leftover.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            yield connection
+        for leftover in _companions(path):
+            leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the new one
+        new.replace(path)
         if self.durable:
-            _flush_folder(self.path.parent)
+            _flush_folder(path.parent)
 
     def _open(self) -> None:
         status = self.path.stat()
