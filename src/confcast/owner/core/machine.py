@@ -285,6 +285,6 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     Observed: (C._observed, C._observed, C._observed, C._observed, C._observed),
     Goodbye: (C._goodbye, C._goodbye, C._goodbye, C._goodbye, C._goodbye),
     fx.Drained: (C._drained, C._drained, C._drained, C._drained, C._drained),
-    fx.PipeEnded: (C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended_recording, C._pipe_ended),
+    fx.PipeEnded: (C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended),
     fx.ProcessGone: (C._gone, C._gone, C._gone, C._gone, C._gone),
 }

@@ -25,8 +25,7 @@ class MemberInputs(Steps):
         if self.roster.on(given.pipe) is not None:
             self._drop("second Hello")
             self._effects.append(fx.ClosePipe(given.pipe))
-            recording = self.state is ProposalState.RECORDING
-            (self._pipe_ended_recording if recording else self._pipe_ended)(fx.PipeEnded(given.pipe))
+            self._pipe_ended(fx.PipeEnded(given.pipe))
             return
         if (refused := refusal(self.rules, hello, given.pid, self._numbers.high_water)) is not None:
             self._drop("refused Hello")
@@ -176,12 +175,8 @@ class MemberInputs(Steps):
         member = self.roster.on(given.pipe)
         if member is not None:
             self.roster.lose_pipe(member)
-
-    def _pipe_ended_recording(self, given: fx.PipeEnded) -> None:
-        member = self.roster.on(given.pipe)
-        if member is not None:
-            self.roster.lose_pipe(member)
-            self.roster.excused.setdefault(member.pid, "lost its pipe while the journal was written")
+            if self.state is ProposalState.RECORDING:
+                self.roster.excused.setdefault(member.pid, "lost its pipe while the journal was written")
 
     def _gone(self, given: fx.ProcessGone) -> None:
         member = self.roster.of(given.pid)
