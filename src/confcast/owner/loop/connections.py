@@ -152,7 +152,7 @@ class Pipes:
             return
         if peer.uid not in self._allowed and peer.uid != _ROOT:
             text = "process %d of uid %d connected to the control socket: refused"
-            self._count("stranger", peer.pid, text, peer.pid, peer.uid)
+            self._count("stranger", peer.pid, text, peer.uid)
             self._refuse_connection(connection, f"uid {peer.uid} is not served here")
             return
         pipe = Pipe(self._next, connection, peer)
@@ -223,12 +223,9 @@ class Pipes:
             self._start_timer(pipe)
 
     def _refuse_to_attach(self, pipe: Pipe) -> None:
-        self._count("stranger", pipe.peer.pid, "process %d of root would attach as a worker: refused", pipe.peer.pid)
+        self._count("stranger", pipe.peer.pid, "process %d of root would attach as a worker: refused")
         reason = f"root may ask the config owner of another user (uid {os.geteuid()}), and not attach to it as a worker"
-        pipe.outgoing.append((memoryview(frame(encode(Refused(reason, final=True)))), False))
-        pipe.unread += len(pipe.outgoing[-1][0]) + _OVERHEAD
-        if len(pipe.outgoing) == 1:
-            self._flush(pipe)
+        self._queue(pipe, frame(encode(Refused(reason, final=True))))
         self.close(pipe.number)
 
     def _attach(self, pipe: Pipe) -> None:
@@ -263,17 +260,20 @@ class Pipes:
             self._refuse(pipe, "silent", "let us wait for %s for %g s; its pipe is closed", what, self._timeout)
 
     def _refuse(self, pipe: Pipe, kind: str, text: str, *values: object) -> None:
-        self._count(kind, pipe.peer.pid, f"process %d {text}", pipe.peer.pid, *values)
+        self._count(kind, pipe.peer.pid, f"process %d {text}", *values)
         self._end(pipe)
 
     def _count(self, kind: str, pid: int, text: str, *values: object) -> None:
-        """Count an incident, and log it once for each process: a peer that floods the owner does not flood the log."""
+        """Count an incident, and log it once for each process: a peer that floods the owner does not flood the log.
+
+        The text's first value is the process.
+        """
         self.refused[kind] += 1
         if (kind, pid) not in self._logged:
             if len(self._logged) >= _MOST_LOGGED:
                 self._logged.clear()
             self._logged.add((kind, pid))
-            _log.warning(text, *values)
+            _log.warning(text, pid, *values)
 
     # ---- out
 
@@ -287,13 +287,11 @@ class Pipes:
         if pipe is None or pipe.closing:
             return False
         if isinstance(message, Refused):
-            self._count("hello", pipe.peer.pid, "process %d is refused: %s", pipe.peer.pid, message.reason)
+            self._count("hello", pipe.peer.pid, "process %d is refused: %s", message.reason)
         if not from_core:
             answer, whole = frame_of(message)
             if not whole:
-                self._count(
-                    "long", pipe.peer.pid, "process %d asked for more than a frame can be: shortened", pipe.peer.pid
-                )
+                self._count("long", pipe.peer.pid, "process %d asked for more than a frame can be: shortened")
             self._answer(pipe, answer)
             return False
         try:
@@ -308,13 +306,16 @@ class Pipes:
         if not pipe.has_room(len(answer)):
             self._refuse(pipe, "never reads", "asks and never reads; its pipe is closed")
             return
+        self._queue(pipe, answer)
+        if pipe.unread and sum(each.unread for each in self._open.values()) > _MOST_UNREAD_BY_ALL:
+            most = max(self._open.values(), key=lambda each: each.unread)
+            self._refuse(most, "never reads", "reads less than all others of what it asked; its pipe is closed")
+
+    def _queue(self, pipe: Pipe, answer: bytes) -> None:
         pipe.outgoing.append((memoryview(answer), False))
         pipe.unread += len(answer) + _OVERHEAD
         if len(pipe.outgoing) == 1:
             self._flush(pipe)
-        if pipe.unread and sum(each.unread for each in self._open.values()) > _MOST_UNREAD_BY_ALL:
-            most = max(self._open.values(), key=lambda each: each.unread)
-            self._refuse(most, "never reads", "reads less than all others of what it asked; its pipe is closed")
 
     def _encode(self, message: Message) -> bytes:
         """The frame, encoded once for all workers; kept for the next few frames."""
@@ -370,9 +371,6 @@ class Pipes:
             self._flush(pipe)
             if pipe.number in self._open:
                 self._close(pipe)
-
-    def __len__(self) -> int:
-        return len(self._open)
 
     def _end(self, pipe: Pipe) -> None:
         self._close(pipe)

@@ -66,7 +66,7 @@ def test_no_number_in_any_message_ends_the_loop_or_a_later_reload(shell: Shell) 
         with says(shell, *said):
             pass
         assert shell.owner.exit_reason is None
-    shell.turns_until(lambda: len(shell.owner._pipes) == 0)
+    shell.turns_until(lambda: len(shell.owner._pipes._open) == 0)
     assert shell.owner.core.high_water < 2**33
 
     me = os.getpid()

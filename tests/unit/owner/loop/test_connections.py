@@ -45,7 +45,7 @@ def test_what_was_said_before_the_end_is_heard_though_a_send_fails_first(bench: 
     assert bench.messages() == [HELLO, Goodbye()]
     bench.turn()
     assert bench.messages()[2:] == [PipeEnded(1)]
-    assert len(bench.pipes) == 0
+    assert len(bench.pipes._open) == 0
 
 
 def test_a_hello_that_waits_is_read_as_soon_as_it_is_accepted(bench: Bench) -> None:
@@ -92,7 +92,7 @@ def test_root_may_ask_the_owner_of_another_user_and_not_attach(tmp_path: Path, m
         assert refused.final
         assert worker.recv(1) == b""
         assert bench.messages() == [asks, StatsRequest(1)]
-        assert (len(bench.pipes), bench.pipes.refused) == (1, {"stranger": 1})
+        assert (len(bench.pipes._open), bench.pipes.refused) == (1, {"stranger": 1})
     bench.close()
 
 

@@ -54,7 +54,7 @@ def test_who_never_says_hello_is_closed_at_the_deadline_and_nobody_is_awaited_an
     with bench.connect(HELLO) as worker, bench.connect() as silent:
         until = deadline(bench)
         bench.pipes.close_timed_out(until - 1)
-        assert len(bench.pipes) == 2
+        assert len(bench.pipes._open) == 2
 
         bench.pipes.close_timed_out(until)
 
@@ -136,7 +136,7 @@ def test_a_thousand_connections_leave_room_for_a_worker_and_are_said_once(
             crowd.append(open_.enter_context(bench.connect()))
         worker = open_.enter_context(bench.connect(HELLO))
         assert bench.messages()[-1] == HELLO
-        assert len(bench.pipes) <= 257
+        assert len(bench.pipes._open) <= 257
         assert bench.pipes.refused["crowd"] == 1000 + 1 - 257
         assert [record.message for record in caplog.records if "to have room" in record.message] == [
             f"process {os.getpid()} has 257 pipes open: the oldest are closed, to have room"
@@ -165,7 +165,7 @@ def test_who_leaves_more_than_its_share_of_bytes_unread_is_closed(
 ) -> None:
     with bench.connect(CLIENT), bench.connect(HELLO) as worker:
         for number in range(100):
-            if len(bench.pipes) < 2:
+            if len(bench.pipes._open) < 2:
                 break
             bench.pipes.send(1, history(number, 100_000), from_core=False)
         assert number < 20
@@ -268,16 +268,16 @@ def test_what_a_closing_pipe_ends_with_is_read_in_time_or_never(bench: Bench, ca
         until = deadline(bench)
         bench.pipes.close(1)
         assert deadline(bench) == until, "its time is fixed when the pipe begins to close"
-        while len(bench.pipes) == 2:
+        while len(bench.pipes._open) == 2:
             if bench.rests():
                 reader.recv(65536)
             else:
                 bench.turn()
-        assert len(bench.pipes) == 1, "who reads has its frame, and its pipe is closed then"
+        assert len(bench.pipes._open) == 1, "who reads has its frame, and its pipe is closed then"
 
         bench.pipes.close_timed_out(until)
 
-        assert len(bench.pipes) == 0
+        assert len(bench.pipes._open) == 0
         assert bench.pipes.refused == {"never reads": 1}
         assert bench.pipes.deadline() is None
         assert PipeEnded(1) not in bench.posted
@@ -288,12 +288,12 @@ def test_a_process_that_attaches_over_and_over_and_never_reads_has_one_pipe_and_
     """Whether the core has closed its older pipes already, or not."""
     with ExitStack() as open_:
         peers = [open_.enter_context(bench.connect(HELLO)) for _ in range(600)]
-        assert len(bench.pipes) == 257
+        assert len(bench.pipes._open) == 257
         for number in range(601 - 257, 600):  # the core, which hears of it a turn later
             bench.pipes.send(number, Install(1, b"", b"x" * 1_000_000), from_core=True)
             bench.pipes.close(number)
         peers += [open_.enter_context(bench.connect(HELLO)) for _ in range(300)]
-        assert len(bench.pipes) == 257
+        assert len(bench.pipes._open) == 257
         bench.pipes.send(900, Settled(1), from_core=True)
         assert received(peers[-1]) == [Settled(1)]
 
