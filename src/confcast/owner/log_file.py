@@ -84,8 +84,7 @@ def follow(log: Path) -> None:
         there = log.stat()
     except FileNotFoundError:  # renamed, and not made anew yet
         return
-    mine = os.fstat(2)
-    if not stat.S_ISREG(there.st_mode) or (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+    if not stat.S_ISREG(there.st_mode) or os.path.samestat(there, os.fstat(2)):
         return
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
@@ -106,6 +105,5 @@ def _redirect(file: int, destination: int) -> None:
     captured = os.fstat(file)
     for stream in (1, 2):
         with contextlib.suppress(OSError):  # closed
-            mine = os.fstat(stream)
-            if (mine.st_dev, mine.st_ino) == (captured.st_dev, captured.st_ino):
+            if os.path.samestat(os.fstat(stream), captured):
                 os.dup2(destination, stream)

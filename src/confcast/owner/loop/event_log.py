@@ -27,6 +27,7 @@ def dated(event: ReloadEvent) -> ReloadEvent:
 def log_event(event: ReloadEvent) -> None:
     """Log one line, and one for each problem and note: log collectors take single lines."""
     origin, result, version = event.origin, event.result, event.version
+    in_vain = not event.changes and origin == "call"
     if not event:
         _log.error("%s: refused (%s), version %d stays", origin, result, version)
         for problem in event.problems:
@@ -37,10 +38,10 @@ def log_event(event: ReloadEvent) -> None:
         for problem in event.problems:
             _log.warning("%s: %s", origin, problem)
     else:
-        level = logging.INFO if event.changes or origin != "call" else logging.DEBUG
+        level = logging.DEBUG if in_vain else logging.INFO
         _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
     for note in event.notes if event else ():
-        _log.log(logging.WARNING if event.changes or origin != "call" else logging.DEBUG, "%s: %s", origin, note)
+        _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: %s", origin, note)
 
 
 def _why(status: WorkerStatus, event: ReloadEvent) -> str:

@@ -275,8 +275,7 @@ class EventLoop:
         self._timers[effect.timer] = (effect.when, fx.Wake(effect.timer, effect.token))
 
     def _record(self, effect: fx.Record) -> None:
-        row = VersionRow(effect.version, effect.digest, self._rules.schema, effect.payload, time.time())
-        state = StateRow(effect.version if effect.undo else 0, effect.refused)
+        row, state = self._rows(effect, effect.refused)
         try:
             self._recreate_what_was_deleted()
         except (ConfcastError, OSError) as error:  # nothing was written: that much is known
@@ -288,6 +287,10 @@ class EventLoop:
             self._not_recorded(self._row_state(row), error)
         else:
             self._inputs.appendleft(fx.Recorded())
+
+    def _rows(self, content: fx.Record | Committed, refused: bytes) -> tuple[VersionRow, StateRow]:
+        row = VersionRow(content.version, content.digest, self._rules.schema, content.payload, time.time())
+        return row, StateRow(content.version if content.undo else 0, refused)
 
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
@@ -413,11 +416,10 @@ class EventLoop:
             former = self._journal
             self._journal = self._open_journal()  # until it can be made, the former one answers queries
             former.close()
-        committed, schema = self.core.committed, self._rules.schema
+        committed = self.core.committed
         if committed.version and not self._journal.holds(committed.version, committed.digest):
-            row = VersionRow(committed.version, committed.digest, schema, committed.payload, time.time())
-            self._journal.record(row, StateRow(committed.version if committed.undo else 0, self.core.refused))
-        self._journal.describe(schema, self._rules.fields)
+            self._journal.record(*self._rows(committed, self.core.refused))
+        self._journal.describe(self._rules.schema, self._rules.fields)
         self._journal.retire(self.core.high_water)
         for member in self.core.roster:
             self._journal.add_member(member.pid, processes.started(member.pid))
