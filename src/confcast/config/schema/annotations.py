@@ -307,9 +307,7 @@ def _opaque_fields(cls: Any) -> set[str]:
     early = {"before", "wrap", "plain"}
     decorators = cls.__pydantic_decorators__.field_validators.values()
     found = {name for each in decorators if each.info.mode in early for name in each.info.fields}
-    for name, field in cls.__pydantic_fields__.items():
-        if _has_mark(field.metadata, _EARLY):
-            found.add(name)
+    found |= {name for name, field in cls.__pydantic_fields__.items() if _has_mark(field.metadata, _EARLY)}
     return set(cls.__pydantic_fields__) if "*" in found else found
 
 

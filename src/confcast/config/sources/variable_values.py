@@ -82,9 +82,7 @@ def _from_json(text: str, *, optional: bool) -> Any:
         value = json.parse(text)
     except Unparsable as error:
         place = f" (line {error.line}, column {error.column})" if error.line else ""
-        raise NotConvertible(
-            f"a list or a table has to be written as JSON here; the text {error.message}{place}"
-        ) from None
+        raise NotConvertible(f"{_WANTED}; the text {error.message}{place}") from None
     if value is None and not optional:
         raise NotConvertible(f"{_WANTED}; the text is empty or null")
     return value

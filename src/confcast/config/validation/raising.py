@@ -24,10 +24,7 @@ import msgspec
 from confcast.config.schema.annotations import child, keys_of, members
 from confcast.config.schema.key_path import KeyPath
 
-_OURS = re.compile(
-    r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)"
-)  # modules that call the user's validators
-
+_OURS = re.compile(r"(pydantic|pydantic_core|msgspec|confcast\.config)(\.|$)")  # they call the user's validators
 
 Validate = Callable[[Any, Any], object]
 """Validates a value against a type; raises whatever the type's validators raise."""
@@ -40,11 +37,10 @@ def place_of(annotation: Any, data: Any, error: Exception, validate: Validate) -
         part, error = found
         path, annotation, data = (*path, part), child(annotation, part), data[part]
     frames = {frame.f_code: frame for frame, _ in traceback.walk_tb(error.__traceback__)}
-    fields = [field for member in members(annotation) for field in _fields_of(member, frames, data)]
+    kinds = members(annotation)
+    fields = [field for kind in kinds for field in _fields_of(kind, frames, data)]
     if len(fields) != 1:  # the library stops at the first that raises
-        fields = [
-            field for member in members(annotation) for field in _fields_that_raise(member, data, error, validate)
-        ][:1]
+        fields = [field for kind in kinds for field in _fields_that_raise(kind, data, error, validate)][:1]
     return (*path, *fields)
 
 

@@ -218,9 +218,8 @@ def _search(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
         inside = list(_search_inside(tables[0], value, path))
         keys = keys_of(tables[0])
         if keys is not None and isinstance(value, dict):
-            value = {
-                key: each for key, each in value.items() if key in keys.names
-            }  # strictness.py reports unknown ones
+            # strictness.py reports unknown keys
+            value = {key: each for key, each in value.items() if key in keys.names}
     yield from inside or _search_itself(annotation, value, path)
 
 
