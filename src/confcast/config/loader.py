@@ -140,12 +140,12 @@ class ConfigLoader(Generic[T]):
             return self._schema
         return import_path(self.schema)
 
-    @functools.cached_property
+    @property
     def _codec(self) -> Codec[T]:
         """The codec that turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
-        from confcast.config.codec import Codec
+        from confcast.config.codec import codec_of
 
-        return Codec(self.schema)
+        return codec_of(self.schema)
 
     def load(self) -> Candidate[T]:
         """Read, validate and encode the configuration as it is now. May be called in any thread.
