@@ -23,6 +23,15 @@ from confcast.config.codec.leaves import Unsupported
 from confcast.config.schema.generics import hints_of
 
 
+def nothing_to_forget(row: list[Any]) -> None:
+    """Leave a row unchanged: only pydantic models know which fields were set."""
+
+
+def no_members(cls: Any) -> dict[str, Any]:
+    """No parts: for kinds whose members are all fields."""
+    return {}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
     """The functions that serialise instances of one class, as a row that starts with the index of the class.
@@ -41,7 +50,7 @@ class Shape:
     take: Callable[[Any], list[Any]]
     make: Callable[[list[Any]], Any]
     parts: Callable[[Any], dict[str, Any]]
-    forget_fields_set: Callable[[list[Any]], None]
+    forget_fields_set: Callable[[list[Any]], None] = nothing_to_forget
 
 
 class Kind(NamedTuple):
@@ -49,13 +58,13 @@ class Kind(NamedTuple):
 
     Attributes:
         name: The name of the kind in fingerprints.
-        members: Gives the annotations of those parts of a class that `schema.fields_of` does not name.
         shape: Makes the shape of a class and its index. Raises Unsupported when its instances can't be rebuilt.
+        members: Gives the annotations of those parts of a class that `schema.fields_of` does not name.
     """
 
     name: str
-    members: Callable[[Any], dict[str, Any]]
     shape: Callable[[Any, int], Shape]
+    members: Callable[[Any], dict[str, Any]] = no_members
 
 
 def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[Any], tuple[Any, ...]]:
@@ -78,10 +87,6 @@ def not_serialisable_of(cls: type) -> frozenset[str]:
     members = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
     caches = (name for name, value in members.items() if isinstance(value, cached_property))
     return frozenset({"__orig_class__", *caches})
-
-
-def nothing_to_forget(row: list[Any]) -> None:
-    """Leave a row unchanged: only pydantic models know which fields were set."""
 
 
 # ---- dataclasses, of the standard library and of pydantic
@@ -145,7 +150,7 @@ def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
         return ordered | {name: item for name, item in state.items() if name not in left_out}
 
     known, everything = frozenset(names), (1 << count) - 1
-    return Shape(cls, index, take, make, parts, nothing_to_forget)
+    return Shape(cls, index, take, make, parts)
 
 
 def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
@@ -182,7 +187,7 @@ def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[st
         found = dict(zip(names, in_slots(value), strict=True)) | in_dict(value)
         return {name: found[name] for name in dict.fromkeys([*fields, *found]) if name in found}
 
-    return Shape(cls, index, take, make, parts, nothing_to_forget)
+    return Shape(cls, index, take, make, parts)
 
 
 # ---- msgspec Structs
@@ -205,7 +210,7 @@ def _struct_shape(cls: Any, index: int) -> Shape:
     def parts(value: Any) -> dict[str, Any]:
         return dict(zip(names, take(value)[1:], strict=True))
 
-    return Shape(cls, index, take, make, parts, nothing_to_forget)
+    return Shape(cls, index, take, make, parts)
 
 
 def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
@@ -260,18 +265,9 @@ def _named_tuple_shape(cls: Any, index: int) -> Shape:
     def parts(value: Any) -> dict[str, Any]:
         return dict(zip(names, value, strict=True))
 
-    return Shape(cls, index, lambda value: [index, *value], make, parts, nothing_to_forget)
+    return Shape(cls, index, lambda value: [index, *value], make, parts)
 
 
-def _named_tuple_members(cls: Any) -> dict[str, Any]:
-    return hints_of(cls)
-
-
-def no_members(cls: Any) -> dict[str, Any]:
-    """No parts: for kinds whose members are all fields."""
-    return {}
-
-
-DATACLASS = Kind("dataclass", no_members, _dataclass_shape)
-STRUCT = Kind("struct", no_members, _struct_shape)
-NAMED_TUPLE = Kind("namedtuple", _named_tuple_members, _named_tuple_shape)
+DATACLASS = Kind("dataclass", _dataclass_shape)
+STRUCT = Kind("struct", _struct_shape)
+NAMED_TUPLE = Kind("namedtuple", _named_tuple_shape, hints_of)

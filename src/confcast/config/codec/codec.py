@@ -83,7 +83,7 @@ class Codec(Generic[T]):
         Raises:
             NotCarried: It holds a value that can't be serialised; `problems` has the paths, and no values.
         """
-        if type(config) is not self.schema and not isinstance(config, self.schema):
+        if not isinstance(config, self.schema):
             raise NotCarried([Problem("", f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")])
         try:
             return self._prefix + encode(self._fast[type(config)](config, 0))

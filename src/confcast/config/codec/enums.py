@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
+from confcast.config.codec.classes import Kind, Shape
 from confcast.config.codec.leaves import Unsupported
 
 _COMPOSITE = frozenset({"_value_", "_name_", "_inverted_"})
@@ -45,7 +45,7 @@ def _shape(cls: Any, index: int) -> Shape:
         take(value)
         return {}
 
-    return Shape(cls, index, take, make, parts, nothing_to_forget)
+    return Shape(cls, index, take, make, parts)
 
 
 def _is_declared(value: Any) -> bool:
@@ -79,4 +79,4 @@ def _number_of(cls: Any, name: str) -> int | None:
     return number
 
 
-ENUM = Kind("enum", no_members, _shape)
+ENUM = Kind("enum", _shape)

@@ -24,6 +24,8 @@ from confcast.config.schema.pydantic_members import hidden_members
 MAX_MASKS = 256
 """Combinations of set fields remembered per class; a class with more starts over."""
 
+_DICT_OR_NONE = (dict, types.NoneType)
+
 
 def _set_fields_of(names: tuple[str, ...]) -> Callable[[int], set[str]]:
     """A function that returns the names of a bit mask, as a new set at each call."""
@@ -40,7 +42,7 @@ def _set_fields_of(names: tuple[str, ...]) -> Callable[[int], set[str]]:
     return set_fields
 
 
-def shape(cls: Any, index: int) -> Shape:
+def _shape(cls: Any, index: int) -> Shape:
     """The shape of a model. Raises Unsupported when the class adds slots of its own."""
     _refuse_slots(cls)
     names = tuple(cls.__pydantic_fields__)
@@ -170,9 +172,6 @@ def _maker(cls: Any, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
     return make
 
 
-_DICT_OR_NONE = (dict, types.NoneType)
-
-
 def _no_extra(cls: Any) -> dict[str, Any] | None:
     """The value of `__pydantic_extra__` when there are no extra values."""
     return {} if cls.model_config.get("extra") == "allow" else None
@@ -184,4 +183,4 @@ def _refuse_slots(cls: Any) -> None:
             raise Unsupported(f"{cls.__qualname__} adds __slots__ to a pydantic model; make them private attributes")
 
 
-MODEL = Kind("model", hidden_members, shape)
+MODEL = Kind("model", _shape, hidden_members)

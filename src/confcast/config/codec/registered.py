@@ -21,7 +21,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
+from confcast.config.codec.classes import Kind, Shape
 from confcast.config.codec.leaves import Unsupported, leaf_of
 from confcast.config.schema.kinds import kind_of
 
@@ -142,7 +142,7 @@ def _shape(cls: Any, index: int) -> Shape:
             raise Unsupported(f"{_named(decode)}, which {cls.__qualname__} is registered with, gave a {_kind(value)}")
         return value
 
-    return Shape(cls, index, take, make, lambda value: {"": take(value)[1]}, nothing_to_forget)
+    return Shape(cls, index, take, make, lambda value: {"": take(value)[1]})
 
 
 def _is_equal(value: Any, decode: Callable[[Any], Any], parts: Any) -> bool:
@@ -163,4 +163,4 @@ def _named(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-REGISTERED = Kind("registered", no_members, _shape)
+REGISTERED = Kind("registered", _shape)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from confcast.config.codec.classes import Kind, Shape, no_members, nothing_to_forget
-from confcast.config.schema.kinds import loaded
+from confcast.config.codec.classes import Kind, Shape, no_members
 from confcast.config.codec.leaves import Unsupported
+from confcast.config.schema.kinds import loaded
 
 
 def is_url(cls: type) -> bool:
@@ -34,7 +34,7 @@ def _shape(cls: Any, index: int) -> Shape:
         value.__dict__.update(state)
         return value
 
-    return Shape(cls, index, lambda value: [index, dict(vars(value))], make, no_members, nothing_to_forget)
+    return Shape(cls, index, lambda value: [index, dict(vars(value))], make, no_members)
 
 
-URL = Kind("url", no_members, _shape)
+URL = Kind("url", _shape)
