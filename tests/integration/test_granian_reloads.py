@@ -44,8 +44,8 @@ class TestGranianReloads(Reloads):
         assert secure.certificates() == serving
         assert server.log().count(said) == before + 1
 
-    def test_a_renewed_key_of_another_kind_takes_a_full_reload_and_that_is_said(self, secure: Secure):
-        """As every renewed pair does."""
+    def test_a_renewed_key_of_another_kind_is_served_as_any_other(self, secure: Secure):
+        """It takes a full reload, as any other."""
         server, serving = secure.server, secure.certificates()
         secure.authority.issue("of another kind", "RSA")
         secure.rotate()

@@ -44,8 +44,9 @@ OBJECTS = {
 PUBLIC = {
     "celery": "WorkController.timer",
     "gunicorn": """
-        Config.daemon Config.dirty_apps Config.dirty_worker_init Config.dirty_workers Config.enable_stdio_inheritance
-        Config.errorlog Config.gid Config.on_dirty_starting Config.on_exit Config.on_reload Config.on_starting
+        Config.ca_certs Config.certfile Config.daemon Config.dirty_apps Config.dirty_worker_init Config.dirty_workers
+        Config.enable_stdio_inheritance Config.errorlog Config.gid Config.keyfile Config.on_dirty_starting
+        Config.on_exit Config.on_reload Config.on_starting
         Config.post_fork Config.post_worker_init Config.pre_exec Config.pre_fork Config.preload_app Config.ssl_context
         Config.uid Config.when_ready Config.workers
         Logger.debug Logger.error Logger.info Logger.warning

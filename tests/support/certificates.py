@@ -68,6 +68,13 @@ class Authority:
         return certificate.public_bytes(pem), key.private_bytes(pem, form, encryption)
 
 
+def context_of(authority: Authority, password: str | None = None) -> ssl.SSLContext:
+    """A server's context, of the present files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certfile, authority.keyfile, password)
+    return context
+
+
 def name_in(certificate: bytes) -> str:
     """The name that `Authority.issue` gave it; of DER."""
     (attribute,) = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)

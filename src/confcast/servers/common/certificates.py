@@ -1,193 +1,77 @@
-"""A server renews its TLS certificate in the `SSLContext` that it serves with, and replaces no worker.
+"""A server renews its TLS certificate, and replaces no worker: each new connection gets a context that is made anew.
 
-`renew` loads a chain and its key into a context in use. Connections that are accepted afterwards get the new chain,
-open ones keep the old one. It guarantees:
+A worker makes its contexts when it starts. At a renewal it makes each again, by the same call, of the files as they are
+now. The first context's `sni_callback`, which OpenSSL calls in every handshake, with or without a server name, gives
+each new connection the context that was made last. So chain, key, client authorities, and what a user's own function
+does, are taken over together or, when the files don't fit together, not at all; open connections stay. A `sni_callback`
+of the user's belongs to the new context, and is called. A key of another kind is served as any other.
 
-- A context never has half a renewal. `SSLContext.load_cert_chain` loads the chain first; where the key does not belong
-  to it, the context is left with the new chain and no key, and every handshake fails from then on. So `renew` reads
-  both files once, tries the bytes in a context of its own, and loads the same bytes.
-- A key of another kind is refused (an RSA key was served, an EC key is in the file). A context keeps one certificate
-  for each kind and can't drop one: clients that prefer the old kind would get the old certificate until it expires, and
-  after that.
-- An encrypted key without a password is refused. OpenSSL would ask for it at the terminal, and the worker would wait.
+A master serves no TLS itself: it tries the files in a context of its own, so that a fault is logged once, and in words.
 
-`load_cert_chain` takes paths only, so the bytes reach OpenSSL as a file in memory (memfd), or, where the system has no
-memfd or can't open one by a path (a chroot without /proc, a policy), as a temporary file that only this user can read.
-Where neither can be made (no descriptor is left), the reason is a text: a traceback would have the key in its frames.
-
-Rejected: another context by `sni_callback` (each handshake would call Python, and the other context would need the
-protocols, CAs and callbacks of the first), and looking at the files at each handshake (which could read a pair that is
-half written at any moment).
+Rejected: `load_cert_chain` into the context that serves (a key that does not belong to the chain leaves it without a
+key; and OpenSSL keeps a certificate for each kind of key, so that some clients would go on getting the old one),
+exchanging the context in the server's objects (private in gevent and asyncio), making contexts when no file has changed
+(each HUP would cost each worker some milliseconds), and looking at the files at each handshake (which could read a pair
+that is half written at any moment).
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import ssl
-import tempfile
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 StrPath = str | os.PathLike[str]
-
-_SEQUENCE = 0x30
-_KINDS = {
-    bytes.fromhex("2a864886f70d010101"): "RSA",
-    bytes.fromhex("2a864886f70d01010a"): "RSA-PSS",
-    bytes.fromhex("2a8648ce3d0201"): "EC",
-    bytes.fromhex("2b6570"): "Ed25519",
-    bytes.fromhex("2b6571"): "Ed448",
-}
+Context = ssl.SSLContext
 
 
 class Unusable(Exception):
     """A server can't serve with what the files hold; the text says which file, why, and what to do."""
 
 
-class ServedPair(NamedTuple):
-    """What is remembered of a pair that a context serves.
-
-    Attributes:
-        fingerprint: A digest of the bytes of both files.
-        kind: The kind of its key, such as "EC"; empty where it is unknown.
-    """
-
-    fingerprint: bytes
-    kind: str
-
-
-@dataclass(frozen=True, repr=False)  # a repr would show the key
-class Pair:
-    """A certificate chain and the key that belongs to it, as their files held them at one moment.
-
-    Attributes:
-        chain: PEM, the server's own certificate first; with the key, where `key` is None.
-        key: PEM; None: `chain` has it.
-        password: The key's password, where it is encrypted.
-        held: What is remembered of the pair when it is served.
-    """
-
-    chain: bytes
-    key: bytes | None
-    password: str | None
-    held: ServedPair
-
-
-_held: weakref.WeakKeyDictionary[ssl.SSLContext, ServedPair] = weakref.WeakKeyDictionary()
-
-
-def renew(
-    context: ssl.SSLContext, certfile: StrPath, keyfile: StrPath | None = None, password: str | None = None
-) -> str | None:
-    """Load the files into a context in use; call it once when the context is made, then at each renewal.
-
-    The first call remembers the kind of key that the context has: without it a later call can't refuse another kind.
-    In the thread that accepts connections with this context: OpenSSL copies from a context without a lock.
+class Certificate:
+    """The files of a server's certificate, for whoever tries them before a worker serves with them.
 
     Args:
-        context: A server's context, whose certificate came from these files.
-        certfile: The chain, PEM. A relative path is looked for in the present working directory.
+        certfile: The chain, PEM. A relative path belongs to the present working directory, whatever it is later.
         keyfile: The key, PEM; None: the chain's file has it.
         password: The key's password; None: the key is not encrypted.
-
-    Returns:
-        None when the context has the content of the files. Otherwise why the context is unchanged, for a person.
-    """
-    try:
-        load(context, read(certfile, keyfile, password))
-    except Unusable as error:
-        return str(error)
-    return None
-
-
-def read(certfile: StrPath, keyfile: StrPath | None = None, password: str | None = None) -> Pair:
-    """Read the files, and try them in a context of their own. In any thread. Arguments as of `renew`.
-
-    Raises:
-        Unusable: The files are no chain with its key, or can't be handed to OpenSSL.
-    """
-    chain = _content(certfile)
-    key = None if keyfile is None else _content(keyfile)
-    held = ServedPair(_fingerprint(chain, key), _kind(chain))
-    pair = Pair(chain, key, password, held)
-    asked: list[None] = []
-
-    def no_password() -> str:
-        asked.append(None)
-        return ""
-
-    try:
-        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair, no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a password that is too long
-        raise Unusable(_words(error, certfile, keyfile, encrypted=bool(asked))) from error
-    return pair
-
-
-def load(context: ssl.SSLContext, pair: Pair, full_reload: str = "a full reload") -> bool:
-    """Load a pair into a context in use; return whether it served another pair before. In the thread as of `renew`.
-
-    Args:
-        context: The context that serves.
-        pair: The pair that it is to serve.
-        full_reload: What an operator has to do for another kind of key, in words.
-
-    Raises:
-        Unusable: The key is of another kind, or can't be handed to OpenSSL; the context is unchanged.
-    """
-    before = _held.get(context)
-    if before == pair.held:
-        return False
-    _refuse_another_kind(before, pair.held, full_reload)
-    try:
-        _load(context, pair)
-    except OSError as error:
-        raise Unusable(f"it can't be handed to OpenSSL: {_reason(error)}") from error
-    _held[context] = pair.held
-    return True
-
-
-class Certificate:
-    """The files of a server's certificate, for a master that checks them and serves no TLS itself.
-
-    Args:
-        certfile: As of `renew`; a relative path belongs to the present working directory, whatever it is later.
-        keyfile: As of `renew`.
-        password: As of `renew`.
+        ca_certs: The authorities of clients, PEM.
 
     Attributes:
+        paths: All of the files.
         usable: Whether workers could load the pair that the last `look` has found.
-        renewed: Whether the last `look` has found another pair than the server started with.
+        renewed: Whether the last `look` has found other files than the server started with.
     """
 
-    def __init__(self, certfile: StrPath, keyfile: StrPath | None = None, password: str | None = None) -> None:
+    def __init__(
+        self,
+        certfile: StrPath,
+        keyfile: StrPath | None = None,
+        password: str | None = None,
+        ca_certs: StrPath | None = None,
+    ) -> None:
         self._certfile = absolute(certfile)
-        self._keyfile = None if keyfile is None else absolute(keyfile)
+        self._keyfile = absolute(keyfile) if keyfile else None
         self._password = password
         self._said = ""
-        self._served: ServedPair | None = None
+        self.paths = [absolute(path) for path in (certfile, keyfile, ca_certs) if path]
         self.take_over()
 
     def take_over(self) -> None:
         """Note that the server serves the present files: its workers are new."""
         self.usable, self.renewed = True, False
-        with contextlib.suppress(Unusable):  # the server itself logs that, when its worker starts
-            self._served = self._read().held
+        self._served = _identities(self.paths)
 
-    def look(self, full_reload: str = "a full reload") -> str | None:
-        """Look at the files; return a text to log, once for each fault, when workers can't take the pair.
-
-        Args:
-            full_reload: As of `load`.
-        """
+    def look(self) -> str | None:
+        """Look at the files; return a text to log, once for each fault, when workers can't take them."""
+        self.renewed = _identities(self.paths) != self._served
         try:
-            found = self._read().held
-            self.renewed = found != self._served
-            _refuse_another_kind(self._served, found, full_reload)
+            if self.renewed:
+                self.check()
         except Unusable as error:
             self.usable, before, self._said = False, self._said, str(error)
             return None if self._said == before else self._said
@@ -196,10 +80,97 @@ class Certificate:
 
     def check(self) -> None:
         """Raise Unusable when a worker that starts now could not serve with the files."""
-        self._read()
+        for path in filter(None, (self._certfile, self._keyfile)):
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise Unusable(f"{path} can't be read: {error.strerror}") from error
+        asked: list[None] = []
 
-    def _read(self) -> Pair:
-        return read(self._certfile, self._keyfile, self._password)
+        def no_password() -> str:  # OpenSSL would ask for it at the terminal, and wait
+            asked.append(None)
+            return ""
+
+        try:
+            password: Any = self._password or no_password
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._certfile, self._keyfile, password)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a password that is too long
+            raise Unusable(self._words(error, encrypted=bool(asked))) from error
+
+    def _words(self, error: Exception, *, encrypted: bool) -> str:
+        key = self._keyfile or self._certfile
+        if encrypted:
+            return f"the key {key} is encrypted, and the server was given no password for it"
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        if reason == "KEY_VALUES_MISMATCH":
+            return (
+                f"the key {key} does not belong to the certificate {self._certfile}: put both in place, then send the "
+                "signal again"
+            )
+        both = self._certfile if self._keyfile is None else f"{self._certfile} and {key}"
+        return f"{both} can't be loaded as a certificate chain and its key (PEM): {reason}"
+
+
+class Renewal:
+    """The contexts of one worker, each of which is made anew when the files have changed.
+
+    Args:
+        log: Gets what was done, and what could not be done.
+        paths: The files; none: they are unknown, and each call of `renew` makes the contexts anew.
+        check: Called before a context is made anew; raises Unusable.
+        without_contexts: What to log of a renewal when no context was noted: they are made in an unknown way. Empty:
+            nothing, since the context is made in a moment, of the present files.
+    """
+
+    def __init__(
+        self,
+        log: Any,
+        paths: Iterable[StrPath | None] = (),
+        check: Callable[[], object] = lambda: None,
+        without_contexts: str = "",
+    ) -> None:
+        self._log = log
+        self._paths = [absolute(path) for path in paths if path]
+        self._check = check
+        self._without_contexts = without_contexts
+        self._served = _identities(self._paths)
+        self._made: weakref.WeakKeyDictionary[Context, Callable[[], Context]] = weakref.WeakKeyDictionary()
+
+    def noting(self, make: Callable[..., Context]) -> Callable[..., Context]:
+        """Wrap the function by which a server makes its contexts; it may give None where no TLS is served."""
+
+        def make_and_note(*arguments: Any) -> Context:
+            context = make(*arguments)
+            if context is not None:
+                self._made[context] = lambda: make(*arguments)
+                if self._paths:
+                    self.renew()  # for a HUP that came meanwhile
+            return context
+
+        return make_and_note
+
+    def renew(self) -> None:
+        """After a HUP, have new connections get the certificate that the files hold now. In any thread."""
+        present, made = _identities(self._paths), list(self._made.items())
+        if self._paths and present == self._served:
+            return
+        if not made:
+            if self._without_contexts:
+                self._served = present
+                self._log.warning("confcast: %s", self._without_contexts)
+            return
+        try:
+            self._check()
+            fresh = [(context, make()) for context, make in made]
+        except Exception as error:  # a user's function may raise anything
+            why = error if isinstance(error, Unusable) else f"{type(error).__name__}: {error}"
+            self._log.error("confcast: the TLS certificate stays as it is: %s", why)
+            return
+        for context, other in fresh:
+            if other is not context:  # a user's function may keep its context, and renew it itself
+                context.sni_callback = _handing_over_to(other)
+        self._served = present
+        self._log.info(" ".join(["confcast: new connections get the renewed TLS certificate", *self._paths[:1]]))
 
 
 def absolute(path: StrPath) -> str:
@@ -207,106 +178,17 @@ def absolute(path: StrPath) -> str:
     return os.fspath(Path(path).absolute())
 
 
-def _refuse_another_kind(before: ServedPair | None, now: ServedPair, full_reload: str) -> None:
-    if before is not None and before.kind and now.kind and before.kind != now.kind:
-        raise Unusable(
-            f"the new certificate has an {now.kind} key, and an {before.kind} key is served: another kind of key "
-            f"takes {full_reload}"
-        )
+def _identities(paths: Iterable[str]) -> list[tuple[int, ...]]:
+    """The identity, time and size of each file, which differ when a file was changed or replaced."""
+    found = [os.stat(path) for path in paths if os.path.exists(path)]  # noqa: PTH110, PTH116 - they are texts here
+    return [(each.st_dev, each.st_ino, each.st_mtime_ns, each.st_size) for each in found]
 
 
-def _content(path: StrPath) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise Unusable(f"{os.fspath(path)} can't be read: {error.strerror}") from error
+def _handing_over_to(fresh: Context) -> Callable[[Any, Any, Context], int | None]:
+    theirs = fresh.sni_callback
 
+    def answer(connection: Any, name: Any, context: Context) -> int | None:  # the name may be None
+        connection.context = fresh
+        return theirs(connection, name, fresh) if theirs is not None else None
 
-def _fingerprint(chain: bytes, key: bytes | None) -> bytes:
-    return hashlib.sha256(b"%d %b %b" % (len(chain), chain, key or b"")).digest()
-
-
-def _load(context: ssl.SSLContext, pair: Pair, no_password: object = None) -> None:
-    """Load a pair into any context. Raises ssl.SSLError, ValueError, OSError."""
-    with _as_file(pair.chain) as chain, contextlib.ExitStack() as stack:
-        key = None if pair.key is None else stack.enter_context(_as_file(pair.key))
-        context.load_cert_chain(chain, key, pair.password or no_password)  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def _as_file(content: bytes) -> Iterator[str]:
-    """A path with this content, opened once as a trial: a context must not get the chain without the key."""
-    descriptor = _file_in_memory(content)
-    if descriptor is None:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(content)
-            file.flush()
-            Path(file.name).open("rb").close()
-            yield file.name
-        return
-    try:
-        yield f"/dev/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
-def _file_in_memory(content: bytes) -> int | None:
-    """The descriptor of a file in memory; None where the system has none, or can't open it by a path."""
-    try:
-        descriptor = os.memfd_create("confcast-certificate")
-    except (AttributeError, OSError):  # the system, or a sandbox, has no such call
-        return None
-    try:
-        Path(f"/dev/fd/{descriptor}").write_bytes(content)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _words(error: Exception, certfile: StrPath, keyfile: StrPath | None, *, encrypted: bool) -> str:
-    key = certfile if keyfile is None else keyfile
-    if encrypted:
-        return f"the key {os.fspath(key)} is encrypted, and the server was given no password for it"
-    if _reason(error) == "KEY_VALUES_MISMATCH":
-        return (
-            f"the key {os.fspath(key)} does not belong to the certificate {os.fspath(certfile)}: put both in place, "
-            "then send the signal again"
-        )
-    both = f"{os.fspath(certfile)} and {os.fspath(key)}" if keyfile is not None else os.fspath(certfile)
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        return f"{both} can't be handed to OpenSSL: {_reason(error)}"
-    return f"{both} can't be loaded as a certificate chain and its key (PEM): {_reason(error)}"
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
-
-
-def _kind(chain: bytes) -> str:
-    """The kind of the key in the first certificate of a chain; empty where it is unknown."""
-    begin = chain.find(b"-----BEGIN CERTIFICATE-----")
-    end = chain.find(b"-----END CERTIFICATE-----", begin)
-    try:
-        text = chain[begin:end].decode("ascii") + "-----END CERTIFICATE-----\n"
-        (_, certificate), *_ = _elements(ssl.PEM_cert_to_DER_cert(text))
-        (_, to_be_signed), *_ = _elements(certificate)
-        # Its sequences are: the signature's algorithm, the issuer, the validity, the subject, the public key.
-        public_key = [content for tag, content in _elements(to_be_signed) if tag == _SEQUENCE][4]
-        (_, algorithm), *_ = _elements(public_key)
-        (_, identifier), *_ = _elements(algorithm)
-    except (ValueError, IndexError):
-        return ""
-    return _KINDS.get(identifier, identifier.hex())
-
-
-def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and content of each element in the content of a DER sequence. Raises IndexError if it is cut off."""
-    at = 0
-    while at < len(der):
-        tag, length, at = der[at], der[at + 1], at + 2
-        if length > 0x7F:
-            size = length & 0x7F
-            length, at = int.from_bytes(der[at : at + size]), at + size
-        yield tag, der[at : at + length]
-        at += length
+    return answer

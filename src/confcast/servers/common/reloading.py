@@ -202,7 +202,7 @@ class Reloading:
         """Whether workers may be asked to load the certificate's files as they are now."""
         if self._certificate is None:
             return True
-        words = self._certificate.look(signals.full_reload_of(os.getpid()))
+        words = self._certificate.look()
         if words is not None:
             self._log.error("confcast: the TLS certificate stays as it is: %s", words)
         elif not self._in_place and self._certificate.renewed and not self._has_logged_renewal:

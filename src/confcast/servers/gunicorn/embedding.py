@@ -49,7 +49,7 @@ from typing import Any, NoReturn, Unpack
 from confcast import ConfcastError, ConfigError, ConfigLoader, NotCarried
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common import internals
-from confcast.servers.gunicorn import certificates, dirty_workers, log
+from confcast.servers.gunicorn import dirty_workers, log
 from confcast.servers.gunicorn.conf_file import ConfFile
 from confcast.servers.gunicorn.generations import NO_OWNER, CalledOff, Generations
 from confcast.servers.gunicorn.hooks import both, parts
@@ -61,6 +61,7 @@ from confcast.servers.gunicorn.worker import (
     import_schema,
     is_derived,
     pin,
+    renew_at_hup,
     take_signals,
     warn_of_no_replica,
 )
@@ -289,7 +290,7 @@ class _Embedding:
         """Attach what the application has declared, and pin each request."""
         mine = attach(worker, self.name, worker.ppid)
         if self._recycling is not None:
-            certificates.renew_at_hup(worker, full_reload(worker.ppid))
+            renew_at_hup(worker, full_reload(worker.ppid))
             self._recycling.attached(worker)
         if mine:
             pin(worker, mine)

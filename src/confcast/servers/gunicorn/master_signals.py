@@ -1,8 +1,8 @@
 """gunicorn's master reloads all installed configurations at HUP, and opens log files anew at HUP and USR1.
 
 HUP reloads every configuration and replaces no worker. Beside that it does what gunicorn's own HUP did, as far as that
-replaces no worker: it opens log files anew, as USR1 does; has TLS certificates read again (certificates.py); takes a
-changed number of workers over (conf_file.py); calls `on_reload`. The log names what takes new workers, and the command
+replaces no worker: it opens log files anew, as USR1 does; has TLS certificates read again (worker.py); takes a changed
+number of workers over (conf_file.py); calls `on_reload`. The log names what takes new workers, and the command
 for a full reload. No failure ends the master: it is logged, and the rest is done.
 
 USR1 has log files opened anew in the master, the workers and the owners. The master makes a rotated file anew, and may

@@ -1,4 +1,4 @@
-"""gunicorn's hooks set a worker's signals, attach it, and pin each of its requests.
+"""gunicorn's hooks set a worker's signals, attach it, have a HUP renew its certificate, and pin each of its requests.
 
 The class of a worker determines how it calls its application. sync, gthread: a request is pinned from its call to the
 last byte of its body, while a thread votes and swaps. asgi, UvicornWorker: each ASGI request is pinned, and each
@@ -25,10 +25,13 @@ from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
 from confcast.middleware import aiohttp, asgi, wsgi
+from confcast.servers.common.certificates import Renewal
+from confcast.servers.common.worker_refresh import Refresh
 from confcast.servers.gunicorn import log
 
 _RESPAWN_PAUSE = 1.0
 _RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
+_CONTEXT_BY_CONNECTION = ("gunicorn.workers.sync", "gunicorn.workers.gthread")
 
 
 def take_signals(worker: Any, blocked: Collection[signal.Signals]) -> None:
@@ -139,6 +142,34 @@ def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
         return made
 
     return make
+
+
+def renew_at_hup(worker: Any, full_reload: str) -> None:
+    """In a worker's main thread, before it serves: have a HUP, which the master passes on, renew the TLS certificate.
+
+    sync and gthread make a context for each connection, from the files of that moment: they need no HUP. gevent, asgi
+    and tornado make one context, by the setting `ssl_context`, and UvicornWorker makes one of uvicorn's. A worker of
+    another class keeps its first certificate.
+
+    Args:
+        worker: gunicorn's worker object.
+        full_reload: What an operator has to do where a certificate can't be renewed here, in words.
+    """
+    cfg = worker.cfg
+    if not cfg.is_ssl or any(is_derived(module, type(worker)) for module in _CONTEXT_BY_CONNECTION):
+        return
+    is_known = speaks_asgi(worker) or speaks_wsgi(worker)
+    keeps = "" if is_known else f"this kind of worker keeps its TLS certificate: a renewed one {full_reload}"
+    renewal = Renewal(worker.log, (cfg.certfile, cfg.keyfile, cfg.ca_certs), without_contexts=keeps)
+    if is_of("uvicorn", worker):
+        theirs = worker.config.ssl_context_factory or (lambda config, default: default())
+        worker.config.ssl_context_factory = renewal.noting(theirs)
+    else:
+        note = renewal.noting(cfg.ssl_context)
+        cfg.set("ssl_context", lambda conf, default: note(conf, default))  # gunicorn counts the parameters
+    refresh = Refresh(worker.log)
+    refresh.start()
+    signal.signal(signal.SIGHUP, lambda number, frame: refresh.later(renewal.renew))
 
 
 def speaks_asgi(worker: Any) -> bool:

@@ -13,7 +13,7 @@ configuration at import; replicas that the application declares are attached aft
 each message of a WebSocket, and each WSGI request to the last byte of its body.
 
 A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
-(worker_refresh.py). hypercorn's own reload moves to SIGRTMIN: it stops all workers, then starts new ones, and no worker
+(certificates.py). hypercorn's own reload moves to SIGRTMIN: it stops all workers, then starts new ones, and no worker
 answers meanwhile; the new owner has started under the new code before (reloading.py). HTTP/3 keeps the certificate that
 a worker started with. guide/signals.md has a table of all this.
 

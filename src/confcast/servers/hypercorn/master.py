@@ -77,7 +77,8 @@ def _certificate(config: Config) -> Certificate | None:
     if config.certfile is None or config.keyfile is None:
         return None
     config.certfile, config.keyfile = certificates.absolute(config.certfile), certificates.absolute(config.keyfile)
-    return Certificate(config.certfile, config.keyfile, config.keyfile_password)
+    config.ca_certs = certificates.absolute(config.ca_certs) if config.ca_certs else None
+    return Certificate(config.certfile, config.keyfile, config.keyfile_password, config.ca_certs)
 
 
 def check(config: Config) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from hypercorn.utils import load_application
 from confcast import ConfcastError, Replica
 from confcast.middleware import asgi, wsgi
 from confcast.servers.common import launching, orphans, signals
+from confcast.servers.common.certificates import Renewal
 from confcast.servers.common.worker_refresh import Refresh
 
 _log = logging.getLogger("confcast.servers")
@@ -47,7 +47,8 @@ class Serve:
 
     def __call__(self, config: Any, sockets: Any, shutdown_event: Any) -> None:
         """Serve. Raises SystemExit when this worker can't attach, and what the application raises at its import."""
-        refresh = Refresh(_error_log(config))
+        renewal = Renewal(_error_log(config), (config.certfile, config.keyfile, config.ca_certs))
+        refresh = Refresh(_error_log(config), renewal.renew)
         refresh.start()
         signals.unblock(reloads=refresh.on_signal)
         orphans.watch_master(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -57,7 +58,7 @@ class Serve:
         with _served():
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
-        _renew_at_hup(config, refresh)
+        config.create_ssl_context = renewal.noting(config.create_ssl_context)
         config.application_path = _pinned(wrapper.app, attached, is_wsgi=isinstance(wrapper, WSGIWrapper))
         stop = _Stop(shutdown_event)
         signal.signal(signal.SIGTERM, stop.on_term)
@@ -67,19 +68,6 @@ class Serve:
 def _error_log(config: Any) -> logging.Logger:
     """Hypercorn's error log, which hypercorn itself sets up once the application is imported."""
     return config.errorlog if isinstance(config.errorlog, logging.Logger) else logging.getLogger("hypercorn.error")
-
-
-def _renew_at_hup(config: Any, refresh: Refresh) -> None:
-    """Have a HUP renew the TLS context that hypercorn makes in its loop."""
-    make = config.create_ssl_context
-
-    def create_ssl_context() -> ssl.SSLContext | None:
-        context: ssl.SSLContext | None = make()
-        if context is not None:
-            refresh.certificate(context, config.certfile, config.keyfile, config.keyfile_password)
-        return context
-
-    config.create_ssl_context = create_ssl_context
 
 
 class _Stop:

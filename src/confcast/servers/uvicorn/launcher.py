@@ -14,7 +14,7 @@ the configuration at import; a failure is logged and ends the worker (`lifespan=
 the application declares are attached after that. With one worker the only process attaches, and a HUP does not end it.
 
 A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
-(worker_refresh.py). uvicorn's own full reload, one worker after another, moves to SIGRTMIN, and starts a new owner
+(certificates.py). uvicorn's own full reload, one worker after another, moves to SIGRTMIN, and starts a new owner
 under the new code first (reloading.py); a process of its own finds `--loader` again then. With one worker SIGRTMIN only
 logs that new code takes a restart. guide/signals.md has a table of all this.
 

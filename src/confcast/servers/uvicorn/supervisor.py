@@ -64,7 +64,7 @@ def serve(app: Any, embedded: Embedded, options: dict[str, Any]) -> None:
 
 
 def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
-    reloading = Reloading("uvicorn", embedded, _log, config.certificate(), keeps=_keeps(config))
+    reloading = Reloading("uvicorn", embedded, _log, config.certificate())
     with (
         signals.restored({*SIGNALS, *signals.RELOADS}),
         signals.blocked(signals.RELOADS),
@@ -79,23 +79,16 @@ def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
         sys.exit(launching.COULD_NOT_START)
 
 
-def _keeps(config: EmbeddedConfig) -> str:
-    """Which certificates a worker can't renew, in words: only the worker knows which context a factory makes."""
-    return "" if config.ssl_context_factory is None else "in a context that ssl_context_factory makes by itself"
-
-
 def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
     with _handlers(config, embedded):
         with signals.blocked(signals.RELOADS):  # until there is an owner
             launching.start("uvicorn", embedded.manager)
-        keeps = _keeps(config)
-        renewed = " and the TLS certificate is renewed" + (f", but not {keeps}" if keeps else "")
         _log.info(
             "confcast: configuration %r is reloaded by kill -HUP %d (log files are opened anew%s); new code takes a "
             "restart: this server is one process, with no worker to replace",
             embedded.name,
             os.getpid(),
-            renewed if config.ssl_certfile else "",
+            " and the TLS certificate is renewed" if config.is_ssl else "",
         )
         config.load_app()  # before there is a loop, as uvicorn does: some applications run one at import
         server = _Alone(config)
@@ -213,6 +206,7 @@ def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
     uvicorn ends by raising again the signal that has stopped it, whose default action would end this process there.
     """
     stopped: list[int] = []
+    refresh = config.refresh  # made here, and not in a handler
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.append(number)
@@ -221,9 +215,9 @@ def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
     def reload(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             embedded.manager.request_reload()
-            config.refresh.on_signal(number)
+            refresh.on_signal(number)
         else:
-            config.refresh.later(_log_that_it_takes_a_restart)
+            refresh.later(_log_that_it_takes_a_restart)
 
     try:
         with signals.restored({*signals.RELOADS, signal.SIGTERM}):

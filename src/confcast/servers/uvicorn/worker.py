@@ -19,7 +19,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +29,7 @@ from uvicorn import Config
 from confcast import ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.servers.common import certificates, launching, orphans, signals
-from confcast.servers.common.certificates import Certificate
+from confcast.servers.common.certificates import Certificate, Renewal
 from confcast.servers.common.worker_refresh import Refresh
 
 _log = logging.getLogger("uvicorn.error")
@@ -49,7 +48,7 @@ class EmbeddedConfig(Config):
     _wsgi: _Wsgi | None = None
 
     def __init__(self, app: Any, **options: Any) -> None:
-        for option in ("ssl_certfile", "ssl_keyfile"):
+        for option in ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs"):
             if options.get(option):  # an application may change the working directory
                 options[option] = certificates.absolute(options[option])
         super().__init__(app, **options)
@@ -57,7 +56,12 @@ class EmbeddedConfig(Config):
     @functools.cached_property
     def refresh(self) -> Refresh:
         """Opens log files anew and renews the certificate of this process at a HUP."""
-        return Refresh(_log, signals.full_reload_of(_master()) if self.workers > 1 else "a restart of uvicorn")
+        return Refresh(_log, self._renewal.renew)
+
+    @functools.cached_property
+    def _renewal(self) -> Renewal:
+        files = self.certificate()
+        return Renewal(_log) if files is None else Renewal(_log, files.paths, files.check)
 
     def load_app(self) -> Any:
         """Attach, and import the application. Raises SystemExit when the worker can't attach."""
@@ -72,10 +76,10 @@ class EmbeddedConfig(Config):
 
     def load(self) -> None:
         """Load all that serves, and pin every request. Raises SystemExit when the worker can't attach."""
-        made = self._note_default_context()
+        if self.is_ssl:
+            theirs = self.ssl_context_factory or (lambda config, default: default())
+            self.ssl_context_factory = self._renewal.noting(theirs)
         super().load()
-        if self.ssl is not None:
-            self._renew_at_hup(self.ssl, is_theirs=made is not None and self.ssl not in made)
         with self._served():
             attached = self.worker.attach_declared()
         self.worker.warn_of_no_replica()
@@ -84,37 +88,11 @@ class EmbeddedConfig(Config):
         elif attached:
             self.loaded_app = asgi.Pin(self.loaded_app, *attached)
 
-    def _renew_at_hup(self, context: ssl.SSLContext, *, is_theirs: bool) -> None:
-        if is_theirs or not self.ssl_certfile:
-            self.refresh.keep_certificate(self.certificate())
-        else:
-            self.refresh.certificate(context, self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
-
     def certificate(self) -> Certificate | None:
         """The files of the certificate; None where no option names them."""
         if not self.ssl_certfile:
             return None
-        return Certificate(self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password)
-
-    def _note_default_context(self) -> list[ssl.SSLContext] | None:
-        """Collect the contexts that `ssl_context_factory` gets from uvicorn; None where there is no factory.
-
-        A context that a factory has made by itself may serve any certificate: only a new worker can renew that.
-        """
-        theirs = self.ssl_context_factory
-        if theirs is None:
-            return None
-        made: list[ssl.SSLContext] = []
-
-        def factory(config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-            def noted() -> ssl.SSLContext:
-                made.append(default())
-                return made[-1]
-
-            return theirs(config, noted)
-
-        self.ssl_context_factory = factory
-        return made
+        return Certificate(self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password, self.ssl_ca_certs)
 
     def _begin_as_a_worker(self) -> None:
         self.refresh.start()

@@ -1,47 +1,26 @@
-"""TLS certificates are renewed in a context in use, which must never hold half a pair or two kinds of key."""
+"""A master tries the files of a TLS certificate; a renewal makes a worker's contexts anew, or changes nothing."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import resource
-import socket
+import logging
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from confcast.servers.common import certificates
-from confcast.servers.common.certificates import Certificate, Unusable, renew
-from tests.support.certificates import Authority, handshake
+from confcast.servers.common.certificates import Certificate, Renewal, Unusable
+from tests.support.certificates import Authority, context_of, handshake
+
+LOG = logging.getLogger("test.certificates")
 
 
-def serving(authority: Authority, password: str | None = None) -> ssl.SSLContext:
-    """A server's context, as servers make it, for which `renew` was called once."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority.certfile, authority.keyfile, password)
-    assert renew(context, authority.certfile, authority.keyfile, password) is None
-    return context
-
-
-@contextlib.contextmanager
-def no_descriptors_but(left: int) -> Iterator[None]:
-    """Open all descriptors that this process may have, but these."""
-    taken: list[int] = []
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
-    try:
-        with contextlib.suppress(OSError):
-            while True:
-                taken.append(os.open(os.devnull, os.O_RDONLY))
-        for _ in range(left):
-            os.close(taken.pop())
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        for each in taken:
-            os.close(each)
+def renewal_of(authority: Authority) -> tuple[Renewal, ssl.SSLContext]:
+    """A renewal, and the context of its server."""
+    files = Certificate(authority.certfile, authority.keyfile)
+    renewal = Renewal(LOG, files.paths, files.check)
+    return renewal, renewal.noting(context_of)(authority)
 
 
 @pytest.fixture
@@ -49,186 +28,174 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def test_connections_get_the_renewed_certificate(authority: Authority):
-    context = serving(authority)
-    assert handshake(context) == "first"
+@pytest.mark.parametrize(("before", "after"), [("EC", "EC"), ("EC", "RSA"), ("RSA", "EC")])
+def test_new_connections_get_the_renewed_certificate_whatever_the_kind_of_its_key(
+    tmp_path: Path, before: str, after: str, caplog: pytest.LogCaptureFixture
+):
+    authority = Authority(tmp_path, kind=before)
+    renewal, context = renewal_of(authority)
+    for name in ("second", "third"):
+        authority.issue(name, after)
+        assert handshake(context) != name
 
-    authority.issue("second")
+        with caplog.at_level(logging.INFO, LOG.name):
+            renewal.renew()
 
-    assert handshake(context) == "first"
-    assert renew(context, authority.certfile, authority.keyfile) is None
-    assert handshake(context) == "second"
-
-
-def test_a_key_in_the_certificate_s_own_file_is_renewed_with_it(authority: Authority):
-    authority.put(authority.certfile, b"".join(authority.pair("first")))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority.certfile)
-
-    authority.put(authority.certfile, b"".join(authority.pair("second")))
-
-    assert renew(context, authority.certfile) is None
-    assert handshake(context) == "second"
+        assert handshake(context) == name
+    assert caplog.messages == [f"confcast: new connections get the renewed TLS certificate {authority.certfile}"] * 2
 
 
-def test_a_half_renewed_pair_changes_nothing(authority: Authority):
-    """By `load_cert_chain` alone the context would have the new chain and no key, and no handshake would succeed."""
-    context = serving(authority)
+def test_files_that_are_as_they_were_make_no_context(authority: Authority, caplog: pytest.LogCaptureFixture):
+    renewal, context = renewal_of(authority)
+
+    with caplog.at_level(logging.DEBUG, LOG.name):
+        renewal.renew()
+
+    assert context.sni_callback is None
+    assert caplog.messages == []
+
+
+def test_a_half_renewed_pair_changes_nothing(authority: Authority, caplog: pytest.LogCaptureFixture):
+    renewal, context = renewal_of(authority)
     certificate, key = authority.pair("second")
     authority.put(authority.certfile, certificate)
 
-    words = renew(context, authority.certfile, authority.keyfile)
+    renewal.renew()
 
-    assert words is not None
-    assert f"the key {authority.keyfile} does not belong to the certificate {authority.certfile}" in words
+    (message,) = caplog.messages
+    assert f"the key {authority.keyfile} does not belong to the certificate {authority.certfile}" in message
     assert handshake(context) == "first"
     authority.put(authority.keyfile, key)
-    assert renew(context, authority.certfile, authority.keyfile) is None
+    renewal.renew()
     assert handshake(context) == "second"
 
 
-def test_what_openssl_does_to_a_living_context_with_half_a_pair(authority: Authority):
-    """OpenSSL keeps half a pair, which `renew` prevents. When this fails, `read` need not try the pair any more."""
-    context = serving(authority)
-    authority.put(authority.certfile, authority.pair("second")[0])
-    with pytest.raises(ssl.SSLError):
-        context.load_cert_chain(authority.certfile, authority.keyfile)
+def test_without_a_check_the_error_of_making_a_context_is_said(authority: Authority, caplog: pytest.LogCaptureFixture):
+    renewal = Renewal(LOG, (authority.certfile, authority.keyfile, None))
+    context = renewal.noting(context_of)(authority)
+    authority.put(authority.keyfile, b"half")
 
-    with pytest.raises(ssl.SSLError):
-        handshake(context)
+    renewal.renew()
 
-
-@pytest.mark.parametrize(("before", "after"), [("EC", "RSA"), ("RSA", "EC")])
-def test_a_key_of_another_kind_is_refused_in_words(tmp_path: Path, before: str, after: str):
-    authority = Authority(tmp_path, kind=before)
-    context = serving(authority)
-    authority.issue("second", after)
-
-    words = renew(context, authority.certfile, authority.keyfile)
-
-    assert words is not None
-    assert f"has an {after} key, and an {before} key is served" in words
-    assert "full reload" in words
+    assert "the TLS certificate stays as it is: SSLError: " in caplog.text
     assert handshake(context) == "first"
 
 
-def test_what_openssl_does_with_a_key_of_another_kind(authority: Authority):
-    """OpenSSL keeps both certificates, and the client chooses. When this fails, another kind need not be refused."""
-    context = serving(authority)
-    authority.issue("second", "RSA")
-    context.load_cert_chain(authority.certfile, authority.keyfile)
+def test_files_that_change_while_the_first_context_is_made_are_not_missed(authority: Authority):
+    """The HUP may come before there is a context to renew."""
+    renewal = Renewal(LOG, (authority.certfile, authority.keyfile))
 
-    assert handshake(context) == "first"
+    def make() -> ssl.SSLContext:
+        context = context_of(authority)
+        if handshake(context) == "first":
+            authority.issue("second")
+            renewal.renew()
+        return context
+
+    assert handshake(renewal.noting(make)()) == "second"
 
 
-def test_an_encrypted_key_is_renewed_with_its_password(tmp_path: Path):
-    authority = Authority(tmp_path, password="open sesame")
-    context = serving(authority, "open sesame")
+@pytest.mark.parametrize("keeps", ["", "this kind of worker keeps its TLS certificate"])
+def test_where_no_context_was_made_it_says_so_once_if_none_will_be(
+    keeps: str, authority: Authority, caplog: pytest.LogCaptureFixture
+):
+    renewal = Renewal(LOG, (authority.certfile, authority.keyfile), without_contexts=keeps)
     authority.issue("second")
 
-    assert renew(context, authority.certfile, authority.keyfile, "open sesame") is None
+    for _ in range(2):
+        renewal.renew()
+
+    assert caplog.messages == ([f"confcast: {keeps}"] if keeps else [])
+
+
+def test_where_the_files_are_unknown_each_hup_makes_a_context(authority: Authority):
+    renewal = Renewal(LOG)
+    context = renewal.noting(context_of)(authority)
+    authority.issue("second")
+
+    renewal.renew()
+
     assert handshake(context) == "second"
 
 
-def test_a_key_that_is_encrypted_now_is_refused_without_a_question_at_the_terminal(tmp_path: Path):
-    context = serving(Authority(tmp_path))
+def test_a_function_that_keeps_its_context_renews_it_itself(authority: Authority):
+    context = context_of(authority)
+    renewal = Renewal(LOG)
+    renewal.noting(lambda: context)()
+
+    renewal.renew()
+
+    assert context.sni_callback is None
+
+
+def test_a_server_without_tls_has_nothing_to_renew():
+    renewal = Renewal(LOG)
+    nothing: Any = None
+
+    assert renewal.noting(lambda: nothing)() is None
+    renewal.renew()
+
+
+def test_a_name_callback_of_the_user_s_is_the_new_context_s_own(authority: Authority):
+    asked: list[Any] = []
+    made: list[ssl.SSLContext] = []
+
+    def make() -> ssl.SSLContext:
+        made.append(context_of(authority))
+        made[-1].sni_callback = lambda connection, name, context: asked.append((connection, name, context))
+        return made[-1]
+
+    renewal = Renewal(LOG)
+    serving = renewal.noting(make)()
+    renewal.renew()
+    connection: Any = SimpleNamespace(context=serving)
+
+    assert serving.sni_callback is not None
+    serving.sni_callback(connection, "localhost", serving)
+
+    assert connection.context is made[1]
+    assert asked == [(connection, "localhost", made[1])]
+
+
+def refusal(certificate: Certificate) -> str:
+    with pytest.raises(Unusable) as refused:
+        certificate.check()
+    return str(refused.value)
+
+
+def test_a_key_may_be_in_the_certificate_s_own_file(authority: Authority):
+    authority.put(authority.certfile, b"".join(authority.pair("first")))
+    Certificate(authority.certfile).check()
+
+
+def test_an_encrypted_key_needs_its_password_which_is_not_asked_for_at_the_terminal(tmp_path: Path):
     authority = Authority(tmp_path, password="open sesame")
+    Certificate(authority.certfile, authority.keyfile, "open sesame").check()
 
-    words = renew(context, authority.certfile, authority.keyfile)
+    without = refusal(Certificate(authority.certfile, authority.keyfile))
 
-    assert words == f"the key {authority.keyfile} is encrypted, and the server was given no password for it"
-    assert handshake(context) == "first"
+    assert without == f"the key {authority.keyfile} is encrypted, and the server was given no password for it"
 
 
 @pytest.mark.parametrize("password", ["close sesame", "x" * 2000])
-def test_a_wrong_password_changes_nothing(tmp_path: Path, password: str):
+def test_a_wrong_password_is_not_shown(tmp_path: Path, password: str):
     authority = Authority(tmp_path, password="open sesame")
-    context = serving(authority, "open sesame")
-    authority.issue("second")
+    words = refusal(Certificate(authority.certfile, authority.keyfile, password))
 
-    words = renew(context, authority.certfile, authority.keyfile, password)
-
-    assert words is not None
     assert "can't be loaded" in words
     assert password not in words
-    assert handshake(context) == "first"
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nMIIB", b"no certificate"])
-def test_a_file_that_is_no_certificate_changes_nothing(authority: Authority, content: bytes):
-    context = serving(authority)
+def test_a_file_that_is_no_certificate_is_named(authority: Authority, content: bytes):
     authority.put(authority.certfile, content)
-
-    words = renew(context, authority.certfile, authority.keyfile)
-
-    assert words is not None
-    assert str(authority.certfile) in words
-    assert handshake(context) == "first"
+    assert str(authority.certfile) in refusal(Certificate(authority.certfile, authority.keyfile))
 
 
-def test_a_file_that_can_not_be_read_changes_nothing(authority: Authority):
-    context = serving(authority)
+def test_a_file_that_can_not_be_read_is_named(authority: Authority):
     authority.keyfile.unlink()
-
-    words = renew(context, authority.certfile, authority.keyfile)
-
+    words = refusal(Certificate(authority.certfile, authority.keyfile))
     assert words == f"{authority.keyfile} can't be read: No such file or directory"
-    assert handshake(context) == "first"
-
-
-def test_it_works_where_there_are_no_files_in_memory(authority: Authority, monkeypatch: pytest.MonkeyPatch):
-    context = serving(authority)
-    authority.issue("second")
-    monkeypatch.delattr(os, "memfd_create")
-
-    assert renew(context, authority.certfile, authority.keyfile) is None
-    assert handshake(context) == "second"
-
-
-def test_it_works_where_a_file_in_memory_can_not_be_opened(authority: Authority, monkeypatch: pytest.MonkeyPatch):
-    """A chroot without /proc, or a policy, may prevent it."""
-    context = serving(authority)
-    authority.issue("second")
-    monkeypatch.setattr(os, "memfd_create", lambda _: socket.socket().detach())  # which has a path, and no open()
-
-    assert renew(context, authority.certfile, authority.keyfile) is None
-    assert handshake(context) == "second"
-
-
-@pytest.mark.parametrize("left", range(6))
-def test_where_no_descriptor_is_left_it_is_said_and_changes_nothing(left: int, authority: Authority):
-    context = serving(authority)
-    fresh = certificates.read(authority.certfile, authority.keyfile)
-    authority.issue("second")
-    second = certificates.read(authority.certfile, authority.keyfile)
-    assert certificates.load(context, fresh) is False
-
-    with no_descriptors_but(left):
-        words = renew(context, authority.certfile, authority.keyfile)
-        with contextlib.suppress(Unusable):
-            certificates.load(context, second)
-
-    assert words is None or "Too many open files" in words
-    assert words is not None or left > 2
-    assert handshake(context) == ("second" if left > 2 else "first")
-
-
-def test_it_leaves_no_descriptor_and_shows_no_key(authority: Authority):
-    open_before = set(Path("/dev/fd").iterdir())
-    pair = certificates.read(authority.certfile, authority.keyfile)
-
-    assert set(Path("/dev/fd").iterdir()) == open_before
-    assert b"PRIVATE KEY" in (pair.key or b"")
-    assert "PRIVATE KEY" not in repr(pair)
-
-
-def test_a_pair_that_is_served_already_is_not_loaded_again(authority: Authority):
-    context = serving(authority)
-    assert not certificates.load(context, certificates.read(authority.certfile, authority.keyfile))
-
-    authority.issue("second")
-
-    assert certificates.load(context, certificates.read(authority.certfile, authority.keyfile))
 
 
 def test_a_master_sees_a_renewal_and_says_a_fault_once(authority: Authority):
@@ -239,8 +206,7 @@ def test_a_master_sees_a_renewal_and_says_a_fault_once(authority: Authority):
 
     assert "does not belong" in str(certificate.look())
     assert (certificate.look(), certificate.usable) == (None, False)
-    with pytest.raises(Unusable, match="does not belong"):
-        certificate.check()
+    assert "does not belong" in refusal(certificate)
 
     authority.put(authority.keyfile, key)
     assert (certificate.look(), certificate.usable, certificate.renewed) == (None, True, True)
@@ -252,13 +218,13 @@ def test_a_master_sees_a_renewal_and_says_a_fault_once(authority: Authority):
     assert (certificate.look(), certificate.usable, certificate.renewed) == (None, True, False)
 
 
-def test_a_master_says_that_another_kind_of_key_takes_new_workers_which_can_start(authority: Authority):
-    certificate = Certificate(authority.certfile, authority.keyfile)
-    authority.issue("second", "RSA")
+def test_renewed_authorities_of_clients_are_a_renewal(authority: Authority, tmp_path: Path):
+    authorities = tmp_path / "ca.pem"
+    authorities.write_bytes(authority.certfile.read_bytes())
+    certificate = Certificate(authority.certfile, authority.keyfile, ca_certs=authorities)
+    authorities.unlink()
 
-    assert "another kind of key takes kill -RTMIN 4711" in str(certificate.look("kill -RTMIN 4711"))
-    assert not certificate.usable
-    certificate.check()
+    assert (certificate.look(), certificate.usable, certificate.renewed) == (None, True, True)
 
 
 def test_a_relative_path_means_the_folder_that_the_server_started_in(

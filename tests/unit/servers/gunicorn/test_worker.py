@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 from confcast import Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.servers.gunicorn import worker as gunicorn_worker
-from confcast.servers.gunicorn.worker import attach, pin, warn_of_no_replica
+from confcast.servers.gunicorn.worker import attach, pin, renew_at_hup, warn_of_no_replica
+from tests.support.certificates import Authority, context_of, handshake
+from tests.support.waiting import eventually
 
 
 class Settings(msgspec.Struct):
@@ -100,3 +104,52 @@ def test_a_worker_of_another_schema_says_which_command_reloads_the_server(
     assert ended.value.code == 1
     (said,) = caplog.messages
     assert said.endswith("color: str here, absent there; reload the server fully: kill -RTMIN 4711")
+
+
+@pytest.fixture
+def handlers(monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
+    """The handlers of signals that are set meanwhile."""
+    found: dict[int, Any] = {}
+    monkeypatch.setattr(gunicorn_worker.signal, "signal", found.__setitem__)
+    return found
+
+
+def secure(module: str, authority: Authority) -> Any:
+    cfg = SimpleNamespace(is_ssl=True, certfile=authority.certfile, keyfile=authority.keyfile, ca_certs=None)
+    cfg.ssl_context, cfg.set = lambda conf, default: default(), lambda name, value: setattr(cfg, name, value)
+    config = SimpleNamespace(interface="asgi3", ssl_context_factory=None)
+    return of(module, cfg=cfg, config=config, wsgi=app, log=logging.getLogger("tls test"))
+
+
+@pytest.mark.parametrize("module", ["gunicorn.workers.ggevent", "uvicorn_worker._workers"])
+def test_a_hup_renews_the_context_that_a_worker_makes(module: str, tmp_path: Path, handlers: dict[int, Any]):
+    authority = Authority(tmp_path)
+    worker = secure(module, authority)
+    renew_at_hup(worker, "takes kill -RTMIN 7")
+    make = worker.config.ssl_context_factory or worker.cfg.ssl_context
+    context = make(None, lambda: context_of(authority))
+    authority.issue("second")
+
+    handlers[signal.SIGHUP](signal.SIGHUP, None)
+
+    eventually(lambda: handshake(context) == "second", "the renewed certificate")
+
+
+def test_a_worker_that_makes_its_contexts_in_its_own_way_says_what_a_renewed_certificate_takes(
+    tmp_path: Path, handlers: dict[int, Any], caplog: pytest.LogCaptureFixture
+):
+    authority = Authority(tmp_path)
+    renew_at_hup(secure("aiohttp.worker", authority), "takes kill -RTMIN 7")
+    authority.issue("second")
+
+    handlers[signal.SIGHUP](signal.SIGHUP, None)
+
+    eventually(lambda: caplog.messages, "a word")
+    assert caplog.messages == [
+        "confcast: this kind of worker keeps its TLS certificate: a renewed one takes kill -RTMIN 7"
+    ]
+
+
+def test_a_worker_that_makes_a_context_for_each_connection_needs_no_hup(tmp_path: Path, handlers: dict[int, Any]):
+    renew_at_hup(secure("gunicorn.workers.sync", Authority(tmp_path)), "")
+    assert handlers == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import ssl
 import sys
@@ -19,7 +18,7 @@ import pytest
 from confcast import Replica, SchemaMismatch
 from confcast.servers.uvicorn import worker as uvicorn_worker
 from confcast.servers.uvicorn.worker import EmbeddedConfig
-from tests.support.certificates import Authority, handshake
+from tests.support.certificates import Authority, context_of, handshake
 
 
 class Settings(msgspec.Struct):
@@ -178,62 +177,26 @@ def test_a_worker_that_can_not_attach_pauses_before_it_ends_so_that_respawning_d
     assert steps == ["signals", 1.0]
 
 
-@pytest.mark.parametrize("makes_its_own", [False, True])
-def test_a_context_that_a_factory_makes_by_itself_is_not_touched(makes_its_own: bool, tmp_path: Path):
-    """Such a context may serve another certificate than the files'; a context of uvicorn's is renewed."""
+@pytest.mark.parametrize("made_by", ["uvicorn", "a factory", "a factory alone", "a factory that reads other files"])
+def test_a_hup_renews_the_context_whoever_has_made_it(made_by: str, tmp_path: Path):
     authority = Authority(tmp_path)
+    options: dict[str, Any] = {"ssl_certfile": str(authority.certfile), "ssl_keyfile": str(authority.keyfile)}
 
     def factory(config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        made = default()
-        if makes_its_own:
-            made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            made.load_cert_chain(authority.certfile, authority.keyfile)
-        return made
+        return default() if made_by == "a factory" else context_of(authority)
+
+    if made_by == "a factory that reads other files":
+        options = {}
+    if made_by != "uvicorn":
+        options["ssl_context_factory"] = factory
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         """Nobody asks it."""
 
-    files = {"ssl_certfile": str(authority.certfile), "ssl_keyfile": str(authority.keyfile)}
-
-    async def renewed() -> str:
-        config = loaded(app, Worker(), ssl_context_factory=factory, **files)
-        authority.issue("second")
-        config.refresh.start()
-        config.refresh.on_signal(signal.SIGHUP)
-        handled = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        config.refresh.later(lambda: loop.call_soon_threadsafe(handled.set))
-        await handled.wait()
-        assert config.ssl is not None
-        return handshake(config.ssl)
-
-    assert asyncio.run(renewed()) == ("first" if makes_its_own else "second")
-
-
-@pytest.mark.parametrize(("workers", "takes"), [(1, "a restart of uvicorn"), (2, f"kill -RTMIN {os.getppid()}")])
-@pytest.mark.parametrize("are_named", [True, False])
-def test_a_worker_that_can_not_renew_what_a_factory_has_made_says_so_at_a_hup(
-    are_named: bool, workers: int, takes: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    authority = Authority(tmp_path)
-
-    def factory(config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        """Nobody asks it."""
-
-    files = {"ssl_certfile": str(authority.certfile), "ssl_keyfile": str(authority.keyfile)} if are_named else {}
-    config = EmbeddedConfig(app, log_config=None, ssl_context_factory=factory, workers=workers, **files)
-    config.worker = Worker()
-    config._begin_as_a_worker = lambda: None
-    config.load()
-
-    for name in ("", "second", ""):
-        if name:
-            authority.issue(name)
+    config = loaded(app, Worker(), **options)
+    assert config.ssl is not None
+    for name in ("second", "third"):
+        authority.issue(name)
         config.refresh.on_signal(signal.SIGHUP)
         config.refresh.tick()
-
-    words = f"confcast: this worker keeps its TLS certificate: a renewed one takes {takes}"
-    assert caplog.messages == [words] * (1 if are_named else 3)
+        assert handshake(config.ssl) == name
