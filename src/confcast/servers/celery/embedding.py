@@ -39,7 +39,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Unpack
 
-from confcast import ConfcastError, ConfigLoader, NotAttached, declared
+from confcast import ConfcastError, ConfigLoader, NotAttached
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.celery import hup, log, tasks
 from confcast.servers.common import internals, launching
@@ -47,7 +47,6 @@ from confcast.wire.options import EmbeddedOptions
 
 _log = logging.getLogger("confcast.servers")
 
-_OURS = ("enable_signal_handler", "supervise")
 _SHARE = 0.75
 """The part of `worker_proc_alive_timeout` (4 s) for attaching: celery kills the child after all of it."""
 _RESPAWN_PAUSE = 0.5
@@ -72,9 +71,7 @@ def install(app: Any, loader: ConfigLoader[Any], **options: Unpack[EmbeddedOptio
     """
     signals = launching.require("celery.signals", "celery")
     internals.check("celery")
-    for option in _OURS:
-        if option in options:
-            raise TypeError(f"install() takes no {option}: celery's own signals and timer stand for it")
+    launching.check_install(options, "celery's own signals and timer")
     embedding = _Embedding(app, loader, options)
     name = embedding.manager.name
     if name in _installed:
@@ -142,11 +139,7 @@ class _Embedding:
     def tick(self, *, forks: bool) -> None:
         """Once the pool runs: log what HUP does, and attach where tasks run in this process."""
         name = self.manager.name
-        names = {replica.name for replica in declared()}
-        if name not in names:
-            others = ", ".join(map(repr, sorted(names - _installed.keys())))
-            hint = f"; declared here: {others}: pass one of these as name= to install()" if others else ""
-            _log.warning("confcast: no Replica named %r is declared in this worker%s", name, hint)
+        launching.warn_of_no_replica(_log, name, _installed)
         if not forks:
             self._attach_or_leave()
         _log.info("confcast: configuration %r is reloaded in every process by kill -HUP %d", name, os.getpid())

@@ -1,4 +1,4 @@
-"""All launchers share this: their options, the start of the owner, and what a worker does first.
+"""Launchers share this, and embeddings a part: options, the start of the owner, and what a worker does first.
 
 A launcher runs a server that has no conf file to embed in, and starts the owner before it:
 
@@ -12,11 +12,13 @@ configuration is refused, 3 when its owner could not start.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -31,6 +33,7 @@ from confcast import (
     declared,
 )
 from confcast.master.embedded import EmbeddedManager
+from confcast.servers.common.owners import NO_OWNER
 from confcast.wire.options import EmbeddedOptions
 from confcast.wire.options import declared as declared_options
 
@@ -38,6 +41,8 @@ _log = logging.getLogger("confcast.servers")
 
 CONFIGURATION_REFUSED = 78
 COULD_NOT_START = 3
+
+_SERVERS_OWN = ("enable_signal_handler", "supervise")
 
 
 class Line(NamedTuple):
@@ -128,6 +133,27 @@ def require(package: str, extra: str) -> ModuleType:
         raise ConfcastError(f"{package} is not installed: pip install 'confcast[{extra}]'") from error
 
 
+def require_server(server: str) -> ModuleType:
+    """Import a server's package. Raises ConfcastError: it is not installed, or lacks a name that we need."""
+    package = require(server, server)
+    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
+
+    internals.check(server)
+    return package
+
+
+def check_install(options: Mapping[str, object], instead: str) -> None:
+    """Raise TypeError for an option that `install()` does not take. `instead`: what of the server's has their place."""
+    known = EmbeddedOptions.__annotations__
+    for option in options:
+        if option in _SERVERS_OWN:
+            raise TypeError(f"install() takes no {option}: {instead} stand for it")
+        if option not in known:
+            meant = difflib.get_close_matches(option, known, 1)
+            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"install() takes no option {option!r}: {hint}")
+
+
 def report(text: str) -> None:
     """Write a line to standard error."""
     print(text, file=sys.stderr, flush=True)
@@ -195,7 +221,7 @@ def start(server: str, manager: ConfigReloadManager[Any], report: Callable[[str]
         refuse(text, CONFIGURATION_REFUSED, report)
     except NotCarried as error:
         refuse(f"confcast: the schema can't be carried to workers\n{error}", CONFIGURATION_REFUSED, report)
-    except (ConfcastError, TypeError, OSError) as error:
+    except NO_OWNER as error:
         refuse(f"confcast: the config owner could not start: {error}", COULD_NOT_START, report)
 
 
@@ -203,6 +229,33 @@ def refuse(text: str, status: int, report: Callable[[str], None] = report) -> No
     """Report the text, and end this master, which has started nothing. Raises SystemExit with this status."""
     report(text)
     sys.exit(status)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Refuse the start in words for what is raised inside: the server, or an option of its, can't be used."""
+    try:
+        yield
+    except (ConfcastError, TypeError, ValueError) as error:
+        refuse(f"confcast: {error}", COULD_NOT_START)
+
+
+def warn_of_no_replica(
+    log: Any, name: str, installed: Collection[str] = (), way: str = "pass one of these as name= to install()"
+) -> None:
+    """Log a warning if no replica of this name is declared, once the application is loaded: a name is missing.
+
+    Args:
+        log: The log of the server, or of ours.
+        name: The configuration's name.
+        installed: The names that have a configuration of their own here.
+        way: What to do with the names of other replicas.
+    """
+    names = dict.fromkeys(replica.name for replica in declared())
+    if name not in names:
+        others = ", ".join(repr(each) for each in names if each not in installed)
+        hint = f"; declared here: {others}: {way}" if others else ""
+        log.warning("confcast: no Replica named %r is declared in this worker%s", name, hint)
 
 
 class Worker(NamedTuple):
@@ -247,8 +300,5 @@ class Worker(NamedTuple):
         return attached
 
     def warn_of_no_replica(self) -> None:
-        """Log a warning if no replica of this name is declared, once the application is loaded: `--name` is missing."""
-        names = list(dict.fromkeys(replica.name for replica in declared()))
-        if self.name not in names:
-            hint = f"; declared here: {', '.join(map(repr, names))}: --name says which is meant" if names else ""
-            _log.warning("no Replica named %r is declared in this worker%s", self.name, hint)
+        """Log a warning if no replica of this name is declared, once the application is loaded."""
+        warn_of_no_replica(_log, self.name, way="--name says which is meant")

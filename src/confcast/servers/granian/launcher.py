@@ -73,10 +73,8 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the launcher's command line; None: that of this process. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
+    with launching.refusing():
         _require()
-    except ConfcastError as error:
-        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
     from confcast.servers.granian import server
 
     if "--help" in arguments:
@@ -93,17 +91,11 @@ def _server(line: launching.Line, app: str, options: dict[str, Any]) -> Server:
     """Make the server with the options that granian's command line has parsed. Raises SystemExit."""
     from confcast.servers.granian.server import Server
 
-    try:
+    with launching.refusing():
         embedded = Embedded(line.fresh_loader, line.options, line.find_afresh, supervise="caller")
         return Server(app, embedded, **options)
-    except (ConfcastError, TypeError, ValueError) as error:
-        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
 
 
 def _require() -> None:
-    package = launching.require("granian", "granian")
-    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
-
-    internals.check("granian")
-    if not package.server.BUILD_GIL:
+    if not launching.require_server("granian").server.BUILD_GIL:
         raise ConfcastError("granian's workers are threads on this build of Python; that can't be served")

@@ -28,15 +28,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from confcast import Replica
 from confcast.servers.common import signals
 from confcast.servers.common.owners import CalledOff
 from confcast.servers.gunicorn import log
+from confcast.servers.gunicorn.worker import RESET
 
-_RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
 _STASH_TIMEOUT = 5.0
 
 
@@ -121,22 +120,18 @@ def take_signals(arbiter: Any) -> None:
     arbiters, workers = arbiter.init_signals, DirtyWorker.init_signals
 
     def init_signals() -> None:
-        with signals.blocked(_RESET):  # gunicorn gives them their default actions first: either would end the process
+        with signals.blocked(RESET):
             arbiters()
-            signal.signal(signal.SIGHUP, _nothing)
+            signal.signal(signal.SIGHUP, signals.nothing)
             signal.signal(signal.SIGUSR1, lambda number, frame: _reopen_logs(arbiter))
 
     def init_worker_signals(worker: Any) -> None:
-        with signals.blocked(_RESET):
+        with signals.blocked(RESET):
             workers(worker)
-            signal.signal(signal.SIGHUP, _nothing)
+            signal.signal(signal.SIGHUP, signals.nothing)
 
     arbiter.init_signals = init_signals
     DirtyWorker.init_signals = init_worker_signals
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """Ignore a signal. Programs that are started here would inherit SIG_IGN."""
 
 
 def _reopen_logs(arbiter: Any) -> None:

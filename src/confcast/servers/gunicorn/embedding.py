@@ -42,18 +42,19 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, NoReturn, Unpack
 
-from confcast import ConfcastError, ConfigError, ConfigLoader, NotCarried
+from confcast import ConfcastError, ConfigLoader
 from confcast.master.embedded import EmbeddedManager
-from confcast.servers.common import internals
+from confcast.servers.common import internals, launching, signals
+from confcast.servers.common.owners import CalledOff
 from confcast.servers.gunicorn import dirty_workers, log
 from confcast.servers.gunicorn.conf_file import ConfFile
-from confcast.servers.gunicorn.generations import NO_OWNER, CalledOff, Generations
+from confcast.servers.gunicorn.generations import Generations
 from confcast.servers.gunicorn.hooks import both, parts
-from confcast.servers.gunicorn.master_signals import BLOCKED, MasterSignals, full_reload, with_signals_unblocked
+from confcast.servers.gunicorn.master_signals import MasterSignals, with_signals_unblocked
 from confcast.servers.gunicorn.max_requests import Recycling
 from confcast.servers.gunicorn.worker import (
     attach,
@@ -63,14 +64,8 @@ from confcast.servers.gunicorn.worker import (
     pin,
     renew_at_hup,
     take_signals,
-    warn_of_no_replica,
 )
 from confcast.wire.options import EmbeddedOptions
-
-_FULL_RELOAD = getattr(signal, "SIGRTMIN", None)
-_CONFIGURATION_REFUSED = 78
-_COULD_NOT_START = 3
-_GUNICORNS_OWN = ("enable_signal_handler", "supervise")
 
 _installed: dict[str, _Embedding] = {}
 _started: set[str] = set()
@@ -90,7 +85,7 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
         TypeError: An option is unknown, or a hook of the user's can't be called.
         ConfcastError: This conf file has installed a configuration of the same name already.
     """
-    _check(options)
+    launching.check_install(options, "gunicorn's own signals and loop")
     embedding = _Embedding(loader, options, ConfFile(namespace.get("__file__")))
     for part in parts(namespace.get("on_starting")):
         other = getattr(part, "__self__", None)
@@ -151,7 +146,6 @@ class _Embedding:
                 server,
                 "confcast: this conf file sets on_starting below confcast.servers.gunicorn.install(…), which replaces "
                 "ours silently; move the function above that line",
-                _COULD_NOT_START,
             )
 
     def on_starting(self, server: Any) -> None:
@@ -159,19 +153,12 @@ class _Embedding:
         _check_gunicorn(server)
         self._note_an_import("by preload_app" if server.cfg.preload_app else "before on_starting had ended")
         # gunicorn sets these handlers later; before that a HUP would kill the master.
-        for number in filter(None, (signal.SIGHUP, _FULL_RELOAD)):
+        for number in signals.RELOADS:
             signal.signal(number, server.signal)
         log.forward(server)
         log.warn_of_a_daemon_without_a_log(server)
-        try:
-            _configured(self._owners.present, server, server.cfg).start()
-        except ConfigError as error:
-            text = f"confcast: the configuration is refused, gunicorn does not start\n{error}"
-            _refuse(server, text, _CONFIGURATION_REFUSED)
-        except NotCarried as error:
-            _refuse(server, f"confcast: the schema can't be carried to workers\n{error}", _CONFIGURATION_REFUSED)
-        except NO_OWNER as error:
-            _refuse(server, f"confcast: the config owner could not start: {error}", _COULD_NOT_START)
+        manager = _configured(self._owners.present, server, server.cfg)
+        launching.start("gunicorn", manager, functools.partial(_report, server))
         _started.add(self.name)
         self._compose(server.cfg)
         self._hook(server)
@@ -202,15 +189,12 @@ class _Embedding:
     def when_ready(self, server: Any) -> None:
         """Log what each signal does."""
         self._note_an_import(dirty_workers.why_imported(server.cfg) or "by a hook")
-        full = "takes a restart here (this system has no SIGRTMIN)"
-        if _FULL_RELOAD is not None:
-            full = f"is kill -RTMIN {server.pid}"
         server.log.info(
             "confcast: configuration %r is reloaded in every worker by kill -HUP %d; gunicorn's own full reload (new "
-            "code, new workers) %s",
+            "code, new workers) is %s",
             self.name,
             server.pid,
-            full,
+            signals.full_reload_of(server.pid),
         )
 
     def on_exit(self, server: Any) -> None:
@@ -274,7 +258,7 @@ class _Embedding:
         """Import the schema's module, and attach what it declares, before the application is loaded."""
         if self._recycling is not None:
             self._recycling.after_fork()
-        take_signals(worker, BLOCKED)
+        take_signals(worker)
         before_the_application(worker, lambda: self._attach_first(worker))
 
     def _attach_first(self, worker: Any) -> None:
@@ -290,12 +274,12 @@ class _Embedding:
         """Attach what the application has declared, and pin each request."""
         mine = attach(worker, self.name, worker.ppid)
         if self._recycling is not None:
-            renew_at_hup(worker, full_reload(worker.ppid))
+            renew_at_hup(worker)
             self._recycling.attached(worker)
         if mine:
             pin(worker, mine)
         else:
-            warn_of_no_replica(worker, self.name, _installed)
+            launching.warn_of_no_replica(worker.log, self.name, _installed)
 
     # ---- in the dirty arbiter, and in its workers
 
@@ -348,19 +332,6 @@ def _run_conf_file(run: Callable[[], None]) -> None:
         raise CalledOff("the conf file, or the command line, can't be used; standard error says why") from error
 
 
-def _check(options: Mapping[str, object]) -> None:
-    import difflib
-
-    known = EmbeddedOptions.__annotations__
-    for option in options:
-        if option in _GUNICORNS_OWN:
-            raise TypeError(f"install() takes no {option}: gunicorn's own signals and loop stand for it")
-        if option not in known:
-            meant = difflib.get_close_matches(option, known, 1)
-            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known))}"
-            raise TypeError(f"install() takes no option {option!r}: {hint}")
-
-
 def _check_gunicorn(server: Any) -> None:
     try:
         internals.check("gunicorn")
@@ -369,16 +340,19 @@ def _check_gunicorn(server: Any) -> None:
         if is_derived("uvicorn", server.worker_class):
             internals.check("gunicorn's UvicornWorker")
     except ConfcastError as error:
-        _refuse(server, f"confcast: {error}", _COULD_NOT_START)
+        _refuse(server, f"confcast: {error}")
 
 
-def _refuse(server: Any, text: str, status: int) -> NoReturn:
-    """Exit before anything was started. gunicorn's log gets the text, too: a daemon has no standard error."""
-    print(text, file=sys.stderr, flush=True)
+def _refuse(server: Any, text: str) -> NoReturn:
+    launching.refuse(text, launching.COULD_NOT_START, functools.partial(_report, server))
+
+
+def _report(server: Any, text: str) -> None:
+    """Say why gunicorn ends before anything was started; in its log, too, since a daemon has no standard error."""
+    launching.report(text)
     with contextlib.suppress(AttributeError):  # this gunicorn may lack these very names
         if server.cfg.errorlog != "-":
             server.log.error(text)
     with contextlib.suppress(AttributeError):
         if server.pidfile is not None:
             server.pidfile.unlink()
-    sys.exit(status)

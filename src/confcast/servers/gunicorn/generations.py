@@ -14,9 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from confcast import ConfcastError
-from confcast.servers.common.owners import NO_OWNER, CalledOff, Manager, Owners
-
-__all__ = ["NO_OWNER", "CalledOff", "Generations"]
+from confcast.servers.common.owners import CalledOff, Manager, Owners
 
 
 class Generations(Owners):

@@ -34,9 +34,7 @@ from confcast.servers.gunicorn.conf_file import ConfFile, is_said_elsewhere
 from confcast.servers.gunicorn.dirty_workers import DirtyArbiters
 from confcast.servers.gunicorn.generations import Generations
 from confcast.servers.gunicorn.max_requests import Recycling
-
-BLOCKED = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1})
-"""The signals that a booting worker must not lose; `worker.take_signals` unblocks them in the worker."""
+from confcast.servers.gunicorn.worker import BLOCKED
 
 
 class MasterSignals:
@@ -114,9 +112,9 @@ class MasterSignals:
         if changes.workers is not None:
             self._take_over(changes.workers)
         if changes.names:
-            what = "confcast: %s has changed since gunicorn ran it (%s): what has changed there %s"
+            what = "confcast: %s has changed since gunicorn ran it (%s): what has changed there takes %s"
             names = ", ".join(changes.names)
-            self._server.log.warning(what, self.conf.path, names, full_reload(self._server.pid))
+            self._server.log.warning(what, self.conf.path, names, signals.full_reload_of(self._server.pid))
 
     def _take_over(self, workers: int) -> None:
         server = self._server
@@ -151,13 +149,6 @@ def with_signals_unblocked(pre_fork: Callable[[Any, Any], object]) -> Callable[[
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     return run
-
-
-def full_reload(master: int) -> str:
-    """How an operator gets new workers, as the end of a sentence."""
-    if not hasattr(signal, "SIGRTMIN"):
-        return "takes a restart (this system has no SIGRTMIN)"
-    return f"takes kill -RTMIN {master}"
 
 
 def _give_to_workers(server: Any) -> None:

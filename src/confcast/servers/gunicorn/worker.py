@@ -19,28 +19,28 @@ import inspect
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Container
-from types import FrameType
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
 from confcast.middleware import aiohttp, asgi, wsgi
+from confcast.servers.common import signals
 from confcast.servers.common.certificates import Renewal
 from confcast.servers.common.worker_refresh import Refresh
 from confcast.servers.gunicorn import log
 
 _RESPAWN_PAUSE = 1.0
-_RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
+BLOCKED = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1})
+"""The signals that a booting worker must not lose: the master blocks them from before the fork to `take_signals`."""
+
+RESET = frozenset({signal.SIGHUP, signal.SIGUSR1})
+"""The signals that gunicorn gives their default action, which ends the process, before it sets its own handlers."""
+
 _CONTEXT_BY_CONNECTION = ("gunicorn.workers.sync", "gunicorn.workers.gthread")
 
 
-def take_signals(worker: Any, blocked: Collection[signal.Signals]) -> None:
-    """Set the handlers that hold while the worker boots, which may take seconds, and unblock the signals.
-
-    Args:
-        worker: gunicorn's worker object, in `post_fork`.
-        blocked: The signals that the master has blocked since before the fork.
-    """
+def take_signals(worker: Any) -> None:
+    """In `post_fork`: set the handlers for the worker's boot, which may take seconds, and unblock the signals."""
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         # Until gunicorn sets a worker's handlers the worker has the master's: they would queue a TERM that nothing in
         # this process reads, and the server's stop would wait its whole graceful timeout for this worker.
@@ -49,22 +49,14 @@ def take_signals(worker: Any, blocked: Collection[signal.Signals]) -> None:
     reset = worker.init_signals
 
     def init_signals() -> None:
-        # gunicorn sets these to their default actions: a HUP for the process group, or a USR1, would kill this worker.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _RESET)
-        try:
+        with signals.blocked(RESET):
             reset()
-            signal.signal(signal.SIGHUP, _nothing)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _RESET)
+            signal.signal(signal.SIGHUP, signals.nothing)
 
     worker.init_signals = init_signals
     signal.signal(signal.SIGUSR1, worker.handle_usr1)
-    signal.signal(signal.SIGHUP, _nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """Ignore a HUP, which the master handles. Programs that the worker starts would inherit SIG_IGN."""
+    signal.signal(signal.SIGHUP, signals.nothing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
 
 
 def before_the_application(worker: Any, act: Callable[[], None]) -> None:
@@ -101,18 +93,10 @@ def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
         for replica in mine:
             replica.attach()
     except SchemaMismatch as error:  # it asks for a full reload; the command is added here
-        _leave(worker, f"{error}: kill -RTMIN {master}" if hasattr(signal, "SIGRTMIN") else str(error))
+        _leave(worker, f"{error}: {signals.full_reload_of(master)}")
     except ConfcastError as error:
         _leave(worker, str(error))
     return mine
-
-
-def warn_of_no_replica(worker: Any, name: str, installed: Container[str]) -> None:
-    """Log a warning that no replica of this name is declared: `name=` is probably missing."""
-    others = list(dict.fromkeys(repr(replica.name) for replica in declared() if replica.name not in installed))
-    how = f"name={others[0]}" if len(others) == 1 else "one of these as name="
-    hint = f"; declared here: {', '.join(others)}: pass {how} to install()" if others else ""
-    worker.log.warning("confcast: no Replica named %r is declared in this worker%s", name, hint)
 
 
 def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
@@ -144,23 +128,20 @@ def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
     return make
 
 
-def renew_at_hup(worker: Any, full_reload: str) -> None:
+def renew_at_hup(worker: Any) -> None:
     """In a worker's main thread, before it serves: have a HUP, which the master passes on, renew the TLS certificate.
 
     sync and gthread make a context for each connection, from the files of that moment: they need no HUP. gevent, asgi
     and tornado make one context, by the setting `ssl_context`, and UvicornWorker makes one of uvicorn's. A worker of
     another class keeps its first certificate.
-
-    Args:
-        worker: gunicorn's worker object.
-        full_reload: What an operator has to do where a certificate can't be renewed here, in words.
     """
     cfg = worker.cfg
     if not cfg.is_ssl or any(is_derived(module, type(worker)) for module in _CONTEXT_BY_CONNECTION):
         return
     is_known = speaks_asgi(worker) or speaks_wsgi(worker)
-    keeps = "" if is_known else f"this kind of worker keeps its TLS certificate: a renewed one {full_reload}"
-    renewal = Renewal(worker.log, (cfg.certfile, cfg.keyfile, cfg.ca_certs), without_contexts=keeps)
+    keeps = f"this kind of worker keeps its TLS certificate: a renewed one takes {signals.full_reload_of(worker.ppid)}"
+    files = (cfg.certfile, cfg.keyfile, cfg.ca_certs)
+    renewal = Renewal(worker.log, files, without_contexts="" if is_known else keeps)
     if is_of("uvicorn", worker):
         theirs = worker.config.ssl_context_factory or (lambda config, default: default())
         worker.config.ssl_context_factory = renewal.noting(theirs)

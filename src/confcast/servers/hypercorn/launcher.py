@@ -36,7 +36,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from confcast import ConfcastError, ConfigLoader
+from confcast import ConfigLoader
 from confcast.servers.common import launching
 from confcast.servers.common.launching import Embedded
 from confcast.wire.options import EmbeddedOptions
@@ -63,7 +63,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), or the owner could not start (3).
     """
-    _require()
+    launching.require_server("hypercorn")
     from confcast.servers.hypercorn import master
 
     config = master.configured(app, server_options)
@@ -73,10 +73,8 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the launcher's command line; None: that of this process. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        _require()
-    except ConfcastError as error:
-        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    with launching.refusing():
+        launching.require_server("hypercorn")
     from confcast.servers.hypercorn import master
 
     if "--help" in arguments or "-h" in arguments:
@@ -91,16 +89,7 @@ def _run(line: launching.Line, config: Config) -> int:
     """Serve with the configuration that hypercorn's command line has made. Raises SystemExit."""
     from confcast.servers.hypercorn import master
 
-    try:
+    with launching.refusing():
         master.check(config)
         embedded = Embedded(line.loader, line.options, line.find_afresh)
-    except (ConfcastError, TypeError, ValueError) as error:
-        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
     return master.serve(config, embedded)
-
-
-def _require() -> None:
-    launching.require("hypercorn", "hypercorn")
-    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
-
-    internals.check("hypercorn")

@@ -36,10 +36,9 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, NoReturn
 
-from confcast import ConfcastError, ConfigLoader
+from confcast import ConfigLoader
 from confcast.servers.common import launching
 from confcast.servers.common.launching import Embedded
 from confcast.wire.options import EmbeddedOptions
@@ -62,17 +61,15 @@ def run(app: Any, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner or the server could not start (3).
     """
-    _require()
+    launching.require_server("uvicorn")
     _serve(app, Embedded(loader, manager or {}), config)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the launcher's command line; None: that of this process. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        command = copy.copy(_require().main)
-    except ConfcastError as error:
-        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
+    with launching.refusing():
+        command = copy.copy(launching.require_server("uvicorn").main)
     if "--help" in arguments:
         launching.print_help("uvicorn")
         print()
@@ -89,24 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(line: launching.Line, options: dict[str, Any]) -> None:
     """Serve with the options that uvicorn's command line has parsed, as uvicorn's own command does."""
     sys.path.insert(0, options.pop("app_dir"))
-    try:
+    with launching.refusing():
         embedded = Embedded(line.loader, line.options, line.find_afresh)
-    except (ConfcastError, TypeError, ValueError) as error:
-        launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
     headers = [header.split(":", 1) for header in options.pop("headers")]
     for option in ("reload_dirs", "reload_includes", "reload_excludes"):
         options[option] = options[option] or None
     if options["log_config"] is None:  # uvicorn's own
         del options["log_config"]
     _serve(options.pop("app"), embedded, {**options, "headers": headers})
-
-
-def _require() -> ModuleType:
-    package = launching.require("uvicorn", "uvicorn")
-    from confcast.servers.common import internals  # here: a spawned worker imports this module, and needs none
-
-    internals.check("uvicorn")
-    return package
 
 
 def _serve(app: Any, embedded: Embedded, config: dict[str, Any]) -> None:

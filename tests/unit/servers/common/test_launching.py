@@ -207,3 +207,22 @@ def test_a_worker_whose_application_declares_another_name_is_warned(
 
     (message,) = caplog.messages
     assert "no Replica named 'app' is declared in this worker; declared here: 'launched'" in message
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["cart"], ""),  # "cart" has an install() of its own
+        (["shop", "cart"], "; declared here: 'shop': pass one of these as name= to install()"),
+        (["shop", "hall"], "; declared here: 'shop', 'hall': pass one of these as name= to install()"),
+    ],
+)
+def test_a_worker_without_its_replica_says_which_are_declared_and_how_to_take_one(
+    names: list[str], told: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(launching, "declared", lambda: tuple(SimpleNamespace(name=name) for name in names))
+
+    launching.warn_of_no_replica(logging.getLogger("no replica"), "app", {"app", "cart"})
+
+    assert caplog.messages == [f"confcast: no Replica named 'app' is declared in this worker{told}"]

@@ -14,7 +14,8 @@ import pytest
 
 from confcast.servers.common import signals
 from confcast.servers.gunicorn import master_signals
-from confcast.servers.gunicorn.master_signals import BLOCKED, _give_to_workers, with_signals_unblocked
+from confcast.servers.gunicorn.master_signals import _give_to_workers, with_signals_unblocked
+from confcast.servers.gunicorn.worker import BLOCKED
 
 OTHERS = 4711
 

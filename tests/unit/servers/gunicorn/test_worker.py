@@ -14,7 +14,7 @@ import pytest
 from confcast import Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.servers.gunicorn import worker as gunicorn_worker
-from confcast.servers.gunicorn.worker import attach, pin, renew_at_hup, warn_of_no_replica
+from confcast.servers.gunicorn.worker import attach, pin, renew_at_hup
 from tests.support.certificates import Authority, context_of, handshake
 from tests.support.waiting import eventually
 
@@ -71,25 +71,6 @@ def test_what_is_not_known_is_left_as_it_is_and_that_is_said(module: str, caplog
     assert "the requests of the worker class Made are not pinned" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        ([], ""),
-        (["cart"], ""),  # "cart" has an install() of its own
-        (["shop", "cart"], "; declared here: 'shop': pass name='shop' to install()"),
-        (["shop", "hall"], "; declared here: 'shop', 'hall': pass one of these as name= to install()"),
-    ],
-)
-def test_a_worker_without_its_replica_says_which_are_declared_and_how_to_take_one(
-    names: list[str], told: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(gunicorn_worker, "declared", lambda: tuple(of("replica", name=name) for name in names))
-
-    warn_of_no_replica(of("worker", log=logging.getLogger("no replica")), "app", {"app", "cart"})
-
-    assert caplog.messages == [f"confcast: no Replica named 'app' is declared in this worker{told}"]
-
-
 def test_a_worker_of_another_schema_says_which_command_reloads_the_server(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
@@ -118,14 +99,14 @@ def secure(module: str, authority: Authority) -> Any:
     cfg = SimpleNamespace(is_ssl=True, certfile=authority.certfile, keyfile=authority.keyfile, ca_certs=None)
     cfg.ssl_context, cfg.set = lambda conf, default: default(), lambda name, value: setattr(cfg, name, value)
     config = SimpleNamespace(interface="asgi3", ssl_context_factory=None)
-    return of(module, cfg=cfg, config=config, wsgi=app, log=logging.getLogger("tls test"))
+    return of(module, cfg=cfg, config=config, wsgi=app, ppid=7, log=logging.getLogger("tls test"))
 
 
 @pytest.mark.parametrize("module", ["gunicorn.workers.ggevent", "uvicorn_worker._workers"])
 def test_a_hup_renews_the_context_that_a_worker_makes(module: str, tmp_path: Path, handlers: dict[int, Any]):
     authority = Authority(tmp_path)
     worker = secure(module, authority)
-    renew_at_hup(worker, "takes kill -RTMIN 7")
+    renew_at_hup(worker)
     make = worker.config.ssl_context_factory or worker.cfg.ssl_context
     context = make(None, lambda: context_of(authority))
     authority.issue("second")
@@ -139,7 +120,7 @@ def test_a_worker_that_makes_its_contexts_in_its_own_way_says_what_a_renewed_cer
     tmp_path: Path, handlers: dict[int, Any], caplog: pytest.LogCaptureFixture
 ):
     authority = Authority(tmp_path)
-    renew_at_hup(secure("aiohttp.worker", authority), "takes kill -RTMIN 7")
+    renew_at_hup(secure("aiohttp.worker", authority))
     authority.issue("second")
 
     handlers[signal.SIGHUP](signal.SIGHUP, None)
@@ -151,5 +132,5 @@ def test_a_worker_that_makes_its_contexts_in_its_own_way_says_what_a_renewed_cer
 
 
 def test_a_worker_that_makes_a_context_for_each_connection_needs_no_hup(tmp_path: Path, handlers: dict[int, Any]):
-    renew_at_hup(secure("gunicorn.workers.sync", Authority(tmp_path)), "")
+    renew_at_hup(secure("gunicorn.workers.sync", Authority(tmp_path)))
     assert handlers == {}
