@@ -6,6 +6,7 @@ Rejected: these methods in `ConfigReloadManager` (an application that calls `pau
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from confcast.config.loader import ConfigLoader
@@ -50,7 +51,7 @@ class EmbeddedManager(ConfigReloadManager[T]):
 
     def successor_environment(self) -> dict[str, str]:
         """The environment variables that a program needs to take this server's place."""
-        return {former_variable(self.name): str(self._address().parent), address_variable(self.name): ""}
+        return {former_variable(self.name): str(Path(self.address).parent), address_variable(self.name): ""}
 
     def workers_run_as(self, uid: int, gid: int) -> None:
         """Say as which user workers run, where it is not this process's user. To be called before `start()`."""

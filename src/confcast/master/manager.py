@@ -161,7 +161,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """The path of the owner's control socket. Raises NotAttached before `start()`."""
         if self._folder is None:
             raise self._not_started()
-        return str(self._address())
+        return str(self._folder / SOCKET)
 
     @property
     def owner_pid(self) -> int:
@@ -318,10 +318,6 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     def _not_started(self) -> NotAttached:
         return NotAttached(f"the manager {self.name!r} is not started: call start() first")
 
-    def _address(self) -> Path:
-        assert self._folder is not None
-        return self._folder / SOCKET
-
     def _startup(self, folder: Path) -> StartupConfig:
         here = _working_directory()
         uid, gid = self._workers or (-1, -1)
@@ -351,14 +347,14 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         That of the manager which this one succeeds, or of the process whose server this one upgrades.
         """
         if (former := self._former()) is not None:
-            return str(former._address().parent)
+            return str(Path(former.address).parent)
         upgraded = Path(os.environ.pop(former_variable(self.name), ""))
         return str(upgraded) if owner_dirs.is_of_a_living_master(upgraded) else ""
 
     def _give_back_the_address(self) -> None:
         """A worker that starts from now on finds the owner of the former manager, if that one goes on."""
         variable, former = address_variable(self.name), self._former()
-        if os.environ.get(variable) != str(self._address()):
+        if os.environ.get(variable) != self.address:
             return
         if former is not None:
             os.environ[variable] = former.address

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import check
+from confcast.middleware.replicas import check, renewing
 
 Handler = Callable[[Any], Awaitable[Any]]
 
@@ -43,9 +43,7 @@ def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connec
         ValueError: `websocket` has another value.
         RuntimeError: The application runs already.
     """
-    if websocket not in ("message", "connection"):
-        raise ValueError(f"websocket={websocket!r}: 'message' or 'connection' is expected")
-    check(replicas)
+    check(replicas, websocket)
     app.middlewares.insert(0, _Middleware(replicas))
     if websocket == "message":
         app.on_response_prepare.append(_renew_by_message)
@@ -76,15 +74,7 @@ class _Middleware:
 
 async def _renew_by_message(request: Any, response: Any) -> None:
     """When a response begins: if it is a WebSocket, have each received message renew the pins."""
-    receive, pins = getattr(response, "receive", None), _pins.get()
-    if receive is None or hasattr(response, "confcast_renews"):
-        return
-
-    async def receive_and_renew(*arguments: Any, **options: Any) -> Any:
-        message = await receive(*arguments, **options)
-        for each in pins:
-            each.renew()
-        return message
-
-    response.confcast_renews = True
-    response.receive = receive_and_renew
+    receive = getattr(response, "receive", None)
+    if receive is not None and not hasattr(response, "confcast_renews"):
+        response.confcast_renews = True
+        response.receive = renewing(_pins.get(), receive)

@@ -14,12 +14,12 @@ and renewing at each `send`, too (an answer in several messages would consist of
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import ExitStack
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import check
+from confcast.middleware.replicas import check, renewing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -44,9 +44,7 @@ class Pin:
     def __init__(
         self, app: App, *replicas: Replica[Any], websocket: Literal["message", "connection"] = "message"
     ) -> None:
-        if websocket not in ("message", "connection"):
-            raise ValueError(f"websocket={websocket!r}: 'message' or 'connection' is expected")
-        check(replicas)
+        check(replicas, websocket)
         self.app = app
         self._replicas = replicas
         self._by_message = websocket == "message"
@@ -61,20 +59,5 @@ class Pin:
             for pin in pins:
                 stack.enter_context(pin)
             if scope["type"] == "websocket" and self._by_message:
-                receive = _renewing(pins, receive)
+                receive = renewing(pins, receive)
             await self.app(scope, receive, send)
-
-
-def _renewing(pins: Iterable[_Renewable], receive: Receive) -> Receive:
-    async def receive_and_renew() -> Any:
-        message = await receive()
-        for pin in pins:
-            pin.renew()
-        return message
-
-    return receive_and_renew
-
-
-class _Renewable(Protocol):
-    def renew(self) -> None:
-        """Give this pin the newest version."""

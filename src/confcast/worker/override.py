@@ -31,6 +31,7 @@ class Fake(Generic[T]):
 
     address = ""
     connected = False
+    answers_within = 0.0
 
     def __init__(self, replica: Replica[T]) -> None:
         self.before: tuple[Snapshot[T] | None, Provider | None] = replica._save()
@@ -64,11 +65,6 @@ class Fake(Generic[T]):
     def is_at(self, address: str) -> bool:
         """False: an override has no owner."""
         return False
-
-    @property
-    def answers_within(self) -> float:
-        """0: an override has no owner."""
-        return 0.0
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Raises NotAttached: an override has no owner."""

@@ -6,6 +6,7 @@ A replica is registered when it is declared, by weak reference. Server modules a
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
@@ -21,21 +22,14 @@ T = TypeVar("T")
 _declared: list[weakref.ref[Any]] = []
 _attached: dict[str, Any] = {}
 _lock = threading.RLock()  # reentrant: the collector may run while it is held, and a finalizer may close a replica
-_hooked = False
 
 
 def declare(replica: Replica[Any]) -> None:
     """Register a replica. Called by its constructor."""
-    global _hooked
     with _lock:
         _declared[:] = [known for known in _declared if known() is not None]
         _declared.append(weakref.ref(replica))
-        if not _hooked:
-            _hooked = True
-            if hasattr(os, "register_at_fork"):  # Windows has no fork; `override()` works there
-                os.register_at_fork(
-                    before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_in_child
-                )
+        _hook_fork()
 
 
 def withdraw(replica: Replica[Any]) -> None:
@@ -103,6 +97,14 @@ def provider_of(name: str) -> Provider | None:
     """What gives the replica that is attached under this name its value; None where none is attached."""
     replica = attached(name)
     return replica._provider if replica is not None else None
+
+
+@functools.cache
+def _hook_fork() -> None:
+    if hasattr(os, "register_at_fork"):  # Windows has no fork; `override()` works there
+        os.register_at_fork(
+            before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_in_child
+        )
 
 
 def _in_child() -> None:

@@ -82,8 +82,7 @@ class Launcher:
         self._backoff = Backoff()
         self._not_before = 0.0
         self._pauses = 0
-        if not _launchers:
-            _hook_fork()
+        _hook_fork()
         _launchers.add(self)
 
     @property
@@ -92,8 +91,8 @@ class Launcher:
         death = self._death
         return death.pid if death is not None else 0
 
-    def start(self) -> int:
-        """Start the first owner, wait until it serves, and return its version.
+    def start(self) -> None:
+        """Start the first owner, and wait until it serves.
 
         Raises:
             ConfigError: The first configuration is refused.
@@ -102,9 +101,8 @@ class Launcher:
         """
         try:
             self._spawn()
-            ready = self._await_ready()
+            self._await_ready()
             self._warn_of_a_refusal()
-            return ready
         except BaseException:
             self.close()
             raise
@@ -278,7 +276,7 @@ class Launcher:
         except OSError as error:  # its end, and how it ended, is logged next
             _log.warning("the config owner %d could not be sent its startup configuration: %s", self.pid, error)
 
-    def _await_ready(self) -> int:
+    def _await_ready(self) -> None:
         assert self._channel is not None
         try:
             self._send_startup()
@@ -293,12 +291,12 @@ class Launcher:
             raise self._start_error()
         if ready.version:
             self._serving_since = ready.at
-            return ready.version
-        if ready.reason == "not_started":
+        elif ready.reason == "not_started":
             raise ConfcastError("; ".join(map(str, ready.problems)))
-        if ready.reason == "":
+        elif ready.reason == "":
             raise NotCarried(ready.problems)
-        raise ConfigError(ready.problems, ready.reason)
+        else:
+            raise ConfigError(ready.problems, ready.reason)
 
     def _start_error(self) -> ConfcastError:
         """The error for an owner that has sent no reason: its exit status, and the last lines of its output."""

@@ -12,18 +12,17 @@ would every program that they start), and replacing celery's functions that inst
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any
 
-_hooked = False
 _forking = False
 _ignored_in_child = False
 
 
-def block(**_: Any) -> None:
+def block() -> None:
     """Block SIGHUP in this thread, and in threads and processes that it starts."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
@@ -41,12 +40,10 @@ def set_handler(act: Callable[[], None]) -> bool:
     return True
 
 
-def block_for_a_fork(**_: Any) -> None:
+def block_for_a_fork() -> None:
     """For `worker_before_create_process`: block SIGHUP for the child; the parent unblocks it after the fork."""
-    global _forking, _hooked
-    if not _hooked:
-        os.register_at_fork(after_in_parent=_forked)
-        _hooked = True
+    global _forking
+    _hook_fork()
     _forking = signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
@@ -63,6 +60,11 @@ def set_handler_of_tasks() -> None:
     global _ignored_in_child
     if _ignored_in_child and set_handler(lambda: None):
         _ignored_in_child = False
+
+
+@functools.cache
+def _hook_fork() -> None:
+    os.register_at_fork(after_in_parent=_forked)
 
 
 def _forked() -> None:

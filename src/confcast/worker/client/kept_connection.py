@@ -11,6 +11,7 @@ Rejected: one connection that threads share (it takes a thread to read it).
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import weakref
@@ -20,7 +21,6 @@ from confcast.wire.messages import Request, encode
 from confcast.worker.client.connection_per_call import SHORTEST, Client
 
 _all: weakref.WeakSet[KeptConnection] = weakref.WeakSet()
-_hooked = False
 
 
 class KeptConnection(Client):
@@ -30,7 +30,8 @@ class KeptConnection(Client):
         super().__init__(address, name)
         self._idle: list[socket.socket] = []  # taken and put back by atomic operations, without a lock
         self._closed = False
-        _close_in_children(self)
+        _all.add(self)
+        _hook_fork()
 
     def close(self) -> None:
         """Keep no connection any more. Open requests still get their answers. From any thread, any number of times."""
@@ -65,13 +66,10 @@ class KeptConnection(Client):
             return None
 
 
-def _close_in_children(client: KeptConnection) -> None:
-    """Have forked children close this client. The hook is set with the first client, and not at import."""
-    global _hooked
-    _all.add(client)
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked = True
-        os.register_at_fork(after_in_child=_in_child)
+@functools.cache
+def _hook_fork() -> None:
+    """Have forked children close what they inherit. Called with the first client, and not at import."""
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def _in_child() -> None:

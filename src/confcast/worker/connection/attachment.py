@@ -155,15 +155,16 @@ class Attachment(Generic[T]):
             self._guard.end()
             self._guard.begin(new.config, new.digest)
         self._observers.swapped(lambda: self._take(snapshot), old.config if old is not None else None, new.config)
-        self._let_go_on()
+        self.caught_up()
 
     def renumbered(self, new: Held) -> None:
         """Give the same content its new number."""
         self._take(Snapshot(new.config, new.version, new.digest))
 
     def caught_up(self) -> None:
-        """Wake `open`: this process holds what the owner gives."""
-        self._let_go_on()
+        """Wake `open`, if it waits: this process holds what the owner gives."""
+        if not self._arrived.is_set():  # setting it again would take as long as building a small configuration
+            self._arrived.set()
 
     def settled(self, held: Held) -> None:
         """Call the observers: all workers that were not excused have applied the version."""
@@ -184,11 +185,6 @@ class Attachment(Generic[T]):
         """Log it: another application's owner may have the same name, or this one's next owner another schema."""
         why = self._refusal(refused, address)
         _log.error("the config owner at %s is not followed: %s; this process keeps what it has", address, why)
-
-    def _let_go_on(self) -> None:
-        """Wake `open`, if it waits."""
-        if not self._arrived.is_set():  # setting it again would take as long as building a small configuration
-            self._arrived.set()
 
     # ---- what the machine needs
 
