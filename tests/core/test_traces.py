@@ -16,7 +16,7 @@ class Worker:
 
     def __init__(self, owner: Owner, pid: int, *, refuses: bytes = b"", held: Held | None = None) -> None:
         self.owner, self.pid, self.refuses = owner, pid, refuses
-        self.machine = Machine(bytes, lambda number, old, new: (WHY,) if new == self.refuses else ())
+        self.machine = Machine(bytes, lambda number, old, new: (WHY,) if new == self.refuses else (), lambda: True)
         if held:
             self.machine.adopt(held)
         self.connects()

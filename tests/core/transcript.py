@@ -314,7 +314,7 @@ class _Worker:
         self.inside: object = None
         self.unread: deque = deque()
         self.unsaid: deque = deque()
-        self.machine = Machine(bytes, lambda number, old, new: (WHY,) if new == self.refuses else ())
+        self.machine = Machine(bytes, lambda number, old, new: (WHY,) if new == self.refuses else (), lambda: True)
 
     def connect(self, **hello: object) -> None:
         self.end()

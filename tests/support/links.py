@@ -12,6 +12,7 @@ from typing import Any
 from confcast.wire.files import goodbye_files
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import Message, Refused, decode_to_owner, encode
+from confcast.worker.connection.fallback import FALLBACK_AFTER
 from confcast.worker.connection.link import Link
 from confcast.worker.connection.machine import Held, Machine, Terminate
 from tests.support.waiting import DEADLINE
@@ -87,5 +88,5 @@ def control_socket() -> Iterator[socket.socket]:
 
 def new_link(address: str, listener: Listener) -> Link:
     """Not started; payloads are configurations as they are."""
-    machine = Machine(lambda payload: payload, lambda number, old, new: ())
-    return Link(address, "app", b"schema", machine, listener, lambda saved: None)
+    machine = Machine(lambda payload: payload, lambda number, old, new: (), lambda: True)
+    return Link(address, "app", b"schema", machine, listener, lambda saved: None, FALLBACK_AFTER)

@@ -29,7 +29,8 @@ from confcast.owner.watch import watcher as watch
 from confcast.owner.watch.watcher import Watcher
 from confcast.tracebacks import from_the_application, to_be_logged
 from confcast.worker.connection.mask_text import masked
-from confcast.worker.observers.dispatcher import Joined, Observers, Subscription
+from confcast.worker.observers.dispatcher import Joined, Subscription
+from tests.support.observers import observers_of
 from tests.support.waiting import DEADLINE, eventually
 from tests.support.watching import NO_FILE
 
@@ -118,7 +119,7 @@ class Source:
 
     def __init__(self, schema: type = Login) -> None:
         self.value: Any = Login(f"{SECRET}-0")
-        self.observers = Observers(lambda: self.value, masked=partial(masked, schema))
+        self.observers = observers_of(lambda: self.value, partial(masked, schema))
 
     def swap(self) -> None:
         old, self.value = self.value, Login(f"{SECRET}-1", "other")

@@ -42,7 +42,7 @@ from confcast.wire.messages import (
     encode,
 )
 from confcast.wire.signal_mask import block_signals
-from confcast.worker.connection.fallback import FALLBACK_AFTER, Fallback, take_back
+from confcast.worker.connection.fallback import Fallback, take_back
 from confcast.worker.connection.followed_owner import FollowedOwner
 from confcast.worker.connection.machine import (
     Deliver,
@@ -115,7 +115,7 @@ class Link:
         machine: Machine,
         listener: LinkListener,
         open_saved: Callable[[snapshot_file.Saved], Any],
-        patience: float = FALLBACK_AFTER,
+        patience: float,
     ) -> None:
         self._owner = FollowedOwner(name, address)
         self._fallback = Fallback(patience)

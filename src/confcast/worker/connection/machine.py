@@ -151,7 +151,7 @@ class Machine:
         follows: Whether an observer waits for settlings; called at each version that is applied.
     """
 
-    def __init__(self, build: Build, check: Check, follows: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, build: Build, check: Check, follows: Callable[[], bool]) -> None:
         self.state = ReplicaState.DETACHED
         self.held: Held | None = None
         self.answers_within = 0.0  # seconds, by the last Install; 0: not known yet

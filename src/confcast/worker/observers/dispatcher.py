@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from confcast.wire.signal_mask import application_signals, block_signals
 from confcast.worker.observers.delivery import Delivery, Masked, Pair
 from confcast.worker.observers.record import ObserverRecord, Run
-from confcast.worker.observers.subscription import Joined, Moment, Subscription, as_it_is, equal
+from confcast.worker.observers.subscription import Joined, Moment, Subscription
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Subscription)
@@ -44,9 +44,7 @@ class Observers:
         closes: How often the replica was closed.
     """
 
-    def __init__(
-        self, newest: Callable[[], Any], same: Callable[[Any, Any], bool] = equal, masked: Masked = as_it_is
-    ) -> None:
+    def __init__(self, newest: Callable[[], Any], same: Callable[[Any, Any], bool], masked: Masked) -> None:
         self.closes = 0
         self._newest = newest
         self.same = same

@@ -212,16 +212,6 @@ def _text_of(error: BaseException) -> str:
         return ""
 
 
-def as_it_is(text: str, instead: str, *configs: Any) -> str:
-    """The text unmasked."""
-    return text
-
-
-def equal(old: Any, new: Any) -> bool:
-    """Whether both are of one type, and equal."""
-    return type(old) is type(new) and bool(old == new)
-
-
 _COMPARED_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
 
 

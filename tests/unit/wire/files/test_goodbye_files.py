@@ -159,7 +159,7 @@ def test_no_more_names_are_read_than_some_thousands(tmp_path: Path, monkeypatch:
 def serving(listening: socket.socket, listener: Listener, held: int = 0) -> Iterator[Link]:
     """A link that does not wait for an owner, with a snapshot file of version 5, or holding a version already."""
     snapshot_file.save(folder_of(listening), b"schema", 5, b"digest", b"payload")
-    machine = Machine(lambda payload: payload, lambda number, old, new: ())
+    machine = Machine(lambda payload: payload, lambda number, old, new: (), lambda: True)
     if held:
         machine.adopt(Held(held, b"held", b"held"))
     address = listening.getsockname()

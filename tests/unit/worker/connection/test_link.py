@@ -200,7 +200,7 @@ def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.so
         heard.append(str(caught.value))
         return ()
 
-    with linked(listening, listener, Machine(lambda payload: payload, check)) as link:
+    with linked(listening, listener, Machine(lambda payload: payload, check, lambda: True)) as link:
         links.append(link)
         owner = Owner(listening)
         owner.hear()
@@ -255,7 +255,7 @@ def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_
         owners[0].close()  # the Goodbye that follows can't be sent
         raise CannotBuild(Problem("", "no"))
 
-    with linked(listening, listener, Machine(build, lambda number, old, new: ())) as link:
+    with linked(listening, listener, Machine(build, lambda number, old, new: (), lambda: True)) as link:
         owners.append(Owner(listening))
         owners[0].hear()
         owners[0].say(Install(1, b"d", b"p"))
@@ -274,7 +274,10 @@ def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
             raise faults.pop()
         return payload
 
-    with linked(listening, listener, Machine(build, lambda number, old, new: ())), caplog.at_level(logging.ERROR):
+    with (
+        linked(listening, listener, Machine(build, lambda number, old, new: (), lambda: True)),
+        caplog.at_level(logging.ERROR),
+    ):
         first = Owner(listening)
         first.hear()
         first.say(Install(1, b"d", b"p"))
@@ -314,7 +317,7 @@ def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.so
         links[0].close()
         return ()
 
-    with linked(listening, listener, Machine(lambda payload: payload, check)) as link:
+    with linked(listening, listener, Machine(lambda payload: payload, check, lambda: True)) as link:
         links.append(link)
         owner = Owner(listening)
         owner.hear()
@@ -503,7 +506,7 @@ def linked(
     open_saved: Callable[[snapshot_file.Saved], Any] = lambda saved: None,
     patience: float = 10.0,
 ) -> Iterator[Link]:
-    machine = machine or Machine(lambda payload: payload, lambda number, old, new: ())
+    machine = machine or Machine(lambda payload: payload, lambda number, old, new: (), lambda: True)
     link = Link(listening.getsockname(), "app", b"schema", machine, listener, open_saved, patience)
     link.start()
     try:

@@ -15,9 +15,10 @@ import pytest
 
 from confcast import Secret
 from confcast.worker.connection.mask_text import masked
-from confcast.worker.observers.dispatcher import Observers, Subscription
+from confcast.worker.observers.dispatcher import Subscription
 from confcast.worker.override import overridden
 from confcast.worker.replica import Replica
+from tests.support.observers import observers_of
 from tests.support.settings import Settings
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
@@ -27,7 +28,7 @@ class Source:
 
     def __init__(self, value: int | None = None) -> None:
         self.value = value
-        self.observers = Observers(lambda: self.value)
+        self.observers = observers_of(lambda: self.value)
 
     def swap(self, new: int) -> None:
         def take() -> None:
@@ -210,7 +211,7 @@ def test_a_secret_in_what_an_observer_raises_is_masked_in_the_log(how: str, capl
         raises(old, new)
 
     source = Source(Login("first-secret"))
-    source.observers = Observers(lambda: source.value, masked=partial(masked, Login))
+    source.observers = observers_of(lambda: source.value, partial(masked, Login))
     new = Login("other-secret")
     if how == "not complete":
         del new.user
@@ -392,7 +393,7 @@ def test_no_thread_begins_while_there_is_nobody_to_tell() -> None:
 
 def test_an_object_that_is_called_goes_by_its_class_and_never_shows_its_arguments() -> None:
     def name_of(observer: Any) -> str:
-        return Observers(lambda: None).add(partial(Subscription, observer, None, False, "commit", None)).name
+        return observers_of(lambda: None).add(partial(Subscription, observer, None, False, "commit", None)).name
 
     assert name_of(Heard()) == "Heard"
     assert name_of(partial(Source.swap, "s3cret")) == "Source.swap"

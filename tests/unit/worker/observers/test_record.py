@@ -17,8 +17,9 @@ from confcast import Secret
 from confcast.wire.messages import Observed, ObserverError
 from confcast.worker.connection.mask_text import masked
 from confcast.worker.observers.delivery import Pair
-from confcast.worker.observers.dispatcher import Observers, Subscription
+from confcast.worker.observers.dispatcher import Subscription
 from confcast.worker.observers.record import Run
+from tests.support.observers import observers_of
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -32,7 +33,7 @@ class Source:
 
     def __init__(self) -> None:
         self.value = Login("first-secret")
-        self.observers = Observers(lambda: self.value, masked=partial(masked, Login))
+        self.observers = observers_of(lambda: self.value, partial(masked, Login))
         self.told: queue.SimpleQueue[Observed] = queue.SimpleQueue()
         self.observers.record.report_to(self.told.put)
 
@@ -65,7 +66,7 @@ def source() -> Iterator[Source]:
 
 def subscribed() -> Subscription:
     """Of observers that are of no matter here."""
-    return Observers(lambda: None).add(partial(Subscription, lambda old, new: None, None, False, "commit", None))
+    return observers_of(lambda: None).add(partial(Subscription, lambda old, new: None, None, False, "commit", None))
 
 
 def raises(old: Login, new: Login) -> None:
@@ -210,7 +211,7 @@ def test_an_initial_call_that_fails_is_counted_and_of_no_version(source: Source)
 
 
 def test_a_failure_before_there_was_an_owner_is_told_to_the_first(source: Source) -> None:
-    observers = Observers(lambda: source.value)
+    observers = observers_of(lambda: source.value)
     observers.add(partial(Subscription, raises, None, True, "commit", None))
     observers.record.report_to(source.told.put)
     assert source.next().failures == 1
@@ -263,7 +264,7 @@ def test_what_is_recorded_has_the_lock_of_the_observers() -> None:
 
 def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran() -> None:
     """Whoever waits for the first version's observers hears of it."""
-    record, told = Observers(lambda: None).record, list[Observed]()
+    record, told = observers_of(lambda: None).record, list[Observed]()
     record.report_to(told.append)
     observer = subscribed()
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
@@ -282,7 +283,7 @@ def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran()
 
 def test_of_each_version_it_is_told_to_whoever_has_asked_about_it() -> None:
     """An observer that never ends holds no later caller, and what it did before is no failure of a later version."""
-    record, told = Observers(lambda: None).record, list[Observed]()
+    record, told = observers_of(lambda: None).record, list[Observed]()
     record.report_to(told.append)
     stuck, quick = (subscribed() for _ in range(2))
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
@@ -304,7 +305,7 @@ def test_of_each_version_it_is_told_to_whoever_has_asked_about_it() -> None:
 
 
 def test_of_a_version_that_nobody_asked_about_nothing_is_told_to_who_asks_later() -> None:
-    record, told = Observers(lambda: None).record, list[Observed]()
+    record, told = observers_of(lambda: None).record, list[Observed]()
     record.report_to(told.append)
     observer = subscribed()
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
@@ -317,7 +318,7 @@ def test_of_a_version_that_nobody_asked_about_nothing_is_told_to_who_asks_later(
 
 
 def test_questions_about_versions_that_are_never_over_do_not_pile_up() -> None:
-    record = Observers(lambda: None).record
+    record = observers_of(lambda: None).record
     stuck = subscribed()
     for number in range(1, 100):
         record.begin(Run(number, "commit", Pair(number, number + 1)), [stuck])
