@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
 
 _log = logging.getLogger("confcast.servers")
 
@@ -19,23 +18,19 @@ _INTERVAL = 0.5
 _GRACE = 30.0
 
 
-def watch_master(master: int, leave: Callable[[], object]) -> None:
-    """In a worker: call `leave` within a second after the master is no longer the parent of this process.
+def watch_master(master: int) -> None:
+    """In a worker: send itself a TERM within a second after this master is no longer the parent of this process.
 
     A worker that is still alive half a minute later (a request that never ends) kills itself.
-
-    Args:
-        master: The master's pid, as the master itself knew it.
-        leave: Makes this worker stop; called in a thread.
     """
-    threading.Thread(target=_run, args=(master, leave), name="confcast-orphan", daemon=True).start()
+    threading.Thread(target=_run, args=(master,), name="confcast-orphan", daemon=True).start()
 
 
-def _run(master: int, leave: Callable[[], object]) -> None:
+def _run(master: int) -> None:
     pause = threading.Event()
     while os.getppid() == master:
         pause.wait(_INTERVAL)
     _log.error("the master %d is dead: this worker ends, too", master)
-    leave()
+    os.kill(os.getpid(), signal.SIGTERM)
     pause.wait(_GRACE)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 FULL_RELOAD: signal.Signals | None = getattr(signal, "SIGRTMIN", None)
-"""At this signal a launcher replaces its workers, as the server's own HUP did. None: the system has no SIGRTMIN."""
+"""At this signal a master replaces its workers, as the server's own HUP did. None: the system has no SIGRTMIN."""
 
 RELOADS = frozenset({signal.SIGHUP} if FULL_RELOAD is None else {signal.SIGHUP, FULL_RELOAD})
 """The signals that ask a master for a reload; the default action of each is to end the process."""

@@ -9,7 +9,6 @@ loop, and would stop the others, too.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import time
@@ -53,7 +52,7 @@ class Boot:
         refresh = Refresh(logger)
         refresh.start()
         signals.unblock(signal.SIGTERM, signal.SIGINT, reloads=refresh.on_signal)
-        orphans.watch_master(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        orphans.watch_master(self.master)
         _stop_once()
         with _served(self.master):
             self.worker.attach_first()

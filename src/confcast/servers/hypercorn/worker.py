@@ -7,7 +7,6 @@ application by its import path only: the pinned one is this module's `applicatio
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -47,11 +46,12 @@ class Serve:
 
     def __call__(self, config: Any, sockets: Any, shutdown_event: Any) -> None:
         """Serve. Raises SystemExit when this worker can't attach, and what the application raises at its import."""
-        renewal = Renewal(_error_log(config), (config.certfile, config.keyfile, config.ca_certs))
-        refresh = Refresh(_error_log(config), renewal.renew)
+        log = _error_log(config)
+        renewal = Renewal(log, (config.certfile, config.keyfile, config.ca_certs))
+        refresh = Refresh(log, renewal.renew)
         refresh.start()
         signals.unblock(reloads=refresh.on_signal)
-        orphans.watch_master(self.master, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        orphans.watch_master(self.master)
         with _served():
             self.worker.attach_first()
         wrapper: Any = load_application(config.application_path, config.wsgi_max_body_size)

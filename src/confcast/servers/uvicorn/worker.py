@@ -18,7 +18,6 @@ import functools
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -98,7 +97,7 @@ class EmbeddedConfig(Config):
         self.refresh.start()
         signals.unblock(reloads=self.refresh.on_signal)
         if multiprocessing.parent_process() is not None:
-            orphans.watch_master(_master(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+            orphans.watch_master(_master())
 
     @contextlib.contextmanager
     def _served(self) -> Iterator[None]:
