@@ -116,10 +116,8 @@ class _Embedding:
         """Start the owner, before the worker starts anything. Raises SystemExit when the owner can't start."""
         if sender.app != self._app:
             return
-        try:
+        with launching.refusing():
             internals.check("celery's worker")
-        except ConfcastError as error:
-            launching.refuse(f"confcast: {error}", launching.COULD_NOT_START)
         self._output.follow(sender)
         if "eventlet" in str(sender.pool_cls):
             text = "confcast: the pool eventlet is not supported: take gevent, threads or prefork"

@@ -232,12 +232,12 @@ def refuse(text: str, status: int, report: Callable[[str], None] = report) -> No
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
+def refusing(report: Callable[[str], None] = report) -> Iterator[None]:
     """Refuse the start in words for what is raised inside: the server, or an option of its, can't be used."""
     try:
         yield
     except (ConfcastError, TypeError, ValueError) as error:
-        refuse(f"confcast: {error}", COULD_NOT_START)
+        refuse(f"confcast: {error}", COULD_NOT_START, report)
 
 
 def warn_of_no_replica(

@@ -44,7 +44,7 @@ import signal
 import sys
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any, NoReturn, Unpack
+from typing import Any, Unpack
 
 from confcast import ConfcastError, ConfigLoader
 from confcast.master.embedded import EmbeddedManager
@@ -142,10 +142,11 @@ class _Embedding:
 
     def _check_that_it_starts(self, server: Any) -> None:
         if self.on_starting not in parts(server.cfg.on_starting):
-            _refuse(
-                server,
+            launching.refuse(
                 "confcast: this conf file sets on_starting below confcast.servers.gunicorn.install(…), which replaces "
                 "ours silently; move the function above that line",
+                launching.COULD_NOT_START,
+                functools.partial(_report, server),
             )
 
     def on_starting(self, server: Any) -> None:
@@ -333,18 +334,12 @@ def _run_conf_file(run: Callable[[], None]) -> None:
 
 
 def _check_gunicorn(server: Any) -> None:
-    try:
+    with launching.refusing(functools.partial(_report, server)):
         internals.check("gunicorn")
         if dirty_workers.has(server.cfg):
             internals.check("gunicorn's dirty workers")
         if is_derived("uvicorn", server.worker_class):
             internals.check("gunicorn's UvicornWorker")
-    except ConfcastError as error:
-        _refuse(server, f"confcast: {error}")
-
-
-def _refuse(server: Any, text: str) -> NoReturn:
-    launching.refuse(text, launching.COULD_NOT_START, functools.partial(_report, server))
 
 
 def _report(server: Any, text: str) -> None:
