@@ -59,7 +59,7 @@ class _Described(ConfigLoader[Any]):
         return self._spec
 
 
-def find_afresh(path: str, executable: str | None = None, timeout: float = _IMPORT_TIMEOUT) -> ConfigLoader[Any]:
+def find_afresh(path: str, executable: str | None) -> ConfigLoader[Any]:
     """Find a loader: see `EmbeddedManager.find_afresh`. Raises ConfigError."""
     try:
         command = interpreter.finder(executable)
@@ -68,14 +68,14 @@ def find_afresh(path: str, executable: str | None = None, timeout: float = _IMPO
     entries = [entry.encode("utf-8", "surrogatepass") for entry in interpreter.search_path()]
     try:
         with _file(msgspec.msgpack.encode(_Question(path, entries))) as question, _file() as answers:
-            status = _run(path, command, question.fileno(), answers.fileno(), timeout)
+            status = _run(path, command, question.fileno(), answers.fileno())
             answers.seek(0)
             return _taken(path, answers.read(), status)
     except OSError as error:
         raise _unanswered(path, f"no process can be started: {error}") from error
 
 
-def _run(path: str, command: interpreter.Command, question: int, answers: int, timeout: float) -> int:
+def _run(path: str, command: interpreter.Command, question: int, answers: int) -> int:
     """Run the new process to its end; its exit status. Raises ConfigError, OSError."""
     with _file(command.path or b"") as path_file:
         given = (answers, path_file.fileno(), question)
@@ -83,9 +83,9 @@ def _run(path: str, command: interpreter.Command, question: int, answers: int, t
         with held_back():
             process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=given)  # noqa: S603 - ours
     try:
-        return process.wait(timeout)
+        return process.wait(_IMPORT_TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise _unanswered(path, f"its module was not imported within {timeout:g} s") from None
+        raise _unanswered(path, f"its module was not imported within {_IMPORT_TIMEOUT:g} s") from None
     finally:
         process.kill()
         process.wait()

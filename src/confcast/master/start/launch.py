@@ -34,7 +34,7 @@ from confcast.errors import ConfcastError, ConfigError, NotCarried, OwnerUnavail
 from confcast.master.start import exit_status
 from confcast.master.start.execute import execute
 from confcast.master.start.interpreter import Command
-from confcast.master.start.startup_output import Output, StartupOutput, standard_error
+from confcast.master.start.startup_output import Output, StartupOutput
 from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig
 from confcast.wire.processes import Death
 
@@ -62,9 +62,7 @@ class Launcher:
         lost: How many owners have died that had served, and so have left questions unanswered.
     """
 
-    def __init__(
-        self, startup: StartupConfig, command: Command, output: Output = standard_error, log: Callable[[], str] = str
-    ) -> None:
+    def __init__(self, startup: StartupConfig, command: Command, output: Output, log: Callable[[], str]) -> None:
         self.restarts = self.lost = 0
         self._output = output
         self._log = log

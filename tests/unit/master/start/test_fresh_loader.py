@@ -78,11 +78,12 @@ def test_a_module_that_ends_its_process_is_said(folder: Path) -> None:
     assert "the process that imports its module ended with status 7" in str(found_problem("fresh_sources:loader"))
 
 
-def test_a_module_that_is_never_imported_is_given_up(folder: Path) -> None:
+def test_a_module_that_is_never_imported_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh_loader, "_IMPORT_TIMEOUT", 0.5)
     (folder / "fresh_sources.py").write_text("import threading\nthreading.Event().wait()\n")
 
     with pytest.raises(ConfigError, match=r"its module was not imported within 0\.5 s"):
-        fresh_loader.find_afresh("fresh_sources:loader", timeout=0.5)
+        EmbeddedManager.find_afresh("fresh_sources:loader")
 
 
 def test_a_frozen_program_is_not_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_an_owner_that_has_no_channel_leaves_no_descriptor(monkeypatch: pytest.M
         raise OSError(24, "Too many open files")
 
     (reader, writer), startup = os.pipe(), SimpleNamespace(options=Options())
-    launcher = Launcher(startup, None, output=lambda: writer)  # type: ignore[arg-type]
+    launcher = Launcher(startup, None, lambda: writer, str)  # type: ignore[arg-type]
     monkeypatch.setattr(socket, "socketpair", none_left)
     before = len(list(Path("/dev/fd").iterdir()))
 
