@@ -13,7 +13,6 @@ from confcast import ConfigError
 from confcast.errors import Problem
 from confcast.servers.common import launching, signals
 from confcast.servers.uvicorn import supervisor
-from confcast.servers.uvicorn.worker import EmbeddedConfig
 
 
 class Refused(SimpleNamespace):
@@ -61,12 +60,3 @@ def test_a_hup_at_the_very_end_does_not_end_the_thread_before_it_is_woken(monkey
             monkeypatch.setattr(supervisor.signal, "pthread_kill", after_another)
         assert not reloads._thread.is_alive()
     assert heeded == []
-
-
-@pytest.mark.parametrize("factory", [None, lambda config, default: default()])
-def test_the_start_says_that_what_a_factory_makes_is_not_renewed(factory: Any) -> None:
-    config = EmbeddedConfig("app:app", log_config=None, ssl_context_factory=factory)
-
-    words = supervisor._keeps(config)
-
-    assert words == ("" if factory is None else "in a context that ssl_context_factory makes by itself")
