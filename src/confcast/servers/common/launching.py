@@ -12,7 +12,6 @@ configuration is refused, 3 when its owner could not start.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import logging
 import sys
@@ -41,8 +40,6 @@ _log = logging.getLogger("confcast.servers")
 
 CONFIGURATION_REFUSED = 78
 COULD_NOT_START = 3
-
-_SERVERS_OWN = ("enable_signal_handler", "supervise")
 
 
 class Line(NamedTuple):
@@ -145,13 +142,14 @@ def require_server(server: str) -> ModuleType:
 def check_install(options: Mapping[str, object], instead: str) -> None:
     """Raise TypeError for an option that `install()` does not take. `instead`: what of the server's has their place."""
     known = EmbeddedOptions.__annotations__
-    for option in options:
-        if option in _SERVERS_OWN:
+    for option in sorted(options.keys() - known.keys()):
+        if option in declared_options():
             raise TypeError(f"install() takes no {option}: {instead} stand for it")
-        if option not in known:
-            meant = difflib.get_close_matches(option, known, 1)
-            hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known))}"
-            raise TypeError(f"install() takes no option {option!r}: {hint}")
+        import difflib  # a worker needs none
+
+        meant = difflib.get_close_matches(option, known, 1)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known))}"
+        raise TypeError(f"install() takes no option {option!r}: {hint}")
 
 
 def report(text: str) -> None:
