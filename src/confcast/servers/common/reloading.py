@@ -23,6 +23,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection
+from types import FrameType
 
 from confcast.servers.common import log_files, signals
 from confcast.servers.common.certificates import Certificate, Unusable
@@ -31,7 +32,7 @@ from confcast.servers.common.owners import CalledOff, Manager, Owners
 
 
 class Reloading:
-    """The reloads of one launcher. `hup` and `rtmin` in signal handlers and any thread; the rest in the master's loop.
+    """The reloads of one launcher. What signals do in handlers and any thread; the rest in the master's loop.
 
     Args:
         server: The server's name, for the log.
@@ -70,6 +71,10 @@ class Reloading:
         self.owners = Owners(embedded.manager)
 
     # ---- what signals do
+
+    def on_signal(self, number: int, frame: FrameType | None = None) -> None:
+        """Request the reload that this signal means."""
+        self.hup() if number == signal.SIGHUP else self.rtmin()
 
     def hup(self) -> None:
         """Request a reload now, and have the loop's next turn open log files anew and renew the certificate."""

@@ -190,7 +190,7 @@ class _Waiting:
                 return sentinels
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._reloading.hup() if number == signal.SIGHUP else self._reloading.rtmin()
+        self._reloading.on_signal(number)
         with contextlib.suppress(BlockingIOError):  # the pipe is full: the loop wakes up anyway
             os.write(self._wakeup_w, b"\0")
 

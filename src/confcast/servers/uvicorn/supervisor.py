@@ -128,7 +128,7 @@ class EmbeddedSupervisor(Multiprocess):
         self.failed = False
         for number in signals.RELOADS:
             # For a signal that a thread of the program's own receives instead of Reloads: it does not block it.
-            signal.signal(number, lambda number, frame: on_signal(reloading, number))
+            signal.signal(number, reloading.on_signal)
 
     def handle_signals(self) -> None:
         """Handle the signals that came since the last turn."""
@@ -153,11 +153,6 @@ class EmbeddedSupervisor(Multiprocess):
 
     def _pids(self) -> set[int]:
         return {process.pid for process in self.processes if process.pid is not None and process.exitcode is None}
-
-
-def on_signal(reloading: Reloading, number: int) -> None:
-    """Request the reload that this signal means. In a handler and in any thread."""
-    reloading.hup() if number == signal.SIGHUP else reloading.rtmin()
 
 
 class Reloads:
@@ -185,7 +180,7 @@ class Reloads:
         while (number := signal.sigwait(signals.RELOADS)) and not self._over:
             if number == signal.SIGHUP:
                 _log.info("Received SIGHUP, reloading the configuration.")
-            on_signal(self._reloading, number)
+            self._reloading.on_signal(number)
         self._woken.wait()  # a HUP may end the loop before __exit__ sends its own: this thread must still exist then
 
 

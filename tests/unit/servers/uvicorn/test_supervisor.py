@@ -44,8 +44,8 @@ def test_a_refused_configuration_leaves_the_socket_of_a_server_that_runs(workers
 
 def test_a_hup_at_the_very_end_does_not_end_the_thread_before_it_is_woken(monkeypatch: pytest.MonkeyPatch):
     """Sending a signal to a thread that has ended is undefined."""
-    heeded: list[str] = []
-    reloading: Any = SimpleNamespace(hup=lambda: heeded.append("HUP"), rtmin=lambda: heeded.append("RTMIN"))
+    heeded: list[int] = []
+    reloading: Any = SimpleNamespace(on_signal=heeded.append)
     reloads = supervisor.Reloads(reloading)
     send = signal.pthread_kill
 
