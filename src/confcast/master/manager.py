@@ -33,7 +33,7 @@ from confcast.wire.address import address_variable
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.master_channel import StartupConfig
-from confcast.wire.messages import Answer, Reload, Request
+from confcast.wire.messages import Answer, Request
 from confcast.wire.options import ManagerOptions, checked, declared
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
@@ -177,7 +177,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if launcher is None or folder is None or self._pid != os.getpid():
             return
         if not launcher.trigger():
-            Client(str(folder / SOCKET), self.name).notify(Reload(1, "signal"))
+            Client(str(folder / SOCKET), self.name).request_reload()
 
     def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
         """Say where the output of owners goes instead of standard error. To be called before `start()`.

@@ -22,7 +22,7 @@ from confcast.master import folders, sighup
 from confcast.master.manager import ConfigReloadManager
 from confcast.master.own_replica import OwnReplica
 from confcast.wire.address import address_variable
-from confcast.wire.messages import Reload, ReloadResult
+from confcast.wire.messages import ReloadResult
 from confcast.wire.options import ProcessOptions
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
@@ -166,5 +166,5 @@ class _Client(ConfigReloadManager[T]):
         if self._folder is None or self._pid != os.getpid():
             return
         address = self.address
-        if not Client(address, self.name).notify(Reload(1, "signal")):
+        if not Client(address, self.name).request_reload():
             _warn_elsewhere("no config owner listens at %s: the reload that was asked for is lost", address)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from confcast.errors import ConfcastError, ProtocolError
 from confcast.texts import printable
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Request, decode_to_worker, encode
+from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Reload, Request, decode_to_worker, encode
 from confcast.worker.client.verbs import Verbs
 
 SHORTEST = 0.001
@@ -56,10 +56,10 @@ class Client(Verbs):
             raise ConfcastError(printable(answer.reason))
         return answer
 
-    def notify(self, request: Request) -> bool:
-        """Send a request and wait for nothing; whether it has left. Takes no lock: for signal handlers."""
+    def request_reload(self) -> bool:
+        """Ask for a reload and wait for nothing; whether the request has left. Takes no lock: for signal handlers."""
         try:
-            self._open(request, _SEND_TIMEOUT).close()
+            self._open(Reload(1, "signal"), _SEND_TIMEOUT).close()
         except OSError:
             return False
         return True

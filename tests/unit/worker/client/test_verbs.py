@@ -190,11 +190,11 @@ def test_a_deadline_that_has_passed_already_is_no_error(owner: Owner, timeout: f
 def test_where_nobody_listens_there_is_no_answer(owner: Owner) -> None:
     Path(owner.client.address).unlink()
     assert owner.client.ask(StatsRequest, DEADLINE) is None
-    assert owner.client.notify(Reload(1, "signal")) is False
+    assert owner.client.request_reload() is False
 
 
 def test_telling_waits_for_nothing(owner: Owner) -> None:
-    assert owner.client.notify(Reload(1, "signal"))  # nobody has accepted it yet
+    assert owner.client.request_reload()  # nobody has accepted it yet
     heard = owner.serve()()
     assert heard[1] == Reload(1, "signal")
 
