@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> Report:
     """Load, and report. Every failure is a problem in the report."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            return passed(*_load(ConfigLoader.find(options.loader)))
+            loader = ConfigLoader.find(options.loader)
+            return passed(loader, *_load(loader))
         except (ConfigError, NotCarried) as error:
             return refused(error.problems)
 
@@ -69,13 +70,13 @@ def refused(problems: list[Problem]) -> Report:
     return Report(ExitCode.REFUSED, "\n".join(map(line, shown)), {"ok": False, "problems": shown})
 
 
-def _load(loader: ConfigLoader[Any]) -> tuple[ConfigLoader[Any], list[str], Candidate[Any]]:
+def _load(loader: ConfigLoader[Any]) -> tuple[list[str], Candidate[Any]]:
     with in_words(_WHAT):
         loader._to_spec()  # raises where the server could not start, since the loader can't be sent to an owner
         reading = loader._read()
         assert loader.schema  # imports it: masking needs to know the secrets
     with in_words(_WHAT, lambda text: loader._masked(text, reading)):
-        return loader, [layer.name for layer in reading.layers], loader._build(reading)
+        return [layer.name for layer in reading.layers], loader._build(reading)
 
 
 def _keys(cls: Any, prefix: str = "") -> Iterator[str]:

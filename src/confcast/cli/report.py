@@ -51,13 +51,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
     """One line for each worker whose observers have failed: how often, and the last error."""
-    return [
-        f"observers of {worker.pid} failed {worker.observer_failures} {'time' if one else 'times'}"
-        f"{'' if one else ', the last time'}: {line(worker.last_observer_error)}"
-        for worker in workers
-        if worker.observer_failures
-        for one in [worker.observer_failures == 1]
-    ]
+    lines = []
+    for worker in workers:
+        if number := worker.observer_failures:
+            times = "1 time" if number == 1 else f"{number} times, the last time"
+            lines.append(f"observers of {worker.pid} failed {times}: {line(worker.last_observer_error)}")
+    return lines
 
 
 def when(timestamp: float) -> str:
