@@ -56,7 +56,7 @@ def said() -> Iterator[list[str]]:
 
 def worker_of(log: Log) -> None:
     worker = SimpleNamespace(log=log, init_signals=print, handle_usr1=lambda number, frame: log.reopen_files())
-    take_signals(worker, ())
+    take_signals(worker)
 
 
 def dirty_worker_of(log: Log) -> None:
