@@ -49,7 +49,7 @@ class Worker(Machine):
     """A machine whose configurations are objects of their own, and that tells what was asked of it."""
 
     def __init__(self, version: int = 3, content: bytes = A) -> None:
-        super().__init__(self._make_config, self._ask)
+        super().__init__(self._make_config, self._ask, lambda: True)
         self.asked: list = []
         if version:
             self.adopt(Held(version, content, [content]))
