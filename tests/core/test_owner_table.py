@@ -43,12 +43,10 @@ def settle_all(it) -> None:
     if owner.state is LOADING:
         owner.loads(B)
     if owner.state is STAGING:
-        for w in (it.w1, it.w2):
-            owner.hears(w, Vote(owner.core.round, True))
+        it.both_send(Vote(owner.core.round, True))
     if owner.state is RECORDING:
         owner.records()
-    for w in (it.w1, it.w2):
-        owner.hears(w, Applied(owner.version))
+    it.both_send(Applied(owner.version))
 
 
 class TestReload:
@@ -157,11 +155,9 @@ class TestLoads:
         it = scene(LOADING)
         it.owner.feed(fx.Loaded(it.owner.last_load, C, C, differs=differs, notes=("hidden",)))
         if differs:
-            for w in (it.w1, it.w2):
-                it.owner.hears(w, Vote(it.owner.core.round, True))
+            it.both_send(Vote(it.owner.core.round, True))
             it.owner.records()
-            for w in (it.w1, it.w2):
-                it.owner.hears(w, Applied(2))
+            it.both_send(Applied(2))
         assert it.owner.answer(it.call).notes == ["hidden"]
 
     def test_unchanged_waits_for_who_has_not_answered(self):
@@ -280,11 +276,9 @@ class TestDeadlines:
         it.owner.loads(A)
         call = it.owner.is_asked()
         it.owner.loads(B)
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Vote(2, True))
+        it.both_send(Vote(2, True))
         it.owner.records()
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         assert it.owner.answer(call).result is ReloadResult.SUCCESS
 
     def test_before_the_first_version_nobody_stays_late(self):
@@ -417,8 +411,7 @@ class TestTheJournalWrite:
         assert it.owner.sent(it.w1) == [Abort(1)]
         it.owner.is_triggered()
         it.owner.forget().loads(C)
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Vote(2, True))
+        it.both_send(Vote(2, True))
         assert it.owner.did(fx.Record) == [fx.Record(3, C, C)]
 
     def test_a_row_that_can_not_be_read_back_ends_the_owner_and_answers_nobody(self):
@@ -446,8 +439,7 @@ class TestHello:
         it = scene(STAGING)
         w3 = it.owner.meets(3)
         assert it.owner.sent(w3) == [installed(1, A, A), Prepare(1, B, B)]
-        it.owner.hears(it.w1, Vote(1, True))
-        it.owner.hears(it.w2, Vote(1, True))
+        it.both_send(Vote(1, True))
         assert it.owner.state is STAGING
         assert it.owner.did(fx.WakeAt) == []
         it.owner.hears(w3, Vote(1, True))
@@ -459,8 +451,7 @@ class TestHello:
         assert it.owner.sent(w3) == []
         it.owner.records()
         assert it.owner.sent(w3) == [installed(2, B, B)]
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.PARTIAL
         assert it.owner.names() == [3]
 
@@ -468,8 +459,7 @@ class TestHello:
         it = scene(COMMITTING)
         w3 = it.owner.meets(3)
         assert it.owner.sent(w3) == [installed(2, B, B)]
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         assert it.owner.state is COMMITTING
         it.owner.hears(w3, Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
@@ -659,8 +649,7 @@ class TestAnswers:
     @every_state_but(IDLE)
     def test_an_older_answer_does_not_pass_for_the_committed_one(self, state):
         it = scene(state)
-        it.owner.hears(it.w1, Applied(1))
-        it.owner.hears(it.w2, Applied(1))
+        it.both_send(Applied(1))
         nothing_new(it, state)
 
     @pytest.mark.parametrize("reissued", [False, True])
@@ -673,8 +662,7 @@ class TestAnswers:
         else:
             it.call = it.owner.is_asked()
             it.owner.loads(C)
-            for w in (it.w1, it.w2):
-                it.owner.hears(w, Vote(2, True))
+            it.both_send(Vote(2, True))
         it.owner.records()
         it.owner.hears(it.w1, Applied(it.owner.version))
         assert it.owner.state is COMMITTING, "its refusal was of another version"
@@ -686,8 +674,7 @@ class TestAnswers:
     def test_applying_takes_a_refusal_back(self):
         it = scene(COMMITTING)
         it.owner.hears(it.w1, Declined(2, (WHY,)))
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Applied(2))
+        it.both_send(Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
     @EVERY
@@ -834,8 +821,7 @@ class TestTheBarrier:
     def test_the_next_load_begins_when_the_barrier_is_closed(self):
         it = scene(COMMITTING)
         it.owner.is_triggered()
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Applied(2))
+        it.both_send(Applied(2))
         assert it.owner.state is LOADING
 
 
@@ -992,8 +978,7 @@ class TestTheOutbox:
 
     def test_1_commit_for_who_was_asked_in_that_round_and_install_for_the_others(self):
         it, w3 = self.stuffed(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
-        it.owner.hears(it.w2, Vote(1, True))
+        it.both_send(Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.records()
         it.owner.unblocks(w3)

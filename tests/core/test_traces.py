@@ -220,7 +220,8 @@ class TestTheRoster:
         assert (event.result, [s.pid for s in event.lagging]) == (ReloadResult.REJECTED, [10])
 
 
-def test_the_barrier_has_a_deadline():
+def one_is_late() -> tuple[Owner, Worker, Worker, fx.Call]:
+    """Of two workers that have voted for B, the second applies it only after the deadline."""
     owner, w0, w1 = two_workers()
     call = propose(owner, B)
     all_work(w0, w1)
@@ -228,17 +229,17 @@ def test_the_barrier_has_a_deadline():
     w0.works()
     assert owner.answers(call) == []
     owner.waits_out(fx.Timer.BARRIER)
+    return owner, w0, w1, call
+
+
+def test_the_barrier_has_a_deadline():
+    owner, _, _, call = one_is_late()
     event = owner.answer(call)
     assert (event.result, event.applied, [s.pid for s in event.lagging]) == (ReloadResult.PARTIAL, [10], [11])
 
 
 def test_unchanged_passes_the_barrier():
-    owner, w0, w1 = two_workers()
-    propose(owner, B)
-    all_work(w0, w1)
-    owner.records()
-    w0.works()
-    owner.waits_out(fx.Timer.BARRIER)
+    owner, _, w1, _ = one_is_late()
     call = propose(owner, B)
     assert [s.pid for s in owner.answer(call).lagging] == [11], "it serves A still"
     w1.works()
@@ -314,12 +315,7 @@ def test_a_load_has_a_deadline_and_a_number():
 
 class TestTheLate:
     def test_a_stopped_worker_costs_one_deadline_and_withholds_no_settling(self):
-        owner, w0, w1 = two_workers()
-        propose(owner, B)
-        all_work(w0, w1)
-        owner.records()
-        w0.works()
-        owner.waits_out(fx.Timer.BARRIER)
+        owner, w0, w1, _ = one_is_late()
         w0.works()
         assert Settle(Held(2, B, B)) in w0.saw
         owner.forget()

@@ -180,17 +180,14 @@ class TestWhatIsOwed:
             began = it.owner.now
             it.owner.waits_out(fx.Timer.STAGE)
             waited.append(it.owner.now - began)
-            for w in (it.w1, it.w2):
-                it.owner.hears(w, Applied(1))
+            it.both_send(Applied(1))
             it.owner.loads(B)
             if it.owner.state is LOADING:  # it was asked for by both
                 it.owner.loads(B)
         assert waited == [2, 4, 8, 16, 30, 30]
-        it.owner.hears(it.w1, Vote(it.owner.core.round, True))
-        it.owner.hears(it.w2, Vote(it.owner.core.round, True))
+        it.both_send(Vote(it.owner.core.round, True))
         it.owner.records()
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         it.owner.is_triggered()
         it.owner.loads(C)
         began = it.owner.now
@@ -316,8 +313,7 @@ class TestWorking:
         it = scene(COMMITTING)
         w3 = it.owner.meets(3, 1, A)
         it.owner.hears(w3, Working(0, "app:check"))
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         assert it.owner.answers(it.call) == []
         it.owner.hears(w3, Applied(2))
@@ -327,8 +323,7 @@ class TestWorking:
         it = scene(COMMITTING)
         w3 = it.owner.meets(3, 1, A)
         it.owner.hears(w3, Working(0, "app:check"))
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         it.owner.waits_out(fx.Timer.BARRIER)
         event = it.owner.answer(it.call)
@@ -347,6 +342,14 @@ class TestWorking:
         it = scene(STAGING)
         it.owner.hears(it.w1, Working(1, "f" * 5000))
         assert it.owner.core.roster.of(1).working[0] == "f" * 200
+
+
+def applied_and_declined() -> Scene:
+    """w1 runs version 2, and w2 says no to it."""
+    it = scene(COMMITTING)
+    it.owner.hears(it.w1, Applied(2))
+    it.owner.hears(it.w2, Declined(2, (NO,)))
+    return it
 
 
 def committed_and_declined_by_the_rest() -> Scene:
@@ -375,9 +378,7 @@ class TestWhatNobodyRuns:
         assert "nobody runs version 2, so it was undone" in texts(event)[-1]
 
     def test_not_while_somebody_runs_it(self):
-        it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it = applied_and_declined()
         assert it.owner.answer(it.call).result is PARTIAL
 
     def test_nor_when_the_pipe_on_which_it_said_so_has_ended(self):
@@ -410,11 +411,9 @@ class TestWhatNobodyRuns:
         it = scene(COMMITTING)
         it.owner.waits_out(fx.Timer.BARRIER)
         it.owner.is_triggered()
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Declined(2, (NO,)))  # while it loads: it is tested when that is over
+        it.both_send(Declined(2, (NO,)))  # while it loads: it is tested when that is over
         it.owner.loads(C)
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Vote(2, True))
+        it.both_send(Vote(2, True))
         it.owner.records()
         it.owner.hears(it.w2, Declined(3, (NO,)))
         it.owner.forget().loses(it.w1)
@@ -563,9 +562,7 @@ class TestWhatWasUndone:
 class TestALateRefusal:
     def test_stands_also_while_it_is_asked_again(self):
         """Without: a worker that starts while the reason is being asked for anew does not hear of it."""
-        it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it = applied_and_declined()
         it.owner.is_triggered()
         it.owner.loads(B)
         assert [(s.state, s.reason) for s in it.owner.core.statuses()] == [("current", ""), ("declined", "no")]
@@ -573,9 +570,7 @@ class TestALateRefusal:
 
     def test_is_no_success_where_nobody_else_is_left(self):
         """What ran is not known any more, since somebody ran it; but what the sources say runs nowhere."""
-        it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it = applied_and_declined()
         it.owner.loses(it.w1)
         it.owner.is_triggered()
         it.owner.loads(B)
@@ -583,9 +578,7 @@ class TestALateRefusal:
         assert it.owner.events()[-1].result is REJECTED
 
     def test_of_a_worker_that_falls_silent_when_it_is_asked_again_is_told_with_its_reason(self):
-        it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it = applied_and_declined()
         it.owner.loses(it.w1)
         it.owner.is_triggered()
         it.owner.loads(B)
@@ -598,9 +591,7 @@ class TestALateRefusal:
         assert Settled(2, (2,)) not in it.owner.sent(it.w2)
 
     def test_is_told_to_who_starts_on_what_was_refused(self):
-        it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it = applied_and_declined()
         assert it.owner.sent(it.owner.meets(3)) == [installed(2, B, B, declined=1)]
         it.owner.loses(it.w2)
         assert it.owner.sent(it.owner.meets(4)) == [installed(2, B, B)]
@@ -613,11 +604,9 @@ class TestALateRefusal:
         assert [(s.state, s.reason) for s in it.owner.core.statuses()] == [("current", ""), ("declined", "no")]
         it.owner.is_triggered()
         it.owner.loads(C)
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Vote(2, True))
+        it.both_send(Vote(2, True))
         it.owner.records()
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(3))
+        it.both_send(Applied(3))
         assert [status.state for status in it.owner.core.statuses()] == ["current", "current"]
 
 
@@ -629,8 +618,7 @@ class TestTheEndOfABarrier:
         it = scene(COMMITTING, unchanged=unchanged)
         version = it.owner.version
         it.owner.accepts = False
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(version))
+        it.both_send(Applied(version))
         assert it.owner.did(fx.Accept) == [fx.Accept()]
         assert it.owner.answers(it.call) == []
         w3 = it.owner.meets(3, 1, C)
@@ -651,8 +639,7 @@ class TestTheEndOfABarrier:
     def test_it_is_asked_for_once_at_a_time(self):
         it = scene(COMMITTING)
         it.owner.accepts = False
-        for w in (it.w1, it.w2):
-            it.owner.hears(w, Applied(2))
+        it.both_send(Applied(2))
         it.owner.loses(it.w2)
         it.owner.hears(it.w1, Applied(2))
         assert it.owner.did(fx.Accept) == [fx.Accept()]

@@ -207,6 +207,11 @@ class Scene:
     w2: Peer
     call: fx.Call | None = None
 
+    def both_send(self, message) -> None:
+        """First w1, then w2."""
+        for peer in (self.w1, self.w2):
+            self.owner.hears(peer, message)
+
 
 def scene(state: ProposalState, *, unchanged: bool = False, workers: int = 2, waiting: bool = False, **rules) -> Scene:
     """`waiting`: a caller of an earlier reload still waits for the first worker's observers."""
@@ -217,8 +222,7 @@ def scene(state: ProposalState, *, unchanged: bool = False, workers: int = 2, wa
         owner.loads(A)
         owner.hears(it.w2, Observed(owner.observes(it.w2)))
     if workers == 0:
-        owner.hears(it.w1, Goodbye())
-        owner.hears(it.w2, Goodbye())
+        it.both_send(Goodbye())
     if state is not ProposalState.IDLE:
         it.call = owner.is_asked()
     if state.value >= ProposalState.STAGING.value:
@@ -226,8 +230,7 @@ def scene(state: ProposalState, *, unchanged: bool = False, workers: int = 2, wa
             stuff(owner, it)
         owner.loads(A if unchanged else B)
     if state.value >= ProposalState.RECORDING.value and not unchanged:
-        owner.hears(it.w1, Vote(owner.core.round, True))
-        owner.hears(it.w2, Vote(owner.core.round, True))
+        it.both_send(Vote(owner.core.round, True))
     if state is ProposalState.COMMITTING and not unchanged:
         owner.records()
     assert owner.state is state
