@@ -13,7 +13,7 @@ _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
-_GOODBYES, _RECOVERY = "tests/unit/wire/files/test_goodbye_files.py", "tests/unit/owner/store/test_recovery.py"
+_GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
 _WATCHER = "tests/unit/owner/watch/test_watcher.py"
 _BY_CHANCE = "tests/core/test_simulation.py::test_runs_by_chance_get_everywhere_and_hold"
 

@@ -48,32 +48,32 @@ class Listener:
 
 
 class Owner:
-    """One pipe's other end."""
+    """The other end of one connection: of the next one to this socket."""
 
     def __init__(self, listening: socket.socket) -> None:
         listening.settimeout(DEADLINE)
-        self._connection, _ = listening.accept()
-        self._connection.settimeout(DEADLINE)
+        self.connection, _ = listening.accept()
+        self.connection.settimeout(DEADLINE)
         self._deframer = Deframer()
         self._messages: list[Message] = []
 
     def say(self, message: Message) -> None:
-        self._connection.sendall(frame(encode(message)))
+        self.connection.sendall(frame(encode(message)))
 
     def hear(self) -> Message | None:
         """The next message; None at the end of the pipe."""
         while not self._messages:
-            data = self._connection.recv(65536)
+            data = self.connection.recv(65536)
             if not data:
                 return None
             self._messages = [decode_to_owner(body) for body in self._deframer.feed(data)]
         return self._messages.pop(0)
 
     def push(self, data: bytes) -> None:
-        self._connection.sendall(data)
+        self.connection.sendall(data)
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
 
 @contextmanager

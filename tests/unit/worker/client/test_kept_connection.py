@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from confcast.errors import ConfcastError
-from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     Hello,
     Message,
@@ -21,57 +19,35 @@ from confcast.wire.messages import (
     StatsRequest,
     Workers,
     WorkersRequest,
-    decode_to_owner,
-    encode,
 )
 from confcast.worker.client.kept_connection import KeptConnection
+from tests.support import links
 from tests.support.forking import holds_in_child
 from tests.support.waiting import DEADLINE, in_thread
 
 
-class Guest:
+class Guest(links.Owner):
     """A connection as an owner that the test plays sees it."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        connection.settimeout(DEADLINE)
-        self._deframer = Deframer()
-        self._heard: list[Message] = []
-
-    def hears(self) -> Message | None:
-        """The next frame; None at the end."""
-        while not self._heard:
-            data = self.connection.recv(65536)
-            if not data:
-                return None
-            self._heard += [decode_to_owner(body) for body in self._deframer.feed(data)]
-        return self._heard.pop(0)
-
-    def answers(self, message: Message) -> None:
-        self.connection.sendall(frame(encode(message)))
 
     def serves(self, version: int) -> list[type[Message]]:
         """Up to a request for stats, which it answers; what it heard."""
         kinds: list[type[Message]] = []
         while not kinds or kinds[-1] is not StatsRequest:
-            kinds.append(type(self.hears()))
-        self.answers(Stats(1, {"version": version}))
+            kinds.append(type(self.hear()))
+        self.say(Stats(1, {"version": version}))
         return kinds
 
 
 class Owner:
     """Listens, and has a client."""
 
-    def __init__(self, folder: str) -> None:
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(Path(folder) / "sock"))
-        self._listening.listen()
-        self._listening.settimeout(DEADLINE)
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
         self._guests: list[Guest] = []
-        self.client = KeptConnection(self._listening.getsockname(), "app")
+        self.client = KeptConnection(listening.getsockname(), "app")
 
     def accepts(self) -> Guest:
-        self._guests.append(Guest(self._listening.accept()[0]))
+        self._guests.append(Guest(self._listening))
         return self._guests[-1]
 
     def has_no_other_guest(self) -> bool:
@@ -86,15 +62,14 @@ class Owner:
 
     def close(self) -> None:
         self.client.close()
-        self._listening.close()
         for guest in self._guests:
-            guest.connection.close()
+            guest.close()
 
 
 @pytest.fixture
 def owner() -> Iterator[Owner]:
-    with tempfile.TemporaryDirectory(prefix="cc-") as folder:
-        owner = Owner(folder)
+    with links.control_socket() as listening:
+        owner = Owner(listening)
         yield owner
         owner.close()
 
@@ -117,7 +92,7 @@ def test_two_questions_go_over_one_connection(owner: Owner) -> None:
 
 def test_a_connection_that_has_ended_meanwhile_is_replaced(owner: Owner) -> None:
     """By an owner that was restarted, or put out a guest."""
-    asked(owner, 1).connection.close()
+    asked(owner, 1).close()
     again = asked(owner, 2)
     asked(owner, 3, again)
 
@@ -126,8 +101,8 @@ def test_a_question_that_has_left_is_not_asked_again(owner: Owner) -> None:
     """What became of it is not known: the owner may have died of it."""
     guest = asked(owner, 1)
     ended = in_thread(lambda: owner.client.ask(lambda number: Reload(number), DEADLINE))
-    assert isinstance(guest.hears(), Reload)
-    guest.connection.close()
+    assert isinstance(guest.hear(), Reload)
+    guest.close()
     assert ended() is None
     assert owner.has_no_other_guest()
     asked(owner, 2)
@@ -137,49 +112,49 @@ def test_an_answer_that_comes_too_late_answers_no_other_question(owner: Owner) -
     ended = in_thread(lambda: owner.client.ask(WorkersRequest, 0.05))
     guest = owner.accepts()
     assert ended() is None
-    assert isinstance(guest.hears(), Hello)
-    assert isinstance(guest.hears(), WorkersRequest)
-    assert guest.hears() is None
+    assert isinstance(guest.hear(), Hello)
+    assert isinstance(guest.hear(), WorkersRequest)
+    assert guest.hear() is None
     asked(owner, 2)
 
 
 def test_a_refusal_is_raised_and_its_connection_is_not_kept(owner: Owner) -> None:
     ended = in_thread(owner.client.get_stats)
     guest = owner.accepts()
-    guest.answers(Refused("not here", True))
+    guest.say(Refused("not here", True))
     with pytest.raises(ConfcastError, match="not here"):
         ended()
-    guest.hears(), guest.hears()
-    assert guest.hears() is None
+    guest.hear(), guest.hear()
+    assert guest.hear() is None
 
 
 def test_threads_that_ask_at_once_have_a_connection_each_and_one_is_kept(owner: Owner) -> None:
     first = in_thread(lambda: owner.client.ask(WorkersRequest, DEADLINE))
     one = owner.accepts()
     other = asked(owner, 2)
-    one.answers(Workers(1, []))
+    one.say(Workers(1, []))
     assert first() == Workers(1, [])
-    one.hears(), one.hears()
-    assert one.hears() is None
+    one.hear(), one.hear()
+    assert one.hear() is None
     asked(owner, 3, other)
 
 
 def test_a_closed_client_keeps_nothing_and_still_asks(owner: Owner) -> None:
     guest = asked(owner, 1)
     owner.client.close()
-    assert guest.hears() is None
+    assert guest.hear() is None
     later = asked(owner, 2)
-    assert later.hears() is None
+    assert later.hear() is None
 
 
 def test_what_is_asked_when_the_client_is_closed_gets_its_answer(owner: Owner) -> None:
     ended = in_thread(owner.client.get_stats)
     guest = owner.accepts()
-    guest.hears()
+    guest.hear()
     owner.client.close()
     guest.serves(4)
     assert ended() == {"version": 4}
-    assert guest.hears() is None
+    assert guest.hear() is None
 
 
 def test_a_forked_child_lets_go_of_the_connection_and_the_parent_goes_on(owner: Owner) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from confcast.wire.messages import (
 )
 from confcast.worker.client.connection_per_call import Client
 from confcast.worker.client.verbs import Verbs
+from tests.support.links import control_socket
 from tests.support.waiting import DEADLINE, in_thread
 
 EVENT = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=2)
@@ -136,9 +136,7 @@ class Owner:
 
 @pytest.fixture
 def owner() -> Iterator[Owner]:
-    with tempfile.TemporaryDirectory(prefix="cc-") as folder, socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(Path(folder) / "sock"))
-        listening.listen()
+    with control_socket() as listening:
         listening.settimeout(DEADLINE)
         yield Owner(listening)
 

@@ -8,13 +8,12 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pytest
 
@@ -22,7 +21,6 @@ from confcast.config.codec import Codec, digest
 from confcast.config.schema.kinds import Secret
 from confcast.errors import ConfcastError, ConfigError, NotAttached, OwnerUnavailable, Problem
 from confcast.wire.files import snapshot_file
-from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     Applied,
     Goodbye,
@@ -32,12 +30,11 @@ from confcast.wire.messages import (
     Prepare,
     Vote,
     Working,
-    decode_to_owner,
-    encode,
 )
 from confcast.worker import registry
 from confcast.worker.replica import Replica
 from confcast.worker.snapshot import Snapshot
+from tests.support import links
 from tests.support.forking import holds_in_child
 from tests.support.leaks import belongings
 from tests.support.waiting import DEADLINE, eventually, in_thread
@@ -59,25 +56,19 @@ class Secretive:
 
 
 CODEC = Codec(Settings)
+S = TypeVar("S")
 
 
 class Owner:
     """A control socket, and one worker's pipe at a time."""
 
-    def __init__(self, folder: str) -> None:
-        self.listening = socket.socket(socket.AF_UNIX)
-        self.listening.settimeout(DEADLINE)
-        self.listening.bind(str(Path(folder) / "sock"))
-        self.listening.listen()
-        self.address = self.listening.getsockname()
-        self._pipes: list[socket.socket] = []
-        self._messages: list[Message] = []
+    def __init__(self, listening: socket.socket) -> None:
+        self.listening = listening
+        self.address = listening.getsockname()
+        self._pipes: list[links.Owner] = []
 
     def accept(self) -> Hello:
-        connection, _ = self.listening.accept()
-        connection.settimeout(DEADLINE)
-        self._pipes.append(connection)
-        self._deframer, self._messages = Deframer(), []
+        self._pipes.append(links.Owner(self.listening))
         hello = self.hear()
         assert isinstance(hello, Hello)
         return hello
@@ -91,33 +82,35 @@ class Owner:
         self.say(Prepare(round_, digest(payload), payload))
 
     def say(self, message: Message) -> None:
-        self._pipes[-1].sendall(frame(encode(message)))
+        self._pipes[-1].say(message)
 
     def hear(self) -> Message | None:
-        while not self._messages:
-            data = self._pipes[-1].recv(65536)
-            if not data:
-                return None
-            self._messages = [decode_to_owner(body) for body in self._deframer.feed(data)]
-        return self._messages.pop(0)
+        return self._pipes[-1].hear()
 
     def close(self) -> None:
-        for pipe in [self.listening, *self._pipes]:
+        for pipe in self._pipes:
             pipe.close()
 
 
 @pytest.fixture
 def owner() -> Iterator[Owner]:
-    with tempfile.TemporaryDirectory(prefix="cc-") as folder, contextlib.closing(Owner(folder)) as owner:
+    with links.control_socket() as listening, contextlib.closing(Owner(listening)) as owner:
         yield owner
+
+
+@contextlib.contextmanager
+def declared(schema: type[S]) -> Iterator[Replica[S]]:
+    """Afterwards it is as if there had been none."""
+    replica = Replica(schema, name="attaching")
+    yield replica
+    replica.close()
+    registry.withdraw(replica)
 
 
 @pytest.fixture
 def replica() -> Iterator[Replica[Settings]]:
-    replica = Replica(Settings, name="attaching")
-    yield replica
-    replica.close()
-    registry.withdraw(replica)
+    with declared(Settings) as replica:
+        yield replica
 
 
 def attached(replica: Replica[Settings], owner: Owner, version: int = 1) -> None:
@@ -229,10 +222,8 @@ class Frank:
 
 @pytest.fixture
 def frank() -> Iterator[Replica[Frank]]:
-    replica = Replica(Frank, name="frank")
-    yield replica
-    replica.close()
-    registry.withdraw(replica)
+    with declared(Frank) as replica:
+        yield replica
 
 
 def test_no_frame_below_a_precommit_function_shows_a_configuration(owner: Owner, frank: Replica[Frank]) -> None:

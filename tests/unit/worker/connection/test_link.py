@@ -41,35 +41,8 @@ from confcast.worker.connection import link as link_module
 from confcast.worker.connection.link import Link
 from confcast.worker.connection.machine import CannotBuild, Machine, Terminate
 from tests.support.forking import holds_in_child
-from tests.support.links import Listener, Owner, control_socket, new_link
+from tests.support.links import Listener, Owner, control_socket
 from tests.support.waiting import DEADLINE, eventually, in_thread
-
-
-@pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    with control_socket() as listening:
-        yield listening
-
-
-@pytest.fixture
-def listener() -> Listener:
-    return Listener()
-
-
-@pytest.fixture
-def link(listening: socket.socket, listener: Listener) -> Iterator[Link]:
-    link = new_link(listening.getsockname(), listener)
-    link.start()
-    yield link
-    link.close()
-
-
-@pytest.fixture
-def owner(listening: socket.socket, link: Link) -> Iterator[Owner]:
-    owner = Owner(listening)
-    assert isinstance(owner.hear(), Hello)
-    yield owner
-    owner.close()
 
 
 def test_closing_says_goodbye(link: Link, owner: Owner) -> None:
