@@ -18,10 +18,7 @@ from tests.support.waiting import eventually, in_thread
 
 
 def test_while_it_loads(manager: Manager, start_worker: StartWorker, config: Path, gate: Gate) -> None:
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    outcome = in_thread(manager.reload)
-    gate.await_load()
+    outcome = gate.hold_load(config, 2, lambda: in_thread(manager.reload))
 
     late = start_worker(manager)
 

@@ -62,10 +62,7 @@ def test_what_a_paused_owner_has_refused_is_loaded_when_it_goes_on(manager: Mana
 def test_what_is_under_way_gets_its_end_and_goes_over(manager: Manager, config: Path, gate: Gate) -> None:
     write(config, 1, gate=str(gate.path))
     manager.reload()
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    outcome = in_thread(manager.reload)
-    gate.await_load()
+    outcome = gate.hold_load(config, 2, lambda: in_thread(manager.reload))
     paused = in_thread(manager.pause)
     gate.open()
     gate.let_go()
@@ -106,10 +103,7 @@ def test_an_answer_to_a_pause_that_was_called_off_is_not_taken_for_that_to_the_n
     os.kill(manager.owner_pid, signal.SIGCONT)
     manager.get_stats()  # it has heard of the first pause before, and was idle: the late answer is under way
     eventually(manager.reload, "that it loads again")
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    outcome = in_thread(manager.reload)
-    gate.await_load()
+    outcome = gate.hold_load(config, 2, lambda: in_thread(manager.reload))
 
     with pytest.raises(OwnerUnavailable, match="is not idle in time"):
         manager.pause()

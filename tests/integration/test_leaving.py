@@ -122,10 +122,7 @@ def test_closing_does_not_wait_for_a_load_that_hangs_and_answers_who_waits_for_i
 ) -> None:
     manager = start_manager()
     worker = start_worker(manager)
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    worker.tell("reload")
-    gate.await_load()
+    gate.hold_load(config, 2, lambda: worker.tell("reload"))
 
     manager.close()
 

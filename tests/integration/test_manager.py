@@ -147,10 +147,7 @@ def test_what_is_current_and_how_many_observe_it_go_by_leindex_s_names_too(manag
 
 def test_a_reload_is_in_progress_from_its_beginning_to_its_outcome(manager: Manager, gate: Gate, config: Path) -> None:
     assert manager.is_reload_in_progress() is False
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    manager.request_reload()
-    gate.await_load()
+    gate.hold_load(config, 2, manager.request_reload)
 
     assert manager.is_reload_in_progress() is True
 

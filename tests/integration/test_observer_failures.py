@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from pathlib import Path
 
 from confcast import ReloadResult, Replica
 from tests.support.fixtures import Manager, StartWorker
-from tests.support.leaks import is_running
+from tests.support.owners import kill_the_owner
 from tests.support.settings import Settings, write
 from tests.support.waiting import DEADLINE, eventually
 
@@ -72,8 +71,6 @@ def test_what_has_failed_is_told_to_the_next_owner(manager: Manager, settings: R
     settings.subscribe(boom)
     write(config, 2)
     assert manager.reload(wait_observers=DEADLINE).observer_errors
-    dead = manager.owner_pid
-    os.kill(dead, signal.SIGKILL)
-    eventually(lambda: not is_running(dead), "the owner's end")
+    kill_the_owner(manager)
     assert manager.reload()
     eventually(lambda: of_this_process(manager) == (1, "boom: RuntimeError: no pool of 2"), "the count")

@@ -13,29 +13,10 @@ from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadRes
 from confcast.master.start import launch
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
-from tests.support.leaks import is_running
+from tests.support.owners import await_one_that_can_t_start, await_the_next, kill_it_while_it_loads, kill_the_owner
 from tests.support.programs import Program
 from tests.support.settings import write
 from tests.support.waiting import eventually, history_of, in_thread
-
-
-def kill_the_owner(manager: Manager) -> int:
-    """With -9; returns its pid when it is dead."""
-    owner = manager.owner_pid
-    os.kill(owner, signal.SIGKILL)
-    eventually(lambda: not is_running(owner), "the owner's end")
-    return owner
-
-
-def await_the_next(manager: Manager, dead: int) -> None:
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
-
-
-def await_one_that_can_t_start(manager: Manager, dead: int) -> int:
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
-    owner = manager.owner_pid
-    eventually(lambda: not is_running(owner), "the end of the owner that can't start")
-    return owner
 
 
 @pytest.fixture
@@ -107,7 +88,7 @@ def test_a_change_made_while_there_was_no_owner_is_taken_up_by_the_next(
     dead = kill_the_owner(manager)
     write(config, 2)
 
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+    await_the_next(manager, dead)
 
     assert worker.ask("await_number", 2) == 2
 
@@ -169,7 +150,7 @@ def test_a_worker_that_starts_without_an_owner_starts_on_the_last_committed_vers
 
     assert worker.ask("read") == (2, 2)
     assert worker.ask("connected") is False
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
+    await_the_next(manager, dead)
     worker.ask("await_connected", True)
     eventually(lambda: [event.origin for event in history_of(manager)[:1]] == ["restart"], "its own first load")
     write(config, 3)
@@ -180,10 +161,7 @@ def test_a_worker_that_starts_without_an_owner_starts_on_the_last_committed_vers
 def test_a_call_during_which_the_owner_dies_is_asked_again_of_the_next(
     manager: Manager, config: Path, gate: Gate
 ) -> None:
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    outcome = in_thread(manager.reload)
-    gate.await_load()
+    outcome = gate.hold_load(config, 2, lambda: in_thread(manager.reload))
 
     os.kill(manager.owner_pid, signal.SIGKILL)
     gate.open()
@@ -197,10 +175,7 @@ def test_a_worker_s_call_during_which_the_owner_dies_ends_and_tells_that_it_is_u
     manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
     worker = start_worker(manager)
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    worker.tell("reload")
-    gate.await_load()
+    gate.hold_load(config, 2, lambda: worker.tell("reload"))
 
     os.kill(manager.owner_pid, signal.SIGKILL)
 
@@ -211,18 +186,11 @@ def test_content_that_an_owner_died_of_is_loaded_again_only_when_asked(
     manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
     worker = start_worker(manager)
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    manager.request_reload()
-    gate.await_load()
-    kill_the_owner(manager)
-    gate.open()
 
-    refused = eventually(
-        lambda: [event for event in history_of(manager) if event.origin == "restart"], "the restart's load"
-    )
-    assert refused[0].result is ReloadResult.VALIDATION_FAILED
-    assert "an owner died while it loaded exactly this content" in str(refused[0].error_message)
+    refused = kill_it_while_it_loads(manager, config, gate, 2)
+
+    assert refused.result is ReloadResult.VALIDATION_FAILED
+    assert "an owner died while it loaded exactly this content" in str(refused.error_message)
     assert worker.ask("read") == (1, 1)
 
     event = manager.reload()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
-import signal
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -15,21 +13,16 @@ from pathlib import Path
 from confcast import ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
-from tests.support.leaks import is_running
+from tests.support.owners import (
+    await_one_that_can_t_start,
+    await_the_next,
+    home_of,
+    kill_it_while_it_loads,
+    kill_the_owner,
+)
 from tests.support.settings import write
 from tests.support.waiting import eventually, history_of
 from tests.support.workers import Worker
-
-
-def kill_the_owner(manager: Manager) -> int:
-    owner = manager.owner_pid
-    os.kill(owner, signal.SIGKILL)
-    eventually(lambda: not is_running(owner), "the owner's end")
-    return owner
-
-
-def home_of(manager: Manager) -> Path:
-    return Path(manager.address).parent
 
 
 @contextmanager
@@ -76,16 +69,8 @@ def test_a_folder_deleted_under_a_living_owner_is_made_anew(
 
 def assert_content_that_kills_is_skipped(manager: Manager, worker: int, config: Path, gate: Gate) -> None:
     """The mark of what is being loaded is made anew with the rest."""
-    gate.shut()
-    write(config, 3, gate=str(gate.path))
-    manager.request_reload()
-    gate.await_load()
-    kill_the_owner(manager)
-    gate.open()
-    refused = eventually(
-        lambda: [event for event in history_of(manager) if event.origin == "restart"], "the restart's load"
-    )
-    assert "an owner died while it loaded exactly this content" in str(refused[0].error_message)
+    refused = kill_it_while_it_loads(manager, config, gate, 3)
+    assert "an owner died while it loaded exactly this content" in str(refused.error_message)
     assert {status.pid for status in manager.workers()} >= {worker}
 
 
@@ -136,8 +121,7 @@ def test_an_owner_that_is_restarted_on_a_full_disk_serves_what_is_committed(
     write(config, 2, name="long" * 1000)
     assert manager.reload().version == 2
     dead = kill_the_owner(manager)
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
-    owner = manager.owner_pid
+    owner = await_the_next(manager, dead)
     with limited(owner, resource.RLIMIT_FSIZE, 512):  # it has yet to import what it needs
         worker.ask("await_connected", True)
         assert start_worker(manager).ask("read") == (2, 2)
@@ -195,9 +179,7 @@ def test_a_journal_that_is_only_locked_for_now_is_not_taken_for_a_torn_one(
     connection = sqlite3.connect(home_of(manager) / "journal", isolation_level=None)
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
-    refused = manager.owner_pid
-    eventually(lambda: not is_running(refused), "the end of the owner that could not start")
+    await_one_that_can_t_start(manager, dead)
     assert worker.ask("read") == (2, 2)
     connection.close()
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,24 +12,13 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
-from tests.support.fixtures import Manager, StartManager, StartWorker
-from tests.support.leaks import is_running
+from tests.support.fixtures import StartManager, StartWorker
+from tests.support.owners import await_one_that_can_t_start, home_of, kill_the_owner
 from tests.support.settings import Limits, write
-from tests.support.waiting import eventually, made_by
+from tests.support.waiting import made_by
 
 CLOCK = 1_700_000_000
 """Numbers that were counted on from the clock are above this; those of a test's own versions are not."""
-
-
-def kill_the_owner(manager: Manager) -> int:
-    owner = manager.owner_pid
-    os.kill(owner, signal.SIGKILL)
-    eventually(lambda: not is_running(owner), "the owner's end")
-    return owner
-
-
-def home_of(manager: Manager) -> Path:
-    return Path(manager.address).parent
 
 
 def tear(journal: Path) -> None:
@@ -165,9 +152,7 @@ def test_a_journal_of_another_layout_is_refused_and_left_alone_while_workers_ser
     dead = kill_the_owner(manager)
     lay_out(home_of(manager) / "journal", 2)
 
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
-    refused = manager.owner_pid
-    eventually(lambda: not is_running(refused), "the end of the owner that could not start")
+    await_one_that_can_t_start(manager, dead)
 
     assert "has layout 2, and this version of confcast reads 1. Move it away" in capfd.readouterr().err
     assert [one.ask("read") for one in (worker, start_worker(manager))] == [(1, 1)] * 2
@@ -241,9 +226,7 @@ def test_in_a_read_only_folder_no_owner_starts_and_workers_serve(
     dead = kill_the_owner(manager)
     read_only(state)
 
-    eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
-    refused = manager.owner_pid
-    eventually(lambda: not is_running(refused), "the end of the owner that could not start")
+    await_one_that_can_t_start(manager, dead)
 
     assert f"Read-only file system: '{state}/lock'" in capfd.readouterr().err
     assert [one.ask("read") for one in (worker, start_worker(manager))] == [(1, 1)] * 2

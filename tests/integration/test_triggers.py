@@ -14,10 +14,7 @@ from tests.support.waiting import eventually, in_thread
 
 
 def test_a_burst_of_hups_during_a_load_causes_exactly_one_more(manager: Manager, config: Path, gate: Gate) -> None:
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    manager.request_reload()
-    gate.await_load()
+    gate.hold_load(config, 2, manager.request_reload)
     for _ in range(40):
         manager.request_reload()
         manager.get_stats()  # answered by the owner's loop: the signal before it has been taken
@@ -36,10 +33,7 @@ def test_a_change_during_a_load_is_seen_by_whoever_called_after_it(
     manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
     worker = start_worker(manager)
-    gate.shut()
-    write(config, 2, gate=str(gate.path))
-    manager.request_reload()
-    gate.await_load()
+    gate.hold_load(config, 2, manager.request_reload)
     gate.open()
     write(config, 3, gate=str(gate.path))
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from tests.support.settings import write
 from tests.support.waiting import eventually
+
+T = TypeVar("T")
 
 
 class Gate:
@@ -30,6 +35,14 @@ class Gate:
     def await_load(self) -> None:
         """Return when a load has come to the gate; it is held there."""
         self._held = eventually(self._try_to_hold, "a load that comes to the gate")
+
+    def hold_load(self, config: Path, number: int, begin: Callable[[], T]) -> T:
+        """Put a number into this file, and begin its load, which is held when this returns what `begin` has."""
+        self.shut()
+        write(config, number, gate=str(self.path))
+        begun = begin()
+        self.await_load()
+        return begun
 
     def open(self) -> None:
         """Later loads pass at once; the one that is held stays."""
