@@ -56,7 +56,7 @@ def exactly(name: str, ours: float, wanted: float) -> Row:
 
 def table(rows: list[Row]) -> str:
     """The rows as aligned text."""
-    lines = [_HEAD, *(tuple(_text(value) for value in row) for row in rows)]
+    lines = [_HEAD, *(tuple(text(value) for value in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_line(line, widths) for line in lines)
 
@@ -66,9 +66,10 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])
 
 
-def _text(value: object) -> str:
+def text(value: object, nothing: str = "-") -> str:
+    """A cell; `nothing` is what stands where there is no value."""
     if value is None:
-        return "-"
+        return nothing
     if isinstance(value, bool):
         return "yes" if value else "NO"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

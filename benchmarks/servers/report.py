@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.rows import Row, against_peer, at_least, exactly
+from benchmarks.rows import Row, against_peer, at_least, exactly, text
 from benchmarks.servers.hup import Case
 from benchmarks.servers.pinning import Pinning
 from benchmarks.servers.running import Note
@@ -92,7 +92,7 @@ def markdown(results: Results) -> str:
         f"{A_SECOND} reloads a second, against the same server without (8 connections, closed loop):",
         _table(_STORM, (_storm_line(name, found) for name, found in results.storm.items())),
         "Bars:",
-        _table(Row._fields, ([_text(value) for value in row] for row in bars(results))),
+        _table(Row._fields, ([text(value, "") for value in row] for row in bars(results))),
     ]
     if results.failures:
         parts += ["Failures:", _bullets(results.failures)]
@@ -208,14 +208,6 @@ def _failed(head: Sequence[str], *first: str) -> list[str]:
 
 def _seconds(value: float) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.2f}"
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
