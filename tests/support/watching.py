@@ -97,3 +97,18 @@ class Bench:
         new.replace(self.path)
         self.expect(marker)
         assert self.calls.empty()
+
+    def expect_one_look_at_many_changes(self) -> None:
+        """The file changes each time that it is looked at whether it rests, and is read when it does."""
+        contents = [b"half %d" % number for number in range(10)]
+        looks: list[int] = []
+
+        def write() -> None:
+            if contents:
+                looks.append(self.looks)
+                self.put(contents.pop(0))
+
+        self.on_watched = write
+        self.path.touch()
+        self.expect_only(b"half 9")
+        assert len(set(looks[1:])) == 1  # a look that was over but for its verdict may have made the first change

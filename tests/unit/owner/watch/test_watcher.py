@@ -14,7 +14,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,27 +22,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from confcast.owner.watch import watcher
 from confcast.owner.watch.watched_dirs import dirs_to_watch
-from tests.support.watching import SOON, Bench
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "parent" / "folder"
-    made.mkdir(parents=True)
-    return made
-
-
-@pytest.fixture
-def make(folder: Path, benches: list[Bench]) -> Callable[..., Bench]:
-    def make(path: Path | None = None, **options) -> Bench:
-        path = path or folder / "app.toml"
-        if path.parent.exists() and not path.exists():
-            path.write_bytes(b"first")
-        benches.append(Bench(path, **options))
-        return benches[-1]
-
-    return make
-
+from tests.support.watching import SOON
 
 # ---- ways to change content
 
@@ -362,18 +342,7 @@ def test_closing_while_it_waits_for_a_file_to_rest_is_not_overheard(make):
 def test_a_file_that_keeps_changing_is_read_when_it_rests(make):
     bench = make()
     bench.start()
-    contents = [b"half %d" % number for number in range(10)]
-    looks: list[int] = []
-
-    def write() -> None:  # each time the watcher looks whether the file rests
-        if contents:
-            looks.append(bench.looks)
-            bench.put(contents.pop(0))
-
-    bench.on_watched = write
-    bench.path.touch()
-    bench.expect_only(b"half 9")
-    assert len(set(looks[1:])) == 1  # a look that was over but for its verdict may have made the first change
+    bench.expect_one_look_at_many_changes()
 
 
 def test_a_file_that_is_open_for_writing_is_not_read_until_it_is_closed(make, monkeypatch, caplog):

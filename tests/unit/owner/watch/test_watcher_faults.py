@@ -6,7 +6,6 @@ import itertools
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,30 +17,12 @@ from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import Journal, VersionRow
 from confcast.owner.watch import watcher as watch
 from confcast.wire.files import snapshot_file
-from tests.support.watching import NO_FILE, SOON, Bench
+from tests.support.watching import NO_FILE, SOON
 
 
 def by_rename(path: Path, content: bytes) -> None:
     path.with_name("new").write_bytes(content)
     path.with_name("new").replace(path)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    benches: list[Bench] = []
-
-    def make(**options) -> Bench:
-        path = tmp_path / "folder" / "app.toml"
-        path.parent.mkdir()
-        path.write_bytes(b"first")
-        benches.append(Bench(path, **options))
-        return benches[-1]
-
-    yield make
-    for bench in benches:
-        bench.watcher.close()
-        bench.attempts.close()
-        assert not bench.watcher._thread.is_alive()
 
 
 # ---- links
@@ -58,17 +39,17 @@ def test_a_file_that_becomes_a_loop_of_links_is_missing_content_and_its_return_i
     bench.expect_nothing()
 
 
-def test_a_directory_that_becomes_a_loop_of_links_does_not_end_the_watching(make, tmp_path):
+def test_a_directory_that_becomes_a_loop_of_links_does_not_end_the_watching(make, folder):
     bench = make()
     bench.start()
-    real = tmp_path / "real"
-    (tmp_path / "other").symlink_to("folder")
-    bench.path.parent.rename(real)
-    bench.path.parent.symlink_to("other")
+    real = folder.with_name("real")
+    folder.with_name("other").symlink_to("folder")
+    folder.rename(real)
+    folder.symlink_to("other")
     bench.expect(b"missing")
-    (tmp_path / "next").symlink_to("real")
+    folder.with_name("next").symlink_to("real")
     (real / "app.toml").write_bytes(b"second")
-    (tmp_path / "next").replace(bench.path.parent)
+    folder.with_name("next").replace(folder)
     bench.expect_only(b"second")
 
 
@@ -226,18 +207,7 @@ def jumping(request, monkeypatch) -> None:
 def test_the_quiet_period_is_kept_whatever_the_time_of_day_does(make):
     bench = make()
     bench.start()
-    contents = [b"half %d" % number for number in range(10)]
-    looks: list[int] = []
-
-    def write() -> None:
-        if contents:
-            looks.append(bench.looks)
-            bench.put(contents.pop(0))
-
-    bench.on_watched = write
-    bench.path.touch()
-    bench.expect_only(b"half 9")
-    assert len(set(looks[1:])) == 1  # a look that was over but for its verdict may have made the first change
+    bench.expect_one_look_at_many_changes()
 
 
 @pytest.mark.usefixtures("jumping")
