@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager
-from tests.support.elsewhere import attach_elsewhere
+from tests.support.elsewhere import attach_elsewhere, deploy
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax of Python 3.12")
 
@@ -35,10 +35,10 @@ class Settings(BaseModel):
 def test_aliases_and_generic_classes_reach_workers_and_another_alias_is_told_apart(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    same, other = tmp_path / "same", tmp_path / "other"
-    for folder, text in ((same, DEPLOYED), (other, DEPLOYED.replace("Limit = int", "Limit = float"))):
-        folder.mkdir()
-        (folder / "deployed.py").write_text(text)
+    same, other = (
+        deploy(tmp_path / "same", DEPLOYED),
+        deploy(tmp_path / "other", DEPLOYED.replace("Limit = int", "Limit = float")),
+    )
     monkeypatch.syspath_prepend(str(same))
     config.write_text("boxes = {a = {item = 5}}\n")
     with ConfigReloadManager(ConfigLoader("deployed:Settings", config), watch=False) as manager:

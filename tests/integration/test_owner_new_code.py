@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager
-from tests.support.elsewhere import attach_elsewhere
-from tests.support.leaks import is_running
-from tests.support.waiting import eventually
+from tests.support.elsewhere import attach_elsewhere, deploy
+from tests.support.owners import home_of, kill_the_owner
 
 OLD = """
 from pydantic import BaseModel
@@ -37,23 +34,18 @@ class Settings(BaseModel):
 def test_the_fields_that_differ_are_named_to_workers_of_the_new_code(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, journal: str
 ) -> None:
-    before, now = tmp_path / "before", tmp_path / "now"
-    for folder in (before, now):
-        folder.mkdir()
-        (folder / "deployed.py").write_text(OLD)
+    before, now = (deploy(tmp_path / name, OLD) for name in ("before", "now"))
     monkeypatch.syspath_prepend(str(now))
     config.write_text("number = 1\n")
     with ConfigReloadManager(ConfigLoader("deployed:Settings", config), watch=False) as manager:
         assert "deployed" not in sys.modules
         if journal != "kept":
-            for path in Path(manager.address).parent.glob("journal*"):
+            for path in home_of(manager).glob("journal*"):
                 path.unlink()
             assert manager.reload()
         shutil.rmtree(now / "__pycache__", ignore_errors=True)
         (now / "deployed.py").write_text(NEW)
-        dead = manager.owner_pid
-        os.kill(dead, signal.SIGKILL)
-        eventually(lambda: not is_running(dead), "the owner's end")
+        kill_the_owner(manager)
         assert "the schema's code has changed" in str(manager.reload().error_message)
 
         message, fields = attach_elsewhere(now, manager.address)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from confcast import ConfigLoader, ConfigReloadManager
-from tests.support.elsewhere import attach_elsewhere
+from tests.support.elsewhere import attach_elsewhere, deploy
 
 DEPLOYED = """
 from typing import Annotated, Any
@@ -39,10 +39,10 @@ class Settings(BaseModel):
 def test_a_registered_type_reaches_workers_that_registered_the_same_and_no_others(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    same, other = tmp_path / "same", tmp_path / "other"
-    for folder, text in ((same, DEPLOYED), (other, DEPLOYED.replace("money_in", "otherwise"))):
-        folder.mkdir()
-        (folder / "deployed.py").write_text(text)
+    same, other = (
+        deploy(tmp_path / "same", DEPLOYED),
+        deploy(tmp_path / "other", DEPLOYED.replace("money_in", "otherwise")),
+    )
     monkeypatch.syspath_prepend(str(same))
     config.write_text("price = 5\n")
     with ConfigReloadManager(ConfigLoader("deployed:Settings", config), watch=False) as manager:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
-from confcast import ReloadEvent
-from tests.support.fixtures import Manager
+from confcast import ConfigReloadManager, ReloadEvent
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually, history_of
 
 
-def kill_the_owner(manager: Manager) -> int:
+def kill_the_owner(manager: ConfigReloadManager[Any]) -> int:
     """With -9; returns its pid when it is dead."""
     owner = manager.owner_pid
     os.kill(owner, signal.SIGKILL)
@@ -21,20 +21,20 @@ def kill_the_owner(manager: Manager) -> int:
     return owner
 
 
-def await_the_next(manager: Manager, dead: int) -> int:
+def await_the_next(manager: ConfigReloadManager[Any], dead: int) -> int:
     """Have a manager that the caller supervises start the next owner; its pid."""
     eventually(lambda: manager.ensure_owner() or manager.owner_pid not in (0, dead), "the next owner")
     return manager.owner_pid
 
 
-def await_one_that_can_t_start(manager: Manager, dead: int) -> int:
+def await_one_that_can_t_start(manager: ConfigReloadManager[Any], dead: int) -> int:
     """The same of an owner that ends at once; its pid when it has ended."""
     owner = await_the_next(manager, dead)
     eventually(lambda: not is_running(owner), "the end of the owner that can't start")
     return owner
 
 
-def kill_it_while_it_loads(manager: Manager, config: Path, gate: Gate, number: int) -> ReloadEvent:
+def kill_it_while_it_loads(manager: ConfigReloadManager[Any], config: Path, gate: Gate, number: int) -> ReloadEvent:
     """The owner, by this number's content, which the next one meets in its own first load: the event of that."""
     gate.hold_load(config, number, manager.request_reload)
     kill_the_owner(manager)
@@ -45,6 +45,6 @@ def kill_it_while_it_loads(manager: Manager, config: Path, gate: Gate, number: i
     return refused[0]
 
 
-def home_of(manager: Manager) -> Path:
+def home_of(manager: ConfigReloadManager[Any]) -> Path:
     """The runtime directory of its owners."""
     return Path(manager.address).parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import gates
 import reads
@@ -25,17 +25,13 @@ def hold(request: HttpRequest) -> StreamingHttpResponse:
     gates.wait_at(folder, "call")
     second = reads.number()
 
-    def body() -> Iterator[str]:
-        yield f"[{first}, {second}, "
-        gates.wait_at(folder, "body")
-        yield f"{reads.number()}]"
-
     async def asynchronous_body() -> AsyncIterator[str]:
         yield f"[{first}, {second}, "
         await asyncio.to_thread(gates.wait_at, folder, "body")
         yield f"{reads.number()}]"
 
-    return StreamingHttpResponse(asynchronous_body() if hasattr(request, "scope") else body())
+    asynchronous = hasattr(request, "scope")
+    return StreamingHttpResponse(asynchronous_body() if asynchronous else reads.in_body(folder, first, second))
 
 
 urlpatterns += [path("read", read), path("hold", hold)]

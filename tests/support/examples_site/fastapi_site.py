@@ -6,7 +6,6 @@ When the answer has left, its background task writes down what it sees, and so d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,10 @@ def read() -> dict[str, Any]:
 def hold(request: Request, config: Current, background: BackgroundTasks) -> StreamingResponse:
     folder = request.url.query
     gates.wait_at(folder, "call")
-    second = reads.number()
-
-    def body() -> Iterator[str]:
-        yield f"[{config.greeting}, {second}, "
-        gates.wait_at(folder, "body")
-        yield f"{reads.number()}]"
-
+    body = reads.in_body(folder, int(config.greeting), reads.number())
     if Path(folder, "task").exists():
         background.add_task(after, folder)
-    return StreamingResponse(body(), media_type="application/json", background=background)
+    return StreamingResponse(body, media_type="application/json", background=background)
 
 
 async def after(folder: str) -> None:

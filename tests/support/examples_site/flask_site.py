@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import gates
 import reads
 from flask import Response, request, stream_with_context
@@ -24,11 +22,5 @@ def hold() -> Response:
     folder = request.query_string.decode()
     first = reads.number()
     gates.wait_at(folder, "call")
-    second = reads.number()
-
-    def body() -> Iterator[str]:
-        yield f"[{first}, {second}, "
-        gates.wait_at(folder, "body")
-        yield f"{reads.number()}]"
-
-    return Response(stream_with_context(body()), mimetype="application/json")
+    body = reads.in_body(folder, first, reads.number())
+    return Response(stream_with_context(body), mimetype="application/json")

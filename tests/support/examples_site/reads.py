@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
+
+import gates
 
 from confcast.examples.frameworks.settings import settings
 
@@ -16,3 +19,10 @@ def read() -> dict[str, Any]:
 def number() -> int:
     """What the tests change."""
     return int(settings.current.greeting)
+
+
+def in_body(folder: str, first: int, second: int) -> Iterator[str]:
+    """A body that waits at its gate: with what was read in the call, and what it reads behind the gate."""
+    yield f"[{first}, {second}, "
+    gates.wait_at(folder, "body")
+    yield f"{number()}]"
