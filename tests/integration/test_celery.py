@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.celery import Server, TaskFailed, servers
+from tests.support.celery import Server, TaskFailed, changes_under_load, servers
 from tests.support.gate import Gate
-from tests.support.load import Load
 from tests.support.redis import needs_redis, redis_server
 from tests.support.waiting import eventually
 
@@ -37,20 +36,11 @@ def held(tmp_path: Path) -> Iterator[Gate]:
 
 
 def test_a_hup_under_load_changes_every_process_and_replaces_none(server: Server):
-    pids, settled = server.pids(), [server.number]
+    def change() -> tuple[str, int]:
+        server.change()
+        return server.hup()
 
-    def ask() -> tuple[int, int]:
-        return settled[-1], server.ask("read")["number"]
-
-    with Load(ask, clients=4) as load:
-        for _ in range(4):
-            number = server.change()
-            assert server.hup()[0] == "success"
-            settled.append(number)
-            load.go_on(40)
-    assert len(load.answers) >= 160
-    assert [answer for at_least, answer in load.answers if answer < at_least] == []
-    assert server.pids() == pids == server.children()
+    changes_under_load(server, change)
 
 
 def test_a_task_that_runs_across_a_reload_ends_on_its_own_version(server: Server, tmp_path: Path, held: Gate):

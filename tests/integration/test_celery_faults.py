@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.celery import Server, servers
+from tests.support.celery import Server, changes_under_load, servers
 from tests.support.gate import Gate
 from tests.support.load import Load
 from tests.support.redis import needs_redis, redis_server
@@ -55,19 +55,7 @@ def held(server: Server, place: str) -> Iterator[int]:
 
 
 def test_a_changed_file_under_load_changes_every_process_and_replaces_none(server: Server):
-    pids, settled = server.pids(), [server.number]
-
-    def ask() -> tuple[int, int]:
-        return settled[-1], server.ask("read")["number"]
-
-    with Load(ask, clients=4) as load:
-        for _ in range(4):
-            assert server.after(server.change, "watch")[0] == "success"
-            settled.append(server.number)
-            load.go_on(40)
-    assert len(load.answers) >= 160
-    assert [answer for at_least, answer in load.answers if answer < at_least] == []
-    assert server.pids() == pids == server.children()
+    changes_under_load(server, lambda: server.after(server.change, "watch"))
 
 
 def test_an_invalid_file_changes_nothing(server: Server):

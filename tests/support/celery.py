@@ -19,6 +19,7 @@ import celery
 import redis
 
 from tests.support import server
+from tests.support.load import Load
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -96,6 +97,23 @@ class Server(server.Server):
         """However it is: afterwards it is gone. Fails if it has left anything."""
         self._client.close()
         super().end()
+
+
+def changes_under_load(server: Server, change: Callable[[], tuple[str, int]]) -> None:
+    """Four times, as often as this says how: no task sees an older number than one that every process had before."""
+    pids, settled = server.pids(), [server.number]
+
+    def ask() -> tuple[int, int]:
+        return settled[-1], server.ask("read")["number"]
+
+    with Load(ask, clients=4) as load:
+        for _ in range(4):
+            assert change()[0] == "success"
+            settled.append(server.number)
+            load.go_on(40)
+    assert len(load.answers) >= 160
+    assert [answer for at_least, answer in load.answers if answer < at_least] == []
+    assert server.pids() == pids == server.children()
 
 
 class TaskFailed(Exception):
