@@ -16,19 +16,18 @@ from pathlib import Path
 import pytest
 
 from confcast import Environment, ReloadResult
-from confcast.cli import main, owners
+from confcast.cli import owners
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
 from confcast.worker.client import verbs
+from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import nobody_listens
 from tests.support.settings import write
 from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually, in_thread
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +39,7 @@ def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command here; its exit code, its standard output and its standard error."""
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return command
+    return runner(capsys)
 
 
 # ---- reload

@@ -9,16 +9,16 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import confcast
 from confcast.cli import main
+from tests.support.commands import Run, runner
 
 ROOT = Path(__file__).parents[3]
-Run = Callable[..., tuple[int, str, str]]
 
 SETTINGS = """
 from pydantic import BaseModel, Field, SecretStr
@@ -70,14 +70,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command here; its exit code, its standard output and its standard error."""
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    return command
+    return runner(capsys)
 
 
 def test_check_says_ok_where_values_come_from_and_none_of_them(folder, run, monkeypatch):
