@@ -75,30 +75,27 @@ def test_each_change_is_exactly_one_version(
     assert made == [(4, "watch"), (3, "watch"), (2, "watch"), (1, "start")]
 
 
-def test_a_bad_file_is_refused_once_and_the_next_good_one_goes_through(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+@pytest.mark.parametrize(
+    ("spoil", "result"),
+    [
+        (lambda config: write(config, -1), ReloadResult.VALIDATION_FAILED),
+        (lambda config: config.unlink(), ReloadResult.FILE_NOT_FOUND),
+    ],
+    ids=["bad", "deleted"],
+)
+def test_a_file_that_can_t_be_loaded_is_refused_once_and_the_next_good_one_goes_through(
+    spoil: Callable[[Path], None],
+    result: ReloadResult,
+    start_manager: StartManager,
+    start_worker: StartWorker,
+    config: Path,
 ) -> None:
     manager = start_manager(watch=True)
     worker = start_worker(manager)
 
-    write(config, -1)
+    spoil(config)
     refused = eventually(lambda: [e for e in manager.get_event_history() if not e], "the refusal in the history")
-    assert [(event.result, event.origin) for event in refused] == [(ReloadResult.VALIDATION_FAILED, "watch")]
-    assert worker.ask("read") == (1, 1)
-
-    write(config, 2)
-    assert worker.ask("await_number", 2) == 2
-
-
-def test_a_deleted_file_is_refused_and_its_return_is_noticed(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
-) -> None:
-    manager = start_manager(watch=True)
-    worker = start_worker(manager)
-
-    config.unlink()
-    refused = eventually(lambda: [e for e in manager.get_event_history() if not e], "the refusal in the history")
-    assert [event.result for event in refused] == [ReloadResult.FILE_NOT_FOUND]
+    assert [(event.result, event.origin) for event in refused] == [(result, "watch")]
     assert worker.ask("read") == (1, 1)
 
     write(config, 2)
