@@ -17,7 +17,7 @@ from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.forking import said_in_child
 from tests.support.settings import Settings, write
 from tests.support.stopping import stop
-from tests.support.waiting import DEADLINE, eventually
+from tests.support.waiting import DEADLINE, eventually, on_a_loop
 
 Change = Callable[[int], Coroutine[Any, Any, None]]
 
@@ -51,10 +51,6 @@ def change(manager: Manager, config: Path) -> Change:
     return change
 
 
-def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(main(), DEADLINE))
-
-
 def number(config: Settings) -> int:
     return config.number
 
@@ -77,7 +73,7 @@ def test_changes_are_read_as_they_come(source: Any, change: Change) -> None:
         await asyncio.wait([task])
         return seen
 
-    assert run(main) == [(1, 2), (2, 3), (3, 4)]
+    assert on_a_loop(main) == [(1, 2), (2, 3), (3, 4)]
 
 
 def test_a_settled_change_comes_when_every_worker_has_it(
@@ -92,7 +88,7 @@ def test_a_settled_change_comes_when_every_worker_has_it(
         assert [worker.ask("read")[1] for worker in workers] == [2, 2]
         await changes.aclose()
 
-    run(main)
+    on_a_loop(main)
 
 
 @pytest.mark.parametrize("how", ["close", "aclose"])
@@ -110,7 +106,7 @@ def test_the_replica_s_end_ends_every_iteration_after_the_last_change(
         replica.close() if how == "close" else await replica.aclose()
         return [pair async for pair in changes]
 
-    assert run(main) == [(2, 3)]
+    assert on_a_loop(main) == [(2, 3)]
 
 
 def test_the_manager_s_end_ends_them_too(start_manager: StartManager) -> None:
@@ -124,7 +120,7 @@ def test_the_manager_s_end_ends_them_too(start_manager: StartManager) -> None:
         manager.close()
         return [await waiting]
 
-    assert run(main) == ["the end"]
+    assert on_a_loop(main) == ["the end"]
 
 
 def test_a_change_between_the_call_and_the_first_step_is_not_missed(source: Any, change: Change) -> None:
@@ -134,7 +130,7 @@ def test_a_change_between_the_call_and_the_first_step_is_not_missed(source: Any,
         assert await anext(changes) == (1, 2)
         await changes.aclose()
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_an_attachment_that_fails_ends_nothing(manager: Manager, tmp_path: Path, change: Change) -> None:
@@ -151,7 +147,7 @@ def test_an_attachment_that_fails_ends_nothing(manager: Manager, tmp_path: Path,
         await changes.aclose()
         await replica.aclose()
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_an_observer_is_awaited_on_the_loop_that_it_was_subscribed_on(source: Any, change: Change) -> None:
@@ -170,7 +166,7 @@ def test_an_observer_is_awaited_on_the_loop_that_it_was_subscribed_on(source: An
         assert source.unsubscribe(observe)
         assert source.unsubscribe(observe)
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_an_observer_may_await_a_reload(settings: Replica[Settings], config: Path, change: Change) -> None:
@@ -188,7 +184,7 @@ def test_an_observer_may_await_a_reload(settings: Replica[Settings], config: Pat
         assert [await heard.get(), await heard.get()] == [2, 3]
         settings.unsubscribe(observe)
 
-    run(main)
+    on_a_loop(main)
 
 
 # ---- verbs
@@ -206,7 +202,7 @@ def test_every_verb_has_an_awaitable_form_that_gives_the_same(source: Any, confi
         await source.aclear_history()
         assert await source.aget_event_history() == []
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_the_loop_goes_on_while_a_verb_waits(source: Any, manager: Manager, settings: Replica[Settings]) -> None:
@@ -226,7 +222,7 @@ def test_the_loop_goes_on_while_a_verb_waits(source: Any, manager: Manager, sett
             os.kill(manager.owner_pid, signal.SIGCONT)
         assert all(await asyncio.gather(*asking))
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_attaching_and_leaving_hold_up_no_loop_and_hup_is_looked_after(manager: Manager) -> None:
@@ -243,7 +239,7 @@ def test_attaching_and_leaving_hold_up_no_loop_and_hup_is_looked_after(manager: 
         assert not replica.connected
 
     try:
-        run(main)
+        on_a_loop(main)
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -259,7 +255,7 @@ def test_many_verbs_at_once_take_no_more_threads_than_the_loop_s_executor_has(so
             await asyncio.sleep(0)
         await asyncio.gather(*asking)
 
-    run(main)
+    on_a_loop(main)
     assert 1 <= most <= min(32, (os.cpu_count() or 1) + 4)
 
 
@@ -290,4 +286,4 @@ def test_a_fork_while_a_loop_runs_is_harmless_to_both(settings: Replica[Settings
         settings.unsubscribe(heard_by)
         await changes.aclose()
 
-    run(main)
+    on_a_loop(main)

@@ -83,6 +83,11 @@ class Settings(BaseModel):
         return self
 
 
+def numbered(number: int, name: str = "one") -> Settings:
+    """A configuration as it is loaded."""
+    return Settings(number=number, twin=number, name=name)
+
+
 def text(number: int, **others: Any) -> str:
     """A configuration as TOML."""
     values = {"number": number, "twin": number, **others}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from confcast import ConfigReloadManager, OwnerUnavailable, ReloadEvent
@@ -41,6 +42,11 @@ def made_by(manager: ConfigReloadManager[Any], version: int) -> ReloadEvent:
     """The event that made this version. After a call that waited for the next owner it may be that one's own first
     load, which came before the call, and left it nothing to change."""
     return next(event for event in reversed(history_of(manager)) if event and event.version == version)
+
+
+def on_a_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run it on an event loop of its own; what it returns."""
+    return asyncio.run(asyncio.wait_for(main(), DEADLINE))
 
 
 def in_thread(function: Callable[[], T]) -> Callable[[], T]:

@@ -203,20 +203,22 @@ def test_what_has_no_frame_of_the_applications_is_logged_as_a_text(caplog: pytes
     assert [record.exc_info for record in caplog.records] == [None]
 
 
+def swap(replica: Replica[Login], fake: Any) -> None:
+    """As a commit does, to the next login."""
+    replica._observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_what_is_raised_through_changes_has_no_frame_that_shows_a_configuration(first: bool) -> None:
     replica, stacks = Replica(Login, name="tracebacks"), Stacks()
 
     async def read(fake: Any) -> None:
         changes = replica.changes(stacks.select, initial=first)
-        pushing = asyncio.create_task(asyncio.to_thread(change, fake))
+        pushing = asyncio.create_task(asyncio.to_thread(swap, replica, fake))
         try:
             await anext(changes)
         finally:
             await pushing
-
-    def change(fake: Any) -> None:
-        replica._observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
 
     with replica.override(Login(f"{SECRET}-0")) as fake, pytest.raises(ValueError, match="select failed") as caught:
         asyncio.run(asyncio.wait_for(read(fake), DEADLINE))
@@ -233,11 +235,8 @@ def test_what_a_comparison_of_the_applications_raises_shows_no_part_that_was_com
     async def read(fake: Any) -> None:
         changes = replica.changes(lambda login: Part(login.password))
         reading = asyncio.ensure_future(anext(changes))
-        await asyncio.to_thread(change, fake)
+        await asyncio.to_thread(swap, replica, fake)
         await reading
-
-    def change(fake: Any) -> None:
-        replica._observers.swapped(lambda: fake.place(Login(f"{SECRET}-1")), replica.latest, Login(f"{SECRET}-1"))
 
     with replica.override(Login(f"{SECRET}-0")) as fake, pytest.raises(ValueError, match="can't compare") as caught:
         asyncio.run(asyncio.wait_for(read(fake), DEADLINE))

@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,6 @@ import pytest
 from confcast.wire import processes
 from confcast.wire.processes import Death, is_alive, started
 from tests.support.stopping import stop
-
-
-@pytest.fixture
-def child() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that lives until it is killed. Nobody waits for it before the test's end."""
-    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def test_a_death_is_readable_once_the_process_is_dead_though_nobody_has_reaped_it(

@@ -6,7 +6,6 @@ import errno
 import os
 import selectors
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,14 +38,6 @@ def bench() -> Iterator[Bench]:
     made.exit_watch.close()
     assert not made.selector.get_map()
     made.selector.close()
-
-
-@pytest.fixture
-def child() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def test_a_death_is_told_once(bench: Bench, child: subprocess.Popen[bytes]) -> None:

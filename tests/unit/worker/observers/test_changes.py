@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +14,8 @@ from confcast import NotAttached, Replica
 from confcast.worker.observers import changes
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.override import Fake
-from tests.support.settings import Settings
-from tests.support.waiting import DEADLINE
-
-
-def config(number: int, name: str = "one") -> Settings:
-    return Settings(number=number, twin=number, name=name)
+from tests.support.settings import Settings, numbered
+from tests.support.waiting import on_a_loop
 
 
 @pytest.fixture
@@ -29,12 +25,8 @@ def replica() -> Replica[Settings]:
 
 @pytest.fixture
 def fake(replica: Replica[Settings]) -> Iterator[Fake[Settings]]:
-    with replica.override(config(1)) as fake:
+    with replica.override(numbered(1)) as fake:
         yield fake
-
-
-def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(main(), DEADLINE))
 
 
 def subscribed(replica: Replica[Settings]) -> int:
@@ -52,16 +44,16 @@ def test_each_change_is_given_with_what_was_seen_before(replica: Replica[Setting
             seen.append((old.number, new.number))
             if new.number == 4:
                 return seen
-            fake.push(config(new.number + 1))
+            fake.push(numbered(new.number + 1))
         raise AssertionError
 
     async def begin() -> list[Any]:
         changes = asyncio.ensure_future(main())
         await asyncio.sleep(0)
-        fake.push(config(2))
+        fake.push(numbered(2))
         return await changes
 
-    assert run(begin) == [(1, 2), (2, 3), (3, 4)]
+    assert on_a_loop(begin) == [(1, 2), (2, 3), (3, 4)]
 
 
 def test_an_iteration_is_no_observer(replica: Replica[Settings], fake: Fake[Settings]) -> None:
@@ -70,7 +62,7 @@ def test_an_iteration_is_no_observer(replica: Replica[Settings], fake: Fake[Sett
             await anext(changes)
             return subscribed(replica), replica.get_observer_count()
 
-    assert run(main) == (1, 0)
+    assert on_a_loop(main) == (1, 0)
 
 
 def test_a_slow_reader_is_given_what_it_saw_last_and_the_newest(
@@ -78,14 +70,14 @@ def test_a_slow_reader_is_given_what_it_saw_last_and_the_newest(
 ) -> None:
     async def main() -> None:
         changes = replica.changes(number)
-        fake.push(config(2))
+        fake.push(numbered(2))  # between the call and the first step: it is not missed
         assert await anext(changes) == (1, 2)
         for each in (3, 4, 5):
-            fake.push(config(each))
+            fake.push(numbered(each))
         assert await anext(changes) == (2, 5)
         await changes.aclose()
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_what_is_back_is_no_change_and_neither_is_another_part(
@@ -95,43 +87,31 @@ def test_what_is_back_is_no_change_and_neither_is_another_part(
         whole, names = replica.changes(), replica.changes(lambda config: config.name)
         pending = [asyncio.ensure_future(anext(each)) for each in (whole, names)]
         await asyncio.sleep(0)
-        fake.push(config(2))
-        fake.push(config(1))
+        fake.push(numbered(2))
+        fake.push(numbered(1))
         for _ in range(10):
             await asyncio.sleep(0)
         assert not any(each.done() for each in pending)
-        fake.push(config(3))
+        fake.push(numbered(3))
         assert (await pending[0])[1].number == 3
-        fake.push(config(4, "two"))
+        fake.push(numbered(4, "two"))
         assert await pending[1] == ("one", "two")
         for each in (whole, names):
             await each.aclose()
 
-    run(main)
-
-
-def test_a_change_between_the_call_and_the_first_step_is_not_missed(
-    replica: Replica[Settings], fake: Fake[Settings]
-) -> None:
-    async def main() -> None:
-        changes = replica.changes(number)
-        fake.push(config(2))
-        assert await anext(changes) == (1, 2)
-        await changes.aclose()
-
-    run(main)
+    on_a_loop(main)
 
 
 def test_initial_begins_with_the_value_and_then_its_changes(replica: Replica[Settings], fake: Fake[Settings]) -> None:
     async def main() -> None:
         changes = replica.changes(number, initial=True)
-        fake.push(config(2))
+        fake.push(numbered(2))
         assert await anext(changes) == (None, 2)
-        fake.push(config(3))
+        fake.push(numbered(3))
         assert await anext(changes) == (2, 3)
         await changes.aclose()
 
-    run(main)
+    on_a_loop(main)
 
 
 @pytest.mark.parametrize("initial", [False, True])
@@ -144,8 +124,8 @@ def test_before_there_is_a_value_it_waits_for_the_first_which_is_no_change(
         await asyncio.sleep(0)
         told = asyncio.Event()
         replica.subscribe(lambda old, new: told.set(), initial=True, loop=asyncio.get_running_loop())
-        with replica.override(config(1)) as fake:
-            replica._observers.swapped(lambda: None, None, config(1))
+        with replica.override(numbered(1)) as fake:
+            replica._observers.swapped(lambda: None, None, numbered(1))
             await told.wait()  # after the one that waits
             if initial:
                 assert await waiting == (None, 1)
@@ -153,26 +133,26 @@ def test_before_there_is_a_value_it_waits_for_the_first_which_is_no_change(
             for _ in range(10):
                 await asyncio.sleep(0)
             assert not waiting.done()
-            fake.push(config(2))
+            fake.push(numbered(2))
             assert await waiting == (1, 2)
             await changes.aclose()
         replica._observers.close()
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_a_first_value_may_be_a_part_that_is_none(replica: Replica[Settings], fake: Fake[Settings]) -> None:
     async def main() -> None:
         changes = replica.changes(lambda config: {3: "c"}.get(config.number))
-        fake.push(config(2))
+        fake.push(numbered(2))
         waiting = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)
         assert not waiting.done()
-        fake.push(config(3))
+        fake.push(numbered(3))
         assert await waiting == (None, "c")
         await changes.aclose()
 
-    run(main)
+    on_a_loop(main)
 
 
 async def gone(replica: Replica[Settings]) -> None:
@@ -185,7 +165,7 @@ async def gone(replica: Replica[Settings]) -> None:
 def test_closed_it_has_unsubscribed_and_dropped_it_will(replica: Replica[Settings], fake: Fake[Settings]) -> None:
     async def main() -> None:
         closed, dropped = replica.changes(), replica.changes()
-        fake.push(config(2))
+        fake.push(numbered(2))
         await anext(closed)
         await anext(dropped)
         assert subscribed(replica) == 2
@@ -194,7 +174,7 @@ def test_closed_it_has_unsubscribed_and_dropped_it_will(replica: Replica[Setting
         del dropped
         await gone(replica)
 
-    run(main)
+    on_a_loop(main)
 
 
 @pytest.mark.parametrize("how", ["break", "cancel", "raise"])
@@ -213,14 +193,14 @@ def test_however_its_task_leaves_it_nothing_is_left(replica: Replica[Settings], 
         if how == "cancel":
             following.cancel()
         else:
-            fake.push(config(2))
+            fake.push(numbered(2))
         with contextlib.suppress(asyncio.CancelledError, ValueError):
             await following
         assert how != "cancel" or subscribed(replica) == 0  # at once
         del following
         await gone(replica)
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_one_that_never_began_has_subscribed_nowhere(replica: Replica[Settings], fake: Fake[Settings]) -> None:
@@ -228,7 +208,7 @@ def test_one_that_never_began_has_subscribed_nowhere(replica: Replica[Settings],
         replica.changes()
         assert subscribed(replica) == 0
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_the_end_of_its_loop_ends_it(replica: Replica[Settings], fake: Fake[Settings]) -> None:
@@ -236,11 +216,11 @@ def test_the_end_of_its_loop_ends_it(replica: Replica[Settings], fake: Fake[Sett
 
     async def main() -> None:
         changes = replica.changes()
-        fake.push(config(2))
+        fake.push(numbered(2))
         await anext(changes)
         kept.append(changes)
 
-    run(main)
+    on_a_loop(main)
     assert subscribed(replica) == 0
 
 
@@ -249,11 +229,11 @@ def test_a_loop_that_is_closed_without_ending_it_is_found_at_the_next_change(
 ) -> None:
     loop = asyncio.new_event_loop()
     changes = replica.changes()
-    fake.push(config(2))
+    fake.push(numbered(2))
     loop.run_until_complete(anext(changes))
     loop.close()
-    fake.push(config(3))
-    fake.push(config(4))
+    fake.push(numbered(3))
+    fake.push(numbered(4))
     assert subscribed(replica) == 0
     assert replica._observers.record.failures == 1
     assert caplog.text.count("observer changes() is unsubscribed: the event loop") == 1
@@ -266,7 +246,7 @@ def test_settled_waits_for_the_settling(replica: Replica[Settings], fake: Fake[S
         changes = replica.changes(number, on="settled")
         waiting = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)
-        new = config(2)
+        new = numbered(2)
         replica._observers.swapped(lambda: fake.place(new), replica.latest, new)
         for _ in range(10):
             await asyncio.sleep(0)
@@ -276,19 +256,19 @@ def test_settled_waits_for_the_settling(replica: Replica[Settings], fake: Fake[S
         await changes.aclose()
         replica._observers.close()
 
-    run(main)
+    on_a_loop(main)
 
 
 def test_a_closed_replica_ends_it_after_the_last_change(replica: Replica[Settings], fake: Fake[Settings]) -> None:
     async def main() -> list[Any]:
         changes = replica.changes(number)
-        fake.push(config(2))
+        fake.push(numbered(2))
         assert await anext(changes) == (1, 2)
-        fake.push(config(3))
+        fake.push(numbered(3))
         replica._observers.replica_closed()
         return [each async for each in changes]
 
-    assert run(main) == [(2, 3)]
+    assert on_a_loop(main) == [(2, 3)]
     assert subscribed(replica) == 0
 
 
@@ -297,11 +277,11 @@ def test_a_replica_that_is_closed_before_the_first_step_ends_it_too(
 ) -> None:
     async def main() -> list[Any]:
         changes = replica.changes(number)
-        fake.push(config(2))
+        fake.push(numbered(2))
         replica._observers.replica_closed()
         return [each async for each in changes]
 
-    assert run(main) == [(1, 2)]
+    assert on_a_loop(main) == [(1, 2)]
     assert subscribed(replica) == 0
 
 
@@ -321,7 +301,7 @@ def test_a_replica_that_is_closed_between_its_finding_and_the_first_look_ends_it
         find = changes.read(None, lambda: replica._observers, None, "commit", False, nothing, 0)
         return [each async for each in find]
 
-    assert run(main) == []
+    assert on_a_loop(main) == []
 
 
 def test_nothing_waits_on_a_loop_but_one_wake_up(replica: Replica[Settings], fake: Fake[Settings]) -> None:
@@ -344,12 +324,12 @@ def test_nothing_waits_on_a_loop_but_one_wake_up(replica: Replica[Settings], fak
         await asyncio.sleep(0)
         counting = Counting(asyncio.get_running_loop())
         for each in range(2, 100):
-            fake.push(config(each))
+            fake.push(numbered(each))
         assert await waiting == (1, 99)
         await changes.aclose()
         return counting.calls
 
-    assert run(main) == 1
+    assert on_a_loop(main) == 1
 
 
 def test_what_could_not_work_is_refused_at_the_call(replica: Replica[Settings]) -> None:
@@ -369,7 +349,7 @@ def test_without_a_value_and_an_owner_nothing_is_read(replica: Replica[Settings]
 @pytest.mark.parametrize("verb", ["areload", "aattach", "aclose", "changes"])
 def test_where_neither_asyncio_nor_trio_runs_that_is_said(replica: Replica[Settings], verb: str) -> None:
     """And not that there is no running event loop."""
-    with replica.override(Settings(number=1, twin=1)):
+    with replica.override(numbered(1)):
         coroutine = replica.changes().__anext__() if verb == "changes" else getattr(replica, verb)()
         with pytest.raises(RuntimeError, match="neither asyncio nor trio runs this coroutine: await it there, or"):
             coroutine.send(None)

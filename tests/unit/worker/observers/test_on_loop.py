@@ -9,7 +9,7 @@ import gc
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -19,12 +19,8 @@ import pytest
 from confcast import Replica
 from confcast.worker.observers.dispatcher import Observers
 from tests.support.forking import said_in_child
-from tests.support.settings import Settings
-from tests.support.waiting import DEADLINE, eventually, in_thread
-
-
-def config(number: int) -> Settings:
-    return Settings(number=number, twin=number)
+from tests.support.settings import Settings, numbered
+from tests.support.waiting import DEADLINE, eventually, in_thread, on_a_loop
 
 
 class Declared:
@@ -34,7 +30,7 @@ class Declared:
         self._others = set(threading.enumerate())
         self.replica = Replica(Settings, name="on a loop")
         self._number = 1
-        self._override = self.replica.override(config(1))
+        self._override = self.replica.override(numbered(1))
         self._fake = self._override.__enter__()
 
     @property
@@ -43,7 +39,7 @@ class Declared:
 
     def change(self) -> int:
         """To the next number."""
-        old, new = config(self._number), config(self._number + 1)
+        old, new = numbered(self._number), numbered(self._number + 1)
         self._number += 1
         self.observers.swapped(lambda: self._fake.place(new), old, new)
         return self._number
@@ -62,10 +58,6 @@ def declared():
     declared = Declared()
     yield declared
     declared.end()
-
-
-def on_a_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(main(), DEADLINE))
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
