@@ -8,7 +8,7 @@ import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from confcast.config.sources.layer import Source
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
 from confcast.worker.client import verbs
+from tests.support import gunicorn
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings
+from tests.support.server import Server, servers_of
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE
 from tests.support.workers import Worker
@@ -129,6 +131,14 @@ def settings(manager: Manager) -> Iterator[Replica[Settings]]:
     replica = Replica(Settings, name="app").attach(ignore_sighup=False)
     yield replica
     replica.close()
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers of the kind that the test's class says, or its file; gunicorns where neither does."""
+    kind = getattr(request.cls, "kind", None) or getattr(request.module, "kind", gunicorn.Server)
+    with servers_of(kind, tmp_path / "site") as make:
+        yield make
 
 
 @pytest.fixture

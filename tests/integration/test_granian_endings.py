@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.embedding import Endings, Make, hold
-from tests.support.gate import Gate
-from tests.support.granian import APPLICATIONS, Server, WsgiServer
+from tests.support.embedding import Endings, Make, hold, let_all_go
+from tests.support.granian import Server, WsgiServer
 from tests.support.leaks import is_running
 from tests.support.server import servers_of
 from tests.support.stopping import stop
@@ -53,7 +52,7 @@ def woken(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """One of one worker, whose file `woken` has a byte for each time that the worker was woken."""
     with servers_of(request.param, tmp_path / "site") as make:
         server = make(workers=1, application="woken_app:app")
-        module = APPLICATIONS[server.INTERFACE].partition(":")[0]
+        module = server.APPLICATION.partition(":")[0]
         (server.folder / "woken_app.py").write_text(WOKEN.format(module))
         (server.folder / "woken").touch()
         yield server
@@ -63,52 +62,42 @@ def await_woken(server: Server, times: int) -> None:
     eventually(lambda: (server.folder / "woken").stat().st_size >= times, f"a worker that is woken {times} times")
 
 
-def let_go(*gates: Gate) -> None:
-    """The last one that a request comes to first: it would stay at a gate that is still shut."""
-    for gate in gates:
-        gate.open()
-        gate.let_go()
-
-
 @pytest.mark.parametrize("send", [os.kill, os.killpg])
 def test_a_request_that_takes_long_is_finished_after_a_stop(
     woken: Server, send: Callable[[int, int], None], tmp_path: Path
 ):
     """The handler of a worker of granian's waits for ever where TERM comes three times."""
     woken.start()
-    call, body, numbers = hold(woken, tmp_path)
+    held = hold(woken, tmp_path)
 
     send(woken.pid, signal.SIGTERM)
     await_woken(woken, 3)
-    let_go(body, call)
 
-    assert numbers() == [woken.number] * 3
+    assert let_all_go([held]) == [[woken.number] * 3]
     assert woken.ended() == 0
     assert woken.crashes() == []
 
 
 def test_a_stop_that_is_asked_for_three_times_is_one(woken: Server, tmp_path: Path):
     woken.start()
-    call, body, numbers = hold(woken, tmp_path)
+    held = hold(woken, tmp_path)
 
     for times in (1, 2, 3):
         os.killpg(woken.pid, signal.SIGINT)
         await_woken(woken, times)  # by then the worker has heard it
-    let_go(body, call)
 
-    assert numbers() == [woken.number] * 3
+    assert let_all_go([held]) == [[woken.number] * 3]
     assert woken.ended() == 0
     assert woken.crashes() == []
 
 
 def test_a_worker_that_a_full_reload_replaces_is_woken_too(woken: Server, tmp_path: Path):
     woken.start("--respawn-interval", "0.1")
-    call, body, numbers = hold(woken, tmp_path)
+    held = hold(woken, tmp_path)
 
     woken.signal(signal.SIGRTMIN)
     await_woken(woken, 2)
-    let_go(body, call)
 
-    assert numbers() == [woken.number] * 3
+    assert let_all_go([held]) == [[woken.number] * 3]
     woken.await_log("Stopped old worker-1")
     assert woken.hup()[0] == "unchanged"

@@ -5,25 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-
+from tests.support.embedding import Make
 from tests.support.gate import Gate
 from tests.support.granian import Server
-from tests.support.server import servers_of
 from tests.support.waiting import eventually
 
-Make = Callable[..., Server]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    with servers_of(Server, folder) as make:
-        yield make
+kind = Server
 
 
 def test_a_worker_that_dies_stops_the_server_unless_granian_is_told_otherwise(make: Make):

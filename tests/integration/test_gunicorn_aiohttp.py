@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.embedding import hold
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make
 from tests.support.gunicorn_tls import Tls
 from tests.support.server import servers_of
 from tests.support.waiting import eventually
@@ -19,15 +18,12 @@ SERVES = "graceful_timeout = 10\nwsgi_app = 'aiohttp_app:{}'\n"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    site = tmp_path / "site"
-    site.mkdir()
-    with servers(site) as make:
-        yield lambda what, more="": make(above=ABOVE, below=SERVES.format(what) + more).start()
+def start(make: Make) -> Make:
+    return lambda what, more="": make(above=ABOVE, below=SERVES.format(what) + more).start()
 
 
 @pytest.mark.parametrize("what", ["app", pytest.param("make", marks=pytest.mark.slow)])
-def test_its_requests_see_one_version_and_its_workers_stay(start: Callable[..., Server], what: str, tmp_path: Path):
+def test_its_requests_see_one_version_and_its_workers_stay(start: Make, what: str, tmp_path: Path):
     server = start(what)
     before = server.pids()
     call, body, numbers = hold(server, tmp_path)
@@ -46,7 +42,7 @@ def test_its_requests_see_one_version_and_its_workers_stay(start: Callable[..., 
 
 
 @pytest.mark.slow
-def test_at_its_max_requests_a_worker_leaves_while_the_others_are_attached(start: Callable[..., Server]):
+def test_at_its_max_requests_a_worker_leaves_while_the_others_are_attached(start: Make):
     server = start("app", "max_requests = 10\n")
 
     eventually(lambda: server.ask("read") and "10 requests are served: leaving" in server.log(), "a worker that asks")

@@ -6,22 +6,20 @@ import os
 import signal
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
-from pathlib import Path
 
 import pytest
 
 from confcast.wire.listener import SOCKET
 from tests.support.beside import Beside, start
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make, Server
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually
 from tests.support.workers import Worker
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with servers(tmp_path) as make:
-        yield make(options="watch=True").start()
+def server(make: Make) -> Server:
+    return make(options="watch=True").start()
 
 
 @pytest.fixture

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.gunicorn import Server, kill_worker, servers
+from tests.support.gunicorn import Make, Server, kill_worker
 from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.waiting import eventually, in_thread
 
-Make = Callable[..., Server]
 CALLED_OFF = "the full reload is called off, and every worker stays as it is"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def reload_fully(server: Server) -> None:

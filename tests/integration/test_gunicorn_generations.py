@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +18,11 @@ from confcast.wire.listener import SOCKET
 from confcast.wire.messages import ReloadEvent
 from confcast.worker.client.connection_per_call import Client
 from tests.support.gate import Gate
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make, Server
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually, in_thread
 
-Make = Callable[..., Server]
 WORDS = "another config owner loads for this server since its full reload or upgrade"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def answered(event: ReloadEvent) -> list[ReloadEvent]:
@@ -137,11 +130,11 @@ def test_a_change_during_a_full_reload_that_is_called_off_is_loaded(make: Make):
     assert server.owner() == owner
 
 
-def test_the_example_is_fully_reloaded_with_a_new_owner(make: Make, tmp_path: Path):
-    (tmp_path / "texts").mkdir()
-    shutil.copy(PACKAGED_DEFAULTS, tmp_path / "config.yaml")
+def test_the_example_is_fully_reloaded_with_a_new_owner(make: Make):
     environment = {"LEINDEX_CONFIG": "config.yaml", "LEINDEX_FOLDER": "texts", "LEINDEX_BIND": "127.0.0.1:0"}
     server = make(environment={**environment, "LEINDEX_WORKERS": "1"})
+    (server.folder / "texts").mkdir()
+    shutil.copy(PACKAGED_DEFAULTS, server.folder / "config.yaml")
     server.launch("-c", "python:confcast.examples.leindex.gunicorn_conf")
     server.await_log("Booting worker")
     old = server.owner()

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, kill_worker, servers
+from tests.support.gunicorn import Make, kill_worker
 from tests.support.waiting import eventually
 
-Make = Callable[..., Server]
 PATCHED = "from gevent import monkey\nmonkey.patch_all()"
 GEVENT = "workers = 2\nworker_class = 'gevent'"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 @pytest.mark.parametrize("patched", [PATCHED, ""], ids=["patched", "not patched"])

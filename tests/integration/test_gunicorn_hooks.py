@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make, Server
 from tests.support.waiting import eventually
-
-Make = Callable[..., Server]
 
 ABOVE = """
 workers = 2
@@ -30,12 +26,6 @@ IMPORTED = """
 def pre_request(worker, request): print("USER pre_request", flush=True)
 def post_worker_init(worker): print("USER post_worker_init", flush=True)
 """
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def counted(server: Server) -> dict[str, int]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import socket
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.gunicorn import Server, all_have_open, open_logs, read, rotate, servers, start
+from tests.support.gunicorn import Make, all_have_open, open_logs, read, rotate, start
 from tests.support.waiting import eventually
-
-Make = Callable[..., Server]
 
 LOGS = """
 workers = 2
@@ -22,12 +19,6 @@ accesslog = "access"
 errorlog = "errors"
 """
 RELOADED = "def on_reload(server): print('RELOADED', server.num_workers, flush=True)\n"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def test_logs_are_opened_anew_in_master_workers_and_owner(make: Make):

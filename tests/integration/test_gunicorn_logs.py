@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make, Server
 from tests.support.leaks import is_running
 from tests.support.waiting import eventually
 
-Make = Callable[..., Server]
 ERRORLOG = "errorlog = 'errors'"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def await_errors(server: Server, text: str, log: str = "errors") -> str:

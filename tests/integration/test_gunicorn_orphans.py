@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make, Server
 from tests.support.killing import Killing
 from tests.support.programs import ROOT
 from tests.support.waiting import eventually
@@ -26,29 +26,30 @@ def when_ready(server):
 """
 
 
-def test_a_whole_server_starts_its_workers_without_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_server_starts_its_workers_without_an_owner(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     killing = Killing(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    with servers(tmp_path / "site") as make:
-        server = make(
-            above="workers = 2",
-            below=KILL_THE_OWNER.format(gate=str(killing.gate.path)),
-            environment=killing.environment(),
-        )
-        server.launch()
-        assert_orphans_serve(server)
+    server = make(
+        above="workers = 2",
+        below=KILL_THE_OWNER.format(gate=str(killing.gate.path)),
+        environment=killing.environment(),
+    )
+    server.launch()
+    assert_orphans_serve(server)
 
-        killing.gate.await_load()
-        killing.gate.open()
-        killing.gate.let_go()
+    killing.gate.await_load()
+    killing.gate.open()
+    killing.gate.let_go()
 
-        eventually(lambda: connected(server) == {True}, "both workers attached")
-        server.await_log("confcast app: restart: unchanged")
-        before, number = server.pids(), server.change()
-        assert server.hup() == ("success", 2)
-        answers = server.everyone()
-        assert {answer["number"] for answer in answers.values()} == {number}
-        assert set(answers) == before
+    eventually(lambda: connected(server) == {True}, "both workers attached")
+    server.await_log("confcast app: restart: unchanged")
+    before, number = server.pids(), server.change()
+    assert server.hup() == ("success", 2)
+    answers = server.everyone()
+    assert {answer["number"] for answer in answers.values()} == {number}
+    assert set(answers) == before
 
 
 def assert_orphans_serve(server: Server) -> None:

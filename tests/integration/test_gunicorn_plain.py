@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.gunicorn import Server, all_have_open, open_logs, read, rotate
+from tests.support.gunicorn import Make, Server, all_have_open, open_logs, read, rotate
 from tests.support.gunicorn_tls import Tls
 from tests.support.leaks import is_running
 from tests.support.server import servers_of
@@ -165,13 +165,7 @@ def test_its_hup_serves_a_renewed_certificate_by_new_workers(tmp_path: Path):
         eventually(lambda: server.certificates() == {new}, "the renewed certificate")
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    with servers_of(Server, tmp_path) as make:
-        yield make
-
-
-def test_a_full_reload_with_us_does_what_its_hup_did(make: Callable[..., Server]):
+def test_a_full_reload_with_us_does_what_its_hup_did(make: Make):
     def above(workers: int, timeout: int) -> str:
         logs = "accesslog, errorlog = 'access', 'errors'\n"
         reloaded = "def on_reload(server): print('RELOADED', server.num_workers, server.cfg.timeout, flush=True)\n"
@@ -197,7 +191,7 @@ def test_a_full_reload_with_us_does_what_its_hup_did(make: Callable[..., Server]
     eventually(lambda: all_have_open(server, "access", "errors"), f"the new logs, not {open_logs(server)}")
 
 
-def test_a_full_reload_with_a_bad_conf_file_is_called_off(make: Callable[..., Server]):
+def test_a_full_reload_with_a_bad_conf_file_is_called_off(make: Make):
     server = make(above="workers = 2\n").start()
     before = server.pids()
     server.conf(above="workers = 2\ntimeout = (\n")
@@ -214,7 +208,7 @@ def test_a_full_reload_with_a_bad_conf_file_is_called_off(make: Callable[..., Se
     eventually(lambda: not any(map(is_running, before)), "the end of the old workers")
 
 
-def test_a_full_reload_with_us_moves_to_another_error_log(make: Callable[..., Server]):
+def test_a_full_reload_with_us_moves_to_another_error_log(make: Make):
     server = make(above="workers = 1\nerrorlog = 'errors'\n")
     server.launch()
     eventually(lambda: "Listening at" in read(server, "errors"), "a server that listens")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, all_have_open, kill_worker, open_logs, rotate, servers, start
+from tests.support.gunicorn import Server, all_have_open, kill_worker, open_logs, rotate, start
 from tests.support.leaks import is_running
+from tests.support.server import servers_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -24,7 +25,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def unstarted() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="cc-") as folder, servers(Path(folder)) as make:
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder, servers_of(Server, Path(folder)) as make:
         Path(folder).chmod(0o755)
         server = make(above=ABOVE)
         server.runtime.chmod(0o711)

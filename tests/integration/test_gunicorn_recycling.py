@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make
 from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.waiting import eventually
 
-Make = Callable[..., Server]
 STAYS = "has served its max_requests and stays: a new worker could not attach"
 ASKS = "confcast: 10 requests are served: leaving when all other workers are attached"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def test_workers_are_replaced_without_a_failed_request(make: Make):

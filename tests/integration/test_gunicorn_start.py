@@ -5,52 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn import Server, servers
-
-Make = Callable[..., Server]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
+from tests.support.embedding import Refusals
+from tests.support.gunicorn import Make
 
 
-def test_a_refused_first_configuration_ends_with_its_problems_and_status_78(make: Make):
-    server = make(above="pidfile = 'pid'")
-    server.change("number = 'x'\nname = 5\n")
-    server.launch()
-
-    assert server.ended() == 78
-    assert "app.toml:1:10: number" in server.log()
-    assert "app.toml:2:8: name" in server.log()
-    assert server.crashes() == []
-    assert not (server.folder / "pid").exists()
+class TestGunicornStarts(Refusals):
+    """Or does not."""
 
 
-def test_it_is_refused_in_gunicorns_log_file_too(make: Make):
-    server = make(above="errorlog = 'errors'")
+def test_it_is_refused_in_gunicorns_log_file_too_and_leaves_no_pid_file(make: Make):
+    server = make(above="errorlog = 'errors'\npidfile = 'pid'")
     server.change("number = 'x'\n")
     server.launch()
 
     assert server.ended() == 78
     assert "app.toml:1:10: number" in (server.folder / "errors").read_text()
-
-
-def test_a_schema_that_can_not_be_imported_ends_with_status_3(make: Make):
-    server = make()
-    (server.folder / "settings.py").write_text("import nothing_of_this_name\n")
-    server.launch()
-
-    assert server.ended() == 3
-    assert "the config owner could not start" in server.log()
-    assert "nothing_of_this_name" in server.log()
-    assert server.crashes() == []
+    assert not (server.folder / "pid").exists()
 
 
 def test_a_schema_that_can_not_be_carried_ends_with_its_field_and_status_78(make: Make):

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make
 from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.waiting import eventually
-
-Make = Callable[..., Server]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
 
 
 def test_it_brings_new_schema_code_and_old_workers_are_served_by_the_old_owner_to_their_end(make: Make):

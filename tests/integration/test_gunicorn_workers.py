@@ -5,17 +5,15 @@ from __future__ import annotations
 import http.client
 import signal
 import socket
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.gunicorn import Server, servers
+from tests.support.gunicorn import Make
 from tests.support.leaks import is_running
+from tests.support.server import reload_all
 from tests.support.waiting import eventually, in_thread
-
-Make = Callable[..., Server]
 
 # gunicorn's own time-out takes a second at the least, and may hit a worker that still boots on a busy machine: so the
 # master finds a worker too late when the test says so.
@@ -30,22 +28,6 @@ def when_ready(server):
 def child_exit(server, worker):
     os.path.exists("hangs") and os.unlink("hangs")
 """
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with servers(tmp_path) as make:
-        yield make
-
-
-def reload_all(server: Server) -> set[int]:
-    """Reload; the workers that are there, each of which has applied it, and nobody else was waited for."""
-    number = server.change()
-    event = server.ask("reload")
-    answers = server.everyone()
-    assert (event["result"], set(event["applied"])) == ("success", set(answers))
-    assert {answer["number"] for answer in answers.values()} == {number}
-    return set(answers)
 
 
 def test_a_worker_that_gunicorn_kills_for_a_time_out_is_not_waited_for(make: Make, tmp_path: Path):

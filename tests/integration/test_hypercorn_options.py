@@ -5,30 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from confcast import ConfcastError, ConfigLoader
 from confcast.servers import hypercorn
+from tests.support.embedding import Make
 from tests.support.hypercorn import Server
 from tests.support.leaks import is_running
 from tests.support.load import Load
-from tests.support.server import servers_of
 from tests.support.settings import SCHEMA
 from tests.support.waiting import eventually
 
-Make = Callable[..., Server]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    with servers_of(Server, folder) as make:
-        yield make
+kind = Server
 
 
 def test_a_worker_that_has_served_its_requests_is_replaced_by_one_with_the_newest(make: Make):

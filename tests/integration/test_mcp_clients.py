@@ -19,7 +19,8 @@ from mcp.client.subscriptions import SubscriptionLost
 
 from confcast import OwnerUnavailable
 from tests.support.gate import Gate
-from tests.support.mcp import PATIENCE, Server, client_of, crowd_of, number_for, run, servers, text_of
+from tests.support.mcp import PATIENCE, Server, client_of, crowd_of, number_for, run, text_of
+from tests.support.server import servers_of
 from tests.support.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.timeout(PATIENCE)
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.timeout(PATIENCE)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with servers(tmp_path_factory.mktemp("site")) as make:
+    with servers_of(Server, tmp_path_factory.mktemp("site")) as make:
         yield make(wrapped=True).start()
 
 

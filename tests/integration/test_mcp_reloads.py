@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.mcp import PATIENCE, Server, client_of, crowd_of, run, servers, until
+from tests.support.mcp import PATIENCE, Server, client_of, crowd_of, run, until
 
 ROUNDS = 20
+kind = Server
 
 
 class Callers:
@@ -48,10 +49,8 @@ class Callers:
 
 
 @pytest.mark.timeout(PATIENCE)
-def test_calls_go_on_through_twenty_reloads_and_nobody_who_was_told_is_shown_an_old_list(tmp_path: Path):
-    with servers(tmp_path) as make:
-        server = make(watch=True).start()
-        run(twenty_reloads(server))
+def test_calls_go_on_through_twenty_reloads_and_nobody_who_was_told_is_shown_an_old_list(make: Callable[..., Server]):
+    run(twenty_reloads(make(watch=True).start()))
 
 
 async def twenty_reloads(server: Server) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.embedding import hold
+from tests.support.embedding import hold, let_all_go
 from tests.support.server import servers_of
 from tests.support.uvicorn import Alone
 from tests.support.websockets import WebSockets
@@ -57,11 +57,7 @@ def test_requests_side_by_side_each_see_their_own_version(server: Alone, tmp_pat
     held += [hold(server, tmp_path / name) for name in ("second", "third")]
 
     assert server.ask("read")["number"] == newest
-    for call, body, _ in held:
-        for gate in (body, call):
-            gate.open()
-            gate.let_go()
-    assert [numbers() for _, _, numbers in held] == [[old] * 3, [newest] * 3, [newest] * 3]
+    assert let_all_go(held) == [[old] * 3, [newest] * 3, [newest] * 3]
 
 
 @pytest.mark.parametrize("server", ["asgi"], indirect=True)

@@ -8,18 +8,18 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.embedding import Make
 from tests.support.gate import Gate
 from tests.support.leaks import children_of
-from tests.support.server import servers_of
+from tests.support.server import reload_all, servers_of
 from tests.support.uvicorn import Alone, Server
 from tests.support.waiting import DEADLINE, eventually
 
-Make = Callable[..., Server]
+kind = Server
 
 # Imported by each Python at its start, before anything else: what is spawned waits here, if there is a gate.
 AT_THE_START_OF_PYTHON = """\
@@ -27,24 +27,6 @@ import os, sys
 if "--multiprocessing-fork" in sys.orig_argv and os.path.exists("spawned"):
     open("spawned").read()
 """
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    with servers_of(Server, folder) as make:
-        yield make
-
-
-def reload_all(server: Server) -> set[int]:
-    """Reload; the workers that are there, each of which has applied it, and nobody else was waited for."""
-    number = server.change()
-    event = server.ask("reload")
-    answers = server.everyone()
-    assert (event["result"], set(event["applied"])) == ("success", set(answers))
-    assert {answer["number"] for answer in answers.values()} == {number}
-    return set(answers)
 
 
 def await_workers(server: Server, count: int) -> None:

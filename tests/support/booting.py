@@ -27,7 +27,6 @@ class Booting:
     """
 
     kind: ClassVar[type[Server]]
-    make = Endings.make
     shut = Endings.shut
 
     def test_a_hup_for_the_whole_group_kills_no_worker_that_boots(self, make: Make, shut: Shut):
@@ -84,16 +83,6 @@ class Booting:
         assert server.ended() == 1
         assert "this worker can't attach and exits: another replica named 'app'" in server.log()
         server.assert_nothing_left()
-
-    def test_a_schema_that_can_not_be_imported_ends_with_status_3(self, make: Make):
-        server = make()
-        (server.folder / "settings.py").write_text("import nothing_of_this_name\n")
-        server.launch()
-
-        assert server.ended() == 3
-        assert "the config owner could not start" in server.log()
-        assert "nothing_of_this_name" in server.log()
-        assert server.crashes() == []
 
 
 IMPORTS = "import msgspec\n"

@@ -28,6 +28,7 @@ from tests.support.server import Server, kill_worker, servers_of
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
 Make = Callable[..., Any]
+Held = tuple[Gate, Gate, Callable[[], list[int]]]
 
 
 class Barrier:
@@ -49,7 +50,7 @@ class Barrier:
         self._high_water = version
 
 
-def hold(server: Server, folder: Path) -> tuple[Gate, Gate, Callable[[], list[int]]]:
+def hold(server: Server, folder: Path) -> Held:
     """Begin a request that has read once when this returns: its two gates, and what waits for the numbers it read."""
     for place in ("call", "body"):
         (folder / place).mkdir(parents=True)
@@ -61,26 +62,22 @@ def hold(server: Server, folder: Path) -> tuple[Gate, Gate, Callable[[], list[in
     return *gates, answer
 
 
+def let_all_go(held: list[Held]) -> list[list[int]]:
+    """Open both gates of each held request; the numbers that they have read."""
+    for call, body, _ in held:
+        for gate in (body, call):  # it comes to this one last, and would stay at it
+            gate.open()
+            gate.let_go()
+    return [numbers() for _, _, numbers in held]
+
+
 def pids_in(answers: list[Any]) -> set[int]:
     """The workers that gave them."""
     return {answer["pid"] for answer in answers}
 
 
-class Embedding:
-    """What a server with a config owner does while it serves.
-
-    Attributes:
-        kind: Which server. Made without options it has two workers, and does not watch.
-    """
-
-    kind: ClassVar[type[Server]]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-        """The one of all tests of this class."""
-        with servers_of(cls.kind, tmp_path_factory.mktemp("site")) as make:
-            yield make().start()
+class InPlace:
+    """A reload in place. Needs a fixture `server`: one of two workers or more, which does not watch."""
 
     def test_a_hup_under_load_reaches_every_worker_and_replaces_none(self, server: Server):
         before, barrier = server.pids(), Barrier(server)
@@ -97,28 +94,6 @@ class Embedding:
         answers = server.everyone()
         assert set(answers) == before
         assert {(answer["version"], answer["number"]) for answer in answers.values()} == {(version, server.number)}
-
-    def test_a_hup_to_the_owner_does_the_same(self, server: Server):
-        before, owner = server.pids(), server.owner()
-        number = server.change()
-
-        result, _ = server.after(lambda: os.kill(owner, signal.SIGHUP), "signal")
-
-        answers = server.everyone()
-        assert (result, server.owner(), set(answers)) == ("success", owner, before)
-        assert {answer["number"] for answer in answers.values()} == {number}
-
-    def test_a_hup_to_a_worker_does_nothing(self, server: Server):
-        before, triggers = server.pids(), len(server.events("signal"))
-        server.change()
-
-        for pid in before:
-            os.kill(pid, signal.SIGHUP)
-
-        answers = server.everyone()
-        assert set(answers) == before
-        assert server.number not in {answer["number"] for answer in answers.values()}
-        assert len(server.events("signal")) == triggers
 
     def test_a_hup_for_the_whole_group_kills_nobody_and_makes_one_version(self, server: Server):
         before, owner, version = server.pids(), server.owner(), server.ask("read")["version"]
@@ -170,27 +145,19 @@ class Embedding:
         assert numbers() == [old, old, old]
         assert {answer["number"] for answer in server.everyone().values()} == {newest}
 
-    def test_a_half_sent_request_begins_when_it_is_whole(self, server: Server):
-        with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as half:
-            half.sendall(b"GET /read HTTP/1.1\r\nHost: localhost\r\n")
-            newest = server.change()
-            assert server.hup()[0] == "success"
 
-            half.sendall(b"Connection: close\r\n\r\n")
-            answer = b"".join(iter(lambda: half.recv(4096), b""))
-
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert b'"number": %d,' % newest in answer
+class Deaths:
+    """Who dies is replaced. Needs a fixture `server`, as InPlace."""
 
     def test_a_killed_worker_is_replaced_by_one_with_the_current_version(self, server: Server):
         server.change()
         _, version = server.hup()
-        victim, other = sorted(server.pids())
+        victim, *others = sorted(server.pids())
 
         new = kill_worker(server, victim)
 
         answers = server.everyone()
-        assert set(answers) == {other, new}
+        assert set(answers) == {*others, new}
         assert {(answer["version"], answer["number"]) for answer in answers.values()} == {(version, server.number)}
 
     def test_a_killed_owner_is_replaced_while_workers_serve(self, server: Server):
@@ -213,7 +180,82 @@ class Embedding:
         assert {answer["number"] for answer in server.everyone().values()} == {number}
 
 
-class Endings:
+class Refusals:
+    """What can't be served is refused at the start. Needs a fixture `make`."""
+
+    def test_a_refused_first_configuration_ends_with_its_problems_and_status_78(self, make: Make):
+        server = make()
+        server.change("number = 'x'\nname = 5\n")
+        server.launch()
+
+        assert server.ended() == 78
+        assert "app.toml:1:10: number" in server.log()
+        assert "app.toml:2:8: name" in server.log()
+        assert server.crashes() == []
+
+    def test_a_schema_that_can_not_be_imported_ends_with_status_3(self, make: Make):
+        server = make()
+        (server.folder / "settings.py").write_text("import nothing_of_this_name\n")
+        server.launch()
+
+        assert server.ended() == 3
+        assert "the config owner could not start" in server.log()
+        assert "nothing_of_this_name" in server.log()
+        assert server.crashes() == []
+
+
+class Embedding(InPlace, Deaths):
+    """What a server with a config owner does while it serves.
+
+    Attributes:
+        kind: Which server. Made without options it has two workers, and does not watch.
+    """
+
+    kind: ClassVar[type[Server]]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+        """The one of all tests of this class."""
+        with servers_of(cls.kind, tmp_path_factory.mktemp("site")) as make:
+            yield make().start()
+
+    def test_a_hup_to_the_owner_does_the_same(self, server: Server):
+        before, owner = server.pids(), server.owner()
+        number = server.change()
+
+        result, _ = server.after(lambda: os.kill(owner, signal.SIGHUP), "signal")
+
+        answers = server.everyone()
+        assert (result, server.owner(), set(answers)) == ("success", owner, before)
+        assert {answer["number"] for answer in answers.values()} == {number}
+
+    def test_a_hup_to_a_worker_does_nothing(self, server: Server):
+        before, triggers = server.pids(), len(server.events("signal"))
+        server.change()
+
+        for pid in before:
+            os.kill(pid, signal.SIGHUP)
+
+        answers = server.everyone()
+        assert set(answers) == before
+        assert server.number not in {answer["number"] for answer in answers.values()}
+        assert len(server.events("signal")) == triggers
+
+    def test_a_half_sent_request_begins_when_it_is_whole(self, server: Server):
+        with socket.create_connection(("127.0.0.1", server.port), DEADLINE) as half:
+            half.sendall(b"GET /read HTTP/1.1\r\nHost: localhost\r\n")
+            newest = server.change()
+            assert server.hup()[0] == "success"
+
+            half.sendall(b"Connection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: half.recv(4096), b""))
+
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"number": %d,' % newest in answer
+
+
+class Endings(Refusals):
     """How a server with a config owner begins, and how it ends: nothing is left of it in any case.
 
     Attributes:
@@ -221,14 +263,6 @@ class Endings:
     """
 
     kind: ClassVar[type[Server]]
-
-    @pytest.fixture
-    def make(self, tmp_path: Path) -> Iterator[Make]:
-        """Makes this test's server."""
-        folder = tmp_path / "site"
-        folder.mkdir()
-        with servers_of(self.kind, folder) as make:
-            yield make
 
     @pytest.fixture
     def shut(self) -> Iterator[Callable[[Path], Gate]]:
@@ -315,13 +349,3 @@ class Endings:
         server.ended()
 
         server.assert_nothing_left()
-
-    def test_a_refused_first_configuration_ends_with_its_problems_and_status_78(self, make: Make):
-        server = make()
-        server.change("number = 'x'\nname = 5\n")
-        server.launch()
-
-        assert server.ended() == 78
-        assert "app.toml:1:10: number" in server.log()
-        assert "app.toml:2:8: name" in server.log()
-        assert server.crashes() == []

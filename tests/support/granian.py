@@ -1,70 +1,39 @@
 """A real granian, by confcast's launcher.
 
 It can't be given port 0, since each of its workers has a listener of its own: this process holds a free port for as
-long as the server's object lives, by a socket that is bound to it, and does not listen.
+long as the server's object lives, by a socket that is bound to it, and does not listen. A program is given the port.
 """
 
 from __future__ import annotations
 
 import socket
-import sys
 from pathlib import Path
+from typing import Any
 
-from tests.support import server
+from tests.support.launched import Launched
 
 
-class Server(server.Server):
-    """One granian.
+class Server(Launched):
+    """One granian. `INTERFACE`: as granian names it."""
 
-    Args:
-        folder: For its files.
-        interface: As granian names it.
-        workers: How many.
-        watch: Whether its owner watches the file.
-        application: What it serves; by default the one of the tests, for this interface.
-        arguments: More of the command line.
-        program: Instead of all that: a program that serves; its argument is the port.
-        environment: For its processes.
-    """
-
+    NAME = "granian"
     LISTENING = r"Listening at: https?://127\.0\.0\.1:(\d+)"
     INTERFACE = "asgi"
+    ARGUMENTS = ("--respawn-failed-workers",)
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        workers: int = 2,
-        watch: bool = False,
-        application: str = "",
-        arguments: tuple[str, ...] = ("--respawn-failed-workers",),
-        program: str = "",
-        environment: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(folder, environment=environment)
-        (folder / "program.py").write_text(program)
-        self._program = program
-        self.workers = workers
-        self._watch = watch
-        self._application = application or APPLICATIONS[self.INTERFACE]
-        self._arguments = arguments
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._held.bind(("127.0.0.1", 0))
 
+    def options(self) -> list[str]:
+        """With the port that is held."""
+        return ["--interface", self.INTERFACE, "--port", self._port(), "--workers", str(self.workers)]
+
     def command(self, *arguments: str) -> list[str]:
         """What starts it."""
-        port = str(self._held.getsockname()[1])
-        if self._program:
-            return [sys.executable, "program.py", port]
-        confcast = ["--loader", "sources:loader", "--vote-timeout", "10", *([] if self._watch else ["--no-watch"])]
-        granian = ["--port", port, "--workers", str(self.workers)]
-        command = [sys.executable, "-m", "confcast.servers.granian", *confcast, "--interface", self.INTERFACE, *granian]
-        return [*command, *self._arguments, *arguments, self._application]
-
-    def wanted(self) -> int:
-        """As many as the command line says."""
-        return self.workers
+        return super().command(*([self._port()] if self._program else []), *arguments)
 
     def end(self) -> None:
         """Give its port back, too."""
@@ -73,17 +42,19 @@ class Server(server.Server):
         finally:
             self._held.close()
 
+    def _port(self) -> str:
+        return str(self._held.getsockname()[1])
+
 
 class WsgiServer(Server):
     """One that speaks WSGI."""
 
     INTERFACE = "wsgi"
+    APPLICATION = "app:app"
 
 
 class RsgiServer(Server):
     """One that speaks granian's own interface."""
 
     INTERFACE = "rsgi"
-
-
-APPLICATIONS = {"asgi": "asgi_app:app", "wsgi": "app:app", "rsgi": "rsgi_app:app"}
+    APPLICATION = "rsgi_app:app"

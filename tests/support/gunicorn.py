@@ -7,15 +7,14 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.support import server
 from tests.support.leaks import is_running
-from tests.support.server import kill_worker, servers_of
+from tests.support.server import kill_worker
 from tests.support.waiting import eventually
 
-__all__ = ["Server", "kill_worker", "servers"]
+__all__ = ["Make", "Server", "kill_worker"]
 
 CONF = """\
 import os
@@ -93,9 +92,7 @@ class Server(server.Server):
         return super().masters() + [pid for pid in self._upgrades if is_running(pid)]
 
 
-def servers(folder: Path) -> AbstractContextManager[Callable[..., Server]]:
-    """What makes gunicorns; at its end they are ended, and must have left nothing."""
-    return servers_of(Server, folder)
+Make = Callable[..., Server]
 
 
 def read(server: Server, name: str) -> str:

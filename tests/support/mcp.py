@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,6 @@ from mcp.client.subscriptions import Subscription
 from confcast.wire.listener import SOCKET
 from confcast.worker.client.connection_per_call import Client as OwnerClient
 from tests.support import server
-from tests.support.server import servers_of
 from tests.support.waiting import DEADLINE, eventually
 
 MODERN = "2026-07-28"
@@ -129,11 +128,6 @@ class Server(server.Server):
     def url(self) -> str:
         """Where its clients connect."""
         return f"http://127.0.0.1:{self.port}/mcp"
-
-
-def servers(folder: Path) -> AbstractContextManager[Callable[..., Server]]:
-    """What makes them; at its end they are ended, and must have left nothing."""
-    return servers_of(Server, folder)
 
 
 @asynccontextmanager

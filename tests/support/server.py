@@ -287,6 +287,16 @@ def servers_of(kind: type[S], folder: Path) -> Iterator[Callable[..., S]]:
         yield make
 
 
+def reload_all(server: Server) -> set[int]:
+    """Reload; the workers that are there, each of which has applied it, and nobody else was waited for."""
+    number = server.change()
+    event = server.ask("reload")
+    answers = server.everyone()
+    assert (event["result"], set(event["applied"])) == ("success", set(answers))
+    assert {answer["number"] for answer in answers.values()} == {number}
+    return set(answers)
+
+
 def kill_worker(server: Server, victim: int) -> int:
     """Kill a worker with -9; the pid of the one in its place, once that is attached."""
     others = set(server.ask("workers"))
