@@ -437,50 +437,10 @@ def test_every_field_that_cannot_be_carried_is_named_at_once():
         Codec(Streams)
 
 
-class WithDict(msgspec.Struct, dict=True):
-    a: int
-
-
-class WithHash(msgspec.Struct, frozen=True, cache_hash=True):
-    a: int
-
-    def __post_init__(self) -> None:
-        pass
-
-
-@dataclasses.dataclass
-class IsAnError(Exception):
-    a: int
-
-
-class AddsSlots(BaseModel):
-    __slots__ = ("more",)
-
-
-@dataclasses.dataclass
-class Unresolved:
-    a: Nowhere  # noqa: F821 # type: ignore[name-defined]
-
-
-@pytest.mark.parametrize(
-    ("schema", "why"),
-    [
-        (WithDict, "dict=True"),
-        (WithHash, "cache_hash"),
-        (IsAnError, "rebuilt"),
-        (AddsSlots, "__slots__"),
-        (Unresolved, "Nowhere"),
-        (Opaque, "Opaque can't be carried"),
-        (int, "int can't be carried"),
-    ],
-)
-def test_a_class_that_cannot_be_rebuilt_is_refused_at_start(schema, why):
-    with pytest.raises(NotCarried, match=why):
+@pytest.mark.parametrize("schema", [Opaque, int])
+def test_what_is_no_class_of_fields_is_refused_as_a_schema(schema):
+    with pytest.raises(NotCarried, match=f"{schema.__name__} can't be carried"):
         Codec(schema)
-    if schema not in (Opaque, int):
-        outer = dataclasses.make_dataclass("Outer", [("inner", schema)])
-        with pytest.raises(NotCarried, match=why):
-            Codec(outer)
 
 
 def test_base_settings_are_refused_in_words_as_schema_and_inside():

@@ -193,11 +193,16 @@ def test_a_class_that_can_t_be_rebuilt_is_refused_at_start_with_its_field_and_wh
     with pytest.raises(NotCarried) as caught:
         Codec(dataclasses.make_dataclass("Outer", [("good", int), ("inner", list[cls])]))  # type: ignore[valid-type]
     assert str(caught.value) == f"inner: {sentence}"
+    with pytest.raises(NotCarried) as caught:
+        Codec(cls)
+    assert str(caught.value) == sentence
 
 
 def test_a_class_that_only_its_own_code_can_make_is_refused_at_start() -> None:
     with pytest.raises(NotCarried, match=r"^inner: AnError can't be rebuilt without running its code \("):
         Codec(dataclasses.make_dataclass("Outer", [("inner", AnError)]))
+    with pytest.raises(NotCarried, match=r"^AnError can't be rebuilt without running its code \("):
+        Codec(AnError)
 
 
 def test_a_schema_that_no_other_process_can_import_is_refused_in_words() -> None:
