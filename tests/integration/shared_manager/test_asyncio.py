@@ -22,20 +22,6 @@ from tests.support.waiting import DEADLINE, eventually, on_a_loop
 Change = Callable[[int], Coroutine[Any, Any, None]]
 
 
-@pytest.fixture
-def config(shared_manager: Manager, shared_config: Path) -> Path:
-    """The shared manager's file, with the number 1 in it and everywhere."""
-    write(shared_config, 1)
-    assert shared_manager.reload()
-    return shared_config
-
-
-@pytest.fixture
-def manager(shared_manager: Manager, config: Path) -> Manager:
-    """One for all tests of this file: only numbers begin anew with each, versions go on."""
-    return shared_manager
-
-
 @pytest.fixture(params=["replica", "manager"])
 def source(request: pytest.FixtureRequest, manager: Manager, settings: Replica[Settings]) -> Iterator[Any]:
     """Whatever has the verbs."""

@@ -29,31 +29,6 @@ class Heard(queue.SimpleQueue[tuple[Any, Any]]):
         return self.get(timeout=DEADLINE)
 
 
-@pytest.fixture
-def config(shared_manager: Manager, shared_config: Path) -> Path:
-    """The shared manager's file, with the number 1 in it and everywhere."""
-    write(shared_config, 1)
-    assert shared_manager.reload()
-    return shared_config
-
-
-@pytest.fixture
-def manager(shared_manager: Manager, config: Path) -> Manager:
-    """One for all tests of this file: only numbers begin anew with each, versions go on."""
-    return shared_manager
-
-
-@pytest.fixture
-def change(manager: Manager, config: Path):
-    def change(number: int, **others: Any) -> ReloadEvent:
-        write(config, number, **others)
-        event = manager.reload()
-        assert event.result is ReloadResult.SUCCESS
-        return event
-
-    return change
-
-
 def test_observers_are_called_in_the_order_of_subscription_and_of_versions(settings: Replica[Settings], change) -> None:
     calls: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
     for name in ("a", "b", "c"):

@@ -14,32 +14,6 @@ from tests.support.fixtures import Manager, StartWorker
 from tests.support.settings import Settings, write
 
 
-@pytest.fixture
-def config(shared_manager: Manager, shared_config: Path) -> Path:
-    """The shared manager's file, with the number 1 in it and everywhere."""
-    write(shared_config, 1)
-    assert shared_manager.reload()
-    return shared_config
-
-
-@pytest.fixture
-def manager(shared_manager: Manager, config: Path) -> Manager:
-    """One for all tests of this file: only numbers begin anew with each, versions go on."""
-    return shared_manager
-
-
-@pytest.fixture
-def change(manager: Manager, settings: Replica[Settings], config: Path):
-    """Makes a number the newest, and returns when it is."""
-
-    def change(number: int) -> None:
-        write(config, number)
-        assert manager.reload()
-        assert settings.latest.number == number
-
-    return change
-
-
 def test_what_is_pinned_stays_while_the_newest_moves(settings: Replica[Settings], change) -> None:
     version = settings.version
     with settings.pin() as config:
