@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.celery import Server, TaskFailed, changes_under_load, servers
-from tests.support.gate import Gate
+from tests.support.gate import Gate, shut_gate
 from tests.support.redis import needs_redis, redis_server
 from tests.support.waiting import eventually
 
@@ -27,12 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Gate]:
     """A gate that a task comes to."""
-    (tmp_path / "call").mkdir()
-    gate = Gate(tmp_path / "call" / "gate")
-    gate.shut()
-    yield gate
-    gate.open()
-    gate.let_go()
+    with shut_gate(tmp_path / "call" / "gate") as gate:
+        yield gate
 
 
 def test_a_hup_under_load_changes_every_process_and_replaces_none(server: Server):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.celery import Server, changes_under_load, servers
-from tests.support.gate import Gate
+from tests.support.gate import shut_gate
 from tests.support.load import Load
 from tests.support.redis import needs_redis, redis_server
 from tests.support.server import kill_worker
@@ -42,16 +42,11 @@ def all_have(server: Server, number: int) -> bool:
 @contextmanager
 def held(server: Server, place: str) -> Iterator[int]:
     """Kill a process; the one in its place is held there until the end. Gives the other one's pid."""
-    gate = Gate(server.folder / place)
-    gate.shut()
-    victim, other = server.pids()
-    os.kill(victim, signal.SIGKILL)
-    gate.await_load()
-    try:
+    with shut_gate(server.folder / place) as gate:
+        victim, other = server.pids()
+        os.kill(victim, signal.SIGKILL)
+        gate.await_load()
         yield other
-    finally:
-        gate.open()
-        gate.let_go()
 
 
 def test_a_changed_file_under_load_changes_every_process_and_replaces_none(server: Server):

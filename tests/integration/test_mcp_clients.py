@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from mcp import MCPError, types
 from mcp.client.subscriptions import SubscriptionLost
 
 from confcast import OwnerUnavailable
-from tests.support.gate import Gate
+from tests.support.gate import Gate, shut_gate
 from tests.support.mcp import PATIENCE, Server, client_of, crowd_of, number_for, run, text_of
 from tests.support.server import servers_of
 from tests.support.waiting import DEADLINE, eventually
@@ -42,24 +41,12 @@ async def refusal(call: Any) -> tuple[int, str]:
     return caught.value.code, caught.value.message
 
 
-@contextmanager
-def shut(path: Path) -> Iterator[Gate]:
-    """A gate that holds who comes to it, until its end at the latest."""
-    gate = Gate(path)
-    gate.shut()
-    try:
-        yield gate
-    finally:
-        gate.open()
-        gate.let_go()
-
-
 def test_nobody_is_told_before_the_last_worker_has_the_new_list(server: Server):
     async def scenario() -> None:
         async with crowd_of(server) as crowd, crowd.listening():
             for round_, slow in enumerate(crowd.ears, 1):
                 before, number = server.number, server.change()
-                with shut(server.folder / f"held-{slow}") as gate:
+                with shut_gate(server.folder / f"held-{slow}") as gate:
                     server.signal(signal.SIGHUP)
                     await asyncio.to_thread(gate.await_load)  # it has voted, and will not apply what is committed
                     for quick in crowd.askers.keys() - {slow}:
@@ -100,7 +87,7 @@ def test_a_call_that_takes_long_ends_on_the_version_that_it_began_with(server: S
             assert refused == (types.INVALID_PARAMS, "Unknown tool: search")
 
     try:
-        with shut(tmp_path / "gate") as gate:
+        with shut_gate(tmp_path / "gate") as gate:
             run(scenario(gate, server.number))
     finally:
         server.change()

@@ -24,15 +24,16 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "src/confcast/README.md", *sorted(GUIDE.glob("*.md"))]
 
 HUP = "test_gunicorn_hup"
+IN_PLACE = "../support/embedding"  # run with each kind of worker: test_gunicorn_reload.py
 PLAIN = "test_gunicorn_plain"
 REPLACES_ALL = f"{PLAIN}::test_its_hup_replaces_all_workers_who_read_everything_anew"
 
 # What gunicorn does by itself, and what it does with us.
 GUNICORN = {
-    "configuration": (REPLACES_ALL, "test_gunicorn_reload::test_a_hup_reaches_every_worker_and_replaces_none"),
+    "configuration": (REPLACES_ALL, f"{IN_PLACE}::test_a_hup_under_load_reaches_every_worker_and_replaces_none"),
     "a bad configuration file": (
         f"{PLAIN}::test_its_hup_with_a_bad_file_ends_it",
-        "test_gunicorn_reload::test_a_bad_file_changes_nothing_and_says_where_it_is_bad",
+        f"{IN_PLACE}::test_an_invalid_file_under_load_changes_nothing_and_says_where_it_is_bad",
     ),
     "log files (`accesslog`, `errorlog`)": (
         REPLACES_ALL,

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.support.gate import Gate
+from tests.support.gate import Gate, shut_gate
 from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.server import Server, kill_worker, servers_of
@@ -268,15 +268,7 @@ class Endings(Refusals):
     def shut(self) -> Iterator[Callable[[Path], Gate]]:
         """Makes gates that are shut, and open to everybody when the test is over, before its server ends."""
         with ExitStack() as opened:
-
-            def shut(path: Path) -> Gate:
-                gate = Gate(path)
-                gate.shut()
-                opened.callback(gate.let_go)
-                opened.callback(gate.open)
-                return gate
-
-            yield shut
+            yield lambda path: opened.enter_context(shut_gate(path))
 
     def test_an_edited_file_under_load_reaches_every_worker_and_replaces_none(self, make: Make):
         server = make(watch=True).start()

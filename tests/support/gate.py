@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,3 +64,16 @@ class Gate:
             if error.errno != errno.ENXIO:  # nobody reads it yet
                 raise
             return 0
+
+
+@contextmanager
+def shut_gate(path: Path) -> Iterator[Gate]:
+    """One that holds who comes to it. At the end it is open to everybody, and whom it holds goes on."""
+    path.parent.mkdir(exist_ok=True)
+    gate = Gate(path)
+    gate.shut()
+    try:
+        yield gate
+    finally:
+        gate.open()
+        gate.let_go()
