@@ -6,7 +6,6 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -15,18 +14,11 @@ import pytest
 from confcast.owner.core import effects as fx
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import PROTOCOL, Hello, Refused, ReloadResult, ToOwner, decode_to_worker, encode
-from tests.unit.owner.loop.test_event_loop import SCHEMA, Shell, load
+from tests.support.shell import SCHEMA, Shell, load
 
 ABSURD = (-(2**63), -1, 0, 2**31, 2**32 + 1, 2**63 - 1, 2**63, 2**64 - 1)
 NUMBERS = {bool: (False, True), int: ABSURD, int | None: ABSURD}
 GREETING = Hello(PROTOCOL, 0, "replica", "app", SCHEMA)
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = Shell(tmp_path / "home")
-    yield made
-    made.close()
 
 
 def with_absurd_numbers(kind: type) -> Iterator[Any]:

@@ -33,8 +33,7 @@ from confcast.wire.messages import (
     decode_to_worker,
 )
 from tests.core.world import scene
-from tests.unit.owner.loop.test_absurd_peers import shell as shell
-from tests.unit.owner.loop.test_event_loop import Shell
+from tests.support.shell import Shell
 
 LONG = "/" + "p" * 250
 MANY = [
