@@ -13,6 +13,7 @@ from __future__ import annotations
 import bisect
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -73,6 +74,32 @@ class Lines:
         """The line and the column of an offset, both from 1."""
         line = bisect.bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
+
+
+class Scanner(ABC):
+    """Walks over a document that was parsed before, and collects the place of each value by its path.
+
+    With `strict` the document may hold what is refused: the scanner finds it, and raises Unparsable with its place.
+    """
+
+    def __init__(self, text: str, *, strict: bool = False) -> None:
+        self._text, self._strict = text, strict
+        self._lines = Lines(text)
+        self._spots: dict[KeyPath, Spot] = {}
+
+    @abstractmethod
+    def _value(self, at: int, path: KeyPath) -> int:
+        """Collect the places inside a value; returns the offset behind it."""
+
+    def _item(self, at: int, path: KeyPath) -> int:
+        spot = self._lines.at(at)
+        self._spots[path] = Spot(spot, spot)
+        return self._value(at, path)
+
+    def _end(self, pattern: re.Pattern[str], at: int) -> int:
+        found = pattern.match(self._text, at)
+        assert found is not None, f"offset {at} of a document that was parsed before"
+        return found.end()
 
 
 class TooLarge(Exception):

@@ -17,6 +17,7 @@ from confcast.config.sources.formats.common import (
     MAX_DEPTH,
     TWICE,
     Lines,
+    Scanner,
     Spot,
     TooLarge,
     Unparsable,
@@ -46,16 +47,16 @@ def parse(text: str) -> Any:
         message = error.msg.split(": ")[0].removesuffix(" at")
         raise Unparsable(f"is no valid JSON: {message}", error.lineno, error.colno) from None
     except (_Refused, TooLarge, ValueError):  # the last: the interpreter's limit on the digits of an int
-        Scanner(text, strict=True).run()
+        _Scanner(text, strict=True).run()
         raise AssertionError("the scanner did not find what the parser refused") from None
     if _HALF.search(text):
-        Scanner(text, strict=True).run()
+        _Scanner(text, strict=True).run()
     return document
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
     """The place of each key and each value of the document."""
-    return Scanner(text).run()
+    return _Scanner(text).run()
 
 
 class _Refused(Exception):
@@ -81,17 +82,10 @@ def _check_depth(text: str) -> None:
             raise too_deep(*Lines(text).at(found.start()))
 
 
-class Scanner:
-    """Walks over a document that was parsed before, and collects the place of each key and value.
-
-    With `strict` it raises Unparsable at the first duplicate key, constant that is no JSON, number that Python can't
-    read, or half a character; behind that the text may be anything.
+class _Scanner(Scanner):
+    """A scanner of JSON. With `strict` it refuses a duplicate key, a constant that is no JSON, a number that Python can't
+    read, and half a character; behind the first of these the text may be anything.
     """
-
-    def __init__(self, text: str, *, strict: bool = False) -> None:
-        self._text, self._strict = text, strict
-        self._lines = Lines(text)
-        self._spots: dict[KeyPath, Spot] = {}
 
     def run(self) -> dict[KeyPath, Spot]:
         """The places of everything but the root."""
@@ -101,13 +95,7 @@ class Scanner:
     def _skip(self, at: int) -> int:
         return self._end(_SPACE, at)
 
-    def _end(self, pattern: re.Pattern[str], at: int) -> int:
-        found = pattern.match(self._text, at)
-        assert found is not None, f"offset {at} of a document that was parsed before"
-        return found.end()
-
     def _value(self, at: int, path: KeyPath) -> int:
-        """Collect the places inside a value; returns the offset behind it."""
         opening = self._text[at]
         if opening == "{":
             return self._members(at, "}", lambda at, _: self._member(at, path))
@@ -149,8 +137,3 @@ class Scanner:
         if self._strict and _SURROGATE.search(text):
             raise Unparsable(r"is no valid JSON: a \u escape gives half a character only", *self._lines.at(at))
         return text
-
-    def _item(self, at: int, path: KeyPath) -> int:
-        spot = self._lines.at(at)
-        self._spots[path] = Spot(spot, spot)
-        return self._value(at, path)

@@ -14,6 +14,7 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.formats.common import (
     MAX_DEPTH,
     Lines,
+    Scanner,
     Spot,
     TooLarge,
     Unparsable,
@@ -59,7 +60,7 @@ def parse(text: str) -> Any:
     except tomllib.TOMLDecodeError as error:
         raise _unparsable(text, str(error)) from None
     except (TooLarge, ValueError):  # the second: the interpreter's limit on the digits of an int
-        Scanner(text, strict=True).run()
+        _Scanner(text, strict=True).run()
         raise AssertionError("the scanner did not find what the parser refused") from None
     if deep and is_too_deep(document):
         raise too_deep(*min(spot.key for path, spot in locate(text).items() if len(path) > MAX_DEPTH))
@@ -68,7 +69,7 @@ def parse(text: str) -> Any:
 
 def locate(text: str) -> dict[KeyPath, Spot]:
     """The place of each key and each value of the document."""
-    return Scanner(text).run()
+    return _Scanner(text).run()
 
 
 def _unparsable(text: str, message: str) -> Unparsable:
@@ -90,17 +91,14 @@ def _check_nesting(text: str) -> None:
             raise too_deep(*Lines(text).at(found.start()))
 
 
-class Scanner:
-    """Walks over a document that tomllib accepted, without checking it again, and collects the place of each value.
+class _Scanner(Scanner):
+    """A scanner of TOML. With `strict` it refuses the number that Python can't read; it checks nothing else again.
 
     The place of a table is its header or its first dotted key; that of an item of an array of tables is its header.
-    With `strict`, tomllib stopped at a number that Python can't read: the scanner finds the number and refuses it.
     """
 
     def __init__(self, text: str, *, strict: bool = False) -> None:
-        self._text, self._strict = text, strict
-        self._lines = Lines(text)
-        self._spots: dict[KeyPath, Spot] = {}
+        super().__init__(text, strict=strict)
         self._counts: dict[KeyPath, int] = {}  # the items so far of each array of tables
 
     def run(self) -> dict[KeyPath, Spot]:
@@ -117,11 +115,6 @@ class Scanner:
 
     def _skip(self, at: int) -> int:
         return self._end(_BLANK, at)
-
-    def _end(self, pattern: re.Pattern[str], at: int) -> int:
-        found = pattern.match(self._text, at)
-        assert found is not None, f"offset {at} of a document that tomllib accepted"
-        return found.end()
 
     def _header(self, at: int) -> tuple[int, KeyPath]:
         double = self._text.startswith("[[", at)
@@ -185,11 +178,6 @@ class Scanner:
         if self._strict and (why := why_no_number("TOML", self._text, at)) is not None:
             raise Unparsable(why, *self._lines.at(at), path)
         return end
-
-    def _item(self, at: int, path: KeyPath) -> int:
-        spot = self._lines.at(at)
-        self._spots[path] = Spot(spot, spot)
-        return self._value(at, path)
 
 
 def _unquoted(literal: str) -> str:
