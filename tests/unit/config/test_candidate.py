@@ -17,6 +17,8 @@ from confcast.config.diff import differences
 from confcast.errors import NotCarried
 from confcast.owner.loop.load_thread import placed
 
+pytestmark = pytest.mark.usefixtures("here")
+
 KEYS = [
     "app.payments", "a b", "", " ", "a\"b", "a'b", "a[0]", "a\nb", "a\\b", "ü.x", "\u202e.x", "\x85", "日本", "0",
     "null", "a", "a.b", "a.b.c", "[0]", "b.", ".b", "b", "true", "\x7f", "x" * 100,
@@ -37,11 +39,6 @@ class Settings(BaseModel):
     numbers: dict[int, int] = {}
     aliased: int = Field(0, alias="the.alias")
     value: Any = None
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def written(value: Any, name: str) -> None:

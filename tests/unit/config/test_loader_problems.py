@@ -23,6 +23,8 @@ from confcast.config.validation.field_errors import Invalid
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("here")
+
 T = TypeVar("T")
 
 
@@ -139,11 +141,6 @@ required = 1
 total = 513
 index = 514
 """
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def problems(schema: Any, text: str, name: str = "app.toml") -> list[str]:

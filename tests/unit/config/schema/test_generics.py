@@ -16,6 +16,8 @@ from confcast.config.codec import Codec
 from confcast.config.diff import differences
 from tests.unit.config.codec.exactness import assert_exact
 
+pytestmark = pytest.mark.usefixtures("here")
+
 K, V = TypeVar("K"), TypeVar("V")
 
 
@@ -54,11 +56,6 @@ class Settings(BaseModel):
 @dataclasses.dataclass
 class Held_:
     held: Held[Annotated[str, Secret]] = dataclasses.field(default_factory=lambda: Holder("xyzzy-1"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def load(schema: Any, text: str) -> Any:

@@ -17,12 +17,9 @@ from confcast.config.sources import disk
 from confcast.config.sources.file import File
 from confcast.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("here")
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def refused(file: File) -> tuple[str, str]:

@@ -20,6 +20,8 @@ from confcast import ConfigError, ConfigLoader, Environment, File
 from confcast.config.sources import disk
 from confcast.config.sources.formats import yaml as yaml_format
 
+pytestmark = pytest.mark.usefixtures("here")
+
 DEEP = 10_000
 MANY = 1 << 20
 
@@ -28,11 +30,6 @@ class Open(BaseModel, extra="allow"):
     """Takes whatever a file says."""
 
     a: object = None
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def refusal(name: str, content: str | bytes) -> str:

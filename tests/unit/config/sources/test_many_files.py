@@ -15,6 +15,8 @@ from confcast import ConfigError, ConfigLoader, File
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer
 
+pytestmark = pytest.mark.usefixtures("here")
+
 COUNT = 100
 
 
@@ -27,11 +29,6 @@ class Pair(BaseModel):
 
     left: int
     right: int
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 # ---- a hundred

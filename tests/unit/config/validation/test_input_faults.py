@@ -17,6 +17,8 @@ from pydantic import BaseModel, SecretStr
 
 from confcast import ConfigError, ConfigLoader, Environment, Secret
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 class Letter(enum.Enum):
     YES = "yes"
@@ -55,11 +57,6 @@ class Record(msgspec.Struct):
 
 
 SCHEMAS = pytest.mark.parametrize("schema", [Model, Data, Record])
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def problems(name: str, content: str | bytes, schema: Any = Model) -> list[str]:

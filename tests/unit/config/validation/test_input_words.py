@@ -16,6 +16,8 @@ from pydantic import BaseModel, SecretStr
 from confcast import ConfigError, ConfigLoader, Secret
 from confcast.config.sources.formats import yaml
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 class Section(BaseModel):
     n: int = 0
@@ -67,11 +69,6 @@ class Record(msgspec.Struct):
 
 
 SCHEMAS = pytest.mark.parametrize("schema", [Model, Data, Record])
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def problems(text: str, schema: Any = Model) -> list[str]:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, SecretStr
 from confcast import ConfigError, ConfigLoader, Environment, Secret
 from confcast.config.validation.leftovers import MOST_WARNINGS
 
+pytestmark = pytest.mark.usefixtures("here")
+
 WHY = "in it, which nothing fills in: a value is taken as it is written"
 
 
@@ -35,11 +37,6 @@ class Settings(BaseModel):
 class Record(msgspec.Struct):
     token: Annotated[str, Secret] = ""
     names: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, fiel
 
 from confcast import ConfigError, ConfigLoader, Problem
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 class Boom(Exception):
     """No ValueError, no AssertionError."""
@@ -108,11 +110,6 @@ class DeepData:
 class Records(msgspec.Struct):
     items: list[Record] = []
     one: Record = msgspec.field(default_factory=Record)
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def problems(schema: Any, data: Any) -> list[Problem]:

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from confcast import ConfigError, ConfigLoader, Environment
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 class Model(BaseModel):
     x: Any = None
@@ -35,11 +37,6 @@ class Record(msgspec.Struct):
 
 SCHEMAS = pytest.mark.parametrize("schema", [Model, Data, Record])
 TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def problem(name: str, content: str, schema: Any = Model) -> str:
