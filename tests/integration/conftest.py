@@ -6,7 +6,6 @@ import gc
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,14 +26,6 @@ from tests.support.server import Server, servers_of
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE
 from tests.support.workers import Worker
-
-
-@pytest.fixture(scope="session", autouse=True)
-def signals_arrive() -> None:
-    """Under nohup a suite ignores SIGHUP, in a shell's background SIGINT, and so would all that it starts."""
-    for number, default in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, default)
 
 
 @pytest.fixture(scope="session", autouse=True)

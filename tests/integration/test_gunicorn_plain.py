@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,9 +40,6 @@ def on_reload(server): print("RELOADED", server.num_workers, server.cfg.timeout,
 
 class Plain(Server):
     """One whose application reads the file when it is imported."""
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "gunicorn", "-c", "conf.py", *arguments]
 
     def set(self, *, workers: int = 2, timeout: int = 30, more: str = "") -> None:
         """Write the conf file."""

@@ -28,7 +28,12 @@ def belongings() -> Belongings:
     gc.collect()
     threads = frozenset(thread.name for thread in threading.enumerate() if thread.name.startswith("confcast"))
     addresses = frozenset(name for name in os.environ if name.startswith("CONFCAST_ADDRESS_"))
-    return Belongings(children_of(os.getpid()), threads, len(list(Path("/proc/self/fd").iterdir())), addresses)
+    return Belongings(children_of(os.getpid()), threads, descriptors(), addresses)
+
+
+def descriptors() -> int:
+    """How many this process has open, and one for the asking."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def children_of(pid: int) -> frozenset[int]:

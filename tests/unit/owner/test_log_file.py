@@ -10,6 +10,7 @@ import pytest
 
 from confcast.owner.log_file import follow
 from tests.support.forking import holds_in_child
+from tests.support.leaks import descriptors
 
 
 @pytest.fixture
@@ -29,10 +30,6 @@ def logging_to(log: Path, act: Callable[[], None]) -> None:
         return descriptors() == before
 
     assert holds_in_child(run)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def say(text: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from confcast.errors import ConfcastError
 from confcast.wire.listener import MAX_PATH, SOCKET, Peer, listen, peer_of
+from tests.support.leaks import descriptors
 
 
 def connect(path: Path) -> socket.socket:
@@ -71,12 +72,12 @@ def test_the_longest_path_that_is_allowed_works(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_t_be_written_leaks_nothing(tmp_path: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
 
     with pytest.raises(OSError, match="No such file"):
         listen(tmp_path / "missing" / SOCKET)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert descriptors() == before
 
 
 def test_a_peer_is_who_the_kernel_says(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from confcast import ConfigError, ConfigLoader, File
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer
+from tests.support.leaks import descriptors
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -59,10 +60,6 @@ def test_one_typo_in_a_hundred_files_is_told_with_its_place_and_so_are_a_hundred
     with pytest.raises(ConfigError) as caught:
         ConfigLoader(Open, *hundred).load()
     assert [problem.location for problem in caught.value.problems] == [f"{n:02}.toml:2:8" for n in range(COUNT)]
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_reading_a_hundred_files_leaves_none_open(hundred):
