@@ -59,17 +59,11 @@ class TestOneYes:
         it.owner.waits_out(fx.Timer.STAGE)
         assert (it.owner.answer(it.call).result, it.owner.names()) == (REJECTED, [2])
 
-    def test_nor_does_that_of_who_lost_its_pipe(self):
+    @pytest.mark.parametrize("goes", [Owner.loses_pipe, lambda owner, peer: owner.hears(peer, Goodbye())])
+    def test_nor_does_that_of_who_lost_its_pipe_or_left(self, goes):
         it = scene(STAGING)
         it.owner.hears(it.w1, Vote(1, True))
-        it.owner.loses_pipe(it.w1)
-        it.owner.waits_out(fx.Timer.STAGE)
-        assert it.owner.answer(it.call).result is REJECTED
-
-    def test_nor_does_that_of_who_left(self):
-        it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
-        it.owner.hears(it.w1, Goodbye())
+        goes(it.owner, it.w1)
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.answer(it.call).result is REJECTED
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,29 +151,29 @@ def test_a_configuration_that_is_new_in_the_conf_file_is_not_started_and_that_is
     assert server.ask("read")["number"] == 1
 
 
-def test_a_worker_of_new_code_that_the_owner_does_not_know_leaves_the_rest_serving(make: Make):
+@pytest.mark.parametrize(
+    ("deploy", "words"),
+    [
+        (Server.add_a_field, "this worker can't attach and exits: .*color: "),
+        (
+            lambda server: (server.folder / "settings.py").write_text("half a li"),
+            "the schema can't be imported: SyntaxError",
+        ),
+    ],
+    ids=["unknown to the owner", "not to be imported"],
+)
+def test_a_worker_of_new_code_that_can_not_attach_leaves_the_rest_serving(
+    make: Make, deploy: Callable[[Server], object], words: str
+):
     server = make(above="workers = 2").start()
     victim, other = sorted(server.pids())
-    server.add_a_field()
+    deploy(server)
 
     os.kill(victim, signal.SIGKILL)
     log = server.await_log("exited with code 1")
 
-    assert "this worker can't attach and exits" in log
-    assert "color: " in log
+    assert re.search(words, log, re.DOTALL)
     assert server.ask("read")["pid"] == other
     server.change()
     assert server.hup()[0] == "success"
     assert server.ask("read")["number"] == server.number
-
-
-def test_a_worker_whose_schema_can_not_be_imported_leaves_the_rest_serving(make: Make):
-    server = make(above="workers = 2").start()
-    victim, other = sorted(server.pids())
-    (server.folder / "settings.py").write_text("half a li")
-
-    os.kill(victim, signal.SIGKILL)
-    log = server.await_log("exited with code 1")
-
-    assert "the schema can't be imported: SyntaxError" in log
-    assert server.ask("read")["pid"] == other

@@ -92,36 +92,27 @@ def test_an_on_starting_below_the_line_is_refused_in_words(make: Make, others: s
     assert server.crashes() == []
 
 
-def test_a_hook_that_is_no_function_is_refused_in_words(make: Make):
-    server = make(above='on_starting = "nowhere.to_be_found"')
-    server.launch()
-
-    assert server.ended() == 1
-    assert "No module named 'nowhere'" in server.log()
-
-
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("part", "text", "words"),
     [
-        ("wacth=False", "install() takes no option 'wacth': did you mean watch?"),
-        ("color=1", "install() takes no option 'color': there are executable, history_limit, load_timeout,"),
-        ("supervise='thread'", "install() takes no supervise: gunicorn's own signals and loop stand for it"),
+        ("above", "on_starting = 'nowhere.to_be_found'", "No module named 'nowhere'"),
+        ("options", "wacth=False", "install() takes no option 'wacth': did you mean watch?"),
+        ("options", "color=1", "install() takes no option 'color': there are executable, history_limit, load_timeout,"),
+        ("options", "supervise='thread'", "install() takes no supervise: gunicorn's own signals and loop stand for it"),
+        (
+            "below",
+            "confcast_gunicorn.install(globals(), ConfigLoader('settings:Settings', 'app.toml'))",
+            "install() was called twice for 'app'",
+        ),
     ],
+    ids=["a hook that is no function", "a misspelt option", "no option", "another's option", "the same name twice"],
 )
-def test_a_wrong_option_is_refused_in_words(make: Make, options: str, words: str):
-    server = make(options=options)
+def test_what_is_wrong_in_the_conf_file_is_refused_in_words(make: Make, part: str, text: str, words: str):
+    server = make(**{part: text})
     server.launch()
 
     assert server.ended() == 1
     assert words in server.log()
-
-
-def test_the_same_name_twice_is_refused_in_words(make: Make):
-    server = make(below="confcast_gunicorn.install(globals(), ConfigLoader('settings:Settings', 'app.toml'))")
-    server.launch()
-
-    assert server.ended() == 1
-    assert "install() was called twice for 'app'" in server.log()
 
 
 def test_a_hup_reloads_every_configuration_of_the_server(make: Make):

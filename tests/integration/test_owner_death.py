@@ -93,20 +93,6 @@ def test_a_change_made_while_there_was_no_owner_is_taken_up_by_the_next(
     assert worker.ask("await_number", 2) == 2
 
 
-def test_a_change_committed_before_the_kill_is_there_after_it(
-    manager: Manager, start_worker: StartWorker, config: Path
-) -> None:
-    worker = start_worker(manager)
-    write(config, 2)
-    assert manager.reload().version == 2
-    kill_the_owner(manager)
-
-    event = manager.reload()
-
-    assert (event.result, event.version) == (ReloadResult.UNCHANGED, 2)
-    assert worker.ask("read") == (2, 2)
-
-
 def test_a_bad_file_at_a_restart_leaves_the_committed_version(
     manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
