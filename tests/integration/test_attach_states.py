@@ -33,8 +33,7 @@ def test_while_it_loads(manager: Manager, start_worker: StartWorker, config: Pat
 def test_while_it_gathers_the_votes(start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate):
     manager = start_manager(vote_timeout=20.0)
     voter = start_worker(manager)
-    gate.shut()
-    voter.ask("vote_at", str(gate.path))
+    gate.hold_votes(voter)
     write(config, 2)
     outcome = in_thread(manager.reload)
     gate.await_load()  # the voter stands in its precommit function
@@ -56,8 +55,7 @@ def test_one_that_refuses_while_the_votes_are_gathered_has_its_say(
     manager = start_manager(vote_timeout=20.0)
     voter, late = start_worker(manager), start_worker()
     late.ask("object_to", "not with me")
-    gate.shut()
-    voter.ask("vote_at", str(gate.path))
+    gate.hold_votes(voter)
     write(config, 2)
     outcome = in_thread(manager.reload)
     gate.await_load()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.embedding import Deaths, InPlace, hold, let_all_go
+from tests.support.embedding import Deaths, InPlace, SideBySide
 from tests.support.gunicorn import Make, Server
 from tests.support.server import servers_of
 from tests.support.waiting import eventually
@@ -54,16 +53,8 @@ def test_gunicorns_control_client_reloads_in_place(server: Server):
 
 
 @pytest.mark.parametrize("server", ["gthread", "gevent", "asgi", "uvicorn"], indirect=True)
-def test_requests_side_by_side_in_one_worker_each_see_their_own_version(server: Server, tmp_path: Path):
-    old = server.change()
-    server.hup()
-    held = [hold(server, tmp_path / "first")]
-    newest = server.change()
-    assert server.hup()[0] == "success"
-    held += [hold(server, tmp_path / name) for name in ("second", "third", "fourth")]  # in the same worker, and not
-
-    assert {answer["number"] for answer in server.everyone().values()} == {newest}
-    assert let_all_go(held) == [[old] * 3, *[[newest] * 3] * 3]
+class TestGunicornServesMany(SideBySide):
+    """With each kind of worker that serves more than one request at a time."""
 
 
 @pytest.mark.parametrize("server", ["asgi", "uvicorn"], indirect=True)

@@ -133,41 +133,6 @@ def test_an_owner_that_is_restarted_on_a_full_disk_serves_what_is_committed(
     assert (manager.owner_pid, worker.ask("read")[1]) == (owner, 3)
 
 
-def test_a_torn_journal_is_set_aside_and_numbers_go_on_above_all_that_were_given_out(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
-) -> None:
-    manager = start_manager(supervise="caller")
-    worker = start_worker(manager)
-    kill_the_owner(manager)
-    for path in home_of(manager).glob("journal*"):
-        path.write_bytes(b"torn" * 2000)
-    write(config, 2)
-
-    event = manager.reload()
-
-    assert event, event
-    assert event.version > 1_700_000_000  # counted on from the clock: no number repeats with other content
-    assert worker.ask("await_number", 2) == event.version
-    assert len(list(home_of(manager).glob("journal.torn-*"))) == 1
-
-
-def test_a_payload_that_is_not_what_was_written_is_set_aside_too(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
-) -> None:
-    manager = start_manager(supervise="caller")
-    worker = start_worker(manager)
-    kill_the_owner(manager)
-    with sqlite3.connect(home_of(manager) / "journal") as connection:
-        connection.execute("UPDATE newest SET checksum = checksum + 1")
-    connection.close()
-    write(config, 2)
-
-    event = manager.reload()
-
-    assert event, event
-    assert worker.ask("await_number", 2) == event.version
-
-
 def test_a_journal_that_is_only_locked_for_now_is_not_taken_for_a_torn_one(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:

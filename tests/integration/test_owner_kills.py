@@ -112,8 +112,7 @@ def test_killed_between_two_commits_one_worker_has_it_and_the_other_gets_it(
 def test_killed_while_it_waits_for_votes_the_version_never_was_and_is_made_by_the_next(
     manager: Manager, workers: list[Worker], config: Path, gate: Gate
 ) -> None:
-    workers[0].ask("vote_at", str(gate.path))
-    gate.shut()
+    gate.hold_votes(workers[0])
     write(config, 2)
     outcome = in_thread(lambda: workers[1].ask("reload"))
     gate.await_load()
@@ -171,8 +170,7 @@ def test_stopped_it_holds_up_nobody_and_resumed_it_goes_on_where_it_was(
 def test_stopped_while_it_waits_for_votes_it_takes_them_when_it_is_resumed(
     manager: Manager, workers: list[Worker], config: Path, gate: Gate
 ) -> None:
-    workers[0].ask("vote_at", str(gate.path))
-    gate.shut()
+    gate.hold_votes(workers[0])
     write(config, 2)
     outcome = in_thread(manager.reload)
     gate.await_load()

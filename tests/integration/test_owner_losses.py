@@ -62,14 +62,29 @@ def test_torn_between_two_owners_the_committed_version_stays_and_the_loss_is_sai
     assert worker.ask("read") == (event.version, 3)
 
 
-def test_deleted_with_the_snapshot_file_numbers_go_on_above_all_that_were_given_out(
-    start_manager: StartManager, start_worker: StartWorker, config: Path
+def delete_with_the_snapshot_file(journal: Path) -> None:
+    delete(journal)
+    journal.with_name("snapshot").unlink()
+
+
+def alter_the_payload(journal: Path) -> None:
+    with sqlite3.connect(journal) as connection:
+        connection.execute("UPDATE newest SET checksum = checksum + 1")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("lose", "set_aside"),
+    [(tear, 1), (delete_with_the_snapshot_file, 0), (alter_the_payload, 1)],
+    ids=["torn", "deleted", "not what was written"],
+)
+def test_what_can_t_be_read_is_set_aside_and_numbers_go_on_above_all_that_were_given_out(
+    lose: Callable[[Path], None], set_aside: int, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
     manager = start_manager(supervise="caller")
     worker = start_worker(manager)
     kill_the_owner(manager)
-    delete(home_of(manager) / "journal")
-    (home_of(manager) / "snapshot").unlink()
+    lose(home_of(manager) / "journal")
     write(config, 2)
 
     event = manager.reload()
@@ -77,6 +92,7 @@ def test_deleted_with_the_snapshot_file_numbers_go_on_above_all_that_were_given_
     assert event, event
     assert event.version > CLOCK
     assert worker.ask("await_number", 2) == event.version
+    assert len(list(home_of(manager).glob("journal.torn-*"))) == set_aside
 
 
 @pytest.mark.parametrize("lose", [tear, delete])

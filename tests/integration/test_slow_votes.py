@@ -8,6 +8,7 @@ from pathlib import Path
 
 from confcast import ReloadEvent, ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gate import Gate
 from tests.support.settings import write
 from tests.support.waiting import eventually, in_thread
 from tests.support.workers import Worker
@@ -15,19 +16,11 @@ from tests.support.workers import Worker
 FUNCTION = "tests.support.workers:Serving._judge"
 
 
-def hold(worker: Worker, gate: Path) -> None:
-    """From now on its votes take until `let_go`."""
-    os.mkfifo(gate)
-    worker.ask("vote_at", str(gate))
-
-
-def let_go(gate: Path) -> None:
+def let_go(gate: Gate) -> None:
     """The vote that waits goes on, and later ones do not wait."""
-    held = os.open(gate, os.O_WRONLY)
-    fresh = gate.with_name(f"{gate.name}.open")
-    fresh.touch()
-    fresh.replace(gate)
-    os.close(held)
+    gate.await_load()
+    gate.open()
+    gate.let_go()
 
 
 def what_nobody_runs(manager: Manager, start_worker: StartWorker, config: Path) -> tuple[Worker, ReloadEvent]:
@@ -52,10 +45,10 @@ def test_a_refusal_that_takes_longer_than_vote_timeout_is_a_refusal_and_is_shown
 ) -> None:
     manager = start_manager(vote_timeout=0.2)
     workers = [start_worker(manager), start_worker(manager)]
-    gates = [tmp_path / f"gate-{worker.pid}" for worker in workers]
+    gates = [Gate(tmp_path / f"gate-{worker.pid}") for worker in workers]
     for worker, gate in zip(workers, gates, strict=True):
         worker.ask("object_to", "not this one")
-        hold(worker, gate)
+        gate.hold_votes(worker)
     write(config, 2)
     outcome = in_thread(manager.reload)
 
@@ -76,18 +69,18 @@ def test_a_refusal_that_takes_longer_than_vote_timeout_is_a_refusal_and_is_shown
 
 
 def test_past_precommit_timeout_the_function_is_named_and_the_load_is_tried_again_when_it_ends(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+    start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
     manager = start_manager(vote_timeout=0.1, precommit_timeout=0.5)
     worker = start_worker(manager)
-    hold(worker, tmp_path / "gate")
+    gate.hold_votes(worker)
     write(config, 2)
     event = manager.reload()
     assert (event.result, event.version) == (ReloadResult.REJECTED, 1)
     assert f"{FUNCTION} has run for" in str(event.error_message)
     assert "(precommit_timeout=0.5)" in str(event.error_message)
     assert "it is tried again when a worker answers" in str(event.error_message)
-    let_go(tmp_path / "gate")
+    let_go(gate)
     assert worker.ask("await_number", 2) == 2
 
 

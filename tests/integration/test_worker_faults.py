@@ -72,8 +72,7 @@ def test_a_precommit_function_that_hangs_is_passed_over_and_at_its_end_the_newes
 ) -> None:
     manager = start_manager(vote_timeout=VOTE_TIMEOUT)
     running, hanging = start_worker(manager), start_worker(manager)
-    gate.shut()
-    hanging.ask("vote_at", str(gate.path))
+    gate.hold_votes(hanging)
 
     write(config, 2)
     first = manager.reload()
@@ -98,8 +97,7 @@ def test_a_no_that_comes_too_late_keeps_the_old_version_visibly_and_the_next_rel
 ) -> None:
     manager = start_manager(vote_timeout=VOTE_TIMEOUT)
     running, late = start_worker(manager), start_worker(manager)
-    gate.shut()
-    late.ask("vote_at", str(gate.path))
+    gate.hold_votes(late)
     late.ask("object_to", "no room for 2")
     write(config, 2)
     assert manager.reload().result is ReloadResult.PARTIAL

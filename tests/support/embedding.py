@@ -2,6 +2,7 @@
 
 `Embedding` has what leaves a server as it found it: one server of two workers, which its tests take turns on.
 `Endings` has what a server does not outlive, and what needs one from its start: a server for each test.
+A server that can't do all of one has its parts: `SlowRequest`, `SideBySide`, `InPlace`, `Deaths` and `Refusals`.
 
     class TestUvicorn(Embedding):
         kind = Server
@@ -76,7 +77,43 @@ def pids_in(answers: list[Any]) -> set[int]:
     return {answer["pid"] for answer in answers}
 
 
-class InPlace:
+class SlowRequest:
+    """A request that reloads come into the middle of. Needs a fixture `server`, which does not watch."""
+
+    def test_a_slow_request_ends_with_the_version_it_began_with(self, server: Server, tmp_path: Path):
+        old = server.change()
+        server.hup()
+        call, body, numbers = hold(server, tmp_path)
+
+        server.change()
+        assert server.hup()[0] == "success"
+        call.let_go()
+        body.await_load()
+        newest = server.change()
+        assert server.hup()[0] == "success"
+        assert server.ask("read")["number"] == newest
+        body.let_go()
+
+        assert numbers() == [old, old, old]
+        assert {answer["number"] for answer in server.everyone().values()} == {newest}
+
+
+class SideBySide:
+    """Requests at one time, where a worker serves more than one. Needs a fixture `server`, as SlowRequest."""
+
+    def test_requests_side_by_side_each_see_their_own_version(self, server: Server, tmp_path: Path):
+        old = server.change()
+        server.hup()
+        held = [hold(server, tmp_path / "first")]
+        newest = server.change()
+        assert server.hup()[0] == "success"
+        held += [hold(server, tmp_path / name) for name in ("second", "third", "fourth")]  # in one worker, and not
+
+        assert {answer["number"] for answer in server.everyone().values()} == {newest}
+        assert let_all_go(held) == [[old] * 3, *[[newest] * 3] * 3]
+
+
+class InPlace(SlowRequest):
     """A reload in place. Needs a fixture `server`: one of two workers or more, which does not watch."""
 
     def test_a_hup_under_load_reaches_every_worker_and_replaces_none(self, server: Server):
@@ -127,23 +164,6 @@ class InPlace:
 
         assert (event["result"], event["latest"], set(event["applied"])) == ("success", number, before)
         assert {answer["number"] for answer in server.everyone().values()} == {number}
-
-    def test_a_slow_request_ends_with_the_version_it_began_with(self, server: Server, tmp_path: Path):
-        old = server.change()
-        server.hup()
-        call, body, numbers = hold(server, tmp_path)
-
-        server.change()
-        assert server.hup()[0] == "success"
-        call.let_go()
-        body.await_load()
-        newest = server.change()
-        assert server.hup()[0] == "success"
-        assert server.ask("read")["number"] == newest
-        body.let_go()
-
-        assert numbers() == [old, old, old]
-        assert {answer["number"] for answer in server.everyone().values()} == {newest}
 
 
 class Deaths:

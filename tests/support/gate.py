@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tests.support.settings import write
 from tests.support.waiting import eventually
+from tests.support.workers import Worker
 
 T = TypeVar("T")
 
@@ -44,6 +45,11 @@ class Gate:
         begun = begin()
         self.await_load()
         return begun
+
+    def hold_votes(self, worker: Worker) -> None:
+        """From now on each of its votes stays here."""
+        self.shut()
+        worker.ask("vote_at", str(self.path))
 
     def open(self) -> None:
         """Later loads pass at once; the one that is held stays."""
