@@ -28,6 +28,7 @@ from tests.support.leaks import nobody_listens
 from tests.support.settings import write
 from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually, in_thread
+from tests.support.workers import Worker
 
 
 @pytest.fixture(autouse=True)
@@ -98,13 +99,19 @@ def test_a_veto_exits_with_1_and_names_the_worker(
     assert "not today" in out
 
 
-def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(
-    start_manager: StartManager, start_worker: StartWorker, config: Path, run: Run
-) -> None:
+def one_stops(start_manager: StartManager, start_worker: StartWorker) -> tuple[Manager, Worker, Worker]:
+    """A manager that does not wait long, a worker, and one that is stopped; each has answered before."""
     manager = start_manager(vote_timeout=0.5)
     answering, stopped = start_worker(manager), start_worker(manager)
     eventually(lambda: [worker.state for worker in manager.workers()] == ["current"] * 2, "both workers' answers")
     stopped.signal(signal.SIGSTOP)
+    return manager, answering, stopped
+
+
+def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, run: Run
+) -> None:
+    _, answering, stopped = one_stops(start_manager, start_worker)
     write(config, 2)
     code, out, _ = run("reload", "--json")
     told = json.loads(out)
@@ -116,10 +123,7 @@ def test_a_worker_that_does_not_answer_makes_it_4_and_is_named(
 def test_a_worker_that_was_late_before_makes_unchanged_4_too(
     start_manager: StartManager, start_worker: StartWorker, config: Path, run: Run
 ) -> None:
-    manager = start_manager(vote_timeout=0.5)
-    stopped, _ = start_worker(manager), start_worker(manager)
-    eventually(lambda: [worker.state for worker in manager.workers()] == ["current"] * 2, "the workers' answers")
-    stopped.signal(signal.SIGSTOP)
+    manager, _, stopped = one_stops(start_manager, start_worker)
     write(config, 2)
     assert manager.reload().lagging  # as the watch does, that sees a deploy's edit first
     code, out, _ = run("reload")
