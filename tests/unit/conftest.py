@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
+from confcast import Replica
+from tests.support.number import Settings
 
 
 @pytest.fixture
@@ -16,3 +20,16 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.kill()
     process.communicate()
+
+
+@pytest.fixture
+def settings() -> Replica[Settings]:
+    """Of one number; without an owner."""
+    return Replica(Settings, name="unit")
+
+
+@pytest.fixture
+def fake(settings: Replica[Settings]) -> Iterator[Any]:
+    """Sets the number; it is 1."""
+    with settings.override(Settings(1)) as fake:
+        yield fake

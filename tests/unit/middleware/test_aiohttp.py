@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp as client
-import msgspec
 import pytest
 from aiohttp import web
 
 from confcast import Replica
 from confcast.middleware import aiohttp
-
-
-class Settings(msgspec.Struct):
-    number: int = 0
-
-
-@pytest.fixture
-def settings() -> Replica[Settings]:
-    return Replica(Settings, name="aiohttp")
-
-
-@pytest.fixture
-def fake(settings: Replica[Settings]) -> Iterator[Any]:
-    with settings.override(Settings(1)) as fake:
-        yield fake
+from tests.support.number import Settings
 
 
 def served(app: web.Application, talk: Callable[[client.ClientSession, str], Awaitable[Any]]) -> Any:

@@ -8,26 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
 
-import msgspec
 import pytest
 
 from confcast import NotAttached, Replica
 from confcast.middleware import asgi, wsgi
-
-
-class Settings(msgspec.Struct):
-    number: int = 0
-
-
-@pytest.fixture
-def settings() -> Replica[Settings]:
-    return Replica(Settings, name="middleware")
-
-
-@pytest.fixture
-def fake(settings: Replica[Settings]) -> Iterator[Any]:
-    with settings.override(Settings(1)) as fake:
-        yield fake
+from tests.support.number import Settings
 
 
 def start_response(status: str, headers: list[tuple[str, str]]) -> None:
@@ -160,7 +145,7 @@ def only_these(pin: Any, look: Callable[[], None]) -> None:
 
 
 def test_a_replica_without_a_configuration_is_an_error(settings: Replica[Settings]):
-    with pytest.raises(NotAttached, match="middleware"):
+    with pytest.raises(NotAttached, match="unit"):
         serve(wsgi.Pin(lambda environ, start: [], settings))
 
 

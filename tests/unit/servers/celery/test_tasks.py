@@ -10,16 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import celery
-import msgspec
 import pytest
 from celery import _state, signals
 
 from confcast import ConfcastError, ConfigLoader, NotAttached, Replica
 from confcast.servers.celery import embedding, hup, log, tasks
-
-
-class Settings(msgspec.Struct):
-    number: int
+from tests.support.number import Settings
 
 
 @pytest.fixture
@@ -32,11 +28,6 @@ def app() -> Iterator[celery.Celery]:
     signals.task_prerun.disconnect(tasks.begin)
     signals.task_postrun.disconnect(tasks.end)
     app.close()
-
-
-@pytest.fixture
-def settings() -> Replica[Settings]:
-    return Replica(Settings, name="unit")
 
 
 def a_task(*, is_eager: bool = False) -> Any:

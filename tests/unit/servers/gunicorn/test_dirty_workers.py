@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 from gunicorn.config import Config
 from gunicorn.dirty.arbiter import DirtyArbiter
@@ -22,6 +21,7 @@ from confcast import Replica
 from confcast.servers.common.owners import CalledOff
 from confcast.servers.gunicorn.dirty_workers import DirtyArbiters, check, keep_pid_file_of_another, pin, why_imported
 from confcast.servers.gunicorn.master_signals import MasterSignals
+from tests.support.number import Settings
 
 GONE = 2**22 + 1  # no process has this pid
 
@@ -40,10 +40,6 @@ class Server:
 
     def spawn_dirty_arbiter(self) -> None:
         self.dirty_arbiter_pid, self.dirty_arbiter = GONE + 1, SimpleNamespace(socket_path="/next")
-
-
-class Settings(msgspec.Struct):
-    number: int = 0
 
 
 @pytest.mark.parametrize(

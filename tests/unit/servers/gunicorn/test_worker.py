@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 
 from confcast import Replica, SchemaMismatch
@@ -16,11 +15,8 @@ from confcast.middleware import asgi, wsgi
 from confcast.servers.gunicorn import worker as gunicorn_worker
 from confcast.servers.gunicorn.worker import attach, pin, renew_at_hup
 from tests.support.certificates import Authority, context_of, handshake
+from tests.support.number import Settings
 from tests.support.waiting import eventually
-
-
-class Settings(msgspec.Struct):
-    number: int = 0
 
 
 def of(module: str, **attributes: Any) -> Any:

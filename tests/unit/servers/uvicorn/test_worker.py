@@ -7,33 +7,18 @@ import signal
 import ssl
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 
 from confcast import Replica, SchemaMismatch
 from confcast.servers.uvicorn import worker as uvicorn_worker
 from confcast.servers.uvicorn.worker import EmbeddedConfig
 from tests.support.certificates import Authority, context_of, handshake
-
-
-class Settings(msgspec.Struct):
-    number: int = 0
-
-
-@pytest.fixture
-def settings() -> Replica[Settings]:
-    return Replica(Settings, name="uvicorn")
-
-
-@pytest.fixture
-def fake(settings: Replica[Settings]) -> Iterator[Any]:
-    with settings.override(Settings(1)) as fake:
-        yield fake
+from tests.support.number import Settings
 
 
 class Worker(SimpleNamespace):
