@@ -315,7 +315,7 @@ def test_a_load_has_a_deadline_and_a_number():
 
 class TestTheLate:
     def test_a_stopped_worker_costs_one_deadline_and_withholds_no_settling(self):
-        owner, w0, w1, _ = one_is_late()
+        owner, w0, _, _ = one_is_late()
         w0.works()
         assert Settle(Held(2, B, B)) in w0.saw
         owner.forget()

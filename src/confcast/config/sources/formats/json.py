@@ -83,8 +83,10 @@ def _check_depth(text: str) -> None:
 
 
 class _Scanner(Scanner):
-    """A scanner of JSON. With `strict` it refuses a duplicate key, a constant that is no JSON, a number that Python can't
-    read, and half a character; behind the first of these the text may be anything.
+    """A scanner of JSON.
+
+    With `strict` it refuses a duplicate key, a constant that is no JSON, a number that Python can't read, and half a
+    character; behind the first of these the text may be anything.
     """
 
     def run(self) -> dict[KeyPath, Spot]:

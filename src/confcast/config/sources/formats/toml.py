@@ -92,7 +92,7 @@ def _check_nesting(text: str) -> None:
 
 
 class _Scanner(Scanner):
-    """A scanner of TOML. With `strict` it refuses the number that Python can't read; it checks nothing else again.
+    """A scanner of TOML, which checks nothing again but, with `strict`, numbers: it refuses what Python can't read.
 
     The place of a table is its header or its first dotted key; that of an item of an array of tables is its header.
     """
