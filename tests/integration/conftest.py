@@ -128,7 +128,9 @@ def settings(manager: Manager) -> Iterator[Replica[Settings]]:
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Makes servers of the kind that the test's class says, or its file; gunicorns where neither does."""
     kind = getattr(request.cls, "kind", None) or getattr(request.module, "kind", gunicorn.Server)
-    with servers_of(kind, tmp_path / "site") as make:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    with servers_of(kind, folder) as make:
         yield make
 
 
