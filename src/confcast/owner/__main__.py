@@ -4,8 +4,8 @@ The owner receives its StartupConfig and runs until its master is gone. Standard
 goes to standard error (the master may speak a protocol on its own output). Only here does confcast configure logging:
 to standard error, and on to the next log file when standard error is a file that is rotated.
 
-Exit status: 0 its master is gone, 1 it could not go on, 2 a person started it, 3 it could not start, 78 the first
-configuration was refused.
+Exit status: 0 the master is gone, 1 the owner could not go on, 2 a person started it, 3 it could not start, 78 the
+first configuration was refused.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from confcast.wire.role import become_owner
 _log = logging.getLogger("confcast.owner")
 
 _STARTUP_WITHIN = 30.0
-"""Seconds to wait for StartupConfig: a child of a master that died just now may hold the channel open."""
+"""Seconds to wait for StartupConfig: a child of a master that has just died may hold the channel open."""
 
 _WHAT_IT_IS = """\
 python -m confcast.owner is the config owner of a server, a program that a ConfigReloadManager (and so each server's
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> NoReturn:
     logging.shutdown()
     with contextlib.suppress(OSError):
         sys.stderr.flush()
-    # Without waiting for threads, since a load may hang; everything that must be closed is closed.
+    # Exit without waiting for threads, since a load may hang; everything that must be closed is closed.
     os._exit(status)
 
 
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         return 2
     become_owner()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # the user's module may print, which is a log
+        sys.stdout.reconfigure(line_buffering=True)  # the user's module may print, and a print is a log line
     channel = MasterChannel(connection)
     channel.connection.settimeout(_STARTUP_WITHIN)
     try:
@@ -86,13 +86,13 @@ def main(arguments: list[str]) -> int:
 
 def _serve(channel: MasterChannel, startup: StartupConfig, output: CapturedOutput) -> int:
     lowest = startup.options.log_level.upper()
-    name = printable(startup.options.name).replace("%", "%%")  # it stands in a format
+    name = printable(startup.options.name).replace("%", "%%")  # a format string holds the name
     logging.basicConfig(
         handlers=[StandardError(startup.log)],
         level=lowest,
         format=f"%(asctime)s [%(process)d] [%(levelname)s] confcast {name}: %(message)s",
     )
-    logging.getLogger("confcast").setLevel(lowest)  # also where the schema's module gives the root another one
+    logging.getLogger("confcast").setLevel(lowest)  # even if the schema's module sets another level on the root
     lifecycle: Lifecycle | None = None
     try:
         _check_that_the_master_started_this(startup)
@@ -116,7 +116,7 @@ def _serve(channel: MasterChannel, startup: StartupConfig, output: CapturedOutpu
 
 
 def _check_that_the_master_started_this(startup: StartupConfig) -> None:
-    """Refuse to run below another process, which would get the owner's signals and exit. Raises ConfcastError."""
+    """Refuse to run as a child of an unrelated process, which would get the owner's signals. Raises ConfcastError."""
     parent = os.getppid()
     if parent != startup.master_pid and processes.is_alive(startup.master_pid, startup.master_started):
         raise ConfcastError(

@@ -5,13 +5,13 @@ journal, what a former owner left, and then the loop. A first owner whose first 
 master, and exits; a restarted one serves the journal's version before it reads the sources.
 
 Rejected: importing the schema before acquiring the lock (two owners at once would run the user's code), and loading
-under code that the journal's version was not made with (workers of that code are sent its bytes as they are).
+under other code than that of the journal's version (workers of that code are sent the version's bytes as they are).
 
 Signal handlers only enqueue. HUP asks for a load. INT is ignored: a terminal sends it to the master, too. TERM is
-ignored: it comes to every process of a service that stops, and the owner serves its workers until its master exits.
-USR1 says that log files were rotated (a server's master sends it on, `systemctl kill -s USR1` sends it to all): the
-owner continues in the next file. RTMIN and IO are ignored, since either would end the process: RTMIN may come to every
-process of a service that is to reload fully, and IO comes from a lease on a file that a writer opens.
+ignored: every process of a service that stops gets it, and the owner serves its workers until its master exits. USR1
+says that log files were rotated (a server's master sends it on, `systemctl kill -s USR1` sends it to all): the owner
+continues in the next file. RTMIN and IO are ignored, since either would end the process: every process of a service may
+get RTMIN for a full reload, and the kernel sends IO to the holder of a lease when a writer opens its file.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ REFUSED = 78
 """EX_CONFIG of sysexits.h: the exit status when the first configuration is refused."""
 
 _MOVE_WITHIN = 2.0
-"""Seconds that an owner whose master was killed waits until a former owner has released the state folder."""
+"""Seconds for which an owner whose master was killed waits until a former owner has released the state folder."""
 
 _DISABLED = (
     "the schema's code has changed since this server started: workers keep the version they have, and nothing is "
@@ -72,12 +72,12 @@ class Lifecycle:
     """Runs one owner from its StartupConfig to its exit status. Built and run in the owner's main thread.
 
     Args:
-        channel: The master's; Ready is sent on it, Leave and Pause are received.
-        startup: The first message that was received on it.
-        output: This process's output until it serves.
+        channel: The master channel, on which the owner sends Ready, and receives Pause and Leave.
+        startup: The first message that was received on the channel.
+        output: This process's output until the owner serves.
 
     Attributes:
-        ready: Whether Ready was sent: the master reads no other Ready.
+        ready: Whether Ready was sent; the master reads only one.
     """
 
     def __init__(self, channel: MasterChannel, startup: StartupConfig, output: CapturedOutput) -> None:
@@ -94,7 +94,7 @@ class Lifecycle:
         allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid)
         folder, state = Path(startup.folder), Path(startup.state_folder)
         self._paused = startup.paused
-        self._has_refused = False  # a load, while it was paused
+        self._has_refused = False  # whether a load was refused during a pause
         self._lock = RuntimeLock(holder, follows=bool(startup.former))
         self._runtime_dir = RuntimeDir(folder, state, self._lock, apart=startup.paused, allowed_uids=allowed_uids)
 
@@ -116,7 +116,7 @@ class Lifecycle:
             self._attempts.disable(Problem("", handover.PAUSED))
         self._watcher = self._make_watcher(loader)
         if not self._restarted:
-            with contextlib.suppress(ConfigError):  # of a source of the user's: the load reports it
+            with contextlib.suppress(ConfigError):  # raised by a user's source: the load reports it
                 warn_of_mounted_files(loader._watched())
         loading = LoadThread(loader, self._attempts, self._mailbox.post)
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
@@ -146,7 +146,7 @@ class Lifecycle:
             self._loop.when_idle(self._move_to_state_folder)
         if watching:
             self._watcher.start()
-        # No collection need look at what is imported by now: it lives as long as this process.
+        # No garbage collection need look at the modules imported by now: they live as long as this process.
         gc.collect()
         gc.freeze()
         try:
@@ -166,7 +166,7 @@ class Lifecycle:
         return self._status
 
     def _is_last(self) -> bool:
-        """Whether no owner follows, so that the files may be deleted: the master is gone, or takes no owner."""
+        """Whether no owner follows this one, so that the files may be deleted: its master is gone, or starts none."""
         return self._loop.exit_reason == "" or self._status == REFUSED
 
     # ---- what it is made of
@@ -219,7 +219,7 @@ class Lifecycle:
         )
 
     def _move_to_state_folder(self) -> float:
-        """Move the journal, unless a next generation loads already; the seconds until the next try, or 0."""
+        """Move the journal, unless a next generation loads already. Returns the seconds until the next try, or 0."""
         if self._paused:
             return 0.0
         again = self._loop.move_to_state_folder()
@@ -229,7 +229,7 @@ class Lifecycle:
     def _move_before_exit(self) -> None:
         """Move the journal before the runtime directory is deleted, with what was committed since.
 
-        When a master closes, its former owners have exited by now. When it is killed, they exit at the same time.
+        If the master has closed, its former owners have exited by now. If it was killed, they are exiting, too.
         """
         if self._paused or not self._is_last():
             return
@@ -240,7 +240,7 @@ class Lifecycle:
     # ---- messages of the master channel
 
     def _on_event(self, event: ReloadEvent) -> None:
-        """Report the first load to the master, and exit if a first owner's is refused; note a refusal for a pause."""
+        """Report the first load to the master, and exit if a first owner's is refused. Note a refusal in a pause."""
         if self.ready:
             if any(problem.message == handover.PAUSED for problem in event.problems):
                 self._note_refusal()
@@ -258,7 +258,7 @@ class Lifecycle:
         send(self._channel, Ready(version, problems, reason, time.monotonic()))
 
     def _receive(self) -> bool:
-        """Act on one message of the master's; whether more may come."""
+        """Act on one message from the master. Returns whether more messages may come."""
         try:
             message = self._channel.receive()
         except (OSError, ConfcastError):
@@ -278,7 +278,7 @@ class Lifecycle:
     # ---- when a next generation takes over
 
     def _pause(self, number: int) -> None:
-        """Disable loading, and report Paused once the current reload is finished: its version must be in the copy."""
+        """Disable loading, and send Paused once the current reload has ended, so that the copy has its version."""
         self._paused = True
         self._attempts.disable(Problem("", handover.PAUSED))
         self._loop.when_idle(functools.partial(self._report_paused, number))
@@ -290,9 +290,9 @@ class Lifecycle:
         return 0.0
 
     def _note_refusal(self) -> None:
-        """Have a load that was refused for a pause done again: after the pause, or now, if this owner has resumed.
+        """Have a load that was refused during a pause done again: after the pause, or now, if this owner has resumed.
 
-        A sender of a signal gets no answer, and would not ask again.
+        A process that asked by a signal gets no answer, and would not ask again.
         """
         if self._paused:
             self._has_refused = True
@@ -300,7 +300,7 @@ class Lifecycle:
             self._mailbox.post(Trigger("signal"))
 
     def _resume(self) -> None:
-        """Load again, since the next generation was called off; at once, if a load was refused or a change missed."""
+        """Allow loads again, since the next generation was called off; load now if a load or a change was missed."""
         self._paused = False
         self._attempts.enable()
         self._loop.take_back()
@@ -311,7 +311,7 @@ class Lifecycle:
 
 
 def send(channel: MasterChannel, message: Ready | Paused) -> None:
-    """Send a message to the master, if it still listens."""
+    """Send a message to the master, if its end of the channel is open."""
     try:
         channel.send(message)
     except OSError as error:
@@ -319,17 +319,17 @@ def send(channel: MasterChannel, message: Ready | Paused) -> None:
 
 
 def _described(source: object) -> str:
-    """The kind of a source, and its files; never its other fields, which may be secret in a source of the user's."""
+    """The kind of a source, and its files; never its other fields, which may be secret in a user's source."""
     if isinstance(source, Environment):
         return f"Environment({source.prefix})"
     files: tuple[Path, ...] = ()
-    with contextlib.suppress(Exception):  # of a source of the user's; the watcher logs it
+    with contextlib.suppress(Exception):  # raised by a user's source; the watcher logs it
         files = getattr(source, "watched", tuple)()
     return " ".join([type(source).__name__, *map(str, files)])
 
 
 def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
-    """Set the handlers, then unblock the signals that the master blocked. In the main thread."""
+    """Set the handlers, then unblock the signals that the master blocked. Must be called in the main thread."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
     signal.signal(signal.SIGUSR1, lambda number, frame: mailbox.post(LogRotated()))

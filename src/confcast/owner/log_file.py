@@ -1,14 +1,14 @@
-"""The owner's log lines go to standard error, and on to the next log file when that one is rotated.
+"""The owner writes its log lines to standard error, and follows that file's path to the next file after a rotation.
 
-A server that is to reopen its log files reopens its own only. Its owner's standard error stays the old file, renamed by
-then, which keeps its space when it is deleted. So on USR1, and before each line that it logs, the owner looks whether
-the log's path leads to another file, and makes that one its standard output and error.
+When a server reopens its log files, the owner's standard error still is the old file, renamed by then, which takes up
+disk space even once it is deleted. So on USR1, and before each line that it logs, the owner looks whether the log's
+path leads to another file, and makes that one its standard output and error.
 
 Until it serves, an owner may write to a nameless file instead, which its master reads back when the start fails.
 
-Rejected: the look before each line alone (an owner that logs nothing for a week holds the rotated file for a week), the
-signal alone (a rotation by a server that sends none), and making a missing file (in the moment between the renaming and
-the making of the next one, the rotating program chooses the file's mode and owner).
+Rejected: looking before each line only (an owner that logs nothing for a week holds the rotated file for a week),
+looking on the signal only (a server may rotate without sending one), and making a missing file (in the moment between
+the renaming and the making of the next one, the rotating program chooses the file's mode and owner).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class CapturedOutput:
 
     Args:
         file: Its descriptor; -1 if nothing is captured.
-        destination: The descriptor that both are from `release()` on.
+        destination: The descriptor that replaces both from `release()` on.
     """
 
     def __init__(self, file: int, destination: int) -> None:
         self._held = () if file < 0 else (file, destination)
         for descriptor in self._held:
-            os.set_inheritable(descriptor, False)  # a program that the user's code starts would keep it open
+            os.set_inheritable(descriptor, False)  # else a program that the user's code starts would keep it open
 
     def release(self) -> None:
         """Copy what was written so far to the destination, and write there from now on. May be called again.
@@ -49,9 +49,9 @@ class CapturedOutput:
             with contextlib.suppress(OSError):  # a terminal that is gone, or a pipe that nobody reads
                 end = copy_on(file, destination)
                 _redirect(file, destination)
-                copy_on(file, destination, end)  # what another thread has written meanwhile
+                copy_on(file, destination, end)  # copies what another thread has written meanwhile
             _redirect(file, destination)
-            os.ftruncate(file, 0)  # or the master would take it for the output of an owner that died
+            os.ftruncate(file, 0)  # else the master would take it for the output of an owner that died
         finally:
             os.close(file)
             os.close(destination)
@@ -61,7 +61,7 @@ class StandardError(logging.StreamHandler):  # type: ignore[type-arg]  # no para
     """Writes to standard error.
 
     Args:
-        log: The log file that standard error is, to be followed; empty where it is none.
+        log: The path of the log file that standard error is open on; empty where it is no file.
     """
 
     def __init__(self, log: str) -> None:
@@ -82,7 +82,7 @@ def follow(log: Path) -> None:
     """Make the file at this path standard output and error, if there is one. Raises OSError."""
     try:
         there = log.stat()
-    except FileNotFoundError:  # renamed, and not made anew yet
+    except FileNotFoundError:  # the log was renamed, and the next file is not made yet
         return
     if not stat.S_ISREG(there.st_mode) or os.path.samestat(there, os.fstat(2)):
         return
@@ -101,7 +101,7 @@ def _flush() -> None:
 
 
 def _redirect(file: int, destination: int) -> None:
-    """Redirect the streams that are still this file; one that the user's code has redirected stays as it is."""
+    """Redirect the streams that are still open on this file; one that the user's code has redirected stays."""
     captured = os.fstat(file)
     for stream in (1, 2):
         with contextlib.suppress(OSError):  # closed

@@ -40,14 +40,14 @@ class RowState(enum.Enum):
 
 
 class _Data(msgspec.Struct, frozen=True, gc=False):
-    """The base of inputs and effects: a reload into four workers makes fifty, each a fifth as dear as a dataclass."""
+    """The base of inputs and effects. A reload into four workers makes fifty, each at a fifth of a dataclass's cost."""
 
 
 # ---- inputs
 
 
 class Received(_Data, frozen=True):
-    """A message came on a pipe whose other end is this process, as the kernel says."""
+    """A message came on a pipe; the kernel says that this process has the pipe's other end."""
 
     pipe: int
     pid: int
@@ -61,7 +61,7 @@ class Drained(_Data, frozen=True):
 
 
 class PipeEnded(_Data, frozen=True):
-    """The pipe gave its end, an error, or a malformed frame. The process may well live."""
+    """The pipe ended, failed, or brought a malformed frame. Its process may well live."""
 
     pipe: int
 
@@ -81,7 +81,7 @@ class Trigger(_Data, frozen=True):
 class Loaded(WithSecrets, _Data, frozen=True):
     """The load of this number gave a valid candidate.
 
-    `differs`: it differs from the committed version, by these `changes`. `notes`: what a person should know of it.
+    `differs`: it differs from the committed version, by these `changes`. `notes`: for a person, about the candidate.
     """
 
     SHOWN = ("number", "differs", "changes", "notes")
@@ -125,7 +125,7 @@ class RecordFailed(_Data, frozen=True):
 
 
 class Accepted(_Data, frozen=True):
-    """Every connection that waited at the last Accept has been accepted, and its Hello was handed in before this."""
+    """Every connection that waited at the last Accept has been accepted, and the core was given its Hello before."""
 
 
 class MasterGone(_Data, frozen=True):
@@ -152,14 +152,14 @@ Input = (
 
 
 class Send(_Data, frozen=True):
-    """Send this message on the pipe without blocking, and hand in Drained when the kernel has taken it."""
+    """Send this message on the pipe without blocking. When the kernel has taken it, give Drained to the core."""
 
     pipe: int
     message: ToWorker
 
 
 class ClosePipe(_Data, frozen=True):
-    """Close this pipe once the kernel has taken what was sent; no PipeEnded need follow."""
+    """Close this pipe once the kernel has taken what was sent. The core may not be given a PipeEnded for it."""
 
     pipe: int
 
@@ -172,7 +172,7 @@ class Load(_Data, frozen=True):
 
 
 class WakeAt(_Data, frozen=True):
-    """Hand in Wake(timer, token) at this time. Only the newest WakeAt of each timer need be kept."""
+    """Give Wake(timer, token) to the core at this time. Only the newest WakeAt of each timer need be kept."""
 
     timer: Timer
     token: int
@@ -182,8 +182,8 @@ class WakeAt(_Data, frozen=True):
 class Record(WithSecrets, _Data, frozen=True):
     """Write this version to the journal, then hand in Recorded or RecordFailed.
 
-    `undo`: it puts back the content before the undone version, whose digest is `refused`, and which is not put to the
-    vote again until it changes; empty for none. Both go into the same transaction.
+    `undo`: the version puts back the content before an undone version. `refused`: the digest of the undone content,
+    which is not put to the vote again until it changes; empty for none. Both go into the same transaction.
     """
 
     SHOWN = ("version", "undo")
@@ -200,11 +200,11 @@ class ClearRefused(_Data, frozen=True):
 
 
 class Accept(_Data, frozen=True):
-    """Accept every connection that waits, hand in the Hello of each, then hand in Accepted."""
+    """Accept every connection that waits, give the Hello of each to the core, then give it Accepted."""
 
 
 class Retire(_Data, frozen=True):
-    """Note in the journal that this number must not be used again: it was given out, and is in no row."""
+    """Note in the journal that this number must not be used again: it was given out, and no row has it."""
 
     version: int
 
@@ -232,7 +232,7 @@ class RemoveMember(_Data, frozen=True):
 
 
 class Answer(_Data, frozen=True):
-    """Answer this caller. The event's timestamp is of the core's clock; the event loop makes it a date."""
+    """Answer this caller. The event's timestamp is a time of the core's clock; the event loop turns it into a date."""
 
     call: Call
     event: ReloadEvent

@@ -81,15 +81,15 @@ class Core(MemberInputs):
 
     @property
     def high_water(self) -> int:
-        """The highest version number ever given out, or held by a worker: a journal that is made anew must know it."""
+        """The highest version number ever given out, or held by a worker: a new journal must begin with it."""
         return self._numbers.high_water
 
     def retire(self, version: int) -> None:
-        """Take a version number, and all below, out of use: another owner has given it out."""
+        """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)
 
     def begin(self) -> list[fx.Effect]:
-        """What must be done before the first input."""
+        """The effects that must be carried out before the first input."""
         return [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
 
     def handle(self, given: fx.Input, now: float) -> list[fx.Effect]:
@@ -106,7 +106,7 @@ class Core(MemberInputs):
         if self._report is not None:
             shown = transitions.input_text(given, self.roster)
         self._now = now
-        self._effects = []  # what an input that raised had begun belongs to no other
+        self._effects = []  # effects that belong to an input that raised are dropped
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
         handler = row[self.state] if row else None
         if handler is None:
@@ -119,7 +119,7 @@ class Core(MemberInputs):
         return self._effects
 
     def statuses(self) -> list[WorkerStatus]:
-        """Every worker on the roster, by pid."""
+        """The status of every worker on the roster, by pid."""
         return self.roster.statuses(self.committed.version)
 
     def phase(self) -> Phase:
@@ -161,7 +161,7 @@ class Core(MemberInputs):
             self._stage()
 
     def _unchanged(self, given: fx.Loaded) -> None:
-        """UNCHANGED passes the barrier, too; workers that declined the committed version get it once more."""
+        """UNCHANGED passes the barrier, too: workers that declined the committed version are sent it once more."""
         if not self.committed.version:
             raise ImpossibleMessage("LOADING, nothing committed", given)
         self._proposal.unchanged = True
@@ -201,7 +201,7 @@ class Core(MemberInputs):
             self._write_failed(given.problem)
 
     def _accepted(self, given: fx.Accepted) -> None:
-        """The Hello of each worker that started on the snapshot file before this version was written is handled now."""
+        """End the barrier if all have answered, including the workers that started on an older snapshot file."""
         self._accepting = False
         if self._waits.is_over(self._now):
             self._excuse(self._proposal.recorded, fx.Timer.BARRIER)
@@ -220,7 +220,7 @@ class Core(MemberInputs):
             self._drop("deadline of a wait that is over")
 
     def _load_deadline(self, given: fx.Wake) -> None:
-        """Gives the load up. The second in a row ends the owner: its one loading thread is lost to the first."""
+        """Gives the load up. The second such deadline in a row ends the owner: its one loading thread still hangs."""
         limit = f"load took longer than {self.rules.load_timeout:g} s (load_timeout)"
         hangs = Problem("", f"{limit}: {given.hangs or 'a source or a validator'} hangs; nothing was changed")
         if self._loads.give_up():
@@ -264,9 +264,9 @@ _DEADLINES: dict[fx.Timer, Callable[[Core, fx.Wake], None]] = {
 }
 
 Handler = Callable[[Core, Any], None]
-C = Core  # so that a row is a line
+C = Core  # short, so that a row is one line
 _TABLE: dict[type, tuple[Handler | None, ...]] = {
-    # input: IDLE, LOADING, STAGING, RECORDING, COMMITTING; None can't occur
+    # input: its handlers in IDLE, LOADING, STAGING, RECORDING, COMMITTING; None where the input can't occur
     Reload: (C._reload_idle, C._reload, C._reload, C._reload, C._reload),
     fx.Trigger: (C._trigger_idle, C._trigger, C._trigger, C._trigger, C._trigger),
     fx.Loaded: (C._stale_load, C._loaded, C._stale_load, C._stale_load, C._stale_load),
@@ -276,7 +276,7 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     fx.Accepted: (None, None, None, None, C._accepted),
     fx.Wake: (C._wake, C._wake, C._wake, C._wake, C._wake),
     fx.MasterGone: (C._master_gone, C._master_gone, C._master_gone, C._master_gone_recording, C._master_gone),
-    # member_inputs.py
+    # handlers in member_inputs.py
     Hello: (C._hello_idle, C._hello, C._hello, C._hello_recording, C._hello),
     Working: (C._working, C._working, C._working, C._working, C._working),
     Vote: (C._stale_vote, C._stale_vote, C._vote, C._stale_vote, C._stale_vote),

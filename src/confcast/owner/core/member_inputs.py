@@ -66,7 +66,7 @@ class MemberInputs(Steps):
         if member is None:
             return
         member.working = None
-        excused = member.pid in self.roster.excused  # its no is in time for as long as another worker is waited for
+        excused = member.pid in self.roster.excused  # its no counts while another worker is waited for
         if vote.round != self.round or (excused and (vote.ok or member.prepared != self.round)):
             self._drop_vote()
         elif vote.ok:
@@ -83,12 +83,12 @@ class MemberInputs(Steps):
             return
         member.working = None
         if self._requests.owes and not vote.ok and vote.round == self.round and self.committed.version:
-            self._requests.cancel_owed()  # a no to the owed load is final, also a late one
+            self._requests.cancel_owed()  # a no to the owed load is final, even if it comes late
             self._effects.append(fx.RecordEvent(self._failure(ReloadResult.REJECTED, veto(member, vote))))
         self._drop_vote()
 
     def _drop_vote(self) -> None:
-        """Before the first version there is nothing to install again, so a late vote is the answer that is awaited."""
+        """Before the first version nothing can be installed again, so a late vote counts as the awaited answer."""
         self._drop("late vote")
         if not self.committed.version:
             self._retry_owed()
@@ -135,7 +135,7 @@ class MemberInputs(Steps):
         return member if self.roster.declines_first(member.pid, declined.version) else None
 
     def _declined_late(self, given: fx.Received) -> None:
-        """No outcome will name this refusal, so the history does."""
+        """Add the refusal to the history, since it came too late for an outcome."""
         if (member := self._declined(given)) is not None:
             event = late_refusal(self.roster, member, self.committed.version, self._now)
             self._effects.append(fx.RecordEvent(event))

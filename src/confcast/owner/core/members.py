@@ -3,10 +3,10 @@
 The end of a pipe is not a death: a forked child may hold the pipe open, and a process whose pipe broke still serves
 what it holds. A member that did not answer by a deadline is *excused* (the outcome names it) and *timed out*: excused
 at once in later proposals, until it has answered what is committed. A worker that has reported which function it runs
-has a later deadline, and the reason given for it names the function.
+has a later deadline, and the reason for which it is excused names the function.
 
-Rejected: the list of open pipes as the electorate (a reload would then succeed while a worker with a broken pipe
-serves the old version, unnamed), and excusing for one proposal only (one stopped worker costs every reload the
+Rejected: the list of open pipes as the electorate (a reload would then succeed while a worker with a broken pipe serves
+the old version, unnamed), and excusing for one proposal only (with one stopped worker every reload would last until the
 deadline).
 """
 
@@ -21,7 +21,7 @@ from confcast.wire.messages import WorkerState, WorkerStatus
 NO_PIPE = "lives, and has no pipe to the owner"
 _LONGEST_REASON = 4000
 _LONGEST_NAME = 200
-"""Characters that are kept of the function's name that a worker reports."""
+"""How many characters are kept of the function's name that a worker reports."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,16 +30,16 @@ class Member:
 
     Attributes:
         pid: The process.
-        pipe: Its pipe; None while it has none.
+        pipe: The number of its pipe; None while it has none.
         busy: Whether a frame was sent that the kernel has not taken; the next frame is computed afterwards.
         held: The version and digest that it holds, as its last Hello says.
         sent: The version that was sent on this pipe by Commit or Install.
-        prepared: The round that was sent on this pipe by Prepare and not closed by another frame; 0 for none.
+        prepared: The round of the Prepare that was sent last on this pipe; 0 if none was, or a later frame closed it.
         vote: Whether it voted yes in the present round.
         acked: The newest version that it reported as applied on this pipe.
         runs: The newest committed version that it reported as applied on any pipe.
         declined: Why it keeps an older version than the committed one; None when it does not.
-        asked_again: The value of `declined`, while the committed version is installed there once more.
+        asked_again: The former value of `declined`, while the committed version is being installed once more.
         follows: Whether it waits for the Settled of the version that it applied last.
         settled: The version whose Settled was sent on this pipe.
         observes: The number of the Observe that was sent last on this pipe; 0 for none.
@@ -47,7 +47,7 @@ class Member:
         last_observer_error: The observer that failed last, and why.
         pipe_was_full: Whether its pipe was full when a deadline excused it.
         timed_out: Whether a deadline excused it, and it has not answered the committed version since.
-        working: The function that it reported to run, and since when; None while it runs none.
+        working: The function that it has reported it runs, and since when; None while it runs none.
     """
 
     pid: int
@@ -79,7 +79,7 @@ class Member:
         self.working = (function[:_LONGEST_NAME], now)
 
     def refuses(self) -> tuple[Problem, ...] | None:
-        """Why the member declined the committed version, also while that is installed there again; None: it did not."""
+        """Why the member declined the committed version, also while it is installed there again; None if it did not."""
         return self.declined if self.declined is not None else self.asked_again
 
     def _begin(self, pipe: int | None) -> None:
@@ -137,7 +137,7 @@ class Roster:
         return any(member.runs >= version for member in self._by_pid.values())
 
     def renumber(self, former: int, version: int) -> None:
-        """The content of the former version gets a new number: a member that runs the one runs the other."""
+        """Give the content of the former version a new number: a member that runs the former one runs the new one."""
         for member in self:
             if member.runs >= former:
                 member.runs = version
@@ -156,7 +156,7 @@ class Roster:
         return member
 
     def lose_pipe(self, member: Member) -> None:
-        """Take the pipe that ended, and what was staged over it, from a member, which stays on the roster."""
+        """Note that the member's pipe ended: what was staged over it is dropped, and the member stays on the roster."""
         self._move(member, None)
 
     def remove(self, member: Member) -> None:
@@ -179,15 +179,15 @@ class Roster:
         return any(member.timed_out for member in self)
 
     def excuse_timed_out(self, version: int, why: Callable[[Member], str]) -> None:
-        """Excuse exactly the members that timed out, at the beginning of a proposal; before the first version, none."""
+        """Excuse exactly the members that timed out, as a proposal begins; before the first version, excuse none."""
         for member in self:
             member.timed_out = member.timed_out and version > 0
         self.excused = {member.pid: why(member) for member in self if member.timed_out}
 
     def reinstall_timed_out(self, version: int, digest: bytes) -> None:
-        """A proposal was refused: install the committed version once more at each member that timed out.
+        """After a refused proposal, install the committed version once more at each member that timed out.
 
-        It has nothing left to answer otherwise, and would stay timed out though it may be awake.
+        Otherwise such a member has nothing left to answer, and would stay timed out though it may be awake.
         """
         for member in self if version else ():
             if member.timed_out and member.acked >= version:
@@ -197,13 +197,13 @@ class Roster:
                 member.sent = 0
 
     def mark_timed_out(self, overdue: Iterable[Member], why: Callable[[Member], str]) -> None:
-        """A deadline has come: excuse these members, until they have answered what is committed."""
+        """Excuse these members at a deadline, until they have answered the committed version."""
         for member in list(overdue):
             self.excused[member.pid] = why(member)
             member.timed_out, member.pipe_was_full = True, member.busy
 
     def wait_for_again(self, member: Member) -> None:
-        """The member answered what is committed. If it was excused only because it timed out, it votes again now."""
+        """Note that the member answered the committed version. If it was excused only by time-outs, it votes again."""
         if member.timed_out:
             member.timed_out = False
             self.excused.pop(member.pid, None)
@@ -237,10 +237,10 @@ class Roster:
         return "current" if member.acked >= committed else "behind", reason
 
     def statuses(self, committed: int) -> list[WorkerStatus]:
-        """Every member, by pid."""
+        """The status of every member, by pid."""
         return [self.status(member, committed) for member in sorted(self, key=lambda member: member.pid)]
 
     def lagging(self, committed: int) -> list[WorkerStatus]:
-        """The members that an outcome must name, by pid: excused, or having declined."""
+        """The members that an outcome must name, by pid: those that are excused, and those that have declined."""
         excused = [member for member in self if member.pid in self.excused or member.declined is not None]
         return [self.status(member, committed) for member in sorted(excused, key=lambda member: member.pid)]

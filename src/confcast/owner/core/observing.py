@@ -1,17 +1,17 @@
 """The callers that wait, after a version is applied, until the observers of all workers have run for it.
 
 A call with `wait_observers` is answered when the barrier is closed *and* each worker that is to run the version has
-reported that none of its observers has still to run for it; or when its seconds are over, and then the outcome names
-the observers that have not run. Meanwhile other callers are answered, and the next load may begin. A worker that died,
-or declined the version, is not waited for; one that lost its pipe is asked again on its next pipe. So no lost message
-and no worker that hangs holds the caller beyond its seconds.
+reported that all its observers have run for it. When the call's seconds are over first, the outcome names the observers
+that have not run. Meanwhile other callers are answered, and the next load may begin. A worker that died, or declined
+the version, is not waited for; one that lost its pipe is asked again on its next pipe. So no lost message and no worker
+that hangs holds the caller beyond its seconds.
 
 Each wait has a number, counted up while an owner runs. `Observe(number)` goes to a worker once it has applied that
-wait's version; its answer stands for that wait and for the older ones, but for those that the worker still answers
-otherwise: an observer of an older version may run longer, or for ever, in an executor or on a loop.
+wait's version; its answer counts for that wait and for all older ones that the worker does not answer separately: an
+observer of an older version may run longer, or for ever, in an executor or on a loop.
 
 Rejected: the observers as a part of the barrier (one that hangs would hold each reload, and its worker's vote with it),
-and an acknowledgement from each worker at each reload (a message that mostly nobody waits for).
+and an acknowledgement from each worker at each reload (a message for which mostly no caller waits).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST = 2000
 _LONGEST_NAME = 200
 _LONGEST_WAIT = 24 * 3600.0
 _NO_TOKEN = -1
-"""The token of every deadline of a wait, and of no other deadline: `check` compares the time at each input anyway."""
+"""The token of the deadlines of all waits, and of no other deadline: `check` compares the time at each input anyway."""
 
 
 @dataclass(slots=True)
@@ -39,8 +39,8 @@ class _Wait:
     """One caller, what it will be answered, and what workers have reported since.
 
     Attributes:
-        open: The workers that have not reported that all observers have run, by pid: the observers named last.
-        errors: How often observers raised what, by process, observer and text.
+        open: By pid of each worker that has not reported that all have run: the observers that it named last.
+        errors: How often an error was raised, by process, observer and text.
     """
 
     number: int
@@ -67,7 +67,7 @@ class Observing:
         roster: The workers whose observers they wait for.
 
     Attributes:
-        waits: Mostly empty. Users of this class look here before each call, since a reload makes many.
+        waits: The waits, mostly none. Users of this class look here before each call, since a reload makes many calls.
     """
 
     def __init__(self, roster: Roster) -> None:
@@ -78,7 +78,7 @@ class Observing:
     # ---- callers
 
     def answer(self, served: Iterable[Caller], event: ReloadEvent, now: float) -> list[fx.Effect]:
-        """The load is over: answer the callers that wait for no observers; the others wait from now on."""
+        """Answer the callers of a finished load that wait for no observers; the other callers wait from now on."""
         effects: list[fx.Effect] = []
         for call, seconds in served:
             waits_for = [member.pid for member in self._roster if member.refuses() is None]
@@ -86,13 +86,13 @@ class Observing:
                 effects.append(fx.Answer(call, event))
                 continue
             self._number += 1
-            until = now + min(max(0.0, seconds), _LONGEST_WAIT)  # also of what is no number
+            until = now + min(max(0.0, seconds), _LONGEST_WAIT)  # so a value that is no number counts as 0
             self.waits.append(_Wait(self._number, call, event, seconds, until, dict.fromkeys(waits_for, ())))
             effects.append(self._wake_at())
         return effects
 
     def check(self, now: float) -> list[fx.Effect]:
-        """After each input: answer the callers that have nothing to wait for any more, and those whose time is over."""
+        """Answer, after each input, the callers with nothing to wait for any more, and those whose time is over."""
         waited_for = {member.pid for member in self._roster if member.refuses() is None}
         for wait in self.waits:
             wait.open = {pid: names for pid, names in wait.open.items() if pid in waited_for}
@@ -103,19 +103,19 @@ class Observing:
         return [*self._answers(done), *([self._wake_at()] if self.waits else [])]
 
     def close(self) -> list[fx.Effect]:
-        """The owner ends: answer every caller that still waits, since the load that it requested is over."""
+        """Answer, as the owner ends, every caller that still waits: the load that it requested is over."""
         waits, self.waits = self.waits, []
         return self._answers(waits)
 
     # ---- workers
 
     def wanted(self, member: Member) -> int:
-        """The number of the Observe that this member is to have had by now; 0 for none."""
+        """The number of the Observe that this member must have been sent by now; 0 for none."""
         mine = (wait.number for wait in self.waits if member.pid in wait.open and wait.event.version <= member.acked)
         return max(mine, default=0)
 
     def observed(self, member: Member, observed: ToOwner) -> None:
-        """A worker reported on its observers. An answer to an Observe that was not sent on this pipe does not count."""
+        """Take a worker's report on its observers. An answer to an Observe of an earlier pipe does not count."""
         assert isinstance(observed, Observed)
         if observed.failures >= member.observer_failures:
             member.observer_failures = observed.failures

@@ -1,4 +1,4 @@
-"""The frame that a pipe gets next: a function of what was sent on it and of what is true now.
+"""The frame that a pipe gets next: a function of what was sent on it and of the owner's state.
 
 Nothing is ever queued, so no frame overtakes another or is overwritten; a worker that reads slowly skips old frames
 and costs its owner no memory. Rejected: a queue per pipe (a stopped worker's grows for ever), and an outbox
@@ -24,13 +24,13 @@ _DEFER_SETTLED = 0.05
 
 
 class Outbox:
-    """The frames that are true now, and the members for which the next frame must be computed.
+    """The frames that the owner's state calls for, and the members for which the next frame must be computed.
 
     Attributes:
         round: The latest round; 0 before the first.
         settled: The version whose barrier was closed last.
-        deferred_until: When Settled is sent to workers that don't wait for it, if the owner is idle then; None: it is
-            not held back. To wake such a worker costs about as much as its vote, and the next load may begin at once.
+        deferred_until: When Settled is sent to workers that don't wait for it, if the owner is idle then; None: not
+            held back. Waking such a worker costs about as much as its vote, and the next load may begin at once.
     """
 
     def __init__(self, roster: Roster, committed: Committed, answers_within: float, observing: Observing) -> None:
@@ -49,35 +49,35 @@ class Outbox:
     # ---- what is true
 
     def open_round(self, digest: bytes, payload: bytes) -> None:
-        """The proposal with this content is put to the vote, in a new round."""
+        """Put the proposal with this content to the vote, in a new round."""
         self.round += 1
         self._prepare = Prepare(self.round, digest, payload)
 
     def commit(self, committed: Committed, *, voted: bool) -> None:
-        """This version is in the journal. `voted`: as the proposal of the latest round."""
+        """Take this version as committed. `voted`: it has the content of the latest round's proposal."""
         self._start_from(committed)
         self._commit = Commit(self.round if voted else 0, committed.version)
 
     def settle(self, now: float) -> None:
-        """The barrier of the committed version is closed."""
+        """Note that the barrier of the committed version is closed, so that Settled is sent."""
         self.settled = self._version
         self._settlement = Settled(self._version, tuple(status.pid for status in self._roster.lagging(self._version)))
         self.deferred_until = None if all(member.follows for member in self._roster) else now + _DEFER_SETTLED
 
     def send_deferred(self) -> None:
-        """Nothing else is to be done: Settled goes to the workers that don't wait for it, too."""
+        """Send the Settled that was held back, since the owner has nothing else to do."""
         self.deferred_until = None
         self.touch_all()
 
     # ---- the members that may need a frame
 
     def touch(self, member: Member) -> None:
-        """Compute the next frame of this member: something about it changed."""
+        """Have this member's next frame computed, since something about the member changed."""
         if self._touched is not None:
             self._touched[member] = None
 
     def touch_all(self) -> None:
-        """Compute the next frame of each member: something changed for all of them."""
+        """Have each member's next frame computed, since something changed for all of them."""
         self._touched = None
 
     def pump(self, state: ProposalState) -> list[fx.Effect]:
@@ -96,7 +96,7 @@ class Outbox:
     def _next(self, member: Member, state: ProposalState) -> ToWorker | None:
         prepared = member.prepared
         if state is ProposalState.RECORDING and not member.sent and not prepared:
-            return None  # a newcomer: what it got now would be old in a moment, and it had no vote
+            return None  # a new worker has no vote, and what it got now would soon be replaced
         if member.sent < self._version:
             member.sent, member.prepared = self._version, 0
             return self._commit if prepared and prepared == self._commit.round else self._install_for(member)
@@ -111,7 +111,7 @@ class Outbox:
         if member.settled < self.settled == member.acked and (member.follows or asks or self.deferred_until is None):
             member.settled = self.settled
             return self._settlement
-        if asks:  # after Settled: functions that wait for that are observers, too
+        if asks:  # after Settled: functions that wait for Settled are observers, too
             member.observes = observe
             return Observe(observe)
         return None
@@ -127,7 +127,7 @@ class Outbox:
         )
 
     def _install_for(self, member: Member) -> Install:
-        """A worker that holds nothing starts on the committed version, and is told how many workers declined it."""
+        """The Install for a worker that holds nothing: the committed version, and how many workers declined it."""
         if member.held[0]:
             return self._install
         declined = sum(other.refuses() is not None for other in self._roster)

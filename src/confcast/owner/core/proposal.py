@@ -50,10 +50,10 @@ class Phase(NamedTuple):
 
 @dataclass(slots=True)
 class Proposal:
-    """A candidate between the beginning of its load and its outcome. A time of 0.0: that part has not begun.
+    """A candidate between the beginning of its load and its outcome. A time of 0.0 means that its part has not begun.
 
     Attributes:
-        undo: Whether it puts back the content before an undone version, without a vote.
+        undo: Whether the proposal puts back the content before an undone version, without a vote.
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
         undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
     """
@@ -76,7 +76,7 @@ class Proposal:
 
     @property
     def reissue(self) -> bool:
-        """Whether its content is the committed one, under a new number."""
+        """Whether the proposal's content is the committed content, under a new number."""
         return self.origin == "reissue"
 
     def applied(self, roster: Roster, version: int, now: float) -> ReloadEvent:
@@ -85,7 +85,7 @@ class Proposal:
         if self.undone:
             return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
-        if self.unchanged:  # the sources' content does not run where every worker declines it
+        if self.unchanged:  # the sources' content runs nowhere if every worker declines it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
         problems = grouped((member.pid, reason) for member in roster for reason in member.refuses() or ())
         applied = sorted(member.pid for member in roster if member.acked >= version)
@@ -128,7 +128,7 @@ class Proposal:
 
 
 def late_refusal(roster: Roster, member: Member, version: int, now: float) -> ReloadEvent:
-    """The event for a member that declined the committed version after its outcome, when it woke or attached."""
+    """The event for a member that declined the committed version after that version's outcome was published."""
     mine = member.declined or ()
     first = [member, *(each for each in roster if each is not member)]
     problems = grouped((each.pid, reason) for each in first for reason in each.declined or () if reason in mine)
@@ -155,9 +155,9 @@ def veto(member: Member, vote: Vote) -> tuple[Problem, ...]:
 
 
 def grouped(reported: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:
-    """Problems that workers reported, as (pid, problem): each once, with its worker, or the first and how many more.
+    """Problems that workers reported, as (pid, problem): equal ones are one, with the first worker and how many more.
 
-    The worker is the problem's location; a problem that has one, in the sources, has the worker in its message.
+    The worker is the problem's location; if that is in the sources, the message names the worker.
     """
     pids: dict[Problem, list[int]] = {}
     for pid, problem in reported:

@@ -1,9 +1,9 @@
 """The requests for a load, by callers and by triggers: each is served by a load that begins after the request.
 
-Requests that come while a proposal is under way wait for the next load, which serves all of them at once; so no
-trigger is lost and none is doubled. A load that was refused because workers timed out is owed: a worker's answer
-requests it, and the next load serves it, whatever requested that. Rejected: joining the load that is running (it may
-have read the sources before the caller changed them), and a load for each caller.
+Requests that come while a proposal is under way wait for the next load, which serves all of them at once; so no trigger
+is lost, and none causes two loads. A load that was refused because workers timed out is owed: a worker's answer
+requests it again, and the next load serves it, whatever requested that load. Rejected: joining the load that is running
+(it may have read the sources before the caller changed them), and a load for each caller.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _UNASKED = frozenset({"start", "restart", "watch"})
 
 
 class Caller(NamedTuple):
-    """A caller that waits for an outcome; then, for `wait_observers` seconds, for observers (None: for none)."""
+    """A caller that waits for an outcome, then up to `wait_observers` seconds for observers; None: for no observer."""
 
     call: Call
     wait_observers: float | None = None
@@ -46,7 +46,7 @@ class Requests:
 
     @property
     def called(self) -> bool:
-        """Whether the present load serves a caller, be it one that was answered that the load is owed."""
+        """Whether the present load serves a caller, including a caller that was answered that the load is owed."""
         return bool(self._serving) or self._insists
 
     @property
@@ -64,24 +64,24 @@ class Requests:
             self.trigger(self._owed[0])
 
     def cancel_owed(self) -> None:
-        """The owed load was refused by a no after all."""
+        """Drop the owed load: after all, a worker voted no to it."""
         self._owed = None
 
     def begin(self) -> tuple[str, bool]:
-        """A load begins. Returns the origin of its first request, and whether any origin is a call or a signal."""
+        """Begin a load. Returns the origin of its first request, and whether any origin is a call or a signal."""
         origins = [*(origin for _, origin in self._waiting), *self._triggers]
         self._serving = [caller for caller, _ in self._waiting]
-        self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves it, too
+        self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves the owed one, too
         self._waiting, self._triggers = [], []
         return origins[0], not _UNASKED.issuperset(origins)
 
     def served(self) -> list[Caller]:
-        """The load is over. Returns the callers that it served."""
+        """End the load. Returns the callers that it served."""
         served, self._serving = self._serving, []
         return served
 
     def all_calls(self) -> list[Call]:
-        """There will be no further load. Returns every call that still waits for an outcome."""
+        """Every call that still waits for an outcome; asked when there will be no further load."""
         calls = [caller.call for caller in (*self._serving, *(caller for caller, _ in self._waiting))]
         self._serving, self._waiting = [], []
         return calls
@@ -98,18 +98,18 @@ class Loads:
         self._hanging = 0
 
     def begin(self) -> int:
-        """A load begins. Returns its number."""
+        """Begin a load. Returns its number."""
         self.number += 1
         return self.number
 
     def ended(self, number: int) -> bool:
-        """A load gave its result. Returns whether it is the present load; the result of another one is of no use."""
+        """Note that a load gave its result. Returns whether it is the present load; others' results are dropped."""
         if number == self._hanging:
             self._hanging = 0
         return number == self.number
 
     def give_up(self) -> bool:
-        """The present load passed its deadline. Returns whether an earlier one hangs already."""
+        """Give up the present load, at its deadline. Returns whether an earlier load hangs already."""
         hung_before = self._hanging != 0
         self._hanging = self._hanging or self.number
         self.number += 1

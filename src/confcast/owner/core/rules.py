@@ -1,4 +1,4 @@
-"""The rules that an owner goes by for as long as it runs, and the workers that it refuses to serve.
+"""The rules that an owner follows for as long as it runs, and the workers that it refuses to serve.
 
 Rejected: refusing in the event loop (a Hello of another schema must not reach the roster, and the roster is the
 core's), and closing the pipe without a Refused (the worker must report which fields differ, and stop connecting).
@@ -13,7 +13,7 @@ _FINAL = True
 
 _MOST_AHEAD = 2**32
 """How far a process's version may be above the high-water number. Where a journal was lost, versions are counted on
-from the clock, in seconds since 1970; no owner ever gave out a number that is further ahead."""
+from the clock, in seconds since 1970; no owner ever gave out a number above that."""
 
 _LONGEST_DIGEST = 64
 _LONGEST_NAME = 100
@@ -23,9 +23,9 @@ class Rules(Options, frozen=True, kw_only=True):
     """The manager's options, and the schema of the configuration that is served.
 
     Attributes:
-        schema: The fingerprint of its schema.
-        fields: Its field table, sent to a worker that has another schema.
-        gather_timeout: Seconds in which every living worker has connected.
+        schema: The fingerprint of the configuration's schema.
+        fields: The schema's field table, sent to a worker that has another schema.
+        gather_timeout: Seconds within which every living worker connects.
     """
 
     schema: bytes = b""
@@ -39,7 +39,7 @@ def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | 
     Args:
         rules: The rules of the owner.
         hello: The first message on the pipe.
-        pid: The process, as the kernel says; 0: it is in a PID namespace that the owner does not see.
+        pid: The process, as the kernel says; 0 for a process in a PID namespace that the owner does not see.
         high_water: The highest version number that the owner has given out or received in a Hello.
     """
     if hello.protocol != PROTOCOL:

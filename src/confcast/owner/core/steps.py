@@ -33,12 +33,12 @@ class Steps:
         rules: What does not change while this owner runs.
         committed: The version that the journal holds; None in an owner that never committed.
         high_water: The highest version number ever given out.
-        roster: The living processes that a former owner knew.
+        roster: The pids of the living processes that a former owner had on its roster.
         refused: The digest of a content that was undone, and has not changed since; empty for none.
         gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
             has had the time to connect.
-        now: The clock, as in `Core.handle`.
-        report: Called with one line of text for each transition (see `transitions.py`); None: no line is made.
+        now: The time, as in `Core.handle`.
+        report: Called with one line of text for each transition (see `transitions.py`); None: no line is formatted.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Steps:
         self._writing = False
         self._accepting = False
         self._reissue_failed = False
-        self._exits = False  # after the journal write that is under way
+        self._exits = False  # whether the owner exits after the journal write that is under way
         self._token = 0
         self._now = self._since = now
         self._effects: list[fx.Effect] = []
@@ -120,7 +120,7 @@ class Steps:
         return not self._reissue_failed and any(self._numbers.contradicted_by(*member.held) for member in self.roster)
 
     def _reissue(self) -> None:
-        """Write the committed content under the number that a worker holds, or above it if that has other content."""
+        """Write the committed content under the number that a worker holds, or above it if its content differs."""
         mine = self.committed
         self._excuse_timed_out()
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
@@ -138,14 +138,14 @@ class Steps:
         self._test_done()
 
     def _end_staging(self) -> None:
-        """No vote is awaited any more. The yes of a worker that has died, or lost its pipe, does not count."""
+        """End the staging, since no vote is awaited. The yes of a worker that died or lost its pipe does not count."""
         if self.roster.agrees():
             self._order_write(self._numbers.for_new_content())
         else:
             self._refuse_timed_out()
 
     def _refuse_timed_out(self) -> None:
-        """No worker has voted no, so the load is owed: it is tried again when a worker answers."""
+        """Refuse the candidate; the load is owed, since no worker voted no: it is tried again when a worker answers."""
         excused = sorted(self.roster.excused.items())
         self._requests.owe(self._proposal.origin)
         self._waits.staging_ended(timed_out=True)
@@ -163,7 +163,7 @@ class Steps:
         self._effects.append(fx.Record(version, proposal.digest, proposal.payload, proposal.undo, proposal.refused))
 
     def _commit(self) -> None:
-        """The proposal's version is in the journal."""
+        """Make the proposal's version the committed one, once it is in the journal."""
         proposal, before = self._proposal, self.committed
         committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo)
         self.refused = proposal.refused
@@ -171,7 +171,7 @@ class Steps:
             self.roster.renumber(before.version, committed.version)
         elif proposal.undo or not before.version:
             self._previous = None
-        elif self._previous is None or self.roster.anybody_runs(before.version):  # else the older one is what ran
+        elif self._previous is None or self.roster.anybody_runs(before.version):  # otherwise `_previous` is what ran
             self._previous = before
         self._numbers.commit(committed)
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
@@ -182,7 +182,7 @@ class Steps:
         self._exit_if_due()
 
     def _write_failed(self, problem: Problem) -> None:
-        """The proposal's version is not in the journal: its number is not used again. An undo is tried again."""
+        """Fail a proposal whose version is not in the journal: its number is not used again. An undo is tried again."""
         version = self._proposal.version
         self._numbers.retire(version)
         self._effects.append(fx.Retire(version))
@@ -204,7 +204,7 @@ class Steps:
         self._test_done()
 
     def _test_done(self) -> None:
-        """Ends the present wait if no worker is waited for. Called when one answered or went, or a wait began."""
+        """End the present wait if no worker is waited for. Called when a worker answered or left, or a wait began."""
         if self._gathering:
             return
         if self.state is ProposalState.STAGING and self.roster.all_voted():
@@ -233,7 +233,7 @@ class Steps:
         """Write the previous content under the next number, without a vote. Callers are answered after its barrier."""
         undone, proposal, previous = self.committed, self._proposal, self._previous
         assert previous is not None
-        self._excuse_timed_out()  # a worker that was excused for having no vote needs none now
+        self._excuse_timed_out()  # a worker that was excused because it had no vote needs no vote now
         declined = grouped((member.pid, why) for member in self.roster for why in member.refuses() or ())
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused = True, undone.digest
@@ -254,7 +254,7 @@ class Steps:
         self._next()
 
     def _publish(self, event: ReloadEvent) -> None:
-        """Record the event, then answer callers: the history must have what they know, whatever dies right after."""
+        """Record the event, then answer callers: the history must have what callers know, even if the owner dies."""
         self._effects.append(fx.RecordEvent(event))
         self._effects += self._observing.answer(self._requests.served(), event, self._now)
 
@@ -280,7 +280,7 @@ class Steps:
         self.roster.excuse_timed_out(self.committed.version, lambda member: self._waits.why(member, self._now))
 
     def _retry_owed(self) -> None:
-        """A worker answered: try an owed load again, but not while workers that timed out would still veto it."""
+        """Try an owed load again, since a worker answered; not while workers that timed out would still veto it."""
         vetoes = self.rules.silent == "refuse" and self.committed.version > 0 and self.roster.any_timed_out()
         if not vetoes:
             self._requests.retry_owed()
@@ -293,7 +293,7 @@ class Steps:
         self._outbox.touch_all()
 
     def _wake_by(self, timer: fx.Timer) -> None:
-        """Set the deadline of the staging or of the barrier: neither can end before the gathering has."""
+        """Set the deadline of the staging or of the barrier: neither can end before the gathering ends."""
         self._wake_at(timer, self._waits.begin(timer, self._now, self._gathered_at if self._gathering else 0.0))
 
     def _wake_at(self, timer: fx.Timer, when: float) -> None:

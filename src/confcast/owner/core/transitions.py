@@ -21,7 +21,7 @@ from confcast.owner.core.proposal import ProposalState
 from confcast.wire import messages as ms
 
 FIELDS: dict[type, tuple[str, ...]] = {
-    # "name?": shown by its name alone, where it is true
+    # a field written as "name?" is shown by its name alone, where its value is true
     ms.Hello: ("role", "version"),
     ms.Working: ("round", "function"),
     ms.Vote: ("round", "ok", "problems"),
@@ -69,7 +69,7 @@ def line(
 
 
 def input_text(given: fx.Input, roster: Roster) -> str:
-    """The text of an input. Must be asked before the input is handled: afterwards its pipe may be no one's."""
+    """The text of an input. Call this before the input is handled: afterwards its pipe may belong to no member."""
     if isinstance(given, fx.Received):
         return f"{given.pid}->owner {text(given.message, roster)}"
     return text(given, roster)

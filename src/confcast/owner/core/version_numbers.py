@@ -1,8 +1,8 @@
 """The number that a version gets: one number never stands for two contents, whatever was lost.
 
-The *high-water number* is the highest that is known of: from the journal, from a worker's Hello, or given out for a
-write that failed. New content gets the number above it. Rejected: counting on from the committed version
-(after a lost journal, v1 would be given out a second time with other content).
+The *high-water number* is the highest number in the journal or in a worker's Hello, or given out for a write that
+failed. New content gets the number above it. Rejected: counting on from the committed version (after a lost journal, v1
+would be given out a second time with other content).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 _UNKNOWN = b""
 _AMBIGUOUS = 2
-"""Contents of one number that are kept: a third changes nothing, and a Hello may bring any number of them."""
+"""How many contents of one number are kept: a third changes nothing, and Hellos may bring any number of contents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,19 @@ class Numbers:
         self.retire(high_water)
 
     def seen(self, version: int, digest: bytes) -> None:
-        """A process holds this content under this number."""
+        """Note that a process holds this content under this number."""
         if version > self.high_water:
             self.high_water, self._contents = version, set()
         if version == self.high_water and len(self._contents) < _AMBIGUOUS:
             self._contents.add(digest)
 
     def retire(self, version: int) -> None:
-        """This number was given out, and is in no row of the journal: it is not used again."""
+        """Never use this number again: it was given out, and no row of the journal has it."""
         if version > self.committed.version:
             self.seen(version, _UNKNOWN)
 
     def commit(self, committed: Committed) -> None:
-        """This version is in the journal."""
+        """Make this version the committed one: it is in the journal."""
         self.committed = committed
         self.seen(committed.version, committed.digest)
 
@@ -60,7 +60,7 @@ class Numbers:
         return self.high_water + 1
 
     def for_the_same_content(self) -> int:
-        """The number of a reissue: the high-water number, or the one above it if that may have had other content."""
+        """The number of a reissue: the high-water number, or the next one if that may have had other content."""
         return self.high_water if self._contents == {self.committed.digest} else self.high_water + 1
 
     def contradicted_by(self, version: int, digest: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 Each wait has an early deadline, for members that report nothing, and a late one, for members that have reported which
 function they run; both are fixed when the wait begins. A load that was refused because workers timed out is tried again
-with twice the time, up to the late deadline: all workers may need longer than usual for a content, and would time out
+with twice the time, up to the late deadline: a content may take all workers longer than usual, and they would time out
 each time.
 
 Rejected: one long deadline for everybody (a stopped worker would hold up each reload for as long as a function may
@@ -46,7 +46,7 @@ class Waits:
         self._early = 0.0
 
     def begin(self, timer: fx.Timer, now: float, earliest: float) -> float:
-        """A wait begins. Returns its early deadline, which is not before `earliest`."""
+        """Begin a wait. Returns its early deadline, which is not before `earliest`."""
         usual = self._rules.vote_timeout
         doubled = usual * 2**self._tries if timer is fx.Timer.STAGE else usual
         self._seconds = min(doubled, max(usual, self._rules.precommit_timeout))
@@ -58,11 +58,11 @@ class Waits:
         return now >= self._early
 
     def staging_ended(self, *, timed_out: bool) -> None:
-        """A staging ended. `timed_out`: by a refusal because workers timed out, so the next one has twice the time."""
+        """Note that a staging ended. `timed_out`: workers' time-outs refused it, so the next one has twice the time."""
         self._tries = min(self._tries + 1, _MOST_DOUBLED) if timed_out else 0
 
     def excuse(self, state: ProposalState, version: int, began: float, now: float) -> float | None:
-        """A deadline has come: excuse those that report nothing. Returns the late deadline if it is needed."""
+        """Excuse, at a deadline, the members that report nothing. Returns the late deadline if others need it."""
         late = began + self._rules.precommit_timeout
         missing = [m for m in self._roster.waited_for() if not _ANSWERED[state](m, version)]
         overdue = (m for m in missing if m.working is None or now >= late)
@@ -70,7 +70,7 @@ class Waits:
         return late if any(member.pid not in self._roster.excused for member in missing) else None
 
     def why(self, member: Member, now: float) -> str:
-        """Why this member is not waited for, in words for the outcome."""
+        """The reason for which this member is excused, in words for the outcome."""
         if member.pipe is None:
             return NO_PIPE
         if member.working is None:
@@ -79,7 +79,7 @@ class Waits:
         return f"{function} has run for {now - since:.0f} s (precommit_timeout={self._rules.precommit_timeout:g})"
 
     def phase(self, state: ProposalState, version: int, since: float) -> Phase:
-        """The present state, and the workers that it waits for; and those that run a function, waited for or not."""
+        """The present state, the workers that it waits for, and the excused workers that run a function."""
         done = _ANSWERED.get(state)
         missing = [member for member in self._roster.waited_for() if done and not done(member, version)]
         busy = [member for member in self._roster if member.working is not None and member not in missing]

@@ -1,1 +1,1 @@
-"""The shell around the core: the event loop, the loading thread, and the mailbox that other threads post to."""
+"""The event loop around the core: the loop, the loading thread, and the mailbox that other threads post to."""

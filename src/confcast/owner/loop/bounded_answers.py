@@ -1,8 +1,8 @@
-"""Answers are shortened until they fit into a frame: history, workers and changes may have grown beyond it.
+"""Answers are shortened until they fit into a frame: history, workers and changes may be larger than a frame.
 
-Guarantees. Every answer has a frame: the caller gets at least the verdict, or the reason why there is none. Rejected:
-raising (answers are made in the owner's loop, which would end), and sending nothing (the caller would wait for its
-whole timeout, and take the owner for dead).
+Guarantees. Every answer becomes a frame: the caller gets at least the outcome, or the reason why there is none.
+Rejected: raising (answers are made in the owner's loop, which would end), and sending nothing (the caller would wait
+for its whole timeout, and take the owner for dead).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNFIT = (TypeError, ValueError, OverflowError, RecursionError)
 
 
 def frame_of(answer: Message) -> tuple[bytes, bool]:
-    """The frame of this answer, or of its longest shorter form that fits; and whether it is the whole answer."""
+    """The frame of this answer, or of its longest shortened form that fits; and whether it is the whole answer."""
     for shorter in _ever_shorter(answer):
         try:
             body = encode(shorter)
@@ -64,7 +64,7 @@ def _shorter_events(event: ReloadEvent) -> Iterator[ReloadEvent]:
 
 
 def _bare(event: ReloadEvent) -> ReloadEvent:
-    """The event with its result and the workers that lag, without changes, problems and reasons."""
+    """The event with its result and the workers that lag, but without changes, problems and reasons."""
     return msgspec.structs.replace(
         event,
         changes=[],

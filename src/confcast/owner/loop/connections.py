@@ -1,17 +1,17 @@
 """The owner accepts, reads, writes and closes its end of every pipe; nothing here ever blocks.
 
 A pipe is a number that is never used again. Frames leave in the order in which they were given. When the kernel has the
-last byte of a frame of the core's, the core is given Drained and computes the next one: by `send`'s caller when the
-frame left at once, as nearly all do, or else from here. Answers to requests leave in the same order, without Drained.
+last byte of a frame from the core, the core is given Drained, and computes the next one: by `send`'s caller if the
+frame left at once, as nearly all do, else by this file. Answers to requests leave in the same order, without Drained.
 
 A peer that misbehaves disturbs no other: a Hello, the rest of a frame that was begun, and the reading of a pipe's last
 frames have a deadline; a turn of the loop reads little of each pipe; what one peer may leave unread (in bytes, and all
 peers together), unanswered or open is bounded. Past a bound its pipe is closed; that is counted by kind, and logged
-once for each process. Root may query every owner, and attaches as a worker only to its own: what a worker leaves in the
-runtime directory would be root's, and a worker of root's that does not answer would hold up reloads.
+once for each process. Root may query every owner, and may attach as a worker only to an owner that runs as root: root
+would own its notes there, and a root process that does not answer would hold up reloads.
 
-Rejected: a thread per pipe, and a queue of frames per pipe (what a slow worker gets next is what is true then, not
-what was true when its socket filled up).
+Rejected: a thread per pipe, and a queue of frames per pipe (a slow worker must get the newest frame, not the one that
+was due when its socket filled up).
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _log = logging.getLogger("confcast.owner")
 
 _LONGEST_REQUEST = 1024 * 1024
 _READ = 1024
-"""Bytes that a turn reads of one pipe. Votes and Hellos are shorter; a peer that floods gets no more than its share."""
+"""Bytes that a turn reads from one pipe. Votes and Hellos are shorter; a longer message takes several turns."""
 _BACKLOG = 1024
-"""Connections that a turn accepts: all that could wait at its beginning."""
+"""How many connections a turn accepts: all that could wait at its beginning."""
 _LONGEST_QUEUE = 1024
-"""Answers that may wait on one pipe, and requests that may wait for theirs: past it the pipe is closed."""
+"""How many answers may wait on one pipe, and how many requests for their answers: past it the pipe is closed."""
 _MOST_UNREAD = 1024 * 1024
-"""Bytes of the answers that may wait on one pipe, unless it is a single one. A frame of the core's is not counted: it
+"""Bytes of the answers that may wait on one pipe, unless it is a single one. A frame from the core is not counted: it
 goes to all workers, and is kept once."""
 _MOST_UNREAD_BY_ALL = 2 * MAX_FRAME
 """Bytes of the answers that wait on all pipes: past it, the pipe with the most unread is closed."""
 _OVERHEAD = 256
-"""Bytes that an answer in a queue takes beside its own."""
+"""Bytes that an answer in a queue takes beside its frame."""
 _MOST_UNATTACHED = 256
-"""Pipes of no attached worker: clients, those without a Hello yet, and those that close once their last frame has left.
-A process has 1,024 descriptors or more."""
+"""How many pipes without an attached worker may be open: of clients, before a Hello, or after the last frame was sent.
+"""
 _MOST_LOGGED = 1024
 _ROOT = 0
 
@@ -71,7 +71,7 @@ class Pipe:
         self.deframer = Deframer(_LONGEST_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
         self.unread = 0  # bytes of the answers in `outgoing`, and their overhead
-        self.stuck = False  # the kernel takes no more now; the selector reports when it does
+        self.stuck = False  # the kernel takes no more now; the selector reports when it takes more
 
     def flush(self) -> int:
         """Write what the kernel takes, and return how many frames of the core have left. Raises OSError."""
@@ -100,9 +100,9 @@ class Pipes:
     """All pipes of an owner, on the loop's selector. For the loop's thread only.
 
     Args:
-        selector: The loop's; every key's data is a function to call when it is ready.
-        post: Where inputs for the core go.
-        allowed_uids: Whose processes may open a pipe, beside root's.
+        selector: The loop's selector; every key's data is a function to call when the key is ready.
+        post: Called with each input for the core.
+        allowed_uids: The users whose processes may open a pipe, beside root.
         timeout: Seconds for a Hello, for the rest of a frame that was begun (a worker sends either in one go), and for
             the reading of a pipe's last frames.
     """
@@ -117,7 +117,7 @@ class Pipes:
         self._timeout = timeout
         self._open: dict[int, Pipe] = {}
         self._unattached: dict[int, Pipe] = {}  # pipes of no attached worker, the oldest first
-        self._replicas: dict[int, Pipe] = {}  # by process, its newest
+        self._replicas: dict[int, Pipe] = {}  # by pid, the newest pipe of each worker
         self._timed: dict[int, Pipe] = {}  # pipes that have a deadline, the nearest first
         self._logged: set[tuple[str, int]] = set()
         self._next = 1
@@ -193,7 +193,7 @@ class Pipes:
         if not data:
             self._end(pipe)
             return
-        if pipe.closing:  # what comes is dropped; reading goes on to notice the end
+        if pipe.closing:  # messages are dropped; reading goes on to notice the pipe's end
             return
         try:
             for message in self._messages(pipe, data):
@@ -229,7 +229,7 @@ class Pipes:
         self.close(pipe.number)
 
     def _attach(self, pipe: Pipe) -> None:
-        """Make this the process's pipe as a worker; its former one counts as unattached until the core closes it."""
+        """Make this the pipe of its process as a worker. The former one is unattached until the core closes it."""
         former = self._replicas.get(pipe.peer.pid)
         self._replicas[pipe.peer.pid] = pipe
         del self._unattached[pipe.number]
@@ -281,7 +281,7 @@ class Pipes:
         """Send this frame on the pipe, if it is still open.
 
         Returns:
-            Whether a frame of the core has left: the caller gives Drained. For one that leaves later `post` gets it.
+            Whether the core's frame has left: then the caller gives the core Drained. Otherwise `post` gets it later.
         """
         pipe = self._open.get(number)
         if pipe is None or pipe.closing:
@@ -318,7 +318,7 @@ class Pipes:
             self._flush(pipe)
 
     def _encode(self, message: Message) -> bytes:
-        """The frame, encoded once for all workers; kept for the next few frames."""
+        """The frame of a message, encoded once for all workers, and kept for the next few calls."""
         known = self._encoded.get(id(message))
         if known is None:
             if len(self._encoded) > 8:
@@ -327,12 +327,12 @@ class Pipes:
         return known[1]
 
     def _flush(self, pipe: Pipe) -> bool:
-        """Write what the kernel takes; whether the core's frame (a pipe has one on its way at the most) has left."""
+        """Write what the kernel takes. Returns whether the core's frame has left; a pipe has at most one on its way."""
         try:
             drained = pipe.flush()
         except OSError:
-            # The peer has closed, and may have sent Goodbye before: what it sent is still to be read, up to the end.
-            # Nothing more is sent, whatever the error was: a peer that lives after all sees the end, and reconnects.
+            # The peer has closed, and may have sent Goodbye before: read what it sent, up to the end. Nothing more is
+            # sent, whatever the error was: a peer that lives after all sees the pipe's end, and reconnects.
             pipe.outgoing.clear()
             pipe.unread = 0
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """The owner logs each event: a refusal with every problem, a worker that lags by its pid.
 
 People who run the server read this on standard error. A call that found nothing to change is logged at debug, since
-programs call in loops.
+programs may call `reload` in a loop.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def log_event(event: ReloadEvent) -> None:
 
 
 def _why(status: WorkerStatus, event: ReloadEvent) -> str:
-    """Why a worker lags; not for one that declined, whose reasons are the event's problems: all may have the same."""
+    """Why a worker lags; "" for one that declined, since its reasons are logged as the event's problems."""
     return status.state if status.state == "declined" and event.problems else status.reason or status.state
 
 

@@ -1,9 +1,9 @@
 """The event loop drives the core and carries its effects out: one thread, one selector, one mailbox.
 
 Loads and watching run in threads of their own and post to the mailbox; all else runs in the loop. Effects are carried
-out in the order in which the core gives them; what one of them leads to (a drained pipe, a written row) is given to the
-core after the last of them. Journal writes happen in the loop: SQLite writes into the page cache in some 40 µs, and no
-caller may be answered before the row is written anyway. A disk that hangs therefore holds up reloads and new workers
+out in the order in which the core returns them; the inputs that they cause (a drained pipe, a written row) are given to
+the core after the last effect. Journal writes happen in the loop: SQLite writes into the page cache in some 40 µs, and
+no caller may be answered before the row is written anyway. A disk that hangs therefore holds up reloads and new workers
 (which have the snapshot file); workers that are attached go on serving.
 
 Rejected: asyncio (a loop's own machinery costs more than a whole reload into four workers), and threads that share
@@ -40,7 +40,7 @@ from confcast.wire.messages import Outcome, Query, ReloadEvent
 _log = logging.getLogger("confcast.owner")
 
 _RETRY_AFTER = 1.0
-"""Seconds without accepting when no descriptor was left: the socket, still readable, would keep the loop busy."""
+"""Seconds without accepting after no descriptor was left: the socket stays readable, and would keep the loop busy."""
 
 _MOVE_RETRY_AFTER = 30.0
 """Seconds until a failed move into the state folder is tried again."""
@@ -50,15 +50,15 @@ class EventLoop:
     """The owner's event loop. Built and run in the owner's main thread, to which all its methods belong.
 
     Args:
-        rules: The core's.
-        runtime_dir: In use already; its allowed uids may open a pipe, too.
+        rules: The core's rules.
+        runtime_dir: The runtime directory, in use already; its allowed uids may open a pipe, too.
         listener: The control socket, listening.
         open_journal: Opens the journal; called again when its file was deleted.
-        mailbox: Where the loading thread, the watcher and signal handlers post to.
+        mailbox: The queue to which the loading thread, the watcher and signal handlers post.
         loading: The loading thread, not started yet.
-        on_event: Called with every event that is recorded (that of the first load decides whether the owner goes on).
+        on_event: Called with every event that is recorded (the first load's event decides whether the owner goes on).
         former: The runtime directory of the generation before, if there is one.
-        follow_log: Continues in the next log file after a rotation; None where the log is no file.
+        follow_log: Called after a rotation, to continue in the next log file; None where the log is no file.
 
     Attributes:
         exit_reason: Why the loop ended, or ends after this turn: empty when its master is gone; None while it runs.
@@ -84,14 +84,14 @@ class EventLoop:
         self._runtime_dir = runtime_dir
         self._open_journal = open_journal
         self._journal = open_journal()
-        self._journal_incomplete = False  # it was made anew, and not all could be written into it
+        self._journal_incomplete = False  # a new journal lacks what could not be written into it
         self._mailbox = mailbox
         self._loading = loading
         self._on_event = on_event
         self._selector = selectors.DefaultSelector()
         self._inputs: deque[fx.Input] = deque()
         self._drained: list[int] = []  # pipes whose frames have left since the last Drained
-        self._unlogged: deque[ReloadEvent] = deque()  # logged once all callers have been answered
+        self._unlogged: deque[ReloadEvent] = deque()  # events to log once all callers have been answered
         self._pipes = Pipes(self._selector, self._inputs.append, runtime_dir.allowed_uids.uids(), rules.vote_timeout)
         self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
         self._retry_at: float | None = None
@@ -127,11 +127,11 @@ class EventLoop:
     def watch_master(self, pid: int, since: int) -> None:
         """Give MasterGone to the core when this process, which began at `since`, is dead."""
         self._watch_exit(self._master, pid, fx.MasterGone())
-        if not processes.is_alive(pid, since):  # another process with its pid
+        if not processes.is_alive(pid, since):  # dead, or its pid is another process's now
             self._inputs.append(fx.MasterGone())
 
     def count_loss(self, what: str) -> None:
-        """Count in the totals that something the owner must have was gone, and was made anew."""
+        """Count in the totals that a file the owner must have was gone, and was made anew."""
         self._failures[what] += 1
 
     def watch_channel(self, channel: socket.socket, receive: Callable[[], bool]) -> None:
@@ -144,19 +144,19 @@ class EventLoop:
         self._selector.register(channel, selectors.EVENT_READ, ready)
 
     def copy_journal(self) -> None:
-        """Write a copy of the journal for the next generation; while idle."""
+        """Write a copy of the journal for the next generation. Call it only while the owner is idle."""
         self._try(
             "copy of the journal",
             lambda: handover.write_copy(self._journal, self.core.high_water, self._runtime_dir.folder),
         )
 
     def take_back(self) -> None:
-        """Delete the copy, and never give out the numbers that the next generation gave out; once that has ended."""
+        """Delete the copy after the next generation has ended, and never give out the numbers that it gave out."""
         self._try("copy of the journal", lambda: self.core.retire(handover.take_back(self._runtime_dir.folder)))
         self._try("burnt number", lambda: self._journal.retire(self.core.high_water))
 
     def move_to_state_folder(self) -> float:
-        """Move the journal there, if the former owner has released the folder; while idle.
+        """Move the journal into the state folder, if the former owner has released it; only while the owner is idle.
 
         Returns:
             Seconds until the next try; 0 when none is needed.
@@ -183,11 +183,11 @@ class EventLoop:
         return 0.0
 
     def stop(self, reason: str) -> None:
-        """End the loop; in its thread."""
+        """End the loop. Must be called in the loop's thread."""
         self.exit_reason = reason
 
     def when_idle(self, job: Job) -> None:
-        """Call this while no reload is under way; it returns the seconds until its next call, 0 for none."""
+        """Call `job` while no reload is under way; the job returns the seconds until its next call, 0 for none."""
         self._idle_tasks.add(job)
 
     def run(self) -> None:
@@ -236,7 +236,7 @@ class EventLoop:
                 self._inputs.append(given)
 
     def _with_what_hangs(self, wake: fx.Wake) -> fx.Wake:
-        """Add to a load's deadline what the load waits for, which only the loading thread's stack tells."""
+        """Add to a load's deadline what the load waits for; only the stack of the loading thread shows that."""
         return fx.Wake(wake.timer, wake.token, self._loading.doing()) if wake.timer is fx.Timer.LOAD else wake
 
     def _until_next(self) -> float | None:
@@ -278,7 +278,7 @@ class EventLoop:
         row, state = self._rows(effect, effect.refused)
         try:
             self._recreate_what_was_deleted()
-        except (ConfcastError, OSError) as error:  # nothing was written: that much is known
+        except (ConfcastError, OSError) as error:  # nothing was written, for sure
             self._not_recorded(fx.RowState.ABSENT, error)
             return
         try:
@@ -334,7 +334,7 @@ class EventLoop:
 
     def _record_event(self, effect: fx.RecordEvent) -> None:
         event = dated(effect.event)
-        if event or event.origin != "start":  # the master reports a first load that is refused
+        if event or event.origin != "start":  # a refused first load is reported by the master
             self._unlogged.append(event)
         self._try("history", lambda: self._journal.add_event(event))
         self._on_event(event)
@@ -349,7 +349,7 @@ class EventLoop:
         return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
 
     def _try(self, what: str, write: Callable[[], None]) -> None:
-        """Write what nothing depends on: a failure is logged and counted, and stops nothing."""
+        """Write a file that nothing depends on: a failure is logged and counted, and stops nothing."""
         try:
             write()
         except (ConfcastError, OSError) as error:
@@ -385,7 +385,7 @@ class EventLoop:
             self._listen()
 
     def _recreate_what_was_deleted(self) -> None:
-        """Make anew what was deleted while in use, since SQLite goes on committing into a deleted file.
+        """Make files anew that were deleted while in use, since SQLite goes on committing into a deleted file.
 
         Raises OSError, ConfcastError; what could not be made is tried again by the next call.
         """
@@ -414,7 +414,7 @@ class EventLoop:
         self._journal_incomplete = True
         if not self._journal.in_place():
             former = self._journal
-            self._journal = self._open_journal()  # until it can be made, the former one answers queries
+            self._journal = self._open_journal()  # until the new journal can be made, the former one answers queries
             former.close()
         committed = self.core.committed
         if committed.version and not self._journal.holds(committed.version, committed.digest):

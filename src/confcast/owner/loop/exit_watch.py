@@ -20,7 +20,7 @@ class ExitWatch:
     """Calls back once when a process exits, by its pidfd on the loop's selector. For the loop's thread only.
 
     Args:
-        selector: The loop's; every key's data is a function to call when it is ready.
+        selector: The loop's selector; every key's data is a function to call when the key is ready.
     """
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
@@ -29,7 +29,7 @@ class ExitWatch:
         self._unwatched: dict[int, Callable[[], None]] = {}
 
     def watch(self, pid: int, callback: Callable[[], None]) -> bool:
-        """Call `callback` when this process is dead, now if it is already; False: it can't be watched for now."""
+        """Call `callback` when this process is dead, at once if it is already. Returns False if it can't be watched."""
         if pid in self._pidfds:
             return True
         logged = self._unwatched.pop(pid, None) is not None
@@ -48,7 +48,7 @@ class ExitWatch:
         return True
 
     def try_again(self) -> bool:
-        """Try to watch the processes that could not be watched; whether all are watched now."""
+        """Try to watch the processes that could not be watched. Returns whether all are watched now."""
         for pid, callback in list(self._unwatched.items()):
             self.watch(pid, callback)
         return not self._unwatched
@@ -62,7 +62,7 @@ class ExitWatch:
             death.close()
 
     def close(self) -> None:
-        """Stop watching all of them."""
+        """Stop watching all processes."""
         for pid in [*self._pidfds, *self._unwatched]:
             self.forget(pid)
 

@@ -1,12 +1,12 @@
-"""One daemon thread loads, one order after the other: a validator that hangs holds up the next load only.
+"""One daemon thread does all loads, one after the other: a validator that hangs holds up only the next load.
 
-Results have their load's number, and the core drops those that it gave up. Rejected: a process per load (the schema's
-import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
+A result has its load's number; the core drops those of loads that it gave up. Rejected: a process per load (the
+schema's import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
 
-A worker's refusal gets the positions of its keys here: a worker knows keys, and no sources. The candidate that was
-voted on, with the layers that it was made from, is kept until the next load. A key that is in no layer has the position
-of the nearest table around it that is; a problem that has a position keeps it. Rejected: sending positions with each
-candidate (all of them, for one that is refused).
+The thread adds the keys' positions to a worker's refusal: a worker knows keys, not sources. The candidate that was
+voted on, with the layers that it was made from, is kept until the next load. A key in no layer gets the position of the
+nearest enclosing table that has one; a problem with a position keeps it. Rejected: sending positions with each
+candidate (all candidates would carry them, for one that is refused).
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from confcast.wire.messages import Change, Declined, ReloadResult, Vote
 _log = logging.getLogger("confcast.owner")
 
 _LARGE = 256 * 1024
-"""Bytes of a payload beyond which refusals get no positions: the loop would wait while all its text is parsed."""
+"""Bytes of a payload beyond which refusals get no positions: the loop would wait while the whole text is parsed."""
 
 _MOST_CHANGES = 1000
 _LONGEST_KEY = 1000
 
 
 class LoadThread:
-    """The thread that loads; its methods are for the loop's thread, unless they say otherwise.
+    """The thread that loads. Its methods are for the loop's thread, unless they say otherwise.
 
     Args:
         loader: Reads and validates the sources.
-        attempts: What was attempted, and what must not be loaded.
+        attempts: Which content was attempted, and which must not be loaded.
         post: Called with each result, in the thread.
     """
 
@@ -62,21 +62,21 @@ class LoadThread:
         self._post = post
         self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
-        self._running: Candidate[Any] | None = None  # that gives the running version
+        self._running: Candidate[Any] | None = None  # the candidate that became the running version
         self._reading: Reading | None = None
         self._committed: tuple[bytes, Any] | None = None
         self._thread = threading.Thread(target=self._run, name="confcast-load", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; once only."""
+        """Start the thread. May be called once only."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread after the load that runs. One that hangs ends with the process."""
+        """End the thread after the load that it runs. A load that hangs ends with the process."""
         self._orders.put(None)
 
     def forget_attempt(self) -> None:
-        """Have the latest content loaded again, though nobody changes it: what came of it could not be kept."""
+        """Have the latest content loaded again, though it has not changed: its outcome could not be kept."""
         self._attempts.forget()
 
     def submit(self, order: Load) -> None:
@@ -84,9 +84,9 @@ class LoadThread:
         self._orders.put(order)
 
     def committed(self, digest: bytes, payload: bytes) -> None:
-        """Set what later loads are compared with; while no load runs."""
+        """Set the content that later loads are compared with. Call it only while no load runs."""
         latest = self._latest
-        if self._attempts.disabled_for_good:  # the payload is of another class
+        if self._attempts.disabled_for_good:  # the payload was made from another class
             return
         if latest is not None and latest.digest == digest:
             self._committed, self._running = (digest, latest.config), latest
@@ -94,11 +94,11 @@ class LoadThread:
             self._committed, self._running = (digest, self._loader._codec.decode(payload)), None
 
     def doing(self) -> str:
-        """What the load that runs is waiting for, in words; "" where that is not known. From any thread.
+        """What the load that runs is waiting for, in words; "" where that is not known. May be called from any thread.
 
-        The outermost function on the loading thread's stack that is the application's, a validator or a source of its
-        own. Where there is none: the name of what reads (a file on a disk that hangs), or else the function of the
-        standard library that the application has named as a validator.
+        It names the application's outermost function on the loading thread's stack: a validator, or a source of its
+        own. Where there is none, it names the source that is read (a file on a disk that hangs), or else the function
+        of the standard library that the application uses as a validator.
         """
         stack = list(_stack(sys._current_frames().get(self._thread.ident or 0)))
         foreign = next((frame for frame in stack if not is_of_a_library(frame)), None)
@@ -113,7 +113,7 @@ class LoadThread:
     def located(self, given: Input) -> Input:
         """Add to a worker's refusal the positions of the keys that it names; any other input comes back as it is.
 
-        A vote is about the latest load: no other begins before its end. What a worker declines is the running version.
+        A vote is about the latest load: no other load begins before its end. Workers decline the running version.
         """
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
             return given
@@ -141,7 +141,7 @@ class LoadThread:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
 
     def _raised(self, error: BaseException) -> str:
-        """The traceback as text, from the application's frame on, with the secrets of what was read masked."""
+        """The traceback as text, from the application's frame on; secrets in the sources' values are masked."""
         text = "".join(traceback.format_exception(to_be_logged(error))).rstrip()
         try:
             return text if self._reading is None else self._loader._masked(text, self._reading)
@@ -177,8 +177,8 @@ class LoadThread:
         try:
             return self._loader._read()
         except ConfigError:
-            # A failed reading has no fingerprint, so it is done again, with one from before it: one from after it would
-            # count a change in between as attempted.
+            # A failed read has no fingerprint. So read again, and pair it with a fingerprint from before it: a
+            # fingerprint from after it would count a change in between as attempted.
             seen = self._loader._fingerprint()
             try:
                 return self._loader._read()
@@ -186,10 +186,10 @@ class LoadThread:
                 self._attempts.add(seen)
 
     def _notes(self, candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
-        """Notes on edits that a higher source hides: since the load before, or, if somebody asked, since what runs."""
+        """Notes on edits that a higher source hides: since the load before, or, for a caller, since what runs."""
         try:
             return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
-        except Exception as error:  # a source of the user's gives positions by its own code
+        except Exception as error:  # a user's source gives positions by its own code
             _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
             return ()
 
@@ -200,7 +200,7 @@ class LoadThread:
             return Loaded(number, digest, payload, differs=True)
         same = committed[0] == digest
         changes = () if same else _first_of(differences(self._loader._codec, committed[1], candidate.config))
-        if self._running is None and not changes:  # a former owner made it
+        if self._running is None and not changes:  # a former owner made the running version
             self._running = candidate
         return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
 
@@ -208,7 +208,7 @@ class LoadThread:
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames of a thread, the outermost first."""
     frames = []
-    while frame is not None:  # no recursion: a validator's may have used up the depth
+    while frame is not None:  # no recursion: a validator's recursion may have used up the depth
         frames.append(frame)
         frame = frame.f_back
     return reversed(frames)
@@ -230,7 +230,7 @@ def _source_of(frame: FrameType) -> object:
 
 
 def _first_of(changes: list[Change]) -> tuple[Change, ...]:
-    """As many changes as an event may have; a last one without values counts the others, in its key."""
+    """As many changes as an event may have. A last one without values counts the others, in its key."""
     shown = [
         change if len(change.key) <= _LONGEST_KEY else Change(f"{change.key[:_LONGEST_KEY]}...", change.old, change.new)
         for change in changes[:_MOST_CHANGES]
@@ -245,7 +245,7 @@ def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Pr
         return problems
     try:
         return tuple(_placed(candidate, problem) for problem in problems)
-    except Exception as error:  # a source of the user's gives positions by its own code
+    except Exception as error:  # a user's source gives positions by its own code
         _log.warning("where the refused keys stand can't be told: %s", type(error).__name__)
         return problems
 

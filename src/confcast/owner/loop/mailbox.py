@@ -1,11 +1,11 @@
 """Inputs for the owner's loop: what other threads and signal handlers post, and tasks for while the loop is idle.
 
 `post` may be called from any thread and from a handler: it appends (atomic), and writes to a wakeup socket that the
-loop's selector watches. A full socket needs no write: the loop has yet to read it. Rejected: `queue.SimpleQueue` (a
+loop's selector watches. A full socket needs no write: the loop will read it anyway. Rejected: `queue.SimpleQueue` (a
 selector can't wait for it), and a lock (a handler that interrupts the thread that holds it hangs).
 
-Idle tasks move the journal, or copy it for the next generation. Rejected: running them at once (between the order of a
-write and its outcome the journal must not be exchanged), and timers of the core (which knows of no files).
+Idle tasks move the journal, or copy it for the next generation. Rejected: running them at once (between the order to
+write and its outcome the journal must not be replaced), and timers of the core (which knows no files).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Mailbox(Generic[Item]):
         return self._wakeup_w.fileno()
 
     def post(self, item: Item) -> None:
-        """Add an item, and wake the loop; from any thread, and from a signal handler."""
+        """Add an item, and wake the loop. May be called from any thread, and from a signal handler."""
         self._items.append(item)
         with contextlib.suppress(BlockingIOError):
             self._wakeup_w.send(b"\0")
 
     def take(self) -> list[Item]:
-        """Everything that was posted, in its order; for the loop. Wakeups are read first, so that none is missed."""
+        """Everything that was posted, in its order; for the loop. It reads wakeups first, so that none is missed."""
         with contextlib.suppress(BlockingIOError):
             while len(self._wakeup_r.recv(4096)) == 4096:
                 pass
@@ -60,7 +60,7 @@ class Mailbox(Generic[Item]):
 
 
 Job = Callable[[], float]
-"""An idle task: returns the seconds until it is to be called again; 0 for never."""
+"""An idle task. It returns the seconds until its next call; 0 for none."""
 
 
 class IdleTasks:
@@ -74,7 +74,7 @@ class IdleTasks:
         self._jobs.append((0.0, job))
 
     def next(self) -> list[float]:
-        """When each job is due."""
+        """The times at which jobs are due, one for each job."""
         return [when for when, _ in self._jobs]
 
     def do(self, now: float) -> None:

@@ -34,10 +34,10 @@ def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Ma
 
     Args:
         query: The question; its `id` comes back in the answer.
-        journal: For totals and history.
-        core: For the workers and the version.
-        rules: For the time in which a reload is answered.
-        more: What else the totals say: counts of what was dropped, refused and not written; what the owner is doing.
+        journal: The journal, for totals and history.
+        core: The core, for the workers and the version.
+        rules: The rules, for the time within which a reload is answered.
+        more: Further totals: counts of what was dropped, refused and not written; what the owner is doing.
     """
     match query:
         case StatsRequest(id):
@@ -59,7 +59,7 @@ def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:
     """What an owner is doing, for the totals, so that a reload that takes long can be seen while it lasts.
 
     Args:
-        phase: The core's.
+        phase: What the core is doing.
         now: The time by the core's clock, in seconds.
         hangs: What a load is waiting for, in words; "" where that is not known, or nothing is loaded.
     """

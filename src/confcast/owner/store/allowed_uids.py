@@ -1,7 +1,7 @@
 """Workers may run as another user than the master (a server that is started as root, with `user=` and `group=`).
 
-The owner stays the master's user: its sources may be readable for that one only. Its runtime directory and the files in
-it stay that user's, too, but for those that a worker opens: the control socket and the snapshot file belong to the
+The owner stays the master's user: its sources may be readable for that user only. The runtime directory and its files
+stay the master's user's, too, except those that a worker opens: the control socket and the snapshot file belong to the
 workers' uid, 0600 as ever, and their group may walk through the directory (0710), not list it. The control socket
 serves both uids, and answers root's queries.
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 
 class AllowedUids(NamedTuple):
-    """The workers' user and group, where they are others than the owner's; -1 for none."""
+    """The workers' user and group, where they differ from the owner's; -1 for none."""
 
     uid: int = -1
     gid: int = -1

@@ -1,10 +1,10 @@
 """What an owner tried to load, and what it must not load: one record for the loading thread and the watcher.
 
-Guarantees. The watcher asks for no content that a load has read since the watcher's last look. Content that kills an
+Guarantees. The watcher requests no load of content that a load has read since the watcher looked. Content that kills an
 owner is not loaded again: its fingerprint stands in the in-progress file from before its validation until the result,
-and the next owner quarantines what it finds there until somebody insists. A disabled owner loads nothing.
+and the next owner quarantines it until a call or a signal requests a load. A disabled owner loads nothing.
 
-Rejected: three callbacks between the two threads (each knew a part, and none could say what is true now).
+Rejected: three callbacks between the two threads (each had a part of the state, none had all of it).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Attempts:
     """Which content was attempted last, which is quarantined, and whether loading is disabled. For any thread.
 
     Args:
-        path: The in-progress file, made when it is missing. Its folder may be deleted and made anew while it is in use.
+        path: The in-progress file, made when it is missing. Its folder may be deleted and made anew meanwhile.
         disabled: Why this owner may never load anything (the schema's code has changed); None where it may.
 
     Attributes:
@@ -45,7 +45,7 @@ class Attempts:
         self._fd = self._open()
         self._quarantined = os.pread(self._fd, 64, 0)
         self._on_read: Callable[[bool], None] = lambda other: None
-        self._lock = threading.Lock()  # over `reads` and `_attempted`, which two threads change
+        self._lock = threading.Lock()  # for `reads` and `_attempted`, which two threads change
         self._attempted: bytes | None = None
 
     def disable(self, why: Problem) -> None:
@@ -61,24 +61,24 @@ class Attempts:
         self.path = path
 
     def close(self) -> None:
-        """Close the in-progress file, and leave what it says for the next owner."""
+        """Close the in-progress file, and leave its content for the next owner."""
         os.close(self._fd)
 
-    # ---- the loading thread's side
+    # ---- called by the loading thread
 
     def is_quarantined(self, fingerprint: bytes) -> bool:
         """Whether an owner died while it loaded this content."""
         return fingerprint == self._quarantined
 
     def begin(self, fingerprint: bytes) -> None:
-        """Write that this content is being loaded. Raises OSError: then it must not be loaded."""
+        """Write that this content is being loaded. If that raises OSError, the content must not be loaded."""
         if not self._is_in_place():
             former, self._fd = self._fd, self._open()
             os.close(former)
         os.pwrite(self._fd, fingerprint, 0)
 
     def end(self, fingerprint: bytes) -> None:
-        """Write that the owner survived loading this content, with whatever verdict. A failure is logged."""
+        """Write that the owner survived loading this content, whatever the load's result was. A failure is logged."""
         if fingerprint == self._quarantined:
             self._quarantined = b""
         try:
@@ -87,9 +87,9 @@ class Attempts:
             _log.error("the in-progress file %s could not be cleared: %s", self.path, error)
 
     def add(self, fingerprint: bytes) -> None:
-        """Count the content that a load has read as attempted, whatever comes of it.
+        """Count the content that a load has read as attempted, whatever the load's result is.
 
-        Without any such call, the content that the watcher finds first counts as attempted.
+        Before the first call, the content that the watcher finds first counts as attempted.
         """
         with self._lock:
             other = fingerprint != self._attempted
@@ -100,15 +100,15 @@ class Attempts:
     def forget(self) -> None:
         """Count nothing as attempted, since the outcome could not be kept (a full disk).
 
-        The watcher asks for the same content again when it next compares content by the clock.
+        The watcher requests a load of the same content when it next compares content after `recheck` seconds.
         """
         with self._lock:
             self._attempted = b""
 
-    # ---- the watcher's side
+    # ---- called by the watcher
 
     def when_read(self, callback: Callable[[bool], None]) -> None:
-        """Call this after each `add`, in its thread, with whether that content differs from the one before."""
+        """Call `callback` after each `add`, in that thread, with whether the content differs from the one before."""
         self._on_read = callback
 
     def compare(self, found: bytes, reads: int, changed: Callable[[], None]) -> bool:

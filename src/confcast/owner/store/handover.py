@@ -1,18 +1,17 @@
-"""A former owner hands its journal over to the next generation's, when a server is fully reloaded or upgraded.
+"""A former owner hands over its journal to the next generation's owner when a server is fully reloaded or upgraded.
 
 On Pause, the former owner writes a copy of its journal into its runtime directory; the next one begins its own journal
 as that copy, so that versions, history and totals continue. The former owner keeps the state folder for as long as it
-lives, and the next one's journal is in its own runtime directory meanwhile: so the upgrade can be called off at any
-moment, and nothing need be returned. Once the state folder is free, the next one's journal moves into it and replaces
-the former's. So a journal in the runtime directory is always the newer one of the two. A paused owner that dies has
-lost the state folder: the owner that replaces it starts from the copy.
+lives; meanwhile the next owner's journal is in the next owner's runtime directory. So the upgrade can be called off at
+any moment, and nothing need be returned. Once the state folder is free, the next owner's journal moves into it and
+replaces the former owner's. So a journal in the runtime directory is always the newer one of the two. A paused owner
+that dies has lost the state folder: the owner that replaces it starts from the copy.
 
 The next owner writes its newest version number into the former's runtime directory, so that a former owner that
 resumes, because the upgrade was called off, gives out no number twice.
 
-Before the move, what was committed since outlives processes, and not the machine. Rejected: handing the state folder
-over at once (after an upgrade that was called off, the journal in it would be of other code), and two owners that share
-one journal.
+Until the move, new versions outlive the processes, but not the machine. Rejected: handing the state folder over at once
+(after an upgrade that was called off, the journal in it would be of other code), and two owners that share one journal.
 """
 
 from __future__ import annotations
@@ -45,17 +44,17 @@ def write_copy(journal: Journal, high_water: int, folder: Path) -> None:
 
 
 def write_number(former: Path, version: int) -> None:
-    """Tell the former owner, while its folder exists, that this number is given out. Raises OSError."""
+    """Report to the former owner, while its folder exists, that this number is given out. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         fd = os.open(former / NUMBER, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.pwrite(fd, b"%020d" % version, 0)  # over the former number: a full disk has room for that
+            os.pwrite(fd, b"%020d" % version, 0)  # overwrites the former number: a full disk has room for that
         finally:
             os.close(fd)
 
 
 def take_back(folder: Path) -> int:
-    """Delete the copy, once the next generation has ended; the highest number that it gave out, or 0.
+    """Delete the copy, once the next generation has ended. Returns the highest number that it gave out, or 0.
 
     Raises OSError.
     """
@@ -68,16 +67,16 @@ def take_back(folder: Path) -> int:
 
 
 def take_over(former: Path, journal: Path) -> None:
-    """Make the journal at this path from the former owner's copy, if there is one, and no journal. Raises OSError."""
+    """Make the journal at this path from the former owner's copy, if there is a copy and no journal. Raises OSError."""
     left, new = former / HANDOVER, journal.with_name(journal.name + ".new")
     if left.exists() and not journal.exists():
-        os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))  # 0600, since workers may walk through its folder
+        os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))  # mode 0600, since workers may walk through its folder
         shutil.copyfile(left, new)
         new.replace(journal)
 
 
 def move_journal(journal: Journal, there: Path) -> None:
-    """Replace the journal there, which nobody has open, by a copy of this one. Raises JournalError."""
+    """Replace the journal at `there`, which no process has open, by a copy of this one. Raises JournalError."""
     if there.exists():
         try:
             with contextlib.closing(Journal(there)) as former:

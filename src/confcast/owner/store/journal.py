@@ -1,15 +1,15 @@
 """The journal keeps what must outlive an owner: the committed version, the roster, the history and the totals.
 
-Guarantees. `record()` is the commit point: once it has returned, the version outlives the death of every process
-(and of the machine, if `durable`); when it raised, `holds()` tells from the file itself which of the two happened.
+Guarantees. `record()` is the commit point: once it has returned, the version outlives the death of every process (and
+of the machine, if `durable`); when it raised, `holds()` reads from the file itself whether the version is there.
 
-How. A version is one row that is replaced by one statement, its own transaction: nothing else can make it fail, and
-the new payload replaces the old one. Older payloads are not kept: a restart needs the newest, the history has the
-changes, and each would be one more copy of the secrets. sqlite_file.py opens and copies the file.
+How. A version is one row that is replaced by one statement, its own transaction: nothing else can make it fail, and the
+new payload replaces the old one. Older payloads are not kept: a restart needs the newest only, the history has the
+changes, and each payload would be one more copy of the secrets. sqlite_file.py opens and copies the file.
 
-Rejected: a file written and renamed for each version (no roster and totals beside it), asking the connection that
-failed whether the write took place (after a failed flush it says no while the log on disk says yes, and the next
-owner would read a version that was never committed).
+Rejected: a file written and renamed for each version (it would hold no roster and no totals), asking the connection
+that failed whether the write took place (after a failed flush it may say no though the log on disk has the version,
+which the next owner would then read).
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ INSERT INTO floor VALUES (1, 0);
 INSERT INTO totals(one) VALUES (1);
 """
 
-# Made when first used: a journal of an earlier confcast has no such table, and is opened as it is.
+# This table is made when first used: a journal of an earlier confcast has no such table, and is opened as it is.
 _SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fields BLOB NOT NULL)"
 
 _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
-# Made when first used, too. `undo`: the version that put back what ran before; `refused`: the digest that it undid.
+# Made when first used, too. `undo`: the version that put back earlier content; `refused`: the digest that it undid.
 _STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 1), undo INTEGER, refused BLOB)"
 
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
 
-_MOST_EVENTS = 2**62  # as many as SQLite could number: a larger limit means none
+_MOST_EVENTS = 2**62  # a larger limit means no limit: SQLite could not number so many
 
-_ENVELOPE = 1024  # an answer has at most so many bytes beside its events
+_ENVELOPE = 1024  # bytes that an answer has at most beside its events
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ReloadEvent).decode
@@ -89,8 +89,8 @@ class StateRow(WithSecrets, frozen=True):
     """What must change together with the committed version, in one transaction.
 
     Attributes:
-        undo: The number of the committed version if it put back what had run before, else another number.
-        refused: The digest of the content that was undone then, until it changes; empty for none. Never shown.
+        undo: The number of the committed version if it put back earlier content, otherwise another number.
+        refused: The digest of the undone content, until the content changes; empty for none. Never shown.
     """
 
     SHOWN = ("undo",)
@@ -105,10 +105,10 @@ class Journal:
     Args:
         path: The file; it is made when it is missing, its folder is not.
         history_limit: How many events are kept, 0 or more.
-        durable: Whether a recorded version must survive the death of the machine too.
+        durable: Whether a recorded version must survive a crash of the machine, too.
 
     Attributes:
-        state: What was written together with the committed version.
+        state: The state that was written together with the committed version.
 
     Raises:
         JournalError: The file or its folder can't be used, is torn, or is no journal of this version of confcast.
@@ -132,7 +132,7 @@ class Journal:
 
     @property
     def high_water(self) -> int:
-        """The highest number that any owner has given out or retired; 0 for none."""
+        """The highest number that any owner has given out or retired; 0 if there is none."""
         return self._high_water
 
     def latest(self) -> VersionRow | None:
@@ -153,7 +153,7 @@ class Journal:
         return row
 
     def record(self, row: VersionRow, state: StateRow = StateRow()) -> None:  # noqa: B008 - immutable
-        """Commit a version and its state: the point from which on both are true, whichever process dies.
+        """Commit a version and its state: once it returns, the file has both, whichever process dies.
 
         Raises:
             JournalError: The write failed, and only `holds()` can tell whether the version is there all the same;
@@ -162,7 +162,7 @@ class Journal:
         if row.version <= self._newest:
             raise JournalError(f"version {row.version} can't follow version {self._newest} in {self._database.path}")
         with self._database.explained("written"):
-            if state == self.state:  # nearly always: one statement is its own transaction
+            if state == self.state:  # nearly always, and one statement is its own transaction
                 self._put(row)
             else:
                 with self._database.transaction():
@@ -190,7 +190,7 @@ class Journal:
         self._ask("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state.undo, state.refused))
 
     def holds(self, version: int, digest: bytes) -> bool:
-        """Whether the file has this version committed; for after a `record()` that raised.
+        """Whether the file has this version committed; to be called after a `record()` that raised.
 
         The file is opened again, as the next owner would open it: what it then holds is final, either way.
 
@@ -207,26 +207,26 @@ class Journal:
         return bool(rows)
 
     def retire(self, version: int) -> None:
-        """Raise the high-water number to this one, so that it is not given out again. Raises JournalError."""
+        """Raise the high-water number to `version`, so that no owner gives out that number. Raises JournalError."""
         if version > self._high_water:
             with self._database.explained("written"):
                 self._ask("UPDATE floor SET version = ?", (version,))
             self._high_water = version
 
     def in_place(self) -> bool:
-        """Whether the journal's path still is the open file.
+        """Whether the journal's path still leads to the open file.
 
-        To be checked before each write: SQLite goes on committing into a file that was deleted or replaced.
+        Must be checked before each write: SQLite goes on committing into a file that was deleted or replaced.
         """
         return self._database.in_place()
 
     # ---- the schemas
 
     def describe(self, schema: bytes, fields: dict[str, str]) -> None:
-        """Remember the field table of a schema; of others only that of the committed version is kept.
+        """Store the field table of a schema, and delete all others but that of the committed version's schema.
 
-        An owner that is restarted under other code can't compute it, and must say which fields differ.
-        Raises JournalError.
+        An owner that is restarted under other code can't compute it, and must report which fields differ. Raises
+        JournalError.
         """
         with self._database.explained("written"), self._database.transaction():
             self._ask(_SCHEMAS)
@@ -255,7 +255,7 @@ class Journal:
 
         Args:
             pid: Its process id.
-            started: Its start time in clock ticks since boot, which tells it from another process with the same pid.
+            started: Its start time in clock ticks since boot, since another process may later have the same pid.
         """
         with self._database.explained("written"):
             self._ask("INSERT OR REPLACE INTO roster VALUES (?, ?)", (pid, started))
@@ -288,7 +288,7 @@ class Journal:
     def events(self, limit: int | None = None) -> list[ReloadEvent]:
         """The history, newest first: `limit` events at the most, all for None. Raises JournalError.
 
-        A reload of thousands of keys makes a large event: no more events are given than one answer has room for.
+        A reload of thousands of keys makes a large event: at most so many are returned as fit into one answer.
         """
         count = self._limit if limit is None else max(0, min(limit, self._limit))
         with self._database.explained("read"):
@@ -309,7 +309,7 @@ class Journal:
 
         `total_reloads` = `successful_reloads` (SUCCESS, PARTIAL) + `suppressed` (UNCHANGED) + `failed_reloads`;
         `last_reload_time` in seconds since 1970 and `last_reload_result` as text, both None before the first;
-        `mean_duration_ms` and `max_duration_ms` over all of them, in milliseconds; `owner_restarts`.
+        `mean_duration_ms` and `max_duration_ms` over all reloads, in milliseconds; `owner_restarts`.
         """
         columns = "successful, failed, suppressed, last_time, last_result, sum_ms, max_ms, owner_restarts"
         with self._database.explained("read"):
@@ -334,12 +334,12 @@ class Journal:
             self._ask("UPDATE totals SET owner_restarts = owner_restarts + 1")
 
     def copy_to(self, path: Path) -> None:
-        """Replace the journal at this path, which nobody has open, by a copy of this one. Raises JournalError."""
+        """Replace the journal at this path, which no process has open, by a copy of this one. Raises JournalError."""
         with self._database.explained(f"copied to {path}"):
             self._database.copy_to(path)
 
     def close(self) -> None:
-        """Close the file; harmless when called again. What can't be written into it stays in the log beside it."""
+        """Close the file; does nothing when called again. Writes that fail stay in the log beside the file."""
         self._database.close()
 
     def _state(self) -> StateRow:

@@ -1,16 +1,16 @@
-"""A new owner starts from what a former one left: of this master, or of the generation before.
+"""A new owner starts from the files of a former owner: of the same master, or of the generation before.
 
 In this order: a journal that was kept elsewhere is moved to its place, a lost one is made anew, the roster keeps the
 processes that live and have not said goodbye, and the snapshot file of the generation before is read, which may have a
 version that the copy of its journal has not. Versions, high-water number, history and totals continue; the
-configuration does only under the code that it was written with, or if the owner was restarted and serves workers of
-that code.
+configuration continues only under the code that wrote it, or if the owner was restarted and serves workers of that
+code.
 
 If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970: higher than any that was
 given out, so that no number repeats with other content. A restarted owner starts from the snapshot file, as workers do:
-the committed version is lost only with both. Roster, history and totals are lost. A journal whose log was damaged is
-whole and older, since SQLite reads a log up to the damage and reports nothing: then the snapshot file has the version
-that was committed last.
+the committed version is lost only if journal and snapshot file both are. Roster, history and totals are lost. A journal
+whose log was damaged is whole and older, since SQLite reads a log up to the damage and reports nothing: then the
+snapshot file has the version that was committed last.
 
 Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
 torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
@@ -45,9 +45,9 @@ class Recovered(NamedTuple):
 
     Attributes:
         row: The committed version; None when there is none, or none that this owner may serve.
-        high_water: No number up to this one is given out again.
+        high_water: The high-water number: no number up to this one is given out again.
         roster: The pids of the processes that attached to a former owner, and live.
-        fields: The field table of the code that `row` was made with; this owner's when there is no row.
+        fields: The field table of the code that made `row`; this owner's table when there is no row.
         lost: Whether there was a journal that is gone or torn.
     """
 
@@ -65,13 +65,13 @@ def recover(
     fingerprint: bytes,
     fields: dict[str, str],
 ) -> Recovered:
-    """Read what a former owner left, and put the journal in order. Raises JournalError, OSError.
+    """Read what a former owner left, and repair the journal. Raises JournalError, OSError.
 
     Args:
-        runtime_dir: Listening already: a worker that writes a note from now on finds it listening.
-        startup: This owner's; `restarts` and `former` say which owner it follows.
+        runtime_dir: Its socket listens already, so that a worker that writes a note from now on can connect.
+        startup: This owner's StartupConfig; `restarts` and `former` say which owner it follows.
         open_journal: Opens the journal of the runtime directory.
-        fingerprint: This owner's schema's.
+        fingerprint: The fingerprint of this owner's schema.
         fields: This owner's field table.
     """
     restarted = startup.restarts > 0
@@ -100,7 +100,7 @@ def recover(
 
 
 def try_to_write(what: str, write: Callable[[], None]) -> bool:
-    """Write what nothing depends on; a failure is logged: on a full disk a new owner serves what is committed.
+    """Write what nothing depends on. A failure is logged: on a full disk a new owner serves what is committed.
 
     Returns:
         Whether it was written.
@@ -114,7 +114,7 @@ def try_to_write(what: str, write: Callable[[], None]) -> bool:
 
 
 def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
-    """Move or copy the former owner's journal to this owner's path; a paused one uses the copy that it wrote itself."""
+    """Move or copy the former owner's journal to this owner's path; a paused owner that restarts uses its own copy."""
     small = runtime_dir.folder / runtime_dir.journal.name
     if startup.former and not startup.restarts:
         handover.take_over(Path(startup.former), small)
@@ -127,7 +127,7 @@ def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
 
 
 def _continue_versions(journal: Journal, former: Path, fingerprint: bytes) -> None:
-    """Continue from the version in the former owner's snapshot file, which it serves to its last workers."""
+    """Continue from the version in the former owner's snapshot file, which that owner serves to its last workers."""
     saved = snapshot_file.load(former)
     if saved is None or saved.version <= journal.high_water:
         return
@@ -172,7 +172,7 @@ def _notes(runtime_dir: RuntimeDir, kind: goodbye_files.Kind) -> set[goodbye_fil
 def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal], *, restarted: bool) -> bool:
     """Whether the journal is gone or torn; a torn one is renamed. Raises JournalError, OSError."""
     if not runtime_dir.journal.exists():
-        # The in-progress file is made after the journal, in the same folder.
+        # The in-progress file is made after the journal, in the same folder: if it is there, the journal was.
         lost = restarted or runtime_dir.in_progress_file.exists()
         if lost:
             _log.error("the journal %s is gone; %s", runtime_dir.journal, _LOST)
@@ -189,7 +189,7 @@ def is_journal_lost(runtime_dir: RuntimeDir, open_journal: Callable[[], Journal]
 
 
 def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: bool) -> None:
-    """Put into a new journal what the snapshot file and the clock say, for one that was lost. Raises JournalError."""
+    """Put the snapshot file's version, or a number from the clock, into a new journal. Raises JournalError."""
     saved = snapshot_file.load(folder) if restarted else None
     if saved is not None and digest(saved.payload) == saved.digest:
         _log.warning("version %d is taken from the snapshot file in %s", saved.version, folder)
@@ -198,7 +198,7 @@ def restore_from_snapshot_file(journal: Journal, folder: Path, *, restarted: boo
 
 
 def catch_up(journal: Journal, folder: Path) -> None:
-    """Take the version of the snapshot file into the journal, if that ends before it. Raises JournalError.
+    """Take the snapshot file's version into the journal, if the journal's is older. Raises JournalError.
 
     The file is written after the journal, so its version was committed, and workers may run it.
     """

@@ -1,8 +1,8 @@
-"""The runtime directory: an owner's control socket and files, made at the start, and anew when they were deleted.
+"""The runtime directory: an owner's control socket and files, made at its start, and made anew when they were deleted.
 
 An owner has two folders, often the same: the runtime directory for the control socket and the snapshot file, and the
 state folder for the lock, the journal and the in-progress file. While another generation's owner holds the lock of the
-state folder, this owner keeps those in its runtime directory instead, until the state folder is free.
+state folder, this owner keeps these three files in its runtime directory, until the state folder is free.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class RuntimeDir:
     Args:
         folder: The runtime directory; mode 0700, or as `allowed_uids` says.
         state_folder: The state folder that was asked for.
-        lock: This owner's, not acquired yet.
-        apart: Whether another generation's owner may hold the state folder by now: then it is not tried at the start.
-        allowed_uids: The workers' user, where it is another one.
+        lock: This owner's lock, not acquired yet.
+        apart: Whether another generation's owner may hold the state folder: then this one does not try it at the start.
+        allowed_uids: The workers' user, where it differs from the owner's.
 
     Attributes:
         address: The control socket's path.
-        state_folder: The state folder in use; `folder` while the one that was asked for is awaited.
-        awaited: The state folder that was asked for, while another owner has it; else None.
+        state_folder: The state folder in use; `folder` while another owner has the one that was asked for.
+        awaited: The state folder that was asked for, while another owner has it; otherwise None.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class RuntimeDir:
         return self.state_folder / _IN_PROGRESS
 
     def listen(self) -> socket.socket:
-        """Make what is missing, acquire the lock, and listen on the control socket. May be called again.
+        """Make missing files, acquire the lock, and listen on the control socket. May be called again.
 
         Raises:
             ConfcastError: Another owner holds the lock, and its master lives; or the socket's path is too long; or
@@ -92,7 +92,7 @@ class RuntimeDir:
         return listening
 
     def save(self, schema: bytes, version: int, digest: bytes, payload: bytes) -> None:
-        """Write the snapshot file. Raises OSError, and leaves no file: a worker would start from an old version."""
+        """Write the snapshot file. Raises OSError, and then leaves none: a worker would start from an old version."""
         try:
             snapshot_file.save(self.folder, schema, version, digest, payload, uid=self.allowed_uids.uid)
         except OSError:
@@ -100,22 +100,22 @@ class RuntimeDir:
             raise
 
     def describe(self, server: About) -> None:
-        """Write which server this owner is of, now and whenever the folder is made anew. Raises OSError."""
+        """Write to which server this owner belongs, now and whenever the folder is made anew. Raises OSError."""
         self._about = server
         about.save(self.folder, server, uid=self.allowed_uids.uid)
 
     def missing(self) -> Path | None:
-        """The control socket or the lock, if its path no longer leads to this owner's; None while both do."""
+        """The path of the control socket or the lock, if it no longer leads to this owner's; None while both do."""
         if not self._listens_there():
             return self.address
         lock = f"{self.state_folder}/{_LOCK}"  # at each load and each commit: a Path takes longer than the look at it
         return None if self._lock.holds(lock) else Path(lock)
 
     def remove_files(self) -> None:
-        """Delete what this owner made, unless another one listens here by now. Never raises.
+        """Delete the files of this owner, unless another owner listens here by now. Never raises.
 
-        Nothing in a state folder of its own is deleted. Only for an owner that no other follows: a restarted one starts
-        from these files. To be called before the lock is released.
+        A state folder apart from the runtime directory keeps its files. Only for an owner that no other follows: a
+        restarted one starts from these files. Must be called before the lock is released.
         """
         if not self._listens_there():
             return
@@ -132,7 +132,7 @@ class RuntimeDir:
 
     @contextlib.contextmanager
     def moving(self) -> Iterator[bool]:
-        """Use the awaited state folder, inside the block and, unless that raises, from then on.
+        """Use the awaited state folder in the block and afterwards, unless the block raises.
 
         Yields:
             Whether the folder is free; if not, nothing changes.
@@ -166,7 +166,7 @@ class RuntimeDir:
 
 
 def _check_that_it_is_mine(folder: Path) -> None:
-    """Refuse a folder of another user, who may have made it after this owner's was deleted. Raises ConfcastError."""
+    """Refuse another user's folder, perhaps made after this owner's folder was deleted. Raises ConfcastError."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise ConfcastError(f"{folder} belongs to another user (uid {status.st_uid}): nothing is put into it")

@@ -1,11 +1,11 @@
-"""The lock of a runtime directory: one owner per generation, which holds it for as long as it lives.
+"""The lock of a runtime directory: each generation has one owner, which holds the lock for as long as it lives.
 
-Guarantees. The kernel releases the lock with its holder, however that one died. An owner that finds the lock held asks
-who holds it: while the holder's master lives, the new owner refuses to start, and says who the holder is; when that
-master is dead, or has started the new owner in the holder's place, the holder is left over, and is killed. A process
-that the lock does not name (a program that a dead owner started has the file open) is not killed: the start fails.
+Guarantees. The kernel releases the lock when its holder dies, however it dies. An owner that finds the lock held reads
+the holder from the file. While the holder's master lives, the new owner refuses to start, and names the holder. When
+that master is dead, or has started the new owner in the holder's place, the new owner kills the holder. A process that
+the lock does not name (a program that a dead owner started has the file open) is not killed: the start fails.
 
-Rejected: a pid file alone (it outlives its process), and epochs instead of the lock (workers stay connected to a
+Rejected: a pid file alone (the file outlives its process), and epochs instead of the lock (workers stay connected to a
 stopped owner for ever).
 """
 
@@ -30,7 +30,7 @@ _RELEASED_WITHIN = 5.0
 
 
 class LockHolder(msgspec.Struct, frozen=True):
-    """The process that holds the lock, as its file says: pids with their start times, and the configuration's name."""
+    """The process that holds the lock, as its file says: pids with their start times, and a configuration's name."""
 
     owner: int
     owner_started: int
@@ -48,7 +48,7 @@ class RuntimeLock:
 
     Args:
         holder: What to write into the file: this process and its master.
-        follows: Whether this owner is of a next generation: it never kills its own master's former owner, which
+        follows: Whether this owner begins a next generation: it never kills the former owner of its own master, which
             serves until its last worker is replaced.
     """
 
@@ -58,7 +58,7 @@ class RuntimeLock:
         self._fd = -1
 
     def acquire(self, path: Path) -> None:
-        """Hold the lock at this path, in the place of the one that was held before.
+        """Acquire the lock at this path, and release the lock that was held before.
 
         Raises:
             LockTaken: Another owner holds it, and its master lives.
@@ -82,14 +82,14 @@ class RuntimeLock:
         return self._fd >= 0 and identity(path) == identity(self._fd)
 
     def release(self) -> None:
-        """Release the lock, if it is held; the file stays."""
+        """Release the lock, if it is held; the file remains."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     @contextlib.contextmanager
     def moving_to(self, path: Path) -> Iterator[bool]:
-        """Hold the lock at another path after the block, unless that raises; the former one is held until then.
+        """Hold the lock at another path after the block, unless the block raises; the former lock is held until then.
 
         Yields:
             Whether that lock was free; if not, nothing changes.
@@ -108,7 +108,7 @@ class RuntimeLock:
 
     def _sign(self, fd: int) -> None:
         body = msgspec.json.encode(self._holder)
-        os.pwrite(fd, body, 0)  # over the former text: a full disk has room for that
+        os.pwrite(fd, body, 0)  # overwrites the former text: a full disk has room for that
         os.ftruncate(fd, len(body))
 
     def _wait_for(self, fd: int, path: Path) -> None:
@@ -138,7 +138,7 @@ class RuntimeLock:
 
 
 def identity(place: Path | str | int) -> tuple[int, int] | None:
-    """The device and inode that a path leads to, or that a descriptor is open on; None where there is nothing."""
+    """The device and inode of a path or an open descriptor; None where there is no file."""
     try:
         status = os.stat(place)  # noqa: PTH116 - a path or a descriptor
     except OSError:

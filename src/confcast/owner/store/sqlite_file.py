@@ -1,17 +1,17 @@
-"""The journal's SQLite file is whole, private and open once.
+"""The journal's SQLite file is always whole, readable for its user only, and open in one process.
 
-Guarantees. The path always leads to a whole database, because a new one is made beside it and renamed into place: so a
+Guarantees. The path always leads to a whole database, because a new one is made beside it and renamed into place. A
 file that is empty, torn or another program's is refused with a reason, and nothing is written to it. Only its user may
 read the file (0600, which SQLite passes on to the log). Whatever SQLite, its Python module or the system raises becomes
 a `JournalError` that names the file and says what to do.
 
 How. A write-ahead log, so that a commit is one write at the end of one file. `locking_mode=EXCLUSIVE`: there is one
-owner, and without the shared-memory index a commit takes two thirds of the time; the kernel releases the lock with
-the process, however it died. `synchronous=OFF` is enough to survive processes, since the kernel has their writes by
-then; NORMAL would flush now and then and still guarantee nothing for the last commit, so `durable` means FULL.
+owner, and without the shared-memory index a commit takes two thirds of the time; the kernel releases the lock with the
+process, however it died. `synchronous=OFF` is enough to survive processes, since the kernel has their writes by then;
+NORMAL flushes now and then, and guarantees nothing for the last commit, so `durable` means FULL.
 
-Rejected: a umask while opening (it is the whole process's), and opening a file to see what it is (SQLite takes an empty
-file for a new database, and deletes the log beside it).
+Rejected: a umask while opening (it holds for the whole process), and opening a file to see what it is (SQLite takes an
+empty file for a new database, and deletes the log beside it).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from confcast.errors import ConfcastError
 
 log = logging.getLogger("confcast.journal")
 
-_APPLICATION = 0x63666A31  # "cfj1", in the header: tells a journal from any other SQLite file
+_APPLICATION = 0x63666A31  # written as "cfj1" in the header: tells a journal from any other SQLite file
 _LAYOUT = 1
 _SMALLEST = 512  # bytes of SQLite's smallest page: it takes a smaller file for an empty database
 _FAULTS = (sqlite3.Error, OSError, OverflowError, ValueError, TypeError)
 """What Python's module raises: beside sqlite3.Error, OverflowError for a number of more than 64 bits, and
-UnicodeDecodeError (a ValueError) where damage has reached a message or a name. A row of another shape or type than was
-written raises TypeError or ValueError where it is unpacked."""
+UnicodeDecodeError (a ValueError) where damage has reached a message or a name. Unpacking a row of another shape or type
+than was written raises TypeError or ValueError."""
 _LOG_PAGES = 250  # SQLite writes the log into the file at about 1 MiB: it may be in /dev/shm, which is memory
 
 
@@ -43,7 +43,7 @@ class JournalError(ConfcastError):
 
 
 class TornJournal(JournalError):
-    """The journal can be read, and is not what was written: no later try will find it whole."""
+    """The journal can be read, and its content is not what was written: no later try will find it whole."""
 
 
 class Database:
@@ -51,8 +51,8 @@ class Database:
 
     Args:
         path: The file; it is made when it is missing, its folder is not.
-        tables: The statements that make the tables of a new one.
-        durable: Whether a commit must survive the death of the machine too.
+        tables: The statements that make the tables of a new file.
+        durable: Whether a commit must survive a crash of the machine, too.
 
     Attributes:
         path: The file, absolute.
@@ -72,7 +72,7 @@ class Database:
             self._open()
 
     def ask(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement; outside `transaction()`, in a transaction of its own. Raises what SQLite raises."""
+        """Run one statement, in a transaction of its own unless inside `transaction()`. Raises what SQLite raises."""
         return self._connection.execute(statement, values)
 
     @contextmanager
@@ -103,13 +103,13 @@ class Database:
         return TornJournal(f"the journal {self.path} is torn: {what}")
 
     def in_place(self) -> bool:
-        """Whether the path still leads to the open file; SQLite goes on committing into a deleted or replaced one."""
+        """Whether the path still leads to the open file; SQLite goes on committing into a file that was replaced."""
         return self._identity == self._identify()
 
     def reopen(self) -> None:
-        """Close and open the file, as the next owner would. Raises JournalError."""
+        """Close the file, and open it as the next owner would. Raises JournalError."""
         with self.explained("opened again"):
-            with suppress(sqlite3.Error):  # often the same fault again; only opening matters
+            with suppress(sqlite3.Error):  # often the same fault again; only opening the file matters
                 self._connection.close()
             self._open()
 
@@ -126,7 +126,7 @@ class Database:
             self._connection.backup(copy)  # flushed: a new connection's `synchronous` is FULL
 
     def close(self) -> None:
-        """Close the file; harmless when called again. What can't be written into it stays in the log."""
+        """Close the file; does nothing when called again. Writes that fail stay in the log."""
         try:
             self._connection.close()
         except sqlite3.Error as error:
@@ -168,7 +168,7 @@ class Database:
             (verdict,) = self.ask("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise self.torn(verdict)
-            with self.transaction():  # a file that can only be read is noticed now, not at the first commit
+            with self.transaction():  # notices a read-only file now, not at the first commit
                 pass
             self._identity = self._identify()
         except BaseException:
@@ -176,7 +176,7 @@ class Database:
             raise
 
     def _check_header(self) -> None:
-        self.ask("PRAGMA locking_mode=EXCLUSIVE")  # before the first look, or an index in shared memory is made
+        self.ask("PRAGMA locking_mode=EXCLUSIVE")  # before the first read, which would make an index in shared memory
         if self.ask("PRAGMA application_id").fetchone() != (_APPLICATION,):
             raise JournalError(f"{self.path} is a SQLite file, and no journal of confcast. Name another path")
         (layout,) = self.ask("PRAGMA user_version").fetchone()
@@ -209,7 +209,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, OverflowError):
         return ". Its numbers are used up: move it away, and a new one is begun"
     if isinstance(error, sqlite3.ProgrammingError):
-        return ""  # used after an error that has closed the connection, and was reported
+        return ""  # an error has closed the connection, and was reported
     if "full" in text or "No space" in text:
         return ". Free some space where it lies"
     if "locked" in text:
@@ -219,7 +219,7 @@ def _advice(error: Exception) -> str:
 
 def _tells_of_damage(error: Exception) -> bool:
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return damaged or "Could not decode to UTF-8" in str(error)  # the text of Python's module, which has no code
+    return damaged or "Could not decode to UTF-8" in str(error)  # Python's module sets no error code here
 
 
 def _companions(path: Path) -> list[Path]:

@@ -1,1 +1,1 @@
-"""The watcher reports that the sources' content may have changed; a load then reads what is true."""
+"""The watcher reports that the sources' content may have changed; a load then reads the sources."""

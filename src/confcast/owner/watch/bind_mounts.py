@@ -1,8 +1,8 @@
-"""The owner warns at its start of files that are mounted one by one, since it never sees them replaced.
+"""The owner warns at its start of files that are mounted one by one, since it never notices their replacement.
 
-A Kubernetes `subPath` mount, or `docker run -v FILE:FILE`, binds one file's inode. A file that is put in its place
-outside stays outside: the watch reports nothing, and a reload reads the same as before. The table of mounts tells.
-Rejected: refusing to start (a write in place is seen, and some services work so).
+A Kubernetes `subPath` mount, or `docker run -v FILE:FILE`, binds one file's inode. When the file is replaced outside,
+the mount keeps the old one: the watch reports nothing, and a reload reads the same as before. The table of mounts lists
+such files. Rejected: refusing to start (a write in place is noticed, and some services write so).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def warn_of_mounted_files(paths: Iterable[Path]) -> None:
-    """Log the files that are mounted themselves, and what to do about it; nothing where there is no table of mounts."""
+    """Log which files are mounted by themselves, and what to do about it; nothing where there is no table of mounts."""
     try:
         table = _TABLE.read_bytes()
     except OSError:

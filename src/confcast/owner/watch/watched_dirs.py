@@ -1,13 +1,13 @@
-"""The directories to watch for a path: something must happen in one of them before it can lead to other content.
+"""The directories to watch for a path: the path's content can't change without an event in one of them.
 
 A path is walked as the kernel walks it, one name after the other. Every link on the way can be swapped (Kubernetes
 swaps `..data`, half-way), so the directory that holds the link counts, and so does the one that holds the file, or
-would hold it if it existed. The parents of these count as well: a watch is on an inode, and reports when that is moved,
-and nothing when the directory above it is. A path that leads to a directory stands for everything in it, however deep,
-and for what the links in it lead to.
+would hold it if it existed. Their parents count as well: a watch is on an inode, and reports when that inode is moved,
+but not when its parent is. A path that leads to a directory stands for everything in it, however deep, and for what the
+links in it lead to.
 
 Rejected: `Path.resolve()` and the parents of the outcome (the links are lost), and all ancestors (`/` has many events,
-and what is moved that far up is found by comparing content).
+and comparing content finds moves that far up).
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ Dirs = dict[str, tuple[int, int]]
 """Directories by their path without links, each with its device and inode."""
 
 MOST = 10_000
-"""Entries of one directory that are looked at: nobody means the whole disk. The rest is found by comparing content."""
+"""How many entries of one directory are looked at: nobody means the whole disk. Comparing content finds the rest."""
 
-_LINKS = 40  # on the way to one file: the kernel's limit
+_LINKS = 40  # links that are followed on the way to one file: the kernel's limit
 
 
 def dirs_to_watch(paths: tuple[Path, ...]) -> Dirs:
-    """The existing directories in which something must happen before a path can lead to other content."""
+    """The existing directories in which an event must happen before a path can lead to other content."""
     names = {name for path in paths for name in _on_the_way(path)}
     for path in paths:
         for entry in entries_of(path):
             if entry.is_symlink() or _is_directory(entry):
                 names |= _on_the_way(Path(entry.path))
-    names |= {os.path.dirname(name) for name in names}  # noqa: PTH120 (plain text all the way)
+    names |= {os.path.dirname(name) for name in names}  # noqa: PTH120 (`os.path` takes plain text)
     found: Dirs = {}
     for name in names:
         try:
             status = os.stat(name)  # noqa: PTH116
         except OSError:
-            continue  # gone meanwhile: its parent is among the names, too
+            continue  # it is gone meanwhile: its parent is among the names, too
         found[name] = (status.st_dev, status.st_ino)
     return found
 
 
 def entries_of(path: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything in a directory, then everything in its directories, and so on; nothing for another kind of file.
+    """Every entry of a directory, then those of its directories, and so on; nothing for a path of another kind.
 
-    A directory that several links lead to is entered once. One entry more than `MOST` says that there are more.
+    A directory that several links lead to is entered once. `MOST` entries and one more mean that there are still more.
     """
     left, entered, waiting = MOST + 1, set[tuple[int, int]](), deque([os.fspath(path)])
     while waiting:
@@ -62,7 +62,7 @@ def entries_of(path: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _entered(name: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-    """The entries of a directory, sorted by name; none if it was entered before, or can't be."""
+    """The entries of a directory, sorted by name; none if it was entered before, or can't be read."""
     try:
         status = os.stat(name)  # noqa: PTH116
         inode = (status.st_dev, status.st_ino)
@@ -71,7 +71,7 @@ def _entered(name: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]
         entered.add(inode)
         with os.scandir(name) as found:
             return sorted(found, key=lambda entry: entry.name)
-    except OSError:  # gone meanwhile, or not readable
+    except OSError:  # it is gone meanwhile, or not readable
         return []
 
 
@@ -86,7 +86,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 def _on_the_way(path: Path) -> set[str]:
     """The directories that hold the links on the way, and the one that holds the file, or the nearest that exists.
 
-    Where the path leads to a directory: that one, too.
+    Where the path leads to a directory, that directory is one of them.
     """
     found: set[str] = set()
     here, links = "/", 0

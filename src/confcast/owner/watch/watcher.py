@@ -1,29 +1,29 @@
-"""The watcher reports that the sources' content may have changed. That is a hint only: a load reads what is true.
+"""The watcher reports that the sources' content may have changed. That is a hint only: a load then reads the sources.
 
 Guarantees. Every lasting change of the watched files' content, however it is made (written in place, renamed over,
 deleted and made again, a symbolic link swapped anywhere on the way to it, a parent directory replaced), is followed by
-one call of `changed()`, about `quiet` seconds after the last change; what leaves the content as it was is not. A
-watched directory stands for the files in it, those to come included. Nothing that happens to files or directories ends
-the watching. Files that never rest are read half a minute late, as they are between two changes; a file that somebody
-has open for writing is not read. Either is logged, once until the files rest.
+one call of `changed()`, about `quiet` seconds after the last change; an event that leaves the content as it was is not.
+A watched directory stands for the files in it, including files that are made later. Nothing that happens to files or
+directories ends the watching. Files that never rest are read half a minute late, in the state between two changes; a
+file that a process has open for writing is not read. Both cases are logged, once until the files rest.
 
 How. One daemon thread watches the *directories* that hold the files and every link on the way to them, and those
 directories' parents (a watch is on an inode, and ends with it), without regard to an event's name or kind: each one
 means "look again". A look waits until the files have rested and nobody has them open for writing, watches anew if the
 directories are others now, and only then compares content with what was attempted last: in this order no change can
 fall between two looks. Content is also compared, and every watch made anew, after `recheck` seconds without an event,
-since some mounts have none. Where the system has no watches left, content is compared every second instead. A source
-that names no file yet (a folder's files, when there are none) can't be watched: it is asked for its files every second,
-and content is compared when it names some. Directories full of unrelated events cost little: at most a look in each
-quiet period, and at most a few percent of a core.
+since some mounts give no events. Where the system has no watches left, content is compared every second instead. A
+source that names no file yet (a folder's files, when there are none) can't be watched: the watcher asks it for its
+files every second, and compares content when it names some. Directories full of unrelated events cost at most one look
+in each quiet period, and at most a few percent of a core.
 
 One call too many makes a load that finds nothing new; one too few loses a change. Where one of the two can't be avoided
 (content that changes again while a slow load of it is under way), `changed()` is called.
 
-Rejected: a watch on the file (ends at the first rename over it), on resolved paths or by file name (misses link
-swaps), the modification time as evidence of change (it shows whether files rest, not what they hold), and
-`watchfiles.watch()` itself (a log line for each burst, and its wait can only be ended, not interrupted; the class below
-it is documented for direct use).
+Rejected: a watch on the file (ends at the first rename over it), on resolved paths or by file name (misses link swaps),
+the modification time as evidence of change (it shows whether files rest, not whether their content differs), and
+`watchfiles.watch()` itself (it logs a line for each burst, and its wait can be ended, not interrupted; the class that
+it uses is documented for direct use).
 """
 
 from __future__ import annotations
@@ -47,29 +47,29 @@ log = logging.getLogger("confcast.watch")
 Stats = list[tuple[int, ...] | None]
 """What stat() says of each file; None for one that can't be reached.
 
-For a directory, the same of everything in it, too, without the names: a change of those changes the directory."""
+For a directory, also that of all in it. Names are left out: a new name changes the directory's own."""
 
-_STEP = 0.02  # seconds between two looks into notify's queue: 0.3 % of a core, and a change is noticed so much later
+_STEP = 0.02  # seconds between two looks into notify's queue; costs 0.3 % of a core, and delays a notice by as much
 _POLL_EVERY = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
-_REST_WITHIN = 30.0  # seconds to wait for files to rest
+_REST_WITHIN = 30.0  # seconds to wait at most for files to rest
 _SHARE = 20  # a look that took a millisecond is followed by 20 without one
-_FREE = 5  # looks that need no such pause: files that rest are read after that few
+_FREE = 5  # the first looks, which need no such pause: files that rest are read after that few
 
 
 class Watcher:
-    """Calls `changed()` from its own thread when the content of files differs from what was attempted last.
+    """Calls `changed()` from its own thread when the content of files differs from the content that was attempted last.
 
-    The functions are called in that thread, and may raise: that is logged, counted in `failures`, and tried again.
+    The functions are called in that thread, and may raise: an error is logged, counted in `failures`, and tried again.
 
     Args:
         watched: The files and directories to watch, as the sources name them; called at each look, and after each load
             in the loading thread.
         fingerprint: A hash of their content, by which alone a change is judged; files that can't be read are a
             content of their own. Called at most about 20 times a second.
-        busy: The files that somebody still has open for writing; while there are any, nothing is compared.
-        changed: Called once for a change of content; must only post it.
-        attempts: What was attempted last; loads that read content are noticed through it.
-        nowhere: Whether a source names no file now, though it has files at times.
+        busy: The files that a process still has open for writing; while there are any, nothing is compared.
+        changed: Called once for a change of content; must only post a message.
+        attempts: Which content was attempted last; it also notifies the watcher of loads that read content.
+        nowhere: Whether a source that has files at times names none now.
         quiet: Seconds for which the files must have rested before their content is compared.
         recheck: Seconds after which content is compared though there was no event.
     """
@@ -113,23 +113,23 @@ class Watcher:
         return self._errors + self._watches.failures
 
     def start(self) -> None:
-        """Start the thread; once only. It notices at once content that differs from what was last attempted."""
+        """Start the thread; once only. At once it notices content that differs from the last attempted content."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop watching and wait for the thread to end; harmless when called again, and from any thread."""
+        """Stop watching and wait for the thread to end. May be called again, and from any thread."""
         self._closing = True
         self._wake.set()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=2.0)
-            if self._thread.is_alive():  # in a read from a dead mount; a daemon thread ends with the process
+            if self._thread.is_alive():  # hangs in a read from a dead mount; the daemon thread ends with the process
                 log.warning("the watching thread did not end within 2 s: a file or its directory does not answer")
 
     def _on_read(self, other: bool) -> None:
-        """Wake the thread after a load has read content; in the load's thread.
+        """Wake the thread after a load has read content. Called in the loading thread.
 
-        The content may have changed again since, and the thread may have compared it with an older one; and what a
-        load has read may name other files.
+        The content may have changed again since, and the thread may have compared it with an older one; and the content
+        that the load has read may name other files.
         """
         if other or self._may_be_elsewhere():
             self._wake.set()
@@ -139,10 +139,10 @@ class Watcher:
         return self._watched_paths is not None and set(self._watched()) != set(self._watched_paths)
 
     def _may_be_elsewhere(self) -> bool:
-        """Whether `_is_elsewhere()` holds, or can't be told; for the loading thread, since it never raises."""
+        """Whether `_is_elsewhere()` is true, or can't be computed; for the loading thread, since it never raises."""
         try:
             return self._is_elsewhere()
-        except BaseException as error:  # of a user's source; the thread gets it, too, and logs it
+        except BaseException as error:  # raised by a user's source; the watcher's thread gets it, too, and logs it
             log.debug("the files to watch could not be asked for: %s", type(error).__name__)
             return True
 
@@ -155,11 +155,11 @@ class Watcher:
                 self._look(happened)
                 happened = self._wait()
                 complaint = ""
-            except BaseException as error:  # of a user's source: sys.exit(), or a panic of a library in Rust
+            except BaseException as error:  # raised by a user's source: sys.exit(), or a panic of a library in Rust
                 self._errors += 1
                 if complaint != (complaint := f"{type(error).__name__}: {error}"):
                     log.error("watching failed, and goes on trying every second", exc_info=to_be_logged(error))
-                self._watches.close()  # they may be what failed
+                self._watches.close()  # the watches may be what failed
                 self._wake.wait(_POLL_EVERY)
                 self._wake.clear()
         self._watches.close()
@@ -167,10 +167,10 @@ class Watcher:
     def _wait(self) -> bool:
         """Return when it is time to look: after an event (True), after a load, or after `recheck` seconds."""
         until, pause = time.monotonic() + self._recheck, _POLL_EVERY
-        while not self._closing:  # the wakeup that goes with it may have ended a wait within the look
+        while not self._closing:  # the wakeup for closing may have ended a wait within the look
             left = until - time.monotonic()
             nowhere = self._nowhere()
-            if not nowhere and self._is_elsewhere():  # what appeared after the look is not watched
+            if not nowhere and self._is_elsewhere():  # a file that appeared after the look is not watched
                 break
             if self._watches.wait(min(left, pause) if nowhere else left):
                 return True
@@ -184,7 +184,7 @@ class Watcher:
         return False
 
     def _look(self, happened: bool) -> None:
-        # An event is given after a step in which nothing happened: the files have rested for that long.
+        # The watches return an event after a step in which nothing happened: the files have rested for that long.
         since = time.monotonic() - (_STEP if happened else 0.0)
         self._rest_until = since + _REST_WITHIN
         while True:
@@ -201,16 +201,16 @@ class Watcher:
         self._not_before = ended + _SHARE * (ended - since)
 
     def _settle(self, since: float) -> Stats:
-        """Return when nobody has the files open for writing, and they have rested for `quiet` seconds, or never do."""
+        """Return when no process writes to the files and they have rested for `quiet` seconds, or if they never do."""
         seen, looks = self._stats(), 0
         while not self._closing:
-            now = time.monotonic()  # before stat(): however late that is, the files rested until now
+            now = time.monotonic()  # before stat(): however late stat() answers, the files rested until now
             if seen != (seen := self._stats()):
                 since = time.monotonic()
             looks, cost = looks + 1, time.monotonic() - now
             rest = max(since + self._quiet, self._not_before) - now
             writers: tuple[Path, ...] = ()
-            late = now >= max(self._rest_until, self._not_before)  # a slow look does not make files restless
+            late = now >= max(self._rest_until, self._not_before)  # a slow look does not count as a change
             if (rest <= 0 or late) and not (writers := self._busy()):
                 self._restless = rest > 0
                 break
@@ -221,13 +221,13 @@ class Watcher:
         return seen
 
     def _pause(self, seconds: float) -> None:
-        """Wait so long, whatever happens meanwhile, or until the watching ends."""
+        """Wait for so many seconds, whatever happens meanwhile, or until the watching ends."""
         until = time.monotonic() + seconds
         while not self._closing and (left := until - time.monotonic()) > 0:
             self._watches.wait(left)
 
     def _complain(self, text: str) -> None:
-        """Log this, once until the files have rested."""
+        """Log this text, at most once until the files have rested."""
         if not self._complained:
             self._complained = True
             log.warning("%s", text)
@@ -253,14 +253,14 @@ class Watcher:
             )
 
     def _watch_dirs(self) -> None:
-        """Watch the directories as they are now, and still were once the watch had begun."""
+        """Watch the present directories, and check that they are still the same once the watch has begun."""
         for _ in range(5):
             self._watched_paths = self._watched()
             if self._watches.watch(dirs_to_watch(self._watched_paths)):
                 return
 
     def _compare(self, seen: Stats) -> bool:
-        """Call `changed()` if the content is not what was attempted; False: it changed while it was read."""
+        """Call `changed()` if the content is not what was attempted last. Returns False if it changed meanwhile."""
         while True:
             reads = self._attempts.reads
             found = self._fingerprint()
@@ -296,12 +296,12 @@ class _DirectoryWatches:
         return self._notify is not None
 
     def watch(self, dirs: Dirs) -> bool:
-        """True if just these are watched, or can't be. Else they are from now on, and must be looked at once more."""
+        """Watch these directories. Returns whether they were watched before, or can't be; if not, look once more."""
         if dirs == self._dirs and not self._invalidated:
             return True
         self.close()
         self._dirs = dirs
-        # Others can't be watched; asking notify to ignore that makes it ignore an exhausted limit, too.
+        # Other directories can't be watched; asking notify to ignore that makes it ignore an exhausted limit, too.
         readable = sorted(place for place in dirs if os.access(place, os.R_OK | os.X_OK))
         try:
             self._notify = RustNotify(readable, False, False, 0, False, False)
@@ -314,7 +314,7 @@ class _DirectoryWatches:
         return False
 
     def wait(self, seconds: float) -> bool:
-        """Wait until something happens in the directories (True), for so many seconds, or until woken (False)."""
+        """Wait up to so many seconds. Returns True for an event in the directories, False at the end or at `wake`."""
         if self._notify is None:
             self._wake.wait(min(seconds, _POLL_EVERY))
             happened = False
@@ -323,15 +323,15 @@ class _DirectoryWatches:
             step = max(1, min(int(_STEP * 1000), milliseconds // 2))
             events = self._notify.watch(1, step, milliseconds, self._wake)
             happened = isinstance(events, set)
-            # What happens to a directory itself ends its watch, and the directory that replaces it may get its inode.
+            # An event of a directory itself ends its watch, and the directory that replaces it may get its inode.
             self._invalidated |= isinstance(events, set) and any(path in self._dirs for _, path in events)
         self.woken = self._wake.is_set()
-        if self.woken:  # else a wakeup that comes now would be lost: not every wait is followed by a look
+        if self.woken:  # otherwise a wakeup that comes now would be lost: not every wait is followed by a look
             self._wake.clear()
         return happened
 
     def invalidate(self) -> None:
-        """Make the next `watch()` begin anew, whatever it is given."""
+        """Have the next `watch()` begin anew, whatever directories it is given."""
         self._invalidated = True
 
     def close(self) -> None:
