@@ -1,4 +1,4 @@
-"""aiohttp: each request sees one version from its start to the last byte of its body.
+"""aiohttp: each request uses one version from its start to the last byte of its body.
 
 Call `confcast.middleware.aiohttp.pin(app, settings)` before the application runs. It adds the outermost middleware;
 those of sub-applications run within it. This middleware itself sends a body that is made while it is sent (an
@@ -6,8 +6,8 @@ asynchronous generator, a file), since aiohttp would send it after every middlew
 
 A WebSocket sees one version for each message, or for the connection, as with ASGI (asgi.py says why).
 
-Rejected: aiohttp's server as an ASGI one (it is none), a middleware alone (a WebSocket's messages are received in the
-handler, so its `receive` is wrapped when the handshake is answered), and importing aiohttp (nothing of it is needed).
+Rejected: treating aiohttp's server as ASGI (it is not), a middleware alone (a WebSocket's messages are received in the
+handler, so its `receive` is wrapped when the handshake is answered), and importing aiohttp (it is not needed).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from confcast.middleware.replicas import check, renewing
 Handler = Callable[[Any], Awaitable[Any]]
 
 _pins: ContextVar[tuple[Any, ...]] = ContextVar("confcast.middleware.aiohttp.pins", default=())
-"""The pins of the request that this task serves, for the handler of its handshake."""
+"""The pins of the request that this task serves, which the handler of its handshake uses."""
 
 
 def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connection"] = "message") -> Any:
@@ -32,8 +32,8 @@ def pin(app: Any, *replicas: Replica[Any], websocket: Literal["message", "connec
 
     Args:
         app: The `aiohttp.web.Application`, which does not run yet.
-        replicas: The replicas to pin; none: all that are declared when a request comes.
-        websocket: What sees one version in a WebSocket: each received `message`, or the whole `connection`.
+        replicas: The replicas to pin; if none is given, all that are declared when a request comes.
+        websocket: How long a WebSocket uses one version: for each received `message`, or for the whole `connection`.
 
     Returns:
         The application.

@@ -1,15 +1,15 @@
-"""ASGI: each request sees one version from its start to its end, and so do the tasks that it starts meanwhile.
+"""ASGI: each request uses one version from its start to its end, and so do the tasks that it starts meanwhile.
 
 `app = confcast.middleware.asgi.Pin(app, settings)`. The lifespan is not pinned: it is no request, and does not end.
 
-A WebSocket may last as long. Its message corresponds to a request, so by default each message that the application
-receives renews the pin: the application sees the newest version until it receives the next message, and so do the tasks
-of the connection, unless they pin for themselves. With `websocket="connection"` the version of the handshake holds to
-the end, for a protocol whose rules must not change under a client. An application that only sends receives no message:
-it reads `settings.latest`, which no pin affects.
+A WebSocket may last as long as the process. Its message corresponds to a request, so by default each message that the
+application receives renews the pin: the application sees the newest version until it receives the next message, and so
+do the tasks of the connection, unless they pin for themselves. With `websocket="connection"` the version of the
+handshake holds to the end, for a protocol whose rules must not change during a connection. An application that only
+sends receives no message: it reads `settings.latest`, which no pin affects.
 
-Rejected: the connection as the default (a client that stays for days would keep a limit that was lifted on the first),
-and renewing at each `send`, too (an answer in several messages would consist of two versions).
+Rejected: `connection` as the default (a client that stays for days would keep a limit that was lifted on the first
+day), and renewing at each `send`, too (an answer in several messages would be made from two versions).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Pin:
 
     Args:
         app: The application.
-        replicas: The replicas to pin; none: all that are declared when a request comes.
-        websocket: What sees one version in a WebSocket: each received `message`, or the whole `connection`. Of two
-            `Pin` around one application the inner one decides.
+        replicas: The replicas to pin; if none is given, all that are declared when a request comes.
+        websocket: How long a WebSocket uses one version: for each received `message`, or for the whole `connection`. If
+            two `Pin` wrap one application, the inner one decides.
 
     Raises:
         TypeError: One of `replicas` is no Replica.
@@ -50,7 +50,7 @@ class Pin:
         self._by_message = websocket == "message"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or connection. Raises NotAttached when one of `replicas` is not attached."""
+        """Serve a request or connection. Raises NotAttached if one of `replicas` is not attached."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return

@@ -1,9 +1,9 @@
-"""WSGI: each request sees one version from its start to the last byte of its body.
+"""WSGI: each request uses one version from its start to the last byte of its body.
 
 `app = confcast.middleware.wsgi.Pin(app, settings)`. The pin ends when the server closes the body (by PEP 3333 it always
-calls `close()`); at once where the body is a list, or a file for the server's own sendfile, since no code of the
-application's runs after that. Rejected: ending it when `__call__` returns (a generator reads its
-configuration later), and wrapping lists (servers look at their length).
+calls `close()`). It ends at once if the body is a list, or a file for the server's own sendfile, since none of the
+application's code runs after that. Rejected: ending it when `__call__` returns (a generator reads its configuration
+later), and wrapping lists (servers look at their length).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Pin:
 
     Args:
         app: The application.
-        replicas: The replicas to pin; none: all that are declared when a request comes.
+        replicas: The replicas to pin; if none is given, all that are declared when a request comes.
 
     Raises:
         TypeError: One of `replicas` is no Replica.
@@ -36,7 +36,7 @@ class Pin:
         self._replicas = replicas
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Serve a request. Raises NotAttached when one of `replicas` is not attached."""
+        """Serve a request. Raises NotAttached if one of `replicas` is not attached."""
         with ExitStack() as pins:
             for replica in self._replicas or declared():
                 pins.enter_context(replica.pin())

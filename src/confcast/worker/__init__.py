@@ -1,1 +1,1 @@
-"""What runs in every worker: the replica, its reading thread, pins and observers. It never imports the loader."""
+"""What runs in every worker: the replica, its reading thread, pins and observers. Nothing here imports the loader."""

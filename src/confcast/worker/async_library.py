@@ -1,7 +1,7 @@
 """Threads and wake-ups for the caller's async library, asyncio or trio: a call that blocks, a task that waits.
 
 trio is used only where the program has imported it, and is never imported here; anyio's tasks are tasks of the one or
-the other. Where neither runs the caller, a RuntimeError says so, and what to do.
+the other. Where neither runs the caller, a RuntimeError says so, and says what to do.
 
 Rejected: anyio (a dependency of every worker, for the few that use trio), and asyncio alone (under trio it raises "no
 running event loop", which does not say what to do).
@@ -15,7 +15,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
     import asyncio
 
 P = ParamSpec("P")
@@ -23,13 +23,13 @@ R = TypeVar("R")
 
 
 class Waker(Protocol):
-    """Wakes the task that has made it, and no other."""
+    """Wakes the task that made this object, and no other task."""
 
     async def wait(self) -> None:
         """Return once `wake` has been called since the last wait."""
 
     def wake(self, before: Callable[[], None]) -> bool:
-        """Call `before` in the task's thread, and wake the task. From any thread. False: its loop has ended."""
+        """Call `before` in the task's thread, and wake the task; from any thread. False: the task's loop has ended."""
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -59,7 +59,7 @@ def is_on_trio() -> bool:
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> bool:
-    """Call a function on the loop, in an empty context. From any thread. False: the loop is closed."""
+    """Call a function on the loop, in an empty context; from any thread. Returns False if the loop is closed."""
     try:
         loop.call_soon_threadsafe(function, *arguments, context=Context())
     except RuntimeError:
@@ -106,7 +106,7 @@ class _OnTrio:
 
     async def wait(self) -> None:
         await self._woken.wait()
-        self._woken = self._trio.Event()  # trio's can't be cleared
+        self._woken = self._trio.Event()  # an event of trio's can't be cleared, so a new one is made
 
     def wake(self, before: Callable[[], None]) -> bool:
         try:
@@ -121,13 +121,13 @@ class _OnTrio:
 
 
 def _running_trio() -> Any | None:
-    """trio, if it runs the caller. sniffio tells, where it is imported: trio-asyncio runs both libraries in a task."""
+    """trio, if it runs the caller. Asks sniffio, if that is imported: trio-asyncio runs both libraries in one task."""
     trio, sniffio = sys.modules.get("trio"), sys.modules.get("sniffio")
     if trio is None:
         return None
     try:
         found = sniffio.current_async_library() if sniffio is not None else trio.lowlevel.current_task() and "trio"
-    except RuntimeError:  # no task at all
+    except RuntimeError:  # the caller is in no task
         return None
     return trio if found == "trio" else None
 

@@ -1,8 +1,8 @@
-"""A replica with a given value, for an application's unit tests: without owner, process, thread or file.
+"""A replica with a given value, for an application's unit tests: without an owner, a process, a thread or a file.
 
-Whatever the code under test does with its replica works: reads, pins, observers, `precommit`, and `attach()` (which
-returns at once) and `close()` (which ends nothing). `push` runs everything in the caller's thread, so a test needs no
-waiting. What a real owner commits meanwhile to an attached replica is put aside until the block ends.
+Whatever the code under test does with its replica works: reads, pins, observers, `precommit`, `attach()` (which returns
+at once) and `close()` (which ends nothing). `push` runs everything in the caller's thread, so a test needs no waiting.
+A version that a real owner commits meanwhile to an attached replica is kept until the block ends.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 class Fake(Generic[T]):
-    """What `Replica.override()` gives: `push` changes the value again. The rest is the replica's `Provider`.
+    """The result of `Replica.override()`: `push` changes the value again. Otherwise it is the replica's `Provider`.
 
     Attributes:
-        before: What the replica is given back when the block ends.
+        before: The snapshot and provider that the replica gets back when the block ends.
     """
 
     address = ""
@@ -58,12 +58,12 @@ class Fake(Generic[T]):
         replica._observers.call_here(old, config)
 
     def place(self, config: T) -> None:
-        """Swap, and call no observer."""
+        """Swap in this configuration, and call no observer."""
         self._version += 1
         self._replica._take(Snapshot(config, self._version, b""))
 
     def is_at(self, address: str) -> bool:
-        """False: an override has no owner."""
+        """Returns False: an override has no owner."""
         return False
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
@@ -71,11 +71,11 @@ class Fake(Generic[T]):
         raise NotAttached(f"replica {self._replica.name!r} is overridden for a test: there is no config owner to ask")
 
     def close(self) -> None:
-        """Stay the provider: an override ends with its block, and not when the code under test closes its replica."""
+        """Does nothing: an override ends with its block, not when the code under test closes its replica."""
         self._replica._provider = self
 
     def after_fork(self) -> None:
-        """Keep the override in a forked child, and drop the attachment below it, which is the parent's."""
+        """Keep the override in a forked child, and drop the attachment below it, which belongs to the parent."""
         snapshot, provider = self.before
         if provider is not None:
             provider.after_fork()
@@ -83,7 +83,7 @@ class Fake(Generic[T]):
         self._replica._provider = self
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
-        """Keep this for the end of the block; of nested overrides the outermost keeps it."""
+        """Keep this snapshot until the block ends; of nested overrides the outermost keeps it."""
         _, provider = self.before
         if provider is None or not provider.set_aside(snapshot):
             self.before = (snapshot, provider)
@@ -91,7 +91,7 @@ class Fake(Generic[T]):
 
 
 def refuse_another_schema(replica: Replica[Any], config: object) -> None:
-    """Raise TypeError for a configuration that is not of the replica's schema: no worker would ever have it."""
+    """Raise TypeError if the configuration is not of the replica's schema: no owner would ever give it."""
     if not isinstance(config, replica.schema):
         raise TypeError(
             f"replica {replica.name!r} gives a {replica.schema.__qualname__}, and override() takes one, "
@@ -101,7 +101,7 @@ def refuse_another_schema(replica: Replica[Any], config: object) -> None:
 
 @contextmanager
 def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
-    """Have the replica give this configuration until the block ends, and then what it gave before. Raises TypeError."""
+    """Have the replica return this configuration in the block, and its former one afterwards. Raises TypeError."""
     refuse_another_schema(replica, config)
     fake = Fake(replica)
     replica._provider = fake

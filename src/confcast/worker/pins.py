@@ -1,13 +1,13 @@
 """A pin gives one request one version: it is a cell in a context variable, emptied when the request ends.
 
 Each thread, task and request has its own value of a context variable, and tasks that a request starts inherit it. The
-cell shows them the end: a task that outlives its request finds the cell empty and reads the newest. A pin may be closed
-in another context (frameworks run a request's teardown in a copied one). Plain threads, `run_in_executor` and gevent's
-greenlets start with an empty context, and read the newest: `contextvars.copy_context()` passes the pin on to them (as
-`asyncio.to_thread` and `trio.to_thread` do by themselves), and its end, too.
+cell shows them the pin's end: a task that outlives its request finds the cell empty, and reads the newest. A pin may be
+closed in another context (frameworks run a request's teardown in a copied one). Plain threads, `run_in_executor` and
+gevent's greenlets start with an empty context, and read the newest: `contextvars.copy_context()` passes the pin and its
+end on to them (as `asyncio.to_thread` and `trio.to_thread` do by themselves).
 
-Rejected: `threading.local` (asyncio), and a context variable that holds the snapshot itself (a background task would
-keep its request's version for ever, and a `reset` in another context raises).
+Rejected: `threading.local` (asyncio's tasks share one), and a context variable that holds the snapshot itself (a
+background task would keep its request's version for ever, and a `reset` in another context raises).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PinVar = ContextVar[Cell[T] | None]
 
 
 class Pin(Generic[T]):
-    """The context manager that `Replica.pin()` gives: entering it gives the configuration. For one use."""
+    """The context manager that `Replica.pin()` returns: entering it returns the configuration. For one use."""
 
     __slots__ = ("_cell", "_newest", "_token", "_variable")
 
@@ -58,11 +58,11 @@ class Pin(Generic[T]):
     ) -> None:
         self._cell.snapshot = None
         if self._token is not None:
-            with contextlib.suppress(ValueError):  # closed in another context: the closed cell is enough there
+            with contextlib.suppress(ValueError):  # closed in another context, where the closed cell is enough
                 self._variable.reset(self._token)
 
     def renew(self) -> None:
-        """Move the pin to the newest version, in every task that has inherited it. Does nothing once it is closed.
+        """Move the pin to the newest version, in every task that has inherited it. Does nothing once the pin is closed.
 
         For a connection that lasts longer than one request, between two of its messages.
         """

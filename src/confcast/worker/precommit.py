@@ -1,8 +1,8 @@
 """The problems that a `precommit` function's refusal makes, at a vote and in a test's `push` alike.
 
-Each names the function and gives the reason that was raised; a `ConfigError` gives each of its problems, with its key,
-and its place if it has one: the owner knows the places of the others. A callable without a name of its own (a partial,
-an instance) goes by its class: its repr would show its arguments, which may be secrets.
+Each problem names the function and gives the reason that was raised. A `ConfigError` gives all its problems, with their
+keys, and their places if they have one: the owner adds missing places. A callable without a name of its own (a partial,
+an instance) is named by its class: its repr would show its arguments, which may be secrets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST = 2000
 def refusals(
     function: Callable[..., Any], error: BaseException, masked: Callable[[str], str] = lambda text: text
 ) -> list[Problem]:
-    """The problems for the owner's event: the first 100 that were raised, `masked`, and cut where they are long."""
+    """The problems for the owner's event: the first 100 that were raised, with `masked` texts, cut if they are long."""
     name, kind = name_of(function), type(error).__name__
     problems: Sequence[object] = error.problems if isinstance(error, ConfigError) else ()
     found: list[Problem] = []

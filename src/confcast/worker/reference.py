@@ -1,16 +1,16 @@
-"""Pickling a replica: by reference, so that another process finds its own replica, and never by value.
+"""Pickling a replica: it is pickled by reference, so that another process finds its own replica, and never by value.
 
 `Pool(4, initializer=settings.attach)`, or `settings` as an argument of a task, works with every start method of
 multiprocessing. A forked child has the replica already. For a child that is spawned, or comes from a fork server, the
 pickle holds the module that declares the replica, its name, its schema (by reference), and, while that child is being
-started, the owner's address: a fork server that began before the manager has the address from nowhere else. The child
-imports the module and takes the replica of this name and schema: the attached one if there is one, else the first that
-was declared, else a new one (if it was declared in a function that has not run there).
+started, the owner's address: a fork server that was started before the manager gets the address only from there. The
+child imports the module and takes the replica of this name and schema: the attached one if there is one, else the first
+that was declared, else a new one (if it was declared in a function that has not run there).
 
-No value of the configuration leaves the process, hence no secret: the child attaches, and the owner gives it its
-version. Copying a replica, deep or not, gives the same replica.
+No value of the configuration leaves the process, hence no secret: the child attaches, and the owner sends it a version.
+Copying a replica, deep or not, gives the same replica.
 
-Rejected: sending the snapshot along (it would be old when it arrives, and secrets would be in pipes that are not ours),
+Rejected: sending the snapshot along (it would be old when it arrives, and secrets would be in pipes of other programs),
 and refusing to be pickled (an initializer needs exactly this).
 """
 
@@ -35,14 +35,14 @@ Reference = tuple[type[Any], str, str, str, "type[Replica[Any]]"]
 def reference_to(
     replica: Replica[Any], module: str, constructor: type[Replica[Any]]
 ) -> tuple[Callable[..., Any], Reference]:
-    """What is pickled for the replica: the process that unpickles it calls `found` with the arguments."""
+    """What is pickled for the replica: the process that unpickles it calls `found` with these arguments."""
     address = os.environ.get(address_variable(replica.name), "") if _starts_a_process() else ""
     return found, (replica.schema, replica.name, module, address, constructor)
 
 
 def found(schema: type[Any], name: str, module: str, address: str, constructor: type[Replica[Any]]) -> Replica[Any]:
-    """This process's replica for the reference. Raises ImportError: the module that declares it can't be imported."""
-    if address:  # as in the process that started this one
+    """This process's replica for a pickled reference. Raises ImportError if the declaring module can't be imported."""
+    if address:  # set as in the process that started this one
         os.environ[address_variable(name)] = address
     if module not in sys.modules:
         importlib.import_module(module)
@@ -63,6 +63,6 @@ def declaring_module() -> tuple[str, object]:
 
 
 def _starts_a_process() -> bool:
-    """Whether multiprocessing is pickling for a process that it is starting."""
+    """Whether multiprocessing is pickling for a process that it is about to start."""
     context = sys.modules.get("multiprocessing.context")
     return context is not None and context.get_spawning_popen() is not None

@@ -48,7 +48,7 @@ def current(schema: type[T]) -> T: ...
 @overload
 def current() -> Any: ...
 def current(schema: type[Any] | None = None) -> Any:
-    """The configuration of this process's only replica of a schema: in a pin the pinned one, else the newest.
+    """The configuration of this process's only replica of a schema: inside a pin the pinned one, otherwise the newest.
 
     Args:
         schema: The replica's schema; may be left out where only one replica is declared.
@@ -68,7 +68,7 @@ def current(schema: type[Any] | None = None) -> Any:
 
 
 def take_name(replica: Replica[Any]) -> None:
-    """Register this replica as the attached one of its name. Raises ConfcastError: another one is attached."""
+    """Register this replica as the attached one of its name. Raises ConfcastError if another one is attached."""
     with _lock:
         held = _attached.setdefault(replica.name, replica)
     if held is not replica:
@@ -89,12 +89,12 @@ def release_name(replica: Replica[Any]) -> None:
 
 
 def attached(name: str) -> Replica[Any] | None:
-    """The replica that is attached under this name."""
+    """The replica that is attached under this name; None if there is none."""
     return _attached.get(name)
 
 
 def provider_of(name: str) -> Provider | None:
-    """What gives the replica that is attached under this name its value; None where none is attached."""
+    """The object that gives its value to the replica attached under this name; None if none is attached."""
     replica = attached(name)
     return replica._provider if replica is not None else None
 

@@ -1,9 +1,9 @@
 """A worker's copy of the configuration: declared at import, attached later, read without a lock or a message.
 
-`Replica(Settings, name="app")` declares only. Until `attach()` the object's class is a subclass whose reading names
-raise NotAttached; attaching sets its class to `Replica`, so that `latest` is a plain slot (7 ns) and no read ever tests
-whether there is a value. A swap replaces two references, `latest` before `snapshot`: what is pinned is never newer than
-what is read outside the pin.
+`Replica(Settings, name="app")` declares only. Until `attach()` the object's class is a subclass whose read attributes
+raise NotAttached; attaching sets the class to `Replica`, so that `latest` is a plain slot (7 ns) and no read ever tests
+whether there is a value. A swap replaces two references, `latest` before `snapshot`: a pinned version is never newer
+than one that is read outside the pin.
 
 After `os.fork()` the child keeps the value, is not connected, and connects with `attach()` on the same object.
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from confcast.worker.override import Fake
 
     Provider: TypeAlias = Attachment[Any] | Fake[Any]
-    """What gives a replica its value."""
+    """The object that gives a replica its value."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,7 +58,7 @@ class Replica(AwaitableVerbs, Observable[T]):
             the same default.
 
     Attributes:
-        latest: The newest configuration in this process. A plain slot; NotAttached before `attach()`.
+        latest: The newest configuration in this process. A plain slot; raises NotAttached before `attach()`.
         name: As given.
         schema: As given.
     """
@@ -100,7 +100,7 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     @property
     def snapshot(self) -> Snapshot[T]:
-        """The pinned snapshot in a pin, the newest outside: configuration, version, digest. Raises NotAttached."""
+        """The pinned snapshot (configuration, version, digest) in a pin, the newest outside. Raises NotAttached."""
         cell = self._pinned.get()
         if cell is not None and (pinned := cell.snapshot) is not None:
             return pinned
@@ -108,7 +108,7 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     @property
     def current(self) -> T:
-        """The pinned configuration inside a pin, the newest outside. Raises NotAttached."""
+        """The pinned configuration inside a pin, the newest one outside. Raises NotAttached."""
         return self.snapshot.config
 
     @property
@@ -137,24 +137,24 @@ class Replica(AwaitableVerbs, Observable[T]):
     def attach(self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True) -> Replica[T]:
         """Connect this process to its config owner, and return when it has a version.
 
-        Called again while attached it returns at once (after setting the SIGHUP handler again); after a fork, or after
-        `close()`, it connects anew. Of several threads the first attaches, and the others wait for it.
+        Another call while attached returns at once (after setting the SIGHUP handler again); after a fork, or after
+        `close()`, it connects anew. If several threads call it, the first attaches, and the others wait for it.
 
-        In pools it is the initializer, by fork, spawn or fork server: `Pool(4, initializer=settings.attach)`, and the
-        same of a `ProcessPoolExecutor`. A replica may be an argument of a process or a task: it arrives as the replica
-        of that process, and no value is sent along (`confcast.examples.queue_consumer` is the recipe). A coroutine
-        awaits `aattach()`.
+        A pool takes it as initializer, by fork, spawn or fork server: `Pool(4, initializer=settings.attach)`, likewise
+        a `ProcessPoolExecutor`. A replica may be an argument of a process or a task: it arrives as that process's
+        replica, and no value is sent along (`confcast.examples.queue_consumer` is the recipe). A coroutine awaits
+        `aattach()`.
 
         Args:
-            address: The owner's control socket; by default the value of `CONFCAST_ADDRESS_<NAME>`. A process beside
-                the server gives the socket, or the configuration's name, as in `attach("app")`: then the owner is
-                looked for among those of this user, as the command line does. After a full reload or a restart of the
-                server this process follows to the next owner, which must be of the same schema; `connected` is false
-                meanwhile, and the log says so.
-            timeout: Seconds to wait for a version. Where no owner answers within a second, the last committed version
-                is taken from the snapshot file, and `connected` stays false until an owner comes back.
-            ignore_sighup: Give SIGHUP a handler that does nothing if it still has its default action, so that a HUP
-                for the whole process group does not kill this worker. In the main thread only.
+            address: The owner's control socket; by default the value of `CONFCAST_ADDRESS_<NAME>`. A process beside the
+                server gives the socket, or the configuration's name, as in `attach("app")`: then the owner is searched
+                among this user's, as the command line does. After a full reload or a restart of the server this process
+                follows the next owner, which must have the same schema; `connected` is false meanwhile, and the log
+                says so.
+            timeout: Seconds to wait for a version. If no owner answers within a second, the last committed version is
+                taken from the snapshot file, and `connected` stays false until an owner answers.
+            ignore_sighup: Give SIGHUP a handler that does nothing if it still has its default action, so that a HUP for
+                the whole process group does not kill this worker. Possible in the main thread only.
 
         Returns:
             This replica.
@@ -162,10 +162,10 @@ class Replica(AwaitableVerbs, Observable[T]):
         Raises:
             NotAttached: No address is known, or the replica was closed meanwhile.
             OwnerUnavailable: No version came in time.
-            SchemaMismatch: The owner's configuration was made with another schema; its `fields` tell what differs.
-            NotCarried: The schema has fields that can't be carried.
-            ConfcastError: Another replica of this name is attached in this process, this is the owner itself, no thread
-                can be started, or this is root and the owner another user's: it may be asked only.
+            SchemaMismatch: The owner's configuration was made with another schema; `fields` has the differences.
+            NotCarried: The schema has fields that can't be serialised exactly.
+            ConfcastError: Another replica of this name is attached, this process is the owner, no thread can be
+                started, or this is root and the owner another user's: root may only ask it.
         """
         refuse_in_owner("attach()")
         if ignore_sighup:
@@ -195,20 +195,20 @@ class Replica(AwaitableVerbs, Observable[T]):
     def close(self) -> None:
         """Disconnect from the owner and end this replica's threads. `latest` keeps its value. May be called again.
 
-        From any thread. Iterations of `changes()` end; an `attach` that waits in another thread raises NotAttached.
+        From any thread. Iterations of `changes()` end; an `attach` waiting in another thread raises NotAttached.
         """
         provider, self._provider = self._provider, None
         if provider is not None:
             provider.close()
-        if self._provider is None:  # an override stays, and the attachment below it
+        if self._provider is None:  # an override stays, with the attachment below it
             registry.release_name(self)
 
     async def aattach(
         self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True
     ) -> Replica[T]:
-        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what that raises."""
+        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what it raises."""
         if ignore_sighup:
-            survive_sighup()  # here: the thread that attaches is not the main thread
+            survive_sighup()  # called here: the thread that attaches is not the main thread
         return await in_thread(self.attach, address, timeout, ignore_sighup=False)
 
     async def aclose(self) -> None:
@@ -216,26 +216,26 @@ class Replica(AwaitableVerbs, Observable[T]):
         await in_thread(self.close)
 
     def override(self, config: T) -> AbstractContextManager[Fake[T]]:
-        """Give this value in a unit test, without an owner: `with replica.override(Settings(...)) as fake:`.
+        """Set this value in a unit test, without an owner: `with replica.override(Settings(...)) as fake:`.
 
-        `fake.push(new)` runs `precommit`, swap and observers in the caller's thread. After the block all is as before.
-        Raises TypeError: the value is not of the replica's schema.
+        `fake.push(new)` runs `precommit`, swap and observers in the caller's thread. After the block the replica is as
+        before. Raises TypeError if the value is not of the replica's schema.
         """
         from confcast.worker.override import overridden
 
         return overridden(self, config)
 
-    # ---- watching it change
+    # ---- observing its changes
 
     def precommit(self, function: Callable[[T, T], R]) -> Callable[[T, T], R]:
         """Have `function(old, new)` called at the vote; if it raises, the version is refused in every worker.
 
         A `ConfigError` can name keys: `raise ConfigError([Problem("memory.total", "does not fit here")])`; the outcome
-        says where the sources set them.
+        says where the sources set these keys.
 
-        Also a decorator. The function runs in the reading thread, for each candidate and for a version installed
-        without a vote; not for the first value in a process. It must end within the manager's `precommit_timeout`
-        (30 s); until then the reload waits for it, and `confcast status` names it.
+        This is also a decorator. The function runs in the reading thread, for each candidate and for a version
+        installed without a vote; not for the first value in a process. The function must end within the manager's
+        `precommit_timeout` (30 s); until then the reload waits for it, and `confcast status` names it.
 
         Raises:
             TypeError: The function can't be called.
@@ -253,18 +253,18 @@ class Replica(AwaitableVerbs, Observable[T]):
     _known_observers = _get_observers
 
     def _take(self, snapshot: Snapshot[T]) -> None:
-        """Make this snapshot the newest; the first one makes this a replica with a value."""
+        """Make this snapshot the newest. The first snapshot makes this a replica with a value."""
         _set_latest(self, snapshot.config)
         _set_snapshot(self, snapshot)
         if type(self) is _Declared:
             self.__class__ = Replica  # type: ignore[assignment]
 
     def _save(self) -> tuple[Snapshot[T] | None, Provider | None]:
-        """What `_restore` puts back: the snapshot and the provider."""
+        """The snapshot and the provider, for `_restore` to put back."""
         return (None if type(self) is _Declared else self._snapshot), self._provider
 
     def _restore(self, saved: tuple[Snapshot[T] | None, Provider | None]) -> None:
-        """Put back what `_save` gave."""
+        """Put back what `_save` returned."""
         snapshot, self._provider = saved
         if snapshot is not None:
             self._take(snapshot)
@@ -273,7 +273,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._observers.assume(self._newest())
 
     def _after_fork(self) -> None:
-        """Keep the value in a forked child, and drop the pipe and the threads, which are the parent's."""
+        """Keep the value in a forked child, and drop the pipe and the threads, which belong to the parent."""
         self._attaching = threading.RLock()
         provider, self._provider = self._provider, None
         if provider is not None:
@@ -283,7 +283,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._observers.after_fork()
 
     def _was_declared_again(self, former: Replica[Any]) -> bool:
-        """Whether a former run of the same module declared the other replica."""
+        """Whether the other replica was declared by an earlier run of the same module."""
         return self._declared_in == former._declared_in and self._spec is not former._spec
 
     def _is_elsewhere(self, address: str) -> bool:
@@ -292,7 +292,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         return provider is not None and provider.address != "" and not provider.is_at(address)
 
     def _receive(self, snapshot: Snapshot[T]) -> None:
-        """Take a snapshot from the owner; while an override lasts it is put aside until the block ends."""
+        """Take a snapshot from the owner; while an override lasts, it is kept until the block ends."""
         provider = self._provider
         if provider is None or not provider.set_aside(snapshot):
             self._take(snapshot)
@@ -337,7 +337,7 @@ class _Declared(Replica[T]):
             raise _not_attached(self)
 
 
-_Declared.__qualname__ = _Declared.__name__ = Replica.__name__  # it stands in the error of a misspelt attribute
+_Declared.__qualname__ = _Declared.__name__ = Replica.__name__  # the error for a misspelt attribute shows the name
 _set_latest = Replica.__dict__["latest"].__set__
 _set_snapshot = Replica.__dict__["_snapshot"].__set__
 
@@ -362,7 +362,7 @@ def attach(
 
 
 def known_address(name: str) -> str:
-    """The owner's address for a configuration's name, from the environment. Raises NotAttached: it is not set."""
+    """The owner's address for a configuration's name, from the environment. Raises NotAttached if it is not set."""
     variable = address_variable(name)
     address = os.environ.get(variable)
     if not address:
@@ -380,4 +380,4 @@ def survive_sighup() -> None:
 
 
 def _ignore(number: int, frame: Any) -> None:
-    """Not SIG_IGN: that would be inherited by every program that the worker starts."""
+    """Does nothing. SIG_IGN would be inherited by every program that the worker starts."""

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Snapshot(Generic[T]):
-    """A configuration, the version it runs under, and the digest of its encoding. Immutable.
+    """A configuration, its version, and the digest of its encoding. Immutable.
 
     Attributes:
         config: The configuration, an instance of the replica's schema.

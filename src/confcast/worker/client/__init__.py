@@ -1,1 +1,1 @@
-"""Asking an owner: the verbs, over a connection for each call or over one that is kept."""
+"""How a process asks an owner: the client verbs, over a connection for each call or over a connection that is kept."""

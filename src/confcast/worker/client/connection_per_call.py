@@ -1,6 +1,6 @@
-"""Asking an owner without a replica: each request over a connection of its own.
+"""A client that asks an owner without a replica: each request goes over a connection of its own.
 
-A client is on no roster: no reload waits for it, and it holds no version. For the command line, and for programs beside
+A client is on no roster: no reload waits for it, and it holds no version. The command line uses it, and programs beside
 the server, whose requests may be hours apart. A master asks more often, and keeps its connection
 (`kept_connection.py`).
 """
@@ -30,7 +30,7 @@ class Client(Verbs):
         self.name = name
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Send one request; None when no answer came within `timeout` seconds.
+        """Send one request. Returns None if no answer came within `timeout` seconds.
 
         Raises:
             ConfcastError: The owner refused to answer, and says why; or its answer can't be read.
@@ -68,11 +68,11 @@ class Client(Verbs):
         return self.ask(make, timeout)
 
     def _send(self, request: Request, timeout: float) -> socket.socket:
-        """Send a request; gives the connection that its answer comes on. Raises OSError."""
+        """Send a request. Returns the connection on which its answer comes. Raises OSError."""
         return self._open(request, timeout)
 
     def _release(self, connection: socket.socket, *, answered: bool) -> None:
-        """Close the connection of a request that is over. `answered`: it has brought its answer, and is idle."""
+        """Close the connection of a request that is over. `answered`: the answer came, and the connection is idle."""
         connection.close()
 
     def _open(self, request: Request, timeout: float) -> socket.socket:

@@ -1,12 +1,12 @@
 """A client that keeps its connection from one request to the next, for a process that asks one owner often.
 
-Connecting and sending Hello cost a fifth of a whole reload into four workers. One idle connection is kept, and only one
-that has just brought its answer. It may have ended meanwhile (the owner was restarted, or had too many clients): the
-next request fails to be written, and goes over a new connection. A request that has left is never sent again from here:
-what became of it is not known. Threads that ask at the same time have a connection each. A forked child closes what it
-inherits: else the owner would go on counting a client that does not exist.
+Connecting and sending Hello cost a fifth of a whole reload into four workers. One idle connection is kept, and only if
+its answer has just come. It may have ended meanwhile (the owner was restarted, or had too many clients): then writing
+the next request fails, and it goes over a new connection. A request that was sent is never sent again: whether the
+owner carried it out is not known. Threads that ask at the same time have a connection each. A forked child closes the
+connection that it inherits: otherwise the owner would go on counting a client that does not exist.
 
-Rejected: one connection that threads share (it takes a thread to read it).
+Rejected: one connection that threads share (a thread would have to read it).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class KeptConnection(Client):
         _hook_fork()
 
     def close(self) -> None:
-        """Keep no connection any more. Open requests still get their answers. From any thread, any number of times."""
+        """Keep no connection any more. Open requests still get their answers. From any thread; may be called again."""
         self._closed = True
         while (connection := self._take()) is not None:
             connection.close()
@@ -45,7 +45,7 @@ class KeptConnection(Client):
             try:
                 kept.settimeout(max(SHORTEST, timeout))
                 kept.sendall(frame(encode(request)))
-            except OSError:  # it has ended, or takes no whole frame: the owner has received no request on it
+            except OSError:  # the connection ended, or can't take a whole frame: the owner received no request on it
                 kept.close()
             else:
                 return kept
@@ -56,7 +56,7 @@ class KeptConnection(Client):
             connection.close()
             return
         self._idle.append(connection)
-        if self._closed:  # meanwhile
+        if self._closed:  # `close()` was called meanwhile
             self.close()
 
     def _take(self) -> socket.socket | None:

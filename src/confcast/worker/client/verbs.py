@@ -1,14 +1,14 @@
 """The verbs of a manager and an attached replica: requests to the owner, blocking or awaited.
 
-The verbs of a manager and of a replica differ only in how a request travels (`_ask`): over a connection of its own
+The verbs of a manager and of a replica differ only in how they send a request (`_ask`): over a connection of its own
 (`connection_per_call.py`), or over the replica's pipe. Any thread may call them; a signal handler and a `precommit`
 function may not. A verb blocks the calling thread until the owner's answer or the deadline. Its form for coroutines has
 an `a` before the name and waits in a thread of the loop's default executor, whose number of threads the program may set
-(`loop.set_default_executor`), or in one of trio's. A caller that cancels the await stops waiting; the request has been
-sent, and the history shows what became of it.
+(`loop.set_default_executor`), or in a thread of trio's. A caller that cancels the await stops waiting; the request has
+been sent, and the history shows its outcome.
 
 Rejected: a second path to the owner without threads (two implementations of every wait, for calls that are made a few
-times an hour), and a thread pool of our own (threads that every worker would have to end).
+times an hour), and a thread pool of our own (every worker would have to end its threads).
 """
 
 from __future__ import annotations
@@ -46,36 +46,36 @@ _ANSWER_TIMEOUT = 5.0
 
 
 class Verbs(ABC):
-    """The client verbs, blocking."""
+    """The client verbs, which block the caller."""
 
     __slots__ = ()
 
     @abstractmethod
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Send the request that `make(id)` gives; None when no answer came within `timeout` seconds."""
+        """Send the request that `make(id)` returns. Returns None if no answer came within `timeout` seconds."""
 
     def reload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
         """Have the owner load the sources once more, beginning after this call, and wait for the outcome.
 
         Args:
-            timeout: Seconds to wait at the most. None: as long as the config owner can need by the manager's options,
-                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1; and `wait_observers`. A
-                reload that is under way is waited for first, within the same time: where both may need all of it, give
+            timeout: Seconds to wait at the most. None: as long as the config owner may take by the manager's options,
+                `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1; plus `wait_observers`.
+                A reload that is under way is waited for first, within the same time: if both may need all of it, give
                 twice as much.
             wait_observers: Seconds to wait at the most, once the version is applied, until the observers of all workers
-                have run for it, those on `settled` too. The outcome's `observer_errors` then names those that failed,
-                and those that have not finished; its result stays what it is. None: wait for no observer. An observer
-                must not wait like this: it would wait for itself.
+                have run for it, including observers of `settled`. The outcome's `observer_errors` then names those that
+                failed or have not finished; its result does not change. None: wait for no observer. An observer must
+                not call this with a wait: it would wait for itself.
 
         Returns:
             The outcome; true when the sources' content runs now. Its `lagging` names workers that did not answer,
-            `problems` why it was refused, `changes` what differs, `notes` which edits a higher source hides.
-            Without an answer in time the result is OWNER_UNAVAILABLE, which means unknown.
+            `problems` why the content was refused, `changes` what differs, `notes` which edits a higher source hides.
+            If no answer came in time, the result is OWNER_UNAVAILABLE: the outcome is not known.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
-            ValueError: `wait_observers` is no number of seconds, 0 or more.
+            ValueError: `wait_observers` is negative, or no number.
         """
         _check_wait(wait_observers)
         seconds = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
@@ -104,9 +104,9 @@ class Verbs(ABC):
     def reload_config(self) -> ReloadResult:
         """`reload().result`, under the name that LeIndex gave it.
 
-        Two of its answers differ on purpose. Sources whose content runs already give UNCHANGED, where LeIndex gave
-        SUCCESS and called its observers; it is true in a boolean test as SUCCESS is. And there is no "already in
-        progress": a call during another reload waits for a load of its own, which begins after the call, so that no
+        Two answers differ from LeIndex's on purpose. Sources whose content runs already give UNCHANGED, where LeIndex
+        gave SUCCESS and called its observers; UNCHANGED is true in a boolean test, as SUCCESS is. No answer is "already
+        in progress": a call during another reload waits for a load of its own, which begins after the call, so that no
         edit is missed.
         """
         return self.reload().result
@@ -114,8 +114,8 @@ class Verbs(ABC):
     def is_reload_in_progress(self) -> bool:
         """Whether the owner is reloading at this moment, for any caller; the name is LeIndex's.
 
-        The owner is asked, so this may wait, and raise, where LeIndex's read a flag of its own process. It is not
-        needed before a reload: `reload()` during another one is never refused.
+        This asks the owner, so it may wait, and raise, where LeIndex read a flag of its own process. Calling it before
+        a reload is not needed: `reload()` during another one is never refused.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.
@@ -146,7 +146,7 @@ class Verbs(ABC):
         return self._answer(History, lambda number: HistoryRequest(number, limit)).events
 
     def clear_history(self) -> None:
-        """Forget the events; the totals stay. Raises OwnerUnavailable."""
+        """Empty the owner's history of events; the totals stay. Raises OwnerUnavailable."""
         self._answer(Message, lambda number: ClearHistory(number))
 
     def workers(self) -> list[WorkerStatus]:
@@ -160,49 +160,49 @@ class Verbs(ABC):
         return answer
 
     def _answers_within(self) -> float:
-        """Seconds within which the owner answers a reload, by its options; by their defaults, where not known."""
+        """Seconds within which the owner answers a reload, by its options; by their defaults if they are not known."""
         return Options().answers_within
 
     def _whom(self) -> str:
-        """The name of what is asked, for errors."""
+        """The words by which errors name the owner that was asked."""
         return "the config owner"
 
 
 def _check_wait(seconds: float | None) -> None:
-    """Raise ValueError for what is no number of seconds, 0 or more."""
+    """Raise ValueError if this is no number of seconds, 0 or more."""
     if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
         raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
 
 
 class AwaitableVerbs(Verbs):
-    """The client verbs, and their awaitable forms."""
+    """The client verbs, each also in an awaitable form."""
 
     __slots__ = ()
 
     async def areload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
-        """`reload(timeout, wait_observers=…)`, awaited. Raises what it raises."""
+        """`reload(timeout, wait_observers=…)`, awaited. Raises what `reload` raises."""
         return await in_thread(self.reload, timeout, wait_observers=wait_observers)
 
     async def areload_config(self) -> ReloadResult:
-        """`reload_config()`, awaited. Raises what it raises."""
+        """`reload_config()`, awaited. Raises what `reload_config` raises."""
         return await in_thread(self.reload_config)
 
     async def ais_reload_in_progress(self) -> bool:
-        """`is_reload_in_progress()`, awaited. Raises what it raises."""
+        """`is_reload_in_progress()`, awaited. Raises what `is_reload_in_progress` raises."""
         return await in_thread(self.is_reload_in_progress)
 
     async def aget_stats(self) -> dict[str, Any]:
-        """`get_stats()`, awaited. Raises what it raises."""
+        """`get_stats()`, awaited. Raises what `get_stats` raises."""
         return await in_thread(self.get_stats)
 
     async def aget_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
-        """`get_event_history(limit)`, awaited. Raises what it raises."""
+        """`get_event_history(limit)`, awaited. Raises what `get_event_history` raises."""
         return await in_thread(self.get_event_history, limit)
 
     async def aclear_history(self) -> None:
-        """`clear_history()`, awaited. Raises what it raises."""
+        """`clear_history()`, awaited. Raises what `clear_history` raises."""
         await in_thread(self.clear_history)
 
     async def aworkers(self) -> list[WorkerStatus]:
-        """`workers()`, awaited. Raises what it raises."""
+        """`workers()`, awaited. Raises what `workers` raises."""
         return await in_thread(self.workers)

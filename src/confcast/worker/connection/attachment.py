@@ -1,8 +1,8 @@
 """What an attached replica has from `attach()` to `close()`: the codec, the state machine and the link.
 
 It builds the configurations that come over the pipe, calls the application's `precommit` functions, and explains in
-words why a process can't be served. Rejected: keeping this in the replica (how a value is read does not depend on how
-it came).
+words why a process can't be served. Rejected: keeping this in the replica (how the application reads a value does not
+depend on how the process received it).
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ T = TypeVar("T")
 
 
 class Attachment(Generic[T]):
-    """A replica's provider while it is attached, and the listener of its link.
+    """What gives a replica its value while it is attached, and the listener of its link.
 
     Args:
         name: The configuration's name.
-        schema: The user's type. Raises NotCarried when it has fields that can't be carried.
-        address: The control socket; or the name again, by which the owner is looked for.
-        held: What the process holds already.
+        schema: The user's type. Raises NotCarried if it has fields that can't be serialised exactly.
+        address: The control socket; or the configuration's name again, by which the owner is searched.
+        held: The version that the process holds already.
         checks: The `precommit` functions; read at each vote.
         observers: Called for swaps and settlings.
         take: Makes a snapshot the replica's newest.
-        timeout: Seconds that `open` will wait: the snapshot file is tried before they are over.
+        timeout: Seconds that `open` will wait; the snapshot file is tried before their end.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Attachment(Generic[T]):
         observers.record.report_to(self._link.report)
 
     def open(self, timeout: float) -> None:
-        """Start the link, and wait for the owner's version. Raises as `Replica.attach` says; then the link is closed.
+        """Start the link, and wait for the owner's version. Raises as `Replica.attach` does, after closing the link.
 
         A process that holds a version already (from before a fork or a `close()`) serves no request with it while an
-        owner could give a newer one; where no owner answers within a second, the process goes on with what it holds.
+        owner may send a newer one; if no owner answers within a second, the process goes on with its own version.
         """
         try:
             self._link.start()
@@ -99,14 +99,14 @@ class Attachment(Generic[T]):
                 raise NotAttached(f"replica {self._name!r} was closed while it was being attached")
             if self._terminated is not None or not (arrived or self._holds):
                 raise self._explain(timeout)
-        except BaseException:  # a KeyboardInterrupt, too, must leave no thread behind, and this process on no roster
+        except BaseException:  # also a KeyboardInterrupt must leave no thread, and take this process off the roster
             self._end()
             raise
         self._arrived.set()
 
     @property
     def address(self) -> str:
-        """The control socket."""
+        """The path of the owner's control socket."""
         return self._link.address
 
     @property
@@ -115,16 +115,16 @@ class Attachment(Generic[T]):
         return self._link.connected
 
     def is_at(self, address: str) -> bool:
-        """Whether this was attached to the owner at this address, or is by now."""
+        """Whether this was attached to the owner at this address, or follows the owner there by now."""
         return address in (self._given, self._link.address)
 
     @property
     def answers_within(self) -> float:
-        """Seconds within which the owner answers a reload, as its last Install says; 0: not known."""
+        """Seconds within which the owner answers a reload, as its last Install says; 0 if not known."""
         return self._machine.answers_within
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Send the request that `make(id)` gives over the pipe; None when no answer came within `timeout` seconds."""
+        """Send the request that `make(id)` returns over the pipe; None if no answer came in `timeout` seconds."""
         return self._link.ask(make, timeout)
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Attachment(Generic[T]):
         self._link.after_fork()
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
-        """Whether this provider keeps a snapshot from the owner for later: no, the replica takes it."""
+        """Whether this provider keeps a snapshot from the owner for later: never, the replica takes it."""
         return False
 
     def _end(self) -> None:
@@ -149,7 +149,7 @@ class Attachment(Generic[T]):
     # ---- what the link reports, in the reading thread
 
     def swapped(self, old: Held | None, new: Held) -> None:
-        """Make this the newest configuration, and call the observers."""
+        """Make `new` the replica's newest configuration, and call the observers."""
         snapshot = Snapshot(new.config, new.version, new.digest)
         if self._guard is not None:
             self._guard.end()
@@ -158,7 +158,7 @@ class Attachment(Generic[T]):
         self.caught_up()
 
     def renumbered(self, new: Held) -> None:
-        """Give the same content its new number."""
+        """Give the replica's present content its new number."""
         self._take(Snapshot(new.config, new.version, new.digest))
 
     def caught_up(self) -> None:
@@ -167,22 +167,22 @@ class Attachment(Generic[T]):
             self._arrived.set()
 
     def settled(self, held: Held) -> None:
-        """Call the observers: all workers that were not excused have applied the version."""
+        """Call the observers of `settled`: all workers that were not excused have applied the version."""
         self._observers.settled(held.config)
 
     def report_observers(self, number: int) -> None:
-        """Report to the owner, now and at each step, until the observers have run."""
+        """Report to the owner which observers have not run, now and whenever one has run, until all have."""
         self._observers.record.ask(number)
 
     def terminated(self, why: Terminate) -> None:
-        """No more versions will come: have `open` raise if it waits, else log why."""
+        """Note that no more versions will come: `open` raises if it waits; otherwise the reason is logged."""
         self._terminated = why
         if self._arrived.is_set():
             _log.error("%s; this process keeps what it has", self._explain(0.0))
         self._arrived.set()
 
     def next_owner_refused(self, address: str, refused: Refused) -> None:
-        """Log it: another application's owner may have the same name, or this one's next owner another schema."""
+        """Log that an owner refused this process: it may be another application's, or have another schema."""
         why = self._refusal(refused, address)
         _log.error("the config owner at %s is not followed: %s; this process keeps what it has", address, why)
 
@@ -193,24 +193,24 @@ class Attachment(Generic[T]):
             return self._codec.decode(payload)
         except ProtocolError as error:
             raise CannotBuild(Problem("", f"can't be decoded: {error}")) from None
-        except BaseException as error:  # a veto that names this worker; the error's text may show values
+        except BaseException as error:  # becomes a veto that names this worker; the error's text may show values
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
         pair = Pair(old, new)
-        del old, new  # what an application's function logs may be sent with the variables of the frames below it
+        del old, new  # a log record of an application's function may be sent with the variables of the frames below it
         problems: list[Problem] = []
         for function in list(self._checks):
-            self._link.send(Working(round_, path_of(function)))  # first: what reports is not timed out
+            self._link.send(Working(round_, path_of(function)))  # sent first: a report prevents a time-out
             try:
                 with application_signals():
                     pair.call(function)
-            except BaseException as error:  # sys.exit(), a cancelled task, a green timeout: treated as a veto, too
+            except BaseException as error:  # also sys.exit(), a cancelled task or a green timeout is a veto
                 problems += self._refusals(function, error, pair)
         return tuple(first_of(problems))
 
     def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, pair: Pair) -> list[Problem]:
-        """The problems for events, logs and the history, with the secrets masked that a text may show."""
+        """The problems for events, logs and the history; the secrets that their texts may show are masked."""
         return refusals(function, error, masker(self._codec.schema, type(error).__name__, pair.old, pair.new))
 
     def _open_saved(self, saved: Saved) -> T | None:
@@ -223,7 +223,7 @@ class Attachment(Generic[T]):
             _log.warning("the snapshot file can't be used: %s", error)
             return None
 
-    # ---- why not, in words
+    # ---- why this process can't be served, in words
 
     def _explain(self, timeout: float) -> ConfcastError:
         why = self._terminated

@@ -1,8 +1,8 @@
 """Finding the owner of one configuration, and its next owner when it is gone for good.
 
-A control socket ends with its owner: a full reload and a restart of the server make new ones. What was given to
-`attach()` means the server, and outlives them. While the master lives and has no newer generation, its owner's address
-is tried; else the next owner's is, which is found by what the former one has written of its server, in this order:
+A control socket ends with its owner: a full reload and a restart of the server make new ones. The argument of
+`attach()` means the server, which outlives them. While the master lives and has no newer generation, its owner's
+address is tried; else the next owner's is, found by what the former one wrote about its server, in this order:
 
 1. the same master's newer generation,
 2. an owner of the same name that loads the same sources, in the same working directory,
@@ -10,12 +10,12 @@ is tried; else the next owner's is, which is found by what the former one has wr
 4. an owner in the same working directory that loads one of the files, as after a deploy that adds a source,
 5. for a process that attached by name: the owner that the command line would take.
 
-Guarantees: of several owners in one rank none is taken, and the log names them; an owner that has refused this process
-is not tried again; an owner with another schema's fingerprint refuses the Hello. A process that the master has started
-follows its own master only: when that is dead, the process is about to end.
+Guarantees: if several owners match one of these lines, none is taken, and the log names them; an owner that has refused
+this process is not tried again; an owner with another schema's fingerprint refuses the Hello. A process that the master
+has started follows its own master only: when that is dead, the process will end soon.
 
-Rejected: any owner of that name (the test server of the same user would get the scheduler of the other one), and moving
-on as soon as there is a newer generation (nothing reports one; every worker would have to look every few seconds).
+Rejected: any owner of that name (the test server of the same user would get the scheduler of the other one), and
+following a newer generation at once (nothing reports one; every worker would have to look every few seconds).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from confcast.wire.files.about import About
 from confcast.wire.files.owner_dirs import OwnerDir
 
 _known: dict[str, About] = {}
-"""What owners have written of their servers, by address: for replicas that attach again after a fork or `close()`."""
+"""What owners wrote about their servers, by address: for replicas that attach again after a fork or `close()`."""
 _MOST_KNOWN = 64
 
 
@@ -41,11 +41,11 @@ class OwnerFinder:
 
     Args:
         name: The configuration's name.
-        given: A control socket, or the name again. Raises ConfcastError: it is neither.
+        given: A control socket, or the name again. Raises ConfcastError if it is neither.
 
     Attributes:
         address: The control socket of the owner that serves this process, or did last; "" before one was found.
-        beside: The owner's master has not started this process.
+        beside: Whether this process was not started by the owner's master.
         ambiguity: Which owners could be meant, in words, where only a person can choose one; else "".
     """
 
@@ -59,7 +59,7 @@ class OwnerFinder:
             )
         self._refused: set[Path] = set()
         self._here: OwnerDir | None = None
-        self._written: dict[str, About] = {}  # by the owner that sent a message last
+        self._written: dict[str, About] = {}  # by address, as the owner wrote it that sent a message last
         self.ambiguity = ""
         self.beside = True
         self.address = ""
@@ -74,9 +74,9 @@ class OwnerFinder:
         self.beside = here is not None and here.master not in (me, *processes.parents(me))
 
     def remember(self, address: str) -> None:
-        """Keep what the owner at this address has written of its server: a first message shows that it is there.
+        """Keep what the owner at this address wrote about its server: its first message shows that it is there.
 
-        To be called before the message is handled: the application that sees its effect may end the server at once.
+        Must be called before the message is handled: the application that sees its effect may end the server at once.
         """
         written = about.load(Path(address).parent)
         if written is not None:
@@ -84,7 +84,7 @@ class OwnerFinder:
             _keep(address, written)
 
     def find(self) -> str:
-        """The address to connect to now; "" where there is none, and `trouble()` says why."""
+        """The address to connect to now; "" if there is none, and then `trouble()` says why."""
         self.ambiguity = ""
         if self.address and not self._is_over():
             return self.address
@@ -92,28 +92,28 @@ class OwnerFinder:
         return found.address if found is not None else self.address
 
     def refuse(self, address: str) -> None:
-        """Never find the owner at this address again: it does not serve this process."""
+        """Never return the address of this owner again: it does not serve this process."""
         if len(self._refused) >= owner_dirs.MOST:
             self._refused = {path for path in self._refused if _is_there(path)}
         self._refused.add(Path(address).parent)
 
     def trouble(self) -> str:
-        """Why no owner answers, in words; "" where one is, or will be again."""
+        """Why no owner answers, in words; "" if one answers, or will answer again."""
         if self.ambiguity or (self.address and not self._is_over()):
             return self.ambiguity
         if self._by_name:
             return f"no config owner named {self._name!r} runs for this user (uid {os.geteuid()})"
         return f"there is no config owner at {self.address}, nor one that has taken its place"
 
-    # ---- the next one
+    # ---- the next owner
 
     def _is_over(self) -> bool:
-        """Whether no owner will listen at `address` again. Of one that died the master starts another there."""
+        """Whether no owner will listen at `address` again. If just the owner died, its master starts another there."""
         here = self._here
         return here is not None and (not _is_there(here.path) or (self.beside and _is_followed(here)))
 
     def _next(self) -> OwnerDir | None:
-        here = self._here  # its place may be named in the server's environment only
+        here = self._here  # a folder that only the server's environment may name
         more = [here.path.parent] if here is not None else []
         found = [each for each in owner_dirs.living(*more, name=self._name) if self._may_be(each)]
         for rank in self._ranks():
@@ -131,7 +131,7 @@ class OwnerFinder:
         ranks: list[Callable[[list[OwnerDir]], list[OwnerDir]]] = []
         if here is not None:
             ranks.append(lambda found: [each for each in found if each.server == here.server])
-        if here is not None and not (self.beside and _is_followed(here)):  # its master makes it anew
+        if here is not None and not (self.beside and _is_followed(here)):  # the master makes the owner there anew
             return ranks
         if mine is not None:
             where, loads, files = mine.working_directory, mine.loads, set(mine.files)
@@ -152,7 +152,7 @@ class OwnerFinder:
 
 
 def refuse_root(address: str) -> None:
-    """Raise ConfcastError if this is root and the owner another user's: a worker's notes there would be root's."""
+    """Raise ConfcastError if this is root and the owner another user's: root would own the worker's notes there."""
     found = owner_dirs.parse(Path(address).parent)
     user = found.user() if found is not None else -1
     if os.geteuid() == 0 and user > 0:
@@ -163,15 +163,15 @@ def refuse_root(address: str) -> None:
 
 
 def _keep(address: str, written: About) -> None:
-    """Keep what this owner has written, and what the newest few others have."""
+    """Keep what this owner wrote about its server, and what the newest few others wrote."""
     global _known
-    # Any replica's thread may be here at the same time: a new table is set in one step. A lock could be held at a fork.
+    # Several replicas' threads may run this at once, so a new table is set in one step. A lock could be held at a fork.
     others = [each for each in list(_known.items()) if each[0] != address]
     _known = dict([*others[1 - _MOST_KNOWN :], (address, written)])
 
 
 def _is_followed(here: OwnerDir) -> bool:
-    """Whether its master makes no more owners there: it is dead, or has a newer generation, or an upgrade."""
+    """Whether the master makes no more owners there: it is dead, has a newer generation, or was upgraded."""
     return not here.lives() or here.is_superseded()
 
 
@@ -181,9 +181,9 @@ def _fitting(found: list[OwnerDir], fits: Callable[[About], object]) -> list[Own
 
 
 def _is_there(folder: Path) -> bool:
-    """Whether the folder exists; true also where this user may not look: connecting gives the error.
+    """Whether the folder exists; True also if this user may not look there: connecting then raises the error.
 
-    Python 3.14's `exists()` is false there.
+    `Path.exists()` of Python 3.14 returns False in that case.
     """
     try:
         folder.stat()

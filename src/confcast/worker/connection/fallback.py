@@ -1,8 +1,8 @@
-"""When a process serves without an owner, and the note that it writes first for the next owner.
+"""When a process begins to serve without an owner, and the note for the next owner that it writes before.
 
-The time comes a second after `attach()`, or earlier where the caller waits less. The note in the runtime directory has
-the next owner wait for this process; the first answer to an owner takes the note back, and so does `close()`. A note
-that can't be written or removed is logged and stops nothing.
+It begins a second after `attach()`, or earlier if the caller waits less. The note in the runtime directory makes the
+next owner wait for this process; it is removed at the first answer to an owner, and by `close()`. A note that can't be
+written or removed is logged and stops nothing.
 
 Rejected: serving first (an owner that starts in between would close a barrier without this process).
 """
@@ -18,31 +18,31 @@ from confcast.wire.files import goodbye_files
 _log = logging.getLogger("confcast.worker")
 
 FALLBACK_AFTER = 1.0
-"""Seconds without an owner's answer after which a process goes on with what it has, or with the snapshot file."""
+"""Seconds without an owner's answer after which a process serves what it holds, or the snapshot file's version."""
 
 
 class Fallback:
-    """One link's. Used by its reading thread, and by `close()` when that thread has ended."""
+    """The fallback of one link. Used by the link's reading thread, and by `close()` when that thread has ended."""
 
     def __init__(self, patience: float) -> None:
         self._at = time.monotonic() + min(0.8 * patience, FALLBACK_AFTER)
-        self._is_over = False  # an owner has answered, or this process serves without
+        self._is_over = False  # an owner has answered, or this process serves without one
         self._has_note = False
 
     @property
     def is_due(self) -> bool:
-        """Whether the time has come, and no owner has answered."""
+        """Whether the time to serve without an owner has come, and no owner has answered."""
         return not self._is_over and time.monotonic() >= self._at
 
     def limit(self, otherwise: float | None) -> float | None:
-        """The seconds that another wait may take; `otherwise` (None: for ever) when the fallback is over."""
+        """The seconds that another wait may take; when the fallback is over, `otherwise` (None: for ever)."""
         if self._is_over:
             return otherwise
         left = max(0.05, self._at - time.monotonic())
         return left if otherwise is None else min(left, otherwise)
 
     def begin(self, folder: Path | None) -> None:
-        """Write the note, if there is a folder. If nothing can be served now, the time comes again a second later."""
+        """Write the note, if there is a folder. If there is nothing to serve, the fallback is due again in a second."""
         self._at = time.monotonic() + FALLBACK_AFTER
         if folder is None:
             return
@@ -53,7 +53,7 @@ class Fallback:
             _log.warning("the next config owner may not know of this process, which serves without one: %s", error)
 
     def finish(self) -> None:
-        """An owner has answered, or this process serves without one from now on."""
+        """Note that an owner has answered, or that this process serves without one from now on."""
         self._is_over = True
 
     def take_note_back(self, folder: Path) -> None:

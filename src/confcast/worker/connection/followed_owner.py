@@ -1,11 +1,11 @@
-"""Which owner serves this process: the one that was given to `attach()`, and once it is gone for good a next one.
+"""Which owner serves this process: the one that was given to `attach()`, and, after it is gone for good, a next one.
 
-A next owner is on trial until it has given a version: until then nothing is asked of it, and the former owner's address
-stays. The loss of an owner is logged once, and so is the end of the loss: as warnings in a process beside the server,
+A next owner is on trial until it has sent a version: until then it is sent no requests, and `address` is the former
+owner's. The loss of an owner is logged once, and so is the end of the loss: as warnings in a process beside the server,
 and as information in one that the master has started, since the master's own log reports the death of its owner.
 
 Rejected: following a next owner as soon as it accepts the connection (another application's owner may have the same
-name, and one that is stopped accepts connections, too).
+name, and a stopped owner's socket accepts connections, too).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class FollowedOwner:
     def __init__(self, name: str, given: str) -> None:
         self._name = name
         self._finder = OwnerFinder(name, given)
-        self._has_served = False  # until an owner has given a version, the one that was given is the only one
+        self._has_served = False  # until an owner has sent a version, only the given one is tried
         self._is_lost = False
         self.tried = ""  # the address that was connected to last
         self._remembered = ""
-        self._ambiguity = ""  # as it was logged last
+        self._ambiguity = ""  # the text that was logged last
 
     @property
     def address(self) -> str:
@@ -36,16 +36,16 @@ class FollowedOwner:
 
     @property
     def trouble(self) -> str:
-        """Why there is no owner to connect to, in words; "" where there is one."""
+        """Why there is no owner to connect to, in words; "" if there is one."""
         return self._finder.trouble()
 
     @property
     def on_trial(self) -> bool:
-        """Whether the address that was tried last is that of a next owner, which has not given a version yet."""
+        """Whether the address that was tried last is that of a next owner that has not sent a version yet."""
         return self._has_served and self.tried != self.address
 
     def find(self) -> str:
-        """The address to connect to; "" for none. Before any owner has served, whichever has the name is the one."""
+        """The address to connect to; "" for none. Before any owner has served, any owner of the name will do."""
         self.tried = address = self._finder.find()
         if not self._has_served and address != self.address:
             self._finder.move(address)
@@ -55,17 +55,17 @@ class FollowedOwner:
         return address
 
     def received(self) -> None:
-        """Remember what the owner that was tried has written of its server. Called before its message is handled."""
+        """Remember what the owner that was tried wrote about its server. Called before its message is handled."""
         if self._remembered != self.tried:
             self._remembered = self.tried
             self._finder.remember(self.tried)
 
     def refused(self) -> None:
-        """Never try the owner again that was tried last: it does not serve this process."""
+        """Never again try the owner that was tried last: it does not serve this process."""
         self._finder.refuse(self.tried)
 
     def served(self) -> None:
-        """The owner that was tried has given a version: this process follows it from now on."""
+        """Follow the owner that was tried, from now on: it has sent a version."""
         if self.on_trial:
             self._finder.move(self.tried)
         self._has_served = True
@@ -74,11 +74,11 @@ class FollowedOwner:
             _log.log(self._level(), "a config owner of %r was found again, at %s", self._name, self.address)
 
     def is_missing(self) -> None:
-        """No owner has answered, and the caller has logged it: only the owner that comes is logged here."""
+        """Note that no owner has answered, which the caller has logged: only the next owner's answer is logged here."""
         self._is_lost = True
 
     def lost(self, version: int) -> None:
-        """Log once that no owner is at the other end. Does nothing before one has served this process."""
+        """Log once that the owner is lost. Does nothing before an owner has served this process."""
         if not self._has_served or self._is_lost:
             return
         self._is_lost = True

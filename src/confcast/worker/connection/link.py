@@ -1,14 +1,14 @@
 """A replica's pipe: the thread that reads it, and the calls that go over it.
 
 The thread tries to connect until it has a pipe (every 50 ms to 2 s, jittered), sends Hello, then only reads, builds,
-checks, swaps and answers. It works while the process's main thread is in a long request or its event loop is busy.
-Where no owner answers, the process serves without one (`fallback.py`) while the thread goes on trying; where the owner
-is gone for good, the next one is followed (`followed_owner.py`). Every wait has a deadline, and every open call is
-answered when the pipe ends. No fault, ours or the application's, ends the thread before `close()`: a fault costs the
-pipe at the most, and the thread connects again.
+checks, swaps and answers. It works while the process's main thread is in a long request or its event loop is busy. If
+no owner answers, the process serves without one (`fallback.py`) while the thread goes on trying; if the owner is gone
+for good, the process follows the next one (`followed_owner.py`). Every wait has a deadline, and every open call is
+answered when the pipe ends. No fault, of confcast or of the application, ends the thread before `close()`: at most it
+ends the pipe, and the thread connects again.
 
-Rejected: reading between requests (an idle worker would not vote), and a signal (it interrupts system calls of the
-application's).
+Rejected: reading between requests (an idle worker would not vote), and a signal (it interrupts the application's system
+calls).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _log = logging.getLogger("confcast.worker")
 _SHORTEST_RETRY, _LONGEST_RETRY = 0.05, 2.0
 _SEND_TIMEOUT = 5
 _TRIAL_TIMEOUT = 5.0
-"""Seconds for a next owner to send something. One that is stopped accepts connections, too."""
+"""Seconds within which a next owner must send a message. The socket of a stopped owner accepts connections, too."""
 
 
 class LinkListener(Protocol):
@@ -76,35 +76,35 @@ class LinkListener(Protocol):
         """The link has made `new` the newest configuration."""
 
     def renumbered(self, new: Held) -> None:
-        """The owner has given the content that is held a new version number."""
+        """The owner has given a new version number to the content that this process holds."""
 
     def caught_up(self) -> None:
-        """This process holds the owner's version, or goes on with its own one while no owner answers."""
+        """This process holds the owner's version, or goes on with its own version while no owner answers."""
 
     def settled(self, held: Held) -> None:
-        """All live workers that were not excused have applied the version that is held."""
+        """All live workers that were not excused have applied the version that this process holds."""
 
     def report_observers(self, number: int) -> None:
-        """The owner asks whether the observers have run; 0: a new owner, which has not asked yet."""
+        """The owner asks whether the observers have run. `number` 0: the owner is new, and has not asked yet."""
 
     def terminated(self, why: Terminate) -> None:
         """No more versions will come."""
 
     def next_owner_refused(self, address: str, refused: Refused) -> None:
-        """The owner at this address could be the next one, and does not serve this process."""
+        """The owner at this address could be the next one, but does not serve this process."""
 
 
 class Link:
     """One replica's connection to its owner.
 
     Args:
-        address: The control socket; or the configuration's name, by which the owner is looked for.
+        address: The control socket; or the configuration's name, by which the owner is searched.
         name: The configuration's name.
         schema: The fingerprint of the codec's table.
-        machine: Given messages by the reading thread only.
-        listener: Called when something has happened.
-        open_saved: Makes a configuration of a snapshot file, or gives None when the file is of no use here.
-        patience: Seconds that a caller waits for a first value: the snapshot file is tried before they are over.
+        machine: The state machine; only the reading thread gives it messages.
+        listener: Its methods are called for what happens.
+        open_saved: Makes a configuration of a snapshot file, or returns None if this process can't use the file.
+        patience: Seconds that a caller waits for a first value; the snapshot file is tried before their end.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Link:
         self._stop = threading.Event()
         self._sent_goodbye = False
         self._reported: Observed | None = None
-        self._is_on_the_roster = False  # by an answer on the present pipe
+        self._is_on_the_roster = False  # known from an answer on the present pipe
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count(1)
@@ -139,7 +139,7 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a pipe on which Hello was sent; to a next owner, one that has given a version."""
+        """Whether there is a pipe on which Hello was sent, and, of a next owner, a version has come."""
         return self._greeted.is_set() and not self._stop.is_set()
 
     @property
@@ -149,7 +149,7 @@ class Link:
 
     @property
     def trouble(self) -> str:
-        """Why there is no owner to connect to, in words; "" where there is one."""
+        """Why there is no owner to connect to, in words; "" if there is one."""
         return self._owner.trouble
 
     @property
@@ -182,7 +182,7 @@ class Link:
             self._write_goodbye()
 
     def send(self, message: Message) -> bool:
-        """Send this and wait for nothing; whether there is a pipe on which it left. From any thread."""
+        """Send a message, and wait for no answer; from any thread. Returns whether a pipe has taken it."""
         with self._sending:
             if self._socket is None:
                 return False
@@ -204,10 +204,10 @@ class Link:
         self._sent_goodbye = try_to_send(connection, Goodbye()) or self._sent_goodbye
 
     def _write_goodbye(self) -> None:
-        """No owner has received the Goodbye: write it for the next one, and send it to one that listens by now."""
+        """Write a Goodbye that no owner has received for the next owner, and send it to one that listens by now."""
         try:
             if not self.address or not Path(self.address).is_socket():
-                return  # no owner has run there, or none will
+                return  # no owner has run there, or none ever will
             goodbye_files.write(self._folder, "left")
         except OSError as error:
             _log.warning("the next config owner will wait for this process, which has left: %s", error)
@@ -217,12 +217,12 @@ class Link:
             connection.close()
 
     def after_fork(self) -> None:
-        """In a forked child: close the descriptor, and send nothing on the pipe, which is the parent's."""
+        """Close the descriptor in a forked child, and send nothing on the pipe, which belongs to the parent."""
         if self._opened is not None:
             self._opened.close()
 
     def ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Send a request and wait for its answer; None when none came in time, or the owner is gone.
+        """Send a request and wait for its answer. Returns None if none came in time, or the owner is gone.
 
         Raises:
             ConfcastError: Called in the reading thread (from a `precommit` function).
@@ -259,10 +259,10 @@ class Link:
         finally:
             self._machine.close()
             self._stop.set()
-            self._greeted.set()  # wakes callers that wait for a pipe: none will come
+            self._greeted.set()  # wakes callers that wait for a pipe, since none will come
 
     def _attempt(self) -> None:
-        """Connect, and serve the pipe to its end. Whatever goes wrong, the thread goes on."""
+        """Connect, and read the pipe to its end. Whatever fails, the thread goes on."""
         try:
             connection = self._connect(self._owner.find())
             if connection is not None:
@@ -305,14 +305,14 @@ class Link:
         except ConnectionResetError:
             self._lose()
         except (OSError, ProtocolError) as error:
-            if not self._stop.is_set():  # else `close()` has ended it: where threads are green, that is an error here
+            if not self._stop.is_set():  # else `close()` has ended the pipe, which raises here if threads are green
                 _log.warning("the pipe to the config owner broke: %s", error)
         finally:
             self._greeted.clear()
             with self._sending:
                 self._socket, self._is_on_the_roster = None, False
                 if self._stop.is_set():
-                    # close() may have found no pipe to send it on: before this conversation began, or as it ended.
+                    # close() may have found no pipe to send Goodbye on: it came before this connection, or at its end.
                     self._send_goodbye(connection)
             connection.close()
             if self._machine.state is not ReplicaState.CLOSED:
@@ -326,7 +326,7 @@ class Link:
         trial_ends = time.monotonic() + _TRIAL_TIMEOUT
         while not self._stop.is_set():
             limit = self._fallback.limit(_TRIAL_TIMEOUT if self._owner.on_trial else None)
-            if limit != connection.gettimeout():  # each setting of it is a system call
+            if limit != connection.gettimeout():  # each call of settimeout() is a system call
                 connection.settimeout(limit)
             try:
                 messages = receive(connection, deframer)
@@ -343,20 +343,20 @@ class Link:
                     return
 
     def _handle(self, message: ToWorker) -> bool:
-        """Whether the pipe stays open. After a failed send, too, all effects are carried out, such as a Terminate."""
+        """Handle a message, and carry out all effects, even if a send fails. Returns whether the pipe stays open."""
         if isinstance(message, Refused) and message.final and self._owner.on_trial:
             self._owner.refused()
             self._listener.next_owner_refused(self._owner.tried, message)
             return False
         self._owner.received()
         effects = self._machine.handle(message)
-        if self._stop.is_set():  # `close()`, perhaps in a `precommit` function: what is held stays
+        if self._stop.is_set():  # `close()` was called, perhaps in a `precommit` function: the held version stays
             return False
         done = [self._perform(effect) for effect in effects]
         return all(done)
 
     def _perform(self, effect: Effect) -> bool:
-        """Whether the pipe stays open."""
+        """Carry out one effect. Returns whether the pipe stays open."""
         match effect:
             case Reply(message):
                 return self._reply(message)
@@ -383,8 +383,8 @@ class Link:
         return True
 
     def _reply(self, message: Message) -> bool:
-        """Whether it has left."""
-        self._pause = _SHORTEST_RETRY  # the owner works: after a loss it is tried again at once
+        """Answer the owner. Returns whether the message was sent."""
+        self._pause = _SHORTEST_RETRY  # the owner works: if it is lost, the next attempt comes at once
         sent = self.send(message)
         if isinstance(message, Applied | Declined):
             self._take_up()
@@ -394,7 +394,7 @@ class Link:
         return sent
 
     def _take_up(self) -> None:
-        """The owner has given a version: this process is on its roster, and follows it."""
+        """Follow the owner that has sent a version: this process is on its roster."""
         on_trial = self._owner.on_trial
         self._fallback.finish()
         self._fallback.take_note_back(self._folder)
@@ -403,7 +403,7 @@ class Link:
             self._greeted.set()
 
     def _report_again(self) -> None:
-        """Report the observers' failures to an owner that has taken this process on its roster just now."""
+        """Report the observers' failures to an owner that has just put this process on its roster."""
         with self._sending:
             if not self._is_on_the_roster:
                 self._is_on_the_roster = True
@@ -423,10 +423,10 @@ class Link:
     # ---- serving without an owner
 
     def _serve_without_if_due(self, connection: socket.socket | None) -> None:
-        """If no owner has answered: write the note, have a Hello wait at an owner, and serve without; in this order.
+        """If no owner has answered: write the note, leave a Hello at an owner, and serve without one; in this order.
 
-        In another order the next owner may not know of this process. An owner at which the Hello waits may live (it is
-        stopped, or busy): on this connection, or on a new one. It writes the snapshot file before it closes a barrier.
+        In another order the next owner might not know this process. The owner at which the Hello waits may live
+        (stopped or busy), on this connection or a new one, and writes the snapshot file before it closes a barrier.
         """
         if not self._fallback.is_due or self._stop.is_set():
             return
@@ -436,14 +436,14 @@ class Link:
         elif is_open_and_empty(connection):
             fresh = None
         else:
-            return  # it has brought an answer, or its end: which is read next
+            return  # the connection has brought an answer, or its end, which is read next
         self._go_on_or_start()
         if fresh is not None:
             self._converse(fresh)
 
     def _go_on_or_start(self) -> None:
-        """Serve what this process holds, or what was committed last, if that can be read and is of this schema."""
-        if self._stop.is_set():  # `close()`, meanwhile: what is held stays
+        """Serve what this process holds, or else the snapshot file's version if it can be read and has this schema."""
+        if self._stop.is_set():  # `close()` was called meanwhile: the held version stays
             return
         if (held := self._machine.held) is not None:
             _log.warning("no config owner answers: going on with version %d", held.version)

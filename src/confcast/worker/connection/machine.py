@@ -1,17 +1,17 @@
 """The worker's state machine: what each message from the owner changes in this process.
 
-It is pure but for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions), and
-`follows` (whether an observer waits for settlings). `handle(frame)` returns effects to be carried out in their order; a
-swap always comes before the Applied that reports it. Guarantees:
+It is pure, except for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions),
+and `follows` (whether an observer waits for settlings). `handle(frame)` returns effects to be carried out in their
+order; a swap always comes before the Applied that reports it. Guarantees:
 
 - Every Commit and every Install gets exactly one answer, Applied or Declined.
 - The version that is held never goes down, and never changes its content. A higher version with the same digest only
   renumbers: the object stays, and no `precommit` function or observer is called.
 - A staged candidate is dropped with its pipe, and is swapped in only by the Commit of its own round.
 
-Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install put both ends right),
-running `precommit` again for a staged candidate that is then installed (it was asked in the vote), and asking
-`precommit` functions whether what ran before may be put back (they would keep what no other worker runs).
+Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install bring both ends into one
+state), running `precommit` again for a staged candidate that is then installed (it ran at the vote), and asking
+`precommit` functions whether an undo may put back earlier content (a no would keep what no other worker runs).
 """
 
 from __future__ import annotations
@@ -80,21 +80,21 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Renumber:
-    """Give the content that is held a new number. No observer is called."""
+    """Give the content that this process holds a new number. No observer is called."""
 
     new: Held
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """All live workers that were not excused have applied what is held. Once for a content, and not for the first."""
+    """All live workers that were not excused have applied the held content. Once per content, not for the first."""
 
     held: Held
 
 
 @dataclass(frozen=True, slots=True)
 class ReportObservers:
-    """Report the observers' failures and open calls, now and at each step until all have run, under this number."""
+    """Report the observers' failures and open calls under this number, now and at each step until all have run."""
 
     number: int
 
@@ -115,7 +115,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """Close the pipe for good, and don't connect again. `refused` is the owner's message, else `problems` say why."""
+    """Close the pipe, and never connect again. `refused`: the owner's message; if None, `problems` say why."""
 
     refused: Refused | None
     problems: tuple[Problem, ...] = ()
@@ -134,7 +134,7 @@ Check = Callable[[int, Any, Any], tuple[Problem, ...]]
 
 
 class CannotBuild(Exception):
-    """Raised by `build` where the payload gives no configuration; `problem` says why."""
+    """Raised by `build` if the payload can't be made a configuration; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -146,26 +146,26 @@ class Machine:
 
     Args:
         build: Makes a configuration of a payload, or raises CannotBuild.
-        check: `check(round, old, new)` runs the `precommit` functions, reporting each to the owner before it runs, and
-            gives the problems of those that refused. Round 0: for an Install.
-        follows: Whether an observer waits for settlings; called at each version that is applied.
+        check: `check(round, old, new)` runs the `precommit` functions, reports each to the owner before it runs, and
+            returns the problems of those that refused. Round 0 means an Install.
+        follows: Returns whether an observer waits for settlings; called at each version that is applied.
     """
 
     def __init__(self, build: Build, check: Check, follows: Callable[[], bool]) -> None:
         self.state = ReplicaState.DETACHED
         self.held: Held | None = None
-        self.answers_within = 0.0  # seconds, by the last Install; 0: not known yet
+        self.answers_within = 0.0  # in seconds, by the last Install; 0: not known yet
         self._build = build
         self._check = check
         self._follows = follows
         self._round = 0
-        self._staged: Held | None = None  # of no version yet
+        self._staged: Held | None = None  # has no version yet
         self._refusal: tuple[Problem, ...] = ()
-        self._settled_version = 0  # the newest for which Settle was given
+        self._settled_version = 0  # the newest version for which Settle was given
         self._effects: list[Effect] = []
 
     def connected(self) -> None:
-        """A pipe is open and Hello has been sent on it.
+        """Note that a pipe is open, and that Hello was sent on it.
 
         Raises:
             ImpossibleMessage: There is a pipe already, or the machine is closed.
@@ -175,25 +175,25 @@ class Machine:
         self._rest(ReplicaState.GREETED)
 
     def ended(self) -> None:
-        """The pipe has ended: drop what was staged. After `close()` it makes the machine usable again."""
+        """Drop the staged candidate, since the pipe has ended. After `close()` this makes the machine usable again."""
         self._rest(ReplicaState.DETACHED)
 
     def close(self) -> None:
-        """Take no more versions; what is held stays."""
+        """Take no more versions from an owner; the version that is held stays."""
         self._rest(ReplicaState.CLOSED)
 
     def adopt(self, held: Held) -> Held:
-        """Hold what the snapshot file gave, if nothing is held yet; gives what is held."""
+        """Hold the snapshot file's version, if nothing is held yet. Returns what is held."""
         if self.held is None:
             self.held, self._settled_version = held, held.version
         return self.held
 
     def handle(self, frame: ToWorker) -> list[Effect]:
-        """Handle one message; gives the effects. Raises ImpossibleMessage: in this state there is no pipe."""
+        """Handle one message. Returns the effects. Raises ImpossibleMessage if there is no pipe."""
         if self.state in (ReplicaState.DETACHED, ReplicaState.CLOSED):
             raise ImpossibleMessage(self.state.name, frame)
         effects: list[Effect] = []
-        self._effects = effects  # now: a fault in `build` or `check` must leave no effects to the next frame
+        self._effects = effects  # set now: a fault in `build` or `check` must leave no effects for the next frame
         _TABLE[type(frame)](self, frame)
         return effects
 
@@ -202,7 +202,7 @@ class Machine:
     def _install(self, frame: Install) -> None:
         self.answers_within = frame.answers_within or self.answers_within
         held, answer = self.held, Applied(frame.version, self._follows())
-        staged = self._staged  # every answer drops it
+        staged = self._staged  # every answer drops the staged candidate
         if held is not None and frame.version == held.version and frame.digest == held.digest:
             self._answer(answer)
         elif held is not None and frame.version <= held.version:
@@ -286,14 +286,14 @@ class Machine:
 
     def _propose(self, frame: Prepare) -> tuple[Any, tuple[Problem, ...]]:
         held = self.held
-        if held is not None and held.digest == frame.digest:  # it runs here already
+        if held is not None and held.digest == frame.digest:  # its content runs here already
             return held.config, ()
         return self._make(frame, frame.round, held is not None)
 
     def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
-        """Build, then call the `precommit` functions if `asks`.
+        """Build the configuration, then call the `precommit` functions if `asks`.
 
-        No variable shows the configuration while they run: error trackers send those of every frame.
+        No variable holds the configuration while they run: error trackers send the variables of every frame.
         """
         try:
             built = Held(0, frame.digest, self._build(frame.payload))
@@ -310,7 +310,7 @@ class Machine:
         self._answer(Applied(new.version, self._follows()))
 
     def _renumber(self, old: Held, version: int) -> None:
-        """Give the content a new number. Its settling is still to come if its old number was not settled."""
+        """Give the content a new number. Settle is still to come for it if the old number was not settled."""
         if self._settled_version == old.version:
             self._settled_version = version
         self.held = Held(version, old.digest, old.config)

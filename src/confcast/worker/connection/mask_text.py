@@ -1,7 +1,7 @@
-"""Masking the secrets of a configuration in the text of an application's error, for logs and events (G9).
+"""The secrets of a configuration are masked in the text of an application's error, for logs and events.
 
-Observers and `precommit` functions raise in code that was just given the configuration, and put it in their texts. The
-values that the configuration holds as secrets are masked; what was made of them (a hash, a part, a URL) is not
+Observers and `precommit` functions are given the configuration, and may put it in the texts of their errors. The values
+that the configuration holds as secrets are masked; values that were made of them (a hash, a part, a URL) are not
 recognised. If a function has changed the object so that it is no valid configuration any more, its secrets can't be
 found, and the text is left out.
 """
@@ -16,13 +16,13 @@ _log = logging.getLogger("confcast.worker")
 
 
 def masked(schema: type, text: str, instead: str, *configs: Any) -> str:
-    """The text with every secret of these configurations masked; `instead` if they can't be found. Never raises."""
+    """The text with every secret of these configurations masked; `instead` if secrets can't be found. Never raises."""
     return masker(schema, instead, *configs)(text)
 
 
 def masker(schema: type, instead: str, *configs: Any) -> Callable[[str], str]:
-    """A function that masks many texts of one failure, after one look through the configurations. Never raises."""
-    from confcast.config.codec import codec_of  # not at import: only a process whose functions raise pays for it
+    """A function that masks many texts of one failure after a single search for secrets. Never raises."""
+    from confcast.config.codec import codec_of  # imported here: only a process whose functions raise pays for it
     from confcast.config.diff import secrets_masked
 
     try:

@@ -1,12 +1,12 @@
 """`CONFCAST_DEBUG=1` finds configurations that the application has changed in place.
 
-Snapshots are frozen as far as the user's types are; a plain model can be written to, and then this process serves what
-nobody validated, until the next version silently undoes it. With the variable set (it is read at `attach()`), a
+Snapshots are frozen as far as the user's types are. A plain model can be written to: then this process serves values
+that nothing validated, until the next version silently undoes them. With the variable set (it is read at `attach()`), a
 process encodes each configuration when it is put in use and again when it is replaced, and logs the keys that differ,
-secrets masked. The change itself stays. With the variable unset, a swap pays one comparison with None.
+secrets masked. The change itself stays. With the variable unset, a swap costs one comparison with None.
 
-Rejected: freezing what the user did not freeze (it would be another type), and comparing while requests run (a reader
-never pays).
+Rejected: freezing what the user did not freeze (it would be another type), and comparing while requests run (reads must
+cost nothing).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_KEYS = 20
 
 
 def guard(name: str, codec: Codec[Any]) -> Guard | None:
-    """A guard, if the environment asks for one."""
+    """A guard, if the environment variable is set; otherwise None."""
     return Guard(name, codec) if os.environ.get(VARIABLE, "") not in ("", "0") else None
 
 
@@ -40,11 +40,11 @@ class Guard:
         self._payload = b""
 
     def begin(self, config: Any, expected: bytes) -> None:
-        """Keep the encoding of a configuration before any reader has it; `expected`: its digest. Never raises."""
+        """Keep the encoding of a configuration before any reader has it. `expected`: its digest. Never raises."""
         self._config, self._payload = None, b""
         try:
             self._payload = self._codec.encode(config)
-        except Exception as error:  # another thread may be writing to it
+        except Exception as error:  # another thread may be writing to the configuration
             self._warn(f"before it was in use ({type(error).__name__})")
             return
         self._config = config
@@ -52,20 +52,20 @@ class Guard:
             self._warn("before it was in use: by a precommit function, or in the parent before a fork")
 
     def end(self) -> None:
-        """Log what was changed in the configuration that is replaced now. Never raises."""
+        """Log what was changed in the configuration that is being replaced. Never raises."""
         if self._config is None:
             return
         try:
             keys = self._changed()
         except NotCarried as error:
             keys = [f"{self._shown(problem.key)} ({problem.message})" for problem in error.problems]
-        except Exception as error:  # another thread may be writing to it
+        except Exception as error:  # another thread may be writing to the configuration
             keys = [f"unknown ({type(error).__name__} while looking)"]
         if keys:
             self._warn(", ".join(keys[:_MOST_KEYS]))
 
     def _shown(self, key: str) -> str:
-        """The key, masked: a key of a table may be a secret."""
+        """The key, masked, since a key of a table may be a secret."""
         return key and masked(self._codec.schema, key, "unknown", self._config)
 
     def _changed(self) -> list[str]:

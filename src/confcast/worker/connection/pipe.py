@@ -3,8 +3,8 @@
 A pipe is a blocking stream socket with a send timeout of its own, so that receiving may wait for ever while sending
 does not. After a send that fails nothing may follow on the pipe: half a frame may have left.
 
-Rejected: one timeout for both directions (an idle owner is no fault, one that takes no message is), and closing a
-socket that another thread reads (the thread would not wake).
+Rejected: one timeout for both directions (an owner that sends nothing is no fault, one that takes no message is), and
+closing a socket that another thread reads (the thread would not wake).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _MOST_READ = 65536  # above 128 KiB malloc maps and unmaps the buffer at every r
 
 
 def receive(connection: socket.socket, deframer: Deframer) -> Iterator[ToWorker] | None:
-    """What has come, each message decoded when it is its turn; None at the end of the pipe.
+    """Yield what has come, decoding each message when it is its turn; returns None at the end of the pipe.
 
-    No variable keeps its bytes: error trackers may send those of the frame that reads, while a function of the
-    application's runs. Raises TimeoutError, another OSError, or ProtocolError.
+    No variable keeps a message's bytes: while an application's function runs, error trackers may send the variables of
+    this frame. Raises TimeoutError, another OSError, or ProtocolError.
     """
     data = connection.recv(_MOST_READ)
     return map(decode_to_worker, deframer.feed(data)) if data else None
 
 
 def try_to_send(connection: socket.socket, message: Message) -> bool:
-    """Whether the message left whole. An owner that takes nothing within the send timeout counts as gone."""
+    """Send a message. Returns whether all of it was sent; an owner that takes nothing in time counts as gone."""
     try:
         connection.sendall(frame(encode(message)))
     except OSError:
@@ -42,15 +42,15 @@ def try_to_send(connection: socket.socket, message: Message) -> bool:
 
 
 def limit_sending(connection: socket.socket, seconds: float) -> None:
-    """Set the send timeout, which holds for connecting, too."""
+    """Set the send timeout, which also limits connecting."""
     whole = int(seconds)
     limit = struct.pack("ll", whole, int((seconds - whole) * 1e6))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def is_open_and_empty(connection: socket.socket) -> bool:
-    """Whether the other end has neither sent anything that is unread nor closed. Leaves the socket non-blocking."""
-    connection.settimeout(0)  # and no MSG_DONTWAIT, for which a green socket would wait all the same
+    """Whether the other end has neither closed nor sent anything that is unread. Leaves the socket non-blocking."""
+    connection.settimeout(0)  # not MSG_DONTWAIT, with which a green socket would wait all the same
     try:
         connection.recv(1, socket.MSG_PEEK)
     except OSError as error:
@@ -59,7 +59,7 @@ def is_open_and_empty(connection: socket.socket) -> bool:
 
 
 def shut(connection: socket.socket) -> None:
-    """End the pipe, and wake the thread that reads it; closing alone would not wake it."""
+    """End the pipe, and wake the thread that reads it, which closing alone would not wake."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""The error of a process whose schema is not its owner's: which fields differ, why, and what to do.
+"""The error for a process whose schema differs from its owner's: which fields differ, why, and what to do.
 
-Two causes look alike on the wire: the code has changed since the server started, or the owner is another program's,
-whose child this process is, or whose name it shares. The files of the two schemas tell them apart. Rejected: the
+Two causes look alike in the messages: the code has changed since the server started, or the owner is another program's,
+whose child this process is, or whose name it shares. The files of the two schemas show which one it is. Rejected: the
 fingerprints alone (an unrelated child was advised to reload its parent's server).
 """
 
@@ -20,7 +20,7 @@ from confcast.wire.files.about import About, module_file
 
 
 def mismatch(name: str, codec: Codec[Any], theirs: dict[str, str], address: str) -> SchemaMismatch:
-    """The error, for a process with this codec, of an owner at this address with this field table."""
+    """The error for a process with this codec, of an owner at this address with the field table `theirs`."""
     mine = codec.fields
     keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
     differing = {key: (mine.get(key), theirs.get(key)) for key in keys}

@@ -1,1 +1,1 @@
-"""Observers: which are called for a new version, in which order, and what became of the calls."""
+"""Observers: which of them are called for a new version, in which order, and what the calls' outcomes are."""

@@ -1,13 +1,13 @@
 """`async for old, new in settings.changes()`: a replica's changes, read by a task on an event loop.
 
-The task is never behind by more than one step: it is given what it saw last and what is newest, however many versions
-have passed meanwhile, and nothing where these are equal. So nothing is queued but one wake-up, and each pair begins
-with what the pair before ended with. An iteration ends with its replica's `close()`, after the last change; with its
-task; or with its loop. After a `break` the loop ends it soon; `contextlib.aclosing` ends it at once.
+The task is never behind by more than one step: it is given the configuration that it saw last and the newest, however
+many versions came between, and nothing if these are equal. So only one wake-up is queued, and each pair begins with the
+configuration that ended the pair before. An iteration ends with its replica's `close()`, after the last change; with
+its task; or with its loop. After a `break` the loop ends it soon; `contextlib.aclosing` ends it at once.
 
-Rejected: every version in a queue (a slow task would hold all of them; observers are called for each), a queue of one
-that drops the older (the task would see a pair whose old value it never had), and an object with a version (a selected
-part has none: `settings.version` has it).
+Rejected: every version in a queue (a slow task would hold all of them; observers are called for each), a queue of
+length one that drops the older (the task would see a pair whose old value it never had), and yielding an object with a
+version (a selected part has no version; `settings.version` has the replica's).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class Iteration(Subscription):
 
     def __init__(self, waker: Waker, on: Moment, closes: int, joined: Joined) -> None:
         super().__init__(lambda old, new: None, None, True, on, None, joined)
-        self.closed = joined.closes != closes  # since the iteration began; then it ends after the last change
+        self.closed = joined.closes != closes  # since the iteration began; it then ends after the last change
         self._waker = waker
         self._waking = False
 
     async def wait(self) -> None:
-        """Return when there may be something new."""
+        """Return when there may be a new configuration."""
         await self._waker.wait()
 
     @property
     def name(self) -> str:
-        """For a log line."""
+        """The iteration's name for log lines."""
         return "changes()"
 
     def call(self, delivery: Delivery) -> None:
@@ -50,7 +50,7 @@ class Iteration(Subscription):
         self._wake_up(delivery.failed)
 
     def after_fork(self) -> bool:
-        """A forked child has no iteration: its loop runs in the parent only."""
+        """Returns False: a forked child has no iteration, since its loop runs in the parent only."""
         return False
 
     def replica_closed(self) -> None:
@@ -66,7 +66,7 @@ class Iteration(Subscription):
                 self.unreachable(failed)
 
     def _is_awake(self) -> None:
-        self._waking = False  # before the task looks: what comes later wakes it again
+        self._waking = False  # reset before the task looks: a later change wakes it again
 
 
 async def read(
@@ -78,23 +78,23 @@ async def read(
     seen: Pair,
     closes: int,
 ) -> AsyncGenerator[tuple[Any, Any], None]:
-    """Give the changes from `seen` on. Raises RuntimeError (neither asyncio nor trio runs it), and what `find` raises.
+    """Yield the changes after `seen`. Raises RuntimeError (neither asyncio nor trio runs it), and what `find` raises.
 
     Args:
-        known: The observers of the replica, where they are known.
-        find: Gives the observers where they are not known; may block, and is called in a thread.
+        known: The observers of the replica, if they are known.
+        find: Returns the observers if they are not known; may block, and is called in a thread.
         select: Picks the part that matters.
-        on: Which moments.
-        initial: Begin with `(None, value)`.
-        seen: The first change is compared with its `new`; None: with the first value that there is.
-        closes: How often the known observers' replica was closed before; a close since then ends the iteration.
+        on: The moment: `commit` or `settled`.
+        initial: Whether to begin with `(None, value)`.
+        seen: The pair with whose `new` the first change is compared; None: it is compared with the first value.
+        closes: How often the known observers' replica was closed before; one more close ends the iteration.
     """
     observers, closes = (known, closes) if known is not None else await in_thread(_found, find)
     iteration = observers.add(partial(Iteration, waker(), on, closes))
     try:
         fresh = initial
         while True:
-            ends = iteration.closed  # before looking: what was changed before the end is still given
+            ends = iteration.closed  # read before the changes, so that a change before the end is still given
             step = Pair(seen.new, observers.value(on))
             if step.new is not None and (fresh or seen.new is None):
                 seen = step
@@ -115,7 +115,7 @@ async def read(
 def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
     """Return the observers and their count of closes.
 
-    A later close raises the count; the second look finds the observers that an earlier one has left.
+    A close after the first call raises the count; the second call finds the observers that an earlier close has left.
     """
     closes = find().closes
     return find(), closes
@@ -124,7 +124,7 @@ def _found(find: Callable[[], Observers]) -> tuple[Observers, int]:
 def _parts(step: Pair, select: Select, same: Callable[[Any, Any], bool]) -> tuple[Pair, bool]:
     """Return the parts that `select` takes of both configurations, and whether they differ.
 
-    An error that `select` or `same` raises has no frame of ours in its traceback: that would show the configuration.
+    An error that `select` or `same` raises has no frame of confcast's in its traceback: it would show the values.
     """
     try:
         parts = step.narrowed(select)

@@ -1,11 +1,11 @@
-"""Calls a replica's observers: after each swap and each settling, in the order of versions and of subscription.
+"""A replica's observers are called after each swap and each settling, in the order of versions and of subscription.
 
-Observers run in a thread of their own (or on the loop or executor that was given), when the worker's answer to the
-owner has left already: an observer may be slow, raise, or call `reload()`, and holds up no vote. One that raises is
+Observers run in a thread of their own (or on the loop or executor that was given), after the worker's answer to the
+owner was sent: an observer may be slow, raise, or call `reload()`, and holds up no vote. An error that one raises is
 logged with its name and counted, and the others are called all the same. The thread starts with the first call.
 
-Rejected: calling observers in the reading thread (a slow one would make its worker late in every vote), and in a
-signal handler (it deadlocks with any lock that it shares with the main thread).
+Rejected: calling observers in the reading thread (a slow one would make its worker late in every vote), and calling
+them in a signal handler (they would deadlock with any lock that the main thread holds).
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Observers:
     """The subscriptions of one replica. Every method may be called from any thread, and from an observer.
 
     Args:
-        newest: Gives the newest configuration, or None while there is none.
-        same: Whether a selected part is the same in two configurations.
+        newest: Returns the newest configuration, or None while there is none.
+        same: Returns whether a selected part is the same in two configurations.
         masked: Masks the secrets of configurations in an error's text.
 
     Attributes:
-        record: What became of the calls.
+        record: The outcomes of the calls.
         closes: How often the replica was closed.
     """
 
@@ -55,8 +55,8 @@ class Observers:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """In a forked child, which has no observers' thread: drop the queue, which the parent delivers."""
-        # Reentrant: the collector may run while it is held, and a finalizer may unsubscribe.
+        """Drop the queue in a forked child, which has no observers' thread: the parent makes the queued calls."""
+        # Reentrant: the garbage collector may run while the lock is held, and a finalizer may unsubscribe.
         self._lock = threading.RLock()
         self.record = ObserverRecord(self._lock)
         # Made with the first call: by then a worker whose threads are green has patched the standard library, and a
@@ -67,7 +67,7 @@ class Observers:
         self._subscriptions = [each for each in self._subscriptions if each.after_fork()]
 
     def add(self, make: Callable[[Joined], S]) -> S:
-        """Subscribe what `make` builds. With `initial`, and a value, it is called here and now, before any change."""
+        """Subscribe what `make` builds. With `initial` and a value, its observer is called now, before any change."""
         with contextlib.ExitStack() as until_called:
             with self._lock:
                 subscription = make(Joined(self._number, self.closes, self.value, self.same, self._masked, self.end))
@@ -82,7 +82,7 @@ class Observers:
         return subscription
 
     def remove(self, observer: Callable[[Any, Any], Any]) -> bool:
-        """End the oldest subscription of this observer; whether there was one."""
+        """End the oldest subscription of this observer. Returns whether there was one."""
         with self._lock:
             for subscription in self._subscriptions:
                 if subscription.observer == observer:
@@ -91,12 +91,12 @@ class Observers:
         return False
 
     def count(self) -> int:
-        """How many observers are subscribed. An iteration of `changes()` counts as none."""
+        """How many observers are subscribed. An iteration of `changes()` is not counted."""
         with self._lock:
             return sum(subscription.is_observer for subscription in self._subscriptions)
 
     def end(self, subscription: Subscription) -> None:
-        """Call this one no more, not even with what is on its way to a loop. May be called again."""
+        """End this subscription: its observer is not called again, not even by a call that a loop has queued."""
         with self._lock:
             subscription.stop()
             if subscription in self._subscriptions:
@@ -104,7 +104,7 @@ class Observers:
         self.record.drop(subscription)
 
     def swapped(self, swap: Callable[[], None], old: Any, new: Any) -> None:
-        """Do the swap, and queue its calls: a subscription sees it either as its first value or as a change."""
+        """Do the swap, and queue its calls: a subscription gets the swap either as its first value or as a change."""
         with self._lock:
             swap()
             if old is None:
@@ -122,32 +122,32 @@ class Observers:
             self._enqueue("settled", None, config)
 
     def assume(self, config: Any) -> None:
-        """Take this value for settled, and call no observer (an override's value, or the one after its block)."""
+        """Count this value as settled, and call no observer (an override's value, or the one after its block)."""
         with self._lock:
             self._settled = config
 
     def value(self, on: Moment) -> Any:
-        """The newest configuration, or the newest that is settled; None while there is none."""
+        """The newest configuration, or the newest settled one; None while there is none."""
         with self._lock:
             return self._newest() if on == "commit" or self._settled is None else self._settled
 
     def call_here(self, old: Any, new: Any) -> None:
-        """Call all observers in this thread, of commits and settlings, and raise what one raises (for tests)."""
+        """Call all observers in this thread, of commits and of settlings, and raise what one raises (for tests)."""
         self.assume(new)
         pair = Pair(old, new)
         for subscription in list(self._subscriptions):
             subscription.call_now(self._delivery(subscription, pair, None), new)
 
     def close(self) -> None:
-        """Have the thread end when it has made the calls that are queued."""
+        """Have the thread end when it has made the queued calls."""
         with self._lock:
             if self._thread is not None and self._calls is not None:
                 self._calls.put(None)
                 self._calls, self._former, self._thread = None, self._thread, None
 
     def replica_closed(self) -> None:
-        """End every iteration of `changes()`: the replica was closed."""
-        with self._lock:  # an iteration that begins now either sees the count, or is called
+        """End every iteration of `changes()`, since the replica was closed."""
+        with self._lock:  # an iteration that begins now either reads the count, or is called
             self.closes += 1
             subscriptions = list(self._subscriptions)
         for subscription in subscriptions:
@@ -169,23 +169,23 @@ class Observers:
         to_run = (calls, self._former, threading.get_native_id())
         thread = threading.Thread(target=self._run, args=to_run, name="confcast-observers", daemon=True)
         try:
-            with application_signals():  # it inherits the mask of the thread that swaps
+            with application_signals():  # the new thread inherits the mask of the thread that swaps
                 thread.start()
-        except RuntimeError as error:  # no more threads: the swap counts all the same, and the next call tries again
+        except RuntimeError as error:  # no thread can be started: the swap still counts, and the next call tries again
             _log.error("observers are called later: %s", error)
             return
         self._thread, self._former = thread, None
 
     def _run(self, calls: queue.SimpleQueue[Run | None], former: threading.Thread | None, starter: int) -> None:
         block_signals(starter)
-        if former is not None:  # from before a `close()`, with the calls that were queued then: versions stay in order
+        if former is not None:  # it makes the calls queued before a `close()` first, so that versions stay in order
             former.join()
         while (run := calls.get()) is not None:
             for subscription in list(self._subscriptions):
-                # Its first value covers older runs; and an observer that was called before may have ended it.
+                # The subscription's first value covers older runs; and a former observer may have ended it.
                 if subscription.since < run.number and subscription in self._subscriptions:
                     self._call(subscription, run)
-            self.record.look_again(run)  # one that was unsubscribed meanwhile is not waited for
+            self.record.look_again(run)  # a subscription that ended meanwhile is not waited for
 
     def _call(self, subscription: Subscription, run: Run) -> None:
         with subscription.turn:
@@ -196,7 +196,7 @@ class Observers:
             try:
                 with application_signals():
                     subscription.call(delivery)
-            except BaseException as error:  # sys.exit() or a cancellation in an observer must not end the thread of all
+            except BaseException as error:  # sys.exit() or a cancellation in an observer must not end the thread
                 subscription.log_failure(error, delivery)
                 delivery.over()
 

@@ -1,4 +1,4 @@
-"""`subscribe`, `unsubscribe` and `changes`, the same on a replica and on a manager; and two names of LeIndex's.
+"""`subscribe`, `unsubscribe` and `changes`, the same on a replica and on a manager; and two of LeIndex's names.
 
 Safe from any thread, and from an observer. Rejected: returning a handle to unsubscribe with (LeIndex's users pass the
 observer).
@@ -17,7 +17,7 @@ from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.subscription import Moment, Subscription, Where, is_async, is_loop
 
-if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
     import asyncio
 
 T = TypeVar("T")
@@ -25,14 +25,14 @@ P = TypeVar("P")
 
 
 class Observable(ABC, Generic[T]):
-    """Something whose configuration changes: a replica, or a manager."""
+    """An object whose configuration changes: a replica, or a manager."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def current(self) -> T:
-        """The pinned configuration inside a pin, the newest outside."""
+        """The pinned configuration inside a pin, the newest one outside."""
 
     @abstractmethod
     def _get_observers(self) -> Observers:
@@ -78,50 +78,50 @@ class Observable(ABC, Generic[T]):
     ) -> None:
         """Have `observer(old, new)` called after each change, in the order of versions.
 
-        The observer runs in a thread of its own, after this worker's answer has left: it may be slow, raise (logged
-        and counted), or call `reload()`. The first value in a process is no change.
+        The observer runs in a thread of its own, after this worker's answer was sent: it may be slow, raise (logged and
+        counted), or call `reload()`. The first value in a process is no change.
 
-        An application subscribes a library that takes only its own section of the configuration; the library needs
-        to know neither the whole schema nor this package, and declares no replica:
+        An application subscribes a library that takes only its own section of the configuration; the library needs to
+        know neither the whole schema nor this package, and declares no replica:
         `settings.subscribe(pool.configure, select=lambda config: config.pool, initial=True)` calls it with its section
-        now, as (None, section), and again when that section, and nothing else, has changed.
+        now, as (None, section), and again whenever that section has changed.
 
-        On a loop the observer is called in the loop's own thread, and what it returns is awaited if it can be
-        (elsewhere a coroutine that it returns is a failure, which is logged). Its calls come in the order of versions
-        and one at a time: the next begins when the one before is over, and none is left out. Observers do not wait for
-        each other. `unsubscribe` on the loop ends it at once; a call that waits for its turn is not made. A loop that
-        is found closed is logged once and counted, and ends the subscription; what waited there is dropped. A forked
-        child drops an observer whose loop runs in the parent.
+        On a loop the observer is called in the loop's own thread, and an awaitable that it returns is awaited
+        (elsewhere a returned coroutine is a failure, which is logged). Its calls come in the order of versions and one
+        at a time: the next begins when the one before is over, and none is left out. Observers do not wait for each
+        other. `unsubscribe` on the loop ends the subscription at once, and drops calls that wait for their turn. A loop
+        that is found closed is logged once and counted, and ends the subscription; calls that wait are dropped. A
+        forked child drops an observer whose loop runs in the parent.
 
         Args:
             observer: Called with the old and the new configuration, or with the selected parts of them.
-            select: Picks the part that matters; the observer is called only when that part changed. It runs in the
-                observers' thread, also for an observer on a loop.
+            select: Picks the part that matters; the observer is called only when that part changed. `select` runs in
+                the observers' thread, even for an observer on a loop.
             initial: Call the observer at once with `(None, value)`, in this thread (or on its loop, or in its
-                executor); where there is no value yet, with the first one. No change between is missed.
-            on: `commit`: after the swap here; `settled`: when all workers that were not excused have applied it.
+                executor); where there is no value yet, with the first one. No change after it is missed.
+            on: `commit`: after the swap here; `settled`: when all workers not excused have applied the version.
             executor: An `Executor`, or an event loop, to call the observer in instead of the observers' thread.
             loop: The event loop on which to call the observer. May be left out for a coroutine function that is
-                subscribed in code that runs on a loop: then it is that loop.
+                subscribed in code that runs on a loop, which is then used.
 
         Raises:
             TypeError: `observer` or `select` can't be called, `executor` or `loop` is something else, both are given,
                 or a coroutine function has no loop to be awaited on.
-            ValueError: There is no such moment.
+            ValueError: `on` names no moment.
         """
         where = _place(observer, executor, loop)
         _check(observer, select, on, where)
         self._get_observers().add(partial(Subscription, observer, select, initial, on, where))
 
     def unsubscribe(self, observer: Callable[[Any, Any], Any]) -> bool:
-        """End the oldest subscription of this observer; whether there was one."""
+        """End the oldest subscription of this observer. Returns whether there was one."""
         return self._get_observers().remove(observer)
 
     def get_current_config(self) -> T:
         """`current`, under the name that LeIndex gave it.
 
-        Unlike LeIndex's it is never changed in place: what is returned here keeps its values when a reload comes.
-        Raises NotAttached before `attach()` or `start()`.
+        Unlike LeIndex's, the returned object is never changed in place: it keeps its values when a reload comes. Raises
+        NotAttached before `attach()` or `start()`.
         """
         return self.current
 
@@ -129,8 +129,8 @@ class Observable(ABC, Generic[T]):
         """How many subscriptions there are in this process, under the name that LeIndex gave it.
 
         An observer that was subscribed twice counts twice. Observers of other processes are not counted; nor is an
-        iteration of `changes()`. A manager counts those of its process's attached replica, and attaches none for it: 0
-        while there is none. Raises NotAttached before a manager's `start()`.
+        iteration of `changes()`. A manager counts those of the replica attached in its process, and attaches none for
+        that: 0 if there is none. Raises NotAttached before a manager's `start()`.
         """
         known = self._known_observers()
         return known.count() if known is not None else 0
@@ -158,26 +158,26 @@ class Observable(ABC, Generic[T]):
     def changes(
         self, select: Callable[[T], Any] | None = None, *, on: Moment = "commit", initial: bool = False
     ) -> AsyncGenerator[tuple[Any, Any], None]:
-        """Give the changes from this call on to a task on asyncio or trio: `async for old, new in settings.changes():`.
+        """Yield the changes from this call on to an asyncio or trio task: `async for old, new in settings.changes():`.
 
-        A manager whose process has no attached replica attaches one at the first step, and gives the changes after it.
+        A manager whose process has no attached replica attaches one at the first step, and yields the changes after it.
 
-        A slow task is given what it saw last and what is newest: versions between are left out, and a value that is
-        back is no change. So each `old` is the `new` of the pair before, and nothing is queued. An observer
-        (`subscribe`) is called for every version instead.
+        A slow task gets what it saw last and the newest: versions between are left out; a value put back is no change.
+        So each `old` is the `new` of the pair before, and nothing is queued. An observer (`subscribe`) is called for
+        every version instead.
 
         The iteration ends when this replica or manager is closed, after the last change; when its task is cancelled;
         and with its loop. After a `break` the loop ends it soon; `async with contextlib.aclosing(…) as changes` ends it
-        at once. Any number may run, on any loops; each is for one task.
+        at once. Any number of them may run; each is for one task.
 
         Args:
-            select: Picks the part that matters; only its changes are given. It runs on the loop.
-            on: `commit`: after the swap here; `settled`: when all workers that were not excused have applied it.
-            initial: Begin with `(None, value)`: at once, or when there is a first value.
+            select: Picks the part that matters; only its changes are yielded. `select` runs on the loop.
+            on: `commit`: after the swap here; `settled`: when all workers not excused have applied it.
+            initial: Begin with `(None, value)`, at once or when there is a first value.
 
         Raises:
             TypeError: `select` can't be called.
-            ValueError: There is no such moment.
+            ValueError: `on` names no moment.
             RuntimeError: At the first step: neither asyncio nor trio runs the task.
         """
         from confcast.worker.observers.changes import read
@@ -191,7 +191,7 @@ class Observable(ABC, Generic[T]):
 
 
 def _place(observer: Any, executor: Where, loop: Any) -> Where:
-    """Where the observer is to be called; None: in the observers' thread."""
+    """Where the observer is called; None for the observers' thread."""
     if executor is not None and loop is not None:
         raise TypeError("executor and loop are both given: an observer is called in one place")
     if loop is not None and not is_loop(loop):
@@ -203,7 +203,7 @@ def _place(observer: Any, executor: Where, loop: Any) -> Where:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that the caller runs on, if any; where asyncio is not imported there is none."""
+    """The loop that the caller runs on; None if there is none, or asyncio is not imported."""
     if "asyncio" not in sys.modules:
         return None
     import asyncio
@@ -215,7 +215,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _check(observer: object, select: object, on: str, where: Where) -> None:
-    """Refuse at the call what would fail only at the first change, or never be noticed."""
+    """Refuse at the call a mistake that would show only at the first change, or never."""
     for function in (observer, *(() if select is None else (select,))):
         if not callable(function):
             raise TypeError(f"an observer is called with (old, new); a {type(function).__name__} can't be called")

@@ -1,10 +1,10 @@
-"""What became of the observers' calls in this process: how many failed, and which still run for each request.
+"""The outcomes of observers' calls in this process: how many failed, and which still run, by the owner's request.
 
-This process reports to the config owner when a call has failed, and, once the owner has asked (`Observe`), at each step
-until all have run: so a reload whose caller does not wait for observers costs no message. A request is about the
-version that is the newest when it comes, and has reports of its own: calls for an earlier version are reported to the
-request about that one. A report holds totals, and not what has happened since the one before: a lost or a doubled one
-does no harm. Failures are reported again to each new owner.
+This process reports to the config owner when a call has failed, and, once the owner has asked (`Observe`), whenever one
+has run, until all have: so a reload whose caller does not wait for observers costs no message. A request is about the
+version that is the newest when it comes, and has reports of its own: calls for an earlier version are reported under
+the request about that version. A report holds totals, not what has happened since the last report, so that a lost or
+doubled report does no harm. Failures are reported again to each new owner.
 
 Rejected: a marker in the queue of calls (what an observer does on a loop, or in an executor, ends after it), a report
 of each call (a message from each worker at each reload), and one report for all requests (an observer that never ends
@@ -22,9 +22,9 @@ from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.subscription import Moment, Subscription
 
 _MOST_NAMED = 20
-"""Observers that one report names."""
+"""How many observers one report names."""
 _MOST_RUNS = 8
-"""Runs of one version, and requests about versions whose observers still run, that are kept."""
+"""How many runs of one version are kept, and how many requests about versions whose observers still run."""
 _LONGEST_NAME = 200
 
 
@@ -32,9 +32,9 @@ class Run:
     """The calls of the observers for one moment of one version.
 
     Attributes:
-        number: Counts up in a process.
-        on: The moment.
-        pair: The configuration before, and the one that the moment is about.
+        number: Its number, counted up in a process.
+        on: The moment: `commit` or `settled`.
+        pair: The former configuration, and the one that the moment is about.
         owed: The subscriptions whose observers have not run yet.
         errors: How often an observer failed, by its name and by the text of its error.
     """
@@ -54,7 +54,7 @@ class Run:
         return self.on == "commit" and self.pair.old is None
 
     def is_for(self, subscription: Subscription) -> bool:
-        """Whether this subscription's observer is to be called."""
+        """Whether this subscription's observer must be called."""
         return subscription.is_observer and (subscription.initial if self.is_first else subscription.on == self.on)
 
 
@@ -62,24 +62,24 @@ class ObserverRecord:
     """The record of one replica's observers. Any thread may call it: so do executors and loops.
 
     Args:
-        lock: The observers' own. With a second lock two threads could each hold one and wait for the other: the
-            collector may run while this one is held, and a finalizer take the observers' to unsubscribe.
+        lock: The lock of `Observers`. With a second lock two threads could each hold one and wait for the other: the
+            garbage collector may run while this one is held, and a finalizer may take the observers' to unsubscribe.
 
     Attributes:
         failures: How often an observer raised, or could not be called.
-        last_error: The observer that failed last, and why, with no secret in it; "" for none.
+        last_error: The observer that failed last, and why, with secrets masked; "" for none.
     """
 
     def __init__(self, lock: threading.RLock) -> None:
         self.failures = 0
         self.last_error = ""
-        self._newest: list[Run] = []  # the newest version's commit, and its settling
-        self._asked: dict[int, list[Run]] = {}  # by the owner's requests, in their order: runs that are not over
+        self._newest: list[Run] = []  # the newest version's runs: its commit and its settling
+        self._asked: dict[int, list[Run]] = {}  # by the number of the owner's request: runs that are not over
         self._report: Callable[[Observed], None] = _send_nowhere
         self._lock = lock
 
     def report_to(self, report: Callable[[Observed], None]) -> None:
-        """Send reports by this function from now on; earlier failures are reported at once."""
+        """Send reports with this function from now on; earlier failures are reported at once."""
         with self._lock:
             self._report = report
             observed = self._totals() if self.failures else None
@@ -87,23 +87,23 @@ class ObserverRecord:
             report(observed)
 
     def begin(self, run: Run, subscriptions: Iterable[Subscription]) -> None:
-        """The observers of these subscriptions are about to be called."""
+        """Note that the observers of these subscriptions are about to be called."""
         with self._lock:
             run.owed = {each: None for each in subscriptions if run.is_for(each)}
             if run.on == "commit":
-                self._newest = []  # the runs before are kept by the requests about them
+                self._newest = []  # older runs are kept by the requests about them
             self._newest.append(run)
             del self._newest[:-_MOST_RUNS]
 
     def is_over(self, subscription: Subscription, run: Run | None) -> None:
-        """This observer has run. `run` None: for the first value of an `initial` one, which no caller waits for."""
+        """Note that an observer has run. `run` None: for the first value of `initial`, for which no caller waits."""
         if run is not None:
             with self._lock:
                 run.owed.pop(subscription, None)
             self.look_again(run)
 
     def failed(self, subscription: Subscription, text: str, run: Run | None) -> None:
-        """This observer raised, or could not be called."""
+        """Note that this observer raised, or could not be called."""
         name = subscription.name[:_LONGEST_NAME]
         with self._lock:
             self.failures += 1
@@ -115,9 +115,9 @@ class ObserverRecord:
             report(each)
 
     def ask(self, number: int) -> None:
-        """Report now, and at each step until the newest version's observers have run, under the owner's number.
+        """Report under the owner's number, now and whenever an observer of the newest version has run, until all have.
 
-        0: this owner is new, and has not asked.
+        The number 0 means that the owner is new, and has not asked.
         """
         with self._lock:
             others = [each for each in self._asked.items() if each[1] is not self._newest]
@@ -125,14 +125,14 @@ class ObserverRecord:
         self._report_each([number])
 
     def drop(self, subscription: Subscription) -> None:
-        """Keep nothing of a subscription that has ended. The collector may call this; no message is sent."""
+        """Forget a subscription that has ended. Sends no message, since the garbage collector may call this."""
         with self._lock:
             for runs in (self._newest, *self._asked.values()):
                 for run in runs:
                     run.owed.pop(subscription, None)
 
     def look_again(self, run: Run) -> None:
-        """An observer has run, or is unsubscribed: report that to the requests about this run."""
+        """Report to the requests about this run that an observer has run, or was unsubscribed."""
         with self._lock:
             numbers = self._about(run)
         self._report_each(numbers)
@@ -167,4 +167,4 @@ class ObserverRecord:
 
 
 def _send_nowhere(report: Observed) -> None:
-    """Drop a report: this process has had no owner yet."""
+    """Drop a report, since this process has had no owner yet."""

@@ -1,13 +1,13 @@
 """One observer: which changes it is called for, where it is called, and what happens when it raises.
 
-An observer is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`). Wherever that is,
-what it raises is logged with its name, masked, from its own frame on, and counted, and goes no further. An observer
-whose event loop is closed can't be called any more: that is logged once and counted, and ends its subscription.
+An observer is called in the observers' thread, in an executor, or on an event loop (`on_loop.py`). There, an error that
+it raises is counted and logged with its name, masked, from its own frame on, and goes no further. An observer whose
+event loop is closed can't be called any more: that is logged once and counted, and ends its subscription.
 
-Whether a selected part has changed is decided as in the owner: by type and encoding, so that `[1]` and `[True]`
-differ, nan equals nan, and `model_fields_set` and the order of a dict's keys don't count. What `select` made itself, of
-classes that the schema does not name, is compared by type and `==`. The codec is built only where one is needed: most
-parts are plain values.
+Whether a selected part has changed is decided as in the owner: by type and encoding, so that `[1]` and `[True]` differ,
+nan equals nan, and `model_fields_set` and the order of a dict's keys don't count. A part that `select` made, of a class
+that the schema does not name, is compared by type and `==`. The codec is built only when needed: most parts are plain
+values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from confcast.worker.observers.delivery import Delivery, Masked, Pair
 from confcast.worker.observers.on_loop import OnLoop
 from confcast.worker.precommit import name_of
 
-if TYPE_CHECKING:  # 6 MiB, which a worker without a loop need not pay
+if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
     import asyncio
     from concurrent.futures import Executor
 
@@ -40,7 +40,7 @@ Moment = Literal["commit", "settled"]
 Where: TypeAlias = "Executor | asyncio.AbstractEventLoop | None"
 
 _LONGEST = 2000
-"""Characters of what an observer raised that are reported to the config owner."""
+"""How many characters of an observer's error are reported to the config owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Subscription:
     """One observer, with the options of `subscribe`; `where` is its executor or loop, None the observers' thread.
 
     Attributes:
-        since: Runs up to this number are not for it.
+        since: The number of the run after which it gets calls.
         last: The newest configuration that it has been called for.
-        ended: It must not be called any more, though a call may be on its way to a loop.
-        is_observer: An application's function is called; else only a task that reads `changes()` is woken.
+        ended: Whether it must not be called any more, though a loop may have queued a call.
+        is_observer: Whether it calls an application's function, and does not wake a task that reads `changes()`.
     """
 
     is_observer = True
@@ -84,7 +84,7 @@ class Subscription:
         self.since = joined.since
         self.last = joined.value(on)
         self.ended = False
-        # Held while the initial call runs in the subscriber's thread: the first change waits for it.
+        # Held while the initial call runs in the subscriber's thread, so that the first change waits for it.
         self.turn = threading.RLock()
         self._joined = joined
         self._on_loop = OnLoop(where, self._call_on_loop) if is_loop(where) else None
@@ -105,10 +105,10 @@ class Subscription:
             delivery.over()
         else:
             future = cast("Executor", self.where).submit(self._call_logged, delivery)
-            future.add_done_callback(lambda _: delivery.over())  # also one that was cancelled with its executor
+            future.add_done_callback(lambda _: delivery.over())  # also for one that was cancelled with its executor
 
     def due(self, on: Moment, pair: Pair, is_first: bool) -> Pair | None:
-        """What the observer is to be called with at this moment; None where it is not to be called.
+        """What the observer must be called with at this moment; None if it must not be called.
 
         `is_first`: the moment is about the first value in this process, which only `initial` observers are called for.
         """
@@ -122,24 +122,24 @@ class Subscription:
         return pair
 
     def call_now(self, delivery: Delivery, new: Any) -> None:
-        """Call the observer as for a change to `new` that is settled at once (for tests)."""
+        """Call the observer as if `new` had been committed and settled at once (for tests)."""
         self.call(delivery)
         self.last = new
 
     def stop(self) -> None:
-        """Have the observer not called any more, not even by what is on its way to a loop."""
+        """Have the observer not called any more, not even by a call that a loop has queued."""
         self.ended = True
 
     def after_fork(self) -> bool:
-        """Whether the subscription goes on in a forked child. A loop that runs, runs in the parent only."""
+        """Whether the subscription goes on in a forked child. A running loop runs in the parent only."""
         self.turn = threading.RLock()
         return not (is_loop(self.where) and self.where.is_running())
 
     def replica_closed(self) -> None:
-        """An observer stays subscribed when its replica is closed: it is called again after the next `attach()`."""
+        """Does nothing: the observer stays subscribed, and is called after its replica's next `attach()`."""
 
     def log_failure(self, error: BaseException, delivery: Delivery) -> None:
-        """Log and count what the observer raised, without the secrets of the configurations that it was given."""
+        """Log and count an error of the observer, with the secrets of the configurations that it was given masked."""
         kind, trace = type(error).__name__, from_the_application(error)
         raised = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
         shown = delivery.masked(self._joined.masked, raised, kind)
@@ -148,13 +148,13 @@ class Subscription:
         message = "observer %s raised; the configuration is applied all the same"
         if shown == raised and trace is not None:
             _log.error(message, self.name, exc_info=error.with_traceback(trace))
-        else:  # and without the exception: handlers would write out what is masked, or frames of ours
+        else:  # the exception is left out: handlers would write what is masked, or frames of confcast
             _log.error(f"{message}\n%s", self.name, Lines(shown.rstrip()))
 
     def unreachable(self, failed: Callable[[str], None]) -> None:
-        """End the subscription, whose event loop is closed; log and count that once."""
+        """End the subscription, whose event loop is closed; log and count this once."""
         why = "the event loop that it was to be called on is closed"
-        failed(why)  # first: the owner does not wait for a subscription that has ended
+        failed(why)  # called first: the owner does not wait for a subscription that has ended
         self._joined.end(self)
         _log.error("observer %s is unsubscribed: %s", self.name, why)
 
@@ -165,7 +165,7 @@ class Subscription:
 
     async def _call_on_loop(self, delivery: Delivery) -> None:
         try:
-            if self.ended:  # since it was sent
+            if self.ended:  # the subscription ended after the call was queued
                 return
             result = delivery.call(self.observer)
             if inspect.isawaitable(result):
@@ -179,7 +179,7 @@ class Subscription:
 
     def _call_here(self, delivery: Delivery) -> None:
         result = delivery.call(self.observer)
-        if inspect.iscoroutine(result):  # a lambda around a coroutine function shows it only when it is called
+        if inspect.iscoroutine(result):  # a lambda around a coroutine function shows only here that it is one
             result.close()
             raise TypeError("it gave a coroutine, which nobody awaits here: subscribe it with loop=…")
 
@@ -196,19 +196,19 @@ class Subscription:
 
 
 def is_loop(where: Where) -> TypeGuard[asyncio.AbstractEventLoop]:
-    """Whether it is an event loop, by its method: so a worker without one need not import asyncio."""
+    """Whether this is an event loop, recognised by its method: so a worker without one need not import asyncio."""
     return hasattr(where, "call_soon_threadsafe")
 
 
 def is_async(observer: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine: a coroutine function, or an object whose class calls one."""
+    """Whether calling this gives a coroutine: it is a coroutine function, or its class's `__call__` is one."""
     return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(getattr(type(observer), "__call__"))  # noqa: B004, B009
 
 
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # an application's own class may fail here; its traceback shows that
+    except Exception:  # an application's own class may fail here; its traceback shows where
         return ""
 
 
@@ -222,17 +222,17 @@ class Sameness:
         self._schema = schema
 
     def __call__(self, old: Any, new: Any) -> bool:
-        """Whether they are the same. Raises what `==` of an application's own class raises."""
+        """Whether two parts are the same. Raises what `==` of an application's own class raises."""
         if old is new:
             return True
         if type(old) is not type(new):
             return False
         if type(old) in _COMPARED_BY_EQ:
             return bool(old == new)
-        from confcast.config.codec import codec_of  # here: a process that only declares a replica does not pay for it
+        from confcast.config.codec import codec_of  # imported here: a process that only declares a replica saves it
 
         with contextlib.suppress(NotCarried):
             comparable = codec_of(self._schema).comparable
             return comparable(old) == comparable(new)
-        # Not in a handler: what `==` raises would be logged with frames of the codec's, and their values.
+        # Not inside the handler: an error of `==` would be logged with the codec's frames, and their values.
         return bool(old == new)
