@@ -1,4 +1,4 @@
-"""The two results of loading: what the sources gave, and a validated configuration that has no version yet."""
+"""The two results of loading: the layers that the sources gave, and a validated configuration without a version yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Reading:
 
     Attributes:
         layers: One for each source, low to high.
-        fingerprint: 16 bytes that are equal if what was read is.
+        fingerprint: 16 bytes; two readings of equal content have the same.
     """
 
     def __init__(self, layers: list[Layer]) -> None:
@@ -38,7 +38,7 @@ class Candidate(Generic[T]):
     Attributes:
         config: The instance of the schema.
         payload: Its bytes, as they travel to the workers.
-        digest: 16 bytes that are equal if the payload is.
+        digest: 16 bytes; equal payloads have the same.
         fingerprint: The fingerprint of the reading that it was made from.
     """
 
@@ -48,7 +48,7 @@ class Candidate(Generic[T]):
         self._merged, self.fingerprint = source
 
     def __repr__(self) -> str:
-        return f"<Candidate of {self._schema.__qualname__}>"  # a short secret can be guessed from an unkeyed digest
+        return f"<Candidate of {self._schema.__qualname__}>"  # no digest: a short secret can be guessed from it
 
     def origin_of(self, key: str) -> str:
         """Where the value of a key comes from.
@@ -66,7 +66,7 @@ class Candidate(Generic[T]):
         return self._origin(self._lookup.find(key))
 
     def origin_around(self, key: str) -> str:
-        """Where a key's value comes from, or else the innermost existing table around it; empty if there is none."""
+        """The place of a key's value, or else of the innermost existing table around it; empty if there is neither."""
         path = self._lookup.nearest(key)
         return self._origin(path) if path else ""
 
@@ -78,5 +78,5 @@ class Candidate(Generic[T]):
         return "default" if self._merged.origin(path) is None else self._merged.where(path)
 
     def hidden_edits_since(self, before: Candidate[T]) -> list[str]:
-        """One sentence per edit since an earlier load of the same sources that a higher source hides; never a value."""
+        """A sentence, without values, for each edit since an earlier load of the sources that a higher source hides."""
         return hidden_edits(self._schema, before._merged, self._merged)

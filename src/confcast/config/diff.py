@@ -30,19 +30,19 @@ from confcast.wire.messages import Change
 T = TypeVar("T")
 
 LONGEST = 200
-"""Characters of a value that are shown."""
+"""How many characters of a value are shown."""
 
 _COMPARED_BY_EQ = frozenset({NoneType, bool, int, str, bytes})
 
 
 class _Member(NamedTuple):
-    """The key of one part of an object, and what of the part is secret.
+    """The key of one part of an object, and what in the part is secret.
 
     Attributes:
-        key: Its dotted key.
-        secret: Whether its plain values are secrets; of an object in it, the types of its own fields say so.
+        key: The part's dotted key.
+        secret: Whether plain values in it are secrets; the fields of an object in it have types of their own.
         marked: Whether objects in it are secrets as a whole.
-        hides_keys: Whether the keys of its dict are secrets.
+        hides_keys: Whether the keys of a dict in it are secrets.
     """
 
     key: str
@@ -64,7 +64,7 @@ def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
     """Every key whose value differs.
 
     Args:
-        codec: The codec of their schema.
+        codec: The codec of the configurations' schema.
         old: The configuration before.
         new: The configuration after.
 
@@ -72,7 +72,7 @@ def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
         The changes, in the order of the schema's fields; empty when nothing changed.
 
     Raises:
-        NotCarried: One of them holds what the codec can't carry.
+        NotCarried: One of them holds a value that the codec can't serialise.
     """
     return list(_Comparison(codec).compare(old, new, _OPEN))
 
@@ -80,7 +80,7 @@ def differences(codec: Codec[T], old: T, new: T) -> list[Change]:
 def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
     """A function that masks every secret of these configurations in a text, plain or quoted.
 
-    The secrets are collected once. Those of fewer than `masking.SHORTEST` characters stay.
+    The secrets are collected once. Secrets of fewer than `masking.SHORTEST` characters are not masked.
     """
     return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))
 
@@ -90,7 +90,7 @@ class _Comparison:
         self._codec = codec
 
     def compare(self, old: Any, new: Any, member: _Member) -> Iterator[Change]:
-        """The changes at and below one key; `member.key` is the whole dotted key."""
+        """Yield the changes at and below one key; `member.key` is the whole dotted key."""
         cls = type(old)
         if old is new:
             return
@@ -107,7 +107,7 @@ class _Comparison:
             yield self._change(old, new, member)
 
     def secrets(self, value: Any, member: _Member) -> Iterator[Any]:
-        """Every secret at and below a value."""
+        """Yield every secret at and below a value."""
         cls: Any = type(value)
         if fields_of(cls) is not None:
             members = {"*": _MARKED} if member.marked else _members(cls)
@@ -149,7 +149,7 @@ class _Comparison:
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
 
     def _by_key(self, table: dict[Any, Any]) -> dict[Any, tuple[Any, Any]]:
-        """Entries by a form of their keys that equal keys share: True and 1 are two keys, two nan are one."""
+        """Entries by a form of their keys that only equal keys share: True and 1 are two keys, two nan are one."""
         if all(type(key) is str for key in table):
             return {key: (key, value) for key, value in table.items()}
         return {self._codec.comparable(key): (key, value) for key, value in table.items()}
@@ -214,7 +214,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """The str() of a value; the name of its class where str() raises or would show an address."""
+    """The str() of a value; the name of its class if str() raises or would show an address."""
     cls: Any = type(value)
     if cls.__str__ is object.__str__ and cls.__repr__ is object.__repr__:
         return str(cls.__qualname__)

@@ -1,9 +1,9 @@
 """Reports edits that change nothing, because a higher layer sets the same key.
 
-A person who edits a file without an effect looks for a fault in reloading. So the layers of two loads are compared:
+A person whose edit of a file has no effect looks for a fault in reloading. So the layers of two loads are compared:
 each key that differs in one layer and is also set above it is reported, with its position and with what hides it.
-Guarantees: no report has a value, or a key that is a secret (G9); an edit to the value that the higher layer has
-anyway is not reported; another spelling of a key is no edit; positions are worked out only for what is reported.
+Guarantees: no report has a value, or a key that is a secret; an edit to the value that the higher layer has anyway is
+not reported; another spelling of a key is no edit; positions are computed only for reported edits.
 
 Rejected: comparing the bytes of files (a comment is no edit), and comparing with defaults (no layer hides a key that
 is set to its default).
@@ -22,14 +22,14 @@ from confcast.config.sources.merge import Merged
 from confcast.texts import encodable, shortened
 
 MOST = 20
-"""Edits that are reported one by one."""
+"""How many edits are reported one by one; of further ones, only the number is reported."""
 
-_LONGEST = 200  # most characters of a key that are shown
+_LONGEST = 200  # characters of a key that are shown at most
 _ABSENT = object()
 
 
 class _Hidden(NamedTuple):
-    """An edit of one layer at a path, with the layer above that sets the path, or a value around it, and where."""
+    """An edit of one layer at a path, and where a higher layer sets the path, or a value around it."""
 
     layer: Layer
     path: KeyPath
@@ -66,9 +66,9 @@ def _hidden(before: Merged, after: Merged) -> Iterator[_Hidden]:
 def _edited(
     old: dict[Any, Any], new: dict[Any, Any], path: KeyPath, as_in_new: Callable[[KeyPath], KeyPath]
 ) -> Iterator[KeyPath]:
-    """Every path where the two differ and at most one of them has a table, spelled as in the new data.
+    """Yield every path where the two differ and at most one of them has a table, spelled as in the new data.
 
-    A path that only the old data have is spelled as there.
+    A path that only the old data have is spelled as in the old data.
     """
     old = {key if key in new else as_in_new((*path, key))[-1]: value for key, value in old.items()}
     for key in {**old, **new}:
@@ -81,7 +81,7 @@ def _edited(
 
 
 def _decider(merged: Merged, above: list[Layer], path: KeyPath) -> tuple[Layer, KeyPath] | None:
-    """The highest layer that sets the path or a value around it, and that path as the layer spells it; or None."""
+    """The highest layer that sets the path or a value around it, and the path as that layer spells it; or None."""
     for layer in reversed(above):
         there = merged.in_layer(layer, path)
         for length in range(1, len(there) + 1):
@@ -108,7 +108,7 @@ def _table(value: Any) -> dict[Any, Any]:
 
 def _sentence(hidden: _Hidden, schema: Any) -> str:
     shown = without_secret_keys(hidden.path, schema)
-    # A secret key must not be shown, and the name of an environment variable has the keys in it.
+    # A secret key must not be shown, and the name of an environment variable contains its keys.
     by = hidden.high.where(hidden.decided) if shown == hidden.path else hidden.high.name
     what = "edit" if hidden.layer.has(hidden.path) else "removal"
     key, place = shortened(dotted(shown), _LONGEST), hidden.layer.where(hidden.path)

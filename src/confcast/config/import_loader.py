@@ -1,8 +1,8 @@
 """Imports a loader by `MODULE:NAME`, for the command line and for every launcher of a server.
 
-Whatever the import raises, SystemExit included, becomes a ConfigError with the place in the user's own code where there
-is one. Rejected: loaders from a file's path (it would be a second module, beside the one that workers import, with
-classes of its own).
+Whatever the import raises, SystemExit included, becomes a ConfigError, with the place in the user's code if there is
+one. Rejected: loaders from a file's path (it would be a second module, beside the one that workers import, with classes
+of its own).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def wrong(message: str, place: str = "") -> ConfigError:
 
 
 def place_of(error: BaseException) -> str:
-    """The last line of the traceback in the user's code, not in Python's or an installed package's; or empty."""
+    """The traceback's last line in the user's code, not in Python's or an installed package's; empty for none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}:{error.offset}"
     places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))

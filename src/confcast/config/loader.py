@@ -1,11 +1,11 @@
-"""Makes a candidate of sources and a schema, or reports every problem at once with its position.
+"""Makes a candidate from sources and a schema, or reports every problem at once with its position.
 
-Order, low to high: the schema's defaults, the sources in the order given, the overrides. Guarantees (G7): problems of
-all sources come in one `ConfigError`; what can't be read or understood is never taken for "nothing is set". A loader
-imports its schema at first use, so that a master that only passes the loader on never does.
+Order, low to high: the schema's defaults, the sources in the order given, the overrides. Guarantees: problems of all
+sources come in one `ConfigError`; a source that can't be read or parsed is never taken for one that sets nothing. A
+loader imports its schema at first use, so that a master that only passes the loader on never imports it.
 
-Reading and building are two steps: the config owner compares what was read with what it attempted last, before any code
-of the user's runs. Rejected: validating the other sources when one can't be read (half of the problems would be that
+Reading and building are two steps: the config owner compares what was read with what it attempted last, before any of
+the user's code runs. Rejected: validating the other sources when one can't be read (half of the problems would be that
 keys are missing).
 """
 
@@ -46,16 +46,16 @@ T = TypeVar("T")
 
 _log = logging.getLogger("confcast.loader")
 _REASONS = ("validation_failed", "file_not_found", "io_error")
-_ENVELOPE = 1024  # bytes of a frame besides the payload, rounded up
+_ENVELOPE = 1024  # bytes of a frame beside the payload, rounded up
 
 
 class LoaderSpec(WithSecrets, frozen=True):
     """A loader as data, which the config owner is sent and builds a loader from.
 
     Attributes:
-        schema: Its import path.
+        schema: The import path of the schema.
         sources: The import path and the msgpack bytes of each source.
-        overrides: As msgpack.
+        overrides: The overrides as msgpack bytes.
     """
 
     SHOWN = ("schema",)
@@ -70,17 +70,17 @@ class ConfigLoader(Generic[T]):
 
     Args:
         schema: The class, or `"pkg.settings:Settings"`, which is imported at first use.
-        sources: Low to high, field by field, whichever of its keys a field is set by. A str or a Path is a `File`.
+        sources: From low to high: a higher source overrides a lower one field by field. A str or a Path is a `File`.
         overrides: Values above all sources, as nested tables.
 
-    Values are taken as they are written. A placeholder that is left in one, `${VAR}` or `{{ x }}`, is warned of in the
-    log, once as long as it stays.
+    Values are taken as they are written. A placeholder in a value, `${VAR}` or `{{ x }}`, causes a warning in the log,
+    once for as long as the placeholder stays.
 
     Attributes:
-        sources: What was given, each str or Path as a `File`.
+        sources: The sources as given, each str or Path as a `File`.
 
     Raises:
-        TypeError: The schema can't be one, or a source has no `read()`.
+        TypeError: The schema is of no supported kind, or a source has no `read()`.
     """
 
     @overload
@@ -115,7 +115,7 @@ class ConfigLoader(Generic[T]):
 
     @staticmethod
     def find(path: str) -> ConfigLoader[Any]:
-        """Import the loader that `MODULE:NAME` names, from the current directory too; a function is called for it.
+        """Import the loader that `MODULE:NAME` names, from the current directory, too; of a function, take the result.
 
         Raises ConfigError when there is none, or when the import raises anything.
         """
@@ -126,7 +126,7 @@ class ConfigLoader(Generic[T]):
 
     @property
     def schema(self) -> type[T]:
-        """The class; imported now if it was given by name. Raises ImportError, and TypeError for what is no schema."""
+        """The schema's class; imported now if given by name. Raises ImportError, or TypeError if it is no schema."""
         if isinstance(self._schema, str):
             found = resolve(self._schema)
             kind_of(found)
@@ -135,7 +135,7 @@ class ConfigLoader(Generic[T]):
 
     @property
     def schema_path(self) -> str:
-        """The name by which another process imports the class. Raises TypeError if none can."""
+        """The name by which another process imports the class. Raises TypeError if there is none."""
         if isinstance(self._schema, str) and not is_of_main(self._schema):
             return self._schema
         return import_path(self.schema)
@@ -151,7 +151,7 @@ class ConfigLoader(Generic[T]):
         """Read, validate and encode the configuration as it is now. May be called in any thread.
 
         Raises:
-            ConfigError: With everything that is wrong.
+            ConfigError: The configuration is wrong; the error has every problem.
             NotCarried: The schema has fields that can't be serialised exactly, or that its library can't read.
         """
         return self._build(self._read())
@@ -190,7 +190,7 @@ class ConfigLoader(Generic[T]):
         return ConfigError([Problem(key, each.message, each.location) for each in error.problems], error.reason)
 
     def _build(self, reading: Reading) -> Candidate[T]:
-        """Validate and encode what was read. Raises ConfigError and NotCarried."""
+        """Validate and encode the layers of a reading. Raises ConfigError and NotCarried."""
         codec, schema = self._codec, self.schema
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
@@ -222,7 +222,7 @@ class ConfigLoader(Generic[T]):
         return masking(secrets_in(self.schema, merged.data))(text)
 
     def _fingerprint(self) -> bytes:
-        """The fingerprint that `_read()` would give, without parsing anything. Never raises.
+        """The fingerprint that `_read()` would return, without parsing anything. Never raises.
 
         A source that can't be read has a fingerprint of its own, so that its return is a change.
         """
@@ -237,7 +237,7 @@ class ConfigLoader(Generic[T]):
         return tuple(path for source in self.sources for path in _files_of(source))
 
     def _watches_nowhere(self) -> bool:
-        """Whether a source that has files at times names none now, so that there is no directory to watch."""
+        """Whether a source that has files at times names none now, so that the watcher has no directory to watch."""
         return any(not _files_of(source) for source in self.sources if hasattr(source, "watched"))
 
     def _still_being_written(self) -> tuple[Path, ...]:
@@ -246,18 +246,18 @@ class ConfigLoader(Generic[T]):
         return tuple(path for source in writing for path in _files_of(source))
 
     def _to_spec(self) -> LoaderSpec:
-        """Make data of the loader, for the config owner.
+        """Turn the loader into data, for the config owner.
 
         Raises:
-            TypeError: The schema or the class of a source can't be imported elsewhere, a source is no
-                `msgspec.Struct`, or an override is no plain data.
+            TypeError: The schema or the class of a source can't be imported elsewhere, a source is no `msgspec.Struct`,
+                or an override is not plain data.
         """
         _check_plain(self._overrides, ())
         return LoaderSpec(self.schema_path, list(map(_packed, self.sources)), msgspec.msgpack.encode(self._overrides))
 
     @classmethod
     def _from_spec(cls, spec: LoaderSpec) -> ConfigLoader[Any]:
-        """Build the loader that `_to_spec` described; of a subclass, a plain one, as subclasses only choose arguments.
+        """Build the loader that `_to_spec` described; a ConfigLoader even for a subclass, which only chooses arguments.
 
         Raises:
             ImportError: The class of a source can't be imported.
@@ -272,7 +272,7 @@ class ConfigLoader(Generic[T]):
             below = functools.cache(lambda: Merged([each.layer for each in fitted], spelling).data)
             fitted.append(layer.fit(self.schema, below))
         for warning in (warning for each in fitted for warning in each.warnings):
-            if warning not in self._warned:  # each reload would log the same again
+            if warning not in self._warned:  # each reload would log the same warning again
                 self._warned.add(warning)
                 _log.warning("%s", warning)
         layers = [each.layer for each in fitted]
@@ -339,7 +339,7 @@ def _content_fingerprint(source: Source) -> bytes:
         cheap = getattr(source, "content_fingerprint", None)
         found = cheap() if cheap is not None else _layer(source).fingerprint
     except (Exception, SystemExit) as error:
-        # That a source can't be read counts as content. The load that follows reports what is wrong.
+        # A source that can't be read counts as content of its own. The load that follows reports what is wrong.
         _log.debug("no fingerprint of %s: %s: %s", type(source).__name__, type(error).__name__, _text_of(error, source))
         return fingerprint_of(f"{type(error).__name__}: {error}".encode(errors="surrogatepass"))
     return bytes(found)
@@ -362,7 +362,7 @@ def _follows(field_error: FieldError, refused: set[KeyPath], hidden: Iterable[Fi
 
 
 def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
-    """Encode the configuration, and prove that a worker decodes exactly the same from the payload (G8)."""
+    """Encode the configuration, and check that a worker decodes exactly the same from the payload."""
     try:
         payload = codec.encode(config)
     except NotCarried as error:
@@ -374,7 +374,7 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
     try:
         exact = codec.encode(codec.decode(payload)) == payload
-    except (NotCarried, ProtocolError) as error:  # a registered type whose decode does not undo its encode
+    except (NotCarried, ProtocolError) as error:  # raised if a registered type's decode does not undo its encode
         raise ConfigError([Problem("", f"can't be carried to the workers exactly: {error}")]) from None
     if not exact:
         raise ConfigError([Problem("", "can't be carried to the workers exactly: decoded, it encodes to other bytes")])

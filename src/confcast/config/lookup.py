@@ -1,14 +1,14 @@
-"""Finds the value that a person means by a key that was read in a message, a diff or an event.
+"""Finds the value that a person means by a key that stands in a message, a diff or an event.
 
 Messages write keys in several ways: `log_levels."app.payments"` for what is wrong with the data, `servers[0]` and
-`log_levels.app.payments` for what changed or can't be serialised, by the names of attributes or those used in files,
-and keys of YAML that are no text as YAML writes them or as Python does. Each way is accepted: the data says which keys
-there are. A field that its library finds further inside (`AliasPath`) is found where the library takes it from.
+`log_levels.app.payments` for what changed or can't be serialised, by the names of attributes or by those used in files,
+and YAML's keys that are no text as YAML or Python writes them. Each way is accepted: the data says which keys there
+are. A field that its library finds further inside (`AliasPath`) is found where the library finds it.
 
 The owner's event loop searches for keys that come from workers, so a search does a bounded amount of work. It looks up
 the first part of a key in the table as it is written; only if that leads nowhere, it writes all keys of the table in
-every way, once for each table. It goes on only once from each offset of the key with the same data and types, and not
-behind 200 parts.
+every way, once for each table. It continues only once from each offset of the key with the same data and types, and not
+beyond 200 parts.
 
 Rejected: one grammar for keys, parsed without the data. `a.b` is a key of some tables and two of others.
 """
@@ -41,8 +41,8 @@ class _Found(NamedTuple):
 
     Attributes:
         path: The path in the data.
-        end: Where in the key the rest begins.
-        types: The types that the value there may have, as they are written.
+        end: The offset in the key at which the rest begins.
+        types: The types that this value may have, as they are written.
         data: The value.
     """
 
@@ -57,7 +57,7 @@ class _Forms(NamedTuple):
 
     Attributes:
         parts: For each text, the keys that it may mean.
-        longest: The characters of the longest text.
+        longest: The length of the longest text, in characters.
     """
 
     parts: dict[str, list[Any]]
@@ -69,7 +69,7 @@ class Lookup:
 
     Args:
         schema: The class.
-        data: What was merged for it. Nobody may change it.
+        data: The merged data. No caller may change it.
     """
 
     def __init__(self, schema: Any, data: Any) -> None:
@@ -115,7 +115,7 @@ class Lookup:
         """Every value that one more part of the key may lead to."""
         start = before.end + (bool(before.path) and key.startswith(".", before.end))
         sought = list(_sought(before, key, start))
-        yield from (each for each in sought if each.data is not _ABSENT)  # the library takes it before any other
+        yield from (each for each in sought if each.data is not _ABSENT)  # the library takes it first
         for part, end in self._parts(before, key, start):
             if key[end : end + 1] in ("", ".", "["):
                 types, data = _below(before.types, part), value_at(before.data, (part,), _ABSENT)
@@ -147,7 +147,7 @@ class Lookup:
         yield from sorted(found, key=lambda each: (shown(each[0]) != key[start : each[1]], each[1]))
 
     def _has_texts_only(self, table: dict[Any, Any]) -> bool:
-        """Whether all keys of a table are text: any other key may be written like a text."""
+        """Whether all keys of a table are text; if not, a message may show another key like a text."""
         if id(table) not in self._texts_only:
             self._texts_only[id(table)] = all(type(key) is str for key in table)
         return self._texts_only[id(table)]
@@ -163,7 +163,7 @@ class Lookup:
 
 
 def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
-    """Each field at an offset of a key that its library looks for further inside, or by a key of several fields."""
+    """Yield each field that begins at an offset of a key, and that its library finds by other paths or shared keys."""
     fields = _fields_sought(before.types)
     longest = max(map(len, fields), default=-1)
     ends = itertools.takewhile(lambda end: end - start <= longest, _ends(key, start))
@@ -174,7 +174,7 @@ def _sought(before: _Found, key: str, start: int) -> Iterator[_Found]:
 
 
 def _fields_sought(types: tuple[Any, ...]) -> dict[str, list[Sought]]:
-    """The fields that a library looks for, by their names and by keys that no other field has."""
+    """The fields that a library finds by other paths, by their names, and by keys that no other field has."""
     found: dict[str, list[Sought]] = {}
     for keys in _tables(types):
         names = {name: name for name in keys.sought} | keys.names
@@ -209,7 +209,7 @@ def _ends(key: str, start: int) -> Iterator[int]:
 
 
 def _written(table: dict[Any, Any], types: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Every form in which messages may write a key of a table, or a field that is not set there, with the key."""
+    """Every form in which messages may write a key of a table, or a field that is not set in it, with the key."""
     names = list(dict.fromkeys(pair for keys in _tables(types) for pair in _direct(keys)))
     fields, called = dict(names), dict[str, list[str]]()
     for key, field in names:

@@ -1,8 +1,8 @@
 """Takes instances of dataclasses, Structs and NamedTuples apart into rows, and makes instances of rows.
 
-Guaranteed: making an instance runs no code of the user's: no `__init__`, `__post_init__`, `model_post_init`,
-validator or default factory. Objects are made by `object.__new__` and their state is set; a Struct, whose C code
-prevents that, by its constructor if it has no `__post_init__`, otherwise by copying a blank instance.
+Guaranteed: making an instance runs none of the user's code: no `__init__`, `__post_init__`, `model_post_init`,
+validator or default factory. Objects are made by `object.__new__` and their state is set. The C code of a Struct
+prevents that: a Struct is made by its constructor if it has no `__post_init__`, otherwise by copying a blank instance.
 
 Rejected: `model_construct` (it runs `model_post_init` and default factories), `copy`/`pickle` protocols (users
 define them), and msgspec's own decoding of Structs (it runs `__post_init__` and enforces `Meta`).
@@ -39,10 +39,10 @@ class Shape:
     Attributes:
         cls: The class.
         index: Its index in the table of classes.
-        take: Makes a row of an instance. Raises Unsupported when the instance lacks a part.
-        make: Makes an instance of a row and consumes the row. Any error means that the row is no row of this class.
-        parts: Gives the parts of an instance by name, in order: fields, then whatever else it holds.
-        forget_fields_set: Changes a row to the one that it would be with every field set; see `writers`.
+        take: Makes a row from an instance. Raises Unsupported if the instance lacks a part.
+        make: Makes an instance from a row and consumes the row. Any error means that the row is not of this class.
+        parts: Returns the parts of an instance by name, in order: fields, then whatever else it holds.
+        forget_fields_set: Changes a row to that of an equal instance with every field set; see `writers`.
     """
 
     cls: type
@@ -79,7 +79,7 @@ def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[A
 
 
 def not_serialisable_of(cls: type) -> frozenset[str]:
-    """Names in `__dict__` that are not serialised: caches, which workers fill again, and typing's `__orig_class__`.
+    """Names in `__dict__` that are not serialised: caches, which workers compute again, and typing's `__orig_class__`.
 
     A name that is a cache in a base and something else in the class is serialised. `Box[int](1)` leaves
     `__orig_class__` in the dict of a dataclass; an instance that comes from a file does not have it.
@@ -120,7 +120,7 @@ def _refuse_unless_blank_can_be_made(cls: Any) -> None:
 
 
 def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
-    """The shape of a dataclass with a `__dict__`. A row's header is -1, or a mask of the fields and other entries."""
+    """The shape of a dataclass with a `__dict__`. A row's header is -1, or a mask of its fields and other entries."""
     count, left_out = len(names), not_serialisable_of(cls)
     get = getter_of(names, operator.itemgetter)
     new: Callable[[Any], Any] = object.__new__
@@ -154,7 +154,7 @@ def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
 
 
 def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
-    """The shape of a dataclass with slots. A row's header is -1, or the entries of a `__dict__` beside the slots."""
+    """The shape of a dataclass with slots. A row's header is -1, or the entries of a `__dict__` that it has, too."""
     slots = {name: slot for name, slot in slots.items() if name not in ("__dict__", "__weakref__")}
     names = tuple(dict.fromkeys([*(name for name in fields if name in slots), *slots]))
     left_out, has_dict = not_serialisable_of(cls) - frozenset(fields), cls.__dictoffset__ != 0
@@ -224,7 +224,7 @@ def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any
         raise Unsupported(f"{cls.__qualname__} is a Struct with cache_hash=True and __post_init__; drop one of them")
     blank = _blank_struct(cls, names)
     base: Any = msgspec.Struct
-    copy, fill = base.__copy__, msgspec.structs.force_setattr  # a class may define a __copy__ of its own
+    copy, fill = base.__copy__, msgspec.structs.force_setattr  # not the class's own __copy__
 
     def build(values: dict[str, Any]) -> Any:
         value = copy(blank)
@@ -236,7 +236,7 @@ def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any
 
 
 def _blank_struct(cls: Any, names: tuple[str, ...]) -> Any:
-    """An instance of a Struct without running its `__post_init__`: made of a subclass without one, then reclassed."""
+    """A Struct's instance, made without `__post_init__`: of a subclass that has none, whose `__class__` is then set."""
     try:
         quiet = type(cls)(cls.__name__, (cls,), {"__post_init__": lambda self: None})
         blank = quiet(**dict.fromkeys(names))

@@ -3,17 +3,17 @@
 The bytes are self-describing: the type of each value decides how it is encoded; annotations only limit the classes that
 may appear. A value need not match its annotation (defaults are not validated, validators return anything, a subclass
 replaces its annotated base), so a codec that trusts annotations is not exact. Values of msgpack's own types are encoded
-as such; every other value is a msgpack extension whose payload is msgpack again.
+as such; every other value becomes a msgpack extension whose payload is msgpack again.
 
 A payload begins with 8 bytes of the table's fingerprint, because the indexes of classes are valid only for the table
 that gave them: bytes of another schema, or of another version of it, are never decoded into these classes.
 
 Guaranteed: `decode(encode(c))` equals `c` type for type, with everything that a pydantic model holds; equal values have
-equal bytes whatever the order of their sets, so that the digest identifies the value; decoding runs no code of the
-user's; a value that can't be serialised is refused by path, at start or when it is loaded, and never changed.
+equal bytes whatever the order of their sets, so that the digest identifies the value; decoding runs none of the user's
+code; a value that can't be serialised is refused, with its path, at start or when it is loaded, and never changed.
 
-Rejected: dump-and-validate (validators run twice, excluded fields vanish, secrets mask themselves, tuples become
-lists), msgspec's typed coding (zones become UTC, `__post_init__` runs), pickle (runs what the bytes say).
+Rejected: dump-and-validate (validators run twice, excluded fields vanish, secrets are dumped masked, tuples become
+lists), msgspec's typed coding (zones become UTC, `__post_init__` runs), pickle (it runs code that the bytes name).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Codec(Generic[T]):
         schema: A pydantic model, a dataclass (of the standard library or pydantic) or a msgspec Struct.
 
     Attributes:
-        schema: The same.
+        schema: As given.
         fingerprint: 16 bytes, equal in two processes if and only if each decodes the other's bytes exactly.
 
     Raises:
@@ -74,14 +74,14 @@ class Codec(Generic[T]):
 
     @functools.cached_property
     def fields(self) -> dict[str, str]:
-        """The type of each field as text, by dotted path through nested classes; two mismatched sides compare these."""
+        """The type of each field as text, by dotted path through nested classes, to compare two differing schemas."""
         return self._table.fields()
 
     def encode(self, config: T) -> bytes:
         """Encode the configuration.
 
         Raises:
-            NotCarried: It holds a value that can't be serialised; `problems` has the paths, and no values.
+            NotCarried: It holds values that can't be serialised; `problems` has their paths, not the values.
         """
         if not isinstance(config, self.schema):
             raise NotCarried([Problem("", f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")])
@@ -96,7 +96,7 @@ class Codec(Generic[T]):
         """Rebuild the configuration without running any code of its classes.
 
         Raises:
-            ProtocolError: The payload is not of this codec.
+            ProtocolError: This codec did not write the payload.
         """
         if payload[:8] != self._prefix:
             raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
@@ -112,7 +112,7 @@ class Codec(Generic[T]):
         Values are compared by type and encoding; `model_fields_set` and the order of dict keys don't count.
 
         Raises:
-            NotCarried: It holds a value that can't be serialised.
+            NotCarried: The value holds a part that can't be serialised.
         """
         return self._written_by(self._comparing, value)
 

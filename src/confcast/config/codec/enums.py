@@ -1,12 +1,12 @@
 """Serialises members of enums by name, and members of flags, which combine, by value.
 
-Guaranteed: decoding returns the declared member or the composite flag itself, as a process has it that has only
-imported the class. An Enum may have other objects: its `_missing_` may make one with any name and value, also those of
-a declared member, which the workers would get in its place. Such an object is refused, as is a composite flag to which
-the class has added an attribute.
+Guaranteed: decoding returns the same declared member or composite flag that the class gives by itself. An Enum may have
+other objects: its `_missing_` may make one with any name and value, even with those of a declared member, which the
+workers would then get instead. Such an object is refused, as is a composite flag to which the class has added an
+attribute.
 
-Rejected: by value alone (values may be unhashable, and True stands beside 1), and calling the class with the value
-(`_missing_` is code of the user's).
+Rejected: serialising all members by value (values may be unhashable, and True equals 1), and calling the class with the
+value (`_missing_` is the user's code).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COMPOSITE = frozenset({"_value_", "_name_", "_inverted_"})
 
 def _shape(cls: Any, index: int) -> Shape:
     is_flag = issubclass(cls, enum.Flag)
-    combine = vars(enum.Flag)["_missing_"].__func__  # that of the standard library: a class may define its own
+    combine = vars(enum.Flag)["_missing_"].__func__  # the standard library's: a class may define its own
 
     def take(value: Any) -> list[Any]:
         if not (_is_declared(value) or (is_flag and _is_composite(value))):
@@ -56,7 +56,7 @@ def _is_declared(value: Any) -> bool:
 
 
 def _is_composite(value: Any) -> bool:
-    """Whether a flag is the object that the standard library makes of its number."""
+    """Whether a flag is the composite object that the standard library makes for the flag's number."""
     cls, name = type(value), getattr(value, "_name_", None)
     number = getattr(value, "_value_", None)
     return (
@@ -68,7 +68,7 @@ def _is_composite(value: Any) -> bool:
 
 
 def _number_of(cls: Any, name: str) -> int | None:
-    """The number that the name of a composite means, such as `READ|WRITE|64`; None if the name means none."""
+    """The number that the name of a composite stands for, such as `READ|WRITE|64`; None if it stands for none."""
     number = 0
     try:
         for part in name.split("|"):

@@ -1,6 +1,6 @@
 """Explains by path why a value can't be serialised. Runs only after encoding was refused, so it may be slow.
 
-Guaranteed: one error has every reason, and no value: types and paths only, since any value may be a secret.
+Guaranteed: a single error gives every reason, by types and paths only; it shows no value, since any may be a secret.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Lists the leaf types, a row each: types that msgpack does not have and that hold no fields of the user's.
+"""Lists the leaf types, one row each: types that msgpack does not have, and that hold no fields of the user's classes.
 
-Guaranteed: a row rebuilds exactly the type it was taken from, and a code is never given to another type (journals
-outlive releases). A type is found by its import path and only in modules that are imported already: a process that has
-such a value has imported its module, and a worker whose configuration has no Decimal does not pay for `decimal`.
+Guaranteed: a row rebuilds values of exactly its type, and a code is never given to another type (journals outlive
+releases). A type is found by its import path and only in modules that are imported already: a process that has such a
+value has imported its module, and a worker whose configuration has no Decimal does not pay for `decimal`.
 
-Codes: 0 to 15 belong to the codec's own shapes, 16 to 127 to the rows below; types that an application adds have
-none (registered.py). Rejected: msgspec's `enc_hook` (never called for datetime, Decimal, UUID: they arrive as str), and
-accepting subclasses (the workers would get the base).
+Codes: 0 to 15 belong to the codec's own shapes, 16 to 127 to the rows below; types that an application adds have none
+(registered.py). Rejected: msgspec's `enc_hook` (msgspec never calls it for datetime, Decimal, UUID: they would arrive
+as str), and accepting subclasses (the workers would get the base).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Leaf(NamedTuple):
         path: Where the type is imported from, `module:name`.
         parts: The type that `take` returns; any other in a payload is refused.
         take: Takes a value apart into parts that the codec serialises.
-        make: Makes the value of the type and the parts. Runs no code of the user's.
+        make: Makes the value from the type and the parts. Runs none of the user's code.
         deep: Whether the parts may hold other leaves and objects, not only msgpack's own types.
     """
 
@@ -76,7 +76,7 @@ def _zone_key(zone: Any) -> str:
     if type(zone.key) is not str:
         raise Unsupported("a ZoneInfo without a key can't be carried to the workers; make it by ZoneInfo(key)")
     try:
-        zone.__reduce__()  # raises if its rules came from a file, whatever key it was given
+        zone.__reduce__()  # raises if the zone's rules came from a file, even if the zone has a key
     except Exception:
         raise Unsupported("a ZoneInfo that was read from a file can't be carried; make it by ZoneInfo(key)") from None
     return zone.key
@@ -115,7 +115,7 @@ def _unset(cls: Any, parts: Any) -> Any:
 def _url(cls: Any, parts: Any) -> Any:
     try:
         return cls(parts, preserve_empty_path=True)
-    except TypeError:  # pydantic 2.11, which gives every URL a path
+    except TypeError:  # raised by pydantic 2.11, which gives every URL a path
         return cls(parts)
 
 
@@ -178,7 +178,7 @@ LEAVES = (
 
 BY_CODE = {leaf.code: leaf for leaf in LEAVES}
 SECRET_CODES = frozenset({29, 30, 31})
-"""The leaves whose values never show in a diff."""
+"""The codes of leaves whose values a diff never shows."""
 
 
 def leaf_of(cls: type) -> Leaf | None:

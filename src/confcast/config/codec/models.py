@@ -1,10 +1,10 @@
 """Serialises pydantic models with everything that they hold, without running a validator.
 
-A model is four slots: `__dict__` (fields, and what validators put there), `__pydantic_fields_set__`,
-`__pydantic_extra__` and `__pydantic_private__`. The row of a model is its index, a header and the fields. The
-header is -1 (every field set, nothing else held), a bit mask of the fields set, or a list: mask, other names in the
-set, extra, private attributes, other entries of `__dict__`. Computed fields are functions and have no bytes; values of
-`cached_property` are worked out again, and the bytes are the same whether a validator has read one or not.
+A model has four slots: `__dict__` (fields, and what validators put there), `__pydantic_fields_set__`,
+`__pydantic_extra__` and `__pydantic_private__`. The row of a model is its index, a header and the fields. The header is
+-1 (every field set, nothing else held), a bit mask of the fields set, or a list: mask, other names in the set, extra,
+private attributes, other entries of `__dict__`. Computed fields are functions, and are not serialised; values of
+`cached_property` are computed again, and the bytes are the same whether a validator has read one or not.
 
 Nothing here imports pydantic: a schema that is a model has imported it.
 """
@@ -22,7 +22,7 @@ from confcast.config.codec.leaves import Unsupported
 from confcast.config.schema.pydantic_members import hidden_members
 
 MAX_MASKS = 256
-"""Combinations of set fields remembered per class; a class with more starts over."""
+"""How many combinations of set fields are kept per class; before more are added, all are dropped."""
 
 _DICT_OR_NONE = (dict, types.NoneType)
 
@@ -173,7 +173,7 @@ def _maker(cls: Any, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
 
 
 def _no_extra(cls: Any) -> dict[str, Any] | None:
-    """The value of `__pydantic_extra__` when there are no extra values."""
+    """Returns None: the value of `__pydantic_extra__` when there are no extra values."""
     return {} if cls.model_config.get("extra") == "allow" else None
 
 

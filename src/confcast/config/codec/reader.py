@@ -1,9 +1,9 @@
-"""Decodes bytes of this codec to a value, exactly, running no code of the user's.
+"""Decodes bytes of this codec to a value, exactly, running none of the user's code.
 
-Guaranteed: whatever the bytes are, only classes of the table are built, and bytes that this codec did not write raise
-a `ProtocolError` that quotes none of them. The exceptions to "no code of the user's": a type that an application
-registered is decoded by its own function, and members of a set and keys of a dict are hashed and compared, by the
-user's `__hash__` and `__eq__` if a class defines them.
+Guaranteed: whatever the bytes are, only classes of the table are built, and bytes that this codec did not write raise a
+`ProtocolError` that quotes none of them. Two things do run the user's code: a type that an application registered is
+decoded by its own function, and members of a set and keys of a dict are hashed and compared, by `__hash__` and `__eq__`
+of their class if it defines them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Decoder:
             return self._decode(payload)
         except Unsupported as refused:  # raised by the `decode` of a registered type
             raise ProtocolError(str(refused)) from None
-        except Exception as error:  # foreign bytes may raise anything; the text could quote them
+        except Exception as error:  # bytes of others may raise anything, and its text could quote them
             raise ProtocolError(f"not a configuration of this schema: {type(error).__name__}") from None
 
     def _build(self, code: int, data: memoryview) -> Any:
@@ -43,7 +43,7 @@ class Decoder:
 
 
 class _Builders(dict[int, Callable[[Any], Any]]):
-    """Extension code → the function that builds its value; a leaf type is imported with its first value."""
+    """Extension code → the function that builds its value; a leaf type is imported when its first value is built."""
 
     def __init__(self) -> None:
         super().__init__()

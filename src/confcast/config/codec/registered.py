@@ -5,12 +5,12 @@ index that does not depend on the order of registrations, and part of the table'
 of its two functions. So the Hello of a worker that registered other functions has another fingerprint, and two
 configurations in one process can't disturb each other.
 
-Its `decode` is the one exception to "no code of the user's runs in a worker"; its result's type is checked, and the
+Its `decode` is the one function of the user's that decoding runs in a worker; its result's type is checked, and the
 owner has decoded the same bytes before any worker votes.
 
-Rejected: a msgpack extension code for each (numbers that two libraries would both take), a class attribute (the types
-that need it are other people's), and a registration after the schema was read (a process that reads the schema first
-would refuse values that another process serialises).
+Rejected: a msgpack extension code for each (two libraries might take the same number), a class attribute (an
+application can't change the types of a library), and a registration after the schema was read (a process that reads the
+schema first would refuse values that another process serialises).
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def register_type(cls: type[V], *, encode: Callable[[V], object], decode: Callab
 
     Call it at import, in the module of the schema and above the schema, so that the config owner and every worker do
     the same. The registration holds for exactly this class, wherever an annotation of the schema names it, and not for
-    its subclasses. Where the class has an `__eq__`, a value that does not come back equal is refused at the load.
-    When the functions change their output, give them other names: those tell the old code's bytes from the new's.
+    its subclasses. If the class has an `__eq__`, a value that does not come back equal is refused at the load. When the
+    functions change their output, rename them: their names distinguish old bytes from new ones.
 
     Any thread may call it. `encode` runs in the config owner (and in a worker under `CONFCAST_DEBUG`), `decode` in the
-    owner and in the reading thread of each worker: it has to be quick, without I/O, and equal for equal bytes.
+    owner and in the reading thread of each worker: it must be quick, without I/O, and deterministic.
 
     Args:
         cls: The class.
         encode: Called with a value; returns a value of types that the codec knows.
-        decode: Called with that; returns the first value, of exactly this class.
+        decode: Called with what `encode` returned; returns the value again, of exactly this class.
 
     Raises:
         TypeError: `cls` is no class, a function can't be called, or the codec has a way for the class already: it is a
@@ -89,7 +89,7 @@ def registered(cls: type) -> Pair | None:
 
 
 def description_of(cls: type) -> list[str]:
-    """The names of a registered class's functions, which have to be the same on both sides."""
+    """The names of a registered class's functions, which have to be the same in the owner and in every worker."""
     return [_named(function) for function in _pairs[cls]]
 
 
@@ -146,7 +146,7 @@ def _shape(cls: Any, index: int) -> Shape:
 
 
 def _is_equal(value: Any, decode: Callable[[Any], Any], parts: Any) -> bool:
-    """Whether decoding returns an equal value. True if decode raises or returns another class: `make` reports that."""
+    """Whether decoding returns an equal value; True also if `decode` fails or returns another class (see `make`)."""
     try:
         back = decode(parts)
         return type(back) is not type(value) or bool(back == value)

@@ -1,9 +1,9 @@
 """Reads from an annotation its text, the classes that it names, and the types in it that can't be serialised.
 
 Guaranteed: every annotation is accepted or refused at start, before any value is seen. `Any`, `object` and type
-variables name no class; a value there is accepted or refused when it is loaded. An alias that msgspec would read as
-another type is refused in a Struct. Rejected: asking pydantic for its core schema (it describes validation, not values,
-and Structs and stdlib dataclasses have none).
+variables name no class: where they stand, a value is accepted or refused when it is loaded. An alias that msgspec would
+read as another type is refused in a Struct. Rejected: asking pydantic for its core schema (it describes validation, not
+values, and Structs and stdlib dataclasses have none).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KNOWN = _ATOMS | _CONTAINERS | _ABSTRACT | _BASES
 _PYDANTIC_STANDS_FOR = {"EmailStr", "Json", "PastDate", "FutureDate", "AwareDatetime", "NaiveDatetime"} | {
     "PastDatetime", "FutureDatetime", "IPvAnyAddress", "IPvAnyInterface", "IPvAnyNetwork"
 }  # fmt: skip
-"""Classes of pydantic's for annotations, whose values are of other types, which can be serialised."""
+"""pydantic's classes that stand in annotations for other types, whose values can be serialised."""
 
 _QUALIFIERS = ("Final", "Required", "NotRequired", "ReadOnly")
 
@@ -78,7 +78,7 @@ def read(annotation: Any, verdict: Callable[[type], Verdict], *, by_msgspec: boo
 
     Args:
         annotation: Any annotation, its forward references resolved.
-        verdict: Tells why a class that is no leaf and no container can't be serialised; None if it can.
+        verdict: Returns why a class that is no leaf and no container can't be serialised; None if it can.
         by_msgspec: Whether msgspec makes the values: a type that it would read as another is a problem, too.
     """
     visitor = _Visitor(verdict, by_msgspec=by_msgspec)
@@ -102,14 +102,14 @@ def advice_for(cls: Any) -> str | None:
 
 
 class _Visitor:
-    """Walks over one annotation, through each class and alias once."""
+    """Walks over one annotation, and enters each class and alias once."""
 
     def __init__(self, verdict: Callable[[type], Verdict], *, by_msgspec: bool) -> None:
         self.classes: dict[type, None] = {}
         self.problems: list[str] = []
         self._verdict, self._by_msgspec = verdict, by_msgspec
         self._seen: list[Any] = []
-        self._around: list[Any] = []  # the aliases that the visit is inside of
+        self._around: list[Any] = []  # the aliases inside which the visit is
         self._scope: dict[str, Any] = {}  # the module in which the names of an alias's value are looked up
 
     def visit(self, annotation: Any) -> None:
@@ -159,7 +159,7 @@ class _Visitor:
         """Why msgspec would read an alias as another type, or without an end; None if it reads the alias rightly."""
         named = typing.get_origin(alias) or alias
         name = named.__name__
-        if named.__type_params__:  # msgspec fills them in by position, in the order in which they are used
+        if named.__type_params__:  # msgspec replaces them by position, in the order of their use
             return f"msgspec can't read the alias {name}, which has type parameters; write out what {name} stands for"
         if type(named).__module__ != "typing":
             return (
@@ -227,7 +227,7 @@ def _stands_for_others(cls: Any) -> bool:
 def text_of(annotation: Any) -> str:
     """An annotation as text, without addresses, modules and the metadata of `Annotated` other than `Secret`.
 
-    An alias or a `NewType` is written as the type that it stands for; an alias that comes again, as in itself, by name.
+    An alias or a `NewType` is written as the type that it stands for; an alias inside itself is written by its name.
     """
     return _text_of(annotation, [])
 

@@ -46,7 +46,7 @@ class Entry(NamedTuple):
         kind: Its kind.
         members: Its parts by name, with their annotations as read.
         shape: The functions that serialise it; None if it can't be serialised.
-        problem: Why the class can't be serialised; None if only members have problems, or nothing has.
+        problem: Why the class can't be serialised; None if it can, or if only members have problems.
     """
 
     cls: type
@@ -76,7 +76,7 @@ class Table:
         self.fingerprint = self._fingerprint()
 
     def fields(self) -> dict[str, str]:
-        """The type of each field as text, by dotted path through nested classes, but not into a class inside itself.
+        """The type of each field as text, by dotted path through nested classes, without a class inside itself.
 
         The text of an Enum lists its members: two schemas may differ in nothing else.
         """
@@ -135,7 +135,7 @@ class Table:
 
 
 def _described(cls: Any, kind: Kind) -> list[str]:
-    """The part of a class's fingerprint that its members do not show: names of enum members, functions of a type."""
+    """What a class's fingerprint has besides its members: an enum's member names, a registered type's functions."""
     if kind is ENUM and issubclass(cls, enum.Flag):  # members of flags are serialised by value
         return [f"{name}={member._value_}" for name, member in cls._member_map_.items()]
     if kind is ENUM:
@@ -190,7 +190,7 @@ def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:
     assert kind is not None, "annotations let only such classes through"
     try:
         annotations = {field.name: field.annotation for field in fields_of(cls) or ()} | kind.members(cls)
-        limited = by_msgspec and kind is not MODEL  # pydantic makes the model in a Struct
+        limited = by_msgspec and kind is not MODEL  # a model in a Struct is made by pydantic
         members = {name: read(each, verdict, by_msgspec=limited) for name, each in annotations.items()}
         return Entry(cls, kind, members, kind.shape(cls, index), None)
     except Unsupported as refused:
@@ -200,7 +200,7 @@ def _entry(cls: type, index: int, *, by_msgspec: bool) -> Entry:
 
 
 def _unparametrised(cls: Any) -> list[type]:
-    """The generic model of which `Box[int]` is made, in a list: an unvalidated default may be a plain `Box`."""
+    """The generic model from which `Box[int]` was made, in a list: an unvalidated default may be a plain `Box`."""
     origin = getattr(cls, "__pydantic_generic_metadata__", {}).get("origin")
     return [] if origin is None else [origin]
 

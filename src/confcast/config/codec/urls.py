@@ -1,8 +1,8 @@
 """Serialises pydantic's URL classes, `AnyUrl`, `HttpUrl`, `PostgresDsn`, …, and classes that are derived from them.
 
-Each instance holds one URL of pydantic_core's, which is a leaf, in its `__dict__`. They are classes of the table and no
-leaves, because applications derive their own. Rejected: their constructors (they validate, by constraints that an
-application may write).
+Each instance holds one URL of pydantic_core, which is a leaf, in its `__dict__`. The classes are in the table of
+classes and no leaves, because applications derive their own. Rejected: calling their constructors (they validate, by
+constraints that an application may write).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turns a value into data that msgspec encodes without further help, by the value's type and never by an annotation.
 
-`Writers` maps a type to the function that writes its values. One table of classes has three:
+`Writers` maps a type to the function that writes its values. A table of classes has three `Writers`:
 
 - the fast one assumes that every int has 64 bits and UTF-8 has every str; msgspec raises when that is wrong,
 - the careful one checks each int and str, and writes the same bytes where the fast one succeeds,
@@ -40,10 +40,10 @@ Plan: TypeAlias = tuple[tuple[int, Writer], ...]
 Mode: TypeAlias = Literal["fast", "careful", "comparing"]
 
 MAX_DEPTH = 200
-"""Levels of nesting; well under Python's recursion limit, which writing and reading them needs."""
+"""The most levels of nesting; far below Python's recursion limit, which writing and reading each level uses."""
 
 MAX_PLANS = 1024
-"""Combinations of value types remembered per class; a class with more starts over."""
+"""How many combinations of value types are kept per class; before more are added, all are dropped."""
 
 NATIVE = frozenset({NoneType, bool, int, float, str, bytes})
 _NATIVE_WHEN_CAREFUL = NATIVE - {int, str}
@@ -108,7 +108,7 @@ class Writers(dict[type, Writer]):
         return {key: self[type(item)](item, depth) for key, item in value.items()}
 
     def _is_table(self, value: dict[Any, Any]) -> bool:
-        """Whether a msgpack map preserves a dict: every key is a str, and UTF-8 has it."""
+        """Whether a msgpack map can hold a dict unchanged: every key is a str that UTF-8 can encode."""
         if self._mode == "comparing" or not _STR.issuperset(map(type, value)):
             return False
         return self._mode == "fast" or all(_write_str(key, 0) is key for key in value)

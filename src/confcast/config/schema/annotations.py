@@ -1,12 +1,12 @@
 """Reads from a type which keys a table may have, and which type the value at a path has.
 
-The answers serve messages, and the refusal of what a validator would let pass, so they never refuse too much: where a
-validator may accept more than the annotations show (a `before` validator, `extra="allow"`, a schema of the type's own),
-every key is allowed, and the validator decides.
+The answers are for messages, and for the check that refuses what validators let pass (strictness.py). They never refuse
+too much: where a validator may accept more than the annotations show (a `before` validator, `extra="allow"`, a schema
+of the type's own), every key is allowed, and the validator decides.
 
-Two questions are answered otherwise: how a text is converted, and which keys mean one field. They use the type as it is
-written (`written=True`), even where code of the user's sees the value first: a `before` validator for a list expects
-the list that a file would give it.
+For two questions, how a text is converted and which keys set one field, the answers show the type as it is written
+(`written=True`), even where the user's code sees the value first: a `before` validator for a list expects the list that
+a file would give it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.kinds import TRANSPARENT, alias_of, fields_of, is_record, kind_of
 
 _EARLY = {"BeforeValidator", "WrapValidator", "PlainValidator", "Json"}
-_JSON = {"Json"}  # no validator of the user's: the value is a text, which pydantic parses as the type inside
-_LATE = ("AfterValidator", "Discriminator", "Tag")  # metadata of pydantic's that changes no input
+_JSON = {"Json"}  # not a user's validator: the value is a text, which pydantic parses as the type inside
+_LATE = ("AfterValidator", "Discriminator", "Tag")  # pydantic's metadata that changes no input
 
 
 class Sought(NamedTuple):
-    """A field whose value pydantic takes from the first of several paths that is there.
+    """A field whose value pydantic takes from the first of several paths that exists.
 
     Attributes:
-        written: The type of its value, as it is written.
-        paths: Where the library looks; it takes the first that is there.
+        written: The type of the field's value, as it is written.
+        paths: The paths in the order in which the library tries them.
     """
 
     written: Any
@@ -44,18 +44,18 @@ _NONE: Mapping[str, Sought] = types.MappingProxyType({})
 
 
 class Keys(NamedTuple):
-    """The keys of a table of which one class is made.
+    """The keys of a table from which one class is made.
 
     Attributes:
-        types: For each key that is accepted, in all its spellings, the type of its value; Any where code of the
-            user's sees the value first.
-        written: The type of each key's value as it is written.
+        types: For each accepted key, in all its spellings, the type that its value may have; Any where the user's code
+            sees the value first.
+        written: The same without that exception: each value's type as the class declares it.
         names: For each key, the attribute that it sets.
         closed: Whether every other key is a mistake.
-        allows: Whether other keys are kept (`extra="allow"`). If neither, code of the user's may use them.
+        allows: Whether other keys are kept (`extra="allow"`). If neither is true, the user's code may use them.
         plain: Whether the class is a stdlib dataclass, whose values pydantic converts more freely than declared.
         indirect: Keys in whose values fields are found (`AliasPath`), and keys of several fields.
-        sought: The fields that are found by such a key, by their names.
+        sought: By name, the fields that are found by an indirect key.
     """
 
     types: dict[str, Any]
@@ -69,7 +69,7 @@ class Keys(NamedTuple):
 
     @property
     def choices(self) -> tuple[tuple[KeyPath, ...], ...]:
-        """The paths of each field that may be found further inside."""
+        """For each field that may be found further inside, the paths at which it may be."""
         return tuple(each.paths for each in self.sought.values() if any(len(path) > 1 for path in each.paths))
 
 
@@ -80,8 +80,8 @@ class Early:
 def strip(annotation: Any, *, written: bool = False) -> Any:
     """The type without the `Annotated`, `Final`, `Required`, aliases, `NewType` and root models around it.
 
-    Any where a validator of the user's sees the value first, unless `written`; for a type variable, its default, bound
-    or constraints.
+    Returns Any if a user's validator sees the value first, unless `written`; for a type variable, its default, bound or
+    constraints.
     """
     while (inner := _unwrapped(annotation, written=written)) is not annotation:
         annotation = inner
@@ -89,7 +89,7 @@ def strip(annotation: Any, *, written: bool = False) -> Any:
 
 
 def members(annotation: Any, *, written: bool = False) -> tuple[Any, ...]:
-    """The types that a value may have: those of a union, or the one."""
+    """The types that a value may have: the members of a union, or the type itself."""
     plain = strip(annotation, written=written)
     if typing.get_origin(plain) in (Union, types.UnionType):
         return tuple(member for part in typing.get_args(plain) for member in members(part, written=written))
@@ -97,7 +97,7 @@ def members(annotation: Any, *, written: bool = False) -> tuple[Any, ...]:
 
 
 def is_opaque(annotation: Any) -> bool:
-    """Whether code of the user's sees a value of the type, or of a member of it, before its library does.
+    """Whether the user's code sees a value of the type, or of a member of it, before the library does.
 
     That code may accept values that the type does not show.
     """
@@ -121,7 +121,7 @@ def is_collection(annotation: Any) -> bool:
 
 
 def child(annotation: Any, part: Any) -> Any:
-    """The type of the value under a key or at an index; Any where the type does not say."""
+    """The type of the value under a key or at an index; Any if the type does not say."""
     candidates = [found for member in members(annotation) if (found := _child(member, part)) is not None]
     return candidates[0] if len(candidates) == 1 else Any
 
@@ -218,7 +218,7 @@ def _keys_of(cls: type) -> Keys | None:
     if kind == "dataclass":
         inputs = {field.name for field in dataclasses.fields(cls) if field.init}
         found = {field.name: field.annotation for field in fields if field.name in inputs}
-        # An InitVar is a key, since __init__ takes it, and no field.
+        # An InitVar is a key, since __init__ takes it, but no field.
         only = {name: Any for name in getattr(cls, "__dataclass_fields__", {}) if name not in {f.name for f in fields}}
         return _record_keys(cls, found | only)._replace(plain=True)
     return _pydantic_keys(cls)
@@ -280,7 +280,7 @@ class _Collected:
         for path in paths:
             key, whole = path[0], len(path) == 1
             if not whole or self._names.get(key, name) != name:
-                self._indirect.add(key)  # a key of two fields has no one type
+                self._indirect.add(key)  # a key of two fields has no single type
                 whole = False
             self._types[key], self._written[key] = (hint, written) if whole else (Any, Any)
             self._names[key] = name
@@ -293,7 +293,7 @@ class _Collected:
 
 
 def _spellings(name: str, alias: Any, config: Any) -> list[KeyPath]:
-    """The paths under which pydantic finds a field; the first that is there counts."""
+    """The paths at which pydantic finds a field; the first that exists counts."""
     by_name = alias is None or config.get("populate_by_name") or config.get("validate_by_name")
     found: list[KeyPath] = []
     if config.get("validate_by_alias", True):
@@ -303,7 +303,7 @@ def _spellings(name: str, alias: Any, config: Any) -> list[KeyPath]:
 
 
 def _opaque_fields(cls: Any) -> set[str]:
-    """Fields with a validator of the user's that sees the value before pydantic does, and may turn it into another."""
+    """The fields with a user's validator that sees the value before pydantic does, and may turn it into another."""
     early = {"before", "wrap", "plain"}
     decorators = cls.__pydantic_decorators__.field_validators.values()
     found = {name for each in decorators if each.info.mode in early for name in each.info.fields}
@@ -316,7 +316,7 @@ def _has_mark(metadata: Iterable[Any], names: set[str]) -> bool:
 
 
 def _takes_anything(cls: Any) -> bool:
-    """Whether code of the user's sees the table before pydantic does, and so may rename its keys."""
+    """Whether the user's code sees the table before pydantic does, and so may rename its keys."""
     modes = {each.info.mode for each in cls.__pydantic_decorators__.model_validators.values()}
     own = (base for base in cls.__mro__ if not base.__module__.startswith("pydantic."))
     own_schema = any("__get_pydantic_core_schema__" in vars(base) for base in own)
@@ -324,7 +324,7 @@ def _takes_anything(cls: Any) -> bool:
 
 
 def _is_early(mark: Any) -> bool:
-    """Whether metadata in `Annotated` may change which values are accepted; pydantic's brings a schema of its own."""
+    """Whether metadata in `Annotated` may change which values are accepted. pydantic's own brings a schema with it."""
     return mark is Early or (hasattr(mark, "__get_pydantic_core_schema__") and type(mark).__name__ not in _LATE)
 
 
@@ -333,7 +333,7 @@ def _class_is_opaque(cls: Any) -> bool:
     if hasattr(cls, "__pydantic_decorators__"):
         root = getattr(cls, "__pydantic_root_model__", False)
         return _takes_anything(cls) or (root and bool(_opaque_fields(cls)))
-    # pydantic finds validators in other classes, too, where they are still the decorators' own objects.
+    # pydantic also finds validators of other classes, as long as they are the decorators' own objects.
     written = (getattr(each, "decorator_info", None) for base in cls.__mro__ for each in vars(base).values())
     early = any(getattr(info, "mode", None) in ("before", "wrap", "plain") for info in written)
     return early or hasattr(cls, "__get_pydantic_core_schema__")

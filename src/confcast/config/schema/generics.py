@@ -1,14 +1,14 @@
 """Resolves aliases (`type X = …`, `X[int]`), type variables and annotations that are text.
 
-Aliases and generic classes as Python 3.12 and 3.13 write them are served, and those of `typing_extensions` on 3.11.
+Aliases and generic classes may be written as in Python 3.12 and 3.13, or, on 3.11, with `typing_extensions`.
 
 Guaranteed: the parameters of an alias are replaced by name and not by position, so that `Table[int, str]` of
 `type Table[K, V] = dict[V, K]` is a `dict[str, int]`, and inside generic pydantic models too, which are a class of
-their own for each type. No alias is evaluated before its value is needed: it may name what does not exist, and may
-hold itself. msgspec replaces by position, so the codec refuses an alias with parameters in a Struct (supported.py).
+their own for each type. No alias is evaluated before its value is needed: it may name a type that does not exist, or
+contain itself. msgspec replaces by position, so the codec refuses an alias with parameters in a Struct (supported.py).
 
-Rejected: `X.__value__[int]` (by position, and a plain `T` takes no argument), and pydantic's own `replace_types`
-(private, and a worker with a `msgspec` schema does not import pydantic).
+Rejected: `X.__value__[int]` (it replaces by position, and a plain `T` takes no argument), and pydantic's own
+`replace_types` (private, and a worker with a `msgspec` schema does not import pydantic).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def hints_of(cls: Any) -> dict[str, Any]:
     """The annotations of a class, resolved, `Annotated` kept. Raises NameError."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
-    except NameError:  # up to 3.12.3 the T of `class Box[T]` is not found in annotations that are text
+    except NameError:  # up to 3.12.3, the T of `class Box[T]` is not found in annotations that are text
         parameters = [each for base in cls.__mro__[::-1] for each in getattr(base, "__type_params__", ())]
         if not parameters:
             raise
@@ -36,7 +36,7 @@ def is_alias(annotation: Any) -> bool:
 
 
 def value_of(alias: Any) -> Any:
-    """The type that an alias stands for, its parameters replaced. Raises NameError if it names what does not exist."""
+    """The type that an alias stands for, its parameters replaced. Raises NameError if it uses an unknown name."""
     origin = typing.get_origin(alias)
     if origin is None:
         return alias.__value__
@@ -44,7 +44,7 @@ def value_of(alias: Any) -> Any:
 
 
 def given(parameters: tuple[Any, ...], annotation: Any) -> dict[Any, Any]:
-    """The type variables of a generic class or alias, with the arguments that stand for them in an annotation."""
+    """The type variables of a generic class or alias, with the arguments that an annotation gives for them."""
     return dict(zip(parameters, typing.get_args(annotation), strict=False))
 
 

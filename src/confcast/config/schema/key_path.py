@@ -1,6 +1,6 @@
 """Paths in plain data: the value at one, every text with its path, and a path as one dotted text, as TOML writes keys.
 
-A part that is empty or has dots, blanks or quotes in it is quoted. `lookup.py` finds a path by such a text.
+A part that is empty or has dots, blanks or quotes in it is quoted. `lookup.py` finds the path again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from confcast.texts import shortened
 
 KeyPath: TypeAlias = tuple[Any, ...]
-"""Keys of tables and indexes of lists, from the root. Mostly str and int; YAML has other keys."""
+"""Keys of tables and indexes of lists, from the root. Most are str or int; YAML has other keys."""
 
 _ABSENT = object()
 _LONGEST = 60

@@ -1,8 +1,8 @@
-"""Tells which kind of class a schema is, which fields it has, and by which name another process imports it.
+"""Says which kind of class a schema is, which fields it has, and by which name another process imports it.
 
 A schema is a pydantic `BaseModel`, a dataclass (stdlib or pydantic) or a `msgspec.Struct`. Guarantees: nothing here
-imports pydantic (a class can only be a pydantic model if something imported pydantic before), so that a worker with
-a `msgspec` schema pays for `msgspec` alone; nothing runs the user's validators; all answers are cached per class.
+imports pydantic (a class can only be a pydantic model if something imported pydantic before), so that a worker with a
+`msgspec` schema imports `msgspec` only; nothing runs the user's validators; all answers are cached per class.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _MAIN = ("__main__", "__mp_main__")
 class Secret:
     """Marks a plain value as a secret: `Annotated[str, Secret]`.
 
-    The value stays what it is (a `str`), and is masked in diffs, events, error messages and logs. A pydantic
-    `SecretStr` or `SecretBytes` needs no mark.
+    The value keeps its type (a `str`), and is masked in diffs, events, error messages and logs. A pydantic `SecretStr`
+    or `SecretBytes` needs no mark.
     """
 
 
@@ -49,8 +49,8 @@ class Field(NamedTuple):
 
     Attributes:
         name: The attribute.
-        key: Its key in files: its alias if that is one plain string, else its name.
-        annotation: Its type, with `Annotated[…, Secret]` kept.
+        key: The field's key in files: its alias if that is one plain string, otherwise its name.
+        annotation: The field's type, with `Annotated[…, Secret]` kept.
     """
 
     name: str
@@ -83,7 +83,7 @@ def fields_of(cls: Any) -> tuple[Field, ...] | None:
     """The fields of a class of fields, in their order; None for any other type.
 
     Raises:
-        TypeError: An annotation of the class can't be resolved (a forward reference to a name that isn't there).
+        TypeError: An annotation of the class can't be resolved (a forward reference to an unknown name).
     """
     return _fields(cls) if isinstance(cls, type) else None
 
@@ -91,8 +91,8 @@ def fields_of(cls: Any) -> tuple[Field, ...] | None:
 def import_path(cls: type) -> str:
     """The name by which another process finds a class; `resolve` is the inverse.
 
-    `pkg.settings:Settings`; for a class of the main program `/srv/app.py:Settings` or `-m pkg.app:Settings`: that is
-    run again under the name `__mp_main__`, as multiprocessing's spawn does.
+    For example `pkg.settings:Settings`; for a class of the main program `/srv/app.py:Settings` or
+    `-m pkg.app:Settings`: that program is run again under the name `__mp_main__`, as multiprocessing's spawn does.
 
     Raises:
         TypeError: No other process could find the class: it is local to a function, made at run time or typed in.
@@ -235,7 +235,7 @@ def _main_program(module: str, qualname: str) -> str:
 
 
 def _defined(file: str | None, *, in_archive: bool) -> str:
-    """Where a class was defined whose main program is no file."""
+    """The place where a class was defined whose main program is no file."""
     if file is None:
         return "was typed in, or passed with -c or on stdin, and"
     if getattr(sys, "frozen", False):
@@ -250,7 +250,7 @@ def _import(place: str, path: str) -> types.ModuleType:
         return _import_module(place, path)
     for name in _MAIN:
         main = sys.modules.get(name)
-        # A program on stdin, or one that embeds Python, has neither a spec nor a file, and so is not the main meant.
+        # A program on stdin, or one that embeds Python, has neither a spec nor a file, so it is not the one meant.
         if main is not None and (getattr(main, "__spec__", None) or getattr(main, "__file__", None)):
             try:
                 same = _main_program(name, "") == place
@@ -262,7 +262,7 @@ def _import(place: str, path: str) -> types.ModuleType:
 
 
 def _import_module(name: str, path: str) -> types.ModuleType:
-    """Import a module. The ImportError says what to do where the module itself is missing, not one that it imports."""
+    """Import a module. Its ImportError says what to do if this module is missing, not if one that it imports is."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

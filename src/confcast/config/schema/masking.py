@@ -1,6 +1,6 @@
-"""Masks secrets in an application's text: an exception of its code may quote a value that must not be shown (G9).
+"""Masks secrets in an application's text: an exception of its code may quote a value that must not be shown.
 
-A secret is found in plain, as Python and JSON quote it (the text of a `KeyError` is a repr), and line by line: a
+A secret is found as it is, as Python and JSON quote it (the text of a `KeyError` is a repr), and line by line: a
 private key has line breaks, and the traceback of an `ExceptionGroup` puts a margin before each line. Rejected: leaving
 such texts out (they say what is wrong), and masking by the look of a text (it misses some secrets and masks others).
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 MASK = "**********"
 
 SHORTEST = 4
-"""Characters that a secret must have to be masked in a text: masking every "a" would garble it, and reveal more."""
+"""How many characters a secret must have to be masked: masking every "a" would garble a text, and reveal more."""
 
 
 def masking(secrets: Iterable[object]) -> Callable[[str], str]:
@@ -36,7 +36,7 @@ def masking(secrets: Iterable[object]) -> Callable[[str], str]:
 def _texts(secret: object) -> Iterator[str]:
     text = secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
     content = secret if isinstance(secret, bytes) else text.encode(errors="surrogatepass")
-    yield repr(content)[2:-1]  # also for a text: a `SecretBytes` may have been made of it
+    yield repr(content)[2:-1]  # also for a text, of which a `SecretBytes` may have been made
     yield text
     yield text.strip()  # a type may strip blanks before a validator sees the secret
     yield from map(str.strip, text.splitlines())
@@ -48,6 +48,6 @@ def _forms(secret: str) -> Iterator[str]:
         return
     yield secret
     yield repr(secret)[1:-1]
-    yield repr(secret + "'\"")[1:-4]  # in the repr of a longer text, which has quotes of both kinds
+    yield repr(secret + "'\"")[1:-4]  # as in the repr of a longer text, which has quotes of both kinds
     for ascii_only in (True, False):
         yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1]

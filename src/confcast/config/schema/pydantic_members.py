@@ -28,6 +28,6 @@ def hidden_members(cls: Any) -> dict[str, Any]:
             shim: Any = types.SimpleNamespace(__annotations__={name: own[name]})
             try:
                 found |= typing.get_type_hints(shim, globalns=scope, include_extras=True)
-            except NameError:  # imported for type checkers only
+            except NameError:  # the name is imported for type checkers only
                 continue
     return dict(sorted(found.items()))

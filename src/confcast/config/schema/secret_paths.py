@@ -1,6 +1,6 @@
 """Finds the values and keys of plain data that are secrets by the types of a schema, and masks secret keys in a path.
 
-Guaranteed: where the types leave it open (a misspelt key, a union of several classes), the value counts as a secret.
+Guaranteed: if the types don't decide it (a misspelt key, a union of several classes), the value counts as a secret.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def is_secret_at(schema: Any, path: KeyPath) -> bool:
 
 
 def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
-    """The path with secret keys masked, as `diff.py` shows them: those of a `dict[SecretStr, …]`."""
+    """The path with secret keys masked, as `diff.py` shows them: the keys of a `dict[SecretStr, …]`."""
     shown: KeyPath = ()
     for part in path:
         shown = (*shown, MASK if has_secret_keys(annotation) else part)
@@ -60,7 +60,7 @@ def is_scalar(value: Any) -> bool:
 
 
 def _below(annotation: Any, part: Any) -> Any:
-    """A type for the value there that has the same secrets; marked as a secret where the value may be one."""
+    """A type for the value under a key, with the same secrets; marked as a secret if the value may be one."""
     if not contains_secret(annotation):
         return Any
     found = _types_below(annotation, part)
@@ -71,7 +71,7 @@ def _below(annotation: Any, part: Any) -> Any:
 
 
 def _types_below(annotation: Any, part: Any) -> Any:
-    """The types that the value there may have, as a union; None if it may have a secret of an unknown type."""
+    """The types that the value under a key may have, as a union; None if it may have a secret of an unknown type."""
     kinds: list[Any] = []
     for member in members(annotation):
         found = _type_in(member, part)
@@ -81,7 +81,7 @@ def _types_below(annotation: Any, part: Any) -> Any:
             return None
     try:
         return Union[tuple(kinds)] if kinds else None  # noqa: UP007 - of a tuple
-    except TypeError:  # up to 3.11: metadata of `Annotated` can't be hashed
+    except TypeError:  # up to 3.11, raised for metadata of `Annotated` that can't be hashed
         return None
 
 
@@ -90,7 +90,7 @@ def _type_in(member: Any, part: Any) -> Any:
     if found is not Any:
         return found
     name = keys.names.get(part) if keys is not None and part not in keys.indirect else None
-    # A key without a name may be a misspelt one, of a secret.
+    # A key that names no field may be the misspelt name of a secret.
     return next((field.annotation for field in fields_of(member) or () if field.name == name), None)
 
 

@@ -1,4 +1,4 @@
-"""Tells by an annotation whether a value, its parts or its keys are secrets.
+"""Says by an annotation whether a value, its parts or its keys are secrets.
 
 A secret is a type: pydantic's `SecretStr`, `SecretBytes` and `Secret[…]`, and whatever `Annotated[…, Secret]` marks.
 Guaranteed: an annotation that can't be resolved counts as a secret. Rejected: going by a field's name (`password`,
@@ -23,10 +23,10 @@ def contains_secret(annotation: Any) -> bool:
 
 
 def is_marked(annotation: Any) -> bool:
-    """Whether an annotation itself has `Secret` in it, so that an object there is a secret as a whole.
+    """Whether an annotation itself has `Secret` in it, so that an object of that type is a secret as a whole.
 
-    The fields of a class do not count: their own types say which are secrets. The arguments of a generic class do, such
-    as `Box[SecretStr]`, whose fields say only `T`.
+    The fields of a class do not count: their own types say which are secrets. The arguments of a generic class such as
+    `Box[SecretStr]` count, since its fields say only `T`.
     """
     return any(is_secret_mark(part) or _is_generic_of_secrets(part) for part in _within(annotation, []))
 
@@ -60,7 +60,7 @@ def _hides_keys(annotation: Any, seen: set[type]) -> bool:
 
 
 def _is_record_with_such(part: Any, seen: set[type]) -> bool:
-    """Whether a type is a TypedDict or NamedTuple with a table whose keys are secrets: its values do not show that."""
+    """Whether a type is a TypedDict or NamedTuple with a table whose keys are secrets, which its values do not show."""
     if is_record(typing.get_origin(part)):
         return any(map(contains_secret, typing.get_args(part)))
     if not is_record(part) or part in seen:
@@ -78,7 +78,7 @@ def _is_table(part: Any) -> bool:
 
 
 def _is_opened_by_hand(part: Any) -> bool:
-    """Whether a type is pydantic's `Secret[…]`, which is made of a whole table."""
+    """Whether a type is pydantic's `Secret[…]`, which wraps a whole table."""
     kind = typing.get_origin(part) or part
     return isinstance(kind, type) and issubclass(kind, loaded("pydantic.types", "Secret"))
 
@@ -101,7 +101,7 @@ def _is_class_with_secret(part: Any, seen: set[type]) -> bool:
     seen.add(part)
     try:
         return any(_contains(hint, seen) for hint in _hints_inside(part))
-    except (TypeError, NameError):  # annotations that can't be resolved: the codec refuses the class for them
+    except (TypeError, NameError):  # annotations can't be resolved: the codec refuses the class for that
         return True
 
 
@@ -116,7 +116,7 @@ def _within(annotation: Any, seen: list[Any], *, contents: bool = True) -> Itera
     yield annotation
     if isinstance(annotation, type) or is_secret_mark(annotation) or not (contents or _is_wrapping(annotation)):
         return
-    if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may hold themselves
+    if is_alias(annotation) or isinstance(annotation, typing.TypeVar):  # both may contain themselves
         if annotation in seen:
             return
         seen.append(annotation)
@@ -126,7 +126,7 @@ def _within(annotation: Any, seen: list[Any], *, contents: bool = True) -> Itera
 
 
 def _is_wrapping(annotation: Any) -> bool:
-    """Whether a value of the type is itself a value of one of its parts, as in a union, and not a container of them."""
+    """Whether a value of the type is itself a value of one of its parts, as in a union, and no container of them."""
     origin = typing.get_origin(annotation)
     return origin in (Annotated, types.UnionType) or not isinstance(origin, type)
 

@@ -1,14 +1,14 @@
-"""Tells which keys of a table set one field: `max-size` in one source and `max_size` in another override each other.
+"""Says which keys of a table set one field: `max-size` in one source and `max_size` in another override each other.
 
 A field may have several keys: its name and its alias, the choices of an `AliasChoices`. A library that is given two of
-them takes the one it prefers, whichever source it came from; so layers are merged field by field. Where a table may
+them takes the one that it prefers, whichever source has it; so layers are merged field by field. Where a table may
 become one of several classes, two keys set one field if a class says so and none says otherwise; classes that the
 table's tags (keys with few values) rule out do not count. The tags of all layers together decide which class the merged
-table becomes; of one tag, the highest layer's value counts.
+table becomes; if several layers have a tag, the highest layer's value counts.
 
-The keys are worked out once for each type of a schema, and a schema without a second spelling anywhere is `PLAIN`,
-which costs nothing. Rejected: renaming every key to that of the attribute before merging, which each reload
-would pay for in copies, and after which messages would name keys that nobody wrote.
+The keys are computed once for each type of a schema, and a schema without a second spelling anywhere is `PLAIN`, which
+costs nothing. Rejected: renaming every key to the attribute's name before merging (each reload would make copies, and
+messages would name keys that nobody wrote).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from confcast.config.schema.key_path import KeyPath, value_at
 
 
 class _Fields(NamedTuple):
-    """What `others` and `choices` return for the tables of some classes."""
+    """The results of `others` and `choices` for the tables of some classes."""
 
     others: Mapping[Any, tuple[Any, ...]]
     choices: Sequence[tuple[KeyPath, ...]]
@@ -33,7 +33,7 @@ class Spelling:
     """Which keys set one field, in the tables that a value may become and in all tables inside.
 
     Args:
-        kinds: The types that the value may have; none, where no field has a second key.
+        kinds: The types that the value may have; empty if no field has a second key.
     """
 
     def __init__(self, kinds: tuple[Any, ...]) -> None:
@@ -50,12 +50,12 @@ class Spelling:
         """The other keys of a field, for each key of a field that has several.
 
         Args:
-            tables: Tables whose tags tell which class is meant; a later one counts more. Other data are skipped.
+            tables: Tables whose tags say which class is meant; a later one overrides. Other data are skipped.
         """
         return self._of_tables(tables).others
 
     def choices(self, *tables: Any) -> Sequence[tuple[KeyPath, ...]]:
-        """The paths of each field that may be found further inside, as its library looks for it."""
+        """For each field that may be found further inside, its paths in the order in which its library tries them."""
         return self._of_tables(tables).choices
 
     def _of_tables(self, tables: tuple[Any, ...]) -> _Fields:
@@ -79,12 +79,12 @@ class Spelling:
         return found
 
     def as_in(self, data: Any, path: KeyPath, *tags: Any) -> KeyPath:
-        """The path as these data spell it; from the part on that they do not have, as it was given.
+        """The path as these data spell it; from the first part that they lack on, as it was given.
 
         Args:
             data: Tables and lists.
             path: The path in any spelling.
-            tags: Other data, for tags that these data lack; later ones count more.
+            tags: Other data, for tags that these data lack; later ones override.
         """
         spelling, found, every = self, path, (data, *tags)
         for index, part in enumerate(path):
@@ -108,11 +108,11 @@ class Spelling:
     def doubled(
         self, data: dict[Any, Any] | list[Any], *tags: Any, path: KeyPath = ()
     ) -> Iterator[tuple[KeyPath, KeyPath]]:
-        """Every two keys in a table that set one field; the one that comes later in the table is the second.
+        """Yield every two keys in a table that set one field; the one that comes later in the table is the second.
 
         Args:
             data: Tables and lists.
-            tags: Other data, for tags that these data lack; later ones count more.
+            tags: Other data, for tags that these data lack; later ones override.
             path: The path of the data.
         """
         if self is PLAIN:
@@ -133,7 +133,7 @@ class Spelling:
 def inside(part: Any, others: Mapping[Any, tuple[Any, ...]], every: tuple[Any, ...]) -> tuple[Any, ...]:
     """The value under a key in each of several data, as each spells the key.
 
-    A list replaces another as a whole, so the other data have nothing to do with the items of a list.
+    A list replaces another as a whole, so the items of a list have nothing to do with the other data.
     """
     if every and isinstance(every[0], list):
         every = every[:1]
@@ -141,7 +141,7 @@ def inside(part: Any, others: Mapping[Any, tuple[Any, ...]], every: tuple[Any, .
 
 
 def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> Any:
-    """Return a key in the spelling of a table, or as it was given, if the data are no table or lack the key."""
+    """A key in the spelling of a table; as it was given if the data are no table or lack the key."""
     if not isinstance(table, dict) or part in table:
         return part
     return next((other for other in others.get(part, ()) if other in table), part)
@@ -149,7 +149,7 @@ def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> An
 
 @functools.cache
 def spelling_of(schema: Any) -> Spelling:
-    """The spelling of a schema; `PLAIN` if the schema can't be used, which the codec reports."""
+    """The spelling of a schema; `PLAIN` if the schema is of no use, which the codec reports."""
     try:
         return _spelling((schema,))
     except (NameError, TypeError):  # annotations that can't be resolved: the codec refuses them, by field

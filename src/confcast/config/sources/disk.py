@@ -1,9 +1,9 @@
-"""Reads the whole content of a file: not half of what a writer writes, not without end, and of regular files only.
+"""Reads the whole content of a regular file: not half of what a writer writes, and not without end.
 
 Guarantees: opening never blocks (a FIFO, a device); what `read_whole` returns was the file's whole content at one
-moment, at which no process on this system had it open for writing, as far as a lease can tell; what is read
-`at_one_moment` from several files is not from before a change in one and from after it in another (Kubernetes swaps
-all files of a ConfigMap at once).
+moment, at which no process on this system had it open for writing, as far as a lease shows. `at_one_moment` never
+returns the content of one file from before a change together with that of another from after it (Kubernetes swaps all
+files of a ConfigMap at once).
 
 The kernel grants a *lease* (`F_SETLEASE`, `F_RDLCK`; Linux, local files of this uid) only while no process has the file
 open for writing. It is released at once. A writer that opens the file in those microseconds waits for the release, and
@@ -39,7 +39,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 class NotReadable(Exception):
-    """The file can't be read, at all or at this moment; the text is the predicate of a sentence about the file."""
+    """The file can't be read, now or ever; the text is the predicate of a sentence about the file."""
 
 
 class StillChanging(NotReadable):
@@ -70,7 +70,7 @@ def read_whole(path: Path | str) -> bytes:
 
 
 def at_one_moment(paths: Sequence[Path], read: Callable[[], T]) -> T:
-    """What `read()` returns or raises while none of these files changes; calls it again for `WRITER_GRACE` seconds.
+    """The result of a `read()` during which none of these files changes; calls it again for `WRITER_GRACE` seconds.
 
     Raises:
         StillChanging: The files changed during every call.
@@ -109,7 +109,7 @@ def read_now(path: Path | str) -> bytes:
 
 
 def is_being_written(path: Path | str) -> bool:
-    """Whether a process has the file open for writing; False where the system can't tell."""
+    """Whether a process has the file open for writing; False if the system can't say."""
     try:
         with _opened(path) as descriptor:
             return being_written(descriptor)
@@ -125,7 +125,7 @@ def being_written(descriptor: int) -> bool:
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        # EAGAIN: open for writing. EACCES: of another uid. EINVAL: the file system has no leases.
+        # EAGAIN: open for writing. EACCES: a file of another uid. EINVAL: the file system has no leases.
         return error.errno == errno.EAGAIN
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False

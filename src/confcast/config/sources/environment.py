@@ -29,7 +29,7 @@ from confcast.config.sources.variable_targets import Target, chosen, in_shell, i
 from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import Problem
 
-_MOST_PATHS = 2000  # searched for a suggestion: classes that refer to each other have exponentially many
+_MOST_PATHS = 2000  # paths searched for a suggestion: classes that refer to each other have exponentially many
 _SERVICE = re.compile(r"(?:.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 
@@ -41,13 +41,13 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 class Environment(_Options, frozen=True):
     """The environment variables whose names begin with a prefix.
 
-    With `APP_`, `APP_NAME=x` sets `name` and `APP_MEMORY__TOTAL=2` sets `total` in the table `memory`. A field with
-    an alias is found by its alias (`APP_MAX_CONNS` for `max-conns` or `maxConns`) and by its name. A list or a table is
-    JSON (`APP_HOSTS='["a", "b"]'`), and a list is set as a whole. Text is taken as it is; a number, a
-    boolean (`true`, `yes`, `on`, `1`, …) or an enumeration by its field's type; `null` is None where a field that is
-    no text may be None. An empty value is set, too: the empty text, which a number refuses, and for a list or a table
-    that may be None, None. Unset the variable to have what the file or the default says. A validator of yours that
-    comes before pydantic's (`mode="before"`) gets what the type says, too, and the text only where it is no such thing.
+    With `APP_`, `APP_NAME=x` sets `name` and `APP_MEMORY__TOTAL=2` sets `total` in the table `memory`. A field with an
+    alias is found by its alias (`APP_MAX_CONNS` for `max-conns` or `maxConns`) and by its name. A list or a table is
+    JSON (`APP_HOSTS='["a", "b"]'`), and a list is set as a whole. Text is taken as it is; a number, a boolean (`true`,
+    `yes`, `on`, `1`, …) or an enumeration by its field's type; `null` is None where a field that is no text may be
+    None. An empty value counts, too: it sets the empty text, which a number refuses, or None for a list or a table that
+    may be None. Unset the variable to keep the file's value or the default. A validator of yours that comes before
+    pydantic's (`mode="before"`) also gets the converted value, and the text only if it can't be converted.
 
     Args:
         prefix: Such as `APP_`, in any case; may not be empty.
@@ -72,7 +72,7 @@ class Environment(_Options, frozen=True):
         return EnvironmentLayer(self, found, _fingerprint(found))
 
     def content_fingerprint(self) -> bytes:
-        """The fingerprint that `read()` would give. Any thread may call it."""
+        """The fingerprint that `read()` would return. Any thread may call it."""
         return _fingerprint(self._found())
 
     def _found(self) -> dict[str, str]:
@@ -85,7 +85,7 @@ def _fingerprint(found: dict[str, str]) -> bytes:
 
 
 class EnvironmentLayer(Layer):
-    """The variables as text; `fit` makes data of them, since only a schema says which keys and types are meant."""
+    """The variables as text; `fit` turns them into data, since only a schema says which keys and types are meant."""
 
     def __init__(self, source: Environment, found: dict[str, str], fingerprint: bytes) -> None:
         super().__init__(f"environment {source.prefix}*", {}, fingerprint)
@@ -103,7 +103,7 @@ class EnvironmentLayer(Layer):
                 fitting.unknown(name)
             else:
                 known.append((found, name, text))
-        # A name that only a tag can decide comes last: another variable may set the tag. A table comes before its keys.
+        # A name that depends on a tag comes last: another variable may set the tag. A table comes before its keys.
         for found, name, text in sorted(known, key=lambda each: (len(each[0]) > 1, len(each[0][0].path))):
             fitting.set(fitting.chosen(found, below), name, text)
         if skipped:
@@ -115,7 +115,7 @@ class EnvironmentLayer(Layer):
         return Fitted(layer, fitting.problems, fitting.warnings, fitting.refused)
 
     def _is_injected(self, name: str, text: str, *, known: bool) -> bool:
-        # The pattern begins at an underscore: a service may have the prefix as its name.
+        # The pattern begins at an underscore: the prefix may be a service's name.
         upper = name.upper()
         if upper.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
             return not known or upper.removesuffix("PORT") + "SERVICE_HOST" in self._found
@@ -146,7 +146,7 @@ class _Fitting:
         return targets(self._schema, name[len(self._source.prefix) :].lower())
 
     def chosen(self, found: tuple[Target, ...], below: Callable[[], dict[str, Any]]) -> Target:
-        """The one of these paths that a variable sets."""
+        """The one of these targets that a variable sets."""
         return found[0] if len(found) == 1 else chosen(found, self._spelling, below(), self.data)
 
     def set(self, target: Target, name: str, text: str) -> None:
@@ -165,7 +165,7 @@ class _Fitting:
         except NotConvertible as error:
             self._refuse(target.path, str(error), where)
             return
-        path = self._spelling.as_in(self.data, target.path)  # as the variable spelled it that set a table around it
+        path = self._spelling.as_in(self.data, target.path)  # as spelled by the variable that set a table around it
         table = self.data
         for length, part in enumerate(path[:-1], 1):
             table = table.setdefault(part, {})
@@ -182,7 +182,7 @@ class _Fitting:
         if isinstance(value, dict) and isinstance(before, dict):
             for key, item in value.items():
                 there = self._spelling.as_in(self.data, (*path, key))
-                # Two keys of one variable for one field both stay, and are refused as in a file.
+                # A key that a variable gives twice for one field stays twice, and is refused as in a file.
                 self._put(before, (*path, key) if there[-1] in value else there, item, where)
             return
         table[path[-1]] = value
@@ -192,7 +192,7 @@ class _Fitting:
         return shown_key(path, self._schema)
 
     def _likeness(self, first: _Set, second: _Set) -> str:
-        """Says in which way the first of two variables sets the same field as the second."""
+        """In which way the first of two variables sets the same field as the second, in words."""
         if first.where.upper() == second.where.upper():
             return "has the same name"
         return "sets the same" if first.path == second.path else f"sets the same, as {self._key(first.path)}"

@@ -2,8 +2,8 @@
 
 Guarantees: a file that is missing, empty, only comments, still open for writing, not UTF-8, too large, too deep, a
 directory or a device is an error that names it, never a configuration of defaults; `optional=True` allows it to be
-missing and `allow_empty=True` to be empty, both explicitly. A file that was cut at a line's end and closed looks whole.
-A byte order mark of UTF-8 is accepted (editors on Windows write one); the error for UTF-16 or UTF-32 names it.
+missing and `allow_empty=True` to be empty. A file that was cut at a line's end and closed can't be recognised. A byte
+order mark of UTF-8 is accepted (editors on Windows write one); the error for UTF-16 or UTF-32 names it.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class File(_Options, frozen=True):
 
     Args:
         path: The path. Made absolute at once, so that a later `chdir` changes nothing.
-        format: `toml`, `json` or `yaml`; by the suffix if not given.
-        optional: Whether the file may be missing; then it sets no key.
-        allow_empty: Whether the file may be empty; then it sets no key.
+        format: `toml`, `json` or `yaml`; if not given, the suffix says which.
+        optional: Whether the file may be missing; a missing file sets no key.
+        allow_empty: Whether the file may be empty; an empty file sets no key.
 
     Attributes:
         shown: The path as it was given, which is how messages name the file.
@@ -64,7 +64,7 @@ class File(_Options, frozen=True):
     path: str
 
     if TYPE_CHECKING:
-        # The path of a Struct that is sent to another process is a str; callers may give a Path.
+        # A Struct that is sent to another process has its path as a str; callers may give a Path.
         def __init__(
             self,
             path: str | os.PathLike[str],
@@ -122,7 +122,7 @@ class File(_Options, frozen=True):
         )
 
     def content_fingerprint(self) -> bytes:
-        """The fingerprint that `read()` would give, without parsing the file. Never raises; any thread may call it.
+        """The fingerprint that `read()` would return, without parsing the file. Never raises; any thread may call it.
 
         A file that is missing, or can't be read, has a fingerprint of its own.
         """
@@ -134,11 +134,11 @@ class File(_Options, frozen=True):
             return fingerprint_of(f"confcast: {type(error).__name__}: {error}".encode())
 
     def watched(self) -> tuple[Path, ...]:
-        """The file itself."""
+        """The path of the file itself."""
         return (Path(self.path),)
 
     def still_being_written(self) -> bool:
-        """Whether a process has the file open for writing, as far as a lease on it can tell. Never raises."""
+        """Whether a process has the file open for writing, as far as a lease on it shows. Never raises."""
         return disk.is_being_written(self.path)
 
     def _text(self, content: bytes) -> str:
@@ -169,7 +169,7 @@ class File(_Options, frozen=True):
         return document
 
     def _module(self) -> ModuleType:
-        """Import the parser by a statement: programs that freeze Python find no module that is imported by its name."""
+        """Import the parser by a statement: a frozen program does not find modules that are imported by their name."""
         if self.format == "toml":
             from confcast.config.sources.formats import toml
 

@@ -1,7 +1,7 @@
-"""What a source is, and the layer that it reads: plain data with the position of each value.
+"""Defines what a source is, and the layer that it reads: plain data with the position of each value.
 
-The optional methods of a source are no part of the protocol's body: a type checker would demand them of every source.
-The loader looks each one up and does without.
+The optional methods of a source are not in the protocol's body: a type checker would demand them of every source. The
+loader looks each one up, and works without it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Fitted(NamedTuple):
 
     Attributes:
         layer: The layer, without the values that were refused.
-        problems: Why they were refused.
+        problems: Why these values were refused.
         warnings: Sentences to be logged once.
-        refused: The paths whose values were refused: that a key is missing there is no error of its own.
+        refused: The paths of these values: a key that is missing there is no further error.
     """
 
     layer: Layer
@@ -61,18 +61,18 @@ class Layer:
 
         Layer("app.ini", {"memory": {"total": "512"}}, places=lambda: {("memory", "total"): "app.ini:3"})
 
-    Nobody changes a layer after it was made. An application only makes layers; the methods are the loader's.
+    A layer never changes after it was made. An application only makes layers; only the loader calls the methods.
 
     Args:
-        name: How messages name the source, where a value has no position of its own: `app.ini`.
-        data: Tables as dicts, lists as lists; values as text, numbers, booleans, None, dates and times. A value that
-            another type of the schema's has to be made of is the validator's to convert: of a text, pydantic makes a
-            number, msgspec does not.
-        fingerprint: 16 bytes that are equal if the content is; made from the data if not given.
-        places: Gives the position of values by their path, a tuple of keys and indexes. A position is a text for a
-            person, or a `Place` where a key and its value have two. Called only when a message needs a position.
-        notes: Gives advice by path about values that the source's format may have read as something else than was
-            meant: a `Note`, or a text where the schema wants text. Called only for a value that is refused.
+        name: How messages name the source if a value has no position of its own: `app.ini`.
+        data: Tables as dicts, lists as lists; values as text, numbers, booleans, None, dates and times. If the schema
+            wants another type, the validator may convert the value: pydantic makes a number from a text, msgspec does
+            not.
+        fingerprint: 16 bytes; equal contents have the same. Made from the data if not given.
+        places: Returns the position of values by their path, a tuple of keys and indexes. A position is a text for a
+            person, or a `Place` if key and value have one each. Called only when a message needs a position.
+        notes: Returns advice by path about values that the source's format may have read as something else than was
+            meant: a `Note`, or a text for where the schema wants a text. Called only for a value that is refused.
         has_lines: Whether positions have lines: then messages about a whole table point to this source.
     """
 
@@ -94,10 +94,10 @@ class Layer:
         self._noted: Mapping[KeyPath, Note | str] | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"  # never the data: it may have secrets
+        return f"<{type(self).__name__} {self.name}>"  # without the data, which may have secrets
 
     def where(self, path: KeyPath, *, key: bool = False) -> str:
-        """The position of a value (or of its key), or else of the innermost table around it that has one."""
+        """The position of a value (or of its key), or that of the innermost table around it that has a position."""
         if self._known is None:
             self._known = self._places() if self._places is not None else {}
         for length in range(len(path), 0, -1):
@@ -109,8 +109,8 @@ class Layer:
         return self.name
 
     def note(self, path: KeyPath) -> Note:
-        """Advice about a value that may have been meant as one thing and read as another."""
-        if self._noted is None:  # kept: the whole text is parsed for it, and each of its lines may have a problem
+        """Advice about a value whose author may have meant another type than was read."""
+        if self._noted is None:  # kept: making it parses the whole text, and each of its lines may have a problem
             self._noted = self._notes() if self._notes is not None else {}
         note = self._noted.get(path, "")
         return note if isinstance(note, Note) else Note(text=note)
@@ -138,25 +138,25 @@ class Source(Protocol):
             def read(self) -> Layer:
                 return Layer(self.url, {"flags": fetched(self.url)})
 
-    The config owner is sent the fields of the Struct with its import path, and calls the methods in two threads of its
-    own, which may do so at the same time: none may change the source. A master and a worker never call them;
+    The config owner receives the fields of the Struct with its import path, and calls the methods in two of its
+    threads, perhaps at the same time: no method may change the source. A master and a worker never call them;
     `python -m confcast check` and `ConfigLoader.load()` do. `confcast.examples.recipes.own_source` is a source to copy.
 
     A source may have these methods, too:
 
-    - `content_fingerprint() -> bytes`: the fingerprint of what `read()` would give, for less work. Without it the
+    - `content_fingerprint() -> bytes`: the fingerprint of what `read()` would return, for less work. Without it the
       owner calls `read()` to find out whether the content has changed. An exception counts as a content of its own.
-    - `watched() -> tuple[Path, ...]`: the files whose change is a change of the source, there or not, so that the owner
-      looks as soon as one changes; without it only every 30 seconds. A directory stands for all files in it, now and
-      later: a source that reads one should name it, and not its files.
-    - `still_being_written() -> bool`: whether somebody is writing to the files, so that the owner should wait.
+    - `watched() -> tuple[Path, ...]`: the files whose change is a change of the source, whether they exist or not. The
+      owner looks as soon as one changes; without this method only every 30 seconds. A directory stands for all files in
+      it, now and later: a source that reads a directory should name it, not its files.
+    - `still_being_written() -> bool`: whether a process is writing to the files, so that the owner should wait.
     """
 
     def read(self) -> Layer:
         """Everything that the source has now; called at each load.
 
         Raises:
-            ConfigError: With all that is wrong, a `Problem` each, and `file_not_found` or `io_error` as the reason
-                where that is it. Whatever else is raised becomes one problem, with its type and text.
+            ConfigError: One `Problem` for each mistake, and `file_not_found` or `io_error` as the reason if that is the
+                cause. Any other exception becomes one problem, with its type and text.
         """
         ...

@@ -3,8 +3,8 @@
 A key of the result is spelled as the highest layer spells it that has the field. Positions are looked up in each layer
 by its own spelling, and a message spells a key as it is written at the position that the message names.
 
-The layers are kept, and an origin is looked up in them when it is needed. Rejected: a table of origins that is filled
-while merging, which every reload would pay for and hardly one would read.
+The layers are kept, and an origin is looked up in them when it is needed. Rejected: filling a table of origins while
+merging (every reload would take longer, and hardly one would read the table).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Shadowed(NamedTuple):
 
     Attributes:
         path: The path of both, as the result spells it.
-        low: The layer of the value.
-        high: The layer of the table.
+        low: The layer that has the value.
+        high: The layer that has the table.
     """
 
     path: KeyPath
@@ -38,9 +38,9 @@ class Preferred(NamedTuple):
 
     Attributes:
         path: The path of the lower value.
-        low: Its layer.
+        low: The layer of the lower value.
         beaten: The path of the higher value.
-        high: Its layer.
+        high: The layer of the higher value.
     """
 
     path: KeyPath
@@ -57,10 +57,10 @@ class Merged:
         spelling: Which keys set one field.
 
     Attributes:
-        layers: The same.
-        spelling: The same.
+        layers: As given.
+        spelling: As given.
         data: The result; shares the tables and lists of the layers, so no caller may change it.
-        shadowed: The values that are no tables and that a table replaced, rightly or not: the schema decides.
+        shadowed: The values that are no tables and that a table replaced; the schema says whether that is an error.
         preferred: The values of lower layers that a library would use although a higher layer sets the field.
     """
 
@@ -73,14 +73,14 @@ class Merged:
         for index, layer in enumerate(self.layers):
             above = tuple(each.data for each in self.layers[index + 1 :])
             self.data = _over(self.data, layer.data, (), found[index], spelling, above) if self.data else layer.data
-        for index, layer in enumerate(self.layers):  # a layer's spelling can be told only with the tags of all layers
+        for index, layer in enumerate(self.layers):  # only the tags of all layers together decide a layer's spelling
             below = functools.partial(self._below, index)
             self.shadowed += (Shadowed(path, low, layer) for path in found[index].shadowed for low in below(path))
             preferred = found[index].preferred
             self.preferred += (Preferred(path, low, own, layer) for path, own in preferred for low in below(path))
 
     def in_layer(self, layer: Layer, path: KeyPath) -> KeyPath:
-        """A path as a layer spells it. The tags of all layers together tell of which class a table is."""
+        """A path as a layer spells it. The tags of all layers together say of which class a table is."""
         return self.spelling.as_in(layer.data, path, self.data)
 
     def as_written(self, path: KeyPath) -> KeyPath:
@@ -93,7 +93,7 @@ class Merged:
     def _below(self, index: int, path: KeyPath) -> list[Layer]:
         """The highest layer below `index` that has the path, in a list; an empty list if none has.
 
-        None has it if a layer above has replaced the table around, with the tags that told how the path is spelled.
+        None has it if a higher layer has replaced the table around, with the tags that decide the path's spelling.
         """
         having = [below for below in self.layers[:index] if below.has(self.in_layer(below, path))]
         return having[-1:]
@@ -116,7 +116,7 @@ class Merged:
         return layer.where(self.in_layer(layer, path), key=key)
 
     def note(self, path: KeyPath) -> Note:
-        """The advice of a value's layer for a person who meant another value; mostly empty."""
+        """The advice of a value's layer for a person who meant another value; empty for most values."""
         layer = self.origin(path)
         return layer.note(self.in_layer(layer, path)) if layer is not None else Note()
 
@@ -177,7 +177,7 @@ def _over(
         for other in others.get(key, ()):
             if other in low and other not in high:
                 twin = other if key not in low else key
-                merged.pop(other, None)  # two keys of the higher table may set the same field
+                merged.pop(other, None)  # one of several keys of the higher table that set one field
         if isinstance(value, dict) and twin in low:
             if isinstance(low[twin], dict):
                 below = spelling.below(key) if spelling is not PLAIN else PLAIN
@@ -205,7 +205,7 @@ def _choose(
 
 
 def _replaces(layer: Layer, path: KeyPath) -> bool:
-    """Whether the layer has a value that is no table at a beginning of the path."""
+    """Whether the layer has a value that is no table at a part of the path before its end."""
     return any(
         layer.has(path[:length]) and not isinstance(value_at(layer.data, path[:length]), dict)
         for length in range(1, len(path))

@@ -1,8 +1,8 @@
 """Finds the path and the type that the name of a variable means in a schema.
 
 A part of a name matches a key in any case, the name that a shell would give the key, or the attribute that the key
-sets. Where a table may become one of several classes, a name may mean another key, or another type, in each: then all
-targets are returned, and the table's tags in the sources decide.
+sets. If a table may become one of several classes, a name may mean another key, or another type, in each class: then
+all targets are returned, and the table's tags in the sources decide.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from confcast.config.schema.annotations import is_collection, is_opaque, keys_of
 from confcast.config.schema.key_path import value_at
 from confcast.config.schema.spelling import Spelling, is_ruled_out
 
-_MOST = 64  # targets: nested unions of classes have exponentially many
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # of maxConns, and of HTTPPort
+_MOST = 64  # targets at most: nested unions of classes have exponentially many
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # the boundary in maxConns, and in HTTPPort
 _NOT_IN_A_NAME = re.compile(r"\W")
 
 
@@ -28,10 +28,10 @@ class Target(NamedTuple):
     Attributes:
         path: The keys.
         annotation: The type of the value, as it is written.
-        opaque: Whether code of the user's sees the value, or a table around it, before its library does.
-        without: The class that has no field of that name, so that only code of the user's may use the value; or None.
+        opaque: Whether the user's code sees the value, or a table around it, before the library does.
+        without: The class that has no field of that name, so that only the user's code may use the value; or None.
         classes: Paths of tables, each with the member of a union that the table has to become.
-        rough: How many keys differ from the name in more than case.
+        rough: How many keys of the path differ from the name in more than case.
     """
 
     path: tuple[str, ...]
@@ -42,7 +42,7 @@ class Target(NamedTuple):
     rough: int = 0
 
 
-@functools.lru_cache(1024)  # each reload asks for the same
+@functools.lru_cache(1024)  # each reload makes the same calls
 def targets(schema: Any, name: str) -> tuple[Target, ...]:
     """The targets of a name in lower case without the prefix, the likeliest first; mostly one."""
     found: list[Target] = []
@@ -54,7 +54,7 @@ def targets(schema: Any, name: str) -> tuple[Target, ...]:
 
 
 def chosen(found: tuple[Target, ...], spelling: Spelling, *layers: Any) -> Target:
-    """The first target whose classes the tags in the data allow; the first if there is none."""
+    """The first target whose classes the tags in the data allow; the first target if none is allowed."""
     return next((each for each in found if not _is_ruled_out(each, spelling, layers)), found[0])
 
 
@@ -85,7 +85,7 @@ def _targets(above: Target, parts: list[str]) -> Iterator[Target]:
 
 
 def _candidates(above: Target, kind: Any, parts: list[str]) -> Iterator[tuple[int, Target]]:
-    """Each number of first parts of a name that may be a key in a table of this type, with what the key sets."""
+    """For each number of first parts of a name that may be a key in a table of this type: the number, the target."""
     keys = keys_of(kind)
     names = _names(tuple(keys.names.items()), keys.indirect) if keys is not None else {}
     types = keys.written if keys is not None else {}
@@ -109,7 +109,7 @@ def _candidates(above: Target, kind: Any, parts: list[str]) -> Iterator[tuple[in
 def _names(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
     """The keys that each part of a variable's name, in lower case, may mean.
 
-    A key as it is written comes first, then its name in a shell, then the attribute that it sets; a name of two fields
+    The key's own text is matched first, then its name in a shell, then the attribute that it sets; a name of two fields
     means neither.
 
     Args:
@@ -148,7 +148,7 @@ def _free_value(member: Any) -> Any:
 
 
 def paths(annotation: Any, path: tuple[str, ...], seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every key that a variable can set, for suggestions; without an end if classes refer to each other."""
+    """The path of every key that a variable can set, for suggestions; never ends if classes refer to each other."""
     for member in members(annotation, written=True):
         keys = keys_of(member)
         if keys is None or member in seen:

@@ -1,11 +1,11 @@
 """Converts a text from the environment to the value that a type wants.
 
 A text that can't be converted stays text, so that the validator says what is wrong, in its own words and with the
-position. Only invalid JSON is refused here: the validator would complain of a text where a list was meant.
+position. This file itself refuses only invalid JSON: the validator would complain of a text where a list was meant.
 
-The type as it is written decides, also where a validator of the user's comes before pydantic's: that validator gets the
-list, the table or the number that a file would give it, and the text only where the text is no such thing (`a, b` for a
-list, `10 MB` for a number). Rejected: leaving every text for such a validator as text (it would take a list for the
+The type as it is written decides, even if a user's validator comes before pydantic's: that validator gets the list, the
+table or the number that a file would give it, and the text only if the text can't be converted (`a, b` for a list,
+`10 MB` for a number). Rejected: leaving every text for such a validator as text (it would take a list for the
 characters of its JSON).
 """
 
@@ -31,15 +31,15 @@ class NotConvertible(Exception):
 
 
 def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
-    """The value of a text, or the text itself if the type takes text or the text does not fit the type.
+    """The value of a text; the text itself if the type takes text, or if the text does not fit the type.
 
     Args:
         text: The variable's value.
         annotation: The type, as it is written.
-        opaque: Whether code of the user's sees the value before its library does, and may read texts of its own.
+        opaque: Whether the user's code sees the value before the library does, and may parse the text.
 
     Raises:
-        NotConvertible: The type is a list or a table, the text is no JSON, and no code of the user's may read it; or
+        NotConvertible: The type is a list or a table, the text is no JSON, and none of the user's code may parse it; or
             the type is a float, and the number is too large.
     """
     kinds = members(annotation, written=True)
@@ -47,7 +47,7 @@ def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
         try:
             value = _from_json(text, optional=type(None) in kinds)
             if not opaque or value is None or isinstance(value, dict | list):
-                return value  # else a validator of the user's may make a list of one of `5`
+                return value  # otherwise a user's validator may make a list of one item from `5`
         except NotConvertible:
             if not opaque:
                 raise
@@ -93,5 +93,5 @@ def _takes_text(kinds: tuple[Any, ...]) -> bool:
 
 
 def _same(value: Any, text: str) -> bool:
-    """Whether a text is a value as Python or JSON write it."""
+    """Whether a text is what Python or JSON writes for a value."""
     return text == value if isinstance(value, str) else text.lower() == str(value).lower()

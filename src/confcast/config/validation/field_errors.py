@@ -1,7 +1,7 @@
-"""Makes problems, with the file, the line and the key, of the errors that validators report by path.
+"""Turns the errors that validators report by path into problems with the file, the line and the key.
 
-Guarantee (G9): a value is quoted only if it is a scalar whose type has no secret in it; a secret that a validator of
-the user's put into its own message is masked there, and so is a key of a table whose keys are secrets.
+Guarantee: a value is quoted only if it is a scalar whose type has no secret in it; a secret that a user's validator put
+into its message is masked there, and so is a key of a table whose keys are secrets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from confcast.config.sources.merge import Merged
 from confcast.errors import Problem
 
 NOTHING: Any = object()
-"""Stands for `got` where there is no value to quote."""
+"""Stands for `got` if there is no value to quote."""
 
 _FRACTIONS = (float, decimal.Decimal)
 _NO_TEXT = (Any, bool, int, float, dt.date, dt.datetime, dt.time, dt.timedelta, decimal.Decimal)
@@ -33,9 +33,9 @@ class FieldError(NamedTuple):
     Attributes:
         path: The path in the merged data.
         message: What was expected.
-        got: The value there, to be quoted.
-        about: Which position the error has: that of the value, of the key, or of the table that lacks the key.
-        location: The position itself, for a value that is not in the merged data.
+        got: The value at the path, to be quoted.
+        about: Whose position the error has: the value's, the key's, or that of the table that lacks the key.
+        location: The position, if the value is not in the merged data.
     """
 
     path: KeyPath
@@ -77,7 +77,7 @@ def _problem(field_error: FieldError, schema: Any, merged: Merged, masked: Calla
 
 
 def _advice(annotation: Any, note: Note) -> str:
-    """The part of a note that fits the type wanted there: quotes would not make a number or a date right."""
+    """The part of a note that fits the wanted type: quotes, for example, would not make a number or a date right."""
     kinds = members(annotation)
     if any(map(is_collection, kinds)):
         return note.table
@@ -105,7 +105,7 @@ def _as_written(field_error: FieldError, merged: Merged) -> KeyPath:
 
 def _order(problem: Problem, merged: Merged) -> tuple[int, int, int]:
     names = [layer.name for layer in merged.layers]
-    if problem.location in names:  # `http://host:8500` is a name, and no line 8500
+    if problem.location in names:  # `http://host:8500` is a source's name, and 8500 no line
         return names.index(problem.location), 0, 0
     found = re.fullmatch(r"(.*?)(?::(\d+)(?::(\d+))?)?", problem.location, re.DOTALL)
     assert found is not None

@@ -1,6 +1,6 @@
 """Refuses texts that would become an infinite number: `float("1e400")` is infinite, and no person meant that.
 
-pydantic makes a number of a text, and YAML 1.1 reads `1e400` as text. Only a text such as `inf` means infinity.
+pydantic makes a number from a text, and YAML 1.1 reads `1e400` as text. Only a text such as `inf` means infinity.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from confcast.config.validation.field_errors import FieldError
 
 _LARGE = re.compile(r"\s*[+-]?[\d_.]+(?:[eE]\+?[\d_]{3,})?\s*")
 _FIRST = "0123456789+-._ \t\r\n\f\v"  # checked first, since it is cheaper than the pattern
-_SHORTEST = 5  # 1e309
+_SHORTEST = 5  # characters, as in 1e309
 
 
 def check(annotation: Any, data: Any) -> Iterator[FieldError]:

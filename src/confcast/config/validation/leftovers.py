@@ -1,13 +1,13 @@
 """Warns of placeholders in values, `${VAR}` and `{{ x }}`, which another tool should have filled in.
 
 confcast takes values as they are written: a template that was deployed unrendered, or a line copied from a tool that
-expands variables, would be served as text. That may be meant (a field may hold a template of its own), so it is a
-warning and no error: once for each place and content, and again only when the placeholder was gone and comes back. A
-value that a higher layer hides causes none. A placeholder in a value that may be a secret is not shown: a password may
-look like one.
+expands variables, would be served as text. The author may mean that (a field may hold a template), so it is a warning
+and no error: once for each place and content, and again only after the placeholder was gone for a load. A value that a
+higher layer hides causes no warning. A placeholder in a value that may be a secret is not shown: a password may look
+like one.
 
-Rejected: filling placeholders in (with whose variables, and what of a `$` that is meant?), and a mark for fields that
-hold templates (one line in a log, once, costs less than a word in each schema).
+Rejected: filling placeholders in (from which process's variables, and how would a `$` be escaped?), and a mark for
+fields that hold templates (one line in a log costs less than a word in each schema).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from confcast.config.sources.merge import Merged
 from confcast.texts import shortened
 
 MOST_WARNINGS = 20
-"""Warnings of one load; of more only the number is logged: a whole file may be a template."""
+"""How many warnings of one load are logged; of further ones only the number is: a whole file may be a template."""
 
 _PLACEHOLDER = re.compile(r"(?<!\$)\$\{[A-Za-z_][^{}\n]{0,200}\}|\{\{[^{}\n]{1,200}\}\}")
 _LONGEST = 60
 
 
 class Leftover(NamedTuple):
-    """The identity of a value with a placeholder in it: the same on another line and in another process."""
+    """The identity of a value with a placeholder in it: the same on another line, and in another process."""
 
     layer: str
     path: KeyPath
@@ -38,13 +38,13 @@ class Leftover(NamedTuple):
 
 
 class Leftovers:
-    """Remembers which placeholders were warned of. Each loader has one, which one load at a time uses."""
+    """Remembers which placeholders caused a warning. Each loader has one, which one load at a time uses."""
 
     def __init__(self) -> None:
         self._known: frozenset[Leftover] = frozenset()
 
     def warnings(self, schema: Any, merged: Merged) -> Iterator[str]:
-        """The warnings of this load that the last load did not cause."""
+        """Yield the warnings of this load that the last load did not cause."""
         found = dict(_leftovers(merged))
         new = [each for each in found if each not in self._known]
         self._known = frozenset(found)

@@ -1,8 +1,8 @@
-"""Finds the value for which a validator raised an exception that is not its library's.
+"""Finds the value for which a validator raised an exception that its library does not handle.
 
 pydantic and msgspec give the path of a value if a validator raises a ValueError; any other exception passes through
 them and leaves only a traceback. So the parts of the data are validated again, one by one, down to the innermost that
-raises the same; the function in the traceback tells the field. A builtin (`BeforeValidator(int)`) has no line in a
+raises the same; the function in the traceback shows the field. A builtin (`BeforeValidator(int)`) has no line in a
 traceback: then the fields are validated one by one, each by its type and its validators.
 
 Validators run again only for a load that is refused anyway. Rejected: wrapping every validator of a schema beforehand
@@ -65,7 +65,7 @@ def _inside(annotation: Any, data: Any, error: Exception, validate: Validate) ->
 
 
 def _raised(annotation: Any, value: Any, validate: Validate) -> Exception | None:
-    """The exception that a validator of the user's raises for a value, other than the library's; None if none."""
+    """The exception that a user's validator raises for a value, other than its library's; None if it raises none."""
     try:
         validate(annotation, value)
     except (msgspec.ValidationError, ValueError, AssertionError):  # pydantic's own is a ValueError
@@ -83,7 +83,7 @@ def _is_same(one: Exception, other: Exception) -> bool:
 
 
 def _fields_of(cls: Any, frames: dict[CodeType, FrameType], data: Any) -> list[Any]:
-    """The key of the field whose validator is in the traceback; several keys, or none, where that is not clear."""
+    """The key of the field whose validator is in the traceback; several keys, or none, if the field is not certain."""
     keys = keys_of(cls)
     if keys is None or not hasattr(cls, "__pydantic_decorators__") or not isinstance(data, dict):
         return []

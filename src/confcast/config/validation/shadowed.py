@@ -2,14 +2,14 @@
 
 `db = "postgres://…"` in a file is wrong if `db` is a section. A variable `APP_DB__HOST` puts a table in its place, so
 the validator never sees the text: without this check the file's `db` would be dropped without a word. Only the shape
-counts (a table, a list, a single value, null), as the annotations show it: where code of the user's may take more, the
-value is accepted. Rejected: validating every layer by itself, which each reload would pay for, and giving the shadowed
-value to the user's validators, which expect to see only values that are used.
+counts (a table, a list, a single value, null), as the annotations show it: if the user's code may take more, the value
+is accepted. Rejected: validating every layer by itself (each reload would take longer), and giving the shadowed value
+to the user's validators (they expect only values that are used).
 
-Of two keys of one table that set one field, in one source, nobody can say which was meant. In two sources they are no
+If two keys of one table in one source set the same field, nobody can say which was meant. In two sources they are no
 mistake: the higher one counts, as always (merge.py). So each layer is checked by itself, also where a higher one
-replaces both. In one case the lower source would win, which is refused: an `AliasPath` that comes before the key that
-the higher source has, and leads into a list or a table that other fields read, too.
+replaces both. In one case the lower source's value would be used, which is refused: an `AliasPath` that comes before
+the key that the higher source has, and leads into a list or a table that other fields read, too.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(schema: Any, merged: Merged) -> Iterator[FieldError]:
         path = merged.in_layer(shadowed.low, shadowed.path)
         value = value_at(shadowed.low.data, path)
         accepted = _shapes_at(schema, path, merged)
-        # Where the type takes no table, the validator reports the table.
+        # If the type takes no table, the validator reports the table.
         if "table" in accepted and _shape(value) not in accepted:
             first = _first(shadowed.high, merged.in_layer(shadowed.high, shadowed.path))
             yield FieldError(path, _message(first, accepted), value, location=shadowed.low.where(path))
@@ -74,7 +74,7 @@ def _shapes_at(annotation: Any, path: KeyPath, merged: Merged) -> frozenset[str]
 
 
 def _meant(annotation: Any, table: Any) -> Any:
-    """The one class of a union that the tags of a table allow; the union if they allow several."""
+    """The one class of a union that the tags of a table allow; the union if the tags allow several."""
     if not isinstance(table, dict):
         return annotation
     left = [kind for kind in members(annotation) if is_collection(kind) and not is_ruled_out(kind, (table,))]

@@ -1,11 +1,11 @@
 """Refuses what validators let pass: unknown keys, and `true` in the place of a number.
 
-pydantic ignores unknown keys by default, and msgspec too; in a file an unknown key is a typo. Where a class says
-`extra="allow"`, or code of the user's sees the table first (annotations.py), only the name of a field that its alias
-sets is refused; in a union of several classes, whose keys tell them apart, nothing is.
+pydantic ignores unknown keys by default, and msgspec too; in a file an unknown key is a typo. If a class says
+`extra="allow"`, or the user's code sees the table first (annotations.py), only one key is refused: the name of a field
+that is set by its alias. In a union of several classes, which pydantic tells apart by their keys, none is.
 
 `true` for a number: pydantic models decide that themselves (`StrictInt`, `strict=True`), msgspec refuses it, and for
-stdlib dataclasses, which can't say what they want, it is refused here.
+stdlib dataclasses, which can't say what they accept, this file refuses it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from confcast.config.validation.field_errors import FieldError
 
 
 def check(annotation: Any, value: Any, path: KeyPath = (), *, plain: bool = False) -> Iterator[FieldError]:
-    """An error for every unknown key, and every boolean in the place of a number, in a value of this type.
+    """Yield an error for every unknown key, and for every boolean in the place of a number, in a value of this type.
 
     Args:
         annotation: The type.
-        value: The data of which it is to be made.
+        value: The data from which an instance will be made.
         path: The path of the value.
         plain: Whether a stdlib dataclass declares the type.
     """

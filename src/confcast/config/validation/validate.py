@@ -1,8 +1,8 @@
-"""Makes an instance of the schema of plain data, or reports everything that is wrong with the data, at once.
+"""Makes an instance of the schema from plain data, or reports everything that is wrong with the data, at once.
 
 The user's validators run here, in the config owner, and nowhere else. Values are converted as pydantic does by default
 (a model may say `strict=True`), and as `msgspec.convert` does in its strict mode. Whatever a validator raises becomes a
-field error: a `KeyError` in one is bad input too.
+field error: a `KeyError`, too, means bad input.
 
 msgspec stops at the first error. So a Struct is made by one `msgspec.convert`, and only if that refuses, the fields are
 converted one by one, to find every error. Types that msgspec does not know (`SecretStr`, `Path`, a pydantic model in a
@@ -34,7 +34,7 @@ from confcast.config.validation.strictness import has_text_keys, no_text
 
 T = TypeVar("T")
 
-_KEY = ("[key]",)  # the end of a pydantic loc that is about a key, not its value
+_KEY = ("[key]",)  # the end of a pydantic loc that is about a key, not about its value
 _MISSING = ("missing", "missing_argument")  # the second one for a NamedTuple
 _PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$?(.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -45,7 +45,7 @@ def validate(schema: type[T], data: dict[str, Any]) -> T:
     """Make an instance of the schema.
 
     Raises:
-        Invalid: With everything that is wrong with the data.
+        Invalid: The data is wrong; the error has every mistake.
         TypeError: The schema itself can't be used.
     """
     field_errors = [*strictness.check(schema, data), *infinite.check(schema, data)]
@@ -75,7 +75,7 @@ def construct_pydantic(annotation: Any, data: Any) -> Any:
         return validator.validate_python(data)
     except pydantic.ValidationError as error:
         raise Invalid(_joined(_field_errors(error, annotation, data))) from None
-    except Exception as error:  # whatever the user's validators raise
+    except Exception as error:  # the user's validators may raise anything
         raise Invalid([raised(error, annotation, data)]) from None
 
 
@@ -137,7 +137,7 @@ def _path(loc: tuple[Any, ...], annotation: Any, data: Any, keys: _Keys, missing
 
 
 class _Keys:
-    """Finds the keys that locs name in the tables of one document; lists the keys of a table once at most."""
+    """Finds the keys that locs name in the tables of one document; lists the keys of each table at most once."""
 
     def __init__(self) -> None:
         self._named: dict[int, dict[Any, Any]] = {}
@@ -167,7 +167,7 @@ def _is_key(annotation: Any, part: Any) -> bool:
 
 
 def _joined(field_errors: Iterator[FieldError]) -> list[FieldError]:
-    """The errors with one for each path: a union reports one for each of its members."""
+    """The errors, joined to one for each path: a union reports one for each of its members."""
     joined: dict[KeyPath, FieldError] = {}
     for field_error in field_errors:
         before = joined.get(field_error.path)
@@ -192,7 +192,7 @@ def convert(schema: type[T], data: Any) -> T:
     """Make an instance of the Struct. Raises Invalid with everything that is wrong."""
     try:
         return cast("T", converted(schema, data))
-    except Exception as error:  # also what __post_init__ raises
+    except Exception as error:  # also raised by __post_init__
         raise Invalid(list(_search(schema, data, ())) or [_error_of(error, schema, data, ())]) from None
 
 
@@ -211,7 +211,7 @@ def _custom(kind: Any, value: Any) -> Any:
 
 
 def _search(annotation: Any, value: Any, path: KeyPath) -> Iterator[FieldError]:
-    """The errors inside a value, or, if there are none, those of the value itself."""
+    """Yield the errors inside a value, or, if there are none, those of the value itself."""
     tables = [member for member in members(annotation) if is_collection(member)]
     inside: list[FieldError] = []
     if len(tables) == 1 and isinstance(value, dict | list):
@@ -271,7 +271,7 @@ def _required(annotation: Any) -> set[str]:
 
 
 def _error_of(error: Exception, annotation: Any, value: Any, path: KeyPath) -> FieldError:
-    """The field error for an exception: msgspec's, or another of a `__post_init__` than ValueError and TypeError."""
+    """The field error for msgspec's exception, or for one from a `__post_init__` that msgspec does not handle."""
     if isinstance(error, msgspec.ValidationError):
         return _error_of_msgspec(error, annotation, value, path)
     field_error = raised(error, annotation, value)

@@ -1,4 +1,4 @@
-"""Shared by the formats: the error that refuses a text, the limits, and the line and column of an offset.
+"""The code that the formats share: the error that refuses a text, the limits, and the line and column of an offset.
 
 `parse(text)` returns the document, or None if there is none (no content, or only comments), and raises Unparsable.
 `locate(text)` is only called with a text that `parse` accepted. Messages quote neither the text nor a key: either may
@@ -20,23 +20,23 @@ from typing import Any, NamedTuple
 from confcast.config.schema.key_path import KeyPath
 
 MAX_DEPTH = 100
-"""Levels of tables and lists; deeper documents are refused before they can exhaust a stack."""
+"""The most levels of tables and lists; deeper documents are refused before they can exhaust a stack."""
 
 MAX_BYTES = 16 * 1024 * 1024
-"""A larger file is no configuration."""
+"""Bytes of the largest file that is read: a larger file is no configuration."""
 
 _DIGITS = r"[0-9](?:_?[0-9])*+"
 _DECIMAL = re.compile(rf"[+-]?{_DIGITS}(?P<more>(?:\.{_DIGITS})?(?:[eE][+-]?{_DIGITS})?)")
 
 
 class Note(NamedTuple):
-    """Advice about one value, by the type that the schema wants there; empty where there is none.
+    """Advice about one value, by the type that the schema wants for it; empty if there is none.
 
     Attributes:
-        text: For a text.
-        table: For a table or a list.
-        number: For a number that may have a fraction.
-        whole: For a whole number.
+        text: If a text is wanted.
+        table: If a table or a list is wanted.
+        number: If a number is wanted that may have a fraction.
+        whole: If a whole number is wanted.
     """
 
     text: str = ""
@@ -55,8 +55,8 @@ class Spot(NamedTuple):
 class Unparsable(Exception):
     """The text is no document of its format.
 
-    `line` and `column` count from 1, and are 0 where the place is unknown. `path` is that of the value that is refused;
-    empty where more than one is.
+    `line` and `column` count from 1, and are 0 if the place is unknown. `path` is the path of the refused value; empty
+    if there is more than one.
     """
 
     def __init__(self, message: str, line: int = 0, column: int = 0, path: KeyPath = ()) -> None:
@@ -103,7 +103,7 @@ class Scanner(ABC):
 
 
 class TooLarge(Exception):
-    """A number written in digits is infinite as a float; its place is worked out afterwards."""
+    """A number written in digits is infinite as a float; its place is computed afterwards."""
 
 
 TOO_LARGE = "has a number that is too large for a float: it ends at 1.8e308"
@@ -114,7 +114,7 @@ TOO_LONG = "a number has too many digits"
 def finite(text: str) -> float:
     """A number as a float; infinite only if it is written as `inf`. Raises TooLarge."""
     number = float(text)
-    if math.isinf(number) and "n" not in text.lower():  # "inf" and "infinity" are meant so
+    if math.isinf(number) and "n" not in text.lower():  # the words "inf" and "infinity" do mean infinity
         raise TooLarge
     return number
 
@@ -122,7 +122,7 @@ def finite(text: str) -> float:
 def why_no_number(form: str, text: str, at: int) -> str | None:
     """Why Python can't read a decimal number that begins at an offset; None if it can, or if there is no number.
 
-    The text behind the number may be anything.
+    Any text may follow the number.
     """
     found = _DECIMAL.match(text, at)
     if found is None:

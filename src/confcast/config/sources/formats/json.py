@@ -1,8 +1,8 @@
-"""Parses JSON with the standard library's C scanner, and refuses more than that does, with the place.
+"""Parses JSON with the standard library's C scanner, and refuses more than that scanner does, with the place.
 
-It refuses duplicate keys, NaN and the infinities, numbers that are infinite as a float, and escapes that are half a
-character (TOML and YAML refuse them too).
-The patterns are possessive (`*+`): with backtracking, a string of 16 MiB would take seconds and gigabytes.
+It refuses duplicate keys, NaN and the infinities, numbers that are infinite as a float, and escapes of half a character
+(TOML and YAML refuse such escapes, too). The patterns are possessive (`*+`): with backtracking, a string of 16 MiB
+would take seconds and gigabytes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|([\]}])', re.DOTAL
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _SCALAR = re.compile(r"[^\s,\]}]++")
 _NO_NUMBER = re.compile("NaN|-?Infinity")
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be one half of a surrogate pair, as it is written
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # perhaps half of a surrogate pair, as it is written
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(text: str) -> Any:
-    """Parse a document; None if there is none. Raises Unparsable."""
+    """Parse a document; None if the text has none. Raises Unparsable."""
     if not text.strip():
         return None
     if text.count("[") + text.count("{") > MAX_DEPTH:
@@ -60,7 +60,7 @@ def locate(text: str) -> dict[KeyPath, Spot]:
 
 
 class _Refused(Exception):
-    """The text is valid for the standard library and not for us; the place is worked out afterwards."""
+    """The standard library accepts the text, confcast does not; the place is computed afterwards."""
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class _Scanner(Scanner):
     """
 
     def run(self) -> dict[KeyPath, Spot]:
-        """The places of everything but the root."""
+        """The places of all keys and values except the root."""
         self._value(self._skip(0), ())
         return self._spots
 

@@ -1,7 +1,7 @@
 """Parses TOML with the standard library, and finds the places of values, which the standard library does not give.
 
 The depth of a document is checked before the standard library reads it: brackets would exhaust its recursion (and the
-error would have no place), and a key of 100,000 dotted parts takes it minutes.
+error would have no place), and a key of 100,000 dotted parts would take it minutes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from confcast.config.sources.formats.common import (
 )
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_KEYS = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).*", re.DOTALL)  # in messages
+_KEYS = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).*", re.DOTALL)  # in messages of tomllib
 
 
 def _strings(*, closed: bool) -> tuple[str, str]:
@@ -52,7 +52,7 @@ _NESTING = re.compile(
 
 
 def parse(text: str) -> Any:
-    """Parse a document; None if there is none. Raises Unparsable."""
+    """Parse a document; None if the text has none. Raises Unparsable."""
     if deep := text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
         _check_nesting(text)
     try:
@@ -83,7 +83,7 @@ def _unparsable(text: str, message: str) -> Unparsable:
 
 
 def _check_nesting(text: str) -> None:
-    """Refuse more brackets in each other, or more parts of one key, than levels are allowed."""
+    """Refuse more nested brackets, or more parts of one key, than `MAX_DEPTH`."""
     depth = 0
     for found in _NESTING.finditer(text):
         depth += (found["open"] is not None) - (found["close"] is not None)
@@ -102,7 +102,7 @@ class _Scanner(Scanner):
         self._counts: dict[KeyPath, int] = {}  # the items so far of each array of tables
 
     def run(self) -> dict[KeyPath, Spot]:
-        """The places of everything but the root."""
+        """The places of all keys and values except the root."""
         table: KeyPath = ()
         at = self._skip(0)
         while at < len(self._text):
@@ -133,7 +133,7 @@ class _Scanner(Scanner):
         return self._text.index("]", end) + 1 + double, path
 
     def _key(self, at: int) -> tuple[int, list[tuple[str, int]]]:
-        """The offset behind a dotted key, and its parts with their offsets."""
+        """Read a dotted key. Returns the offset after it, and its parts with their offsets."""
         parts = []
         while True:
             pattern = _STRING if self._text[at] in "\"'" else _BARE
@@ -146,9 +146,9 @@ class _Scanner(Scanner):
             at = self._skip(end + 1)
 
     def _pair(self, at: int, table: KeyPath) -> int:
-        """Collect the places of one `a.b = value`; returns the offset behind it."""
+        """Collect the places of one `a.b = value`. Returns the offset after it."""
         end, parts = self._key(at)
-        value = self._skip(end + 1)  # behind the "="
+        value = self._skip(end + 1)  # after the "="
         path = table
         for name, place in parts[:-1]:
             path = (*path, name)

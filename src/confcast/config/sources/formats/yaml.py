@@ -1,9 +1,9 @@
-"""Parses YAML 1.1: libyaml, where it is installed, composes nodes, and a walk of our own makes plain data of them.
+"""Parses YAML 1.1: libyaml, if it is installed, composes nodes, and confcast's own walk turns them into plain data.
 
 The walk does what PyYAML's constructor does for plain types, in less time, and also refuses duplicate keys, tags beyond
-the plain types, and aliases that multiply without end. Merge keys (`<<`) work. Values that YAML 1.1 reads as dates,
-numbers or booleans (`no`, `010`, `12:30`) are kept so: the schema decides whether they fit, and if not, `notes`
-explains how YAML read them.
+the plain types, and aliases that multiply the document beyond a limit. Merge keys (`<<`) work. Values that YAML 1.1
+reads as dates, numbers or booleans (`no`, `010`, `12:30`) are kept so: the schema decides whether they fit, and if not,
+`notes` explains how YAML read them.
 
 Keys that are no text (`1: x`, `on: x`) are kept: a field of a class can't have one, a `dict[int, …]` can. Tables and
 lists as keys are refused.
@@ -34,15 +34,15 @@ from confcast.config.sources.formats.common import (
 )
 
 MAX_EXPANDED = 1_000_000
-"""Nodes that the aliases of one document may stand for together, however large it is: two seconds' work.
+"""How many nodes the aliases of one document may stand for together, however large it is: two seconds' work.
 
-A node counts once, and once more for each ten levels above it, since collecting its place takes as much longer.
+A node counts once, and once more for each ten levels above it, since collecting its place takes longer in proportion.
 """
 
 _EXPANDED_AT_LEAST, _EXPANDED_PER_CHARACTER = 10_000, 50
 
 MAX_CHARACTERS = MAX_BYTES
-"""Characters that the scalars of a document may have, with those that aliases repeat."""
+"""How many characters the scalars of a document may have, including those that aliases repeat."""
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -62,7 +62,7 @@ _OCTAL = "YAML reads it as text: an octal number has a leading 0 and no letter"
 _NUMBERS_AS_TEXT = {
     r"[+-]?[\d_]+(?:\.[\d_]*)?[eE][+-]?\d+": Note(
         number=f"{_EXPONENT} as 1.0e+3",
-        whole=f"{_EXPONENT} without an exponent",  # with one it is a float, which a strict library refuses for an int
+        whole=f"{_EXPONENT} without an exponent",  # with one, a float, which a strict library refuses for an int
     ),
     r"[+-]?0o[0-7]+": Note(number=_OCTAL, whole=_OCTAL),
 }
@@ -71,17 +71,17 @@ _HALVES = {  # messages of PyYAML that can't be understood without their context
     "but found another document": "has a second document here (--- begins one): a configuration is one document",
     "second occurrence": "has an anchor here that there is already, in {}: give each anchor its own name",
 }
-_LONGEST = 4300  # characters of a value that is no text: making an int takes time that grows with their square
-_INDICATORS = 1000  # libyaml composes so many levels within any stack; 100,000 end in a segmentation fault
+_LONGEST = 4300  # characters of a value that is no text: the time to make an int grows with their square
+_INDICATORS = 1000  # libyaml composes this many levels on any stack; 100,000 end in a segmentation fault
 
 
 def parse(text: str) -> Any:
-    """Parse a document; None if there is none. Raises Unparsable, and ImportError if PyYAML is not installed."""
+    """Parse a document; None if the text has none. Raises Unparsable, and ImportError if PyYAML is not installed."""
     return _read(text, _Builder.document)
 
 
 def locate(text: str) -> dict[KeyPath, Spot]:
-    """The place of each key and each value of the document; a value that an alias repeats is at its anchor."""
+    """The place of each key and each value of the document; for a value that an alias repeats, the anchor's place."""
 
     def spots(builder: _Builder, root: Any) -> dict[KeyPath, Spot]:
         return {path: Spot(_start(key), _start(value)) for path, key, value in builder.walk(root, ())}
@@ -91,7 +91,7 @@ def locate(text: str) -> dict[KeyPath, Spot]:
 
 
 def notes(text: str) -> dict[KeyPath, Note]:
-    """Advice about each value without quotes that YAML may have read otherwise than it was meant.
+    """Advice about each unquoted value that YAML may have read otherwise than its author meant.
 
     The advice quotes no value: it may be a secret.
     """
@@ -109,7 +109,7 @@ def most_expanded(text: str) -> int:
     """The number of nodes that the aliases of a document may stand for, in proportion to its length.
 
     A list of 500 entries, each of which merges 20 defaults, has a few nodes for each of its characters; a small text
-    that stands for a large one has many.
+    that expands to a large document has many.
     """
     return min(MAX_EXPANDED, _EXPANDED_AT_LEAST + _EXPANDED_PER_CHARACTER * len(text))
 
@@ -121,7 +121,7 @@ def _note(node: Any, commented: list[bool]) -> Note | None:
         return next((note for form, note in _NUMBERS_AS_TEXT.items() if re.fullmatch(form, node.value)), None)
     if _SCALARS.get(node.tag) not in _READ_AS:
         return None
-    line = node.start_mark.line  # for an empty value this may be the line behind the last
+    line = node.start_mark.line  # for an empty value this may be the line after the last
     return Note(_note_for_text(node), "" if node.value else _note_for_table(any(commented[line : line + 1])))
 
 
@@ -135,7 +135,7 @@ def _note_for_table(commented: bool) -> str:
 
 def _have_comments_below(lines: list[str]) -> list[bool]:
     """For each line, whether the next line that is not blank is a comment with a deeper indent."""
-    found, comment = [], -1  # the indent of the comment that comes next; -1 if none does
+    found, comment = [], -1  # the indent of the comment that follows; -1 if none does
     for line in reversed(lines):
         written = line.lstrip()
         indent = len(line) - len(written)
@@ -200,7 +200,7 @@ def _check_what_was_read(yaml: Any, text: str, error: Any) -> None:
 def _unparsable(text: str, error: Any) -> Unparsable:
     mark = error.problem_mark or error.context_mark
     place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    # PyYAML may repeat what it found, and an alias may be a password that begins with a star.
+    # PyYAML's message may repeat text that it found, and an alias may be a password that begins with a star.
     message = re.sub(r" '(?!<)[^']{4,}'", "", error.problem or error.context or "")
     if message in _HALVES:
         return Unparsable(_HALVES[message].format(_at(error.context_mark)), *place)
@@ -237,7 +237,7 @@ class _Builder:
 
     def __init__(self, loader: Any, error: type[Exception], most_expanded: int) -> None:
         self._loader, self._most_expanded = loader, most_expanded
-        # PyYAML raises AttributeError for what is no date, and OverflowError for the number 1:1:1:…
+        # PyYAML raises AttributeError for a text that is no date, and OverflowError for the number 1:1:1:…
         self._not_of_its_type = (error, ValueError, LookupError, AttributeError, OverflowError)
         self._seen: set[int] = set()
         self._expanded = 0
@@ -245,7 +245,7 @@ class _Builder:
         self._depth = 0
 
     def document(self, root: Any) -> Any:
-        """The document as plain data."""
+        """Turn the document into plain data."""
         try:
             return self.value(root)
         except _BadNode as bad:
@@ -256,7 +256,7 @@ class _Builder:
             raise
 
     def value(self, node: Any) -> Any:
-        """A node as plain data."""
+        """Turn a node into plain data."""
         if node.id == "scalar":
             self._count(node)
             return node.value if node.tag in _TEXT else self._scalar(node)
@@ -269,7 +269,7 @@ class _Builder:
         return made
 
     def walk(self, node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
-        """Path, key node and value node of everything inside a node."""
+        """Yield path, key node and value node of everything inside a node."""
         if node.id == "scalar":
             return
         self._enter(node)
@@ -279,7 +279,7 @@ class _Builder:
         self._depth -= 1
 
     def _enter(self, node: Any) -> None:
-        """Count the levels, and the nodes that aliases repeat: a document of 1 KB can stand for 1 TB."""
+        """Count the levels, and the nodes that aliases repeat: a document of 1 KB can expand to 1 TB."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise too_deep(*_start(node))
@@ -294,7 +294,7 @@ class _Builder:
         self._seen.add(id(node))
 
     def _count(self, node: Any) -> None:
-        """Count the characters: a text of a megabyte and ten thousand aliases of it stand for ten gigabytes."""
+        """Count the characters: a text of a megabyte and ten thousand aliases of it expand to ten gigabytes."""
         self._characters += len(node.value)
         if self._characters > MAX_CHARACTERS:
             raise Unparsable(f"has aliases that stand for more than {MAX_CHARACTERS} characters", *_start(node))
