@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from confcast.worker.replica import attach as attach
     from confcast.worker.snapshot import Snapshot as Snapshot
 
-__all__ = sorted(_HOME)  # one list of the names, not two that drift
+__all__ = sorted(_HOME)  # one list of the names, since two would differ some day
 
 if not TYPE_CHECKING:
 
@@ -95,7 +95,7 @@ def __dir__() -> list[str]:
 
 
 def _version() -> str:
-    """Looked up when asked for: it reads the installed package's metadata."""
+    """The installed package's version, read from its metadata only when `__version__` is used."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

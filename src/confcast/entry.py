@@ -1,6 +1,6 @@
-"""`owner_main()`, the first call of a frozen program: it turns a process that was started as config owner into one.
+"""`owner_main()`, the first call in a frozen program: it makes a process that was started as config owner serve as one.
 
-Rejected: doing so when the package is imported (an import starts nothing, and may come late), and
+Rejected: doing so when the package is imported (an import must start nothing, and may come late), and
 `multiprocessing.freeze_support()` (it knows multiprocessing's own children only).
 """
 
@@ -15,9 +15,9 @@ def owner_main() -> None:
     """Serve as config owner, if this process was started to be one; a frozen program calls this first.
 
     A program frozen by PyInstaller, Nuitka, cx_Freeze or the like has no interpreter beside it, so its config owner is
-    the program itself, run once more: there this call serves until the owner ends, and exits. In every other process it
-    returns at once, and managers may start. A manager in a frozen program that has not called this refuses to start:
-    the second process would run the program from its beginning, and start a third.
+    the program itself, run once more: in that process this call serves until the owner ends, and exits. In every other
+    process it returns at once, and managers may start. A manager in a frozen program that has not called this refuses
+    to start: the second process would run the program from its beginning, and start a third.
 
         import confcast
 
@@ -26,9 +26,9 @@ def owner_main() -> None:
             main()
 
     Call it in the main thread, before anything is started or opened, as `multiprocessing.freeze_support()`. The schema
-    is in a module of its own, which the program imports by a statement. PyInstaller finds all that is needed; Nuitka
-    wants `--include-package=confcast`, since public names are imported at their first use. In a program that is not
-    frozen it does nothing.
+    must be in a module of its own, which the program imports by a statement. PyInstaller finds all that is needed;
+    Nuitka needs `--include-package=confcast`, since public names are imported at their first use. In a program that is
+    not frozen the call does nothing.
     """
     if sys.argv[1:2] == [role.OWNER]:
         from confcast.owner.__main__ import run

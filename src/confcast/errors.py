@@ -1,8 +1,8 @@
 """The errors that confcast raises, and `Problem`, which says what is wrong with a configuration, and where.
 
-Every error of confcast's own is a `ConfcastError`. Each message is written for the person who has to act on it: which
-file, line, column and key, what was expected, what was found, what to do. Rejected: one error class with a code
-(callers want `except NotAttached`), and stopping at the first problem of a configuration.
+Every error that confcast defines is a `ConfcastError`. Each message is written for the person who has to act on it: it
+says which file, line, column and key, what was expected, what was found, and what to do. Rejected: one error class with
+a code (callers want `except NotAttached`), and stopping at the first problem of a configuration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST = 100
 
 _LONGEST = 4000
 _ROOM = 128 * 1024
-_MORE = re.compile(r"and ([1-9][0-9]{0,2}(?:,[0-9]{3}){0,5}) more")  # what more() gives; other processes send it, too
+_MORE = re.compile(r"and ([1-9][0-9]{0,2}(?:,[0-9]{3}){0,5}) more")  # what more() returns; other processes send it, too
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -28,8 +28,8 @@ class Problem(msgspec.Struct, frozen=True):
     Attributes:
         key: The dotted key, such as `memory.total_budget_mb`; empty when the problem is not about one key.
         message: What was expected and, unless it may be a secret, what was found.
-        location: `file:line:column`, `environment variable NAME`, `worker 4711`, `worker 4711 and 3 more`, …; empty
-            when unknown.
+        location: `file:line:column`, `environment variable NAME`, `worker 4711`, `worker 4711 and 3 more`, …; empty if
+            unknown.
     """
 
     key: str
@@ -48,11 +48,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def first_of(problems: Sequence[Problem]) -> list[Problem]:
-    """Shorten a list of problems to what is sent, logged and shown.
+    """Shorten a list of problems to those that are sent, logged and shown.
 
     Returns:
-        The first 100, or fewer where their texts are long; a longer text than 4,000 characters is cut. A last problem,
-        such as `and 63,900 more`, counts the others, including those that such a problem among the given counts.
+        The first 100, or fewer if their texts are long; a text of more than 4,000 characters is cut. A last problem,
+        such as `and 63,900 more`, counts the others, including those that such a problem in the given list counts.
     """
     shown: list[Problem] = []
     room = _ROOM
@@ -74,14 +74,14 @@ def more(count: int) -> str:
 
 
 def counted(texts: Sequence[str]) -> int:
-    """Count these texts; each `more(…)` counts as many as it stands for."""
+    """The number of these texts, where each `more(…)` counts as many as it stands for."""
     return sum(_more(text) or 1 for text in texts)
 
 
 def _others(problem: Problem) -> int:
-    """How many problems this one counts, if it ends a shortened list, a worker's included; else 0.
+    """How many problems this one counts, if it ends a shortened list, also a worker's; otherwise 0.
 
-    A problem of a key, or one with a place in a source, counts none, whatever its words are.
+    A problem with a key, or with a place in a source, counts none, whatever its text is.
     """
     ends_a_list = not problem.key and (not problem.location or problem.location.startswith("worker "))
     return _more(problem.message) if ends_a_list else 0
@@ -97,7 +97,7 @@ def _cut(text: str) -> str:
 
 
 def _text(problems: Sequence[object]) -> str:
-    """The text of an error with these problems; a user's own source may give texts for problems."""
+    """The text of an error with these problems; a user's source may give texts instead of problems."""
     given = [each if isinstance(each, Problem) else Problem("", str(each)) for each in problems]
     return "\n".join(map(str, first_of(given)))
 
@@ -114,11 +114,11 @@ class ConfcastError(Exception):
 class ConfigError(ConfcastError):
     """The configuration can't be used; `problems` lists everything that is wrong with it.
 
-    The error's text, and what other processes are sent, have the first 100.
+    The error's text, and messages to other processes, have the first 100.
 
     Attributes:
         problems: Every problem found, in the order of the sources and of the file.
-        reason: `"validation_failed"`, `"file_not_found"` or `"io_error"`: the `ReloadResult` that it leads to.
+        reason: `"validation_failed"`, `"file_not_found"` or `"io_error"`: the value of the resulting `ReloadResult`.
     """
 
     def __init__(self, problems: Sequence[Problem], reason: str = "validation_failed") -> None:
@@ -132,11 +132,11 @@ class NotAttached(ConfcastError, RuntimeError):
 
 
 class OwnerUnavailable(ConfcastError):
-    """The config owner did not answer in time. Whether it has done what it was asked for is unknown."""
+    """The config owner did not answer in time. Whether it has carried out the request is unknown."""
 
 
 class SchemaMismatch(ConfcastError):
-    """This process's schema is not the one that the owner's configuration was made with.
+    """This process's schema differs from the schema with which the owner's configuration was made.
 
     Attributes:
         fields: For each field that differs, `(here, there)` as text; None where that side lacks the field.
@@ -156,11 +156,11 @@ class NotCarried(ConfcastError):
 
 
 class ProtocolError(ConfcastError):
-    """A peer sent what the protocol does not allow. Only that peer's pipe is closed."""
+    """A peer sent something that the protocol does not allow. Only that peer's pipe is closed."""
 
 
 class ImpossibleMessage(ProtocolError):
-    """A message reached a state machine in a state where it can't occur: a defect of confcast's own."""
+    """A message reached a state machine in a state where it can't occur: a defect of confcast."""
 
     def __init__(self, state: object, message: object) -> None:
         super().__init__(f"{message!r} can't occur in state {state}")

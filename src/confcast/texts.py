@@ -1,19 +1,19 @@
-"""Printable text for logs, events and terminals, and the loggers whose records are made so.
+"""Printable text for logs, events and terminals, and the loggers whose records are escaped so.
 
 Keys, values, names and paths come from files, the environment and other processes. Guaranteed: none of them begins a
-line of its own in a log, clears a terminal, or reverses the direction of what is read around it. One function escapes
-them: in texts of problems and errors when these are made, and in all other records by a filter on each of confcast's
-loggers, before any handler of the application's sees the record.
+new line in a log, clears a terminal, or reverses the direction of the text around it. One function escapes them: in
+texts of problems and errors when these are made, and in all other records by a filter on each of confcast's loggers,
+before the application's handlers get the record.
 
-`logging.config.dictConfig` and `fileConfig` disable every existing logger that they do not name, by default;
-Django's `LOGGING` goes through the first. Confcast's loggers exist once it is imported, which in a server is before the
-application configures logging: a failing observer, or a lost config owner, would not be logged. So a logger that these
-two functions disable without naming it stays enabled. A configuration that names `confcast` or one of its loggers is
-obeyed (level, handlers, `propagate`, filters), and so is a program that sets `disabled` on one.
+`logging.config.dictConfig` and `fileConfig` disable every existing logger that they do not name, by default; Django's
+`LOGGING` goes through the first. Confcast's loggers exist once it is imported, which in a server is before the
+application configures logging: then a failing observer, or a lost config owner, would not be logged. So a logger that
+these two functions disable without naming it stays enabled. A configuration that names `confcast` or one of its loggers
+is obeyed (level, handlers, `propagate`, filters), and so is a program that sets `disabled` on one.
 
-Rejected: escaping in a log handler of confcast's (workers and masters log through the application's), `str.isprintable`
+Rejected: escaping in a log handler of confcast (workers and masters log through the application's), `str.isprintable`
 (it takes a no-break space, and letters that are newer than this Python, for unprintable), enabling the loggers again
-before each line (nobody could disable one), making them at their first line (those with earlier lines would be
+before each line (nobody could disable one), making a logger at its first line (a logger with earlier lines would be
 disabled), and loggers outside the tree (no configuration could name them).
 """
 
@@ -37,7 +37,7 @@ LOGGERS = (
     "confcast.worker",
     "confcast.worker.debug",
 )
-"""Every logger of confcast's."""
+"""All of confcast's loggers."""
 
 # Control characters (C0 and C1); marks, embeddings, overrides and isolates that change the direction of writing; the
 # separators of lines and paragraphs; and surrogates, which stand for the bytes of a name that is not UTF-8.
@@ -50,12 +50,12 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """This text with its line breaks, and with Python's escapes for what else can't be printed."""
+    """This text with its line breaks, and with Python's escapes for all else that can't be printed."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def printable_json(text: str) -> str:
-    """This JSON document, the same to a program, with JSON's escapes for what can't be printed."""
+    """This JSON document, unchanged for a program, with JSON's escapes for what can't be printed."""
     return _UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
@@ -70,7 +70,7 @@ def shortened(text: str, most: int) -> str:
 
 
 class Lines(str):
-    """A text of several lines for a log. All but the first are indented, so that none passes for a record."""
+    """A text of several lines for a log. All lines but the first are indented, so that none passes for a record."""
 
     __slots__ = ()
 
@@ -80,7 +80,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """This argument of a record, as it is if it shows as a number or printable text; else as escaped text."""
+    """This argument of a record: unchanged if it shows as a number or printable text, otherwise as escaped text."""
     if isinstance(value, int | float):
         return value
     try:
@@ -101,7 +101,7 @@ def _escape(record: logging.LogRecord) -> bool:
         record.args = tuple(map(_shown, record.args))
     if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
         trace = logging.Formatter().formatException(record.exc_info)
-        # An exception's text may have several lines. A formatter uses `exc_text` where it is set.
+        # An exception's text may have several lines. A formatter uses `exc_text` if it is set.
         record.exc_text = "  " + _indented(trace)
     return True
 
@@ -111,7 +111,7 @@ def _indented(text: str) -> str:
 
 
 class _StaysEnabled:
-    """A base that a logger's class gets: `logging.config` can't set `disabled`."""
+    """A base class that a logger's class gets, so that `logging.config` can't set `disabled`."""
 
     @property
     def disabled(self) -> bool:
@@ -120,7 +120,7 @@ class _StaysEnabled:
     @disabled.setter
     def disabled(self, value: bool) -> None:
         by = sys._getframe(1).f_globals.get("__name__")
-        if not (value and by == "logging.config"):  # which never disables a logger that it names
+        if not (value and by == "logging.config"):  # it never disables a logger that it names
             self.__dict__["disabled"] = value
 
 

@@ -1,10 +1,10 @@
-"""The traceback of what an application's function raised, from the application's own frame on.
+"""The traceback of an error from an application's function, from the application's own frame on.
 
 An error tracker sends the local variables of each frame of a logged exception. The frames before the application's are
-those of confcast and of the libraries through which it calls the application: they are of no use to the application's
-author, and their variables may be parts of a configuration. Guaranteed: a logged traceback begins in the application.
-An error that the application gets through confcast, for example out of `changes()`, keeps confcast's frames; those hold
-no configuration (`worker/observers/delivery.py`).
+those of confcast and of the libraries through which it calls the application: they don't help the application's author,
+and their variables may be parts of a configuration. Guaranteed: a logged traceback begins in the application. An error
+that passes through confcast to the application, for example out of `changes()`, keeps confcast's frames, which hold no
+configuration (`worker/observers/delivery.py`).
 
 Rejected: logging no exception at all (the author needs the place), and masking the variables (a tracker reads them
 from the frames).
@@ -20,7 +20,7 @@ _AN_APPLICATION = "confcast.examples"
 
 
 def from_the_application(error: BaseException) -> TracebackType | None:
-    """The traceback from the application's first frame on; None where it has no frame of the application's."""
+    """The traceback from the application's first frame on; None if it has no frame of the application."""
     trace = error.__traceback__
     while trace is not None and is_of_a_library(trace.tb_frame):
         trace = trace.tb_next
@@ -28,7 +28,7 @@ def from_the_application(error: BaseException) -> TracebackType | None:
 
 
 def to_be_logged(error: BaseException) -> BaseException:
-    """The same error with the traceback from the application's first frame on; the whole one where it has none."""
+    """The same error with the traceback from the application's first frame on; with the whole one if it has none."""
     trace = from_the_application(error)
     return error if trace is None else error.with_traceback(trace)
 

@@ -1,1 +1,1 @@
-"""Whatever several processes use: messages, frames, the control socket, options, and the identity of processes."""
+"""What several processes use: messages, frames, the control socket, options, and the identity of processes."""

@@ -1,9 +1,9 @@
-"""The output that an owner wrote into a nameless file, copied to the descriptor where it belongs.
+"""The output that an owner wrote into a nameless file is copied to the descriptor for which it was meant.
 
-The owner copies it when it serves; the master, when the owner has died before. The copy waits some seconds for a slow
-reader, and no longer: a pipe that nobody reads must not hold up a start, nor the error of one.
+The owner copies it when it begins to serve; the master copies it if the owner has died before. The copy waits only some
+seconds for a slow reader: a pipe that nobody reads must not hold up a start, nor the error of a failed start.
 
-Rejected: `shutil.copyfileobj` and `os.sendfile` (they block where nobody reads).
+Rejected: `shutil.copyfileobj` and `os.sendfile` (they block if nobody reads).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def copy_on(file: int, destination: int, begin: int = 0) -> int:
     """Write the content of the file to the destination.
 
     Args:
-        file: A descriptor that can be read at any place.
+        file: A descriptor that can be read at any offset.
         destination: A descriptor of any kind.
-        begin: The first byte.
+        begin: The offset of the first byte to copy.
 
     Returns:
-        The offset behind the last byte.
+        The offset after the last byte.
 
     Raises:
-        OSError: The content can't be written; TimeoutError where no reader makes room.
+        OSError: The content can't be written; TimeoutError if no reader makes room in time.
     """
     while data := os.pread(file, _CHUNK, begin):
         begin += _write(destination, data)

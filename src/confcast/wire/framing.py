@@ -1,4 +1,4 @@
-"""Frames on a pipe, as `multiprocessing.connection.Connection` frames them: a length, then that many bytes.
+"""Frames on a pipe have the format of `multiprocessing.connection.Connection`: a length, then that many bytes.
 
 The length is a signed 32-bit integer in network order, so either end may be a Connection. A frame that is longer than
 the limit, and Connection's escape for frames over 2 GiB (a length of -1), are a `ProtocolError`: no memory is allocated
@@ -17,14 +17,14 @@ _LENGTH = struct.Struct("!i")
 
 
 def frame(body: bytes) -> bytes:
-    """The frame of this body. Raises ProtocolError when the body is over `MAX_FRAME`."""
+    """The frame of this body. Raises ProtocolError if the body is longer than `MAX_FRAME`."""
     if len(body) > MAX_FRAME:
         raise ProtocolError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME}")
     return _LENGTH.pack(len(body)) + body
 
 
 class Deframer:
-    """Turns the chunks of a stream, however they are cut, back into bodies.
+    """Turns the chunks of a stream, wherever it was cut, back into bodies.
 
     Args:
         limit: The longest body that this end accepts, in bytes.
@@ -36,12 +36,12 @@ class Deframer:
 
     @property
     def begun(self) -> bool:
-        """Whether the beginning of a body has come, and not its end."""
+        """Whether the beginning of a body has come, but not its end."""
         return bool(self._buffer)
 
     @property
     def missing(self) -> int:
-        """How many bytes may be read without reading beyond the next body's end."""
+        """How many bytes may be read without reading beyond the end of the next body."""
         if len(self._buffer) < _LENGTH.size:
             return _LENGTH.size - len(self._buffer)
         (length,) = _LENGTH.unpack_from(self._buffer)
@@ -52,7 +52,7 @@ class Deframer:
         buffer = self._buffer
         if not buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)
-            if length == len(data) - _LENGTH.size and length <= self._limit:  # one frame and no more: the usual read
+            if length == len(data) - _LENGTH.size and length <= self._limit:  # exactly one frame: the usual read
                 return [data[_LENGTH.size :]]
         buffer += data
         bodies = []

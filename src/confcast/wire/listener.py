@@ -1,10 +1,10 @@
 """The control socket, to which every worker and client connects, and the identity of the process at the other end.
 
 The socket is bound under a temporary name, closed to others (0600) before it listens, and renamed into place: no
-process connects to a half-made socket. Only its owner unlinks it, under the lock, when it exits. A peer is known by
-what the kernel says of it (SO_PEERCRED; LOCAL_PEERCRED on macOS), never by what it says itself. Rejected: abstract
+process connects to a half-made socket. Only the socket's owner unlinks it, under the lock, when the owner exits. A peer
+is identified by the kernel (SO_PEERCRED; LOCAL_PEERCRED on macOS), never by what it says itself. Rejected: abstract
 sockets (they have no permissions), a token in the environment (it shows in /proc and in logs), and a umask around the
-binding (it is the whole process's, and a validator may be writing a file just then).
+binding (it holds for the whole process, and a validator may be writing a file at that moment).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import NamedTuple
 from confcast.errors import ConfcastError
 
 SOCKET = "control.sock"
-"""Its name in the run-time folder."""
+"""The socket's name in the runtime directory."""
 
 FRESH = f".{SOCKET}"
-"""Its name until it listens. There is one owner at a time, so one that a killed owner has left is not in use."""
+"""The socket's name until it listens. There is one owner at a time, so one that a killed owner left is not in use."""
 
 MAX_PATH = 103 if sys.platform == "darwin" else 107
-"""Bytes that `sockaddr_un` has for a path, without the closing zero."""
+"""Bytes that `sockaddr_un` has for a path, without the terminating zero."""
 
 _BACKLOG = 1024
 
@@ -38,11 +38,11 @@ class Peer(NamedTuple):
 
 
 def listen(path: Path, uid: int = -1) -> socket.socket:
-    """Put a non-blocking listening socket, 0600, at this path atomically.
+    """Put a non-blocking listening socket of mode 0600 at this path atomically.
 
     Args:
-        path: The socket's path, whose name is `SOCKET`.
-        uid: The user that is to own the socket; -1: this process's.
+        path: The socket's path, which ends with `SOCKET`.
+        uid: The user to whom the socket will belong; -1 for this process's.
 
     Raises:
         ConfcastError: The path is too long for a socket.
@@ -66,7 +66,7 @@ def listen(path: Path, uid: int = -1) -> socket.socket:
 
 
 def check_length(path: Path) -> None:
-    """Raises ConfcastError, in words, for a path that no socket can have."""
+    """Raise ConfcastError, in words, for a path that is too long for a socket."""
     length = len(os.fsencode(path))
     if length > MAX_PATH:
         raise ConfcastError(
@@ -76,7 +76,7 @@ def check_length(path: Path) -> None:
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """The process at the other end. Raises OSError when it has exited already, or the system can't tell."""
+    """The process at the other end. Raises OSError if it has exited already, or the system can't identify it."""
     if sys.platform == "darwin":
         return _peer_of_darwin(connection)
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
@@ -85,7 +85,7 @@ def peer_of(connection: socket.socket) -> Peer:
 
 
 def _peer_of_darwin(connection: socket.socket) -> Peer:
-    """By sys/un.h: SOL_LOCAL 0, LOCAL_PEERCRED 1 (struct xucred: version, uid, …), LOCAL_PEERPID 2."""
+    """As in sys/un.h: SOL_LOCAL 0, LOCAL_PEERCRED 1 (struct xucred: version, uid, …), LOCAL_PEERPID 2."""
     credentials = connection.getsockopt(0, 1, 76)
     pid = connection.getsockopt(0, 2, 4)
     return Peer(struct.unpack("i", pid)[0], struct.unpack_from("II", credentials)[1])

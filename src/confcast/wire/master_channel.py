@@ -1,10 +1,10 @@
-"""The channel between a master and its owner, a socket pair that the owner is started with, and its messages.
+"""The channel between a master and its owner, a socket pair whose one end the owner gets at its start; its messages.
 
-master → owner: one `StartupConfig` first, `Pause` around the start of a next generation, and at the end `Leave`.
-owner → master: one `Ready`, one `Paused` for each Pause that is not withdrawn before the owner is idle. The owner
-notices the master's death by a pidfd, since a child of the master's may hold the channel open; the channel's end shows
-a master that has become another program (`exec` keeps the pid, and no manager). Rejected: arguments on the command
-line (they show in `ps`, and overrides may be secret) and a pickle.
+master → owner: first `StartupConfig`, `Pause` before a next generation starts and after it was called off, at last
+`Leave`. owner → master: one `Ready`, and one `Paused` for each Pause that is not withdrawn before the owner is idle.
+The owner notices the master's death by a pidfd, since a child of the master may hold the channel open. If the master
+has become another program by `exec`, which keeps its pid, the channel ends. Rejected: arguments on the command line
+(they show in `ps`, and overrides may be secret) and a pickle.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class StartupConfig(WithSecrets, frozen=True, tag=True, kw_only=True):
     durable: bool
     master_pid: int
     master_started: int
-    sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
+    sys_path: list[bytes]  # as UTF-8 with surrogates: file names may be any bytes
     working_directory: str
     restarts: int = 0
     captured: int = -1  # the descriptor of the nameless file that the owner writes to until it serves
-    output: int = -1  # the descriptor that it writes to then
+    output: int = -1  # the descriptor that the owner writes to when it serves
     log: str = ""  # the path of the log file that standard error is, if it may be rotated
     workers_uid: int = -1  # the workers' user, if it is not the master's
     workers_gid: int = -1
-    former: str = ""  # the folder of the generation before, whose versions and history go on
+    former: str = ""  # the former generation's folder, whose versions and history continue
     paused: bool = False  # the next generation loads already
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
@@ -52,8 +52,8 @@ class Leave(msgspec.Struct, frozen=True, tag=True):
 class Pause(msgspec.Struct, frozen=True, tag=True):
     """A next generation begins: finish the running reload, copy the journal for it, and load no more.
 
-    Not `on`: the pause is withdrawn. All is as before, and an owner that watches, or has refused a load meanwhile,
-    loads once. Numbered, or a late answer to a withdrawn pause would be taken for the answer to the next one.
+    If not `on`, the pause is withdrawn: all is as before, and an owner that watches, or has refused a load meanwhile,
+    loads once. Each has a number, so that a late answer to a withdrawn pause is not taken for the answer to the next.
     """
 
     number: int
@@ -67,9 +67,9 @@ class Paused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The owner serves this version since `at`, by the clock that all processes share (`time.monotonic`).
+    """The owner has served this version since `at`, by the clock that all processes share (`time.monotonic`).
 
-    With version 0: the owner could not start, and `problems` and `reason` say why.
+    Version 0 means that the owner could not start; `problems` and `reason` say why.
     """
 
     version: int
@@ -99,9 +99,9 @@ class MasterChannel:
         self.connection.sendall(frame(msgspec.msgpack.encode(message)))
 
     def receive(self) -> ChannelMessage | None:
-        """The next message; None at the end. Raises OSError (TimeoutError at the deadline), ProtocolError.
+        """The next message; None at the channel's end. Raises OSError (TimeoutError at the deadline), ProtocolError.
 
-        Reads no further than that message's end, so that a selector that watches the socket reports the next one.
+        Reads no further than the end of that message, so that a selector that watches the socket reports the next.
         """
         received: list[bytes] = []
         while not received:

@@ -1,7 +1,7 @@
 """The messages between owners, workers and clients, as frozen tagged structs.
 
-Every frame is one msgpack array whose first item names the message. Decoding is closed: a frame that is none of these
-messages, or has a field of another type, is a `ProtocolError` and ends that pipe alone. Nothing is unpickled. A
+Every frame is one msgpack array whose first item names the message. Decoding is strict: a frame that is none of these
+messages, or has a field of another type, is a `ProtocolError` and ends only that pipe. Nothing is unpickled. A
 snapshot's payload is sent as bytes: only the codec looks inside. `ToOwner` and `ToWorker` are the lists of messages.
 
 Rejected: JSON (payloads are bytes), maps instead of arrays (a protocol number in Hello distinguishes versions, and a
@@ -29,11 +29,11 @@ MAX_FRAME = 64 * 1024 * 1024
 class ReloadResult(enum.StrEnum):
     """How a reload ended. True in a boolean test when the configuration that was asked for runs.
 
-    SUCCESS: every live worker applied it. UNCHANGED: the sources have the content that already runs. PARTIAL:
-    committed, and some workers did not answer in time or declined; the event's `lagging` names them. The other results
-    changed nothing, but for OWNER_UNAVAILABLE: no answer came, so the outcome is unknown. REJECTED: a worker voted no;
-    or no worker voted yes in time, and then the load is tried again when a worker answers; or no worker runs the
-    version that all had voted for, and the version before has been put back, under a number of its own.
+    SUCCESS: every live worker applied it. UNCHANGED: the sources have the content that already runs. PARTIAL: the
+    version was committed, but some workers did not answer in time or declined; the event's `lagging` names them. The
+    other results changed nothing, except OWNER_UNAVAILABLE: no answer came, so the outcome is unknown. REJECTED: a
+    worker voted no; or no worker voted yes in time, and then the load is tried again when a worker answers; or no
+    worker runs the version for which all had voted, and the former content was put back, under a new number.
     """
 
     SUCCESS = "success"
@@ -53,12 +53,12 @@ _APPLIED = frozenset({ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One key whose value differs. A secret shows as `**********`, a value that is no plain data as its text.
+    """One key whose value differs. A secret shows as `**********`, a value that is not plain data as its text.
 
     Attributes:
         key: The dotted key.
-        old: The value before; None where the key was absent.
-        new: The value after; None where the key is gone.
+        old: The value before; None if the key was absent.
+        new: The value after; None if the key is gone.
     """
 
     key: str
@@ -73,11 +73,11 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     """What the owner knows of one process that holds, or should hold, the configuration.
 
     Attributes:
-        pid: Its process id, as the owner's kernel sees it.
-        version: The newest version that the process reported as applied; 0 when none is known.
+        pid: The process id, as the owner's kernel sees it.
+        version: The newest version that the process reported as applied; 0 if none is known.
         state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
             `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
-        reason: The reason for that state in words; empty where there is none.
+        reason: The reason for that state in words; empty if there is none.
         observer_failures: How often an observer has raised, or could not be called, since the process began.
         last_observer_error: The observer of the last failure, and the error; secrets are masked. Empty for none.
     """
@@ -95,7 +95,7 @@ class ObserverError(msgspec.Struct, frozen=True):
 
     Attributes:
         pid: The worker's process.
-        observer: The observer's name; empty where the worker has not reported which observers still run.
+        observer: The observer's name; empty if the worker has not reported which observers still run.
         error: The error that it raised, secrets masked; or that it has not finished.
         count: How often it raised this error; 0 for an observer that has not finished.
     """
@@ -111,23 +111,23 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     Attributes:
         timestamp: When the load began, in seconds since 1970.
-        result: How it ended.
+        result: How the load ended.
         origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, or `reissue`.
         version: The version that runs after it; 0 before the first.
         previous_version: The version that ran before it.
-        changes: What differs between the two, by key; secrets are masked. Empty for the first load. The first 1,000: a
-            last one without values, of the key `and 63,900 more` or the like, stands for the others.
-        problems: Why the load was refused, with positions; for PARTIAL, why workers declined. The first 100, and one
-            that counts the others.
+        changes: What differs between the two versions, by key; secrets are masked. Empty for the first load. At most
+            1,000: a last one without values, with a key like `and 63,900 more`, counts the others.
+        problems: Why the load was refused, with positions; for PARTIAL, why workers declined. At most 100, and one that
+            counts the others.
         error_message: The problems in one text, or None.
-        duration_ms: From the beginning of the load to the answer, in milliseconds; its parts follow.
+        duration_ms: The time from the beginning of the load to the answer, in milliseconds; its parts follow.
         applied: The pids that had the version when the answer was given.
         lagging: The workers that did not answer in time, or declined.
-        notes: For a person, of a load that was not refused: where each edit is that a higher source hides, and what
-            hides it. A load that watching began notes the edits since the load before it; a load that was asked for,
-            all edits since the load of what runs. Without values.
-        observer_errors: Of a reload with `wait_observers`: the observers that failed, and those that did not finish in
-            time. They do not change the result, and are in no history: `WorkerStatus` counts them.
+        notes: For a person, if the load was not refused: where each edit is that a higher source hides, and what hides
+            it, without values. A load that the watcher requested notes the edits since the load before it; a load that
+            a caller requested notes all edits since the load of the running version.
+        observer_errors: After a reload with `wait_observers`: the observers that failed, and those that did not finish
+            in time. They do not change the result, and the history has none: `WorkerStatus` counts them.
     """
 
     timestamp: float
@@ -153,7 +153,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The base of everything that is framed."""
+    """The base of all messages that are sent in frames."""
 
 
 class WithSecrets(msgspec.Struct, frozen=True):
@@ -174,8 +174,8 @@ class WithSecrets(msgspec.Struct, frozen=True):
 class Hello(Message, frozen=True):
     """The first frame on every pipe.
 
-    A `replica` reports the version that it holds (0 and no digest: none yet) and its schema; a `client` only asks, is
-    on no roster and has no vote. The kernel's peer credentials identify the process, not `pid`.
+    A `replica` reports the version that it holds (0 and no digest if none yet) and its schema; a `client` only sends
+    requests, is on no roster and has no vote. The kernel's peer credentials identify the process; `pid` does not.
     """
 
     protocol: int
@@ -188,9 +188,9 @@ class Hello(Message, frozen=True):
 
 
 class Working(Message, frozen=True):
-    """A worker is about to run this `precommit` function of the application's, in round 0 for an Install.
+    """A worker is about to run this `precommit` function of the application; in round 0, for an Install.
 
-    Sent before each function: until the worker's next Vote, Applied or Declined, `precommit_timeout` applies to it.
+    It is sent before each function: until the worker's next Vote, Applied or Declined, `precommit_timeout` applies.
     """
 
     round: int
@@ -198,7 +198,7 @@ class Working(Message, frozen=True):
 
 
 class Vote(Message, frozen=True):
-    """A worker's answer to Prepare: it built the candidate and its `precommit` functions passed, or why not."""
+    """A worker's answer to Prepare: it built the candidate and its `precommit` functions passed, or why that failed."""
 
     round: int
     ok: bool
@@ -206,9 +206,9 @@ class Vote(Message, frozen=True):
 
 
 class Applied(Message, frozen=True):
-    """A worker's answer to Commit or Install: every request that starts from now on sees this version.
+    """A worker's answer to Commit or Install: every request that starts from now on uses this version.
 
-    `follows`: something in the worker waits until the version is settled; else its Settled may be sent later.
+    `follows`: whether an observer in the worker waits until the version is settled; if not, Settled may be sent later.
     """
 
     version: int
@@ -216,19 +216,18 @@ class Applied(Message, frozen=True):
 
 
 class Declined(Message, frozen=True):
-    """A worker's refusal of Commit or Install: it keeps the version that it has until the next one."""
+    """A worker's refusal of Commit or Install: until the next one it keeps the version that it has."""
 
     version: int
     problems: tuple[Problem, ...] = ()
 
 
 class Observed(Message, frozen=True):
-    """The state of a worker's observers: sent when one has failed, and, after Observe, at each step until all have run.
+    """The state of a worker's observers: sent after one failed, and, from Observe on, at each step until all have run.
 
-    `number`: of the Observe that this answers; 0 for none. `failures` and `last_error` count since the process began,
-    `errors` are of the version that was the newest when that Observe came (their pids mean nothing); `waits_for` names
-    the observers that have not run for that version yet. `since`: the number of an earlier Observe that has further
-    answers to come; 0 for none.
+    `number`: that of the Observe that this answers; 0 for none. `failures` and `last_error` count since the process
+    began, `errors` are of the version that was the newest when that Observe came (without pids); `waits_for` names the
+    observers that have not run for it yet. `since`: the number of an earlier Observe with answers to come; 0 for none.
     """
 
     number: int
@@ -240,13 +239,13 @@ class Observed(Message, frozen=True):
 
 
 class Goodbye(Message, frozen=True):
-    """This process closes its replica on purpose: the owner need not wait for it."""
+    """This process closes its replica on purpose, so the owner need not wait for it."""
 
 
 class Reload(Message, frozen=True):
-    """Load once more, beginning after this call; answered by Outcome.
+    """Load once more, beginning after this request; answered by Outcome.
 
-    `origin` is a closed set: a peer can't ask for what an owner does by itself (`start`, `watch`, `reissue`, …).
+    `origin` is one of a few words: a peer can't ask for what an owner does by itself (`start`, `watch`, `reissue`, …).
     `wait_observers`: seconds that the answer may wait for the observers of all workers, once the version is applied.
     """
 
@@ -262,14 +261,14 @@ class StatsRequest(Message, frozen=True):
 
 
 class HistoryRequest(Message, frozen=True):
-    """Ask for the newest `limit` events (None: all that are kept), newest first; answered by History."""
+    """Ask for the newest `limit` events (None: for all that are kept), newest first; answered by History."""
 
     id: int
     limit: int | None = None
 
 
 class ClearHistory(Message, frozen=True):
-    """Empty the history; the totals stay. Answered by Done."""
+    """Empty the history, but not the totals; answered by Done."""
 
     id: int
 
@@ -286,8 +285,8 @@ class WorkersRequest(Message, frozen=True):
 class Install(WithSecrets, Message, frozen=True):
     """The committed snapshot, for a process that did not vote on it.
 
-    `undo`: the version before is put back, so no `precommit` function is called. `declined`: how many workers keep an
-    older version, since they refuse this one. `answers_within`: the seconds in which this owner answers a reload.
+    `undo`: the former content is put back, so no `precommit` function is called. `declined`: how many workers refuse
+    this version, and keep an older one. `answers_within`: seconds within which this owner answers a reload.
     """
 
     SHOWN = ("version",)
@@ -311,20 +310,20 @@ class Prepare(WithSecrets, Message, frozen=True):
 
 
 class Commit(Message, frozen=True):
-    """The proposal of this round is journaled as this version: swap."""
+    """The journal has the proposal of this round as this version: swap it in."""
 
     round: int
     version: int
 
 
 class Abort(Message, frozen=True):
-    """The proposal of this round is withdrawn: drop it."""
+    """The proposal of this round is withdrawn: drop the candidate."""
 
     round: int
 
 
 class Settled(Message, frozen=True):
-    """Every live worker has applied this version, but the excused ones, whose pids are in `named`."""
+    """Every live worker has applied this version, except the excused ones, whose pids are in `named`."""
 
     version: int
     named: tuple[int, ...] = ()
@@ -371,7 +370,7 @@ class Done(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """The owner does not serve this pipe. `final`: connecting again is of no use. `fields` is its field table."""
+    """The owner does not serve this pipe. `final`: connecting again is useless. `fields`: the owner's field table."""
 
     reason: str
     final: bool
@@ -385,9 +384,9 @@ Answer = Outcome | Stats | History | Workers | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""The errors of decoding: for a text that is no UTF-8, msgspec raises none of its own."""
+"""The errors of decoding; for a text that is not UTF-8, msgspec lets Python's error through."""
 
-_QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # as repr() quotes it
+_QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # a quotation as repr() writes it
 
 _encoder = msgspec.msgpack.Encoder()
 _to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
@@ -400,12 +399,12 @@ def encode(message: Message) -> bytes:
 
 
 def _without_content(error: Exception) -> str:
-    """The text of this error without quoted words: msgspec quotes one that is not in a closed set, however long."""
+    """The text of this error without quoted words: msgspec quotes a word that is not in an enum, however long."""
     return _QUOTED.sub("", str(error))
 
 
 def decode_to_owner(body: bytes) -> ToOwner:
-    """Decode a message of a worker or a client. Raises ProtocolError, whose text never has the content."""
+    """Decode a message from a worker or a client. Raises ProtocolError, whose text has none of the content."""
     try:
         return _to_owner.decode(body)
     except UNDECODABLE as error:
@@ -413,7 +412,7 @@ def decode_to_owner(body: bytes) -> ToOwner:
 
 
 def decode_to_worker(body: bytes) -> ToWorker:
-    """Decode a message of an owner. Raises ProtocolError, whose text never has the content."""
+    """Decode a message from an owner. Raises ProtocolError, whose text has none of the content."""
     try:
         return _to_worker.decode(body)
     except UNDECODABLE as error:

@@ -1,8 +1,8 @@
 """The options of a manager, each declared once: its type, its default, its text, its check and its command line flag.
 
 From `Options` come the signature, the documentation and the checks of `ConfigReloadManager`, the options of launchers
-and of `install()`, what an owner is started with and what its core goes by, and the table in guide/options.md. A type
-checker can't read a Struct as keyword arguments, so the names and types stand once more at the end of this file.
+and of `install()`, an owner's startup configuration and its core's rules, and the table in guide/options.md. A type
+checker can't read a Struct as keyword arguments, so names and types are repeated at the end of this file.
 
 Rejected: an explicit signature of the manager (a second list of names, types and defaults), and checks by the owner's
 decoder (the owner would end at its start, with an error that names a field of a message).
@@ -24,14 +24,14 @@ _SLACK = 1.0
 
 
 class _Kind(NamedTuple):
-    """A type of option: its check, which gives the value as it is kept, and its value's name on a command line."""
+    """A type of option: its check, which returns the value to be kept, and its value's name on a command line."""
 
     check: Callable[[Any], object]
     metavar: str
 
 
 class _Flag(NamedTuple):
-    """The flag of an option, where it is not `--` and the option's name, and what the flag does, if that is less."""
+    """The flag of an option, if it is not `--` and its name, and what the flag does, if less than the option."""
 
     name: str
     help: str = ""
@@ -62,14 +62,14 @@ def _switch(value: object) -> object:
 
 
 def _folder(value: str | os.PathLike[str] | None) -> str | None:
-    """The same folder after a change of the working directory."""
+    """The folder as an absolute path, which a change of the working directory does not affect."""
     if value is not None and not os.fspath(value):
         raise ValueError("a folder is expected, or None")
     return None if value is None else str(Path(value).absolute())
 
 
 def _interpreter(value: str | os.PathLike[str] | None) -> str | None:
-    """A program's path, independent of the working directory, or its name, which is looked for in PATH."""
+    """A program's absolute path, or its name, which is searched in PATH."""
     path = None if value is None else os.fspath(value)
     if path == "":
         raise ValueError("a Python interpreter is expected, or None")
@@ -124,7 +124,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         LogLevel,
         "From which severity on the lines of the owner's process are written. What confcast logs in masters and "
         "workers goes by their own configuration.",
-        _Flag("--owner-log-level"),  # --log-level is each server's own
+        _Flag("--owner-log-level"),  # `--log-level` is an option of each server
     ] = "info"
     executable: Annotated[
         Interpreter,
@@ -134,18 +134,18 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def answers_within(self) -> float:
-        """Seconds in which a reload is answered that begins at once, whatever hangs: a load, a vote and a barrier.
+        """Seconds within which a reload is answered that begins at once, whatever hangs: a load, a vote and a barrier.
 
-        All that wait for an answer wait as long: owner, master, worker and command line. Rejected: a fixed number of
-        seconds (a caller gave up, and got "unknown", while a `precommit` function was within its own deadline).
+        Owner, master, worker and command line all wait this long for an answer. Rejected: a fixed number of seconds (a
+        caller gave up, and got "unknown", while a `precommit` function was within its deadline).
         """
         return self.load_timeout + 2 * max(self.vote_timeout, self.precommit_timeout) + _SLACK
 
 
 class Option(NamedTuple):
-    """One option, as `Options` declares it. `check` gives the value as it is kept, or raises ValueError.
+    """One option, as `Options` declares it. `check` returns the value to be kept, or raises ValueError.
 
-    `flag`, `metavar` and `help` are for a launcher's command line; `flag` is empty where the launcher decides.
+    `flag`, `metavar` and `help` are for a launcher's command line; `flag` is empty if the launcher sets the option.
     """
 
     text: str
@@ -187,7 +187,7 @@ def _one_of(choices: tuple[str, ...], value: object) -> object:
 
 
 def checked(given: Mapping[str, Any]) -> Options:
-    """These options and the defaults of the others. Raises TypeError for an unknown option, ValueError for a value."""
+    """These options, and the defaults of the others. Raises TypeError for an unknown option, ValueError for a value."""
     kept: dict[str, Any] = {}
     for name, value in given.items():
         if name not in declared():
@@ -200,7 +200,7 @@ def checked(given: Mapping[str, Any]) -> Options:
 
 
 class EmbeddedOptions(TypedDict, total=False):
-    """The options that launchers and `install()` take: signals and supervision are the server's."""
+    """The options that launchers and `install()` take; the server does signals and supervision itself."""
 
     watch: bool
     name: str
@@ -221,6 +221,6 @@ class ProcessOptions(EmbeddedOptions, total=False):
 
 
 class ManagerOptions(ProcessOptions, total=False):
-    """Every option."""
+    """Every option, as `ConfigReloadManager` takes it."""
 
     enable_signal_handler: bool

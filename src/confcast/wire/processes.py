@@ -1,6 +1,6 @@
-"""Other processes: which one a pid means, and how its death is noticed.
+"""How other processes are identified by their pid, and how their death is noticed.
 
-A pidfd (macOS: a kqueue) reports a death, whichever process the parent is and however the process ended. A pid may be
+A pidfd (macOS: a kqueue) reports a death, whichever process is the parent and however the process ended. A pid may be
 used again, so it is kept together with the start time of its process. Rejected: `waitpid` (a prefork master reaps
 children it does not know, and a worker is not the owner's child) and the end of a pipe (a forked child holds it open).
 """
@@ -20,7 +20,7 @@ from typing import Any
 _NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 """The errors of `pidfd_open` for a free number, and for one that is no pid (0) or only a thread's."""
 _REFUSED = (errno.EPERM, errno.ENOSYS)
-"""The errors of a filter of system calls for one that it does not know, and of a kernel before 5.3."""
+"""The errors of a filter of system calls that does not know a call, and of a kernel before 5.3."""
 
 _MOST_PARENTS = 64
 _LONGEST_COMMAND = 4096
@@ -31,7 +31,7 @@ class Death:
 
     Raises:
         ProcessLookupError: The process is dead already.
-        OSError: No descriptor is left, or the system refuses `pidfd_open`, which the text names then.
+        OSError: No descriptor is left, or the system refuses `pidfd_open`; then the text names that call.
     """
 
     def __init__(self, pid: int) -> None:
@@ -61,7 +61,7 @@ class Death:
         return self._fd
 
     def wait(self, timeout: float) -> bool:
-        """Whether the process is dead, after `timeout` seconds at the most. True after `close()`."""
+        """Wait until the process is dead, or `timeout` seconds. Returns whether it is dead; True after `close()`."""
         fd = self.fileno()
         if fd < 0:
             return True
@@ -72,7 +72,7 @@ class Death:
     def signal(self, number: int) -> None:
         """Send a signal to this process, and to no later one with its pid. Does nothing once it is dead or closed.
 
-        Where the system refuses `pidfd_send_signal`, the signal goes to the pid, if the process lives.
+        If the system refuses `pidfd_send_signal`, the signal is sent to the pid, if the process lives.
 
         Raises:
             OSError: This process may not signal the other one.
@@ -92,7 +92,7 @@ class Death:
                     os.kill(self.pid, number)
 
     def refusal(self) -> str:
-        """The words for the log where signals can't be sent by the pidfd; empty where they can."""
+        """The words for the log if signals can't be sent by the pidfd; empty if they can."""
         if sys.platform != "darwin" and self._fd >= 0:
             try:
                 signal.pidfd_send_signal(self._fd, 0)
@@ -118,7 +118,7 @@ def _refusal(call: str, what_for: str, error: OSError) -> str:
 
 
 def started(pid: int) -> int:
-    """When this process began, in clock ticks since the boot; 0 when it has exited or the system does not tell.
+    """When this process began, in clock ticks since the boot; 0 if it has exited, or the system does not say.
 
     Field 22 of /proc/<pid>/stat (proc(5)); the name in field 2 may hold spaces and parentheses.
     """
@@ -127,7 +127,7 @@ def started(pid: int) -> int:
 
 
 def parents(pid: int) -> Iterator[int]:
-    """The parent of this process, its parent, and so on, while they live; of the calling process at least the first."""
+    """The parent of this process, its parent, and so on, while they live; of the calling process at least one."""
     if sys.platform == "darwin":
         if pid == os.getpid():
             yield os.getppid()
@@ -141,21 +141,21 @@ def parents(pid: int) -> Iterator[int]:
 
 
 def working_directory(pid: int) -> str:
-    """The working directory of this process; "" when it has exited, is another user's, or the system does not tell."""
+    """The working directory of this process; "" if it has exited, is another user's, or the system does not say."""
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - the text, which may say that it was deleted
+        return os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - plain text, which may say that it was deleted
     return ""
 
 
 def command(pid: int) -> str:
-    """The command line of this process, its arguments with blanks between them; "" when the system does not tell."""
+    """The command line of this process, its arguments joined by blanks; "" if the system does not say."""
     with contextlib.suppress(OSError), Path(f"/proc/{pid}/cmdline").open("rb") as file:
         return file.read(_LONGEST_COMMAND).replace(b"\0", b" ").decode(errors="backslashreplace").strip()
     return ""
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields of /proc/<pid>/stat from the third on; none when there is no such file."""
+    """The fields of /proc/<pid>/stat from the third on; empty if there is no such file."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -163,9 +163,9 @@ def _stat(pid: int) -> list[bytes]:
 
 
 def user_of(pid: int) -> int:
-    """The effective uid of this process; -1 when it has exited; on macOS this process's own.
+    """The effective uid of this process; -1 if it has exited. On macOS, the calling process's uid.
 
-    From its `status` file (proc(5)): the owner of /proc/<pid> is root where a process has changed its user.
+    Read from its `status` file (proc(5)): root owns /proc/<pid> if the process has changed its user.
     """
     if sys.platform == "darwin":
         return os.geteuid()
@@ -178,9 +178,9 @@ def user_of(pid: int) -> int:
 
 
 def is_alive(pid: int, since: int = 0) -> bool:
-    """Whether this process lives; with `since` (from `started`), whether it is the same one. A zombie does not live.
+    """Whether this process lives; with `since` (from `started`), whether it is the same one. A zombie counts as dead.
 
-    Where the system can't tell (no descriptors left), it counts as alive: what a dead process has left is removed.
+    If that is unknown (no descriptor is left), it counts as alive: files of a dead process would be removed.
     """
     try:
         death = Death(pid)

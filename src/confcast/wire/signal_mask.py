@@ -1,10 +1,10 @@
-"""The signal mask of confcast's threads: they take no signal, since the application expects signals in its main thread.
+"""The signal mask of confcast's threads: they take no signals, since the application expects them in its main thread.
 
-The kernel gives a signal for the process to any thread that has not blocked it; to the main thread first, but not while
-that has another one pending: a TERM for the group, and at once the master's own. With Python's handlers, the thread
-that takes the signal only sets a flag, and the main thread stays in its system call. With others, the handler runs in
-the wrong thread: uWSGI's ends the interpreter in confcast's thread, which waits for the main thread for ever. And a
-main thread that has blocked a signal to take it by `sigwait` would be killed by it.
+The kernel gives a process's signal to any thread that has not blocked it: to the main thread first, but not while that
+has another signal pending (a TERM for the group, and at once the master's own). With Python's handlers, the thread that
+takes the signal only sets a flag, and the main thread stays in its system call. With other handlers, the handler runs
+in the wrong thread: uWSGI's ends the interpreter in confcast's thread, which waits for the main thread for ever. And a
+signal that the main thread has blocked, for `sigwait`, would kill the process.
 
 A program, and a thread, inherit the mask of the thread that starts them. So a function of the application's runs under
 the mask that the thread began with, and an owner starts with those signals blocked that would end it too early.
@@ -12,7 +12,7 @@ the mask that the thread began with, and an owner starts with those signals bloc
 Rejected: blocking around each wait (two system calls for each message that is read), and recognising a greenlet by
 whether this is the main thread (gevent may have patched the library, and run its loop in another thread).
 
-The module `signal` would make an enum member of each number of a mask, at every call: 250 µs where the call takes 5 µs.
+The module `signal` would make an enum member of each number of a mask: 250 µs, where the call takes 5 µs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from contextlib import AbstractContextManager
 
 _thread = threading.local()
 
-# Faults of the thread itself, which faulthandler reports.
+# Faults in the thread itself, which faulthandler reports.
 _FAULTS = {_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, _signal.SIGABRT}
 _SIGNALS: tuple[int, ...] = tuple(_signal.valid_signals() - _FAULTS)
 
@@ -36,17 +36,17 @@ BLOCKED_AT_THE_START: frozenset[int] = frozenset(
 
 
 def block_signals(starter: int) -> None:
-    """Have this thread take no signal; called at its beginning. Does nothing in a greenlet, which has no own thread.
+    """Block signals in this thread, at its beginning. Does nothing in a greenlet, which has no thread of its own.
 
     Args:
-        starter: `threading.get_native_id()` where the thread was started. A greenlet has the same number.
+        starter: `threading.get_native_id()` of the thread that started this one. A greenlet has the same number.
     """
     if threading.get_native_id() != starter:
         _thread.before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
 
 
 def application_signals() -> AbstractContextManager[None]:
-    """Restore the mask from before `block_signals` around a call of the application's, or the start of a thread."""
+    """Restore the mask from before `block_signals` around a call of an application's function or a thread's start."""
     before = getattr(_thread, "before", None)
     return contextlib.nullcontext() if before is None else _masked(_signal.SIG_SETMASK, before)
 

@@ -1,1 +1,1 @@
-"""Run-time folders, and the files in them by which processes exchange data: snapshot, notes, description."""
+"""Runtime directories, and the files in them by which processes exchange data: snapshot, notes, description."""

@@ -1,11 +1,11 @@
-"""The file `about` in a run-time folder: what the owner loads, and which command has started its server, and where.
+"""The file `about` in a runtime directory: what the owner loads, which command started its server, and where.
 
-The owner writes it once it has imported the schema. A process that has lost its owner recognises the next one by it,
-and a person reads it in a list of owners. It is 0600, the workers' where they run as another user, and holds no values:
-of a source only its kind and its files.
+The owner writes the file once it has imported the schema. A process that has lost its owner recognises the next one by
+the file, and commands show its content in a list of owners. Its mode is 0600; if workers run as another user, it
+belongs to that user. It holds no values: of a source only the kind and the files.
 
-Rejected: asking each owner (one that hangs is listed, too), and `/proc` alone (a worker of another user may not read
-it, and macOS has none).
+Rejected: asking each owner (an owner that hangs must be listed, too), and `/proc` alone (a worker of another user may
+not read it, and macOS has none).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from confcast.wire.files import whole_files
 from confcast.wire.messages import UNDECODABLE
 
 FILE = "about"
-"""Its name in the run-time folder."""
+"""The file's name in the runtime directory."""
 
 _LONGEST = 64 * 1024
 
@@ -31,11 +31,11 @@ class About(msgspec.Struct, frozen=True):
 
     Attributes:
         name: The configuration's name.
-        schema: The import path of its schema.
-        qualname: The name of that class in its module, whichever name is imported.
-        module: The file of its module; "" where it has none.
+        schema: The import path of the configuration's schema.
+        qualname: The qualified name of the schema's class, whichever name the import path has.
+        module: The file of the schema's module; "" if it has none.
         sources: The sources, each as its kind and its file.
-        working_directory: The master's, when this owner began.
+        working_directory: The master's working directory when this owner began.
         command: The master's command line.
     """
 
@@ -54,18 +54,18 @@ class About(msgspec.Struct, frozen=True):
 
     @property
     def files(self) -> list[str]:
-        """The sources that have files."""
+        """The sources that have files, each as its kind and its file."""
         return [source for source in self.sources if " " in source]
 
 
 def module_file(schema: type) -> str:
-    """The file from which the module of this class was imported; "" where it has none."""
+    """The file from which the module of this class was imported; "" if it has none."""
     file = getattr(sys.modules.get(schema.__module__), "__file__", None)
     return os.path.abspath(file) if file else ""  # noqa: PTH100 - no link is followed: a release is moved by one
 
 
 def save(folder: Path, about: About, *, uid: int = -1) -> None:
-    """Write the file into the folder, for this uid (-1: this process's). Raises OSError."""
+    """Write the file into the folder; it belongs to this uid (-1: to this process's). Raises OSError."""
     whole_files.put(folder, FILE, msgspec.msgpack.encode(_encodable(about)), uid=uid)
 
 
@@ -76,7 +76,7 @@ def _encodable(about: About) -> About:
 
 
 def load(folder: Path) -> About | None:
-    """Read the file in this folder; None when there is none that can be read."""
+    """Read the file in this folder; None if there is none that can be read."""
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # root reads folders of any user
         fd = os.open(folder / FILE, flags)

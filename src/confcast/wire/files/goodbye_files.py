@@ -1,16 +1,16 @@
-"""Notes that workers leave in the run-time folder while no owner lives, for the next owner to read.
+"""Notes that workers leave in the runtime directory while no owner lives, for the next owner to read.
 
-A note is an empty file of one of two kinds. *left*: this process has closed its replica; since it is on the journal's
-roster, the next owner would wait for it as long as it lives. *here*: this process is about to serve without an owner's
-answer (from the snapshot file, or from the version that it held before a fork or a `close()`); the next owner, which
-would not know of it, would not report that it serves an old version.
+A note is an empty file of one of two kinds. *left*: this process has closed its replica; without the note the next
+owner would wait for it while it lives, since it is on the journal's roster. *here*: this process is about to serve
+without an owner's answer (from the snapshot file, or from the version that it held before a fork or a `close()`);
+without the note the next owner would not report that it serves an old version.
 
 A process writes its note and *then* connects once more; an owner listens and *then* reads the notes. So either the
-owner reads the note, or the process finds it listening. A note is removed by its process, once an owner has answered,
-or by the owner, once the journal has it.
+owner reads the note, or the process finds the owner listening. Its process removes a note once an owner has answered;
+the owner, once the journal has it.
 
-The folder belongs to the workers' user, 0700. An owner of another user opens it without following a link, reads names
-and no file, some thousands at the most, and believes a name only of a living process of a user that it serves.
+The folder belongs to the workers' user (mode 0700). An owner of another user opens it without following a link, reads
+only names, some thousands at most, and believes only names of living processes of a user that it serves.
 
 Rejected: a thread that goes on connecting (a process often closes in order to fork); an owner that drops a process
 which does not connect (it may live, serve an old version, and must be reported); waiting, at an owner's start, until
@@ -28,20 +28,20 @@ from typing import Literal
 from confcast.wire import processes
 
 FOLDER = "notes"
-"""Its name in the run-time folder."""
+"""The folder's name in the runtime directory."""
 
 Kind = Literal["left", "here"]
 Writer = tuple[int, int]
 """The process that wrote a note: its pid and its start time."""
 
 _MOST = 4096
-"""Names that are read of a folder: any process that may write in it could fill it."""
+"""How many names are read from a folder: any process that may write in it could fill it."""
 _MOST_TIMES = 64
-"""How often the folder is read for its removal."""
+"""How often the folder is read again while it is being removed."""
 
 
 def make_folder(runtime: Path, uid: int = -1, gid: int = -1) -> None:
-    """Make the folder for the notes, for this uid (-1: this process's). Raises OSError."""
+    """Make the folder for the notes; it belongs to this uid (-1: to this process's). Raises OSError."""
     folder = runtime / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     if uid >= 0:
@@ -49,7 +49,7 @@ def make_folder(runtime: Path, uid: int = -1, gid: int = -1) -> None:
 
 
 def write(runtime: Path, kind: Kind) -> None:
-    """Note that this process has left, or is here. Raises OSError."""
+    """Write a note that this process has left, or is here. Raises OSError."""
     (runtime / FOLDER / _name(kind)).touch(mode=0o600)
 
 
@@ -59,9 +59,9 @@ def take_back(runtime: Path, kind: Kind) -> None:
 
 
 def read(runtime: Path, kind: Kind) -> set[Writer]:
-    """The processes that have left notes of this kind; none where there is no folder. Raises OSError.
+    """The processes that have left notes of this kind; none if there is no folder. Raises OSError.
 
-    To be called once the control socket listens.
+    Must be called after the control socket listens.
     """
     with _opened(runtime) as fd:
         return {writer for name in _names(fd, kind) if (writer := _writer(name)) is not None}
@@ -100,7 +100,7 @@ def _writer(name: str) -> Writer | None:
 
 @contextmanager
 def _opened(runtime: Path) -> Iterator[int | None]:
-    """A descriptor of the folder, which may be no link to another one; None where there is no folder."""
+    """A descriptor of the folder, which must not be a link to another one; None if there is no folder."""
     try:
         fd = os.open(runtime / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

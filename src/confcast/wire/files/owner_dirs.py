@@ -1,13 +1,13 @@
-"""Run-time folders of owners: where they are made, what their names say, and which of them a caller means.
+"""Runtime directories of owners: where they are made, what their names say, and which of them a caller means.
 
-A folder is made in the first place that works of `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY` (systemd's
-RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm and the temporary directory. Its name has the configuration's name, and
-the pid and the start time of its master. Guarantees: a name is believed only of a folder that this user has made, or
-that root has made for this user's workers; for root, also of one whose user is its master's. No function gives more
-than `MOST` folders.
+A folder is made in the first of these places in which that succeeds: `CONFCAST_RUNTIME_DIR`, `RUNTIME_DIRECTORY`
+(systemd's RuntimeDirectory=), `XDG_RUNTIME_DIR`, /dev/shm and the temporary directory. Its name has the configuration's
+name, and the pid and start time of its master. Guarantees: a name is believed only if this user made the folder, or
+root made it for this user's workers; by root, also if the folder's user is its master's. No function returns more than
+`MOST` folders.
 
-Rejected: one fixed path (two servers on one host), a file that lists the owners (a killed owner would stay in it), and
-for root a walk through every user's variables (`/proc/net/unix` lists the sockets that listen).
+Rejected: one fixed path (a host may have two servers), a file that lists the owners (a killed owner would stay in it),
+and, for root, a walk through every user's variables (`/proc/net/unix` lists the sockets that listen).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from confcast.wire.listener import FRESH, SOCKET
 HANDOVER = "handover"
 """The file in a paused owner's run-time folder that holds a copy of its journal for the next owner."""
 MOST = 64
-"""How many folders a caller is given: a user may have made any number."""
+"""How many folders a caller gets: a user may have made any number."""
 
 OF_ONE_SERVER = ("CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY")
-"""Variables that name a place for one server, and not for all of a user's."""
+"""Variables that name a place for one server, not for all servers of a user."""
 
 _MOST_OF_A_USER = 16
-"""How many of them, for root, may be one other user's."""
+"""How many of these folders, for root, may belong to one other user."""
 
 _OURS = re.compile(r"confcast-(?P<name>.*)-(?P<pid>\d+)-(?:(?P<since>\d+)\.)?[^-]+")
 _RUN_USER = Path("/run/user")
@@ -47,9 +47,9 @@ class OwnerDir(NamedTuple):
 
     Attributes:
         path: The folder.
-        label: The configuration's name, as a folder's name can have it.
+        label: The configuration's name, as it stands in a folder's name.
         master: The pid of the process that made it.
-        since: When that process began; 0: not known.
+        since: When that process began; 0 if not known.
     """
 
     path: Path
@@ -59,12 +59,12 @@ class OwnerDir(NamedTuple):
 
     @property
     def address(self) -> str:
-        """The owner's control socket."""
+        """The path of the owner's control socket."""
         return f"{self.path}/{SOCKET}"
 
     @property
     def server(self) -> tuple[int, int]:
-        """The pid and the start time of the master, which no later process has."""
+        """The pid and the start time of the master; no later process has both."""
         return self.master, self.since
 
     def lives(self) -> bool:
@@ -72,45 +72,45 @@ class OwnerDir(NamedTuple):
         return processes.is_alive(self.master, self.since)
 
     def is_superseded(self) -> bool:
-        """Whether its owner only serves the last workers of a generation that another one has followed."""
+        """Whether the folder's owner only serves the last workers of a generation that has a successor."""
         with contextlib.suppress(OSError):
             return (self.path / HANDOVER).exists()
         return False
 
     def user(self) -> int:
-        """The uid of its user; -1 when the folder does not exist any more."""
+        """The uid of the folder's user; -1 if the folder does not exist any more."""
         with contextlib.suppress(OSError):
             return self.path.lstat().st_uid
         return -1
 
     def started_in(self) -> str:
-        """The working directory of its master, as it was when the owner began; "" where it is not known."""
+        """The working directory of the folder's master, as it was when the owner began; "" if it is not known."""
         written = self._about()
         return written.working_directory if written is not None else processes.working_directory(self.master)
 
     def command(self) -> str:
-        """The command line of its master; "" where it is not known."""
+        """The command line of the folder's master; "" if it is not known."""
         written = self._about()
         return written.command if written is not None else processes.command(self.master)
 
     def _about(self) -> about.About | None:
-        """The file that its owner wrote; None in a folder of another user but root, who may have forged it."""
+        """The file that the folder's owner wrote; None for another user's folder, unless root's: it may be forged."""
         return about.load(self.path) if self.user() in (_ROOT, os.geteuid()) else None
 
 
 def candidates() -> Iterator[Path]:
     """The places where a folder may be made, in their order."""
-    import tempfile  # here: it imports half a MiB of compression, which few workers need
+    import tempfile  # imported here: it imports half a MiB of compression, which few workers need
 
     yield from named()
     yield from _of_variables("XDG_RUNTIME_DIR")
     yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and nobody can guess its name
-    with contextlib.suppress(FileNotFoundError):  # a read-only root without a /tmp
+    with contextlib.suppress(FileNotFoundError):  # there is a read-only root without a /tmp
         yield Path(tempfile.gettempdir())
 
 
 def named() -> Iterator[Path]:
-    """The places that an operator has named for one server, and not for all of a user's."""
+    """The places that an operator has named for one server, not for all servers of a user."""
     yield from _of_variables(*OF_ONE_SERVER)
 
 
@@ -121,12 +121,12 @@ def _of_variables(*variables: str) -> Iterator[Path]:
 
 
 def label(name: str) -> str:
-    """This configuration's name as its folder's name has it: without characters that a path can't have, and cut."""
+    """The configuration's name as its folder's name has it: without characters that a path can't have, and cut."""
     return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:24]
 
 
 def parse(folder: Path) -> OwnerDir | None:
-    """This folder as its name describes it; None when the name is not an owner's."""
+    """The folder as its name describes it; None if the name is no owner's."""
     match = _OURS.fullmatch(folder.name)
     return OwnerDir(folder, match["name"], int(match["pid"]), int(match["since"] or 0)) if match else None
 
@@ -143,19 +143,19 @@ def mine() -> Iterator[OwnerDir]:
 
 
 def living(*places: Path, name: str | None = None, master: int | None = None) -> list[OwnerDir]:
-    """The folders of this user, and those that serve this user's workers, whose masters live; also in these places.
+    """The folders of this user, and of owners that serve this user's workers, whose masters live.
 
     Args:
-        places: Folders to search first.
-        name: The configuration's name; None: any.
-        master: The pid of the process that made the folder; None: any.
+        places: Folders that are searched, too, and first.
+        name: The configuration's name; None for any.
+        master: The pid of the process that made the folder; None for any.
     """
     found = _named(name, _made_by(master, _found_in([*places, *candidates()])))
     return _first(each for each in found if _is_for_me(each) and each.lives())
 
 
 def of_other_users(name: str | None = None, master: int | None = None) -> list[OwnerDir]:
-    """For root: the folders of all other users whose masters live; for anybody else, none. Arguments as of `living`."""
+    """For root, the folders of all other users whose masters live; for another user, none. Arguments as of `living`."""
     if os.geteuid() != _ROOT:
         return []
     bases = [*candidates(), *_subfolders(_RUN_USER)]
@@ -165,12 +165,12 @@ def of_other_users(name: str | None = None, master: int | None = None) -> list[O
 
 
 def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
-    """The folders that a caller means by this name (None: by none), of those whose owners load.
+    """Of the folders whose owners load, those that a caller means by this name, or by no name (None).
 
     Folders in a place that is named for one server come before those elsewhere: a service's own reload means the
-    service. Where a place is named, one elsewhere is meant by its name only: if the service's own owner is gone, the
-    only one that runs is another server's. Of several, the one whose master was started in this working directory is
-    meant.
+    service. If a place is named, a folder elsewhere is meant by its name only: when the service's own owner is gone,
+    the only owner that runs is another server's. Of several folders, the one whose master was started in this working
+    directory is meant.
     """
     there = _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
     here = [each for each in there if is_here(each)] if len(there) > 1 else []
@@ -178,7 +178,7 @@ def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
 
 
 def loading(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
-    """The folders of this name (None: of any) whose owners load, and so are not superseded."""
+    """The folders of this name (None: of any name) whose owners load, and so are not superseded."""
     return [each for each in _named(name, found) if not each.is_superseded()]
 
 
@@ -189,15 +189,15 @@ def in_named_places(found: Iterable[OwnerDir]) -> list[OwnerDir]:
 
 
 def is_here(found: OwnerDir) -> bool:
-    """Whether its master was started in this process's working directory."""
+    """Whether the folder's master was started in this process's working directory."""
     started_in = found.started_in()
-    with contextlib.suppress(OSError, ValueError):  # it was deleted, or the text is no path
+    with contextlib.suppress(OSError, ValueError):  # the directory was deleted, or the text is no path
         return Path(started_in).is_absolute() and Path(started_in).samefile(Path.cwd())
     return False
 
 
 def _in_the_named_place(found: list[OwnerDir], *, also_elsewhere: bool) -> list[OwnerDir]:
-    """The folders in the first named place that has any; else all, if no place is named or `also_elsewhere`."""
+    """The folders in the first named place that has any; all folders if no place is named, or with `also_elsewhere`."""
     places = list(named())
     for base in places:
         if there := [each for each in found if _is_in(base, each)]:
@@ -206,7 +206,7 @@ def _in_the_named_place(found: list[OwnerDir], *, also_elsewhere: bool) -> list[
 
 
 def _is_in(base: Path, found: OwnerDir) -> bool:
-    """Whether the folder is in this place, under whichever of the place's names it was found."""
+    """Whether the folder is in this place, by whichever of the place's names it was found."""
     with contextlib.suppress(OSError):
         return found.path.parent.samefile(base)
     return False
@@ -223,11 +223,11 @@ def _found_in(bases: Iterable[Path]) -> Iterator[OwnerDir]:
 
 
 def _once(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
-    """Each folder by the first of its paths: its place may have two names."""
+    """Each folder once, by the first of its paths: a place may have two names."""
     seen = set[tuple[int, int]]()
     for each in found:
         with contextlib.suppress(OSError):
-            status = each.path.lstat()  # of a link to it another one, or its user could be hidden by another's link
+            status = each.path.lstat()  # not stat(): by a link a user could hide another one's folder
             if (inode := (status.st_dev, status.st_ino)) not in seen:
                 seen.add(inode)
                 yield each
@@ -242,7 +242,7 @@ def _made_by(master: int | None, found: Iterable[OwnerDir]) -> Iterator[OwnerDir
 
 
 def _some_of_each_user(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
-    """The first folders of each user: no user can hide the others' by making many."""
+    """The first folders of each user, so that no user can hide those of others by making many."""
     count = Counter[int]()
     for each in found:
         count[user := each.user()] += 1
@@ -253,7 +253,7 @@ def _some_of_each_user(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
 def _there(base: Path) -> list[Path]:
     try:
         return sorted(base.glob("confcast-*"))
-    except OSError:  # beyond this user's reach: `su` keeps the environment of another one
+    except OSError:  # not accessible for this user: `su` keeps the environment of another one
         return []
 
 
@@ -265,7 +265,7 @@ def _subfolders(base: Path) -> list[Path]:
 
 
 def _listening() -> Iterator[OwnerDir]:
-    """The folders of all owners that listen: systemd's RuntimeDirectory= is in no variable of root's. Linux only."""
+    """The folders of all owners that listen: no variable of root's names systemd's RuntimeDirectory=. Linux only."""
     with contextlib.suppress(OSError):
         for line in _LISTENING.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             path = Path(line.split(maxsplit=7)[-1])
@@ -283,7 +283,7 @@ def _is_mine(found: OwnerDir) -> bool:
 
 
 def _is_for_me(found: OwnerDir) -> bool:
-    """Whether it is this user's, or root's with a control socket that belongs to this user."""
+    """Whether the folder is this user's, or is root's and its control socket belongs to this user."""
     user, me = _folder_of(found), os.geteuid()
     if user != _ROOT:
         return user == me
@@ -293,13 +293,13 @@ def _is_for_me(found: OwnerDir) -> bool:
 
 
 def _is_its_masters(found: OwnerDir) -> bool:
-    """Whether its user is the user of the master that it names: any user may give a folder any name."""
+    """Whether the folder's user is the user of the master that it names: any user may give a folder any name."""
     user = _folder_of(found)
     return user >= 0 and user == processes.user_of(found.master)
 
 
 def _folder_of(found: OwnerDir) -> int:
-    """The uid of the user that made it, if it is a folder and no link to one; else -1."""
+    """The uid of the folder's user, if it is a folder and no link to one; otherwise -1."""
     with contextlib.suppress(OSError):
         status = found.path.lstat()
         return status.st_uid if stat.S_ISDIR(status.st_mode) else -1

@@ -1,8 +1,8 @@
 """The snapshot file: the last committed version, for workers that start while no owner answers.
 
-The owner writes it at each commit, after the journal and before it answers with the outcome. A worker reads one version
-or another as a whole. The file is 0600 and holds a msgpack struct. Rejected: letting workers read the journal (SQLite
-in every worker, and a lock).
+The owner writes it at each commit, after the journal and before it answers with the outcome. A worker always reads one
+whole version. The file has mode 0600 and holds a msgpack struct. Rejected: letting workers read the journal (every
+worker would need SQLite, and a lock).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from confcast.wire.files import whole_files
 from confcast.wire.messages import MAX_FRAME, PROTOCOL, UNDECODABLE, WithSecrets
 
 FILE = "snapshot"
-"""Its name in the run-time folder, beside the control socket."""
+"""The file's name in the runtime directory, beside the control socket."""
 
 
 class Saved(WithSecrets, frozen=True, array_like=True):
@@ -32,15 +32,15 @@ class Saved(WithSecrets, frozen=True, array_like=True):
 
 
 def save(folder: Path, schema: bytes, version: int, digest: bytes, payload: bytes, *, uid: int = -1) -> None:
-    """Write this version into the folder atomically, for this uid (-1: this process's). Raises OSError."""
+    """Write this version into the folder atomically, for this uid (-1: for this process's). Raises OSError."""
     body = msgspec.msgpack.encode(Saved(PROTOCOL, schema, version, digest, payload))
     whole_files.put(folder, FILE, body, uid=uid)
 
 
 def remove(folder: Path) -> None:
-    """Remove the file, which does not hold the last commit. Raises OSError; then the file is empty, if it can be.
+    """Remove the file, since it does not hold the last commit. If that raises OSError, the file is emptied if possible.
 
-    On a full disk a file can be removed; where the folder can't be written, the file itself often can.
+    On a full disk a file can be removed; if the folder can't be written, the file itself often can.
     """
     place = folder / FILE
     try:
@@ -51,7 +51,7 @@ def remove(folder: Path) -> None:
 
 
 def load(folder: Path) -> Saved | None:
-    """Read the file in this folder; None when none can be read. The caller checks schema and digest."""
+    """Read the file in this folder; None if none can be read. The caller checks schema and digest."""
     try:
         with (folder / FILE).open("rb") as file:
             saved = msgspec.msgpack.decode(file.read(MAX_FRAME), type=Saved)

@@ -1,7 +1,7 @@
-"""Small files in a run-time folder, replaced atomically.
+"""Small files in a runtime directory, replaced atomically.
 
-A file, 0600, is written under a temporary name and renamed: a reader gets the old content or the new, never a part.
-Rejected: `tempfile` (a killed writer's file would stay; one with a fixed name is overwritten by the next writer).
+A file of mode 0600 is written under a temporary name and renamed: a reader gets the old content or the new, never a
+part. Rejected: `tempfile` (a killed writer's file would stay; under a fixed name the next writer overwrites it).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def put(folder: Path, name: str, body: bytes, *, uid: int = -1) -> None:
-    """Write this content into the folder under this name, for this uid (-1: this process's). Raises OSError.
+    """Write this content into the folder under this name, for this uid (-1: for this process's). Raises OSError.
 
     Only one process at a time may write a name.
     """
