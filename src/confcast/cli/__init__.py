@@ -8,12 +8,12 @@ Recipes:
     confcast reload --pid "$MAINPID"                                       # the server of this process, whichever it is
     confcast --version
 
-One file per command; each gives a `Report`, and only this file prints. A command asks the owner over the control
-socket, as any client does. A report goes to standard output, whatever its verdict; an error that prevents a report goes
-to standard error. Exit codes: `report.ExitCode`. There are no colours, so that nothing has to switch them off.
+Each command has a file and returns a `Report`; only this file prints. A command asks the owner over the control socket,
+as any client does. A report is written to standard output, whatever its verdict; an error that prevents a report, to
+standard error. `report.ExitCode` has the exit codes. There are no colours, so that nothing has to switch them off.
 
-Rejected: click and rich (five more packages in every worker's environment, for three commands), and `reload` by a
-signal (it has no answer).
+Rejected: click and rich (every worker's environment would have five more packages, for three commands), and `reload` by
+a signal (a signal has no answer).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: As typed, without the program's name; None: this process's.
+        arguments: The arguments as typed, without the program's name; None for this process's.
 
     Returns:
         The exit code.
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # Python has none where a descriptor is closed
-        stream.reconfigure(errors="backslashreplace")  # the bytes of a name may be no UTF-8
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a stream is None if its descriptor is closed
+        stream.reconfigure(errors="backslashreplace")  # a name's bytes may not be UTF-8
     try:
         report = options.run(options)
     except ConfcastError as error:
@@ -67,14 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print(text: str) -> None:
-    """Print a report. A failure to write changes neither what was done nor the exit code.
+    """Print a report. A failure to write does not change what was done, nor the exit code.
 
-    It is reported on standard error, but for a reader that has closed the pipe (`| head`).
+    The failure is reported on standard error, unless the reader has closed the pipe (`| head`).
     """
     try:
         print(text, flush=True)
     except OSError as error:
-        # Python flushes once more at its end, and would report the error again.
+        # Python flushes standard output once more at its end, and would report the error again.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
@@ -83,7 +83,7 @@ def _print(text: str) -> None:
 
 
 class _Version(argparse.Action):
-    """Like argparse's own action, but it looks the version up only when it is asked for."""
+    """Like argparse's own action, but reads the version only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         _print(f"confcast {confcast.__version__}")

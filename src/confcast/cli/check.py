@@ -1,7 +1,7 @@
-"""`confcast check`: load as the config owner would, and report everything that is wrong. Changes nothing.
+"""`confcast check` loads as the config owner would, and reports everything that is wrong. It changes nothing.
 
-The load runs in this process, with its environment and its user: it is a dry run in a deploy, and asks no owner. Output
-of the modules that it imports goes to standard error, so that a program can read the report.
+The load runs in this process, with its environment and its user: it is a dry run for a deploy, and asks no owner.
+Output of the modules that it imports goes to standard error, so that a program can read the report.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[Any]) -> Report:
-    """The report on a configuration that can be loaded: where values come from, and none of the values."""
+    """The report on a configuration that can be loaded: where its values come from, but not the values."""
     origins = {key: candidate.origin_of(key) for key in _keys(loader.schema)}
     counts = Counter(_POSITION.sub("", origin) for origin in origins.values())
     text = [f"ok: {line(loader.schema_path)} from {line(', '.join(sources)) or 'no source'}"]
@@ -65,22 +65,22 @@ def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[A
 
 
 def refused(problems: list[Problem]) -> Report:
-    """The report on a configuration that can't be loaded: everything that is wrong with it."""
+    """The report on a configuration that can't be loaded, with everything that is wrong with it."""
     shown = first_of(problems)
     return Report(ExitCode.REFUSED, "\n".join(map(line, shown)), {"ok": False, "problems": shown})
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[list[str], Candidate[Any]]:
     with in_words(_WHAT):
-        loader._to_spec()  # raises where the server could not start, since the loader can't be sent to an owner
+        loader._to_spec()  # raises if the server could not start, since the loader can't be sent to an owner
         reading = loader._read()
-        assert loader.schema  # imports it: masking needs to know the secrets
+        assert loader.schema  # imports the schema, which says what is a secret
     with in_words(_WHAT, lambda text: loader._masked(text, reading)):
         return [layer.name for layer in reading.layers], loader._build(reading)
 
 
 def _keys(cls: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted attributes of a schema. Attributes inside a union or a container have no key of their own."""
+    """The dotted keys of a schema's attributes. Attributes inside a union or a container have no key of their own."""
     for field in fields_of(cls) or ():
         if fields_of(field.annotation) is None:
             yield prefix + field.name

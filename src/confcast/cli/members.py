@@ -1,8 +1,8 @@
-"""The owners of the server that a process, given by its pid, belongs to.
+"""Finds the owners of the server to which a process, given by its pid, belongs.
 
-The names of run-time folders have a master's pid, an owner listens on its socket, a worker is on its owner's roster,
-and a process that has not attached yet has a master among its parents. Rejected: the environment of the process (a
-forked worker shows the one that its master was started with).
+The names of runtime directories have a master's pid, an owner listens on its socket, a worker is on its owner's roster,
+and a process that has not attached yet has a master among its parents. Rejected: reading the environment of the process
+(a forked worker shows the one that its master was started with).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from confcast.wire.messages import Workers, WorkersRequest
 from confcast.worker.client.connection_per_call import Client
 
 _EACH, _ALL = 1.0, 10.0
-"""Seconds for one owner's answer, and for all of them."""
+"""Seconds to wait for one owner's answer, and for the answers of all."""
 
 _ROOT = 0
 
 
 def owners_of(pid: int, name: str | None) -> list[OwnerDir]:
-    """The folders of the owners of this process's server; only those of this name, where one is given.
+    """The folders of the owners of this process's server; if a name is given, only those of that name.
 
     Raises:
         OwnerUnavailable: There is no such process, or it belongs to no server that is found here.
@@ -41,9 +41,9 @@ def owners_of(pid: int, name: str | None) -> list[OwnerDir]:
 
 
 def _by_each_sign(pid: int, name: str | None) -> Iterator[list[OwnerDir]]:
-    """The owners that are its server's by one sign after another. The names of any number of folders are read."""
+    """For each sign in turn, the owners that it shows to be the process's. Reads the names of any number of folders."""
     yield _found(name, pid)
-    few = _found(name)  # each is asked
+    few = _found(name)  # each of these owners is asked
     for belongs in (_is_owner(pid), _has_worker(pid)):
         yield [each for each in few if belongs(each)]
     for parent in processes.parents(pid):
@@ -60,7 +60,7 @@ def _is_owner(pid: int) -> Callable[[OwnerDir], bool]:
 
 
 def _has_worker(pid: int) -> Callable[[OwnerDir], bool]:
-    """Ask owners of that process's user, or of root, only: any other user may run an owner that claims any worker."""
+    """Ask only owners of that process's user, or of root: any other user may run an owner that claims any worker."""
     user = processes.user_of(pid)
     end = time.monotonic() + _ALL
 
@@ -77,7 +77,7 @@ def _has_worker(pid: int) -> Callable[[OwnerDir], bool]:
 
 
 def _listener(each: OwnerDir) -> int:
-    """The pid of the process that listens in this folder; 0 when none does."""
+    """The pid of the process that listens in this folder; 0 if none does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
         connection.settimeout(_EACH)
         connection.connect(each.address)

@@ -1,12 +1,12 @@
 """The config owner that a command line means, and the client that asks it.
 
-`--address`, or `--pid` of any process of the server, says which; else `CONFCAST_ADDRESS_<NAME>`, which every process
-has that a master starts; else it is the only owner that loads for this user (one that only serves the last workers of
-an older generation does not), or, for root without an owner of its own, the only one of another user. Owners in the
-folder that `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names come before those elsewhere, which are then
-meant by their name only, and another user's by pid or address only: a service's own reload means the service, even when
-that has no owner any more. Of several, the one whose master was started in the current directory is meant, and a
-warning says so. Else they are listed, and none is chosen: a reload of the wrong server can't be taken back.
+`--address`, or `--pid` of any process of the server, says which; without them `CONFCAST_ADDRESS_<NAME>`, which a master
+sets for the processes that it starts. Without that it is the only owner that loads for this user (one that only serves
+the last workers of an older generation does not), or, for root without an owner, the only one of another user. If
+`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names a folder, owners in it come first; elsewhere, an owner is
+then found by name only, and another user's by pid or address only. So a service's own reload means the service, even if
+that has no owner any more. Of several owners, the one whose master was started in the current directory is taken, with
+a warning. Otherwise they are listed, and none is taken: a reload of the wrong server can't be undone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _RETRY = 0.05
 _RESTART = 3.0
 _LONGEST_COMMAND = 60
 _UNANSWERED = 5.0
-"""Seconds for a reload of an owner that has not answered even a question that needs no load."""
+"""Seconds to wait for a reload by an owner that has not answered even a request that needs no load."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 class OwnerClient(Client):
     """A client that waits some seconds for a dead owner to be restarted, while its socket exists or its master lives.
 
-    After that, the error names the master. For use by one thread.
+    After that, it raises an error that names the master. For use by one thread.
 
     Args:
         address: The path of the control socket.
@@ -70,19 +70,19 @@ class OwnerClient(Client):
 
     def __init__(self, address: str, name: str) -> None:
         super().__init__(address, name)
-        self._nobody_listens = False  # when the owner was asked last
-        self._asked = False  # an owner got the question, whether or not it was answered
-        self._pid = 0  # of that owner, as far as the system tells
+        self._nobody_listens = False  # as found when the owner was asked last
+        self._asked = False  # whether an owner got the request, answered or not
+        self._pid = 0  # that owner's pid, as far as the system shows it
         self._end = math.inf
 
     def reload_by_command(self, timeout: float | None) -> ReloadEvent:
-        """Reload with the origin `command`; later questions have the time that is left of `timeout`."""
+        """Reload with the origin `command`; later requests have the time that is left of `timeout`."""
         timeout = self._answers_within() if timeout is None else timeout
         self._end = time.monotonic() + timeout
         return self._reload(timeout, "command")
 
     def _answers_within(self) -> float:
-        """The seconds that the owner gives, or some if it does not answer. Raises OwnerUnavailable."""
+        """Seconds within which the owner answers, as it says; some if it does not answer. Raises OwnerUnavailable."""
         answer = self._ask(lambda number: StatsRequest(number), _UNANSWERED)
         return (
             float(answer.stats.get("answers_within") or Options().answers_within)
@@ -91,10 +91,10 @@ class OwnerClient(Client):
         )
 
     def check_address(self) -> None:
-        """Raise OwnerUnavailable when there is no such socket, and no master that could restart the owner."""
+        """Raise OwnerUnavailable if there is no such socket, and no master that could restart the owner."""
         try:
             there = stat.S_ISSOCK(Path(self.address).stat().st_mode)
-        except PermissionError:  # Python 3.14's `is_socket()` says False
+        except PermissionError:  # Python 3.14's `is_socket()` returns False
             raise self._not_for_us() from None
         except (OSError, ValueError):
             there = False
@@ -130,7 +130,7 @@ class OwnerClient(Client):
         return connection
 
     def _whom(self) -> str:
-        """The owner in words, with its pid: a stopped owner, or one that hangs, has to be looked at."""
+        """The owner in words, with its pid: a person has to look at an owner that is stopped, or hangs."""
         return f"the config owner (process {self._pid})" if self._asked and self._pid else super()._whom()
 
     def _not_for_us(self) -> OwnerUnavailable:
@@ -140,7 +140,7 @@ class OwnerClient(Client):
         )
 
     def _check_owner(self) -> None:
-        """Raise OwnerUnavailable when no owner listens, and the master will restart it."""
+        """Raise OwnerUnavailable if no owner listens, though its master will restart it."""
         master = self._master()
         if not self._nobody_listens or master is None:
             return
@@ -151,7 +151,7 @@ class OwnerClient(Client):
         )
 
     def master(self) -> dict[str, Any] | None:
-        """The owner's master: pid, uid, working directory and command; None where the address does not show it."""
+        """The owner's master: pid, uid, working directory and command; None if the address does not show it."""
         found = owner_dirs.parse(Path(self.address).parent)
         if found is None:
             return None
@@ -159,13 +159,13 @@ class OwnerClient(Client):
         return {"pid": found.master, "uid": found.user(), **place}
 
     def _master(self) -> int | None:
-        """The pid of the living master that restarts this owner; None where there is none, or it is not known."""
+        """The pid of the living master that restarts this owner; None if there is none, or it is not known."""
         found = owner_dirs.parse(Path(self.address).parent)
         return found.master if found is not None and found.lives() else None
 
 
 def find(options: argparse.Namespace) -> OwnerClient:
-    """The owner that the options and the environment mean. Raises OwnerUnavailable, which says how to choose one."""
+    """A client of the owner that options and environment mean. Raises OwnerUnavailable, which says how to choose."""
     name = options.name or _DEFAULT_NAME
     if options.pid is not None:
         return _only(members.owners_of(options.pid, options.name), f"of the process {options.pid}")
@@ -181,12 +181,12 @@ def find(options: argparse.Namespace) -> OwnerClient:
 
 
 def _meant(name: str | None) -> list[OwnerDir]:
-    """The owners that this name (None: no name) means. Root's own come before other users'.
+    """The owners that this name (None: no name) means. Root's own owners come before other users'.
 
-    Where a place is named for one server, as in a service, another user's owner elsewhere is never meant.
+    If a place is named for one server, as in a service, another user's owner elsewhere is never meant.
     """
     of_others = owner_dirs.of_other_users(name)
-    if any(owner_dirs.named()):  # the one in it is the service's, which runs as its own user
+    if any(owner_dirs.named()):  # the owner in it is the service's, which runs as its own user
         of_others = owner_dirs.in_named_places(of_others)
     for found in (owner_dirs.living(name=name), of_others):
         if meant := owner_dirs.meant(name, found):
@@ -199,14 +199,14 @@ def _meant(name: str | None) -> list[OwnerDir]:
 
 
 def _only(found: list[OwnerDir], which: str) -> OwnerClient:
-    """The only owner of these. Raises OwnerUnavailable when there is none, or there are several."""
+    """A client of the only owner in `found`. Raises OwnerUnavailable if there is none, or more than one."""
     if len(found) == 1:
         return OwnerClient(found[0].address, found[0].label)
     raise _several(found, which) if found else _none(which)
 
 
 def _name_there(address: str, asked: str | None) -> str:
-    """The configuration's name by the owner's folder. Raises OwnerUnavailable when another name was asked for."""
+    """The configuration's name by the owner's folder. Raises OwnerUnavailable if another name was asked for."""
     there = owner_dirs.parse(Path(address).parent)
     if asked is not None and there is not None and there.label != owner_dirs.label(asked):
         raise OwnerUnavailable(f"the config owner at {line(address)} is that of {there.label!r}, and not of {asked!r}")
@@ -258,8 +258,8 @@ def _listed(found: list[OwnerDir]) -> list[str]:
 
 
 def user_name(uid: int) -> str:
-    """The name of this user; the number where the system has no name for it."""
-    import pwd  # here: `confcast check` runs on Windows, too
+    """The name of this user; the number if the system has no name for it."""
+    import pwd  # imported here: `confcast check` runs on Windows, too
 
     try:
         return pwd.getpwuid(uid).pw_name
@@ -268,7 +268,7 @@ def user_name(uid: int) -> str:
 
 
 def _not_empty(text: str) -> str:
-    """Refuse an empty text: an unset variable in a script would mean the only owner that runs, whichever that is."""
+    """Refuse an empty text: an unset variable in a script would mean whichever owner is the only one that runs."""
     if not text:
         raise argparse.ArgumentTypeError("is empty: say which owner is meant, or leave the option out")
     return text

@@ -1,4 +1,4 @@
-"""`confcast reload`: have the owner load once more, and report the verdict for every worker."""
+"""`confcast reload` has the owner load once more, and reports the result for every worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
+    """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
     event = owner.reload_by_command(options.timeout)
     return report(event, verdicts(event, _workers(owner)))
@@ -54,7 +54,7 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
         lines += failing_observers(workers)
-    elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # else it is not known
+    elif event.result is not ReloadResult.OWNER_UNAVAILABLE:  # otherwise the workers are not known
         lines.append("no workers")
     data = {name: getattr(event, name) for name in event.__struct_fields__}
     return Report(_exit(event), "\n".join(lines), {**data, "workers": workers})
@@ -74,7 +74,7 @@ def _headline(event: ReloadEvent) -> str:
 
 
 def _shown(change: Change) -> str:
-    if change.old is change.new is None:  # it stands for many more
+    if change.old is change.new is None:  # a change without values stands for many
         return line(change.key)
     return line(f"{change.key}: {change.old!r} -> {change.new!r}")
 
@@ -84,7 +84,7 @@ def _row(worker: WorkerStatus) -> tuple[object, ...]:
 
 
 def _exit(event: ReloadEvent) -> ExitCode:
-    """The exit code. An unchanged reload may list workers: a watch that saw the edit first ended without them."""
+    """The exit code. An unchanged reload may list workers, if the watcher's load of the edit ended without them."""
     if event.result is ReloadResult.OWNER_UNAVAILABLE:
         return ExitCode.NO_OWNER
     if not event:
@@ -93,7 +93,7 @@ def _exit(event: ReloadEvent) -> ExitCode:
 
 
 def _workers(owner: owners.OwnerClient) -> list[WorkerStatus] | None:
-    """The workers; None when the owner, which has just answered, does not answer any more."""
+    """The workers; None if the owner, which has just answered, does not answer any more."""
     try:
         return owner.workers()
     except OwnerUnavailable:

@@ -1,6 +1,6 @@
 """The report of a command: an exit code, a text for a person, and the same as data for a program.
 
-Guarantee: content of a file, a worker or a name can't control the terminal: characters that can't be printed show as
+Guarantee: no text from a file, a worker or a name can control the terminal: characters that can't be printed show as
 escapes, and one cell is one line.
 """
 
@@ -41,7 +41,7 @@ def line(value: object) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of a table with aligned columns, columns of numbers to the right."""
+    """The lines of a table with aligned columns; columns of numbers are aligned to the right."""
     rows = list(rows)
     cells = [list(header), *([line(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -60,17 +60,17 @@ def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
 
 
 def when(timestamp: float) -> str:
-    """Seconds since 1970 as local date and time with its offset."""
+    """Seconds since 1970 as local date and time, with the offset from UTC."""
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
 def as_json(data: Any) -> str:
-    """One JSON document, indented. Structs are objects with all of their fields."""
+    """One JSON document, indented. A Struct becomes an object with all of its fields."""
     return printable_json(msgspec.json.format(msgspec.json.encode(_whole(data)), indent=2).decode())
 
 
 def _whole(data: Any) -> Any:
-    """The same data with all fields of structs: messages leave out defaults, which a program wants to find."""
+    """The same data with all fields of Structs: messages leave out defaults, which a program expects to find."""
     if isinstance(data, msgspec.Struct):
         return {name: _whole(getattr(data, name)) for name in data.__struct_fields__}
     if isinstance(data, dict):

@@ -1,8 +1,8 @@
-"""`confcast status`: which version runs in which process, and whether it is the sources' content.
+"""`confcast status` shows which version runs in which process, and whether that is the sources' content.
 
-The last load in the history shows what the sources say: the owner reads them at every trigger and at every change that
-it sees. Rejected: reading them here (this process has another environment, another user and perhaps another file in
-that place).
+The last load in the history shows the sources' content: the owner reads them at every trigger and at every change that
+it notices. Rejected: reading them in this process (it has another environment, another user and perhaps another file at
+that path).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from confcast.cli import owners
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
-_NO_LOADS = frozenset({"reissue", "late"})  # the origins of events that were no load of the sources
+_NO_LOADS = frozenset({"reissue", "late"})  # the origins of events that were not loads of the sources
 _LOOK_BACK = 20
 _IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
-"""The totals that the report leaves out, since `last` shows them, and of the first load, too."""
+"""The totals that the report leaves out, since `last` shows them, also for the first load."""
 
 _REFUSED = {
     "hello": "a process with another schema, another name or another version of confcast",
@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError when the owner refuses to talk."""
+    """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
     stats = owner.get_stats()
     loads = [event for event in owner.get_event_history(_LOOK_BACK) if event.origin not in _NO_LOADS]
@@ -80,7 +80,7 @@ def report(
 
 
 def _master(owner: owners.OwnerClient) -> list[str]:
-    """The line for the master that has started the owner; none where the address does not show it."""
+    """The line for the master that has started the owner; none if the address does not show it."""
     if (master := owner.master()) is None:
         return []
     user = "" if master["uid"] == os.geteuid() else f" of {owners.user_name(master['uid'])}"
@@ -104,7 +104,7 @@ def _declined(workers: list[WorkerStatus]) -> list[str]:
 
 
 def _doing(stats: dict[str, Any]) -> list[str]:
-    """The lines for what the owner is doing, and which processes it waits for; none while it is idle."""
+    """The lines for what the owner is doing, and for which processes it waits; none while it is idle."""
     if stats.get("phase", "idle") == "idle":
         return []
     waits = [
@@ -116,7 +116,7 @@ def _doing(stats: dict[str, Any]) -> list[str]:
 
 
 def _refused(counts: dict[str, int]) -> list[str]:
-    """The lines for peers that this owner has refused, by kind; its log names the processes."""
+    """The lines for peers that this owner has refused, by kind; the owner's log names the processes."""
     return [
         f"refused  {times} {'time' if times == 1 else 'times'}: {_REFUSED.get(kind) or line(kind)}"
         for kind, times in sorted(counts.items(), key=lambda each: -each[1])
@@ -124,7 +124,7 @@ def _refused(counts: dict[str, int]) -> list[str]:
 
 
 def _failures(counts: dict[str, int]) -> list[str]:
-    """The line for what this owner could not write, or found deleted; its log says why."""
+    """The line for what this owner could not write, or found deleted; the owner's log says why."""
     counted = ", ".join(f"{line(what)} ({times})" for what, times in sorted(counts.items()))
     return [f"trouble  {counted}; the owner's log says more"] if counted else []
 

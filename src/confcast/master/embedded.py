@@ -1,6 +1,6 @@
 """`EmbeddedManager`: the manager that server modules use, with methods that are not for applications.
 
-Rejected: these methods in `ConfigReloadManager` (an application that calls `pause()` gets no reload any more).
+Rejected: these methods in `ConfigReloadManager` (after an application's call of `pause()` no reload would work).
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ T = TypeVar("T")
 
 
 class EmbeddedManager(ConfigReloadManager[T]):
-    """A manager that a server module embeds in its server, for one generation of it. Constructed as any manager."""
+    """A manager that a server module embeds in its server, for one generation. Constructed like any manager."""
 
     def succeed(self, former: ConfigReloadManager[Any]) -> Self:
-        """Take over from a manager of this name, which the caller closes later. To be called before `start()`."""
-        self._former_manager, former._former_manager = former, None  # no chain of all there ever were
+        """Take over from a manager of this name, which the caller closes later. Must be called before `start()`."""
+        self._former_manager, former._former_manager = former, None  # else all former managers would be chained
         return self
 
     @staticmethod
     def find_afresh(path: str, executable: str | os.PathLike[str] | None = None) -> ConfigLoader[Any]:
         """Find a loader as `ConfigLoader.find` does, in a new process, under the code that is on disk now.
 
-        Nothing is imported here, and the loader can only be handed to a manager. `executable` is that manager's
-        option. Raises ConfigError, ValueError.
+        This process imports nothing, and the loader can only be given to a manager. `executable` is an option of that
+        manager. Raises ConfigError, ValueError.
         """
         return fresh_loader.find_afresh(path, checked({"executable": executable}).executable)
 
     def pause(self) -> None:
-        """Have the owner load no more: a next generation of this server begins.
+        """Have the owner load no more, since a next generation of this server begins.
 
         Returns when no reload is under way, so that no version's number is given out twice. The owner goes on serving
-        its workers, and refuses reloads in words. `start()` of another manager of this name in this process, or in a
-        program that has `successor_environment()`, goes on with the versions, the history and the totals. Raises
-        NotAttached before `start()`; OwnerUnavailable when the owner does not answer: then all is as before.
+        its workers, and refuses reloads with an explanation. `start()` of another manager of this name in this process,
+        or in a program that has `successor_environment()`, continues the versions, the history and the totals. Raises
+        NotAttached before `start()`; OwnerUnavailable if the owner does not answer, and then nothing changes.
         """
         self._mine().pause()
 
     def resume(self) -> None:
-        """Have the owner load again, if it watches also what it has missed: there is no next generation."""
+        """Have the owner load again, since there is no next generation; if it watches, it loads what it has missed."""
         self._mine().resume()
 
     def successor_environment(self) -> dict[str, str]:
@@ -54,10 +54,10 @@ class EmbeddedManager(ConfigReloadManager[T]):
         return {former_variable(self.name): str(Path(self.address).parent), address_variable(self.name): ""}
 
     def workers_run_as(self, uid: int, gid: int) -> None:
-        """Say as which user workers run, where it is not this process's user. To be called before `start()`."""
+        """Set the user as which workers run, if it is not this process's. Must be called before `start()`."""
         if uid != os.geteuid():
             self._workers = uid, gid
 
     def is_mine(self) -> bool:
-        """Whether it is started, in this process."""
+        """Whether this manager is started, in this process."""
         return self._is_mine()

@@ -1,10 +1,10 @@
-"""Run-time folders: a manager makes one at its start, and removes those that killed servers of its user have left.
+"""A manager makes a runtime directory at its start, and removes those that killed servers of its user have left.
 
-Each start of a manager makes a folder, 0700, in the first place that works (`wire/files/owner_dirs.py`). It removes the
-folders of dead masters, and those of a program that this same process was before an `exec`, which keeps pid and start
-time. Containers of one pod share /dev/shm, and don't see each other's processes: a folder whose owner listens is never
-removed, whatever its name says. Rejected: the master's pid alone as the folder's name (in a container every master is
-process 1, also the one after a kill).
+Each start of a manager makes a folder of mode 0700 in the first place in which that succeeds
+(`wire/files/owner_dirs.py`). It removes the folders of dead masters, and those of the program that this process ran
+before an `exec`, which keeps pid and start time. Containers of one pod share /dev/shm, and don't see each other's
+processes: so a folder whose owner listens is never removed, whatever its name says. Rejected: the master's pid alone as
+the folder's name (in a container every master is process 1, also the next one after a kill).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _log = logging.getLogger("confcast.master")
 
 _ROOM_FOR_THE_SOCKET = len(f"/{FRESH}")
 _EXIT_TIMEOUT = 5.0
-"""Seconds for the owner of a program that has replaced itself to exit: the end of the channel ends the owner."""
+"""Seconds for the exit of the owner of a program that `exec` has replaced: the end of the channel ends that owner."""
 
 _made: set[Path] = set()
 """The folders that this program has made. Each is added before it exists, or another thread's sweep would remove it."""
 
 
 def make(name: str, workers: tuple[int, int] | None = None) -> Path:
-    """Make a run-time folder for the owner of this configuration.
+    """Make a runtime directory for the owner of this configuration.
 
     Args:
         name: The configuration's name.
@@ -59,7 +59,7 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
             tried.append(_passed_over(base, error.strerror or str(error)))
             continue
         if len(os.fsencode(folder)) + _ROOM_FOR_THE_SOCKET <= MAX_PATH:
-            folder.chmod(0o700)  # a umask that takes x away makes folders in which nothing can be made
+            folder.chmod(0o700)  # a umask that takes x away would make folders in which nothing can be made
             return folder
         remove(folder)
         tried.append(_passed_over(base, f"a socket's path in it would be longer than {MAX_PATH} bytes"))
@@ -67,7 +67,7 @@ def make(name: str, workers: tuple[int, int] | None = None) -> Path:
 
 
 def _make_one(base: Path, prefix: str) -> Path:
-    """Make a folder as `tempfile.mkdtemp` does, and note it as this program's before it exists. Raises OSError."""
+    """Make a folder as `tempfile.mkdtemp` does, and add it to `_made` before it exists. Raises OSError."""
     while True:
         folder = base / f"{prefix}{secrets.token_hex(4)}"
         _made.add(folder)
@@ -82,16 +82,16 @@ def _make_one(base: Path, prefix: str) -> Path:
 
 
 def _passed_over(base: Path, why: str) -> str:
-    """What the list of tried places says of this one. A place that an operator named for this server is logged, too."""
+    """The entry of this place in the list of tried places. Logs it, too, if an operator named it for this server."""
     if base in owner_dirs.named():
         _log.warning("no run-time folder in %s, which is named for it: %s; others are tried", base, why)
     return f"{base} ({why})"
 
 
 def _barrier(folder: Path, uid: int, gid: int) -> Path | None:
-    """The first folder on the way to this one, or itself, whose mode shuts this user out; None: there is none.
+    """The first folder on the way to this one, or this one, whose mode shuts this user out; None if there is none.
 
-    The user's other groups do not count: whether workers keep them is the server's choice.
+    The user's other groups are not considered, since the server decides whether workers keep them.
     """
     way = [*reversed(folder.resolve().parents), folder.resolve()]
     return next((step for step in way if not _may_enter(step, uid, gid)), None)
@@ -109,7 +109,7 @@ def _may_enter(folder: Path, uid: int, gid: int) -> bool:
 def sweep() -> None:
     """Remove the folders of this user's servers that were killed with their owner.
 
-    Removes those, too, that this process made as another program, before an `exec`: that program's owner is exiting,
+    It also removes those that this process made before an `exec`, as another program: that program's owner is exiting,
     and is waited for.
     """
     for found in owner_dirs.mine():
@@ -121,7 +121,7 @@ def sweep() -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a run-time folder, as far as it still exists."""
+    """Remove a runtime directory, as far as it still exists."""
     shutil.rmtree(folder, ignore_errors=True)
     _made.discard(folder)
 
@@ -129,7 +129,7 @@ def remove(folder: Path) -> None:
 def is_of_a_former_program(address: str) -> bool:
     """Whether this process made the folder of this control socket as another program, before an `exec`.
 
-    That program's owner is exiting, and is waited for. An owner that lives on is another interpreter's in this process.
+    That program's owner is exiting, and is waited for. An owner that stays is another interpreter's in this process.
     """
     found = owner_dirs.parse(Path(address).parent)
     return found is not None and _is_of_a_former_program(found) and _await_its_end(found)
@@ -141,7 +141,7 @@ def _is_of_a_former_program(found: OwnerDir) -> bool:
 
 
 def _await_its_end(found: OwnerDir) -> bool:
-    """Wait for the owner of this folder to exit; whether none is left after some seconds at the most."""
+    """Wait some seconds at most for the owner of this folder to exit. Returns whether it has."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
         connection.settimeout(_EXIT_TIMEOUT)
         connection.connect(found.address)
@@ -151,12 +151,12 @@ def _await_its_end(found: OwnerDir) -> bool:
 
 
 def _has_an_owner(found: OwnerDir) -> bool:
-    """Whether an owner listens in this folder: its master may live in a PID namespace that is not seen here."""
+    """Whether an owner listens in this folder: its master may live in a PID namespace that this process can't see."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(found.address)
-        except BlockingIOError:  # its backlog is full
+        except BlockingIOError:  # the socket's backlog is full
             return True
         except OSError:
             return False

@@ -1,8 +1,8 @@
-"""`ConfigReloadManager`, in the master, starts a config owner, restarts it, has it reload, and queries it.
+"""`ConfigReloadManager`, in the master, starts a config owner, restarts it, has it reload, and sends it requests.
 
-The constructor starts nothing. A manager starts no thread but its supervisor (`supervise="thread"`) and, at the first
-use of a value, its replica's. A manager that a fork has inherited does nothing: it belongs to the process that started
-it.
+The constructor starts nothing. A manager starts only its supervisor's thread (`supervise="thread"`) and, at the first
+use of a value, its replica's threads. A manager that a forked child has inherited does nothing: it belongs to the
+process that started it.
 
 Rejected: loading in the master (a validator that hangs or crashes would take the server with it).
 """
@@ -59,7 +59,7 @@ def _show_options(cls: C) -> C:
         for name, each in every.items()
     ]
     init.__signature__ = plain.replace(parameters=[*list(plain.parameters.values())[:-1], *explicit])
-    if cls.__doc__:  # there is none under -OO
+    if cls.__doc__:  # under -OO there is none
         texts = [f"{name}: {each.text}" for name, each in every.items()]
         lines = [textwrap.fill(each, 120, initial_indent=" " * 8, subsequent_indent=" " * 12) for each in texts]
         cls.__doc__ = cls.__doc__.replace("        **options: As `Options` declares them.", "\n".join(lines))
@@ -68,16 +68,16 @@ def _show_options(cls: C) -> C:
 
 @_show_options
 class ConfigReloadManager(AwaitableVerbs, Observable[T]):
-    """Starts a config owner for a loader, restarts it, and asks it.
+    """Starts a config owner for a loader, restarts it, and sends it requests.
 
-    Every method may be called from any thread, and from the process only that called `start()`.
+    Every method may be called from any thread, but only in the process that called `start()`.
 
     Args:
-        loader: What to load. It is sent to the owner as data; its schema is not imported here for that.
+        loader: What to load. It is sent to the owner as data; this process does not import the schema for that.
         **options: As `Options` declares them.
 
     Raises:
-        TypeError: `loader` is no loader, or there is no such option.
+        TypeError: `loader` is no loader, or an option does not exist.
         ValueError: An option can't have this value.
     """
 
@@ -104,7 +104,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
         Raises:
             ConfigError: The first load is refused; `problems` has everything that is wrong.
-            NotCarried: The schema has fields that can't be carried to workers.
+            NotCarried: The schema has fields that can't be serialised exactly.
             TypeError: The loader can't be sent to another process.
             ConfcastError: This manager, or another one of its name, is started already in this process; no folder could
                 be made; or the owner could not start.
@@ -121,7 +121,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             raise
         try:
             self._take_up(launcher)
-        except BaseException:  # for example, no thread can be started: a caller without a manager must have no owner
+        except BaseException:  # for example, no thread can be started: without a manager there must be no owner
             self.close()
             raise
         return self
@@ -130,10 +130,10 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         """End the owner, and remove its folder. Workers keep the version that they have. May be called again."""
         if self._pid != os.getpid():
             return
-        launcher, self._launcher = self._launcher, None  # of several threads that close it, one does
+        launcher, self._launcher = self._launcher, None  # only one of several threads that call this closes it
         if launcher is None:
             return
-        self._detach()  # first: a thread that is attaching must find the manager closed
+        self._detach()  # done first: a thread that is attaching must find the manager closed
         sighup.no_longer(self.request_reload)
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
@@ -169,9 +169,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._mine().pid
 
     def request_reload(self) -> None:
-        """Ask for a reload and return at once, for signal handlers: it raises nothing.
+        """Ask for a reload, and return at once; for signal handlers, since it raises nothing.
 
-        Does nothing in a process that a fork made.
+        Does nothing in a forked child.
         """
         launcher, folder = self._launcher, self._folder
         if launcher is None or folder is None or self._pid != os.getpid():
@@ -180,18 +180,18 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             Client(str(folder / SOCKET), self.name).request_reload()
 
     def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
-        """Say where the output of owners goes instead of standard error. To be called before `start()`.
+        """Set where owners write instead of standard error. Must be called before `start()`.
 
         Args:
-            output: Gives an open descriptor. Called at the start of each owner, which gets a copy of it; where it
-                raises OSError or ValueError (a closed file), or gives a closed one, that owner's output is lost.
-            log: Gives the path of that descriptor's log file, or ""; when the file is rotated, an owner goes on in the
-                next one.
+            output: Returns an open descriptor. Called at the start of each owner, which gets a copy of it; if it raises
+                OSError or ValueError (a closed file), or returns a closed one, that owner's output is lost.
+            log: Returns the path of that descriptor's log file, or ""; when the file is rotated, an owner continues in
+                the next one.
         """
         self._output, self._log = output, log
 
     def log_was_rotated(self) -> None:
-        """Have the owner go on in the log's next file. Returns at once; does nothing in a process that a fork made."""
+        """Have the owner continue in the log's next file. Returns at once; does nothing in a forked child."""
         if self._launcher is not None and self._pid == os.getpid():
             self._launcher.log_was_rotated()
 
@@ -204,12 +204,12 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
 
     @property
     def current(self) -> T:
-        """The configuration: pinned inside a pin, else the newest. The first use attaches this process's replica."""
+        """The configuration: pinned in a pin, otherwise the newest. The first use attaches this process's replica."""
         return self._attached().current
 
     @property
     def snapshot(self) -> Snapshot[T]:
-        """Configuration, version and digest. The first use attaches this process's replica."""
+        """The snapshot: configuration, version and digest. The first use attaches this process's replica."""
         return self._attached().snapshot
 
     @property
@@ -227,7 +227,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._mine_to_read().observers()
 
     def _launch(self) -> Launcher:
-        _working_directory()  # raises in words if it was deleted, before a path is made absolute in it
+        _working_directory()  # raises an explanation if it was deleted, before a path is made absolute in it
         command = interpreter.command(self._options.executable)
         try:
             folders.sweep()
@@ -241,7 +241,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return launcher
 
     def _take_up(self, launcher: Launcher) -> None:
-        """Make what this process needs beside an owner that serves."""
+        """Make what this process needs besides an owner that serves."""
         self._client = KeptConnection(self.address, self.name)
         self._own = OwnReplica(self._loader, self.name, self.address)
         os.environ[address_variable(self.name)] = self.address
@@ -265,9 +265,9 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             own.close()
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Ask the owner; if it is dead, restart it, which only this process can, and ask the next one.
+        """Send a request. If the owner is dead, restart it, which only this process can, and ask the next one.
 
-        Only the next one: if a second owner dies over a question, the question kills them.
+        Only the next owner is asked: if that one dies, too, the request kills them.
         """
         self._check_process()
         deadline = time.monotonic() + timeout
@@ -289,7 +289,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return self._launcher.lost if self._launcher is not None else 0
 
     def _ask_now(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
-        """Ask over the pipe of this process's replica, if it has one to this owner; else as a client."""
+        """Send a request over the pipe of this process's replica, if it has one to this owner; else as a client."""
         provider = registry.provider_of(self.name)
         if provider is not None and provider.connected and provider.address == self.address:
             return provider.ask(make, timeout)
@@ -297,7 +297,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return client.ask(make, timeout)
 
     def _is_mine(self) -> bool:
-        """Whether it is started, in this process."""
+        """Whether this manager is started, in this process."""
         return self._folder is not None and self._pid == os.getpid()
 
     def _mine(self) -> Launcher:
@@ -322,7 +322,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         here = _working_directory()
         uid, gid = self._workers or (-1, -1)
         return StartupConfig(
-            options=msgspec.structs.replace(self._options, executable=None),  # which may be no UTF-8
+            options=msgspec.structs.replace(self._options, executable=None),  # `executable` may not be UTF-8
             loader=msgspec.msgpack.encode(self._loader._to_spec()),
             folder=str(folder),
             state_folder=self._options.state_dir or str(folder),
@@ -344,7 +344,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     def _former_folder(self) -> str:
         """The folder of the owner whose place the new one takes, and which still serves.
 
-        That of the manager which this one succeeds, or of the process whose server this one upgrades.
+        It is the owner of the manager that this one succeeds, or of the process whose server this one upgrades.
         """
         if (former := self._former()) is not None:
             return str(Path(former.address).parent)
@@ -352,7 +352,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         return str(upgraded) if owner_dirs.is_of_a_living_master(upgraded) else ""
 
     def _give_back_the_address(self) -> None:
-        """A worker that starts from now on finds the owner of the former manager, if that one goes on."""
+        """Have new workers find the owner of the former manager again, if that manager goes on."""
         variable, former = address_variable(self.name), self._former()
         if os.environ.get(variable) != self.address:
             return
@@ -362,7 +362,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
             del os.environ[variable]
 
     def _remove_folder(self) -> None:
-        """Remove the run-time folder, if the owner, when it was killed, has not."""
+        """Remove the runtime directory, if the owner was killed and has left it."""
         folder, self._folder = self._folder, None
         if folder is not None:
             folders.remove(folder)
@@ -376,12 +376,12 @@ def _working_directory() -> str:
 
 
 def former_variable(name: str) -> str:
-    """The environment variable by which a program learns the folder of the owner whose place it takes."""
+    """The environment variable that names the folder of the owner whose place a program's owner takes."""
     return address_variable(name).replace("ADDRESS", "FORMER", 1)
 
 
 def _check_loader(loader: object) -> None:
-    """Raises TypeError: it is none."""
+    """Raise TypeError if this is no loader."""
     if not isinstance(loader, ConfigLoader):
         hint = f"; the one at this path is ConfigLoader.find({loader!r})" if isinstance(loader, str) else ""
         raise TypeError(f"loader={loader!r}: a ConfigLoader is expected{hint}")

@@ -1,6 +1,6 @@
-"""The managers of this process, by name. Two of one name would share an address variable and a replica: one is refused.
+"""This process's managers, by name. Two of one name would share an address variable and a replica: one is refused.
 
-Rejected: going by the variable itself (a program that replaces itself by `exec` inherits it, and keeps its pid).
+Rejected: testing the variable itself (a program that replaces itself by `exec` inherits it, and keeps its pid).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from confcast.wire.address import address_variable
 
 
 class NameHolder(Protocol):
-    """A manager."""
+    """The methods of a manager that are used here."""
 
     name: str
 
 
-_holders: dict[tuple[int, str], NameHolder] = {}  # by process, since a forked child inherits it, and by variable
+_holders: dict[tuple[int, str], NameHolder] = {}  # by process, since a forked child inherits this, and by variable
 
 
 def take(holder: NameHolder, former: NameHolder | None) -> None:
-    """Give this manager its name. Raises ConfcastError when another manager than `former` has it."""
+    """Reserve the name for this manager. Raises ConfcastError if another manager than `former` has it."""
     key = _key(holder)
     present = _holders.setdefault(key, holder)
     if present is former:
@@ -35,7 +35,7 @@ def take(holder: NameHolder, former: NameHolder | None) -> None:
 
 
 def give_back(holder: NameHolder, former: NameHolder | None) -> None:
-    """Give the name back: to the former manager, where there is one that still serves."""
+    """Release the name; if there is a former manager that still serves, it gets the name back."""
     key = _key(holder)
     if _holders.get(key) is holder:
         if former is not None:

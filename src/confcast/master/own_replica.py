@@ -1,13 +1,13 @@
 """The replica by which a manager's own process reads: attached at the first use of a value, closed with the manager.
 
-A replica that the process has declared under the manager's name is shared, so that both have one pipe; else one is
+A replica that the process has declared under the manager's name is shared, so that both have one pipe; otherwise one is
 made. An `OwnReplica` lasts from one start of a manager to its close.
 
 Another thread may close the manager at any moment of an attach, which may take seconds. The close does not wait for the
-attach, and no replica outlives it: each of the two first sets its flag, and then looks at the other's, so at least one
-of them sees both flags, and closes the replica. A thread that waits for a first version is woken then.
+attach, and no replica outlives the close: each of the two first sets its flag, then reads the other's, so at least one
+of them finds both set, and closes the replica. That wakes a thread that waits for a first version.
 
-Rejected: one lock for both (a close would wait for an owner that does not answer).
+Rejected: one lock for both (a close would then wait for an owner that does not answer).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class OwnReplica(Generic[T]):
     """The replica of one manager. Every method may be called from any thread.
 
     Args:
-        loader: Has the schema, which is imported at the first use of a value.
+        loader: The loader, whose schema is imported at the first use of a value.
         name: The configuration's name.
         address: The owner's control socket.
     """
@@ -44,16 +44,16 @@ class OwnReplica(Generic[T]):
         self._closed = False
 
     def attached(self) -> Replica[T]:
-        """The replica, with a version. Of several threads the first attaches it, and the others wait.
+        """The replica, with a version. If several threads call this, the first attaches it, and the others wait.
 
         Raises:
-            NotAttached: The manager was closed, before or meanwhile.
+            NotAttached: The manager was closed before, or meanwhile.
             ConfcastError: As `Replica.attach` says.
         """
         ready = self._ready
-        if ready is not None and ready._provider is not None:  # the usual way, without the lock
+        if ready is not None and ready._provider is not None:  # the usual case, without the lock
             return ready
-        schema = self._loader.schema  # before the lock: it may be imported for this, and an import has locks of its own
+        schema = self._loader.schema  # before the lock: this may import the schema, and an import has locks of its own
         with self._attaching:
             return self._attach(schema)
 
@@ -61,7 +61,7 @@ class OwnReplica(Generic[T]):
         """The observers of a replica that the manager or the application has attached already. Raises NotAttached."""
         declared = registry.attached(self._name)
         if declared is not None and declared.connected and self._is_ours(declared, self._loader.schema):
-            return self.attached()._observers  # which waits for nothing
+            return self.attached()._observers  # waits for nothing
         ready = self._ready
         return ready._observers if ready is not None and ready._provider is not None else None
 

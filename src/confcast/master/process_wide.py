@@ -1,8 +1,8 @@
-"""The process-wide manager, under the names that LeIndex gave it: for programs that reach one manager from anywhere.
+"""The process-wide manager, under the names that LeIndex gave it: for programs that use one manager everywhere.
 
-In a worker, which an owner of the same name serves already, the manager is a client only: it starts no owner, and asks
-the master's. A program that has replaced itself by `exec` inherits the address of its own former owner, which exits: it
-starts a new one. Rejected: a second owner in such a worker (two contents for one configuration).
+In a worker, which an owner of the same name serves already, the manager is only a client of that owner. A program that
+has replaced itself by `exec` inherits the address of its former owner, which exits: the program starts a new owner.
+Rejected: a second owner in such a worker (a configuration would have two contents).
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ _manager: ConfigReloadManager[Any] | None = None
 def initialize_reload_manager(
     loader: ConfigLoader[T], enable_signal_handler: bool = True, **options: Unpack[ProcessOptions]
 ) -> ConfigReloadManager[T]:
-    """Start this process's manager. A second call warns, and gives the first manager.
+    """Start this process's manager. A second call warns, and returns the first manager.
 
-    It is called as LeIndex's function is. One difference is on purpose: it loads at once, and raises when the
-    configuration is refused (LeIndex's began with whatever there was, or with defaults).
+    The arguments are those of LeIndex's function. One difference is on purpose: this one loads at once, and raises if
+    the configuration is refused (LeIndex's began with whatever there was, or with defaults).
 
     Args:
-        loader: What to load, where LeIndex's took its configuration manager.
-        enable_signal_handler: Have SIGHUP reload; in the main thread only. Positional, as in LeIndex.
+        loader: What to load; LeIndex's function took its configuration manager here.
+        enable_signal_handler: Whether SIGHUP reloads; only in the main thread. Positional, as in LeIndex.
         **options: As `ConfigReloadManager` takes them.
 
     Returns:
-        The manager, started. Where `CONFCAST_ADDRESS_<NAME>` says that an owner of this name serves this process
-        already (in a worker), the manager is a client of that owner only.
+        The manager, started. If `CONFCAST_ADDRESS_<NAME>` says that an owner of this name serves this process already
+        (in a worker), the manager is only a client of that owner.
 
     Raises:
         ConfigError: The first load is refused.
@@ -74,7 +74,7 @@ def initialize_reload_manager(
 def get_reload_manager() -> ConfigReloadManager[Any]:
     """The manager that `initialize_reload_manager` started in this process.
 
-    Raises NotAttached (a RuntimeError) where there is none; LeIndex's function gave None.
+    Raises NotAttached (a RuntimeError) if there is none; LeIndex's function returned None.
     """
     if _manager is None or not _manager._is_mine():
         raise NotAttached("no reload manager in this process: call initialize_reload_manager(loader) first")
@@ -84,13 +84,13 @@ def get_reload_manager() -> ConfigReloadManager[Any]:
 def reload_config() -> ReloadResult:
     """Reload by this process's manager: `get_reload_manager().reload_config()`. Raises NotAttached (a RuntimeError).
 
-    Unlike LeIndex's function it gives UNCHANGED, which is true, where nothing differs, and waits for a running reload.
+    Unlike LeIndex's function it returns UNCHANGED, which is true, if nothing differs, and waits for a running reload.
     """
     return get_reload_manager().reload_config()
 
 
 def _served_by(name: str) -> str:
-    """The address of another process's owner that serves this process; "" where there is none."""
+    """The address of another process's owner that serves this process; "" if there is none."""
     address = os.environ.get(address_variable(name), "")
     return "" if folders.is_of_a_former_program(address) else address
 
@@ -103,20 +103,20 @@ def _hook_fork() -> None:
 
 
 def _unlock() -> None:
-    """Replace the lock in a forked child: a thread that held it while an owner starts exists in the parent only."""
+    """Replace the lock in a forked child: a thread that holds it while it starts an owner exists in the parent only."""
     global _lock
     _lock = threading.Lock()
 
 
 def _warn_elsewhere(text: str, *arguments: object) -> None:
-    """Log a warning in a new thread: the code that the signal interrupted may hold a lock of a log handler."""
+    """Log a warning in a new thread, since the code that the signal interrupted may hold the lock of a log handler."""
     thread = threading.Thread(target=_log.warning, args=(text, *arguments), name="confcast-lost", daemon=True)
-    with contextlib.suppress(RuntimeError):  # no more threads
+    with contextlib.suppress(RuntimeError):  # no thread can be started
         thread.start()
 
 
 class _Client(ConfigReloadManager[T]):
-    """A manager for a process that another process's owner serves."""
+    """A manager for a process that is served by another process's owner."""
 
     def __init__(
         self, loader: ConfigLoader[T], *, address: str, enable_signal_handler: bool, **options: Unpack[ProcessOptions]
@@ -143,7 +143,7 @@ class _Client(ConfigReloadManager[T]):
         return self
 
     def close(self) -> None:
-        """Detach this process, unless it was attached before. The owner, another process's, goes on."""
+        """Detach this process, unless it was attached before. The owner goes on: it is another process's."""
         if self._is_mine():
             if self._attached_here:
                 self._detach()
@@ -152,7 +152,7 @@ class _Client(ConfigReloadManager[T]):
             self._folder = None
 
     def _answers_within(self) -> float:
-        """The seconds that the owner gives: its options are another manager's."""
+        """Seconds within which the owner answers, as it says itself: its options are another manager's."""
         replica = registry.attached(self.name)
         return replica._answers_within() if replica is not None else super()._answers_within()
 
@@ -162,7 +162,7 @@ class _Client(ConfigReloadManager[T]):
         return int(self.get_stats()["owner_pid"])
 
     def request_reload(self) -> None:
-        """Ask for a reload and return at once, for signal handlers: it raises nothing."""
+        """Ask for a reload, and return at once; for signal handlers, since it raises nothing."""
         if self._folder is None or self._pid != os.getpid():
             return
         address = self.address

@@ -1,8 +1,8 @@
-"""SIGHUP in a process with managers: one handler reloads the configuration of each.
+"""SIGHUP in a process with managers: one handler has each of them reload its configuration.
 
-The first manager that wants it sets the handler, and the end of the last one restores the program's own. Python sets
-handlers in the main thread only: in another thread nothing is set, and nothing restored. Rejected: a handler for each
-manager (a HUP would reload the last one only, and ends in another order than the starts would lose the program's own).
+The first manager with the option sets the handler, and the end of the last one restores the program's own. Python sets
+handlers in the main thread only: in another thread none is set or restored. Rejected: a handler for each manager (a HUP
+would reload the last one only, and if they end in another order, the program's own would be lost).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = logging.getLogger("confcast.master")
 
 
 class _Entry(NamedTuple):
-    pid: int  # a forked child inherits the list, and reloads only what it has started itself
+    pid: int  # a forked child inherits the list, and reloads only what it started itself
     reload: Callable[[], None]
 
 
@@ -28,7 +28,7 @@ _before: Any = signal.SIG_DFL
 
 
 def reload_on_hup(reload: Callable[[], None], name: str) -> None:
-    """Have SIGHUP call `reload`, which returns at once. Outside the main thread only warn, naming the configuration."""
+    """Have SIGHUP call `reload`, which returns at once. Outside the main thread, only warn; `name` is for the log."""
     global _before
     if threading.current_thread() is not threading.main_thread():
         _log.warning("SIGHUP will not reload %r: a handler can be set in the main thread only", name)
@@ -40,7 +40,7 @@ def reload_on_hup(reload: Callable[[], None], name: str) -> None:
 
 
 def no_longer(reload: Callable[[], None]) -> None:
-    """Have SIGHUP call `reload` no more. With the last one, restore the former handler, unless ours was replaced."""
+    """Have SIGHUP call `reload` no more. After the last one, restore the former handler, unless ours was replaced."""
     entry = _Entry(os.getpid(), reload)
     if entry not in _entries:
         return

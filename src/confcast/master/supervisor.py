@@ -1,7 +1,7 @@
 """The supervisor: a thread that restarts a dead owner, for masters that neither fork nor have a loop to hook.
 
-The thread waits on the owner's pidfd: no polling while the owner lives. Rejected: a thread in every master (threads in
-a forking master deadlock its children on logging and import locks; such a server calls `ensure_owner()` in its loop).
+The thread waits on the owner's pidfd, and polls nothing. Rejected: a thread in every master (threads in a forking
+master deadlock its children on logging and import locks; such a server calls `ensure_owner()` in its loop).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Supervisor:
             raise ConfcastError(f"the thread that restarts a dead config owner can't be started: {error}") from error
 
     def close(self) -> None:
-        """End the thread. To be called once."""
+        """End the thread. May be called once only."""
         os.write(self._wakeup_w, b"\0")
         self._thread.join()
         self._close_pipe()
@@ -60,7 +60,7 @@ class Supervisor:
                 self._launcher.ensure()
 
     def _stopped(self, death: Death | None, timeout: float | None) -> bool:
-        """Wait for the owner's death, the end of the pause, or `close()`; whether `close()` was called."""
+        """Wait for the owner's death, the end of the pause, or `close()`. Returns whether `close()` was called."""
         poller = select.poll()
         poller.register(self._wakeup_r, select.POLLIN)
         if death is not None:

@@ -1,1 +1,1 @@
-"""The start of an owner: the program, its output, its restarts, and the words for its end."""
+"""The start of an owner: the program, its output, its restarts, and the messages about its end."""

@@ -1,7 +1,7 @@
 """The owner's process: an exec'd child that has one end of the channel to the master, and nothing else of the master.
 
-Standard input is /dev/null, standard output and error are one descriptor that the caller gives, the environment is the
-master's, and signals that a master sends are blocked until the owner has handlers. interpreter.py finds the program.
+Its standard input is /dev/null, its standard output and error are one descriptor that the caller gives, its environment
+is the master's, and signals that a master sends stay blocked until it has handlers. interpreter.py finds the program.
 
 Rejected: `multiprocessing.Process` (in a prefork server a worker's atexit terminates it, and it may hold the listening
 socket).
@@ -26,8 +26,8 @@ def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...
 
     Args:
         channel: The descriptor of the owner's end of the channel; the caller closes its own copy.
-        streams: The owner's standard output and error; `subprocess.DEVNULL`: nowhere.
-        command: The program.
+        streams: The owner's standard output and error; `subprocess.DEVNULL` drops them.
+        command: The program to start.
         passed: Further descriptors that the owner gets under the same numbers.
 
     Returns:
@@ -44,14 +44,14 @@ def execute(channel: int, streams: int, command: Command, passed: tuple[int, ...
             stderr=streams,
             pass_fds=(*given, *passed),
         )
-    # From here on the pidfd says when it ends. Popen would wait for the process, warn of it in forked children, and
-    # take another process's reaping of it for a clean exit.
+    # From here on the pidfd reports the process's end. Popen would wait for it, warn of it in forked children, and take
+    # another process's reaping of it for a clean exit.
     process.returncode = 0
     return process.pid
 
 
 def nameless_file(label: str) -> int:
-    """Open a new file without a name for reading and writing, in memory where the system can. Raises OSError."""
+    """Open a new file without a name for reading and writing, in memory if the system can do that. Raises OSError."""
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):  # an old kernel, or a filter of system calls
             return _above_streams(os.memfd_create(label))
@@ -68,8 +68,8 @@ def _above_streams(descriptor: int) -> int:
 
 @contextlib.contextmanager
 def _to_be_passed(channel: int, path: bytes | None) -> Iterator[list[int]]:
-    """The descriptors that the owner's arguments name, in their order."""
-    given = [fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, 3)]  # a lower number may be a stream's that the master closed
+    """The descriptors whose numbers are arguments of the owner, in their order."""
+    given = [fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, 3)]  # a lower number may be a closed stream's of the master
     try:
         if path is not None:
             given.append(nameless_file("confcast-path"))

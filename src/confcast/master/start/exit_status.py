@@ -1,8 +1,8 @@
-"""The words for the end of an owner's process: its exit status or its signal, and what to do.
+"""The words for the end of an owner's process: its exit status or signal, and what to do about it.
 
-An owner that can say why it does not start sends that on the channel. Other ends are a signal from the kernel,
-`os._exit()` in a module that the schema imports, and an interpreter that can't begin; startup_output.py has what such
-an owner wrote last. Rejected: `waitpid` without WNOWAIT (the process that reaps the owner must find its status).
+An owner that can say why it does not start sends the reason on the channel. It can't after a signal from the kernel, an
+`os._exit()` in a module that the schema imports, or if the interpreter can't begin; startup_output.py has what such an
+owner wrote last. Rejected: `waitpid` without WNOWAIT (the process that reaps the owner must find its status).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHECK = "`python -m confcast check --loader MODULE:NAME` does in the foreground
 
 
 def how(dead: Death) -> str:
-    """How this dead process ended: `exit status 3`, `killed by SIGKILL`; empty when its status can't be had."""
+    """How this dead process ended: `exit status 3`, `killed by SIGKILL`; empty if its status can't be read."""
     if sys.platform != "linux":
         return ""
     try:
@@ -39,7 +39,7 @@ def how(dead: Death) -> str:
 
 
 def advice(ending: str) -> str:
-    """Return what an operator can do about an ending, which is a text of `how`."""
+    """What an operator can do about an ending, which is a text that `how` returned."""
     found = [words for number, words in _ADVICE.items() if ending.endswith(f" {number.name}")]
     return "; ".join([*found, _CHECK])
 

@@ -1,10 +1,10 @@
-"""A loader found under the code that is on disk now: a new process imports it, and sends it here as data.
+"""A loader found under the code that is on disk now: a new process imports it, and sends it to this process as data.
 
-A server's master has imported its loader's module when it started. After a deploy that module, and every module that it
-imports, stays the old one in the master; and workers that the master forks would inherit them. A new process, which has
+A server's master imported its loader's module when it started. After a deploy the master still has the old code of that
+module, and of every module that it imports; workers that the master forks would inherit it. A new process, which has
 imported nothing, finds what a restart would find, with the master's interpreter, flags, search path and working
-directory, and ends. It is started as an owner is (interpreter.py): a frozen program without an interpreter is refused,
-and the search path is passed in a file without a name.
+directory, and then exits. It is started as an owner is (interpreter.py): a frozen program without an interpreter is
+refused, and the search path is passed in a file without a name.
 
 Rejected: `importlib.reload` (names that other modules imported from the old module stay; a module that raises half way
 is left half changed), and multiprocessing (its resource tracker would stay with a master that forks).
@@ -33,14 +33,14 @@ _IMPORT_TIMEOUT = 30.0
 
 
 class _Question(msgspec.Struct, frozen=True):
-    """What the new process is asked for: the loader's path, as MODULE:NAME, and the search path."""
+    """What the new process gets: the loader's path, as MODULE:NAME, and the search path."""
 
     path: str
-    sys_path: list[bytes]  # as UTF-8 with surrogates: names of files may be any bytes
+    sys_path: list[bytes]  # as UTF-8 with surrogates: file names may be any bytes
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What the new process answers: a loader, or why there is none."""
+    """The new process's answer: a loader, or why there is none."""
 
     spec: LoaderSpec | None = None
     problems: list[Problem] = []
@@ -48,7 +48,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class _Described(ConfigLoader[Any]):
-    """A loader that is only handed to a manager: nothing that it names is imported in this process."""
+    """A loader that can only be given to a manager: this process imports nothing that it names."""
 
     def __init__(self, spec: LoaderSpec) -> None:
         super().__init__(spec.schema)
@@ -93,7 +93,7 @@ def _run(path: str, command: interpreter.Command, question: int, answers: int) -
 
 @contextmanager
 def _file(content: bytes = b"") -> Iterator[IO[bytes]]:
-    """A file without a name, to be read from its beginning: for content that may be long, or secret."""
+    """A nameless file, opened for reading from its beginning, for content that may be long or secret."""
     with os.fdopen(nameless_file(_NAME), "w+b") as file:
         file.write(content)
         file.seek(0)
@@ -112,7 +112,7 @@ def _taken(path: str, answered: bytes, status: int) -> ConfigLoader[Any]:
 
 
 def answer(write_end: int, question: int) -> None:
-    """Find the loader, and send it; called in the new process."""
+    """Find the loader, and send it. Called in the new process."""
     _outlive_what_a_service_is_sent()
     with os.fdopen(question, "rb") as file:
         asked = msgspec.msgpack.decode(file.read(), type=_Question)
@@ -128,7 +128,7 @@ def answer(write_end: int, question: int) -> None:
 
 
 def _outlive_what_a_service_is_sent() -> None:
-    """HUP, USR1 and RTMIN may come to all its processes. Programs that a module starts inherit no mask of ours."""
+    """Ignore HUP, USR1 and RTMIN, which a service's processes get. Programs that a module starts don't inherit it."""
     for number in BLOCKED_AT_THE_START:
         signal.signal(number, lambda number, frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)

@@ -4,12 +4,12 @@
 unchanged, and `sys.path` is the master's. The path is passed in a file without a name: an argument would be as long as
 the path and would show in `ps`, and every program that the owner starts would inherit a variable.
 
-The owner imports its own modules before the application's. Until it has, the standard library comes first in the path,
-together with every other folder from which the master has a module of a standard name: a server that inserts its
-working directory has imported its own modules long before. Then the order is the master's.
+The owner imports its own modules before the application's. Until then, the standard library comes first in the path,
+together with every other folder from which the master imported a module with a standard name: a server that inserts its
+working directory has imported its own modules long before. Afterwards the order is the master's.
 
 A frozen program (PyInstaller, Nuitka, cx_Freeze) has no interpreter beside it, and runs itself again whatever its
-arguments are. It is started only when it has called `confcast.owner_main()`, which makes the second process an owner.
+arguments are. It is started only if it has called `confcast.owner_main()`, which makes the second process an owner.
 
 Rejected: `PYTHONPATH` (it comes before the standard library: an old backport in site-packages kills the owner; `-I` and
 `-E` ignore it; programs that the owner starts inherit it), `-m` (its module has to be found before there is any path),
@@ -37,10 +37,10 @@ _PATH_FIRST = (
     "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
 )
 BOOTSTRAP = _PATH_FIRST + "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
-"""Needs no module but `sys` until the path is set. Arguments: the owner's name, its channel, the file with the path."""
+"""Code that needs no module but `sys` until the path is set. Arguments: owner's name, its channel, the path's file."""
 
 FINDER = _PATH_FIRST + "from confcast.master.start.fresh_loader import answer; answer(*map(int, sys.argv[2::2]))"
-"""The same for fresh_loader.py. Arguments: its name, the file for the answer, the file with the path, the question."""
+"""The same for fresh_loader.py. Arguments: its name, the file for the answer, the path's file, the question."""
 
 _PYTHON = re.compile("python|pypy", re.IGNORECASE)
 
@@ -49,7 +49,7 @@ class Command(NamedTuple):
     """The command that starts an owner, or a process that finds a loader.
 
     Attributes:
-        arguments: The program and its arguments, up to those that every owner has.
+        arguments: The program and its arguments, without those that every owner has.
         path: The content of the file with the search path; None for a frozen program, which has its own path.
     """
 
@@ -79,7 +79,7 @@ def command(executable: str | None = None) -> Command:
 
 
 def finder(executable: str | None = None) -> Command:
-    """The command by which this process starts one that finds a loader. Arguments as of `command`.
+    """The command by which this process starts another one that finds a loader. Arguments as of `command`.
 
     Raises:
         ConfcastError: This process has no interpreter that could be started: a frozen program would run itself from its
@@ -105,12 +105,12 @@ def is_frozen() -> bool:
 
 
 def search_path() -> list[str]:
-    """The master's `sys.path`, independent of the working directory; entries that are no text Python ignores, too."""
+    """The master's `sys.path` with absolute paths; entries that are no text are left out, since Python ignores them."""
     return [_absolute(str(entry)) for entry in sys.path if isinstance(entry, str)]
 
 
 def bootstrap_order(path: list[str]) -> list[str]:
-    """The same entries, in the order in which an owner finds its own modules."""
+    """The entries of the path, in the order in which an owner finds its own modules."""
     front = _homes_of_standard_modules()
     home = str(Path(confcast.__file__).parents[1])
     found = sorted(path, key=lambda entry: entry not in front)
@@ -118,7 +118,7 @@ def bootstrap_order(path: list[str]) -> list[str]:
 
 
 def _own_executable() -> str:
-    """This process's interpreter, or the one that multiprocessing was given in its place. Raises ConfcastError."""
+    """This process's interpreter, or the one that multiprocessing was told to use instead. Raises ConfcastError."""
     spawn = sys.modules.get("multiprocessing.spawn")
     named = os.fsdecode(spawn.get_executable() or "") if spawn is not None else ""
     own = sys.executable or ""
@@ -144,19 +144,19 @@ def _compiled_by_nuitka() -> object:
 
 
 def _frozen_program() -> str:
-    """The program's file. Nuitka's `sys.executable` names a Python that does not exist."""
+    """The file of a frozen program. Nuitka's `sys.executable` names a Python that does not exist."""
     running = Path("/proc/self/exe")
     return str(running.readlink()) if _compiled_by_nuitka() and running.exists() else sys.executable
 
 
 def _absolute(entry: str) -> str:
-    """This entry as an absolute path; unchanged where it is an import hook's, as of setuptools' namespace packages."""
+    """This entry as an absolute path; unchanged if it is an import hook's, as for setuptools' namespace packages."""
     is_path = os.path.lexists(entry.split(os.sep, 1)[0] or os.sep) if entry else True
-    return os.path.abspath(entry) if is_path else entry  # noqa: PTH100 - "" is the working directory
+    return os.path.abspath(entry) if is_path else entry  # noqa: PTH100 - `entry` "" is the working directory
 
 
 def _homes_of_standard_modules() -> set[str]:
-    """The folders from which this process has imported modules of the names that the standard library has."""
+    """The folders from which this process imported modules with names of the standard library's modules."""
     modules = [sys.modules.get(name) for name in sys.stdlib_module_names]
     files = [(getattr(module, "__file__", None), hasattr(module, "__path__")) for module in modules]
     return {str(Path(file).absolute().parents[is_package]) for file, is_package in files if isinstance(file, str)}

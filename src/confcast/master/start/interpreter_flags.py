@@ -1,7 +1,7 @@
-"""The options that this interpreter was started with, as arguments for another one that is to behave alike.
+"""The options that this interpreter was started with, as arguments for another one that must behave alike.
 
-`-O`, `-I`, `-E`, `-P`, `-s`, `-S`, `-b`, `-B`, `-W` and every option of `-X`. Imports the standard library alone, so
-that a test can ask each version of Python.
+They are `-O`, `-I`, `-E`, `-P`, `-s`, `-S`, `-b`, `-B`, `-W` and every option of `-X`. This file imports the standard
+library only, so that a test can run it with each version of Python.
 
 Rejected: `sys.orig_argv` (only the interpreter knows where its options end; an embedding program has others), and a
 table alone (the standard library's function has the exceptions that its versions need).
@@ -26,10 +26,10 @@ _ISOLATION = {"ignore_environment": "E", "no_user_site": "s", "safe_path": "P"}
 
 
 def flags() -> list[str]:
-    """The options, by the standard library's function that multiprocessing uses.
+    """The options, by the private function of the standard library that multiprocessing uses.
 
-    That function is private: where it is gone or gives something else, `sys.flags` is read. It leaves out most options
-    of -X, which are added here.
+    If that function is gone or returns something else, `sys.flags` is read. It leaves out most options of -X, which are
+    added here.
     """
     found = _checked(getattr(subprocess, "_args_from_interpreter_flags", None))
     if found is None:
@@ -42,7 +42,7 @@ def flags() -> list[str]:
 
 
 def from_sys_flags() -> list[str]:
-    """The options but -X, without any private name."""
+    """The options except -X, found without any private name."""
     letters = _LETTERS | ({"isolated": "I"} if sys.flags.isolated else _ISOLATION)
     given = [f"-{letter * int(value)}" for name, letter in letters.items() if (value := getattr(sys.flags, name, 0))]
     return given + [f"-W{option}" for option in sys.warnoptions]

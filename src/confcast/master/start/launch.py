@@ -1,17 +1,17 @@
 """The launcher: it starts the owner, watches for its death, and starts the next one.
 
-Guarantees: an owner's death is a pidfd, so a prefork master that reaps children it does not know changes nothing; the
-old owner is dead by its pidfd before a new one starts; restarts are counted. execute.py makes the process.
+Guarantees: an owner's death is noticed by a pidfd, so a prefork master that reaps children it does not know does no
+harm; the old owner is dead by its pidfd before a new one starts; restarts are counted. execute.py makes the process.
 
-An owner that served for a while is replaced at once. Owners that die young are replaced ever more slowly, after 0.1 to
-30 seconds, counted in two rows: owners that never came to serve (for example, the code can't be imported: a deploy is
-under way), and owners that served and died soon after. An owner that comes to serve ends the first row, since what kept
-the others from serving is over; only an owner that serves for a while ends the second, or a loop of starts and deaths
-would never slow down.
+An owner that served for a while is replaced at once. Owners that die early are replaced ever more slowly, after 0.1 to
+30 seconds. Two counts set the pause: of owners that never came to serve (for example, the code can't be imported during
+a deploy), and of owners that served and died soon after. An owner that comes to serve resets the first count, since
+what kept the others from serving is over. Only an owner that serves for a while resets the second: otherwise a loop of
+starts and deaths would never slow down.
 
-Rejected: `waitpid` and `poll()` (ECHILD reads as a clean exit), the time since the start for the pause (a slow import
-that fails would count as a long life, and a healthy owner would pay for owners before it that could not start), and one
-row for both.
+Rejected: `waitpid` and `poll()` (they take ECHILD for a clean exit), counting by the time since the start (a slow
+import that fails would count as a long life, and after a healthy owner the pause would be that of owners before it that
+could not start), and one count for both.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _log = logging.getLogger("confcast.master")
 _START_TIMEOUT = 30.0
 _EXIT_TIMEOUT = 5.0
 _SLACK = 5.0
-"""Seconds, beyond its deadlines, in which an owner must have become idle."""
+"""Seconds, beyond its deadlines, within which an owner must have become idle."""
 
 _launchers: weakref.WeakSet[Launcher] = weakref.WeakSet()
 
@@ -52,14 +52,14 @@ class Launcher:
     """Starts the owner of one manager, and restarts it. `ensure` and `close` may be called from any thread.
 
     Args:
-        startup: For the first owner; later owners get the same, with the number of restarts.
+        startup: The first owner's startup configuration; later owners get the same, with the number of restarts.
         command: The program that becomes an owner.
-        output: Gives the descriptor for what owners print and log.
-        log: Gives the path of that descriptor's log file; empty where it is none.
+        output: Returns the descriptor for what owners print and log.
+        log: Returns the path of that descriptor's log file; empty if it is none.
 
     Attributes:
         restarts: How many owners were started after the first.
-        lost: How many owners have died that had served, and so have left questions unanswered.
+        lost: How many owners have died that had served, and so have left requests unanswered.
     """
 
     def __init__(self, startup: StartupConfig, command: Command, output: Output, log: Callable[[], str]) -> None:
@@ -94,7 +94,7 @@ class Launcher:
 
         Raises:
             ConfigError: The first configuration is refused.
-            NotCarried: The schema has fields that can't be carried.
+            NotCarried: The schema has fields that can't be serialised exactly.
             ConfcastError: The owner could not start.
         """
         try:
@@ -108,7 +108,7 @@ class Launcher:
             self._close_startup_output()
 
     def trigger(self) -> bool:
-        """Send the owner a HUP; whether that was possible. After a death the next owner loads anyway.
+        """Send the owner a HUP. Returns whether that was possible; if not, the next owner loads anyway.
 
         Returns at once and raises nothing: for signal handlers.
         """
@@ -127,7 +127,7 @@ class Launcher:
             death.signal(signal.SIGUSR1)
 
     def ensure(self) -> None:
-        """Start a new owner if the present one is dead and the pause is over. While it lives: one poll of a pidfd."""
+        """Start a new owner if the present one is dead and the pause is over. While it lives, it costs one poll."""
         death = self._death
         if death is None or self._closed or not death.wait(0):
             return
@@ -139,7 +139,7 @@ class Launcher:
         """Have the owner and its successors load no more until `resume()`; return when no reload is under way.
 
         Raises:
-            OwnerUnavailable: The owner lives, and does not answer; then all is as before.
+            OwnerUnavailable: The owner lives, but does not answer; then nothing changes.
         """
         with self._lock:
             self._startup = msgspec.structs.replace(self._startup, paused=True)
@@ -151,7 +151,7 @@ class Launcher:
                 raise OwnerUnavailable(
                     f"the config owner {self.pid} of {self._name!r} is not idle in time; its log says why"
                 ) from None
-            except (OSError, ProtocolError) as error:  # it is dead, or about to be; its successor starts paused
+            except (OSError, ProtocolError) as error:  # the owner is dead or dying; its successor starts paused
                 _log.warning("the config owner of %r was lost: %s", self._name, error)
 
     def resume(self) -> None:
@@ -160,15 +160,15 @@ class Launcher:
             self._send_resume()
 
     def next_look(self) -> float:
-        """Seconds until `ensure` could have something to do, once the owner is dead."""
+        """Seconds until `ensure` may have something to do, for a dead owner."""
         return max(0.0, self._not_before - time.monotonic())
 
     def death(self) -> Death | None:
-        """The present owner's process, to wait for its end; None where there is none."""
+        """The present owner's process, to wait for its end; None if there is none."""
         return self._death
 
     def close(self) -> None:
-        """Have the owner exit, and wait for its end; kill it when it does not exit in time. May be called again."""
+        """Have the owner exit, and wait for its end; kill it if it does not exit in time. May be called again."""
         with self._lock:
             self._closed = True
             death, channel = self._death, self._channel
@@ -192,7 +192,7 @@ class Launcher:
             channel.close()
 
     def forget(self) -> None:
-        """Close what a forked child has inherited, and send nothing: the owner is the parent's."""
+        """Close what a forked child has inherited, and send nothing, since the owner is the parent's."""
         self._closed = True
         death, channel = self._death, self._channel
         self._death = self._channel = None
@@ -207,7 +207,7 @@ class Launcher:
     # ---- inside
 
     def _await_paused(self) -> None:
-        """Wait until the owner has paused. Raises TimeoutError; OSError or ProtocolError when it can't answer."""
+        """Wait until the owner has paused. Raises TimeoutError; OSError or ProtocolError if it can't answer."""
         channel = self._channel
         if channel is None:
             return
@@ -227,7 +227,7 @@ class Launcher:
                 self._channel.send(Pause(self._pauses, on=False))
 
     def _spawn(self) -> None:
-        """Start an owner's process. Raises OSError where none can be made."""
+        """Start an owner's process. Raises OSError if none can be made."""
         self._close_startup_output()
         output = StartupOutput(self._output, first=self.restarts == 0)
         try:
@@ -243,7 +243,7 @@ class Launcher:
             raise
         finally:
             its.close()
-            # Not before: gevent's Popen makes the child by os.fork(), where forget() would close the output.
+            # Set only now: gevent's Popen makes the child by os.fork(), in which forget() would close the output.
             self._startup_output = output
         mine.settimeout(self._start_timeout)
         self._channel = MasterChannel(mine)
@@ -255,7 +255,7 @@ class Launcher:
             _log.warning("signals for the config owner go by its pid: %s", words)
 
     def _send_startup(self) -> None:
-        """Send the startup configuration. Raises OSError when the owner is dead already."""
+        """Send the startup configuration. Raises OSError if the owner is dead already."""
         assert self._channel is not None
         captured, goes_on = (self._startup_output and self._startup_output.passed) or (-1, -1)
         startup = msgspec.structs.replace(
@@ -271,7 +271,7 @@ class Launcher:
     def _send_startup_to_the_next(self) -> None:
         try:
             self._send_startup()
-        except OSError as error:  # its end, and how it ended, is logged next
+        except OSError as error:  # how the owner ended is logged next
             _log.warning("the config owner %d could not be sent its startup configuration: %s", self.pid, error)
 
     def _await_ready(self) -> None:
@@ -322,7 +322,7 @@ class Launcher:
         if time.monotonic() < self._not_before:
             return
         self._not_before = 0.0
-        self._serving_since = None  # whatever becomes of the next one, this death is counted
+        self._serving_since = None  # this death is counted, whatever happens to the next owner
         self.restarts += 1
         channel = self._channel
         try:
@@ -333,7 +333,7 @@ class Launcher:
             self._send_startup_to_the_next()
         if self._death is not dead:
             _reap(dead)
-            # Another thread may be about to poll the dead owner's pidfd: it is closed one owner later.
+            # Another thread may be about to poll the dead owner's pidfd, so it is closed one owner later.
             retired, self._retired = self._retired, dead
             if retired is not None:
                 retired.close()
@@ -353,7 +353,7 @@ class Launcher:
         _log.error(text, dead.pid, self._name, how and f" ({how})", when)
 
     def _served_from(self) -> float | None:
-        """Since when the dead owner served; None if it never did. Its Ready may not have been read yet."""
+        """Since when the dead owner served; None if it never did. Its Ready may still be unread."""
         if self._serving_since is None and self._channel is not None:
             self._channel.connection.setblocking(False)
             with contextlib.suppress(OSError, ProtocolError):
@@ -375,18 +375,18 @@ def _forget_all() -> None:
 
 
 def _death_of_a_child(pid: int) -> Death:
-    """The pidfd of an owner that was started just now. Raises OSError; then the owner, unknown to all, is killed."""
+    """The pidfd of an owner that was started just now. If OSError is raised, the owner, unknown to all, is killed."""
     try:
         return Death(pid)
     except OSError:
-        with contextlib.suppress(OSError):  # reaped by a prefork master, or it may not be killed: it exits by itself
+        with contextlib.suppress(OSError):  # reaped by a prefork master, or not to be killed: it exits by itself
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         raise
 
 
 def _reap(dead: Death) -> None:
-    """Reap the dead owner, if no other process has. Its pid may be another child's by now; its pidfd can't be."""
+    """Reap the dead owner, if no other process has. By now its pid may be another child's, but not its pidfd."""
     with contextlib.suppress(ChildProcessError):
         if sys.platform == "linux":
             os.waitid(os.P_PIDFD, dead.fileno(), os.WEXITED | os.WNOHANG)
@@ -399,7 +399,7 @@ _FOR_A_WHILE = 5.0
 
 
 class Backoff:
-    """The pauses between the owners of one manager, in seconds. Has no clock."""
+    """The pauses between the owners of one manager, in seconds. The object reads no clock."""
 
     def __init__(self) -> None:
         self._unserved = self._young = 0.0
@@ -408,7 +408,7 @@ class Backoff:
         """The pause after a death.
 
         Args:
-            served: How many seconds the dead owner had served; None: it never came to serve.
+            served: How many seconds the dead owner had served; None if it never came to serve.
         """
         if served is None:
             self._unserved = _next(self._unserved)

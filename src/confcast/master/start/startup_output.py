@@ -1,13 +1,13 @@
-"""The output of an owner: where it goes, and what of it the error of a failed start quotes.
+"""The output of an owner: where it is written, and what part of it the error of a failed start quotes.
 
 Standard output and error of an owner are one descriptor: the master's standard error, or a log file that a server
 module names. What an owner writes before it serves is the only trace of an end that it can't report: an interpreter
-that can't begin, `os._exit()` or a crash in a module that the schema imports. From a log file it is read back. A
-terminal, a pipe or a socket can't be read back: there the first owner of a manager writes into a file without a name
-until it serves, or refuses to. Then the owner copies the file's content to the right place, and writes there; the
-master copies the content for an owner that has died. Nothing waits for a reader, and nothing is lost but what a
-program writes later that was started before and still has the nameless file. Later owners write to the right place at
-once: no caller waits for them.
+that can't begin, `os._exit()` or a crash in a module that the schema imports. From a log file the master reads it back.
+A terminal, a pipe or a socket can't be read back: instead, the first owner of a manager writes into a nameless file
+until it serves, or refuses to. Then the owner copies the file's content to the proper descriptor, and writes there; the
+master copies the content for an owner that has died. Nothing waits for a reader. Only later output of a program is lost
+that the owner started before, since that program still has the nameless file. Later owners write to the proper
+descriptor at once: no caller waits for them.
 
 Rejected: a pipe (its writer blocks when the master is busy, and gets an error when the master is gone).
 """
@@ -31,16 +31,16 @@ from confcast.wire import captured_output
 _log = logging.getLogger("confcast.master")
 
 Output = Callable[[], int]
-"""Gives the descriptor for an owner's standard output and error; called at each start, as log files are reopened."""
+"""Returns the descriptor for an owner's standard output and error. Called at each start, as log files are reopened."""
 
 _MOST_BYTES = 4096
 _MOST_LINES = 5
 
 
 def standard_error() -> int:
-    """The master's standard error, as it is when an owner starts. Raises OSError where the master began without one.
+    """The master's standard error, as it is when an owner starts. Raises OSError if the master began without one.
 
-    Its number then belongs to anything that was opened since, such as the master's end of the channel.
+    In that case its number belongs to whatever was opened since, such as the master's end of the channel.
     """
     if sys.__stderr__ is None:
         raise OSError(errno.EBADF, "standard error was closed when this process began")
@@ -51,12 +51,12 @@ class StartupOutput:
     """What one owner writes until it serves.
 
     Args:
-        output: Where the owner's output is to go.
+        output: Returns the descriptor for the owner's output.
         first: Whether a caller waits for this owner, to raise an error that quotes its output.
 
     Attributes:
-        streams: The owner's standard output and error; `subprocess.DEVNULL`: nowhere.
-        destination: The descriptor that the owner writes to once it serves, if that is another one; else -1.
+        streams: The owner's standard output and error; `subprocess.DEVNULL` drops them.
+        destination: The descriptor that the owner writes to once it serves, if it is not `streams`; otherwise -1.
     """
 
     def __init__(self, output: Output, *, first: bool) -> None:
@@ -70,7 +70,7 @@ class StartupOutput:
                 _log.debug("what the config owner writes before it serves can't be kept: %s", error)
 
     def last_lines(self) -> str | None:
-        """The last few lines that the owner wrote; None where they can't be read back."""
+        """The last few lines that the owner wrote; None if they can't be read back."""
         if self._begin < 0:
             return None
         with contextlib.suppress(OSError):
@@ -91,14 +91,14 @@ class StartupOutput:
         return () if self.destination < 0 else (self.streams, self.destination)
 
     def close(self) -> None:
-        """Copy on what the owner, which serves or is dead, has not copied itself. May be called again."""
+        """Copy what the owner, which serves or is dead, has not copied itself. May be called again."""
         if self.destination >= 0:
             with contextlib.suppress(OSError):  # for example, the terminal is gone
                 captured_output.copy_on(self.streams, self.destination)
         self.forget()
 
     def forget(self) -> None:
-        """Close the descriptors in a forked child, where the output is the parent's to copy."""
+        """Close the descriptors in a forked child: copying the output is left to the parent."""
         passed = self.passed
         self.streams, self.destination, self._begin = subprocess.DEVNULL, -1, -1
         for descriptor in passed:
@@ -119,7 +119,7 @@ class StartupOutput:
 
 
 def _usable(output: Output) -> int:
-    """The descriptor that `output` gives, or DEVNULL: a log that is closed is no reason to have no owner."""
+    """The descriptor that `output` returns, or DEVNULL: if a log is closed, the owner must start all the same."""
     try:
         descriptor = output()
         os.fstat(descriptor)
