@@ -1,1 +1,1 @@
-"""One package per server embeds a config owner in it. tests/shape/test_servers.py names the tables that lack one."""
+"""Each server has a package that embeds a config owner in it. tests/shape/test_servers.py names missing table rows."""

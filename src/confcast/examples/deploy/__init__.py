@@ -1,12 +1,12 @@
-"""Manifests that were tried: one gunicorn application as a Kubernetes Deployment and as a systemd service.
+"""Manifests that were tried: one gunicorn application as a Kubernetes Deployment, and as a systemd service.
 
 `kubernetes.yaml`: `kubectl apply -f kubernetes.yaml`, then edit the ConfigMap. The kubelet swaps the mounted folder
 (within a minute or so), the owner notices, and every worker of the pod gets the new version, without a rollout.
 `kubectl exec POD -- confcast reload` reports the outcome in each worker of that pod. It loads the content that the
-kubelet has mounted by then: soon after an edit it may say "unchanged". (`deploy/app` as POD is one of the two.)
+kubelet has mounted by then: soon after an edit it may say "unchanged". (`deploy/app` as POD means one of the two.)
 
-`app.service`: `systemctl reload app` waits for the outcome and fails when the configuration is refused, or is not
-applied in every worker; `journalctl -u app` has the reason, by file, line and column. The service goes on in any case.
+`app.service`: `systemctl reload app` waits for the outcome and fails if the configuration is refused, or is not applied
+in every worker; `journalctl -u app` has the reason, by file, line and column. The service goes on in any case.
 
 Both start `gunicorn_conf.py`. Copy the three files, and put your application and loader in place of the example's.
 """

@@ -1,7 +1,7 @@
-"""gunicorn's configuration for both manifests. The environment gives its folders, in the variables that systemd sets.
+"""gunicorn's configuration for both manifests. The environment names its folders, in the variables that systemd sets.
 
-- `CONFIGURATION_DIRECTORY` holds app.toml: `ConfigurationDirectory=`, or where the ConfigMap is mounted.
-- `RUNTIME_DIRECTORY` is the runtime directory: `RuntimeDirectory=`. `CONFCAST_RUNTIME_DIR` comes before it.
+- `CONFIGURATION_DIRECTORY` holds app.toml: `ConfigurationDirectory=`, or the folder in which the ConfigMap is mounted.
+- `RUNTIME_DIRECTORY` is the runtime directory: `RuntimeDirectory=`. `CONFCAST_RUNTIME_DIR` overrides it.
 - `STATE_DIRECTORY` keeps versions and history over a stop: `StateDirectory=`. It may be unset.
 """
 
@@ -19,8 +19,8 @@ workers = 2
 worker_class = "gthread"
 threads = 4
 graceful_timeout = 20
-worker_tmp_dir = os.environ.get("CONFCAST_RUNTIME_DIR") or os.environ.get("RUNTIME_DIRECTORY")  # else /tmp
-control_socket_disable = True  # gunicorn would make it in the home folder, which a service does not have
+worker_tmp_dir = os.environ.get("CONFCAST_RUNTIME_DIR") or os.environ.get("RUNTIME_DIRECTORY")  # else /tmp is used
+control_socket_disable = True  # gunicorn would make it in the home folder, which a service lacks
 
 gunicorn.install(
     globals(),

@@ -11,7 +11,7 @@ a request sees, and what looks right in that framework and is wrong. They share 
     gunicorn -c python:confcast.examples.frameworks.gunicorn_conf confcast.examples.frameworks.flask_app:app
 
 The applications do not pin: confcast's module for the server pins each request around the whole application, from its
-first middleware to the last byte of its body. Under a server that confcast has no module for, one line does so:
+first middleware to the last byte of its body. Under a server without a module in confcast, one line does so:
 `app = confcast.middleware.wsgi.Pin(app, settings)`, or `asgi.Pin`; and `settings.attach()` where the worker starts.
 
 A unit test needs no owner and no process: it uses the framework's own test client inside

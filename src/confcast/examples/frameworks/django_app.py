@@ -4,12 +4,12 @@
     here=confcast.examples.frameworks
     python -m confcast.servers.uvicorn --loader $here.sources:loader --workers 4 $here.django_app:asgi_application
 
-The two settings have different jobs. `django.conf.settings` says how the project is wired: applications, middleware,
-databases, the secret key. Django reads it once and keeps what it has built from it, so a change in a running process
-has half of its effect. confcast's replica (here `live`, so that the names don't clash) holds what may change while the
-project serves. Neither copies from the other: `GREETING = live.latest.greeting` in settings.py would stay old, and
-there is no version yet when `manage.py` imports that file. A management command, which has no owner, loads by itself:
-`with live.override(loader.load().config):` around what it calls.
+The two settings have different purposes. `django.conf.settings` says of what parts the project consists: applications,
+middleware, databases, the secret key. Django reads it once and keeps what it has built from it, so a change in a
+running process has only a part of its effect. confcast's replica (here `live`, so that the names don't clash) holds
+what may change while the project serves. Neither copies from the other: `GREETING = live.latest.greeting` in
+settings.py would stay old, and there is no version yet when `manage.py` imports that file. A management command, which
+has no owner, loads by itself: `with live.override(loader.load().config):` around what it calls.
 
 In a project of several files, `live` is a module beside settings.py, and nothing else changes in wsgi.py or asgi.py.
 
@@ -45,7 +45,7 @@ async def greet_async(request: HttpRequest) -> JsonResponse:
 
 
 def lines(request: HttpRequest) -> StreamingHttpResponse:
-    """Stream lines, all of the request's version. ASGI wants an asynchronous body, WSGI a synchronous one."""
+    """Stream lines, all of the request's version. ASGI needs an asynchronous body, WSGI a synchronous one."""
 
     def body() -> Iterator[str]:
         for _ in range(3):

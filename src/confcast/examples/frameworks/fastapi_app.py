@@ -4,8 +4,8 @@
     python -m confcast.servers.uvicorn --loader $here.sources:loader --workers 4 $here.fastapi_app:app
 
 The dependency is asynchronous because FastAPI runs synchronous ones in a thread, and reading an attribute never waits.
-A synchronous endpoint runs in a thread as well, in a copy of the context, which has the pin. A `BackgroundTask` is a
-part of its request, and sees the request's version, though the client has its answer already; a task of
+A synchronous endpoint runs in a thread as well, in a copy of the context, which has the pin. A `BackgroundTask` is part
+of its request, and sees the request's version, though the client already has the answer; a task of
 `asyncio.create_task` that outlives the request sees the newest version.
 
 A generator dependency that pins is wrong:
@@ -14,10 +14,10 @@ A generator dependency that pins is wrong:
         with settings.pin() as config:
             yield config
 
-FastAPI runs that generator in a thread with a copied context. The pin is set there, so the endpoint, and all that it
-calls, do not see it when they read `settings.current`. One request then has two versions: the injected one and the one
-that is read. The generator is closed in yet another context. An `async def` generator does pin its endpoint, but not
-the middleware before it, and whether its pin lasts while a body is streamed has changed between FastAPI's releases.
+FastAPI runs that generator in a thread with a copied context. The pin is set in that context, so the endpoint, and all
+that it calls, do not have it when they read `settings.current`. One request then has two versions: the injected one and
+the one that is read. The generator is closed in a third context. An `async def` generator does pin its endpoint, but
+not the middleware before it, and whether its pin lasts while a body is streamed has changed between FastAPI's releases.
 
     def test_the_greeting_follows_the_configuration():
         with settings.override(Settings(greeting="hi")):
@@ -61,7 +61,7 @@ def greet_in_a_thread(config: Current) -> dict[str, Any]:
 
 @app.get("/lines")
 async def lines() -> StreamingResponse:
-    """Stream a body, which is pinned until its end."""
+    """Stream a body, which is pinned to its end."""
 
     async def body() -> AsyncIterator[str]:
         for _ in range(3):

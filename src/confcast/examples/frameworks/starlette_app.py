@@ -31,7 +31,7 @@ async def greet(request: Request) -> JSONResponse:
 
 
 async def lines(request: Request) -> StreamingResponse:
-    """Stream a body, which is pinned until its end."""
+    """Stream a body, which is pinned to its end."""
 
     async def body() -> AsyncIterator[str]:
         for _ in range(3):

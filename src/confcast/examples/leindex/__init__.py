@@ -8,12 +8,12 @@ The names and the schema are those of LeIndex. Run it, and then change the file,
     curl 'http://127.0.0.1:8000/search?q=reload'
     kill -HUP <pid of the gunicorn master>
 
-`python -m confcast.examples.leindex.demo` does all of it under load, and breaks it on purpose.
+`python -m confcast.examples.leindex.demo` does all of this under load, and breaks the server on purpose.
 
-The recipe, in the order in which it is read:
+The recipe, in reading order:
 
 1. `schema.py`: the configuration as a type, every rule a validator of the field that it is about.
-2. `config.py`: where it comes from, `ConfigLoader("pkg.schema:MCPConfig", "config.yaml")` under a name of its own.
+2. `config.py`: where the values come from, `ConfigLoader("pkg.schema:MCPConfig", "config.yaml")` under another name.
 3. `settings.py`: `settings = Replica(MCPConfig, name="app")`, imported by each module that reads the configuration.
 4. `app.py`: a request reads `settings.snapshot` once; what has to be resized when the configuration changes
    subscribes with `initial=True`; what must not happen is refused with `precommit`.

@@ -7,8 +7,8 @@
     POST /reload        reload the configuration in every worker, by a call from this one
     POST /veto?reason=… this worker refuses the next version that is proposed (a drill)
 
-Guarantees: a request reads the configuration once, so that an answer is of one version. Importing this module
-declares and subscribes only; the observers are given the first configuration when the replica is attached.
+Guarantees: a request reads the configuration once, so that an answer is of one version. Importing this module only
+declares and subscribes; the observers are called with the first configuration when the replica is attached.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Reply = tuple[HTTPStatus, dict[str, Any]]
 
 
 class Application:
-    """The routes over a service; any thread."""
+    """The routes over a service. Any thread may call it."""
 
     def __init__(self, service: SearchService) -> None:
         self._service = service
@@ -48,7 +48,7 @@ class Application:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        snapshot = settings.snapshot  # once: version and values belong together
+        snapshot = settings.snapshot  # read once: version and values belong together
         route = self._routes.get(f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '/')}", self._not_found)
         query = {key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
         status, reply = route(snapshot.config, query)

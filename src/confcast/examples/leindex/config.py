@@ -2,7 +2,7 @@
 
 Guarantees: a file that is missing is an error when it is loaded, never the defaults, and the loader writes nothing.
 `GlobalConfigManager` keeps the name that users of LeIndex know; it is a `ConfigLoader` of the example's schema and
-nothing more. Rejected: making the folder and the file on first use (a typing error in a path then serves defaults).
+nothing more. Rejected: making the folder and the file on first use (with a typing error in a path it serves defaults).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from confcast import ConfigLoader
 
-if TYPE_CHECKING:  # the loader names the schema: a full reload then imports new code where the old one was
+if TYPE_CHECKING:  # the loader gets the schema's name, so that a full reload imports new code
     from confcast.examples.leindex.schema import MCPConfig
 
     Loader = ConfigLoader[MCPConfig]

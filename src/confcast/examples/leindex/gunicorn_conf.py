@@ -2,9 +2,9 @@
 
     gunicorn -c python:confcast.examples.leindex.gunicorn_conf
 
-`kill -HUP` of the master reloads the YAML file in every worker, and replaces none of them. The environment gives the
-places: `LEINDEX_CONFIG` (the YAML file, else `~/.leindex/mcp_config.yaml`), `LEINDEX_FOLDER` (what is indexed, else
-`~/.leindex/texts`), `LEINDEX_BIND` and `LEINDEX_WORKERS`.
+`kill -HUP` of the master reloads the YAML file in every worker, and replaces none of them. The environment has the
+rest: `LEINDEX_CONFIG` (the YAML file, by default `~/.leindex/mcp_config.yaml`), `LEINDEX_FOLDER` (what is indexed, by
+default `~/.leindex/texts`), `LEINDEX_BIND` and `LEINDEX_WORKERS`.
 """
 
 from __future__ import annotations

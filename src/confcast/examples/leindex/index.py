@@ -1,8 +1,8 @@
-"""The index of a folder's text files: in memory, replaced whole by each look at the folder.
+"""The index of a folder's text files: it is in memory, and replaced as a whole by each look at the folder.
 
 Guarantees: a look reads regular files only (no links, no hidden names), up to the configured size, and only text: UTF-8
 without a NUL byte. A file or folder that can't be read is logged and left out. The index takes at most its limit, by
-its own account; a file is in it whole or not at all. Safe to use from several threads.
+its own estimate; a file is in it whole or not at all. Safe to use from several threads.
 
 Rejected: an index that is changed file by file (an example of configuration needs no more than a look at the folder).
 """
@@ -22,20 +22,20 @@ from typing import NamedTuple
 from confcast.examples.leindex.schema import MCPConfig
 
 MIB = 1024 * 1024
-WORD_BYTES = 160  # what each different word of a file takes; measured with tracemalloc on CPython 3.11, rounded up
+WORD_BYTES = 160  # bytes for each different word of a file, measured with tracemalloc on CPython 3.11, rounded up
 
 _log = logging.getLogger("confcast.examples.leindex")
 
 
 class Hit(NamedTuple):
-    """One file that matches; a greater score is a better match."""
+    """One file that matches; a higher score is a better match."""
 
     name: str
     score: float
 
 
 class Looked(NamedTuple):
-    """What a look at the folder found; `left_out` counts files that are too large, no text, or have no room."""
+    """The result of a look at the folder; `left_out` counts files that are too large, no text, or have no room."""
 
     indexed: int
     left_out: int
@@ -45,9 +45,9 @@ class TextIndex:
     """The index of one folder and its subfolders, empty before the first look.
 
     Attributes:
-        config: Whose limits a look keeps to: the newest version, whichever version the request that asks for it has.
-        used_bytes: What the index takes, by its own account.
-        generation: How many looks there were: an answer is worth keeping as long as this number stays.
+        config: The configuration whose limits a look keeps: the newest, whichever version the request has.
+        used_bytes: The bytes that the index takes, by its own estimate.
+        generation: How many looks there were: a cached answer is valid as long as this number stays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class TextIndex:
         return len(self._files)
 
     def look(self) -> Looked:
-        """Read the folder anew. One look at a time."""
+        """Read the folder anew. One look runs at a time."""
         with self._looking:
             config = self.config
             paths = list(_regular_files(self._folder))
@@ -73,7 +73,7 @@ class TextIndex:
                     files[path.relative_to(self._folder).as_posix()] = words
                     used += cost
             self._files, self.used_bytes = files, used
-            self.generation += 1  # last: an answer from the old files must not be kept under the new number
+            self.generation += 1  # set last: an answer from the old files must not be kept under the new number
         looked = Looked(len(files), len(paths) - len(files))
         _log.info("index: %d files, %d left out", *looked)
         return looked

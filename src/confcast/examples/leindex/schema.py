@@ -1,10 +1,9 @@
 """The configuration of the search service: every field, its default, its limits, and the rules between fields.
 
-Guarantees: a configuration that exists keeps every rule. Numbers are strict (`true`, `"12"` and `12.0` are no int),
-unknown keys are refused, objects are frozen. A rule between two fields is a validator of the later *field*, so that
-its problem has that field's line and column, and is in the list beside all the others; defaults are validated
-too, because raising the total alone can put a defaulted part out of its range. `default.yaml` says what each field
-is for.
+Guarantees: every instance keeps every rule. Numbers are strict (`true`, `"12"` and `12.0` are no int), unknown keys are
+refused, objects are frozen. A rule between two fields is a validator of the later *field*, so that its problem has that
+field's line and column, and is in the list beside all the others; defaults are validated too, because raising the total
+alone can put a defaulted part out of its range. `default.yaml` says what each field is for.
 
 Rejected: one `model_validator` for all rules between fields (it reports the whole section's position, one problem
 at a time, and is skipped when any field is wrong), and coercing types (`parallel_workers: true` is then 1).
@@ -19,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
-    """The base of every part of the configuration: strict, frozen, closed."""
+    """The base of every part of the configuration: strict, frozen, without unknown keys."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
 
@@ -56,7 +55,7 @@ class MemoryConfig(Section):
 
 
 class ProjectsConfig(Section):
-    """The limits of a project, where it sets none of its own."""
+    """The limits of a project that sets none of its own."""
 
     estimated_mb: int = Field(default=256, ge=32, le=4096)
     priority: Literal["high", "normal", "low"] = "normal"
@@ -73,7 +72,7 @@ class PerformanceConfig(Section):
 
 
 def _quoted(version: Any) -> Any:
-    """Refuse a number by itself: `version: 2.0` is one in YAML, and "should be '2.0' (got 2.0)" would not help."""
+    """Refuse a number: `version: 2.0` is one in YAML, and "should be '2.0' (got 2.0)" would not help."""
     if isinstance(version, int | float) and not isinstance(version, bool):
         raise PydanticCustomError("version_is_text", 'should be text: write it in quotes, as "2.0"')
     return version

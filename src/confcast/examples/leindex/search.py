@@ -1,13 +1,13 @@
-"""The search service: the index of a folder, a cache of answers, and what sizes both when the configuration changes.
+"""The search service: the index of a folder, a cache of answers, and the observers that size both.
 
 `size_cache` and `size_index` are observers (`app.py` subscribes them). `old` is None the first time, so the first
 configuration is applied in the same way as every later one. Observers run one after the other in a thread of their
 own: indexing there holds up no request and no vote.
 
-Guarantees: a search uses the configuration that it is given and no other. No answer is given that is older than the
-time to live *of the asking request*, which may be of the version before (rejected: storing that time with the answer).
-A worker refuses a version in which its index has no room, because files would vanish from its answers, and from its
-answers only.
+Guarantees: a search uses the configuration that it is given and no other. No answer is returned that is older than the
+time to live in the configuration *of the asking request*, which may be the former version (rejected: storing that time
+with the answer). A worker refuses a version in which its index has no room, because files would vanish from the answers
+of this worker only.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from confcast.examples.leindex.schema import MCPConfig
 
 Answer = tuple[Hit, ...]
 
-_ANSWER_BYTES = 4096  # what a stored answer takes, at a guess
+_ANSWER_BYTES = 4096  # bytes of a stored answer, roughly
 
 
 class AnswerCache:
-    """At most `limit` answers, the least recently used dropped first; any thread. It stores none until `resize()`."""
+    """At most `limit` answers; the least recently used is dropped first. For any thread. Empty until `resize()`."""
 
     def __init__(self) -> None:
         self.limit = 0
@@ -65,7 +65,7 @@ class AnswerCache:
 
 
 class SearchService:
-    """Answers queries over the text files of a folder; the observers have to be given a configuration first."""
+    """Answers queries over the text files of a folder, once the observers were called with a configuration."""
 
     def __init__(self, folder: Path) -> None:
         self.index = TextIndex(folder)
@@ -85,7 +85,7 @@ class SearchService:
         return answer, False
 
     def size_cache(self, old: MCPConfig | None, new: MCPConfig) -> None:
-        """Observer: give the cache what the index leaves below the warning threshold; nothing where it is off."""
+        """Observer: give the cache what the index leaves below the warning threshold; nothing if the cache is off."""
         below_warning = new.memory.total_budget_mb * new.memory.warning_threshold_percent // 100
         room_mb = max(0, below_warning - new.memory.global_index_mb)
         self.cache.resize(room_mb * MIB // _ANSWER_BYTES if new.performance.cache_enabled else 0)
@@ -101,7 +101,7 @@ class SearchService:
         self._veto = reason
 
     def refuse(self, old: MCPConfig, new: MCPConfig) -> None:
-        """Precommit: vote on a new version, before any worker has it. Raises ValueError when this worker refuses it."""
+        """Precommit: vote on a new version, before any worker has it. Raises ValueError if this worker refuses it."""
         reason, self._veto = self._veto, None
         held_mb, limit_mb = -(-self.index.used_bytes // MIB), new.memory.global_index_mb
         if reason is None and held_mb > limit_mb:
@@ -110,7 +110,7 @@ class SearchService:
             raise ValueError(reason)
 
     def status(self) -> dict[str, Any]:
-        """What the service holds at the moment, as plain data."""
+        """The present state of the service, as plain data."""
         return {
             "index": {"documents": len(self.index), "used_bytes": self.index.used_bytes},
             "cache": {"answers": len(self.cache), "limit": self.cache.limit},

@@ -8,12 +8,12 @@ Take a tool out of `tools.enabled` in the file, or lower a limit: within millise
 and once all workers have the new list, every client that listens receives `notifications/tools/list_changed`.
 `kill -HUP <master>` does the same on request.
 
-The recipe, in the order in which it is read:
+The recipe, in reading order:
 
 1. `schema.py`: the configuration of `leindex`, and `tools` and `limits` besides.
 2. `config.py` and `settings.py`: the loader, and the process's copy, `settings = Replica(ServerConfig)`.
-3. `tools.py`: which tools a version has, what they take, what they answer; a function of the configuration.
-4. `server.py`: each message pinned; `settings.subscribe(notify, select=shown, on="settled", loop=loop)`.
+3. `tools.py`: which tools a version has, what they take, and what they answer, all by the configuration.
+4. `server.py`: each message is pinned; `settings.subscribe(notify, select=shown, on="settled", loop=loop)`.
 5. `app.py`: the ASGI application, without state between two requests, and the search service's subscriptions.
 6. `__main__.py`: `confcast.servers.uvicorn.run(…)` for several workers; `stdio.py` for one process.
 

@@ -23,24 +23,24 @@ from confcast.servers.common import launching
 
 APP = "confcast.examples.mcp_server.app:app"
 _SHUTDOWN_SECONDS = 10
-"""How long running calls may take when the server stops."""
+"""Seconds that running calls may take when the server stops."""
 
 _BOOT_SECONDS = 10
-"""How long a worker may take to answer its master: on a busy machine its imports take long."""
+"""Seconds that a worker may take to answer its master: on a busy machine its imports take long."""
 
 _IDLE_SECONDS = 60
-"""How long an idle connection is kept. Clients close theirs after 5 s, which is uvicorn's default, too. A call fails if
-the server closes its connection at the moment in which the client uses that connection again, hence the longer time."""
+"""Seconds for which an idle connection is kept. Clients close theirs after 5 s, which is uvicorn's default, too. A call
+fails if the server closes its connection just when the client uses that connection again, hence the longer time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program.
 
     Raises:
-        SystemExit: With the exit status that the module's docstring gives.
+        SystemExit: With the exit status that the module's docstring explains.
     """
     options = _parser().parse_args(arguments)
-    if importlib.util.find_spec("mcp") is None:  # found, and not imported: over HTTP the master does not need it
+    if importlib.util.find_spec("mcp") is None:  # found, but not imported: over HTTP the master does not need it
         launching.refuse("confcast: mcp is not installed: pip install 'confcast[mcp,yaml]'", launching.COULD_NOT_START)
     os.environ["MCP_SERVER_HOST"] = options.host
     if options.folder is not None:
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _file(text: str) -> str:
-    """Check that a loader takes the file's name; the file need not exist yet."""
+    """Check that a loader accepts the file's name; the file need not exist yet."""
     try:
         loader(text)
     except ValueError as error:

@@ -1,10 +1,10 @@
 """The ASGI application `app`, which serves MCP at `/mcp`; and the subscriptions of the search service.
 
-Guarantees: importing this module declares and subscribes only; the observers are given the first configuration when
-the replica is attached. The application keeps nothing between two requests (`stateless_http`), so it may run in any
-number of workers behind one socket. The environment gives what can't change while it runs: `LEINDEX_FOLDER` (what is
-indexed, else `~/.leindex/texts`) and `MCP_SERVER_HOST` (the address it is bound to, else `127.0.0.1`, with which
-requests under other than local host names are refused, against DNS rebinding).
+Guarantees: importing this module only declares and subscribes; the observers are called with the first configuration
+when the replica is attached. The application keeps nothing between two requests (`stateless_http`), so it may run in
+any number of workers behind one socket. The environment has what can't change while it runs: `LEINDEX_FOLDER` (what is
+indexed, by default `~/.leindex/texts`) and `MCP_SERVER_HOST` (the address to which it is bound, by default `127.0.0.1`,
+with which requests under other than local host names are refused, against DNS rebinding).
 """
 
 from __future__ import annotations

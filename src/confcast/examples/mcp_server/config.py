@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from confcast import ConfigLoader
 
-if TYPE_CHECKING:  # the loader names the schema: a master need not import pydantic
+if TYPE_CHECKING:  # the loader gets the schema's name, so that a master need not import pydantic
     from confcast.examples.mcp_server.schema import ServerConfig
 
 DEFAULT_CONFIG_PATH = "~/.leindex/mcp_server.yaml"
@@ -24,8 +24,8 @@ def loader(path: str | Path | None = None) -> ConfigLoader[ServerConfig]:
     """The loader of the server's configuration.
 
     Args:
-        path: The YAML file; None for what `MCP_SERVER_CONFIG` says, else `~/.leindex/mcp_server.yaml`. It need not
-            exist before `load()`, which raises ConfigError when it is missing.
+        path: The YAML file; None for the one in `MCP_SERVER_CONFIG`, or else `~/.leindex/mcp_server.yaml`. It need not
+            exist before `load()`, which raises ConfigError if it is missing.
     """
     if path is None:
         path = os.environ.get("MCP_SERVER_CONFIG", DEFAULT_CONFIG_PATH)

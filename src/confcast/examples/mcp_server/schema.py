@@ -1,9 +1,9 @@
 """The configuration of the MCP server: that of the search service, and which tools clients have, with what limits.
 
-Guarantees: those of `leindex/schema.py`, whose sections are used here (numbers are strict, keys are closed, objects are
-frozen, every problem has a place); and each enabled tool exists, and is in the list once.
+Guarantees: those of `leindex/schema.py`, whose sections are used here (numbers are strict, unknown keys are refused,
+objects are frozen, every problem has a place); and each enabled tool exists, and is in the list once.
 
-Rejected: tools as tables of their own (`tools.search.enabled`): one list shows what a client sees, and in which order.
+Rejected: a table for each tool (`tools.search.enabled`): one list shows what a client sees, and in which order.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Guarantees:
 
-- One message, one version. Each message is pinned on its own, on every transport; a call that takes long ends with the
-  tools, the limits and the values that it began with. Inside a request that confcast's module for the web server has
+- One message, one version. Each message is pinned by itself, on every transport; a call that takes long ends with the
+  tools, the limits and the values with which it began. Inside a request that confcast's module for the web server has
   pinned, the message has the request's version.
 - `notifications/tools/list_changed` is sent when a version is *settled*: every worker that the outcome does not excuse
   has applied it, so the client's next request finds the new list in any worker. Each process notifies the clients that
@@ -14,7 +14,7 @@ There is no state between two requests, so any worker answers any request. A cli
 2026-07-28) over HTTP is served as well, but can't be notified: notifications would need a session, which is in one
 worker, while the requests go to all. So the server does not promise that client any (`listChanged` is false).
 
-Rejected: notifying on commit (a client that refetches at once may meet a worker that is about to swap); the SDK's
+Rejected: notifying on commit (a client that refetches at once may reach a worker that is about to swap); the SDK's
 `MCPServer` (its list belongs to the process and is changed in place, and making one configures logging); a `ttlMs` on
 the list (a client that does not listen would use an old list for that long).
 """
@@ -43,7 +43,7 @@ INSTRUCTIONS = "Search in the text files of one folder. The tools may change whi
 
 
 def new_server(tools: Toolbox) -> Server[Any]:
-    """Make a server over these tools, which follows the configuration while it runs; it attaches nothing."""
+    """Make a server over these tools, which follows the configuration while it runs. Attaches no replica."""
     bus = InMemorySubscriptionBus()
     streams = ListenHandler(bus)
 
@@ -51,7 +51,7 @@ def new_server(tools: Toolbox) -> Server[Any]:
         return types.ListToolsResult(tools=tools.list(settings.current))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        # In a thread: a search holds a lock, and the loop has other clients.
+        # Called in a thread: a search holds a lock, and the loop has other clients.
         return await asyncio.to_thread(tools.call, params.name, params.arguments or {}, settings.snapshot)
 
     async def notify(old: object, new: object) -> None:
@@ -77,7 +77,7 @@ def new_server(tools: Toolbox) -> Server[Any]:
 
 @asynccontextmanager
 async def following(notify: Observer) -> AsyncIterator[None]:
-    """Inside the block, await `notify` on this loop when what clients are shown has changed in every worker."""
+    """Inside the block, await `notify` on this loop whenever the list shown to clients has changed in every worker."""
     settings.subscribe(notify, select=shown, on="settled", loop=asyncio.get_running_loop())
     try:
         yield
@@ -94,5 +94,5 @@ async def pin(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def shown(config: ServerConfig) -> tuple[ToolsConfig, LimitsConfig]:
-    """The part of the configuration that the list of tools is made of."""
+    """The part of the configuration from which the list of tools is made."""
     return config.tools, config.limits

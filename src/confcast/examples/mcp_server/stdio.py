@@ -20,13 +20,13 @@ from confcast.examples.mcp_server.server import Context, following
 
 
 class Handshake:
-    """The session of a client that began with the handshake of the older protocol; there is at most one."""
+    """The session of a client that began with the older protocol's handshake; there is at most one."""
 
     def __init__(self) -> None:
         self._session: ServerSession | None = None
 
     async def remember(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """The middleware that keeps the session: from the handshake on the client may be notified."""
+        """The middleware that keeps the session: after the handshake the client may be notified."""
         result = await call_next(ctx)
         if ctx.method == "notifications/initialized":
             self._session = ctx.session
@@ -39,7 +39,7 @@ class Handshake:
 
 
 async def serve(server: Server[Any]) -> None:
-    """Serve one client, until it closes standard input. The replica has to be attached."""
+    """Serve one client, until it closes standard input. The replica must be attached before."""
     handshake = Handshake()
     server.middleware.append(handshake.remember)
     options = server.create_initialization_options(NotificationOptions(tools_changed=True))

@@ -1,4 +1,4 @@
-"""The end of streams without an end, when the process receives TERM or INT.
+"""Endless streams are ended when the process receives TERM or INT.
 
 uvicorn waits for the answers that are under way, and only then ends the lifespan. The answer to a client that listens
 is a stream without an end: unless this module ends that stream, every stop takes all of `timeout_graceful_shutdown`,
@@ -17,9 +17,9 @@ from types import FrameType
 
 @contextmanager
 def at_a_stop(close: Callable[[], None]) -> Iterator[None]:
-    """Inside the block, call `close` on this loop when TERM or INT comes, besides the server's own handler.
+    """Inside the block, call `close` on this loop when TERM or INT comes, in addition to the server's own handler.
 
-    A signal for which the server has no handler is not handled; in another thread than the main one, none is.
+    A signal for which the server has no handler is not handled; outside the main thread, no signal is.
     """
     loop = asyncio.get_running_loop()
     servers: dict[int, Callable[[int, FrameType | None], object]] = {}

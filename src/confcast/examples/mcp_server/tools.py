@@ -1,9 +1,9 @@
-"""The search service as tools: which there are, what each takes, and what it answers, all by one configuration.
+"""The search service as tools: which tools there are, what each takes, and what it answers, all by one configuration.
 
 Guarantees: a tool's input schema and the check of its arguments are the same class, made from the limits of the same
-version, so that a call is checked against the schema that the client was shown. A tool that is not enabled is refused
-as the protocol refuses an unknown name. Every answer says which process and which version gave it. This module knows no
-transport, and reads no global: the caller gives the version.
+version, so that a call is checked against the schema that the client got. A tool that is not enabled is refused as the
+protocol refuses an unknown name. Every answer says which process and which version gave it. This module knows no
+transport, and reads no global: the caller passes the version.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class _Tool(NamedTuple):
 
 
 class Toolbox:
-    """The tools over a service. Any thread.
+    """The tools over a service. Any thread may call them.
 
     Args:
-        service: Its observers are given the configuration by the application.
+        service: The service, whose observers the application subscribes.
     """
 
     def __init__(self, service: SearchService) -> None:
@@ -50,7 +50,7 @@ class Toolbox:
         }
 
     def list(self, config: ServerConfig) -> list[types.Tool]:
-        """The tools as a client of this version is shown them."""
+        """The tools, as a client sees them whose request has this version of the configuration."""
         return [
             types.Tool(
                 name=name, description=tool.description, input_schema=tool.takes(config.limits).model_json_schema()
@@ -60,7 +60,7 @@ class Toolbox:
         ]
 
     def call(self, name: str, arguments: Arguments, snapshot: Snapshot[ServerConfig]) -> types.CallToolResult:
-        """Run a tool, with this version and no other; this may take long.
+        """Run a tool with this version and no other; this may take long.
 
         Raises:
             MCPError: There is no such tool in this version (the protocol's invalid params, -32602).
@@ -108,7 +108,7 @@ def _refuse(name: str) -> NoReturn:
 
 
 def _problems(name: str, error: ValidationError) -> str:
-    """The text of a tool's own error, not of the protocol's: the model that called the tool can correct the call."""
+    """The text of an error in a tool, not in the protocol: the model that called the tool can correct the call."""
     problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
     return f"{name} was not run; {'; '.join(problems)}"
 

@@ -30,14 +30,14 @@ What holds:
   child of a `ProcessPoolExecutor` is killed, the executor is broken, and a new one works.
 - `settings` may be an argument of a task, and becomes the replica of the process that runs the task. No value of the
   configuration is sent along.
-- HUP for the master reloads. HUP for the whole process group does no more: an attached child ignores the signal, and a
-  forked child has the master's handler, which does nothing there. multiprocessing's fork server does die of HUP: with
-  that start method send HUP to the master alone.
+- HUP for the master reloads. HUP for the whole process group has the same effect: an attached child ignores the signal,
+  and a forked child has the master's handler, which does nothing there. multiprocessing's fork server does die of HUP:
+  with that start method send HUP to the master only.
 - The manager's thread in the master is safe beside a `Pool`, which forks from a thread of its own. To have no thread,
   use `supervise="caller"`, and `ensure_owner()` in your loop.
-- End the pool first, then the manager. The other way round the children keep their version, and a child that the pool
-  starts finds no owner; a Pool starts another in its place for ever.
+- End the pool first, then the manager. In the other order the children keep their version, and a child that the pool
+  starts finds no owner; a Pool would start children without end.
 - After `kill -9` of the master the owner exits and removes its directory. Children of a Pool end when the pool's pipes
-  are closed. Children of a ProcessPoolExecutor, and processes of your own, have to notice by themselves, as
-  `consumer.py` does.
+  are closed. Children of a ProcessPoolExecutor, and your own processes, must notice the master's end by themselves, as
+  in `consumer.py`.
 """

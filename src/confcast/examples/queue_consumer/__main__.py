@@ -1,7 +1,7 @@
 """`python -m confcast.examples.queue_consumer`: two processes do forty items, and the configuration changes half way.
 
-Exit status: 0 when every item was done, 1 when not, 78 when the configuration is refused, 130 after Ctrl-C. In each
-case the processes have ended and the files are removed.
+Exit status: 0 if every item was done, 1 if not, 78 if the configuration is refused, 130 after Ctrl-C. In each case the
+processes have ended and the files are removed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Consumers:
         self._processes: list[BaseProcess] = []
 
     def start(self, count: int) -> None:
-        """Start this many processes. When one can't be started, `end()` ends those before it."""
+        """Start this many processes. If one can't be started, `end()` ends those before it."""
         for _ in range(count):
             arguments = settings, self._items, self._done
             process = self._context.Process(target=consume, args=arguments)  # type: ignore[attr-defined]  # typeshed has it on each context
@@ -57,7 +57,7 @@ class Consumers:
 
         Raises:
             KeyboardInterrupt: After Ctrl-C.
-            RuntimeError: A process has died over one.
+            RuntimeError: A process has died while it did an item.
         """
         under_way = 0
         for item in items:
@@ -93,7 +93,7 @@ class Consumers:
 
 
 class Interrupts:
-    """Notes a Ctrl-C when it comes, and raises KeyboardInterrupt where nothing is half done.
+    """Notes a Ctrl-C when it comes, and raises KeyboardInterrupt at a point where nothing is half done.
 
     Python would raise it between any two steps: also right after a queue's lock was taken, which nothing would then
     release, so that sending the end marks would wait for ever.
@@ -113,7 +113,7 @@ class Interrupts:
 
 
 def main() -> int:
-    """Run as the command line says; returns the exit status."""
+    """Run as the command line says. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m confcast.examples.queue_consumer", description=__doc__)
     parser.add_argument("--config", type=Path, help="a file of yours; it is watched, and not touched")
     parser.add_argument("--items", type=int, default=40)
@@ -137,7 +137,7 @@ def main() -> int:
 
 @contextmanager
 def config_file(given: Path | None) -> Iterator[Path]:
-    """Give the file of the command line, else a temporary file for the time of the block."""
+    """Yield the file of the command line, or else a temporary file for the time of the block."""
     if given is not None:
         yield given
         return
@@ -168,7 +168,7 @@ def run(file: Path, options: argparse.Namespace) -> None:
 
 
 def show(items: Iterable[Done]) -> Counter[int]:
-    """Print the items as they are done; return how many were done under each version."""
+    """Print the items as they are done. Returns how many were done under each version."""
     versions: Counter[int] = Counter()
     for item in items:
         print(f"version {item.version}, process {item.pid}: {item.text}", flush=True)

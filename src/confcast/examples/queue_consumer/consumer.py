@@ -1,7 +1,7 @@
 """A process that takes items from a queue, each under one version of the configuration, until it receives an end mark.
 
-The process also ends when its parent has: a parent that is killed sends no mark, and a queue does not end while a
-sibling has it open. The process ignores Ctrl-C; the main program notices Ctrl-C and sends the marks.
+The process also ends when its parent has ended: a killed parent sends no mark, and a queue does not end while a sibling
+has it open. The process ignores Ctrl-C; the main program notices Ctrl-C and sends the marks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Done(NamedTuple):
 
 
 def consume(settings: Replica[Settings], items: Queue[int | None], done: Queue[Done]) -> None:
-    """Run as the process's main program.
+    """Take items, do them and report them, as the main program of a process.
 
     Args:
         settings: The replica of this process, with any start method.

@@ -1,4 +1,4 @@
-"""The schema, and this process's copy of it: imported by the owner, the main program and its processes alike."""
+"""The schema, and this process's copy of the configuration, for the owner, the main program and its children."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from confcast import Replica
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
-    """How items are done."""
+    """The values by which items are done."""
 
     greeting: str = "hello"
     times: int = Field(default=1, ge=1, le=10)

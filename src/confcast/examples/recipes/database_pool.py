@@ -6,19 +6,19 @@
   committed is closed as soon as confcast has dropped that version.
 
 A request asks by its own configuration: `with pools.pool(settings.current.database) as pool:`. It gets the pool of the
-version that it is pinned to, before the observer has run and long after, so its queries all go to one database. The
-users of each pool are counted: a version that is voted on (until it is swapped in, or `weakref.finalize` reports that
-it was dropped), the newest version, and each request. Between the vote and the end of the last old request the
-database has the connections of both pools. An old request that asks for the first time after the swap may find its
-pool closed, and opens it once more.
+version to which it is pinned, before the observer has run and long after, so that all its queries go to one database.
+The users of each pool are counted: a version that is voted on (until it is swapped in, or `weakref.finalize` reports
+that it was dropped), the newest version, and each request. Between the vote and the end of the last old request the
+database has the connections of both pools. An old request that asks for the first time after the swap may find its pool
+closed, and opens it once more.
 
 Rejected: one global pool that the observer replaces (between the swap and the observer a new request uses the old one,
 and an old request that asks twice uses both); closing the old pool in the observer (requests still use it); keeping it
-until its version is dropped (a process may refer to an old version long after its last request: as the value that an
-observer was last given, say); and opening in the observer (a failure after the commit can refuse nothing any more).
+until its version is dropped (a process may refer to an old version long after its last request: for example, as the
+last argument of an observer); and opening in the observer (after the commit a failure can't refuse the version).
 
-`Pool` stands for your driver's: opened whole or not at all, closed once, safe from any thread. The schema's class must
-take weak references: any pydantic model, a dataclass without slots, a `msgspec.Struct` with `weakref=True`.
+`Pool` stands for your driver's pool: opened whole or not at all, closed once, safe from any thread. The schema's class
+must take weak references: any pydantic model, a dataclass without slots, a `msgspec.Struct` with `weakref=True`.
 
     def test_a_database_out_of_reach_is_refused():
         with settings.override(Settings(database=Database(port=5432))) as fake:
@@ -42,7 +42,7 @@ from confcast import Replica
 
 
 class Database(BaseModel, frozen=True):
-    """All that a pool is made of. It is frozen, so that it can be a key."""
+    """All that a pool is made from. It is frozen, so that it can be a key."""
 
     port: int
     host: str = "127.0.0.1"
@@ -59,7 +59,7 @@ settings = Replica(Settings, name="app")
 
 
 class Pool:
-    """A few connections that threads take turns with. Raises OSError, with none open, if one can't be made."""
+    """A few connections that threads use by turns. Raises OSError, with none open, if one can't be made."""
 
     def __init__(self, database: Database) -> None:
         self._idle: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
@@ -79,27 +79,27 @@ class Pool:
             self._idle.put(connection)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the pool's connections."""
         self._made.close()
 
 
 class Pools:
-    """One pool for each database that is in use. Any thread.
+    """One pool for each database that is in use. Any thread may call it.
 
     Args:
-        build: Opens a pool; raises when the database can't be reached.
+        build: Opens a pool; raises if the database can't be reached.
     """
 
     def __init__(self, build: Callable[[Database], Pool] = Pool) -> None:
         self._build = build
         self._open: dict[Database, Pool] = {}
         self._users: Counter[Database] = Counter()
-        self._lock = threading.RLock()  # reentrant: the garbage collector may drop a version while it is held
+        self._lock = threading.RLock()  # reentrant: the garbage collector may drop a version while the lock is held
         self._votes: list[tuple[Database, weakref.finalize[[Database], Settings]]] = []  # the oldest first
         self._newest: Database | None = None
 
     def vote(self, old: Settings, new: Settings) -> None:
-        """For `precommit`: open the pool that the new version needs. Raises, with nothing changed, if it can't be."""
+        """For `precommit`: open the pool that the new version needs. Raises, and changes nothing, if that fails."""
         if new.database == old.database:
             return
         self._acquire(new.database)
@@ -115,12 +115,12 @@ class Pools:
             self._release(before)
         with self._lock:
             voted = next((end for database, end in self._votes if database == new and end.alive), None)
-        if voted is not None:  # the oldest: a later vote for the same database is that of a version still to come
-            voted()  # releases the pool once, however often it is called
+        if voted is not None:  # the oldest: a later vote for the same database belongs to a version still to come
+            voted()  # the oldest vote: a later one for the same database belongs to a version still to come
 
     @contextmanager
     def pool(self, database: Database) -> Iterator[Pool]:
-        """Give the pool of that database, which stays open for the time of the block."""
+        """Yield the pool of that database, which stays open for the time of the block."""
         pool = self._acquire(database)
         try:
             yield pool
@@ -133,7 +133,7 @@ class Pools:
             if database in self._open:
                 return self._open[database]
         try:
-            built = self._build(database)  # without the lock: building may take a second
+            built = self._build(database)  # without the lock, since building may take a second
         except BaseException:
             self._release(database)
             raise

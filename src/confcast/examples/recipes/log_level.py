@@ -5,11 +5,11 @@
     root = "INFO"
     "app.payments" = "DEBUG"
 
-`initial=True` sets the levels in a worker that has just started, too, so there is one way to set a level and not two.
-The observer is called only when the levels have changed. It runs right after the swap, in each worker's thread for
+`initial=True` sets the levels in a worker that has just started, too, so there is only one way to set a level. The
+observer is called only when the levels have changed. It runs right after the swap, in each worker's thread for
 observers: a reload may return success a moment before the levels are set.
 
-A logger that the file no longer lists gets logging's own default again: it inherits its parent's level. gunicorn's
+A logger that the file no longer lists gets the default of `logging` again: it inherits its parent's level. gunicorn's
 loggers are `"gunicorn.error"` and `"gunicorn.access"`.
 
     def test_a_level_follows_the_configuration():
@@ -42,7 +42,7 @@ settings = Replica(Settings, name="app")
 
 
 def set_levels(old: Levels | None, new: Levels) -> None:
-    """Set the levels, as the observer; `old` is None the first time."""
+    """Set the levels, as an observer; `old` is None the first time."""
     for name in (old or {}).keys() - new.keys():
         logging.getLogger(name).setLevel(logging.WARNING if name == "root" else logging.NOTSET)
     for name, level in new.items():

@@ -7,8 +7,8 @@
     [memory]
     total = 512
 
-A class with `read()` is a source. With `watched()`, a change is noticed at once and not within 30 seconds; with the
-positions, a message says `app.ini:3` and not only `app.ini`. All values are text: pydantic makes numbers of them.
+A class with `read()` is a source. With `watched()`, a change is noticed at once, instead of within 30 seconds; with
+positions, a message says `app.ini:3` instead of `app.ini`. All values are text: pydantic makes numbers from them.
 
 Two rules hold for every source. A source that can't be read is an error and never an empty table, or a configuration
 of defaults would be served. No message quotes the content, which may be a secret: `configparser`'s own messages do.
@@ -37,7 +37,7 @@ class Memory(BaseModel, frozen=True):
 
 
 class Settings(BaseModel, frozen=True):
-    """The schema: keys before the first section are the fields at its top."""
+    """The schema: keys before the file's first section are the fields at its top."""
 
     name: str = ""
     memory: Memory = Memory()
@@ -56,7 +56,7 @@ class Ini(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "path", str(Path(self.path).absolute()))
 
     def read(self) -> Layer:
-        """Read the file, its sections as tables. Raises ConfigError."""
+        """Read the file, with its sections as tables. Raises ConfigError."""
         try:
             text = Path(self.path).read_text(encoding="utf-8")
         except OSError as error:
@@ -79,7 +79,7 @@ class Ini(msgspec.Struct, frozen=True):
             parser.read_string(f"[{_TOP}]\n{text}")
         except configparser.Error as error:
             lines = [getattr(error, "lineno", 0), *(line for line, _ in getattr(error, "errors", ()))]
-            line = next(filter(None, lines), 1) - 1  # without the line of the section that was added above
+            line = next(filter(None, lines), 1) - 1  # not counting the section's line that was added above
             raise self._error(f"is no INI file: {type(error).__name__}", line=line) from None
         tables: dict[str, object] = {name: dict(parser[name]) for name in parser.sections() if name != _TOP}
         if not tables and not parser[_TOP]:

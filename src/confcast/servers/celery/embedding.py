@@ -14,14 +14,14 @@ In the module of the application:
 
 The embedding uses celery's signals only: a program that imports the tasks to call `.delay()` starts nothing. The owner
 starts in `worker_init`, before there are children; a configuration that is refused ends the worker with status 78, and
-a text of every problem. Each child attaches in `worker_process_init`, before it gets a task, and so does each one that
-replaces another. HUP to the master reloads, with a terminal or without (celery's own HUP stops the worker and starts it
-anew, which a broken file ends; for a new worker restart celery). celery's timer restarts a dead owner, but not while
-the broker can't be reached, nor in the pool `solo` while a task runs. The owner exits after the children.
+a text of every problem. Each child, including one that replaces another, attaches in `worker_process_init`, before it
+gets a task. HUP to the master reloads, with a terminal or without (celery's own HUP stops the worker and starts it
+anew, which fails with a broken file; for a new worker restart celery). celery's timer restarts a dead owner, but not
+while the broker can't be reached, nor in the pool `solo` while a task runs. The owner exits after the children.
 
 Pools: prefork; `threads` and `solo`, whose tasks run in the worker's own process, which attaches itself; `gevent`
-likewise, where code that never yields delays its worker's vote; not `eventlet`. Also with `--autoscale`,
-`--max-tasks-per-child`, `--detach`, `celery multi`, and a beat (`-B`), which has no configuration.
+likewise, where code that never yields delays its worker's vote; not `eventlet`. `--autoscale`, `--max-tasks-per-child`,
+`--detach`, `celery multi`, and a beat (`-B`), which has no configuration, work, too.
 
 The master imports the task modules, and has no configuration: tasks read it, or a `worker_process_init` of the
 application's own that is connected after `install()`.
@@ -48,7 +48,7 @@ from confcast.wire.options import EmbeddedOptions
 _log = logging.getLogger("confcast.servers")
 
 _SHARE = 0.75
-"""The part of `worker_proc_alive_timeout` (4 s) for attaching: celery kills the child after all of it."""
+"""The share of `worker_proc_alive_timeout` (4 s) that attaching may take: at its end celery kills the child."""
 _RESPAWN_PAUSE = 0.5
 
 _installed: dict[str, _Embedding] = {}
@@ -87,7 +87,7 @@ def _connect(signals: Any, embedding: _Embedding) -> None:
         "worker_process_init": embedding.worker_process_init,
         "worker_shutdown": embedding.worker_shutdown,
     }
-    common: dict[str, Callable[..., None]] = {  # once, however many configurations there are
+    common: dict[str, Callable[..., None]] = {  # connected once for all configurations
         "celeryd_after_setup": _before_handlers_are_set,
         "worker_before_create_process": _before_a_fork,
         "task_prerun": _begin_task,
@@ -99,7 +99,7 @@ def _connect(signals: Any, embedding: _Embedding) -> None:
 
 
 class _Embedding:
-    """One configuration in the workers of one application. The master makes it; forked children have a copy."""
+    """One configuration in the workers of one application. The master makes this; forked children have a copy."""
 
     def __init__(self, app: Any, loader: ConfigLoader[Any], options: EmbeddedOptions) -> None:
         self._app = app
@@ -113,7 +113,7 @@ class _Embedding:
     # ---- in the master
 
     def worker_init(self, *, sender: Any, **_: Any) -> None:
-        """Start the owner, before the worker starts anything. Raises SystemExit when the owner can't start."""
+        """Start the owner, before the worker starts anything. Raises SystemExit if the owner can't start."""
         if sender.app != self._app:
             return
         with launching.refusing():
@@ -123,7 +123,7 @@ class _Embedding:
             text = "confcast: the pool eventlet is not supported: take gevent, threads or prefork"
             launching.refuse(text, launching.COULD_NOT_START, self._output.report)
         self._master = os.getpid()
-        hup.block()  # a HUP that comes before our handler becomes a reload
+        hup.block()  # a HUP that comes before our handler is set becomes a reload
         self.manager.send_output_to(self._output.descriptor, self._output.path)
         launching.start("celery", self.manager, self._output.report)
         hup.set_handler(_reload)
@@ -135,17 +135,17 @@ class _Embedding:
         self._output.close()
 
     def tick(self, *, forks: bool) -> None:
-        """Once the pool runs: log what HUP does, and attach where tasks run in this process."""
+        """Once the pool runs, log what HUP does; and attach, if tasks run in this process."""
         name = self.manager.name
         launching.warn_of_no_replica(_log, name, _installed)
         if not forks:
             self._attach_or_leave()
         _log.info("confcast: configuration %r is reloaded in every process by kill -HUP %d", name, os.getpid())
 
-    # ---- where tasks run
+    # ---- in the process that runs tasks
 
     def worker_process_init(self, **_: Any) -> None:
-        """Attach in a child, or in the pool `solo` in the worker itself. Raises SystemExit when that fails."""
+        """Attach in a child, or, in the pool `solo`, in the worker itself. Raises SystemExit if that fails."""
         if not self._is_of_our_worker():
             return
         if not self.manager.is_mine():
@@ -159,7 +159,7 @@ class _Embedding:
         return bool(current == self._app or (current.main == self._app.main and not _forks()))
 
     def _leave_if_orphaned(self) -> None:
-        """Exit if the master is dead: the system has killed only those children that had asked for it."""
+        """Exit if the master is dead: the system kills only those children that had requested it."""
         if self._master and os.getppid() != self._master:
             sys.exit(1)
 
@@ -172,14 +172,14 @@ class _Embedding:
                 self._leave(error)
 
     def _has_an_owner(self) -> bool:
-        """Whether this worker, or the one that has forked this child, has started an owner."""
+        """Whether this worker, or the worker that forked this child, has started an owner."""
         try:
             return bool(self.manager.address)
         except NotAttached:
             return False
 
     def _leave(self, why: Exception) -> NoReturn:
-        """Exit; celery replaces a child at once, so a child pauses first."""
+        """Exit; in a child after a pause, since celery replaces a child at once."""
         text = f"confcast: this process can't attach and exits: {type(why).__name__}: {why}"
         if self.manager.is_mine():
             launching.refuse(text, launching.COULD_NOT_START, self._output.report)
@@ -188,11 +188,11 @@ class _Embedding:
         sys.exit(1)
 
 
-# ---- for all of them, in the master
+# ---- for all configurations, in the master
 
 
 def pool_has_started(*, forks: bool) -> bool:
-    """For the step: take HUP over and attach, in a worker that has owners; return whether it has. Raises SystemExit."""
+    """Called by the step: take over HUP and attach, in a worker with owners. Returns whether. Raises SystemExit."""
     mine = _mine()
     if mine and not hup.set_handler(_reload):
         _log.warning("confcast: SIGHUP will not reload: a handler can be set in the main thread only")
@@ -203,7 +203,7 @@ def pool_has_started(*, forks: bool) -> bool:
 
 
 def ensure_owners() -> None:
-    """For the timer: restart dead owners."""
+    """Called by the timer: restart dead owners."""
     for embedding in _mine():
         embedding.manager.ensure_owner()
 

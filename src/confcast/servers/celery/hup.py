@@ -4,9 +4,9 @@ Some time after `worker_init` celery sets a handler in the master that stops the
 master blocks SIGHUP from `celeryd_after_setup` until its pool has started; a pending SIGHUP is delivered then. In each
 child celery sets SIGHUP to its default action before `worker_process_init`, and later to a handler that ends the child,
 unless SIGHUP is ignored. So SIGHUP is blocked in a child from before its fork (`worker_before_create_process`) until
-`worker_process_init`, and ignored from there until its first task sets a handler: programs would inherit SIG_IGN.
+`worker_process_init`, and ignored from then on until its first task sets a handler: programs would inherit SIG_IGN.
 
-Rejected: blocking SIGHUP until the first task (the threads of observers start before and would keep it blocked, and so
+Rejected: blocking SIGHUP until the first task (the threads of observers start before and would keep it blocked, as
 would every program that they start), and replacing celery's functions that install handlers.
 """
 
@@ -33,7 +33,7 @@ def unblock() -> None:
 
 
 def set_handler(act: Callable[[], None]) -> bool:
-    """Have SIGHUP call this function; False in a thread that is not the main one, where no handler can be set."""
+    """Have SIGHUP call this function. Returns False in another thread than the main one: it can't set handlers."""
     if threading.current_thread() is not threading.main_thread():
         return False
     signal.signal(signal.SIGHUP, lambda number, frame: act())
@@ -48,7 +48,7 @@ def block_for_a_fork() -> None:
 
 
 def ignore_until_a_task() -> None:
-    """In a child, for `worker_process_init`: ignore SIGHUP and unblock it, before the child's threads start."""
+    """Called by `worker_process_init` in a child: ignore SIGHUP and unblock it, before the child's threads start."""
     global _ignored_in_child
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     unblock()
@@ -56,7 +56,7 @@ def ignore_until_a_task() -> None:
 
 
 def set_handler_of_tasks() -> None:
-    """For `task_prerun`: at a child's first task, set a handler of SIGHUP that does nothing."""
+    """Called by `task_prerun`: at a child's first task, set a handler of SIGHUP that does nothing."""
     global _ignored_in_child
     if _ignored_in_child and set_handler(lambda: None):
         _ignored_in_child = False

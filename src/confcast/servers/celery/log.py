@@ -1,4 +1,4 @@
-"""In a celery worker the owner writes its lines to the worker's `--logfile` if there is one, else to standard error.
+"""In a celery worker the owner writes its lines to the worker's `--logfile`, or to standard error if there is none.
 
 A detached worker has no standard error, and a start may be refused before celery sets up its log.
 """
@@ -22,17 +22,17 @@ class Output:
         self._descriptor = -1
 
     def follow(self, worker: Any) -> None:
-        """Take the log file of celery's worker, with `%n` and the like replaced."""
+        """Use the log file of celery's worker, with `%n` and the like replaced."""
         nodenames = launching.require("celery.utils.nodenames", "celery")
         if worker.logfile:
             self._path = str(Path(nodenames.node_format(worker.logfile, worker.hostname)).absolute())
 
     def path(self) -> str:
-        """The log file; empty where there is none."""
+        """The log file's path; empty if there is none."""
         return self._path
 
     def descriptor(self) -> int:
-        """Open the file for the start of an owner, anew each time: it may have been rotated. Raises OSError."""
+        """Open the file for the start of an owner; anew each time, since it may have been rotated. Raises OSError."""
         if not self._path:
             return _STANDARD_ERROR
         self.close()

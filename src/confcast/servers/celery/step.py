@@ -1,7 +1,7 @@
-"""A step of celery's worker (`celery.bootsteps`) acts when the pool runs and no task is consumed yet.
+"""A step of celery's worker (`celery.bootsteps`) that acts when the pool runs and no task is consumed yet.
 
-It uses celery's timer: that of the event loop where there is one, else that of a thread which celery starts itself.
-Rejected: a thread of confcast's own (the master forks).
+It uses celery's timer: the event loop's if there is one, otherwise that of a thread which celery starts itself.
+Rejected: a thread of confcast (the master forks).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _WATCH_INTERVAL = 1.0
 
 
 class ConfigOwner(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Takes SIGHUP over, attaches where tasks run in the worker's own process, and has dead owners restarted."""
+    """Takes over SIGHUP, attaches if tasks run in the worker's own process, and has dead owners restarted."""
 
     requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
 
     def start(self, worker: Any) -> None:
-        """Act once, after the pool's start. Raises SystemExit when this process has to attach and can't."""
+        """Act once, after the pool's start. Raises SystemExit if this process has to attach and can't."""
         if embedding.pool_has_started(forks=isinstance(worker.pool, TaskPool)):
             worker.timer.call_repeatedly(_WATCH_INTERVAL, embedding.ensure_owners)
 

@@ -1,16 +1,16 @@
-"""A task sees one version from `task_prerun` to `task_postrun`, whatever happens between them.
+"""A task sees one version from `task_prerun` to `task_postrun`, whatever is committed between them.
 
 celery sends both signals in the thread, or greenlet, that runs the task, around its body and its handlers
 (`on_failure`, `after_return`), so a pin in a context variable belongs to the task. A retry is a run of its own, with
 the newest version; an eager task inside another task has the version of the outer one.
 
 Every pin that is entered has to be closed, or its process would stay on that version: `pin()` inside an open pin gives
-the same version. celery promises a `task_postrun`, but our handler may not run: a soft time limit is an exception that
-may be raised between any two lines of this file. So each pin is recorded before it is entered, and a task that comes
-from the broker, which never runs inside another one, first closes the pins that an earlier task has left.
+the same version. celery promises a `task_postrun`, but our handler may be cut short: a soft time limit is an exception
+that may be raised between any two lines of this file. So each pin is recorded before it is entered, and a task that
+comes from the broker, which never runs inside another one, first closes the pins that an earlier task has left.
 
-Rejected: a stack by thread (greenlets), keys by the task's id (a retried or nested task has the same id), attributes on
-celery's request (`retry()` copies it).
+Rejected: a stack for each thread (greenlets share one), keys by the task's id (a retried or nested task has the same
+id), attributes on celery's request (`retry()` copies it).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _open: ContextVar[tuple[_Run, ...]] = ContextVar("confcast.celery", default=())
 
 
 def begin(*, task: Any, **_: Any) -> None:
-    """For `task_prerun`: pin every replica that has a configuration here.
+    """Called by `task_prerun`: pin every replica that has a configuration in this process.
 
-    Skips a replica without one (in a program that runs its tasks eagerly): reading it raises NotAttached in the task.
+    A replica without one (in a program that runs tasks eagerly) is skipped: reading it raises NotAttached in the task.
     """
     if not task.request.is_eager:
         _close_from(0)
@@ -48,7 +48,7 @@ def begin(*, task: Any, **_: Any) -> None:
 
 
 def end(*, task: Any, **_: Any) -> None:
-    """For `task_postrun`: close this task's pins, and those of tasks inside it that had no `task_postrun`."""
+    """Called by `task_postrun`: close this task's pins, and those of tasks inside it that had no `task_postrun`."""
     request = task.request
     for place, run in enumerate(_open.get()):
         if run.request is request:

@@ -29,7 +29,7 @@ Context = ssl.SSLContext
 
 
 class Unusable(Exception):
-    """A server can't serve with what the files hold; the text says which file, why, and what to do."""
+    """The files are of no use to a server; the text says which file, why, and what to do."""
 
 
 class Certificate:
@@ -174,7 +174,7 @@ class Renewal:
 
 
 def absolute(path: StrPath) -> str:
-    """The absolute path, which no change of the working directory affects. Keeps a link: a renewal may replace it."""
+    """The absolute path, which a change of the working directory does not affect. It may be a link, to be replaced."""
     return os.fspath(Path(path).absolute())
 
 

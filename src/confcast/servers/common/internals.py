@@ -1,14 +1,14 @@
-"""The names inside each server that its embedding needs, and the check at the start that they are there.
+"""The names inside each server that its embedding needs, and the check at the start that the server has them.
 
-An embedding derives from a server's classes, stands in for some of its functions and reads its objects' attributes.
-Their authors may rename any of these in a release that breaks no promise. So each embedding checks, before it starts
+An embedding derives from a server's classes, stands in for some of its functions and reads its objects' attributes. The
+servers' authors may rename any of these in a release that breaks no promise. So each embedding checks, before it starts
 anything, that every name it needs exists. Otherwise it refuses to start and says what is missing, the installed
-version, the versions that were tried, and what to do. The bounds in pyproject.toml and the tests hold that a name still
-*means* the same; a test fails when an embedding uses a name that is not listed below.
+version, the versions that were tried, and what to do. The bounds in pyproject.toml and the tests ensure that a name
+still *means* the same; a test fails if an embedding uses a name that is not listed below.
 
-A name is written as `module:path`. Parentheses hold the arguments that the server passes to confcast or confcast to the
-server: by position, or by keyword with a `=`; `...` stands for any others. An attribute that only objects have exists
-if their class declares it, or a method of the class sets it.
+A name is written as `module:path`. Parentheses hold the arguments that the server passes to confcast, or confcast to
+the server: by position, or by keyword with a `=`; `...` stands for any others. An attribute that only objects have
+exists if their class declares it, or a method of the class sets it.
 
 Rejected: refusing a version because of its number (a distribution may have patched an older one, and a newer one may
 still have every name), and asking the server's objects themselves (some exist only after the owner has started).
@@ -26,11 +26,11 @@ from confcast import ConfcastError
 
 
 class Inside(NamedTuple):
-    """What one embedding needs of one package.
+    """The names that one embedding needs from one package.
 
     Attributes:
         package: The server's distribution; the extra of confcast that installs it has the same name.
-        names: Written as this module's head says.
+        names: The names, written as this module's docstring says.
     """
 
     package: str
@@ -44,7 +44,7 @@ TRIED = {
     "hypercorn": ">=0.18,<0.19",
     "uvicorn": ">=0.51,<0.55",
 }
-"""The versions of each server that pyproject.toml allows; pyproject.toml says why these."""
+"""The versions of each server that pyproject.toml allows; it gives the reasons, too."""
 
 INSIDE = {
     "celery": Inside(
@@ -296,7 +296,7 @@ def _is_there(name: str) -> bool:
         value: Any = importlib.import_module(module)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
-            raise  # the server's module is there, and something else is not
+            raise  # the server's module is there, but another one is not
         return False
     owner: Any = None
     for part in path.split("."):
@@ -327,6 +327,6 @@ def _takes(function: Any, first: list[str], arguments: str) -> bool:
         (signature.bind_partial if "..." in given else signature.bind)(*positional, **keywords)
     except TypeError:
         return False
-    except ValueError:  # a compiled function has no signature to look at
+    except ValueError:  # a compiled function has no signature
         pass
     return True

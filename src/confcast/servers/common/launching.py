@@ -4,9 +4,9 @@ A launcher runs a server that has no conf file to embed in, and starts the owner
 
     python -m confcast.servers.uvicorn --loader pkg.settings:loader app:app --workers 4
 
-The launcher takes confcast's options from anywhere in the line, up to a `--`; all others are the server's own. A
-launcher that can't start says why on standard error, and exits with the same statuses as under gunicorn: 78 when the
-configuration is refused, 3 when its owner could not start.
+The launcher takes confcast's options from anywhere in the command line, up to a `--`; all others are the server's. A
+launcher that can't start says why on standard error, and exits with the same statuses as gunicorn does: 78 if the
+configuration is refused, 3 if its owner could not start.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Line(NamedTuple):
 
     Attributes:
         path: The loader's import path, MODULE:NAME.
-        options: For the manager.
+        options: The manager's options.
         rest: The arguments for the server, in their order.
     """
 
@@ -57,7 +57,7 @@ class Line(NamedTuple):
 
     @property
     def loader(self) -> ConfigLoader[Any]:
-        """The loader, imported at this access: an option of the server's may have changed where modules are found.
+        """The loader, imported at this access: an option of the server may have changed where modules are found.
 
         Raises:
             SystemExit: The loader can't be found (78, with the reason on standard error).
@@ -66,7 +66,7 @@ class Line(NamedTuple):
 
     @property
     def fresh_loader(self) -> ConfigLoader[Any]:
-        """The loader, found without an import in this process: for masters that fork. Raises SystemExit as `loader`."""
+        """The loader, found by another process, for masters that fork. Raises SystemExit as `loader` does."""
         return self._found(lambda path: self.find_afresh())
 
     def find_afresh(self) -> ConfigLoader[Any]:
@@ -84,7 +84,7 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
     """Take confcast's options out of a command line.
 
     Raises:
-        SystemExit: An option has no such value, or --loader is missing (2).
+        SystemExit: An option can't have its value, or --loader is missing (2).
     """
     parser = _parser(server)
     found, rest = parser.parse_known_args(arguments)
@@ -96,7 +96,7 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
 
 
 def print_help(server: str) -> None:
-    """Print the help on confcast's options; the server prints that on its own."""
+    """Print the help on confcast's options; the server prints the help on its own options."""
     _parser(server).print_help()
 
 
@@ -121,7 +121,7 @@ def _parser(server: str) -> argparse.ArgumentParser:
 
 
 def require(package: str, extra: str) -> ModuleType:
-    """Import an optional package. Raises ConfcastError, which says what to install."""
+    """Import an optional package. Raises ConfcastError, which says what to install, if it is missing."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
@@ -158,13 +158,13 @@ def report(text: str) -> None:
 
 
 class Embedded:
-    """A configuration that a launcher embeds in its server: the manager of each generation, and its workers' part.
+    """A configuration that a launcher embeds in its server: each generation's manager, and what its workers run first.
 
     Args:
         loader: Loads the configuration of the first generation.
-        options: For the manager of each generation.
-        again: Returns the loader of a next generation, under the code of that moment; raises ConfigError. None: the
-            same loader, whose schema is imported anew by its name.
+        options: The options of each generation's manager.
+        again: Returns the loader of a next generation, under the code of that moment; raises ConfigError. None:
+            `loader` is used again, and its schema imported anew by its name.
         supervise: As `ConfigReloadManager` takes it.
 
     Attributes:
@@ -173,7 +173,7 @@ class Embedded:
         name: The configuration's name.
 
     Raises:
-        TypeError: The manager has no such option, or another process can't import the schema.
+        TypeError: The manager lacks an option, or another process can't import the schema.
         ValueError: An option can't have this value.
     """
 
@@ -191,7 +191,7 @@ class Embedded:
         self.name = self.manager.name
 
     def next_generation(self) -> tuple[EmbeddedManager[Any], Worker]:
-        """A manager, not started, and the part of its workers. Raises ConfigError, TypeError, ValueError."""
+        """A manager that is not started, and what its workers run first. Raises ConfigError, TypeError, ValueError."""
         return self._made(self._again())
 
     def _made(self, loader: ConfigLoader[Any]) -> tuple[EmbeddedManager[Any], Worker]:
@@ -207,7 +207,7 @@ def start(server: str, manager: ConfigReloadManager[Any], report: Callable[[str]
     Args:
         server: The server's name, for the text.
         manager: Starts the owner.
-        report: Called with the reason when the owner can't be started.
+        report: Called with the reason if the owner can't be started.
 
     Raises:
         SystemExit: The owner can't be started (78 or 3); `report` was called.
@@ -224,7 +224,7 @@ def start(server: str, manager: ConfigReloadManager[Any], report: Callable[[str]
 
 
 def refuse(text: str, status: int, report: Callable[[str], None] = report) -> NoReturn:
-    """Report the text, and end this master, which has started nothing. Raises SystemExit with this status."""
+    """Report the text, and end this master, which has started nothing, by a SystemExit with this status."""
     report(text)
     sys.exit(status)
 
@@ -257,7 +257,7 @@ def warn_of_no_replica(
 
 
 class Worker(NamedTuple):
-    """A worker's part: it attaches before it loads its application, and after. multiprocessing pickles it to workers.
+    """What a worker runs before its application is loaded, and after: it attaches. multiprocessing pickles this object.
 
     Attributes:
         schema: The schema's import path (`ConfigLoader.schema_path`); its module usually declares the replica, too.
@@ -271,16 +271,16 @@ class Worker(NamedTuple):
         """Import the schema and attach, before the application is imported, whose modules may read the configuration.
 
         Args:
-            timeout: Seconds that all replicas together may take to attach; the import does not count.
+            timeout: Seconds that all replicas together may take to attach, without the import.
 
         Raises:
             ConfcastError: A replica can't attach, as `Replica.attach` says. The import may raise anything else.
         """
-        ConfigLoader(self.schema).schema  # noqa: B018 - imports it, be it in the main program, which has no such name
+        ConfigLoader(self.schema).schema  # noqa: B018 - imports it, even from the main program, which has no such name
         self.attach_declared(timeout)
 
     def attach_declared(self, timeout: float = 10.0) -> list[Replica[Any]]:
-        """Attach all replicas declared by now, in `timeout` seconds; skip one of another name without an owner.
+        """Attach all replicas declared by now, in `timeout` seconds; skip one of another name that has no owner.
 
         Returns:
             The attached replicas, for `Pin(app, *replicas)`: a replica without an owner can't be pinned.

@@ -1,8 +1,8 @@
-"""`reopen` opens log files anew that were moved away, in this process: a server's HUP did so by replacing its workers.
+"""`reopen` opens moved log files anew, in this process, as a server's HUP did by replacing its workers.
 
 It looks at every `logging.FileHandler` of the process, made by the server's `--log-config` or by the application. It
-skips a handler whose file is the same as before: a handler that truncates its file must not do so again. The new file
-is open before the old one is closed; where the new one can't be opened the handler keeps the old one.
+skips a handler whose file is still the same: a handler that truncates its file must not do so again. The new file is
+opened before the old one is closed; if the new one can't be opened, the handler keeps the old one.
 
 Rejected: recommending `WatchedFileHandler` (it calls stat for each record), and opening the files of known loggers only
 (a queue's listener holds handlers that no logger has).
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def reopen() -> list[str]:
-    """Open each moved or deleted log file anew. In any thread; not in a signal handler: it takes the handlers' locks.
+    """Open each moved or deleted log file anew. In any thread, but no signal handler: it takes the handlers' locks.
 
     Returns:
         A text for each file that could not be opened: its path and the reason.
@@ -26,7 +26,7 @@ def reopen() -> list[str]:
 
 
 def _file_handlers() -> Iterator[logging.FileHandler]:
-    references: list[Any] = list(vars(logging)["_handlerList"])  # the list that logging.shutdown() goes through
+    references: list[Any] = list(vars(logging)["_handlerList"])  # logging.shutdown() uses this list
     for handler in (reference() for reference in references):
         if isinstance(handler, logging.FileHandler):
             yield handler
@@ -40,7 +40,7 @@ def _reopen(handler: logging.FileHandler) -> str:
             return ""
         handler.stream = handler._open()
         old.close()
-    except Exception as error:  # a handler of the application's may open its file as it likes
+    except Exception as error:  # an application's handler may open its file in its own way
         why = getattr(error, "strerror", None) or error
         return f"{handler.baseFilename} can't be opened anew: {why}; it goes on in the file that was moved"
     finally:
@@ -50,6 +50,6 @@ def _reopen(handler: logging.FileHandler) -> str:
 
 def _was_moved(path: str, descriptor: int) -> bool:
     try:
-        return not os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 - it is text here
+        return not os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 - `path` is text
     except FileNotFoundError:
         return True

@@ -1,8 +1,8 @@
-"""A worker whose master was killed ends by itself: no process is left to stop the worker, which holds the port.
+"""A worker whose master was killed ends by itself: no other process would stop it, and it holds the port.
 
-A thread asks for the parent's pid twice a second. Rejected: the sentinel of multiprocessing's `parent_process()` (a
-forked sibling has inherited the other end of that pipe, and holds it open), PR_SET_PDEATHSIG (Linux only, needs ctypes,
-and is sent when the forking thread ends, not the process), a pidfd (Linux only; half a second is quick enough).
+A thread reads the parent's pid twice a second. Rejected: the sentinel of multiprocessing's `parent_process()` (a forked
+sibling has inherited the other end of that pipe, and holds it open), PR_SET_PDEATHSIG (it exists on Linux only, needs
+ctypes, and is sent when the forking thread ends, not the process), a pidfd (Linux only; half a second is quick enough).
 """
 
 from __future__ import annotations

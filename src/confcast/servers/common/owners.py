@@ -2,12 +2,12 @@
 
 A full reload begins a next generation with a pause: the present owner finishes its current reload, writes a copy of its
 journal, and loads no more, so that no version number is given out twice. The next owner continues versions, history and
-totals. A worker is served by the owner that it attached to first, to the worker's end; then that owner exits. When the
-next generation is called off (the configuration is refused, no new worker serves), the present owner resumes, and loads
-what it missed if it watches. A paused owner refuses a reload: a request that comes between the pause and the
+totals. The owner that a worker attached to first serves it until the worker ends; an owner without such workers exits.
+If the next generation is called off (the configuration is refused, no new worker serves), the present owner resumes,
+and loads what it missed if it watches. A paused owner refuses a reload: a request that comes between the pause and the
 successor's start, or before the call-off, is repeated to the owner that loads then.
 
-Rejected: two owners that load side by side (two contents under one number).
+Rejected: two owners that load side by side (one number could have two contents).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from confcast import ConfcastError
 from confcast.master.embedded import EmbeddedManager
 
 NO_OWNER = (ConfcastError, ImportError, OSError, TypeError)
-"""What `ConfigReloadManager.start` raises when no owner can be had."""
+"""The errors that `ConfigReloadManager.start` raises if no owner can be started."""
 
 Manager = EmbeddedManager[Any]
 
 
 class CalledOff(Exception):
-    """The next generation can't begin, and nothing has changed."""
+    """The next generation can't begin; nothing has changed."""
 
 
 class _Former(NamedTuple):
@@ -36,7 +36,7 @@ class _Former(NamedTuple):
 
 
 class Owners:
-    """The managers of one configuration, by generation. In the master's main thread only, except `request_reload`.
+    """The managers of one configuration, by generation. For the master's main thread only, except `request_reload`.
 
     Args:
         first: The manager of the first generation; the caller starts it.
@@ -48,16 +48,16 @@ class Owners:
     def __init__(self, first: Manager) -> None:
         self.present = first
         self._coming: Manager | None = None
-        self._is_requested = False  # whether a reload is, since a next generation began
+        self._is_requested = False  # whether a reload was requested since a next generation began
         self._former: list[_Former] = []
 
     def request_reload(self) -> None:
-        """Trigger the owner that loads. Returns at once, in any thread, and in a signal handler."""
-        self._is_requested = True  # first: each change of the owner that loads is followed by a look at this
+        """Trigger a reload by the owner that loads. Returns at once; for any thread, and for signal handlers."""
+        self._is_requested = True  # set first: it is read after each change of the owner that loads
         (self._coming or self.present).request_reload()
 
     def succeed(self, make: Callable[[], Manager]) -> Manager:
-        """Start the next generation's owner; `replace` or `call_off` must follow. Raises CalledOff."""
+        """Start the next generation's owner; `replace` or `call_off` must follow. Raises CalledOff if that fails."""
         self._is_requested = False
         try:
             self.present.pause()
@@ -82,7 +82,7 @@ class Owners:
         self._resume()
 
     def replace(self, successor: Manager, workers: frozenset[int]) -> None:
-        """Make the successor the present one; these workers, by pid, stay with the one before."""
+        """Make the successor the present one; these workers, by pid, stay with the former one."""
         self._former.append(_Former(self.present, workers))
         self.present, self._coming = successor, None
 
@@ -96,7 +96,7 @@ class Owners:
             (self._coming or self.present).request_reload()
 
     def ensure(self, workers: Callable[[], Container[int]]) -> None:
-        """In each turn of the master's loop: restart dead owners, close owners whose workers are gone.
+        """Restart dead owners, and close owners whose workers are gone. Called in each turn of the master's loop.
 
         Args:
             workers: Returns the pids of all present workers.

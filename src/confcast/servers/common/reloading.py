@@ -2,17 +2,17 @@
 
 HUP requests a reload of the owner at once. In the next turn of its loop the master does what else the server's own HUP
 did for files: it opens its log files anew, looks at the TLS certificate, and passes the signal on to every worker
-(worker_refresh.py). Where the certificate is half renewed the master logs that once, and passes SIGRTMIN on, which
-means the log files only.
+(worker_refresh.py). If the certificate is half renewed, the master logs that once, and sends SIGRTMIN to the workers
+instead, at which they open log files only.
 
 SIGRTMIN is the full reload: what the server's own HUP did, after the owner of a next generation has started under the
-new code. Where that owner can't start, or the certificate can't be served, nothing is replaced and the log says why.
-The old owner serves the old workers until they are gone.
+new code. If that owner can't start, or the certificate can't be served, nothing is replaced and the log says why. The
+old owner serves the old workers until they are gone.
 
 Handlers only set flags. Everything else runs in the master's main thread, in its loop.
 
 Rejected: replacing workers before the next owner has loaded (no owner would be left to serve them), and looking at the
-certificate in the workers alone (each of them would log that it is half renewed).
+certificate in the workers only (each of them would log that it is half renewed).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Reloading:
         server: The server's name, for the log.
         embedded: The configuration.
         log: The server's own logger, so that confcast's lines stand beside the server's.
-        certificate: The server's TLS certificate; None: it serves no TLS.
+        certificate: The server's TLS certificate; None if it serves no TLS.
         in_place: Whether workers can take a renewed certificate while they serve.
-        keeps: Which part of the certificate they can't take, in words; empty: none.
+        keeps: Which part of the certificate they can't take, in words; empty if they can take all.
         forks: Whether workers inherit the modules that the master has imported.
 
     Attributes:
@@ -70,7 +70,7 @@ class Reloading:
         self._coming: Manager | None = None
         self.owners = Owners(embedded.manager)
 
-    # ---- what signals do
+    # ---- called by signal handlers
 
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:
         """Request the reload that this signal means."""
@@ -100,10 +100,10 @@ class Reloading:
             signals.full_reload_of(os.getpid()),
         )
 
-    # ---- in the master's loop
+    # ---- called in the master's loop
 
     def tick(self, workers: Callable[[], Collection[int]]) -> None:
-        """In each turn: look after the owners, and do what a HUP has requested. Cheap without a HUP.
+        """Look after the owners, and do what a HUP has requested; called in each turn. Cheap without a HUP.
 
         Args:
             workers: Returns the pids of all present workers.
@@ -114,15 +114,15 @@ class Reloading:
             self._open_anew(workers())
 
     def wants_full_reload(self) -> bool:
-        """Whether a SIGRTMIN came since the last call."""
+        """Return whether a SIGRTMIN came since the last call."""
         wanted, self._full_reload = self._full_reload, False
         return wanted
 
     def begin(self) -> Worker | None:
-        """Start the next generation's owner, before any worker is replaced. The caller must call `end` then.
+        """Start the next generation's owner, before any worker is replaced. Afterwards the caller must call `end`.
 
         Returns:
-            The part of the new workers; None where the owner stays, because they will have the master's old code.
+            What the new workers run first; None if the owner stays, because they will have the master's old code.
 
         Raises:
             CalledOff: The owner can't start, so no worker may be replaced. The reason was logged.
@@ -142,7 +142,7 @@ class Reloading:
             now: The pids of the present workers.
 
         Returns:
-            False: no new worker serves, so the next generation's owner was closed. Otherwise True.
+            False if no new worker serves, so that the next generation's owner was closed; otherwise True.
         """
         successor, self._coming = self._coming, None
         kept = frozenset(before) & frozenset(now)
@@ -204,7 +204,7 @@ class Reloading:
                 os.kill(pid, number)
 
     def _look_at_certificate(self) -> bool:
-        """Whether workers may be asked to load the certificate's files as they are now."""
+        """Look at the certificate. Returns whether workers may be asked to load its files as they are now."""
         if self._certificate is None:
             return True
         words = self._certificate.look()

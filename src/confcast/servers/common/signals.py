@@ -1,13 +1,13 @@
-"""No signal is lost or kills by default while a worker starts, and a program has its handlers again after its server.
+"""No signal is lost, or kills by default, while a worker starts; and a program has its handlers again after its server.
 
 Between a worker's start and its server's handlers there may be seconds of imports. A forked worker inherits the
-master's handlers: they would note a TERM in a copy of the master's queue that nothing reads, and the server's stop
+master's handlers: they would put a TERM into a copy of the master's queue that nothing reads, and the server's stop
 would wait for this worker for ever. A spawned worker has no handlers: a HUP for the whole process group would kill it.
 So the master blocks these signals while it starts a worker, the worker inherits the blocked mask, and it unblocks them
 once it has set handlers.
 
-A server leaves its handlers in its process. In a program that goes on afterwards they would note a TERM that nothing
-looks at any more: so `restored` sets the program's own handlers again.
+A server leaves its handlers in its process. In a program that goes on afterwards they would only note a TERM that
+nothing acts on any more: so `restored` sets the program's own handlers again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def full_reload_of(pid: int) -> str:
 
 @contextmanager
 def blocked(numbers: Iterable[signal.Signals] = _BLOCKED) -> Iterator[None]:
-    """Block these signals around the start of a worker; they are delivered afterwards. In the master's main thread."""
+    """Block these signals around the start of a worker, and deliver them afterwards. For the master's main thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -45,7 +45,7 @@ def blocked(numbers: Iterable[signal.Signals] = _BLOCKED) -> Iterator[None]:
 
 @contextmanager
 def restored(numbers: Iterable[signal.Signals | int] = _BLOCKED) -> Iterator[None]:
-    """Set the handlers of these signals back to what they were, when the server has ended. In the main thread."""
+    """Set the handlers of these signals back to what they were, when the server has ended. For the main thread."""
     before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
@@ -55,11 +55,11 @@ def restored(numbers: Iterable[signal.Signals | int] = _BLOCKED) -> Iterator[Non
 
 
 def nothing(number: int, frame: FrameType | None) -> None:
-    """A handler that does nothing. Programs that the process starts would inherit SIG_IGN in its place."""
+    """A handler that does nothing. SIG_IGN instead would be inherited by programs that the process starts."""
 
 
 def unblock(*default: signal.Signals, reloads: Handler = nothing) -> None:
-    """In a worker, before all else: set handlers, then unblock the signals that the master has blocked.
+    """Set handlers in a worker, before all else, then unblock the signals that the master has blocked.
 
     Args:
         *default: The signals that get their default action.

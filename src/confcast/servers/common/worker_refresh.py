@@ -38,7 +38,7 @@ class Refresh:
         self._notes: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()  # its put may interrupt a put
 
     def start(self) -> None:
-        """Start the thread. Once; after a fork, in the child. Signals that are blocked now stay blocked in it."""
+        """Start the thread, once; after a fork, in the child. The thread inherits the blocked signals."""
         threading.Thread(target=self._run, name="confcast-refresh", daemon=True).start()
 
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:
@@ -48,11 +48,11 @@ class Refresh:
             self.later(self._renew)
 
     def later(self, act: Callable[[], object]) -> None:
-        """Have the thread call this function. In any thread, and in a signal handler."""
+        """Have the thread call this function. May be called in any thread, and in a signal handler."""
         self._notes.put(act)
 
     def tick(self) -> None:
-        """Do all that is queued, in this thread: for a worker whose loop does it instead of a thread."""
+        """Do all that is queued, in this thread; for a worker whose loop does it instead of a thread."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._do(self._notes.get_nowait())

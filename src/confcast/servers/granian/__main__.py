@@ -1,4 +1,4 @@
-"""`python -m confcast.servers.granian`."""
+"""`python -m confcast.servers.granian` runs the launcher."""
 
 from confcast.servers.granian.launcher import main
 

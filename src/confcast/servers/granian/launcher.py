@@ -12,24 +12,24 @@ granian's main loop restarts a dead owner. Each worker attaches before it import
 may read the configuration at import; replicas that the application declares are attached after that.
 
 A HUP also opens log files anew, in the master and in workers. granian's own reload, one worker after another, moves to
-SIGRTMIN, and starts a new owner under the new code first (reloading.py). A process of its own finds `--loader`, at the
-start too: granian forks its workers, which would inherit the code that the master has imported. With `run()` in a
-program that has imported the schema, the new workers have its old code; the owner stays then, and the log says so. A
-renewed TLS certificate takes SIGRTMIN (server.py). guide/signals.md has a table of all this.
+SIGRTMIN, and starts a new owner under the new code first (reloading.py). A separate process finds `--loader`, also at
+the start: granian forks its workers, which would inherit the code that the master has imported. With `run()` in a
+program that has imported the schema, the new workers have its old code; then the owner stays, and the log says so. A
+renewed TLS certificate needs a SIGRTMIN (server.py). guide/signals.md has a table of all this.
 
-What is pinned: with `asgi` and `asginl` each request, and each message of a WebSocket; with `wsgi` each request, to
-the last byte of its body; with `rsgi` each HTTP request. An RSGI WebSocket is not pinned: call `pin()` for a message.
+What is pinned: with `asgi` and `asginl` each request, and each message of a WebSocket; with `wsgi` each request, to the
+last byte of its body; with `rsgi` each HTTP request. An RSGI WebSocket is not pinned: call `pin()` for each message.
 
-What stays granian's: a worker that dies stops the whole server, with status 1; with `--respawn-failed-workers` a new
-worker takes its place and attaches, unless a worker dies within 5.5 seconds of its respawn. `--reload` and
-`--workers-lifetime` replace workers as ever. With 2.8.7 a worker hangs that gets two signals to stop in its lifespan's
-startup (Ctrl-C sends one, and granian another); `--workers-kill-timeout` bounds that.
+What granian does as without confcast: a worker that dies stops the whole server, with status 1; with
+`--respawn-failed-workers` a new worker takes its place and attaches, unless a worker dies within 5.5 seconds of its
+respawn. `--reload` and `--workers-lifetime` replace workers as ever. With 2.8.7 a worker hangs if it gets two signals
+to stop in its lifespan's startup (Ctrl-C sends one, and granian another); `--workers-kill-timeout` limits that.
 
-What changes: workers that end before the master, at a signal for the whole group, are no failure, and cause no status
-1. A worker whose master was killed ends by itself (orphans.py).
+What changes: workers that end before the master, at a signal for the whole group, count as no failure, and cause no
+status 1. A worker whose master was killed ends by itself (orphans.py).
 
-Rejected: the same options under other names (granian's command line is called unchanged, with our server's class in the
-place of its own), a thread in the master (it forks), `--task-impl rust` (granian runs all requests of a worker in one
+Rejected: declaring granian's options again (granian's command line is called unchanged, with our server's class in
+place of granian's), a thread in the master (it forks), `--task-impl rust` (granian runs all requests of a worker in one
 context there, so that requests would share pins), and Python without its lock (granian's workers are threads there;
 confcast was not tried with it).
 """
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **server_options: Any) -> None:
-    """Serve, and return when a signal has stopped the server. In the main thread only.
+    """Serve, and return when a signal has stopped the server. For the main thread only.
 
     Args:
         app: The application as granian takes it: "module:name".
@@ -59,8 +59,8 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
         **server_options: As `granian.Granian` takes them.
 
     Raises:
-        ConfcastError: granian is not installed, has an option that can't be used, or lacks a name that we need.
-        TypeError: granian, or the manager, has no such option.
+        ConfcastError: granian is not installed, has an option that can't be used, or lacks a name that confcast needs.
+        TypeError: granian, or the manager, lacks an option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner could not start (3), or a worker has died (1).
     """
@@ -71,7 +71,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the launcher's command line; None: that of this process. Raises SystemExit."""
+    """Run the launcher with these arguments; None for this process's. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with launching.refusing():
         _require()

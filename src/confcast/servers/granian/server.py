@@ -1,11 +1,11 @@
-"""`Server` is granian's server with a config owner: its master looks after the owner, and gives workers their part.
+"""`Server` is granian's server with a config owner: its master looks after the owner, and its workers attach to it.
 
 granian has no hook in its main loop, which waits for an event: `_Wakeup` replaces that event, and looks after the owner
-while it waits. A full reload (SIGRTMIN) is granian's own reload, which calls a hook before it replaces its workers: the
-hook starts the next owner, and where the owner can't start, nothing is replaced.
+while the loop waits. A full reload (SIGRTMIN) is granian's own reload, which calls a hook before it replaces its
+workers: the hook starts the next owner, and if the owner can't start, nothing is replaced.
 
 granian's workers serve TLS in Rust, which reads the files when a worker starts. With 2.8.9 a worker served the old
-certificate to its end, whatever its files held: so HUP only logs that a renewed certificate takes SIGRTMIN.
+certificate to its end, whatever its files held: so HUP only logs that a renewed certificate needs a SIGRTMIN.
 
 Rejected: a thread that looks after the owner (granian forks), and `Event` itself with a timeout (granian sets it in
 signal handlers: one that interrupts the thread which holds the event's lock would wait for that lock for ever).
@@ -39,7 +39,7 @@ from confcast.servers.common.owners import CalledOff
 from confcast.servers.common.reloading import Reloading
 from confcast.servers.granian.worker import Boot
 
-_AGAIN = 1.0  # seconds until a worker that is to end is woken, and from then on
+_AGAIN = 1.0  # seconds until a worker that must end is woken, and between later wake-ups
 _TURN = 0.25
 
 
@@ -61,7 +61,7 @@ class Server(MPServer):
             raise ConfcastError("granian's task implementation 'rust' can't pin requests: use 'asyncio'")
         self._embedded = embedded
         self._worker = embedded.worker
-        forks = multiprocessing.get_start_method() == "fork"  # what granian asks, too
+        forks = multiprocessing.get_start_method() == "fork"  # granian makes the same call
         certificate = _certificate(self.ssl_ctx)
         self._reloading = Reloading("granian", embedded, logger, certificate, in_place=False, forks=forks)
         self.main_loop_interrupt = _Wakeup(self._tick)
@@ -74,7 +74,7 @@ class Server(MPServer):
             super().serve(*arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """Shut down as granian does; but workers that a signal for the whole group has ended first are no failure."""
+        """Shut down as granian does, except that workers ended first by a signal for the whole group are no failure."""
         if self.interrupt_signal:
             self.interrupt_children = deque(maxlen=0)  # type: ignore[assignment]  # it stays empty from now on
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ class Server(MPServer):
         self.main_loop_interrupt.set()
 
     def _reload(self, spawn_target: Any, target_loader: Any) -> Any:
-        """Reload as granian does, whose log calls it a HUP, and which calls `_begin` when its env files are read."""
+        """Reload as granian does. Its log calls that a HUP, and it calls `_begin` when its env files are read."""
         before, worker = self._pids(), self._worker
         try:
             result = super()._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
@@ -114,14 +114,14 @@ class Server(MPServer):
         return result
 
     def _begin(self) -> None:
-        """Start the next owner: granian calls this before it replaces workers; with `--reload` for each edit, too."""
+        """Start the next owner. granian calls this before it replaces workers; with `--reload` for each edit, too."""
         if self._reloading.wants_full_reload():
             self._worker = self._reloading.begin() or self._worker
 
-    # ---- its loop, and its workers
+    # ---- granian's loop, and its workers
 
     def _tick(self) -> None:
-        # A worker that is to end gets no HUP any more: of two signals at once a thread other than the main one, which
+        # A worker that must end gets no HUP any more: of two signals at once, a thread other than the main one, which
         # waits in Python, would get the second, and the worker would not end.
         if not self.interrupt_signal:
             self._reloading.tick(self._pids)
@@ -139,7 +139,7 @@ class Server(MPServer):
         return worker
 
     def _join(self, worker: WorkerProcess, timeout: float | None = None) -> None:
-        """As granian's, which may wait for ever; those that are to end, and live on, are woken each second."""
+        """Wait as granian does, perhaps for ever; workers that must end, and have not, are woken each second."""
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while _is_alive(worker) and (left := end - time.monotonic()) > 0:
             worker.inner.join(min(left, _AGAIN))
@@ -149,7 +149,7 @@ class Server(MPServer):
 
 
 def _certificate(ssl_ctx: Any) -> Certificate | None:
-    """The certificate. granian makes a tuple of its options: whether it serves TLS, chain, key, password, and more."""
+    """The certificate, from granian's tuple of options: whether it serves TLS, chain, key, password, and more."""
     is_served, certfile, keyfile, password, *_ = ssl_ctx
     return Certificate(certfile, keyfile, password) if is_served else None
 
@@ -159,11 +159,11 @@ def _is_alive(worker: WorkerProcess) -> bool:
 
 
 def _wake(pid: int) -> None:
-    """Wake a worker's main thread by a signal that asks for little, so that it runs the handlers of noted signals.
+    """Wake a worker's main thread by a harmless signal, so that it runs the handlers of signals that were noted.
 
-    Of two signals at once another thread may take the second, a TERM: then its handler runs when the main thread, which
-    waits, takes any signal that has a handler. TERM is not sent again: granian's own handler of a third one would wait
-    for ever in a worker that has heard the first, and finishes a request.
+    Of two signals at once another thread may take the second, a TERM: its handler then runs when the main thread, which
+    waits, takes any signal that has a handler. TERM is not sent again: granian's handler of a third one would wait for
+    ever in a worker that has received the first, and finishes a request.
     """
     with contextlib.suppress(ProcessLookupError):  # granian has reaped it meanwhile
         os.kill(pid, signals.FULL_RELOAD or signal.SIGHUP)
@@ -189,7 +189,7 @@ class _Wakeup(threading.Event):
         self._is_set = False
 
     def is_set(self) -> bool:
-        """Call `tick`, too: with `--reload` the main loop is watchfiles's, which calls only this, in each turn."""
+        """Whether it is set. Calls `tick`, too: with `--reload` the loop is watchfiles's, which calls only this."""
         self._tick()
         return self._is_set
 
@@ -203,7 +203,7 @@ class _Wakeup(threading.Event):
 
 
 def command_line(arguments: Sequence[str], make: Callable[..., Server] = Server) -> NoReturn:
-    """Run granian's own command line, which makes its server by `make(target, **options)`. Raises SystemExit."""
+    """Run granian's command line, which makes its server by `make(target, **options)`. Raises SystemExit."""
     names = vars(cli)
     theirs = names["Server"]
     names["Server"] = make

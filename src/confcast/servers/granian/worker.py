@@ -1,9 +1,9 @@
 """`Boot` starts a granian worker: it sets signals, watches the master, attaches, and pins requests.
 
-granian calls it in the worker, in the place of its loader of the application, before anything is served. A worker that
-can't attach logs why, and exits with status 1; granian then stops or respawns. A worker that meets the owner of older
-code (a deploy in place) waits first: granian takes a worker that dies within 5.5 seconds of its respawn for a crash
-loop, and would stop the others, too.
+granian calls it in the worker, in place of its own loader of the application, before anything is served. A worker that
+can't attach logs why, and exits with status 1; granian then stops or respawns. A worker that finds an owner of older
+code (after a deploy in place) waits before that: granian takes a worker that dies within 5.5 seconds of its respawn for
+a crash loop, and would stop the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True)
 class Boot:
-    """Returns the application, when it is called in a worker. multiprocessing pickles it to spawned workers.
+    """Returns the application when it is called in a worker. multiprocessing pickles it to spawned workers.
 
     Attributes:
         worker: Attaches the replicas.
@@ -48,7 +48,7 @@ class Boot:
     load: Callable[[], Any]
 
     def __call__(self) -> Any:
-        """Start the worker. Raises SystemExit when it can't attach, and what the application raises at its import."""
+        """Start the worker. Raises SystemExit if it can't attach, and what the application raises at its import."""
         refresh = Refresh(logger)
         refresh.start()
         signals.unblock(signal.SIGTERM, signal.SIGINT, reloads=refresh.on_signal)
@@ -64,10 +64,10 @@ class Boot:
 
 
 def _stop_once() -> None:
-    """Have granian's handlers of TERM and INT act on the first signal only.
+    """Have granian's handlers of TERM and INT act at the first signal only.
 
-    Each writes to what the server reads once, and what holds one more. A third signal's would wait there for ever, in
-    the main thread: a request that is being finished would never be.
+    Each handler writes to a queue that the server reads once, and that has room for one entry more. At a third signal
+    the handler would wait for ever, in the main thread, and a request under way would never be finished.
     """
     of_loop, of_thread = _signals.set_loop_signals, _signals.set_sync_signals
 
@@ -89,7 +89,7 @@ def _stop_once() -> None:
 
 
 def _once(act: Callable[[], object]) -> Callable[..., None]:
-    """A handler, which another signal may interrupt."""
+    """A handler that calls `act` once, even if another signal interrupts it."""
     left = [act]
 
     def handle(*_: object) -> None:

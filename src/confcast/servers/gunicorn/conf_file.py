@@ -1,17 +1,17 @@
 """A HUP finds out what has changed in gunicorn's conf file since gunicorn ran it, without running the file.
 
 gunicorn's own HUP runs the conf file anew, with all its effects: the file may import modules, make folders, clear a
-folder of metrics, start clients. An operator who sends HUP, perhaps once a minute, wants another configuration and none
-of these effects; and a conf file that fails would end the master. So the file is parsed and not run: its statements are
+folder of metrics, start clients. An operator who sends HUP, perhaps once a minute, wants another configuration without
+these effects; and a conf file that fails would end the master. So the file is parsed and not run: its statements are
 compared with those that gunicorn ran, name by name, comments and layout aside. A full reload (RTMIN) runs it.
 
-`workers` is taken over where the text sets it to a plain number, since gunicorn changes the number of its workers
-without replacing one, and unless the command line or GUNICORN_CMD_ARGS sets a number, which gunicorn prefers. The
-master logs every other changed name, once for each text.
+`workers` is taken over if the text sets it to a plain number, since gunicorn changes the number of its workers without
+replacing one, and unless the command line or GUNICORN_CMD_ARGS sets a number, which gunicorn prefers. The master logs
+every other changed name, once for each text.
 
-Two changes are not seen: a value that changes while its expression does not (`workers = cpu_count()`), and another file
-that the conf file imports. Rejected: running the file in the master (above), and in a child (its effects outside of the
-process are the same: a folder that it clears is cleared).
+Two changes are not noticed: a value that changes while its expression does not (`workers = cpu_count()`), and a file
+that the conf file imports. Rejected: running the file in the master (for the reasons above), and in a child (its
+effects outside of the process are the same: a folder that it clears is cleared).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Changes(NamedTuple):
     """What has changed in a conf file.
 
     Attributes:
-        workers: The number that the file sets since the last look, where that can be taken over; else None.
+        workers: The number that the file sets since the last look, if it can be taken over; otherwise None.
         names: The names whose statements differ from those that gunicorn ran; "other lines" stands for statements that
             set or define no name.
     """
@@ -40,7 +40,7 @@ class ConfFile:
     """The conf file as gunicorn has run it.
 
     Args:
-        path: The file; None where there is none (a program that calls `install` itself).
+        path: The file; None if there is none (a program that calls `install` itself).
     """
 
     def __init__(self, path: str | None) -> None:
@@ -58,7 +58,7 @@ class ConfFile:
             return None
 
     def look(self) -> Changes | None:
-        """Return what has changed in the conf file since the last look; None if its text is the same.
+        """Find what has changed in the conf file since the last look. Returns None if its text is the same.
 
         Raises:
             SyntaxError, ValueError: The file can't be parsed.
@@ -75,7 +75,7 @@ def compare(ran: bytes, before: bytes, now: bytes) -> Changes:
     """Compare the text that gunicorn ran, the text of the last look, and the present one. Runs none of them.
 
     Raises:
-        SyntaxError, ValueError: The present text is no Python.
+        SyntaxError, ValueError: The present text is not valid Python.
     """
     first, last = _statements(ran), _statements(now)
     names = {name for name in {**first, **last} if first.get(name) != last.get(name)}
@@ -88,7 +88,7 @@ def compare(ran: bytes, before: bytes, now: bytes) -> Changes:
 
 
 def _statements(text: bytes) -> dict[str, list[str]]:
-    """For each name, the statements at the top level of the file that set or define it, as ast.dump writes them."""
+    """For each name, the statements at the file's top level that set or define it, as ast.dump writes them."""
     found: dict[str, list[str]] = {}
     for statement in ast.parse(text).body:
         written = ast.dump(statement)
@@ -106,10 +106,10 @@ def _names(statement: ast.stmt) -> set[str]:
 
 
 def _number(text: bytes) -> int | None:
-    """The number that `workers` is set to, if one statement sets it, to a literal that is above 0."""
+    """The number to which `workers` is set, if one statement sets it, to a literal above 0; otherwise None."""
     try:
         found = [statement for statement in ast.parse(text).body if "workers" in _names(statement)]
-    except (SyntaxError, ValueError):  # of an older text; the present one was parsed before
+    except (SyntaxError, ValueError):  # raised for an older text; the present one was parsed before
         return None
     if len(found) == 1 and isinstance(found[0], ast.Assign) and isinstance(found[0].value, ast.Constant):
         value = found[0].value.value
@@ -123,6 +123,6 @@ def is_said_elsewhere(cfg: Any) -> bool:
     parser = cfg.parser()
     try:
         said = parser.parse_args(), parser.parse_args(cfg.get_cmd_args_from_env())
-    except SystemExit:  # a program of its own, with arguments of its own
+    except SystemExit:  # raised in a program with its own arguments
         return True
     return any(arguments.workers is not None for arguments in said)

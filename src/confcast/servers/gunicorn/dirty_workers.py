@@ -1,22 +1,22 @@
 """gunicorn's dirty workers attach as its other workers do, and a full reload replaces them.
 
-The dirty arbiter is a process of its own, which the master forks and which forks the dirty workers. gunicorn calls
-`dirty_post_fork` in the arbiter, not in the worker, and `dirty_worker_init` when the applications are loaded and their
-`init()` has run, which may read the configuration. So `on_dirty_starting`, in the arbiter, has each worker attach
-before it loads its applications; `dirty_worker_init` attaches the replicas that these have declared, and pins: one call
-of a dirty application sees one version (the steps of a generator that it returns see the newest).
+The dirty arbiter is a separate process, which the master forks and which forks the dirty workers. gunicorn calls
+`dirty_post_fork` in the arbiter, not in the worker. It calls `dirty_worker_init` after the applications are loaded and
+their `init()`, which may read the configuration, has run. So `on_dirty_starting`, in the arbiter, has each worker
+attach before it loads its applications; `dirty_worker_init` attaches the replicas that these have declared, and pins:
+one call of a dirty application sees one version (each step of a generator that it returns sees the newest).
 
-A dirty worker that can't attach exits with status 1 after a pause, and is respawned, as any other.
+A dirty worker that can't attach exits with status 1 after a pause, and is respawned, like any other worker.
 
-A HUP of the arbiter does nothing: gunicorn's own starts a worker and ends the newest (that same one). A full reload
-starts a new dirty arbiter beside the old one, with the new settings, code and address, before it starts new workers,
-which get the new arbiter's socket; the old arbiter serves the old workers, and is ended when these are gone. The new
-arbiter starts with a copy of the old one's stash; what old workers put there afterwards ends with the old one. USR1 is
-passed on to the dirty workers, which gunicorn does not do.
+A HUP to the arbiter does nothing (gunicorn's own handler starts a worker and ends the newest, which is that same one).
+A full reload starts a new dirty arbiter beside the old one, with the new settings, code and address, before it starts
+new workers, which get the new arbiter's socket; the old arbiter serves the old workers, and is ended when these are
+gone. The new arbiter starts with a copy of the old one's stash; what old workers put there afterwards ends with the old
+one. USR1 is passed on to the dirty workers, which gunicorn does not do.
 
-Rejected: `dirty_worker_init` alone (an `init()` that reads the configuration would fail), ending the old arbiter first
-(workers keep the path of the socket that they were given), and importing the applications elsewhere than in the master,
-where gunicorn reads their `workers` (an entry with a number, "module:Class:2", is not imported there).
+Rejected: attaching in `dirty_worker_init` only (an `init()` that reads the configuration would fail), ending the old
+arbiter first (workers keep the path of the socket that they were given), and importing the applications elsewhere than
+in the master, where gunicorn reads their `workers` (an entry with a number, "module:Class:2", is not imported there).
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def check(cfg: Any) -> None:
     for entry in cfg.dirty_apps:
         try:
             parse_dirty_app_spec(entry)
-        except Exception as error:  # gunicorn's own, or a TypeError: a user may write anything
+        except Exception as error:  # raised by gunicorn, or a TypeError: a user may write anything
             raise CalledOff(f"dirty_apps in the conf file can't be used: {entry!r}: {error}") from error
 
 
 def why_imported(cfg: Any) -> str:
-    """Which entries of `dirty_apps` make gunicorn import modules in the master, in words; empty for none."""
+    """Which entries of `dirty_apps` make gunicorn import modules in the master, in words; empty if none does."""
     entries = [entry for entry in cfg.dirty_apps if entry.count(":") < 2] if has(cfg) else []
     if not entries:
         return ""
@@ -73,7 +73,7 @@ def why_imported(cfg: Any) -> str:
 
 
 def attach_workers(arbiter: Any, attach: Callable[[Any], None]) -> None:
-    """In `on_dirty_starting`: have each worker attach before it loads its applications.
+    """Have each worker attach before it loads its applications. Called in `on_dirty_starting`.
 
     Args:
         arbiter: gunicorn's dirty arbiter.
@@ -87,20 +87,20 @@ def attach_workers(arbiter: Any, attach: Callable[[Any], None]) -> None:
         attach(worker)
         load(worker)
 
-    DirtyWorker.load_apps = load_apps  # in this process and its children only
+    DirtyWorker.load_apps = load_apps  # replaced in this process and its children only
 
 
 def name_socket(arbiter: Any) -> None:
-    """In `on_dirty_starting`: set this arbiter's socket for its workers; it has inherited the path of the first one."""
+    """Set this arbiter's socket for its workers, in `on_dirty_starting`; it has inherited the path of the first one."""
     from gunicorn.dirty import set_dirty_socket_path  # type: ignore[import-untyped]
 
     set_dirty_socket_path(arbiter.socket_path)
 
 
 def keep_pid_file_of_another(arbiter: Any) -> None:
-    """In `on_dirty_starting`: at its end gunicorn takes the file away unread, which may be the next arbiter's by then.
+    """In `on_dirty_starting`: keep a pid file that names the next arbiter: at its end gunicorn deletes the file unread.
 
-    A next start would not find that one, where its master was killed.
+    Without the file, a next start would not find that arbiter if its master was killed.
     """
     clean_up = arbiter._cleanup_sync
 
@@ -113,10 +113,10 @@ def keep_pid_file_of_another(arbiter: Any) -> None:
 
 
 def take_signals(arbiter: Any) -> None:
-    """In `on_dirty_starting`: ignore HUP, and reopen log files at USR1, in the arbiter and in its workers."""
+    """Ignore HUP, and reopen log files at USR1, in the arbiter and in its workers. Called in `on_dirty_starting`."""
     from gunicorn.dirty.worker import DirtyWorker
 
-    log.keep_files_that_can_t_be_reopened(arbiter.log)  # its workers inherit it
+    log.keep_files_that_can_t_be_reopened(arbiter.log)  # the arbiter's workers inherit it
     arbiters, workers = arbiter.init_signals, DirtyWorker.init_signals
 
     def init_signals() -> None:
@@ -142,7 +142,7 @@ def _reopen_logs(arbiter: Any) -> None:
 
 
 def copy_stash(arbiter: Any, socket: str) -> None:
-    """In `on_dirty_starting`: begin with what the stash of the dirty arbiter at this socket holds."""
+    """Copy the stash of the dirty arbiter at this socket. Called in `on_dirty_starting`."""
     from gunicorn.dirty.stash import StashClient  # type: ignore[import-untyped]
 
     try:
@@ -183,26 +183,26 @@ class _Pinned:
 
 
 class DirtyArbiters:
-    """Keeps each former dirty arbiter of a server until the workers that call it are gone; in the main thread.
+    """Keeps each former dirty arbiter of a server until the workers that call it are gone; for the main thread.
 
     Args:
         server: gunicorn's arbiter.
     """
 
     def __init__(self, server: Any) -> None:
-        self.former_socket = ""  # of the arbiter before, while a new one is forked
+        self.former_socket = ""  # the former arbiter's socket, while a new one is forked
         self._server = server
         self._former: dict[int, frozenset[int]] = {}
         self._spawn_first = server.spawn_dirty_arbiter
 
     def pids(self) -> frozenset[int]:
-        """The pids of all dirty arbiters, with the present one."""
+        """The pids of all dirty arbiters, including the present one."""
         return frozenset(filter(None, (*self._former, self._server.dirty_arbiter_pid)))
 
     def renew(self) -> None:
-        """Start a new dirty arbiter in a full reload, before its workers: they keep the path of its socket."""
+        """Start a new dirty arbiter in a full reload, before the workers, which keep the path of its socket."""
         server = self._server
-        server.spawn_dirty_arbiter = self._spawn  # gunicorn calls it in each turn without an arbiter
+        server.spawn_dirty_arbiter = self._spawn  # gunicorn calls it in each turn while there is no arbiter
         pid, arbiter = server.dirty_arbiter_pid, server.dirty_arbiter
         if pid:
             self._former[pid] = frozenset(server.WORKERS)
@@ -217,25 +217,25 @@ class DirtyArbiters:
         self.former_socket = ""
 
     def _spawn(self) -> None:
-        """Spawn an arbiter; log a failure, a module's sys.exit() too, which would end the master otherwise."""
+        """Spawn an arbiter. Log a failure, including a module's sys.exit(), which would otherwise end the master."""
         server = self._server
         try:
             with _known(server):
                 self._spawn_first()
         except (Exception, SystemExit) as error:
-            if os.getpid() != server.pid:  # in the arbiter, which ends
+            if os.getpid() != server.pid:  # this is the arbiter, which ends
                 raise
             words = "confcast: no new dirty arbiter could be started: %s: %s"
             server.log.error(words, type(error).__name__, error)
             _forget_unborn(server)
 
     def send(self, number: signal.Signals) -> None:
-        """Send the former arbiters a signal that gunicorn sends the present one."""
+        """Send the former arbiters a signal that gunicorn sends to the present one."""
         for pid in self._living():
             _kill(pid, number)
 
     def tick(self) -> None:
-        """In each turn of the loop: end the former arbiters whose workers are gone."""
+        """End the former arbiters whose workers are gone. Called in each turn of the loop."""
         for pid in self._living():
             workers = self._former[pid]
             if workers.isdisjoint(self._server.WORKERS):
@@ -244,7 +244,7 @@ class DirtyArbiters:
     def _living(self) -> list[int]:
         """The pids of former arbiters that gunicorn has not reaped; a reaped pid may be another process's by now.
 
-        A child that is not reaped keeps its pid, and gunicorn alone reaps in this process.
+        A child that is not reaped keeps its pid, and only gunicorn reaps children of this process.
         """
         for pid in list(self._former):
             if pid in self._server.WORKERS or not _is_child(pid):
@@ -257,15 +257,15 @@ class DirtyArbiters:
             self._end(pid)
 
     def _end(self, pid: int) -> None:
-        """Send TERM, again at each turn until gunicorn has reaped the arbiter, which lets its workers finish."""
+        """Send TERM, at which the arbiter lets its workers finish; again at each turn until gunicorn has reaped it."""
         _kill(pid, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def _known(server: Any) -> Iterator[None]:
-    """The dirty arbiter that is made is the server's at once: gunicorn imports its applications before, which may fail.
+    """Make a new dirty arbiter the server's at once: gunicorn imports its applications before that, which may fail.
 
-    It tries again in each turn, and each arbiter that it makes has a folder.
+    gunicorn tries again in each turn, and each arbiter that it makes has a folder.
     """
     from gunicorn.dirty.arbiter import DirtyArbiter  # type: ignore[import-untyped]
 
@@ -283,7 +283,7 @@ def _known(server: Any) -> Iterator[None]:
 
 
 def _forget_unborn(server: Any) -> None:
-    """Of an arbiter that was made, and not forked: its folder, which is empty."""
+    """Delete the folder, which is empty, of an arbiter that was made but not forked."""
     arbiter = server.dirty_arbiter
     if arbiter is not None and not server.dirty_arbiter_pid:
         server.dirty_arbiter = None
@@ -292,7 +292,7 @@ def _forget_unborn(server: Any) -> None:
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):  # gunicorn 25 reaps in a signal's handler, at any time
+    with contextlib.suppress(ProcessLookupError):  # gunicorn 25 reaps in a signal handler, at any time
         os.kill(pid, number)
 
 
@@ -305,14 +305,14 @@ def _is_child(pid: int) -> bool:
 
 
 def _disown(path: str, pid: int) -> None:
-    """Delete the pidfile of a dirty arbiter: gunicorn would take the arbiter for an orphan, and kill it."""
+    """Delete the pid file of a dirty arbiter: gunicorn would take the arbiter for an orphan, and kill it."""
     if _is_pid_file_of(pid, path):
         with contextlib.suppress(OSError):
             Path(path).unlink()
 
 
 def _is_pid_file_of(pid: int, path: str) -> bool:
-    """Whether it is a file of ours with this pid: all users may write to the folder (/tmp)."""
+    """Whether this is a file of ours with this pid: all users may write to the folder (/tmp)."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

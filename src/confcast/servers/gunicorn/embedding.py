@@ -14,25 +14,25 @@ modules may read the configuration at import (not with `--preload`, nor in `--ch
 Each request is pinned around `worker.wsgi`, so that the application needs no line of confcast. worker.py says what
 differs by worker class, log.py where log lines go.
 
-With `user` and `group` the owner stays the master's user, so that only root needs to read the sources; the owner admits
-workers of the other user, and their children. Such a worker attaches while it still is the master's user.
+With `user` and `group` the owner keeps the master's user, so that only root needs to read the sources; the owner admits
+workers of the other user, and their children. Such a worker attaches while it still has the master's user.
 
 New code: gunicorn's own full reload moves to SIGRTMIN; an upgrade (USR2) starts a new master beside the old one. Both
 start a new owner first, under the new code, which continues versions and history; the old owner, which loads no more,
-serves the old workers until they are gone. Everything stays as it was when the new owner refuses the configuration,
-when the conf file fails, and when the new master of an upgrade is ended again; if WINCH has ended the old workers, a
-HUP of the old master starts them first, as with gunicorn alone. Before a full reload code may be deployed in place: a
-worker that is respawned with the new code can't attach to the owner of the old code, logs which fields differ, exits
-with status 1 after a pause, and is respawned; the others serve. `max_requests` ends no worker while another one can't
-attach (max_requests.py). A server whose workers were all killed meanwhile serves again after a full reload.
+serves the old workers until they are gone. Everything stays as it was if the new owner refuses the configuration, if
+the conf file fails, and if the new master of an upgrade is ended again; if WINCH has ended the old workers, a HUP of
+the old master starts them first, as with gunicorn alone. Before a full reload code may be deployed in place: a worker
+that is respawned with the new code can't attach to the owner of the old code, logs which fields differ, exits with
+status 1 after a pause, and is respawned; the others serve. `max_requests` ends no worker while another one can't attach
+(max_requests.py). If all workers were killed meanwhile, the server serves again after a full reload.
 
-A user's hooks are combined with ours when they are final, in `on_starting`, wherever they stand in the file. Only a
-user's `on_starting` has to stand above the line: one below would replace ours. `nworkers_changed` and `pre_fork` notice
-that, and refuse the start, unless the file replaces both of them, too.
+A user's hooks, wherever they stand in the file, are combined with ours in `on_starting`, when they are final. Only a
+user's `on_starting` has to stand above the line: one below would replace ours. Our `nworkers_changed` and `pre_fork`
+notice that, and refuse the start, unless the file replaces both of them, too.
 
-Rejected: a worker class (users have their own), a thread in the master (it forks), replacing workers on HUP, continuing
-a full reload without its owner (gunicorn ends old workers at once: none would be left to serve), and starting a full
-reload when a worker meets other code (the deploy may be half done).
+Rejected: a worker class (users have their own classes), a thread in the master (it forks), replacing workers on HUP,
+continuing a full reload without its owner (gunicorn ends old workers at once: none would be left to serve), and
+starting a full reload when a worker meets other code (the deploy may be half done).
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
     """Embed a config owner in gunicorn, by one line in its conf file.
 
     Args:
-        namespace: The conf file's `globals()`. A user's `on_starting` must be in it already.
+        namespace: The conf file's `globals()`, which must already have a user's `on_starting`.
         loader: Loads the configuration. Name the schema by its import path: a class that the conf file has imported
             stays in the master, and no full reload brings its new code.
         **options: As `ConfigReloadManager` takes them, except `enable_signal_handler` and `supervise`: gunicorn's own
             signals and loop take their place.
 
     Raises:
-        TypeError: An option is unknown, or a hook of the user's can't be called.
+        TypeError: An option is unknown, or a user's hook can't be called.
         ConfcastError: This conf file has installed a configuration of the same name already.
     """
     launching.check_install(options, "gunicorn's own signals and loop")
@@ -98,17 +98,17 @@ def install(namespace: MutableMapping[str, Any], loader: ConfigLoader[Any], **op
 
 
 class _Embedding:
-    """One configuration in one gunicorn. The master makes it; forked workers call the methods under "in a worker"."""
+    """One configuration in one gunicorn. Made in the master; forked workers call the methods under "in a worker"."""
 
     def __init__(self, loader: ConfigLoader[Any], options: EmbeddedOptions, conf: ConfFile) -> None:
         self._loader = loader
         self._options = options
         self._owners = Generations(self._new_manager())
         self._conf = conf
-        self._recycling: Recycling | None = None  # only the first configuration has one, for all
+        self._recycling: Recycling | None = None  # only the first configuration has one, for all of them
         self._dirty: dirty_workers.DirtyArbiters | None = None
-        self._master = 0  # its pid, set in the dirty arbiter
-        self._imported = ""  # how the schema's module came into the master, where no full reload brings its new code
+        self._master = 0  # the master's pid, set in the dirty arbiter
+        self._imported = ""  # why the master has imported the schema's module; no full reload then brings its new code
         self.name = self._owners.present.name
         self._note_an_import("in the conf file")
 
@@ -125,7 +125,7 @@ class _Embedding:
     # ---- in the master
 
     def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:
-        """Check that our `on_starting` was not replaced: gunicorn calls this hook before that one."""
+        """Check that our `on_starting` was not replaced: gunicorn calls this hook before `on_starting`."""
         if old is None:
             self._check_that_it_starts(server)
         if old is not None and self.name not in _started:
@@ -150,7 +150,7 @@ class _Embedding:
             )
 
     def on_starting(self, server: Any) -> None:
-        """Start the owner, and hook what gunicorn does later."""
+        """Start the owner, and install the hooks for what gunicorn does later."""
         _check_gunicorn(server)
         self._note_an_import("by preload_app" if server.cfg.preload_app else "before on_starting had ended")
         # gunicorn sets these handlers later; before that a HUP would kill the master.
@@ -204,13 +204,13 @@ class _Embedding:
         self._owners.close()
 
     def pre_exec(self, server: Any) -> None:
-        """Give the new master of an upgrade our variables, beside the environment that gunicorn was started with."""
+        """Add our variables to the environment of an upgrade's new master, which otherwise has gunicorn's first one."""
         server.cfg.env_orig.update(self._owners.present.successor_environment())
 
     # ---- in the master, in a full reload
 
     def _next_generation(self, server: Any, setup: Callable[[Any], None], app: Any) -> None:
-        """Start the next owner when gunicorn has run the conf file again, before it takes the settings over."""
+        """Start the next owner when gunicorn has run the conf file again, before gunicorn takes over the settings."""
         dirty_workers.check(app.cfg)
         fresh = _installed[self.name]
         successor = self._successor(server, fresh, app)
@@ -229,7 +229,7 @@ class _Embedding:
         self._compose(server.cfg)
 
     def _successor(self, server: Any, fresh: _Embedding, app: Any) -> EmbeddedManager[Any] | None:
-        """The manager of a started owner under the new code; None where workers get no new code. Raises CalledOff."""
+        """The manager of a started owner under the new code; None if workers get no new code. Raises CalledOff."""
         module = fresh._schema_module()
         if module in sys.modules:
             server.log.warning(
@@ -239,11 +239,11 @@ class _Embedding:
                 self._imported or "by a hook",
             )
             return None
-        os.environ.update(app.cfg.env)  # gunicorn does so next; the owner's environment is a source
+        os.environ.update(app.cfg.env)  # gunicorn does so next, and the owner's environment is a source
         return self._owners.begin(server, lambda: _configured(fresh._new_manager(), server, app.cfg))
 
     def _compose(self, cfg: Any) -> None:
-        """Combine the hooks: ours come first where a user's may read the configuration then, and last where it ends."""
+        """Combine the hooks: ours come first if a user's may read the configuration, and last if its use ends there."""
         cfg.set("when_ready", both(self.when_ready, cfg.when_ready, 1))
         cfg.set("pre_fork", with_signals_unblocked(cfg.pre_fork))
         cfg.set("post_fork", both(self.post_fork, cfg.post_fork, 2))
@@ -256,7 +256,7 @@ class _Embedding:
     # ---- in a worker
 
     def post_fork(self, server: Any, worker: Any) -> None:
-        """Import the schema's module, and attach what it declares, before the application is loaded."""
+        """Import the schema's module, and attach the replicas that it declares, before the application is loaded."""
         if self._recycling is not None:
             self._recycling.after_fork()
         take_signals(worker)
@@ -272,7 +272,7 @@ class _Embedding:
             raise
 
     def post_worker_init(self, worker: Any) -> None:
-        """Attach what the application has declared, and pin each request."""
+        """Attach the replicas that the application has declared, and pin each request."""
         mine = attach(worker, self.name, worker.ppid)
         if self._recycling is not None:
             renew_at_hup(worker)
@@ -301,19 +301,19 @@ class _Embedding:
         attach(worker, self.name, self._master)
 
     def dirty_worker_init(self, worker: Any) -> None:
-        """Attach what the dirty applications have declared, and pin each call."""
+        """Attach the replicas that the dirty applications have declared, and pin each call."""
         dirty_workers.pin(worker, attach(worker, self.name, self._master))
 
 
 def _configured(manager: EmbeddedManager[Any], server: Any, cfg: Any) -> EmbeddedManager[Any]:
-    """Give the manager the log of its owner, and the user and group of the workers."""
+    """Give the manager the log for its owner, and the user and group of the workers."""
     manager.send_output_to(lambda: log.descriptor_of(server), lambda: log.file_of(server, cfg))
     manager.workers_run_as(cfg.uid, cfg.gid)
     return manager
 
 
 def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
-    """Do what gunicorn's own HUP does; when it is called off, undo what running the conf file has changed."""
+    """Do what gunicorn's own HUP does. If it is called off, undo what running the conf file has changed."""
     app, environment, folder = dict(vars(server.app)), dict(os.environ), Path.cwd()
     try:
         reload()
@@ -326,7 +326,7 @@ def _reload_fully(server: Any, reload: Callable[[], None]) -> None:
 
 
 def _run_conf_file(run: Callable[[], None]) -> None:
-    """Call the full reload off when the conf file fails: gunicorn would exit, and leave its workers alone."""
+    """Call the full reload off if the conf file fails: gunicorn would exit, and its workers would go on alone."""
     try:
         run()
     except SystemExit as error:

@@ -1,10 +1,10 @@
 """`Generations` manages the owners of one configuration in one gunicorn, through full reloads and upgrades (USR2).
 
-An upgrade begins as a full reload does, with a pause; the new master starts the next owner. When the new master dies or
+An upgrade begins as a full reload does, with a pause; the new master starts the next owner. If the new master dies or
 is backed out, the present owner resumes. Only one generation begins at a time: neither master reloads fully until the
-other one is gone, because an owner shares its version numbers only with the owner before it.
+other one is gone, because an owner coordinates its version numbers only with the owner before it.
 
-Rejected: an upgrade without a pause.
+Rejected: an upgrade without a pause (both owners would load).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from confcast.servers.common.owners import CalledOff, Manager, Owners
 
 
 class Generations(Owners):
-    """`Owners`, and upgrades. In the master's main thread only.
+    """`Owners`, and upgrades. For the master's main thread only.
 
     Args:
         first: The manager of the first generation; the caller starts it.
@@ -29,7 +29,7 @@ class Generations(Owners):
         self._upgrading = False
 
     def begin(self, server: Any, make: Callable[[], Manager]) -> Manager:
-        """Start the next generation's owner; `replace` or `call_off` must follow. Raises CalledOff."""
+        """Start the next generation's owner; `replace` or `call_off` must follow. Raises CalledOff if that fails."""
         if self._upgrading or _may_be_backed_out(server):
             raise CalledOff("an upgrade is under way: end one of the two masters first")
         return self.succeed(make)
@@ -48,11 +48,11 @@ class Generations(Owners):
         execute()
 
     def tick(self, server: Any, others: frozenset[int] = frozenset()) -> None:
-        """In each turn of the master's loop: do what `ensure` does, and resume the owner when the new master is gone.
+        """Do what `ensure` does, and resume the owner when the new master is gone; called in each turn of the loop.
 
         Args:
             server: gunicorn's arbiter.
-            others: The pids of processes that are served beside the workers.
+            others: The pids of processes that the owners serve besides the workers.
         """
         self.ensure(lambda: others.union(server.WORKERS))
         if self._upgrading and server.reexec_pid == 0:
@@ -64,5 +64,5 @@ class Generations(Owners):
 
 
 def _may_be_backed_out(server: Any) -> bool:
-    """Whether this is the new master of an upgrade, and the old one lives."""
+    """Whether this is the new master of an upgrade, and the old master lives."""
     return bool(server.master_pid) and server.master_pid == os.getppid()

@@ -1,6 +1,6 @@
-"""`both` makes one gunicorn hook of two functions, and `parts` tells which functions a hook was made of.
+"""`both` makes one gunicorn hook from two functions, and `parts` returns the functions from which a hook was made.
 
-gunicorn keeps one function for each hook, checks its exact number of parameters, and takes import strings, too.
+gunicorn keeps one function for each hook, checks its exact number of parameters, and accepts import strings, too.
 Rejected: `functools.partial` and `*arguments` (gunicorn counts the parameters).
 """
 
@@ -20,12 +20,12 @@ def both(first: Hook | str | None, second: Hook, parameters: int) -> Hook:
     """Make one hook that calls the first function, then the second.
 
     Args:
-        first: A function, or its import string ("module.function"); None: there is only the second.
+        first: A function, or its import string ("module.function"); None if there is only the second.
         second: A function.
         parameters: How many parameters both take, 1 to 3.
 
     Raises:
-        ConfcastError: This gunicorn lacks a name that is needed for it.
+        ConfcastError: This gunicorn lacks a name that is needed.
         TypeError: The first can't be imported, can't be called, or takes another number of parameters.
     """
     if first is None:
@@ -46,5 +46,5 @@ def both(first: Hook | str | None, second: Hook, parameters: int) -> Hook:
 
 
 def parts(hook: Any) -> tuple[Any, ...]:
-    """The functions that a hook made by `both` calls; of another hook, itself."""
+    """The functions that a hook made by `both` calls; for another hook, the hook itself."""
     return _parts.get(hook, (hook,))

@@ -1,9 +1,9 @@
 """gunicorn's error log gets confcast's lines: those of the owner, of the master and of the workers.
 
 The owner writes to the error log's file itself, by a descriptor that the master has opened. When the file is rotated
-gunicorn makes a new one at USR1 and HUP, and the master has the owner open that one (master_signals.py). Where the
-error log is no file (the default, a syslog) the owner's lines go to standard error; a daemon has closed that, so its
-log gets a warning.
+gunicorn makes a new one at USR1 and HUP, and the master has the owner open that one (master_signals.py). If the error
+log is no file (the default, a syslog), the owner's lines go to standard error; a daemon has closed that, so its log
+gets a warning.
 
 In an application that does not configure logging, logging's last resort would write the lines of the master and the
 workers without time and level. They go to gunicorn's error log instead, as long as the root logger has no handler.
@@ -22,7 +22,7 @@ _STANDARD_ERROR = 2
 
 
 class Forward(logging.Handler):
-    """Gives records to gunicorn's error log, in the master and in the workers that it forks.
+    """A log handler that gives records to gunicorn's error log, in the master and in the workers that it forks.
 
     Args:
         log: gunicorn's logger object.
@@ -46,7 +46,7 @@ def forward(server: Any) -> None:
 
 
 def file_of(server: Any, cfg: Any = None) -> str:
-    """The error log's path; empty where it is no file. `cfg`: the settings that gunicorn is about to take over."""
+    """The error log's path; empty if it is no file. `cfg`: the settings that gunicorn is about to take over."""
     if cfg is not None and cfg.errorlog != server.cfg.errorlog:
         return str(Path(cfg.errorlog).absolute()) if cfg.errorlog != "-" else ""
     handler = _file_handler(server)
@@ -54,7 +54,7 @@ def file_of(server: Any, cfg: Any = None) -> str:
 
 
 def descriptor_of(server: Any) -> int:
-    """The descriptor for the output of an owner that starts now. Raises ValueError when the file is closed."""
+    """The descriptor for the output of an owner that starts now. Raises ValueError if the file is closed."""
     handler = _file_handler(server)
     if handler is None or handler.stream is None:
         return _STANDARD_ERROR
@@ -62,7 +62,7 @@ def descriptor_of(server: Any) -> int:
 
 
 def check_files() -> None:
-    """Try to open every log file, before gunicorn opens them anew: it closes each one first, and could log no failure.
+    """Try to open every log file, before gunicorn opens them anew: it closes each first, and could log no failure.
 
     Raises:
         OSError: A log file can't be opened.
@@ -75,7 +75,7 @@ def check_files() -> None:
 
 
 def keep_files_that_can_t_be_reopened(log: Any) -> None:
-    """In a worker: log a failure to open log files anew, which would end the process, and keep the files.
+    """Log a failure to open log files anew, which would end the process, and keep the files. For a worker.
 
     Args:
         log: gunicorn's logger object, in this process.
@@ -93,7 +93,7 @@ def keep_files_that_can_t_be_reopened(log: Any) -> None:
 
 
 def warn_of_a_daemon_without_a_log(server: Any) -> None:
-    """Log a warning where the owner's lines are lost: a daemon has closed its standard error."""
+    """Log a warning if the owner's lines are lost, since a daemon has closed its standard error."""
     if server.cfg.daemon and not file_of(server) and not server.cfg.enable_stdio_inheritance:
         server.log.warning(
             "confcast: the config owner of a daemon logs into the errorlog file, and there is none: what became of a "

@@ -6,12 +6,12 @@ number of workers over (conf_file.py); calls `on_reload`. The log names what tak
 for a full reload. No failure ends the master: it is logged, and the rest is done.
 
 USR1 has log files opened anew in the master, the workers and the owners. The master makes a rotated file anew, and may
-be root; so it gives the file to the workers' user first, as gunicorn does in its own HUP (a worker exits that can't
-open its log), by its open file, and past links only where root alone can have made them. gunicorn does not pass USR1 on
-to dirty workers; dirty_workers.py does.
+be root; so it first gives the file to the workers' user, as gunicorn does in its own HUP (a worker that can't open its
+log exits). It does so by the open file, and follows only links that nobody but root can have made. gunicorn does not
+pass USR1 on to dirty workers; dirty_workers.py does.
 
-The master blocks these signals between a worker's fork and the worker's own handlers (`spawn_worker`): the worker would
-note them in a copy of the master's queue, which nothing reads.
+The master blocks these signals until the worker that it forks (`spawn_worker`) has set its own handlers: the worker
+would put them into a copy of the master's queue, which nothing reads.
 
 Rejected: reading the certificates again on USR1 (rotating logs does not ask for that), and lowering the number of
 workers at a full reload only (a smaller number in the file asks for fewer workers, as TTOU does).
@@ -43,7 +43,7 @@ class MasterSignals:
     Args:
         server: gunicorn's arbiter.
         conf: The conf file, as gunicorn has run it.
-        recycling: May have raised the number of workers for a while.
+        recycling: The `Recycling`, which may have raised the number of workers for a while.
     """
 
     def __init__(self, server: Any, conf: ConfFile, recycling: Recycling) -> None:
@@ -52,7 +52,7 @@ class MasterSignals:
         self._server = server
         self._recycling = recycling
         self._reopen = server.handle_usr1
-        self._hup = vars(server).get("handle_hup")  # a user's own, set in a user's on_starting
+        self._hup = vars(server).get("handle_hup")  # a user's handler, set in a user's on_starting
         self.dirty = DirtyArbiters(server)
         self._reloaded = False
         self._spawn = server.spawn_worker
@@ -74,7 +74,7 @@ class MasterSignals:
             return self._spawn()
 
     def handle_usr1(self) -> None:
-        """Open rotated log files anew, everywhere."""
+        """Open rotated log files anew in the master, the workers and the owners."""
         self._try("the log files stay as they are", self._reopen_files)
 
     def _reopen_files(self) -> None:
@@ -91,11 +91,11 @@ class MasterSignals:
             owners.log_was_rotated()
 
     def handle_hup(self) -> None:
-        """Reload every configuration, and do all else of gunicorn's own HUP that replaces no worker."""
+        """Reload every configuration, and do all else that gunicorn's own HUP does, except replacing workers."""
         if self._hup is not None:
             self._hup()
         server = self._server
-        if not server.num_workers:  # WINCH has ended them; as gunicorn's HUP, to back out an upgrade
+        if not server.num_workers:  # WINCH has ended them: start them, as gunicorn's HUP does to back out an upgrade
             server.num_workers = server.cfg.workers
         self.handle_usr1()
         for owners in self.configurations:
@@ -152,18 +152,18 @@ def with_signals_unblocked(pre_fork: Callable[[Any, Any], object]) -> Callable[[
 
 
 def _give_to_workers(server: Any) -> None:
-    """Give new log files to the user of the workers, which open them, too."""
+    """Give new log files to the workers' user, since workers open them, too."""
     if server.cfg.uid == os.geteuid():
         return
     for logger in (server.log.error_log, server.log.access_log):
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler) and handler.stream is not None:
-                with contextlib.suppress(OSError, ValueError):  # a closed file, say; gunicorn ignores it, too
+                with contextlib.suppress(OSError, ValueError):  # for example, a closed file; gunicorn ignores it, too
                     _give(handler.baseFilename, handler.stream.fileno(), server)
 
 
 def _give(path: str, descriptor: int, server: Any) -> None:
-    """The folder may be another user's, who can put a link to any file there: root gives away what it has made only."""
+    """Give away only a file that root made: in another user's folder that user may put a link to any file."""
     file = _followed(Path(path))
     there, opened = file.lstat(), os.fstat(descriptor)
     plain = stat.S_ISREG(there.st_mode) and os.path.samestat(there, opened)
@@ -179,15 +179,15 @@ def _give(path: str, descriptor: int, server: Any) -> None:
 
 
 def _followed(file: Path) -> Path:
-    """Past the links that nobody but root can have put there; where they lead, another user's folder may be."""
-    file.stat()  # raises OSError where links lead in a circle
+    """The path after all links that nobody but root can have made; it may lead into another user's folder."""
+    file.stat()  # raises OSError if links lead in a circle
     while file.is_symlink() and _is_guarded(file.parent):
         file = Path(os.path.normpath(file.parent / file.readlink()))
     return file
 
 
 def _is_guarded(folder: Path) -> bool:
-    """Whether nobody but root, and the master's own user, can change what is in it, or where its path leads."""
+    """Whether only root and the master's own user can change what is in the folder, or where its path leads."""
     return folder.resolve() == folder and all(_is_own(each.stat()) for each in (folder, *folder.parents))
 
 

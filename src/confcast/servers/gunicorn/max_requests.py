@@ -1,19 +1,18 @@
-"""`max_requests`: a worker that has served its number leaves while all others are attached, and one at a time.
+"""`max_requests`: a worker that has served its number of requests leaves only while all others are attached.
 
-gunicorn's own way: each worker counts its requests, leaves at its number, and the master fills its place. After a
-deploy in place the new worker has the new code, and the owner the old one: the new worker can't attach and exits, again
-and again; when all had served their number, no worker would be left. So each worker counts as ever, but the number that
-it compares with asks the master, which sends the worker TERM when every place has an attached worker.
+In gunicorn each worker counts its requests, leaves at its number, and the master starts another. After a deploy in
+place the new worker has the new code, and the owner the old one: the new worker can't attach and exits, again and
+again; when all had served their number, no worker would be left. So each worker counts as before, but the number with
+which it compares asks the master, which sends the worker TERM when every place has an attached worker.
 
-The first worker that can't attach thus switches to replacing by turns: its place stays empty, the others go on serving
-past their number, and the log says why. Where only one worker is wanted, a second one is started and attached first,
-and gunicorn calls a user's `nworkers_changed` for it. A worker that hangs counts as attached until gunicorn has ended
-it.
+So when a worker can't attach, its place stays empty, the others go on serving past their number, and the log says why.
+If only one worker is wanted, a second one is started and attached first, and gunicorn calls a user's `nworkers_changed`
+for it. A worker that hangs counts as attached until gunicorn has ended it.
 
 The number works in every worker class that compares by `>=` or `>` (gunicorn's own, uvicorn's, aiohttp's, tornado's);
-any other class keeps its own way. Rejected: counting requests around the application (each request would pay for it),
-leaving alone until one could not attach (all may have left by then), and comparing the files of the schema with what
-was imported (that can't tell a comment from a field).
+any other class behaves as without confcast. Rejected: counting requests around the application (each request would take
+longer), letting workers leave until one could not attach (all may have left by then), and comparing the files of the
+schema with what was imported (that can't tell a comment from a field).
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ _NOTES = 65536
 
 
 class Recycling:
-    """The notes that workers write, and what the master makes of them. Made in the master, before the first fork.
+    """The notes that workers write, and the master's decisions by them. Made in the master, before the first fork.
 
     Args:
         server: gunicorn's arbiter.
 
     Attributes:
-        extra: How many workers there are for a while beside those that are wanted: 1 or 0.
+        extra: How many workers there are for a while besides those that are wanted: 1 or 0.
     """
 
     def __init__(self, server: Any) -> None:
@@ -46,7 +45,7 @@ class Recycling:
         os.set_blocking(self._notes_w, False)
         self._attached: set[int] = set()
         self._served: list[int] = []  # the pids of workers that have served their number, in this order
-        self._surplus: set[int] = set()  # gunicorn has sent them TERM, because there are too many
+        self._surplus: set[int] = set()  # pids of workers to which gunicorn has sent TERM, because there are too many
         self._leaving = 0
         self._warned = self._asked = False
         self.extra = 0
@@ -56,7 +55,7 @@ class Recycling:
     # ---- in the master
 
     def tick(self) -> None:
-        """In each turn, before gunicorn ends the oldest of too many workers: decide whether a worker may leave."""
+        """Decide whether a worker may leave; called in each turn, before gunicorn ends the oldest of too many."""
         server, workers = self._server, sorted(self._server.WORKERS, key=lambda pid: self._server.WORKERS[pid].age)
         could_not_attach = self._read_notes()
         self._surplus.update(workers[: max(0, len(workers) - server.num_workers)])
@@ -69,7 +68,7 @@ class Recycling:
                 "confcast: worker %d has served its max_requests and stays: a new worker could not attach",
                 self._served[0],
             )
-        if not server.num_workers:  # WINCH: all are to leave
+        if not server.num_workers:  # WINCH: all must leave
             self.extra = 0
         elif self._leaving not in workers and (len(workers) <= server.num_workers or not self._served):
             self._leaving = 0
@@ -79,14 +78,14 @@ class Recycling:
         server = self._server
         if self.extra and not self._served:
             self.extra = 0
-            server.num_workers = max(1, server.num_workers - 1)  # a TTOU may have lowered it before
+            server.num_workers = max(1, server.num_workers - 1)  # a TTOU may have lowered the number before
         elif self._served and server.num_workers == 1:
             self.extra = 1
             server.num_workers = 2
         elif self._served and len(self._attached) >= server.num_workers:
             self._warned = False
             self._leaving = self._served[0]
-            server.WORKERS[self._leaving].age = 0  # gunicorn ends the lowest age of too many: this one, and no other
+            server.WORKERS[self._leaving].age = 0  # gunicorn ends the worker of the lowest age
             server.kill_worker(self._leaving, signal.SIGTERM)
 
     def _on_ttou(self) -> None:
@@ -95,11 +94,11 @@ class Recycling:
             self._handle_ttou()
 
     def forget(self) -> None:
-        """Begin anew in a full reload, which has set the number of workers, and replaces all present ones."""
+        """Begin anew in a full reload, which has set the number of workers, and replaces all present workers."""
         self.extra = self._leaving = 0
 
     def _read_notes(self) -> bool:
-        """Read all notes; return whether a worker could not attach."""
+        """Read all notes. Returns whether a worker could not attach."""
         try:
             notes = os.read(self._notes_r, _NOTES).decode().split()
         except BlockingIOError:
@@ -111,7 +110,7 @@ class Recycling:
     # ---- in a worker
 
     def after_fork(self) -> None:
-        """Close the end that the master reads."""
+        """Close the end of the pipe that the master reads."""
         os.close(self._notes_r)
 
     def attached(self, worker: Any) -> None:
@@ -123,7 +122,7 @@ class Recycling:
         self._note(worker, "a")
 
     def could_not_attach(self, worker: Any) -> None:
-        """Note that this worker is about to exit."""
+        """Note that this worker could not attach, and is about to exit."""
         self._note(worker, "f")
 
     def _ask(self, worker: Any) -> None:
@@ -161,7 +160,7 @@ class _Number(int):
     def __lt__(self, count: int) -> bool:
         return self._reached(super().__lt__(count))
 
-    def __add__(self, jitter: int) -> _Number:  # uvicorn adds it
+    def __add__(self, jitter: int) -> _Number:  # uvicorn adds a jitter
         return _Number(super().__add__(jitter), self._ask)
 
     def _reached(self, is_reached: bool) -> bool:

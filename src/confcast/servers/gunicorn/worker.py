@@ -4,10 +4,10 @@ The class of a worker determines how it calls its application. sync, gthread: a 
 last byte of its body, while a thread votes and swaps. asgi, UvicornWorker: each ASGI request is pinned, and each
 message of a WebSocket (middleware/asgi.py). gevent: each greenlet has its own pin; the connection's thread is a
 greenlet, so code that never yields delays its worker's vote, as it delays every other request; and since no lock may
-exist before the standard library is patched, a user's `post_fork` has no configuration there. aiohttp: its application
-gets a middleware (middleware/aiohttp.py), and so does the one that a user's function makes when the worker runs.
-tornado: its own applications are not pinned. A worker of another class may call its application in an unknown way: its
-application is left unchanged, and a warning is logged.
+exist before the standard library is patched, a user's `post_fork` has no configuration with gevent. aiohttp: its
+application gets a middleware (middleware/aiohttp.py), and so does the one that a user's function makes when the worker
+runs. tornado: its own applications are not pinned. A worker of another class may call its application in an unknown
+way: so its application is left unchanged, and a warning is logged.
 
 A worker that can't attach exits with status 1, after a pause: statuses 3 and 4 would stop the whole server, and
 without the pause gunicorn would respawn without end. The other workers go on serving.
@@ -42,7 +42,7 @@ _CONTEXT_BY_CONNECTION = ("gunicorn.workers.sync", "gunicorn.workers.gthread")
 def take_signals(worker: Any) -> None:
     """In `post_fork`: set the handlers for the worker's boot, which may take seconds, and unblock the signals."""
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-        # Until gunicorn sets a worker's handlers the worker has the master's: they would queue a TERM that nothing in
+        # Until gunicorn sets a worker's handlers, the worker has the master's: they would queue a TERM that nothing in
         # this process reads, and the server's stop would wait its whole graceful timeout for this worker.
         signal.signal(number, signal.SIG_DFL)
     log.keep_files_that_can_t_be_reopened(worker.log)
@@ -62,8 +62,8 @@ def take_signals(worker: Any) -> None:
 def before_the_application(worker: Any, act: Callable[[], None]) -> None:
     """Call `act` now, in `post_fork`; in a worker that patches the standard library (gevent), once it is patched.
 
-    A thread and its locks that were made before would not be greenlets': every greenlet would stop while one waits for
-    such a lock. gunicorn patches right after `post_fork`, and then sets signals.
+    A thread and its locks that were made before the patch would not be greenlets': all greenlets would stop while one
+    waits for such a lock. gunicorn patches right after `post_fork`, and then sets signals.
     """
     if not hasattr(worker, "patch"):
         act()
@@ -81,13 +81,13 @@ def import_schema(worker: Any, loader: ConfigLoader[Any]) -> None:
     """Import the schema's module, which usually declares the replica, too. Raises SystemExit if that fails."""
     try:
         schema = loader.schema
-    except Exception as error:  # whatever the user's module raises
+    except Exception as error:  # the user's module may raise anything
         _leave(worker, f"the schema can't be imported: {type(error).__name__}: {error}")
     worker.log.debug("confcast: the schema is %s.%s", schema.__module__, schema.__qualname__)
 
 
 def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
-    """Attach and return the declared replicas of this name. Raises SystemExit; the log names the `master` to signal."""
+    """Attach the declared replicas of this name, and return them. Raises SystemExit; the log names `master`."""
     mine = [replica for replica in declared() if replica.name == name]
     try:
         for replica in mine:
@@ -100,7 +100,7 @@ def attach(worker: Any, name: str, master: int) -> list[Replica[Any]]:
 
 
 def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
-    """Have each request see one version. Called once the application is loaded."""
+    """Have each request see one version. Must be called once the application is loaded."""
     attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
     app = getattr(worker, attribute)
     if speaks_asgi(worker):
@@ -116,7 +116,7 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
 
 
 def _pin_aiohttp(app: Any, replicas: list[Replica[Any]]) -> Any:
-    """Pin an application, or that which an asynchronous function makes, be it alone or in a runner."""
+    """Pin an application, or the one that an asynchronous function makes, by itself or in a runner."""
     if not inspect.iscoroutinefunction(app):
         return aiohttp.pin(app, *replicas)
 
@@ -154,14 +154,14 @@ def renew_at_hup(worker: Any) -> None:
 
 
 def speaks_asgi(worker: Any) -> bool:
-    """Whether the worker calls its application by ASGI; uvicorn's worker keeps an ASGI application as `wsgi`."""
+    """Whether the worker calls its application by ASGI; uvicorn's worker keeps an ASGI application as `wsgi`, too."""
     return hasattr(worker, "asgi") or (is_of("uvicorn", worker) and worker.config.interface != "wsgi")
 
 
 def speaks_wsgi(worker: Any) -> bool:
     """Whether the worker calls its application by WSGI: gunicorn's own classes, their subclasses, uvicorn's if set so.
 
-    A class that is derived from gunicorn's base class alone is unknown: the base class calls no application.
+    For a class that is derived from gunicorn's base class only, this is unknown: the base class calls no application.
     """
     if is_of("uvicorn", worker):
         return not speaks_asgi(worker)
@@ -171,12 +171,12 @@ def speaks_wsgi(worker: Any) -> bool:
 
 
 def is_of(package: str, thing: Any) -> bool:
-    """Whether the class of a thing, or one of its base classes, is of that package."""
+    """Whether an object's class, or one of its base classes, is defined in that package."""
     return is_derived(package, type(thing))
 
 
 def is_derived(package: str, cls: type) -> bool:
-    """Whether this class, or one of its base classes, is of that package."""
+    """Whether this class, or one of its base classes, is defined in that package."""
     return any(base.__module__.startswith(package) for base in cls.__mro__)
 
 

@@ -1,4 +1,4 @@
-"""`python -m confcast.servers.hypercorn`."""
+"""`python -m confcast.servers.hypercorn` runs the launcher."""
 
 from confcast.servers.hypercorn.launcher import main
 

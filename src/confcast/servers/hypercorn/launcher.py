@@ -17,17 +17,17 @@ A HUP also opens log files anew, in the master and in workers, and renews the TL
 answers meanwhile; the new owner has started under the new code before (reloading.py). HTTP/3 keeps the certificate that
 a worker started with. guide/signals.md has a table of all this.
 
-What stays hypercorn's: a worker that fails (it was killed, its application can't be imported, or it can't attach) stops
-the whole server, with status 1, and the owner ends with it. A worker that ends well (after its `--max-requests`, or a
+Unchanged: a worker that fails (it was killed, its application can't be imported, or it can't attach) stops the whole
+server, with status 1, and the owner ends with it. A worker that ends without failure (after its `--max-requests`, or a
 TERM) is replaced. With `--reload` the application is imported in the master, too, which is attached meanwhile.
 
 What changes: hypercorn terminates its other workers as soon as the first one has ended; these now finish their present
 requests, within `--graceful-timeout`. A worker whose master was killed ends by itself (orphans.py). The worker class
 trio has not been tried.
 
-Rejected: `--workers 0` (hypercorn serves in the master itself: no process would restart the owner), a supervisor of our
-own in the place of `hypercorn.run` (we would have to keep up with its options), SIGUSR1 instead of HUP, and attaching
-in the lifespan (the application is imported by then, and WSGI has no lifespan).
+Rejected: `--workers 0` (hypercorn serves in the master itself: no process would restart the owner), our own supervisor
+in place of `hypercorn.run` (it would have to follow hypercorn's options), SIGUSR1 instead of HUP, and attaching in the
+lifespan (the application is imported by then, and WSGI has no lifespan).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **server_options: Any) -> int:
-    """Serve, and return when the server has stopped. In the main thread only.
+    """Serve, and return when the server has stopped. For the main thread only.
 
     Args:
         app: The application as hypercorn takes it: "module:name", or "wsgi:module:name".
@@ -55,11 +55,11 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
         **server_options: Attributes of `hypercorn.Config`.
 
     Returns:
-        The exit status: 0, or that of the worker whose end has stopped the server, or 1.
+        The exit status: 0, or that of the worker whose end stopped the server, or 1.
 
     Raises:
         ConfcastError: hypercorn is not installed, has 0 workers, or lacks a name that confcast needs.
-        TypeError: hypercorn, or the manager, has no such option.
+        TypeError: hypercorn, or the manager, lacks an option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), or the owner could not start (3).
     """
@@ -71,7 +71,7 @@ def run(app: str, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the launcher's command line; None: that of this process. Raises SystemExit."""
+    """Run the launcher with these arguments; None for this process's. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with launching.refusing():
         launching.require_server("hypercorn")

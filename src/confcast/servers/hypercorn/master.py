@@ -3,7 +3,7 @@
 `hypercorn.run` has no hook, so two of the names that it looks up are replaced while it runs: `get_context`, by which it
 makes its workers, and `wait`, by which it waits for them. Each time hypercorn calls `wait` right after it has set its
 signal handlers. The master blocks HUP outside of `wait`, so that a HUP never runs hypercorn's own handler, which would
-stop every worker. Workers inherit the blocked HUP, and unblock it when they have set its handler.
+stop every worker. Workers inherit the blocked HUP, and unblock it when they have set a handler.
 
 A full reload (SIGRTMIN) calls hypercorn's own handler, which stops all workers and waits for their end; then hypercorn
 makes new workers. reloading.py starts the next owner first.
@@ -40,27 +40,27 @@ _SLACK = 5.0
 
 
 def serve(config: Config, embedded: Embedded) -> int:
-    """`hypercorn.run.run` with a config owner. In the main thread.
+    """`hypercorn.run.run` with a config owner. For the main thread.
 
     Args:
         config: hypercorn's configuration.
         embedded: confcast's configuration, whose owner is not started yet.
 
     Returns:
-        hypercorn's exit status; 1 where that is 0, and a failed worker has stopped it.
+        hypercorn's exit status; 1 instead of 0 if a failed worker has stopped it.
 
     Raises:
         ConfcastError: hypercorn's configuration has 0 workers.
-        SystemExit: As `launching.start` says.
+        SystemExit: As `launching.start` raises it.
     """
     check(config)
-    keeps = "that of HTTP/3" if config.quic_bind else ""  # aioquic reads the files at a worker's start
+    keeps = "that of HTTP/3" if config.quic_bind else ""  # aioquic reads the files when a worker starts
     reloading = Reloading("hypercorn", embedded, _error_log(config), _certificate(config), keeps=keeps)
     context = _Context(embedded.worker)
     with signals.restored(), _reloads_blocked(), contextlib.closing(reloading.owners):
         launching.start("hypercorn", embedded.manager)
         reloading.log_signals()
-        if config.use_reloader:  # hypercorn imports the application here, too, right before its workers
+        if config.use_reloader:  # hypercorn imports the application in the master, too, right before its workers
             embedded.worker.attach_first()
         with _Waiting(context, reloading) as waiting, _names_replaced(context, waiting, config):
             status = hypercorn.run.run(config)
@@ -68,7 +68,7 @@ def serve(config: Config, embedded: Embedded) -> int:
 
 
 def _error_log(config: Config) -> logging.Logger:
-    """The log of hypercorn's workers; not `config.log`, which would be pickled to them without its files."""
+    """The log of hypercorn's workers. Not `config.log`, which would be pickled to them without its files."""
     return config.logger_class(config).error_logger or _log
 
 
@@ -88,7 +88,7 @@ def check(config: Config) -> None:
 
 
 def configured(app: str, options: Mapping[str, Any]) -> Config:
-    """Make a configuration of hypercorn's. Raises TypeError when it has no such attribute."""
+    """Make a configuration of hypercorn. Raises TypeError if it lacks an attribute."""
     config = Config()
     config.application_path = app
     for option, value in options.items():
@@ -99,21 +99,21 @@ def configured(app: str, options: Mapping[str, Any]) -> Config:
 
 
 def command_line(arguments: Sequence[str], run: Callable[[Config], int] = hypercorn.run.run) -> int:
-    """Run hypercorn's own command line, which calls `run`; return its exit status. Raises SystemExit."""
+    """Run hypercorn's own command line, which calls `run`. Returns its exit status. Raises SystemExit."""
     names = vars(command)
     theirs = names["run"]
     names["run"] = run
     try:
-        return command.main(list(arguments) or ["--"])  # given nothing it would take this program's arguments
+        return command.main(list(arguments) or ["--"])  # with no argument it would take this program's arguments
     finally:
         names["run"] = theirs
 
 
 class _Context(SpawnContext):
-    """The multiprocessing context by which hypercorn makes its workers.
+    """The multiprocessing context with which hypercorn makes its workers.
 
     Attributes:
-        worker: The part of the workers that are made from now on.
+        worker: What workers that are made from now on run first.
     """
 
     def __init__(self, worker: launching.Worker) -> None:
@@ -133,7 +133,7 @@ class _Context(SpawnContext):
         return {each.pid for each in self._started if each.pid is not None and each.exitcode is None}
 
     def join(self, timeout: float) -> int:
-        """Wait for the end of every worker, and kill those that time out; return 1 if a worker has failed, else 0."""
+        """Wait for the end of every worker, and kill those that time out. Returns 1 if a worker has failed, else 0."""
         deadline = time.monotonic() + timeout
         for process in self._started:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -145,7 +145,7 @@ class _Context(SpawnContext):
 
 
 class _Waiting:
-    """The master's wait for the end of its workers, in which it reloads at a HUP and a SIGRTMIN."""
+    """The master's wait for the end of its workers, during which it reloads at HUP and SIGRTMIN."""
 
     def __init__(self, context: _Context, reloading: Reloading) -> None:
         self._context = context
@@ -166,7 +166,7 @@ class _Waiting:
     def __call__(self, sentinels: Iterable[Any], timeout: float | None = None) -> list[Any]:
         """Replace `multiprocessing.connection.wait`, which hypercorn calls right after it has set its handlers."""
         handler = signal.getsignal(signal.SIGHUP)
-        if handler != self._on_signal:  # with `--reload` it waits several times, and sets its handlers once
+        if handler != self._on_signal:  # with `--reload` hypercorn waits several times, and sets its handlers once
             self._replace_workers = handler
         for number in signals.RELOADS:
             signal.signal(number, self._on_signal)
@@ -206,7 +206,7 @@ class _Waiting:
 
 @contextmanager
 def _names_replaced(context: _Context, waiting: _Waiting, config: Config) -> Iterator[None]:
-    """Replace two of the names that `hypercorn.run` looks up, meanwhile."""
+    """Replace two of the names that `hypercorn.run` looks up, for the time of the block."""
     names = vars(hypercorn.run)
     theirs = {name: names[name] for name in ("get_context", "wait")}
 
@@ -224,7 +224,7 @@ def _names_replaced(context: _Context, waiting: _Waiting, config: Config) -> Ite
 
 @contextmanager
 def _reloads_blocked() -> Iterator[None]:
-    """Block HUP and SIGRTMIN; at the end drop one that is pending."""
+    """Block HUP and SIGRTMIN for the time of the block; drop one that is pending at its end."""
     with signals.blocked(signals.RELOADS):
         try:
             yield

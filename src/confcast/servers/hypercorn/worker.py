@@ -1,7 +1,7 @@
 """`Serve` starts a hypercorn worker: it sets signals, watches the master, attaches, and pins requests.
 
-hypercorn calls it in the place of its own worker function, which it then calls. hypercorn's function takes an
-application by its import path only: the pinned one is this module's `application`.
+hypercorn calls it in place of its own worker function, which `Serve` then calls. hypercorn's function takes an
+application by its import path only: so the pinned application is this module's `application`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from confcast.servers.common.worker_refresh import Refresh
 _log = logging.getLogger("confcast.servers")
 
 application: Any = None
-"""In a worker: the application that it serves."""
+"""The application that this worker serves."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _error_log(config: Any) -> logging.Logger:
 class _Stop:
     """The event that hypercorn polls to stop this worker: set by hypercorn's event for all workers, or by a TERM.
 
-    The default action of TERM would cut requests off; and hypercorn sends TERM to the others when the first has ended.
+    The default action of TERM would break requests off, and hypercorn sends TERM to all when the first has ended.
     """
 
     def __init__(self, event: Any) -> None:
@@ -88,7 +88,7 @@ class _Stop:
 
 
 def _pinned(app: Any, replicas: list[Replica[Any]], *, is_wsgi: bool) -> str:
-    """Pin the application's requests, and return the import path by which hypercorn finds it."""
+    """Pin the application's requests. Returns the import path by which hypercorn finds the application."""
     global application
     pin: Any = wsgi.Pin if is_wsgi else asgi.Pin
     application = pin(app, *replicas) if replicas else app

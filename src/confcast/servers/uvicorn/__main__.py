@@ -1,4 +1,4 @@
-"""`python -m confcast.servers.uvicorn`."""
+"""`python -m confcast.servers.uvicorn` runs the launcher."""
 
 from confcast.servers.uvicorn.launcher import main
 

@@ -8,9 +8,9 @@ program of yours, under `if __name__ == "__main__":`, since workers import the p
     run("app:app", loader, workers=4)
 
 The owner starts before the socket is bound, and a thread of the master restarts it: a thread is safe here, because
-uvicorn spawns its workers. The master handles HUP at once, where uvicorn looks at its signals twice a second; TTIN,
-TTOU and the stop are uvicorn's. Each worker attaches before it imports the application, so that its modules may read
-the configuration at import; a failure is logged and ends the worker (`lifespan="auto"` would swallow it). Replicas that
+uvicorn spawns its workers. The master handles HUP at once, while uvicorn looks at signals twice a second; uvicorn
+handles TTIN, TTOU and the stop. Each worker attaches before it imports the application, so that its modules may read
+the configuration at import; a failure is logged and ends the worker (`lifespan="auto"` would ignore it). Replicas that
 the application declares are attached after that. With one worker the only process attaches, and a HUP does not end it.
 
 A HUP also opens log files anew, in the master and in workers, and renews the TLS certificate in workers that go on
@@ -18,17 +18,17 @@ A HUP also opens log files anew, in the master and in workers, and renews the TL
 under the new code first (reloading.py); a process of its own finds `--loader` again then. With one worker SIGRTMIN only
 logs that new code takes a restart. guide/signals.md has a table of all this.
 
-Each request is pinned, and each message of a WebSocket, whatever the interface (worker.py). A worker that dies
-is replaced; one whose master was killed ends by itself (orphans.py), and releases the port and the owner. An
-application that does not start ends the server with status 3, where uvicorn with several workers has 0. Code may be
+Each request is pinned, and each message of a WebSocket, whatever the interface (worker.py). A worker that dies is
+replaced; one whose master was killed ends by itself (orphans.py), and releases the port and the owner. An application
+that does not start ends the server with status 3; uvicorn alone, with several workers, has status 0. Code may be
 deployed in place before the full reload: a worker that is respawned with another schema than the owner's logs which
 fields differ and exits, after a pause, and is respawned; the others serve.
 
 In the master and in workers confcast logs to the logger `confcast`, for your `--log-config`; the owner logs to standard
 error.
 
-Rejected: `--reload` (it replaces the workers on each edit), looking after the owner in uvicorn's loop (which a worker
-that hangs blocks for seconds), and attaching in the lifespan (an import could not read the configuration).
+Rejected: `--reload` (it replaces the workers on each edit), looking after the owner in uvicorn's loop (a worker that
+hangs blocks it for seconds), and attaching in the lifespan (an import could not read the configuration).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _USAGE = 2
 
 
 def run(app: Any, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None = None, **config: Any) -> None:
-    """Serve, and return when a signal has stopped the server. In the main thread only.
+    """Serve, and return when a signal has stopped the server. For the main thread only.
 
     Args:
         app: The application as `uvicorn.run` takes it; for several workers "module:name".
@@ -57,7 +57,7 @@ def run(app: Any, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
 
     Raises:
         ConfcastError: uvicorn is not installed, or lacks a name that confcast needs.
-        TypeError: uvicorn, or the manager, has no such option.
+        TypeError: uvicorn, or the manager, lacks an option.
         ValueError: An option can't have this value.
         SystemExit: The configuration is refused (78), the owner or the server could not start (3).
     """
@@ -66,7 +66,7 @@ def run(app: Any, loader: ConfigLoader[Any], *, manager: EmbeddedOptions | None 
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the launcher's command line; None: that of this process. Raises SystemExit."""
+    """Run the launcher with these arguments; None for this process's. Raises SystemExit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with launching.refusing():
         command = copy.copy(launching.require_server("uvicorn").main)
@@ -91,7 +91,7 @@ def _run(line: launching.Line, options: dict[str, Any]) -> None:
     headers = [header.split(":", 1) for header in options.pop("headers")]
     for option in ("reload_dirs", "reload_includes", "reload_excludes"):
         options[option] = options[option] or None
-    if options["log_config"] is None:  # uvicorn's own
+    if options["log_config"] is None:  # keep uvicorn's default
         del options["log_config"]
     _serve(options.pop("app"), embedded, {**options, "headers": headers})
 

@@ -1,14 +1,14 @@
 """uvicorn's master starts the config owner, waits for signals, serves, and closes the owner.
 
-With several workers HUP and SIGRTMIN stay blocked in the main thread, so that every process that it spawns starts with
-both blocked, and a signal for the whole group kills no worker that still boots. A thread waits for both signals,
-whatever the main thread does; a signal that comes before the owner has started stays pending. A server of one worker
-runs the application in this process, which may start programs of its own: there both signals have a handler.
+With several workers HUP and SIGRTMIN stay blocked in the main thread, so that every process that the main thread spawns
+starts with both blocked, and a signal for the whole group kills no worker that still boots. A thread waits for both
+signals, whatever the main thread does; a signal that comes before the owner has started stays pending. A server of one
+worker runs the application in this process, and the application may start programs: there both signals have a handler.
 
 A full reload (SIGRTMIN) is uvicorn's `restart_all`, which replaces one worker after another and stops at the first new
 one that does not serve; reloading.py starts the next owner first.
 
-Rejected: a handler with several workers, too (it runs in the main thread, which waits for seconds for a worker that
+Rejected: a handler with several workers, too (it runs in the main thread, which may wait seconds for a worker that
 hangs), and blocking HUP around each spawn only (uvicorn spawns workers and waits for others in one function).
 """
 
@@ -40,7 +40,7 @@ _log = logging.getLogger("uvicorn.error")
 
 
 def serve(app: Any, embedded: Embedded, options: dict[str, Any]) -> None:
-    """`uvicorn.run` with a config owner, in the same order. In the main thread.
+    """`uvicorn.run` with a config owner, in the same order. For the main thread.
 
     Args:
         app: The application, as uvicorn takes it.
@@ -48,7 +48,7 @@ def serve(app: Any, embedded: Embedded, options: dict[str, Any]) -> None:
         options: Options as `uvicorn.run` takes them.
 
     Raises:
-        SystemExit: As `launching.start` and uvicorn say.
+        SystemExit: As `launching.start` and uvicorn raise it.
     """
     app_dir = options.pop("app_dir", None)
     if app_dir is not None:
@@ -81,7 +81,7 @@ def _serve_by_several(config: EmbeddedConfig, embedded: Embedded) -> None:
 
 def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
     with _handlers(config, embedded):
-        with signals.blocked(signals.RELOADS):  # until there is an owner
+        with signals.blocked(signals.RELOADS):  # blocked until there is an owner
             launching.start("uvicorn", embedded.manager)
         _log.info(
             "confcast: configuration %r is reloaded by kill -HUP %d (log files are opened anew%s); new code takes a "
@@ -99,16 +99,16 @@ def _serve_alone(config: EmbeddedConfig, embedded: Embedded) -> None:
 
 
 class _Alone(Server):
-    """uvicorn's server, which ten times a second does what signals have requested.
+    """uvicorn's server for one worker, which ten times a second does what signals have requested.
 
-    Rejected: a thread, as in workers. The signal handler would wake the thread, and wait for it when the thread gets
-    Python's lock; Python would handle another HUP of that moment only when the main thread's system call ends.
+    Rejected: a thread, as in workers. The signal handler would wake the thread, and wait while the thread has Python's
+    lock; Python would then handle another HUP only when the main thread's system call ends.
     """
 
     config: EmbeddedConfig
 
     async def on_tick(self, counter: int) -> bool:
-        """Open anew what signals have requested: uvicorn's main loop calls this."""
+        """Open anew what signals have requested. uvicorn's main loop calls this."""
         self.config.refresh.tick()
         return await super().on_tick(counter)
 
@@ -138,7 +138,7 @@ class EmbeddedSupervisor(Multiprocess):
             self._reload_fully()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace dead workers; one whose application does not start stops the server."""
+        """Replace dead workers. A worker whose application does not start stops the server."""
         was_ending = self.should_exit.is_set()
         super().keep_subprocess_alive()
         self.failed = self.should_exit.is_set() and not was_ending
@@ -156,7 +156,7 @@ class EmbeddedSupervisor(Multiprocess):
 
 
 class Reloads:
-    """A thread that waits for HUP and SIGRTMIN, which its maker has blocked, and requests their reloads."""
+    """A thread that waits for HUP and SIGRTMIN, which the thread's maker has blocked, and requests their reloads."""
 
     def __init__(self, reloading: Reloading) -> None:
         self._reloading = reloading
@@ -196,9 +196,9 @@ def _socket_removed(uds: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handlers(config: EmbeddedConfig, embedded: Embedded) -> Iterator[None]:
-    """Have HUP reload, SIGRTMIN log a warning, and a TERM close the manager before it acts as it did before.
+    """Have HUP reload, SIGRTMIN log a warning, and a TERM close the manager before its former action.
 
-    uvicorn ends by raising again the signal that has stopped it, whose default action would end this process there.
+    uvicorn ends by raising once more the signal that stopped it, whose default action would end this process at once.
     """
     stopped: list[int] = []
     refresh = config.refresh  # made here, and not in a handler

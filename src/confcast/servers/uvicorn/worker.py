@@ -1,14 +1,14 @@
 """A uvicorn worker attaches to the config owner, loads the application, and pins its requests.
 
-uvicorn pickles its `Config` to a spawned worker, which loads the application by it: `EmbeddedConfig` takes its place.
+uvicorn pickles its `Config` to a spawned worker, which loads the application by it: `EmbeddedConfig` replaces `Config`.
 With one worker the only process does the same.
 
 ASGI 2 and 3: the pin is around everything else, in the task of the request. WSGI: uvicorn calls the application in a
-thread, which does not have that task's context, so the pin is around the application itself. This file ends the pin,
-too: uvicorn's own WSGI closes no body, and the thread's next request would see the version of this one.
+thread, which does not have that task's context, so the pin is around the application itself. This file also ends the
+pin: uvicorn's WSGI code closes no body, and the thread's next request would see the version of this one.
 
-A worker that can't attach exits with status 1, after a pause: uvicorn respawns it twice a second, and would take status
-3 for an application that is broken, and stop the whole server.
+A worker that can't attach exits with status 1, after a pause: uvicorn respawns it twice a second; at status 3 it would
+take the application for broken, and stop the whole server.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RESPAWN_PAUSE = 1.0
 
 
 class EmbeddedConfig(Config):
-    """uvicorn's configuration, of a server with a config owner.
+    """uvicorn's configuration, for a server with a config owner.
 
     Attributes:
         worker: Attaches the replicas. Set before the server starts.
@@ -63,7 +63,7 @@ class EmbeddedConfig(Config):
         return Renewal(_log) if files is None else Renewal(_log, files.paths, files.check)
 
     def load_app(self) -> Any:
-        """Attach, and import the application. Raises SystemExit when the worker can't attach."""
+        """Attach, and import the application. Raises SystemExit if the worker can't attach."""
         if self.workers > 1:
             self._begin_as_a_worker()
         with self._served():
@@ -88,7 +88,7 @@ class EmbeddedConfig(Config):
             self.loaded_app = asgi.Pin(self.loaded_app, *attached)
 
     def certificate(self) -> Certificate | None:
-        """The files of the certificate; None where no option names them."""
+        """The files of the certificate; None if no option names them."""
         if not self.ssl_certfile:
             return None
         return Certificate(self.ssl_certfile, self.ssl_keyfile, self.ssl_keyfile_password, self.ssl_ca_certs)
@@ -103,7 +103,7 @@ class EmbeddedConfig(Config):
     def _served(self) -> Iterator[None]:
         try:
             yield
-        except SchemaMismatch as error:  # it asks for a full reload; the command is added here
+        except SchemaMismatch as error:  # its text asks for a full reload; the command is added here
             self._leave(f"{error}: {signals.full_reload_of(_master()) if self.workers > 1 else 'restart uvicorn'}")
         except ConfcastError as error:
             self._leave(str(error))
@@ -114,21 +114,21 @@ class EmbeddedConfig(Config):
         _log.error("confcast: this worker can't attach and exits: %s", why)
         if self.workers > 1:
             time.sleep(_RESPAWN_PAUSE)
-            # The master pings the worker twice a second, and waits five seconds for an answer: a worker that lives on
-            # in a long interpreter shutdown would give none.
+            # The master pings the worker twice a second, and waits five seconds for an answer, which a worker in a long
+            # interpreter shutdown would not give.
             sys.stdout.flush()
             os._exit(1)
         sys.exit(1)
 
 
 def _master() -> int:
-    """The pid of the process that has spawned this worker, also when it is dead by now."""
+    """The pid of the process that has spawned this worker, even if it is dead by now."""
     parent = multiprocessing.parent_process()
     return os.getppid() if parent is None or parent.pid is None else parent.pid
 
 
 class _Wsgi:
-    """A WSGI application, or a function that makes one: uvicorn finds out by calling it."""
+    """A WSGI application, or a function that makes one: uvicorn finds out which by calling it."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self._app = app
@@ -138,7 +138,7 @@ class _Wsgi:
         self._app = wsgi.Pin(self._app, *replicas)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Serve a request; without arguments call the factory, and raise TypeError, as an application does, if none."""
+        """Serve a request. Without arguments, call the factory, or raise TypeError, as an application does, if none."""
         if not arguments:
             self._app = self._app()
             return self

@@ -19,12 +19,12 @@ from confcast.examples.leindex.demo.load import KEPT, NEW, RATE, Load
 from confcast.examples.leindex.demo.server import WORKERS, Server, lives, wait
 from confcast.examples.leindex.demo.verdict import judge
 
-_SPREAD_SECONDS = 2.0  # a worker without a kept connection gets few of the new ones
+_SPREAD_SECONDS = 2.0  # for the connections: a worker without a kept connection gets few of the new ones
 _AFTERWARDS_SECONDS = 1.0
 
 
 def main() -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m confcast.examples.leindex.demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="leave the server running, and say what to type")
     arguments = parser.parse_args()
@@ -96,9 +96,9 @@ def play(server: Server) -> int:
 
 
 def _perform(number: int, act: Act, played: Play) -> bool:
-    """Perform and print one act; returns whether it held.
+    """Perform and print one act. Returns whether it held.
 
-    The load goes on for a second, and for up to two until every worker has answered what was sent after the outcome.
+    The load goes on for one second, and up to two, until every worker has answered a request sent after the outcome.
     """
     begun, load = time.monotonic(), played.load
     note = act.deed(played)

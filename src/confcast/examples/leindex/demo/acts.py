@@ -22,7 +22,7 @@ _BURST = 20
 
 
 class Outcome(NamedTuple):
-    """An event, and the moment of time.monotonic() at which it was known here."""
+    """An event, and the time.monotonic() at which this process had it."""
 
     event: ReloadEvent
     known_at: float
@@ -31,11 +31,11 @@ class Outcome(NamedTuple):
 class Play:
     """All that an act can use, and what the acts record for the verdict.
 
-    The owner is asked from outside, and may die and be replaced meanwhile. Rejected: `initialize_reload_manager()`, the
-    public way to ask it; it attaches a replica, for which every reload would wait.
+    The owner is asked by a client, and may die and be replaced meanwhile. Rejected: `initialize_reload_manager()`, the
+    usual way to ask it (it attaches a replica, for which every reload would wait).
 
     Attributes:
-        outcomes: What the owner has reported, oldest first.
+        outcomes: The outcomes that the owner has reported, oldest first.
         acted_at: When the last edit was made or the last HUP sent, in seconds since 1970.
     """
 
@@ -51,7 +51,7 @@ class Play:
         self._seen = len(self.outcomes)
 
     def barriers(self) -> list[Barrier]:
-        """When which version was known to be applied: by the owner's events, and by the answers to calls."""
+        """The moments at which a version was known to be applied: by the owner's events, and by answers to calls."""
         return self.called + [Barrier(known_at, event.version) for event, known_at in self.outcomes if event]
 
     def owner_pid(self) -> int:
@@ -60,7 +60,7 @@ class Play:
         return pid
 
     def poll(self) -> None:
-        """Add the owner's new events to the outcomes; none while no owner answers."""
+        """Add the owner's new events to the outcomes; adds none while no owner answers."""
         try:
             history = self._owner.get_event_history()
         except OwnerUnavailable:
@@ -74,7 +74,7 @@ class Play:
         self.acted_at = time.time()
 
     def hup(self, valid: bool = True, /, **values: int | str) -> None:
-        """Edit the configuration file, if there are values, and send HUP to the master."""
+        """Edit the configuration file, if values are given, and send HUP to the master."""
         if values:
             self.edit(valid, **values)
         self.acted_at = time.time()
@@ -89,7 +89,7 @@ class Play:
         return Killed(pid, killed_at, time.monotonic())
 
     def wait(self, act: Act) -> Outcome | None:
-        """Wait for the act's outcome: the first event with its result, or that rules out a success; None after 10 s."""
+        """Wait for the act's outcome: the first event that has its result, or excludes a success; None after 10 s."""
         ends = {act.expected}
         if act.expected is ReloadResult.SUCCESS:
             ends |= {ReloadResult.PARTIAL, ReloadResult.REJECTED}
@@ -161,7 +161,7 @@ Note = Callable[[], str]
 
 
 class Act(NamedTuple):
-    """One act: a deed, which may return a function for a note after the outcome, and the result that it must have."""
+    """One act: a function, which may return another for a note after the outcome, and the result that it must have."""
 
     title: str
     deed: Callable[[Play], Note | None]

@@ -1,9 +1,9 @@
-"""Steady load on the server, over kept and over new connections, and what each request was answered.
+"""Steady load on the server, over kept and over new connections, and the answer to each request.
 
 Guarantees: every attempt makes exactly one Answer, with the moments at which it was sent and ended (time.monotonic()).
 A kept connection that the server closed between two requests is an Answer of its own, `closed`, and the request is sent
 again on a new connection, as every HTTP client does; nothing else is repeated. Each thread has one request under way,
-so a server that answers nothing is not buried.
+so a server that does not answer gets no more requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from confcast.examples.leindex.demo.server import WORDS, ask
 
 KEPT, NEW, RATE = 8, 4, 10
-"""Threads that keep a connection, threads that make a new one each time, and requests a second of each."""
+"""How many threads keep a connection, how many make a new one for each request, and each one's requests a second."""
 
 BROKEN = "the connection was broken"
 _TIMEOUT = 5.0
@@ -28,11 +28,11 @@ class Answer(NamedTuple):
     """One attempt.
 
     Attributes:
-        sent: When it was sent, in seconds of time.monotonic().
-        ended: When it was answered, or failed.
-        pid: The worker; for a failed attempt on a kept connection the one that answered there before; 0 unknown.
-        version: The configuration that answered; 0 when nothing did.
-        error: Why it failed, `closed` for a kept connection that was closed; empty when it was answered with 200.
+        sent: When the request was sent, in seconds of time.monotonic().
+        ended: When the request was answered, or failed.
+        pid: The worker; for a failed attempt on a kept connection, the one that answered on it before; 0 if unknown.
+        version: The version in the answer; 0 if there was none.
+        error: Why it failed; `closed` for a kept connection that was closed; empty for an answer with status 200.
     """
 
     sent: float
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class Load:
-    """The load on one loopback port, from now on until `stop()`. Any thread may ask what was answered.
+    """The load on one loopback port, from now on until `stop()`. Any thread may read the answers.
 
     Attributes:
         answers: Every attempt so far, in the order in which they ended.
@@ -63,11 +63,11 @@ class Load:
         return [answer for answer in list(self.answers) if answer.sent > moment]
 
     def workers_since(self, moment: float) -> set[int]:
-        """The workers that answered what was sent after the moment."""
+        """The workers that answered requests sent after the moment."""
         return {answer.pid for answer in self.since(moment) if not answer.error}
 
     def stop(self) -> None:
-        """Send nothing more, and wait for the answers that are under way."""
+        """Send no more requests, and wait for the answers that are under way."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
@@ -81,7 +81,7 @@ class Load:
         connection.close()
 
     def _attempt(self, connection: http.client.HTTPConnection, pid: int) -> int:
-        """Send one request, and once more where a kept connection was closed. Returns the worker that answered."""
+        """Send one request, and once more if a kept connection was closed. Returns the worker that answered."""
         reused = connection.sock is not None
         sent, version, error = time.monotonic(), 0, ""
         pid = pid if reused else 0

@@ -1,8 +1,8 @@
 """gunicorn with the search service, and the files of the demonstration.
 
 Guarantees: every edit is an atomic rename, as an editor or a deployment would do it; the packaged defaults are copied,
-never touched. After `stop()` nothing of the server is left: not the master, not a worker, not the config owner (they
-are one process group; what has not ended within 10 s is killed and reported).
+never touched. After `stop()` no process of the server is left: not the master, not a worker, not the config owner (they
+are one process group; a process that has not ended within 10 s is killed and reported).
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Server:
     """One gunicorn on a free loopback port, and its files in an empty folder, which the caller removes.
 
     Args:
-        folder: For 200 texts of 150 words, the configuration, the runtime directory and the log.
-        echo: Have the log on standard output instead.
+        folder: Gets 200 texts of 150 words, the configuration, the runtime directory and the log.
+        echo: Whether to write the log to standard output instead.
 
     Attributes:
-        first: The workers that the server began with; after `wait_until_ready()`.
+        first: The workers that the server began with; set by `wait_until_ready()`.
     """
 
     def __init__(self, folder: Path, *, echo: bool = False) -> None:
@@ -79,7 +79,7 @@ class Server:
             )
 
     def edit(self, valid: bool = True, /, **values: int | str) -> None:
-        """Give each key in the configuration file its value; where it is not valid, until the next edit only."""
+        """Give each key in the configuration file its value; if not `valid`, until the next edit only."""
         text = self._valid
         for key, value in values.items():
             text, count = re.subn(rf"(?m)^(\s*{key}: *)\S+", rf"\g<1>{value}", text)
@@ -90,7 +90,7 @@ class Server:
         beside.replace(self.config)
 
     def address(self) -> Path:
-        """The owner's control socket; while the server runs."""
+        """The path of the owner's control socket; it exists while the server runs."""
         return next(self.folder.rglob("control.sock"))
 
     def wait_until_ready(self) -> None:
@@ -100,14 +100,14 @@ class Server:
             raise RuntimeError(f"gunicorn did not start; its last lines:\n{self.last_log()}")
 
     def _is_ready(self) -> bool:
-        """Ask one worker whether it is ready; true when all are, and when the server has ended."""
+        """Ask one worker whether it is ready. True once all are, and if the server has ended."""
         with suppress(OSError, http.client.HTTPException):
             status, answer = self.ask("GET", "/health")
             self.first |= {answer["pid"]} if status == http.HTTPStatus.OK else set()
         return len(self.first) == WORKERS or self.process.poll() is not None
 
     def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
-        """Send one request, to any worker; the status and the answer. Raises OSError, HTTPException."""
+        """Send one request, to any worker. Returns the status and the answer. Raises OSError, HTTPException."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             return ask(connection, method, path)
@@ -119,7 +119,7 @@ class Server:
         return "\n".join(self._log.read_text().splitlines()[-30:])
 
     def stop(self) -> bool:
-        """Stop everything. False when something had not ended by itself after 10 s and was killed."""
+        """Stop everything. Returns False if a process had not ended by itself after 10 s and was killed."""
         self.process.terminate()
         if wait(self._is_gone, _STOP_SECONDS):
             return True
@@ -128,19 +128,19 @@ class Server:
         return False
 
     def _is_gone(self) -> bool:
-        self.process.poll()  # reaps the master, which would else count as a member of its group
+        self.process.poll()  # reaps the master, which would otherwise count as a member of its group
         return not lives(-self.process.pid)
 
 
 def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, dict[str, Any]]:
-    """Send one request over this connection; the status, and the answer."""
+    """Send one request over this connection. Returns the status and the answer."""
     connection.request(method, path)
     response = connection.getresponse()
     return response.status, json.loads(response.read())
 
 
 def wait(condition: Callable[[], T], seconds: float) -> T:
-    """Call the condition until it returns something true, or the time is over; what it returned last."""
+    """Call the condition until it returns something true, or the time is over. Returns what it returned last."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -148,7 +148,7 @@ def wait(condition: Callable[[], T], seconds: float) -> T:
 
 
 def lives(pid: int) -> bool:
-    """Whether the process exists, or for a negative number a process of that group; zombies count."""
+    """Whether the process exists; for a negative number, whether a process of that group does. Zombies count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

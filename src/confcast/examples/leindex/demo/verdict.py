@@ -1,14 +1,14 @@
-"""The judgement over a whole run: pure functions of what was answered, what was known when, and which workers died.
+"""The judgement of a whole run: pure functions of the answers, of what was known when, and of which workers died.
 
 The rules:
 
-- **Stale**: an answer to a request that was *sent after* the outcome of a reload was known must be of that version
-  or a newer one. What was sent before may be of either.
-- **Lost with a killed worker**: a request that was under way while we killed a worker with -9, and whose connection
-  broke right then. No configuration library can answer it. It is counted apart.
+- **Stale**: an answer to a request that was *sent after* the outcome of a reload was known must be of that version or a
+  newer one. A request that was sent before may be answered by either version.
+- **Lost with a killed worker**: a request that was under way while the demonstration killed a worker with -9, and whose
+  connection broke at that moment. No configuration library can answer such a request. It is counted apart.
 - **Closed**: a kept connection that was found closed between two requests and was made anew, as HTTP allows.
 - **Failed**: every other attempt without an answer of 200.
-- Every worker that ever answered is one of the first ones, or replaces one that we killed.
+- Every worker that ever answered is one of the first ones, or replaces one that was killed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BREAKING_SECONDS = 1.0
 
 
 class Barrier(NamedTuple):
-    """From this moment of time.monotonic() on, what is sent is answered with this version or a newer one."""
+    """From this moment of time.monotonic() on, requests must be answered with this version or a newer one."""
 
     known_at: float
     version: int
@@ -39,7 +39,7 @@ class Killed(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The counts of a whole run; true when all that has to hold held."""
+    """The counts of a whole run; true if all rules held."""
 
     sent: int
     failed: list[Answer]
@@ -87,7 +87,7 @@ def judge(
 
 
 def stale(answers: Iterable[Answer], barriers: Iterable[Barrier]) -> list[Answer]:
-    """The answers of a version older than the one that was known when they were asked for."""
+    """The answers of a version older than the one that was known when their requests were sent."""
     ordered = sorted(barriers)
     known = [barrier.known_at for barrier in ordered]
     least = [0, *accumulate((barrier.version for barrier in ordered), max)]
@@ -95,7 +95,7 @@ def stale(answers: Iterable[Answer], barriers: Iterable[Barrier]) -> list[Answer
 
 
 def _lost(answer: Answer, death: Killed) -> bool:
-    """Sent before the worker was gone, and broken (not refused, not unanswered) by its end."""
+    """Whether the request was sent before the worker was gone, and broken (not refused, not unanswered) by its end."""
     return (
         answer.error == BROKEN
         and answer.sent <= death.gone_at
