@@ -1,7 +1,7 @@
 """What happened in a world, counted by name: a simulation that never gets somewhere finds nothing there.
 
 `SITUATIONS` lists what the runs of the suite must reach, each at least once; the test of the simulation says which
-were not. Told by the world, like the oracle, and judges nothing.
+were not. The world reports to it, as to the oracle; it judges nothing.
 """
 
 from __future__ import annotations

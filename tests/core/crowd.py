@@ -12,7 +12,7 @@ from tests.core.census import Census
 from tests.core.oracle import Oracle
 from tests.core.parts import Journal, OwnerProcess, Pipe, Process
 
-_CLIENTS, _STRANGERS = 90000, 80000  # so are their pids told from workers'
+_CLIENTS, _STRANGERS = 90000, 80000  # so their pids differ from workers'
 
 
 class Crowd:
@@ -36,7 +36,7 @@ class Crowd:
         return any(process.alive for process in self.processes if process.pid == pid)
 
     def known(self) -> set[int]:
-        """Who lives and was heard of: by this owner, or by a former one that could write it down."""
+        """Who lives and has sent a Hello: to this owner, or to a former one that could write it down."""
         assert self.owner
         return {pid for pid in self.owner.known if self.lives(pid)}
 

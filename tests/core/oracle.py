@@ -1,6 +1,6 @@
 """What must hold, judged only by what passed over the pipes, what the journal holds, and what workers hold.
 
-Told of everything that happens, one call each; `check()` after every step. It never looks into the owner's core.
+Each event is reported to it by one call; `check()` follows each step. It never looks into the owner's core.
 """
 
 from __future__ import annotations
@@ -145,15 +145,15 @@ class Oracle:
         if self.open_round and not effect.undo:
             early = unvoted - self.timed_out - self.overdue
             assert not early, f"G1: committed before {early} voted, and before the deadline"
-            heard = self.world.owner.known
-            agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
-            assert agree or not heard, "G1: committed without a yes"
+            received = self.world.owner.known
+            agree = {pid for pid in received if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
+            assert agree or not received, "G1: committed without a yes"
         self.excused = self.timed_out | unvoted
         self.disturbed = set()
         self.open_round, self.recording = 0, True
 
     def _unvoted(self) -> set[int]:
-        """Of those who are known, whose yes to the open round was not heard on the pipe that they have now."""
+        """Of those who are known, whose yes to the open round was not received on the pipe that they have now."""
         return {pid for pid in self.world.known() if (self.pipe_of.get(pid, 0), self.open_round) not in self.yes}
 
     # ---- callers
@@ -183,12 +183,12 @@ class Oracle:
         self._barrier(event)
 
     def _have_observed(self, event: Any) -> None:
-        """Everybody who was to run it, and lives, has told that the observers have run, or is named."""
+        """Everybody who was to run it, and lives, has reported that the observers have run, or is named."""
         plain = msgspec.structs.replace(event, observer_errors=[])
         began, there = next((when, known) for closed, when, known in self._closes if closed == plain)
         excused = {error.pid for error in event.observer_errors if error.count == 0}
         for pid in (there & self.world.known()) - excused - self.refused_here.keys():
-            assert self._observed.get(pid, 0) > began, f"{pid} has not told that its observers have run"
+            assert self._observed.get(pid, 0) > began, f"{pid} has not reported that its observers have run"
 
     def _barrier(self, event: Any) -> None:
         undone = event.result is ReloadResult.REJECTED and event.version in self.undos
@@ -213,14 +213,14 @@ class Oracle:
                 assert version >= event.version, f"G3: {process.pid} serves {version} and is not named"
 
     def _served(self) -> list[Any]:
-        """Everyone who lives, serves, and was heard of: by an owner, also by the notes it began with, or by a Hello."""
+        """Everyone who lives, serves, and is known to an owner: by a Hello, or by the notes it began with."""
         known = self.world.known() | self.connecting
         here = [p for p in self.world.processes if p.alive and p.held is not None and p.serves and p.pid in known]
         return [
             process for process in here if process.machine.state is not worker.ReplicaState.CLOSED
         ]  # who left, left
 
-    # ---- what the owner hears
+    # ---- what the owner receives
 
     def owner_turns(self, given: fx.Input) -> None:
         """An input is about to be handed over: who connects later is too late for what comes of it."""

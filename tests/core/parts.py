@@ -24,7 +24,7 @@ class Pipe:
     up: deque = field(default_factory=deque)
     down: deque = field(default_factory=deque)
     leaving: object = None  # the one frame that the owner has handed over and the kernel has not taken yet
-    heard: bool = False
+    received: bool = False
     peer_open: bool = True
     owner_open: bool = True
 
@@ -118,7 +118,7 @@ class Process:
 
 
 class OwnerProcess:
-    """`watched`: whose deaths it will hear of. `known`: whom it has heard of, in this life or by its journal."""
+    """`watched`: whose deaths it will notice. `known`: who has sent it a Hello, in this life or by its journal."""
 
     def __init__(self, core: Core, roster: tuple[int, ...]) -> None:
         self.core = core

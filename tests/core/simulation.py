@@ -2,7 +2,7 @@
 
 The cores under test are the real ones; everything else is a stand-in that may stop between any two steps. Each pipe is
 first in, first out; between pipes, processes and deadlines every order can happen. What must hold is judged by
-`oracle.py`, which is told what passes and never looks into the owner's core.
+`oracle.py`, to which every step is reported, and which never looks into the owner's core.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class World(Crowd):
             elif not pipe.peer_open:
                 moves.append(lambda pipe=pipe: self._end(pipe))
         moves += [lambda given=given: self._take(given) for given in owner.inputs]
-        if owner.awaited is not None and not any(p.up and p.owner_open and not p.heard for p in owner.awaited):
+        if owner.awaited is not None and not any(p.up and p.owner_open and not p.received for p in owner.awaited):
             moves.append(self._say_accepted)
         moves += [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
         if owner.loads and not self.hangs:
@@ -142,7 +142,7 @@ class World(Crowd):
     def journal_goes_back(self) -> None:
         """While no owner runs, a copy from before the newest version is put in its place.
 
-        Only where somebody who is awake still holds the highest number, and can tell the next owner of it: without
+        Only where somebody who is awake still holds the highest number, and can report it to the next owner: without
         that, no protocol could know that it was given out.
         """
         before = sorted(self.journal.rows)[:-1]
@@ -150,7 +150,7 @@ class World(Crowd):
             return
         awake = [process for process in self.processes if process.can_connect and process.fits and process.held]
         ahead = {process.held.version for process in awake if process.held.version > before[-1]}
-        if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may hear the lower one first
+        if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may receive the lower one first
             return
         self.journal.rows = {version: self.journal.rows[version] for version in before}
         self.journal.high_water = before[-1]
@@ -168,8 +168,8 @@ class World(Crowd):
     def _receive(self, pipe: Pipe) -> None:
         message = pipe.up.popleft()
         self.oracle.owner_receives(pipe, message)
-        self.census.owner_receives(message, first=not pipe.heard)
-        pipe.heard = True
+        self.census.owner_receives(message, first=not pipe.received)
+        pipe.received = True
         self._feed(fx.Received(pipe.number, pipe.pid, message))
 
     def _say_accepted(self) -> None:
@@ -228,7 +228,7 @@ class World(Crowd):
                     break
                 self.connect(process) if process.pipe is None else self._hang_up(process)
         for pipe in list(self.pipes.values()):
-            while self.owner and pipe.owner_open and pipe.up and not pipe.heard:
+            while self.owner and pipe.owner_open and pipe.up and not pipe.received:
                 while self.owner and self.owner.effects:
                     self.perform()
                 if self.owner:
@@ -271,7 +271,7 @@ class World(Crowd):
 
     def _keep_membership(self, effect: fx.AddMember | fx.RemoveMember | fx.Accept) -> None:
         if isinstance(effect, fx.Accept):
-            self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.heard]
+            self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.received]
             return
         for pids in (self.owner.watched, self.owner.known):
             pids.add(effect.pid) if isinstance(effect, fx.AddMember) else pids.discard(effect.pid)

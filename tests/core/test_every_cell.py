@@ -1,6 +1,6 @@
 """Both tables of the protocol, whole: what every input does in every state, a word for each cell.
 
-`test_owner_table.py` and `test_worker_table.py` say why; here no cell can be missing. A cell tells the state that
+`test_owner_table.py` and `test_worker_table.py` say why; here no cell can be missing. A cell says the state that
 follows, if it is another one, and the kinds of effects in their order; `-` is an input that is dropped, or only
 noted; `impossible` is an error of the shell's.
 """
@@ -121,7 +121,7 @@ def fed(given: fx.Input) -> Callable[[Scene], None]:
 
 def said(make: Callable[[Scene], Any]) -> Callable[[Scene], None]:
     """By the first of the two workers."""
-    return lambda it: it.owner.hears(it.w1, make(it))
+    return lambda it: it.owner.receives(it.w1, make(it))
 
 
 def connected(pid: int = 3, *held: Any, **other: Any) -> Callable[[Scene], Any]:

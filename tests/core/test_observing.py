@@ -34,14 +34,14 @@ def applies(owner: Owner, content: bytes, *peers: Peer) -> None:
     """A load that was asked for goes its whole way."""
     owner.loads(content)
     for peer in peers:
-        owner.hears(peer, Vote(owner.core.round, True))
+        owner.receives(peer, Vote(owner.core.round, True))
     owner.records()
     for peer in peers:
-        owner.hears(peer, Applied(owner.version))
+        owner.receives(peer, Applied(owner.version))
 
 
 def ran(owner: Owner, peer: Peer, *errors: ObserverError, waits_for: tuple[str, ...] = ()) -> None:
-    owner.hears(peer, Observed(owner.observes(peer), len(errors), "", errors, waits_for))
+    owner.receives(peer, Observed(owner.observes(peer), len(errors), "", errors, waits_for))
 
 
 def test_nobody_is_asked_where_nobody_waits():
@@ -72,7 +72,7 @@ def test_the_answer_waits_for_the_observers_of_all_workers_and_nobody_else_does(
     assert owner.answer(waits).result is ReloadResult.SUCCESS
 
 
-def test_what_failed_before_the_question_and_on_the_way_is_told_once():
+def test_what_failed_before_the_question_and_on_the_way_is_reported_once():
     owner, w1, w2 = two_workers()
     call = owner.is_asked(wait_observers=5.0)
     applies(owner, B, w1, w2)
@@ -122,7 +122,7 @@ def test_who_is_no_more_is_not_waited_for(how: str):
     call = owner.is_asked(wait_observers=5.0)
     applies(owner, B, w1, w2)
     ran(owner, w1)
-    owner.loses(w2) if how == "dies" else owner.hears(w2, Goodbye())
+    owner.loses(w2) if how == "dies" else owner.receives(w2, Goodbye())
     assert owner.answer(call).observer_errors == []
 
 
@@ -130,15 +130,15 @@ def test_who_declines_the_version_has_nothing_to_run():
     owner, w1, w2 = two_workers()
     call = owner.is_asked(wait_observers=5.0)
     owner.loads(B)
-    owner.hears(w1, Vote(1, True))
+    owner.receives(w1, Vote(1, True))
     owner.loses_pipe(w2)
     owner.waits_out(fx.Timer.STAGE)
     owner.records()
-    owner.hears(w1, Applied(2))
+    owner.receives(w1, Applied(2))
     ran(owner, w1)
     assert owner.answers(call) == [], "w2 lives, and may still apply it"
     w2 = owner.meets(2, 1, A)
-    owner.hears(w2, Declined(2, (WHY,)))
+    owner.receives(w2, Declined(2, (WHY,)))
     assert owner.answer(call).observer_errors == []
     assert owner.answer(call).result is ReloadResult.PARTIAL
 
@@ -147,14 +147,14 @@ def test_who_applies_it_late_is_asked_then():
     owner, w1, w2 = two_workers()
     call = owner.is_asked(wait_observers=60.0)
     owner.loads(B)
-    owner.hears(w1, Vote(1, True))
-    owner.hears(w2, Vote(1, True))
+    owner.receives(w1, Vote(1, True))
+    owner.receives(w2, Vote(1, True))
     owner.records()
-    owner.hears(w1, Applied(2))
+    owner.receives(w1, Applied(2))
     owner.waits_out(fx.Timer.BARRIER)
     ran(owner, w1)
     assert not [frame for frame in owner.sent(w2) if isinstance(frame, Observe)]
-    owner.hears(w2, Applied(2))
+    owner.receives(w2, Applied(2))
     ran(owner, w2, FAILED)
     assert [error.pid for error in owner.answer(call).observer_errors] == [2]
 
@@ -167,9 +167,9 @@ def test_whose_pipe_is_lost_is_asked_again_on_the_next_one():
     number = owner.observes(w2)
     owner.loses_pipe(w2)
     again = owner.meets(2, 2, B)
-    owner.hears(again, Observed(number))  # of the former pipe: it was not asked here yet
+    owner.receives(again, Observed(number))  # of the former pipe: it was not asked here yet
     assert owner.answers(call) == []
-    owner.hears(again, Applied(2))
+    owner.receives(again, Applied(2))
     ran(owner, again)
     assert owner.answer(call).observer_errors == []
 
@@ -197,10 +197,10 @@ def test_an_answer_to_a_newer_question_is_none_to_one_that_is_still_answered_oth
     second = owner.is_asked(wait_observers=5.0)
     applies(owner, C, w1, w2)
     ran(owner, w2)
-    owner.hears(w1, Observed(owner.observes(w1), since=number))
+    owner.receives(w1, Observed(owner.observes(w1), since=number))
     assert owner.answer(second).observer_errors == []
     assert owner.answers(first) == []
-    owner.hears(w1, Observed(number, 1, "", (FAILED,)))
+    owner.receives(w1, Observed(number, 1, "", (FAILED,)))
     assert owner.answer(first).observer_errors == [ObserverError(1, "rebuild", "ValueError: no", 1)]
 
 
@@ -210,10 +210,10 @@ def test_the_question_comes_after_the_settling_also_to_a_worker_that_did_not_wai
     owner.is_asked(wait_observers=5.0)
     owner.loads(B)
     for peer in (w1, w2):
-        owner.hears(peer, Vote(1, True))
+        owner.receives(peer, Vote(1, True))
     owner.records()
     for peer in (w1, w2):
-        owner.hears(peer, Applied(2, follows=False))
+        owner.receives(peer, Applied(2, follows=False))
     for peer in (w1, w2):
         kinds = [type(frame) for frame in owner.sent(peer)]
         assert kinds[-2:] == [Settled, Observe]
@@ -243,7 +243,7 @@ def test_no_number_of_seconds_holds_the_owner(seconds: float):
     assert len(owner.answers(call)) == 1
 
 
-def test_an_owner_that_leaves_tells_what_was_done():
+def test_an_owner_that_leaves_reports_what_was_done():
     owner, w1, w2 = two_workers()
     call = owner.is_asked(wait_observers=5.0)
     applies(owner, B, w1, w2)
@@ -254,9 +254,9 @@ def test_an_owner_that_leaves_tells_what_was_done():
 
 def test_failures_are_counted_by_worker_and_a_report_that_is_overtaken_changes_nothing():
     owner, w1, _w2 = two_workers()
-    owner.hears(w1, Observed(0, 2, "rebuild: KeyError"))
-    owner.hears(w1, Observed(0, 1, "rebuild: ValueError"))
-    owner.hears(w1, Observed(0))
+    owner.receives(w1, Observed(0, 2, "rebuild: KeyError"))
+    owner.receives(w1, Observed(0, 1, "rebuild: ValueError"))
+    owner.receives(w1, Observed(0))
     owner.loses_pipe(w1)
     one, other = owner.core.statuses()
     assert (one.observer_failures, one.last_observer_error) == (2, "rebuild: KeyError")
@@ -264,13 +264,13 @@ def test_failures_are_counted_by_worker_and_a_report_that_is_overtaken_changes_n
     assert owner.state is ProposalState.IDLE
 
 
-def test_what_a_worker_tells_is_cut():
+def test_what_a_worker_reports_is_cut():
     owner, w1, _w2 = two_workers()
     call = owner.is_asked(wait_observers=5.0)
     owner.loads(A)
     many = tuple(ObserverError(0, f"{number}" * 1000, "x" * 10_000, 1) for number in range(100))
     ran(owner, w1, *many, waits_for=("y" * 1000,) * 100)
-    owner.hears(w1, Observed(0, 200, "z" * 10_000))
+    owner.receives(w1, Observed(0, 200, "z" * 10_000))
     owner.waits_out(fx.Timer.OBSERVERS)
     errors = owner.answer(call).observer_errors
     assert len(errors) <= 50

@@ -151,7 +151,7 @@ class TestLoads:
         assert it.owner.sent(it.w1) == [Settled(1)]
 
     @pytest.mark.parametrize("differs", [False, True])
-    def test_what_a_load_tells_a_person_is_in_the_outcome(self, differs):
+    def test_what_a_load_notes_for_a_person_is_in_the_outcome(self, differs):
         it = scene(LOADING)
         it.owner.feed(fx.Loaded(it.owner.last_load, C, C, differs=differs, notes=("hidden",)))
         if differs:
@@ -163,7 +163,7 @@ class TestLoads:
     def test_unchanged_waits_for_who_has_not_answered(self):
         it = scene(COMMITTING, unchanged=True)
         assert it.owner.answers(it.call) == []
-        it.owner.hears(it.w2, Applied(1))
+        it.owner.receives(it.w2, Applied(1))
         assert it.owner.answer(it.call).result is ReloadResult.UNCHANGED
 
     def test_unchanged_names_who_does_not_answer(self):
@@ -175,13 +175,13 @@ class TestLoads:
 
     def test_unchanged_installs_once_more_at_who_declined(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (WHY,)))
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.receives(it.w2, Declined(2, (WHY,)))
         call = it.owner.is_asked()
         it.owner.forget().loads(B)
         assert it.owner.sent(it.w2) == [installed(2, B, B)]
         assert installed(2, B, B) not in it.owner.sent(it.w1)
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.answer(call).lagging == []
 
     def test_nothing_can_be_unchanged_before_the_first_version(self):
@@ -203,7 +203,7 @@ class TestLoads:
 
     def test_silence_refuses_when_somebody_is_late_already(self):
         it = scene(STAGING, silent="refuse")
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         call = it.owner.is_asked()
         it.owner.forget().loads(B)
@@ -248,18 +248,18 @@ class TestDeadlines:
 
     def test_who_has_not_voted_in_time_is_passed_over_and_named(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
         it.owner.records()
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         event = it.owner.answer(it.call)
         assert event.result is ReloadResult.PARTIAL
         assert [(status.pid, status.state) for status in event.lagging] == [(2, "late")]
 
     def test_who_has_not_voted_in_time_vetoes_when_silence_refuses(self):
         it = scene(STAGING, silent="refuse")
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.answer(it.call).result is ReloadResult.REJECTED
         assert it.owner.did(fx.Record) == []
@@ -267,11 +267,11 @@ class TestDeadlines:
 
     def test_who_was_late_with_a_vote_for_nothing_is_asked_again_and_joins_when_it_answers(self):
         it = scene(STAGING, silent="refuse")
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.sent(it.w2) == [installed(1, A, A)], "it had nothing left to answer"
-        it.owner.hears(it.w2, Vote(1, True))
-        it.owner.hears(it.w2, Applied(1))
+        it.owner.receives(it.w2, Vote(1, True))
+        it.owner.receives(it.w2, Applied(1))
         assert it.owner.state is LOADING, "the load that silence refused is owed"
         it.owner.loads(A)
         call = it.owner.is_asked()
@@ -294,7 +294,7 @@ class TestDeadlines:
 
     def test_who_has_not_applied_in_time_is_named(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         assert it.owner.answer(it.call).result is ReloadResult.PARTIAL
         assert it.owner.names() == [2]
@@ -312,16 +312,16 @@ class TestDeadlines:
 class TestVotes:
     def test_the_last_yes_orders_the_write(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         assert it.owner.state is STAGING
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, True))
         assert it.owner.state is RECORDING
         assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
 
     def test_one_no_refuses_for_all(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
-        it.owner.hears(it.w2, Vote(1, False, (WHY,)))
+        it.owner.receives(it.w1, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, False, (WHY,)))
         event = it.owner.answer(it.call)
         assert (event.result, event.version) == (ReloadResult.REJECTED, 1)
         assert [(p.message, p.location) for p in event.problems] == [("no", "worker 2")]
@@ -330,19 +330,19 @@ class TestVotes:
 
     def test_a_no_to_a_key_has_its_place_and_the_worker_behind_it(self):
         it = scene(STAGING)
-        it.owner.hears(it.w2, Vote(1, False, (Problem("key", "no", "app.toml:1:7"),)))
+        it.owner.receives(it.w2, Vote(1, False, (Problem("key", "no", "app.toml:1:7"),)))
         assert list(map(str, it.owner.answer(it.call).problems)) == ["app.toml:1:7: key: no (worker 2)"]
 
     def test_a_no_without_words_is_still_a_refusal(self):
         it = scene(STAGING)
-        it.owner.hears(it.w2, Vote(1, False))
+        it.owner.receives(it.w2, Vote(1, False))
         assert it.owner.answer(it.call).problems[0].location == "worker 2"
 
     @EVERY
     @pytest.mark.parametrize("ok", [True, False])
     def test_a_vote_of_another_round_is_dropped(self, state, ok):
         it = scene(state)
-        it.owner.hears(it.w1, Vote(55, ok))
+        it.owner.receives(it.w1, Vote(55, ok))
         nothing_new(it, state)
         assert it.owner.core.dropped["late vote"] == 1
 
@@ -350,20 +350,20 @@ class TestVotes:
     @pytest.mark.parametrize("ok", [True, False])
     def test_a_vote_outside_staging_is_dropped(self, state, ok):
         it = scene(state)
-        it.owner.hears(it.w1, Vote(it.owner.core.round, ok))
+        it.owner.receives(it.w1, Vote(it.owner.core.round, ok))
         nothing_new(it, state)
 
     @pytest.mark.parametrize("ok", [True, False])
     def test_the_vote_of_one_who_is_named_is_dropped(self, ok):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)  # w2 is late from now on
         it.owner.fails_to_record(fx.RowState.ABSENT)
         it.owner.is_triggered()
         it.owner.loads(C)
-        it.owner.hears(it.w2, Vote(2, ok))
+        it.owner.receives(it.w2, Vote(2, ok))
         assert it.owner.state is STAGING
-        it.owner.hears(it.w1, Vote(2, True))
+        it.owner.receives(it.w1, Vote(2, True))
         assert it.owner.state is RECORDING
 
 
@@ -397,7 +397,7 @@ class TestTheJournalWrite:
         else:
             it.owner.fails_to_record(fx.RowState.PRESENT)
         assert (it.owner.state, it.owner.version) == (COMMITTING, 2)
-        assert it.owner.log[0] == fx.WriteSnapshot(2, B, B), "before anybody hears of it"
+        assert it.owner.log[0] == fx.WriteSnapshot(2, B, B), "before anybody receives it"
         assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Commit(1, 2)]
         (wake,) = it.owner.did(fx.WakeAt)
         assert (wake.timer, wake.when) == (fx.Timer.BARRIER, 102.0)
@@ -442,7 +442,7 @@ class TestHello:
         it.both_send(Vote(1, True))
         assert it.owner.state is STAGING
         assert it.owner.did(fx.WakeAt) == []
-        it.owner.hears(w3, Vote(1, True))
+        it.owner.receives(w3, Vote(1, True))
         assert it.owner.state is RECORDING
 
     def test_while_the_journal_writes_it_gets_nothing_and_is_named(self):
@@ -461,7 +461,7 @@ class TestHello:
         assert it.owner.sent(w3) == [installed(2, B, B)]
         it.both_send(Applied(2))
         assert it.owner.state is COMMITTING
-        it.owner.hears(w3, Applied(2))
+        it.owner.receives(w3, Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
     @EVERY
@@ -470,23 +470,23 @@ class TestHello:
         again = it.owner.meets(1, 1, A)
         assert fx.ClosePipe(it.w1.pipe) in it.owner.log
         it.owner.forget().loses_pipe(it.w1)
-        it.owner.hears(again, Applied(1))
+        it.owner.receives(again, Applied(1))
         assert it.owner.did(fx.ClosePipe) == []
 
     @EVERY
     def test_a_second_hello_on_a_pipe_ends_that_pipe(self, state):
         it = scene(state)
-        it.owner.hears(it.w1, hello(1, 1, A))
+        it.owner.receives(it.w1, hello(1, 1, A))
         assert it.owner.did(fx.ClosePipe) == [fx.ClosePipe(it.w1.pipe)]
         assert it.owner.core.roster.of(1).pipe is None
 
     def test_a_new_pipe_takes_a_vote_back(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         again = it.owner.meets(1, 1, A)
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, True))
         assert it.owner.state is STAGING
-        it.owner.hears(again, Vote(1, True))
+        it.owner.receives(again, Vote(1, True))
         assert it.owner.state is RECORDING
 
     @EVERY
@@ -529,7 +529,7 @@ class TestHello:
         client = it.owner.meets(3, role="client", schema=b"")
         assert it.owner.log == []
         assert it.owner.core.roster.of(3) is None
-        it.owner.hears(client, Reload(1))
+        it.owner.receives(client, Reload(1))
         assert it.owner.core.dropped == {}
 
     def test_before_the_first_version_it_gets_nothing_then_the_vote(self):
@@ -542,7 +542,7 @@ class TestHello:
         w3 = owner.meets(3)
         for w in (w1, w2, w3):
             assert owner.sent(w) == [Prepare(1, A, A)]
-            owner.hears(w, Vote(1, True))
+            owner.receives(w, Vote(1, True))
         w4 = owner.meets(4)
         assert owner.sent(w4) == []
         owner.records()
@@ -554,7 +554,7 @@ class TestAnswers:
     @EVERY
     def test_a_late_worker_that_answers_joins_again(self, state):
         it = late_worker(state)
-        it.owner.hears(it.w2, Applied(it.owner.version))
+        it.owner.receives(it.w2, Applied(it.owner.version))
         assert {s.pid: s.state for s in it.owner.core.statuses()}[2] == "current"
         if state is STAGING:
             assert Prepare(it.owner.core.round, C, C) in it.owner.sent(it.w2), "it is a voter again"
@@ -564,35 +564,35 @@ class TestAnswers:
     @EVERY
     def test_a_late_worker_that_declines_joins_again(self, state):
         it = late_worker(state)
-        it.owner.hears(it.w2, Declined(it.owner.version, (WHY,)))
+        it.owner.receives(it.w2, Declined(it.owner.version, (WHY,)))
         assert {s.pid: s.state for s in it.owner.core.statuses()}[2] == "declined"
         if state is STAGING:
-            it.owner.hears(it.w1, Vote(2, True))
+            it.owner.receives(it.w1, Vote(2, True))
             assert it.owner.state is STAGING
 
     @every_state_but(COMMITTING)
     def test_a_late_refusal_is_recorded_as_an_event(self, state):
         it = late_worker(state)
-        it.owner.hears(it.w2, Declined(it.owner.version, (WHY,)))
+        it.owner.receives(it.w2, Declined(it.owner.version, (WHY,)))
         (event,) = it.owner.events()
         assert (event.result, event.origin, [s.pid for s in event.lagging]) == (ReloadResult.PARTIAL, "late", [2])
 
-    def test_a_refusal_at_the_barrier_is_told_by_the_outcome(self):
+    def test_a_refusal_at_the_barrier_is_reported_by_the_outcome(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Declined(2, (WHY,)))
+        it.owner.receives(it.w1, Declined(2, (WHY,)))
         assert it.owner.events() == []
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         event = it.owner.answer(it.call)
         assert (event.result, event.applied) == (ReloadResult.PARTIAL, [2])
         assert [(s.pid, s.state, s.reason) for s in event.lagging] == [(1, "declined", "no")]
 
-    def test_what_all_decline_for_the_same_reason_is_told_once(self):
+    def test_what_all_decline_for_the_same_reason_is_reported_once(self):
         it = scene(COMMITTING)
         reason = Problem("key", "no", "app.toml:1:7")
         w3 = it.owner.meets(3)
-        it.owner.hears(it.w1, Declined(2, (reason, WHY)))
-        it.owner.hears(it.w2, Declined(2, (reason,)))
-        it.owner.hears(w3, Applied(2))  # or it would run nowhere
+        it.owner.receives(it.w1, Declined(2, (reason, WHY)))
+        it.owner.receives(it.w2, Declined(2, (reason,)))
+        it.owner.receives(w3, Applied(2))  # or it would run nowhere
         event = it.owner.answer(it.call)
         assert list(map(str, event.problems)) == ["app.toml:1:7: key: no (worker 1 and 1 more)", "worker 1: no"]
         assert [(s.pid, s.reason) for s in event.lagging] == [
@@ -600,12 +600,12 @@ class TestAnswers:
             (2, "app.toml:1:7: key: no"),
         ]
 
-    def test_a_late_refusal_is_told_with_those_who_said_the_same_before(self):
+    def test_a_late_refusal_is_reported_with_those_who_said_the_same_before(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Declined(2, (WHY, Problem("", "another"))))
+        it.owner.receives(it.w1, Declined(2, (WHY, Problem("", "another"))))
         it.owner.waits_out(fx.Timer.BARRIER)
         it.owner.forget()
-        it.owner.hears(it.w2, Declined(2, (WHY,)))
+        it.owner.receives(it.w2, Declined(2, (WHY,)))
         (event,) = it.owner.events()
         assert list(map(str, event.problems)) == ["worker 2 and 1 more: no"]
         assert [s.pid for s in event.lagging] == [2]
@@ -613,28 +613,28 @@ class TestAnswers:
     def test_a_refusal_is_one_event_however_often_and_on_however_many_pipes_it_is_said(self):
         it = scene(IDLE)
         for _ in range(3):
-            it.owner.hears(it.w1, Declined(it.owner.version, (WHY,)))
+            it.owner.receives(it.w1, Declined(it.owner.version, (WHY,)))
         again = it.owner.meets(1)
-        it.owner.hears(again, Declined(it.owner.version, (WHY,)))
-        it.owner.hears(again, Goodbye())
-        it.owner.hears(it.owner.meets(1), Declined(it.owner.version, (WHY,)))
+        it.owner.receives(again, Declined(it.owner.version, (WHY,)))
+        it.owner.receives(again, Goodbye())
+        it.owner.receives(it.owner.meets(1), Declined(it.owner.version, (WHY,)))
         assert [event.origin for event in it.owner.events()] == ["late"]
-        it.owner.hears(it.w2, Declined(it.owner.version, (WHY,)))
+        it.owner.receives(it.w2, Declined(it.owner.version, (WHY,)))
         assert len(it.owner.events()) == 2, "another worker's refusal is another event"
 
-    def test_a_refusal_that_the_outcome_told_is_no_event_afterwards(self):
+    def test_a_refusal_that_the_outcome_reported_is_no_event_afterwards(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Declined(2, (WHY,)))
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w1, Declined(2, (WHY,)))
+        it.owner.receives(it.w2, Applied(2))
         told = len(it.owner.events())
-        it.owner.hears(it.w1, Declined(2, (WHY,)))
+        it.owner.receives(it.w1, Declined(2, (WHY,)))
         assert len(it.owner.events()) == told
 
     @EVERY
     @pytest.mark.parametrize("version", [44, 2**64 - 1])
     def test_applying_what_was_not_committed_is_dropped(self, state, version):
         it = scene(state)
-        it.owner.hears(it.w1, Applied(version))
+        it.owner.receives(it.w1, Applied(version))
         nothing_new(it, state)
         assert it.owner.core.dropped["applied what was not committed"] == 1
         assert {status.version for status in it.owner.core.statuses()} <= {0, 1, 2}
@@ -642,7 +642,7 @@ class TestAnswers:
     @EVERY
     def test_declining_another_version_is_dropped(self, state):
         it = scene(state)
-        it.owner.hears(it.w1, Declined(44, (WHY,)))
+        it.owner.receives(it.w1, Declined(44, (WHY,)))
         nothing_new(it, state)
         assert it.owner.core.dropped["declined another version"] == 1
 
@@ -655,8 +655,8 @@ class TestAnswers:
     @pytest.mark.parametrize("reissued", [False, True])
     def test_who_declined_a_version_is_waited_for_and_judged_anew_at_the_next(self, reissued):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (WHY,)))
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.receives(it.w2, Declined(2, (WHY,)))
         if reissued:
             it.owner.loses(it.owner.meets(3, 7, C))  # B goes out again, under another number
         else:
@@ -664,11 +664,11 @@ class TestAnswers:
             it.owner.loads(C)
             it.both_send(Vote(2, True))
         it.owner.records()
-        it.owner.hears(it.w1, Applied(it.owner.version))
+        it.owner.receives(it.w1, Applied(it.owner.version))
         assert it.owner.state is COMMITTING, "its refusal was of another version"
         if reissued:
             return
-        it.owner.hears(it.w2, Applied(3))
+        it.owner.receives(it.w2, Applied(3))
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
     def test_applying_takes_a_refusal_back(self):
@@ -682,7 +682,7 @@ class TestAnswers:
         it = scene(state)
         stranger = Peer(77, 77)
         for message in (Applied(1), Declined(1), Vote(1, False)):
-            it.owner.forget().hears(stranger, message)
+            it.owner.forget().receives(stranger, message)
             assert it.owner.log == [fx.ClosePipe(77)]
         assert it.owner.state is state
 
@@ -691,7 +691,7 @@ def late_worker(state: ProposalState):
     """w2 was silent at the barrier of version 2; its pipe still holds the Commit unanswered. Then C is on its way."""
     it = scene(COMMITTING)
     owner = it.owner
-    owner.hears(it.w1, Applied(2))
+    owner.receives(it.w1, Applied(2))
     owner.waits_out(fx.Timer.BARRIER)
     assert owner.state is IDLE
     if state is not IDLE:
@@ -699,7 +699,7 @@ def late_worker(state: ProposalState):
     if state.value >= STAGING.value:
         owner.loads(C)
     if state.value >= RECORDING.value:
-        owner.hears(it.w1, Vote(2, True))
+        owner.receives(it.w1, Vote(2, True))
     if state is COMMITTING:
         owner.records()
     assert owner.state is state
@@ -718,27 +718,27 @@ class TestPipesAndProcesses:
 
     def test_a_vote_dies_with_its_pipe_and_its_voter_is_waited_for(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.loses_pipe(it.w1)
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, True))
         assert it.owner.state is STAGING
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.records()
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.names() == [1]
 
     def test_who_loses_its_pipe_while_the_journal_writes_is_named(self):
         it = scene(RECORDING)
         it.owner.loses_pipe(it.w1)
         it.owner.records()
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.names() == [1]
 
     def test_who_loses_its_pipe_at_the_barrier_is_waited_for_until_the_deadline(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.loses_pipe(it.w1)
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.state is COMMITTING
         it.owner.waits_out(fx.Timer.BARRIER)
         assert it.owner.names() == [1]
@@ -748,27 +748,27 @@ class TestPipesAndProcesses:
     def test_who_is_gone_leaves_the_roster_and_is_waited_for_no_more(self, state, goodbye):
         it = scene(state)
         if goodbye:
-            it.owner.hears(it.w1, Goodbye())
+            it.owner.receives(it.w1, Goodbye())
         else:
             it.owner.loses(it.w1)
         assert it.owner.did(fx.RemoveMember) == [fx.RemoveMember(1)]
         assert [status.pid for status in it.owner.core.statuses()] == [2]
         if state is STAGING:
-            it.owner.hears(it.w2, Vote(1, True))
+            it.owner.receives(it.w2, Vote(1, True))
             assert it.owner.state is RECORDING
         if state is COMMITTING:
-            it.owner.hears(it.w2, Applied(2))
+            it.owner.receives(it.w2, Applied(2))
             assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
     def test_the_death_of_the_last_who_has_not_voted_ends_the_vote(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.loses(it.w2)
         assert it.owner.state is RECORDING
 
     def test_the_death_of_the_last_who_has_not_applied_closes_the_barrier(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.loses(it.w2)
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
@@ -777,14 +777,14 @@ class TestPipesAndProcesses:
         it.owner.loses_pipe(it.w1)
         it.owner.loses(it.w1)
         it.owner.records()
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
     @EVERY
     def test_a_goodbye_on_an_older_pipe_is_not_the_process_leaving(self, state):
         it = scene(state)
         it.owner.meets(1, 1, A)
-        it.owner.forget().hears(it.w1, Goodbye())
+        it.owner.forget().receives(it.w1, Goodbye())
         assert it.owner.did(fx.RemoveMember) == []
 
     @EVERY
@@ -799,23 +799,23 @@ class TestPipesAndProcesses:
 class TestTheBarrier:
     def test_everyone_applied_is_success(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         assert it.owner.answers(it.call) == []
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         event = it.owner.answer(it.call)
         assert (event.result, event.version, event.previous_version) == (ReloadResult.SUCCESS, 2, 1)
         assert (event.applied, event.lagging) == ([1, 2], [])
 
     def test_settled_is_said_when_the_callers_are_answered_and_names_the_silent(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         assert it.owner.sent(it.w1) == []
         it.owner.waits_out(fx.Timer.BARRIER)
         assert it.owner.sent(it.w1) == [Settled(2, (2,))]
         answered = it.owner.log.index(it.owner.did(fx.Answer)[0])
         assert answered < it.owner.log.index(it.owner.did(fx.Send)[0])
         assert it.owner.sent(it.w2) == [], "it has not applied it"
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.sent(it.w2) == [Settled(2, (2,))]
 
     def test_the_next_load_begins_when_the_barrier_is_closed(self):
@@ -827,7 +827,7 @@ class TestTheBarrier:
 
 class TestLeaving:
     @every_state_but(RECORDING)
-    def test_everyone_who_waits_is_told_that_nobody_knows(self, state):
+    def test_everyone_who_waits_gets_the_answer_that_nobody_knows(self, state):
         it = scene(state)
         waiting = it.owner.is_asked() if state is not IDLE else None
         it.owner.feed(fx.MasterGone())
@@ -845,7 +845,7 @@ class TestLeaving:
         assert it.owner.log[-1] == fx.Exit("")
         assert it.owner.answer(waiting).result is ReloadResult.OWNER_UNAVAILABLE
         if row is fx.RowState.PRESENT:
-            assert it.owner.sent(it.w1) == [Commit(1, 2)], "it is true, so they hear of it"
+            assert it.owner.sent(it.w1) == [Commit(1, 2)], "it is true, so it is sent to them"
             assert it.owner.answer(it.call).result is ReloadResult.OWNER_UNAVAILABLE
         else:
             assert it.owner.answer(it.call).result is ReloadResult.IO_ERROR
@@ -881,7 +881,7 @@ class TestReconciling:
         if state is LOADING:
             it.owner.fails_to_load()
         elif state is STAGING:
-            it.owner.hears(it.w1, Vote(1, False))
+            it.owner.receives(it.w1, Vote(1, False))
         elif state is RECORDING:
             it.owner.fails_to_record(fx.RowState.ABSENT)
         else:
@@ -895,7 +895,7 @@ class TestReconciling:
         assert owner.state is IDLE
         owner.is_triggered("start")
         owner.loads(A)
-        owner.hears(w3, Vote(1, True))
+        owner.receives(w3, Vote(1, True))
         assert owner.did(fx.Record) == [fx.Record(8, A, A)]
 
     def test_a_failed_one_lets_the_others_go_first_and_is_tried_again_at_the_next_hello(self):
@@ -928,7 +928,7 @@ class TestGathering:
         owner.is_triggered("restart")
         owner.loads(A)
         w1 = owner.meets(1, 3, C)
-        owner.hears(w1, Vote(1, True))
+        owner.receives(w1, Vote(1, True))
         assert owner.state is STAGING
         owner.waits_out(fx.Timer.GATHER)
         assert owner.did(fx.Record) == [fx.Record(501, A, A)]
@@ -954,7 +954,7 @@ class TestTheOutbox:
         it = scene(state)
         w3 = Peer(3, 500)
         it.owner.stuffed.add(w3.pipe)
-        it.owner.hears(w3, hello(3))
+        it.owner.receives(w3, hello(3))
         return it, w3
 
     def test_0_nothing_for_newcomers_while_the_journal_writes(self):
@@ -972,7 +972,7 @@ class TestTheOutbox:
         it, w3 = self.stuffed(STAGING)
         w4 = Peer(4, 501)
         it.owner.stuffed.add(w4.pipe)
-        it.owner.hears(w4, hello(4))
+        it.owner.receives(w4, hello(4))
         it.owner.feed(fx.Drained((w3.pipe, 4711, w4.pipe)))
         assert [it.owner.sent(peer) for peer in (w3, w4)] == [[installed(1, A, A), Prepare(1, B, B)]] * 2
 
@@ -987,12 +987,12 @@ class TestTheOutbox:
 
     def test_1_the_commit_is_not_lost_to_the_next_prepare(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.stuffed.add(it.w1.pipe)
         it.owner.core.roster.of(1).busy = True
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, True))
         it.owner.records()
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w2, Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         it.owner.is_triggered()
         it.owner.loads(C)
@@ -1008,7 +1008,7 @@ class TestTheOutbox:
     def test_2_a_prepare_of_the_open_round_makes_an_abort_needless(self):
         it = scene(STAGING)
         it.owner.core.roster.of(1).busy = True
-        it.owner.hears(it.w2, Vote(1, False))
+        it.owner.receives(it.w2, Vote(1, False))
         it.owner.is_triggered()
         it.owner.forget().loads(C)
         it.owner.unblocks(it.w1)
@@ -1016,7 +1016,7 @@ class TestTheOutbox:
 
     def test_3_abort_of_a_round_that_closed(self):
         it = scene(STAGING)
-        it.owner.hears(it.w2, Vote(1, False))
+        it.owner.receives(it.w2, Vote(1, False))
         assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Abort(1)]
 
     def test_3_no_abort_while_the_round_is_being_written(self):
@@ -1026,8 +1026,8 @@ class TestTheOutbox:
 
     def test_4_settled_only_for_who_applied_it(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2))
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.receives(it.w2, Declined(2))
         assert it.owner.sent(it.w1) == [Settled(2, (2,))], "who declined it is named"
         assert it.owner.sent(it.w2) == []
 
@@ -1038,10 +1038,10 @@ class TestTheOutbox:
         it.owner.loads(A)
         assert it.owner.sent(it.w1) == [Settled(1)]
 
-    def test_4_who_does_not_wait_for_it_is_told_when_the_owner_has_rested(self):
+    def test_4_to_who_does_not_wait_for_it_it_is_sent_when_the_owner_has_rested(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2, follows=False))
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w1, Applied(2, follows=False))
+        it.owner.receives(it.w2, Applied(2))
         assert it.owner.sent(it.w1) == []
         assert it.owner.sent(it.w2) == [Settled(2)]
         it.owner.waits_out(fx.Timer.DEFERRED)
@@ -1049,8 +1049,8 @@ class TestTheOutbox:
 
     def test_4_rest_is_not_put_off_by_who_comes_meanwhile(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2, follows=False))
-        it.owner.hears(it.w2, Applied(2))
+        it.owner.receives(it.w1, Applied(2, follows=False))
+        it.owner.receives(it.w2, Applied(2))
         before = it.owner.did(fx.WakeAt)[-1]
         it.owner.now += 0.01
         it.owner.meets(3)
@@ -1058,27 +1058,27 @@ class TestTheOutbox:
         assert (after.timer, after.when) == (fx.Timer.DEFERRED, before.when)
         assert after.token != before.token
 
-    def test_4_a_version_that_is_followed_by_another_need_not_be_told_of(self):
+    def test_4_settled_need_not_be_sent_of_a_version_that_is_followed_by_another(self):
         it = scene(COMMITTING)
         for each in (it.w1, it.w2):
-            it.owner.hears(each, Applied(2, follows=False))
+            it.owner.receives(each, Applied(2, follows=False))
         it.owner.is_triggered()
         rest = [wake for wake in it.owner.did(fx.WakeAt) if wake.timer is fx.Timer.DEFERRED]
         it.owner.feed(fx.Wake(fx.Timer.DEFERRED, rest[-1].token))
         it.owner.loads(C)
         assert not [frame for frame in it.owner.sent(it.w1) if isinstance(frame, Settled)]
         for each in (it.w1, it.w2):
-            it.owner.hears(each, Vote(it.owner.core.round, True))
+            it.owner.receives(each, Vote(it.owner.core.round, True))
         it.owner.records()
         for each in (it.w1, it.w2):
-            it.owner.hears(each, Applied(3, follows=False))
+            it.owner.receives(each, Applied(3, follows=False))
         it.owner.waits_out(fx.Timer.DEFERRED)
         assert [frame for frame in it.owner.sent(it.w1) if isinstance(frame, Settled)] == [Settled(3)]
 
-    def test_4_a_load_that_came_to_nothing_leaves_them_to_be_told_at_once(self):
+    def test_4_after_a_load_that_came_to_nothing_settled_is_sent_to_them_at_once(self):
         it = scene(COMMITTING)
         for each in (it.w1, it.w2):
-            it.owner.hears(each, Applied(2, follows=False))
+            it.owner.receives(each, Applied(2, follows=False))
         it.owner.is_triggered()
         it.owner.now += 1.0
         it.owner.fails_to_load()
@@ -1086,11 +1086,11 @@ class TestTheOutbox:
         it.owner.waits_out(fx.Timer.DEFERRED)
         assert it.owner.sent(it.w1)[-1] == Settled(2)
 
-    def test_4_one_that_nobody_waits_for_is_told_at_once_where_nothing_is_held_back(self):
+    def test_4_one_that_nobody_waits_for_is_sent_at_once_where_nothing_is_held_back(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
-        it.owner.hears(it.w2, Applied(2, follows=False))
+        it.owner.receives(it.w2, Applied(2, follows=False))
         assert it.owner.sent(it.w2)[-1] == Settled(2, (2,))
 
     def test_5_nothing_when_there_is_nothing_to_say(self):

@@ -86,7 +86,7 @@ class Chaos(RuleBasedStateMachine):
 
 
 def run_by_chance(seed: int) -> Counter[str]:
-    """What happened in it. What goes wrong is told with the seed, by which it can be run again."""
+    """What happened in it. What goes wrong is reported with the seed, by which it can be run again."""
     random = Random(seed)
     world = begin(random.choice(SILENT), random.randint(0, 4))
     often = random.choice([0.03, 0.08, 0.15, 0.3])

@@ -46,7 +46,7 @@ class Worker:
     def says(self) -> Worker:
         unsaid, self.unsaid = self.unsaid, []
         for message in unsaid:
-            self.owner.hears(self.peer, message)
+            self.owner.receives(self.peer, message)
         return self
 
     def works(self) -> None:
@@ -256,7 +256,7 @@ class TestTheFloor:
         w0.works()
         assert w0.serves == (2, C)
 
-    def test_an_owner_without_its_journal_counts_on_from_where_it_is_told(self):
+    def test_an_owner_without_its_journal_counts_on_from_the_number_that_it_is_given(self):
         owner = Owner(None, high_water=1_700_000_000, gathering=True)
         owner.is_triggered("restart")
         owner.loads(C)
@@ -264,7 +264,7 @@ class TestTheFloor:
         owner.waits_out(fx.Timer.STAGE) if owner.state is ProposalState.STAGING else None
         assert [record.version for record in owner.did(fx.Record)] == [1_700_000_001]
 
-    def test_a_number_from_a_hello_outlives_the_owner_that_heard_it(self):
+    def test_a_number_from_a_hello_outlives_the_owner_that_received_it(self):
         """w0 is stopped when the next owner gives numbers out, and nobody else knows of version 6."""
         first = Owner((1, A))
         Worker(first, 10, held=Held(6, B, B))
@@ -376,9 +376,9 @@ def test_the_newest_hello_of_a_process_wins():
     old = w1.peer
     w1.machine.ended()
     w1.connects()
-    owner.hears(old, Applied(1))
-    owner.hears(old, Vote(1, False))
-    owner.hears(old, Goodbye())
+    owner.receives(old, Applied(1))
+    owner.receives(old, Vote(1, False))
+    owner.receives(old, Goodbye())
     owner.feed(fx.PipeEnded(old.pipe))
     call = propose(owner, B)
     all_work(w0, w1)
@@ -408,7 +408,7 @@ def test_the_whole_way_of_a_version():
     assert owner.sent(w0.peer) == owner.sent(w1.peer) == frames
 
 
-def test_an_outcome_is_in_the_history_before_it_is_told():
+def test_an_outcome_is_in_the_history_before_it_is_sent():
     """An owner killed in between would have answered a caller with an event that nobody else ever sees."""
     owner = Owner()
     owner.is_asked()

@@ -29,9 +29,9 @@ def reload_(owner: Owner) -> None:
     w1 = owner.has(1)
     owner.is_asked()
     owner.loads(B)
-    owner.hears(w1, ms.Vote(1, True))
+    owner.receives(w1, ms.Vote(1, True))
     owner.records()
-    owner.hears(w1, ms.Applied(2))
+    owner.receives(w1, ms.Applied(2))
 
 
 def test_a_reload_as_the_log_has_it():
@@ -141,6 +141,6 @@ def test_a_workers_text_stays_on_its_line_and_is_cut():
     it = scene(ProposalState.STAGING)
     lines: list[str] = []
     it.owner.core._report = lines.append
-    it.owner.hears(it.w1, ms.Working(1, "a\nb" + "x" * 10_000))
+    it.owner.receives(it.w1, ms.Working(1, "a\nb" + "x" * 10_000))
     assert lines[0].startswith("STAGING: 1->owner Working round=1 function='a\\nbxxx")
     assert len(lines[0]) < 300

@@ -35,7 +35,7 @@ class TestOneYes:
 
     def test_one_yes_is_enough(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
 
@@ -54,7 +54,7 @@ class TestOneYes:
 
     def test_the_yes_of_the_dead_does_not_count(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.loses(it.w1)
         it.owner.waits_out(fx.Timer.STAGE)
         assert (it.owner.answer(it.call).result, it.owner.names()) == (REJECTED, [2])
@@ -81,10 +81,10 @@ class TestWhatIsOwed:
     def test_the_next_who_answers_starts_another_load(self):
         it = refused_by_silence()
         assert it.owner.state is IDLE
-        it.owner.hears(it.w1, Applied(1))
+        it.owner.receives(it.w1, Applied(1))
         assert it.owner.state is LOADING
         it.owner.loads(B)
-        it.owner.hears(it.w1, Vote(2, True))
+        it.owner.receives(it.w1, Vote(2, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
 
@@ -95,7 +95,7 @@ class TestWhatIsOwed:
 
     def test_and_who_declines_what_is_committed(self):
         it = refused_by_silence()
-        it.owner.hears(it.w1, Declined(1))
+        it.owner.receives(it.w1, Declined(1))
         assert it.owner.state is LOADING
 
     def test_it_keeps_what_had_asked_for_it(self):
@@ -104,38 +104,38 @@ class TestWhatIsOwed:
         it.owner.is_triggered("watch")
         it.owner.loads(B)
         it.owner.waits_out(fx.Timer.STAGE)
-        it.owner.forget().hears(it.w1, Applied(1))
+        it.owner.forget().receives(it.w1, Applied(1))
         it.owner.loads(C)
-        it.owner.hears(it.w1, Vote(2, True))
+        it.owner.receives(it.w1, Vote(2, True))
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.records()
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         assert it.owner.events()[-1].origin == "watch"
 
     def test_once(self):
         it = refused_by_silence()
-        it.owner.hears(it.w1, Applied(1))
+        it.owner.receives(it.w1, Applied(1))
         it.owner.fails_to_load()
-        it.owner.hears(it.w2, Applied(1))
+        it.owner.receives(it.w2, Applied(1))
         assert it.owner.state is IDLE
 
     def test_any_load_serves_it(self):
         it = refused_by_silence()
         it.owner.is_asked()
         it.owner.fails_to_load()
-        it.owner.hears(it.w1, Applied(1))
+        it.owner.receives(it.w1, Applied(1))
         assert it.owner.state is IDLE
 
     def test_a_no_is_final(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, False, (NO,)))
+        it.owner.receives(it.w1, Vote(1, False, (NO,)))
         assert OWED not in texts(it.owner.answer(it.call))
-        it.owner.hears(it.w2, Applied(1))
+        it.owner.receives(it.w2, Applied(1))
         assert it.owner.state is IDLE
 
     def test_who_is_late_still_vetoes_where_silence_does(self):
         it = scene(STAGING, silent="refuse")
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.meets(3)
         assert it.owner.state is IDLE, "it would be refused at once"
@@ -148,22 +148,22 @@ class TestWhatIsOwed:
         owner.is_triggered("start")
         owner.loads(A)
         owner.waits_out(fx.Timer.STAGE)
-        owner.hears(w1, Vote(1, True))
+        owner.receives(w1, Vote(1, True))
         assert owner.state is LOADING
 
-    def test_a_no_that_comes_late_is_final_too_and_is_told(self):
+    def test_a_no_that_comes_late_is_final_too_and_is_reported(self):
         """Without: a function that works longer than it may, and then refuses, is asked for ever."""
         it = refused_by_silence()
-        it.owner.hears(it.w1, Vote(1, False, (NO,)))
-        it.owner.hears(it.w1, Applied(1))
+        it.owner.receives(it.w1, Vote(1, False, (NO,)))
+        it.owner.receives(it.w1, Applied(1))
         (event,) = it.owner.events()
         assert (event.result, texts(event), it.owner.state) == (REJECTED, ["no"], IDLE)
 
     def test_of_another_round_it_says_nothing(self):
         it = refused_by_silence()
-        it.owner.hears(it.w1, Vote(55, False, (NO,)))
+        it.owner.receives(it.w1, Vote(55, False, (NO,)))
         assert it.owner.events() == []
-        it.owner.hears(it.w1, Applied(1))
+        it.owner.receives(it.w1, Applied(1))
         assert it.owner.state is LOADING
 
     def test_each_try_gives_twice_the_time_up_to_precommit_timeout(self):
@@ -189,12 +189,12 @@ class TestWhatIsOwed:
         assert it.owner.now - began == 2
 
     def test_what_is_owed_to_a_call_is_still_a_call(self):
-        """Without: a person calls for what was undone, is told that it will be tried again, and it never is."""
+        """Without: a person calls for what was undone, gets the answer that it will be tried again, and it never is."""
         it = undone()
         it.owner.is_asked()
         it.owner.loads(B)
         it.owner.waits_out(fx.Timer.STAGE)
-        it.owner.forget().hears(it.w2, Applied(3))
+        it.owner.forget().receives(it.w2, Applied(3))
         it.owner.loads(B)
         assert it.owner.sent(it.w2) == [Prepare(3, B, B)]
 
@@ -213,7 +213,7 @@ class TestWhatIsOwed:
         owner.stuffed.add(w1.pipe)
         owner.is_triggered("start")
         owner.loads(A)
-        owner.hears(w2, Vote(1, True))
+        owner.receives(w2, Vote(1, True))
         owner.waits_out(fx.Timer.STAGE)
         assert owner.state is IDLE, "that the others read on is no answer"
         owner.unblocks(w1)
@@ -225,21 +225,21 @@ class TestWorking:
 
     def test_who_works_is_waited_for(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w2, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.state is STAGING
-        it.owner.hears(it.w1, Vote(1, False, (NO,)))
+        it.owner.receives(it.w1, Vote(1, False, (NO,)))
         assert (it.owner.answer(it.call).result, it.owner.did(fx.Record)) == (REJECTED, [])
 
     def test_until_precommit_timeout_from_the_beginning(self):
         it = scene(STAGING)
         began = it.owner.now
         it.owner.now += 1.5
-        it.owner.hears(it.w1, Working(1, "app:check"))
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w2, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
-        it.owner.hears(it.w1, Working(1, "app:other"))  # another function extends nothing
+        it.owner.receives(it.w1, Working(1, "app:other"))  # another function extends nothing
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.now == began + 30
         assert it.owner.state is RECORDING
@@ -247,42 +247,42 @@ class TestWorking:
 
     def test_who_is_silent_beside_it_is_named_at_the_first_deadline(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w1, Working(1, "app:check"))
         it.owner.waits_out(fx.Timer.STAGE)
         assert list(it.owner.core.roster.excused) == [2]
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         assert it.owner.state is RECORDING
 
     def test_a_no_of_who_was_named_counts_while_another_one_works(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w1, Working(1, "app:check"))
         it.owner.waits_out(fx.Timer.STAGE)
-        it.owner.hears(it.w2, Vote(1, False, (NO,)))
+        it.owner.receives(it.w2, Vote(1, False, (NO,)))
         assert (it.owner.answer(it.call).result, it.owner.did(fx.Record)) == (REJECTED, [])
 
     def test_its_yes_does_not_take_its_name_away(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w1, Working(1, "app:check"))
         it.owner.waits_out(fx.Timer.STAGE)
-        it.owner.hears(it.w2, Vote(1, True))
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         assert list(it.owner.core.roster.excused) == [2]
 
     def test_a_longer_vote_timeout_is_the_only_one(self):
         it = scene(STAGING, vote_timeout=60.0)
-        it.owner.hears(it.w1, Working(1, "app:check"))
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w2, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.state is RECORDING
 
     def test_whatever_round_it_named(self):
         """Without: w1 works for round 1, which ends; its Prepare of round 2 lies behind, and its deadline names it."""
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
-        it.owner.hears(it.w2, Vote(1, False, (NO,)))
+        it.owner.receives(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w2, Vote(1, False, (NO,)))
         it.owner.is_asked()
         it.owner.loads(C)
-        it.owner.hears(it.w2, Vote(2, True))
+        it.owner.receives(it.w2, Vote(2, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.state is STAGING
 
@@ -291,15 +291,15 @@ class TestWorking:
     )
     def test_until_it_answers(self, answer):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
-        it.owner.hears(it.w1, answer)
+        it.owner.receives(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w1, answer)
         assert it.owner.core.roster.of(1).working is None
 
     def test_or_its_pipe_ends(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w1, Working(1, "app:check"))
         it.owner.loses_pipe(it.w1)
-        it.owner.hears(it.w2, Vote(1, True))
+        it.owner.receives(it.w2, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.state is RECORDING
 
@@ -310,7 +310,7 @@ class TestWorking:
         it.both_send(Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         assert it.owner.answers(it.call) == []
-        it.owner.hears(w3, Applied(2))
+        it.owner.receives(w3, Applied(2))
         assert it.owner.answer(it.call).result is SUCCESS
 
     def test_and_no_longer_than_precommit_timeout(self):
@@ -328,13 +328,13 @@ class TestWorking:
 
     def test_it_is_shown_while_it_lasts(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "app:check"))
+        it.owner.receives(it.w1, Working(1, "app:check"))
         phase = it.owner.core.phase()
         assert (phase.state, phase.waits_for) == (STAGING, ((1, ("app:check", it.owner.now)), (2, None)))
 
     def test_a_name_without_end_is_cut(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Working(1, "f" * 5000))
+        it.owner.receives(it.w1, Working(1, "f" * 5000))
         assert it.owner.core.roster.of(1).working[0] == "f" * 200
 
 
@@ -349,11 +349,11 @@ def applied_and_declined() -> Scene:
 def committed_and_declined_by_the_rest() -> Scene:
     """Trace: w1 yes, w2 silent: committed; w2 gets it, and declines; w1 dies before it applies."""
     it = scene(STAGING)
-    it.owner.hears(it.w1, Vote(1, True))
+    it.owner.receives(it.w1, Vote(1, True))
     it.owner.waits_out(fx.Timer.STAGE)
     it.owner.records()
-    it.owner.hears(it.w2, Vote(1, False, (NO,)))
-    it.owner.hears(it.w2, Declined(2, (NO,)))
+    it.owner.receives(it.w2, Vote(1, False, (NO,)))
+    it.owner.receives(it.w2, Declined(2, (NO,)))
     it.owner.forget().loses(it.w1)
     return it
 
@@ -365,7 +365,7 @@ class TestWhatNobodyRuns:
         assert it.owner.answers(it.call) == [], "it is answered when the undo's barrier is closed"
         it.owner.records()
         assert it.owner.sent(it.w2) == [installed(3, A, A, undo=True)]
-        it.owner.hears(it.w2, Applied(3))
+        it.owner.receives(it.w2, Applied(3))
         event = it.owner.answer(it.call)
         assert (event.result, event.version, event.previous_version, it.owner.version) == (REJECTED, 3, 1, 3)
         assert event.problems[0] == Problem("", "no", "worker 2")
@@ -377,25 +377,25 @@ class TestWhatNobodyRuns:
 
     def test_nor_when_the_pipe_on_which_it_said_so_has_ended(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.loses_pipe(it.w1)
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.receives(it.w2, Declined(2, (NO,)))
         it.owner.waits_out(fx.Timer.BARRIER)
         assert (it.owner.did(fx.Record), it.owner.answer(it.call).result) == ([], PARTIAL)
 
     def test_nor_when_it_comes_back_with_it(self):
         it = scene(COMMITTING)
         it.owner.waits_out(fx.Timer.BARRIER)
-        it.owner.hears(it.w1, Applied(2))
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.receives(it.w2, Declined(2, (NO,)))
         it.owner.meets(1, 2, B)
         assert it.owner.did(fx.Record) == []
 
     def test_nor_when_it_is_asked_again_since_it_was_silent(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.receives(it.w2, Declined(2, (NO,)))
         it.owner.is_triggered()
         it.owner.loads(C)
         it.owner.forget().waits_out(fx.Timer.STAGE)
@@ -409,7 +409,7 @@ class TestWhatNobodyRuns:
         it.owner.loads(C)
         it.both_send(Vote(2, True))
         it.owner.records()
-        it.owner.hears(it.w2, Declined(3, (NO,)))
+        it.owner.receives(it.w2, Declined(3, (NO,)))
         it.owner.forget().loses(it.w1)
         assert it.owner.did(fx.Record) == [fx.Record(4, A, A, undo=True, refused=C)]
 
@@ -423,17 +423,17 @@ class TestWhatNobodyRuns:
 
     def test_its_barrier_waits_for_those_who_had_no_vote_on_what_it_undoes(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         w3 = it.owner.meets(3, 1, A)
         it.owner.records()
         for w in (it.w2, w3):
-            it.owner.hears(w, Declined(2, (NO,)))
+            it.owner.receives(w, Declined(2, (NO,)))
         it.owner.loses(it.w1)
         it.owner.records()
-        it.owner.hears(it.w2, Applied(3))
+        it.owner.receives(it.w2, Applied(3))
         assert it.owner.answers(it.call) == []
-        it.owner.hears(w3, Applied(3))
+        it.owner.receives(w3, Applied(3))
         assert it.owner.answer(it.call).lagging == []
 
     def test_not_where_all_said_yes_and_are_merely_late(self):
@@ -443,15 +443,15 @@ class TestWhatNobodyRuns:
 
     def test_also_when_the_refusal_comes_after_the_barrier(self):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
         it.owner.records()
         it.owner.loses(it.w1)
         assert it.owner.answer(it.call).result is PARTIAL
-        it.owner.forget().hears(it.w2, Declined(2, (NO,)))
+        it.owner.forget().receives(it.w2, Declined(2, (NO,)))
         assert it.owner.did(fx.Record) == [fx.Record(3, A, A, undo=True, refused=B)]
         it.owner.records()
-        it.owner.hears(it.w2, Applied(3))
+        it.owner.receives(it.w2, Applied(3))
         assert [(e.origin, e.result) for e in it.owner.events()] == [("late", PARTIAL), ("undo", REJECTED)]
 
     def test_the_first_version_is_not(self):
@@ -459,15 +459,15 @@ class TestWhatNobodyRuns:
         w1 = owner.meets(1, 7, C)
         owner.is_triggered("start")
         owner.loads(A)
-        owner.hears(w1, Vote(1, True))
+        owner.receives(w1, Vote(1, True))
         owner.records()
-        owner.hears(w1, Declined(8, (NO,)))
+        owner.receives(w1, Declined(8, (NO,)))
         assert owner.events()[-1].result is PARTIAL
 
     def test_an_undo_that_nobody_can_build_is_not_undone_again(self):
         it = committed_and_declined_by_the_rest()
         it.owner.records()
-        it.owner.hears(it.w2, Declined(3, (NO,)))
+        it.owner.receives(it.w2, Declined(3, (NO,)))
         event = it.owner.answer(it.call)
         assert (event.result, it.owner.names(), it.owner.state) == (REJECTED, [2], IDLE)
 
@@ -481,7 +481,7 @@ class TestWhatNobodyRuns:
         assert it.owner.now == began + 1
         assert it.owner.did(fx.Record)[-1] == fx.Record(4, A, A, undo=True, refused=B)
         it.owner.records()
-        it.owner.hears(it.w2, Applied(4))
+        it.owner.receives(it.w2, Applied(4))
         assert (it.owner.answer(it.call).version, it.owner.state) == (4, LOADING)
 
     def test_a_master_that_goes_meanwhile_does_not_wait_for_it(self):
@@ -505,7 +505,7 @@ class TestWhatNobodyRuns:
 def undone() -> Scene:
     it = committed_and_declined_by_the_rest()
     it.owner.records()
-    it.owner.hears(it.w2, Applied(3))
+    it.owner.receives(it.w2, Applied(3))
     it.owner.forget()
     return it
 
@@ -535,10 +535,10 @@ class TestWhatWasUndone:
         it = undone()
         it.owner.is_triggered()
         it.owner.loads(C)
-        it.owner.hears(it.w2, Vote(2, True))
+        it.owner.receives(it.w2, Vote(2, True))
         assert it.owner.did(fx.Record) == [fx.Record(4, C, C)]
         it.owner.records()
-        it.owner.hears(it.w2, Applied(4))
+        it.owner.receives(it.w2, Applied(4))
         it.owner.is_triggered()
         it.owner.loads(B)
         assert it.owner.state is STAGING
@@ -568,7 +568,7 @@ class TestALateRefusal:
         it.owner.loses(it.w1)
         it.owner.is_triggered()
         it.owner.loads(B)
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.receives(it.w2, Declined(2, (NO,)))
         assert it.owner.events()[-1].result is REJECTED
 
     def test_of_a_worker_that_falls_silent_when_it_is_asked_again_is_told_with_its_reason(self):
@@ -592,9 +592,9 @@ class TestALateRefusal:
 
     def test_stands_in_the_status_until_it_is_cured(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
-        it.owner.hears(it.w2, Declined(2, (NO,)))
+        it.owner.receives(it.w2, Declined(2, (NO,)))
         assert [(s.state, s.reason) for s in it.owner.core.statuses()] == [("current", ""), ("declined", "no")]
         it.owner.is_triggered()
         it.owner.loads(C)
@@ -619,7 +619,7 @@ class TestTheEndOfABarrier:
         it.owner.feed(fx.Accepted())
         assert it.owner.answers(it.call) == []
         it.owner.accepts = True
-        it.owner.hears(w3, Applied(version))
+        it.owner.receives(w3, Applied(version))
         assert it.owner.answer(it.call).lagging == []
 
     def test_past_the_deadline_it_is_named(self):
@@ -635,5 +635,5 @@ class TestTheEndOfABarrier:
         it.owner.accepts = False
         it.both_send(Applied(2))
         it.owner.loses(it.w2)
-        it.owner.hears(it.w1, Applied(2))
+        it.owner.receives(it.w1, Applied(2))
         assert it.owner.did(fx.Accept) == [fx.Accept()]

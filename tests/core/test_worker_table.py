@@ -46,7 +46,7 @@ ROUND = 4
 
 
 class Worker(Machine):
-    """A machine whose configurations are objects of their own, and that tells what was asked of it."""
+    """A machine whose configurations are objects of their own, and that records what was asked of it."""
 
     def __init__(self, version: int = 3, content: bytes = A) -> None:
         super().__init__(self._make_config, self._ask, lambda: True)
@@ -364,7 +364,7 @@ class TestSettled:
         assert machine.handle(Install(4, B, B))[-1] == Reply(Applied(4, not follows))
 
     @states(READY, STAGED, REFUSED)
-    def test_of_what_is_held_is_told_once(self, state):
+    def test_of_what_is_held_is_reported_once(self, state):
         worker = worker_in(READY)
         worker.gets(Install(7, C, C))
         if state is not READY:
@@ -378,7 +378,7 @@ class TestSettled:
     def test_of_anything_else_is_ignored(self, state, version):
         assert worker_in(state).gets(Settled(version)) == []
 
-    def test_before_anything_was_heard_on_this_pipe_is_ignored(self):
+    def test_before_anything_was_received_on_this_pipe_is_ignored(self):
         worker = worker_in(READY)
         worker.gets(Install(7, C, C))
         worker.ended()

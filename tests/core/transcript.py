@@ -191,7 +191,7 @@ class Transcript:
     def goodbye(self, pid: str) -> None:
         """`goodbye 10`: the worker ends in its own time."""
         worker = self.workers.pop(int(pid))
-        worker.owner.hears(worker.peer, Goodbye())
+        worker.owner.receives(worker.peer, Goodbye())
 
     def refuse(self, pid: str, content: str = "") -> None:
         """`refuse 10 B`: a precommit function of this worker refuses B from now on; `refuse 10`: nothing."""
@@ -304,7 +304,7 @@ class _Generation:
 
 
 class _Worker:
-    """A worker's machine at the end of a pipe, of which it reads when it is told to."""
+    """A worker's machine at the end of a pipe, from which it reads when the transcript says so."""
 
     def __init__(self, transcript: Transcript, pid: int, refuses: bytes) -> None:
         self.transcript, self.pid = transcript, pid
@@ -354,7 +354,7 @@ class _Worker:
         while self.unsaid:
             message = self.unsaid.popleft()
             if self.owner is self.generation.owner:  # else it has died, and nobody receives this
-                self.owner.hears(self.peer, message)
+                self.owner.receives(self.peer, message)
 
     @property
     def _roster(self):

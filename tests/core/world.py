@@ -101,13 +101,13 @@ class Owner:
         if fx.Accept() in effects and self.accepts:
             self.feed(fx.Accepted())
 
-    def hears(self, peer: Peer, message) -> None:
+    def receives(self, peer: Peer, message) -> None:
         self.feed(fx.Received(peer.pipe, peer.pid, message))
 
     def meets(self, pid: int, version: int = 0, content: bytes = b"", **other) -> Peer:
         """A process opens a pipe and says Hello on it."""
         peer = Peer(pid, next(self._pipes))
-        self.hears(peer, hello(pid, version, content, **other))
+        self.receives(peer, hello(pid, version, content, **other))
         return peer
 
     def has(self, pid: int) -> Peer:
@@ -115,7 +115,7 @@ class Owner:
         version = self.core.committed.version
         peer = self.meets(pid, version, self.core.committed.digest)
         if version:
-            self.hears(peer, Applied(version))
+            self.receives(peer, Applied(version))
         return peer
 
     def is_asked(self, wait_observers: float | None = None) -> fx.Call:
@@ -220,7 +220,7 @@ def scene(state: ProposalState, *, unchanged: bool = False, workers: int = 2, wa
     if waiting:
         owner.is_asked(wait_observers=60.0)
         owner.loads(A)
-        owner.hears(it.w2, Observed(owner.observes(it.w2)))
+        owner.receives(it.w2, Observed(owner.observes(it.w2)))
     if workers == 0:
         it.both_send(Goodbye())
     if state is not ProposalState.IDLE:

@@ -78,7 +78,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_manager(config: Path, nothing_is_left: None) -> Iterator[StartManager]:
-    """Starts a manager of the file; it does not watch unless it is told to, so that a test's own trigger is the one."""
+    """Starts a manager of the file; it watches only with an option, so that a test's own trigger is the one."""
     managers: list[Manager] = []
 
     def start(path: Path = config, *sources: Source, **options: Any) -> Manager:
@@ -103,7 +103,7 @@ def manager(start_manager: StartManager) -> Manager:
 def start_worker(
     forkserver: multiprocessing.context.BaseContext, nothing_is_left: None, start_manager: StartManager
 ) -> Iterator[StartWorker]:
-    """Starts a worker that attaches to the manager it is given; without one it waits to be told."""
+    """Starts a worker that attaches to the manager it is given; without one it waits for the command."""
     workers: list[Worker] = []
 
     def start(manager: Manager | None = None) -> Worker:

@@ -1,4 +1,4 @@
-"""What a real owner tells of its server, and that it tells so again in a folder that it makes anew."""
+"""What a real owner writes about its server, and that it writes it again in a folder that it makes anew."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tokened(msgspec.Struct):
         return Layer("tokened", values)
 
 
-def test_an_owner_tells_who_started_it_where_and_what_it_loads(
+def test_an_owner_writes_who_started_it_where_and_what_it_loads(
     start_manager: StartManager, config: Path, tmp_path: Path
 ) -> None:
     told = About(

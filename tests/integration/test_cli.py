@@ -64,7 +64,7 @@ def test_a_reload_by_command_is_known_as_one(manager: Manager, run: Run) -> None
     assert manager.get_event_history(1)[0].origin == "command"
 
 
-def test_an_edit_that_the_environment_hides_is_told_by_place_and_name(
+def test_an_edit_that_the_environment_hides_is_reported_by_place_and_name(
     start_manager: StartManager, config: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APP_NAME", "of the environment")
@@ -191,7 +191,7 @@ def test_status_lists_every_worker_with_its_version(manager: Manager, start_work
     assert told["workers"] == [{**known, "observer_failures": 0, "last_observer_error": ""}]
 
 
-def test_status_tells_that_the_sources_are_refused_and_why(manager: Manager, config: Path, run: Run) -> None:
+def test_status_shows_that_the_sources_are_refused_and_why(manager: Manager, config: Path, run: Run) -> None:
     config.write_text("number = -1\ntwin = -1\n", encoding="utf-8")
     assert not manager.reload()
     code, out, _ = run("status")
@@ -351,7 +351,7 @@ def test_an_owner_is_chosen_by_name_or_address(start_manager: StartManager, run:
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [1, 2]
 
 
-def test_the_owner_at_an_address_is_told_by_its_name_and_not_taken_for_another(
+def test_the_owner_at_an_address_is_recognised_by_its_name_and_not_taken_for_another(
     start_manager: StartManager, run: Run
 ) -> None:
     other = start_manager(name="other/one")

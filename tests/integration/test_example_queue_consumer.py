@@ -102,7 +102,7 @@ def test_after_ctrl_c_it_ends_without_a_traceback(working: subprocess.Popen[str]
     assert (working.returncode, "Traceback" in errors) == (130, False), errors
 
 
-def test_its_processes_end_though_it_is_killed_and_can_tell_them_nothing(working: subprocess.Popen[str]) -> None:
+def test_its_processes_end_though_it_is_killed_and_can_send_them_nothing(working: subprocess.Popen[str]) -> None:
     processes = children_of(working.pid)
     assert len(processes) >= 3  # its owner, and two that work
     working.kill()

@@ -48,7 +48,7 @@ def test_a_paused_owner_refuses_in_words_and_goes_on_with_what_it_missed(
 
 
 def test_what_a_paused_owner_has_refused_is_loaded_when_it_goes_on(manager: Manager, config: Path) -> None:
-    """Also of one that does not watch: a HUP may overtake the word to go on, and nobody tells who has sent it."""
+    """Also of one that does not watch: a HUP may overtake the message to go on, and nothing shows who has sent it."""
     manager.pause()
     write(config, 2)
     manager.request_reload()
@@ -101,7 +101,7 @@ def test_an_answer_to_a_pause_that_was_called_off_is_not_taken_for_that_to_the_n
     with pytest.raises(OwnerUnavailable):
         manager.pause()
     os.kill(manager.owner_pid, signal.SIGCONT)
-    manager.get_stats()  # it has heard of the first pause before, and was idle: the late answer is under way
+    manager.get_stats()  # it has received the first pause before, and was idle: the late answer is under way
     eventually(manager.reload, "that it loads again")
     outcome = gate.hold_load(config, 2, lambda: in_thread(manager.reload))
 

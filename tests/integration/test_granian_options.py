@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 kind = Server
 
 
-def test_a_worker_that_dies_stops_the_server_unless_granian_is_told_otherwise(make: Make):
+def test_a_worker_that_dies_stops_the_server_unless_an_option_of_granian_says_otherwise(make: Make):
     server = make(arguments=()).start()
     victim, _ = server.pids()
     os.kill(victim, signal.SIGKILL)

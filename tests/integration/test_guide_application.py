@@ -19,7 +19,7 @@ PAGE = GUIDE / "an_application_you_did_not_write.md"
 NEEDED = ("pypiserver[passlib]==2.4.2", "gunicorn==27.0.1")
 _DEADLINE = 60
 
-# Beside the page's application: what a level is, which pypiserver itself does not tell.
+# Beside the page's application: what a level is, which pypiserver itself does not log.
 _LEVEL = """
 import logging
 
@@ -127,7 +127,7 @@ def test_an_observer_sets_the_level(server: Server):
 
 
 @serving("by_signal")
-def test_the_framework_tells_of_the_level(server: Server):
+def test_the_framework_s_signal_reports_the_level(server: Server):
     check_the_level(server)
 
 

@@ -15,7 +15,7 @@ GEVENT = "workers = 2\nworker_class = 'gevent'"
 
 
 @pytest.mark.parametrize("patched", [PATCHED, ""], ids=["patched", "not patched"])
-def test_a_preloaded_application_is_attached_and_its_observers_are_told(make: Make, patched: str):
+def test_a_preloaded_application_is_attached_and_its_observers_are_called(make: Make, patched: str):
     """The replica was made before the standard library was patched in the worker, or with a master that is patched."""
     server = make(
         above=f"{patched}\n{GEVENT}\npreload_app = True",

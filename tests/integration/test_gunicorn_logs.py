@@ -20,7 +20,7 @@ def await_errors(server: Server, text: str, log: str = "errors") -> str:
 
 
 def start(server: Server, *arguments: str) -> Server:
-    """Start one whose error log is a file: its port is told there."""
+    """Start one whose error log is a file: it names its port there."""
     server.launch(*arguments)
     return server.find(await_errors(server, "Listening at"))
 
@@ -48,7 +48,7 @@ def test_what_the_master_and_a_worker_log_is_a_line_of_the_error_log(make: Make)
     assert server.log() == ""
 
 
-def test_an_application_that_logs_itself_hears_it_once(make: Make):
+def test_an_application_that_logs_itself_gets_each_line_once(make: Make):
     own = "import logging\nlogging.basicConfig(filename='own', format='OWN %(message)s')\nimport json\n"
     server = make(above=ERRORLOG)
     application = (server.folder / "app.py").read_text()
@@ -98,7 +98,7 @@ def test_a_daemon_logs_what_became_of_a_reload(make: Make):
     eventually(lambda: not is_running(master), "the end of the daemon")
 
 
-def test_a_daemon_whose_error_log_is_no_file_is_told_where_verdicts_are(make: Make):
+def test_a_daemon_whose_error_log_is_no_file_logs_where_verdicts_are(make: Make):
     other = """
         import logging, gunicorn.glogging
         class logger_class(gunicorn.glogging.Logger):

@@ -100,7 +100,7 @@ def test_the_history_is_limited_as_asked_and_newest_first(manager: Manager, conf
     assert [event.version for event in manager.get_event_history()] == [4, 3, 2, 1]
 
 
-def test_no_more_events_are_kept_than_the_manager_was_told(start_manager: StartManager, config: Path) -> None:
+def test_no_more_events_are_kept_than_the_manager_s_option_says(start_manager: StartManager, config: Path) -> None:
     manager = start_manager(history_limit=2)
     for number in (2, 3, 4):
         write(config, number)

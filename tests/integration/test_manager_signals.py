@@ -86,7 +86,7 @@ def test_an_owner_outlives_what_every_process_of_a_service_is_sent(manager: Mana
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGRTMIN])
-def test_an_owner_that_is_told_of_a_rotation_while_it_starts_lives(
+def test_an_owner_that_is_sent_usr1_for_a_rotation_while_it_starts_lives(
     number: int, start_manager: StartManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def execute_and_signal(*given: Any) -> int:

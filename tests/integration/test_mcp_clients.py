@@ -55,7 +55,7 @@ def test_nobody_is_told_before_the_last_worker_has_the_new_list(server: Server):
                         assert set(await crowd.ask_all()) <= {before, number}
                     assert await crowd.ask(slow) == before
                     assert crowd.told() == [round_ - 1] * 3
-                await crowd.have_heard(round_)
+                await crowd.have_received(round_)
                 assert crowd.shown() == {number}
 
     run(scenario())
@@ -76,7 +76,7 @@ def test_a_call_that_takes_long_ends_on_the_version_that_it_began_with(server: S
 
             server.change(text_of(number).replace('"search", ', ""))
             assert (await hup(server))[0] == "success"
-            await crowd.have_heard(1)
+            await crowd.have_received(1)
             refused = await refusal(client.call_tool("search", {"query": "owner"}))
             assert not call.done()
             gate.open()
@@ -94,7 +94,7 @@ def test_a_call_that_takes_long_ends_on_the_version_that_it_began_with(server: S
         assert server.hup()[0] == "success"
 
 
-def test_a_bad_file_and_a_change_of_what_nobody_is_shown_tell_nobody(server: Server):
+def test_a_bad_file_and_a_change_of_what_nobody_is_shown_notify_nobody(server: Server):
     async def scenario() -> None:
         async with crowd_of(server) as crowd, crowd.listening():
             number = server.number
@@ -108,7 +108,7 @@ def test_a_bad_file_and_a_change_of_what_nobody_is_shown_tell_nobody(server: Ser
 
             number = server.change()
             assert (await hup(server))[0] == "success"
-            await crowd.have_heard(1)
+            await crowd.have_received(1)
             assert crowd.told() == [1] * 3
             assert crowd.shown() == {number}
 
@@ -155,13 +155,13 @@ def test_calls_go_on_when_a_worker_was_killed_and_who_listened_to_it_listens_aga
             assert victim not in crowd.ears
             number = server.change()
             assert (await hup(server))[0] == "success"
-            await crowd.have_heard(1)
+            await crowd.have_received(1)
             assert crowd.shown() == {number}
 
     run(scenario())
 
 
-def test_clients_are_told_of_a_change_after_the_owner_was_killed(server: Server):
+def test_clients_are_notified_of_a_change_after_the_owner_was_killed(server: Server):
     async def scenario() -> None:
         async with crowd_of(server) as crowd, crowd.listening():
             owner = server.owner()
@@ -171,7 +171,7 @@ def test_clients_are_told_of_a_change_after_the_owner_was_killed(server: Server)
             await asyncio.to_thread(eventually, lambda: attached(server) == 3, "all workers attached")
             number = server.change()
             await hup(server)
-            await crowd.have_heard(1)
+            await crowd.have_received(1)
             assert crowd.shown() == {number}
 
     run(scenario())

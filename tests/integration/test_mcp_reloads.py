@@ -1,4 +1,4 @@
-"""The MCP server under three workers, with the SDK's own clients: twenty reloads, and what clients are told of them."""
+"""The MCP server under three workers, with the SDK's own clients: twenty reloads, and what clients receive of them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def twenty_reloads(server: Server) -> None:
             before, number = callers.calls, server.change()
             if round_ % 2:
                 server.signal(signal.SIGHUP)  # besides the watching: the same content is one version
-            await crowd.have_heard(round_)
+            await crowd.have_received(round_)
             assert crowd.shown() == {number}
             await until(lambda before=before: callers.calls >= before + 2, "more calls")
         await callers.pause()

@@ -76,7 +76,7 @@ def place(tmp_path: Path, runtime_folder: Path) -> Place:
 
 @asynccontextmanager
 async def client_of(place: Place, mode: str, told: list[str]) -> AsyncIterator[Client]:
-    """A client that has started it, and what it is told without having asked."""
+    """A client that has started it, and what it receives without having asked."""
 
     async def remember(message: Any) -> None:
         told.append(getattr(message, "method", type(message).__name__))
@@ -94,7 +94,7 @@ async def keep_calling(client: Client, calls: list[int]) -> None:
         calls.append(result.structured_content["version"])
 
 
-def test_a_client_that_listens_is_told_of_twenty_reloads_while_it_calls(place: Place):
+def test_a_client_that_listens_is_notified_of_twenty_reloads_while_it_calls(place: Place):
     async def scenario() -> None:
         calls: list[int] = []
         async with client_of(place, MODERN, []) as client, asyncio.TaskGroup() as tasks:
@@ -113,7 +113,7 @@ def test_a_client_that_listens_is_told_of_twenty_reloads_while_it_calls(place: P
     run(scenario())
 
 
-def test_a_client_of_the_older_protocol_is_told_on_its_connection(place: Place):
+def test_a_client_of_the_older_protocol_is_notified_on_its_connection(place: Place):
     async def scenario() -> None:
         told: list[str] = []
         async with client_of(place, "legacy", told) as client:

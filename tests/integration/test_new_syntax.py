@@ -32,7 +32,7 @@ class Settings(BaseModel):
 """
 
 
-def test_aliases_and_generic_classes_reach_workers_and_another_alias_is_told_apart(
+def test_aliases_and_generic_classes_reach_workers_and_another_alias_is_recognised(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     same, other = (

@@ -27,13 +27,13 @@ def test_a_failing_observer_is_named_and_counted_and_the_version_runs(
     manager: Manager, settings: Replica[Settings], config: Path, start_worker: StartWorker
 ) -> None:
     worker = start_worker(manager)
-    heard: list[int] = []
+    received: list[int] = []
     settings.subscribe(boom)
-    settings.subscribe(lambda old, new: heard.append(new.number), on="settled")
+    settings.subscribe(lambda old, new: received.append(new.number), on="settled")
     write(config, 2)
     event = manager.reload(wait_observers=DEADLINE)
     assert event.result is ReloadResult.SUCCESS
-    assert heard == [2], "who waits for the settling has run, too"
+    assert received == [2], "who waits for the settling has run, too"
     assert [(error.pid, error.observer, error.error, error.count) for error in event.observer_errors] == [
         (os.getpid(), "boom", "RuntimeError: no pool of 2", 1)
     ]
@@ -67,7 +67,9 @@ def test_an_observer_that_does_not_end_holds_the_caller_for_its_seconds_only(
         go_on.set()
 
 
-def test_what_has_failed_is_told_to_the_next_owner(manager: Manager, settings: Replica[Settings], config: Path) -> None:
+def test_what_has_failed_is_reported_to_the_next_owner(
+    manager: Manager, settings: Replica[Settings], config: Path
+) -> None:
     settings.subscribe(boom)
     write(config, 2)
     assert manager.reload(wait_observers=DEADLINE).observer_errors

@@ -157,7 +157,7 @@ def test_a_call_during_which_the_owner_dies_is_asked_again_of_the_next(
     assert (event.version, manager.current.number) == (2, 2)
 
 
-def test_a_worker_s_call_during_which_the_owner_dies_ends_and_tells_that_it_is_unknown(
+def test_a_worker_s_call_during_which_the_owner_dies_ends_and_reports_that_it_is_unknown(
     manager: Manager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
     worker = start_worker(manager)

@@ -66,7 +66,7 @@ def test_a_log_that_is_closed_is_no_reason_to_have_no_owner(
 
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&-"], ids=["any", "standard error"])
-def test_a_master_without_standard_streams_has_an_owner_that_hears_it(
+def test_a_master_without_standard_streams_has_an_owner_that_receives_its_messages(
     closed: str, config: Path, tmp_path: Path
 ) -> None:
     """The channel must not lie where a child's standard streams are put; what owners log would be said on it."""
@@ -102,7 +102,7 @@ logging.config.dictConfig({
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "error"])
-def test_an_owner_is_heard_from_its_log_level_on_also_where_the_schemas_module_configures_logging(
+def test_an_owner_logs_from_its_log_level_on_also_where_the_schemas_module_configures_logging(
     level: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the module's handlers then. Django's settings do this, and dictConfig disables what it does not name."""

@@ -81,7 +81,7 @@ def test_a_hup_for_a_child_does_nothing(pooled: Pooled) -> None:
     assert pooled.ask("version") == version
 
 
-def test_after_the_owner_was_killed_the_children_go_on_and_hear_the_next_one(pooled: Pooled) -> None:
+def test_after_the_owner_was_killed_the_children_go_on_and_follow_the_next_one(pooled: Pooled) -> None:
     before, owner = pooled.everyone(), pooled.ask("owner")
     os.kill(owner, signal.SIGKILL)
     assert set(pooled.everyone()) == set(before)

@@ -104,7 +104,7 @@ def test_a_stranger_is_not_let_in(manager: Manager, gid: int):
 
 
 @pytest.mark.parametrize(("uid", "gid", "status"), [(NOBODY, NOGROUP, 0), (STRANGER, NOGROUP, 3), (STRANGER, 1, 3)])
-def test_the_command_line_is_for_the_workers_user_too_and_tells_others(
+def test_the_command_line_is_for_the_workers_user_too_and_refuses_others_with_the_reason(
     manager: Manager, capfd: pytest.CaptureFixture[str], uid: int, gid: int, status: int
 ):
     arguments = ["status", "--address", manager.address]

@@ -33,7 +33,7 @@ RUN = {
     },
     "start.md": {
         "greeter.py": "test_a_precommit_function_refuses",
-        "watch.py": "test_the_watching_program_hears_of_an_edit",
+        "watch.py": "test_the_watching_program_receives_an_edit",
     },
     "testing.md": {
         "test_app.py": "test_the_unit_tests_pass",
@@ -123,7 +123,7 @@ def test_the_prefork_program_reloads(folder: Path) -> None:
     assert printed == ["good morning, first", "good morning, second", "unchanged"]
 
 
-def test_the_watching_program_hears_of_an_edit(folder: Path) -> None:
+def test_the_watching_program_receives_an_edit(folder: Path) -> None:
     with start(folder, "watch.py") as program:
         lines_until(program, "edit app.toml")
         (folder / "app.toml").write_text('greeting = "good night"\n')

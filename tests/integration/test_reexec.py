@@ -1,4 +1,4 @@
-"""A program that executes itself anew starts its own owner anew; one that has inherited an address is told whose."""
+"""A program that executes itself anew starts its own owner anew; one that inherited an address reads whose it is."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ CHILD = """
 """
 
 
-def test_an_unrelated_program_that_has_inherited_the_address_is_told_whose_it_is(
+def test_to_an_unrelated_program_that_has_inherited_the_address_the_error_says_whose_it_is(
     manager: Manager, tmp_path: Path
 ) -> None:
     script = tmp_path / "child.py"

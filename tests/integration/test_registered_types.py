@@ -1,4 +1,4 @@
-"""`register_type` in real processes: the owner encodes, workers decode; who registered otherwise is told apart."""
+"""`register_type` in real processes: the owner encodes, workers decode; who registered otherwise is recognised."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_one_worker_that_refuses_leaves_everything_as_it_was(
     assert manager.version == 1
 
 
-def test_a_key_that_all_workers_refuse_is_told_once_at_its_place(
+def test_a_key_that_all_workers_refuse_is_reported_once_at_its_place(
     manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
     workers = [start_worker(manager) for _ in range(3)]

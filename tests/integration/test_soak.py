@@ -38,7 +38,7 @@ def test_many_reloads_leave_no_descriptor_no_thread_and_no_memory_behind(
     reload_often(manager, config, RELOADS, 2 + WARM_UP)
 
     def gained() -> dict[str, tuple[int, int]]:
-        """The owner hears of a client's end a moment after its answer."""
+        """The owner notices a client's end a moment after its answer."""
         now = {who: size(pid) for who, pid in pids.items()}
         more = {who: (now[who].descriptors - descriptors[who], now[who].threads - before[who].threads) for who in pids}
         return {who: each for who, each in more.items() if each != (0, 0)}

@@ -124,7 +124,7 @@ def test_a_working_directory_that_was_deleted_is_said(
         ConfigReloadManager(ConfigLoader(SCHEMA, config)).start()
 
 
-def test_a_source_that_can_not_name_its_files_is_told_as_what_is_wrong_with_the_configuration(
+def test_a_source_that_can_not_name_its_files_is_reported_as_what_is_wrong_with_the_configuration(
     config: Path, runtime_folder: Path, tmp_path: Path
 ) -> None:
     loader = ConfigLoader(SCHEMA, config, Unlisted(str(tmp_path)))

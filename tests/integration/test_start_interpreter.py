@@ -167,7 +167,7 @@ def test_an_owner_is_started_with_the_interpreter_that_is_named(
         ("echo no such option >&2; exit 2", "exit status 2; `python -m confcast check --loader MODULE:NAME` does in"),
     ],
 )
-def test_what_is_no_interpreter_is_told_by_its_words(
+def test_what_is_no_interpreter_is_recognised_by_its_words(
     text: str, told: str, config: Path, runtime_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A profiler's script that runs Python as its child would get the owner's signals; it is refused."""
@@ -194,7 +194,7 @@ def test_an_interpreter_that_is_not_there_is_named(config: Path, runtime_folder:
         ConfigReloadManager(ConfigLoader(SCHEMA, config), watch=False, executable="/srv/no/python").start()
 
 
-def test_a_deleted_working_directory_is_told_whatever_the_search_path_has(
+def test_a_deleted_working_directory_is_reported_whatever_the_search_path_has(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ "" in it, as `python -c` has it, means the working directory."""

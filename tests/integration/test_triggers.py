@@ -100,9 +100,7 @@ def test_going_back_after_a_refusal_is_unchanged(manager: Manager, config: Path)
     assert manager.reload().result is ReloadResult.UNCHANGED
 
 
-def test_a_caller_whose_patience_ends_is_told_that_the_outcome_is_unknown(
-    manager: Manager, config: Path, gate: Gate
-) -> None:
+def test_a_caller_whose_patience_ends_gets_an_unknown_outcome(manager: Manager, config: Path, gate: Gate) -> None:
     gate.shut()
     write(config, 2, gate=str(gate.path))
 

@@ -127,17 +127,17 @@ def test_of_two_configurations_of_one_schema_the_one_that_is_read_must_be_named(
 def test_an_observer_of_the_one_may_read_and_reload_the_other(
     settings: Replica[Settings], other_settings: Replica[Settings], config: Path, other_config: Path
 ) -> None:
-    heard: queue.SimpleQueue[tuple[int, str, int]] = queue.SimpleQueue()
+    received: queue.SimpleQueue[tuple[int, str, int]] = queue.SimpleQueue()
 
     def follow(old: Settings, new: Settings) -> None:
         write(other_config, new.number + 100)
         event = other_settings.reload()
-        heard.put((new.number, event.result.value, other_settings.latest.number))
+        received.put((new.number, event.result.value, other_settings.latest.number))
 
     settings.subscribe(follow)
     write(config, 2)
     assert settings.reload()
-    assert heard.get(timeout=DEADLINE) == (2, "success", 102)
+    assert received.get(timeout=DEADLINE) == (2, "success", 102)
 
 
 # ---- two servers on one host

@@ -137,7 +137,7 @@ def test_without_watching_only_a_trigger_loads(
 
 
 @pytest.mark.parametrize("names_files", [False, True], ids=["the directory", "the files that are there"])
-def test_fragments_that_a_source_finds_in_a_directory_are_heard_of(
+def test_fragments_that_a_source_finds_in_a_directory_are_noticed(
     names_files: bool, start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
 ) -> None:
     """From the first one on, in a directory that is not there at the start. The clock compares later than that."""

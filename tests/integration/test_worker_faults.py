@@ -20,12 +20,12 @@ PLACES = ["before", "after"]
 
 
 def await_state(manager: Manager, worker: Worker, state: str) -> None:
-    """Return when the owner has heard so much of it: what a worker serves is told a moment before its answer leaves."""
+    """Return when the owner has received so much from it: a worker serves a version a moment before it reports it."""
 
-    def heard() -> bool:
+    def received() -> bool:
         return (worker.pid, state) in [(status.pid, status.state) for status in manager.workers()]
 
-    eventually(heard, f"the worker {worker.pid} {state}")
+    eventually(received, f"the worker {worker.pid} {state}")
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -109,8 +109,8 @@ BUGS = (
         _TRACES,
     ),
     _core(
-        "who does not wait for a settling is never told of it",
-        "an observer that comes later hears of it with the next version only",
+        "who does not wait for a settling never receives it",
+        "an observer that comes later is called with the next version only",
         "core/outbox.py",
         "(member.follows or asks or self.deferred_until is None)",
         "(member.follows or asks)",
@@ -157,7 +157,7 @@ BUGS = (
         _TRACES,
     ),
     _core(
-        "a number that was heard of is forgotten with the owner",
+        "a number that a Hello reported is forgotten with the owner",
         "G6: the next owner gives it to other content",
         "core/member_inputs.py",
         "            self._effects.append(fx.Retire(hello.version))",
@@ -305,7 +305,7 @@ BUGS = (
         "tests/unit/worker/test_pins.py",
     ),
     _worker(
-        "an observer hears of what it was given as its first value",
+        "an observer is called for what it was given as its first value",
         "initial=True, with no gap and no repeat",
         "observers/dispatcher.py",
         "if subscription.since < run.number and",

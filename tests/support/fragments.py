@@ -38,7 +38,7 @@ class Fragments(msgspec.Struct):
 
 
 class Unlisted(Fragments):
-    """Nobody can tell which there are."""
+    """Nothing says which there are."""
 
     def watched(self) -> tuple[Path, ...]:
         raise LookupError("the service that knows is away")

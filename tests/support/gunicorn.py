@@ -102,7 +102,7 @@ def read(server: Server, name: str) -> str:
 
 
 def start(server: Server, log: str = "errors") -> Server:
-    """Start one whose error log is a file: its port is told there."""
+    """Start one whose error log is a file: it names its port there."""
     server.launch()
     eventually(lambda: "Listening at" in read(server, log), "a server that listens")
     return server.find(read(server, log))

@@ -1,4 +1,4 @@
-"""A real gunicorn that serves TLS, and whom its new connections are told that they speak with."""
+"""A real gunicorn that serves TLS, and the name that its new connections receive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Tls(Server):
     LISTENING = r"Listening at: https://127\.0\.0\.1:(\d+)"
 
     def certificate(self, name: str | None = None) -> str:
-        """Whom a new connection is told that it speaks with."""
+        """The name in the certificate that a new connection receives."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (

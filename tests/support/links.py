@@ -60,7 +60,7 @@ class Owner:
     def say(self, message: Message) -> None:
         self.connection.sendall(frame(encode(message)))
 
-    def hear(self) -> Message | None:
+    def receive(self) -> Message | None:
         """The next message; None at the end of the pipe."""
         while not self._messages:
             data = self.connection.recv(65536)

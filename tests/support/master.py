@@ -27,7 +27,7 @@ class Master:
         self.workers: list[Worker] = []
 
     def start(self, attach: bool) -> int:
-        """A worker that finds its owner by the environment, or waits to be told to; its pid."""
+        """A worker that finds its owner by the environment, or waits for a command; returns its pid."""
         self.workers.append(Worker(self._context, "" if attach else None))
         return self.workers[-1].pid
 

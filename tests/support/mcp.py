@@ -91,7 +91,7 @@ class Server(server.Server):
         return [*EXAMPLE, *common, *arguments]
 
     def wanted(self) -> int:
-        """How many workers it is told to have."""
+        """How many workers its command line asks for."""
         return 3
 
     def await_workers(self) -> Self:
@@ -160,7 +160,7 @@ async def number_for(client: Client) -> int:
 
 
 class Ear:
-    """A client that listens to one worker, and asks again as soon as it is told.
+    """A client that listens to one worker, and asks again as soon as it is notified.
 
     Args:
         client: The one.
@@ -186,8 +186,8 @@ class Ear:
             if self._refetch is not None:
                 self.shown.append(await self._refetch())
 
-    async def has_heard(self, count: int) -> None:
-        """Wait until it was told so often, and has asked."""
+    async def has_received(self, count: int) -> None:
+        """Wait until it was notified so often, and has asked."""
         await until(
             lambda: self.told >= count and (self._refetch is None or len(self.shown) >= count), f"{count} times told"
         )
@@ -253,17 +253,17 @@ class Crowd:
                 task.cancel()
 
     def told(self) -> list[int]:
-        """How often each was told."""
+        """How often each was notified."""
         return [ear.told for ear in self.ears.values()]
 
     def shown(self) -> set[int]:
         """All numbers that any was shown when it asked last."""
         return {number for ear in self.ears.values() for number in ear.shown[-1]}
 
-    async def have_heard(self, count: int) -> None:
-        """Wait until each was told so often, and has asked all."""
+    async def have_received(self, count: int) -> None:
+        """Wait until each was notified so often, and has asked all."""
         for ear in self.ears.values():
-            await ear.has_heard(count)
+            await ear.has_received(count)
 
 
 @asynccontextmanager

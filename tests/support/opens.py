@@ -1,4 +1,4 @@
-"""Who opens a file, as inotify tells it: how a test knows that another process has looked, without guessing when."""
+"""Who opens a file, as inotify reports it: how a test knows that another process has looked, without guessing when."""
 
 from __future__ import annotations
 

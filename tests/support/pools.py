@@ -119,7 +119,7 @@ class Master:
         return int(self._manager.get_stats()["version"])
 
     def settled(self) -> int:
-        """The version that the newest event tells of: every child has answered it, while `version` is said before."""
+        """The version that the newest event names: every child has answered it, while `version` is said before."""
         return self._manager.get_event_history(1)[0].version
 
     def newest(self) -> str:

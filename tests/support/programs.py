@@ -1,4 +1,4 @@
-"""Programs that a test starts, tells what to do line by line, and ends."""
+"""Programs that a test starts, sends commands to, a line each, and ends."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def values(root: str, number: int, **others: Any) -> dict[str, Any]:
 
 
 def work(pipe: Connection, root: str, address: str) -> None:
-    """The worker: it refuses number 13, and writes to its configuration when it is told to."""
+    """The worker: it refuses number 13, and writes to its configuration at a command."""
     logging.basicConfig(level=logging.DEBUG)
     replica: Replica[Any] = Replica(globals()[root], name="app")
 

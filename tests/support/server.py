@@ -59,7 +59,7 @@ class Server:
         raise NotImplementedError
 
     def wanted(self) -> int:
-        """How many workers it is told to have."""
+        """How many workers its command line asks for."""
         raise NotImplementedError
 
     def stopped_by(self, number: int) -> int:
@@ -156,7 +156,7 @@ class Server:
         return self._process.wait(DEADLINE)
 
     def masters(self) -> list[int]:
-        """Every master that is to be told to end."""
+        """Every master to which a signal to end must be sent."""
         return [self.pid] if self._is_running() else []
 
     def end(self) -> None:
@@ -207,8 +207,8 @@ class Server:
     def crashes(self) -> list[str]:
         """The exceptions of the tracebacks in its log.
 
-        But for SystemExit: a worker that is told to quit (INT, QUIT) raises it from gunicorn's handler, wherever it is;
-        in the last lines of an answer, gunicorn prints that.
+        SystemExit is left out: a worker that receives a signal to quit (INT, QUIT) raises it from gunicorn's handler,
+        wherever it is; in the last lines of an answer, gunicorn prints that.
         """
         found = re.findall(r"Traceback \(most recent call last\):\n(?: .*\n)*(.*)", self.log())
         return [exception for exception in found if not exception.startswith("SystemExit")]

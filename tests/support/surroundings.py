@@ -65,7 +65,7 @@ class Room(server.Server):
         return [str(mine) if mine.exists() else program, *rest]
 
     def wanted(self) -> int:
-        """As many workers as `serve` was told."""
+        """As many workers as `serve` was given."""
         return self._wanted
 
     def variables(self, **variables: str) -> None:

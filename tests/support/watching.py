@@ -13,7 +13,7 @@ from confcast.owner.watch.watcher import Watcher
 
 SOON = 10.0  # seconds until a test gives up
 NO_FILE = Path(os.devnull)  # for a watcher that stands alone: nothing is loaded
-NEVER = 3600.0  # no comparing on suspicion: what is noticed was heard
+NEVER = 3600.0  # no comparing on suspicion: what is noticed was reported by the watch
 
 
 class Bench:

@@ -1,4 +1,4 @@
-"""Worker processes that do what a test tells them, over a pipe: read, pin, reload, refuse, observe.
+"""Worker processes that carry out a test's commands, sent over a pipe: read, pin, reload, refuse, observe.
 
 The worker's main thread does one command after the other, as a synchronous worker does requests. It ends with its
 pipe, or with the process that started it.
@@ -90,7 +90,7 @@ class Worker:
         if self._process.is_alive():
             os.kill(self.pid, signal.SIGCONT)
         with contextlib.suppress(OSError):
-            self._pipe.send(None)  # the end of the pipe is not heard while a forked sibling has it open
+            self._pipe.send(None)  # the end of the pipe is not noticed while a forked sibling has it open
         self._pipe.close()
         self._process.join(5.0)
         if self._process.is_alive():
@@ -232,7 +232,7 @@ class Serving:
         self._replica.subscribe(lambda old, new: self._observed.append((old and old.number, new.number)))
 
     def observed(self, count: int) -> list[tuple[int | None, int]]:
-        """What the observer was told, when it was told so much."""
+        """What the observer was called with, once it was called so often."""
         eventually(lambda: len(self._observed) >= count, f"{count} calls of the observer in the worker {os.getpid()}")
         return self._observed
 

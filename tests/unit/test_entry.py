@@ -72,7 +72,7 @@ def test_what_is_no_interpreter_is_not_started_and_the_words_say_how_one_is_name
     assert "--executable, or multiprocessing.set_executable()" in str(caught.value)
 
 
-def test_the_interpreter_that_multiprocessing_was_told_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interpreter_that_multiprocessing_was_given_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/srv/bin/uwsgi")
     monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/srv/bin/python3")
     assert interpreter.command().arguments[0] == "/srv/bin/python3"

@@ -28,17 +28,17 @@ for name in ("confcast", *confcast.texts.LOGGERS):
 """
 
 
-def those_heard(*configurations: dict, before: str = "") -> set[str]:
+def those_that_log(*configurations: dict, before: str = "") -> set[str]:
     command = [sys.executable, "-c", SPEAK, json.dumps(configurations), before]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return {line.removeprefix("said by ") for line in run.stderr.splitlines() if line.startswith("said by ")}
 
 
-def test_what_is_not_named_stays_heard():
+def test_what_is_not_named_still_logs():
     """`disable_existing_loggers` is true by default."""
-    assert those_heard(ROOT) == set(LOGGERS) | {"confcast"}
-    assert those_heard({**ROOT, "disable_existing_loggers": True}, ROOT) >= set(LOGGERS)
-    assert those_heard({**ROOT, "loggers": {"app": {"level": "INFO"}}}) >= set(LOGGERS)
+    assert those_that_log(ROOT) == set(LOGGERS) | {"confcast"}
+    assert those_that_log({**ROOT, "disable_existing_loggers": True}, ROOT) >= set(LOGGERS)
+    assert those_that_log({**ROOT, "loggers": {"app": {"level": "INFO"}}}) >= set(LOGGERS)
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_what_is_not_named_stays_heard():
     ],
     ids=["all by level", "all by handlers", "one by level", "one by handlers"],
 )
-def test_what_is_named_does_as_it_is_told(named: dict, silent: set[str]):
-    """One that is not heard by any handler may still reach logging's last resort: an error does."""
+def test_what_is_named_is_configured_as_it_says(named: dict, silent: set[str]):
+    """One that no handler takes may still reach logging's last resort: an error does."""
     quiet = {"version": 1, "handlers": {"none": {"class": "logging.NullHandler"}}}
     loggers = {name: {**told, "handlers": ["none"]} for name, told in named.items()}
-    heard = those_heard({**ROOT, "handlers": {**ROOT["handlers"], **quiet["handlers"]}, "loggers": loggers})
-    assert set(LOGGERS) - heard == silent
+    logging_now = those_that_log({**ROOT, "handlers": {**ROOT["handlers"], **quiet["handlers"]}, "loggers": loggers})
+    assert set(LOGGERS) - logging_now == silent
 
 
 def test_who_disables_one_is_obeyed():
-    heard = those_heard(ROOT, before="logging.getLogger('confcast.observers').disabled = True")
-    assert set(LOGGERS) - heard == {"confcast.observers"}
+    logging_now = those_that_log(ROOT, before="logging.getLogger('confcast.observers').disabled = True")
+    assert set(LOGGERS) - logging_now == {"confcast.observers"}
     again = "l = logging.getLogger('confcast.observers'); l.disabled = True; l.disabled = False"
-    assert those_heard(ROOT, before=again) >= set(LOGGERS)
+    assert those_that_log(ROOT, before=again) >= set(LOGGERS)
 
 
 def test_a_configuration_file_does_not_either(tmp_path: Path):
     ini = "[loggers]\nkeys=root\n[handlers]\nkeys=to\n[formatters]\nkeys=\n[logger_root]\nhandlers=to\n"
     (tmp_path / "logging.ini").write_text(ini + "[handler_to]\nclass=StreamHandler\nargs=(sys.stderr,)\n")
-    heard = those_heard(before=f"logging.config.fileConfig({str(tmp_path / 'logging.ini')!r})")
-    assert heard >= set(LOGGERS)
+    logging_now = those_that_log(before=f"logging.config.fileConfig({str(tmp_path / 'logging.ini')!r})")
+    assert logging_now >= set(LOGGERS)
 
 
 def test_a_class_of_the_programs_own_stays():

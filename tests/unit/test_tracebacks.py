@@ -178,7 +178,7 @@ def test_what_is_logged_of_an_applications_exception_begins_in_its_own_frame(
         asyncio.run(asyncio.wait_for(serve(executor), DEADLINE))
     source.observers.close()
     raised = [record.exc_info[1] for record in caplog.records if record.exc_info]
-    assert raised, "it was logged without the exception, and a tracker would not hear of it"
+    assert raised, "it was logged without the exception, and a tracker would not receive it"
     for error in raised:
         frames = list(frames_of(error))
         assert frames

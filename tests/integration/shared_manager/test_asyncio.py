@@ -138,17 +138,17 @@ def test_an_attachment_that_fails_ends_nothing(manager: Manager, tmp_path: Path,
 
 def test_an_observer_is_awaited_on_the_loop_that_it_was_subscribed_on(source: Any, change: Change) -> None:
     async def main() -> None:
-        loop, heard = asyncio.get_running_loop(), asyncio.Queue[Any]()
+        loop, received = asyncio.get_running_loop(), asyncio.Queue[Any]()
 
         async def observe(old: int, new: int) -> None:
             assert asyncio.get_running_loop() is loop
-            await heard.put((old, new))
+            await received.put((old, new))
 
         source.subscribe(observe, number)
         source.subscribe(observe, number, loop=loop, initial=True)
-        assert await heard.get() == (None, 1)
+        assert await received.get() == (None, 1)
         await change(2)
-        assert [await heard.get(), await heard.get()] == [(1, 2)] * 2
+        assert [await received.get(), await received.get()] == [(1, 2)] * 2
         assert source.unsubscribe(observe)
         assert source.unsubscribe(observe)
 
@@ -157,17 +157,17 @@ def test_an_observer_is_awaited_on_the_loop_that_it_was_subscribed_on(source: An
 
 def test_an_observer_may_await_a_reload(settings: Replica[Settings], config: Path, change: Change) -> None:
     async def main() -> None:
-        heard = asyncio.Queue[int]()
+        received = asyncio.Queue[int]()
 
         async def observe(old: Settings, new: Settings) -> None:
-            heard.put_nowait(new.number)
+            received.put_nowait(new.number)
             if new.number == 2:
                 write(config, 3)
                 assert await settings.areload()
 
         settings.subscribe(observe)
         await change(2)
-        assert [await heard.get(), await heard.get()] == [2, 3]
+        assert [await received.get(), await received.get()] == [2, 3]
         settings.unsubscribe(observe)
 
     on_a_loop(main)
@@ -250,9 +250,9 @@ def test_many_verbs_at_once_take_no_more_threads_than_the_loop_s_executor_has(so
 
 def test_a_fork_while_a_loop_runs_is_harmless_to_both(settings: Replica[Settings], config: Path) -> None:
     async def main() -> None:
-        heard = asyncio.Queue[Any]()
+        received = asyncio.Queue[Any]()
         loop = asyncio.get_running_loop()
-        settings.subscribe(heard_by := lambda old, new: heard.put_nowait((old, new)), number, loop=loop)
+        settings.subscribe(received_by := lambda old, new: received.put_nowait((old, new)), number, loop=loop)
         changes = settings.changes(number)
         waiting = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)
@@ -263,13 +263,13 @@ def test_a_fork_while_a_loop_runs_is_harmless_to_both(settings: Replica[Settings
             settings.subscribe(lambda old, new: seen.set())
             write(config, 2)
             event = settings.reload(timeout=DEADLINE)
-            return str(event.result), seen.wait(DEADLINE), heard.empty(), settings.latest.number
+            return str(event.result), seen.wait(DEADLINE), received.empty(), settings.latest.number
 
         said = await asyncio.to_thread(said_in_child, in_child)
         assert said == str(("success", True, True, 2))
-        assert await heard.get() == (1, 2)
+        assert await received.get() == (1, 2)
         assert await waiting == (1, 2)
-        settings.unsubscribe(heard_by)
+        settings.unsubscribe(received_by)
         await changes.aclose()
 
     on_a_loop(main)

@@ -1,4 +1,4 @@
-"""Who is told what, where and when: through a real owner, so that the calls come from the real threads."""
+"""Which observer is called with what, where and when: with a real owner, so that calls come from the real threads."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.settings import Settings, write
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
 
-class Heard(queue.SimpleQueue[tuple[Any, Any]]):
-    """An observer that keeps what it hears."""
+class Received(queue.SimpleQueue[tuple[Any, Any]]):
+    """An observer that keeps what it is called with."""
 
     def __call__(self, old: Any, new: Any) -> None:
         self.put((old.number if isinstance(old, Settings) else old, new.number if isinstance(new, Settings) else new))
@@ -50,7 +50,7 @@ def test_the_newest_is_in_place_when_an_observer_is_called(settings: Replica[Set
 
 
 def test_select_narrows_both_and_calls_only_when_that_part_changed(settings: Replica[Settings], change) -> None:
-    names, all_of_it = Heard(), Heard()
+    names, all_of_it = Received(), Received()
     settings.subscribe(names, select=lambda config: config.name)
     settings.subscribe(all_of_it)
     change(2)
@@ -69,9 +69,9 @@ def test_initial_is_called_at_once_in_the_subscriber_s_thread(settings: Replica[
     assert calls == [(None, 1, threading.current_thread())]
 
 
-def test_who_subscribed_before_attaching_hears_the_first_value_only_with_initial(manager: Manager, change) -> None:
+def test_who_subscribed_before_attaching_gets_the_first_value_only_with_initial(manager: Manager, change) -> None:
     replica = Replica(Settings, name="app")
-    plain, initial = Heard(), Heard()
+    plain, initial = Received(), Received()
     replica.subscribe(plain)
     replica.subscribe(initial, initial=True)
     replica.attach()
@@ -123,21 +123,21 @@ def test_an_observer_that_raises_is_logged_by_name_and_counted_and_stops_nobody(
     def resize_the_cache(old: Settings, new: Settings) -> None:
         raise ZeroDivisionError("no memory")
 
-    heard = Heard()
+    received = Received()
     settings.subscribe(resize_the_cache)
-    settings.subscribe(heard)
+    settings.subscribe(received)
     with caplog.at_level(logging.ERROR, "confcast.observers"):
         change(2)
         change(3)
-        assert [heard.next(), heard.next()] == [(1, 2), (2, 3)]
+        assert [received.next(), received.next()] == [(1, 2), (2, 3)]
 
     assert settings._observers.record.failures == 2
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
     assert "resize_the_cache raised" in caplog.records[0].getMessage()
 
 
-def test_an_unsubscribed_observer_hears_nothing_more(settings: Replica[Settings], change) -> None:
-    gone, stays = Heard(), Heard()
+def test_an_unsubscribed_observer_is_not_called_any_more(settings: Replica[Settings], change) -> None:
+    gone, stays = Received(), Received()
     settings.subscribe(gone)
     settings.subscribe(stays)
     assert settings.unsubscribe(gone) is True
@@ -150,7 +150,7 @@ def test_an_unsubscribed_observer_hears_nothing_more(settings: Replica[Settings]
 
 def test_an_observer_may_unsubscribe_itself(settings: Replica[Settings], change) -> None:
     calls: list[int] = []
-    stays = Heard()
+    stays = Received()
 
     def once(old: Settings, new: Settings) -> None:
         calls.append(new.number)
@@ -165,8 +165,10 @@ def test_an_observer_may_unsubscribe_itself(settings: Replica[Settings], change)
     assert calls == [2]
 
 
-def test_an_observer_may_subscribe_another_which_hears_of_the_next_change(settings: Replica[Settings], change) -> None:
-    late, initial, stays = Heard(), Heard(), Heard()
+def test_an_observer_may_subscribe_another_which_is_called_at_the_next_change(
+    settings: Replica[Settings], change
+) -> None:
+    late, initial, stays = Received(), Received(), Received()
 
     def once(old: Settings, new: Settings) -> None:
         settings.unsubscribe(once)
@@ -202,26 +204,28 @@ def test_an_observer_may_reload(settings: Replica[Settings], config: Path, chang
 
 
 def test_a_slow_observer_holds_up_no_vote_and_misses_nothing(settings: Replica[Settings], change) -> None:
-    go_on, heard = threading.Event(), Heard()
+    go_on, received = threading.Event(), Received()
 
     def slow(old: Settings, new: Settings) -> None:
         assert go_on.wait(DEADLINE)
-        heard(old, new)
+        received(old, new)
 
     settings.subscribe(slow)
     for number in (2, 3, 4):
         assert change(number).lagging == []
     go_on.set()
 
-    assert [heard.next() for _ in range(3)] == [(1, 2), (2, 3), (3, 4)]
+    assert [received.next() for _ in range(3)] == [(1, 2), (2, 3), (3, 4)]
 
 
 def test_an_executor_calls_the_observer(settings: Replica[Settings], change) -> None:
-    heard: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+    received: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
     with ThreadPoolExecutor(1, thread_name_prefix="mine") as executor:
-        settings.subscribe(lambda old, new: heard.put((new.number, threading.current_thread().name)), executor=executor)
+        settings.subscribe(
+            lambda old, new: received.put((new.number, threading.current_thread().name)), executor=executor
+        )
         change(2)
-        number, thread = heard.get(timeout=DEADLINE)
+        number, thread = received.get(timeout=DEADLINE)
 
     assert number == 2
     assert thread.startswith("mine")
@@ -229,45 +233,45 @@ def test_an_executor_calls_the_observer(settings: Replica[Settings], change) -> 
 
 def test_a_loop_calls_functions_and_awaits_coroutine_functions(settings: Replica[Settings], change) -> None:
     async def main() -> list[tuple[str, int, int]]:
-        loop, heard = asyncio.get_running_loop(), asyncio.Queue()
+        loop, received = asyncio.get_running_loop(), asyncio.Queue()
 
         def plain(old: Settings, new: Settings) -> None:
             assert asyncio.get_running_loop() is loop
-            heard.put_nowait(("plain", old.number, new.number))
+            received.put_nowait(("plain", old.number, new.number))
 
         async def awaited(old: Settings, new: Settings) -> None:
             await asyncio.sleep(0)
-            await heard.put(("awaited", old.number, new.number))
+            await received.put(("awaited", old.number, new.number))
 
         settings.subscribe(plain, executor=loop)
         settings.subscribe(awaited, executor=loop)
         await loop.run_in_executor(None, change, 2)
-        return [await asyncio.wait_for(heard.get(), DEADLINE) for _ in range(2)]
+        return [await asyncio.wait_for(received.get(), DEADLINE) for _ in range(2)]
 
     assert asyncio.run(main()) == [("plain", 1, 2), ("awaited", 1, 2)]
 
 
-def test_after_closing_what_is_queued_is_still_told(settings: Replica[Settings], change) -> None:
-    heard = Heard()
-    settings.subscribe(heard)
+def test_after_closing_what_is_queued_is_still_delivered(settings: Replica[Settings], change) -> None:
+    received = Received()
+    settings.subscribe(received)
     change(2)
     settings.close()
 
-    assert heard.next() == (1, 2)
+    assert received.next() == (1, 2)
 
 
 def test_an_observer_of_the_manager_is_one_of_its_replica(
     manager: Manager, settings: Replica[Settings], change
 ) -> None:
-    heard = Heard()
-    manager.subscribe(heard, initial=True)
+    received = Received()
+    manager.subscribe(received, initial=True)
     change(2)
 
-    assert [heard.next(), heard.next()] == [(None, 1), (1, 2)]
-    assert settings.unsubscribe(heard) is True
+    assert [received.next(), received.next()] == [(None, 1), (1, 2)]
+    assert settings.unsubscribe(received) is True
 
 
-def test_workers_hear_of_every_version(manager: Manager, start_worker: StartWorker, change) -> None:
+def test_workers_receive_every_version(manager: Manager, start_worker: StartWorker, change) -> None:
     worker = start_worker(manager)
     worker.ask("observe")
     for number in (2, 3, 4):

@@ -19,7 +19,7 @@ told: list[int] = []
 
 
 def listen(old: Any, new: Any) -> None:
-    """Remembers what it is told; one number is not to its liking."""
+    """Remembers what it is called with; it refuses one number."""
     if new.number == 13:
         raise ValueError("not this one")
     told.append(new.number)

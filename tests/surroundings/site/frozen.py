@@ -1,6 +1,6 @@
 """A program to be frozen: the executable is its own interpreter, so it is asked first whether it is to be the owner.
 
-Told to leave that out, it would start itself without end if it were not refused: the second one ends at once.
+With an argument to leave that out, it would start itself without end, were it not refused: the second one ends at once.
 """
 
 import os

@@ -23,7 +23,7 @@ EXECUTABLE = "OWNERS_PYTHON"
 
 
 def work(pipe: Connection) -> None:
-    """Say what is there at the start, and after each swap, until the master has heard enough."""
+    """Say what is there at the start, and after each swap, until the master has received enough."""
     settings.attach()
     settings.subscribe(lambda _, new: pipe.send([settings.version, new.number]))
     pipe.send([settings.version, settings.latest.number])
@@ -31,7 +31,7 @@ def work(pipe: Connection) -> None:
     settings.close()
 
 
-def heard(manager: ConfigReloadManager[Any], pipe: Connection) -> Any:
+def received(manager: ConfigReloadManager[Any], pipe: Connection) -> Any:
     """What the worker says next."""
     if not pipe.poll(PATIENCE):
         sys.exit(f"the worker says nothing; the owner's last: {manager.get_event_history()[:1]}")
@@ -45,10 +45,10 @@ def reload_once(manager: ConfigReloadManager[Any], number: int) -> None:
     worker = fork.Process(target=work, args=(its,), daemon=True)
     worker.start()
     its.close()
-    say(worker=heard(manager, mine))
+    say(worker=received(manager, mine))
     Path("app.toml").write_text(f"number = {number}\n")
     os.kill(os.getpid(), signal.SIGHUP)
-    say(worker=heard(manager, mine))
+    say(worker=received(manager, mine))
     mine.send("enough")
     worker.join(PATIENCE)
     say(status=worker.exitcode)

@@ -1,4 +1,4 @@
-"""How a program of this folder tells the test what it sees, beside whatever its tool prints."""
+"""How a program of this folder reports to the test what it sees, beside whatever its tool prints."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_help_says_which_owner_is_asked_without_a_name(command, capsys):
     assert "without it, the owner at $CONFCAST_ADDRESS_APP is asked, else the only one that runs" in told
 
 
-def test_the_version_is_told(capsys):
+def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0

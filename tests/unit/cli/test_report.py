@@ -1,4 +1,4 @@
-"""What the command line says, from what it was told: no owner and no process here."""
+"""What the command line says, from the answers that it received: no owner and no process here."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_status_says_what_the_state_of_the_sources_means(last, words):
     assert f"sources  {words}" in status.report(OWNER, STATS, last, []).text.splitlines()
 
 
-def test_the_last_load_is_told_once_and_what_was_dropped_to_programs_only():
+def test_the_last_load_is_shown_once_and_what_was_dropped_to_programs_only():
     told = status.report(OWNER, STATS, event(origin="start"), [])
     assert "last_reload_time" not in told.data
     assert "last_reload_result" not in told.data

@@ -66,7 +66,7 @@ def test_a_key_that_a_problem_names_is_found_where_the_problem_was(name):
 
 
 def test_a_key_that_a_diff_names_is_found():
-    names = [key for key in KEYS if key not in ("a.b", "a.b.c", "b.", ".b", "")]  # what no dot tells from others
+    names = [key for key in KEYS if key not in ("a.b", "a.b.c", "b.", ".b", "")]  # what no dot separates from others
     Path("app.json").write_text(json.dumps({"levels": dict.fromkeys(names, 1)}, indent=1))
     loader = ConfigLoader(Settings, "app.json")
     old = loader.load()

@@ -174,7 +174,7 @@ def test_a_list_is_one_value():
     ]
 
 
-def test_keys_that_are_no_str_are_told_apart_by_type():
+def test_keys_that_are_no_str_are_distinguished_by_type():
     old, new = Config(limits={1: "a", "1": "b"}), Config(limits={1: "a", "1": "c"})
     assert differences(CODEC, old, new) == [Change("limits.1", "b", "c")]
 

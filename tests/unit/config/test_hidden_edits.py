@@ -55,7 +55,7 @@ Edit = Callable[..., list[str]]
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
-    """What is told of the edit from one text of the file to another."""
+    """What is reported of the edit from one text of the file to another."""
     monkeypatch.chdir(tmp_path)
 
     def edit(before: str, after: str, *above: Any, overrides: dict[str, Any] | None = None) -> list[str]:
@@ -102,7 +102,7 @@ def test_a_key_that_is_added_and_one_that_is_removed_are_edits_too(told: Edit) -
     ]
 
 
-def test_a_whole_table_that_is_added_is_told_by_its_keys(told: Edit) -> None:
+def test_a_whole_table_that_is_added_is_reported_by_its_keys(told: Edit) -> None:
     assert told("greeting = 'a'", "greeting = 'a'\n[db]\npool = 2\nhost = 'b'\n", overrides={"db": {"pool": 1}}) == [
         "unchanged: your edit of `db.pool` (app.toml:3:8) is hidden by override"
     ]
@@ -144,7 +144,7 @@ def test_a_key_that_is_called_otherwise_in_files_goes_by_the_name_there(
     ],
     ids=["a comment", "the order", "nan", "what the higher one says too", "not hidden", "an empty table"],
 )
-def test_other_edits_are_not_told(told: Edit, monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
+def test_other_edits_are_not_reported(told: Edit, monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
     monkeypatch.setenv("APP_DB__POOL", "7")
     monkeypatch.setenv("APP_DB__RATIO", "2")
     monkeypatch.setenv("APP_LIMITS", '{"x": 1}')
@@ -171,12 +171,12 @@ def test_another_spelling_is_no_edit_and_no_removal(told: Edit, after: str, edit
     assert told(SPELT, after, overrides=above) == expected
 
 
-def test_what_was_hidden_before_and_was_not_edited_is_not_told(told: Edit) -> None:
+def test_what_was_hidden_before_and_was_not_edited_is_not_reported(told: Edit) -> None:
     text = "greeting = 'a'\n[db]\npool = {}\n"
     assert told(text.format(1), text.format(2), overrides={"greeting": "o"}) == []
 
 
-def test_no_value_and_no_secret_key_is_told(told: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_value_and_no_secret_key_is_reported(told: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_TOKEN", "other")
     monkeypatch.setenv(f"APP_KEYS__{SECRET.upper()}", "1")
     monkeypatch.setenv("APP_MARKED", '{"a": 1}')
@@ -223,7 +223,7 @@ class Counted(msgspec.Struct):
         return Layer("counted", {"db": {"pool": self.number}}, places=places)
 
 
-def test_positions_are_worked_out_for_what_is_told_only() -> None:
+def test_positions_are_worked_out_for_what_is_reported_only() -> None:
     loader: ConfigLoader[Settings] = ConfigLoader(Settings, Counted(), overrides={"greeting": "o"})
     first: Candidate[Settings] = loader.load()
     assert loader.load().hidden_edits_since(first) == []

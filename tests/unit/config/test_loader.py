@@ -262,7 +262,7 @@ def test_a_value_that_cannot_be_carried_is_a_problem_with_its_position():
     assert problem.startswith("odd:value: anything: ")
 
 
-def test_a_schema_that_cannot_be_carried_is_told_so():
+def test_of_a_schema_that_cannot_be_carried_the_error_says_so():
     @dataclasses.dataclass
     class Callback:
         call: type[int] = int
@@ -322,7 +322,7 @@ def test_the_files_to_watch_and_those_being_written_are_named(tmp_path):
             assert loader._still_being_written() == (tmp_path / "other.toml",)
 
 
-def test_a_source_that_can_not_name_its_files_is_told_as_one_that_can_not_be_read() -> None:
+def test_a_source_that_can_not_name_its_files_is_reported_as_one_that_can_not_be_read() -> None:
     loader = ConfigLoader(Settings, Unlisted("fragments"))
     for ask in (loader._watched, loader._watches_nowhere, loader.load):
         with pytest.raises(ConfigError, match=r"Unlisted.watched\(\) raised LookupError: the service") as told:

@@ -157,7 +157,7 @@ def load(schema: Any, text: str, name: str = "app.toml") -> Any:
 
 
 @pytest.mark.parametrize("schema", KINDS)
-def test_every_problem_is_told_at_once_with_its_position(schema):
+def test_every_problem_is_reported_at_once_with_its_position(schema):
     found = {problem.split(": ")[0]: problem.split(": ", 2)[1:] for problem in problems(schema, BAD)}
     keys = {place: text[0] for place, text in found.items()}
     assert keys == {
@@ -300,7 +300,7 @@ class EarlyModel(BaseModel):
         (Raising, "password = 'hunter2'"),
     ],
 )
-def test_no_secret_is_ever_told(schema, text):
+def test_no_secret_is_ever_reported(schema, text):
     found = problems(schema, text)
     assert found
     assert "hunter2" not in "\n".join(found)
@@ -508,7 +508,7 @@ def test_twenty_problems_come_at_once():
     assert [problem.split(":")[1] for problem in found] == [str(line) for line in range(1, 21)]
 
 
-def test_problems_of_two_files_are_told_in_the_order_of_the_files():
+def test_problems_of_two_files_are_reported_in_the_order_of_the_files():
     Path("a.toml").write_text("colour = 1\n[memory]\nrequired = 1")
     Path("b.yaml").write_text("memory:\n  total: 5\nversion: 1\n")
     with pytest.raises(ConfigError) as caught:
@@ -737,7 +737,7 @@ def test_what_a_table_covers_is_left_alone_where_its_type_may_take_it(schema, lo
     assert shadowed(schema, low, high) == []
 
 
-def test_every_covered_value_is_told_and_one_that_is_replaced_by_its_like_is_not():
+def test_every_covered_value_is_reported_and_one_that_is_replaced_by_its_like_is_not():
     section = {"secret": {"host": "x"}}
     found = shadowed(Shop, {"secret": "hunter2"}, {"secret": 3}, section, {"secret": "hunter2"}, section)
     assert [problem.split(": ")[0] for problem in found] == ["1.json:1:11", "3.json:1:11"]

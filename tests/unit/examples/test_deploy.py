@@ -143,7 +143,7 @@ def test_systemd_has_nothing_to_object_to(tmp_path: Path):
 
 
 def test_the_package_carries_what_is_no_module():
-    """hatchling takes every file of the packages that it is told, but for what git ignores."""
+    """hatchling takes every file of the packages that are named to it, but for what git ignores."""
     root = Path(__file__).parents[3]
     wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": ["src/confcast"]}

@@ -53,7 +53,7 @@ def test_its_values_have_their_places_and_later_sources_override_them(file: Path
         ("# nothing\n", [": is empty"]),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(file: Path, text: str, told: list[str]):
+def test_what_is_wrong_is_reported_with_its_line(file: Path, text: str, told: list[str]):
     file.write_text(text)
     found = problems(file)
     assert [line.startswith(f"{file}{start}") for line, start in zip(found, told, strict=True)] == [True] * len(told)

@@ -126,7 +126,7 @@ def test_there_and_back_before_the_observer_has_run_at_all(pools: Pools):
 
 
 def test_a_vote_holds_its_pool_until_its_own_swap_and_not_until_an_earlier_one(pools: Pools):
-    """A, B, A, B: the fourth is voted on before the observer has heard of the second."""
+    """A, B, A, B: the fourth is voted on before the observer was called for the second."""
     versions = [version(database) for database in (A, B, A, B)]
     pools.swap(None, A)
     for old, new in itertools.pairwise(versions):

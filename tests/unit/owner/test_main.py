@@ -1,4 +1,4 @@
-"""What a person is told who starts the config owner by hand."""
+"""What a person reads who starts the config owner by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_config_owner_says_what_it_is_and_that_it_is_not_started_by_hand(arg
     assert run.stdout == ""
 
 
-def test_a_master_of_another_version_is_told_to_be_reloaded():
+def test_for_a_master_of_another_version_the_text_asks_for_a_reload():
     """The package was replaced in place, and its master goes on with the code that it began with."""
     mine, its = socket.socketpair()
     mine.sendall(frame(msgspec.msgpack.encode({"type": "Orders"})))

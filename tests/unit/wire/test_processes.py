@@ -67,7 +67,7 @@ def test_a_stopped_one_lives(child: subprocess.Popen[bytes]) -> None:
     assert is_alive(child.pid, started(child.pid))
 
 
-def test_a_recycled_pid_is_told_by_its_start(child: subprocess.Popen[bytes]) -> None:
+def test_a_recycled_pid_is_recognised_by_its_start(child: subprocess.Popen[bytes]) -> None:
     since = started(child.pid)
 
     assert since > started(os.getpid()) > 0

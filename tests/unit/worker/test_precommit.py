@@ -23,7 +23,7 @@ def judge(old: object, new: object) -> None:
     raise NotImplementedError
 
 
-def test_of_many_problems_the_first_hundred_are_masked_and_told():
+def test_of_many_problems_the_first_hundred_are_masked_and_reported():
     asked: list[str] = []
 
     def masked(text: str) -> str:
@@ -36,7 +36,7 @@ def test_of_many_problems_the_first_hundred_are_masked_and_told():
     assert len(asked) == 200
 
 
-def test_what_a_source_gave_as_texts_is_told_too():
+def test_what_a_source_gave_as_texts_is_reported_too():
     assert refusals(judge, ConfigError(["no room"])) == [Problem("", "judge: no room")]  # type: ignore[list-item]
     assert refusals(judge, ValueError()) == [Problem("", "judge: ValueError")]
 

@@ -553,7 +553,7 @@ def test_fields_lists_every_path_with_its_type():
     assert Codec(Odd).fields["marked"] == "Annotated[str, Secret]"
 
 
-def test_fields_tell_enums_apart_by_their_members():
+def test_fields_distinguish_enums_by_their_members():
     fields = Codec(Painted).fields
     assert fields["colors"] == f"list[Color] (Color of {', '.join(Color.__members__)})"
     assert fields["large"].endswith("m49, …)")

@@ -250,7 +250,7 @@ def test_another_value_of_an_alias_is_another_schema(write: Write) -> None:
     assert [codec.fields for codec in codecs] == [{"limit": "int"}, {"limit": "str"}, {"limit": "int"}]
 
 
-def test_an_alias_in_itself_is_told_by_its_name(write: Write) -> None:
+def test_an_alias_in_itself_is_written_by_its_name(write: Write) -> None:
     assert Codec(write(MODEL).Settings).fields["tree"] == "int | list[Tree]"
 
 

@@ -49,7 +49,7 @@ class Envelope:
 
 
 class Fragile:
-    """Its functions fail when they are told to, with the secret in the text."""
+    """Its functions fail on request, with the secret in the text."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -224,7 +224,7 @@ def test_it_is_compared_by_what_it_is_encoded_to_and_shown_by_its_own_text() -> 
     assert differences(codec, one, same) == []
     changes = differences(codec, one, other)
     assert [(c.key, c.old, c.new) for c in changes] == [
-        ("price", "Money", "Money"),  # no address, which would tell nobody anything
+        ("price", "Money", "Money"),  # no address, which would say nothing to anybody
         ("hidden", "**********", "**********"),
     ]
 
@@ -316,7 +316,7 @@ def test_arguments_of_other_kinds_are_refused_in_words(cls: Any, encode: Any, de
         register_type(cls, encode=encode, decode=decode)
 
 
-def test_functions_that_lose_something_are_refused_by_path_when_the_class_can_tell() -> None:
+def test_functions_that_lose_something_are_refused_by_path_when_the_class_can_compare() -> None:
     codec = Codec(Lossy)
     assert carried(Lossy(price=Price(7, "EUR"))).price == Price(7, "EUR")
     with pytest.raises(NotCarried, match=r"price: _amount and _euros, which Price is registered with, lose something"):

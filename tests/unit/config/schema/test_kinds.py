@@ -90,7 +90,7 @@ class Unresolved:
     ("cls", "kind"),
     [(Model, "pydantic"), (Data, "dataclass"), (PydanticData, "pydantic_dataclass"), (Record, "struct")],
 )
-def test_each_kind_of_schema_is_told_apart(cls, kind):
+def test_each_kind_of_schema_is_recognised(cls, kind):
     assert kind_of(cls) == kind
 
 

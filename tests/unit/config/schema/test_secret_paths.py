@@ -276,7 +276,7 @@ class Ambiguous(BaseModel):
         raise ValueError(f"can't use {self!r}")
 
 
-def test_where_a_union_does_not_tell_what_is_a_secret_all_of_it_is_masked() -> None:
+def test_where_a_union_does_not_show_what_is_a_secret_all_of_it_is_masked() -> None:
     with pytest.raises(ConfigError) as caught:
         ConfigLoader(Ambiguous, overrides={"either": {"section": {"name": "hunter2"}}}).load()
     assert f"name='{MASK}'" in str(caught.value)

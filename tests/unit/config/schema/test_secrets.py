@@ -1,6 +1,6 @@
 """Tables whose keys are secrets, or that are secrets as a whole; and unions, extras and validators above secrets.
 
-Each stands where the value itself does not tell: in records, under validators, among the members of a union.
+Each stands where the value itself does not show it: in records, under validators, among the members of a union.
 """
 
 from __future__ import annotations

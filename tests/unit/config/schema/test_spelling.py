@@ -326,7 +326,7 @@ def test_an_unknown_key_in_a_section_that_a_higher_source_spells_otherwise_is_na
     ]
 
 
-def test_a_covered_value_under_another_spelling_is_told_where_it_is():
+def test_a_covered_value_under_another_spelling_is_reported_where_it_is():
     class Needs(BaseModel, populate_by_name=True, alias_generator=kebab):
         the_user: str
         max_size: int = 0
@@ -424,7 +424,7 @@ WIDE, NARROW = {"kind": "wide"}, {"kind": "narrow"}
         ([NARROW | {"max-size": {}, "size": {}}, WIDE], "0.json:1:45: item.size: sets the same as 'max-size'"),
     ],
 )
-def test_what_is_wrong_with_keys_that_the_tag_of_another_layer_makes_one_field_is_told_where_it_is(items, told):
+def test_what_is_wrong_with_keys_that_the_tag_of_another_layer_makes_one_field_is_reported_where_it_is(items, told):
     assert problems(Items, *({"item": item} for item in items))[0].startswith(told)
 
 

@@ -203,7 +203,7 @@ class Odd(BaseModel):
         ("APP_MY.LIST", "APP_MY_LIST", "sets the same"),
     ],
 )
-def test_what_two_variables_for_one_key_have_in_common_is_told(monkeypatch, first, second, told):
+def test_what_two_variables_for_one_key_have_in_common_is_reported(monkeypatch, first, second, told):
     (problem,) = fit(monkeypatch, Odd, None, **{first: "[1]", second: "[2]"}).problems
     assert problem.message == f"is set twice: environment variable {first} {told}"
 

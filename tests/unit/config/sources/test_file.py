@@ -48,7 +48,7 @@ def test_a_path_is_made_absolute_at_once_and_shown_as_it_was_given(tmp_path, mon
 @pytest.mark.parametrize(
     ("name", "text"), [("a.toml", "a = 1"), ("a.json", '{"a": 1}'), ("a.yaml", "a: 1"), ("a.YML", "a: 1")]
 )
-def test_the_format_is_told_by_the_suffix(name, text):
+def test_the_format_is_recognised_by_the_suffix(name, text):
     Path(name).write_text(text)
     assert File(name).read().data == {"a": 1}
 

@@ -50,7 +50,7 @@ def test_a_hundred_files_are_laid_over_each_other_in_their_order(hundred):
     assert len(ConfigLoader(Open, *hundred)._watched()) == COUNT
 
 
-def test_one_typo_in_a_hundred_files_is_told_with_its_place_and_so_are_a_hundred(hundred):
+def test_one_typo_in_a_hundred_files_is_reported_with_its_place_and_so_are_a_hundred(hundred):
     Path("41.toml").write_text("last = 41\n[own\n")
     with pytest.raises(ConfigError) as caught:
         ConfigLoader(Open, *hundred).load()
@@ -133,7 +133,7 @@ def test_files_that_never_rest_are_refused_by_name(loader, monkeypatch):
     assert str(problem) == f"the files change while they are read: {here / 'left.toml'}, {here / 'right.toml'}"
 
 
-def test_a_fault_that_stays_is_told_at_once(loader):
+def test_a_fault_that_stays_is_reported_at_once(loader):
     Path("..1/left.toml").write_text("left = \n")
     readings = [0]
 

@@ -273,7 +273,7 @@ def test_a_list_that_nobody_else_reads_has_to_be_json_also_below_a_validator_of_
     assert "a list or a table has to be written as JSON here" in told
 
 
-def test_a_name_that_only_a_validator_of_a_class_can_use_reaches_it_and_is_told(monkeypatch, caplog):
+def test_a_name_that_only_a_validator_of_a_class_can_use_reaches_it_and_is_reported(monkeypatch, caplog):
     class Renaming(BaseModel):
         size: int = 0
 

@@ -334,7 +334,7 @@ def test_keys_of_free_tables_may_be_anything(schema, form):
 
 @SCHEMAS
 @pytest.mark.parametrize("form", ["toml", "json", "yaml"])
-def test_an_unknown_key_that_is_no_identifier_is_told_so_that_it_can_be_found(schema, form):
+def test_an_unknown_key_that_is_no_identifier_is_reported_so_that_it_can_be_found(schema, form):
     name = f"app.{form}"
     told = problems(name, written(KEYS, form), schema)
     first = 1 if form == "toml" else 2

@@ -167,7 +167,7 @@ def test_a_secret_key_that_is_no_text_is_not_shown_however_short_it_is(schema, k
 
 
 @SCHEMAS
-def test_each_key_of_a_table_that_is_no_text_is_told(schema):
+def test_each_key_of_a_table_that_is_no_text_is_reported(schema):
     places = [told.split(":")[2] for told in problems("labels: {~: x, 2024-01-02: y, 1.5: z, a: b}\n", schema)]
     assert places == ["10", "16", "31"]
 

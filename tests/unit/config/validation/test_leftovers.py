@@ -171,7 +171,7 @@ def test_a_key_that_is_a_secret_is_not_shown(told):
     assert "secrets.**********" in said
 
 
-def test_of_a_whole_file_that_is_a_template_the_first_are_told_and_the_number_of_the_others(told):
+def test_of_a_whole_file_that_is_a_template_the_first_are_reported_and_the_number_of_the_others(told):
     Path("a.json").write_text(json.dumps({"names": [f"${{V{n}}}" for n in range(10_000)]}))
     ConfigLoader(Settings, "a.json").load()
     said = told()

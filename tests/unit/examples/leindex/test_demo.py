@@ -1,4 +1,4 @@
-"""The demonstration's own parts: a judgement that finds what it is there to find, and a load that tells the truth."""
+"""The demonstration's own parts: a judgement that finds what it is there to find, and a load that reports the truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_newer_version_is_never_stale() -> None:
     assert stale([answer(11, version=5)], [Barrier(10, 2)]) == []
 
 
-def test_a_barrier_that_is_told_late_does_not_lower_the_one_before() -> None:
+def test_a_settled_that_comes_late_does_not_lower_the_one_before() -> None:
     late = answer(12, version=2)
     assert stale([late], [Barrier(11, 2), Barrier(10, 3)]) == [late]
 

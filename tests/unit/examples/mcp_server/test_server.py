@@ -1,4 +1,4 @@
-"""The MCP server in one process, with `override()` and the SDK's client: tools by configuration, and who is told."""
+"""The MCP server in one process, with `override()` and the SDK's client: its tools, and who is notified."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_other_tools_answer(tools: Toolbox, tmp_path: Path) -> None:
     assert (indexed["indexed"], status["index"]["documents"]) == (4, 4)
 
 
-def test_a_client_is_told_of_what_it_is_shown_and_of_nothing_else(tools: Toolbox) -> None:
+def test_a_client_is_notified_of_what_it_is_shown_and_of_nothing_else(tools: Toolbox) -> None:
     first, second = configured("search"), configured("search", "status", max_results=4)
     faster = first.model_copy(update={"performance": first.performance.model_copy(update={"batch_size": 11})})
 
@@ -123,7 +123,7 @@ def test_a_client_is_told_of_what_it_is_shown_and_of_nothing_else(tools: Toolbox
     run(scenario())
 
 
-def test_a_server_that_has_ended_is_told_nothing(tools: Toolbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_has_ended_is_sent_nothing(tools: Toolbox, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with Client(new_server(tools)):
             pass

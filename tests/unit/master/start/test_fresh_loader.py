@@ -104,7 +104,7 @@ def test_the_interpreter_that_a_launcher_is_given_finds_it(folder: Path, tmp_pat
     assert (tmp_path / "asked").exists()
 
 
-def test_it_is_like_this_process_and_its_command_line_tells_no_path(
+def test_it_is_like_this_process_and_its_command_line_shows_no_path(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Path in the search path is none for Python either, and an option of -X is passed on."""

@@ -1,4 +1,4 @@
-"""The owner's end of a pipe: what is heard, sent, and closed."""
+"""The owner's end of a pipe: what is received, sent, and closed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-def test_what_was_said_before_the_end_is_heard_though_a_send_fails_first(bench: Bench) -> None:
+def test_what_was_sent_before_the_end_is_received_though_a_send_fails_first(bench: Bench) -> None:
     peer = bench.connect(HELLO)
     peer.sendall(frame(encode(Goodbye())))
     peer.close()
@@ -67,7 +67,9 @@ def test_a_malformed_beginning_ends_that_pipe_alone(bench: Bench, bytes_: bytes)
         assert [decode_to_worker(body) for body in Deframer().feed(other.recv(65536))] == [Settled(1)]
 
 
-def test_a_process_of_another_uid_is_told_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_of_another_uid_is_sent_the_reason_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "_ROOT", os.geteuid() + 1)
     bench = Bench(tmp_path, frozenset())
     with bench.connect(HELLO) as stranger:

@@ -220,7 +220,7 @@ def test_who_waits_for_its_answers_may_ask_for_ever(bench: Bench) -> None:
 
 
 def test_a_flood_is_read_in_turns_with_the_others(bench: Bench) -> None:
-    """A worker's answer, said after ten thousand requests of somebody else, is heard after a handful of them."""
+    """A worker's answer, sent after ten thousand requests of another process, is received after a handful of them."""
     with bench.connect(CLIENT) as flood, bench.connect(HELLO) as worker:
         flood.settimeout(0)
         _ = flood.send(b"".join(frame(encode(Reload(number))) for number in range(10_000)))

@@ -1,4 +1,4 @@
-"""What an owner tells its callers and its log of an event: as much as has room, and how much more there is."""
+"""What an owner reports of an event to its callers and its log: as much as has room, and how much more there is."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def event(**fields) -> ReloadEvent:
 # ---- problems and changes
 
 
-def test_few_problems_are_told_as_they_are():
+def test_few_problems_are_reported_as_they_are():
     few = [Problem("a", "b", "c")] * 100
     assert first_of(few) == few
     assert first_of([]) == []
@@ -76,7 +76,7 @@ def test_a_key_that_reads_like_a_rest_is_one_key(caplog: pytest.LogCaptureFixtur
     assert caplog.messages[0].endswith(": a, b, c, d, e and 1 more")
 
 
-def test_of_many_the_first_hundred_are_told_and_how_many_more_there_are():
+def test_of_many_the_first_hundred_are_reported_and_how_many_more_there_are():
     told = first_of(MANY)
     assert told == [*MANY[:100], Problem("", "and 63,900 more")]
     assert first_of(told) == told
@@ -98,7 +98,7 @@ def test_the_text_of_an_error_has_the_first_hundred_and_its_problems_all():
         assert len(str(error).splitlines()) == 101
 
 
-def test_of_many_changes_the_first_thousand_are_told():
+def test_of_many_changes_the_first_thousand_are_reported():
     changes = [Change(f"key{number}", 1, 2) for number in range(1001)]
     assert list(first_changes(changes[:1000])) == changes[:1000]
     assert first_changes(changes) == (*changes[:1000], Change("and 1 more", None, None))
@@ -106,11 +106,11 @@ def test_of_many_changes_the_first_thousand_are_told():
 
 
 @pytest.mark.parametrize("state", [ProposalState.STAGING, ProposalState.IDLE])
-def test_a_worker_that_says_thousands_of_reasons_is_told_by_the_first(state: ProposalState):
+def test_of_a_worker_that_sends_thousands_of_reasons_the_first_are_reported(state: ProposalState):
     it = scene(state)
     reasons = tuple(MANY[:5000])
     vote, declined = Vote(it.owner.core.round, False, reasons), Declined(it.owner.version, reasons)
-    it.owner.hears(it.w1, vote if state is ProposalState.STAGING else declined)
+    it.owner.receives(it.w1, vote if state is ProposalState.STAGING else declined)
     told = it.owner.events()[-1]
     assert len(told.problems) == 101
     assert told.problems[-1].message == "and 4,900 more"
@@ -213,7 +213,7 @@ def test_a_note_is_a_line_of_its_own(
     assert [(record.levelno, record.message) for record in caplog.records[1:]] == [(level, f"{origin}: {NOTE}")]
 
 
-def test_why_workers_declined_is_told_once_beside_their_pids(caplog: pytest.LogCaptureFixture) -> None:
+def test_why_workers_declined_is_reported_once_beside_their_pids(caplog: pytest.LogCaptureFixture) -> None:
     reason = "app.toml:1:7: key: no"
     lagging = [WorkerStatus(pid, 1, "declined", reason) for pid in (17, 18)]
     problem = Problem("key", "no (worker 17 and 1 more)", "app.toml:1:7")

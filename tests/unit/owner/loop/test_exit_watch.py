@@ -1,4 +1,4 @@
-"""Whose deaths the owner's loop hears, also when it is short of descriptors."""
+"""Whose deaths the owner's loop notices, also when it is short of descriptors."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_a_death_is_told_once(bench: Bench, child: subprocess.Popen[bytes]) -> N
     assert bench.told == [child.pid]
 
 
-def test_a_dead_one_is_told_at_once(bench: Bench, child: subprocess.Popen[bytes]) -> None:
+def test_a_dead_one_is_reported_at_once(bench: Bench, child: subprocess.Popen[bytes]) -> None:
     child.kill()
     child.wait()
     assert bench.tell(child.pid)
     assert bench.told == [child.pid]
 
 
-def test_a_forgotten_one_is_not_told(bench: Bench, child: subprocess.Popen[bytes]) -> None:
+def test_a_forgotten_one_is_not_reported(bench: Bench, child: subprocess.Popen[bytes]) -> None:
     bench.tell(child.pid)
     bench.exit_watch.forget(child.pid)
     bench.exit_watch.forget(child.pid)
@@ -67,7 +67,7 @@ def test_a_forgotten_one_is_not_told(bench: Bench, child: subprocess.Popen[bytes
     assert bench.told == []
 
 
-def test_one_that_can_t_be_heard_for_now_is_not_dead_and_is_heard_later(
+def test_one_that_can_t_be_watched_for_now_is_not_dead_and_is_watched_later(
     bench: Bench,
     child: subprocess.Popen[bytes],
     monkeypatch: pytest.MonkeyPatch,

@@ -338,7 +338,7 @@ def notes(result: Loaded | LoadFailed) -> list[str]:
     return [note.split("(")[1].split(")")[0].rsplit("app.toml:")[1] for note in result.notes]
 
 
-def test_a_watcher_s_load_tells_of_a_hidden_edit_once(hiding: Bench) -> None:
+def test_a_watcher_s_load_reports_a_hidden_edit_once(hiding: Bench) -> None:
     first = hiding.load("name = 'two'\nnumber = 1")
     assert isinstance(first, Loaded)
     assert not first.differs
@@ -347,7 +347,7 @@ def test_a_watcher_s_load_tells_of_a_hidden_edit_once(hiding: Bench) -> None:
     assert notes(hiding.load("\nname = 'three'\nnumber = 1")) == ["2:8"]
 
 
-def test_a_load_that_was_asked_for_tells_of_it_until_something_else_runs(hiding: Bench) -> None:
+def test_a_load_that_was_asked_for_reports_it_until_something_else_runs(hiding: Bench) -> None:
     text = "name = 'two'\nnumber = {}"
     assert notes(hiding.load(text.format(1))) == ["1:8"]
     for _ in range(2):
@@ -356,7 +356,7 @@ def test_a_load_that_was_asked_for_tells_of_it_until_something_else_runs(hiding:
     assert notes(hiding.load(text.format(2), insist=True)) == []
 
 
-def test_beside_an_edit_that_changes_something_a_hidden_one_is_told_too(hiding: Bench) -> None:
+def test_beside_an_edit_that_changes_something_a_hidden_one_is_reported_too(hiding: Bench) -> None:
     result = hiding.load("number = 2\nname = 'two'")
     assert isinstance(result, Loaded)
     assert [change.key for change in result.changes] == ["number"]
@@ -389,7 +389,7 @@ class Lost(msgspec.Struct):
         return Layer("lost", {"name": str(self.number)}, places=places)
 
 
-def test_a_place_that_can_t_be_told_does_not_fail_the_load(
+def test_a_place_that_can_t_be_found_does_not_fail_the_load(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("APP_NAME", "of the environment")
@@ -434,7 +434,7 @@ def test_what_names_no_key_and_what_is_no_refusal_stay_as_they_are(start: Start)
     )
 
 
-def test_what_a_load_waits_for_is_told_however_deep_it_is(tmp_path):
+def test_what_a_load_waits_for_is_reported_however_deep_it_is(tmp_path):
     """In the loop's thread, which has no more frames than the loading thread."""
     path = tmp_path / "app.toml"
     write(path, 1)
@@ -464,7 +464,7 @@ def waiting_in_c() -> tuple[queue.SimpleQueue[Any], Callable[..., Any]]:
     return given, given.get
 
 
-def test_a_file_that_hangs_when_it_is_opened_is_told_by_its_name(start: Start, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_hangs_when_it_is_opened_is_reported_by_its_name(start: Start, monkeypatch: pytest.MonkeyPatch):
     """Not by the standard library's function that stands between the source and the system."""
     given, open_ = waiting_in_c()
     bench = start()
@@ -486,7 +486,7 @@ class Gated(BaseModel, frozen=True):
     number: Annotated[int, BeforeValidator(gate.wait)]
 
 
-def test_a_validator_of_the_standard_library_is_told_by_its_name(tmp_path: Path):
+def test_a_validator_of_the_standard_library_is_reported_by_its_name(tmp_path: Path):
     path = tmp_path / "app.toml"
     path.write_text("number = 20")
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""What workers refuse, as the outcome tells it: the key at its place in the sources, each problem once."""
+"""What workers refuse, as the outcome reports it: the key at its place in the sources, each problem once."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_of_a_large_configuration_the_loop_waits_for_no_positions(
     assert placed(candidate, (Problem("greeting", "no"),)) == (Problem("greeting", "no"),)
 
 
-def test_a_source_that_can_t_tell_places_costs_the_places_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_source_that_can_t_give_places_costs_the_places_only(caplog: pytest.LogCaptureFixture) -> None:
     class Lost:
         def read(self) -> Layer:
             def places() -> Any:
@@ -114,7 +114,7 @@ IMPOLITE = Problem("greeting", "judge: impolite", "app.toml:1:12")
 FULL = Problem("", "judge: no room")
 
 
-def test_what_several_workers_say_is_told_once_with_the_first_of_them() -> None:
+def test_what_several_workers_say_is_reported_once_with_the_first_of_them() -> None:
     said = [(17, IMPOLITE), (17, FULL), (18, IMPOLITE), (19, IMPOLITE), (19, IMPOLITE), (20, IMPOLITE)]
     assert grouped(said) == (
         Problem("greeting", "judge: impolite (worker 17 and 3 more)", "app.toml:1:12"),

@@ -1,4 +1,4 @@
-"""Watching a directory, and files that nobody can name yet: what appears there is heard of as a change is.
+"""Watching a directory, and files that nobody can name yet: what appears there is noticed as a change is.
 
 The content of the files below the directory is its own fingerprint. No test compares on suspicion.
 """
@@ -68,7 +68,7 @@ def test_files_that_appear_change_and_go_in_a_watched_directory_are_one_call_eac
     assert folder.calls.empty()
 
 
-def test_directories_in_it_are_heard_of_too_however_deep_and_new(folder: Folder) -> None:
+def test_directories_in_it_are_noticed_too_however_deep_and_new(folder: Folder) -> None:
     folder.write("here/from/the_start", b"1")
     folder.start()
     folder.write("here/from/the_start", b"2")
@@ -92,7 +92,7 @@ def test_directories_that_are_made_empty_first_are_listened_to(folder: Folder) -
     folder.expect(b"a/b/c/file=1")
 
 
-def test_a_directory_that_is_deleted_and_made_again_is_heard_of(folder: Folder) -> None:
+def test_a_directory_that_is_deleted_and_made_again_is_noticed(folder: Folder) -> None:
     folder.write("10.yaml", b"first")
     folder.start()
     for number in range(3):
@@ -106,7 +106,7 @@ def test_a_directory_that_is_deleted_and_made_again_is_heard_of(folder: Folder) 
     assert folder.calls.empty()
 
 
-def test_a_directory_that_another_one_replaces_is_heard_of(folder: Folder) -> None:
+def test_a_directory_that_another_one_replaces_is_noticed(folder: Folder) -> None:
     folder.write("10.yaml", b"first")
     folder.start()
     fresh = folder.path.with_name("fresh")
@@ -120,7 +120,7 @@ def test_a_directory_that_another_one_replaces_is_heard_of(folder: Folder) -> No
     folder.expect(b"10.yaml=third")
 
 
-def test_a_directory_that_is_not_there_yet_is_heard_of_when_it_appears(tmp_path: Path, benches: list[Bench]) -> None:
+def test_a_directory_that_is_not_there_yet_is_noticed_when_it_appears(tmp_path: Path, benches: list[Bench]) -> None:
     folder = Folder(tmp_path / "not" / "yet" / "conf.d")
     benches.append(folder)
     folder.start()
@@ -132,7 +132,7 @@ def test_a_directory_that_is_not_there_yet_is_heard_of_when_it_appears(tmp_path:
     folder.expect(b"10.yaml=first")
 
 
-def test_what_links_in_it_lead_to_is_heard_of(folder: Folder, tmp_path: Path) -> None:
+def test_what_links_in_it_lead_to_is_noticed(folder: Folder, tmp_path: Path) -> None:
     """`conf.d/10.yaml -> ../available/10.yaml`, and a directory by a link."""
     for name in ("available", "elsewhere", "elsewhere/deeper"):
         (tmp_path / name).mkdir()
@@ -197,7 +197,7 @@ def test_a_source_that_names_no_file_is_asked_for_its_files_again(
     assert listed.looks == looks  # it is asked for its files only: nothing is read
     listed.write("10.yaml", b"first")
     listed.expect(b"10.yaml=first")
-    listed.write("20.yaml", b"second")  # from now on it is heard
+    listed.write("20.yaml", b"second")  # from now on it is noticed
     listed.expect(b"10.yaml=first 20.yaml=second")
     with listed.changing:
         shutil.rmtree(listed.path)
@@ -229,7 +229,7 @@ def test_a_load_ends_the_waiting_for_a_source_that_names_no_file(listed: Listed)
 
 
 @pytest.mark.parametrize("fingerprint", [b"", b"something else"], ids=["the same", "another"])
-def test_other_paths_after_a_load_are_listened_to_though_nothing_was_heard(
+def test_other_paths_after_a_load_are_listened_to_though_no_event_came(
     folder: Folder, tmp_path: Path, fingerprint: bytes
 ) -> None:
     """What a source has read may name others: the files that it includes."""

@@ -325,7 +325,7 @@ def test_closing_works_before_the_start_and_from_the_callback(make):
     assert not bench.watcher._thread.is_alive()
 
 
-def test_closing_while_it_waits_for_a_file_to_rest_is_not_overheard(make):
+def test_closing_while_it_waits_for_a_file_to_rest_is_not_missed(make):
     bench = make()
     bench.start()
     calls = iter([lambda: None, bench.watcher.close])  # in the midst of waiting
@@ -373,7 +373,7 @@ def test_a_file_that_is_open_for_writing_is_not_read_until_it_is_closed(make, mo
 # ---- what must not end the watching
 
 
-def test_a_vanished_directory_is_missing_content_and_its_return_is_heard(make, folder):
+def test_a_vanished_directory_is_missing_content_and_its_return_is_noticed(make, folder):
     bench = make()
     bench.start()
     shutil.rmtree(folder.parent)
@@ -385,7 +385,7 @@ def test_a_vanished_directory_is_missing_content_and_its_return_is_heard(make, f
     bench.expect_nothing()
 
 
-def test_a_file_whose_directories_do_not_exist_yet_is_heard_of(make, tmp_path):
+def test_a_file_whose_directories_do_not_exist_yet_is_noticed(make, tmp_path):
     bench = make(tmp_path / "not" / "yet" / "there" / "app.toml")
     bench.start()
     for directory in ("not", "not/yet", "not/yet/there"):
@@ -434,7 +434,7 @@ def test_a_call_that_failed_is_made_again(make, monkeypatch):
     assert bench.watcher.failures == 2
 
 
-def test_content_is_compared_though_nothing_is_heard(make):
+def test_content_is_compared_though_no_event_comes(make):
     bench = make(recheck=0.05, watched=False)
     bench.start()
     by_rename(bench.path)
@@ -454,7 +454,7 @@ def test_a_watch_that_breaks_is_made_anew(make, monkeypatch):
     bench.start()
     ears = bench.watcher._watches
     working, ears._notify = ears._notify, Broken()
-    bench.path.touch()  # heard by the one that still waits
+    bench.path.touch()  # noticed by the one that still waits
     assert broken.wait(SOON)
     bench.expect_nothing()
     working.close()
@@ -486,7 +486,7 @@ def test_others_events_in_a_directory_neither_hide_a_change_nor_make_many_looks(
     for number in range(5):
         by_rename(bench.path, b"change %d" % number)
         bench.expect(b"change %d" % number)
-    # A look for each event that is heard, at least a quiet period apart but for the step that hearing takes, and
+    # A look for each event that is received, at least a quiet period apart but for the step that receiving takes, and
     # one more for each change that was made just while its predecessor was being read.
     assert bench.looks - looks <= (time.monotonic() - began) / 0.03 + 6
 

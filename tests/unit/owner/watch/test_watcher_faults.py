@@ -28,7 +28,7 @@ def by_rename(path: Path, content: bytes) -> None:
 # ---- links
 
 
-def test_a_file_that_becomes_a_loop_of_links_is_missing_content_and_its_return_is_heard(make):
+def test_a_file_that_becomes_a_loop_of_links_is_missing_content_and_its_return_is_noticed(make):
     bench = make()
     bench.start()
     loop = bench.path.with_name("loop")
@@ -65,7 +65,7 @@ class Clock:
         self._look = look
         monkeypatch.setattr(watch, "time", self)
         monkeypatch.setattr(watcher, "_stats", self._stats)
-        monkeypatch.setattr(watcher._watches, "wait", self._hear)
+        monkeypatch.setattr(watcher._watches, "wait", self._receive)
         monkeypatch.setattr(watch._DirectoryWatches, "watching", True)
 
     def monotonic(self) -> float:
@@ -76,7 +76,7 @@ class Clock:
         self.now += self._look
         return []
 
-    def _hear(self, seconds: float) -> bool:
+    def _receive(self, seconds: float) -> bool:
         self.now += seconds
         return False
 

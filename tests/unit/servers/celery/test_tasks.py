@@ -65,7 +65,7 @@ def test_a_task_that_fails_ends_its_pin(app: celery.Celery, settings: Replica[Se
         assert settings.current.number == 2
 
 
-def test_a_task_runs_where_nothing_is_attached_and_is_told_when_it_reads(
+def test_a_task_runs_where_nothing_is_attached_and_gets_an_error_when_it_reads(
     app: celery.Celery, settings: Replica[Settings]
 ):
     @app.task

@@ -72,7 +72,7 @@ def removable() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("embedding", "name"), removable())
-def test_each_name_that_is_missing_is_told_before_anything_is_started(
+def test_each_name_that_is_missing_is_reported_before_anything_is_started(
     embedding: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     module, _, path = name.partition("(")[0].partition(":")
@@ -293,7 +293,7 @@ def test_a_module_that_needs_another_one_is_not_called_gone(monkeypatch: pytest.
         internals._is_there("needs_another:name")
 
 
-def test_every_name_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
+def test_every_name_that_is_missing_is_reported_at_once(monkeypatch: pytest.MonkeyPatch):
     for name in ("get_context", "wait"):
         remove(monkeypatch, "hypercorn.run", name)
     with pytest.raises(ConfcastError, match=re.escape("hypercorn.run:get_context(method), hypercorn.run:wait(")):

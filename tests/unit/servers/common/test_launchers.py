@@ -40,7 +40,7 @@ def test_the_help_has_confcast_s_options_and_then_the_servers_own(server: str, c
     assert said.index("--loader MODULE:NAME") < said.index(OPTIONS[server])
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "granian"])  # hypercorn's own command line tells none
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])  # hypercorn's own command line names none
 def test_the_version_is_the_servers_and_takes_no_loader(server: str, capsys: pytest.CaptureFixture[str]):
     assert ended(server, "--version") == 0
     assert importlib.metadata.version(server) in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A worker whose master is dead is told to leave, and killed when it does not leave."""
+"""A worker whose master is dead gets a call to leave, and is killed when it does not leave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from confcast.servers.common import orphans
 from tests.support.waiting import DEADLINE
 
 
-def test_it_is_told_to_leave_when_its_parent_is_another_and_killed_when_it_stays(monkeypatch: pytest.MonkeyPatch):
+def test_it_is_called_to_leave_when_its_parent_is_another_and_killed_when_it_stays(monkeypatch: pytest.MonkeyPatch):
     done: list[Any] = []
     killed = threading.Event()
     parents: Iterator[int] = iter([7, 7, 7, 1])

@@ -75,7 +75,7 @@ def test_a_loader_that_is_not_found_under_the_new_code_calls_it_off(owners: Owne
     assert calls == ["old pause", "old resume"]
 
 
-def test_a_trigger_while_the_next_owner_starts_is_heard_by_it(owners: Owners, calls: list[str]):
+def test_a_trigger_while_the_next_owner_starts_is_received_by_it(owners: Owners, calls: list[str]):
     """The next owner may have read its sources by then, and the paused one refuses."""
     new: Any = Manager(calls, "new")
 

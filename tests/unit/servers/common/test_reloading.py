@@ -110,15 +110,15 @@ def test_where_there_is_no_sigrtmin_a_restart_is_named(
     assert "own full reload (new code, new workers) is a restart of it (this system has no SIGRTMIN)" in caplog.text
 
 
-def test_a_worker_that_has_just_died_keeps_nobody_from_hearing(
+def test_a_worker_that_has_just_died_keeps_nobody_from_receiving(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     def kill(pid: int, number: int) -> None:
         if pid == 11:
             raise ProcessLookupError
-        heard.append(pid)
+        received.append(pid)
 
     monkeypatch.setattr(reloading.os, "kill", kill)
     reloads = of(calls)
@@ -126,10 +126,10 @@ def test_a_worker_that_has_just_died_keeps_nobody_from_hearing(
 
     reloads.tick(lambda: [11, 12])
 
-    assert heard == [12]
+    assert received == [12]
 
 
-def test_half_a_pair_is_said_once_and_workers_hear_of_log_files_only(
+def test_half_a_pair_is_logged_once_and_workers_are_sent_the_signal_for_log_files_only(
     calls: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     authority = Authority(tmp_path)

@@ -44,7 +44,7 @@ def changes(old: str, new: str) -> Changes:
         ("workers = 2\ntimeout = 30", "workers = 3\ntimeout = 31", Changes(3, ("timeout",))),
     ],
 )
-def test_what_is_new_is_told_by_name(old: str, new: str, expected: Changes):
+def test_what_is_new_is_reported_by_name(old: str, new: str, expected: Changes):
     assert changes(old, new) == expected
 
 

@@ -199,7 +199,7 @@ def former_of(server: Server, pid: int, *workers: int) -> DirtyArbiters:
     return arbiters
 
 
-def test_a_former_dirty_arbiter_is_told_of_rotated_logs_and_ended_when_its_workers_are_gone(
+def test_a_former_dirty_arbiter_is_sent_usr1_for_rotated_logs_and_ended_when_its_workers_are_gone(
     child: subprocess.Popen[bytes], sent: list[tuple[int, int]], tmp_path: Path
 ):
     server = Server(tmp_path / "none")
@@ -230,7 +230,7 @@ def test_the_pid_of_a_former_dirty_arbiter_that_gunicorn_has_reaped_is_sent_noth
     assert child.pid not in taken_over.pids()
 
 
-def test_rotated_logs_are_told_to_former_dirty_arbiters_too(
+def test_usr1_for_rotated_logs_is_sent_to_former_dirty_arbiters_too(
     child: subprocess.Popen[bytes], sent: list[tuple[int, int]], tmp_path: Path
 ):
     server: Any = Server(tmp_path / "none")

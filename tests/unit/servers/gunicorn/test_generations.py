@@ -103,7 +103,7 @@ def test_when_the_new_master_is_gone_the_old_goes_on_once(calls: list[str]) -> N
     assert calls == ["old pause", "execute", ensure, ensure, "old resume", ensure]
 
 
-def test_a_hup_during_an_upgrade_is_heard_when_the_old_master_goes_on(calls: list[str]) -> None:
+def test_a_hup_during_an_upgrade_is_acted_on_when_the_old_master_goes_on(calls: list[str]) -> None:
     """A HUP of the old master starts its workers again; its owner is paused until the new master is gone."""
     owners, server = generations(calls), arbiter()
     owners.upgrade(server, lambda: setattr(server, "reexec_pid", 4711))
@@ -134,7 +134,7 @@ def test_an_upgrade_is_called_off_when_the_owner_can_not_be_paused(
     assert caplog.messages == ["confcast: the upgrade is called off: no answer"]
 
 
-def test_a_hup_during_a_pause_that_fails_is_heard_when_the_upgrade_is_called_off(calls: list[str]) -> None:
+def test_a_hup_during_a_pause_that_fails_is_acted_on_when_the_upgrade_is_called_off(calls: list[str]) -> None:
     owners = generations(calls)
     present = Manager(calls, "old", pause=ConfcastError("no answer"))
     owners.present = SimpleNamespace(  # type: ignore[assignment]

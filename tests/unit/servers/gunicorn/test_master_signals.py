@@ -117,16 +117,16 @@ def test_a_file_of_another_user_s_is_given_to_nobody(
     assert given == []
 
 
-def test_a_program_that_a_pre_fork_starts_hears_every_signal():
+def test_a_program_that_a_pre_fork_starts_receives_every_signal():
     def pre_fork(server: object, worker: object) -> None:
         ask = "import signal; print(*signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
-        heard.append(subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True).stdout.strip())
+        received.append(subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True).stdout.strip())
 
-    heard: list[bytes] = []
+    received: list[bytes] = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with signals.blocked(BLOCKED):
         with_signals_unblocked(pre_fork)(None, None)
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    assert heard == [b""]
+    assert received == [b""]
     assert held == before | BLOCKED

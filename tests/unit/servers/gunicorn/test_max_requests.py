@@ -1,4 +1,4 @@
-"""With `max_requests` the master tells one worker at a time to leave; with an arbiter that only records."""
+"""With `max_requests` the master sends one worker at a time the signal to leave; with an arbiter that only records."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_full_reload_begins_anew(arbiter: Arbiter) -> None:
 
 
 def test_a_worker_that_is_being_replaced_counts_no_more(arbiter: Arbiter) -> None:
-    """gunicorn spawns the new ones, counts its workers, and only then tells the oldest to leave."""
+    """gunicorn spawns the new ones, counts its workers, and only then sends the oldest the signal to leave."""
     arbiter.note(f"a{OLD}", f"a{OTHER}", f"s{OTHER}", f"s{NEW}")
     arbiter.WORKERS |= {NEW: SimpleNamespace(age=3), NEWER: SimpleNamespace(age=4)}
 

@@ -1,4 +1,4 @@
-"""What an owner tells of its server: written and read whole, by whom it is for, and never waited for."""
+"""What an owner writes about its server: written and read whole, by whom it is for, and never waited for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import settings
 TOLD = About("app", "settings:Settings", "Settings", "/srv/settings.py", ["File /srv/app.toml"], "/srv", "gunicorn app")
 
 
-def test_what_is_told_is_read_and_is_this_users_alone(tmp_path: Path) -> None:
+def test_what_is_written_is_read_and_is_this_users_alone(tmp_path: Path) -> None:
     about.save(tmp_path, TOLD)
 
     assert about.load(tmp_path) == TOLD
@@ -24,7 +24,7 @@ def test_what_is_told_is_read_and_is_this_users_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x97\xa3app", b"\x97\xa1\xff" + b"\xa0" * 6, b"\x01"])
-def test_what_can_not_be_read_tells_nothing(content: bytes, tmp_path: Path) -> None:
+def test_what_can_not_be_read_gives_nothing(content: bytes, tmp_path: Path) -> None:
     assert about.load(tmp_path) is None
     (tmp_path / about.FILE).write_bytes(content)
     assert about.load(tmp_path) is None
@@ -45,8 +45,8 @@ def test_the_file_of_a_class_is_that_of_its_module() -> None:
     assert module_file(int) == ""
 
 
-def test_a_path_that_is_no_utf_8_is_told_with_escapes(tmp_path: Path) -> None:
-    """Of a module, or of a source's file; a server that is started in such a folder has no owner, and is told so."""
+def test_a_path_that_is_no_utf_8_is_written_with_escapes(tmp_path: Path) -> None:
+    """Of a module, or of a source's file; a server that is started in such a folder has no owner, as the error says."""
     path = b"/srv/\xff".decode(errors="surrogateescape")
     about.save(tmp_path, About("app", "s:S", "S", f"{path}/s.py", [f"File {path}"], path, "gunicorn"))
 

@@ -38,7 +38,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return make_one
 
 
-def test_a_folder_s_name_tells_its_configuration_and_its_master() -> None:
+def test_a_folder_s_name_has_its_configuration_and_its_master() -> None:
     folder = Path("/run/confcast-my-app-12-34.xyz")
     assert owner_dirs.parse(folder) == OwnerDir(folder, "my-app", 12, 34)
     assert owner_dirs.parse(Path("/run/confcast-app-12-xyz")) == (Path("/run/confcast-app-12-xyz"), "app", 12, 0)
@@ -81,7 +81,7 @@ def test_a_place_that_is_named_comes_before_where_the_master_was_started(
     assert owner_dirs.meant("app", owner_dirs.living()) == [named]
 
 
-def test_where_nothing_is_told_the_process_is_looked_at(make: Make) -> None:
+def test_where_nothing_is_written_the_process_is_looked_at(make: Make) -> None:
     found = make()
     assert found.started_in() == str(Path.cwd())
     assert found.command() == processes.command(os.getpid())

@@ -30,7 +30,7 @@ class Guest(links.Owner):
     """A connection as an owner that the test plays sees it."""
 
     def serves(self, version: int) -> list[type[Message]]:
-        """Up to a request for stats, which it answers; what it heard."""
+        """Up to a request for stats, which it answers; returns what it received."""
         kinds: list[type[Message]] = []
         while not kinds or kinds[-1] is not StatsRequest:
             kinds.append(type(self.hear()))

@@ -109,7 +109,7 @@ def test_another_verb_s_answer_is_no_answer() -> None:
 
 
 class Owner:
-    """Answers one connection at a time with the bytes laid down, and keeps what it heard."""
+    """Answers one connection at a time with the bytes laid down, and keeps what it received."""
 
     def __init__(self, listening: socket.socket) -> None:
         self._listening = listening
@@ -122,14 +122,14 @@ class Owner:
             connection, _ = self._listening.accept()
             with connection:
                 connection.settimeout(DEADLINE)
-                deframer, heard = Deframer(), []
-                while len(heard) < 2:
-                    heard += [decode_to_owner(body) for body in deframer.feed(connection.recv(65536))]
+                deframer, received = Deframer(), []
+                while len(received) < 2:
+                    received += [decode_to_owner(body) for body in deframer.feed(connection.recv(65536))]
                 for at in range(0, len(data), 7):
                     connection.sendall(data[at : at + 7])
                 if not close:
                     connection.recv(1)  # until the client has gone
-                return heard
+                return received
 
         return in_thread(run)
 

@@ -118,7 +118,7 @@ def attached(replica: Replica[Settings], owner: Owner, version: int = 1) -> None
     owner.accept()
     owner.install(version)
     assert attaching() is replica
-    assert owner.hear() == Applied(version, follows=False)
+    assert owner.receive() == Applied(version, follows=False)
 
 
 def test_of_two_threads_one_attaches_and_both_have_a_version(owner: Owner, replica: Replica[Settings]) -> None:
@@ -155,7 +155,7 @@ def test_an_interrupt_while_it_waits_leaves_no_thread_and_nobody_on_the_roster(
     finally:
         signal.signal(signal.SIGUSR1, handler)
     interrupting()
-    assert owner.hear() == Goodbye()
+    assert owner.receive() == Goodbye()
     assert belongings().threads == before
     with pytest.raises(NotAttached):
         replica.reload()
@@ -188,7 +188,7 @@ def test_a_close_wakes_the_thread_that_waits_for_a_first_version(owner: Owner, r
 
     with pytest.raises(NotAttached, match="was closed while it was being attached"):
         attaching()
-    assert owner.hear() == Goodbye()
+    assert owner.receive() == Goodbye()
     attached(replica, owner)
 
 
@@ -203,13 +203,13 @@ def test_whatever_a_precommit_function_raises_is_a_no_and_the_next_version_goes_
 
     attached(replica, owner)
     owner.prepare(1, 2)
-    working, vote = owner.hear(), owner.hear()
+    working, vote = owner.receive(), owner.receive()
     assert isinstance(working, Working)
     assert isinstance(vote, Vote)
     assert not vote.ok
     assert vote.problems[0].message.endswith(f"judge: {str(error) or type(error).__name__}")
     owner.prepare(2, 3)
-    assert [owner.hear(), owner.hear()] == [Working(2, working.function), Vote(2, True)]
+    assert [owner.receive(), owner.receive()] == [Working(2, working.function), Vote(2, True)]
 
 
 @dataclass(frozen=True)
@@ -243,12 +243,12 @@ def test_no_frame_below_a_precommit_function_shows_a_configuration(owner: Owner,
     owner.accept()
     payloads = [codec.encode(Frank(number)) for number in range(4)]
     owner.say(Install(1, digest(payloads[1]), payloads[1]))
-    assert owner.hear() == Applied(1, follows=False)
+    assert owner.receive() == Applied(1, follows=False)
     attaching()
     owner.say(Prepare(1, digest(payloads[2]), payloads[2]))
-    assert [type(owner.hear()), owner.hear()] == [Working, Vote(1, True)]
+    assert [type(owner.receive()), owner.receive()] == [Working, Vote(1, True)]
     owner.say(Install(2, digest(payloads[3]), payloads[3]))
-    assert [type(owner.hear()), owner.hear()] == [Working, Applied(2, follows=False)]
+    assert [type(owner.receive()), owner.receive()] == [Working, Applied(2, follows=False)]
     assert leaks == []
 
 
@@ -264,7 +264,7 @@ def test_before_each_function_it_is_said_which_one_runs(owner: Owner, replica: R
     attached(replica, owner)
     owner.prepare(1, 2)
     here = f"{__name__}:"
-    said = [owner.hear() for _ in range(4)]
+    said = [owner.receive() for _ in range(4)]
     assert said[:2] == [Working(1, f"{here}Judge"), Working(1, f"{here}Judge.__call__")]
     assert isinstance(said[2], Working)
     assert said[2].function.endswith("<lambda>")
@@ -274,7 +274,7 @@ def test_before_each_function_it_is_said_which_one_runs(owner: Owner, replica: R
 def test_without_functions_nothing_is_said_before_the_vote(owner: Owner, replica: Replica[Settings]) -> None:
     attached(replica, owner)
     owner.prepare(1, 2)
-    assert owner.hear() == Vote(1, True)
+    assert owner.receive() == Vote(1, True)
 
 
 def test_the_owner_says_how_long_an_answer_can_take(owner: Owner, replica: Replica[Settings]) -> None:
@@ -282,7 +282,7 @@ def test_the_owner_says_how_long_an_answer_can_take(owner: Owner, replica: Repli
     attached(replica, owner)
     payload = CODEC.encode(Settings(2))
     owner.say(Install(2, digest(payload), payload, answers_within=12.0))
-    owner.hear()
+    owner.receive()
     assert replica._answers_within() == 12.0
 
 
@@ -310,10 +310,10 @@ def test_what_a_precommit_function_says_of_keys_keeps_them_and_shows_no_secret(o
         owner.accept()
         owner.say(Install(1, *payload(1)))
         attaching()
-        assert owner.hear() == Applied(1, follows=False)
+        assert owner.receive() == Applied(1, follows=False)
         owner.say(Prepare(1, *payload(2)))
-        assert isinstance(owner.hear(), Working)
-        vote = owner.hear()
+        assert isinstance(owner.receive(), Working)
+        vote = owner.receive()
     finally:
         replica.close()
     assert isinstance(vote, Vote)
@@ -338,7 +338,7 @@ def test_a_payload_that_breaks_the_codec_is_a_no_that_shows_no_value(
 
     monkeypatch.setattr(Codec, "decode", broken)
     owner.prepare(1, 2)
-    vote = owner.hear()
+    vote = owner.receive()
     assert isinstance(vote, Vote)
     assert not vote.ok
     assert [problem.message for problem in vote.problems] == [f"can't be decoded: {type(error).__name__}"]
@@ -359,7 +359,7 @@ def test_even_a_short_timeout_leaves_time_for_the_snapshot_file(owner: Owner, re
 
 
 @pytest.mark.parametrize("change", [{"schema": b"another"}, {"digest": b"torn"}])
-def test_a_snapshot_file_that_is_of_no_use_is_told_once_and_not_served(
+def test_a_snapshot_file_that_is_of_no_use_is_reported_once_and_not_served(
     change: dict[str, bytes], owner: Owner, replica: Replica[Settings], caplog: pytest.LogCaptureFixture
 ) -> None:
     payload = CODEC.encode(Settings(9))

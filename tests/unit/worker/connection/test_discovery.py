@@ -175,7 +175,7 @@ def test_a_process_that_the_master_has_started_stays_with_it(make: Make) -> None
     assert where.find() == old
 
 
-def test_what_an_owner_has_told_is_known_to_its_replica_however_many_others_tell(make: Make) -> None:
+def test_what_an_owner_has_written_is_known_to_its_replica_however_many_others_write(make: Make) -> None:
     """A process may attach to many configurations, one of which outlives the others' owners."""
     where = attached(here := make(master=DEAD, loads="File /srv/mine.toml"))
     others = [make(loads=f"File /srv/{number}.toml") for number in range(discovery._MOST_KNOWN)]
@@ -188,7 +188,7 @@ def test_what_an_owner_has_told_is_known_to_its_replica_however_many_others_tell
     assert where.find() == again
 
 
-def test_what_was_told_is_known_when_the_address_is_given_again(make: Make) -> None:
+def test_what_was_written_is_known_when_the_address_is_given_again(make: Make) -> None:
     attached(old := make(master=DEAD))
     gone(old)
     new = make()

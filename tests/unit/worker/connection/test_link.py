@@ -48,8 +48,8 @@ from tests.support.waiting import DEADLINE, eventually, in_thread
 def test_closing_says_goodbye(link: Link, owner: Owner) -> None:
     link.close()
 
-    assert owner.hear() == Goodbye()
-    assert owner.hear() is None
+    assert owner.receive() == Goodbye()
+    assert owner.receive() is None
 
 
 def test_a_close_that_the_reading_thread_is_ahead_of_says_goodbye_all_the_same(link: Link, owner: Owner) -> None:
@@ -61,7 +61,7 @@ def test_a_close_that_the_reading_thread_is_ahead_of_says_goodbye_all_the_same(l
     eventually(lambda: not link.connected, "the end of the conversation")
     link.close()
 
-    assert owner.hear() == Goodbye()
+    assert owner.receive() == Goodbye()
 
 
 def test_what_is_installed_is_answered_and_the_listener_knows_that_it_is_the_newest(
@@ -69,7 +69,7 @@ def test_what_is_installed_is_answered_and_the_listener_knows_that_it_is_the_new
 ) -> None:
     owner.say(Install(3, b"digest", b"payload"))
 
-    assert owner.hear() == Applied(3)
+    assert owner.receive() == Applied(3)
     assert eventually(lambda: len(listener.told) == 2 and listener.told, "both") == [("swapped", 3), "caught up"]
 
 
@@ -77,12 +77,12 @@ def test_an_open_call_ends_without_an_answer_when_the_pipe_does(
     link: Link, owner: Owner, listening: socket.socket
 ) -> None:
     answer = in_thread(lambda: link.ask(StatsRequest, 30.0))
-    assert isinstance(owner.hear(), StatsRequest)
+    assert isinstance(owner.receive(), StatsRequest)
     owner.close()
 
     assert answer() is None
     again = Owner(listening)
-    assert isinstance(again.hear(), Hello)
+    assert isinstance(again.receive(), Hello)
     again.close()
 
 
@@ -91,29 +91,29 @@ def test_a_frame_that_is_no_message_ends_the_pipe_and_a_new_one_is_opened(
 ) -> None:
     owner.push(frame(b"\xc1"))
 
-    assert owner.hear() is None
+    assert owner.receive() is None
     again = Owner(listening)
-    assert isinstance(again.hear(), Hello)
+    assert isinstance(again.receive(), Hello)
     again.close()
 
 
-def test_what_the_observers_made_is_told_once_the_owner_knows_of_this_process_and_to_each_owner_anew(
+def test_what_the_observers_made_is_reported_once_the_owner_knows_of_this_process_and_to_each_owner_anew(
     link: Link, owner: Owner, listening: socket.socket
 ) -> None:
     link.report(Observed(0, 1, "rebuild: KeyError"))
     owner.say(Install(3, b"digest", b"payload"))
-    assert [owner.hear(), owner.hear()] == [Applied(3), Observed(0, 1, "rebuild: KeyError")]
+    assert [owner.receive(), owner.receive()] == [Applied(3), Observed(0, 1, "rebuild: KeyError")]
     link.report(Observed(7, 2, "rebuild: ValueError", (), ("slow",)))
     link.report(Observed(7, 1, "rebuild: KeyError"))  # of another thread, and overtaken
-    assert [owner.hear(), owner.hear()] == [
+    assert [owner.receive(), owner.receive()] == [
         Observed(7, 2, "rebuild: ValueError", (), ("slow",)),
         Observed(7, 1, "rebuild: KeyError"),
     ]
     owner.close()
     again = Owner(listening)
-    assert isinstance(again.hear(), Hello)
+    assert isinstance(again.receive(), Hello)
     again.say(Install(3, b"digest", b"payload"))
-    assert [again.hear(), again.hear()] == [Applied(3), Observed(0, 2, "rebuild: ValueError")]
+    assert [again.receive(), again.receive()] == [Applied(3), Observed(0, 2, "rebuild: ValueError")]
     again.close()
 
 
@@ -125,9 +125,9 @@ def test_the_owner_s_question_about_observers_reaches_the_listener(owner: Owner,
 
 def test_an_answer_that_comes_in_pieces_reaches_its_caller_and_no_other(link: Link, owner: Owner) -> None:
     first = in_thread(lambda: link.ask(StatsRequest, 30.0))
-    asked_first = owner.hear()
+    asked_first = owner.receive()
     second = in_thread(lambda: link.ask(lambda number: Reload(number), 30.0))
-    asked_second = owner.hear()
+    asked_second = owner.receive()
     assert isinstance(asked_first, StatsRequest)
     assert isinstance(asked_second, Reload)
 
@@ -141,12 +141,12 @@ def test_an_answer_that_comes_in_pieces_reaches_its_caller_and_no_other(link: Li
 def test_an_answer_after_its_caller_has_gone_is_dropped(link: Link, owner: Owner) -> None:
     eventually(lambda: link.connected, "the pipe")
     assert link.ask(StatsRequest, 0.0) is None
-    late = owner.hear()
+    late = owner.receive()
     assert isinstance(late, StatsRequest)
     owner.push(frame(encode(Stats(late.id, {}))))
 
     answer = in_thread(lambda: link.ask(StatsRequest, 30.0))
-    next_one = owner.hear()
+    next_one = owner.receive()
     assert isinstance(next_one, StatsRequest)
     assert next_one.id != late.id
     owner.push(frame(encode(Stats(next_one.id, {"version": 1}))))
@@ -165,25 +165,25 @@ def test_a_caller_who_waits_for_a_pipe_is_answered_when_the_link_is_closed(
 
 def test_a_caller_in_the_reading_thread_is_refused_in_words(listening: socket.socket, listener: Listener) -> None:
     links: list[Link] = []
-    heard: list[str] = []
+    received: list[str] = []
 
     def check(number: int, old: Any, new: Any) -> tuple[Problem, ...]:
         with pytest.raises(ConfcastError, match="can't call the owner") as caught:
             links[0].ask(StatsRequest, 30.0)
-        heard.append(str(caught.value))
+        received.append(str(caught.value))
         return ()
 
     with linked(listening, listener, Machine(lambda payload: payload, check, lambda: True)) as link:
         links.append(link)
         owner = Owner(listening)
-        owner.hear()
+        owner.receive()
         owner.push(frame(encode(Install(1, b"one", b"one"))) + frame(encode(Prepare(1, b"two", b"two"))))
-        assert [owner.hear(), owner.hear()] == [Applied(1), Vote(1, True)]
+        assert [owner.receive(), owner.receive()] == [Applied(1), Vote(1, True)]
         owner.close()
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
-def test_a_final_refusal_is_told_and_ends_the_attempts(
+def test_a_final_refusal_is_reported_and_ends_the_attempts(
     link: Link, owner: Owner, listener: Listener, listening: socket.socket
 ) -> None:
     refused = Refused("another schema", True, {"number": "int"})
@@ -208,18 +208,18 @@ def test_whoever_is_refused_for_now_connects_again_ever_more_slowly(
         again.say(Refused("not yet", False))
         again.close()
         again = Owner(listening)
-        again.hear()
+        again.receive()
         pauses.append(link._pause)
     assert pauses == [0.1, 0.2, 0.4]
 
     again.say(Install(1, b"d", b"p"))
-    assert again.hear() == Applied(1)
+    assert again.receive() == Applied(1)
     assert link._pause == 0.05
     again.close()
     assert [told for told in listener.told if isinstance(told, Terminate)] == []
 
 
-def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_no_goodbye(
+def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_receives_no_goodbye(
     listening: socket.socket, listener: Listener
 ) -> None:
     owners: list[Owner] = []
@@ -230,7 +230,7 @@ def test_a_first_version_that_can_t_be_built_is_given_up_though_the_owner_hears_
 
     with linked(listening, listener, Machine(build, lambda number, old, new: (), lambda: True)) as link:
         owners.append(Owner(listening))
-        owners[0].hear()
+        owners[0].receive()
         owners[0].say(Install(1, b"d", b"p"))
         assert eventually(lambda: listener.told, "the end") == [Terminate(None, (Problem("", "no"),))]
         link._thread.join(DEADLINE)
@@ -252,13 +252,13 @@ def test_a_fault_in_the_reading_thread_costs_the_pipe_only(
         caplog.at_level(logging.ERROR),
     ):
         first = Owner(listening)
-        first.hear()
+        first.receive()
         first.say(Install(1, b"d", b"p"))
-        assert first.hear() is None
+        assert first.receive() is None
         second = Owner(listening)
-        second.hear()
+        second.receive()
         second.say(Install(1, b"d", b"p"))
-        assert second.hear() == Applied(1)
+        assert second.receive() == Applied(1)
         first.close()
         second.close()
     assert [record.exc_info is not None for record in caplog.records] == [True]
@@ -278,7 +278,7 @@ def test_without_a_descriptor_to_spare_it_goes_on_trying(
     monkeypatch.setattr(socket, "socket", scarce)
     with linked(listening, listener):
         owner = Owner(listening)
-        assert isinstance(owner.hear(), Hello)
+        assert isinstance(owner.receive(), Hello)
         owner.close()
     assert "Too many open files" in caplog.text
 
@@ -293,11 +293,11 @@ def test_a_close_in_a_precommit_function_keeps_what_is_held(listening: socket.so
     with linked(listening, listener, Machine(lambda payload: payload, check, lambda: True)) as link:
         links.append(link)
         owner = Owner(listening)
-        owner.hear()
+        owner.receive()
         owner.say(Install(1, b"one", b"one"))
-        assert owner.hear() == Applied(1)
+        assert owner.receive() == Applied(1)
         owner.say(Install(2, b"two", b"two"))
-        assert owner.hear() == Goodbye()
+        assert owner.receive() == Goodbye()
         link._thread.join(DEADLINE)
         owner.close()
     assert ("swapped", 2) not in listener.told
@@ -312,7 +312,7 @@ def test_a_forked_child_closes_its_copy_and_says_nothing(link: Link, owner: Owne
 
     assert holds_in_child(closed)
     owner.say(Install(1, b"d", b"p"))
-    assert owner.hear() == Applied(1)
+    assert owner.receive() == Applied(1)
 
 
 # ---- the next owner, when this one is gone for good
@@ -327,12 +327,12 @@ def elsewhere() -> Iterator[socket.socket]:
 def lost(link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket) -> Owner:
     """The owner's end, after it has given version 1; what connects to the next one."""
     owner.say(Install(1, b"one", b"payload"))
-    assert owner.hear() == Applied(1)
+    assert owner.receive() == Applied(1)
     link._owner._finder.find = elsewhere.getsockname  # type: ignore[method-assign]
     listening.close()
     owner.close()
     following = Owner(elsewhere)
-    hello = following.hear()
+    hello = following.receive()
     assert isinstance(hello, Hello)
     assert (hello.version, hello.digest) == (1, b"one")
     return following
@@ -349,12 +349,12 @@ def test_a_next_owner_counts_once_it_has_given_a_version(
 
     following.say(Install(2, b"two", b"payload"))
 
-    assert following.hear() == Applied(2)
+    assert following.receive() == Applied(2)
     eventually(lambda: (link.connected, link.address) == (True, new), "the next owner is the one")
     following.say(Settled(2))
     following.close()
     again = Owner(elsewhere)
-    assert isinstance(again.hear(), Hello)
+    assert isinstance(again.receive(), Hello)
     gone = "the config owner of 'app' at {} is gone: this process goes on with version {}, and looks for the next one"
     again.close()
     assert [record.getMessage() for record in caplog.records] == [
@@ -364,10 +364,10 @@ def test_a_next_owner_counts_once_it_has_given_a_version(
     ]
 
 
-def test_what_the_owner_tells_of_its_server_is_known_before_its_version_is(
+def test_what_the_owner_writes_of_its_server_is_known_before_its_version_is(
     link: Link, owner: Owner, listening: socket.socket, listener: Listener
 ) -> None:
-    """Whoever waits for the version may end the server at once, and with it goes what was told."""
+    """Whoever waits for the version may end the server at once, and with it goes what was reported."""
     told = About("app", "s:S", "S", "", [], "/srv", "")
     about.save(Path(listening.getsockname()).parent, told)
     known: list[About | None] = []
@@ -375,7 +375,7 @@ def test_what_the_owner_tells_of_its_server_is_known_before_its_version_is(
 
     owner.say(Install(1, b"one", b"payload"))
 
-    assert owner.hear() == Applied(1)
+    assert owner.receive() == Applied(1)
     assert known == [told]
 
 
@@ -389,15 +389,15 @@ def test_a_next_owner_that_says_nothing_is_not_waited_for(
     monkeypatch.setattr(link_module, "_TRIAL_TIMEOUT", 0.05)
     following = lost(link, owner, listening, elsewhere)
 
-    assert following.hear() is None
+    assert following.receive() is None
 
     again = Owner(elsewhere)
-    assert isinstance(again.hear(), Hello)
+    assert isinstance(again.receive(), Hello)
     again.close()
     following.close()
 
 
-def test_a_next_owner_that_refuses_is_told_of_and_the_search_goes_on(
+def test_a_next_owner_that_refuses_is_reported_and_the_search_goes_on(
     link: Link, owner: Owner, listening: socket.socket, elsewhere: socket.socket, listener: Listener
 ) -> None:
     following = lost(link, owner, listening, elsewhere)
@@ -405,11 +405,11 @@ def test_a_next_owner_that_refuses_is_told_of_and_the_search_goes_on(
 
     following.say(refused)
 
-    assert following.hear() is None
+    assert following.receive() is None
     assert listener.told[-1] == (elsewhere.getsockname(), refused)
     assert Path(elsewhere.getsockname()).parent in link._owner._finder._refused
     again = Owner(elsewhere)
-    assert isinstance(again.hear(), Hello)
+    assert isinstance(again.receive(), Hello)
     again.close()
     following.close()
 
@@ -423,18 +423,18 @@ def test_where_the_owner_accepts_and_says_nothing_the_snapshot_file_is_taken(
     save(listening, 5)
     with linked(listening, listener, open_saved=lambda saved: saved.payload, patience=0.1) as link:
         owner = Owner(listening)
-        hello = owner.hear()
+        hello = owner.receive()
         assert isinstance(hello, Hello)
         assert hello.version == 0
         assert eventually(lambda: listener.told, "the file") == [("swapped", 5)]
         assert link.connected
 
         owner.say(Install(6, b"six", b"payload"))
-        assert owner.hear() == Applied(6)
+        assert owner.receive() == Applied(6)
         owner.close()
 
 
-def test_where_nobody_listens_too_and_the_next_hello_tells_what_is_held(
+def test_where_nobody_listens_too_and_the_next_hello_reports_what_is_held(
     listening: socket.socket, listener: Listener
 ) -> None:
     save(listening, 5)
@@ -445,7 +445,7 @@ def test_where_nobody_listens_too_and_the_next_hello_tells_what_is_held(
         assert link.connected is False
         path.with_name("elsewhere").rename(path)
         owner = Owner(listening)
-        hello = owner.hear()
+        hello = owner.receive()
         assert isinstance(hello, Hello)
         assert (hello.version, hello.digest) == (5, b"digest")
         owner.close()
@@ -458,12 +458,12 @@ def test_a_torn_snapshot_file_is_passed_over_until_the_owner_answers(
     Path(listening.getsockname()).with_name(snapshot_file.FILE).write_bytes(content)
     with linked(listening, listener, open_saved=lambda saved: pytest.fail("it was opened"), patience=0.01) as link:
         owner = Owner(listening)
-        owner.hear()
+        owner.receive()
         before = link._fallback._at
         eventually(lambda: link._fallback._at > before, "a look at the file")
         assert listener.told == []
         owner.say(Install(6, b"six", b"payload"))
-        assert owner.hear() == Applied(6)
+        assert owner.receive() == Applied(6)
         owner.close()
 
 

@@ -97,7 +97,7 @@ def test_what_can_t_be_carried_is_named_by_its_path(watching: Guard, caplog: pyt
     assert "in this process: anything[1] (function can't be carried" in caplog.text
 
 
-def test_a_change_before_it_was_in_use_is_told_apart(watching: Guard, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_before_it_was_in_use_is_reported_as_such(watching: Guard, caplog: pytest.LogCaptureFixture) -> None:
     payload = CODEC.encode(Settings())
     held = CODEC.decode(payload)
     held.number = 2  # in a precommit function, say

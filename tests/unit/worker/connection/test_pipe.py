@@ -1,4 +1,4 @@
-"""The socket calls of a pipe: what a peek tells, and what wakes a receive."""
+"""The socket calls of a pipe: what a peek shows, and what wakes a receive."""
 
 from __future__ import annotations
 

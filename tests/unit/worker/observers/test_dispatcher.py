@@ -1,4 +1,4 @@
-"""Observers, without a process: who is told what, in which order, and what one that raises does to the others."""
+"""Observers, without a process: which is called with what, in which order, and what an error does to the others."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Source:
         self.observers.add(partial(Subscription, observer, select, initial, on, where))
 
 
-class Heard:
-    """An observer that keeps what it is told."""
+class Received:
+    """An observer that keeps what it is called with."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
@@ -58,9 +58,9 @@ class Heard:
         return [self._calls.get() for _ in range(self._calls.qsize())]
 
 
-def test_whoever_subscribes_while_it_changes_misses_nothing_and_hears_nothing_twice() -> None:
+def test_whoever_subscribes_while_it_changes_misses_nothing_and_gets_nothing_twice() -> None:
     source = Source(0)
-    observers = [Heard() for _ in range(60)]
+    observers = [Received() for _ in range(60)]
     last = 400
 
     def swap_on() -> None:
@@ -83,9 +83,9 @@ def test_whoever_subscribes_while_it_changes_misses_nothing_and_hears_nothing_tw
     source.observers.close()
 
 
-def test_what_was_given_as_the_first_value_is_not_told_again_as_a_change() -> None:
-    """The change to it may still wait to be told, behind an observer that takes its time."""
-    source, slow, begun, go_on = Source(1), Heard(), threading.Event(), threading.Event()
+def test_what_was_given_as_the_first_value_is_not_given_again_as_a_change() -> None:
+    """The call for the change to it may still wait, behind an observer that takes its time."""
+    source, slow, begun, go_on = Source(1), Received(), threading.Event(), threading.Event()
 
     def takes_its_time(old: int, new: int) -> None:
         begun.set()
@@ -96,18 +96,18 @@ def test_what_was_given_as_the_first_value_is_not_told_again_as_a_change() -> No
     source.swap(2)
     assert begun.wait(DEADLINE)
     source.swap(3)
-    heard = Heard()
-    source.add(heard, initial=True)
+    received = Received()
+    source.add(received, initial=True)
     go_on.set()
     source.swap(4)
-    assert [heard.next(), heard.next()] == [(None, 3), (3, 4)]
+    assert [received.next(), received.next()] == [(None, 3), (3, 4)]
     assert [slow.next(), slow.next(), slow.next()] == [(1, 2), (2, 3), (3, 4)]
     source.observers.close()
 
 
-def test_before_the_first_value_initial_waits_for_it_and_others_do_not_hear_it() -> None:
+def test_before_the_first_value_initial_waits_for_it_and_others_are_not_called_for_it() -> None:
     source = Source()
-    told, plain, settled = Heard(), Heard(), Heard()
+    told, plain, settled = Received(), Received(), Received()
     source.add(told, initial=True)
     source.add(plain)
     source.add(settled, on="settled")
@@ -142,34 +142,34 @@ def test_the_first_change_waits_until_the_initial_call_is_over() -> None:
 
 
 def test_an_initial_call_that_raises_is_counted_and_the_subscription_stands(caplog: pytest.LogCaptureFixture) -> None:
-    source, heard = Source(1), Heard()
+    source, received = Source(1), Received()
 
     def observer(old: Any, new: Any) -> None:
         if old is None:
             raise ValueError("not yet")
-        heard(old, new)
+        received(old, new)
 
     source.add(observer, initial=True)
     assert source.observers.record.failures == 1
     source.swap(2)
-    assert heard.next() == (1, 2)
+    assert received.next() == (1, 2)
     source.observers.close()
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), asyncio.CancelledError()])
-def test_whatever_an_observer_raises_the_others_are_told_for_ever(
+def test_whatever_an_observer_raises_the_others_are_called_for_ever(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source, heard = Source(1), Heard()
+    source, received = Source(1), Received()
 
     def raises(old: Any, new: Any) -> None:
         raise error
 
     source.add(raises)
-    source.add(heard)
+    source.add(received)
     source.swap(2)
     source.swap(3)
-    assert [heard.next(), heard.next()] == [(1, 2), (2, 3)]
+    assert [received.next(), received.next()] == [(1, 2), (2, 3)]
     assert source.observers.record.failures == 2
     assert "raises raised" in caplog.text
     source.observers.close()
@@ -241,63 +241,63 @@ def test_a_secret_in_what_an_observer_raises_is_masked_in_the_log(how: str, capl
 
 
 def test_an_executor_that_takes_no_more_work_is_counted_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    source, heard = Source(1), Heard()
+    source, received = Source(1), Received()
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    source.add(Heard(), executor=executor)
-    source.add(heard)
+    source.add(Received(), executor=executor)
+    source.add(received)
     source.swap(2)
-    assert heard.next() == (1, 2)
+    assert received.next() == (1, 2)
     assert source.observers.record.failures == 1
     source.observers.close()
 
 
 def test_a_selected_part_may_be_none_and_counts_as_any_other_value() -> None:
-    source, heard = Source(1), Heard()
+    source, received = Source(1), Received()
     parts = {1: None, 2: None, 3: "c", 4: None}
-    source.add(heard, parts.get)
+    source.add(received, parts.get)
     for number in (2, 3, 4):
         source.swap(number)
-    assert [heard.next(), heard.next()] == [(None, "c"), ("c", None)]
-    assert heard.all() == []
+    assert [received.next(), received.next()] == [(None, "c"), ("c", None)]
+    assert received.all() == []
     source.observers.close()
 
 
 def test_a_part_of_another_type_has_changed_though_it_is_equal() -> None:
-    source, heard = Source(1), Heard()
-    source.add(heard, {1: 1, 2: True, 3: 1.0}.get)
+    source, received = Source(1), Received()
+    source.add(received, {1: 1, 2: True, 3: 1.0}.get)
     source.swap(2)
     source.swap(3)
-    assert [(type(old), type(new)) for old, new in (heard.next(), heard.next())] == [(int, bool), (bool, float)]
+    assert [(type(old), type(new)) for old, new in (received.next(), received.next())] == [(int, bool), (bool, float)]
     source.observers.close()
 
 
-def test_a_settled_observer_hears_the_last_settled_value_as_the_old_one() -> None:
-    source, heard = Source(), Heard()
+def test_a_settled_observer_is_called_with_the_last_settled_value_as_the_old_one() -> None:
+    source, received = Source(), Received()
     source.swap(1)
-    source.add(heard, on="settled")
+    source.add(received, on="settled")
     source.swap(2)
     source.swap(3)
     source.observers.settled(3)
     source.swap(4)
     source.observers.settled(4)
-    assert [heard.next(), heard.next()] == [(1, 3), (3, 4)]
+    assert [received.next(), received.next()] == [(1, 3), (3, 4)]
     source.observers.close()
 
 
 def test_settlings_are_followed_as_long_as_somebody_waits_for_them() -> None:
-    source, plain, heard = Source(1), Heard(), Heard()
+    source, plain, received = Source(1), Received(), Received()
     assert not source.observers.follow_settlings()
     source.add(plain)
     assert not source.observers.follow_settlings()
-    source.add(heard, on="settled")
+    source.add(received, on="settled")
     assert source.observers.follow_settlings()
-    source.observers.remove(heard)
+    source.observers.remove(received)
     assert not source.observers.follow_settlings()
 
 
-def test_subscribed_between_commit_and_settling_it_hears_of_the_settling_once_and_as_a_change() -> None:
-    source, plain, initial = Source(), Heard(), Heard()
+def test_subscribed_between_commit_and_settling_it_is_called_for_the_settling_once_and_as_a_change() -> None:
+    source, plain, initial = Source(), Received(), Received()
     source.swap(1)
     source.swap(2)
     source.add(plain, on="settled")
@@ -310,7 +310,7 @@ def test_subscribed_between_commit_and_settling_it_hears_of_the_settling_once_an
     source.observers.close()
 
 
-def test_what_was_queued_before_a_close_is_told_before_what_comes_after_it() -> None:
+def test_what_was_queued_before_a_close_is_delivered_before_what_comes_after_it() -> None:
     source = Source(1)
     calls: list[Any] = []
     inside, go_on = threading.Event(), threading.Event()
@@ -334,8 +334,8 @@ def test_what_was_queued_before_a_close_is_told_before_what_comes_after_it() -> 
     source.observers.close()
 
 
-def test_one_that_an_earlier_observer_ended_is_not_told_any_more() -> None:
-    source, ended, last = Source(1), Heard(), Heard()
+def test_one_that_an_earlier_observer_ended_is_not_called_any_more() -> None:
+    source, ended, last = Source(1), Received(), Received()
     source.add(lambda old, new: source.observers.remove(ended))
     source.add(ended)
     source.add(last)
@@ -346,7 +346,7 @@ def test_one_that_an_earlier_observer_ended_is_not_told_any_more() -> None:
 
 
 def test_subscriptions_are_counted_as_often_as_they_were_made_and_without_an_owner() -> None:
-    replica, observer = Replica(Settings, name="counted"), Heard()
+    replica, observer = Replica(Settings, name="counted"), Received()
     assert replica.get_observer_count() == 0
     replica.subscribe(observer)
     replica.subscribe(observer, select=lambda config: config.number)
@@ -356,19 +356,19 @@ def test_subscriptions_are_counted_as_often_as_they_were_made_and_without_an_own
 
 
 def test_a_finalizer_that_unsubscribes_while_a_swap_is_made_is_no_deadlock() -> None:
-    source, heard = Source(1), Heard()
-    source.add(heard)
-    in_thread(lambda: source.observers.swapped(lambda: source.observers.remove(heard), 1, 2))()
+    source, received = Source(1), Received()
+    source.add(received)
+    in_thread(lambda: source.observers.swapped(lambda: source.observers.remove(received), 1, 2))()
     source.swap(3)
-    assert heard.all() == []
+    assert received.all() == []
     source.observers.close()
 
 
-def test_without_a_thread_to_be_had_the_swap_counts_and_observers_are_told_with_the_next(
+def test_without_a_thread_to_be_had_the_swap_counts_and_observers_are_called_with_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source, heard = Source(1), Heard()
-    source.add(heard)
+    source, received = Source(1), Received()
+    source.add(received)
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -379,11 +379,11 @@ def test_without_a_thread_to_be_had_the_swap_counts_and_observers_are_told_with_
     assert source.value == 2
     assert "can't start new thread" in caplog.text
     source.swap(3)
-    assert [heard.next(), heard.next()] == [(1, 2), (2, 3)]
+    assert [received.next(), received.next()] == [(1, 2), (2, 3)]
     source.observers.close()
 
 
-def test_no_thread_begins_while_there_is_nobody_to_tell() -> None:
+def test_no_thread_begins_while_there_is_no_observer_to_call() -> None:
     before = set(threading.enumerate())  # that of a test before may be on its way out
     source = Source(1)
     source.swap(2)
@@ -395,7 +395,7 @@ def test_an_object_that_is_called_goes_by_its_class_and_never_shows_its_argument
     def name_of(observer: Any) -> str:
         return observers_of(lambda: None).add(partial(Subscription, observer, None, False, "commit", None)).name
 
-    assert name_of(Heard()) == "Heard"
+    assert name_of(Received()) == "Received"
     assert name_of(partial(Source.swap, "s3cret")) == "Source.swap"
 
 
@@ -430,9 +430,9 @@ def test_a_subscription_that_could_not_work_is_refused(arguments: dict[str, Any]
 
 
 def test_an_override_s_value_is_the_one_that_settled_observers_begin_with() -> None:
-    replica, heard = Replica(Settings, name="overridden"), Heard()
+    replica, received = Replica(Settings, name="overridden"), Received()
     one, two = Settings(number=1, twin=1), Settings(number=2, twin=2)
     with overridden(replica, one) as fake:
-        replica.subscribe(heard, on="settled", initial=True)
+        replica.subscribe(received, on="settled", initial=True)
         fake.push(two)
-    assert heard.all() == [(None, one), (one, two)]
+    assert received.all() == [(None, one), (one, two)]

@@ -24,7 +24,7 @@ from tests.support.waiting import DEADLINE, eventually, in_thread, on_a_loop
 
 
 class Declared:
-    """A replica without an owner: its observers are told in their thread, as by a real one."""
+    """A replica without an owner: its observers are called in their thread, as by a real one."""
 
     def __init__(self) -> None:
         self._others = set(threading.enumerate())
@@ -80,7 +80,9 @@ async def until_arrived(declared: Declared, *changes: Callable[[], int]) -> None
 
 
 @pytest.mark.parametrize("how", ["loop", "executor", "running"])
-def test_a_slow_coroutine_function_is_told_one_by_one_in_order_and_misses_nothing(declared: Declared, how: str) -> None:
+def test_a_slow_coroutine_function_is_called_one_by_one_in_order_and_misses_nothing(
+    declared: Declared, how: str
+) -> None:
     calls: list[Any] = []
 
     async def observe(old: Settings, new: Settings) -> None:
@@ -102,22 +104,22 @@ def test_a_slow_coroutine_function_is_told_one_by_one_in_order_and_misses_nothin
 
 
 def test_a_slow_observer_holds_up_no_other(declared: Declared) -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def main() -> None:
         go_on = asyncio.Event()
 
         async def slow(old: Settings, new: Settings) -> None:
             await go_on.wait()
-            heard.append(-new.number)
+            received.append(-new.number)
 
         declared.replica.subscribe(slow)
-        declared.replica.subscribe(lambda old, new: heard.append(new.number), loop=asyncio.get_running_loop())
+        declared.replica.subscribe(lambda old, new: received.append(new.number), loop=asyncio.get_running_loop())
         declared.change()
         declared.change()
-        await until(lambda: heard == [2, 3], "the other's calls")
+        await until(lambda: received == [2, 3], "the other's calls")
         go_on.set()
-        await until(lambda: heard == [2, 3, -2, -3], "the slow one's calls")
+        await until(lambda: received == [2, 3, -2, -3], "the slow one's calls")
 
     on_a_loop(main)
 
@@ -126,11 +128,11 @@ class Awaited:
     """An object whose call is a coroutine."""
 
     def __init__(self) -> None:
-        self.heard: list[int] = []
+        self.received: list[int] = []
 
     async def __call__(self, old: Settings, new: Settings) -> None:
         await asyncio.sleep(0)
-        self.heard.append(new.number)
+        self.received.append(new.number)
 
 
 def test_whatever_gives_something_to_await_is_awaited(declared: Declared) -> None:
@@ -144,7 +146,7 @@ def test_whatever_gives_something_to_await_is_awaited(declared: Declared) -> Non
         declared.replica.subscribe(functools.partial(take, 5))
         declared.replica.subscribe(lambda old, new: take(5, old, new), loop=asyncio.get_running_loop())
         declared.change()
-        await until(lambda: awaited.heard == [2, 2, 2], "all three")
+        await until(lambda: awaited.received == [2, 2, 2], "all three")
 
     on_a_loop(main)
 
@@ -170,29 +172,29 @@ def test_a_coroutine_that_nobody_awaits_is_a_failure_that_is_said(
 
 
 def test_initial_comes_first_and_on_the_loop(declared: Declared) -> None:
-    heard: list[Any] = []
+    received: list[Any] = []
 
     async def observe(old: Settings | None, new: Settings) -> None:
         await asyncio.sleep(0)
-        heard.append((old and old.number, new.number))
+        received.append((old and old.number, new.number))
 
     async def main() -> None:
         declared.replica.subscribe(observe, initial=True)
-        assert heard == []
+        assert received == []
         declared.change()
-        await until(lambda: len(heard) == 2, "both")
+        await until(lambda: len(received) == 2, "both")
 
     on_a_loop(main)
-    assert heard == [(None, 1), (1, 2)]
+    assert received == [(None, 1), (1, 2)]
 
 
 def test_one_that_raises_or_awaits_what_is_cancelled_goes_on_and_is_counted(
     declared: Declared, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def observe(old: Settings, new: Settings) -> None:
-        heard.append(new.number)
+        received.append(new.number)
         raise {2: ValueError("no"), 3: asyncio.CancelledError(), 4: RuntimeError("no")}[new.number]
 
     async def main() -> None:
@@ -202,18 +204,18 @@ def test_one_that_raises_or_awaits_what_is_cancelled_goes_on_and_is_counted(
         await until(lambda: declared.observers.record.failures == 3, "three failures")
 
     on_a_loop(main)
-    assert heard == [2, 3, 4]
+    assert received == [2, 3, 4]
     assert caplog.text.count("observe raised; the configuration is applied all the same") == 3
 
 
-def test_unsubscribed_on_the_loop_it_is_not_told_what_was_on_its_way(declared: Declared) -> None:
-    heard: list[int] = []
+def test_unsubscribed_on_the_loop_it_is_not_called_with_what_was_on_its_way(declared: Declared) -> None:
+    received: list[int] = []
 
     async def main() -> None:
         go_on, begun = asyncio.Event(), asyncio.Event()
 
         async def observe(old: Settings, new: Settings) -> None:
-            heard.append(new.number)
+            received.append(new.number)
             begun.set()
             await go_on.wait()
 
@@ -231,17 +233,17 @@ def test_unsubscribed_on_the_loop_it_is_not_told_what_was_on_its_way(declared: D
         assert await later.get() == 5
 
     on_a_loop(main)
-    assert heard == [2]
+    assert received == [2]
 
 
 @pytest.mark.parametrize("waiting", [False, True])
 def test_a_closed_loop_is_said_once_and_counted_and_ends_the_subscription(
     declared: Declared, waiting: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def observe(old: Settings, new: Settings) -> None:
-        heard.append(new.number)
+        received.append(new.number)
         await asyncio.Event().wait()
 
     async def main() -> None:
@@ -262,17 +264,17 @@ def test_a_closed_loop_is_said_once_and_counted_and_ends_the_subscription(
     assert declared.observers.record.failures == 1
     assert caplog.text.count("observe is unsubscribed: the event loop that it was to be called on is closed") == 1
     assert not declared.replica.unsubscribe(observe)
-    assert heard == ([2] if waiting else [])
+    assert received == ([2] if waiting else [])
 
 
 def test_each_is_called_on_its_own_loop(declared: Declared) -> None:
-    heard: list[Any] = []
+    received: list[Any] = []
     ready, over = threading.Barrier(2), threading.Event()
 
     async def elsewhere() -> None:
         loop = asyncio.get_running_loop()
         declared.replica.subscribe(
-            lambda old, new: heard.append((asyncio.get_running_loop() is loop, new.number)), loop=loop
+            lambda old, new: received.append((asyncio.get_running_loop() is loop, new.number)), loop=loop
         )
         ready.wait(DEADLINE)
         await asyncio.to_thread(over.wait, DEADLINE)
@@ -283,22 +285,22 @@ def test_each_is_called_on_its_own_loop(declared: Declared) -> None:
     async def here() -> None:
         loop = asyncio.get_running_loop()
         declared.replica.subscribe(
-            lambda old, new: heard.append((asyncio.get_running_loop() is loop, new.number)), loop=loop
+            lambda old, new: received.append((asyncio.get_running_loop() is loop, new.number)), loop=loop
         )
         declared.change()
-        await until(lambda: len(heard) == 2, "both")
+        await until(lambda: len(received) == 2, "both")
 
     on_a_loop(here)
     over.set()
     for result in results:
         result()
-    assert heard == [(True, 2)] * 2
+    assert received == [(True, 2)] * 2
 
 
 VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="")
 
 
-def test_what_the_subscriber_had_pinned_or_set_is_not_so_for_what_is_told_later(declared: Declared) -> None:
+def test_what_the_subscriber_had_pinned_or_set_is_not_so_in_later_calls(declared: Declared) -> None:
     seen: list[Any] = []
 
     async def observe(old: Settings, new: Settings) -> None:
@@ -317,7 +319,7 @@ def test_what_the_subscriber_had_pinned_or_set_is_not_so_for_what_is_told_later(
 
 
 def test_a_child_that_is_forked_while_a_loop_runs_has_no_part_in_it(declared: Declared) -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     def in_child() -> bool:
         declared.observers.after_fork()
@@ -325,10 +327,10 @@ def test_a_child_that_is_forked_while_a_loop_runs_has_no_part_in_it(declared: De
         done = threading.Event()
         declared.replica.subscribe(lambda old, new: done.set())
         declared.change()
-        return done.wait(DEADLINE) and not heard and not declared.replica.unsubscribe(observe)
+        return done.wait(DEADLINE) and not received and not declared.replica.unsubscribe(observe)
 
     def observe(old: Settings, new: Settings) -> None:
-        heard.append(new.number)
+        received.append(new.number)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -338,7 +340,7 @@ def test_a_child_that_is_forked_while_a_loop_runs_has_no_part_in_it(declared: De
         await asyncio.sleep(0)
         assert said_in_child(in_child) == "True"
         declared.change()
-        await until(lambda: heard == [2], "the change, here")
+        await until(lambda: received == [2], "the change, here")
         assert (await following)[1].number == 2
         await changes.aclose()
 

@@ -1,4 +1,4 @@
-"""What an owner is told of a process's observers: each failure, and, once it asks, each step until all have run."""
+"""What an owner receives about a process's observers: each failure, and, once it asks, each step until all have run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Login(msgspec.Struct):
 
 
 class Source:
-    """What a replica is to its observers, and what its owner is told."""
+    """What a replica is to its observers, and what its owner receives."""
 
     def __init__(self) -> None:
         self.value = Login("first-secret")
@@ -79,7 +79,7 @@ def passes(old: Login, new: Login) -> None: ...
 TEXT = "ValueError: can't use ********** of u"
 
 
-def test_a_failure_is_told_unasked_without_a_secret(source: Source) -> None:
+def test_a_failure_is_reported_unasked_without_a_secret(source: Source) -> None:
     source.add(raises)
     source.swap()
     error = ObserverError(0, "raises", TEXT, 1)
@@ -90,7 +90,7 @@ def test_a_failure_is_told_unasked_without_a_secret(source: Source) -> None:
     assert source.observers.record.failures == 2
 
 
-def test_what_succeeds_is_told_to_nobody_who_has_not_asked(source: Source) -> None:
+def test_what_succeeds_is_reported_to_nobody_who_has_not_asked(source: Source) -> None:
     source.add(passes)
     source.swap()
     source.ask()
@@ -102,7 +102,7 @@ def test_what_succeeds_is_told_to_nobody_who_has_not_asked(source: Source) -> No
     assert source.told.empty()
 
 
-def test_who_asks_is_told_at_each_step_who_still_runs(source: Source) -> None:
+def test_to_who_asks_it_is_reported_at_each_step_who_still_runs(source: Source) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(old: Login, new: Login) -> None:
@@ -217,7 +217,7 @@ def test_a_failure_before_there_was_an_owner_is_told_to_the_first(source: Source
     assert source.next().failures == 1
 
 
-def test_of_many_failures_some_are_told_and_all_are_counted(source: Source) -> None:
+def test_of_many_failures_some_are_reported_and_all_are_counted(source: Source) -> None:
     def fails(number: int, old: Login, new: Login) -> None:
         raise ValueError("x" * 5000 + str(number))
 
@@ -281,7 +281,7 @@ def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran()
     assert len(told) == 3, "nobody has asked about the second version"
 
 
-def test_of_each_version_it_is_told_to_whoever_has_asked_about_it() -> None:
+def test_of_each_version_it_is_reported_to_whoever_has_asked_about_it() -> None:
     """An observer that never ends holds no later caller, and what it did before is no failure of a later version."""
     record, told = observers_of(lambda: None).record, list[Observed]()
     record.report_to(told.append)

@@ -1,4 +1,4 @@
-"""`select`: an observer hears of its part when it changed by type and encoding, as the owner's diff tells it."""
+"""`select`: an observer is called for its part when that changed by type and encoding, as the owner's diff says."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ def test_where_the_schema_has_no_codec_parts_are_compared_by_equality() -> None:
     assert not Sameness(Unfit)([1], [2])
 
 
-def test_an_observer_of_a_part_hears_exactly_its_changes() -> None:
+def test_an_observer_of_a_part_is_called_for_exactly_its_changes() -> None:
     replica = Replica(Settings, name="sameness")
-    heard: list[tuple[Any, Any]] = []
+    received: list[tuple[Any, Any]] = []
     with replica.override(Settings(value=[1])) as fake:
-        replica.subscribe(lambda old, new: heard.append((old, new)), select=lambda config: config.value)
+        replica.subscribe(lambda old, new: received.append((old, new)), select=lambda config: config.value)
         for value in ([1], [True], [True], [NAN], [NAN * 2], {"a": 1}):
-            fake.push(Settings(value=value, part=Part(number=len(heard) + 5)))
-    assert [repr(new) for _, new in heard] == ["[True]", "[nan]", "{'a': 1}"]
+            fake.push(Settings(value=value, part=Part(number=len(received) + 5)))
+    assert [repr(new) for _, new in received] == ["[True]", "[nan]", "{'a': 1}"]

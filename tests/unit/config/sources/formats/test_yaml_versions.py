@@ -1,4 +1,4 @@
-"""What users are told of their YAML is the same with each PyYAML that confcast was tried with.
+"""What messages say about users' YAML is the same with each PyYAML that confcast was tried with.
 
 Slow, for it installs them: `python -m pytest -m slow tests/unit/config/sources/formats/test_yaml_versions.py`.
 """
