@@ -16,7 +16,7 @@ class Import(NamedTuple):
     """One imported module or name.
 
     Attributes:
-        module: The module, by its place in the tree: `from confcast.wire import framing` imports `confcast.wire.framing`.
+        module: The module by its place in the tree: `from confcast.wire import framing` is `confcast.wire.framing`.
         name: What is taken from it; empty for the module itself.
         line: Where.
         lazy: Whether it stands in a function, so that importing the file does not import this.

@@ -226,8 +226,8 @@ class Observed(Message, frozen=True):
     """The state of a worker's observers: sent after one failed, and, from Observe on, at each step until all have run.
 
     `number`: that of the Observe that this answers; 0 for none. `failures` and `last_error` count since the process
-    began, `errors` are of the version that was the newest when that Observe came (without pids); `waits_for` names the
-    observers that have not run for it yet. `since`: the number of an earlier Observe with answers to come; 0 for none.
+    began, `errors` are of the version that was the newest when that Observe came (their pids mean nothing); `waits_for`
+    names those that have not run for it yet. `since`: the number of an earlier Observe with answers to come; 0: none.
     """
 
     number: int

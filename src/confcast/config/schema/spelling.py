@@ -149,7 +149,7 @@ def _spelled(part: Any, table: Any, others: Mapping[Any, tuple[Any, ...]]) -> An
 
 @functools.cache
 def spelling_of(schema: Any) -> Spelling:
-    """The spelling of a schema; `PLAIN` if the schema is of no use, which the codec reports."""
+    """The spelling of a schema; `PLAIN` if the schema can't be used, which the codec reports."""
     try:
         return _spelling((schema,))
     except (NameError, TypeError):  # annotations that can't be resolved: the codec refuses them, by field

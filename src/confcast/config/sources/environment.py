@@ -182,7 +182,7 @@ class _Fitting:
         if isinstance(value, dict) and isinstance(before, dict):
             for key, item in value.items():
                 there = self._spelling.as_in(self.data, (*path, key))
-                # A key that a variable gives twice for one field stays twice, and is refused as in a file.
+                # If a variable's table sets one field by two keys, both stay, and are refused as in a file.
                 self._put(before, (*path, key) if there[-1] in value else there, item, where)
             return
         table[path[-1]] = value

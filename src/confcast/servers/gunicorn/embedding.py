@@ -204,7 +204,7 @@ class _Embedding:
         self._owners.close()
 
     def pre_exec(self, server: Any) -> None:
-        """Add our variables to the environment of an upgrade's new master, which otherwise has gunicorn's first one."""
+        """Give an upgrade's new master our variables, in addition to the environment of gunicorn's own start."""
         server.cfg.env_orig.update(self._owners.present.successor_environment())
 
     # ---- in the master, in a full reload

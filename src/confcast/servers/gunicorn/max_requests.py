@@ -1,4 +1,4 @@
-"""`max_requests`: a worker that has served its number of requests leaves only while all others are attached.
+"""`max_requests`: a worker that has served its number leaves only while all others are attached, and one at a time.
 
 In gunicorn each worker counts its requests, leaves at its number, and the master starts another. After a deploy in
 place the new worker has the new code, and the owner the old one: the new worker can't attach and exits, again and

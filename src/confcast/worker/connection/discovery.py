@@ -67,7 +67,7 @@ class OwnerFinder:
             self.move(given)
 
     def move(self, address: str) -> None:
-        """Take the owner at this address for this process's own from now on."""
+        """Treat the owner at this address as this process's own from now on."""
         self.address = address
         self._here = here = owner_dirs.parse(Path(address).parent)
         me = os.getpid()

@@ -41,7 +41,7 @@ from confcast.wire.messages import (
 
 
 class ReplicaState(enum.Enum):
-    """How far this process has come with its owner."""
+    """The state of this process's conversation with its owner."""
 
     DETACHED = 0
     GREETED = 1

@@ -129,8 +129,8 @@ class Observable(ABC, Generic[T]):
         """How many subscriptions there are in this process, under the name that LeIndex gave it.
 
         An observer that was subscribed twice counts twice. Observers of other processes are not counted; nor is an
-        iteration of `changes()`. A manager counts those of the replica attached in its process, and attaches none for
-        that: 0 if there is none. Raises NotAttached before a manager's `start()`.
+        iteration of `changes()`. A manager counts those of the replica that is attached in its process; it
+        attaches none for that, and counts 0 without one. Raises NotAttached before a manager's `start()`.
         """
         known = self._known_observers()
         return known.count() if known is not None else 0
