@@ -673,7 +673,7 @@ class TestAnswers:
 
     def test_applying_takes_a_refusal_back(self):
         it = scene(COMMITTING)
-        it.owner.hears(it.w1, Declined(2, (WHY,)))
+        it.owner.receives(it.w1, Declined(2, (WHY,)))
         it.both_send(Applied(2))
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 

@@ -59,10 +59,10 @@ class TestOneYes:
         it.owner.waits_out(fx.Timer.STAGE)
         assert (it.owner.answer(it.call).result, it.owner.names()) == (REJECTED, [2])
 
-    @pytest.mark.parametrize("goes", [Owner.loses_pipe, lambda owner, peer: owner.hears(peer, Goodbye())])
+    @pytest.mark.parametrize("goes", [Owner.loses_pipe, lambda owner, peer: owner.receives(peer, Goodbye())])
     def test_nor_does_that_of_who_lost_its_pipe_or_left(self, goes):
         it = scene(STAGING)
-        it.owner.hears(it.w1, Vote(1, True))
+        it.owner.receives(it.w1, Vote(1, True))
         goes(it.owner, it.w1)
         it.owner.waits_out(fx.Timer.STAGE)
         assert it.owner.answer(it.call).result is REJECTED
@@ -306,7 +306,7 @@ class TestWorking:
     def test_the_barrier_waits_for_it_too(self):
         it = scene(COMMITTING)
         w3 = it.owner.meets(3, 1, A)
-        it.owner.hears(w3, Working(0, "app:check"))
+        it.owner.receives(w3, Working(0, "app:check"))
         it.both_send(Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         assert it.owner.answers(it.call) == []
@@ -316,7 +316,7 @@ class TestWorking:
     def test_and_no_longer_than_precommit_timeout(self):
         it = scene(COMMITTING)
         w3 = it.owner.meets(3, 1, A)
-        it.owner.hears(w3, Working(0, "app:check"))
+        it.owner.receives(w3, Working(0, "app:check"))
         it.both_send(Applied(2))
         it.owner.waits_out(fx.Timer.BARRIER)
         it.owner.waits_out(fx.Timer.BARRIER)
@@ -341,8 +341,8 @@ class TestWorking:
 def applied_and_declined() -> Scene:
     """w1 runs version 2, and w2 says no to it."""
     it = scene(COMMITTING)
-    it.owner.hears(it.w1, Applied(2))
-    it.owner.hears(it.w2, Declined(2, (NO,)))
+    it.owner.receives(it.w1, Applied(2))
+    it.owner.receives(it.w2, Declined(2, (NO,)))
     return it
 
 

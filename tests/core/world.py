@@ -210,7 +210,7 @@ class Scene:
     def both_send(self, message) -> None:
         """First w1, then w2."""
         for peer in (self.w1, self.w2):
-            self.owner.hears(peer, message)
+            self.owner.receives(peer, message)
 
 
 def scene(state: ProposalState, *, unchanged: bool = False, workers: int = 2, waiting: bool = False, **rules) -> Scene:

@@ -33,7 +33,7 @@ class Guest(links.Owner):
         """Up to a request for stats, which it answers; returns what it received."""
         kinds: list[type[Message]] = []
         while not kinds or kinds[-1] is not StatsRequest:
-            kinds.append(type(self.hear()))
+            kinds.append(type(self.receive()))
         self.say(Stats(1, {"version": version}))
         return kinds
 
@@ -101,7 +101,7 @@ def test_a_question_that_has_left_is_not_asked_again(owner: Owner) -> None:
     """What became of it is not known: the owner may have died of it."""
     guest = asked(owner, 1)
     ended = in_thread(lambda: owner.client.ask(lambda number: Reload(number), DEADLINE))
-    assert isinstance(guest.hear(), Reload)
+    assert isinstance(guest.receive(), Reload)
     guest.close()
     assert ended() is None
     assert owner.has_no_other_guest()
@@ -112,9 +112,9 @@ def test_an_answer_that_comes_too_late_answers_no_other_question(owner: Owner) -
     ended = in_thread(lambda: owner.client.ask(WorkersRequest, 0.05))
     guest = owner.accepts()
     assert ended() is None
-    assert isinstance(guest.hear(), Hello)
-    assert isinstance(guest.hear(), WorkersRequest)
-    assert guest.hear() is None
+    assert isinstance(guest.receive(), Hello)
+    assert isinstance(guest.receive(), WorkersRequest)
+    assert guest.receive() is None
     asked(owner, 2)
 
 
@@ -124,8 +124,8 @@ def test_a_refusal_is_raised_and_its_connection_is_not_kept(owner: Owner) -> Non
     guest.say(Refused("not here", True))
     with pytest.raises(ConfcastError, match="not here"):
         ended()
-    guest.hear(), guest.hear()
-    assert guest.hear() is None
+    guest.receive(), guest.receive()
+    assert guest.receive() is None
 
 
 def test_threads_that_ask_at_once_have_a_connection_each_and_one_is_kept(owner: Owner) -> None:
@@ -134,27 +134,27 @@ def test_threads_that_ask_at_once_have_a_connection_each_and_one_is_kept(owner: 
     other = asked(owner, 2)
     one.say(Workers(1, []))
     assert first() == Workers(1, [])
-    one.hear(), one.hear()
-    assert one.hear() is None
+    one.receive(), one.receive()
+    assert one.receive() is None
     asked(owner, 3, other)
 
 
 def test_a_closed_client_keeps_nothing_and_still_asks(owner: Owner) -> None:
     guest = asked(owner, 1)
     owner.client.close()
-    assert guest.hear() is None
+    assert guest.receive() is None
     later = asked(owner, 2)
-    assert later.hear() is None
+    assert later.receive() is None
 
 
 def test_what_is_asked_when_the_client_is_closed_gets_its_answer(owner: Owner) -> None:
     ended = in_thread(owner.client.get_stats)
     guest = owner.accepts()
-    guest.hear()
+    guest.receive()
     owner.client.close()
     guest.serves(4)
     assert ended() == {"version": 4}
-    assert guest.hear() is None
+    assert guest.receive() is None
 
 
 def test_a_forked_child_lets_go_of_the_connection_and_the_parent_goes_on(owner: Owner) -> None:

@@ -34,6 +34,6 @@ def link(listening: socket.socket, listener: Listener) -> Iterator[Link]:
 @pytest.fixture
 def owner(listening: socket.socket, link: Link) -> Iterator[Owner]:
     owner = Owner(listening)
-    assert isinstance(owner.hear(), Hello)
+    assert isinstance(owner.receive(), Hello)
     yield owner
     owner.close()

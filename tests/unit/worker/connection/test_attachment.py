@@ -69,7 +69,7 @@ class Owner:
 
     def accept(self) -> Hello:
         self._pipes.append(links.Owner(self.listening))
-        hello = self.hear()
+        hello = self.receive()
         assert isinstance(hello, Hello)
         return hello
 
@@ -84,8 +84,8 @@ class Owner:
     def say(self, message: Message) -> None:
         self._pipes[-1].say(message)
 
-    def hear(self) -> Message | None:
-        return self._pipes[-1].hear()
+    def receive(self) -> Message | None:
+        return self._pipes[-1].receive()
 
     def close(self) -> None:
         for pipe in self._pipes:

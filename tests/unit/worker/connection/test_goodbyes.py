@@ -66,9 +66,9 @@ def test_an_owner_that_began_to_listen_meanwhile_hears_the_goodbye_itself(
     link.close()  # before it has ever connected
 
     owner = Owner(listening)
-    assert isinstance(owner.hear(), Hello)
-    assert owner.hear() == Goodbye()
-    assert owner.hear() is None
+    assert isinstance(owner.receive(), Hello)
+    assert owner.receive() == Goodbye()
+    assert owner.receive() is None
     owner.close()
 
 
@@ -113,11 +113,11 @@ def serving(listening: socket.socket, listener: Listener, held: int = 0) -> Iter
 def test_it_leaves_a_note_and_an_owner_s_answer_takes_it_away(listening: socket.socket, listener: Listener) -> None:
     with serving(listening, listener):
         owner = Owner(listening)
-        owner.hear()
+        owner.receive()
         eventually(lambda: listener.told == [("swapped", 5)], "the file")
         assert names(folder_of(listening)) == [f"here-{mine()[0]}-{mine()[1]}"]
         owner.say(Install(6, b"six", b"payload"))
-        assert owner.hear() == Applied(6)
+        assert owner.receive() == Applied(6)
         eventually(lambda: names(folder_of(listening)) == [], "the end of the note")
         owner.close()
 
@@ -157,7 +157,7 @@ def test_where_the_hello_lies_at_a_dead_owner_it_is_said_anew_before_the_file_is
     monkeypatch.setattr(snapshot_file, "load", read)
     with serving(listening, listener):
         first = Owner(listening)
-        first.hear()
+        first.receive()
         eventually(lambda: listener.told, "the file")
     assert heard[0] is not None, "no owner that listens then has its Hello"
     for connection in heard:
@@ -168,7 +168,7 @@ def test_where_the_hello_lies_at_a_dead_owner_it_is_said_anew_before_the_file_is
 def test_a_process_that_holds_a_version_does_the_same(listening: socket.socket, listener: Listener) -> None:
     with serving(listening, listener, held=3):
         owner = Owner(listening)
-        owner.hear()
+        owner.receive()
         eventually(lambda: listener.told == ["caught up"], "going on")
         assert names(folder_of(listening)) == [f"here-{mine()[0]}-{mine()[1]}"]
         owner.close()
@@ -177,7 +177,7 @@ def test_a_process_that_holds_a_version_does_the_same(listening: socket.socket, 
 def test_its_close_takes_the_note_away(listening: socket.socket, listener: Listener) -> None:
     with serving(listening, listener) as link:
         owner = Owner(listening)
-        owner.hear()
+        owner.receive()
         eventually(lambda: listener.told, "the file")
         link.close()
         assert names(folder_of(listening)) == []
