@@ -7,8 +7,8 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel
 
+from confcast import Secret
 from confcast.config import diff
-from confcast.config.schema.secrets import Secret
 from confcast.errors import ConfigError, Problem
 from confcast.worker.connection.mask_text import masker
 from confcast.worker.precommit import refusals

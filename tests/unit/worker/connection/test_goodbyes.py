@@ -98,7 +98,7 @@ def test_who_was_refused_for_good_is_on_no_roster_and_leaves_no_note(
 def serving(listening: socket.socket, listener: Listener, held: int = 0) -> Iterator[Link]:
     """A link that does not wait for an owner, with a snapshot file of version 5, or holding a version already."""
     snapshot_file.save(folder_of(listening), b"schema", 5, b"digest", b"payload")
-    machine = Machine(lambda payload: payload, lambda number, old, new: ())
+    machine = Machine(lambda payload: payload, lambda number, old, new: (), lambda: True)
     if held:
         machine.adopt(Held(held, b"held", b"held"))
     address = listening.getsockname()
