@@ -278,7 +278,7 @@ def test_a_configuration_that_is_too_large_for_a_frame_is_refused(monkeypatch):
 
 def test_a_codec_that_loses_something_is_found_out(monkeypatch):
     loader = ConfigLoader(Settings)
-    monkeypatch.setattr(loader, "_codec", Lossy())
+    monkeypatch.setattr(ConfigLoader, "_codec", Lossy())
     assert problems(loader) == ["can't be carried to the workers exactly: decoded, it encodes to other bytes"]
 
 
