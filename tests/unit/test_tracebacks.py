@@ -250,7 +250,7 @@ def test_a_trace_is_cut_where_the_application_begins_and_whole_where_it_is_not_i
 
     try:
         application()
-    except AttributeError as error:
+    except TypeError as error:
         caught: BaseException = error
     assert from_the_application(caught) is caught.__traceback__
     trace = caught.__traceback__
