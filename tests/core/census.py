@@ -48,6 +48,11 @@ SITUATIONS = (
     "an Install is declined",
     "a Commit is declined",
     "a Commit of a round that is unknown here",
+    "a check ends before a vote",
+    "a check ends after all votes",
+    "a check ends after a no",
+    "a check fails",
+    "a check comes too late",
     "silence refuses",
     "what silence refused is tried again",
     "a worker works past the deadline of the silent",
@@ -122,6 +127,18 @@ class Census:
         if isinstance(message, Hello) and message.role == "replica":
             how = "comes back" if message.version else "attaches"
             self.notes(f"a worker {how}, {self._world.owner.core.state.name}")
+
+    def check_ends(self, number: int, *, fails: bool) -> None:
+        core = self._world.owner.core
+        if core.state is not ProposalState.STAGING or not core._loads.is_present(number):
+            self.notes("a check comes too late")
+        elif fails:
+            self.notes("a check fails")
+        elif core._proposal.vetoed:
+            self.notes("a check ends after a no")
+        else:
+            voted = [member.vote for member in core.roster]
+            self.notes("a check ends after all votes" if voted and all(voted) else "a check ends before a vote")
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:

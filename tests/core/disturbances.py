@@ -237,6 +237,10 @@ def disk_fills_up_or_is_freed(world, process, content):
     world.disk_is_full = not world.disk_is_full
 
 
+def next_check_fails(world, process, content):
+    world.next_check_fails = True
+
+
 def loads_hang_or_go_on(world, process, content):
     world.hangs = not world.hangs
 
@@ -251,7 +255,7 @@ def owner_is_killed_amid_its_commits(world, process, content):
 
     sources_change_and_somebody_calls(world, process, content)
     _goes_on(world, has_written)
-    for _ in range(content[0] - ord("A") + 2):
+    for _ in range(content[0] - ord("A") + 1):
         if world.owner and world.owner.effects:
             world.perform()
     world.kill_owner()
@@ -305,6 +309,7 @@ DISTURBANCES: tuple[Disturb, ...] = (
     journal_goes_back_and_can_not_be_written,
     master_goes,
     disk_fills_up_or_is_freed,
+    next_check_fails,
     loads_hang_or_go_on,
     owner_is_killed,
     owner_is_killed_amid_its_commits,

@@ -41,6 +41,7 @@ class Oracle:
         self._clock = 0
         self._last_trigger = 0
         self._last_load = 0
+        self._loading = self._checked = 0
         self._open_calls: dict[fx.Call, int] = {}
         self.last_outcome: Any = None
         self.last_event: Any = None
@@ -145,9 +146,10 @@ class Oracle:
         if self.open_round and not effect.undo:
             early = unvoted - self.timed_out - self.overdue
             assert not early, f"G1: committed before {early} voted, and before the deadline"
-            received = self.world.owner.known
-            agree = {pid for pid in received if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
-            assert agree or not received, "G1: committed without a yes"
+            heard = self.world.owner.known
+            agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
+            assert agree or not heard, "G1: committed without a yes"
+            assert self._checked == self._loading, "G8: committed before it was proven to be exact"
         self.excused = self.timed_out | unvoted
         self.disturbed = set()
         self.open_round, self.recording = 0, True
@@ -167,7 +169,10 @@ class Oracle:
             self.waiting.add(call)
 
     def load_read(self, number: int, content: bytes | None) -> None:
-        self.read = content
+        self.read, self._loading = content, number
+
+    def load_checked(self, number: int, *, holds: bool) -> None:
+        self._checked = number if holds else 0
 
     def _outcome(self, call: fx.Call, event: Any) -> None:
         assert call in self._open_calls, "G5: answered twice, or never asked"

@@ -126,6 +126,7 @@ class OwnerProcess:
         self.inputs: deque[fx.Input] = deque()
         self.timers: list[fx.WakeAt] = []
         self.loads: deque[int] = deque()
+        self.unchecked: deque[int] = deque()  # loads whose candidate is proposed already
         self.awaited: list[Pipe] | None = None  # whose Hello is handed over before Accepted
         self.watched = set(roster)
         self.known = set(roster)

@@ -32,6 +32,7 @@ class World(Crowd):
         self.snapshot: Held | None = None
         self.sources: bytes | None = b"A"
         self.next_write = "ok"
+        self.next_check_fails = False
         self.hangs = False
         self.disk_is_full = False
         self.census = Census(self)
@@ -87,8 +88,8 @@ class World(Crowd):
         if owner.awaited is not None and not any(p.up and p.owner_open and not p.received for p in owner.awaited):
             moves.append(self._say_accepted)
         moves += [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
-        if owner.loads and not self.hangs:
-            moves.append(self.finish_load)
+        if not self.hangs and (owner.unchecked or owner.loads):  # one thread: a check comes before the next load
+            moves.append(self.finish_check if owner.unchecked else self.finish_load)
         return moves
 
     def _takes(self, pipe: Pipe) -> bool:
@@ -203,9 +204,18 @@ class World(Crowd):
         else:
             # As the loading thread does: the diff is taken from what was committed last.
             differs = self.owner.core.committed.payload != self.sources
-            given = fx.Loaded(number, self.sources, self.sources, differs)
+            given = fx.Loaded(number, self.sources, self.sources, differs, checked=not differs)
+            self.owner.unchecked += [number] if differs else []
         self.oracle.load_read(number, self.sources)
         self._feed(given)
+
+    def finish_check(self) -> None:
+        """The candidate was compared, and proven to decode to itself, or not, while the workers built it."""
+        number, fails = self.owner.unchecked.popleft(), self.next_check_fails
+        self.next_check_fails = False
+        self.census.check_ends(number, fails=fails)
+        self.oracle.load_checked(number, holds=not fails)
+        self._feed(fx.Checked(number, problems=(Problem("", "not exact"),) if fails else ()))
 
     def next_deadline(self) -> None:
         """The clock jumps to the next deadline; by then all who are awake have connected, if that is awaited."""
@@ -328,7 +338,7 @@ class World(Crowd):
 
     def come_to_rest(self) -> None:
         """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
-        self.next_write, self.hangs, self.disk_is_full = "ok", False, False
+        self.next_write, self.hangs, self.disk_is_full, self.next_check_fails = "ok", False, False, False
         for process in self.processes:
             process.stopped = process.slow = process.lingers = False
         self._run_down()

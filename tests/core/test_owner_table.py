@@ -10,6 +10,7 @@ from confcast.owner.core.machine import ProposalState
 from confcast.wire.messages import (
     Abort,
     Applied,
+    Change,
     Commit,
     Declined,
     Goodbye,
@@ -19,6 +20,7 @@ from confcast.wire.messages import (
     ReloadResult,
     Settled,
     Vote,
+    Working,
 )
 from tests.core.world import WHY, A, B, C, Owner, Peer, hello, installed, scene
 
@@ -212,6 +214,108 @@ class TestLoads:
         assert Prepare(2, B, B) not in it.owner.sent(it.w1)
 
 
+class TestChecks:
+    """A candidate is proposed before it is checked, and committed after."""
+
+    CHANGE = Change("limit", 1, 2)
+
+    def proposed(self, **rules):
+        it = scene(LOADING, **rules)
+        it.owner.proposes(B)
+        assert it.owner.state is STAGING
+        assert it.owner.sent(it.w1) == [Prepare(1, B, B)], "the workers build it meanwhile"
+        return it
+
+    def test_nothing_is_written_before_the_check_has_ended(self):
+        it = self.proposed()
+        for w in (it.w1, it.w2):
+            it.owner.receives(w, Vote(1, True))
+        assert it.owner.did(fx.Record) == []
+        it.owner.checks(changes=(self.CHANGE,))
+        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        it.owner.records()
+        for w in (it.w1, it.w2):
+            it.owner.receives(w, Applied(2))
+        assert it.owner.answer(it.call).changes == [self.CHANGE]
+
+    def test_nor_before_the_votes(self):
+        it = self.proposed()
+        it.owner.checks()
+        assert it.owner.did(fx.Record) == []
+        for w in (it.w1, it.w2):
+            it.owner.receives(w, Vote(1, True))
+        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+
+    @pytest.mark.parametrize("votes", [0, 2])
+    def test_what_is_not_exact_is_refused_with_the_reason_and_aborted(self, votes):
+        it = self.proposed()
+        for w in (it.w1, it.w2)[:votes]:
+            it.owner.receives(w, Vote(1, True))
+        it.owner.checks(WHY)
+        event = it.owner.answer(it.call)
+        assert (event.result, event.version, event.problems) == (ReloadResult.VALIDATION_FAILED, 1, [WHY])
+        assert it.owner.sent(it.w1)[-1] == Abort(1)
+
+    def test_an_outcome_that_a_no_decides_has_what_changed_too(self):
+        it = self.proposed()
+        it.owner.receives(it.w1, Vote(1, False, (WHY,)))
+        it.owner.receives(it.w2, Vote(1, False, (Problem("", "later"),)))
+        assert it.owner.answers(it.call) == []
+        it.owner.checks(changes=(self.CHANGE,))
+        event = it.owner.answer(it.call)
+        assert (event.result, event.changes) == (ReloadResult.REJECTED, [self.CHANGE])
+        assert [problem.message for problem in event.problems] == ["no"]
+
+    def test_a_check_that_lasts_has_the_time_of_its_load(self):
+        it = self.proposed(load_timeout=30.0)
+        for w in (it.w1, it.w2):
+            it.owner.receives(w, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.answers(it.call) == []
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.now == 130.0
+        event = it.owner.answer(it.call)
+        assert event.result is ReloadResult.IO_ERROR
+        assert "load took longer than 30 s (load_timeout)" in str(event.problems[0])
+        it.owner.feed(fx.Checked(1))
+        assert it.owner.core.dropped["late check"] == 1
+
+    def test_two_that_hang_in_a_row_end_the_owner(self):
+        it = self.proposed()
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.is_asked()
+        it.owner.waits_out(fx.Timer.LOAD)
+        assert it.owner.did(fx.Exit) != []
+
+    def test_workers_that_time_out_meanwhile_refuse_it_once_it_is_checked(self):
+        it = self.proposed(silent="refuse")
+        it.owner.receives(it.w1, Vote(1, True))
+        it.owner.waits_out(fx.Timer.STAGE)
+        assert it.owner.answers(it.call) == []
+        it.owner.checks()
+        event = it.owner.answer(it.call)
+        assert (event.result, [status.pid for status in event.lagging]) == (ReloadResult.REJECTED, [2])
+
+    def test_a_worker_that_still_works_then_has_its_own_deadline(self):
+        it = self.proposed()
+        it.owner.receives(it.w1, Vote(1, True))
+        it.owner.receives(it.w2, Working(1, "app:check"))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.checks()
+        assert it.owner.did(fx.Record) == []
+        it.owner.receives(it.w2, Vote(1, True))
+        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+
+    def test_the_check_of_a_former_proposal_is_dropped(self):
+        it = self.proposed()
+        it.owner.feed(fx.Checked(77))
+        assert it.owner.core.dropped["late load"] == 1
+        it.owner.checks(WHY)
+        it.owner.feed(fx.Checked(1))
+        assert it.owner.core.dropped["late check"] == 1
+
+
 class TestDeadlines:
     @EVERY
     @pytest.mark.parametrize("timer", [fx.Timer.LOAD, fx.Timer.STAGE, fx.Timer.BARRIER])
@@ -397,7 +501,7 @@ class TestTheJournalWrite:
         else:
             it.owner.fails_to_record(fx.RowState.PRESENT)
         assert (it.owner.state, it.owner.version) == (COMMITTING, 2)
-        assert it.owner.log[0] == fx.WriteSnapshot(2, B, B), "before anybody receives it"
+        assert it.owner.log[-1] == fx.WriteSnapshot(2, B, B), "while the workers swap, and before any outcome"
         assert it.owner.sent(it.w1) == it.owner.sent(it.w2) == [Commit(1, 2)]
         (wake,) = it.owner.did(fx.WakeAt)
         assert (wake.timer, wake.when) == (fx.Timer.BARRIER, 102.0)

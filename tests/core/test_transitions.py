@@ -37,7 +37,7 @@ def reload_(owner: Owner) -> None:
 def test_a_reload_as_the_log_has_it():
     lines: list[str] = []
     reload_(Owner(report=lines.append))
-    commit = "WriteSnapshot version=2; WakeAt timer=barrier in=2s; owner->1 Commit round=1 version=2"
+    commit = "WakeAt timer=barrier in=2s; owner->1 Commit round=1 version=2; WriteSnapshot version=2"
     event = "event=[result=success version=2]"
     close = f"RecordEvent {event}; Answer call=pipe2#1 {event}; owner->1 Settled version=2"
     assert lines == [

@@ -114,10 +114,17 @@ class Transcript:
         """`trigger signal`: a load is requested by a signal, or by `watch`, `start` or `restart`."""
         self.owner.is_triggered(origin)
 
-    def loads(self, content: str, *, number: str = "") -> None:
-        """`loads B [number=1]`: the load that is under way, or one before it, ends with this content."""
+    def loads(self, content: str, *words: str, number: str = "") -> None:
+        """`loads B [unchecked] [number=1]`: the load that is under way, or one before it, ends with this content."""
         load, payload = int(number or self.owner.last_load), content.encode()
-        self.owner.feed(fx.Loaded(load, payload, payload, differs=payload != self.owner.core.committed.payload))
+        differs = payload != self.owner.core.committed.payload
+        self.owner.feed(fx.Loaded(load, payload, payload, differs=differs, checked=not differs))
+        if differs and "unchecked" not in words:
+            self.owner.feed(fx.Checked(load))
+
+    def checks(self, *words: str) -> None:
+        """`checks [fails]`: the check of the load that was left unchecked ends."""
+        self.owner.feed(fx.Checked(self.owner.last_load, problems=(WHY,) if "fails" in words else ()))
 
     def load_fails(self, result: str) -> None:
         """`load_fails validation_failed`: the load that is under way gives no candidate."""

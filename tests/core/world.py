@@ -15,6 +15,7 @@ from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
 from confcast.wire.messages import (
     PROTOCOL,
     Applied,
+    Change,
     Goodbye,
     Hello,
     Install,
@@ -129,6 +130,14 @@ class Owner:
 
     def loads(self, content: bytes) -> None:
         self.feed(fx.Loaded(self.last_load, content, content, differs=content != self.core.committed.payload))
+
+    def proposes(self, content: bytes) -> None:
+        """The load gives its candidate, which is still to be checked."""
+        self.feed(fx.Loaded(self.last_load, content, content, differs=True, checked=False))
+
+    def checks(self, *problems: Problem, changes: tuple[Change, ...] = ()) -> None:
+        """The check of the last load ends."""
+        self.feed(fx.Checked(self.last_load, changes, problems=problems))
 
     def fails_to_load(self, result: ReloadResult = ReloadResult.VALIDATION_FAILED) -> None:
         self.feed(fx.LoadFailed(self.last_load, result, (WHY,)))

@@ -190,7 +190,24 @@ class ConfigLoader(Generic[T]):
         return ConfigError([Problem(key, each.message, each.location) for each in error.problems], error.reason)
 
     def _build(self, reading: Reading) -> Candidate[T]:
-        """Validate and encode the layers of a reading. Raises ConfigError and NotCarried."""
+        """Validate and encode what was read, and prove it exact. Raises ConfigError and NotCarried."""
+        candidate = self._propose(reading)
+        self._check(candidate)
+        return candidate
+
+    def _check(self, candidate: Candidate[T]) -> None:
+        """Prove that a worker decodes exactly this configuration from the payload (G8). Raises ConfigError."""
+        codec, payload = self._codec, candidate.payload
+        try:
+            exact = codec.encode(codec.decode(payload)) == payload
+        except (NotCarried, ProtocolError) as error:  # a registered type whose decode does not undo its encode
+            raise ConfigError([Problem("", f"can't be carried to the workers exactly: {error}")]) from None
+        if not exact:
+            text = "can't be carried to the workers exactly: decoded, it encodes to other bytes"
+            raise ConfigError([Problem("", text)])
+
+    def _propose(self, reading: Reading) -> Candidate[T]:
+        """Validate and encode what was read: the candidate before `_check`. Raises ConfigError and NotCarried."""
         codec, schema = self._codec, self.schema
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
@@ -362,7 +379,7 @@ def _follows(field_error: FieldError, refused: set[KeyPath], hidden: Iterable[Fi
 
 
 def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
-    """Encode the configuration, and check that a worker decodes exactly the same from the payload."""
+    """Encode the configuration. Raises ConfigError with the keys of what can't be encoded, or if it is too long."""
     try:
         payload = codec.encode(config)
     except NotCarried as error:
@@ -372,12 +389,6 @@ def _encoded(codec: Codec[T], config: T, merged: Merged) -> bytes:
     if len(payload) + _ENVELOPE > MAX_FRAME:
         size, most = len(payload) // 1024**2, MAX_FRAME // 1024**2
         raise ConfigError([Problem("", f"takes {size} MiB when encoded; {most} MiB are allowed")])
-    try:
-        exact = codec.encode(codec.decode(payload)) == payload
-    except (NotCarried, ProtocolError) as error:  # raised if a registered type's decode does not undo its encode
-        raise ConfigError([Problem("", f"can't be carried to the workers exactly: {error}")]) from None
-    if not exact:
-        raise ConfigError([Problem("", "can't be carried to the workers exactly: decoded, it encodes to other bytes")])
     return payload
 
 

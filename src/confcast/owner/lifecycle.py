@@ -7,11 +7,11 @@ master, and exits; a restarted one serves the journal's version before it reads 
 Rejected: importing the schema before acquiring the lock (two owners at once would run the user's code), and loading
 under other code than that of the journal's version (workers of that code are sent the version's bytes as they are).
 
-Signal handlers only enqueue. HUP asks for a load. INT is ignored: a terminal sends it to the master, too. TERM is
-ignored: every process of a service that stops gets it, and the owner serves its workers until its master exits. USR1
-says that log files were rotated (a server's master sends it on, `systemctl kill -s USR1` sends it to all): the owner
-continues in the next file. RTMIN and IO are ignored, since either would end the process: every process of a service may
-get RTMIN for a full reload, and the kernel sends IO to the holder of a lease when a writer opens its file.
+Signals are read out of the mailbox's wakeup socket. HUP asks for a load. INT is ignored: a terminal sends it to the
+master, too. TERM is ignored: it comes to every process of a service that stops, and the owner serves its workers until
+its master exits. USR1 says that log files were rotated (a server's master sends it on, `systemctl kill -s USR1` sends
+it to all): the owner continues in the next file. RTMIN and IO are ignored, since either would end the process: RTMIN
+may come to every process of a service that is to reload fully, and IO comes from a lease on a file that a writer opens.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from confcast.owner.log_file import CapturedOutput, follow
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
+from confcast.owner.loop.relief import Relief
 from confcast.owner.store import handover
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.attempts import Attempts
@@ -61,6 +62,8 @@ REFUSED = 78
 
 _MOVE_WITHIN = 2.0
 """Seconds for which an owner whose master was killed waits until a former owner has released the state folder."""
+
+_OF_SIGNAL: dict[int, Input | LogRotated] = {signal.SIGHUP: Trigger("signal"), signal.SIGUSR1: LogRotated()}
 
 _DISABLED = (
     "the schema's code has changed since this server started: workers keep the version they have, and nothing is "
@@ -87,8 +90,9 @@ class Lifecycle:
         self._restarted = startup.restarts > 0
         self._status = 0
         self.ready = self._dismissed = False
-        self._mailbox: Mailbox[Input | LogRotated] = Mailbox()
+        self._mailbox = Mailbox(_OF_SIGNAL)
         install_handlers(self._mailbox)
+        self._relief = Relief(take_signals)
         me = os.getpid()
         holder = LockHolder(me, processes.started(me), startup.master_pid, startup.master_started, startup.options.name)
         allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid)
@@ -118,7 +122,7 @@ class Lifecycle:
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # raised by a user's source: the load reports it
                 warn_of_mounted_files(loader._watched())
-        loading = LoadThread(loader, self._attempts, self._mailbox.post)
+        loading = LoadThread(loader, self._attempts, self._mailbox.post, self._relief)
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._loop = self._make_loop(rules, listener, loading)
         self._start_from(left, loading)
@@ -208,6 +212,7 @@ class Lifecycle:
             self._on_event,
             former=Path(self._startup.former) if self._startup.former else None,
             follow_log=functools.partial(follow, Path(self._startup.log)) if self._startup.log else None,
+            relief=self._relief,
         )
 
     def _rules(self, schema: bytes, fields: dict[str, str]) -> Rules:
@@ -329,11 +334,15 @@ def _described(source: object) -> str:
 
 
 def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
-    """Set the handlers, then unblock the signals that the master blocked. Must be called in the main thread."""
+    """Have the signals written into the mailbox. In the main thread, where they stay blocked."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
-    signal.signal(signal.SIGHUP, lambda number, frame: mailbox.post(Trigger("signal")))
-    signal.signal(signal.SIGUSR1, lambda number, frame: mailbox.post(LogRotated()))
+    for number in _OF_SIGNAL:
+        signal.signal(number, lambda number, frame: None)
     ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGIO, getattr(signal, "SIGRTMIN", None))
     for number in filter(None, ignored):  # macOS has no RTMIN
         signal.signal(number, signal.SIG_IGN)
+
+
+def take_signals() -> None:
+    """Unblock, in the loop's thread, the signals that the master blocked: the thread that takes one wakes at once."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)

@@ -81,7 +81,8 @@ class Trigger(_Data, frozen=True):
 class Loaded(WithSecrets, _Data, frozen=True):
     """The load of this number gave a valid candidate.
 
-    `differs`: it differs from the committed version, by these `changes`. `notes`: for a person, about the candidate.
+    `differs`: it differs from the committed version, by these `changes`. `notes`: what a person should know of it.
+    `checked`: False where Checked follows, with changes and notes: until then it may be proposed, and not committed.
     """
 
     SHOWN = ("number", "differs", "changes", "notes")
@@ -92,6 +93,16 @@ class Loaded(WithSecrets, _Data, frozen=True):
     differs: bool
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
+    checked: bool = True
+
+
+class Checked(_Data, frozen=True):
+    """What the Loaded of this number left open: the candidate decodes to itself, or `problems` say why it does not."""
+
+    number: int
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class LoadFailed(_Data, frozen=True):
@@ -139,6 +150,7 @@ Input = (
     | ProcessGone
     | Trigger
     | Loaded
+    | Checked
     | LoadFailed
     | Wake
     | Recorded

@@ -106,7 +106,7 @@ class Core(MemberInputs):
         if self._report is not None:
             shown = transitions.input_text(given, self.roster)
         self._now = now
-        self._effects = []  # effects that belong to an input that raised are dropped
+        self._effects, self._last_effects = [], []  # what an input that raised had begun belongs to no other
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
         handler = row[self.state] if row else None
         if handler is None:
@@ -114,6 +114,7 @@ class Core(MemberInputs):
         handler(self, given)
         self._effects += self._observing.check(now) if self._observing.waits else ()
         self._pump()
+        self._effects += self._last_effects
         if self._report is not None and (self._effects or not isinstance(given, fx.Drained)):
             self._report(transitions.line(before, shown, self.state, self._effects, self.roster, now))
         return self._effects
@@ -158,7 +159,21 @@ class Core(MemberInputs):
             self._refuse_timed_out()
         else:
             proposal.digest, proposal.payload, proposal.changes = given.digest, given.payload, given.changes
+            proposal.checked = given.checked
             self._stage()
+
+    def _checked(self, given: fx.Checked) -> None:
+        """The workers build the candidate meanwhile: what differs is for the event, and the proof for the commit."""
+        if not self._is_present_load(given):
+            return
+        proposal = self._proposal
+        proposal.checked, proposal.changes, proposal.notes = True, given.changes, given.notes
+        if given.problems:
+            self._fail(ReloadResult.VALIDATION_FAILED, given.problems)
+        elif proposal.vetoed:
+            self._fail(ReloadResult.REJECTED, proposal.vetoed)
+        else:
+            self._test_done()
 
     def _unchanged(self, given: fx.Loaded) -> None:
         """UNCHANGED passes the barrier, too: workers that declined the committed version are sent it once more."""
@@ -181,8 +196,15 @@ class Core(MemberInputs):
         if self._is_present_load(given):
             raise ImpossibleMessage(self.state.name, given)
 
-    def _is_present_load(self, given: fx.Loaded | fx.LoadFailed) -> bool:
-        present = self._loads.ended(given.number)
+    def _stale_check(self, given: fx.Checked) -> None:
+        """Of a proposal that was refused, or left, before its check had ended."""
+        self._loads.ended(given.number)
+        self._drop("late check")
+
+    def _is_present_load(self, given: fx.Loaded | fx.Checked | fx.LoadFailed) -> bool:
+        if not isinstance(given, fx.Loaded) or given.checked:
+            self._loads.ended(given.number)
+        present = self._loads.is_present(given.number)
         if not present:
             self._drop("late load")
         return present
@@ -231,10 +253,20 @@ class Core(MemberInputs):
 
     def _stage_deadline(self, given: fx.Wake) -> None:
         self._excuse(self._proposal.loaded, fx.Timer.STAGE)
-        if self.rules.silent == "refuse" and self.roster.excused:
+        if not self._proposal.checked:
+            self._wait_for_check(given)
+        elif self.rules.silent == "refuse" and self.roster.excused:
             self._refuse_timed_out()
         else:
             self._test_done()
+
+    def _wait_for_check(self, given: fx.Wake) -> None:
+        """A check that lasts longer than the votes has the time of its load. A decode of the user's may hang."""
+        limit = self._proposal.began + self.rules.load_timeout
+        if self._now >= limit:
+            self._load_deadline(given)
+        elif given.token == self._token:  # no later deadline of the workers was set
+            self._wake_at(fx.Timer.STAGE, limit)
 
     def _barrier_deadline(self, given: fx.Wake) -> None:
         self._excuse(self._proposal.recorded, fx.Timer.BARRIER)
@@ -270,6 +302,7 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     Reload: (C._reload_idle, C._reload, C._reload, C._reload, C._reload),
     fx.Trigger: (C._trigger_idle, C._trigger, C._trigger, C._trigger, C._trigger),
     fx.Loaded: (C._stale_load, C._loaded, C._stale_load, C._stale_load, C._stale_load),
+    fx.Checked: (C._stale_check, C._stale_check, C._checked, C._stale_check, C._stale_check),
     fx.LoadFailed: (C._stale_load, C._load_failed, C._stale_load, C._stale_load, C._stale_load),
     fx.Recorded: (None, None, None, C._recorded, None),
     fx.RecordFailed: (None, None, None, C._record_failed, None),

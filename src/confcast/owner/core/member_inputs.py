@@ -74,7 +74,7 @@ class MemberInputs(Steps):
             self._test_done()
         else:
             self._waits.staging_ended(timed_out=False)
-            self._fail(ReloadResult.REJECTED, veto(member, vote))
+            self._refuse(veto(member, vote))
 
     def _stale_vote(self, given: fx.Received) -> None:
         vote, member = given.message, self._sender(given)

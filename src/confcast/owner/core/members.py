@@ -101,6 +101,7 @@ class Roster:
         self.excused: dict[int, str] = {}
         self._by_pid = {pid: Member(pid) for pid in pids}
         self._by_pipe: dict[int, Member] = {}
+        self._missing: Member | None = None
         self._declined_version = 0
         self._decliners: set[int] = set()
 
@@ -121,7 +122,7 @@ class Roster:
 
     def all_voted(self) -> bool:
         """Whether every member that is not excused voted yes, on a pipe that it still has."""
-        return all(member.vote or member.pid in self.excused for member in self._by_pid.values())
+        return self._nobody_misses(lambda member: member.vote)
 
     def agrees(self) -> bool:
         """Whether a member voted yes, or the roster is empty."""
@@ -144,7 +145,22 @@ class Roster:
 
     def all_answered(self, version: int) -> bool:
         """Whether every member that is not excused has applied or declined this version."""
-        return all(member.answered(version) or member.pid in self.excused for member in self._by_pid.values())
+        return self._nobody_misses(lambda member: member.answered(version))
+
+    def _nobody_misses(self, done: Callable[[Member], bool]) -> bool:
+        """Whether each member is done or excused. A scan remembers the member that was not: the next one begins there.
+
+        Members answer one by one, and each answer asks this: with scans of all, the answers of n workers take n² steps.
+        """
+        missing = self._missing
+        if missing is not None and self._by_pid.get(missing.pid) is missing and not self._is_done(missing, done):
+            return False
+        # Frames leave in the roster's order, and so do most answers come: the last member is most likely the last one.
+        self._missing = next((each for each in reversed(self._by_pid.values()) if not self._is_done(each, done)), None)
+        return self._missing is None
+
+    def _is_done(self, member: Member, done: Callable[[Member], bool]) -> bool:
+        return member.pid in self.excused or done(member)
 
     # ---- members come and go
 

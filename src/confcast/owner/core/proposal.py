@@ -53,7 +53,9 @@ class Proposal:
     """A candidate between the beginning of its load and its outcome. A time of 0.0 means that its part has not begun.
 
     Attributes:
-        undo: Whether the proposal puts back the content before an undone version, without a vote.
+        checked: Whether the candidate is proven to decode to itself: it is proposed before, and committed after.
+        vetoed: Why it is refused once it is checked; empty if no worker voted no.
+        undo: Whether it puts back the content before an undone version, without a vote.
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
         undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
     """
@@ -67,6 +69,8 @@ class Proposal:
     notes: tuple[str, ...] = ()
     version: int = 0
     unchanged: bool = False
+    checked: bool = True
+    vetoed: tuple[Problem, ...] = ()
     loaded: float = 0.0
     ordered: float = 0.0
     recorded: float = 0.0

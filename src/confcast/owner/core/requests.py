@@ -102,11 +102,14 @@ class Loads:
         self.number += 1
         return self.number
 
-    def ended(self, number: int) -> bool:
-        """Note that a load gave its result. Returns whether it is the present load; others' results are dropped."""
+    def is_present(self, number: int) -> bool:
+        """Return whether this load is the present one; the result of another one is of no use."""
+        return number == self.number
+
+    def ended(self, number: int) -> None:
+        """A load gave its last result."""
         if number == self._hanging:
             self._hanging = 0
-        return number == self.number
 
     def give_up(self) -> bool:
         """Give up the present load, at its deadline. Returns whether an earlier load hangs already."""

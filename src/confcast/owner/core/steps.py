@@ -76,6 +76,7 @@ class Steps:
         self._token = 0
         self._now = self._since = now
         self._effects: list[fx.Effect] = []
+        self._last_effects: list[fx.Effect] = []  # after the frames that leave with them
 
     @property
     def committed(self) -> Committed:
@@ -117,7 +118,10 @@ class Steps:
 
     def _must_reissue(self) -> bool:
         """Whether a worker holds a newer number, or other content under ours. A failed reissue waits for a Hello."""
-        return not self._reissue_failed and any(self._numbers.contradicted_by(*member.held) for member in self.roster)
+        if self._reissue_failed:
+            return False
+        version, contradicted = self.committed.version, self._numbers.contradicted_by
+        return any(member.held[0] >= version and contradicted(*member.held) for member in self.roster)
 
     def _reissue(self) -> None:
         """Write the committed content under the number that a worker holds, or above it if its content differs."""
@@ -138,11 +142,19 @@ class Steps:
         self._test_done()
 
     def _end_staging(self) -> None:
-        """End the staging, since no vote is awaited. The yes of a worker that died or lost its pipe does not count."""
-        if self.roster.agrees():
+        """No vote is awaited any more. The yes of a worker that has died, or lost its pipe, does not count."""
+        excused = self.rules.silent == "refuse" and self.roster.excused
+        if self.roster.agrees() and not excused:
             self._order_write(self._numbers.for_new_content())
         else:
             self._refuse_timed_out()
+
+    def _refuse(self, problems: tuple[Problem, ...]) -> None:
+        """A worker voted no. The outcome has what changed: it waits for a check that has not ended."""
+        if self._proposal.checked:
+            self._fail(ReloadResult.REJECTED, problems)
+        else:
+            self._proposal.vetoed = self._proposal.vetoed or problems
 
     def _refuse_timed_out(self) -> None:
         """Refuse the candidate; the load is owed, since no worker voted no: it is tried again when a worker answers."""
@@ -177,9 +189,18 @@ class Steps:
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
             member.declined = member.asked_again = None
-        self._effects.append(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
+        self._write_snapshot(committed)
         self._begin_barrier()
         self._exit_if_due()
+
+    def _write_snapshot(self, committed: Committed) -> None:
+        """After the Commits, since workers swap meanwhile; but before any outcome, so first where nobody is waited for.
+
+        A worker that starts on the older file has left its Hello in the backlog, which Accept takes after this.
+        """
+        waits = not self._exits and not self.roster.all_answered(committed.version)
+        effects = self._last_effects if waits else self._effects
+        effects.append(fx.WriteSnapshot(committed.version, committed.digest, committed.payload))
 
     def _write_failed(self, problem: Problem) -> None:
         """Fail a proposal whose version is not in the journal: its number is not used again. An undo is tried again."""
@@ -207,7 +228,7 @@ class Steps:
         """End the present wait if no worker is waited for. Called when a worker answered or left, or a wait began."""
         if self._gathering:
             return
-        if self.state is ProposalState.STAGING and self.roster.all_voted():
+        if self.state is ProposalState.STAGING and self._proposal.checked and self.roster.all_voted():
             self._end_staging()
         elif self.state is ProposalState.COMMITTING and self.roster.all_answered(self.committed.version):
             if not self._accepting:
@@ -290,7 +311,8 @@ class Steps:
     def _enter(self, state: ProposalState) -> None:
         self.state, self._since = state, self._now
         self._token += 1
-        self._outbox.touch_all()
+        if state not in (ProposalState.LOADING, ProposalState.RECORDING):  # in which no member gets its next frame
+            self._outbox.touch_all()
 
     def _wake_by(self, timer: fx.Timer) -> None:
         """Set the deadline of the staging or of the barrier: neither can end before the gathering ends."""

@@ -43,6 +43,7 @@ FIELDS: dict[type, tuple[str, ...]] = {
     fx.ProcessGone: ("pid",),
     fx.Trigger: ("origin",),
     fx.Loaded: ("number", "differs"),
+    fx.Checked: ("number", "problems"),
     fx.LoadFailed: ("number", "result", "problems"),
     fx.Wake: ("timer",),
     fx.RecordFailed: ("row",),

@@ -1,1 +1,1 @@
-"""The event loop around the core: the loop, the loading thread, and the mailbox that other threads post to."""
+"""The event loop around the core: the loop, its loads, and the mailbox that other threads post to."""

@@ -91,6 +91,13 @@ class Pipe:
                 drained += from_core
         return drained
 
+    def take(self, data: bytes) -> int:
+        """Write what the kernel takes of this frame now; 0 also for an error, which `flush` meets again."""
+        try:
+            return self.connection.send(data)
+        except OSError:
+            return 0
+
     def has_room(self, size: int) -> bool:
         """Whether an answer of this size may be added to the queue."""
         return len(self.outgoing) < _LONGEST_QUEUE and (not self.unread or self.unread + size <= _MOST_UNREAD)
@@ -122,6 +129,7 @@ class Pipes:
         self._logged: set[tuple[str, int]] = set()
         self._next = 1
         self._encoded: dict[int, tuple[Message, bytes]] = {}
+        self._decoded: tuple[bytes, ToOwner | None] = (b"", None)
 
     # ---- in
 
@@ -204,7 +212,7 @@ class Pipes:
     def _messages(self, pipe: Pipe, data: bytes) -> Iterator[ToOwner]:
         for body in pipe.deframer.feed(data):
             self._timed.pop(pipe.number, None)
-            message = decode_to_owner(body)
+            message = self._decode(body)
             if isinstance(message, Hello) == pipe.greeted:
                 raise ProtocolError("Hello is the first frame, and only the first")
             if isinstance(message, Hello):
@@ -221,6 +229,14 @@ class Pipes:
             yield message
         if pipe.deframer.begun:
             self._start_timer(pipe)
+
+    def _decode(self, body: bytes) -> ToOwner:
+        """The message of these bytes: the one before, if it had the same. The votes of a round are alike."""
+        known, message = self._decoded
+        if message is None or known != body:
+            message = decode_to_owner(body)
+            self._decoded = body, message
+        return message
 
     def _refuse_to_attach(self, pipe: Pipe) -> None:
         self._count("stranger", pipe.peer.pid, "process %d of root would attach as a worker: refused")
@@ -295,10 +311,14 @@ class Pipes:
             self._answer(pipe, answer)
             return False
         try:
-            pipe.outgoing.append((memoryview(self._encode(message)), True))
+            data = self._encode(message)
         except ProtocolError as error:
             self._refuse(pipe, "long", "can't be sent what it must have: %s; its pipe is closed", error)
             return False
+        sent = 0 if pipe.outgoing else pipe.take(data)
+        if sent == len(data):  # as nearly always: there is no queue
+            return True
+        pipe.outgoing.append((memoryview(data)[sent:], True))
         return len(pipe.outgoing) == 1 and self._flush(pipe)
 
     def _answer(self, pipe: Pipe, answer: bytes) -> None:

@@ -1,9 +1,10 @@
 """The event loop drives the core and carries its effects out: one thread, one selector, one mailbox.
 
-Loads and watching run in threads of their own and post to the mailbox; all else runs in the loop. Effects are carried
-out in the order in which the core returns them; the inputs that they cause (a drained pipe, a written row) are given to
-the core after the last effect. Journal writes happen in the loop: SQLite writes into the page cache in some 40 µs, and
-no caller may be answered before the row is written anyway. A disk that hangs therefore holds up reloads and new workers
+Watching runs in a thread of its own and posts to the mailbox, as do loads that last (`relief.py`); all else runs in the
+loop, loads between two of its turns. Effects are carried out in the order in which the core returns them; the inputs
+that they cause (a drained pipe, a written row) are given to the core after the last effect. Journal writes happen in
+the loop: SQLite writes into the page cache in some 40 µs, and no caller may be answered before the row is written
+anyway. A disk that hangs therefore holds up reloads and new workers
 (which have the snapshot file); workers that are attached go on serving.
 
 Rejected: asyncio (a loop's own machinery costs more than a whole reload into four workers), and threads that share
@@ -31,6 +32,7 @@ from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.queries import QUERIES, answer_to, doing
+from confcast.owner.loop.relief import Relief
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
@@ -47,18 +49,19 @@ _MOVE_RETRY_AFTER = 30.0
 
 
 class EventLoop:
-    """The owner's event loop. Built and run in the owner's main thread, to which all its methods belong.
+    """The owner's event loop. Built in the owner's main thread; once it runs, its methods belong to the loop's thread.
 
     Args:
         rules: The core's rules.
         runtime_dir: The runtime directory, in use already; its allowed uids may open a pipe, too.
         listener: The control socket, listening.
         open_journal: Opens the journal; called again when its file was deleted.
-        mailbox: The queue to which the loading thread, the watcher and signal handlers post.
-        loading: The loading thread, not started yet.
+        mailbox: The queue to which the watcher, a load that lasts and signals post.
+        loading: What serves the loads.
         on_event: Called with every event that is recorded (the first load's event decides whether the owner goes on).
         former: The runtime directory of the generation before, if there is one.
-        follow_log: Called after a rotation, to continue in the next log file; None where the log is no file.
+        follow_log: Continues in the next log file after a rotation; None where the log is no file.
+        relief: The threads that run the loop, and its loads.
 
     Attributes:
         exit_reason: Why the loop ended, or ends after this turn: empty when its master is gone; None while it runs.
@@ -76,10 +79,12 @@ class EventLoop:
         *,
         former: Path | None = None,
         follow_log: Callable[[], None] | None = None,
+        relief: Relief | None = None,
     ) -> None:
         self.exit_reason: str | None = None
         self._former = former
         self._follow_log = follow_log
+        self._relief = relief or Relief()
         self._rules = rules
         self._runtime_dir = runtime_dir
         self._open_journal = open_journal
@@ -191,10 +196,8 @@ class EventLoop:
         self._idle_tasks.add(job)
 
     def run(self) -> None:
-        """Run until the core gives Exit, or `stop()` is called."""
-        self._loading.start()
-        while self.exit_reason is None:
-            self._turn()
+        """Run until the core gives Exit, or `stop()` is called; in the main thread, which only waits for that."""
+        self._relief.run(self._turns, self._loading.serve)
 
     def close(self) -> None:
         """Close all that this loop opened. A client that waits for an answer sees its pipe end."""
@@ -208,6 +211,14 @@ class EventLoop:
 
     # ---- the loop
 
+    def _turns(self) -> None:
+        """Turns, and loads between them; until the loop ends, or is taken over from this thread during a load."""
+        while self._relief.has_loop() and self.exit_reason is None:
+            self._turn()
+            for result in self._loading.serve_here():
+                self._inputs.append(result)
+                self._handle_inputs()
+
     def _turn(self) -> None:
         ready = self._selector.select(self._until_next())
         for key, mask in ready:
@@ -220,12 +231,15 @@ class EventLoop:
         if self._retry_at is not None and self._retry_at <= now:
             self._retry()
         self._pipes.close_timed_out(now)
-        while self._inputs and self.exit_reason is None:
-            self._hand_over(self._inputs.popleft())
+        self._handle_inputs()
         if self.core.state is ProposalState.IDLE:
             self._idle_tasks.do(now)
         while self._unlogged:
             log_event(self._unlogged.popleft())
+
+    def _handle_inputs(self) -> None:
+        while self._inputs and self.exit_reason is None:
+            self._hand_over(self._inputs.popleft())
 
     def _take_mail(self) -> None:
         for given in self._mailbox.take():
@@ -236,8 +250,9 @@ class EventLoop:
                 self._inputs.append(given)
 
     def _with_what_hangs(self, wake: fx.Wake) -> fx.Wake:
-        """Add to a load's deadline what the load waits for; only the stack of the loading thread shows that."""
-        return fx.Wake(wake.timer, wake.token, self._loading.doing()) if wake.timer is fx.Timer.LOAD else wake
+        """Add to a load's deadline what the load waits for, which only the stack of its thread shows."""
+        loads = wake.timer in (fx.Timer.LOAD, fx.Timer.STAGE)
+        return fx.Wake(wake.timer, wake.token, self._loading.doing()) if loads else wake
 
     def _until_next(self) -> float | None:
         if self._inputs:

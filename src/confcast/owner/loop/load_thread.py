@@ -1,4 +1,8 @@
-"""One daemon thread does all loads, one after the other: a validator that hangs holds up only the next load.
+"""Loads, one after the other and in one thread: the loop's own, until a load lasts (`relief.py`), then beside it.
+
+A load has two halves. The first reads, validates and encodes: its candidate goes to the workers at once. While they
+build it, the second proves that the payload decodes to exactly this configuration (G8), and finds what differs; the
+core commits nothing before.
 
 A result has its load's number; the core drops those of loads that it gave up. Rejected: a process per load (the
 schema's import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
@@ -18,8 +22,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
@@ -27,7 +32,8 @@ from confcast.config.candidate import Candidate, Reading
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem, first_of, more
-from confcast.owner.core.effects import Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.loop.relief import Relief
 from confcast.owner.store.attempts import Attempts
 from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
@@ -41,21 +47,48 @@ _LARGE = 256 * 1024
 _MOST_CHANGES = 1000
 _LONGEST_KEY = 1000
 
+LoadResult = Loaded | Checked | LoadFailed
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What loads are compared with: a committed version."""
+
+    digest: bytes = field(repr=False)
+    config: Any = field(repr=False)
+
+
+class _Unchecked(NamedTuple):
+    """A candidate between the halves of its load.
+
+    Attributes:
+        committed: What it differs from.
+        before: The load that notes on hidden edits are made against.
+        latest: The load before, which is the latest again if this candidate fails its check.
+    """
+
+    candidate: Candidate[Any]
+    committed: _Compared | None
+    before: Candidate[Any] | None
+    latest: Candidate[Any] | None
+
 
 class LoadThread:
-    """The thread that loads. Its methods are for the loop's thread, unless they say otherwise.
+    """What the thread that loads does; the methods are for the loop's thread, unless they say otherwise.
 
     Args:
         loader: Reads and validates the sources.
-        attempts: Which content was attempted, and which must not be loaded.
-        post: Called with each result, in the thread.
+        attempts: What was attempted, and what must not be loaded.
+        post: Called with each result that is given in the thread that loads, beside the loop.
+        relief: Takes the loop over from a load that lasts.
     """
 
     def __init__(
         self,
         loader: ConfigLoader[Any],
         attempts: Attempts,
-        post: Callable[[Loaded | LoadFailed], None],
+        post: Callable[[LoadResult], None],
+        relief: Relief | None = None,
     ) -> None:
         self._loader = loader
         self._attempts = attempts
@@ -64,15 +97,38 @@ class LoadThread:
         self._latest: Candidate[Any] | None = None
         self._running: Candidate[Any] | None = None  # the candidate that became the running version
         self._reading: Reading | None = None
-        self._committed: tuple[bytes, Any] | None = None
-        self._thread = threading.Thread(target=self._run, name="confcast-load", daemon=True)
+        self._committed: _Compared | None = None
+        self._unchecked: _Unchecked | None = None
+        self._relief = relief or Relief()
+        self._loads_in = 0  # the thread
 
-    def start(self) -> None:
-        """Start the thread. May be called once only."""
-        self._thread.start()
+    def serve(self) -> None:
+        """Load what is ordered, and post the results, until `close()`; in the thread that loads."""
+        while (order := self._orders.get()) is not None:
+            for result in self.load(order):
+                self._post(result)
+
+    def serve_here(self) -> Iterator[LoadResult]:
+        """Load what is ordered, in the loop's thread; nothing where another one loads.
+
+        What comes after the loop was taken over from this thread is posted.
+        """
+        while not self._relief.given and not self._orders.empty():
+            if (order := self._orders.get()) is not None:
+                yield from self._in_sight(self.load(order))
+
+    def _in_sight(self, results: Iterator[LoadResult]) -> Iterator[LoadResult]:
+        self._relief.step_begins()
+        for result in results:
+            if self._relief.step_ended():
+                yield result
+                self._relief.step_begins()
+            else:
+                self._post(result)
+        self._relief.step_ended()
 
     def close(self) -> None:
-        """End the thread after the load that it runs. A load that hangs ends with the process."""
+        """End `serve` after the load that runs. One that hangs ends with the process."""
         self._orders.put(None)
 
     def forget_attempt(self) -> None:
@@ -89,9 +145,9 @@ class LoadThread:
         if self._attempts.disabled_for_good:  # the payload was made from another class
             return
         if latest is not None and latest.digest == digest:
-            self._committed, self._running = (digest, latest.config), latest
-        elif self._committed is None or self._committed[0] != digest:
-            self._committed, self._running = (digest, self._loader._codec.decode(payload)), None
+            self._committed, self._running = _Compared(digest, latest.config), latest
+        elif self._committed is None or self._committed.digest != digest:
+            self._committed, self._running = _Compared(digest, self._loader._codec.decode(payload)), None
 
     def doing(self) -> str:
         """What the load that runs is waiting for, in words; "" where that is not known. May be called from any thread.
@@ -100,7 +156,7 @@ class LoadThread:
         own. Where there is none, it names the source that is read (a file on a disk that hangs), or else the function
         of the standard library that the application uses as a validator.
         """
-        stack = list(_stack(sys._current_frames().get(self._thread.ident or 0)))
+        stack = list(_stack(sys._current_frames().get(self._loads_in)))
         foreign = next((frame for frame in stack if not is_of_a_library(frame)), None)
         if foreign is not None:
             return _shown(foreign)
@@ -123,22 +179,69 @@ class LoadThread:
             return given
         return structs.replace(given, message=structs.replace(message, problems=placed(candidate, message.problems)))
 
-    def _run(self) -> None:
-        while (order := self._orders.get()) is not None:
-            self._post(self._load(order))
+    def load(self, order: Load) -> Iterator[LoadResult]:
+        """Load once, in the calling thread. A candidate is given before it is checked: workers build it meanwhile."""
+        self._loads_in = threading.get_ident()
+        result = self._first_half(order)
+        try:
+            yield result
+        except GeneratorExit:  # the owner ends
+            if self._unchecked is not None:
+                self._attempts.end(self._unchecked.candidate.fingerprint)
+            raise
+        if self._unchecked is not None:
+            yield self._second_half(order, self._unchecked)
 
-    def _load(self, order: Load) -> Loaded | LoadFailed:
+    def _first_half(self, order: Load) -> Loaded | LoadFailed:
         if (disabled := self._attempts.disabled) is not None:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (disabled,))
+        self._reading = None
         try:
-            return self._load_or_raise(order)
-        except ConfigError as error:
-            return LoadFailed(order.number, ReloadResult(error.reason), tuple(first_of(error.problems)))
-        except BaseException as error:  # a user's validator may raise anything, SystemExit included
-            raised = Lines(self._raised(error))
-            _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", raised)
-            text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
-            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
+            reading = self._reading = self._read()
+            self._mark(reading.fingerprint, order)
+        except BaseException as error:
+            return LoadFailed(order.number, *self._verdict(error))
+        try:
+            candidate = self._loader._propose(reading)
+            differs = self._differs(candidate)
+        except BaseException as error:
+            self._attempts.end(reading.fingerprint)
+            return LoadFailed(order.number, *self._verdict(error))
+        latest, self._latest = self._latest, candidate
+        before = self._running if order.insist else latest
+        loaded = Loaded(order.number, candidate.digest, candidate.payload, differs)
+        if differs:
+            self._unchecked = _Unchecked(candidate, self._committed, before, latest)
+            return structs.replace(loaded, checked=False)
+        self._attempts.end(reading.fingerprint)
+        if self._running is None:  # a former owner made it
+            self._running = candidate
+        return structs.replace(loaded, notes=_notes(candidate, before))
+
+    def _second_half(self, order: Load, unchecked: _Unchecked) -> Checked:
+        """Prove that the candidate decodes to itself, and find what differs. The mark ends here: this may kill, too."""
+        candidate, committed, before, latest = unchecked
+        self._unchecked = None
+        try:
+            self._loader._check(candidate)
+            changes = (
+                _first_of(differences(self._loader._codec, committed.config, candidate.config)) if committed else ()
+            )
+            return Checked(order.number, changes, _notes(candidate, before))
+        except BaseException as error:
+            self._latest = latest
+            return Checked(order.number, problems=self._verdict(error)[1])
+        finally:
+            self._attempts.end(candidate.fingerprint)
+
+    def _verdict(self, error: BaseException) -> tuple[ReloadResult, tuple[Problem, ...]]:
+        """What an error means for the load. A validator of the user's may raise anything, SystemExit included."""
+        if isinstance(error, ConfigError):
+            return ReloadResult(error.reason), tuple(first_of(error.problems))
+        raised = Lines(self._raised(error))
+        _log.error("a source or a validator raised what is no answer to a bad configuration\n%s", raised)
+        text = f"{type(error).__name__} was raised while loading; the log of the config owner has the traceback"
+        return ReloadResult.VALIDATION_FAILED, (Problem("", text),)
 
     def _raised(self, error: BaseException) -> str:
         """The traceback as text, from the application's frame on; secrets in the sources' values are masked."""
@@ -148,14 +251,12 @@ class LoadThread:
         except BaseException as fault:  # the schema's module may have raised, and may raise again
             return f"(the text is left out: what is a secret can't be told, {type(fault).__name__})"
 
-    def _load_or_raise(self, order: Load) -> Loaded | LoadFailed:
-        self._reading = None
-        reading = self._reading = self._read()
-        seen = reading.fingerprint
+    def _mark(self, seen: bytes, order: Load) -> None:
+        """Write that this content is being loaded. Raises ConfigError where it must not be."""
         self._attempts.add(seen)
         if self._attempts.is_quarantined(seen) and not order.insist:
             text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
-            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", text),))
+            raise ConfigError([Problem("", text)])
         try:
             self._attempts.begin(seen)
         except OSError as error:
@@ -164,14 +265,7 @@ class LoadThread:
                 f"{self._attempts.path} can't be written ({error.strerror}), and without this file a content that "
                 "kills the config owner would be loaded over and over; make room there"
             )
-            return LoadFailed(order.number, ReloadResult.IO_ERROR, (Problem("", text),))
-        try:
-            candidate = self._loader._build(reading)
-        finally:
-            self._attempts.end(seen)
-        notes = self._notes(candidate, self._running if order.insist else self._latest)
-        loaded = self._compare(order.number, candidate)
-        return structs.replace(loaded, notes=notes) if notes else loaded
+            raise ConfigError([Problem("", text)], "io_error") from None
 
     def _read(self) -> Reading:
         try:
@@ -185,24 +279,22 @@ class LoadThread:
             finally:
                 self._attempts.add(seen)
 
-    def _notes(self, candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
-        """Notes on edits that a higher source hides: since the load before, or, for a caller, since what runs."""
-        try:
-            return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
-        except Exception as error:  # a user's source gives positions by its own code
-            _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
-            return ()
-
-    def _compare(self, number: int, candidate: Candidate[Any]) -> Loaded:
-        committed, self._latest = self._committed, candidate
-        digest, payload = candidate.digest, candidate.payload
+    def _differs(self, candidate: Candidate[Any]) -> bool:
+        """Whether the candidate differs from the committed version in more than the order of keys."""
+        committed = self._committed
         if committed is None:
-            return Loaded(number, digest, payload, differs=True)
-        same = committed[0] == digest
-        changes = () if same else _first_of(differences(self._loader._codec, committed[1], candidate.config))
-        if self._running is None and not changes:  # a former owner made the running version
-            self._running = candidate
-        return Loaded(number, digest, payload, differs=bool(changes), changes=changes)
+            return True
+        comparable = self._loader._codec.comparable
+        return committed.digest != candidate.digest and comparable(committed.config) != comparable(candidate.config)
+
+
+def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
+    """Notes on edits that a higher source hides: since the load before, or, if somebody asked, since what runs."""
+    try:
+        return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
+    except Exception as error:  # a source of the user's gives positions by its own code
+        _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
+        return ()
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:

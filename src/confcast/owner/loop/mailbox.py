@@ -1,8 +1,10 @@
-"""Inputs for the owner's loop: what other threads and signal handlers post, and tasks for while the loop is idle.
+"""Inputs for the owner's loop: what other threads post, which signals came, and tasks for while the loop is idle.
 
-`post` may be called from any thread and from a handler: it appends (atomic), and writes to a wakeup socket that the
-loop's selector watches. A full socket needs no write: the loop will read it anyway. Rejected: `queue.SimpleQueue` (a
-selector can't wait for it), and a lock (a handler that interrupts the thread that holds it hangs).
+`post` may be called from any thread: it appends (atomic), and writes to a wakeup socket that the loop's selector
+watches. A full socket needs no write: the loop has yet to read it. A signal is read out of that socket, too: the
+interpreter writes its number there at once (`signal.set_wakeup_fd`), while its handler would wait for the main thread.
+Rejected: `queue.SimpleQueue` (a selector can't wait for it), and a lock (a handler that interrupts the thread that
+holds it hangs).
 
 Idle tasks move the journal, or copy it for the next generation. Rejected: running them at once (between the order to
 write and its outcome the journal must not be replaced), and timers of the core (which knows no files).
@@ -13,16 +15,21 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
 class Mailbox(Generic[Item]):
-    """A queue with a descriptor that is readable while something may be in it."""
+    """A queue with a descriptor that is readable while something may be in it.
 
-    def __init__(self) -> None:
+    Args:
+        of_signal: The item that a signal stands for, by its number; other signals stand for none.
+    """
+
+    def __init__(self, of_signal: Mapping[int, Item] | None = None) -> None:
+        self._of_signal = of_signal or {}
         self._items: deque[Item] = deque()
         self._wakeup_r, self._wakeup_w = socket.socketpair()
         for end in (self._wakeup_r, self._wakeup_w):
@@ -44,11 +51,12 @@ class Mailbox(Generic[Item]):
             self._wakeup_w.send(b"\0")
 
     def take(self) -> list[Item]:
-        """Everything that was posted, in its order; for the loop. It reads wakeups first, so that none is missed."""
+        """Everything that was posted, in its order; for the loop. Wakeups are read first, so that none is missed."""
+        woken = b""
         with contextlib.suppress(BlockingIOError):
-            while len(self._wakeup_r.recv(4096)) == 4096:
-                pass
-        taken = []
+            while len(woken) % 4096 == 0 and (more := self._wakeup_r.recv(4096)):
+                woken += more
+        taken = [self._of_signal[number] for number in dict.fromkeys(woken) if number in self._of_signal]
         while self._items:
             taken.append(self._items.popleft())
         return taken

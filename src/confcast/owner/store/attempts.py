@@ -1,4 +1,4 @@
-"""What an owner tried to load, and what it must not load: one record for the loading thread and the watcher.
+"""What an owner tried to load, and what it must not load: one record for the thread that loads and the watcher.
 
 Guarantees. The watcher requests no load of content that a load has read since the watcher looked. Content that kills an
 owner is not loaded again: its fingerprint stands in the in-progress file from before its validation until the result,
@@ -64,7 +64,7 @@ class Attempts:
         """Close the in-progress file, and leave its content for the next owner."""
         os.close(self._fd)
 
-    # ---- called by the loading thread
+    # ---- called by the thread that loads
 
     def is_quarantined(self, fingerprint: bytes) -> bool:
         """Whether an owner died while it loaded this content."""

@@ -160,7 +160,8 @@ class Database:
             raise JournalError(f"{self.path} is no regular file. Name another path for the journal")
         if status.st_size < _SMALLEST:
             raise self.torn("it is empty" if status.st_size == 0 else f"it has {status.st_size} bytes")
-        self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.0)
+        # One thread at a time uses it: the main thread opens and closes it, the loop's threads work with it between.
+        self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.0, check_same_thread=False)
         try:
             self._check_header()
             self.path.chmod(0o600)

@@ -1,4 +1,4 @@
-"""Loading beside the loop: the mark, content that an owner died of, verdicts, and what a load is compared with."""
+"""Loading, in the loop's thread and beside it: the mark, content that an owner died of, verdicts, comparisons."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from confcast import ConfigError, ConfigLoader, Environment, Secret
 from confcast.config.sources import disk
 from confcast.config.sources.layer import Layer
 from confcast.errors import Problem
-from confcast.owner.core.effects import Load, Loaded, LoadFailed, Received, Trigger
-from confcast.owner.loop.load_thread import LoadThread
+from confcast.owner.core.effects import Checked, Load, Loaded, LoadFailed, Received, Trigger
+from confcast.owner.loop.load_thread import LoadResult, LoadThread
+from confcast.owner.loop.relief import Relief
 from confcast.owner.store.attempts import Attempts
 from confcast.wire.messages import Declined, ReloadResult, Vote
 from tests.support.settings import SCHEMA, write
@@ -62,20 +63,33 @@ class Bench:
     def __init__(self, folder: Path, *sources: Any, **options: Any) -> None:
         self.path, self.in_progress_file = folder / "app.toml", folder / "home" / "loading"
         self.in_progress_file.parent.mkdir(exist_ok=True)
-        self.results: queue.SimpleQueue[Loaded | LoadFailed] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[LoadResult] = queue.SimpleQueue()
         self.loader = ConfigLoader(Settings, self.path, *sources)
         self.attempts = Recording(self.in_progress_file, **options)
         self.loading = LoadThread(self.loader, self.attempts, self.results.put)
-        self.loading.start()
+        self.thread = threading.Thread(target=self.loading.serve)
+        self.thread.start()
         self._number = 0
 
     def load(self, text: str, *, insist: bool = False) -> Loaded | LoadFailed:
         self.path.write_text(text)
         self._number += 1
         self.loading.submit(Load(self._number, insist))
-        result = self.results.get(timeout=10)
-        assert result.number == self._number
-        return result
+        return self.result()
+
+    def result(self) -> Loaded | LoadFailed:
+        """Both halves of the load as one: as if it had been checked before it was given."""
+        loaded = self.results.get(timeout=10)
+        assert not isinstance(loaded, Checked)
+        assert loaded.number == self._number
+        if isinstance(loaded, LoadFailed) or loaded.checked:
+            return loaded
+        checked = self.results.get(timeout=10)
+        assert isinstance(checked, Checked)
+        assert checked.number == self._number
+        if checked.problems:
+            return LoadFailed(self._number, ReloadResult.VALIDATION_FAILED, checked.problems)
+        return msgspec.structs.replace(loaded, changes=checked.changes, notes=checked.notes, checked=True)
 
 
 Start = Callable[..., Bench]
@@ -93,8 +107,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     during.clear()
     for bench in made:
         bench.loading.close()
-        bench.loading._thread.join(10)
-        assert not bench.loading._thread.is_alive()
+        bench.thread.join(10)
+        assert not bench.thread.is_alive()
         bench.attempts.close()
 
 
@@ -449,12 +463,13 @@ def test_what_a_load_waits_for_is_reported_however_deep_it_is(tmp_path):
                 held.wait(20)
 
     loading = LoadThread(ConfigLoader(SCHEMA, path), Attempts(tmp_path / "loading"), lambda given: None)
-    loading._thread = threading.Thread(target=down)
-    loading.start()
+    thread = threading.Thread(target=down)
+    thread.start()
+    loading._loads_in = thread.ident or 0
     assert reached.wait(20)
     assert "down" in loading.doing()
     held.set()
-    loading._thread.join()
+    thread.join()
     loading._attempts.close()
 
 
@@ -491,13 +506,14 @@ def test_a_validator_of_the_standard_library_is_reported_by_its_name(tmp_path: P
     path.write_text("number = 20")
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     loading = LoadThread(ConfigLoader(Gated, path), Attempts(tmp_path / "loading"), results.put)
-    loading.start()
+    thread = threading.Thread(target=loading.serve)
+    thread.start()
     loading.submit(Load(1, insist=False))
     eventually(lambda: loading.doing().startswith("threading:Event.wait ("), "the validator's name")
     gate.set()
     assert isinstance(results.get(timeout=10), Loaded)
     loading.close()
-    loading._thread.join(10)
+    thread.join(10)
     loading._attempts.close()
 
 
@@ -506,4 +522,80 @@ def test_where_nothing_is_known_of_it_nothing_is_said(tmp_path):
     write(path, 1)
     loading = LoadThread(ConfigLoader(SCHEMA, path), Attempts(tmp_path / "loading"), lambda given: None)
     assert loading.doing() == ""
+    loading._attempts.close()
+
+
+def test_a_candidate_is_given_before_it_is_compared_and_proven(start: Start) -> None:
+    bench = start()
+    commit(bench, bench.load("number = 1"))
+    bench.path.write_text("number = 2")
+    halves = bench.loading.load(Load(2, insist=False))
+    proposed = next(halves)
+    assert isinstance(proposed, Loaded)
+    assert (proposed.differs, proposed.checked, proposed.changes) == (True, False, ())
+    assert bench.in_progress_file.read_bytes(), "the second half may kill the owner, too"
+    checked = next(halves)
+    assert isinstance(checked, Checked)
+    assert [change.key for change in checked.changes] == ["number"]
+    assert bench.in_progress_file.read_bytes() == b""
+    assert next(halves, None) is None
+
+
+def test_what_is_not_exact_is_a_failed_check_and_the_next_load_is_compared_with_the_one_before(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = start()
+    commit(bench, bench.load("number = 1"))
+    before = bench.loading._latest
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.loader._codec, "decode", lambda payload: Settings(3))
+        text = refusal(bench.load("number = 2"))[1]
+    assert text == "can't be carried to the workers exactly: decoded, it encodes to other bytes"
+    assert bench.loading._latest is before
+    assert bench.in_progress_file.read_bytes() == b""
+
+
+def test_an_owner_that_ends_between_the_halves_has_not_died_of_the_content(start: Start) -> None:
+    bench = start()
+    bench.path.write_text("number = 1")
+    halves = bench.loading.load(Load(1, insist=False))
+    next(halves)
+    del halves
+    assert bench.in_progress_file.read_bytes() == b""
+
+
+def test_in_the_loop_s_thread_results_are_given_and_not_posted(tmp_path: Path) -> None:
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    posted: list[LoadResult] = []
+    loading = LoadThread(ConfigLoader(SCHEMA, path), Attempts(tmp_path / "loading"), posted.append)
+    loading.submit(Load(1, insist=False))
+    assert [type(result) for result in loading.serve_here()] == [Loaded, Checked]
+    assert posted == []
+    assert list(loading.serve_here()) == []
+    loading._attempts.close()
+
+
+@pytest.mark.parametrize("lost_in", [1, 2])
+def test_once_the_loop_was_taken_over_they_are_posted(tmp_path: Path, lost_in: int) -> None:
+    path = tmp_path / "app.toml"
+    write(path, 1)
+    posted: list[LoadResult] = []
+    relief = Relief()
+    steps = iter([True] * (lost_in - 1))
+
+    def ended() -> bool:
+        relief.given = not next(steps, False)
+        return not relief.given
+
+    relief.step_ended = ended  # type: ignore[method-assign]
+    loading = LoadThread(ConfigLoader(SCHEMA, path), Attempts(tmp_path / "loading"), posted.append, relief)
+    for number in (1, 2):
+        loading.submit(Load(number, insist=False))
+    given = list(loading.serve_here())
+    assert [type(result) for result in given + posted] == [Loaded, Checked]
+    assert len(given) == lost_in - 1
+    loading.close()
+    loading.serve()
+    assert [type(result) for result in posted[-2:]] == [Loaded, Checked], "the other load is this thread's, too"
     loading._attempts.close()

@@ -1,0 +1,128 @@
+"""Loads run in the loop's own thread; a second thread takes the loop over from a load that lasts.
+
+To hand a load to a thread of its own, and its result back, takes a tenth of a whole reload into four workers: each way
+wakes a thread and passes the GIL on. So the thread that runs the loop loads, too, and another one stands by. It looks
+ten times a second while loads are frequent, and sleeps otherwise. When a load has lasted for `RELIEF_AFTER`, it takes
+the loop over for good: from then on the owner has a loop and a thread that loads.
+
+Guarantees: one thread at a time runs the loop. Every load runs in one thread, the first, since a source of the user's
+may hold what is bound to its thread (a connection of sqlite3). A deadline, a signal and a query wait for a load that
+hangs for twice `RELIEF_AFTER` at the most. The main thread does neither: it waits for the end of the loop, and ends the
+process though a load hangs.
+
+Rejected: a timer's signal instead of a thread that stands by (its handler runs in the main thread, or its mask is
+inherited by programs that a validator starts), and taking the loop back after the load (loads would move to the other
+thread).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+RELIEF_AFTER = 0.1
+"""Seconds that a load may keep the loop waiting before the other thread takes the loop over."""
+
+_FREQUENT = 1.0
+"""Seconds after a load in which another one wakes nobody: the thread that stands by looks by itself."""
+
+
+class Relief:
+    """The two threads, and which of them runs the loop.
+
+    Args:
+        prepare: Called in each of the threads before it runs the loop for the first time.
+
+    Attributes:
+        given: Whether the second thread has taken the loop over, so that the first one only loads.
+    """
+
+    def __init__(self, prepare: Callable[[], None] = lambda: None) -> None:
+        self.given = False
+        self._prepare = prepare
+        self._looping = 0
+        self._lock = threading.Lock()
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._asleep = False
+        self._began = self._last = 0.0  # when the load's present step began, 0.0 for none, and the last one before
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self, turns: Callable[[], None], loads: Callable[[], None]) -> None:
+        """Run the loop in the first thread, and wait here for its end.
+
+        Args:
+            turns: Runs the loop until it ends, or until `has_loop` is False after a load.
+            loads: Serves the loads in the first thread, once that has lost the loop; returns when it is closed.
+
+        Raises:
+            BaseException: What `turns` has raised.
+        """
+
+        def first() -> None:
+            self._run_loop(turns)
+            if not self._ended.is_set() and self.given:
+                loads()
+
+        def second() -> None:
+            if self._stands_by():
+                self._run_loop(turns)
+
+        threading.Thread(target=first, name="confcast-load", daemon=True).start()
+        threading.Thread(target=second, name="confcast-relief", daemon=True).start()
+        self._ended.wait()
+        if self._error is not None:
+            raise self._error
+
+    def has_loop(self) -> bool:
+        """Whether the calling thread runs the loop."""
+        return threading.get_ident() == self._looping
+
+    # ---- the loop's thread, around each step of a load
+
+    def step_begins(self) -> None:
+        """A step of a load begins in the loop's thread."""
+        self._began = self._last = time.monotonic()
+        if self._asleep:
+            self._asleep = False
+            self._bell.release()
+
+    def step_ended(self) -> bool:
+        """The step has ended. Returns whether the calling thread still runs the loop."""
+        with self._lock:
+            self._began = 0.0
+        return not self.given
+
+    # ---- inside
+
+    def _run_loop(self, turns: Callable[[], None]) -> None:
+        self._looping = me = threading.get_ident()
+        try:
+            self._prepare()
+            turns()
+        except BaseException as error:
+            self._error = error
+        if self._looping == me or self._error is not None:
+            self._ended.set()
+            self._ring()
+
+    def _stands_by(self) -> bool:
+        """Wait for a load that lasts; return whether there was one before the loop's end."""
+        while not self._ended.is_set():
+            with self._lock:
+                now = time.monotonic()
+                if self._began and now - self._began >= RELIEF_AFTER:
+                    self.given, self._looping = True, threading.get_ident()
+                    return True
+                self._asleep = asleep = now - self._last > _FREQUENT and not self._began
+            self._bell.acquire(timeout=-1 if asleep else RELIEF_AFTER)
+        return False
+
+    def _ring(self) -> None:
+        """End the other thread's wait."""
+        with self._lock:
+            if self._asleep:
+                self._asleep = False
+                self._bell.release()
