@@ -17,7 +17,8 @@ from pathlib import Path
 from confcast.errors import ConfcastError
 from confcast.owner.store.allowed_uids import AllowedUids
 from confcast.owner.store.handover import NUMBER
-from confcast.owner.store.runtime_lock import LockTaken, RuntimeLock, identity
+from confcast.owner.store.identity import Identity, identity
+from confcast.owner.store.runtime_lock import LockTaken, RuntimeLock
 from confcast.wire import listener
 from confcast.wire.files import about, goodbye_files, snapshot_file
 from confcast.wire.files.about import About
@@ -59,7 +60,7 @@ class RuntimeDir:
         self.allowed_uids = allowed_uids
         self._lock = lock
         self._about: About | None = None
-        self._socket: tuple[int, int] | None = None
+        self._socket: Identity | None = None
 
     @property
     def journal(self) -> Path:

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from confcast.errors import ConfcastError
+from confcast.owner.store.identity import Identity, identity
 from confcast.wire import processes
 from confcast.wire.messages import UNDECODABLE
 
@@ -56,6 +57,7 @@ class RuntimeLock:
         self.follows = follows
         self._holder = holder
         self._fd = -1
+        self._identity: Identity | None = None
 
     def acquire(self, path: Path) -> None:
         """Acquire the lock at this path, and release the lock that was held before.
@@ -75,11 +77,11 @@ class RuntimeLock:
             os.close(fd)
             raise
         self.release()
-        self._fd = fd
+        self._fd, self._identity = fd, identity(fd)
 
     def holds(self, path: Path | str) -> bool:
         """Whether the lock is held, and this path still leads to its file."""
-        return self._fd >= 0 and identity(path) == identity(self._fd)
+        return self._fd >= 0 and identity(path) == self._identity
 
     def release(self) -> None:
         """Release the lock, if it is held; the file remains."""
@@ -103,7 +105,7 @@ class RuntimeLock:
             os.close(fd)
             raise
         if free:
-            fd, self._fd = self._fd, fd
+            fd, self._fd, self._identity = self._fd, fd, identity(fd)
         os.close(fd)
 
     def _sign(self, fd: int) -> None:
@@ -135,15 +137,6 @@ class RuntimeLock:
             if processes.started(holder.owner) == holder.owner_started:
                 death.signal(signal.SIGKILL)
                 death.wait(_RELEASED_WITHIN)
-
-
-def identity(place: Path | str | int) -> tuple[int, int] | None:
-    """The device and inode of a path or an open descriptor; None where there is no file."""
-    try:
-        status = os.stat(place)  # noqa: PTH116 - a path or a descriptor
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _open(path: Path) -> int:

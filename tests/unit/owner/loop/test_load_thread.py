@@ -137,7 +137,7 @@ def test_the_content_stands_marked_while_it_is_validated_and_only_then(start: St
 
     assert seen
     assert set(seen) == {bench.loader._fingerprint()} == set(bench.attempts.added)
-    assert bench.in_progress_file.read_bytes() == b""
+    assert not any(bench.in_progress_file.read_bytes())
     assert stat.S_IMODE(bench.in_progress_file.stat().st_mode) == 0o600
 
 
@@ -145,7 +145,7 @@ def test_what_is_refused_is_unmarked_too(start: Start) -> None:
     bench = start()
 
     assert refusal(bench.load("number = 'one'"))[0] is ReloadResult.VALIDATION_FAILED
-    assert bench.in_progress_file.read_bytes() == b""
+    assert not any(bench.in_progress_file.read_bytes())
 
 
 def test_content_that_an_owner_died_of_is_skipped_until_someone_insists(start: Start) -> None:
@@ -241,11 +241,15 @@ def test_where_the_in_progress_file_can_t_be_written_nothing_is_validated(
 def test_a_mark_that_can_t_be_cleared_is_logged_and_the_load_counts(
     start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(fd: int, length: int) -> None:
-        raise OSError("Input/output error")
+    write = os.pwrite
+
+    def fail(fd: int, content: bytes, at: int) -> int:
+        if not any(content):
+            raise OSError("Input/output error")
+        return write(fd, content, at)
 
     bench = start()
-    monkeypatch.setattr(os, "ftruncate", fail)
+    monkeypatch.setattr(os, "pwrite", fail)
 
     assert isinstance(bench.load("number = 1"), Loaded)
     assert "could not be cleared: Input/output error" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from confcast.errors import Problem
 from confcast.owner.store.attempts import Attempts
 
+KILLS, OTHER = b"kills".ljust(16), b"other".ljust(16)  # a fingerprint has 16 bytes
 OTHER_CODE, NOT_NOW = Problem("", "other code"), Problem("", "not now")
 
 
@@ -32,17 +34,55 @@ def test_an_owner_that_is_disabled_for_good_is_never_enabled(attempts: Attempts,
 
 
 def test_what_a_dead_owner_left_is_quarantined_until_it_was_survived(attempts: Attempts) -> None:
-    attempts.begin(b"kills")
+    attempts.begin(KILLS)
 
     following = Attempts(attempts.path)
-    assert following.is_quarantined(b"kills")
-    assert not following.is_quarantined(b"other")
-    following.end(b"other")
-    assert following.is_quarantined(b"kills")
-    following.end(b"kills")
-    assert not following.is_quarantined(b"kills")
-    assert attempts.path.read_bytes() == b""
+    assert following.is_quarantined(KILLS)
+    assert not following.is_quarantined(OTHER)
+    following.end(OTHER)
+    assert following.is_quarantined(KILLS)
+    following.end(KILLS)
+    assert not following.is_quarantined(KILLS)
+    assert not any(attempts.path.read_bytes())
     following.close()
+
+
+def test_what_stands_in_the_file_is_replaced_by_what_is_loaded_next(attempts: Attempts) -> None:
+    attempts.begin(OTHER)
+    attempts.end(OTHER)
+    attempts.begin(KILLS)
+
+    following = Attempts(attempts.path)
+    assert following.is_quarantined(KILLS)
+    assert attempts.path.stat().st_size == len(KILLS)  # a disk that is full by now has room for it
+    following.close()
+
+
+@pytest.mark.parametrize("left", [b"", KILLS], ids=["survived", "killed"])
+def test_a_file_of_an_earlier_confcast_which_emptied_it_is_read(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "loading").write_bytes(left)
+    attempts = Attempts(tmp_path / "loading")
+    assert attempts.is_quarantined(KILLS) is bool(left)
+    attempts.close()
+
+
+def test_a_file_that_was_deleted_or_replaced_is_made_anew_before_it_is_needed(attempts: Attempts) -> None:
+    for lose in (attempts.path.unlink, lambda: attempts.path.with_name("another").replace(attempts.path)):
+        attempts.path.with_name("another").touch()
+        lose()
+        attempts.begin(KILLS)
+        assert attempts.path.read_bytes() == KILLS
+        attempts.end(KILLS)
+
+
+def test_a_load_looks_once_and_writes_twice(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("stat", "fstat", "pwrite", "ftruncate", "open"):
+        call = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, call=call: (calls.append(name), call(*given))[1])
+    attempts.begin(OTHER)
+    attempts.end(OTHER)
+    assert calls == ["stat", "pwrite", "pwrite"]
 
 
 def test_the_watcher_reports_content_that_no_load_has_read(attempts: Attempts) -> None:
