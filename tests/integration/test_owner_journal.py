@@ -14,6 +14,7 @@ from confcast import ReloadResult
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.owners import (
+    await_fold,
     await_one_that_can_t_start,
     await_the_next,
     home_of,
@@ -23,6 +24,9 @@ from tests.support.owners import (
 from tests.support.settings import write
 from tests.support.waiting import eventually, history_of
 from tests.support.workers import Worker
+
+A_MARK = 64
+"""Bytes that are enough for the mark of what is being loaded, and not for a version."""
 
 
 @contextmanager
@@ -50,6 +54,40 @@ def test_a_journal_deleted_under_a_living_owner_is_made_anew_and_outlives_it(
     event = manager.reload()
     assert (event.result, event.version) == (ReloadResult.UNCHANGED, 2)
     assert worker.ask("read") == (2, 2)
+
+
+def test_what_was_answered_outlives_an_owner_that_is_killed_before_sqlite_has_it(
+    start_manager: StartManager, start_worker: StartWorker, config: Path, tmp_path: Path
+) -> None:
+    manager = start_manager(state_dir=tmp_path / "state")
+    worker = start_worker(manager)
+    for number in (2, 3, 4):
+        write(config, number)
+        event = manager.reload()
+        kill_the_owner(manager)  # within a millisecond of the answer: SQLite takes it in after 250
+        assert (tmp_path / "state" / "journal-ahead").stat().st_size > 0
+        (write_again,) = [each for each in history_of(manager) if each.version == event.version and each.changes]
+        assert write_again.result is event.result is ReloadResult.SUCCESS
+        eventually(lambda number=number: worker.ask("read")[1] == number, "the worker has it")
+        assert manager.get_stats()["successful_reloads"] == number - 1
+
+
+def test_a_disk_that_is_too_full_for_sqlite_holds_up_no_reload(
+    manager: Manager, start_worker: StartWorker, config: Path
+) -> None:
+    worker, owner = start_worker(manager), manager.owner_pid
+    await_fold(manager)
+    with limited(owner, resource.RLIMIT_FSIZE, 4096):  # the next page of SQLite's log lies beyond
+        for number in (2, 3):
+            write(config, number)
+            assert manager.reload().version == number
+        eventually(lambda: manager.get_stats()["failures"].get("fold"), "a fold that fails")
+        assert [event.version for event in manager.get_event_history()] == [3, 2, 1]
+    assert worker.ask("read") == (3, 3)
+    kill_the_owner(manager)
+    event = manager.reload()
+    assert (event.result, event.version) == (ReloadResult.UNCHANGED, 3)
+    assert manager.get_stats()["successful_reloads"] == 2
 
 
 def test_a_folder_deleted_under_a_living_owner_is_made_anew(
@@ -97,7 +135,7 @@ def test_on_a_full_disk_nothing_changes_and_the_next_reload_works_when_there_is_
     manager: Manager, start_worker: StartWorker, config: Path
 ) -> None:
     worker, owner = start_worker(manager), manager.owner_pid
-    with limited(owner, resource.RLIMIT_FSIZE, 4096):
+    with limited(owner, resource.RLIMIT_FSIZE, A_MARK):
         write(config, 2)
         event = manager.reload()
         assert event.result is ReloadResult.IO_ERROR, event
@@ -122,7 +160,7 @@ def test_an_owner_that_is_restarted_on_a_full_disk_serves_what_is_committed(
     assert manager.reload().version == 2
     dead = kill_the_owner(manager)
     owner = await_the_next(manager, dead)
-    with limited(owner, resource.RLIMIT_FSIZE, 512):  # it has yet to import what it needs
+    with limited(owner, resource.RLIMIT_FSIZE, A_MARK):  # it has yet to import what it needs
         worker.ask("await_connected", True)
         assert start_worker(manager).ask("read") == (2, 2)
         write(config, 3)

@@ -13,7 +13,7 @@ import pytest
 
 from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadResult
 from tests.support.fixtures import StartManager, StartWorker
-from tests.support.owners import await_one_that_can_t_start, home_of, kill_the_owner
+from tests.support.owners import await_fold, await_one_that_can_t_start, home_of, kill_the_owner
 from tests.support.settings import Limits, write
 from tests.support.waiting import made_by
 
@@ -83,6 +83,7 @@ def test_what_can_t_be_read_is_set_aside_and_numbers_go_on_above_all_that_were_g
 ) -> None:
     manager = start_manager(supervise="caller")
     worker = start_worker(manager)
+    await_fold(manager)
     kill_the_owner(manager)
     lose(home_of(manager) / "journal")
     write(config, 2)

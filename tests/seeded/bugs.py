@@ -53,8 +53,8 @@ def _worker(name: str, breaks: str, file: str, text: str, instead: str, *found_b
     return Bug("worker", name, breaks, f"{_WORKER}/{file}", text, instead, found_by)
 
 
-def _journal(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
-    return Bug("journal", name, breaks, f"{_OWNER}/{file}", text, instead, ("tests/unit/owner/store/test_journal.py",))
+def _journal(name: str, breaks: str, file: str, text: str, instead: str, test: str = "test_journal.py") -> Bug:
+    return Bug("journal", name, breaks, f"{_OWNER}/{file}", text, instead, (f"tests/unit/owner/store/{test}",))
 
 
 def _watcher(name: str, breaks: str, text: str, instead: str, *, file: str = "watch/watcher.py") -> Bug:
@@ -378,7 +378,7 @@ BUGS = (
         "a deleted journal counts as in place",
         "G6: versions are committed into a file that nobody can find again",
         "store/sqlite_file.py",
-        "return self._identity == self._identify()",
+        "return identity(self._name) == self._identity",
         "return self._identity is not None",
     ),
     _journal(
@@ -387,6 +387,30 @@ BUGS = (
         "store/sqlite_file.py",
         '                self.ask("ROLLBACK")\n',
         "                pass\n",
+    ),
+    _journal(
+        "an entry is not compared with its checksum",
+        "G6: a version that a death or a flipped bit has torn is served",
+        "store/ahead_file.py",
+        " or zlib.crc32(view[end + _CHECKSUM.size : following]) != checksum:",
+        ":",
+        "test_ahead_file.py",
+    ),
+    _journal(
+        "what a full disk took of an entry is left behind the last whole one",
+        "G6: a version that was refused is there again when the machine comes back",
+        "store/ahead_file.py",
+        "                self._cut()\n            raise\n",
+        "                pass\n            raise\n",
+        "test_ahead_file.py",
+    ),
+    _journal(
+        "SQLite does not keep the number of the last entry that it has",
+        "each event is counted once: a kill between SQLite and the emptying of the file counts it twice",
+        "store/entries.py",
+        '        ask("INSERT OR REPLACE INTO folded VALUES (1, ?)", (number,))\n',
+        "",
+        "test_journal_ahead.py",
     ),
     # ---- watcher
     _watcher(

@@ -45,6 +45,11 @@ def kill_it_while_it_loads(manager: ConfigReloadManager[Any], config: Path, gate
     return refused[0]
 
 
+def await_fold(manager: ConfigReloadManager[Any]) -> None:
+    """Until SQLite has all that its owner's journal was given."""
+    eventually(lambda: (home_of(manager) / "journal-ahead").stat().st_size == 0, "SQLite has all of it")
+
+
 def home_of(manager: ConfigReloadManager[Any]) -> Path:
     """The runtime directory of its owners."""
     return Path(manager.address).parent

@@ -3,6 +3,7 @@
 Glossary, for the whole package:
 
 abort           The end of a round without a version; workers drop what they have staged.
+ahead file      The file beside the journal with the versions and events that SQLite has not yet.
 backoff         The growing pause between a worker's attempts to connect, or a supervisor's to start an owner.
 barrier         The wait, after the journal write, until every worker that is not excused has applied or declined.
 candidate       A validated configuration, between its load and the end of its vote.
@@ -15,6 +16,7 @@ disabled        Said of loading where the schema's code has changed: only a full
 effect          What the core wants done; the event loop carries it out.
 excused         Said of a worker that a proposal does not wait for; the outcome names it.
 fingerprint     The hash of a schema's fields (owner and workers compare it), or of the files of a source.
+fold            To take what is in the ahead file into SQLite, in one transaction.
 full reload     A restart of a server's master with new code, by its own signal; it makes a new generation.
 gathering       The wait of a restarted owner without a journal, until each living worker has had time to connect.
 generation      The workers of one master program, with their owner and runtime directory.

@@ -3,9 +3,13 @@
 Watching runs in a thread of its own and posts to the mailbox, as do loads that last (`relief.py`); all else runs in the
 loop, loads between two of its turns. Effects are carried out in the order in which the core returns them; the inputs
 that they cause (a drained pipe, a written row) are given to the core after the last effect. Journal writes happen in
-the loop: SQLite writes into the page cache in some 40 µs, and no caller may be answered before the row is written
-anyway. A disk that hangs therefore holds up reloads and new workers
-(which have the snapshot file); workers that are attached go on serving.
+the loop: an append takes some 9 µs, and no caller may be answered before it anyway. A disk that hangs therefore holds
+up reloads and new workers (which have the snapshot file); workers that are attached go on serving.
+
+Files are deleted while they are in use. Before a load the loop looks at four paths: the control socket (workers that
+start need it), the lock (another owner could start), the journal (history and roster would be lost) and its ahead file.
+Before a version is recorded it looks at the ahead file only, since that one is written. Before SQLite takes in what
+waits, while idle, it looks at the journal and at SQLite's log.
 
 Rejected: asyncio (a loop's own machinery costs more than a whole reload into four workers), and threads that share
 the core under a lock.
@@ -44,8 +48,11 @@ _log = logging.getLogger("confcast.owner")
 _RETRY_AFTER = 1.0
 """Seconds without accepting after no descriptor was left: the socket stays readable, and would keep the loop busy."""
 
-_MOVE_RETRY_AFTER = 30.0
-"""Seconds until a failed move into the state folder is tried again."""
+_FOLD_AFTER = 0.25
+"""Seconds that what the journal has appended waits for SQLite, so that many reloads are one transaction."""
+
+_JOURNAL_RETRY_AFTER = 30.0
+"""Seconds until SQLite is tried again, or a move into the state folder, after a failure."""
 
 
 class EventLoop:
@@ -90,6 +97,7 @@ class EventLoop:
         self._open_journal = open_journal
         self._journal = open_journal()
         self._journal_incomplete = False  # a new journal lacks what could not be written into it
+        self._will_fold = False
         self._mailbox = mailbox
         self._loading = loading
         self._on_event = on_event
@@ -178,7 +186,7 @@ class EventLoop:
         except (ConfcastError, OSError) as error:
             self._failures["move"] += 1
             _log.error("the journal can't move into the state folder yet: %s", error)
-            return _MOVE_RETRY_AFTER
+            return _JOURNAL_RETRY_AFTER
         self._journal.close()
         self._journal = fresh
         self._try("old journal", lambda: handover.delete_journal(small))
@@ -292,8 +300,9 @@ class EventLoop:
     def _record(self, effect: fx.Record) -> None:
         row, state = self._rows(effect, effect.refused)
         try:
-            self._recreate_what_was_deleted()
-        except (ConfcastError, OSError) as error:  # nothing was written, for sure
+            if self._journal_incomplete or not self._journal.can_append():
+                self._recreate_what_was_deleted()
+        except (ConfcastError, OSError) as error:  # nothing was written: that much is known
             self._not_recorded(fx.RowState.ABSENT, error)
             return
         try:
@@ -352,7 +361,22 @@ class EventLoop:
         if event or event.origin != "start":  # a refused first load is reported by the master
             self._unlogged.append(event)
         self._try("history", lambda: self._journal.add_event(event))
+        if not self._will_fold:
+            self._will_fold = True
+            self._idle_tasks.add(self._fold, time.monotonic() + _FOLD_AFTER)
         self._on_event(event)
+
+    def _fold(self) -> float:
+        """Take into SQLite what the journal has appended; the seconds until the next try, or 0."""
+        try:
+            if self._journal.in_place():  # else the next load makes it anew, and what waits is as lost as the history
+                self._journal.fold()
+        except ConfcastError as error:
+            self._failures["fold"] += 1
+            _log.error("SQLite has not taken in what was written last, which waits beside the journal: %s", error)
+            return _JOURNAL_RETRY_AFTER
+        self._will_fold = False
+        return 0.0
 
     def _answer_query(self, pipe: int, query: Query) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
@@ -406,8 +430,10 @@ class EventLoop:
         """
         if (missing := self._runtime_dir.missing()) is not None:
             self._recreate_runtime_dir(missing)
-        if not self._journal.in_place() or self._journal_incomplete:
+        if self._journal_incomplete or not self._journal.in_place():
             self._recreate_journal()
+        elif not self._journal.can_append():
+            self._journal.renew_ahead()
 
     def _recreate_runtime_dir(self, missing: Path) -> None:
         _log.error("%s was deleted while in use: it is made anew", missing)

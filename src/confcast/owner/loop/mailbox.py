@@ -6,8 +6,8 @@ interpreter writes its number there at once (`signal.set_wakeup_fd`), while its 
 Rejected: `queue.SimpleQueue` (a selector can't wait for it), and a lock (a handler that interrupts the thread that
 holds it hangs).
 
-Idle tasks move the journal, or copy it for the next generation. Rejected: running them at once (between the order to
-write and its outcome the journal must not be replaced), and timers of the core (which knows no files).
+Idle tasks fold the journal, move it, or copy it for the next generation. Rejected: running them at once (between the
+order of a write and its outcome the journal must not be exchanged), and timers of the core (which knows of no files).
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class IdleTasks:
     def __init__(self) -> None:
         self._jobs: list[tuple[float, Job]] = []
 
-    def add(self, job: Job) -> None:
-        """Add a job that is due now."""
-        self._jobs.append((0.0, job))
+    def add(self, job: Job, when: float = 0.0) -> None:
+        """Add a job that is due then, or now."""
+        self._jobs.append((when, job))
 
     def next(self) -> list[float]:
         """The times at which jobs are due, one for each job."""

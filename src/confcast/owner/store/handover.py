@@ -23,6 +23,7 @@ import shutil
 from pathlib import Path
 
 from confcast.owner.store.journal import Journal, TornJournal
+from confcast.owner.store.sqlite_file import companions
 from confcast.wire.files.owner_dirs import HANDOVER
 
 NUMBER = f"{HANDOVER}.number"
@@ -72,6 +73,8 @@ def take_over(former: Path, journal: Path) -> None:
     if left.exists() and not journal.exists():
         os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o600))  # mode 0600, since workers may walk through its folder
         shutil.copyfile(left, new)
+        for leftover in companions(journal):
+            leftover.unlink(missing_ok=True)  # of a journal that has moved: it would be replayed into the copy
         new.replace(journal)
 
 

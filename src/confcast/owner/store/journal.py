@@ -1,15 +1,26 @@
 """The journal keeps what must outlive an owner: the committed version, the roster, the history and the totals.
 
-Guarantees. `record()` is the commit point: once it has returned, the version outlives the death of every process (and
-of the machine, if `durable`); when it raised, `holds()` reads from the file itself whether the version is there.
+Guarantees. `record()` is the commit point: once it has returned, the version outlives the death of every process
+(and of the machine, if `durable`); when it raised, `holds()` tells from the files themselves which of the two happened.
+An event is in the history once `add_event()` has returned, whichever process dies. A version that `holds()` has denied,
+and an event that `add_event()` has refused, are not there later.
 
-How. A version is one row that is replaced by one statement, its own transaction: nothing else can make it fail, and the
-new payload replaces the old one. Older payloads are not kept: a restart needs the newest only, the history has the
-changes, and each payload would be one more copy of the secrets. sqlite_file.py opens and copies the file.
+How. A version, with the state beside it, or an event, is one entry of the ahead file (ahead_file.py). `fold()` takes
+all that waits there into SQLite, in one transaction that also keeps the number of the last entry: so an entry is taken
+in exactly once, whenever an owner dies. The owner folds when it is idle and when it closes; the next one reads what a
+death has left. What waits is in memory, too: reading adds it to what SQLite has, and writes nothing, so that a full
+disk can be asked for its history. Where the ahead file has no room, the entry goes into SQLite with all that waits.
 
-Rejected: a file written and renamed for each version (it would hold no roster and no totals), asking the connection
-that failed whether the write took place (after a failed flush it may say no though the log on disk has the version,
-which the next owner would then read).
+The newest payload replaces the one before it. Older ones are not kept: a restart needs the newest, the history has the
+changes, and each would be one more copy of the secrets. sqlite_file.py opens and copies the file.
+
+If `durable`, a reload flushes once: its version, or, where there was none, its event. The event of a version is flushed
+with the next fold: a death of the machine before that (0.25 s) costs the history one line, and no version.
+
+Rejected: a file written and renamed for each version (no roster and totals beside it), asking the connection that
+failed whether the write took place (after a failed flush it says no while the log on disk says yes, and the next
+owner would read a version that was never committed), and folding before each read (it needs both ways all the same,
+since a full disk can be read and not folded).
 """
 
 from __future__ import annotations
@@ -18,15 +29,28 @@ import logging
 import operator
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from confcast.owner.store.ahead_file import AheadFile, Entry
+from confcast.owner.store.entries import (
+    EVENT,
+    VERSION,
+    StateRow,
+    Totals,
+    VersionRow,
+    Waiting,
+    decode_event,
+    encode,
+    put_state,
+)
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
-from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent, ReloadResult, WithSecrets
+from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent
 
-__all__ = ["Journal", "JournalError", "TornJournal", "VersionRow"]
+__all__ = ["Journal", "JournalError", "StateRow", "TornJournal", "VersionRow"]
 
 _log = logging.getLogger("confcast.journal")
 
@@ -48,55 +72,13 @@ INSERT INTO totals(one) VALUES (1);
 # This table is made when first used: a journal of an earlier confcast has no such table, and is opened as it is.
 _SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fields BLOB NOT NULL)"
 
-_COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
-    last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
-
-# Made when first used, too. `undo`: the version that put back earlier content; `refused`: the digest that it undid.
-_STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 1), undo INTEGER, refused BLOB)"
-
-_UNCOUNTED = frozenset({"start", "reissue", "late"})
+_HIGHEST = 2**63 - 1  # that SQLite takes: a version above it would wait for ever
 
 _MOST_EVENTS = 2**62  # a larger limit means no limit: SQLite could not number so many
 
 _ENVELOPE = 1024  # bytes that an answer has at most beside its events
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(ReloadEvent).decode
 _decode_fields = msgspec.msgpack.Decoder(dict[str, str]).decode
-
-
-class VersionRow(WithSecrets, frozen=True):
-    """One committed version, with all that a restarted owner needs to serve it.
-
-    Attributes:
-        version: Its number.
-        digest: The hash of the payload.
-        schema: The fingerprint of the codec's table that the payload was written with.
-        payload: The configuration as the codec wrote it, secrets included; never shown.
-        timestamp: When it was committed, in seconds since 1970.
-    """
-
-    SHOWN = ("version",)
-
-    version: int
-    digest: bytes
-    schema: bytes
-    payload: bytes
-    timestamp: float
-
-
-class StateRow(WithSecrets, frozen=True):
-    """What must change together with the committed version, in one transaction.
-
-    Attributes:
-        undo: The number of the committed version if it put back earlier content, otherwise another number.
-        refused: The digest of the undone content, until the content changes; empty for none. Never shown.
-    """
-
-    SHOWN = ("undo",)
-
-    undo: int = 0
-    refused: bytes = b""
 
 
 class Journal:
@@ -121,9 +103,11 @@ class Journal:
         self._limit = min(history_limit, _MOST_EVENTS)
         self._database = Database(path, _TABLES, durable=durable)
         self._ask = self._database.ask
+        self._newest = self._high_water = self._number = 0
+        self._waiting = Waiting()
+        self._must_flush_event = True  # that of a reload which has flushed no version
         try:
-            self._newest, self._high_water = self._heights()
-            self.state = self._state()
+            self._open_ahead()
         except BaseException:
             self._database.close()
             raise
@@ -141,6 +125,8 @@ class Journal:
         Raises:
             JournalError: The row can't be read, or its payload is not what was written.
         """
+        if self._waiting.version is not None:
+            return self._waiting.version[0]
         with self._database.explained("read"):
             query = "SELECT version, digest, schema, payload, timestamp, checksum FROM newest"
             found = self._ask(query).fetchone()
@@ -162,12 +148,10 @@ class Journal:
         if row.version <= self._newest:
             raise JournalError(f"version {row.version} can't follow version {self._newest} in {self._database.path}")
         with self._database.explained("written"):
-            if state == self.state:  # nearly always, and one statement is its own transaction
-                self._put(row)
-            else:
-                with self._database.transaction():
-                    self._put(row)
-                    self._put_state(state)
+            if row.version > _HIGHEST:
+                raise OverflowError(f"{row.version} is no number of a version")
+            self._write(VERSION, encode((row, state)), self._waiting.with_version(row, state), flush=True)
+        self._must_flush_event = False
         self._newest, self.state = row.version, state
         self._high_water = max(self._high_water, row.version)
 
@@ -175,36 +159,33 @@ class Journal:
         """Forget the digest of the content that was undone. Raises JournalError."""
         state = StateRow(self.state.undo)
         if state != self.state:
+            self.fold()  # or what waits would put it back
             with self._database.explained("written"), self._database.transaction():
-                self._put_state(state)
+                put_state(self._ask, state)
             self.state = state
 
-    def _put(self, row: VersionRow) -> None:
-        self._ask(
-            "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",
-            (row.version, row.digest, row.schema, zlib.crc32(row.payload), row.timestamp, row.payload),
-        )
-
-    def _put_state(self, state: StateRow) -> None:
-        self._ask(_STATE)
-        self._ask("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state.undo, state.refused))
-
     def holds(self, version: int, digest: bytes) -> bool:
-        """Whether the file has this version committed; to be called after a `record()` that raised.
+        """Whether the files have this version committed; for after a `record()` that raised.
 
-        The file is opened again, as the next owner would open it: what it then holds is final, either way.
+        They are opened again, as the next owner would open them: what they then hold is final, either way.
 
         Raises:
-            JournalError: The file can't be read, so that the outcome is unknown; the owner must exit without an answer.
+            JournalError: A file can't be read, so that the outcome is unknown; the owner must exit without an answer.
         """
         self._database.reopen()
-        with self._database.explained("read back"):
-            rows = self._ask("SELECT 1 FROM newest WHERE version = ? AND digest = ?", (version, digest)).fetchall()
-            if rows and self._database.durable:
-                self._database.flush()  # what failed may have been the flush
-        self._newest, self._high_water = self._heights()
-        self.state = self._state()
-        return bool(rows)
+        self._ahead.close()
+        self._open_ahead()
+        if (waiting := self._waiting.version) is not None:
+            there = (waiting[0].version, waiting[0].digest) == (version, digest)
+        else:
+            query = "SELECT 1 FROM newest WHERE version = ? AND digest = ?"
+            with self._database.explained("read back"):
+                there = bool(self._ask(query, (version, digest)).fetchall())
+        if there and self._database.durable:  # what failed may have been the flush
+            self.fold()
+            with self._database.explained("read back"):
+                self._database.flush()
+        return there
 
     def retire(self, version: int) -> None:
         """Raise the high-water number to `version`, so that no owner gives out that number. Raises JournalError."""
@@ -214,11 +195,88 @@ class Journal:
             self._high_water = version
 
     def in_place(self) -> bool:
-        """Whether the journal's path still leads to the open file.
+        """Whether the journal's path still is the open file. To be checked before each load, and before `fold()`.
 
-        Must be checked before each write: SQLite goes on committing into a file that was deleted or replaced.
+        SQLite goes on committing into a file that was deleted or replaced.
         """
         return self._database.in_place()
+
+    def can_append(self) -> bool:
+        """Whether what is written next is where the next owner looks for it. To be checked before each `record()`."""
+        return self._ahead.in_place() if self._ahead.exists else self.in_place()
+
+    def renew_ahead(self) -> None:
+        """Begin another ahead file, since this one was deleted; what waited in it is folded. Raises JournalError."""
+        _log.error("%s was deleted while in use: it is made anew", self._ahead.path)
+        self.fold()
+        self._ahead.renew()
+
+    # ---- what is ahead of SQLite
+
+    def fold(self) -> None:
+        """Take all that waits into SQLite; while idle. Raises JournalError: then it still waits, and is read there."""
+        if self._waiting != Waiting():
+            with self._database.explained("written"):
+                self._fold(self._waiting, self._number)
+
+    def _write(self, kind: int, body: bytes, after: Waiting, *, flush: bool) -> None:
+        """Append an entry, after which that waits. Raises what SQLite and the system raise."""
+        number = self._number + 1
+        if self._ahead.has_room_for(body):
+            self._ahead.append(Entry(number, kind, body), flush=flush)
+            self._waiting, self._number = after, number
+        else:
+            self._fold(after, number)
+
+    def _fold(self, waiting: Waiting, number: int) -> None:
+        self._database.keep_log()
+        with self._database.transaction():
+            waiting.take_in(self._ask, number, self._limit)
+        self._waiting, self._number = Waiting(), number
+        self._ahead.clear()
+
+    def _open_ahead(self) -> None:
+        """Open the ahead file, and read what a former owner left there; the heights and the state are of both files."""
+        with self._database.explained("opened"):
+            self._ahead = AheadFile(self._database.path, durable=self._database.durable)
+        try:
+            self._newest, self._high_water = self._heights()
+            self.state = self._state()
+            self._number = self._folded()
+            self._waiting = self._unfolded()
+        except BaseException:
+            self._ahead.close()
+            raise
+        if self._waiting.version is not None:
+            row, self.state = self._waiting.version
+            self._newest, self._high_water = row.version, max(self._high_water, row.version)
+
+    def _unfolded(self) -> Waiting:
+        """What the ahead file has and SQLite has not; `_number` becomes that of its last entry."""
+        waiting = Waiting()
+        with self._database.explained("read"):
+            entries = self._ahead.read()
+        for entry in entries:
+            if entry.number <= self._number:
+                continue
+            self._number = entry.number
+            try:
+                waiting = waiting.with_entry(entry)
+            except UNDECODABLE as error:  # its checksum is right, so nothing is damaged
+                raise JournalError(
+                    f"{self._ahead.path} has an entry that this version of confcast can't read ({error}). "
+                    "Run the version that wrote it, and stop that one"
+                ) from error
+        if waiting.version is not None and waiting.version[0].version <= self._newest:
+            return Waiting(None, waiting.events)  # an older confcast, which reads no ahead file, went on without it
+        return waiting
+
+    def _folded(self) -> int:
+        with self._database.explained("read"):
+            if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'folded'").fetchone():
+                return 0
+            found = self._ask("SELECT number FROM folded").fetchone()
+            return operator.index(found[0]) if found else 0
 
     # ---- the schemas
 
@@ -228,10 +286,11 @@ class Journal:
         An owner that is restarted under other code can't compute it, and must report which fields differ. Raises
         JournalError.
         """
+        self.fold()  # what is kept depends on the version
         with self._database.explained("written"), self._database.transaction():
             self._ask(_SCHEMAS)
             self._ask("DELETE FROM schemas WHERE fingerprint NOT IN (SELECT schema FROM newest)")
-            self._ask("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema, _encode(fields)))
+            self._ask("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema, encode(fields)))
 
     def described(self, schema: bytes) -> dict[str, str]:
         """The field table of a schema; empty when none can be read, which does not harm the version.
@@ -274,16 +333,14 @@ class Journal:
     # ---- history and totals
 
     def add_event(self, event: ReloadEvent) -> None:
-        """Add an event to the history, delete the oldest beyond the limit, and count in the totals, in one transaction.
+        """Add an event to the history, and count it in the totals, in one write.
 
         The first load (origin `start`) and a re-issue are in the history, not in the totals. Raises JournalError.
         """
-        with self._database.explained("written"), self._database.transaction():
-            cursor = self._ask("INSERT INTO event(body) VALUES (?)", (_encode(event),))
-            newest = cursor.lastrowid or 0
-            self._ask("DELETE FROM event WHERE id <= ?", (newest - self._limit,))
-            if event.origin not in _UNCOUNTED:
-                self._ask(_COUNT, _counted(event))
+        body = encode(event)
+        with self._database.explained("written"):
+            self._write(EVENT, body, self._waiting.with_event(body), flush=self._must_flush_event)
+        self._must_flush_event = True
 
     def events(self, limit: int | None = None) -> list[ReloadEvent]:
         """The history, newest first: `limit` events at the most, all for None. Raises JournalError.
@@ -293,14 +350,16 @@ class Journal:
         count = self._limit if limit is None else max(0, min(limit, self._limit))
         with self._database.explained("read"):
             rows = self._ask("SELECT body FROM event ORDER BY id DESC LIMIT ?", (count,))
-            bodies = list(_that_fit(body for (body,) in rows))
+            newest_first = chain(reversed(self._waiting.events), (body for (body,) in rows))
+            bodies = list(_that_fit(islice(newest_first, count)))
         try:
-            return [_decode(body) for body in bodies]
+            return [decode_event(body) for body in bodies]
         except (*UNDECODABLE, TypeError) as error:
             raise self._database.torn(f"an event can't be read ({error})") from None
 
     def clear_events(self) -> None:
         """Empty the history; the totals stay. Raises JournalError."""
+        self.fold()  # what waits counts in the totals
         with self._database.explained("written"):
             self._ask("DELETE FROM event")
 
@@ -311,21 +370,21 @@ class Journal:
         `last_reload_time` in seconds since 1970 and `last_reload_result` as text, both None before the first;
         `mean_duration_ms` and `max_duration_ms` over all reloads, in milliseconds; `owner_restarts`.
         """
-        columns = "successful, failed, suppressed, last_time, last_result, sum_ms, max_ms, owner_restarts"
+        columns = ", ".join(Totals._fields)
         with self._database.explained("read"):
             row = self._ask(f"SELECT {columns} FROM totals").fetchone()  # noqa: S608 (our own names)
-            successful, failed, suppressed, last_time, last_result, sum_ms, max_ms, restarts = row
-            total = successful + failed + suppressed
+            totals = self._waiting.add_to(Totals(*row))
+            total = totals.successful + totals.failed + totals.suppressed
             return {
                 "total_reloads": total,
-                "successful_reloads": successful,
-                "failed_reloads": failed,
-                "suppressed": suppressed,
-                "last_reload_time": last_time,
-                "last_reload_result": last_result,
-                "mean_duration_ms": sum_ms / total if total else 0.0,
-                "max_duration_ms": max_ms,
-                "owner_restarts": restarts,
+                "successful_reloads": totals.successful,
+                "failed_reloads": totals.failed,
+                "suppressed": totals.suppressed,
+                "last_reload_time": totals.last_time,
+                "last_reload_result": totals.last_result,
+                "mean_duration_ms": totals.sum_ms / total if total else 0.0,
+                "max_duration_ms": totals.max_ms,
+                "owner_restarts": totals.owner_restarts,
             }
 
     def count_restart(self) -> None:
@@ -336,10 +395,18 @@ class Journal:
     def copy_to(self, path: Path) -> None:
         """Replace the journal at this path, which no process has open, by a copy of this one. Raises JournalError."""
         with self._database.explained(f"copied to {path}"):
-            self._database.copy_to(path)
+            self._database.copy_to(path, lambda ask: self._waiting.take_in(ask, self._number, self._limit))
 
     def close(self) -> None:
-        """Close the file; does nothing when called again. Writes that fail stay in the log beside the file."""
+        """Close the files; harmless when called again. What can't be folded stays where it is, for the next owner."""
+        try:
+            if self.in_place():  # else another journal may be there, whose ahead file has the same name
+                self.fold()
+                with self._database.explained("written"):
+                    self._ahead.remove()
+        except JournalError as error:
+            _log.warning("what was written last stays in %s: %s", self._ahead.path, error)
+        self._ahead.close()
         self._database.close()
 
     def _state(self) -> StateRow:
@@ -369,10 +436,3 @@ def _that_fit(bodies: Iterable[bytes]) -> Iterator[bytes]:
         if room < 0:
             return
         yield body
-
-
-def _counted(event: ReloadEvent) -> tuple[Any, ...]:
-    suppressed = event.result is ReloadResult.UNCHANGED
-    successful = bool(event) and not suppressed
-    kind = (successful, not bool(event), suppressed)
-    return (*kind, event.timestamp, event.result.value, event.duration_ms, event.duration_ms)

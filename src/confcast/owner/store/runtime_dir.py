@@ -61,6 +61,7 @@ class RuntimeDir:
         self._lock = lock
         self._about: About | None = None
         self._socket: Identity | None = None
+        self._socket_name = str(self.address)  # looked at before each load: a Path takes longer than the look
 
     @property
     def journal(self) -> Path:
@@ -109,7 +110,7 @@ class RuntimeDir:
         """The path of the control socket or the lock, if it no longer leads to this owner's; None while both do."""
         if not self._listens_there():
             return self.address
-        lock = f"{self.state_folder}/{_LOCK}"  # at each load and each commit: a Path takes longer than the look at it
+        lock = f"{self.state_folder}/{_LOCK}"  # a Path takes longer than the look at it
         return None if self._lock.holds(lock) else Path(lock)
 
     def remove_files(self) -> None:
@@ -154,7 +155,7 @@ class RuntimeDir:
                 (former / _LOCK).unlink()
 
     def _listens_there(self) -> bool:
-        return self._socket is not None and identity(self.address) == self._socket
+        return self._socket is not None and identity(self._socket_name) == self._socket
 
     def _acquire_lock(self) -> None:
         try:

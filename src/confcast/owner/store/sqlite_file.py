@@ -10,8 +10,11 @@ owner, and without the shared-memory index a commit takes two thirds of the time
 process, however it died. `synchronous=OFF` is enough to survive processes, since the kernel has their writes by then;
 NORMAL flushes now and then, and guarantees nothing for the last commit, so `durable` means FULL.
 
-Rejected: a umask while opening (it holds for the whole process), and opening a file to see what it is (SQLite takes an
-empty file for a new database, and deletes the log beside it).
+A log that was deleted while in use would be missed only by the next owner: `keep_log()` looks before each transaction
+that takes much in, and opens the file again, which writes all of the lost log into it.
+
+Rejected: a umask while opening (it is the whole process's), and opening a file to see what it is (SQLite takes an empty
+file for a new database, and deletes the log beside it).
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from confcast.errors import ConfcastError
+from confcast.owner.store.identity import identity
 
 log = logging.getLogger("confcast.journal")
 
@@ -33,9 +37,16 @@ _LAYOUT = 1
 _SMALLEST = 512  # bytes of SQLite's smallest page: it takes a smaller file for an empty database
 _FAULTS = (sqlite3.Error, OSError, OverflowError, ValueError, TypeError)
 """What Python's module raises: beside sqlite3.Error, OverflowError for a number of more than 64 bits, and
-UnicodeDecodeError (a ValueError) where damage has reached a message or a name. Unpacking a row of another shape or type
-than was written raises TypeError or ValueError."""
+UnicodeDecodeError (a ValueError) where damage has reached a message or a name. A row of another shape or type than was
+written raises TypeError or ValueError where it is unpacked."""
+AHEAD = "-ahead"
+"""The ending of the ahead file, which belongs to the file as SQLite's own log does."""
+
 _LOG_PAGES = 250  # SQLite writes the log into the file at about 1 MiB: it may be in /dev/shm, which is memory
+
+
+Ask = Callable[..., sqlite3.Cursor]
+"""Runs one statement, with the values of its placeholders. Raises what SQLite raises."""
 
 
 class JournalError(ConfcastError):
@@ -65,7 +76,7 @@ class Database:
     def __init__(self, path: Path, tables: str, *, durable: bool) -> None:
         self.path = Path(path).absolute()
         self.durable = durable
-        self._names = str(self.path), f"{self.path}-wal"
+        self._name, self._log = str(self.path), f"{self.path}-wal"  # a Path takes longer than the look at it
         with self.explained("opened"):
             if not self.path.exists():
                 self._make(tables)
@@ -103,8 +114,19 @@ class Database:
         return TornJournal(f"the journal {self.path} is torn: {what}")
 
     def in_place(self) -> bool:
-        """Whether the path still leads to the open file; SQLite goes on committing into a file that was replaced."""
-        return self._identity == self._identify()
+        """Whether the path still leads to the open file; SQLite goes on committing into a deleted or replaced one."""
+        return identity(self._name) == self._identity
+
+    def keep_log(self) -> None:
+        """Open the file again if its log was deleted: what is in the lost log is written into the file then.
+
+        Raises JournalError.
+        """
+        if identity(self._log) != self._log_identity:
+            log.error("%s was deleted while in use: it is made anew", self._log)
+            with self.explained("written"):
+                self.flush()  # on a full disk this raises, and closing would lose what is in the lost log
+            self.reopen()
 
     def reopen(self) -> None:
         """Close the file, and open it as the next owner would. Raises JournalError."""
@@ -117,13 +139,17 @@ class Database:
         """Write the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
         self.ask("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-    def copy_to(self, path: Path) -> None:
-        """Replace the file at another path by a copy of all that is committed.
+    def copy_to(self, path: Path, complete: Callable[[Ask], None]) -> None:
+        """Replace the file at another path by a copy of all that is committed, completed in one transaction.
 
         Raises what SQLite and the system raise.
         """
         with self._replacing(path) as copy:
             self._connection.backup(copy)  # flushed: a new connection's `synchronous` is FULL
+            copy.execute("BEGIN IMMEDIATE")
+            complete(copy.execute)
+            copy.execute("COMMIT")
+            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # closing would leave what it has no room for
 
     def close(self) -> None:
         """Close the file; does nothing when called again. Writes that fail stay in the log."""
@@ -143,16 +169,16 @@ class Database:
     def _replacing(self, path: Path) -> Iterator[sqlite3.Connection]:
         """A connection to a new file, renamed to this path after the block: a kill leaves the old file or the new."""
         new = path.with_name(path.name + ".new")
-        for leftover in (new, *_companions(new)):
+        for leftover in (new, *companions(new)):
             leftover.unlink(missing_ok=True)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             yield connection
-        for leftover in _companions(path):
+        for leftover in companions(path):
             leftover.unlink(missing_ok=True)  # a log without its file would be replayed into the new one
         new.replace(path)
         if self.durable:
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
 
     def _open(self) -> None:
         status = self.path.stat()
@@ -171,7 +197,7 @@ class Database:
                 raise self.torn(verdict)
             with self.transaction():  # notices a read-only file now, not at the first commit
                 pass
-            self._identity = self._identify()
+            self._identity, self._log_identity = identity(self._name), identity(self._log)
         except BaseException:
             self._connection.close()
             raise
@@ -197,13 +223,6 @@ class Database:
         ):
             connection.execute(f"PRAGMA {setting}")
 
-    def _identify(self) -> tuple[tuple[int, int], ...] | None:
-        try:
-            found = [os.stat(name) for name in self._names]  # noqa: PTH116 (at each commit)
-        except OSError:
-            return None
-        return tuple((status.st_dev, status.st_ino) for status in found)
-
 
 def _advice(error: Exception) -> str:
     text = str(error)
@@ -223,11 +242,13 @@ def _tells_of_damage(error: Exception) -> bool:
     return damaged or "Could not decode to UTF-8" in str(error)  # Python's module sets no error code here
 
 
-def _companions(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+def companions(path: Path) -> list[Path]:
+    """The files that belong to a journal at this path."""
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal", AHEAD)]
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Have the names in this folder survive the death of the machine. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
+from confcast.owner.loop import event_loop
 from confcast.owner.store.journal import JournalError, VersionRow
 from confcast.wire.framing import frame
 from confcast.wire.messages import PROTOCOL, Hello, ReloadResult, encode
@@ -53,6 +56,114 @@ def test_while_no_journal_can_be_made_anew_the_former_one_answers(shell: Shell):
     shell.turns(*load(b"C", 3))
     assert shell.events[-1].result is ReloadResult.SUCCESS
     assert [event.version for event in shell.owner._journal.events()] == [3]  # the one that failed is retired
+
+
+# ---- the journal's files
+
+
+def ahead(shell: Shell) -> Path:
+    return Path(f"{shell.runtime_dir.journal}-ahead")
+
+
+def test_a_reload_looks_at_five_paths_writes_twice_and_asks_sqlite_nothing(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.turns(*load(b"A"))
+    calls: list[tuple[str, str]] = []
+    by_descriptor = {path.stat().st_ino: path.name for path in shell.runtime_dir.folder.iterdir()}
+
+    def counted(name: str) -> None:
+        call = getattr(os, name)
+
+        def recorded(place: Any, *rest: Any, **named: Any) -> Any:
+            file = by_descriptor[os.fstat(place).st_ino] if isinstance(place, int) else Path(place).name
+            calls.append((name, file))
+            return call(place, *rest, **named)
+
+        monkeypatch.setattr(os, name, recorded)
+
+    statements: list[str] = []
+    shell.journal._database._connection.set_trace_callback(statements.append)
+    for name in ("stat", "pwrite", "ftruncate", "fsync", "fdatasync"):
+        counted(name)
+    shell.turns(fx.Trigger("signal"))
+    assert [file for _, file in calls] == ["control.sock", "lock", "journal", "journal-ahead"]
+    assert {name for name, _ in calls} == {"stat"}
+    calls.clear()
+    shell.turns(fx.Loaded(2, b"B", b"B", differs=True))
+    assert shell.events[-1].result is ReloadResult.SUCCESS
+    assert calls == [("stat", "journal-ahead"), ("pwrite", "journal-ahead"), ("pwrite", "journal-ahead")]
+    assert statements == []
+
+
+def test_what_was_written_ahead_is_folded_when_nothing_happens(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.turns(*load(b"A"))
+    assert ahead(shell).stat().st_size > 0
+    (when,) = shell.owner._idle_tasks.next()
+    shell.turns_until(lambda: ahead(shell).stat().st_size == 0)
+    assert time.monotonic() >= when
+    assert shell.owner._idle_tasks.next() == []
+
+    monkeypatch.setattr(event_loop, "_FOLD_AFTER", -1.0)
+    shell.turns(fx.Trigger("signal"))
+    shell.turns(fx.Loaded(2, b"B", b"B", differs=True))
+    assert ahead(shell).stat().st_size == 0
+    assert [event.version for event in shell.journal.events()] == [2, 1]
+
+
+def test_a_fold_that_fails_is_said_counted_and_tried_again(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fold, fails = shell.journal.fold, iter([True, False])
+
+    def full() -> None:
+        if next(fails):
+            raise JournalError("the disk says no")
+        fold()
+
+    monkeypatch.setattr(shell.journal, "fold", full)
+    monkeypatch.setattr(event_loop, "_FOLD_AFTER", -1.0)
+    monkeypatch.setattr(event_loop, "_JOURNAL_RETRY_AFTER", 0.001)
+    shell.turns(*load(b"A"))
+    assert shell.owner._failures["fold"] == 1
+    assert "what was written last, which waits beside the journal: the disk says no" in caplog.text
+    monkeypatch.setattr(event_loop, "_FOLD_AFTER", 100.0)
+    shell.turns_until(lambda: ahead(shell).stat().st_size == 0)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("during", [False, True], ids=["before the load", "during the load"])
+def test_a_deleted_ahead_file_is_made_anew_and_the_history_stays(
+    shell: Shell, during: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    shell.turns(*load(b"A"))
+    trigger, loaded = load(b"B", 2)
+    if during:
+        shell.turns(trigger)
+    ahead(shell).unlink()
+    shell.turns(*([] if during else [trigger]), loaded)
+    assert shell.events[-1].result is ReloadResult.SUCCESS
+    assert "journal-ahead was deleted while in use: it is made anew" in caplog.text
+    assert "without history" not in caplog.text
+    assert [event.version for event in shell.journal.events()] == [2, 1]
+    assert ahead(shell).stat().st_size > 0
+
+
+def test_a_journal_that_was_deleted_is_not_folded_into_where_nobody_finds_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.turns(*load(b"A"))
+    shell.runtime_dir.journal.unlink()
+    shell.owner._fold()
+    assert ahead(shell).stat().st_size > 0
+    shell.turns(*load(b"B", 2))
+    assert shell.events[-1].result is ReloadResult.SUCCESS
+    latest = shell.owner._journal.latest()
+    assert latest is not None
+    assert latest.payload == b"B"
+
+
+# ---- the rest
 
 
 def test_the_death_of_a_worker_takes_it_off_the_roster(shell: Shell):

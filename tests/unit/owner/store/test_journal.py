@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from confcast.owner.store.ahead_file import AheadFile
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.sqlite_file import Database
 from confcast.wire.messages import Change, History, ReloadEvent, ReloadResult, encode
@@ -123,6 +125,7 @@ def test_a_large_payload_leaves_no_large_log(path):
         journal.record(row(1, os.urandom(8 * 1024 * 1024)))
         for version in range(2, 5):
             journal.record(row(version))
+            journal.fold()
         assert Path(f"{path}-wal").stat().st_size < 2 * 1024 * 1024
 
 
@@ -148,18 +151,22 @@ def test_no_recorded_version_is_lost_when_the_owner_is_killed(path):
         assert journal.high_water == latest.version
 
 
-def test_what_reading_back_says_is_what_the_next_owner_finds(tmp_path):
-    """A flush that failed: the log on disk has a commit of which the connection knows nothing."""
+@pytest.mark.parametrize("written", ["-ahead", "-wal"])
+def test_what_reading_back_says_is_what_the_next_owner_finds(tmp_path, monkeypatch, written):
+    """A flush that failed: the file on disk has a version of which the connection, or the memory, knows nothing."""
+    if written == "-wal":
+        monkeypatch.setattr(AheadFile, "has_room_for", lambda ahead, body: False)
     with closing(Journal(tmp_path / "first")) as journal:
         journal.record(row(1))
         shutil.copytree(tmp_path, tmp_path / "before")
         journal.record(row(2))
-        with_two = (tmp_path / "first-wal").read_bytes()
+        with_two = (tmp_path / f"first{written}").read_bytes()
     folder = tmp_path / "before"
     with closing(Journal(folder / "first")) as journal:
-        with (folder / "first-wal").open("r+b") as log:
+        with (folder / f"first{written}").open("r+b") as log:
             log.write(with_two)
         there = journal.holds(2, row(2).digest)
+        assert there or written == "-wal"
         killed = shutil.copytree(folder, tmp_path / "killed")
         assert journal.latest().version == (2 if there else 1)
     with closing(Journal(killed / "first")) as journal:
@@ -468,7 +475,7 @@ def test_the_files_are_for_their_owner_alone_whatever_the_umask(path):
     print({oct(entry.stat().st_mode & 0o777) for entry in Path(sys.argv[1]).parent.iterdir()})
     print(len(list(Path(sys.argv[1]).parent.iterdir())))
     """
-    assert run(script, path).stdout == "{'0o600'}\n2\n"
+    assert run(script, path).stdout == "{'0o600'}\n3\n"
 
 
 def test_a_journal_that_others_may_read_is_made_private(written):
@@ -477,14 +484,40 @@ def test_a_journal_that_others_may_read_is_made_private(written):
         assert stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("missing", ["", "-wal"])
+@pytest.mark.parametrize("missing", ["", "-ahead"])
 def test_a_deleted_file_is_noticed(path, missing):
     with closing(Journal(path)) as journal:
         assert journal.in_place()
+        assert journal.can_append()
         journal.record(row(1))
         assert journal.in_place()
+        assert journal.can_append()
         Path(f"{path}{missing}").unlink()
-        assert not journal.in_place()
+        assert (journal.in_place(), journal.can_append()) == (bool(missing), not missing)
+
+
+def test_before_the_first_entry_it_is_the_journal_that_must_be_there(path):
+    with closing(Journal(path)) as journal:
+        path.unlink()
+        assert not journal.can_append()
+
+
+def test_a_log_that_was_deleted_is_left_at_the_next_fold_and_nothing_is_lost(path, tmp_path, caplog):
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        journal.fold()
+        journal.add_member(100, 7)
+        Path(f"{path}-wal").unlink()
+        journal.add_member(200, 8)
+        journal.record(row(2))
+        journal.fold()
+        assert "-wal was deleted while in use" in caplog.text
+        killed = shutil.copytree(tmp_path, tmp_path / "killed")
+        journal.record(row(3))
+        journal.fold()
+        assert caplog.text.count("-wal was deleted") == 1
+    with closing(Journal(killed / path.name)) as journal:
+        assert (journal.latest(), journal.roster()) == (row(2), [(100, 7), (200, 8)])
 
 
 def test_a_deleted_or_replaced_folder_is_noticed(tmp_path):
@@ -504,9 +537,10 @@ def test_a_deleted_or_replaced_folder_is_noticed(tmp_path):
 def test_a_log_without_its_file_is_not_replayed_into_a_new_one(path, tmp_path):
     with closing(Journal(path)) as journal:
         journal.record(row(1))
-        stale = Path(f"{path}-wal").read_bytes()
+        stale = {log: log.read_bytes() for log in (Path(f"{path}-wal"), Path(f"{path}-ahead"))}
     path.unlink()
-    Path(f"{path}-wal").write_bytes(stale)
+    for log, content in stale.items():
+        log.write_bytes(content)
     with closing(Journal(path)) as journal:
         assert journal.latest() is None
 
@@ -612,17 +646,24 @@ def test_an_event_without_notes_is_written_as_it_was_before_there_were_any(path)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(found)) == former
 
 
-def test_an_event_that_can_not_be_counted_leaves_nothing_half_done(path):
+def test_what_can_not_be_taken_in_leaves_nothing_half_done_and_is_read_all_the_same(path):
     """A transaction that stayed open would take every later version with it when the owner dies."""
     with closing(Journal(path)) as journal:
         journal.record(row(1))
         journal._database.ask("CREATE TRIGGER full BEFORE UPDATE ON totals BEGIN SELECT RAISE(FAIL, 'no room'); END")
+        journal.add_event(event(1))
         with pytest.raises(JournalError, match="no room"):
-            journal.add_event(event(1))
-        assert journal.events() == []
+            journal.fold()
+        journal.add_member(100, 7)
         journal.record(row(2))
+        assert [each.version for each in journal.events()] == [1]
+        assert journal.totals()["total_reloads"] == 1
     with closing(Journal(path)) as journal:
-        assert journal.latest() == row(2)
+        assert (journal.latest(), journal.roster()) == (row(2), [(100, 7)])
+        journal._database.ask("DROP TRIGGER full")
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT version FROM newest").fetchall() == [(2,)]
+        assert raw.execute("SELECT count(*), (SELECT successful FROM totals) FROM event").fetchall() == [(1, 1)]
 
 
 def test_the_totals_of_a_new_journal_are_nothing(path):
@@ -715,12 +756,17 @@ def test_a_version_and_the_state_beside_it_are_one_write(tmp_path):
 def test_a_write_that_fails_in_its_second_half_leaves_neither(tmp_path, monkeypatch):
     with closing(Journal(tmp_path / "journal")) as journal:
         journal.record(VersionRow(1, b"d", b"s", b"p", 1.0))
+        write = os.pwrite
 
-        def fail(state):
-            raise sqlite3.OperationalError("database or disk is full")
+        def no_room(*given: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(journal, "_put_state", fail)
-        with pytest.raises(JournalError):
+        def fill_the_disk(fd: int, content: bytes, at: int) -> int:
+            monkeypatch.setattr(os, "pwrite", no_room)
+            return write(fd, content[: len(content) // 2], at)
+
+        monkeypatch.setattr(os, "pwrite", fill_the_disk)
+        with pytest.raises(JournalError, match="Free some space"):
             journal.record(VersionRow(2, b"e", b"s", b"q", 1.0), StateRow(2, b"refused"))
         monkeypatch.undo()
         assert not journal.holds(2, b"e")

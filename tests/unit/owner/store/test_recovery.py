@@ -139,8 +139,9 @@ class TestAJournalThatIsOlderThanItShould:
         assert "the journal in" in caplog.text
         assert "ends at version 1, though version 2 was committed" in caplog.text
 
-    def test_also_when_it_is_its_log_that_was_damaged(self, runtime_dir, home, follow, caplog):
-        """SQLite reads such a log up to the damage, and says nothing."""
+    @pytest.mark.parametrize(("log", "folds", "at"), [("journal-wal", True, -8192), ("journal-ahead", False, -100)])
+    def test_also_when_it_is_its_log_that_was_damaged(self, runtime_dir, home, follow, caplog, log, folds, at):
+        """Such a log is read up to the damage; of its own, SQLite says nothing."""
         program = (
             "import os, sys\n"
             "from pathlib import Path\n"
@@ -148,13 +149,14 @@ class TestAJournalThatIsOlderThanItShould:
             "journal = Journal(Path(sys.argv[1]))\n"
             "for version in (1, 2):\n"
             "    journal.record(VersionRow(version, b'd' * 16, b's' * 16, bytes([64 + version]) * 5000, 1.0))\n"
+            f"    {folds} and journal.fold()\n"
             "os._exit(0)\n"  # as a kill: the log is not folded in
         )
         subprocess.run([sys.executable, "-c", program, str(runtime_dir.journal)], check=True)
-        log = runtime_dir.journal.with_name("journal-wal")
-        body = bytearray(log.read_bytes())
-        body[len(body) - 4096 * 2] ^= 0xFF
-        log.write_bytes(bytes(body))
+        damaged = runtime_dir.journal.with_name(log)
+        body = bytearray(damaged.read_bytes())
+        body[at] ^= 0xFF
+        damaged.write_bytes(bytes(body))
         snapshot_file.save(home, SCHEMA, 2, digest(b"B" * 5000), b"B" * 5000)
         left = follow()
         assert left.row is not None
