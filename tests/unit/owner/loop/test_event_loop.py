@@ -61,12 +61,18 @@ def test_while_no_journal_can_be_made_anew_the_former_one_answers(shell: Shell):
 # ---- the journal's files
 
 
+@pytest.fixture
+def not_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite is given nothing, however slow this machine is."""
+    monkeypatch.setattr(event_loop, "_FOLD_AFTER", 1000.0)
+
+
 def ahead(shell: Shell) -> Path:
     return Path(f"{shell.runtime_dir.journal}-ahead")
 
 
 def test_a_reload_looks_at_five_paths_writes_twice_and_asks_sqlite_nothing(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
+    not_yet: None, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell.turns(*load(b"A"))
     calls: list[tuple[str, str]] = []
@@ -134,7 +140,7 @@ def test_a_fold_that_fails_is_said_counted_and_tried_again(
 
 @pytest.mark.parametrize("during", [False, True], ids=["before the load", "during the load"])
 def test_a_deleted_ahead_file_is_made_anew_and_the_history_stays(
-    shell: Shell, during: bool, caplog: pytest.LogCaptureFixture
+    not_yet: None, shell: Shell, during: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     shell.turns(*load(b"A"))
     trigger, loaded = load(b"B", 2)
@@ -149,9 +155,7 @@ def test_a_deleted_ahead_file_is_made_anew_and_the_history_stays(
     assert ahead(shell).stat().st_size > 0
 
 
-def test_a_journal_that_was_deleted_is_not_folded_into_where_nobody_finds_it(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_journal_that_was_deleted_is_not_folded_into_where_nobody_finds_it(not_yet: None, shell: Shell) -> None:
     shell.turns(*load(b"A"))
     shell.runtime_dir.journal.unlink()
     shell.owner._fold()

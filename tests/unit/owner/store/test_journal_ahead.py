@@ -23,6 +23,9 @@ from confcast.owner.store.journal import Journal, JournalError, StateRow, Versio
 from confcast.owner.store.sqlite_file import Database
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
+ROOT = Path(__file__).parents[4]
+"""Where these tests can be imported from."""
+
 
 def row(version: int, payload: bytes = b"payload") -> VersionRow:
     return VersionRow(version, b"d%015d" % version, b"s" * 16, payload, 1700000000.0 + version)
@@ -165,7 +168,7 @@ def test_an_owner_that_is_killed_before_it_folds_has_lost_nothing(path: Path, du
         os.kill(os.getpid(), signal.SIGKILL)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), path, str(durable)]
-    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=30, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert in_sqlite(shutil.copytree(path.parent, path.parent.with_name("copy")) / path.name) == ([(1,)], 1)
     for _ in range(2):
@@ -243,7 +246,7 @@ def test_a_version_that_the_disk_has_no_room_for_at_any_byte_is_not_there(path: 
     """
     for durable in (False, True):
         command = [sys.executable, "-c", textwrap.dedent(script), path, str(durable)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr
         with closing(Journal(path)) as journal:
             assert journal.latest() == row(3)
@@ -279,7 +282,7 @@ def test_where_sqlite_has_no_room_what_waits_stays_and_is_read(path: Path) -> No
         os.kill(os.getpid(), signal.SIGKILL)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert done.stdout.count("refused the journal") == 2
     with closing(Journal(path)) as journal:
