@@ -537,11 +537,11 @@ def test_a_candidate_is_given_before_it_is_compared_and_proven(start: Start) -> 
     proposed = next(halves)
     assert isinstance(proposed, Loaded)
     assert (proposed.differs, proposed.checked, proposed.changes) == (True, False, ())
-    assert bench.in_progress_file.read_bytes(), "the second half may kill the owner, too"
+    assert any(bench.in_progress_file.read_bytes()), "the second half may kill the owner, too"
     checked = next(halves)
     assert isinstance(checked, Checked)
     assert [change.key for change in checked.changes] == ["number"]
-    assert bench.in_progress_file.read_bytes() == b""
+    assert not any(bench.in_progress_file.read_bytes())
     assert next(halves, None) is None
 
 
@@ -556,7 +556,7 @@ def test_what_is_not_exact_is_a_failed_check_and_the_next_load_is_compared_with_
         text = refusal(bench.load("number = 2"))[1]
     assert text == "can't be carried to the workers exactly: decoded, it encodes to other bytes"
     assert bench.loading._latest is before
-    assert bench.in_progress_file.read_bytes() == b""
+    assert not any(bench.in_progress_file.read_bytes())
 
 
 def test_an_owner_that_ends_between_the_halves_has_not_died_of_the_content(start: Start) -> None:
@@ -565,7 +565,7 @@ def test_an_owner_that_ends_between_the_halves_has_not_died_of_the_content(start
     halves = bench.loading.load(Load(1, insist=False))
     next(halves)
     del halves
-    assert bench.in_progress_file.read_bytes() == b""
+    assert not any(bench.in_progress_file.read_bytes())
 
 
 def test_in_the_loop_s_thread_results_are_given_and_not_posted(tmp_path: Path) -> None:
