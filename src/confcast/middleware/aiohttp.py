@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from contextvars import ContextVar
+from types import NoneType
 from typing import Any, Literal
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import check, renewing
+from confcast.middleware.replicas import RequestPin, check, pin_all, renewing
 
 Handler = Callable[[Any], Awaitable[Any]]
 
-_pins: ContextVar[tuple[Any, ...]] = ContextVar("confcast.middleware.aiohttp.pins", default=())
+_MADE = (bytes, bytearray, NoneType)
+
+_pins: ContextVar[tuple[RequestPin, ...]] = ContextVar("confcast.middleware.aiohttp.pins", default=())
 """The pins of the request that this task serves, which the handler of its handshake uses."""
 
 
@@ -59,17 +61,22 @@ class _Middleware:
         self._replicas = replicas
 
     async def __call__(self, request: Any, handler: Handler) -> Any:
-        pins = [replica.pin() for replica in self._replicas or declared()]
-        with ExitStack() as stack:
-            stack.callback(_pins.reset, _pins.set((*_pins.get(), *pins)))
-            for each in pins:
-                stack.enter_context(each)
-            response = await handler(request)
-            if not isinstance(getattr(response, "body", None), bytes | bytearray | None) and not response.prepared:
-                with contextlib.suppress(ConnectionError):  # aiohttp gets the same error, and closes
-                    await response.prepare(request)
-                    await response.write_eof()
-            return response
+        pin = pin_all(self._replicas or declared())
+        with pin:
+            token = _pins.set((*_pins.get(), pin))
+            try:
+                response = await handler(request)
+                if not isinstance(getattr(response, "body", None), _MADE) and not response.prepared:
+                    await _send(request, response)
+                return response
+            finally:
+                _pins.reset(token)
+
+
+async def _send(request: Any, response: Any) -> None:
+    with contextlib.suppress(ConnectionError):  # aiohttp gets the same error, and closes
+        await response.prepare(request)
+        await response.write_eof()
 
 
 async def _renew_by_message(request: Any, response: Any) -> None:

@@ -15,11 +15,10 @@ day), and renewing at each `send`, too (an answer in several messages would be m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import ExitStack
 from typing import Any, Literal
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import check, renewing
+from confcast.middleware.replicas import check, pin_all, renewing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -51,13 +50,12 @@ class Pin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or connection. Raises NotAttached if one of `replicas` is not attached."""
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await self.app(scope, receive, send)
             return
-        pins = [replica.pin() for replica in self._replicas or declared()]
-        with ExitStack() as stack:
-            for pin in pins:
-                stack.enter_context(pin)
-            if scope["type"] == "websocket" and self._by_message:
-                receive = renewing(pins, receive)
+        pin = pin_all(self._replicas or declared())
+        with pin:
+            if kind == "websocket" and self._by_message:
+                receive = renewing((pin,), receive)
             await self.app(scope, receive, send)

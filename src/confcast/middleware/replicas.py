@@ -1,18 +1,29 @@
-"""What the middlewares share: the check of what they are given, and pins that a WebSocket's messages renew."""
+"""What the middlewares share: `check` refuses a mistake early, `pin_all` makes a request's pin, `renewing` renews it.
+
+A middleware for one replica enters that replica's own pin, with nothing around it. Rejected: `ExitStack` (0.9 µs at
+each request; what it is for can't happen here: closing a pin never raises).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
 from typing import Any, Protocol
 
 from confcast import Replica
 
 
-class Renewable(Protocol):
-    """What `Replica.pin()` gives."""
+class RequestPin(Protocol):
+    """What a middleware pins a request with. For one use."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def renew(self) -> None:
-        """Give this pin the newest version."""
+        """Move to the newest versions."""
 
 
 def check(replicas: tuple[Any, ...], websocket: str = "message") -> None:
@@ -26,7 +37,7 @@ def check(replicas: tuple[Any, ...], websocket: str = "message") -> None:
             )
 
 
-def renewing(pins: Iterable[Renewable], receive: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def renewing(pins: Iterable[RequestPin], receive: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """Wrap the function by which a WebSocket receives: each message renews the pins."""
 
     async def receive_and_renew(*arguments: Any, **options: Any) -> Any:
@@ -36,3 +47,35 @@ def renewing(pins: Iterable[Renewable], receive: Callable[..., Awaitable[Any]]) 
         return message
 
     return receive_and_renew
+
+
+def pin_all(replicas: tuple[Replica[Any], ...]) -> RequestPin:
+    """A pin of these replicas. Raises NotAttached: one of them is not attached; then none is pinned."""
+    return replicas[0].pin() if len(replicas) == 1 else _Pins(replicas)
+
+
+class _Pins:
+    """Pins of several replicas, or of none, as one."""
+
+    __slots__ = ("_pins",)
+
+    def __init__(self, replicas: tuple[Replica[Any], ...]) -> None:
+        self._pins = [replica.pin() for replica in replicas]
+
+    def __enter__(self) -> None:
+        try:
+            for pin in self._pins:
+                pin.__enter__()
+        except BaseException:  # such as a time limit's, which a signal raises
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pin in reversed(self._pins):
+            pin.__exit__(None, None, None)
+
+    def renew(self) -> None:
+        for pin in self._pins:
+            pin.renew()

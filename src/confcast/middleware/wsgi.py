@@ -9,14 +9,16 @@ later), and wrapping lists (servers look at their length).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from confcast import Replica, declared
-from confcast.middleware.replicas import check
+from confcast.middleware.replicas import RequestPin, check, pin_all
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+WHOLE = (list, tuple)
+"""The classes of bodies for which no code of the application's runs after its call."""
 
 
 class Pin:
@@ -37,30 +39,38 @@ class Pin:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request. Raises NotAttached if one of `replicas` is not attached."""
-        with ExitStack() as pins:
-            for replica in self._replicas or declared():
-                pins.enter_context(replica.pin())
+        pin = pin_all(self._replicas or declared())
+        pin.__enter__()
+        try:
             body = self.app(environ, start_response)
-            if isinstance(body, list | tuple) or _is_file(body, environ):
-                return body
-            return _Body(body, pins.pop_all())
+            if not isinstance(body, WHOLE) and not _is_file(body, environ):
+                return _Body(body, pin)
+        except BaseException:
+            pin.__exit__(None, None, None)
+            raise
+        pin.__exit__(None, None, None)
+        return body
 
 
 class _Body:
-    """The application's body, which keeps the pins until it is closed."""
+    """The application's body, which keeps the pin until it is closed."""
 
-    def __init__(self, body: Iterable[bytes], pins: ExitStack) -> None:
+    __slots__ = ("_body", "_pin")
+
+    def __init__(self, body: Iterable[bytes], pin: RequestPin) -> None:
         self._body = body
-        self._pins = pins
+        self._pin = pin
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._body)
 
     def close(self) -> None:
-        with self._pins:
+        try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
+        finally:
+            self._pin.__exit__(None, None, None)
 
 
 def _is_file(body: object, environ: Environ) -> bool:

@@ -2,6 +2,9 @@
 
 A replica is registered when it is declared, by weak reference. Server modules attach all declared replicas, and
 `current(Settings)` finds the one replica of a schema. The hook is set with the first declaration, and not at import.
+
+A middleware that is given no replica asks for all that are declared at each request. While all of them are attached,
+and so kept alive here, they are at hand as a tuple: 0.05 µs, where looking up two weak references takes 0.5.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ T = TypeVar("T")
 
 _declared: list[weakref.ref[Any]] = []
 _attached: dict[str, Any] = {}
+_all_attached: tuple[Any, ...] = ()
+"""All declared replicas, while each of them is attached; () while one is not, or that is not known."""
+_changes = 0
 _lock = threading.RLock()  # reentrant: the collector may run while it is held, and a finalizer may close a replica
 
 
@@ -29,6 +35,7 @@ def declare(replica: Replica[Any]) -> None:
     with _lock:
         _declared[:] = [known for known in _declared if known() is not None]
         _declared.append(weakref.ref(replica))
+        _changed()
         _hook_fork()
 
 
@@ -36,11 +43,30 @@ def withdraw(replica: Replica[Any]) -> None:
     """Unregister a replica that no application declared: a manager's own, when the manager is closed."""
     with _lock:
         _declared[:] = [known for known in _declared if known() is not replica]
+        _changed()
 
 
 def declared() -> tuple[Replica[Any], ...]:
     """Every replica declared in this process, in the order of declaration."""
-    return tuple(replica for known in list(_declared) if (replica := known()) is not None)
+    return _all_attached or _look_up()
+
+
+def _look_up() -> tuple[Replica[Any], ...]:
+    global _all_attached
+    with _lock:
+        seen = _changes
+        found = tuple(replica for known in list(_declared) if (replica := known()) is not None)
+        are_attached = all(_attached.get(replica.name) is replica for replica in found)
+        if are_attached and seen == _changes:  # a finalizer may have run meanwhile
+            _all_attached = found
+    return found
+
+
+def _changed() -> None:
+    """A replica was declared, withdrawn, attached or closed. Called with the lock held."""
+    global _all_attached, _changes
+    _changes += 1
+    _all_attached = ()
 
 
 @overload
@@ -71,6 +97,7 @@ def take_name(replica: Replica[Any]) -> None:
     """Register this replica as the attached one of its name. Raises ConfcastError if another one is attached."""
     with _lock:
         held = _attached.setdefault(replica.name, replica)
+        _changed()
     if held is not replica:
         if not replica._was_declared_again(held):
             raise ConfcastError(f"another replica named {replica.name!r} is attached in this process; share that one")
@@ -86,6 +113,7 @@ def release_name(replica: Replica[Any]) -> None:
     with _lock:
         if _attached.get(replica.name) is replica:
             del _attached[replica.name]
+            _changed()
 
 
 def attached(name: str) -> Replica[Any] | None:
@@ -108,7 +136,8 @@ def _hook_fork() -> None:
 
 
 def _in_child() -> None:
-    _lock.release()
     _attached.clear()
+    _changed()
+    _lock.release()
     for replica in declared():
         replica._after_fork()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -12,6 +13,7 @@ import pytest
 
 from confcast import NotAttached, Replica
 from confcast.middleware import asgi, wsgi
+from confcast.worker.pins import Pin
 from tests.support.number import Settings
 
 
@@ -142,6 +144,85 @@ def only_these(pin: Any, look: Callable[[], None]) -> None:
         asyncio.run(request(pin(asgi_app)))
     else:
         serve(pin(wsgi_app))
+
+
+@pytest.mark.parametrize("pin", [wsgi.Pin, asgi.Pin])
+@pytest.mark.parametrize("reason", ["not attached", "interrupted"])
+def test_if_one_of_several_can_t_be_pinned_none_is(
+    settings: Replica[Settings], fake: Any, pin: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Not for the thread's next request either, where a signal's handler has raised in the midst of pinning."""
+    other = Replica(Settings, name="other")
+    raised: type[Exception] = NotAttached
+    with other.override(Settings(5)) if reason == "interrupted" else contextlib.nullcontext():
+        if reason == "interrupted":
+            raised, enter = TimeoutError, Pin.__enter__
+
+            def interrupted(entering: Pin[Any]) -> Any:
+                if entering.snapshot is other.snapshot:
+                    raise TimeoutError
+                return enter(entering)
+
+            monkeypatch.setattr(Pin, "__enter__", interrupted)
+        with pytest.raises(raised):
+            one_request(pin, settings, other)
+    fake.push(Settings(2))
+    assert settings.current.number == 2
+
+
+def one_request(pin: Any, *replicas: Replica[Settings]) -> None:
+    """In this context."""
+    if pin is wsgi.Pin:
+        serve(wsgi.Pin(lambda environ, start: [], *replicas))
+        return
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Do nothing."""
+
+    with contextlib.suppress(StopIteration):
+        request(asgi.Pin(app, *replicas)).send(None)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_wsgi_body_may_be_closed_twice(settings: Replica[Settings], fake: Any, count: int):
+    other = Replica(Settings, name="other")
+    with other.override(Settings(5)):
+        body: Any = wsgi.Pin(lambda environ, start: iter([b""]), *(settings, other)[:count])({}, start_response)
+        body.close()
+        fake.push(Settings(2))
+        with settings.pin() as config:
+            body.close()
+            fake.push(Settings(3))
+            assert settings.current is config
+    assert settings.current.number == 3
+
+
+@pytest.mark.parametrize(("kind", "most"), [("wsgi", 9), ("body", 15), ("asgi", 9)])
+def test_a_request_is_pinned_by_few_calls(settings: Replica[Settings], fake: Any, kind: str, most: int):
+    """Counted: timings depend on the machine. Those of the application, and of this test, are among them."""
+    calls: list[str] = []
+
+    def note(frame: Any, event: str, argument: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_qualname if hasattr(frame.f_code, "co_qualname") else frame.f_code.co_name)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Do nothing."""
+
+    pinned: Any = asgi.Pin(app, settings)
+    if kind != "asgi":
+        pinned = wsgi.Pin(lambda environ, start: [] if kind == "wsgi" else (each for each in [b""]), settings)
+    sys.setprofile(note)
+    try:
+        if kind == "asgi":
+            pinned({"type": "http"}, None, None).send(None)
+        else:
+            serve(pinned)
+    except StopIteration:
+        pass
+    finally:
+        sys.setprofile(None)
+    assert len(calls) <= most, calls
 
 
 def test_a_replica_without_a_configuration_is_an_error(settings: Replica[Settings]):

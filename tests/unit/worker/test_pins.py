@@ -1,4 +1,4 @@
-"""Pins by themselves: cells, tokens and contexts, and what a replica reads by them."""
+"""Pins by themselves: tokens and contexts, and what tasks inherit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import contextvars
 import gc
 import weakref
 from contextvars import ContextVar
+from functools import partial
 
 import pytest
 
-from confcast.worker.pins import Cell, Pin
+from confcast.worker.pins import Pin
 from confcast.worker.snapshot import Snapshot
 
 
@@ -18,78 +19,86 @@ class Config:
     """Any value."""
 
 
-Variable = ContextVar[Cell[Config] | None]
-
-
-@pytest.fixture
-def variable() -> Variable:
-    return ContextVar("pinned", default=None)
+Variable = ContextVar[Pin[Config] | None]
 
 
 def snapshot(version: int = 1) -> Snapshot[Config]:
     return Snapshot(Config(), version, b"")
 
 
-def test_it_pins_what_it_was_made_with_and_leaves_nothing(variable: Variable) -> None:
+class Source:
+    """What a replica is to its pins."""
+
+    def __init__(self) -> None:
+        self._pinned: Variable = ContextVar("pinned", default=None)
+        self._snapshot = snapshot()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+def test_it_pins_what_it_was_made_with_and_leaves_nothing(source: Source) -> None:
     held = snapshot()
-    with Pin(variable, held, snapshot) as config:
+    with Pin(source, held) as config:
         assert config is held.config
-        cell = variable.get()
-        assert cell is not None
-        assert cell.snapshot is held
-    assert variable.get() is None
-    assert cell.snapshot is None
+        pin = source._pinned.get()
+        assert pin is not None
+        assert pin.snapshot is held
+    assert source._pinned.get() is None
+    assert pin.snapshot is None
 
 
-def test_the_outer_one_is_back_when_the_inner_one_ends(variable: Variable) -> None:
+def test_the_outer_one_is_back_when_the_inner_one_ends(source: Source) -> None:
     outer, inner = snapshot(1), snapshot(2)
-    with Pin(variable, outer, snapshot):
-        with Pin(variable, inner, snapshot):
-            assert variable.get().snapshot is inner
-        assert variable.get().snapshot is outer
+    with Pin(source, outer):
+        with Pin(source, inner):
+            assert source._pinned.get().snapshot is inner
+        assert source._pinned.get().snapshot is outer
 
 
-def test_its_end_in_another_context_is_seen_in_the_first_one(variable: Variable) -> None:
-    pin = Pin(variable, snapshot(), snapshot)
+def test_its_end_in_another_context_is_seen_in_the_first_one(source: Source) -> None:
+    pin = Pin(source, snapshot())
     pin.__enter__()
     contextvars.copy_context().run(pin.__exit__, None, None, None)
-    cell = variable.get()
-    assert cell is not None
-    assert cell.snapshot is None
-    variable.set(None)
+    inner = source._pinned.get()
+    assert inner is not None
+    assert inner.snapshot is None
+    source._pinned.set(None)
 
 
-def test_a_task_begun_inside_sees_its_end(variable: Variable) -> None:
-    async def request() -> Cell[Config] | None:
+def test_a_task_begun_inside_sees_its_end(source: Source) -> None:
+    async def request() -> Pin[Config] | None:
         go_on = asyncio.Event()
 
-        async def later() -> Cell[Config] | None:
+        async def later() -> Pin[Config] | None:
             await go_on.wait()
-            return variable.get()
+            return source._pinned.get()
 
-        with Pin(variable, snapshot(), snapshot):
+        with Pin(source, snapshot()):
             task = asyncio.create_task(later())
             await asyncio.sleep(0)
         go_on.set()
         return await task
 
-    cell = asyncio.run(request())
-    assert cell is not None
-    assert cell.snapshot is None
+    inner = asyncio.run(request())
+    assert inner is not None
+    assert inner.snapshot is None
 
 
-def test_of_a_pin_inside_a_background_task_only_its_own_end_counts(variable: Variable) -> None:
+def test_of_a_pin_inside_a_background_task_only_its_own_end_counts(source: Source) -> None:
     async def request() -> bool:
         began, go_on = asyncio.Event(), asyncio.Event()
 
         async def background() -> bool:
-            with Pin(variable, snapshot(2), snapshot) as config:
+            with Pin(source, snapshot(2)) as config:
                 began.set()
                 await go_on.wait()
-                cell = variable.get()
-                return cell is not None and cell.snapshot is not None and cell.snapshot.config is config
+                inner = source._pinned.get()
+                return inner is not None and inner.snapshot is not None and inner.snapshot.config is config
 
-        with Pin(variable, snapshot(1), snapshot):
+        with Pin(source, snapshot(1)):
             task = asyncio.create_task(background())
             await began.wait()
         go_on.set()
@@ -99,8 +108,8 @@ def test_of_a_pin_inside_a_background_task_only_its_own_end_counts(variable: Var
 
 
 @pytest.mark.parametrize("entered_before", [1, 2])
-def test_it_is_for_one_use(variable: Variable, entered_before: int) -> None:
-    pin = Pin(variable, snapshot(), snapshot)
+def test_it_is_for_one_use(source: Source, entered_before: int) -> None:
+    pin = Pin(source, snapshot())
     pin.__enter__()
     if entered_before == 2:
         pin.__exit__(None, None, None)
@@ -110,38 +119,72 @@ def test_it_is_for_one_use(variable: Variable, entered_before: int) -> None:
         pin.__exit__(None, None, None)
 
 
-def test_a_pin_that_was_never_entered_may_be_left(variable: Variable) -> None:
-    Pin(variable, snapshot(), snapshot).__exit__(None, None, None)
-    assert variable.get() is None
+def test_a_pin_that_was_never_entered_may_be_left(source: Source) -> None:
+    Pin(source, snapshot()).__exit__(None, None, None)
+    assert source._pinned.get() is None
 
 
-def test_no_configuration_is_kept_alive_by_a_pin_that_was_closed_elsewhere(variable: Variable) -> None:
+@pytest.mark.parametrize("elsewhere_first", [True, False])
+def test_it_may_be_closed_again_in_whatever_context(source: Source, elsewhere_first: bool) -> None:
+    """A server may close a body twice; an interrupted end is begun again."""
+    outer, pin = Pin(source, snapshot(1)), Pin(source, snapshot(2))
+    outer.__enter__()
+    pin.__enter__()
+    elsewhere = partial(contextvars.copy_context().run, pin.__exit__)
+    for close in (elsewhere, pin.__exit__) if elsewhere_first else (pin.__exit__, elsewhere):
+        close(None, None, None)
+    assert source._pinned.get() is (pin if elsewhere_first else outer)
+    assert pin.snapshot is None
+    outer.__exit__(None, None, None)
+    assert source._pinned.get() is None
+
+
+def test_a_task_that_outlives_its_request_keeps_nothing_of_that_requests_context(source: Source) -> None:
+    """A token knows its context, and so all that the request has set."""
+
+    class Kept:
+        """What a request sets."""
+
+    theirs: ContextVar[Kept] = ContextVar("theirs")
+    inherited: list[contextvars.Context] = []
+
+    def request() -> weakref.ref[Kept]:
+        with Pin(source, snapshot()):
+            inherited.append(contextvars.copy_context())
+            theirs.set(kept := Kept())
+            return weakref.ref(kept)
+
+    alive = contextvars.Context().run(request)
+    assert alive() is None
+    assert inherited[0][source._pinned].snapshot is None
+
+
+def test_no_configuration_is_kept_alive_by_a_pin_that_was_closed_elsewhere(source: Source) -> None:
     held = snapshot()
     alive = weakref.ref(held.config)
-    pin = Pin(variable, held, snapshot)
+    pin = Pin(source, held)
     pin.__enter__()
     contextvars.copy_context().run(pin.__exit__, None, None, None)
     del held
     gc.collect()
     assert alive() is None
-    variable.set(None)
+    source._pinned.set(None)
 
 
-def test_a_renewed_pin_sees_the_newest_in_every_context_that_inherited_it(variable: Variable) -> None:
-    held, newest = snapshot(1), snapshot(2)
-    pin = Pin(variable, held, lambda: newest)
+def test_a_renewed_pin_sees_the_newest_in_every_context_that_inherited_it(source: Source) -> None:
+    pin = Pin(source, snapshot(1))
     with pin:
         inherited = contextvars.copy_context()
+        source._snapshot = snapshot(2)
         pin.renew()
-        cell = inherited.run(variable.get)
-        assert cell is not None
-        assert cell.snapshot is newest
+        inner = inherited.run(source._pinned.get)
+        assert inner is not None
+        assert inner.snapshot is source._snapshot
 
 
-def test_a_pin_that_has_ended_is_not_renewed(variable: Variable) -> None:
-    pin = Pin(variable, snapshot(1), lambda: snapshot(2))
+def test_a_pin_that_has_ended_is_not_renewed(source: Source) -> None:
+    pin = Pin(source, snapshot(1))
     with pin:
-        cell = variable.get()
+        pass
     pin.renew()
-    assert cell is not None
-    assert cell.snapshot is None
+    assert pin.snapshot is None

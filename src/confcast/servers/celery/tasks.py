@@ -15,7 +15,6 @@ id), attributes on celery's request (`retry()` copies it).
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -41,10 +40,12 @@ def begin(*, task: Any, **_: Any) -> None:
     run = _Run(task.request, [])
     _open.set((*_open.get(), run))
     for replica in declared():
-        with contextlib.suppress(NotAttached):
+        try:
             pin = replica.pin()
-            run.pins.append(pin)
-            pin.__enter__()
+        except NotAttached:
+            continue
+        run.pins.append(pin)
+        pin.__enter__()
 
 
 def end(*, task: Any, **_: Any) -> None:
@@ -60,7 +61,6 @@ def _close_from(place: int) -> None:
     runs = _open.get()
     for run in reversed(runs[place:]):
         for pin in reversed(run.pins):
-            with contextlib.suppress(RuntimeError):  # an interrupted call has closed it before
-                pin.__exit__(None, None, None)
+            pin.__exit__(None, None, None)  # an interrupted call may have closed it before
     if runs:
         _open.set(runs[:place])

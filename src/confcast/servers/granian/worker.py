@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from granian.log import logger
 
 from confcast import ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
+from confcast.middleware.replicas import pin_all
 from confcast.servers.common import launching, orphans, signals
 from confcast.servers.common.worker_refresh import Refresh
 
@@ -121,10 +122,9 @@ class RsgiPin:
                 setattr(self, name, getattr(app, name))
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> Any:
-        with ExitStack() as pins:
-            if scope.proto == "http":
-                for replica in self._replicas:
-                    pins.enter_context(replica.pin())
+        if scope.proto != "http":
+            return await self._call(scope, protocol)
+        with pin_all(self._replicas):
             return await self._call(scope, protocol)
 
 

@@ -26,11 +26,11 @@ import os
 import signal
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from confcast import Replica
+from confcast.middleware.replicas import pin_all
 from confcast.servers.common import signals
 from confcast.servers.common.owners import CalledOff
 from confcast.servers.gunicorn import log
@@ -159,20 +159,18 @@ def copy_stash(arbiter: Any, socket: str) -> None:
 
 def pin(dirty: Any, replicas: list[Replica[Any]]) -> None:
     """Have each call of this worker's applications see one version."""
-    dirty.apps = {path: _Pinned(app, replicas) for path, app in dirty.apps.items()}
+    dirty.apps = {path: _Pinned(app, tuple(replicas)) for path, app in dirty.apps.items()}
 
 
 class _Pinned:
     """A dirty application whose calls are pinned."""
 
-    def __init__(self, app: Any, replicas: list[Replica[Any]]) -> None:
+    def __init__(self, app: Any, replicas: tuple[Replica[Any], ...]) -> None:
         self._app = app
         self._replicas = replicas
 
     def __call__(self, action: str, *args: Any, **options: Any) -> Any:
-        with ExitStack() as pins:
-            for replica in self._replicas:
-                pins.enter_context(replica.pin())
+        with pin_all(self._replicas):
             return self._app(action, *args, **options)
 
     def __getattr__(self, name: str) -> Any:

@@ -143,7 +143,7 @@ class _Wsgi:
             self._app = self._app()
             return self
         body = self._app(*arguments)
-        return body if isinstance(body, list | tuple) else _closed_after(body)
+        return body if isinstance(body, wsgi.WHOLE) else _closed_after(body)
 
 
 def _closed_after(body: Iterable[bytes]) -> Iterator[bytes]:
