@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-FAMILIES = ("latest", "reload", "crowd", "observer", "codec", "start", "memory", "soak", "storm")
+FAMILIES = ("read", "reload", "crowd", "observer", "codec", "start", "memory", "soak", "storm")
 
 
 def main() -> int:
