@@ -308,8 +308,8 @@ BUGS = (
         "Applied is said before the swap",
         "G3: SUCCESS while a request can still start on the old version",
         "connection/machine.py",
-        "        self._effects.append(Swap(old, new))\n        self._answer(Applied(new.version, self._follows()))\n",
-        "        self._answer(Applied(new.version, self._follows()))\n        self._effects.append(Swap(old, new))\n",
+        "self._effects += (Swap(old, new), Reply(Applied(version, self._follows())))",
+        "self._effects += (Reply(Applied(version, self._follows())), Swap(old, new))",
         _WORKERS_TABLE,
     ),
     _worker(
@@ -360,6 +360,14 @@ BUGS = (
         "        _declared.append(weakref.ref(replica))\n        _changed()\n",
         "        _declared.append(weakref.ref(replica))\n",
         "tests/unit/worker/test_registry.py",
+    ),
+    _worker(
+        "a served worker goes on waking up",
+        "an idle worker sleeps until its owner sends something",
+        "connection/link.py",
+        "if not self._is_on_the_roster or connection.gettimeout() is not None:",
+        "if not self._is_on_the_roster:",
+        "tests/unit/worker/connection/test_link.py",
     ),
     _worker(
         "an observer is called for what it was given as its first value",

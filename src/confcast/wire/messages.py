@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -388,14 +389,11 @@ UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # a quotation as repr() writes it
 
-_encoder = msgspec.msgpack.Encoder()
+encode: Callable[[Message], bytes] = msgspec.msgpack.Encoder().encode
+"""Encode one message to the body of a frame."""
+
 _to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
-
-
-def encode(message: Message) -> bytes:
-    """One message as the body of a frame."""
-    return _encoder.encode(message)
 
 
 def _without_content(error: Exception) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from confcast.config.codec import codec_of, digest
@@ -149,22 +150,22 @@ class Attachment(Generic[T]):
     # ---- what the link reports, in the reading thread
 
     def swapped(self, old: Held | None, new: Held) -> None:
-        """Make `new` the replica's newest configuration, and call the observers."""
-        snapshot = Snapshot(new.config, new.version, new.digest)
+        """Make `new` the replica's newest configuration, and call the observers; a first value wakes `open`."""
+        take = partial(self._take, Snapshot(new.config, new.version, new.digest))
         if self._guard is not None:
             self._guard.end()
             self._guard.begin(new.config, new.digest)
-        self._observers.swapped(lambda: self._take(snapshot), old.config if old is not None else None, new.config)
-        self.caught_up()
+        self._observers.swapped(take, old.config if old is not None else None, new.config)
+        if old is None:
+            self._arrived.set()
 
     def renumbered(self, new: Held) -> None:
         """Give the replica's present content its new number."""
         self._take(Snapshot(new.config, new.version, new.digest))
 
     def caught_up(self) -> None:
-        """Wake `open`, if it waits: this process holds what the owner gives."""
-        if not self._arrived.is_set():  # setting it again would take as long as building a small configuration
-            self._arrived.set()
+        """Wake `open`: this process holds what the owner gives."""
+        self._arrived.set()
 
     def settled(self, held: Held) -> None:
         """Call the observers of `settled`: all workers that were not excused have applied the version."""
@@ -197,6 +198,8 @@ class Attachment(Generic[T]):
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
 
     def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
+        if not self._checks:
+            return ()
         pair = Pair(old, new)
         del old, new  # a log record of an application's function may be sent with the variables of the frames below it
         problems: list[Problem] = []

@@ -79,7 +79,7 @@ class LinkListener(Protocol):
         """The owner has given a new version number to the content that this process holds."""
 
     def caught_up(self) -> None:
-        """This process holds the owner's version, or goes on with its own version while no owner answers."""
+        """This process holds the owner's version, or its own while no owner answers. Called once a pipe at the most."""
 
     def settled(self, held: Held) -> None:
         """All live workers that were not excused have applied the version that this process holds."""
@@ -130,7 +130,7 @@ class Link:
         self._stop = threading.Event()
         self._sent_goodbye = False
         self._reported: Observed | None = None
-        self._is_on_the_roster = False  # known from an answer on the present pipe
+        self._is_on_the_roster = False  # by an Applied on the present pipe: from then on nothing is awaited or on trial
         self._greeted = threading.Event()
         self._calls: dict[int, _Call] = {}
         self._numbers = itertools.count(1)
@@ -325,9 +325,8 @@ class Link:
         deframer = Deframer()
         trial_ends = time.monotonic() + _TRIAL_TIMEOUT
         while not self._stop.is_set():
-            limit = self._fallback.limit(_TRIAL_TIMEOUT if self._owner.on_trial else None)
-            if limit != connection.gettimeout():  # each call of settimeout() is a system call
-                connection.settimeout(limit)
+            if not self._is_on_the_roster or connection.gettimeout() is not None:
+                self._limit_waiting(connection)
             try:
                 messages = receive(connection, deframer)
             except TimeoutError:
@@ -342,28 +341,46 @@ class Link:
                 if not self._handle(message):
                     return
 
+    def _limit_waiting(self, connection: socket.socket) -> None:
+        """Have the next wait end with the trial, or when the fallback is due; once both are over, with the pipe."""
+        limit = self._fallback.limit(_TRIAL_TIMEOUT if self._owner.on_trial else None)
+        if limit != connection.gettimeout():  # each setting of it is a system call
+            connection.settimeout(limit)
+
     def _handle(self, message: ToWorker) -> bool:
         """Handle a message, and carry out all effects, even if a send fails. Returns whether the pipe stays open."""
-        if isinstance(message, Refused) and message.final and self._owner.on_trial:
-            self._owner.refused()
-            self._listener.next_owner_refused(self._owner.tried, message)
+        if not self._is_on_the_roster and self._has_refused(message):
             return False
-        self._owner.received()
         effects = self._machine.handle(message)
         if self._stop.is_set():  # `close()` was called, perhaps in a `precommit` function: the held version stays
             return False
-        done = [self._perform(effect) for effect in effects]
-        return all(done)
+        stays = True
+        for effect in effects:
+            if isinstance(effect, Reply):
+                self._pause = _SHORTEST_RETRY  # the owner works: if it is lost, the next attempt comes at once
+                stays = self.send(effect.message) and stays
+                if not self._is_on_the_roster:
+                    self._take_up(effect.message)
+            elif isinstance(effect, Swap):
+                self._listener.swapped(effect.old, effect.new)
+            else:
+                stays = self._perform(effect) and stays
+        return stays
+
+    def _has_refused(self, message: ToWorker) -> bool:
+        """Return whether a next owner refuses to serve this process. From another owner, note of which server it is."""
+        if isinstance(message, Refused) and message.final and self._owner.on_trial:
+            self._owner.refused()
+            self._listener.next_owner_refused(self._owner.tried, message)
+            return True
+        self._owner.received()
+        return False
 
     def _perform(self, effect: Effect) -> bool:
-        """Carry out one effect. Returns whether the pipe stays open."""
+        """Carry out an effect other than Reply and Swap. Returns whether the pipe stays open."""
         match effect:
-            case Reply(message):
-                return self._reply(message)
             case Warn(text):
                 _log.warning("%s", text)
-            case Swap(old, new):
-                self._listener.swapped(old, new)
             case Renumber(new):
                 self._listener.renumbered(new)
             case Settle(held):
@@ -382,33 +399,26 @@ class Link:
                 return False
         return True
 
-    def _reply(self, message: Message) -> bool:
-        """Answer the owner. Returns whether the message was sent."""
-        self._pause = _SHORTEST_RETRY  # the owner works: if it is lost, the next attempt comes at once
-        sent = self.send(message)
-        if isinstance(message, Applied | Declined):
-            self._take_up()
-        if isinstance(message, Applied):
-            self._listener.caught_up()
-            self._report_again()
-        return sent
-
-    def _take_up(self) -> None:
-        """Follow the owner that has sent a version: this process is on its roster."""
+    def _take_up(self, answer: Message) -> None:
+        """After each answer until an Applied: once the owner has given a version, this process follows it."""
+        if not isinstance(answer, Applied | Declined):
+            return
         on_trial = self._owner.on_trial
         self._fallback.finish()
         self._fallback.take_note_back(self._folder)
         self._owner.served()
         if on_trial:
             self._greeted.set()
+        if isinstance(answer, Applied):
+            self._listener.caught_up()
+            self._report_again()
 
     def _report_again(self) -> None:
         """Report the observers' failures to an owner that has just put this process on its roster."""
         with self._sending:
-            if not self._is_on_the_roster:
-                self._is_on_the_roster = True
-                if self._reported is not None and self._reported.failures:
-                    self.send(Observed(0, self._reported.failures, self._reported.last_error))
+            self._is_on_the_roster = True
+            if self._reported is not None and self._reported.failures:
+                self.send(Observed(0, self._reported.failures, self._reported.last_error))
 
     def _deliver(self, answer: Answer) -> None:
         if (call := self._calls.get(answer.id)) is not None:

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, get_args
+
+import msgspec
 
 from confcast.errors import ImpossibleMessage, Problem
 from confcast.wire.messages import (
@@ -51,78 +52,74 @@ class ReplicaState(enum.Enum):
     CLOSED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The version that this process serves."""
+class Held(msgspec.Struct, frozen=True):
+    """The version that this process serves, or, as version 0, what it may be given."""
 
     version: int
-    digest: bytes = field(repr=False)
-    config: Any = field(repr=False)
+    digest: bytes
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"Held(version={self.version})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # a Struct's own would show the configuration
+        return [("version", self.version)]
 
 
 # ---- effects, to be carried out in their order
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Send a message to the owner."""
 
     message: ToOwner
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(msgspec.Struct, frozen=True):
     """Make `new` the newest configuration. `old` is None for the first value in a process, which is no change."""
 
     old: Held | None
     new: Held
 
 
-@dataclass(frozen=True, slots=True)
-class Renumber:
+class Renumber(msgspec.Struct, frozen=True):
     """Give the content that this process holds a new number. No observer is called."""
 
     new: Held
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """All live workers that were not excused have applied the held content. Once per content, not for the first."""
 
     held: Held
 
 
-@dataclass(frozen=True, slots=True)
-class ReportObservers:
+class ReportObservers(msgspec.Struct, frozen=True):
     """Report the observers' failures and open calls under this number, now and at each step until all have run."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True):
     """Wake the caller that waits for this answer."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
+class Disconnect(msgspec.Struct, frozen=True):
     """Close the pipe and connect again."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(msgspec.Struct, frozen=True):
     """Close the pipe, and never connect again. `refused`: the owner's message; if None, `problems` say why."""
 
     refused: Refused | None
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Warn:
+class Warn(msgspec.Struct, frozen=True):
     """Log a warning."""
 
     text: str
@@ -159,7 +156,7 @@ class Machine:
         self._check = check
         self._follows = follows
         self._round = 0
-        self._staged: Held | None = None  # has no version yet
+        self._staged: Held | None = None  # its version does not count
         self._refusal: tuple[Problem, ...] = ()
         self._settled_version = 0  # the newest version for which Settle was given
         self._effects: list[Effect] = []
@@ -215,15 +212,16 @@ class Machine:
             self._install_new(frame, staged)
 
     def _install_new(self, frame: Install, staged: Held | None) -> None:
-        voted = staged is not None and staged.digest == frame.digest
         asks = self.held is not None and not frame.undo  # the first value in a process is no change
-        config, problems = (staged.config, ()) if staged is not None and voted else self._make(frame, 0, asks)
+        problems: tuple[Problem, ...] = ()
+        if staged is None or staged.digest != frame.digest:  # else it was asked in the vote
+            staged, problems = self._make(frame, 0, asks)
         if self.held is None and frame.declined:
             many = "a worker refuses" if frame.declined == 1 else f"{frame.declined} workers refuse"
             text = f"starting on version {frame.version}, which {many}: `confcast status` says which, and why"
             self._effects.append(Warn(text))
-        if not problems:
-            self._swap(Held(frame.version, frame.digest, config))
+        if staged is not None:
+            self._swap(frame.version, staged)
         elif self.held is not None:
             self._answer(Declined(frame.version, problems))
         else:
@@ -231,10 +229,11 @@ class Machine:
             self._rest(ReplicaState.CLOSED)
 
     def _prepare(self, frame: Prepare) -> None:
-        config, problems = self._propose(frame)
-        self._round = frame.round
-        self._staged = None if problems else Held(0, frame.digest, config)
-        self._refusal = problems
+        staged: Held | None = self.held
+        problems: tuple[Problem, ...] = ()
+        if staged is None or staged.digest != frame.digest:  # else it runs here already
+            staged, problems = self._make(frame, frame.round, asks=staged is not None)
+        self._round, self._staged, self._refusal = frame.round, staged, problems
         self.state = ReplicaState.REFUSED if problems else ReplicaState.STAGED
         self._effects.append(Reply(Vote(frame.round, not problems, problems)))
 
@@ -247,7 +246,7 @@ class Machine:
                 self._renumber(self.held, frame.version)
                 self._answer(Applied(frame.version, self._follows()))
             else:
-                self._swap(Held(frame.version, staged.digest, staged.config))
+                self._swap(frame.version, staged)
         elif self.state is ReplicaState.REFUSED and frame.round == self._round:
             self._answer(Declined(frame.version, self._refusal))
         else:
@@ -284,14 +283,8 @@ class Machine:
 
     # ---- common parts
 
-    def _propose(self, frame: Prepare) -> tuple[Any, tuple[Problem, ...]]:
-        held = self.held
-        if held is not None and held.digest == frame.digest:  # its content runs here already
-            return held.config, ()
-        return self._make(frame, frame.round, held is not None)
-
-    def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Any, tuple[Problem, ...]]:
-        """Build the configuration, then call the `precommit` functions if `asks`.
+    def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Held | None, tuple[Problem, ...]]:
+        """Build the configuration, then call the `precommit` functions if `asks`. Returns what may be swapped in, or why not.
 
         No variable holds the configuration while they run: error trackers send the variables of every frame.
         """
@@ -300,14 +293,16 @@ class Machine:
         except CannotBuild as error:
             return None, (error.problem,)
         held = self.held
-        return built.config, self._check(round_, held.config, built.config) if asks and held is not None else ()
+        problems = self._check(round_, held.config, built.config) if asks and held is not None else ()
+        return (None if problems else built), problems
 
-    def _swap(self, new: Held) -> None:
-        old, self.held = self.held, new
+    def _swap(self, version: int, staged: Held) -> None:
+        old, new = self.held, Held(version, staged.digest, staged.config)
+        self.held = new
         if old is None:
-            self._settled_version = new.version
-        self._effects.append(Swap(old, new))
-        self._answer(Applied(new.version, self._follows()))
+            self._settled_version = version
+        self._effects += (Swap(old, new), Reply(Applied(version, self._follows())))
+        self._rest(ReplicaState.READY)
 
     def _renumber(self, old: Held, version: int) -> None:
         """Give the content a new number. Settle is still to come for it if the old number was not settled."""

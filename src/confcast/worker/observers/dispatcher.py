@@ -113,7 +113,7 @@ class Observers:
 
     def follow_settlings(self) -> bool:
         """Whether there is a subscription to settlings."""
-        return any(subscription.on == "settled" for subscription in self._subscriptions)
+        return bool(self._subscriptions) and any(each.on == "settled" for each in self._subscriptions)
 
     def settled(self, config: Any) -> None:
         """Queue the calls for a settling: all workers that were not excused have applied this configuration."""
@@ -155,10 +155,12 @@ class Observers:
 
     def _enqueue(self, on: Moment, old: Any, new: Any) -> None:
         self._number += 1
-        run = Run(self._number, on, Pair(old, new))
-        self.record.begin(run, self._subscriptions)
+        if on == "commit":
+            self.record.next_version()
         if not self._subscriptions:
             return
+        run = Run(self._number, on, Pair(old, new))
+        self.record.begin(run, self._subscriptions)
         if self._calls is None:
             self._calls = queue.SimpleQueue()
         self._calls.put(run)

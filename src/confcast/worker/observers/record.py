@@ -46,7 +46,7 @@ class Run:
         self.on = on
         self.pair = pair
         self.owed: dict[Subscription, None] = {}
-        self.errors: Counter[tuple[str, str]] = Counter()
+        self.errors: dict[tuple[str, str], int] = {}
 
     @property
     def is_first(self) -> bool:
@@ -86,12 +86,15 @@ class ObserverRecord:
         if observed is not None:
             report(observed)
 
+    def next_version(self) -> None:
+        """Note that a version has come. Requests about the version before keep its runs."""
+        with self._lock:
+            self._newest = []
+
     def begin(self, run: Run, subscriptions: Iterable[Subscription]) -> None:
-        """Note that the observers of these subscriptions are about to be called."""
+        """Note that the observers of these subscriptions are about to be called, for the newest version."""
         with self._lock:
             run.owed = {each: None for each in subscriptions if run.is_for(each)}
-            if run.on == "commit":
-                self._newest = []  # older runs are kept by the requests about them
             self._newest.append(run)
             del self._newest[:-_MOST_RUNS]
 
@@ -109,7 +112,7 @@ class ObserverRecord:
             self.failures += 1
             self.last_error = f"{name}: {text}"
             if run is not None:
-                run.errors[name, text] += 1
+                run.errors[name, text] = run.errors.get((name, text), 0) + 1
             report, observed = self._report, [self._totals(number) for number in self._about(run)] or [self._totals()]
         for each in observed:
             report(each)
@@ -154,7 +157,7 @@ class ObserverRecord:
         runs = self._asked.get(number, self._newest)
         errors: Counter[tuple[str, str]] = Counter()
         for run in runs:
-            errors += run.errors
+            errors.update(run.errors)
         waits_for = {each.name[:_LONGEST_NAME]: None for run in runs for each in run.owed if not each.ended}
         return Observed(
             number,

@@ -73,6 +73,18 @@ def test_what_is_installed_is_answered_and_the_listener_knows_that_it_is_the_new
     assert eventually(lambda: len(listener.told) == 2 and listener.told, "both") == [("swapped", 3), "caught up"]
 
 
+def test_a_process_that_is_served_sleeps_until_its_owner_sends_something(
+    link: Link, owner: Owner, listener: Listener
+) -> None:
+    """Before, it looks when the snapshot file is due."""
+    connection = link._opened
+    assert connection is not None
+    eventually(lambda: connection.gettimeout() is not None, "a wait that ends by itself")
+    owner.say(Install(3, b"digest", b"payload"))
+    assert owner.hear() == Applied(3)
+    eventually(lambda: connection.gettimeout() is None, "a wait that does not")
+
+
 def test_an_open_call_ends_without_an_answer_when_the_pipe_does(
     link: Link, owner: Owner, listening: socket.socket
 ) -> None:

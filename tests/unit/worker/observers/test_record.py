@@ -18,7 +18,7 @@ from confcast.wire.messages import Observed, ObserverError
 from confcast.worker.connection.mask_text import masked
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Subscription
-from confcast.worker.observers.record import Run
+from confcast.worker.observers.record import ObserverRecord, Run
 from tests.support.observers import observers_of
 from tests.support.waiting import DEADLINE, eventually
 
@@ -67,6 +67,12 @@ def source() -> Iterator[Source]:
 def subscribed() -> Subscription:
     """Of observers that are of no matter here."""
     return observers_of(lambda: None).add(partial(Subscription, lambda old, new: None, None, False, "commit", None))
+
+
+def begin(record: ObserverRecord, run: Run, subscriptions: list[Subscription]) -> None:
+    """A version has come, whose observers are about to be called."""
+    record.next_version()
+    record.begin(run, subscriptions)
 
 
 def raises(old: Login, new: Login) -> None:
@@ -268,9 +274,9 @@ def test_a_failure_is_told_though_the_next_version_came_while_the_observer_ran()
     record.report_to(told.append)
     observer = subscribed()
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
-    record.begin(first, [observer])
+    begin(record, first, [observer])
     record.ask(1)
-    record.begin(second, [observer])
+    begin(record, second, [observer])
 
     record.failed(observer, "no room", first)
     record.is_over(observer, first)
@@ -287,9 +293,9 @@ def test_of_each_version_it_is_reported_to_whoever_has_asked_about_it() -> None:
     record.report_to(told.append)
     stuck, quick = (subscribed() for _ in range(2))
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
-    record.begin(first, [stuck])
+    begin(record, first, [stuck])
     record.ask(1)
-    record.begin(second, [quick])
+    begin(record, second, [quick])
     record.ask(3)
     assert [(each.number, each.since, len(each.waits_for)) for each in told] == [(1, 0, 1), (3, 1, 1)]
 
@@ -309,9 +315,9 @@ def test_of_a_version_that_nobody_asked_about_nothing_is_told_to_who_asks_later(
     record.report_to(told.append)
     observer = subscribed()
     first, second = (Run(number, "commit", Pair(number, number + 1)) for number in (1, 2))
-    record.begin(first, [observer])
+    begin(record, first, [observer])
     record.failed(observer, "no room", first)
-    record.begin(second, [])
+    begin(record, second, [])
     record.ask(1)
 
     assert told[-1] == Observed(1, 1, told[-1].last_error)
@@ -321,6 +327,6 @@ def test_questions_about_versions_that_are_never_over_do_not_pile_up() -> None:
     record = observers_of(lambda: None).record
     stuck = subscribed()
     for number in range(1, 100):
-        record.begin(Run(number, "commit", Pair(number, number + 1)), [stuck])
+        begin(record, Run(number, "commit", Pair(number, number + 1)), [stuck])
         record.ask(number)
     assert len(record._asked) < 10
