@@ -127,7 +127,10 @@ class Replica(AwaitableVerbs, Observable[T]):
         a copy of the caller's context: `gevent.spawn(contextvars.copy_context().run, function, argument)`, and
         likewise `loop.run_in_executor(None, copy_context().run, function)`.
         """
-        return Pin(self, self.snapshot)
+        outer = self._pinned.get()  # written out, too
+        if outer is None or (pinned := outer.snapshot) is None:
+            pinned = self._snapshot
+        return Pin(self, pinned)
 
     @property
     def connected(self) -> bool:
