@@ -284,7 +284,7 @@ class Machine:
     # ---- common parts
 
     def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Held | None, tuple[Problem, ...]]:
-        """Build the configuration, then call the `precommit` functions if `asks`. Returns what may be swapped in, or why not.
+        """Build the configuration, then call the `precommit` functions if `asks`. Returns what to swap in, or why not.
 
         No variable holds the configuration while they run: error trackers send the variables of every frame.
         """
