@@ -1,5 +1,7 @@
 """Parses YAML 1.1: libyaml, if it is installed, composes nodes, and confcast's own walk turns them into plain data.
 
+A document of nothing but nested keys and single values is read by plain_yaml.py instead, which gives the same.
+
 The walk does what PyYAML's constructor does for plain types, in less time, and also refuses duplicate keys, tags beyond
 the plain types, and aliases that multiply the document beyond a limit. Merge keys (`<<`) work. Values that YAML 1.1
 reads as dates, numbers or booleans (`no`, `010`, `12:30`) are kept so: the schema decides whether they fit, and if not,
@@ -21,6 +23,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from confcast.config.schema.key_path import KeyPath
+from confcast.config.sources.formats import plain_yaml
 from confcast.config.sources.formats.common import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -32,6 +35,7 @@ from confcast.config.sources.formats.common import (
     Unparsable,
     too_deep,
 )
+from confcast.config.sources.formats.plain import NOT_PLAIN
 
 MAX_EXPANDED = 1_000_000
 """How many nodes the aliases of one document may stand for together, however large it is: two seconds' work.
@@ -77,6 +81,14 @@ _INDICATORS = 1000  # libyaml composes this many levels on any stack; 100,000 en
 
 def parse(text: str) -> Any:
     """Parse a document; None if the text has none. Raises Unparsable, and ImportError if PyYAML is not installed."""
+    import yaml  # noqa: F401 - a plain document needs it as any other: the next edit may make it one that is not plain
+
+    document = plain_yaml.parse(text)
+    return parse_any(text) if document is NOT_PLAIN else document
+
+
+def parse_any(text: str) -> Any:
+    """Parse a document by libyaml, plain or not, as `parse` does."""
     return _read(text, _Builder.document)
 
 

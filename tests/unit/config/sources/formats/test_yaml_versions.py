@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[5]
 ABOUT_YAML = [
     "sources/formats/test_formats.py",
+    "sources/formats/test_plain_yaml.py",
     "sources/test_fuzz.py",
     "sources/test_limits.py",
     "validation/test_input_faults.py",
