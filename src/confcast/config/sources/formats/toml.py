@@ -1,5 +1,7 @@
 """Parses TOML with the standard library, and finds the places of values, which the standard library does not give.
 
+A document of headers and single values is read by plain_toml.py instead, which gives the same.
+
 The depth of a document is checked before the standard library reads it: brackets would exhaust its recursion (and the
 error would have no place), and a key of 100,000 dotted parts would take it minutes.
 """
@@ -11,6 +13,7 @@ import tomllib
 from typing import Any
 
 from confcast.config.schema.key_path import KeyPath
+from confcast.config.sources.formats import plain_toml
 from confcast.config.sources.formats.common import (
     MAX_DEPTH,
     Lines,
@@ -23,6 +26,7 @@ from confcast.config.sources.formats.common import (
     too_deep,
     why_no_number,
 )
+from confcast.config.sources.formats.plain import NOT_PLAIN
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEYS = re.compile(r"(?<=namespace )\(.*\)|(?<=declare )\(.*\)|(?<=table key ).*", re.DOTALL)  # in messages of tomllib
@@ -53,6 +57,12 @@ _NESTING = re.compile(
 
 def parse(text: str) -> Any:
     """Parse a document; None if the text has none. Raises Unparsable."""
+    document = plain_toml.parse(text)
+    return parse_any(text) if document is NOT_PLAIN else document
+
+
+def parse_any(text: str) -> Any:
+    """Parse a document by tomllib, plain or not, as `parse` does."""
     if deep := text.count("[") + text.count("{") + text.count(".") > MAX_DEPTH:
         _check_nesting(text)
     try:
