@@ -112,6 +112,9 @@ def test_a_refusal_never_quotes_a_value(form, text):
     [
         ("json", '{"a":' * 10_000),
         ("json", "[" * 10_000 + "]" * 10_000),
+        ("json", '["]", ' * 101 + "1" + "]" * 101),
+        ("json", '["\\"]", ' * 101 + "1" + "]" * 101),
+        ("json", '{"a": [' * 51 + "]}" * 51),
         ("toml", "a = " + "[" * 10_000 + "]" * 10_000),
         ("toml", "a = " + "[" * 150 + "]" * 150),
         ("toml", ".".join("a" * 500) + " = 1"),
@@ -129,6 +132,11 @@ def test_a_document_at_the_limit_of_depth_is_accepted():
     text = '{"a":' * 99 + "[]" + "}" * 99
     assert json.parse(text) == yaml.parse(text)
     assert toml.parse("a = " + "[" * 99 + "]" * 99)
+
+
+@pytest.mark.parametrize("text", ["[" * 200, '\\"' + "[" * 200, '\\\\", "b": "' + "[" * 200])
+def test_brackets_in_texts_are_no_levels(text):
+    assert json.parse(f'{{"a": "{text}", "c": [{", ".join(["[[], {}]"] * 99)}]}}')
 
 
 def test_a_hundred_thousand_levels_of_yaml_do_not_end_the_process():
