@@ -15,6 +15,7 @@ candidate (all candidates would carry them, for one that is refused).
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import queue
@@ -22,6 +23,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NamedTuple
@@ -43,6 +45,9 @@ _log = logging.getLogger("confcast.owner")
 
 _LARGE = 256 * 1024
 """Bytes of a payload beyond which refusals get no positions: the loop would wait while the whole text is parsed."""
+
+_MANY_OBJECTS = 1_000_000
+"""Objects that a load may have made, and not freed, before the garbage collector looks at them: about 100 MB."""
 
 _MOST_CHANGES = 1000
 _LONGEST_KEY = 1000
@@ -182,7 +187,8 @@ class LoadThread:
     def load(self, order: Load) -> Iterator[LoadResult]:
         """Load once, in the calling thread. A candidate is given before it is checked: workers build it meanwhile."""
         self._loads_in = threading.get_ident()
-        result = self._first_half(order)
+        with _collector_at_rest():
+            result = self._first_half(order)
         try:
             yield result
         except GeneratorExit:  # the owner ends
@@ -190,7 +196,9 @@ class LoadThread:
                 self._attempts.end(self._unchecked.candidate.fingerprint)
             raise
         if self._unchecked is not None:
-            yield self._second_half(order, self._unchecked)
+            with _collector_at_rest():
+                checked = self._second_half(order, self._unchecked)
+            yield checked
 
     def _first_half(self, order: Load) -> Loaded | LoadFailed:
         if (disabled := self._attempts.disabled) is not None:
@@ -295,6 +303,28 @@ def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[st
     except Exception as error:  # a source of the user's gives positions by its own code
         _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
         return ()
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Let the garbage collector run only once in `_MANY_OBJECTS` new objects, in all threads of this process.
+
+    What a load makes is in use until its end, so that a collection finds nothing, and costs half of the time of a large
+    document. What dies meanwhile dies without the collector, unless it is in a circle; the loop makes few of those, and
+    a validator that hangs or makes millions of them still gets a collection. If somebody else changes the threshold
+    within the load (a schema's module may tune the collector for its servers), that stays.
+
+    Rejected: `gc.disable()`, which has no such bound, and whose end would turn on what the schema's module turned off.
+    """
+    found = gc.get_threshold()
+    ours = (max(_MANY_OBJECTS, found[0]), *found[1:])
+    if found[0]:
+        gc.set_threshold(*ours)
+    try:
+        yield
+    finally:
+        if found[0] and gc.get_threshold() == ours:
+            gc.set_threshold(*found)
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import shutil
@@ -603,3 +604,91 @@ def test_once_the_loop_was_taken_over_they_are_posted(tmp_path: Path, lost_in: i
     loading.serve()
     assert [type(result) for result in posted[-2:]] == [Loaded, Checked], "the other load is this thread's, too"
     loading._attempts.close()
+
+
+# ---- the garbage collector
+
+
+@pytest.fixture
+def threshold() -> Iterator[tuple[int, int, int]]:
+    """The collector's own threshold, which it has again after the test."""
+    before, enabled = gc.get_threshold(), gc.isenabled()
+    yield before
+    gc.set_threshold(*before)
+    gc.enable() if enabled else gc.disable()
+
+
+def makes_garbage() -> None:
+    """What would be collected several times over."""
+    held = [[n] for n in range(50_000)]
+    held.append(held)  # type: ignore[arg-type]
+
+
+def test_nothing_is_collected_within_a_load(start: Start, threshold: Any) -> None:
+    bench, thresholds = start(), list[int]()
+    during.append(makes_garbage)
+    seen = lambda phase, info: thresholds.append(gc.get_threshold()[0])  # noqa: E731
+    gc.callbacks.append(seen)
+    try:
+        assert isinstance(bench.load("number = 1"), Loaded)
+    finally:
+        gc.callbacks.remove(seen)
+
+    assert gc.get_threshold() == threshold
+    assert set(thresholds) <= {threshold[0]}  # what there was to collect was collected after the load
+
+
+@pytest.mark.parametrize("raised", [ValueError, SystemExit, KeyboardInterrupt, RecursionError])
+def test_whatever_a_load_raises_the_collector_is_as_it_was(start: Start, threshold: Any, raised: Any) -> None:
+    bench, within = start(), list[int]()
+
+    def act() -> None:
+        within.append(gc.get_threshold()[0])
+        raise raised
+
+    during.append(act)
+    assert isinstance(bench.load("number = 1"), LoadFailed)
+    assert within[0] > 500_000
+    assert gc.get_threshold() == threshold
+    assert isinstance(bench.load("number = ["), LoadFailed)
+    assert gc.get_threshold() == threshold
+
+
+def test_what_the_schema_says_of_the_collector_stays(start: Start, threshold: Any) -> None:
+    bench = start()
+    during.append(lambda: gc.set_threshold(50_000, 20, 20))
+    bench.load("number = 1")
+    assert gc.get_threshold() == (50_000, 20, 20)
+
+    during[:] = [gc.disable]
+    bench.load("number = 2")
+    assert not gc.isenabled()
+    assert gc.get_threshold() == (50_000, 20, 20)
+
+
+@pytest.mark.parametrize("first", [0, 2_000_000])
+def test_a_collector_that_runs_more_seldom_or_never_is_left_alone(start: Start, threshold: Any, first: int) -> None:
+    bench, within = start(), list[int]()
+    gc.set_threshold(first, 10, 10)
+    during.append(lambda: within.append(gc.get_threshold()[0]))
+    bench.load("number = 1")
+    assert within == [first]
+    assert gc.get_threshold() == (first, 10, 10)
+
+
+def test_a_load_that_never_ends_does_not_end_collecting(start: Start, threshold: Any) -> None:
+    """A validator may make circles without end: the collector runs, if seldom."""
+    bench, generations = start(), list[int]()
+    seen = lambda phase, info: generations.append(info["generation"])  # noqa: E731
+
+    def act() -> None:
+        held = [[n] for n in range(1_100_000)]
+        assert held
+
+    during.append(act)
+    gc.callbacks.append(seen)
+    try:
+        bench.load("number = 1")
+    finally:
+        gc.callbacks.remove(seen)
+    assert generations
