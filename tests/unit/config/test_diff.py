@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import decimal
 import enum
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, NamedTuple, NewType, TypeVar
 
 import msgspec
@@ -235,3 +236,87 @@ def test_long_values_are_cut_and_odd_ones_made_text():
     assert by_key["limits.\\ud801"] == float("inf")
     assert by_key["limits.bytes"] == "b'\\xff'"
     assert by_key["limits.two"] == hex(2**64)
+
+
+# ---- what has the same bytes is skipped
+
+
+def test_a_change_is_found_below_values_that_have_the_same_bytes():
+    old = Config(servers={"a": Server("x"), "b": Server("y")}, listed=[Server("z")], limits={"n": 1, "t": True})
+    new = Config(
+        servers={"a": Server("x"), "b": Server("y", port=81)}, listed=[Server("z")], limits={"n": True, "t": 1}
+    )
+    assert [change.key for change in differences(CODEC, old, new)] == ["servers.b.port", "limits.n", "limits.t"]
+    assert differences(CODEC, new, new) == differences(CODEC, old, Config(**dict(old))) == []
+
+
+@pytest.mark.parametrize("huge", [2**64, "\ud800", {"deep": [2**70]}, [{"deep": "\udfff"}]])
+def test_what_has_no_quick_bytes_is_compared_all_the_same(huge):
+    assert changed(anything=huge) == changed(anything=huge) != []
+    old, new = Config(anything=huge, limits={"a": huge}), Config(anything=huge, limits={"a": huge, "b": 1})
+    assert [change.key for change in differences(CODEC, old, new)] == ["limits.b"]
+
+
+def test_a_second_diff_sees_what_was_changed_in_place_since_the_first():
+    old, new = Config(limits={"a": {"b": [1]}}), Config(limits={"a": {"b": [1]}})
+    assert differences(CODEC, old, new) == []
+    new.limits["a"]["b"].append(2)
+    assert [change.key for change in differences(CODEC, old, new)] == ["limits.a.b"]
+    new.limits["a"]["b"].pop()
+    assert differences(CODEC, old, new) == []
+
+
+def test_lists_of_other_lengths_types_and_order_differ():
+    class Lists(BaseModel):
+        values: Any = None
+
+    codec = Codec(Lists)
+    values = [
+        [],
+        [1],
+        [True],
+        [1.0],
+        [[1]],
+        [(1,)],
+        (1,),
+        [1, 2],
+        [2, 1],
+        [{"a": 1}],
+        [{"a": 1}, 2],
+        [float("nan")],
+        [None],
+    ]
+    for left in values:
+        for right in values:
+            changes = differences(codec, Lists(values=left), Lists(values=right))
+            assert bool(changes) is (left is not right), (left, right)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *([], [1] * 10, ["x" * 30] * 7, ["x" * 190], [*range(60)], [*range(400)], [["x" * 50] * 9] * 9),
+        *({"k": ["y"] * 300},),
+        *({str(n): n for n in range(30)}, {str(n): n for n in range(3000)}, {n: {"a": [n] * n} for n in range(50)}),
+        *([Server("h", port=n) for n in range(90)], {"s": [Server("h" * 99)] * 3}, {*range(500)}, ("t",) * 67),
+        *(("t",) * 40,),
+    ],
+)
+def test_of_a_long_value_the_same_text_is_shown_as_if_all_of_it_were(value, monkeypatch):
+    shown = [(change.old, change.new) for change in changed(anything=value)]
+    monkeypatch.setattr("confcast.config.diff._is_long", lambda value: False)
+    monkeypatch.setattr("confcast.config.diff._cut", lambda value: value)
+    whole = [(change.old, change.new) for change in differences(CODEC, Config(), Config(anything=value))]
+    for short, long in zip(
+        (each for pair in shown for each in pair), (each for pair in whole for each in pair), strict=True
+    ):
+        text = repr(long)
+        assert short == (long if len(text) <= 200 else f"{text[:199]}…")
+
+
+def test_two_threads_may_compare_with_one_codec():
+    old = Config(servers={str(n): Server("x", port=n) for n in range(200)})
+    new = Config(servers={str(n): Server("x", port=n + (n == 150)) for n in range(200)})
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda _: differences(CODEC, old, new), range(40))]
+    assert {tuple(change.key for change in each) for each in found} == {("servers.150.port",)}

@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import threading
 from typing import Any, Generic, TypeVar, cast
 
 from confcast.config.codec.explain import not_serialisable
 from confcast.config.codec.leaves import Unsupported
 from confcast.config.codec.reader import Decoder
+from confcast.config.codec.sameness import Sameness
 from confcast.config.codec.table import Table
 from confcast.config.codec.writers import Writers, encode
 from confcast.errors import NotCarried, Problem, ProtocolError
@@ -71,6 +73,15 @@ class Codec(Generic[T]):
         self._careful = Writers(self._table.shapes, "careful")
         self._comparing = Writers(self._table.shapes, "comparing")
         self._reader = Decoder(self._table.shapes.values())
+        self._in_thread = threading.local()
+
+    @property
+    def sameness(self) -> Sameness:
+        """Compares parts of configurations by their bytes; each thread has one, which a diff empties at its end."""
+        found: Sameness | None = getattr(self._in_thread, "sameness", None)
+        if found is None:
+            found = self._in_thread.sameness = Sameness(self._table.shapes)
+        return found
 
     @functools.cached_property
     def fields(self) -> dict[str, str]:
