@@ -120,6 +120,12 @@ def is_collection(annotation: Any) -> bool:
     return keys_of(cls) is not None or issubclass(cls, collections.abc.Collection)
 
 
+def is_ordered(kind: Any) -> bool:
+    """Whether each item of a list of this type has a type of its own."""
+    origin, arguments = typing.get_origin(kind) or kind, typing.get_args(kind)
+    return isinstance(origin, type) and issubclass(origin, tuple) and arguments[-1:] != (Ellipsis,)
+
+
 def child(annotation: Any, part: Any) -> Any:
     """The type of the value under a key or at an index; Any if the type does not say."""
     candidates = [found for member in members(annotation) if (found := _child(member, part)) is not None]

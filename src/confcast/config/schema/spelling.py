@@ -18,7 +18,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from confcast.config.schema.annotations import Keys, hashable, keys_of, members, strip, written_children
+from confcast.config.schema.annotations import Keys, hashable, is_ordered, keys_of, members, strip, written_children
 from confcast.config.schema.key_path import KeyPath, value_at
 
 
@@ -42,7 +42,7 @@ class Spelling:
         self._tags = tuple(map(_tags, self._tables))
         self._all = tuple(range(len(self._tables)))
         self._named = frozenset(key for keys in self._tables for key in keys.names)
-        self._ordered = any(map(_is_ordered, kinds))
+        self._ordered = any(map(is_ordered, kinds))
         self._fields: dict[tuple[int, ...], _Fields] = {}
         self._below: dict[Any, Spelling] = {}
 
@@ -226,12 +226,6 @@ def _is_ruled_out(tags: Mapping[str, tuple[Any, ...]], tables: tuple[Any, ...]) 
         if tag not in values:
             return True
     return False
-
-
-def _is_ordered(kind: Any) -> bool:
-    """Whether each item of a list of this type has a type of its own."""
-    origin, arguments = typing.get_origin(kind) or kind, typing.get_args(kind)
-    return isinstance(origin, type) and issubclass(origin, tuple) and arguments[-1:] != (Ellipsis,)
 
 
 PLAIN = Spelling(())
