@@ -9,6 +9,7 @@ order mark of UTF-8 is accepted (editors on Windows write one); the error for UT
 from __future__ import annotations
 
 import codecs
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,16 @@ _OTHER_MARKS = (
 
 # The fingerprint of a file that does not exist.
 _MISSING = fingerprint_of(b"confcast: there is no such file")
+
+
+@functools.lru_cache(maxsize=64)
+def _as_path(path: str) -> tuple[Path, ...]:
+    """The path of a file, made once for all loads.
+
+    A Path interns its parts: made at each load, they would be inserted and die in the interpreter's table of strings,
+    which grows by half a megabyte on that. A master with more files than are kept here pays only the microseconds.
+    """
+    return (Path(path),)
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +146,7 @@ class File(_Options, frozen=True):
 
     def watched(self) -> tuple[Path, ...]:
         """The path of the file itself."""
-        return (Path(self.path),)
+        return _as_path(self.path)
 
     def still_being_written(self) -> bool:
         """Whether a process has the file open for writing, as far as a lease on it shows. Never raises."""
