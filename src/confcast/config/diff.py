@@ -159,22 +159,17 @@ class _Comparison:
             yield from self.compare(was, now, member._replace(key=key))
 
     def _compare_tables(self, old: dict[Any, Any], new: dict[Any, Any], member: _Member) -> Iterator[Change]:
-        before, after = self._by_key(old), self._by_key(new)
+        keys: dict[Any, Any] = {}  # by a form that equal keys share: True and 1 are two keys, two nan are one
+        before, after = old, new
+        if not _STR.issuperset(map(type, [*old, *new])):
+            keys = {self._codec.comparable(key): key for key in [*new, *old]}
+            before, after = ({self._codec.comparable(key): value for key, value in each.items()} for each in (old, new))
         for identity in dict.fromkeys([*before, *after]):
-            key, left = before.get(identity, (None, _ABSENT))
-            _, right = after.get(identity, (None, _ABSENT))
-            if left is _ABSENT:
-                key = after[identity][0]
+            left, right = before.get(identity, _ABSENT), after.get(identity, _ABSENT)
             if self._have_same_bytes(left, right):
                 continue
-            text = str(self._shown(key, _OPEN))
+            text = str(self._shown(keys.get(identity, identity), _OPEN))
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
-
-    def _by_key(self, table: dict[Any, Any]) -> dict[Any, tuple[Any, Any]]:
-        """Entries by a form of their keys that only equal keys share: True and 1 are two keys, two nan are one."""
-        if _STR.issuperset(map(type, table)):
-            return {key: (key, value) for key, value in table.items()}
-        return {self._codec.comparable(key): (key, value) for key, value in table.items()}
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
         return Change(member.key, _cut(self._shown(old, member)), _cut(self._shown(new, member)))

@@ -238,6 +238,14 @@ def test_long_values_are_cut_and_odd_ones_made_text():
     assert by_key["limits.two"] == hex(2**64)
 
 
+def test_a_key_that_is_no_text_makes_no_change_of_the_others():
+    old, new = Config(limits={"a": 1, "b": 2}), Config(limits={"a": 1, "b": 3, 7: 1})
+    assert [(change.key, change.old, change.new) for change in differences(CODEC, old, new)] == [
+        ("limits.b", 2, 3),
+        ("limits.7", None, 1),
+    ]
+
+
 # ---- what has the same bytes is skipped
 
 
