@@ -15,6 +15,7 @@ _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
 _GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
 _WATCHER = "tests/unit/owner/watch/test_watcher.py"
+_FORMATS = "tests/unit/config/sources/formats"
 _BY_CHANCE = "tests/core/test_simulation.py::test_runs_by_chance_get_everywhere_and_hold"
 
 
@@ -23,7 +24,7 @@ class Bug:
     """One replacement in one file of the package.
 
     Attributes:
-        area: `core`, `shell`, `worker`, `journal`, `watcher` or `codec`.
+        area: `core`, `shell`, `worker`, `journal`, `watcher`, `codec` or `load`.
         name: What it does, in a few words.
         breaks: The guarantee or the rule that no longer holds.
         file: Under the package's folder.
@@ -63,6 +64,10 @@ def _watcher(name: str, breaks: str, text: str, instead: str, *, file: str = "wa
 
 def _codec(name: str, breaks: str, file: str, text: str, instead: str) -> Bug:
     return Bug("codec", name, breaks, f"{_CODEC}/{file}", text, instead, ("tests/unit/config/codec/test_codec.py",))
+
+
+def _load(name: str, breaks: str, file: str, text: str, instead: str, *found_by: str) -> Bug:
+    return Bug("load", name, breaks, file, text, instead, found_by)
 
 
 BUGS = (
@@ -668,5 +673,45 @@ BUGS = (
         'if message.role == "replica" and pipe.peer.uid not in self._allowed:',
         'if message.role == "replica" and pipe.peer.uid < 0:',
         "tests/unit/owner/loop/test_connections.py",
+    ),
+    _load(
+        "lets the second of two equal keys win in plain YAML",
+        "G7: what libyaml's walk refuses is refused",
+        "config/sources/formats/plain_yaml.py",
+        "        if name in table:\n            raise NotPlain\n",
+        "",
+        f"{_FORMATS}/test_plain_yaml.py",
+    ),
+    _load(
+        "takes a list to go on where its table does",
+        "a plain document is what libyaml makes of it",
+        "config/sources/formats/plain_yaml.py",
+        "while column < at or (column == at and type(found) is list):",
+        "while column < at:",
+        f"{_FORMATS}/test_plain_yaml.py",
+    ),
+    _load(
+        "adds to a list that was written as a value",
+        "a plain document is what tomllib makes of it",
+        "config/sources/formats/plain_toml.py",
+        "        elif id(around[name]) not in self._lists:\n            raise NotPlain\n",
+        "",
+        f"{_FORMATS}/test_plain_toml.py",
+    ),
+    _load(
+        "remembers what it has written after a diff",
+        "a diff is empty if and only if the two are equal",
+        "config/diff.py",
+        "        codec.sameness.forget()\n",
+        "        pass\n",
+        "tests/unit/config/test_diff.py",
+    ),
+    _load(
+        "takes back what the schema's module says of the collector",
+        "a load changes nothing but for its own time",
+        "owner/loop/load_thread.py",
+        "if found[0] and gc.get_threshold() == ours:",
+        "if found[0]:",
+        "tests/unit/owner/loop/test_load_thread.py",
     ),
 )

@@ -21,7 +21,7 @@ from tests.seeded.bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "confcast"
-AT_LEAST = {"core": 7, "shell": 4, "worker": 4, "journal": 3, "watcher": 3, "codec": 3}
+AT_LEAST = {"core": 7, "shell": 4, "worker": 4, "journal": 3, "watcher": 3, "codec": 3, "load": 3}
 A_TEST, A_RUN = 20, 300
 """Seconds for one test, and for all of a run: a bug may well make something wait for ever."""
 
