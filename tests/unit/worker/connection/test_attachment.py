@@ -230,9 +230,9 @@ def test_a_vote_and_a_swap_take_few_calls(owner: Owner, replica: Replica[Setting
         if round_ == 3:
             calls.clear()  # what the install has left to do is done
         owner.prepare(round_, round_)
-        assert owner.hear() == Vote(round_, True)
+        assert owner.receive() == Vote(round_, True)
         owner.say(Commit(round_, round_ + 1))
-        assert owner.hear() == Applied(round_ + 1, follows=False)
+        assert owner.receive() == Applied(round_ + 1, follows=False)
     assert len(calls) <= 38, calls
 
 

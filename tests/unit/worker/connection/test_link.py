@@ -81,7 +81,7 @@ def test_a_process_that_is_served_sleeps_until_its_owner_sends_something(
     assert connection is not None
     eventually(lambda: connection.gettimeout() is not None, "a wait that ends by itself")
     owner.say(Install(3, b"digest", b"payload"))
-    assert owner.hear() == Applied(3)
+    assert owner.receive() == Applied(3)
     eventually(lambda: connection.gettimeout() is None, "a wait that does not")
 
 
