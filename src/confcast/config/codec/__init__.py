@@ -2,7 +2,8 @@
 
 `codec.py` is what others import. `table.py` lists the classes that may appear, by what `supported.py` reads from
 annotations; `leaves.py` has a row per leaf type; `classes.py`, `models.py`, `enums.py`, `urls.py` and `registered.py`
-have a shape per kind of class; `writers.py` encodes and `reader.py` decodes; `explain.py` finds a refused value's path.
+have a shape per kind of class; `writers.py` encodes and `reader.py` decodes; `patch.py` makes one
+configuration of another; `explain.py` finds a refused value's path.
 """
 
 from confcast.config.codec.codec import Codec as Codec

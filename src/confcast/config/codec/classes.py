@@ -32,6 +32,16 @@ def no_members(cls: Any) -> dict[str, Any]:
     return {}
 
 
+def never_changes(cls: Any) -> str:
+    """Not changeable: for kinds whose instances have no state that could be set."""
+    return ""
+
+
+def unless(is_frozen: bool, cls: Any) -> str:
+    """Changeable, unless the class is frozen."""
+    return "" if is_frozen else f"{cls.__qualname__} is not frozen"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
     """The functions that serialise instances of one class, as a row that starts with the index of the class.
@@ -43,6 +53,9 @@ class Shape:
         make: Makes an instance from a row and consumes the row. Any error means that the row is not of this class.
         parts: Returns the parts of an instance by name, in order: fields, then whatever else it holds.
         forget_fields_set: Changes a row to that of an equal instance with every field set; see `writers`.
+        values: Returns the values of an instance as they stand at the end of its row, without a look at anything else
+            that it holds. None: an instance is one value, and is never taken apart by a patch.
+        header: How many items of a row stand before the values.
     """
 
     cls: type
@@ -51,6 +64,8 @@ class Shape:
     make: Callable[[list[Any]], Any]
     parts: Callable[[Any], dict[str, Any]]
     forget_fields_set: Callable[[list[Any]], None] = nothing_to_forget
+    values: Callable[[Any], list[Any]] | None = None
+    header: int = 0
 
 
 class Kind(NamedTuple):
@@ -60,11 +75,14 @@ class Kind(NamedTuple):
         name: The name of the kind in fingerprints.
         shape: Makes the shape of a class and its index. Raises Unsupported when its instances can't be rebuilt.
         members: Gives the annotations of those parts of a class that `schema.fields_of` does not name.
+        changeable: Why instances of a class can't be one object in two versions, as a part of a sentence; "" if they
+            can. `patch.py` has the rule.
     """
 
     name: str
     shape: Callable[[Any, int], Shape]
     members: Callable[[Any], dict[str, Any]] = no_members
+    changeable: Callable[[Any], str] = never_changes
 
 
 def getter_of(names: tuple[str, ...], getter: Callable[..., Any]) -> Callable[[Any], tuple[Any, ...]]:
@@ -149,8 +167,12 @@ def _open_shape(cls: Any, index: int, names: tuple[str, ...]) -> Shape:
         ordered = {name: state[name] for name in names if name in state}
         return ordered | {name: item for name, item in state.items() if name not in left_out}
 
+    def values(value: Any) -> list[Any]:
+        state = value.__dict__
+        return [state.get(name) for name in names]
+
     known, everything = frozenset(names), (1 << count) - 1
-    return Shape(cls, index, take, make, parts)
+    return Shape(cls, index, take, make, parts, values=values, header=2)
 
 
 def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[str, Any]) -> Shape:
@@ -187,7 +209,7 @@ def _slotted_shape(cls: Any, index: int, fields: tuple[str, ...], slots: dict[st
         found = dict(zip(names, in_slots(value), strict=True)) | in_dict(value)
         return {name: found[name] for name in dict.fromkeys([*fields, *found]) if name in found}
 
-    return Shape(cls, index, take, make, parts)
+    return Shape(cls, index, take, make, parts, values=lambda value: list(in_slots(value)), header=2)
 
 
 # ---- msgspec Structs
@@ -210,7 +232,7 @@ def _struct_shape(cls: Any, index: int) -> Shape:
     def parts(value: Any) -> dict[str, Any]:
         return dict(zip(names, take(value)[1:], strict=True))
 
-    return Shape(cls, index, take, make, parts)
+    return Shape(cls, index, take, make, parts, values=lambda value: list(get(value)), header=1)
 
 
 def _struct_builder(cls: Any, names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
@@ -265,9 +287,9 @@ def _named_tuple_shape(cls: Any, index: int) -> Shape:
     def parts(value: Any) -> dict[str, Any]:
         return dict(zip(names, value, strict=True))
 
-    return Shape(cls, index, lambda value: [index, *value], make, parts)
+    return Shape(cls, index, lambda value: [index, *value], make, parts, values=list, header=1)
 
 
-DATACLASS = Kind("dataclass", _dataclass_shape)
-STRUCT = Kind("struct", _struct_shape)
+DATACLASS = Kind("dataclass", _dataclass_shape, changeable=lambda cls: unless(cls.__dataclass_params__.frozen, cls))
+STRUCT = Kind("struct", _struct_shape, changeable=lambda cls: unless(cls.__struct_config__.frozen, cls))
 NAMED_TUPLE = Kind("namedtuple", _named_tuple_shape, hints_of)

@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from confcast.config.codec.explain import not_serialisable
 from confcast.config.codec.leaves import Unsupported
+from confcast.config.codec.patch import Patches
 from confcast.config.codec.reader import Decoder
 from confcast.config.codec.sameness import Sameness
 from confcast.config.codec.table import Table
@@ -32,6 +33,9 @@ from confcast.config.codec.writers import Writers, encode
 from confcast.errors import NotCarried, Problem, ProtocolError
 
 T = TypeVar("T")
+
+_PATCHED_FROM = 2048
+"""Bytes of the smallest payload that is worth a patch: to find and prove one costs the owner 1.3 times a decode."""
 
 
 def digest(payload: bytes) -> bytes:
@@ -58,6 +62,8 @@ class Codec(Generic[T]):
     Attributes:
         schema: As given.
         fingerprint: 16 bytes, equal in two processes if and only if each decodes the other's bytes exactly.
+        changeable: Why its configurations always travel whole, a part of a sentence for each class that is the reason;
+            empty if two versions may share what is equal in both (`patch.py` has the rule).
 
     Raises:
         NotCarried: The schema has fields whose types can't be serialised exactly, or that msgspec can't read;
@@ -68,11 +74,13 @@ class Codec(Generic[T]):
         self.schema = schema
         self._table = Table(schema)
         self.fingerprint = self._table.fingerprint
+        self.changeable = self._table.changeable
         self._prefix = self.fingerprint[:8]
         self._fast = Writers(self._table.shapes, "fast")
         self._careful = Writers(self._table.shapes, "careful")
         self._comparing = Writers(self._table.shapes, "comparing")
         self._reader = Decoder(self._table.shapes.values())
+        self._patches = Patches(self._table.shapes)
         self._in_thread = threading.local()
 
     @property
@@ -111,11 +119,46 @@ class Codec(Generic[T]):
         """
         if payload[:8] != self._prefix:
             raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
-        config: Any = self._reader.read(payload[8:])
-        if not issubclass(type(config), self.schema):
-            raise ProtocolError(f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")
-        assert isinstance(config, self.schema)
-        return config
+        return self._of_the_schema(self._reader.read(payload[8:]))
+
+    def patch(self, held: T, old: bytes, new: bytes) -> bytes | None:
+        """The change from one payload to another, for a process that holds what the first one stands for.
+
+        Guaranteed: a copy of `held` that is patched with it encodes to the very bytes of `new`.
+
+        Args:
+            held: A configuration that encodes to `old`, and that nobody has changed in place.
+            old: Its payload.
+            new: The payload that is to be decoded elsewhere.
+
+        Returns:
+            The patch; None where the payload should travel whole: the schema is changeable, or it saves too little.
+        """
+        if self.changeable or len(new) < _PATCHED_FROM or not old[:8] == new[:8] == self._prefix:
+            return None
+        found = self._patches.find(old[8:], new[8:])
+        return found if len(found) * 2 <= len(new) and self._is_exact(held, found, new) else None
+
+    def _is_exact(self, held: T, patch: bytes, new: bytes) -> bool:
+        try:
+            return self.encode(self.patched(held, patch)) == new
+        except (ProtocolError, NotCarried):
+            return False
+
+    def patched(self, held: T, patch: bytes) -> T:
+        """The configuration that a patch makes of the one that is held, without running any code of its classes.
+
+        What the patch does not name is the same object in both; `held` stays as it is.
+
+        Raises:
+            ProtocolError: The patch does not fit: it is of another configuration, or `held` was changed in place.
+        """
+        node = self._reader.read(patch)
+        try:
+            config = self._patches.apply(held, node)
+        except Exception as error:  # whatever the application has made of `held`
+            raise ProtocolError(f"a patch does not fit what is held here: {type(error).__name__}") from None
+        return self._of_the_schema(config)
 
     def comparable(self, value: Any) -> bytes:
         """Encode any part of a configuration to bytes that are equal for equal values.
@@ -131,6 +174,12 @@ class Codec(Generic[T]):
         """The parts of an object of the table's classes, by name and in order; None for any other value."""
         shape = self._table.shapes.get(type(value))
         return None if shape is None else shape.parts(value)
+
+    def _of_the_schema(self, config: Any) -> T:
+        if not issubclass(type(config), self.schema):
+            raise ProtocolError(f"expected a {self.schema.__qualname__}, got a {type(config).__qualname__}")
+        assert isinstance(config, self.schema)
+        return config
 
     def _written_by(self, writers: Writers, value: Any) -> bytes:
         try:

@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from confcast.config.codec.classes import Kind, Shape, getter_of, not_serialisable_of
+from confcast.config.codec.classes import Kind, Shape, getter_of, not_serialisable_of, unless
 from confcast.config.codec.leaves import Unsupported
 from confcast.config.schema.pydantic_members import hidden_members
 
@@ -54,7 +54,11 @@ def _shape(cls: Any, index: int) -> Shape:
         fields: dict[str, Any] = dict(zip(names, row[2:], strict=True))
         return {**fields, **(extra or {}), **rest, **(private or {})}
 
-    return Shape(cls, index, take, _maker(cls, names), parts, _forgetter(cls))
+    def values(model: Any) -> list[Any]:
+        return list(get(model.__dict__))
+
+    get = getter_of(names, operator.itemgetter)
+    return Shape(cls, index, take, _maker(cls, names), parts, _forgetter(cls), values, header=2)
 
 
 def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list[Any]]:
@@ -183,4 +187,10 @@ def _refuse_slots(cls: Any) -> None:
             raise Unsupported(f"{cls.__qualname__} adds __slots__ to a pydantic model; make them private attributes")
 
 
-MODEL = Kind("model", _shape, hidden_members)
+def _changeable(cls: Any) -> str:
+    if cls.__private_attributes__:  # those of a frozen model can be set, too
+        return f"{cls.__qualname__} has private attributes"
+    return unless(bool(cls.model_config.get("frozen")), cls)
+
+
+MODEL = Kind("model", _shape, hidden_members, _changeable)

@@ -163,4 +163,10 @@ def _named(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-REGISTERED = Kind("registered", _shape)
+def _changeable(cls: Any) -> str:
+    """By Python's convention, a class that compares by value has a hash only if its instances don't change."""
+    is_value = cls.__eq__ is not object.__eq__ and cls.__hash__ is not None
+    return "" if is_value else f"{cls.__qualname__} is not hashable by value"
+
+
+REGISTERED = Kind("registered", _shape, changeable=_changeable)

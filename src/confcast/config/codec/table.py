@@ -59,6 +59,9 @@ class Entry(NamedTuple):
 class Table:
     """The classes of one schema. Immutable.
 
+    Attributes:
+        changeable: Why instances of some of the classes can't be one object in two versions; empty if all can.
+
     Raises:
         NotCarried: Some annotation or class can't be serialised; `problems` has every path.
     """
@@ -74,6 +77,7 @@ class Table:
         shapes = [entry.shape for entry in self._entries.values()]
         self.shapes: dict[type, Shape] = {shape.cls: shape for shape in shapes if shape is not None}
         self.fingerprint = self._fingerprint()
+        self.changeable = list(filter(None, (entry.kind.changeable(entry.cls) for entry in self._entries.values())))
 
     def fields(self) -> dict[str, str]:
         """The type of each field as text, by dotted path through nested classes, without a class inside itself.
