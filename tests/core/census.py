@@ -53,6 +53,9 @@ SITUATIONS = (
     "a check ends after a no",
     "a check fails",
     "a check comes too late",
+    "a Prepare is a patch",
+    "an Install is a patch",
+    "a patch does not fit",
     "silence refuses",
     "what silence refused is tried again",
     "a worker works past the deadline of the silent",
@@ -100,8 +103,13 @@ class Census:
     def worker_reads(self, frame: Any, effects: list[Any]) -> None:
         if any(isinstance(effect, worker.Reply) and isinstance(effect.message, Declined) for effect in effects):
             self.notes("an Install is declined" if isinstance(frame, Install) else "a Commit is declined")
-        if isinstance(frame, Commit) and any(isinstance(effect, worker.Disconnect) for effect in effects):
+        ended = any(isinstance(effect, worker.Disconnect) for effect in effects)
+        if isinstance(frame, Commit) and ended:
             self.notes("a Commit of a round that is unknown here")
+        if isinstance(frame, Install | Prepare) and frame.base:
+            self.notes("a Prepare is a patch" if isinstance(frame, Prepare) else "an Install is a patch")
+            if ended:
+                self.notes("a patch does not fit")
 
     # ---- the owner
 

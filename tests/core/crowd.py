@@ -77,6 +77,7 @@ class Crowd:
             process.machine.ended()
 
     def _obey(self, process: Process, frame: object) -> None:
+        self.oracle.worker_reads(process, frame)
         effects = process.machine.handle(frame)
         self.oracle.worker_answers(frame, effects)
         self.census.worker_reads(frame, effects)

@@ -136,6 +136,11 @@ def worker_becomes_slow_or_fast(world, process, content):
         process.slow = not process.slow
 
 
+def worker_changes_in_place_what_it_holds(world, process, content):
+    if process:
+        process.altered = True
+
+
 def everyone_stops_at_the_vote_or_resumes(world, process, content):
     stopped = [each for each in living(world) if each.stopped]
     for each in stopped or living(world):
@@ -295,6 +300,7 @@ DISTURBANCES: tuple[Disturb, ...] = (
     worker_begins_or_ceases_to_refuse,
     refusal_comes_too_late,
     worker_becomes_slow_or_fast,
+    worker_changes_in_place_what_it_holds,
     everyone_stops_at_the_vote_or_resumes,
     everyone_refuses_what_is_committed,
     worker_suffers_before_it_reads_the_commit,

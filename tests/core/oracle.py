@@ -289,6 +289,13 @@ class Oracle:
     def process_began(self, process: Any) -> None:
         self.highest[process.pid] = process.held.version if process.held else 0
 
+    def worker_reads(self, process: Any, frame: Any) -> None:
+        """A patch is sent to no process that does not take it, and to none that holds anything but its base."""
+        if isinstance(frame, Install | Prepare) and frame.base:
+            assert process.machine.patches, f"process {process.pid} takes no patches, and was sent one"
+            assert process.held, f"process {process.pid} holds nothing, and was sent a patch"
+            assert process.held.digest == frame.base, f"process {process.pid} was sent a patch of what it does not hold"
+
     def worker_answers(self, frame: Any, effects: list[Any]) -> None:
         """Every Commit and every Install gets one answer, or ends the pipe."""
         if isinstance(frame, Install | Commit):

@@ -12,7 +12,8 @@ from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, Core
 from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare
-from confcast.worker.connection.machine import Held, Machine, ReplicaState
+from confcast.worker.connection.machine import DoesNotFit, Held, Machine, ReplicaState, no_patch
+from tests.core.world import patched
 
 SCHEMA = b"schema"
 
@@ -61,7 +62,8 @@ class Process:
     `slow`: its functions take time; `inside`: the frame for which one runs. `step`: how far it is on its way to serve
     without an owner's answer, 0 for not at all; `serves`: it has had an answer, or is at the end of that way.
     `asked`: the Observe that its observers have to answer yet, 0 for none; `lingers`: they take their time;
-    `fails`: one of them raises.
+    `fails`: one of them raises. `altered`: the application has changed in place what is held. Every third process is of
+    a build that knows no patches.
     """
 
     def __init__(self, pid: int, held: Held | None = None, **other: object) -> None:
@@ -81,7 +83,8 @@ class Process:
         self.asked = 0
         self.lingers = self.fails = False
         self.failures = 0
-        self.machine = Machine(bytes, self._check, lambda: pid % 2 == 0)
+        self.altered = False
+        self.machine = Machine(self._build, self._check, lambda: pid % 2 == 0, self._patch if pid % 3 else no_patch)
         if held is not None:
             self.machine.adopt(held)
 
@@ -107,8 +110,17 @@ class Process:
 
     def hello(self) -> Hello:
         version, digest = (self.held.version, self.held.digest) if self.held else (0, b"")
-        usual = {"protocol": PROTOCOL, "name": "app", "schema": SCHEMA}
+        usual = {"protocol": PROTOCOL, "name": "app", "schema": SCHEMA, "patches": self.machine.patches}
         return Hello(pid=self.pid, role="replica", version=version, digest=digest, **usual | self.other)
+
+    def _build(self, payload: bytes) -> bytes:
+        self.altered = False
+        return payload
+
+    def _patch(self, held: bytes, change: bytes) -> bytes:
+        if self.altered:
+            raise DoesNotFit
+        return patched(held, change)
 
     def _check(self, number: int, old: bytes, new: bytes) -> tuple[Problem, ...]:
         if new in self.refuses:

@@ -18,6 +18,7 @@ from tests.core.census import Census
 from tests.core.crowd import Crowd
 from tests.core.oracle import Oracle
 from tests.core.parts import SCHEMA, Journal, OwnerProcess, Pipe, Process
+from tests.core.world import patch
 
 Move = Callable[[], None]
 
@@ -203,8 +204,11 @@ class World(Crowd):
             given = fx.LoadFailed(number, ReloadResult.VALIDATION_FAILED, (Problem("", "bad"),))
         else:
             # As the loading thread does: the diff is taken from what was committed last.
-            differs = self.owner.core.committed.payload != self.sources
-            given = fx.Loaded(number, self.sources, self.sources, differs, checked=not differs)
+            base = self.owner.core.committed.payload
+            differs = base != self.sources
+            shares = differs and base and self.sources != b"C"  # which shares too little with any other
+            change = {"base": base, "patch": patch(base, self.sources)} if shares else {}
+            given = fx.Loaded(number, self.sources, self.sources, differs, checked=not differs, **change)
             self.owner.unchecked += [number] if differs else []
         self.oracle.load_read(number, self.sources)
         self._feed(given)

@@ -28,6 +28,7 @@ from confcast.worker.connection.machine import (
     CannotBuild,
     Deliver,
     Disconnect,
+    DoesNotFit,
     Held,
     Machine,
     Renumber,
@@ -272,6 +273,67 @@ class TestPrepareOfWhatIsHeld:
         effects = worker.gets(Commit(9, 5))
         assert [type(effect) for effect in effects] == [Renumber, Reply]
         assert (worker.held.version, worker.held.config, worker.asked) == (5, held.config, [])
+
+
+class TestPatch:
+    """A worker that holds A as version 3, and can apply what makes another content of the list that it holds."""
+
+    def patching(self, state=READY, version=3, *, fits=True):
+        def apply(held, change):
+            if not fits:
+                raise DoesNotFit
+            return [*held, change]
+
+        worker = worker_in(state, version)
+        worker._patch, worker.patches = apply, True
+        return worker
+
+    @states(GREETED, READY, STAGED, REFUSED)
+    def test_of_what_is_held_is_built_of_it_and_asked_for_like_any_other(self, state):
+        worker = self.patching(state)
+        assert worker.gets(Prepare(9, C, b"more", base=A)) == [Reply(Vote(9, True))]
+        worker.gets(Commit(9, 5))
+        assert (worker.held.digest, worker.held.config, worker.asked) == (C, [A, b"more"], [([A], [A, b"more"])])
+
+    def test_comes_with_an_install_too(self):
+        worker = self.patching()
+        assert worker.gets(Install(7, C, b"more", base=A))[-1] == Reply(Applied(7))
+        assert (worker.held.version, worker.held.config, worker.patches) == (7, [A, b"more"], True)
+
+    @PIPED
+    @pytest.mark.parametrize("frame", [Prepare(9, C, b"more", base=B), Install(7, C, b"more", base=B)])
+    def test_of_anything_else_ends_the_pipe_and_the_next_one_is_for_payloads(self, state, frame):
+        worker = self.patching(state)
+        held = worker.held
+        (effect,) = worker.gets(frame)
+        assert isinstance(effect, Disconnect)
+        assert (worker.state, worker.held, worker.patches) == (DETACHED, held, False)
+
+    def test_before_the_first_value_does_so_too(self):
+        worker = self.patching(GREETED, 0)
+        assert isinstance(worker.gets(Prepare(9, C, b"more", base=B))[0], Disconnect)
+
+    @pytest.mark.parametrize("frame", [Prepare(9, C, b"more", base=A), Install(7, C, b"more", base=A)])
+    def test_that_does_not_fit_refuses_nothing(self, frame):
+        worker = self.patching(fits=False)
+        (effect,) = worker.gets(frame)
+        assert isinstance(effect, Disconnect)
+        assert not worker.patches
+        worker.connected()
+        worker.gets(Install(3, A, A))
+        assert not worker.patches  # nothing was built
+        worker.gets(Prepare(9, C, C))
+        assert worker.patches
+        worker.gets(Commit(9, 5))
+        assert worker.held.config == [C]
+
+    def test_a_worker_without_a_codec_takes_none(self):
+        worker = worker_in(READY)
+        assert not worker.patches
+        assert isinstance(worker.gets(Prepare(9, C, b"more", base=A))[0], Disconnect)
+        worker.connected()
+        worker.gets(Prepare(9, C, C))
+        assert not worker.patches
 
 
 class TestUndo:

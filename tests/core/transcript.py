@@ -16,9 +16,19 @@ from collections.abc import Callable
 from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
 from confcast.wire.messages import Goodbye, Install, Prepare, ReloadResult, Working
-from confcast.worker.connection.machine import Disconnect, Held, Machine, ReplicaState, Reply, Settle, Terminate
+from confcast.worker.connection.machine import (
+    Disconnect,
+    DoesNotFit,
+    Held,
+    Machine,
+    ReplicaState,
+    Reply,
+    Settle,
+    Terminate,
+    no_patch,
+)
 from tests.core.parts import Journal
-from tests.core.world import WHY, Owner
+from tests.core.world import WHY, Owner, patch, patched
 
 MARK = "----"
 _OF_HELLO = {"schema": str.encode, "name": str, "protocol": int}
@@ -115,10 +125,14 @@ class Transcript:
         self.owner.is_triggered(origin)
 
     def loads(self, content: str, *words: str, number: str = "") -> None:
-        """`loads B [unchecked] [number=1]`: the load that is under way, or one before it, ends with this content."""
-        load, payload = int(number or self.owner.last_load), content.encode()
-        differs = payload != self.owner.core.committed.payload
-        self.owner.feed(fx.Loaded(load, payload, payload, differs=differs, checked=not differs))
+        """`loads B [unchecked] [patch] [number=1]`: the present load, or one before it, ends with this content.
+
+        `patch`: and gives the patch that makes it of what is committed.
+        """
+        load, payload, base = int(number or self.owner.last_load), content.encode(), self.owner.core.committed.payload
+        change = {"base": base, "patch": patch(base, payload)} if "patch" in words else {}
+        differs = payload != base
+        self.owner.feed(fx.Loaded(load, payload, payload, differs=differs, checked=not differs, **change))
         if differs and "unchecked" not in words:
             self.owner.feed(fx.Checked(load))
 
@@ -167,9 +181,12 @@ class Transcript:
 
     # ---- workers
 
-    def worker(self, pid: str, *, holds: str = "", refuses: str = "", **hello: str) -> None:
-        """`worker 10 [holds=1:A] [refuses=B] [schema=x] [name=x] [protocol=9]`: a process starts, and connects."""
-        made = self.workers[int(pid)] = _Worker(self, int(pid), refuses.encode())
+    def worker(self, pid: str, *words: str, holds: str = "", refuses: str = "", **hello: str) -> None:
+        """`worker 10 [patches] [holds=1:A] [refuses=B] [schema=x] [name=x] [protocol=9]`: a process starts, connects.
+
+        `patches`: it takes patches.
+        """
+        made = self.workers[int(pid)] = _Worker(self, int(pid), refuses.encode(), patches="patches" in words)
         if holds:
             made.machine.adopt(Held(int(holds[:-2]), holds[-1].encode(), holds[-1].encode()))
         made.connect(**{name: _OF_HELLO[name](value) for name, value in hello.items()})
@@ -199,6 +216,10 @@ class Transcript:
         """`goodbye 10`: the worker ends in its own time."""
         worker = self.workers.pop(int(pid))
         worker.owner.receives(worker.peer, Goodbye())
+
+    def alter(self, pid: str) -> None:
+        """`alter 10`: the application has changed in place what this worker holds."""
+        self.workers[int(pid)].altered = True
 
     def refuse(self, pid: str, content: str = "") -> None:
         """`refuse 10 B`: a precommit function of this worker refuses B from now on; `refuse 10`: nothing."""
@@ -313,7 +334,7 @@ class _Generation:
 class _Worker:
     """A worker's machine at the end of a pipe, from which it reads when the transcript says so."""
 
-    def __init__(self, transcript: Transcript, pid: int, refuses: bytes) -> None:
+    def __init__(self, transcript: Transcript, pid: int, refuses: bytes, *, patches: bool) -> None:
         self.transcript, self.pid = transcript, pid
         self.generation = transcript.current
         self.refuses = refuses
@@ -321,7 +342,13 @@ class _Worker:
         self.inside: object = None
         self.unread: deque = deque()
         self.unsaid: deque = deque()
-        self.machine = Machine(bytes, lambda number, old, new: (WHY,) if new == self.refuses else (), lambda: True)
+        self.altered = False
+        self.machine = Machine(
+            self._build,
+            lambda number, old, new: (WHY,) if new == self.refuses else (),
+            lambda: True,
+            patch=self._patch if patches else no_patch,
+        )
 
     def connect(self, **hello: object) -> None:
         self.end()
@@ -330,8 +357,17 @@ class _Worker:
         assert self.owner is not None, "no owner runs"
         self.machine.connected()
         version, digest = (held.version, held.digest) if held else (0, b"")
-        self.peer = self.owner.meets(self.pid, version, digest, **hello)
+        self.peer = self.owner.meets(self.pid, version, digest, patches=self.machine.patches, **hello)
         self.unread = self.owner.frames[self.peer.pipe]
+
+    def _build(self, payload: bytes) -> bytes:
+        self.altered = False
+        return payload
+
+    def _patch(self, held: bytes, change: bytes) -> bytes:
+        if self.altered:
+            raise DoesNotFit
+        return patched(held, change)
 
     def end(self) -> None:
         """The pipe has ended, with what was not read and not sent."""

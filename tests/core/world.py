@@ -27,6 +27,7 @@ from confcast.wire.messages import (
     Vote,
 )
 from confcast.wire.options import Options
+from confcast.worker.connection.machine import DoesNotFit
 
 A, B, C, D = b"A", b"B", b"C", b"D"
 SCHEMA = b"schema"
@@ -42,6 +43,19 @@ def installed(version: int, digest: bytes, payload: bytes, **other) -> Install:
 class Peer:
     pid: int
     pipe: int
+
+
+def patch(base: bytes, content: bytes) -> bytes:
+    """What makes the one content of the other; a worker that holds anything else can do nothing with it."""
+    return base + b">" + content
+
+
+def patched(held: bytes, change: bytes) -> bytes:
+    """As a worker applies it."""
+    base, content = change.split(b">")
+    if base != held:
+        raise DoesNotFit
+    return content
 
 
 def hello(pid: int, version: int = 0, content: bytes = b"", *, role="replica", schema=SCHEMA, **other) -> Hello:
@@ -128,8 +142,10 @@ class Owner:
     def is_triggered(self, origin: str = "signal") -> None:
         self.feed(fx.Trigger(origin))
 
-    def loads(self, content: bytes) -> None:
-        self.feed(fx.Loaded(self.last_load, content, content, differs=content != self.core.committed.payload))
+    def loads(self, content: bytes, *, base: bytes = b"") -> None:
+        """The load gives this content; `base`: and a patch that makes it of that one."""
+        differs, change = content != self.core.committed.payload, patch(base, content) if base else b""
+        self.feed(fx.Loaded(self.last_load, content, content, differs, base=base, patch=change))
 
     def proposes(self, content: bytes) -> None:
         """The load gives its candidate, which is still to be checked."""

@@ -497,6 +497,32 @@ BUGS = (
         "if -(2**63) <= value < 2**64:",
         "if -(2**63) <= value <= 2**64:",
     ),
+    # ---- patches
+    Bug(
+        "codec",
+        "what an object on the way holds beside its fields is that of the version before",
+        "G8: a worker holds exactly what the owner validated, model_fields_set and extra values included",
+        f"{_CODEC}/patch.py",
+        "node: list[Any] = [len(after.parts), after.header]",
+        "node: list[Any] = [len(after.parts), before.header]",
+        ("tests/unit/config/codec/test_patch.py",),
+    ),
+    _core(
+        "a patch goes to everybody who takes patches",
+        "a patch is of what the worker holds; every other worker connects anew, at each reload",
+        "core/members.py",
+        "return self.patches and self.holds == base",
+        "return self.patches",
+        "tests/core/test_patches.py",
+    ),
+    _worker(
+        "a patch of something else is applied to what is held",
+        "G8: the number of one content, and another content",
+        "connection/machine.py",
+        "if held is None or held.digest != frame.base:",
+        "if held is None:",
+        _WORKERS_TABLE,
+    ),
     # ---- votes that silence, work or death decides, and arrivals
     _core(
         "commits without a yes",

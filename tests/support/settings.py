@@ -101,6 +101,20 @@ def write(path: Path, number: int, **others: Any) -> None:
     fresh.replace(path)
 
 
+class Backend(BaseModel, frozen=True):
+    """A part of the frozen schema."""
+
+    host: str
+    port: int = 80
+
+
+class Frozen(BaseModel, frozen=True):
+    """A schema of which only changes travel: two versions may share parts of it."""
+
+    number: int
+    backends: dict[str, Backend] = {}
+
+
 class Uncarried(BaseModel):
     """Has a field that no other process could be given."""
 

@@ -21,7 +21,11 @@ import msgspec
 from confcast.errors import Problem, ProtocolError
 
 PROTOCOL = 3
-"""The protocol's number: incremented whenever a message changes its meaning, and compared in Hello."""
+"""The protocol's number: incremented whenever a message changes its meaning, and compared in Hello.
+
+A field that is added at the end of a message, with a default, changes no number: a build that does not know it skips
+it. What it allows is used only towards a peer that has said, in such a field of its own, that it knows it.
+"""
 
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes of the largest frame; a configuration that would not fit is refused when it is loaded."""
@@ -177,6 +181,7 @@ class Hello(Message, frozen=True):
 
     A `replica` reports the version that it holds (0 and no digest if none yet) and its schema; a `client` only sends
     requests, is on no roster and has no vote. The kernel's peer credentials identify the process; `pid` does not.
+    `patches`: whether the process takes, for a payload, a patch of what it holds.
     """
 
     protocol: int
@@ -186,6 +191,7 @@ class Hello(Message, frozen=True):
     schema: bytes = b""
     version: int = 0
     digest: bytes = b""
+    patches: bool = False
 
 
 class Working(Message, frozen=True):
@@ -287,7 +293,8 @@ class Install(WithSecrets, Message, frozen=True):
     """The committed snapshot, for a process that did not vote on it.
 
     `undo`: the former content is put back, so no `precommit` function is called. `declined`: how many workers refuse
-    this version, and keep an older one. `answers_within`: seconds within which this owner answers a reload.
+    this version, and keep an older one. `answers_within`: seconds within which this owner answers a reload. `base`: the
+    payload is a patch of the configuration with this digest; empty: it is whole.
     """
 
     SHOWN = ("version",)
@@ -298,16 +305,21 @@ class Install(WithSecrets, Message, frozen=True):
     undo: bool = False
     declined: int = 0
     answers_within: float = 0.0
+    base: bytes = b""
 
 
 class Prepare(WithSecrets, Message, frozen=True):
-    """A proposal: build it, run the `precommit` functions, and vote. It has a round, and no version yet."""
+    """A proposal: build it, run the `precommit` functions, and vote. It has a round, and no version yet.
+
+    `base`: as in Install.
+    """
 
     SHOWN = ("round",)
 
     round: int
     digest: bytes
     payload: bytes
+    base: bytes = b""
 
 
 class Commit(Message, frozen=True):

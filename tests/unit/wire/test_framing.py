@@ -8,6 +8,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ from tests.support.waiting import in_thread
 PROBLEMS = (Problem("a.b", "Input should be less", "worker 7"),)
 TO_OWNER: list[Any] = [
     Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16),
+    Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16, patches=True),
     Working(4, "app:check"),
     Vote(4, True),
     Vote(4, False, PROBLEMS),
@@ -73,6 +75,8 @@ TO_OWNER: list[Any] = [
 TO_WORKER: list[Any] = [
     Install(3, b"d" * 16, b"payload"),
     Prepare(4, b"d" * 16, b"payload"),
+    Install(3, b"d" * 16, b"patch", base=b"b" * 16),
+    Prepare(4, b"d" * 16, b"patch", b"b" * 16),
     Commit(4, 3),
     Abort(4),
     Settled(3, (7, 8)),
@@ -100,6 +104,25 @@ def test_every_message_comes_back_whole_and_byte_by_byte(message: Any, decode: A
         assert bodies == []
         bodies += deframer.feed(stream[index : index + 1])
     assert [decode(body) for body in bodies] == [message]
+
+
+class _Earlier(msgspec.Struct, frozen=True, tag="Hello", array_like=True):
+    """Hello, as a build sends and reads it that knows no patches."""
+
+    protocol: int
+    pid: int
+    role: str
+    name: str
+    schema: bytes = b""
+    version: int = 0
+    digest: bytes = b""
+
+
+def test_a_build_that_knows_no_patches_and_one_that_does_read_each_other() -> None:
+    earlier = _Earlier(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16)
+    now = Hello(messages.PROTOCOL, 7, "replica", "app", b"s" * 16, 3, b"d" * 16, patches=True)
+    assert decode_to_owner(msgspec.msgpack.encode(earlier)) == msgspec.structs.replace(now, patches=False)
+    assert msgspec.msgpack.decode(encode(now), type=_Earlier) == earlier
 
 
 @pytest.mark.parametrize(

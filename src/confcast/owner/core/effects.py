@@ -83,6 +83,7 @@ class Loaded(WithSecrets, _Data, frozen=True):
 
     `differs`: it differs from the committed version, by these `changes`. `notes`: what a person should know of it.
     `checked`: False where Checked follows, with changes and notes: until then it may be proposed, and not committed.
+    `patch`: makes the candidate of the configuration with the digest `base`; empty where the payload travels whole.
     """
 
     SHOWN = ("number", "differs", "changes", "notes")
@@ -94,6 +95,8 @@ class Loaded(WithSecrets, _Data, frozen=True):
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     checked: bool = True
+    base: bytes = b""
+    patch: bytes = b""
 
 
 class Checked(_Data, frozen=True):

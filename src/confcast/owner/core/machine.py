@@ -160,6 +160,7 @@ class Core(MemberInputs):
         else:
             proposal.digest, proposal.payload, proposal.changes = given.digest, given.payload, given.changes
             proposal.checked = given.checked
+            proposal.base, proposal.patch = given.base, given.patch
             self._stage()
 
     def _checked(self, given: fx.Checked) -> None:

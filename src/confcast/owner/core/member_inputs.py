@@ -48,6 +48,7 @@ class MemberInputs(Steps):
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.AddMember(given.pid))
         member = self.roster.connect(given.pid, given.pipe, hello.version, hello.digest)
+        member.patches = hello.patches
         if (hello.version, hello.digest) == (self.committed.version, self.committed.digest):
             member.runs = hello.version
         self._outbox.touch(member)
@@ -113,6 +114,7 @@ class MemberInputs(Steps):
         member.acked, member.follows = max(member.acked, applied.version), applied.follows
         member.runs = max(member.runs, applied.version)
         member.working = None
+        member.holds = self.committed.digest if applied.version == self.committed.version else b""
         if applied.version == self.committed.version:
             member.declined = member.asked_again = None
             self.roster.wait_for_again(member)

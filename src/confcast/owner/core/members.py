@@ -13,7 +13,7 @@ deadline).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confcast.errors import Problem
 from confcast.wire.messages import WorkerState, WorkerStatus
@@ -32,7 +32,9 @@ class Member:
         pid: The process.
         pipe: The number of its pipe; None while it has none.
         busy: Whether a frame was sent that the kernel has not taken; the next frame is computed afterwards.
+        patches: Whether it takes a patch of what it holds for a payload, as its last Hello says.
         held: The version and digest that it holds, as its last Hello says.
+        holds: The digest of what it holds now, for certain; empty: not known, as while an answer is awaited.
         sent: The version that was sent on this pipe by Commit or Install.
         prepared: The round of the Prepare that was sent last on this pipe; 0 if none was, or a later frame closed it.
         vote: Whether it voted yes in the present round.
@@ -53,7 +55,9 @@ class Member:
     pid: int
     pipe: int | None = None
     busy: bool = False
+    patches: bool = False
     held: tuple[int, bytes] = (0, b"")
+    holds: bytes = field(default=b"", repr=False)
     sent: int = 0
     prepared: int = 0
     vote: bool = False
@@ -74,6 +78,15 @@ class Member:
         """Whether the member has applied this version (or a newer one), or declined it."""
         return self.acked >= version or self.declined is not None
 
+    def takes_patch_of(self, base: bytes) -> bool:
+        """Whether a patch of the content with this digest may be sent to the member in place of a payload."""
+        return self.patches and self.holds == base
+
+    def is_sent(self, digest: bytes) -> None:
+        """Commit or Install of this content is sent: until the answer, the member holds that or what it held before."""
+        if self.holds != digest:
+            self.holds = b""
+
     def begin_function(self, function: str, now: float) -> None:
         """The worker has reported that it begins to run this function."""
         self.working = (function[:_LONGEST_NAME], now)
@@ -85,7 +98,7 @@ class Member:
     def _begin(self, pipe: int | None) -> None:
         self.pipe, self.busy = pipe, False
         self.sent = self.prepared = self.acked = self.settled = self.observes = 0
-        self.vote = False
+        self.vote, self.holds = False, b""
         self.declined = self.asked_again = self.working = None
         self.pipe_was_full = False
 
@@ -168,7 +181,7 @@ class Roster:
         """Add a process, or move it to its newest pipe, on which nothing has been sent or received after Hello."""
         member = self._by_pid.setdefault(pid, Member(pid))
         self._move(member, pipe)
-        member.held = (version, digest)
+        member.held, member.holds = (version, digest), digest
         return member
 
     def lose_pipe(self, member: Member) -> None:

@@ -1,8 +1,11 @@
 """The frame that a pipe gets next: a function of what was sent on it and of the owner's state.
 
 Nothing is ever queued, so no frame overtakes another or is overwritten; a worker that reads slowly skips old frames
-and costs its owner no memory. Rejected: a queue per pipe (a stopped worker's grows for ever), and an outbox
-where the latest frame wins (a Commit that waits is replaced by the next Prepare, and that worker never gets it).
+and costs its owner no memory. A member that holds the base of a patch, and whose answer is not awaited, gets the
+patch; every other one gets the payload.
+
+Rejected: a queue per pipe (a stopped worker's grows for ever), and an outbox where the latest frame wins (a Commit that
+waits is replaced by the next Prepare, and that worker never gets it).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import msgspec
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.observing import Observing
-from confcast.owner.core.proposal import ProposalState
+from confcast.owner.core.proposal import Proposal, ProposalState
 from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Settled, ToWorker
 
@@ -40,22 +43,25 @@ class Outbox:
         self._roster = roster
         self._answers_within = answers_within
         self._observing = observing
-        self._start_from(committed)
         self._prepare = Prepare(0, b"", b"")
+        self._prepare_patch = Prepare(0, b"", b"")
+        self._start_from(committed)
         self._commit = Commit(0, 0)
         self._settlement = Settled(0)
         self._touched: dict[Member, None] | None = {}
 
     # ---- what is true
 
-    def open_round(self, digest: bytes, payload: bytes) -> None:
-        """Put the proposal with this content to the vote, in a new round."""
+    def open_round(self, proposal: Proposal) -> None:
+        """Put this proposal to the vote, in a new round."""
         self.round += 1
-        self._prepare = Prepare(self.round, digest, payload)
+        self._prepare = self._prepare_patch = Prepare(self.round, proposal.digest, proposal.payload)
+        if proposal.patch:
+            self._prepare_patch = Prepare(self.round, proposal.digest, proposal.patch, proposal.base)
 
     def commit(self, committed: Committed, *, voted: bool) -> None:
         """Take this version as committed. `voted`: it has the content of the latest round's proposal."""
-        self._start_from(committed)
+        self._start_from(committed, self._prepare_patch if voted else None)
         self._commit = Commit(self.round if voted else 0, committed.version)
 
     def settle(self, now: float) -> None:
@@ -99,10 +105,13 @@ class Outbox:
             return None  # a new worker has no vote, and what it got now would soon be replaced
         if member.sent < self._version:
             member.sent, member.prepared = self._version, 0
-            return self._commit if prepared and prepared == self._commit.round else self._install_for(member)
+            voted = prepared and prepared == self._commit.round
+            frame = self._commit if voted else self._install_for(member)
+            member.is_sent(self._install.digest)
+            return frame
         if state is ProposalState.STAGING and prepared != self.round and member.pid not in self._roster.excused:
             member.prepared = self.round
-            return self._prepare
+            return self._prepare_patch if member.takes_patch_of(self._prepare_patch.base) else self._prepare
         if prepared and not (state in _OPEN and prepared == self.round):
             member.prepared = 0
             return Abort(prepared)
@@ -116,7 +125,7 @@ class Outbox:
             return Observe(observe)
         return None
 
-    def _start_from(self, committed: Committed) -> None:
+    def _start_from(self, committed: Committed, voted: Prepare | None = None) -> None:
         self._version = committed.version
         self._install = Install(
             committed.version,
@@ -125,11 +134,14 @@ class Outbox:
             undo=committed.undo,
             answers_within=self._answers_within,
         )
+        self._install_patch = self._install
+        if voted is not None and voted.base:
+            self._install_patch = msgspec.structs.replace(self._install, payload=voted.payload, base=voted.base)
 
     def _install_for(self, member: Member) -> Install:
         """The Install for a worker that holds nothing: the committed version, and how many workers declined it."""
         if member.held[0]:
-            return self._install
+            return self._install_patch if member.takes_patch_of(self._install_patch.base) else self._install
         declined = sum(other.refuses() is not None for other in self._roster)
         if declined != self._install.declined:
             self._install = msgspec.structs.replace(self._install, declined=declined)

@@ -55,6 +55,7 @@ class Proposal:
     Attributes:
         checked: Whether the candidate is proven to decode to itself: it is proposed before, and committed after.
         vetoed: Why it is refused once it is checked; empty if no worker voted no.
+        patch: Makes its content of the one with the digest `base`; empty where its payload travels whole.
         undo: Whether it puts back the content before an undone version, without a vote.
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
         undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
@@ -65,6 +66,8 @@ class Proposal:
     previous: int
     digest: bytes = b""
     payload: bytes = b""
+    base: bytes = b""
+    patch: bytes = b""
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     version: int = 0

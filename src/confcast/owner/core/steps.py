@@ -134,7 +134,7 @@ class Steps:
     # ---- staging: every worker builds the candidate, and votes
 
     def _stage(self) -> None:
-        self._outbox.open_round(self._proposal.digest, self._proposal.payload)
+        self._outbox.open_round(self._proposal)
         for member in self.roster:
             member.vote = False
         self._enter(ProposalState.STAGING)

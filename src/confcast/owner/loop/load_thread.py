@@ -60,6 +60,7 @@ class _Compared:
     """What loads are compared with: a committed version."""
 
     digest: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
     config: Any = field(repr=False)
 
 
@@ -150,9 +151,9 @@ class LoadThread:
         if self._attempts.disabled_for_good:  # the payload was made from another class
             return
         if latest is not None and latest.digest == digest:
-            self._committed, self._running = _Compared(digest, latest.config), latest
+            self._committed, self._running = _Compared(digest, payload, latest.config), latest
         elif self._committed is None or self._committed.digest != digest:
-            self._committed, self._running = _Compared(digest, self._loader._codec.decode(payload)), None
+            self._committed, self._running = _Compared(digest, payload, self._loader._codec.decode(payload)), None
 
     def doing(self) -> str:
         """What the load that runs is waiting for, in words; "" where that is not known. May be called from any thread.
@@ -212,6 +213,7 @@ class LoadThread:
         try:
             candidate = self._loader._propose(reading)
             differs = self._differs(candidate)
+            base, patch = self._patch(candidate) if differs else (b"", b"")
         except BaseException as error:
             self._attempts.end(reading.fingerprint)
             return LoadFailed(order.number, *self._verdict(error))
@@ -220,7 +222,7 @@ class LoadThread:
         loaded = Loaded(order.number, candidate.digest, candidate.payload, differs)
         if differs:
             self._unchecked = _Unchecked(candidate, self._committed, before, latest)
-            return structs.replace(loaded, checked=False)
+            return structs.replace(loaded, checked=False, base=base, patch=patch)
         self._attempts.end(reading.fingerprint)
         if self._running is None:  # a former owner made it
             self._running = candidate
@@ -294,6 +296,14 @@ class LoadThread:
             return True
         comparable = self._loader._codec.comparable
         return committed.digest != candidate.digest and comparable(committed.config) != comparable(candidate.config)
+
+    def _patch(self, candidate: Candidate[Any]) -> tuple[bytes, bytes]:
+        """The patch that makes the candidate of the committed version, and the digest of that; empty for none."""
+        committed = self._committed
+        if committed is None:
+            return b"", b""
+        patch = self._loader._codec.patch(committed.config, committed.payload, candidate.payload)
+        return (committed.digest, patch) if patch else (b"", b"")
 
 
 def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from confcast.wire.messages import Answer, Refused, Request, Working
 from confcast.wire.signal_mask import application_signals
 from confcast.worker.connection.discovery import refuse_root
 from confcast.worker.connection.link import Link
-from confcast.worker.connection.machine import CannotBuild, Held, Machine, Terminate
+from confcast.worker.connection.machine import CannotBuild, DoesNotFit, Held, Machine, Terminate
 from confcast.worker.connection.mask_text import masker
 from confcast.worker.connection.mutation_check import guard
 from confcast.worker.connection.schema_mismatch import mismatch
@@ -78,7 +78,7 @@ class Attachment(Generic[T]):
         self._terminated: Terminate | None = None
         self._closed = False
         self._arrived = threading.Event()
-        self._machine = machine = Machine(self._build, self._check, observers.follow_settlings)
+        self._machine = machine = Machine(self._build, self._check, observers.follow_settlings, self._patch)
         self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
@@ -196,6 +196,12 @@ class Attachment(Generic[T]):
             raise CannotBuild(Problem("", f"can't be decoded: {error}")) from None
         except BaseException as error:  # becomes a veto that names this worker; the error's text may show values
             raise CannotBuild(Problem("", f"can't be decoded: {type(error).__name__}")) from None
+
+    def _patch(self, held: T, patch: bytes) -> T:
+        try:
+            return self._codec.patched(held, patch)
+        except BaseException as error:  # the error's text may show values
+            raise DoesNotFit(type(error).__name__) from None
 
     def _check(self, round_: int, old: T, new: T) -> tuple[Problem, ...]:
         if not self._checks:

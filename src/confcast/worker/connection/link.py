@@ -285,7 +285,8 @@ class Link:
         version, digest = (held.version, held.digest) if held is not None else (0, b"")
         try:
             connection.connect(address)
-            connection.sendall(frame(encode(Hello(PROTOCOL, os.getpid(), "replica", name, schema, version, digest))))
+            hello = Hello(PROTOCOL, os.getpid(), "replica", name, schema, version, digest, self._machine.patches)
+            connection.sendall(frame(encode(hello)))
         except OSError:
             connection.close()
             self._lose()

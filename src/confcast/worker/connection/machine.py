@@ -1,13 +1,16 @@
 """The worker's state machine: what each message from the owner changes in this process.
 
-It is pure, except for the functions that it is given: `build` (the codec), `check` (the user's `precommit` functions),
-and `follows` (whether an observer waits for settlings). `handle(frame)` returns effects to be carried out in their
-order; a swap always comes before the Applied that reports it. Guarantees:
+It is pure, except for the functions that it is given: `build` and `patch` (the codec), `check` (the user's `precommit`
+functions), and `follows` (whether an observer waits for settlings). `handle(frame)` returns effects to be carried out
+in their order; a swap always comes before the Applied that reports it. Guarantees:
 
 - Every Commit and every Install gets exactly one answer, Applied or Declined.
 - The version that is held never goes down, and never changes its content. A higher version with the same digest only
   renumbers: the object stays, and no `precommit` function or observer is called.
 - A staged candidate is dropped with its pipe, and is swapped in only by the Commit of its own round.
+- A patch is applied to its base alone. Where one does not fit, because it has another base or because the application
+  has changed what is held, the pipe is closed, and over the next one whole payloads come until one was built: what is
+  wrong in one process refuses nothing.
 
 Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install bring both ends into one
 state), running `precommit` again for a staged candidate that is then installed (it ran at the vote), and asking
@@ -127,6 +130,7 @@ class Warn(msgspec.Struct, frozen=True):
 
 Effect = Reply | Swap | Renumber | Settle | ReportObservers | Deliver | Disconnect | Terminate | Warn
 Build = Callable[[bytes], Any]
+Patch = Callable[[Any, bytes], Any]
 Check = Callable[[int, Any, Any], tuple[Problem, ...]]
 
 
@@ -138,6 +142,15 @@ class CannotBuild(Exception):
         super().__init__(str(problem))
 
 
+class DoesNotFit(Exception):
+    """Raised by `patch` where what is held is not as the patch has it."""
+
+
+def no_patch(config: Any, patch: bytes) -> Any:
+    """Fit no patch: for a worker that takes whole payloads only."""
+    raise DoesNotFit
+
+
 class Machine:
     """One replica's side of the protocol. Not thread-safe: only the reading thread calls it.
 
@@ -146,15 +159,21 @@ class Machine:
         check: `check(round, old, new)` runs the `precommit` functions, reports each to the owner before it runs, and
             returns the problems of those that refused. Round 0 means an Install.
         follows: Returns whether an observer waits for settlings; called at each version that is applied.
+        patch: Makes a configuration of the one that is held and a patch of it, or raises DoesNotFit.
+
+    Attributes:
+        patches: Whether the next Hello says that patches are taken.
     """
 
-    def __init__(self, build: Build, check: Check, follows: Callable[[], bool]) -> None:
+    def __init__(self, build: Build, check: Check, follows: Callable[[], bool], patch: Patch = no_patch) -> None:
+        self.patches = patch is not no_patch
         self.state = ReplicaState.DETACHED
         self.held: Held | None = None
         self.answers_within = 0.0  # in seconds, by the last Install; 0: not known yet
         self._build = build
         self._check = check
         self._follows = follows
+        self._patch = patch
         self._round = 0
         self._staged: Held | None = None  # its version does not count
         self._refusal: tuple[Problem, ...] = ()
@@ -191,7 +210,11 @@ class Machine:
             raise ImpossibleMessage(self.state.name, frame)
         effects: list[Effect] = []
         self._effects = effects  # set now: a fault in `build` or `check` must leave no effects for the next frame
-        _TABLE[type(frame)](self, frame)
+        try:
+            _TABLE[type(frame)](self, frame)
+        except DoesNotFit:
+            self.patches = False
+            self._disconnect("a patch does not fit what is held here; the whole payload is asked for")
         return effects
 
     # ---- frames
@@ -250,10 +273,7 @@ class Machine:
         elif self.state is ReplicaState.REFUSED and frame.round == self._round:
             self._answer(Declined(frame.version, self._refusal))
         else:
-            self._effects.append(
-                Disconnect(f"commit of round {frame.round}, which was neither staged nor refused here")
-            )
-            self._rest(ReplicaState.DETACHED)
+            self._disconnect(f"commit of round {frame.round}, which was neither staged nor refused here")
 
     def _abort(self, frame: Abort) -> None:
         if self.state in (ReplicaState.STAGED, ReplicaState.REFUSED) and frame.round == self._round:
@@ -275,8 +295,7 @@ class Machine:
             self._effects.append(Terminate(frame))
             self._rest(ReplicaState.CLOSED)
         else:
-            self._effects.append(Disconnect(frame.reason))
-            self._rest(ReplicaState.DETACHED)
+            self._disconnect(frame.reason)
 
     def _deliver(self, frame: Answer) -> None:
         self._effects.append(Deliver(frame))
@@ -289,12 +308,21 @@ class Machine:
         No variable holds the configuration while they run: error trackers send the variables of every frame.
         """
         try:
-            built = Held(0, frame.digest, self._build(frame.payload))
+            built = Held(0, frame.digest, self._built(frame))
         except CannotBuild as error:
             return None, (error.problem,)
         held = self.held
         problems = self._check(round_, held.config, built.config) if asks and held is not None else ()
         return (None if problems else built), problems
+
+    def _built(self, frame: Install | Prepare) -> Any:
+        if not frame.base:
+            config, self.patches = self._build(frame.payload), self._patch is not no_patch
+            return config
+        held = self.held
+        if held is None or held.digest != frame.base:
+            raise DoesNotFit
+        return self._patch(held.config, frame.payload)
 
     def _swap(self, version: int, staged: Held) -> None:
         old, new = self.held, Held(version, staged.digest, staged.config)
@@ -314,6 +342,10 @@ class Machine:
     def _answer(self, message: Applied | Declined) -> None:
         self._effects.append(Reply(message))
         self._rest(ReplicaState.READY)
+
+    def _disconnect(self, reason: str) -> None:
+        self._effects.append(Disconnect(reason))
+        self._rest(ReplicaState.DETACHED)
 
     def _rest(self, state: ReplicaState) -> None:
         self.state = state

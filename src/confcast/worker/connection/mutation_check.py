@@ -49,7 +49,10 @@ class Guard:
             return
         self._config = config
         if digest(self._payload) != expected:
-            self._warn("before it was in use: by a precommit function, or in the parent before a fork")
+            self._warn(
+                "before it was in use: by a precommit function, in the parent before a fork, or in the version before,"
+                " whose unchanged parts it shares"
+            )
 
     def end(self) -> None:
         """Log what was changed in the configuration that is being replaced. Never raises."""

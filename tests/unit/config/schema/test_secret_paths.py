@@ -74,12 +74,15 @@ DIGEST = digest(PAYLOAD)
 HOLDERS: list[Any] = [
     Install(1, DIGEST, PAYLOAD),
     Prepare(1, DIGEST, PAYLOAD),
+    Prepare(1, DIGEST, PAYLOAD, DIGEST),
+    Install(1, DIGEST, PAYLOAD, base=DIGEST),
     Saved(1, b"", 1, DIGEST, PAYLOAD),
     VersionRow(1, DIGEST, b"", PAYLOAD, 0.0),
     Committed(1, DIGEST, PAYLOAD),
     Held(1, DIGEST, Settings()),
     Snapshot(Settings(), 1, DIGEST),
     effects.Loaded(1, DIGEST, PAYLOAD, True),
+    effects.Loaded(1, DIGEST, PAYLOAD, True, base=DIGEST, patch=PAYLOAD),
     effects.Record(1, DIGEST, PAYLOAD),
     effects.WriteSnapshot(1, DIGEST, PAYLOAD),
     effects.Received(1, 2, Install(1, DIGEST, PAYLOAD)),  # type: ignore[arg-type]

@@ -67,10 +67,21 @@ class Bench:
         self.results: queue.SimpleQueue[LoadResult] = queue.SimpleQueue()
         self.loader = ConfigLoader(Settings, self.path, *sources)
         self.attempts = Recording(self.in_progress_file, **options)
-        self.loading = LoadThread(self.loader, self.attempts, self.results.put)
-        self.thread = threading.Thread(target=self.loading.serve)
-        self.thread.start()
+        self.use(LoadThread(self.loader, self.attempts, self.results.put))
         self._number = 0
+
+    def use(self, loading: LoadThread) -> None:
+        """From now on these are the loads, in a thread of their own."""
+        if hasattr(self, "loading"):
+            self.close()
+        self.loading = loading
+        self.thread = threading.Thread(target=loading.serve)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.loading.close()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
 
     def load(self, text: str, *, insist: bool = False) -> Loaded | LoadFailed:
         self.path.write_text(text)
@@ -107,9 +118,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield make
     during.clear()
     for bench in made:
-        bench.loading.close()
-        bench.thread.join(10)
-        assert not bench.thread.is_alive()
+        bench.close()
         bench.attempts.close()
 
 
@@ -120,9 +129,10 @@ class Sealed(msgspec.Struct):
         raise ConfigError(["the vault is sealed"], "vault_sealed")  # type: ignore[list-item]
 
 
-def commit(bench: Bench, loaded: Loaded | LoadFailed) -> None:
+def commit(bench: Bench, loaded: Loaded | LoadFailed) -> Loaded:
     assert isinstance(loaded, Loaded)
     bench.loading.committed(loaded.digest, loaded.payload)
+    return loaded
 
 
 def refusal(result: Loaded | LoadFailed) -> tuple[ReloadResult, str]:
@@ -692,3 +702,69 @@ def test_a_load_that_never_ends_does_not_end_collecting(start: Start, threshold:
     finally:
         gc.callbacks.remove(seen)
     assert generations
+
+
+# ---- the patch
+
+
+class Server(msgspec.Struct, frozen=True):
+    """A part of the frozen schema."""
+
+    host: str = ""
+    port: int = 80
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A schema that two versions may share parts of."""
+
+    number: int
+    servers: dict[str, Server] = {}
+
+
+SERVERS = "".join(f'[servers.s{number}]\nhost = "10.0.0.{number}"\n' for number in range(200))
+
+
+@pytest.fixture
+def frozen(start: Start) -> Bench:
+    bench = start()
+    bench.loader = ConfigLoader(Frozen, bench.path)
+    bench.use(LoadThread(bench.loader, bench.attempts, bench.results.put))
+    return bench
+
+
+def test_a_load_after_a_commit_gives_the_patch_of_what_was_committed(frozen: Bench) -> None:
+    codec = frozen.loader._codec
+    first = commit(frozen, frozen.load(f"number = 1\n{SERVERS}"))
+    assert (first.base, first.patch) == (b"", b"")
+    held = codec.decode(first.payload)
+    for number in (2, 3):
+        before, loaded = first, frozen.load(f"number = {number}\n{SERVERS}")
+        assert isinstance(loaded, Loaded)
+        assert loaded.base == before.digest
+        new = codec.patched(held, loaded.patch)
+        assert (codec.encode(new), new.number) == (loaded.payload, number)
+        assert new.servers is held.servers
+        assert len(loaded.patch) < 50
+
+
+def test_what_an_owner_finds_in_the_journal_is_a_base_too(frozen: Bench) -> None:
+    codec = frozen.loader._codec
+    payload = codec.encode(Frozen(1, {f"s{number}": Server(f"10.0.0.{number}") for number in range(200)}))
+    frozen.loading.committed(b"of the journal", payload)
+    loaded = frozen.load(f"number = 2\n{SERVERS}")
+    assert isinstance(loaded, Loaded)
+    assert loaded.base == b"of the journal"
+    assert codec.encode(codec.patched(codec.decode(payload), loaded.patch)) == loaded.payload
+
+
+def test_what_does_not_differ_or_may_be_written_to_has_no_patch(frozen: Bench, start: Start) -> None:
+    commit(frozen, frozen.load(f"number = 1\n{SERVERS}"))
+    same = frozen.load(f"number = 1\n\n{SERVERS}")
+    assert isinstance(same, Loaded)
+    assert (same.differs, same.base, same.patch) == (False, b"", b"")
+    bench = start()
+    name = "x" * 5000
+    commit(bench, bench.load(f'number = 1\nname = "{name}"'))
+    loaded = bench.load(f'number = 2\nname = "{name}"')
+    assert isinstance(loaded, Loaded)
+    assert (loaded.differs, loaded.base, loaded.patch) == (True, b"", b"")

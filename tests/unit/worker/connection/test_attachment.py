@@ -439,3 +439,65 @@ def test_closing_in_an_observer_and_attaching_again_there_goes_on(owner: Owner, 
     assert hello.version == 2
     owner.install(3)
     eventually(lambda: told == [2, 3], "both versions")
+
+
+# ---- patches
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the frozen schema."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A schema that two versions may share parts of."""
+
+    number: int
+    part: Part
+    table: dict[str, int]
+
+
+def parts(number: int) -> Parts:
+    return Parts(number, Part(("word",) * 1000), {"a": 1, "b": number})
+
+
+def test_a_patch_is_applied_and_what_has_not_changed_is_the_same_object(owner: Owner) -> None:
+    codec, replica = Codec(Parts), Replica(Parts, name="patched")
+    payloads = [codec.encode(parts(number)) for number in range(4)]
+    digests = [digest(payload) for payload in payloads]
+
+    def patch(old: int, new: int) -> bytes:
+        found = codec.patch(parts(old), payloads[old], payloads[new])
+        assert found is not None
+        return found
+
+    try:
+        attaching = in_thread(lambda: replica.attach(owner.address, ignore_sighup=False))
+        assert owner.accept().patches
+        owner.say(Install(1, digests[0], payloads[0]))
+        assert owner.hear() == Applied(1, follows=False)
+        attaching()
+        first = replica.latest
+        owner.say(Prepare(1, digests[1], patch(0, 1), digests[0]))
+        assert owner.hear() == Vote(1, True)
+        owner.say(Commit(1, 2))
+        assert owner.hear() == Applied(2, follows=False)
+        assert (replica.latest, replica.latest.part is first.part) == (parts(1), True)
+        assert first == parts(0)
+
+        replica.latest.table.clear()
+        owner.say(Prepare(2, digests[2], patch(1, 2), digests[1]))
+        assert owner.hear() is None
+        again = owner.accept()
+        assert (again.version, again.digest, again.patches) == (2, digests[1], False)
+        owner.say(Prepare(2, digests[2], payloads[2]))
+        assert owner.hear() == Vote(2, True)
+        owner.say(Commit(2, 3))
+        assert owner.hear() == Applied(3, follows=False)
+        assert replica.latest == parts(2)
+    finally:
+        replica.close()
+        registry.withdraw(replica)

@@ -102,9 +102,35 @@ def test_a_change_before_it_was_in_use_is_reported_as_such(watching: Guard, capl
     held = CODEC.decode(payload)
     held.number = 2  # in a precommit function, say
     watching.begin(held, digest(payload))
-    assert "in this process: before it was in use: by a precommit function, or in the parent" in caplog.text
+    assert "in this process: before it was in use: by a precommit function, in the parent" in caplog.text
     watching.end()
     assert len(caplog.records) == 1
+
+
+class Frozen(BaseModel, frozen=True):
+    """A schema of which unchanged parts are shared by two versions."""
+
+    words: list[str] = []
+    text: str = ""
+
+
+def test_a_change_in_what_the_next_version_shares_is_named_and_told_of_that_version_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    codec = Codec(Frozen)
+    watching = Guard("app", codec)
+    one, two = (codec.encode(Frozen(words=["x" * 3000], text=text)) for text in ("a", "b"))
+    held = codec.decode(one)
+    watching.begin(held, digest(one))
+    patch = codec.patch(codec.decode(one), one, two)
+    assert patch is not None
+    held.words[0] = "y"
+    watching.end()
+    watching.begin(codec.patched(held, patch), digest(two))
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "in this process: words " in first
+    assert "before it was in use: " in second
+    assert "or in the version before, whose unchanged parts it shares" in second
 
 
 def test_a_configuration_that_can_t_be_looked_through_costs_the_swap_nothing(
