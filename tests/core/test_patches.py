@@ -11,7 +11,7 @@ from tests.core.world import WHY, A, B, C, Owner, Peer, installed, patch
 def holding(owner: Owner, pid: int, **other: object) -> Peer:
     """A worker that takes patches, and has applied what is committed."""
     peer = owner.meets(pid, **{"patches": True, **other})
-    owner.hears(peer, Applied(owner.version))
+    owner.receives(peer, Applied(owner.version))
     owner.forget()
     return peer
 
@@ -23,10 +23,10 @@ def proposes(owner: Owner, content: bytes = B) -> None:
 
 def commits(owner: Owner, *peers: Peer) -> None:
     for peer in peers:
-        owner.hears(peer, Vote(owner.core.round, True))
+        owner.receives(peer, Vote(owner.core.round, True))
     owner.records()
     for peer in peers:
-        owner.hears(peer, Applied(owner.version))
+        owner.receives(peer, Applied(owner.version))
 
 
 def test_who_holds_the_base_gets_the_patch_and_who_takes_none_the_payload():
@@ -54,7 +54,7 @@ def test_a_newcomer_gets_payloads_until_it_has_applied_one():
     proposes(owner)
     newcomer = owner.meets(2, patches=True)
     assert owner.sent(newcomer) == [installed(1, A, A), Prepare(1, B, B)]
-    owner.hears(newcomer, Applied(1))
+    owner.receives(newcomer, Applied(1))
     commits(owner, one, newcomer)
     owner.forget()
     proposes(owner, C)
@@ -86,9 +86,9 @@ def test_who_had_no_vote_and_holds_the_base_is_installed_the_patch():
     owner = Owner()
     one, silent = holding(owner, 1), holding(owner, 2)
     owner.stuffed.add(silent.pipe)
-    owner.hears(silent, Applied(1))
+    owner.receives(silent, Applied(1))
     proposes(owner)
-    owner.hears(one, Vote(1, True))
+    owner.receives(one, Vote(1, True))
     owner.loses_pipe(silent)
     owner.waits_out(fx.Timer.STAGE)
     owner.records()
@@ -97,7 +97,7 @@ def test_who_had_no_vote_and_holds_the_base_is_installed_the_patch():
     assert owner.sent(back) == [installed(2, B, patch(A, B), base=A)]
     newcomer = owner.meets(3, patches=True)
     assert owner.sent(newcomer) == [installed(2, B, B)]
-    owner.hears(one, Applied(2))
+    owner.receives(one, Applied(2))
     again = owner.meets(1, 2, B, patches=True)
     assert owner.sent(again) == [installed(2, B, B)]  # which it holds already
 
@@ -106,13 +106,13 @@ def test_who_has_declined_a_version_gets_its_payload_the_next_time():
     owner = Owner()
     one, other = holding(owner, 1), holding(owner, 2)
     proposes(owner)
-    owner.hears(one, Vote(1, True))
+    owner.receives(one, Vote(1, True))
     owner.loses_pipe(other)
     owner.waits_out(fx.Timer.STAGE)
     owner.records()
-    owner.hears(one, Applied(2))
+    owner.receives(one, Applied(2))
     other = owner.meets(2, 1, A, patches=True)
-    owner.hears(other, Declined(2, (WHY,)))
+    owner.receives(other, Declined(2, (WHY,)))
     owner.forget()
     owner.is_asked()
     owner.loads(B)
@@ -126,17 +126,17 @@ def test_a_worker_whose_answer_is_awaited_gets_the_payload():
     for before, content in ((A, B), (B, A), (A, C)):
         assert owner.core.committed.digest == before
         proposes(owner, content)
-        owner.hears(one, Vote(owner.core.round, True))
+        owner.receives(one, Vote(owner.core.round, True))
         owner.waits_out(fx.Timer.STAGE)
         owner.records()
-        owner.hears(one, Applied(owner.version))
+        owner.receives(one, Applied(owner.version))
         if owner.state is not ProposalState.IDLE:
             owner.waits_out(fx.Timer.BARRIER)
     assert [frame.base for frame in owner.sent(slow) if isinstance(frame, Prepare | Install)] == [A, b"", b""]
-    owner.hears(slow, Applied(2))  # late, and of a version that is not committed any more
+    owner.receives(slow, Applied(2))  # late, and of a version that is not committed any more
     owner.forget()
     proposes(owner, B)
-    owner.hears(one, Vote(owner.core.round, True))
+    owner.receives(one, Vote(owner.core.round, True))
     owner.records()
     assert [frame.base for frame in owner.sent(slow) if isinstance(frame, Prepare | Install)] == [b""]
 
@@ -145,13 +145,13 @@ def test_an_undo_and_a_reissue_are_payloads():
     owner = Owner()
     one = holding(owner, 1)
     proposes(owner)
-    owner.hears(one, Vote(1, True))
+    owner.receives(one, Vote(1, True))
     owner.records()
     owner.forget()
-    owner.hears(one, Declined(2, (WHY,)))  # nobody runs it
+    owner.receives(one, Declined(2, (WHY,)))  # nobody runs it
     owner.records()
     assert [frame.base for frame in owner.sent(one) if isinstance(frame, Install)] == [b""]
-    owner.hears(one, Applied(3))
+    owner.receives(one, Applied(3))
     owner.forget()
     owner.meets(2, 7, C, patches=True)
     owner.records()
@@ -162,11 +162,11 @@ def test_a_patch_of_an_earlier_round_is_not_installed_for_another():
     owner = Owner()
     one, late = holding(owner, 1), holding(owner, 2)
     proposes(owner, C)
-    owner.hears(late, Vote(1, False, (WHY,)))
+    owner.receives(late, Vote(1, False, (WHY,)))
     assert Abort(1) in owner.sent(one)
     owner.is_asked()
     owner.loads(B)
-    owner.hears(one, Vote(2, True))
+    owner.receives(one, Vote(2, True))
     owner.loses_pipe(late)
     owner.waits_out(fx.Timer.STAGE)
     owner.records()

@@ -186,7 +186,7 @@ def test_classes_that_no_other_process_can_import_are_refused():
         ("confcast.errors", "names no class"),
         ("confcast.errors:", "names no class"),
         ("confcast.errors:Nothing", "has nothing of that name"),
-        ("confcast.wire.messages:encode", "has a function there, not a class"),
+        ("confcast.wire.messages:decode_to_owner", "has a function there, not a class"),
     ],
 )
 def test_a_path_that_names_no_class_is_refused_in_words(path, text):

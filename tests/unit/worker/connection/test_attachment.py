@@ -478,25 +478,25 @@ def test_a_patch_is_applied_and_what_has_not_changed_is_the_same_object(owner: O
         attaching = in_thread(lambda: replica.attach(owner.address, ignore_sighup=False))
         assert owner.accept().patches
         owner.say(Install(1, digests[0], payloads[0]))
-        assert owner.hear() == Applied(1, follows=False)
+        assert owner.receive() == Applied(1, follows=False)
         attaching()
         first = replica.latest
         owner.say(Prepare(1, digests[1], patch(0, 1), digests[0]))
-        assert owner.hear() == Vote(1, True)
+        assert owner.receive() == Vote(1, True)
         owner.say(Commit(1, 2))
-        assert owner.hear() == Applied(2, follows=False)
+        assert owner.receive() == Applied(2, follows=False)
         assert (replica.latest, replica.latest.part is first.part) == (parts(1), True)
         assert first == parts(0)
 
         replica.latest.table.clear()
         owner.say(Prepare(2, digests[2], patch(1, 2), digests[1]))
-        assert owner.hear() is None
+        assert owner.receive() is None
         again = owner.accept()
         assert (again.version, again.digest, again.patches) == (2, digests[1], False)
         owner.say(Prepare(2, digests[2], payloads[2]))
-        assert owner.hear() == Vote(2, True)
+        assert owner.receive() == Vote(2, True)
         owner.say(Commit(2, 3))
-        assert owner.hear() == Applied(3, follows=False)
+        assert owner.receive() == Applied(3, follows=False)
         assert replica.latest == parts(2)
     finally:
         replica.close()
