@@ -92,7 +92,7 @@ class Lifecycle:
         self.ready = self._dismissed = False
         self._mailbox = Mailbox(_OF_SIGNAL)
         install_handlers(self._mailbox)
-        self._relief = Relief(take_signals)
+        self._relief = Relief(leave_signals_to_the_loop)
         me = os.getpid()
         holder = LockHolder(me, processes.started(me), startup.master_pid, startup.master_started, startup.options.name)
         allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid)
@@ -334,15 +334,19 @@ def _described(source: object) -> str:
 
 
 def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
-    """Have the signals written into the mailbox. In the main thread, where they stay blocked."""
+    """Have the signals written into the mailbox, then unblock those that the master blocked. In the main thread."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     for number in _OF_SIGNAL:
         signal.signal(number, lambda number, frame: None)
     ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGIO, getattr(signal, "SIGRTMIN", None))
     for number in filter(None, ignored):  # macOS has no RTMIN
         signal.signal(number, signal.SIG_IGN)
-
-
-def take_signals() -> None:
-    """Unblock, in the loop's thread, the signals that the master blocked: the thread that takes one wakes at once."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)
+
+
+def leave_signals_to_the_loop() -> None:
+    """Have the main thread, which only waits from now on, take no signal: the loop's thread wakes by itself.
+
+    Before, while the schema's module is imported, nothing is blocked, since what that starts inherits the mask.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_AT_THE_START)

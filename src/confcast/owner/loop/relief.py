@@ -32,15 +32,15 @@ class Relief:
     """The two threads, and which of them runs the loop.
 
     Args:
-        prepare: Called in each of the threads before it runs the loop for the first time.
+        wait: Called in the main thread before it waits; the two threads have its signal mask from before.
 
     Attributes:
         given: Whether the second thread has taken the loop over, so that the first one only loads.
     """
 
-    def __init__(self, prepare: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, wait: Callable[[], object] = lambda: None) -> None:
         self.given = False
-        self._prepare = prepare
+        self._wait = wait
         self._looping = 0
         self._lock = threading.Lock()
         self._bell = threading.Lock()
@@ -72,6 +72,7 @@ class Relief:
 
         threading.Thread(target=first, name="confcast-load", daemon=True).start()
         threading.Thread(target=second, name="confcast-relief", daemon=True).start()
+        self._wait()
         self._ended.wait()
         if self._error is not None:
             raise self._error
@@ -100,7 +101,6 @@ class Relief:
     def _run_loop(self, turns: Callable[[], None]) -> None:
         self._looping = me = threading.get_ident()
         try:
-            self._prepare()
             turns()
         except BaseException as error:
             self._error = error

@@ -18,8 +18,8 @@ class Loop:
     """A loop without an owner: it runs each step that it is given as a step of a load, and ends at None."""
 
     def __init__(self) -> None:
-        self.relief = Relief(lambda: self.prepared.append(threading.get_ident()))
-        self.prepared: list[int] = []
+        self.relief = Relief(lambda: self.waits_in.append(threading.current_thread()))
+        self.waits_in: list[threading.Thread] = []
         self.steps: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
         self.turns_in: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.loads: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
@@ -70,7 +70,7 @@ def test_quick_loads_stay_in_the_loop_s_thread(loop: Loop) -> None:
     assert len({loop.turn() for _ in range(100)}) == 1
     assert set(loop.kept) == {True}
     assert not loop.relief.given
-    assert len(loop.prepared) == 1
+    assert loop.waits_in == [loop.main]
 
 
 def test_from_a_load_that_lasts_the_other_thread_takes_the_loop_over_for_good(loop: Loop) -> None:
@@ -83,7 +83,6 @@ def test_from_a_load_that_lasts_the_other_thread_takes_the_loop_over_for_good(lo
     assert left.wait(10)
     eventually(lambda: loop.kept == [False], "the first thread's load has ended")
     assert {loop.turn() for _ in range(10)} == {second}
-    assert loop.prepared == [first, second]
 
     served = threading.Event()
     loop.loads.put(served.set)
