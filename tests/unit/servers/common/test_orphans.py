@@ -50,7 +50,7 @@ def test_it_sleeps_while_the_master_lives(monkeypatch: pytest.MonkeyPatch):
         return parent[0]
 
     system = SimpleNamespace(pidfd_open=lambda pid: readable, close=os.close, getppid=getppid)
-    system.getpid, system.kill = lambda: 9, lambda pid, number: left.set()
+    system.getpid, system.kill = lambda: 9, lambda pid, number: left.set() if number == signal.SIGKILL else None
     monkeypatch.setattr(orphans, "os", system)
     monkeypatch.setattr(orphans, "_INTERVAL", 0.0)
     monkeypatch.setattr(orphans, "_GRACE", 0.0)
