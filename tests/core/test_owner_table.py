@@ -280,6 +280,17 @@ class TestChecks:
         it.owner.feed(fx.Checked(1))
         assert it.owner.core.dropped["late check"] == 1
 
+    def test_a_no_is_named_though_the_check_hangs(self):
+        it = self.proposed()
+        it.owner.receives(it.w1, Vote(1, False, (WHY,)))
+        it.owner.waits_out(fx.Timer.STAGE)
+        it.owner.waits_out(fx.Timer.STAGE)
+        event = it.owner.answer(it.call)
+        assert event.result is ReloadResult.REJECTED
+        veto, hangs = event.problems
+        assert veto.message == "no"
+        assert "hangs" in hangs.message
+
     def test_two_that_hang_in_a_row_end_the_owner(self):
         it = self.proposed()
         it.owner.waits_out(fx.Timer.STAGE)

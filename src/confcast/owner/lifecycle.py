@@ -92,7 +92,7 @@ class Lifecycle:
         self.ready = self._dismissed = False
         self._mailbox = Mailbox(_OF_SIGNAL)
         install_handlers(self._mailbox)
-        self._relief = Relief(leave_signals_to_the_loop)
+        self._relief = Relief(functools.partial(leave_signals_to_the_loop, self._mailbox))
         me = os.getpid()
         holder = LockHolder(me, processes.started(me), startup.master_pid, startup.master_started, startup.options.name)
         allowed_uids = AllowedUids(startup.workers_uid, startup.workers_gid)
@@ -344,9 +344,11 @@ def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)
 
 
-def leave_signals_to_the_loop() -> None:
+def leave_signals_to_the_loop(mailbox: Mailbox[Input | LogRotated]) -> None:
     """Have the main thread, which only waits from now on, take no signal: the loop's thread wakes by itself.
 
-    Before, while the schema's module is imported, nothing is blocked, since what that starts inherits the mask.
+    Before, while the schema's module is imported, nothing is blocked, since what that starts inherits the mask. The
+    module may also have exchanged the wakeup descriptor, as `asyncio.run` with a signal handler does.
     """
+    signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_AT_THE_START)

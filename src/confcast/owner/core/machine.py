@@ -246,11 +246,13 @@ class Core(MemberInputs):
         """Gives the load up. The second such deadline in a row ends the owner: its one loading thread still hangs."""
         limit = f"load took longer than {self.rules.load_timeout:g} s (load_timeout)"
         hangs = Problem("", f"{limit}: {given.hangs or 'a source or a validator'} hangs; nothing was changed")
+        vetoed = self._proposal.vetoed
+        result = ReloadResult.REJECTED if vetoed else ReloadResult.IO_ERROR
         if self._loads.give_up():
-            self._publish(self._failure(ReloadResult.IO_ERROR, (hangs,)))
+            self._publish(self._failure(result, (*vetoed, hangs)))
             self._effects.append(fx.Exit("a load that was given up still runs, and holds up every further one"))
         else:
-            self._fail(ReloadResult.IO_ERROR, (hangs,))
+            self._fail(result, (*vetoed, hangs))
 
     def _stage_deadline(self, given: fx.Wake) -> None:
         self._excuse(self._proposal.loaded, fx.Timer.STAGE)

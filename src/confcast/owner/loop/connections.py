@@ -37,6 +37,8 @@ _log = logging.getLogger("confcast.owner")
 _LONGEST_REQUEST = 1024 * 1024
 _READ = 1024
 """Bytes that a turn reads from one pipe. Votes and Hellos are shorter; a longer message takes several turns."""
+_LONGEST_VOTE = 64
+"""Bytes of a frame that is kept, to decode equal ones once."""
 _BACKLOG = 1024
 """How many connections a turn accepts: all that could wait at its beginning."""
 _LONGEST_QUEUE = 1024
@@ -235,7 +237,8 @@ class Pipes:
         known, message = self._decoded
         if message is None or known != body:
             message = decode_to_owner(body)
-            self._decoded = body, message
+            if len(body) <= _LONGEST_VOTE:
+                self._decoded = body, message
         return message
 
     def _refuse_to_attach(self, pipe: Pipe) -> None:

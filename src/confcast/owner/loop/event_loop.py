@@ -226,6 +226,8 @@ class EventLoop:
             for result in self._loading.serve_here():
                 self._inputs.append(result)
                 self._handle_inputs()
+            if self._relief.has_loop():
+                self._log_events()
 
     def _turn(self) -> None:
         ready = self._selector.select(self._until_next())
@@ -242,6 +244,9 @@ class EventLoop:
         self._handle_inputs()
         if self.core.state is ProposalState.IDLE:
             self._idle_tasks.do(now)
+        self._log_events()
+
+    def _log_events(self) -> None:
         while self._unlogged:
             log_event(self._unlogged.popleft())
 
@@ -384,7 +389,7 @@ class EventLoop:
         self._pipes.send(pipe, present, from_core=False)
 
     def _doing(self) -> dict[str, Any]:
-        loading = self.core.state is ProposalState.LOADING
+        loading = self.core.state in (ProposalState.LOADING, ProposalState.STAGING)  # in which the check may hang
         return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
 
     def _try(self, what: str, write: Callable[[], None]) -> None:

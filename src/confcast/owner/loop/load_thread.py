@@ -302,7 +302,11 @@ class LoadThread:
         committed = self._committed
         if committed is None:
             return b"", b""
-        patch = self._loader._codec.patch(committed.config, committed.payload, candidate.payload)
+        try:
+            patch = self._loader._codec.patch(committed.config, committed.payload, candidate.payload)
+        except Exception as error:  # the whole payload is as good, and a valid configuration is not refused for it
+            _log.warning("no patch could be made, and the whole configuration travels: %s", type(error).__name__)
+            patch = None
         return (committed.digest, patch) if patch else (b"", b"")
 
 

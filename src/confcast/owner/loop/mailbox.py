@@ -1,8 +1,9 @@
 """Inputs for the owner's loop: what other threads post, which signals came, and tasks for while the loop is idle.
 
 `post` may be called from any thread: it appends (atomic), and writes to a wakeup socket that the loop's selector
-watches. A full socket needs no write: the loop has yet to read it. A signal is read out of that socket, too: the
-interpreter writes its number there at once (`signal.set_wakeup_fd`), while its handler would wait for the main thread.
+watches, unless the loop has yet to read such a write. A signal is read out of that socket, too: the interpreter writes
+its number there at once (`signal.set_wakeup_fd`), while its handler would wait for the main thread. So nothing but
+signals can fill the socket, and of hundreds that the loop has not read yet one is enough.
 Rejected: `queue.SimpleQueue` (a selector can't wait for it), and a lock (a handler that interrupts the thread that
 holds it hangs).
 
@@ -30,6 +31,7 @@ class Mailbox(Generic[Item]):
 
     def __init__(self, of_signal: Mapping[int, Item] | None = None) -> None:
         self._of_signal = of_signal or {}
+        self._is_woken = False  # by `post`, and `take` has not come to it yet
         self._items: deque[Item] = deque()
         self._wakeup_r, self._wakeup_w = socket.socketpair()
         for end in (self._wakeup_r, self._wakeup_w):
@@ -47,8 +49,10 @@ class Mailbox(Generic[Item]):
     def post(self, item: Item) -> None:
         """Add an item, and wake the loop. May be called from any thread, and from a signal handler."""
         self._items.append(item)
-        with contextlib.suppress(BlockingIOError):
-            self._wakeup_w.send(b"\0")
+        if not self._is_woken:
+            self._is_woken = True
+            with contextlib.suppress(BlockingIOError):
+                self._wakeup_w.send(b"\0")
 
     def take(self) -> list[Item]:
         """Everything that was posted, in its order; for the loop. Wakeups are read first, so that none is missed."""
@@ -56,6 +60,7 @@ class Mailbox(Generic[Item]):
         with contextlib.suppress(BlockingIOError):
             while len(woken) % 4096 == 0 and (more := self._wakeup_r.recv(4096)):
                 woken += more
+        self._is_woken = False  # before the items are taken: who posts from now on wakes the loop once more
         taken = [self._of_signal[number] for number in dict.fromkeys(woken) if number in self._of_signal]
         while self._items:
             taken.append(self._items.popleft())

@@ -70,8 +70,8 @@ class Relief:
             if self._stands_by():
                 self._run_loop(turns)
 
-        threading.Thread(target=first, name="confcast-load", daemon=True).start()
-        threading.Thread(target=second, name="confcast-relief", daemon=True).start()
+        for run, name in ((second, "confcast-relief"), (first, "confcast-load")):  # what only waits first
+            threading.Thread(target=run, name=name, daemon=True).start()
         self._wait()
         self._ended.wait()
         if self._error is not None:
@@ -116,7 +116,9 @@ class Relief:
                 if self._began and now - self._began >= RELIEF_AFTER:
                     self.given, self._looping = True, threading.get_ident()
                     return True
-                self._asleep = asleep = now - self._last > _FREQUENT and not self._began
+                # In this order, so that a step that begins now is seen here, or sees that this thread sleeps.
+                self._asleep = now - self._last > _FREQUENT
+                asleep = self._asleep = self._asleep and not self._began
             self._bell.acquire(timeout=-1 if asleep else RELIEF_AFTER)
         return False
 

@@ -113,7 +113,7 @@ class Waiting(NamedTuple):
         return Waiting((row, state), self.events)
 
     def with_event(self, body: bytes) -> Waiting:
-        """What waits once this event does, as `encode_event` made it."""
+        """What waits once this event does, as `encode` made it."""
         return Waiting(self.version, (*self.events, body))
 
     def with_entry(self, entry: Entry) -> Waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import threading
@@ -88,3 +89,23 @@ def test_a_signal_handler_may_post_in_the_middle_of_posting_and_taking(mailbox: 
 
     assert [number for number in taken if number >= 0] == list(range(MANY))
     assert taken.count(-1) == handled > 0
+
+
+def test_a_signal_is_an_item_though_thousands_were_posted_before_it_was_read() -> None:
+    box: Mailbox[str] = Mailbox({signal.SIGUSR1: "rotated"})
+    handler, wakeup = signal.signal(signal.SIGUSR1, lambda number, frame: None), signal.set_wakeup_fd(-1)
+    try:
+        signal.set_wakeup_fd(box.wakeup_fd, warn_on_full_buffer=False)
+        for _ in range(5000):
+            box.post("posted")
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        taken = box.take()
+        assert (taken.count("rotated"), taken.count("posted")) == (1, 5000)
+        assert box.take() == []
+        box.post("again")
+        assert select.select([box], [], [], 0)[0] == [box]
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGUSR1, handler)
+        box.close()
