@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -63,6 +64,38 @@ def test_with_hypercorns_reload_a_hup_replaces_no_worker_and_edited_code_all(mak
     assert {answer["number"] for answer in answers.values()} == {number}
 
 
+def test_an_old_worker_that_fails_at_its_end_does_not_end_the_new_ones(make: Make):
+    """hypercorn takes it for a worker that died, and would stop all."""
+    server = make(application="leaving_app:app")
+    (server.folder / "leaving_app.py").write_text(FAILS_AT_ITS_END)
+    before = set(server.start().pids())
+    server.signal(signal.SIGRTMIN)
+
+    answers = new_workers(server, before)
+    assert server.log().count("which was replaced, has ended with status 3") == 2
+    number = server.change()
+    assert server.hup()[0] == "success"
+    assert {answer["number"] for answer in server.everyone().values()} == {number}
+    assert set(server.everyone()) == set(answers)
+
+
+def test_an_old_worker_that_does_not_end_is_killed_at_a_deadline_and_new_ones_serve(make: Make):
+    server = make(program=PROGRAM.replace("workers=2", "workers=2, graceful_timeout=0.5, shutdown_timeout=0.5"))
+    module = server.folder / "asgi_app.py"
+    module.write_text(module.read_text() + NEVER_ENDS)
+    before = set(server.start().pids())
+    server.signal(signal.SIGRTMIN)
+
+    answers = new_workers(server, before)
+    assert all(f"worker {pid} did not end within 6 s: killed" in server.log() for pid in before)
+    assert not any(map(is_running, before))
+    for pid in answers:  # hypercorn's own stop would wait for them, too
+        os.kill(pid, signal.SIGKILL)
+    server.ended()
+    assert "served: 1, owner: None" in server.log()
+    server.assert_nothing_left()
+
+
 def test_an_owner_is_not_left_when_the_port_is_taken(make: Make):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = make(arguments=("--bind", f"127.0.0.1:{taken.getsockname()[1]}"))
@@ -93,6 +126,33 @@ def test_what_hypercorn_has_not_is_refused():
         hypercorn.run("app:app", loader, workers=0)
 
 
+def new_workers(server: Any, before: set[int]) -> dict[int, Any]:
+    """Wait until every worker is a new one; their answers."""
+
+    def new() -> dict[int, Any]:
+        with contextlib.suppress(OSError):
+            answers: dict[int, Any] = server.everyone()
+            return answers if not before & set(answers) else {}
+        return {}
+
+    return eventually(new, "new workers only")
+
+
+FAILS_AT_ITS_END = """\
+import os
+import threading
+from asgi_app import app
+
+def fail():
+    threading.main_thread().join()
+    os._exit(3)
+
+threading.Thread(target=fail).start()
+"""
+NEVER_ENDS = """
+import threading
+threading.Thread(target=threading.Event().wait).start()
+"""
 PROGRAM = """\
 import os
 import signal

@@ -6,7 +6,7 @@ signal handlers. The master blocks HUP outside of `wait`, so that a HUP never ru
 stop every worker. Workers inherit the blocked HUP, and unblock it when they have set a handler.
 
 A full reload (SIGRTMIN) calls hypercorn's own handler, which stops all workers and waits for their end; then hypercorn
-makes new workers. reloading.py starts the next owner first.
+makes new workers. reloading.py starts the next owner first, and processes.py bounds the wait.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FrameType
 from typing import Any
 
@@ -32,7 +31,7 @@ from confcast.servers.common.certificates import Certificate
 from confcast.servers.common.launching import Embedded
 from confcast.servers.common.owners import CalledOff
 from confcast.servers.common.reloading import Reloading
-from confcast.servers.hypercorn.worker import Serve
+from confcast.servers.hypercorn.processes import Context
 
 _log = logging.getLogger("confcast.servers")
 
@@ -56,15 +55,16 @@ def serve(config: Config, embedded: Embedded) -> int:
     check(config)
     keeps = "that of HTTP/3" if config.quic_bind else ""  # aioquic reads the files when a worker starts
     reloading = Reloading("hypercorn", embedded, _error_log(config), _certificate(config), keeps=keeps)
-    context = _Context(embedded.worker)
+    context = Context(embedded.worker)
     with signals.restored(), _reloads_blocked(), contextlib.closing(reloading.owners):
         launching.start("hypercorn", embedded.manager)
         reloading.log_signals()
         if config.use_reloader:  # hypercorn imports the application in the master, too, right before its workers
             embedded.worker.attach_first()
-        with _Waiting(context, reloading) as waiting, _names_replaced(context, waiting, config):
+        timeout = config.graceful_timeout + config.shutdown_timeout + _SLACK
+        with _Waiting(context, reloading, timeout) as waiting, _names_replaced(context, waiting, config):
             status = hypercorn.run.run(config)
-        return context.join(config.graceful_timeout + config.shutdown_timeout + _SLACK) or status
+        return context.join(timeout) or status
 
 
 def _error_log(config: Config) -> logging.Logger:
@@ -109,47 +109,19 @@ def command_line(arguments: Sequence[str], run: Callable[[Config], int] = hyperc
         names["run"] = theirs
 
 
-class _Context(SpawnContext):
-    """The multiprocessing context with which hypercorn makes its workers.
+class _Waiting:
+    """The master's wait for the end of its workers, during which it reloads at HUP and SIGRTMIN.
 
-    Attributes:
-        worker: What workers that are made from now on run first.
+    Args:
+        context: Has the workers.
+        reloading: What the signals do.
+        timeout: Seconds that workers may take to end when they are replaced.
     """
 
-    def __init__(self, worker: launching.Worker) -> None:
-        super().__init__()
-        self.worker = worker
-        self._started: list[SpawnProcess] = []
-
-    def Process(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, *, target: Callable[..., None], kwargs: Mapping[str, Any]
-    ) -> SpawnProcess:
-        process = SpawnProcess(target=Serve(self.worker, os.getpid(), target), kwargs=kwargs)
-        self._started = [*(other for other in self._started if other.exitcode != 0), process]
-        return process
-
-    def pids(self) -> set[int]:
-        """The pids of the present workers."""
-        return {each.pid for each in self._started if each.pid is not None and each.exitcode is None}
-
-    def join(self, timeout: float) -> int:
-        """Wait for the end of every worker, and kill those that time out. Returns 1 if a worker has failed, else 0."""
-        deadline = time.monotonic() + timeout
-        for process in self._started:
-            process.join(max(0.0, deadline - time.monotonic()))
-            if process.exitcode is None:
-                _log.error("worker %d did not end within %g s: killed", process.pid, timeout)
-                process.kill()
-                process.join()
-        return int(any(process.exitcode not in (0, -signal.SIGTERM) for process in self._started))
-
-
-class _Waiting:
-    """The master's wait for the end of its workers, during which it reloads at HUP and SIGRTMIN."""
-
-    def __init__(self, context: _Context, reloading: Reloading) -> None:
+    def __init__(self, context: Context, reloading: Reloading, timeout: float) -> None:
         self._context = context
         self._reloading = reloading
+        self._timeout = timeout
         self._wait: Callable[..., list[Any]] = vars(hypercorn.run)["wait"]
         self._replace_workers: Any = None  # hypercorn's own handler of HUP
 
@@ -200,17 +172,18 @@ class _Waiting:
             self._context.worker = self._reloading.begin() or self._context.worker
         except CalledOff:
             return False
+        self._context.replace(self._timeout)
         self._replace_workers()
         return self._reloading.end(before, self._context.pids())
 
 
 @contextmanager
-def _names_replaced(context: _Context, waiting: _Waiting, config: Config) -> Iterator[None]:
+def _names_replaced(context: Context, waiting: _Waiting, config: Config) -> Iterator[None]:
     """Replace two of the names that `hypercorn.run` looks up, for the time of the block."""
     names = vars(hypercorn.run)
     theirs = {name: names[name] for name in ("get_context", "wait")}
 
-    def get_context(method: str) -> _Context:
+    def get_context(method: str) -> Context:
         for replica in declared() if config.use_reloader else ():
             replica.close()
         return context
