@@ -23,7 +23,7 @@ One call too many makes a load that finds nothing new; one too few loses a chang
 Rejected: a watch on the file (ends at the first rename over it), on resolved paths or by file name (misses link swaps),
 the modification time as evidence of change (it shows whether files rest, not whether their content differs), and
 `watchfiles.watch()` itself (it logs a line for each burst, and its wait can be ended, not interrupted; the class that
-it uses is documented for direct use).
+it uses, and dir_events.py, too, is documented for direct use).
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from confcast.config.sources.disk import identity
 from confcast.owner.store.attempts import Attempts
+from confcast.owner.watch.dir_events import DirEvents, Wakeup, events_in
 from confcast.owner.watch.watched_dirs import MOST, Dirs, dirs_to_watch, entries_of
 from confcast.tracebacks import to_be_logged
 
@@ -49,7 +50,7 @@ Stats = list[tuple[int, ...] | None]
 
 For a directory, also that of all in it. Names are left out: a new name changes the directory's own."""
 
-_STEP = 0.02  # seconds between two looks into notify's queue; costs 0.3 % of a core, and delays a notice by as much
+_STEP = 0.02  # seconds in which events that come together are collected
 _POLL_EVERY = 1.0  # seconds between two comparisons of content where there are no watches, and after an error
 _REST_WITHIN = 30.0  # seconds to wait at most for files to rest
 _SHARE = 20  # a look that took a millisecond is followed by 20 without one
@@ -96,7 +97,7 @@ class Watcher:
         self._recheck = recheck
         self._attempts = attempts
         self._closing = False
-        self._wake = threading.Event()
+        self._wake = Wakeup()
         self._watches = _DirectoryWatches(self._wake)
         self._watched_paths: tuple[Path, ...] | None = None
         self._seen: Stats = []
@@ -281,19 +282,19 @@ class _DirectoryWatches:
         woken: Whether `wake` ended the last `wait()`.
     """
 
-    def __init__(self, wake: threading.Event) -> None:
+    def __init__(self, wake: Wakeup) -> None:
         self.failures = 0
         self.woken = False
         self._wake = wake
         self._dirs: Dirs = {}
         self._invalidated = True
         self._limited = False
-        self._notify: RustNotify | None = None
+        self._events: DirEvents | None = None
 
     @property
     def watching(self) -> bool:
         """Whether there are watches now."""
-        return self._notify is not None
+        return self._events is not None
 
     def watch(self, dirs: Dirs) -> bool:
         """Watch these directories. Returns whether they were watched before, or can't be; if not, look once more."""
@@ -301,10 +302,10 @@ class _DirectoryWatches:
             return True
         self.close()
         self._dirs = dirs
-        # Other directories can't be watched; asking notify to ignore that makes it ignore an exhausted limit, too.
+        # Other directories can't be watched.
         readable = sorted(place for place in dirs if os.access(place, os.R_OK | os.X_OK))
         try:
-            self._notify = RustNotify(readable, False, False, 0, False, False)
+            self._events = events_in(readable, self._wake)
         except FileNotFoundError:
             return False
         except (OSError, WatchfilesRustInternalError) as error:
@@ -315,20 +316,17 @@ class _DirectoryWatches:
 
     def wait(self, seconds: float) -> bool:
         """Wait up to so many seconds. Returns True for an event in the directories, False at the end or at `wake`."""
-        if self._notify is None:
+        if self._events is None:
             self._wake.wait(min(seconds, _POLL_EVERY))
-            happened = False
+            paths = set()
         else:
-            milliseconds = max(1, int(seconds * 1000))
-            step = max(1, min(int(_STEP * 1000), milliseconds // 2))
-            events = self._notify.watch(1, step, milliseconds, self._wake)
-            happened = isinstance(events, set)
+            paths = self._events.wait(seconds, min(_STEP, seconds / 2))
             # An event of a directory itself ends its watch, and the directory that replaces it may get its inode.
-            self._invalidated |= isinstance(events, set) and any(path in self._dirs for _, path in events)
+            self._invalidated |= not paths.isdisjoint(self._dirs)
         self.woken = self._wake.is_set()
         if self.woken:  # otherwise a wakeup that comes now would be lost: not every wait is followed by a look
             self._wake.clear()
-        return happened
+        return bool(paths)
 
     def invalidate(self) -> None:
         """Have the next `watch()` begin anew, whatever directories it is given."""
@@ -337,9 +335,9 @@ class _DirectoryWatches:
     def close(self) -> None:
         """Release the watches, until the next `watch()`."""
         self._invalidated = True
-        if self._notify is not None:
-            self._notify.close()
-            self._notify = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
     def _complain(self, error: Exception) -> None:
         self.failures += 1

@@ -443,7 +443,7 @@ def test_content_is_compared_though_no_event_comes(make):
 
 def test_a_watch_that_breaks_is_made_anew(make, monkeypatch):
     class Broken:
-        def watch(self, *_: object) -> None:
+        def wait(self, *_: object) -> None:
             raise WatchfilesRustInternalError("the watch broke")
 
         def close(self) -> None:
@@ -453,7 +453,7 @@ def test_a_watch_that_breaks_is_made_anew(make, monkeypatch):
     bench, broken = make(), threading.Event()
     bench.start()
     ears = bench.watcher._watches
-    working, ears._notify = ears._notify, Broken()
+    working, ears._events = ears._events, Broken()
     bench.path.touch()  # noticed by the one that still waits
     assert broken.wait(SOON)
     bench.expect_nothing()
@@ -509,31 +509,28 @@ def test_a_look_that_costs_much_is_followed_by_a_pause_in_proportion(make):
 
 
 def test_without_watches_to_be_had_content_is_compared_instead(folder):
-    """In a process that may open no more files, which is what the system says of its own limits too."""
+    """What the system says of its own limits is an error of opening files, too."""
     script = """
-    import logging, os, queue, resource, sys
+    import errno, logging, os, queue, sys
     from pathlib import Path
     from confcast.owner.store.attempts import Attempts
-    from confcast.owner.watch import watcher
+    from confcast.owner.watch import watcher as module
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(name)s: %(message)s")
-    watcher._POLL_EVERY = 0.05
+    module._POLL_EVERY = 0.05
     path, calls = Path(sys.argv[1]), queue.Queue()
     attempts = Attempts(Path(os.devnull))
-    watcher = watcher.Watcher(lambda: (path,), path.read_bytes, tuple, lambda: calls.put(path.read_bytes()), attempts)
+    watcher = module.Watcher(lambda: (path,), path.read_bytes, tuple, lambda: calls.put(path.read_bytes()), attempts)
     attempts.add(b"first")
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    def allow(more):
-        spare = os.dup(0)
-        os.close(spare)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (spare + more, limits[1]))
-    allow(2)
+    def refuse(dirs, wakeup):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    events_in, module.events_in = module.events_in, refuse
     watcher.start()
     for content in (b"second", b"third"):
         path.write_bytes(content)
         print(calls.get(timeout=10))
     failures = watcher.failures
     print("failures:", failures > 1)
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    module.events_in = events_in
     path.write_bytes(b"fourth")
     print(calls.get(timeout=10))
     watcher.close()

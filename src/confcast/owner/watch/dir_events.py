@@ -1,0 +1,181 @@
+"""Events of directories: a wait ends when something has happened in one of them, and wakes up for nothing else.
+
+On Linux they are inotify's own. `Polled`, by watchfiles, serves other systems: it looks into a queue 50 times a second,
+in an owner at rest, too. Rejected: longer steps between these looks (a change would be noticed as much later), waiting
+for the descriptor that watchfiles has of inotify (its own thread empties it first), and `F_NOTIFY` (it sends signals).
+
+What an event says is not relied on: each means "look again" (watcher.py). Only an event of a watched directory itself
+is told apart, by its path: the watch may have ended with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import struct
+import sys
+from collections.abc import Iterable
+from typing import Protocol
+
+from watchfiles._rust_notify import RustNotify
+
+_ANYTHING = 0xFCE
+"""Bits of inotify(7): modified, attributes, written, moved from and to, created, deleted; the directory, too."""
+_ONLY_DIRECTORIES = 0x1000000
+_EVENT = struct.Struct("iIII")
+"""The number of a watch, what happened, a cookie, and the length of the name that follows."""
+_MOST_READ = 65536
+
+
+class Wakeup:
+    """A `threading.Event` with a descriptor to wait for. It lives as long as somebody knows this object."""
+
+    def __init__(self) -> None:
+        self._readable, self._writable = os.pipe()
+        os.set_blocking(self._readable, False)
+        os.set_blocking(self._writable, False)
+
+    def __del__(self) -> None:
+        os.close(self._readable)
+        os.close(self._writable)
+
+    def fileno(self) -> int:
+        """The descriptor; readable while this is set."""
+        return self._readable
+
+    def set(self) -> None:
+        """Wake whoever waits; from any thread."""
+        with contextlib.suppress(BlockingIOError):  # it is full, hence set
+            os.write(self._writable, b"\0")
+
+    def clear(self) -> None:
+        """Have the next wait last until this is set again."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._readable, _MOST_READ):
+                pass
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self.wait(0.0)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at the most; whether it is set."""
+        return bool(_readable(seconds, self.fileno()))
+
+
+class DirEvents(Protocol):
+    """What happens in directories, from its construction on. One thread may use it."""
+
+    def wait(self, seconds: float, step: float) -> set[str]:
+        """The paths to which something has happened; none after so many seconds, or when woken.
+
+        Events that come together are given together: after a step in which nothing happened, or after two. Raises an
+        error of the system's, or of watchfiles'.
+        """
+
+    def close(self) -> None:
+        """End the watches. May be called again."""
+
+
+def events_in(dirs: list[str], wakeup: Wakeup) -> DirEvents:
+    """What happens in these directories from now on, by the best means there are. Raises as `Inotify` does."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ImportError):
+            return Inotify(dirs, wakeup)
+    return Polled(dirs, wakeup)
+
+
+class Inotify:
+    """The events of these directories, by inotify.
+
+    Args:
+        dirs: Paths without links.
+        wakeup: Ends a wait.
+
+    Raises:
+        FileNotFoundError: One of the directories is gone.
+        OSError: The system gives no more watches, or descriptors.
+    """
+
+    def __init__(self, dirs: Iterable[str], wakeup: Wakeup) -> None:
+        import ctypes  # here: a Python that was built without libffi has none
+
+        def number(result: int) -> int:
+            if result < 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            return result
+
+        self._wakeup = wakeup
+        self._dirs: dict[int, str] = {}
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = number(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        try:
+            for path in dirs:
+                watch = libc.inotify_add_watch(self._fd, os.fsencode(path), _ANYTHING | _ONLY_DIRECTORIES)
+                self._dirs[number(watch)] = path
+        except NotADirectoryError as error:  # the directory is gone, and a file is in its place
+            self.close()
+            raise FileNotFoundError(error.errno, error.strerror) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def wait(self, seconds: float, step: float) -> set[str]:
+        """See `DirEvents`."""
+        if self._fd not in _readable(seconds, self._fd, self._wakeup.fileno()):
+            return set()
+        found = self._read()
+        for _ in range(2):
+            if self._wakeup.wait(step) or not (more := self._read()):
+                break
+            found |= more
+        return found
+
+    def close(self) -> None:
+        """See `DirEvents`."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _read(self) -> set[str]:
+        try:
+            data = os.read(self._fd, _MOST_READ)
+        except BlockingIOError:
+            return set()
+        found: set[str] = set()
+        place = 0
+        while place < len(data):
+            watch, _, _, length = _EVENT.unpack_from(data, place)
+            place += _EVENT.size + length
+            name = os.fsdecode(data[place - length : place].rstrip(b"\0"))
+            if watch in self._dirs:
+                found.add(os.path.join(self._dirs[watch], name) if name else self._dirs[watch])  # noqa: PTH118
+            else:  # the queue was full, and some events are lost
+                found.update(self._dirs.values())
+        return found
+
+
+class Polled:
+    """The events of these directories, by watchfiles. Arguments and errors as of `Inotify`."""
+
+    def __init__(self, dirs: Iterable[str], wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+        self._notify = RustNotify(list(dirs), False, False, 0, False, False)
+
+    def wait(self, seconds: float, step: float) -> set[str]:
+        """See `DirEvents`."""
+        timeout, step = max(1, int(seconds * 1000)), max(1, int(step * 1000))
+        events = self._notify.watch(1, step, timeout, self._wakeup)
+        return {path for _, path in events} if isinstance(events, set) else set()
+
+    def close(self) -> None:
+        """See `DirEvents`."""
+        self._notify.close()
+
+
+def _readable(seconds: float, *fds: int) -> list[int]:
+    poller = select.poll()
+    for fd in fds:
+        poller.register(fd, select.POLLIN)
+    return [fd for fd, _ in poller.poll(max(0.0, seconds * 1000))]
