@@ -101,6 +101,7 @@ class Watcher:
         self._watches = _DirectoryWatches(self._wake)
         self._watched_paths: tuple[Path, ...] | None = None
         self._seen: Stats = []
+        self._seen_at = 0.0  # at this time they were the same; 0 before the first look
         self._too_large: set[Path] = set()
         self._not_before = 0.0
         self._rest_until = 0.0
@@ -185,9 +186,10 @@ class Watcher:
         return False
 
     def _look(self, happened: bool) -> None:
-        # The watches return an event after a step in which nothing happened: the files have rested for that long.
-        since = time.monotonic() - (_STEP if happened else 0.0)
-        self._rest_until = since + _REST_WITHIN
+        now = time.monotonic()
+        # An event is given after a step in which nothing happened: the files have rested for that long.
+        since = now - _STEP if happened else self._resting_since(now)
+        self._rest_until = now + _REST_WITHIN
         while True:
             seen = self._seen = self._settle(since)
             if self._restless:
@@ -198,8 +200,12 @@ class Watcher:
                 break
         if not self._restless:
             self._complained = False
-        ended = time.monotonic()
+        self._seen_at = ended = time.monotonic()
         self._not_before = ended + _SHARE * (ended - since)
+
+    def _resting_since(self, now: float) -> float:
+        """Since when the files rest, where no event has come: an owner at rest waits for no quiet period."""
+        return self._seen_at if self._seen_at and self._stats() == self._seen else now
 
     def _settle(self, since: float) -> Stats:
         """Return when no process writes to the files and they have rested for `quiet` seconds, or if they never do."""

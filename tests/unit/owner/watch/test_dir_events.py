@@ -117,7 +117,7 @@ def test_a_file_in_the_place_of_a_directory_is_told_and_leaves_no_descriptor(fol
     before = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(FileNotFoundError):
         Inotify([str(folder), str(folder / "file")], wakeup)
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert len(list(Path("/dev/fd").iterdir())) <= before  # other tests' may end meanwhile
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has inotify")

@@ -434,6 +434,15 @@ def test_a_call_that_failed_is_made_again(make, monkeypatch):
     assert bench.watcher.failures == 2
 
 
+def test_files_that_are_as_they_were_have_rested_when_the_clock_asks_for_a_look(make):
+    """An owner at rest wakes up once for it, and not for each step of a quiet period."""
+    bench = make()
+    bench.watcher._seen, bench.watcher._seen_at = bench.watcher._stats(), 5.0
+    assert bench.watcher._resting_since(100.0) == 5.0
+    in_place(bench.path)
+    assert bench.watcher._resting_since(100.0) == 100.0
+
+
 def test_content_is_compared_though_no_event_comes(make):
     bench = make(recheck=0.05, watched=False)
     bench.start()
