@@ -444,6 +444,13 @@ BUGS = (
     ),
     # ---- watcher
     _watcher(
+        "what is written in place is no event",
+        "every lasting change of content is noticed",
+        "_ANYTHING = 0xFCE\n",
+        "_ANYTHING = 0xFC4\n",
+        file="watch/dir_events.py",
+    ),
+    _watcher(
         "files are read before they have rested",
         "G7: half a file is loaded",
         "rest = max(since + self._quiet, self._not_before) - now",
