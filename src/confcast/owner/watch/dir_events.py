@@ -1,8 +1,9 @@
 """Events of directories: a wait ends when something has happened in one of them, and wakes up for nothing else.
 
-On Linux they are inotify's own. `Polled`, by watchfiles, serves other systems: it looks into a queue 50 times a second,
-in an owner at rest, too. Rejected: longer steps between these looks (a change would be noticed as much later), waiting
-for the descriptor that watchfiles has of inotify (its own thread empties it first), and `F_NOTIFY` (it sends signals).
+On Linux the events come from inotify itself. On other systems they come from watchfiles, whose `watch` has no blocking
+form: it looks into a queue 50 times a second, which wakes up an owner at rest 2,900 times a minute. Rejected: longer
+steps between these looks (a change would be noticed as much later), waiting for watchfiles' own inotify descriptor (its
+thread may empty the descriptor first), `F_NOTIFY` (it sends signals), and another package for a hundred lines.
 
 What an event says is not relied on: each means "look again" (watcher.py). Only an event of a watched directory itself
 is told apart, by its path: the watch may have ended with it.
@@ -29,7 +30,7 @@ _MOST_READ = 65536
 
 
 class Wakeup:
-    """A `threading.Event` with a descriptor to wait for. It lives as long as somebody knows this object."""
+    """A `threading.Event` with a descriptor, which a poll can wait for together with others."""
 
     def __init__(self) -> None:
         self._readable, self._writable = os.pipe()
@@ -45,41 +46,41 @@ class Wakeup:
         return self._readable
 
     def set(self) -> None:
-        """Wake whoever waits; from any thread."""
-        with contextlib.suppress(BlockingIOError):  # it is full, hence set
+        """End each wait for it, now and until `clear`. From any thread."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full, so it is set
             os.write(self._writable, b"\0")
 
     def clear(self) -> None:
-        """Have the next wait last until this is set again."""
+        """Make the next wait last until `set` is called again."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._readable, _MOST_READ):
                 pass
 
     def is_set(self) -> bool:
-        """Whether it is set."""
+        """Return whether it is set."""
         return self.wait(0.0)
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long at the most; whether it is set."""
+        """Wait up to so many seconds. Returns whether it is set."""
         return bool(_readable(seconds, self.fileno()))
 
 
 class DirEvents(Protocol):
-    """What happens in directories, from its construction on. One thread may use it."""
+    """The events of some directories since this object was made. For one thread."""
 
     def wait(self, seconds: float, step: float) -> set[str]:
-        """The paths to which something has happened; none after so many seconds, or when woken.
+        """Wait for events. Returns their paths; none if `seconds` have passed, or the wakeup was set.
 
-        Events that come together are given together: after a step in which nothing happened, or after two. Raises an
-        error of the system's, or of watchfiles'.
+        It returns once no event came for `step` seconds, or after two such steps: one change makes several events.
+        Raises the system's error, or watchfiles'.
         """
 
     def close(self) -> None:
-        """End the watches. May be called again."""
+        """End the watches. A second call does nothing."""
 
 
 def events_in(dirs: list[str], wakeup: Wakeup) -> DirEvents:
-    """What happens in these directories from now on, by the best means there are. Raises as `Inotify` does."""
+    """Watch these directories, by the best means of this system. Arguments and errors as of `Inotify`."""
     if sys.platform == "linux":
         with contextlib.suppress(ImportError):
             return Inotify(dirs, wakeup)
@@ -87,7 +88,7 @@ def events_in(dirs: list[str], wakeup: Wakeup) -> DirEvents:
 
 
 class Inotify:
-    """The events of these directories, by inotify.
+    """The events of some directories, by inotify.
 
     Args:
         dirs: Paths without links.
@@ -151,13 +152,13 @@ class Inotify:
             name = os.fsdecode(data[place - length : place].rstrip(b"\0"))
             if watch in self._dirs:
                 found.add(os.path.join(self._dirs[watch], name) if name else self._dirs[watch])  # noqa: PTH118
-            else:  # the queue was full, and some events are lost
+            else:  # the kernel's queue was full, and dropped events of any of them
                 found.update(self._dirs.values())
         return found
 
 
 class Polled:
-    """The events of these directories, by watchfiles. Arguments and errors as of `Inotify`."""
+    """The events of some directories, by watchfiles. Arguments and errors as of `Inotify`."""
 
     def __init__(self, dirs: Iterable[str], wakeup: Wakeup) -> None:
         self._wakeup = wakeup
