@@ -241,7 +241,7 @@ def test_a_version_that_the_disk_has_no_room_for_at_any_byte_is_not_there(path: 
             else:  # an event may be shorter
                 assert journal.events()[0] == event(9)
                 size = ahead(path).stat().st_size
-        print("refused", refused)
+        print("refused", refused, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     for durable in (False, True):
@@ -268,7 +268,7 @@ def test_where_sqlite_has_no_room_what_waits_stays_and_is_read(path: Path) -> No
             try:
                 journal.fold()
             except JournalError as error:
-                print("refused", error)
+                print("refused", error, flush=True)
         assert (journal.latest(), journal.events()) == (row(1), [event(1)])
         assert journal.holds(1, row(1).digest)
         reload(journal, 2)
