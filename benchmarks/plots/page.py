@@ -16,6 +16,11 @@ _BLOCK = re.compile(r"(?<=<!-- scripts/bench --plot: )(\w+)( -->\n).*?(?=<!-- en
 _NONE = "-"
 
 
+def is_one(page: str) -> bool:
+    """Whether a page has blocks."""
+    return _BLOCK.search(page) is not None
+
+
 def replaced(page: str, figures: Figures) -> str:
     """The page with these figures instead of those that it has. Raises ValueError if it lacks a block for some."""
     written = blocks(figures)
@@ -39,7 +44,11 @@ def _machine(machine: dict[str, str]) -> str:
 
 def _read(row: Row) -> tuple[str, ...]:
     name, _, peer = row.name.replace(" (ns)", "").partition("; peer: ")
-    return name, f"{row.ours:.3g}", peer, _NONE if row.peer is None else f"{row.peer:.3g}"
+    return name, _number(row.ours), peer, _NONE if row.peer is None else _number(row.peer)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _chart(chart: Chart) -> str:
@@ -52,10 +61,10 @@ def _chart(chart: Chart) -> str:
 def _panel(chart: Chart, panel: Panel) -> Iterator[tuple[str, ...]]:
     places = _places(panel)
     title = f"{panel.title}: " if panel.title else ""
-    yield f"**{title}{chart.x}**", *(f"**{x:g}**" for x in places)
+    yield f"**{title}{chart.x}**", *(f"**{_number(x)}**" for x in places)
     for line in panel.lines:
         found = dict(line.points)
-        yield line.label, *(f"{found[x]:g}" if x in found else _NONE for x in places)
+        yield line.label, *(_number(found[x]) if x in found else _NONE for x in places)
 
 
 def _places(panel: Panel) -> list[float]:

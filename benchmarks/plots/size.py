@@ -54,7 +54,7 @@ def measure(rounds: int) -> Chart:
             each.sample()
             each.events.clear()
         whole = alternate(rounds, [each.sample for each in servers])
-    sizes = [rounded(len(text) / 1000) for text in texts]
+    sizes = [rounded(len(yaml_text(values(count))) / 1000) for count in COUNTS]
     loads = [median(event.load_ms for event in each.events) for each in servers]
     both = [median(event.stage_ms + event.commit_ms for event in each.events) for each in servers]
     named = {"the whole reload": whole, "of it: the load": loads, "of it: stage and commit": both}

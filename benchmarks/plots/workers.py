@@ -18,8 +18,8 @@ BESIDE_LEINDEX = 4
 
 def measure(rounds: int) -> Chart:
     """Every number of workers; LeIndex in turns with one of them, or not at all where it can't be had."""
-    found = {count: _at(count, rounds) for count in COUNTS}
-    ours, bare, theirs = ([(n, rounded(times[i])) for n, times in found.items() if i < len(times)] for i in range(3))
+    found = {float(count): _at(count, rounds) for count in COUNTS}
+    ours, bare, theirs = ([(n, rounded(each[i])) for n, each in found.items() if i < len(each)] for i in range(3))
     lines = [
         Line("reload(), to the last worker's answer", ours),
         Line("two bare rounds over socketpairs", bare, is_peer=True),

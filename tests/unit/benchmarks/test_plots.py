@@ -115,6 +115,14 @@ def test_drawing_writes_pictures_json_and_tables_and_again_from_the_json(figures
     assert beside.read_text(encoding="utf-8") == text
 
 
+def test_a_picture_bears_the_fingerprint_of_what_the_json_has(tmp_path: Path):
+    """Whole numbers become others on their way through JSON."""
+    panel = Panel("", [Line("two points", [(1, 2), (3, 4)])])
+    plots.draw(Figures({}, [Chart("whole", "title", "x", "y", [panel])], []), tmp_path)
+    (chart,) = Figures.from_json((tmp_path / plots.FILE).read_bytes()).charts
+    assert f"figures {chart.fingerprint}" in (tmp_path / "whole.svg").read_text(encoding="utf-8")
+
+
 def test_the_tables_have_every_figure(figures: Figures):
     text = page.replaced(PAGE, figures)
     assert "\nold\n" not in text
