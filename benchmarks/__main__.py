@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every row, as a table and as JSON.
+"""`python -m benchmarks`: every row, as a table and as JSON; or how figures grow, as pictures.
 
 A bar that is missed shows in the column `ok`, and is no failure of the program unless `--strict` says so: machines
 differ and are shared.
@@ -13,9 +13,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks import plots
+from benchmarks.plots.figures import Figures
 from benchmarks.rows import table
 
 FAMILIES = ("read", "reload", "crowd", "observer", "codec", "growth", "sharing", "start", "memory", "soak", "storm")
+_PLOT = "only measure how figures grow, and draw that into this directory, with the figures as figures.json"
 
 
 def main() -> int:
@@ -24,6 +27,10 @@ def main() -> int:
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows there, too")
     parser.add_argument("--only", choices=FAMILIES, help="one family of rows")
+    parser.add_argument(
+        "--plot", metavar="DIRECTORY", type=Path, nargs="?", const=plots.GUIDE, help=f"{_PLOT} (the guide's)"
+    )
+    parser.add_argument("--from", dest="drawn_from", metavar="FILE", type=Path, help="with --plot: measured before")
     parser.add_argument("--rounds", type=int, default=7, help="how often each comparison is repeated (7)")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a bar is missed")
     parser.add_argument("--servers", metavar="NAME", nargs="*", help="only compare servers; these, or all of them")
@@ -31,6 +38,10 @@ def main() -> int:
     options = parser.parse_args()
     if options.servers is not None:
         return _servers(parser, options)
+    if options.drawn_from is not None and options.plot is None:
+        parser.error("--from: only with --plot")
+    if options.plot is not None:
+        return _plot(parser, options)
     rows = []
     for family in [options.only] if options.only else FAMILIES:
         rows += import_module(f"benchmarks.{family}").measure(options.rounds)
@@ -38,6 +49,18 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps([row._asdict() for row in rows], indent=2) + "\n", encoding="utf-8")
     return int(options.strict and any(row.ok is False for row in rows))
+
+
+def _plot(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.drawn_from is None:
+        figures = plots.measure(options.rounds)
+    else:
+        try:
+            figures = Figures.from_json(options.drawn_from.read_bytes())
+        except (OSError, ValueError) as error:
+            parser.error(f"--from: {error}")
+    plots.draw(figures, options.plot)
+    return 0
 
 
 def _servers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from benchmarks.programs import Program, program
 from benchmarks.reload import one_call
 from benchmarks.rows import Row, against_peer
 from benchmarks.server import manager, workers
-from benchmarks.timing import alternate
+from benchmarks.timing import Sample, alternate
 
 if TYPE_CHECKING:
     from confcast import ConfigReloadManager
@@ -30,21 +30,26 @@ _PROPOSAL = 256
 
 
 def measure(rounds: int) -> list[Row]:
-    """64 workers, and 64 processes that only answer, in turns."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-        server, document = stack.enter_context(manager(folder, vote_timeout=20.0))
-        stack.enter_context(workers(WORKERS))
-        floor = stack.enter_context(program("bare_rounds", WORKERS, _PROPOSAL))
-        samples = (lambda: _reloads(server, document)), (lambda: _bare(floor))
-        for sample in samples:
-            sample()
-        ours, bare = alternate(rounds, samples)
+    """64 workers, and 64 processes that only answer."""
+    ours, bare = times(rounds, WORKERS)
     return [against_peer(f"reload into {WORKERS} workers (ms); peer: two bare rounds", ours, bare, 3.0)]
 
 
-def _reloads(server: ConfigReloadManager[Any], document: Document) -> float:
-    return median(one_call(server, document, WORKERS) for _ in range(RELOADS)) / 1e6
+def times(rounds: int, count: int, *others: Sample) -> list[float]:
+    """Milliseconds of a reload into so many workers, of two bare rounds, and of each other sample, in turns."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
+        server, document = stack.enter_context(manager(folder, vote_timeout=20.0))
+        stack.enter_context(workers(count))
+        floor = stack.enter_context(program("bare_rounds", count, _PROPOSAL))
+        samples = (lambda: _reloads(server, document, count)), (lambda: _bare(floor)), *others
+        for sample in samples:
+            sample()
+        return alternate(rounds, samples)
+
+
+def _reloads(server: ConfigReloadManager[Any], document: Document, count: int) -> float:
+    return median(one_call(server, document, count) for _ in range(RELOADS)) / 1e6
 
 
 def _bare(floor: Program) -> float:

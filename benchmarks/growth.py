@@ -20,13 +20,9 @@ from contextlib import contextmanager
 from time import thread_time_ns
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
-
+from benchmarks.backends import COUNTS, Settings, json_text, toml_text, values, with_port, yaml_text
 from benchmarks.rows import Row, against_peer
 from benchmarks.timing import Sample, alternate
-
-BACKENDS = (2, 80, 850, 8500)
-"""In a file of 0.3, 9, 93 and 950 KB of YAML."""
 
 MOST_GROWTH = 1.2
 """The time of one document through that of ten of a tenth."""
@@ -34,24 +30,6 @@ MOST_GROWTH = 1.2
 MOST_ROUNDS = 3  # the large documents take seconds each
 
 _LEAST = 5_000_000  # nanoseconds of one sample
-
-
-class Backend(BaseModel, frozen=True):
-    """One entry of the table that grows."""
-
-    host: str
-    port: int
-    weight: float = 1.0
-    enabled: bool = True
-    tags: tuple[str, ...] = ()
-
-
-class Settings(BaseModel, frozen=True):
-    """The schema."""
-
-    version: str
-    limit: int
-    backends: dict[str, Backend]
 
 
 class Step(NamedTuple):
@@ -71,28 +49,28 @@ class Step(NamedTuple):
 def measure(rounds: int) -> list[Row]:
     """Each step at each size, and whether it is linear."""
     rounds = min(rounds, MOST_ROUNDS)
-    sizes = [row for count in BACKENDS for row in _at_size(count, rounds)]
+    sizes = [row for count in COUNTS for row in _at_size(count, rounds)]
     return sizes + _growth(rounds)
 
 
 def _at_size(count: int, rounds: int) -> list[Row]:
-    data = _data(count)
+    data = values(count)
     steps = list(_steps(data))
-    times = _times(rounds, [run for step in steps for run in (step.ours, step.peer)])
-    size = f"{len(_yaml(data)) / 1000:.1f} KB of YAML (ms)"
+    found = times(rounds, [run for step in steps for run in (step.ours, step.peer)])
+    size = f"{len(yaml_text(data)) / 1000:.1f} KB of YAML (ms)"
     return [
         against_peer(f"{step.name}; {size}", ours, peer)
-        for step, ours, peer in zip(steps, times[::2], times[1::2], strict=True)
+        for step, ours, peer in zip(steps, found[::2], found[1::2], strict=True)
     ]
 
 
 def _growth(rounds: int) -> list[Row]:
     """One document against ten of a tenth."""
-    one, ten = [*_steps(_data(BACKENDS[-1]))], [[*_steps(_data(BACKENDS[-1] // 10, n))] for n in range(10)]
+    one, ten = [*_steps(values(COUNTS[-1]))], [[*_steps(values(COUNTS[-1] // 10, n))] for n in range(10)]
     rows = []
     for step, parts in zip(one, zip(*ten, strict=True), strict=True):
         runs = [step.ours, _each(part.ours for part in parts), step.peer, _each(part.peer for part in parts)]
-        ours, tenths, peer, peers_tenths = _times(rounds, runs)
+        ours, tenths, peer, peers_tenths = times(rounds, runs)
         name, _, peers_name = step.name.partition("; peer: ")
         rows.append(against_peer(f"{name}, ten times the size (ms); peer: ten documents", ours, tenths, MOST_GROWTH))
         rows.append(against_peer(f"{name}: {peers_name} itself (ms); peer: ten documents", peer, peers_tenths))
@@ -109,7 +87,8 @@ def _each(runs: Iterable[Callable[[], object]]) -> Callable[[], object]:
     return run
 
 
-def _times(rounds: int, runs: list[Callable[[], object]]) -> list[float]:
+def times(rounds: int, runs: list[Callable[[], object]]) -> list[float]:
+    """Milliseconds of the processor's time that each of these takes, in turns, as in a load."""
     with _collector_off():
         return alternate(rounds, [_sample(run) for run in runs])
 
@@ -125,7 +104,7 @@ def _parsing(data: dict[str, Any]) -> Iterator[Step]:
     from confcast.config.sources.formats import json as json_format
     from confcast.config.sources.formats import toml, yaml
 
-    plain_yaml, plain_toml, in_json = _yaml(data), _toml(data), json.dumps(data, indent=1)
+    plain_yaml, plain_toml, in_json = yaml_text(data), toml_text(data), json_text(data)
     any_yaml, any_toml = f"{plain_yaml}when: 2024-01-02\n", f"when = 2024-01-02\n{plain_toml}"
     libyaml: Callable[[], object] = lambda: pyyaml.load(any_yaml, pyyaml.CSafeLoader)  # noqa: E731
     yield Step("YAML, plain; peer: CSafeLoader", lambda: yaml.parse(plain_yaml), libyaml)
@@ -149,8 +128,7 @@ def _building(data: dict[str, Any]) -> Iterator[Step]:
 
     codec, validate = Codec(Settings), Settings.model_validate
     middle = [*data["backends"]][len(data["backends"]) // 2]
-    changed = data | {"backends": data["backends"] | {middle: data["backends"][middle] | {"port": 1}}}
-    old, new = validate(data), validate(changed)
+    old, new = validate(data), validate(with_port(data, 1))
     payload, pickled = codec.encode(old), pickle.dumps(old, 5)
     layers = [Layer("low", data, b"low"), Layer("high", {"backends": {middle: {"port": 1}}}, b"high")]
     merged = Merged(layers, spelling_of(Settings))
@@ -187,26 +165,3 @@ def _collector_off() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _data(count: int, start: int = 0) -> dict[str, Any]:
-    backends = {
-        f"b{n}": {"host": f"10.0.{n // 256}.{n % 256}", "port": 8000 + n % 1000, "weight": 1.5, "enabled": True}
-        | {"tags": ["a", "b"]}
-        for n in range(start * count, (start + 1) * count)
-    }
-    return {"version": "2.0", "limit": 1, "backends": backends}
-
-
-def _yaml(data: dict[str, Any]) -> str:
-    import yaml
-
-    written: str = yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False)
-    return written
-
-
-def _toml(data: dict[str, Any]) -> str:
-    lines = [f'version = "{data["version"]}"', f"limit = {data['limit']}"]
-    for name, backend in data["backends"].items():
-        lines += [f"[backends.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in backend.items())]
-    return "\n".join(lines) + "\n"

@@ -20,7 +20,8 @@ from statistics import median
 
 from benchmarks.document import CONTENTS
 
-_PACKAGES = ["leindex==1.1.1", "PyYAML", "psutil"]
+VERSION = "1.1.1"
+_PACKAGES = [f"leindex=={VERSION}", "PyYAML", "psutil"]
 _INSTALL_SECONDS = 60
 _ANSWER_SECONDS = 20
 

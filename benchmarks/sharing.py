@@ -14,11 +14,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from time import thread_time_ns
-from typing import TYPE_CHECKING, Any
+from time import perf_counter, thread_time_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -27,7 +28,8 @@ from benchmarks.server import PATIENCE, _stderr_to
 from benchmarks.timing import Sample, alternate
 
 if TYPE_CHECKING:
-    from confcast import ConfigReloadManager
+    from confcast import ReloadEvent
+    from confcast.config.codec import Codec
 
 LARGE, MIDDLE, SMALL = 9000, 900, 3
 """Backends: 390 KB, 38 KB and less than 340 bytes as they are encoded."""
@@ -75,19 +77,44 @@ def _in_one_process(rounds: int) -> Iterator[Row]:
     codec = Codec(Backends)
     for count in (MIDDLE, LARGE):
         old, new = (codec.encode(Backends.model_validate(values(count, port))) for port in (1, 2))
-        held = codec.decode(old)
-        patch = codec.patch(held, old, new)
-        assert patch is not None
-        calls = [
-            partial(codec.patched, held, patch),
-            partial(codec.decode, new),
-            partial(codec.patch, held, old, new),
-            partial(codec.encode, held),
-        ]
-        apply, decode, find, encode = (each / 1000 for each in alternate(rounds, [_cpu(call) for call in calls]))
-        size, bar = f"one leaf of {len(new) // 1000} KB", 1 / 200 if count == LARGE else None
-        yield against_peer(f"{size}: a worker applies {len(patch)} bytes (µs); peer: decodes all", apply, decode, bar)
-        yield against_peer(f"{size}: the owner finds and proves them (µs); peer: encodes all", find, encode)
+        found = leaf_costs(codec, old, new, rounds)
+        assert found.apply is not None
+        assert found.find is not None
+        size, bar = f"one leaf of {found.size // 1000} KB", 1 / 200 if count == LARGE else None
+        what = f"{size}: a worker applies {found.travels} bytes (µs); peer: decodes all"
+        yield against_peer(what, found.apply, found.decode, bar)
+        yield against_peer(f"{size}: the owner finds and proves them (µs); peer: encodes all", found.find, found.encode)
+
+
+class LeafCosts(NamedTuple):
+    """What a change costs in microseconds of the processor's time, and how many bytes it has.
+
+    Attributes:
+        size: Of the whole configuration.
+        travels: Of what a worker is sent.
+        decode: By the worker, of the whole.
+        encode: By the owner, of the whole.
+        apply: By the worker, of the patch; None where the whole travels.
+        find: By the owner, to find the patch and to prove it; None where the whole travels.
+    """
+
+    size: int
+    travels: int
+    decode: float
+    encode: float
+    apply: float | None = None
+    find: float | None = None
+
+
+def leaf_costs(codec: Codec[Any], old: bytes, new: bytes, rounds: int) -> LeafCosts:
+    """What it costs to get from one configuration to another, both as they are encoded."""
+    held = codec.decode(old)
+    patch = codec.patch(held, old, new)
+    calls: list[Callable[[], object]] = [partial(codec.decode, new), partial(codec.encode, held)]
+    if patch is not None:
+        calls += [partial(codec.patched, held, patch), partial(codec.patch, held, old, new)]
+    times = [each / 1000 for each in alternate(rounds, [_cpu(call) for call in calls])]
+    return LeafCosts(len(new), len(new if patch is None else patch), *times)
 
 
 def _cpu(call: Callable[[], object]) -> Sample:
@@ -105,12 +132,8 @@ def _many_workers(rounds: int) -> Row:
     """Each worker is one of both servers: it has two replicas."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-        samples = [stack.enter_context(_server(folder, count)) for count in (MIDDLE, SMALL)]
-        pipes = [stack.enter_context(_worker([_name(MIDDLE), _name(SMALL)])) for _ in range(WORKERS)]
-        for pipe in pipes:
-            if not pipe.poll(4 * PATIENCE):
-                raise TimeoutError("a worker did not attach")
-            pipe.recv()
+        samples = [_stage_and_commit(stack, folder, count) for count in (MIDDLE, SMALL)]
+        stack.enter_context(crew(WORKERS, "benchmarks.sharing:Backends", [_name(MIDDLE), _name(SMALL)]))
         for sample in samples:
             sample()
         ours, small = alternate(rounds, samples)
@@ -122,36 +145,61 @@ def _name(count: int) -> str:
     return f"sharing{count}"
 
 
+def _stage_and_commit(stack: ExitStack, folder: Path, count: int) -> Sample:
+    """The sample reloads a server of its own some times."""
+    texts = (json.dumps(values(count, port)) for port in range(1, 60000))
+    path, schema = folder / f"{count}.json", "benchmarks.sharing:Backends"
+    reload = stack.enter_context(server(path, schema, _name(count), texts, WORKERS))
+    return lambda: median(event.stage_ms + event.commit_ms for _, event in (reload() for _ in range(RELOADS)))
+
+
 @contextmanager
-def _server(folder: Path, count: int) -> Iterator[Sample]:
-    """A server; the sample reloads it some times."""
+def server(
+    path: Path, schema: str, name: str, texts: Iterator[str], workers: int
+) -> Iterator[Callable[[], tuple[float, ReloadEvent]]]:
+    """A server of a file that has one of the texts after the other: what is given reloads the next into the workers.
+
+    It says how many milliseconds `reload()` took, and what became of it. Raises RuntimeError when a reload is none.
+    """
     from confcast import ConfigLoader, ConfigReloadManager
 
-    path = folder / f"{count}.json"
-    path.write_text(json.dumps(values(count, 1)), encoding="utf-8")
-    loader = ConfigLoader("benchmarks.sharing:Backends", path)
-    with ExitStack() as stack:
-        manager = ConfigReloadManager(loader, name=_name(count), watch=False, vote_timeout=20.0)
-        stack.callback(manager.close)
-        with _stderr_to(folder / f"{count}.log"):
+    path.write_text(next(texts), encoding="utf-8")
+    manager = ConfigReloadManager(ConfigLoader(schema, path), name=name, watch=False, vote_timeout=20.0)
+
+    def reload() -> tuple[float, ReloadEvent]:
+        path.write_text(next(texts), encoding="utf-8")
+        began = perf_counter()
+        event = manager.reload()
+        took = perf_counter() - began
+        if event.result != "success" or len(event.applied) != workers:
+            raise RuntimeError(f"no reload to measure: {event}")
+        return took * 1000, event
+
+    try:
+        with _stderr_to(path.with_suffix(".log")):
             manager.start()
-        ports = iter(range(2, 60000))
-        yield lambda: median(_reload(manager, path, values(count, next(ports))) for _ in range(RELOADS))
-
-
-def _reload(manager: ConfigReloadManager[Any], path: Path, new: dict[str, Any]) -> float:
-    path.write_text(json.dumps(new), encoding="utf-8")
-    event = manager.reload()
-    if event.result != "success" or len(event.applied) != WORKERS:
-        raise RuntimeError(f"no reload to measure: {event}")
-    return event.stage_ms + event.commit_ms
+        yield reload
+    finally:
+        manager.close()
 
 
 @contextmanager
-def _worker(names: list[str]) -> Iterator[Connection]:
+def crew(count: int, schema: str, names: list[str]) -> Iterator[None]:
+    """So many workers, each of them one of all these servers, which have started: they have attached."""
+    with ExitStack() as stack:
+        pipes = [stack.enter_context(_worker(schema, names)) for _ in range(count)]
+        for pipe in pipes:
+            if not pipe.poll(4 * PATIENCE):
+                raise TimeoutError("a worker did not attach")
+            pipe.recv()
+        yield
+
+
+@contextmanager
+def _worker(schema: str, names: list[str]) -> Iterator[Connection]:
     context = multiprocessing.get_context("spawn")
     ours, its = context.Pipe()
-    process = context.Process(target=work, args=(names, its), daemon=True)
+    process = context.Process(target=work, args=(schema, names, its), daemon=True)
     process.start()
     its.close()
     try:
@@ -163,11 +211,13 @@ def _worker(names: list[str]) -> Iterator[Connection]:
         process.join()
 
 
-def work(names: list[str], pipe: Connection) -> None:
+def work(schema: str, names: list[str], pipe: Connection) -> None:
     """A worker's whole life: attach to each server, say so, and wait for the end of the pipe."""
     from confcast import Replica
 
-    replicas = [Replica(Backends, name=name).attach(timeout=3 * PATIENCE) for name in names]
+    module, _, of_it = schema.partition(":")
+    found = getattr(import_module(module), of_it)
+    replicas = [Replica(found, name=name).attach(timeout=3 * PATIENCE) for name in names]
     pipe.send("ready")
     pipe.poll(None)
     for replica in replicas:

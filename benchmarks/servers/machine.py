@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 def describe(packages: Iterable[str]) -> dict[str, str]:
@@ -14,12 +15,20 @@ def describe(packages: Iterable[str]) -> dict[str, str]:
     load = " ".join(f"{each:.1f}" for each in os.getloadavg())
     found = {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "CPU": _model(),
         "CPUs": str(len(os.sched_getaffinity(0))),
-        platform.system(): platform.release(),
+        platform.system(): platform.release().partition("-")[0],  # what follows is who built it
         platform.python_implementation(): platform.python_version(),
         "load average at the start": load,
     }
     return found | {package: _version(package) for package in dict.fromkeys(packages)}
+
+
+def _model() -> str:
+    """What the kernel calls the processor."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == "model name"]
+    return names[0] if names else platform.machine()
 
 
 def _version(package: str) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import plots
+from benchmarks.plots.figures import Figures
+from benchmarks.plots.page import replaced
 from confcast import ReloadResult
 from confcast.cli.report import ExitCode
 from confcast.owner.store import sqlite_file
@@ -135,8 +138,34 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_has_no_link_that_the_package_index_could_not_follow(page: Path):
-    """Relative links lead nowhere there, and the project's address is not known: pages are named by their path."""
-    assert re.findall(r"\]\((?!https://)[^)]*\)", page.read_text(encoding="utf-8")) == []
+    """Relative links lead nowhere there, and the project's address is not known: pages are named by their path.
+
+    The guide is not shown there, and its pictures lie beside its pages.
+    """
+    text = page.read_text(encoding="utf-8")
+    if page.parent == GUIDE:
+        text = re.sub(r"!\[[^]]+\]\(\w+/\w+\.svg\)", "", text)
+    assert re.findall(r"\]\((?!https://)[^)]*\)", text) == []
+
+
+def test_a_page_shows_the_pictures_that_there_are():
+    shown = {
+        (GUIDE / name).relative_to(GUIDE)
+        for page in GUIDE.glob("*.md")
+        for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    assert shown == {path.relative_to(GUIDE) for path in GUIDE.rglob("*.svg")}
+
+
+def test_the_tables_and_pictures_of_the_page_on_speed_are_of_the_same_run():
+    """`scripts/bench --plot` writes all of them."""
+    figures = Figures.from_json((GUIDE / "speed" / plots.FILE).read_bytes())
+    text = (GUIDE / "speed.md").read_text(encoding="utf-8")
+    assert replaced(text, figures) == text
+    for chart in figures.charts:
+        picture = (GUIDE / "speed" / f"{chart.name}.svg").read_text(encoding="utf-8")
+        assert f"figures {chart.fingerprint}" in picture
+        assert len(picture) < 60_000  # it is in the wheel
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -182,7 +211,7 @@ def test_the_promise_of_compatibility_has_the_numbers_of_now():
 
 def test_the_pages_are_taken_into_the_wheel():
     """hatchling takes every file of its packages but those that git ignores: none of the guide's."""
-    pages = [str(page) for page in GUIDE.glob("*.md")]
+    pages = [str(page) for page in GUIDE.rglob("*") if page.is_file()]
     ignored = subprocess.run(
         ["git", "check-ignore", *pages], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
     )
@@ -199,5 +228,7 @@ def test_the_wheel_has_them(tmp_path: Path):
     subprocess.run(command, timeout=280, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        found = {Path(name).name for name in archive.namelist() if name.startswith("confcast/guide/")}
-    assert found == {page.name for page in GUIDE.iterdir()}
+        found = {name for name in archive.namelist() if name.startswith("confcast/guide/")}
+    assert found == {
+        str(Path("confcast/guide", path.relative_to(GUIDE))) for path in GUIDE.rglob("*") if path.is_file()
+    }
