@@ -15,7 +15,20 @@ from pathlib import Path
 
 from benchmarks.rows import table
 
-FAMILIES = ("read", "reload", "crowd", "observer", "codec", "growth", "sharing", "start", "memory", "soak", "storm")
+FAMILIES = (
+    "read",
+    "reload",
+    "crowd",
+    "observer",
+    "codec",
+    "growth",
+    "sharing",
+    "start",
+    "memory",
+    "soak",
+    "storm",
+    "others",
+)
 
 
 def main() -> int:
