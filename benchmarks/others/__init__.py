@@ -25,8 +25,8 @@ from benchmarks.rows import Row, against_peer
 from benchmarks.timing import alternate
 
 STORES: tuple[Callable[[Path], AbstractContextManager[Store]], ...] = (manager_dict, redis_get, stash)
-_REST = 3.0
 _UNTIL_REST = 2.5  # the owner looks at SQLite's log two seconds after a change
+_REST = 10.0  # in which it wakes up once
 _WATCHING = "each process watches and parses"
 
 
@@ -34,8 +34,8 @@ def measure(rounds: int) -> list[Row]:
     """Ours, processes that watch, and every store that is to be had, side by side."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-        mine = stack.enter_context(ours(folder / "ours"))
-        theirs = stack.enter_context(watching(folder / "watching"))
+        mine = stack.enter_context(ours(folder))
+        theirs = stack.enter_context(watching(folder))
         stores = list(_stores(stack, folder))
         return [
             *_reads(rounds, mine, theirs, stores),

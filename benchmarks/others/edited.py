@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks.document import Document
 from benchmarks.others.crew import Crew
 
-EDITS = 3
+EDITS = 2
 CHANGES = 25
 """In each round, by each way."""
 UNTIL_FOLDED = 0.4
@@ -71,7 +71,8 @@ def _cpu_clock(pid: int) -> int:
     return ~pid << 3 | 2
 
 
-def document_in(folder: Path) -> Document:
-    """A file in a folder that is new, and has no other file that is written."""
-    folder.mkdir()
-    return Document(folder / "config.yaml")
+def document_in(folder: Path, name: str) -> Document:
+    """A file where nothing else changes, neither in its directory nor in the one above: the owner watches both."""
+    alone = folder / name / "etc"
+    alone.mkdir(parents=True)
+    return Document(alone / "config.yaml")

@@ -57,15 +57,15 @@ class Ours(Edited):
 
 @contextmanager
 def ours(folder: Path) -> Iterator[Ours]:
-    """Running, in this new folder."""
+    """Running; its file is below this folder."""
     from confcast import ConfigLoader, ConfigReloadManager
 
-    document = document_in(folder)
+    document = document_in(folder, "ours")
     loader: ConfigLoader[Any] = ConfigLoader(SCHEMA, document.path)
     with ExitStack() as stack:
         manager = ConfigReloadManager(loader, name=NAME)
         stack.callback(manager.close)
-        with _stderr_to(folder.with_suffix(".log")):
+        with _stderr_to(folder / "owner.log"):
             manager.start()
         yield Ours(manager, document, stack.enter_context(spawned(_replica)))
 

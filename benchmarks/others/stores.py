@@ -142,7 +142,7 @@ def _running(command: list[str], log: Path, environment: dict[str, str] | None =
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
     try:
         yield
-    except BaseException:
+    except Exception:
         sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-2000:])
         raise
     finally:

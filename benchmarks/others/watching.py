@@ -37,8 +37,8 @@ class Held:
 
 @contextmanager
 def watching(folder: Path) -> Iterator[Edited]:
-    """Processes that watch a file in this new folder, each by itself."""
-    document = document_in(folder)
+    """Processes that watch a file below this folder, each by itself."""
+    document = document_in(folder, "watching")
     with spawned(_watch, document.path) as crew:
         _await_watched(document, crew)
         yield Edited(document, crew)

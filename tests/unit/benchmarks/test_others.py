@@ -6,13 +6,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import others
 from benchmarks.document import TOTALS, Document
 from benchmarks.others import crew, edited, stores
 
@@ -75,6 +77,24 @@ def test_a_store_is_asked_when_the_value_is_there(pipes):
     store = stores.Store("a list", crew.Crew(ours), write)
     assert store._change() == written[0] == TOTALS[1]
     assert [each.recv() for each in its] == ["read", "read"]
+
+
+def test_where_there_is_no_redis_server_the_reason_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(stores.Missing, match="redis-server"), stores.redis_get(tmp_path):
+        pass
+
+
+def test_a_store_that_can_not_be_had_is_left_out(tmp_path, monkeypatch, capsys):
+    @contextmanager
+    def missing(folder: Path) -> Iterator[stores.Store]:
+        raise stores.Missing("there is none")
+        yield
+
+    monkeypatch.setattr(others, "STORES", (missing,))
+    with ExitStack() as stack:
+        assert list(others._stores(stack, tmp_path)) == []
+    assert capsys.readouterr().err == "there is none\n"
 
 
 def test_the_clock_of_a_process_is_that_of_its_cpu_time():
