@@ -1,9 +1,10 @@
 """What people would pick instead of confcast: read cost, time until the last of four workers has a value, and CPU.
 
 Each is measured beside ours in the same run, with processes of its own, which rest while the others are measured. The
-rows have no bar: the others do less (`watching.py` and `stores.py` say what); none of them asks the workers before a
-change, brings all values at once, and pushes it. A read is that of one value, in one worker. Our reload is asked for by
-`reload()`, by HUP and by the watch, which is on all the time, as it is by default.
+rows have no bar, since the others do less: none of them asks the workers before a change, and none refuses a change for
+all workers when one of them can't take it (`watching.py` and `stores.py` say what each does). A read is that of one
+value, in one worker. Our reload is asked for by `reload()`, by HUP and by the watch, which is on all the time, as it is
+by default.
 """
 
 from __future__ import annotations
