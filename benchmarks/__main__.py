@@ -17,7 +17,20 @@ from benchmarks import plots
 from benchmarks.plots.figures import Figures
 from benchmarks.rows import table
 
-FAMILIES = ("read", "reload", "crowd", "observer", "codec", "growth", "sharing", "start", "memory", "soak", "storm")
+FAMILIES = (
+    "read",
+    "reload",
+    "crowd",
+    "observer",
+    "codec",
+    "growth",
+    "sharing",
+    "start",
+    "memory",
+    "soak",
+    "storm",
+    "others",
+)
 _PLOT = "only measure how figures grow, and draw that into this directory, with the figures as figures.json"
 
 
@@ -36,6 +49,7 @@ def main() -> int:
     parser.add_argument("--servers", metavar="NAME", nargs="*", help="only compare servers; these, or all of them")
     parser.add_argument("--quick", action="store_true", help="with --servers: a trial of some minutes")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
     if options.servers is not None:
         return _servers(parser, options)
     if options.drawn_from is not None and options.plot is None:
@@ -69,7 +83,6 @@ def _servers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> in
 
     if unknown := set(options.servers) - set(servers.NAMES):
         parser.error(f"--servers: there is no {', '.join(sorted(unknown))}; there are {', '.join(servers.NAMES)}")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it has started is to end, too
     results = servers.measure(options.servers, quick=options.quick)
     print(report.markdown(results))
     if options.json:

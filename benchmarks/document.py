@@ -23,7 +23,9 @@ performance:
   parallel_workers: 4
   batch_size: {batch}
 """
-CONTENTS = (_TEXT.format(total=4096, batch=50), _TEXT.format(total=4000, batch=60))
+TOTALS = (4096, 4000)
+"""Of both contents: `memory.total_budget_mb`."""
+CONTENTS = tuple(_TEXT.format(total=total, batch=batch) for total, batch in zip(TOTALS, (50, 60), strict=True))
 
 
 class Document:
@@ -35,9 +37,11 @@ class Document:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._next = cycle(CONTENTS)
+        self._next = cycle(zip(TOTALS, CONTENTS, strict=True))
         self.turn()
 
-    def turn(self) -> None:
-        """Write the other content, in place."""
-        self.path.write_text(next(self._next), encoding="utf-8")
+    def turn(self) -> int:
+        """Write the other content, in place; the answer is its `memory.total_budget_mb`."""
+        total, content = next(self._next)
+        self.path.write_text(content, encoding="utf-8")
+        return total
