@@ -72,6 +72,8 @@ class Oracle:
         self.closed: set[int] = set()
         self.stage_token = -1
         self.stage_began = 0.0
+        self.votes_until: float | None = None
+        self.proven = False
         self.recording = False
         self.excused: set[int] = set()
         self.disturbed: set[int] = set()
@@ -96,8 +98,9 @@ class Oracle:
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
-            case fx.WakeAt(fx.Timer.STAGE, token):
+            case fx.WakeAt(fx.Timer.STAGE, token, when):
                 self.stage_token = token
+                self.votes_until = when if self.votes_until is None else self.votes_until
             case fx.Accept():
                 self._who_connects()
             case fx.Load():
@@ -231,8 +234,19 @@ class Oracle:
         """An input is about to be handed over: who connects later is too late for what comes of it."""
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
-        elif given == fx.Wake(fx.Timer.STAGE, self.stage_token):
-            over = self.world.now >= self.stage_began + self.world.rules.precommit_timeout
+        elif isinstance(given, fx.Loaded):
+            self.votes_until, self.proven = None, given.checked
+        elif isinstance(given, fx.Checked) and given.number == self._checked == self._loading:
+            self.proven = True
+            self._votes_are_over()
+        elif given == fx.Wake(fx.Timer.STAGE, self.stage_token) and self.proven:
+            self._votes_are_over()
+
+    def _votes_are_over(self) -> None:
+        """Whoever has not voted at the deadline is excused, and not before the candidate is proven."""
+        now, began = self.world.now, self.stage_began
+        if self.votes_until is not None and now >= self.votes_until:
+            over = now >= began + self.world.rules.precommit_timeout
             self.overdue |= self._unvoted() - (set() if over else self.working)
             self.timed_out |= self.overdue
 

@@ -308,6 +308,17 @@ class TestChecks:
         event = it.owner.answer(it.call)
         assert (event.result, [status.pid for status in event.lagging]) == (ReloadResult.REJECTED, [2])
 
+    @pytest.mark.parametrize("silent", ["proceed", "refuse"])
+    def test_votes_that_come_meanwhile_count_though_their_deadline_has_passed(self, silent):
+        """Excused, they would have nothing left to answer if it is the first version: its load would stay owed."""
+        it = self.proposed(silent=silent)
+        it.owner.waits_out(fx.Timer.STAGE)
+        for w in (it.w1, it.w2):
+            it.owner.receives(w, Vote(1, True))
+        assert it.owner.did(fx.Record) == []
+        it.owner.checks()
+        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+
     def test_a_worker_that_still_works_then_has_its_own_deadline(self):
         it = self.proposed()
         it.owner.receives(it.w1, Vote(1, True))

@@ -34,7 +34,7 @@ What it guarantees:
 - A proposal has a round, a commit has a version. The version is given out when the journal write is ordered.
 - Every wait has one deadline, fixed when the wait begins: an early one for a worker that reports nothing, a later one
   for a worker that has reported which function it runs. Past it the worker is excused and named in the outcome, and not
-  waited for again until it has answered what is committed.
+  waited for again until it has answered what is committed. Votes count until the candidate is checked, too.
 - Nothing new is committed without a yes where a worker has a vote. A load that was refused because workers timed out is
   owed: it is tried again when a worker answers. A version that a worker declined and no worker applied is undone: the
   content before it is written under the next number, and its frames ask no `precommit` function.
@@ -173,6 +173,8 @@ class Core(MemberInputs):
             self._fail(ReloadResult.VALIDATION_FAILED, given.problems)
         elif proposal.vetoed:
             self._fail(ReloadResult.REJECTED, proposal.vetoed)
+        elif self._waits.is_over(self._now):
+            self._excuse_silent()
         else:
             self._test_done()
 
@@ -255,20 +257,29 @@ class Core(MemberInputs):
             self._fail(result, (*vetoed, hangs))
 
     def _stage_deadline(self, given: fx.Wake) -> None:
-        self._excuse(self._proposal.loaded, fx.Timer.STAGE)
-        if not self._proposal.checked:
+        if self._proposal.checked:
+            self._excuse_silent()
+        else:
             self._wait_for_check(given)
-        elif self.rules.silent == "refuse" and self.roster.excused:
+
+    def _excuse_silent(self) -> None:
+        """Excuse the workers without a vote, at the deadline of the votes."""
+        self._excuse(self._proposal.loaded, fx.Timer.STAGE)
+        if self.rules.silent == "refuse" and self.roster.excused:
             self._refuse_timed_out()
         else:
             self._test_done()
 
     def _wait_for_check(self, given: fx.Wake) -> None:
-        """A check that lasts longer than the votes has the time of its load. A decode of the user's may hang."""
+        """A check that lasts longer than the votes has the time of its load. A decode of the user's may hang.
+
+        A vote that comes meanwhile counts: a worker that was excused before the candidate is decided would have nothing
+        left to answer once it is refused, where nothing was committed before, and the owed load would never be tried.
+        """
         limit = self._proposal.began + self.rules.load_timeout
         if self._now >= limit:
             self._load_deadline(given)
-        elif given.token == self._token:  # no later deadline of the workers was set
+        else:
             self._wake_at(fx.Timer.STAGE, limit)
 
     def _barrier_deadline(self, given: fx.Wake) -> None:
