@@ -156,5 +156,5 @@ def test_a_new_application_is_built_for_each_version(server: Server):
 )
 def test_an_application_that_can_t_be_built_is_a_veto(server: Server, text: str, reason: str):
     server.edit(f'roots = ["packages"]\nwelcome_msg = "all of them"\n{text}', "rejected")
-    assert server.count(reason) > 0
+    eventually(lambda: server.count(reason) > 0, "the reason, in the line after", _DEADLINE)
     assert {server.answer() for _ in range(10)} == {"our packages"}

@@ -7,6 +7,7 @@ import signal
 
 from tests.support import apache
 from tests.support.surroundings import Room, tool
+from tests.support.waiting import eventually
 
 
 def reloads_on_hup(room: Room, before: set[int]) -> None:
@@ -24,6 +25,8 @@ def test_sanic(room: Room):
 
     reloads_on_hup(room, before)
 
+    # Sanic's main process takes no signal to end before all of its workers have reported that they serve.
+    eventually(lambda: room.ask("read")["states"] == ["ACKED"] * 2, "workers that Sanic knows to serve")
     room.signal(signal.SIGTERM)
     assert room.ended() == 0
     room.assert_nothing_left()

@@ -34,4 +34,5 @@ async def attach(_: Sanic) -> None:
 @app.get("/<path:path>")
 async def read(_: Request, path: str) -> JSONResponse:
     with settings.pin() as config:
-        return json({"pid": os.getpid(), "number": config.number})
+        states = [worker["state"] for worker in app.m.workers.values() if worker.get("server")]
+        return json({"pid": os.getpid(), "number": config.number, "states": states})
