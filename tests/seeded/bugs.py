@@ -106,6 +106,15 @@ BUGS = (
         _BY_CHANCE,
     ),
     _core(
+        "who has not voted at the deadline is excused before the check has ended",
+        "A2: an owed load is tried when a worker answers",
+        "core/machine.py",
+        "            self._excuse_silent()\n        else:\n            self._wait_for_check(given)\n",
+        "            self._excuse_silent()\n        else:\n"
+        "            self._excuse(self._proposal.loaded, fx.Timer.STAGE)\n            self._wait_for_check(given)\n",
+        _TABLE,
+    ),
+    _core(
         "a no that comes before the check is forgotten",
         "G1: committed against a no that came in time",
         "core/steps.py",
