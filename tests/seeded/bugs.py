@@ -184,7 +184,7 @@ BUGS = (
         "core/steps.py",
         "        self._wake_by(fx.Timer.BARRIER)\n",
         "",
-        _BY_CHANCE,
+        _TABLE,
     ),
     _core(
         "new content gets the number after the committed one",
