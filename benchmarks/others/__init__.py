@@ -27,7 +27,7 @@ from benchmarks.timing import alternate
 
 STORES: tuple[Callable[[Path], AbstractContextManager[Store]], ...] = (manager_dict, redis_get, stash)
 _UNTIL_REST = 2.5  # the owner looks at SQLite's log two seconds after a change
-_REST = 10.0  # in which it wakes up once
+_REST = 30.0  # in which it looks at its files once, as it does without an event
 _WATCHING = "each process watches and parses"
 
 

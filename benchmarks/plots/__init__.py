@@ -34,15 +34,19 @@ def measure(rounds: int) -> Figures:
 
 
 def draw(figures: Figures, folder: Path) -> None:
-    """Write the pictures and the JSON there, and the tables into the page of that name beside, if it has blocks."""
+    """Write the pictures and the JSON there, and the tables into the page of that name beside, if it has blocks.
+
+    Raises ValueError if that page is of other figures; then only the JSON is written, since it took minutes.
+    """
     from benchmarks.plots import drawing, page
 
     figures = Figures.from_json(figures.to_json())  # drawn again, they are of the same types: no whole numbers
     folder.mkdir(parents=True, exist_ok=True)
-    for chart in figures.charts:
-        (folder / f"{chart.name}.svg").write_bytes(drawing.svg(chart))
     (folder / FILE).write_bytes(figures.to_json())
     beside = folder.with_suffix(".md")
     text = beside.read_text(encoding="utf-8") if beside.is_file() else ""
-    if page.is_one(text):
-        beside.write_text(page.replaced(text, figures), encoding="utf-8")
+    text = page.replaced(text, figures) if page.is_one(text) else ""
+    for chart in figures.charts:
+        (folder / f"{chart.name}.svg").write_bytes(drawing.svg(chart))
+    if text:
+        beside.write_text(text, encoding="utf-8")

@@ -22,10 +22,13 @@ def is_one(page: str) -> bool:
 
 
 def replaced(page: str, figures: Figures) -> str:
-    """The page with these figures instead of those that it has. Raises ValueError if it lacks a block for some."""
+    """The page with these figures instead of those that it has. Raises ValueError if not each has its one block."""
     written = blocks(figures)
-    if missing := sorted(written.keys() - {found[1] for found in _BLOCK.finditer(page)}):
+    there = {found[1] for found in _BLOCK.finditer(page)}
+    if missing := sorted(written.keys() - there):
         raise ValueError(f"the page has no block for {', '.join(missing)}")
+    if missing := sorted(there - written.keys()):
+        raise ValueError(f"there are no figures for the page's block {', '.join(missing)}")
     return _BLOCK.sub(lambda found: f"{found[1]}{found[2]}\n{written[found[1]]}\n\n", page)
 
 

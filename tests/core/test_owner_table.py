@@ -1065,6 +1065,21 @@ class TestGathering:
         owner.loads(A)
         assert [wake.when for wake in owner.did(fx.WakeAt) if wake.timer is fx.Timer.STAGE] == [102.5]
 
+    def test_it_ends_with_a_deadline_that_comes_at_the_same_time(self):
+        """Without: who connects between the two is waited for without a deadline."""
+        owner = Owner(None, gathering=True)
+        call = owner.is_asked()
+        w1 = owner.meets(1)
+        owner.loads(A)
+        owner.receives(w1, Vote(1, True))
+        owner.waits_out(fx.Timer.STAGE)
+        assert owner.state is RECORDING
+        owner.meets(2)
+        owner.waits_out(fx.Timer.GATHER)
+        owner.records()
+        owner.receives(w1, Applied(1))
+        assert owner.answer(call).result is ReloadResult.PARTIAL
+
     @EVERY
     def test_the_end_of_the_gathering_moves_nothing_else(self, state):
         it = scene(state)

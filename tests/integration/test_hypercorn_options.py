@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -79,12 +80,25 @@ def test_an_old_worker_that_fails_at_its_end_does_not_end_the_new_ones(make: Mak
     assert set(server.everyone()) == set(answers)
 
 
-def test_an_old_worker_that_does_not_end_is_killed_at_a_deadline_and_new_ones_serve(make: Make):
-    server = make(program=PROGRAM.replace("workers=2", "workers=2, graceful_timeout=0.5, shutdown_timeout=0.5"))
+def by_rtmin(server: Any) -> None:
+    server.signal(signal.SIGRTMIN)
+
+
+def by_edited_code(server: Any) -> None:
+    module = server.folder / "asgi_app.py"
+    os.utime(module, (module.stat().st_mtime + 10,) * 2)
+
+
+@pytest.mark.parametrize(("reloader", "replace"), [(False, by_rtmin), (True, by_rtmin), (True, by_edited_code)])
+def test_an_old_worker_that_does_not_end_is_killed_at_a_deadline_and_new_ones_serve(
+    make: Make, reloader: bool, replace: Callable[[Any], None]
+):
+    options = f"workers=2, graceful_timeout=0.5, shutdown_timeout=0.5, use_reloader={reloader}"
+    server = make(program=PROGRAM.replace("workers=2", options))
     module = server.folder / "asgi_app.py"
     module.write_text(module.read_text() + NEVER_ENDS)
     before = set(server.start().pids())
-    server.signal(signal.SIGRTMIN)
+    replace(server)
 
     answers = new_workers(server, before)
     assert all(f"worker {pid} did not end within 6 s: killed" in server.log() for pid in before)
@@ -150,8 +164,10 @@ def fail():
 threading.Thread(target=fail).start()
 """
 NEVER_ENDS = """
+import multiprocessing
 import threading
-threading.Thread(target=threading.Event().wait).start()
+if multiprocessing.parent_process():  # with `--reload` the master imports this, too
+    threading.Thread(target=threading.Event().wait).start()
 """
 PROGRAM = """\
 import os

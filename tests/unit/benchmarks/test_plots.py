@@ -141,6 +141,12 @@ def test_a_page_without_a_place_for_a_table_is_refused(figures: Figures):
         page.replaced(PAGE.replace("panels", "size"), figures)
 
 
+def test_figures_without_those_of_a_table_are_refused(figures: Figures):
+    """As those of an older run, drawn again."""
+    with pytest.raises(ValueError, match="no figures for the page's block leaf"):
+        page.replaced(f"{PAGE}{PAGE.replace('panels', 'leaf')}", figures)
+
+
 def test_nothing_but_the_drawing_imports_matplotlib():
     files = [path for top in ("src", "benchmarks", "tests") for path in (ROOT / top).rglob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in files if "matplotlib" in imported(path)}

@@ -293,6 +293,12 @@ class Steps:
     # ---- workers that a proposal does not wait for
 
     def _excuse(self, began: float, timer: fx.Timer) -> None:
+        """Excuse workers at the deadline of a wait, which never comes before the gathering ends.
+
+        Both may come at the same time, in either order: the gathering ends here, or a worker that connects between them
+        would be waited for without a deadline.
+        """
+        self._gathering = False
         later = self._waits.excuse(self.state, self.committed.version, began, self._now)
         if later is not None:
             self._wake_at(timer, later)

@@ -12,14 +12,17 @@ is told apart, by its path: the watch may have ended with it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import struct
 import sys
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
 
 from watchfiles._rust_notify import RustNotify
+
+_log = logging.getLogger("confcast.watch")
 
 _ANYTHING = 0xFCE
 """Bits of inotify(7): modified, attributes, written, moved from and to, created, deleted; the directory, too."""
@@ -80,11 +83,35 @@ class DirEvents(Protocol):
 
 
 def events_in(dirs: list[str], wakeup: Wakeup) -> DirEvents:
-    """Watch these directories, by the best means of this system. Arguments and errors as of `Inotify`."""
+    """Watch these directories, by the best means of this system. Arguments and errors as of `Polled`."""
     if sys.platform == "linux":
-        with contextlib.suppress(ImportError):
-            return Inotify(dirs, wakeup)
+        try:
+            libc = _libc()
+        except Exception as error:  # whatever it is: without watches nothing would ever be noticed
+            _log.debug("inotify can't be called, so watchfiles is asked: %s: %s", type(error).__name__, error)
+        else:
+            return Inotify(dirs, wakeup, libc)
     return Polled(dirs, wakeup)
+
+
+class _Libc(NamedTuple):
+    """The C library's functions; each returns -1 for an error, of which `get_errno` then tells the number."""
+
+    init: Callable[[int], int]
+    add_watch: Callable[[int, bytes, int], int]
+    get_errno: Callable[[], int]
+
+
+def _libc() -> _Libc:
+    """Find inotify in the C library.
+
+    Raises ImportError (a Python that was built without libffi), OSError (a program that was linked statically),
+    AttributeError (a C library without inotify), MemoryError (libffi may make no code, as some systems are hardened).
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    return _Libc(libc.inotify_init1, libc.inotify_add_watch, ctypes.get_errno)
 
 
 class Inotify:
@@ -93,27 +120,27 @@ class Inotify:
     Args:
         dirs: Paths without links.
         wakeup: Ends a wait.
+        libc: What `_libc` has found.
 
     Raises:
         FileNotFoundError: One of the directories is gone.
         OSError: The system gives no more watches, or descriptors.
     """
 
-    def __init__(self, dirs: Iterable[str], wakeup: Wakeup) -> None:
-        import ctypes  # here: a Python that was built without libffi has none
+    def __init__(self, dirs: Iterable[str], wakeup: Wakeup, libc: _Libc | None = None) -> None:
+        libc = libc or _libc()
 
         def number(result: int) -> int:
             if result < 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                raise OSError(libc.get_errno(), os.strerror(libc.get_errno()))
             return result
 
         self._wakeup = wakeup
         self._dirs: dict[int, str] = {}
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = number(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._fd = number(libc.init(os.O_NONBLOCK | os.O_CLOEXEC))
         try:
             for path in dirs:
-                watch = libc.inotify_add_watch(self._fd, os.fsencode(path), _ANYTHING | _ONLY_DIRECTORIES)
+                watch = libc.add_watch(self._fd, os.fsencode(path), _ANYTHING | _ONLY_DIRECTORIES)
                 self._dirs[number(watch)] = path
         except NotADirectoryError as error:  # the directory is gone, and a file is in its place
             self.close()
@@ -158,7 +185,7 @@ class Inotify:
 
 
 class Polled:
-    """The events of some directories, by watchfiles. Arguments and errors as of `Inotify`."""
+    """The events of some directories, by watchfiles. Arguments and errors as of `Inotify`, or watchfiles' own."""
 
     def __init__(self, dirs: Iterable[str], wakeup: Wakeup) -> None:
         self._wakeup = wakeup

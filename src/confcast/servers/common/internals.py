@@ -224,6 +224,7 @@ INSIDE = {
             "hypercorn.config:Config.workers",
             "hypercorn.config:Config.wsgi_max_body_size",
             "hypercorn.logging:Logger.error_logger",
+            "hypercorn.run:check_for_updates(files)",
             "hypercorn.run:get_context(method)",
             "hypercorn.run:run(config)",
             "hypercorn.run:wait(sentinels, timeout)",

@@ -1,9 +1,10 @@
 """hypercorn's master runs with a config owner: this file replaces how the master makes its workers and waits for them.
 
-`hypercorn.run` has no hook, so two of the names that it looks up are replaced while it runs: `get_context`, by which it
-makes its workers, and `wait`, by which it waits for them. Each time hypercorn calls `wait` right after it has set its
-signal handlers. The master blocks HUP outside of `wait`, so that a HUP never runs hypercorn's own handler, which would
-stop every worker. Workers inherit the blocked HUP, and unblock it when they have set a handler.
+`hypercorn.run` has no hook, so three of the names that it looks up are replaced while it runs: `get_context`, by which
+it makes its workers, `wait`, by which it waits for them, and `check_for_updates`, after which `--reload` replaces them
+if code has changed. Each time hypercorn calls `wait` right after it has set its signal handlers. The master blocks HUP
+outside of `wait`, so that a HUP never runs hypercorn's own handler, which would stop every worker. Workers inherit the
+blocked HUP, and unblock it when they have set a handler.
 
 A full reload (SIGRTMIN) calls hypercorn's own handler, which stops all workers and waits for their end; then hypercorn
 makes new workers. reloading.py starts the next owner first, and processes.py bounds the wait.
@@ -18,6 +19,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -36,6 +38,7 @@ from confcast.servers.hypercorn.processes import Context
 _log = logging.getLogger("confcast.servers")
 
 _SLACK = 5.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(config: Config, embedded: Embedded) -> int:
@@ -161,6 +164,10 @@ class _Waiting:
             if self._reloading.wants_full_reload() and self._reload_fully():
                 return sentinels
 
+    def replaces(self) -> None:
+        """Note that hypercorn replaces all workers itself, as `--reload` does when code has changed."""
+        self._context.replace(self._timeout)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._reloading.on_signal(number)
         with contextlib.suppress(BlockingIOError):  # the pipe is full: the loop wakes up anyway
@@ -173,22 +180,48 @@ class _Waiting:
         except CalledOff:
             return False
         self._context.replace(self._timeout)
-        self._replace_workers()
+        with _stops_held_back():
+            self._replace_workers()
         return self._reloading.end(before, self._context.pids())
 
 
 @contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Handle a TERM or an INT that comes within the block at its end.
+
+    hypercorn's handler sets the event that stops workers, and a full reload sets and clears that event, whose lock no
+    thread can take twice: a handler that ran meanwhile would wait for its own thread for ever. Blocking these signals
+    is not enough, since another thread may get them.
+    """
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _STOPS}
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)
+
+
+@contextmanager
 def _names_replaced(context: Context, waiting: _Waiting, config: Config) -> Iterator[None]:
-    """Replace two of the names that `hypercorn.run` looks up, for the time of the block."""
+    """Replace three of the names that `hypercorn.run` looks up, for the time of the block."""
     names = vars(hypercorn.run)
-    theirs = {name: names[name] for name in ("get_context", "wait")}
+    theirs = {name: names[name] for name in ("check_for_updates", "get_context", "wait")}
 
     def get_context(method: str) -> Context:
         for replica in declared() if config.use_reloader else ():
             replica.close()
         return context
 
-    names.update(get_context=get_context, wait=waiting)
+    def check_for_updates(files: dict[Path, float]) -> bool:
+        updated: bool = theirs["check_for_updates"](files)
+        if updated:
+            waiting.replaces()
+        return updated
+
+    names.update(check_for_updates=check_for_updates, get_context=get_context, wait=waiting)
     try:
         yield
     finally:

@@ -2,8 +2,8 @@
 
 hypercorn's own handler of HUP waits for the old workers without a deadline, and afterwards takes one that has failed
 in its last seconds for a worker that died: it ends them all. (With TLS an old worker of 0.18.0 fails so when a client
-sends a request while the worker closes the connection.) So a worker that is being replaced has a deadline, at which it
-is killed, and its exit code counts as 0; the log says what it was.
+sends a request while the worker closes the connection.) So a worker that is being replaced, also by `--reload`, has a
+deadline, at which it is killed, and its exit code counts as 0; the log says what it was.
 
 multiprocessing pickles a `WorkerProcess` to the worker, which imports this module: it must stay small.
 """

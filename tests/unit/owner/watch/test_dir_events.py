@@ -146,10 +146,38 @@ def test_where_events_were_lost_every_directory_may_have_changed(folder: Path, w
     events.close()
 
 
-def test_a_python_without_ctypes_polls(folder: Path, wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ctypes", None)
+
+
+def without_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name, use_errno: object())
+
+
+def linked_statically(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(name: None, use_errno: bool) -> None:
+        raise OSError("Dynamic loading not supported")
+
+    monkeypatch.setattr("ctypes.CDLL", refused)
+
+
+def hardened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(name: None, use_errno: bool) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("ctypes.CDLL", refused)
+
+
+@pytest.mark.parametrize("lack", [without_ctypes, without_inotify, linked_statically, hardened])
+def test_where_inotify_cannot_be_called_watchfiles_watches(
+    folder: Path, wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, lack: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Otherwise each look would fail before it compares, and no change would ever be noticed."""
+    lack(monkeypatch)
     events = events_in([str(folder)], wakeup)
     assert isinstance(events, Polled)
+    written(folder)
+    assert str(folder / "file") in events.wait(DEADLINE, STEP)
     events.close()
 
 
