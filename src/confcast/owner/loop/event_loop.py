@@ -205,7 +205,7 @@ class EventLoop:
 
     def run(self) -> None:
         """Run until the core gives Exit, or `stop()` is called; in the main thread, which only waits for that."""
-        self._relief.run(self._turns, self._loading.serve)
+        self._relief.run(self._turns, self._mailbox.wake)
 
     def close(self) -> None:
         """Close all that this loop opened. A client that waits for an answer sees its pipe end."""
@@ -220,14 +220,18 @@ class EventLoop:
     # ---- the loop
 
     def _turns(self) -> None:
-        """Turns, and loads between them; until the loop ends, or is taken over from this thread during a load."""
-        while self._relief.has_loop() and self.exit_reason is None:
-            self._turn()
+        """Loads, and turns between them; until the loop ends, or is taken over from this thread during a load."""
+        while self._goes_on():
             for result in self._loading.serve_here():
                 self._inputs.append(result)
                 self._handle_inputs()
             if self._relief.has_loop():
                 self._log_events()
+            if self._goes_on():
+                self._turn()
+
+    def _goes_on(self) -> bool:
+        return self._relief.has_loop() and self.exit_reason is None
 
     def _turn(self) -> None:
         ready = self._selector.select(self._until_next())

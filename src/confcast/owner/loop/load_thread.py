@@ -1,4 +1,4 @@
-"""Loads, one after the other and in one thread: the loop's own, until a load lasts (`relief.py`), then beside it.
+"""Loads, one after the other and in one thread: the loop's own, or beside it while a load lasts (`relief.py`).
 
 A load has two halves. The first reads, validates and encodes: its candidate goes to the workers at once. While they
 build it, the second proves that the payload decodes to exactly this configuration (G8), and finds what differs; the
@@ -108,14 +108,8 @@ class LoadThread:
         self._relief = relief or Relief()
         self._loads_in = 0  # the thread
 
-    def serve(self) -> None:
-        """Load what is ordered, and post the results, until `close()`; in the thread that loads."""
-        while (order := self._orders.get()) is not None:
-            for result in self.load(order):
-                self._post(result)
-
     def serve_here(self) -> Iterator[LoadResult]:
-        """Load what is ordered, in the loop's thread; nothing where another one loads.
+        """Load what is ordered, in the loop's thread, while it has the loop.
 
         What comes after the loop was taken over from this thread is posted.
         """
@@ -134,7 +128,7 @@ class LoadThread:
         self._relief.step_ended()
 
     def close(self) -> None:
-        """End `serve` after the load that runs. One that hangs ends with the process."""
+        """Order no further load. One that hangs ends with the process."""
         self._orders.put(None)
 
     def forget_attempt(self) -> None:

@@ -49,6 +49,10 @@ class Mailbox(Generic[Item]):
     def post(self, item: Item) -> None:
         """Add an item, and wake the loop. May be called from any thread, and from a signal handler."""
         self._items.append(item)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake the loop, for which nothing need be in the mailbox. May be called as `post` may."""
         if not self._is_woken:
             self._is_woken = True
             with contextlib.suppress(BlockingIOError):

@@ -14,6 +14,10 @@ from tests.support.waiting import eventually
 Step = Callable[[], object]
 
 
+def _WAKE() -> None:
+    """Not a step: what ends the wait for one."""
+
+
 class Loop:
     """A loop without an owner: it runs each step that it is given as a step of a load, and ends at None."""
 
@@ -22,8 +26,6 @@ class Loop:
         self.waits_in: list[threading.Thread] = []
         self.steps: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
         self.turns_in: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self.loads: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
-        self.loads_in: list[int] = []
         self.kept: list[bool] = []  # whether the loop was still its thread's after each step
         self.raised: list[BaseException] = []
         self.ended = threading.Event()
@@ -31,23 +33,23 @@ class Loop:
 
     def _main(self) -> None:
         try:
-            self.relief.run(self._turns, self._serve)
+            self.relief.run(self._turns, self._wake)
         except Exception as error:
             self.raised.append(error)
         self.ended.set()
 
     def _turns(self) -> None:
         while self.relief.has_loop() and (step := self.steps.get()) is not None:
+            if step is _WAKE:
+                continue
             self.turns_in.put(threading.get_ident())
             if not self.relief.given:
                 self.relief.step_begins()
                 step()
                 self.kept.append(self.relief.step_ended())
 
-    def _serve(self) -> None:
-        while (step := self.loads.get()) is not None:
-            self.loads_in.append(threading.get_ident())
-            step()
+    def _wake(self) -> None:
+        self.steps.put(_WAKE)
 
     def turn(self, step: Step = lambda: None) -> int:
         """The thread that runs the loop in the next turn."""
@@ -61,7 +63,6 @@ def loop() -> Iterator[Loop]:
     made.main.start()
     yield made
     made.steps.put(None)
-    made.loads.put(None)
     assert made.ended.wait(10)
     made.main.join(10)
 
@@ -73,21 +74,38 @@ def test_quick_loads_stay_in_the_loop_s_thread(loop: Loop) -> None:
     assert loop.waits_in == [loop.main]
 
 
-def test_from_a_load_that_lasts_the_other_thread_takes_the_loop_over_for_good(loop: Loop) -> None:
-    gate, left = threading.Event(), threading.Event()
-    first = loop.turn(lambda: gate.wait(10) and left.set())
+def test_from_a_load_that_lasts_the_other_thread_takes_the_loop_over_until_it_ends(loop: Loop) -> None:
+    gate = threading.Event()
+    first = loop.turn(lambda: gate.wait(10))
     second = loop.turn()
     assert second != first
     assert loop.relief.given
-    gate.set()
-    assert left.wait(10)
-    eventually(lambda: loop.kept == [False], "the first thread's load has ended")
     assert {loop.turn() for _ in range(10)} == {second}
 
-    served = threading.Event()
-    loop.loads.put(served.set)
-    assert served.wait(10)
-    assert loop.loads_in == [first], "loads stay in the thread in which the first one ran"
+    gate.set()
+    eventually(lambda: loop.turn() == first, "the first thread has the loop again")
+    assert {loop.turn() for _ in range(10)} == {first}
+    assert not loop.relief.given
+
+
+def test_it_is_taken_over_and_back_as_often_as_loads_last(loop: Loop) -> None:
+    for _ in range(3):
+        gate = threading.Event()
+        first = loop.turn(lambda gate=gate: gate.wait(10))
+        assert loop.turn() != first
+        gate.set()
+        eventually(lambda first=first: loop.turn() == first, "the first thread has the loop again")
+
+
+def test_the_loop_ends_while_it_is_wanted_back(loop: Loop) -> None:
+    gate = threading.Event()
+    loop.turn(lambda: gate.wait(10))
+    loop.turn()
+    wanted = threading.Event()
+    loop._wake = wanted.set  # type: ignore[method-assign]
+    gate.set()
+    loop.steps.put(None)
+    assert loop.ended.wait(5)
 
 
 def test_a_load_after_a_long_rest_is_watched_too(loop: Loop) -> None:
@@ -127,5 +145,4 @@ def test_what_ends_the_loop_is_raised_where_it_was_started(by_the_relief: bool) 
     assert loop.ended.wait(10)
     assert [str(error) for error in loop.raised] == ["no"]
     gate.set()
-    loop.loads.put(None)
     loop.main.join(10)
