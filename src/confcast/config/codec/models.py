@@ -70,7 +70,13 @@ def _taker(cls: Any, index: int, names: tuple[str, ...]) -> Callable[[Any], list
     def take(model: Any) -> list[Any]:
         try:
             state, fields_set = model.__dict__, model.__pydantic_fields_set__
-            if len(state) == count and _has_only_fields(model, no_extra):
+            extra = model.__pydantic_extra__
+            if (  # `_has_only_fields`, without its call: most models take this way
+                len(state) == count
+                and type(fields_set) is set
+                and (extra is no_extra or (type(extra) is type(no_extra) and extra == no_extra))
+                and model.__pydantic_private__ is None
+            ):
                 if fields_set == fields:
                     return [index, -1, *get(state)]
                 if fields_set <= fields:
@@ -150,7 +156,7 @@ def _maker(cls: Any, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
     base = vars(sys.modules["pydantic.main"].BaseModel)
     set_dict, set_fields_set = base["__dict__"].__set__, base["__pydantic_fields_set__"].__set__
     set_extra, set_private = base["__pydantic_extra__"].__set__, base["__pydantic_private__"].__set__
-    set_fields, no_extra = _set_fields_of(names), _no_extra(cls)
+    set_fields, everything, no_extra = _set_fields_of(names), set(names), _no_extra(cls)
     new: Callable[[Any], Any] = object.__new__
 
     def make(row: list[Any]) -> Any:
@@ -159,7 +165,7 @@ def _maker(cls: Any, names: tuple[str, ...]) -> Callable[[list[Any]], Any]:
         state = dict(zip(names, row, strict=True))
         model = new(cls)
         if type(header) is int:
-            set_fields_set(model, set_fields(header))
+            set_fields_set(model, everything.copy() if header == -1 else set_fields(header))
             set_extra(model, None if no_extra is None else {})
             set_private(model, None)
         else:

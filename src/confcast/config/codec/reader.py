@@ -39,6 +39,8 @@ class Decoder:
         parts = self._decode(data)
         if code == OBJECT:
             return self._makers[parts[0]](parts)
+        if code == TUPLE and type(parts) is list:
+            return tuple(parts)
         return self._builders[code](parts)
 
 

@@ -86,6 +86,8 @@ class Writers(dict[type, Writer]):
         return [self[type(item)](item, depth) for item in value]
 
     def _write_tuple(self, value: Any, depth: int) -> Any:
+        if self._native.issuperset(map(type, value)):
+            return Ext(TUPLE, encode(value))
         return Ext(TUPLE, encode(self._write_list(value, depth)))
 
     def _set_writer(self, code: int) -> Writer:
@@ -136,18 +138,21 @@ class Writers(dict[type, Writer]):
         return write_deep if leaf.deep or self._mode != "fast" else write
 
     def _object_writer(self, shape: Shape) -> Writer:
-        take, native, comparing = shape.take, self._native, self._mode == "comparing"
+        take, comparing = shape.take, self._mode == "comparing"
         plans: dict[tuple[type, ...], Plan] = {}
 
         def write(value: Any, depth: int) -> Any:
             row = take(value)
             if comparing:
                 shape.forget_fields_set(row)
-            if not native.issuperset(map(type, row)):
+            types = tuple(map(type, row))
+            plan = plans.get(types)
+            if plan is None:
+                plan = self._plan(types, plans)
+            if plan:
                 if depth > MAX_DEPTH:
                     raise Unsupported("too deep")
-                types = tuple(map(type, row))
-                for position, writer in plans.get(types) or self._plan(types, plans):
+                for position, writer in plan:
                     row[position] = writer(row[position], depth + 1)
             return Ext(OBJECT, encode(row))
 
