@@ -9,7 +9,6 @@ outcome), so that the load, which does grow, stays out.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from pydantic import BaseModel
 
 from benchmarks.rows import Row, against_peer
 from benchmarks.server import PATIENCE, _stderr_to
+from benchmarks.spawned import spawned_worker
 from benchmarks.timing import Sample, alternate
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def server(
 def crew(count: int, schema: str, names: list[str]) -> Iterator[None]:
     """So many workers, each of them one of all these servers, which have started: they have attached."""
     with ExitStack() as stack:
-        pipes = [stack.enter_context(_worker(schema, names)) for _ in range(count)]
+        pipes = [stack.enter_context(spawned_worker(work, schema, names)) for _ in range(count)]
         for pipe in pipes:
             if not pipe.poll(4 * PATIENCE):
                 raise TimeoutError("a worker did not attach")
@@ -195,23 +195,7 @@ def crew(count: int, schema: str, names: list[str]) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _worker(schema: str, names: list[str]) -> Iterator[Connection]:
-    context = multiprocessing.get_context("spawn")
-    ours, its = context.Pipe()
-    process = context.Process(target=work, args=(schema, names, its), daemon=True)
-    process.start()
-    its.close()
-    try:
-        yield ours
-    finally:
-        ours.close()
-        process.join(PATIENCE)
-        process.kill()
-        process.join()
-
-
-def work(schema: str, names: list[str], pipe: Connection) -> None:
+def work(pipe: Connection, schema: str, names: list[str]) -> None:
     """A worker's whole life: attach to each server, say so, and wait for the end of the pipe."""
     from confcast import Replica
 

@@ -7,7 +7,6 @@ evaluate the same expression.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from benchmarks.server import PATIENCE
+from benchmarks.spawned import spawned_worker
 from benchmarks.timing import Sample, statement
 
 WORKERS = 4
@@ -99,20 +99,4 @@ def serve(pipe: Connection, expression: str, about: str = "", **names: object) -
 def spawned(work: Callable[..., None], *arguments: object) -> Iterator[Crew]:
     """Workers in processes of their own, each of which runs `work(pipe, *arguments)`."""
     with ExitStack() as stack:
-        yield Crew([stack.enter_context(_process(work, arguments)) for _ in range(WORKERS)])
-
-
-@contextmanager
-def _process(work: Callable[..., None], arguments: tuple[object, ...]) -> Iterator[Connection]:
-    context = multiprocessing.get_context("spawn")
-    ours, its = context.Pipe()
-    process = context.Process(target=work, args=(its, *arguments), daemon=True)
-    process.start()
-    its.close()
-    try:
-        yield ours
-    finally:
-        ours.close()
-        process.join(PATIENCE)
-        process.kill()
-        process.join()
+        yield Crew([stack.enter_context(spawned_worker(work, *arguments)) for _ in range(WORKERS)])
