@@ -147,9 +147,9 @@ class Reloading:
         successor, self._coming = self._coming, None
         kept = frozenset(before) & frozenset(now)
         if kept and kept.issuperset(now):
-            self._log.error("confcast: the full reload is called off, for no new worker serves; the old ones go on")
             if successor is not None:
                 self.owners.call_off(successor)
+            self._log.error("confcast: the full reload is called off, for no new worker serves; the old ones go on")
             return False
         if kept:
             self._log.error(
