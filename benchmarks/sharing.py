@@ -109,12 +109,12 @@ class LeafCosts(NamedTuple):
 def leaf_costs(codec: Codec[Any], old: bytes, new: bytes, rounds: int) -> LeafCosts:
     """What it costs to get from one configuration to another, both as they are encoded."""
     held = codec.decode(old)
-    patch = codec.patch(held, old, new)
+    found = codec.patch(held, old, new)
     calls: list[Callable[[], object]] = [partial(codec.decode, new), partial(codec.encode, held)]
-    if patch is not None:
-        calls += [partial(codec.patched, held, patch), partial(codec.patch, held, old, new)]
+    if found is not None:
+        calls += [partial(codec.patched, held, found.patch), partial(codec.patch, held, old, new)]
     times = [each / 1000 for each in alternate(rounds, [_cpu(call) for call in calls])]
-    return LeafCosts(len(new), len(new if patch is None else patch), *times)
+    return LeafCosts(len(new), len(new if found is None else found.patch), *times)
 
 
 def _cpu(call: Callable[[], object]) -> Sample:

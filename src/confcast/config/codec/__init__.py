@@ -7,5 +7,6 @@ configuration of another; `explain.py` finds a refused value's path.
 """
 
 from confcast.config.codec.codec import Codec as Codec
+from confcast.config.codec.codec import Patched as Patched
 from confcast.config.codec.codec import codec_of as codec_of
 from confcast.config.codec.codec import digest as digest

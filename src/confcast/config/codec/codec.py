@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from confcast.config.codec.explain import not_serialisable
 from confcast.config.codec.leaves import Unsupported
@@ -36,6 +36,13 @@ T = TypeVar("T")
 
 _PATCHED_FROM = 2048
 """Bytes of the smallest payload that is worth a patch: to find and prove one costs the owner 1.3 times a decode."""
+
+
+class Patched(NamedTuple, Generic[T]):
+    """A patch, and what it makes of the configuration that it was found for; both share what it does not name."""
+
+    patch: bytes
+    config: T
 
 
 def digest(payload: bytes) -> bytes:
@@ -121,10 +128,12 @@ class Codec(Generic[T]):
             raise ProtocolError(f"these bytes were not written with this version of {self.schema.__qualname__}")
         return self._of_the_schema(self._reader.read(payload[8:]))
 
-    def patch(self, held: T, old: bytes, new: bytes) -> bytes | None:
+    def patch(self, held: T, old: bytes, new: bytes) -> Patched[T] | None:
         """The change from one payload to another, for a process that holds what the first one stands for.
 
-        Guaranteed: a copy of `held` that is patched with it encodes to the very bytes of `new`.
+        Guaranteed: a copy of `held` that is patched with it encodes to the very bytes of `new`. So if `old` decodes to
+        what encodes to `old`, `new` decodes to what encodes to `new`: what both have in common is decoded alike, and
+        the rest was decoded of the patch.
 
         Args:
             held: A configuration that encodes to `old`, and that nobody has changed in place.
@@ -132,18 +141,20 @@ class Codec(Generic[T]):
             new: The payload that is to be decoded elsewhere.
 
         Returns:
-            The patch; None where the payload should travel whole: the schema is changeable, or it saves too little.
+            The patch, and the copy; None where the payload should travel whole: the schema is changeable, or a patch
+            saves too little.
         """
         if self.changeable or len(new) < _PATCHED_FROM or not old[:8] == new[:8] == self._prefix:
             return None
         found = self._patches.find(old[8:], new[8:])
-        return found if len(found) * 2 <= len(new) and self._is_exact(held, found, new) else None
+        return self._proven(held, found, new) if len(found) * 2 <= len(new) else None
 
-    def _is_exact(self, held: T, patch: bytes, new: bytes) -> bool:
+    def _proven(self, held: T, patch: bytes, new: bytes) -> Patched[T] | None:
         try:
-            return self.encode(self.patched(held, patch)) == new
+            config = self.patched(held, patch)
+            return Patched(patch, config) if self.encode(config) == new else None
         except (ProtocolError, NotCarried):
-            return False
+            return None
 
     def patched(self, held: T, patch: bytes) -> T:
         """The configuration that a patch makes of the one that is held, without running any code of its classes.

@@ -2,7 +2,9 @@
 
 A load has two halves. The first reads, validates and encodes: its candidate goes to the workers at once. While they
 build it, the second proves that the payload decodes to exactly this configuration (G8), and finds what differs; the
-core commits nothing before.
+core commits nothing before. Where a patch makes the candidate of the committed version, the first half has both: what
+the patch makes encodes to the candidate's payload, which is the proof, and shares with the committed version what is
+equal, so that what differs is found without a look at the rest.
 
 A result has its load's number; the core drops those of loads that it gave up. Rejected: a process per load (the
 schema's import alone takes longer than a whole reload) and a thread per load (two loads at once of one source).
@@ -31,6 +33,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from confcast.config.candidate import Candidate, Reading
+from confcast.config.codec import Patched
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem, first_of, more
@@ -64,16 +67,34 @@ class _Compared:
     config: Any = field(repr=False)
 
 
+class _Comparison(NamedTuple):
+    """A candidate beside the committed version.
+
+    Attributes:
+        differs: Whether it differs in more than the order of keys.
+        changes: What differs, of a candidate that a patch makes; None where that is open, and the proof as well.
+        base: The digest of what the patch is for; empty for none.
+        patch: Makes the candidate of the committed version; empty for none.
+    """
+
+    differs: bool
+    changes: tuple[Change, ...] | None = None
+    base: bytes = b""
+    patch: bytes = b""
+
+
 class _Unchecked(NamedTuple):
     """A candidate between the halves of its load.
 
     Attributes:
+        changes: Those of its comparison.
         committed: What it differs from.
         before: The load that notes on hidden edits are made against.
         latest: The load before, which is the latest again if this candidate fails its check.
     """
 
     candidate: Candidate[Any]
+    changes: tuple[Change, ...] | None
     committed: _Compared | None
     before: Candidate[Any] | None
     latest: Candidate[Any] | None
@@ -206,17 +227,16 @@ class LoadThread:
             return LoadFailed(order.number, *self._verdict(error))
         try:
             candidate = self._loader._propose(reading)
-            differs = self._differs(candidate)
-            base, patch = self._patch(candidate) if differs else (b"", b"")
+            found = self._compare(candidate)
         except BaseException as error:
             self._attempts.end(reading.fingerprint)
             return LoadFailed(order.number, *self._verdict(error))
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
-        loaded = Loaded(order.number, candidate.digest, candidate.payload, differs)
-        if differs:
-            self._unchecked = _Unchecked(candidate, self._committed, before, latest)
-            return structs.replace(loaded, checked=False, base=base, patch=patch)
+        loaded = Loaded(order.number, candidate.digest, candidate.payload, found.differs)
+        if found.differs:
+            self._unchecked = _Unchecked(candidate, found.changes, self._committed, before, latest)
+            return structs.replace(loaded, checked=False, base=found.base, patch=found.patch)
         self._attempts.end(reading.fingerprint)
         if self._running is None:  # a former owner made it
             self._running = candidate
@@ -224,13 +244,13 @@ class LoadThread:
 
     def _second_half(self, order: Load, unchecked: _Unchecked) -> Checked:
         """Prove that the candidate decodes to itself, and find what differs. The mark ends here: this may kill, too."""
-        candidate, committed, before, latest = unchecked
+        candidate, changes, committed, before, latest = unchecked
         self._unchecked = None
+        codec = self._loader._codec
         try:
-            self._loader._check(candidate)
-            changes = (
-                _first_of(differences(self._loader._codec, committed.config, candidate.config)) if committed else ()
-            )
+            if changes is None:
+                self._loader._check(candidate)
+                changes = _first_of(differences(codec, committed.config, candidate.config)) if committed else ()
             return Checked(order.number, changes, _notes(candidate, before))
         except BaseException as error:
             self._latest = latest
@@ -283,25 +303,27 @@ class LoadThread:
             finally:
                 self._attempts.add(seen)
 
-    def _differs(self, candidate: Candidate[Any]) -> bool:
-        """Whether the candidate differs from the committed version in more than the order of keys."""
-        committed = self._committed
+    def _compare(self, candidate: Candidate[Any]) -> _Comparison:
+        """Compare with the committed version. If a patch makes the candidate of it, that has the patched copy then."""
+        committed, codec = self._committed, self._loader._codec
         if committed is None:
-            return True
-        comparable = self._loader._codec.comparable
-        return committed.digest != candidate.digest and comparable(committed.config) != comparable(candidate.config)
+            return _Comparison(differs=True)
+        if committed.digest == candidate.digest:
+            return _Comparison(differs=False)
+        patched = self._patch(candidate, committed)
+        if patched is None:
+            return _Comparison(codec.comparable(committed.config) != codec.comparable(candidate.config))
+        changes = _first_of(differences(codec, committed.config, patched.config, patched=True))
+        candidate.config = patched.config
+        return _Comparison(bool(changes), changes, committed.digest, patched.patch)
 
-    def _patch(self, candidate: Candidate[Any]) -> tuple[bytes, bytes]:
-        """The patch that makes the candidate of the committed version, and the digest of that; empty for none."""
-        committed = self._committed
-        if committed is None:
-            return b"", b""
+    def _patch(self, candidate: Candidate[Any], committed: _Compared) -> Patched[Any] | None:
+        """The patch that makes the candidate of the committed version, and what it makes; None for none."""
         try:
-            patch = self._loader._codec.patch(committed.config, committed.payload, candidate.payload)
+            return self._loader._codec.patch(committed.config, committed.payload, candidate.payload)
         except Exception as error:  # the whole payload is as good, and a valid configuration is not refused for it
             _log.warning("no patch could be made, and the whole configuration travels: %s", type(error).__name__)
-            patch = None
-        return (committed.digest, patch) if patch else (b"", b"")
+            return None
 
 
 def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from pydantic import AnyUrl, BaseModel, PrivateAttr, SecretStr, model_validator
 
 from confcast import ProtocolError, register_type
 from confcast.config.codec import Codec
+from confcast.config.diff import differences
 from tests.unit.config.codec.exactness import assert_exact
 
 
@@ -97,7 +98,9 @@ def settings(**values: Any) -> Settings:
 def patch(old: Any, new: Any, codec: Codec[Any] = CODEC) -> bytes:
     found = codec.patch(old, codec.encode(old), codec.encode(new))
     assert found is not None
-    return found
+    assert codec.encode(found.config) == codec.encode(new)
+    assert differences(codec, old, found.config, patched=True) == differences(codec, old, new)
+    return found.patch
 
 
 def patched(old: Any, new: Any, codec: Codec[Any] = CODEC) -> Any:

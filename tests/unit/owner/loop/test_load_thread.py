@@ -757,6 +757,48 @@ def test_a_load_after_a_commit_gives_the_patch_of_what_was_committed(frozen: Ben
         assert len(loaded.patch) < 50
 
 
+def test_the_patch_has_the_proof_and_what_differs_without_a_look_at_the_rest(
+    frozen: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = commit(frozen, frozen.load(f"number = 1\n{SERVERS}"))
+    assert frozen.loading._committed is not None
+    before = frozen.loading._committed.config
+    edited = SERVERS.replace('"10.0.0.7"', '"10.0.1.7"')
+    asked: list[str] = []
+    for name in ("encode", "decode", "comparable"):
+        _record(monkeypatch, frozen.loader._codec, name, asked)
+    loaded = commit(frozen, frozen.load(f"number = 1\n{edited}"))
+    assert loaded.base == held.digest
+    assert [(change.key, change.new) for change in loaded.changes] == [("servers.s7.host", "10.0.1.7")]
+    assert asked == ["encode", "encode"], "the candidate for its payload, the patched copy for the proof"
+    after = frozen.loading._committed.config
+    assert [name for name in before.servers if after.servers[name] is not before.servers[name]] == ["s7"]
+
+
+def _record(monkeypatch: pytest.MonkeyPatch, codec: Any, name: str, asked: list[str]) -> None:
+    method = getattr(codec, name)
+    monkeypatch.setattr(codec, name, lambda *given: (asked.append(name), method(*given))[1])
+
+
+def test_what_no_patch_proves_is_decoded_whole(frozen: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(frozen, frozen.load(f"number = 1\n{SERVERS}"))
+    monkeypatch.setattr(frozen.loader._codec, "patched", lambda held, patch: Frozen(3))
+    loaded = frozen.load(f"number = 2\n{SERVERS}")
+    assert isinstance(loaded, Loaded)
+    assert (loaded.differs, loaded.base, loaded.patch) == (True, b"", b"")
+    monkeypatch.setattr(frozen.loader._codec, "decode", lambda payload: Frozen(3))
+    text = refusal(frozen.load(f"number = 3\n{SERVERS}"))[1]
+    assert text == "can't be carried to the workers exactly: decoded, it encodes to other bytes"
+
+
+def test_another_order_of_keys_is_no_difference_with_a_patch_either(frozen: Bench) -> None:
+    one, two = '[servers.s900]\nhost = "a"\n', '[servers.s901]\nhost = "b"\n'
+    commit(frozen, frozen.load(f"number = 1\n{one}{two}{SERVERS}"))
+    turned = frozen.load(f"number = 1\n{two}{one}{SERVERS}")
+    assert isinstance(turned, Loaded)
+    assert (turned.differs, turned.changes) == (False, ())
+
+
 def test_what_an_owner_finds_in_the_journal_is_a_base_too(frozen: Bench) -> None:
     codec = frozen.loader._codec
     payload = codec.encode(Frozen(1, {f"s{number}": Server(f"10.0.0.{number}") for number in range(200)}))

@@ -472,7 +472,7 @@ def test_a_patch_is_applied_and_what_has_not_changed_is_the_same_object(owner: O
     def patch(old: int, new: int) -> bytes:
         found = codec.patch(parts(old), payloads[old], payloads[new])
         assert found is not None
-        return found
+        return found.patch
 
     try:
         attaching = in_thread(lambda: replica.attach(owner.address, ignore_sighup=False))

@@ -122,11 +122,11 @@ def test_a_change_in_what_the_next_version_shares_is_named_and_told_of_that_vers
     one, two = (codec.encode(Frozen(words=["x" * 3000], text=text)) for text in ("a", "b"))
     held = codec.decode(one)
     watching.begin(held, digest(one))
-    patch = codec.patch(codec.decode(one), one, two)
-    assert patch is not None
+    found = codec.patch(codec.decode(one), one, two)
+    assert found is not None
     held.words[0] = "y"
     watching.end()
-    watching.begin(codec.patched(held, patch), digest(two))
+    watching.begin(codec.patched(held, found.patch), digest(two))
     first, second = (record.getMessage() for record in caplog.records)
     assert "in this process: words " in first
     assert "before it was in use: " in second
