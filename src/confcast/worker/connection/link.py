@@ -59,7 +59,7 @@ from confcast.worker.connection.machine import (
     Terminate,
     Warn,
 )
-from confcast.worker.connection.pipe import is_open_and_empty, limit_sending, receive, shut, try_to_send
+from confcast.worker.connection.pipe import is_open_and_empty, limit_sending, receive, shut, try_to_send, wait_of
 
 _log = logging.getLogger("confcast.worker")
 
@@ -325,9 +325,12 @@ class Link:
         """Read until the pipe ends, `close()` is called, or a trial is over."""
         deframer = Deframer()
         trial_ends = time.monotonic() + _TRIAL_TIMEOUT
+        wait = wait_of(connection)
         while not self._stop.is_set():
             if not self._is_on_the_roster or connection.gettimeout() is not None:
                 self._limit_waiting(connection)
+            else:
+                wait()
             try:
                 messages = receive(connection, deframer)
             except TimeoutError:
