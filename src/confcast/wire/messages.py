@@ -111,6 +111,44 @@ class ObserverError(msgspec.Struct, frozen=True):
     count: int = 1
 
 
+class Who(msgspec.Struct, frozen=True):
+    """The process that called, as the kernel identifies it.
+
+    Attributes:
+        uid: Its user.
+        pid: The process id, as the owner's kernel sees it.
+        command: Its command line, shortened; empty if the system does not say.
+    """
+
+    uid: int
+    pid: int
+    command: str = ""
+
+
+class VersionInfo(msgspec.Struct, frozen=True):
+    """One committed version that the owner keeps, without its content.
+
+    Attributes:
+        version: Its number.
+        timestamp: When it was committed, in seconds since 1970.
+        digest: The hash of its content, in hexadecimal digits; two versions with one content have the same.
+        origin: What caused its load, as an event's `origin`; `undo` if it put back what ran before; empty: not known.
+        who: The process that called; None where none did, or it is not known.
+        reason: The reason that the caller gave; empty for none.
+        good: Whether it was settled, declined by no worker, and not undone.
+        restorable: Whether its content is kept, can be read, and is of today's schema.
+    """
+
+    version: int
+    timestamp: float
+    digest: str
+    origin: str
+    who: Who | None
+    reason: str
+    good: bool
+    restorable: bool
+
+
 class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The outcome of one load. True in a boolean test when its result is.
 
@@ -133,6 +171,9 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             a caller requested notes all edits since the load of the running version.
         observer_errors: After a reload with `wait_observers`: the observers that failed, and those that did not finish
             in time. They do not change the result, and the history has none: `WorkerStatus` counts them.
+        reason: The reason that the caller gave; empty for none.
+        who: The process that called, the first one if the load served several; None if a signal, a changed file or a
+            start caused the load: which process sent the signal, or wrote the file, is not known.
     """
 
     timestamp: float
@@ -152,6 +193,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     lagging: list[WorkerStatus] = []
     notes: list[str] = []
     observer_errors: list[ObserverError] = []
+    reason: str = ""
+    who: Who | None = None
 
     def __bool__(self) -> bool:
         return bool(self.result)
@@ -254,11 +297,13 @@ class Reload(Message, frozen=True):
 
     `origin` is one of a few words: a peer can't ask for what an owner does by itself (`start`, `watch`, `reissue`, …).
     `wait_observers`: seconds that the answer may wait for the observers of all workers, once the version is applied.
+    `reason`: why, in the caller's words; the owner shortens it.
     """
 
     id: int
     origin: Literal["call", "command", "signal"] = "call"
     wait_observers: float | None = None
+    reason: str = ""
 
 
 class StatsRequest(Message, frozen=True):
@@ -284,6 +329,13 @@ class WorkersRequest(Message, frozen=True):
     """Ask for the state of every worker; answered by Workers."""
 
     id: int
+
+
+class VersionsRequest(Message, frozen=True):
+    """Ask for the newest `limit` kept versions (None: for all), newest first; answered by Versions."""
+
+    id: int
+    limit: int | None = None
 
 
 # ---- owner → worker or client
@@ -376,6 +428,13 @@ class Workers(Message, frozen=True):
     workers: list[WorkerStatus]
 
 
+class Versions(Message, frozen=True):
+    """The answer to VersionsRequest. It has no content of a version."""
+
+    id: int
+    versions: list[VersionInfo]
+
+
 class Done(Message, frozen=True):
     """The answer to a request that has no result."""
 
@@ -390,10 +449,10 @@ class Refused(Message, frozen=True):
     fields: dict[str, str] = {}
 
 
-Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest
+Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
 Request = Reload | Query
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
-Answer = Outcome | Stats | History | Workers | Done
+Answer = Outcome | Stats | History | Workers | Versions | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

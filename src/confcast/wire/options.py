@@ -55,6 +55,12 @@ def _count(value: Any) -> object:
     return value
 
 
+def _versions(value: Any) -> object:
+    if type(value) is not int or value < 1:
+        raise ValueError("a number of versions is expected, 1 or more")
+    return value
+
+
 def _switch(value: object) -> object:
     if value not in (True, False):
         raise ValueError("True or False is expected")
@@ -79,6 +85,7 @@ def _interpreter(value: str | os.PathLike[str] | None) -> str | None:
 Name = Annotated[str, _Kind(_name, "NAME")]
 Seconds = Annotated[float, _Kind(_seconds, "SECONDS")]
 Events = Annotated[int, _Kind(_count, "EVENTS")]
+Versions = Annotated[int, _Kind(_versions, "VERSIONS")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
 Silent = Literal["proceed", "refuse"]
@@ -115,6 +122,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "worker; `refuse`: it vetoes.",
     ] = "proceed"
     history_limit: Annotated[Events, "How many events are kept."] = 100
+    keep_versions: Annotated[
+        Versions,
+        "How many committed versions are kept, the one that runs among them. Each content is kept once, secrets "
+        "included, in the journal.",
+    ] = 50
     supervise: Annotated[
         Supervise,
         "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
@@ -210,6 +222,7 @@ class EmbeddedOptions(TypedDict, total=False):
     load_timeout: float
     silent: Silent
     history_limit: int
+    keep_versions: int
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
 
