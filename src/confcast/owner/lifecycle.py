@@ -219,8 +219,12 @@ class Lifecycle:
         return Rules(**msgspec.structs.asdict(self._startup.options), schema=schema, fields=fields)
 
     def _open_journal(self) -> Journal:
+        options = self._startup.options
         return Journal(
-            self._runtime_dir.journal, history_limit=self._startup.options.history_limit, durable=self._startup.durable
+            self._runtime_dir.journal,
+            history_limit=options.history_limit,
+            keep_versions=options.keep_versions,
+            durable=self._startup.durable,
         )
 
     def _move_to_state_folder(self) -> float:

@@ -13,7 +13,7 @@ import enum
 import msgspec
 
 from confcast.errors import Problem
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker, WithSecrets
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker, Who, WithSecrets
 
 Call = tuple[int, int]
 """A caller that waits for an outcome: its pipe, and the id of its request on it."""
@@ -47,11 +47,15 @@ class _Data(msgspec.Struct, frozen=True, gc=False):
 
 
 class Received(_Data, frozen=True):
-    """A message came on a pipe; the kernel says that this process has the pipe's other end."""
+    """A message came on a pipe; the kernel says that this process has the pipe's other end.
+
+    `who`: that process, if it asks for a load by a call or a command.
+    """
 
     pipe: int
     pid: int
     message: ToOwner
+    who: Who | None = None
 
 
 class Drained(_Data, frozen=True):
@@ -199,6 +203,7 @@ class Record(WithSecrets, _Data, frozen=True):
 
     `undo`: the version puts back the content before an undone version. `refused`: the digest of the undone content,
     which is not put to the vote again until it changes; empty for none. Both go into the same transaction.
+    `origin`, `who`, `reason`: what caused the version. `undoes`: the number of the version that this one undoes.
     """
 
     SHOWN = ("version", "undo")
@@ -208,6 +213,10 @@ class Record(WithSecrets, _Data, frozen=True):
     payload: bytes
     undo: bool = False
     refused: bytes = b""
+    origin: str = ""
+    who: Who | None = None
+    reason: str = ""
+    undoes: int = 0
 
 
 class ClearRefused(_Data, frozen=True):

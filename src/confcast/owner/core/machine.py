@@ -57,7 +57,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
 from confcast.owner.core.member_inputs import MemberInputs
 from confcast.owner.core.proposal import STILL_REFUSED, Phase, ProposalState
-from confcast.owner.core.requests import Caller
+from confcast.owner.core.requests import Caller, Cause
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import (
@@ -74,6 +74,9 @@ from confcast.wire.messages import (
 )
 
 __all__ = ["Committed", "Core", "ProposalState", "Rules"]
+
+_LONGEST_REASON = 500
+"""How many characters are kept of the reason that a caller gives."""
 
 
 class Core(MemberInputs):
@@ -130,15 +133,17 @@ class Core(MemberInputs):
     # ---- requests for a load
 
     def _reload(self, given: fx.Received) -> None:
-        assert isinstance(given.message, Reload)
-        self._requests.call(Caller((given.pipe, given.message.id), given.message.wait_observers), given.message.origin)
+        asked = given.message
+        assert isinstance(asked, Reload)
+        cause = Cause(asked.origin, given.who, asked.reason[:_LONGEST_REASON])
+        self._requests.call(Caller((given.pipe, asked.id), asked.wait_observers), cause)
 
     def _reload_idle(self, given: fx.Received) -> None:
         self._reload(given)
         self._next()
 
     def _trigger(self, given: fx.Trigger) -> None:
-        self._requests.trigger(given.origin)
+        self._requests.trigger(Cause(given.origin))
 
     def _trigger_idle(self, given: fx.Trigger) -> None:
         self._trigger(given)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from confcast.errors import Problem, first_of
+from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote, Who
 
 
 class ProposalState(enum.IntEnum):
@@ -59,6 +60,9 @@ class Proposal:
         undo: Whether it puts back the content before an undone version, without a vote.
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
         undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
+        undoes: The number of the version that this proposal undoes; 0 for none.
+        who: The process that called; None where none did.
+        reason: Why it called, in its words.
     """
 
     origin: str
@@ -80,6 +84,9 @@ class Proposal:
     undo: bool = False
     refused: bytes = field(default=b"", repr=False)
     undone: tuple[Problem, ...] = ()
+    undoes: int = 0
+    who: Who | None = None
+    reason: str = ""
 
     @property
     def reissue(self) -> bool:
@@ -112,8 +119,15 @@ class Proposal:
         """The outcome of a proposal that changed nothing: `version` still runs."""
         return self._event(result, version, problems, now, lagging=roster.lagging(version))
 
+    def record(self) -> fx.Record:
+        """The write of this proposal's version. Nobody has called for the version that puts back what ran before."""
+        content = (self.version, self.digest, self.payload, self.undo, self.refused)
+        if self.undoes:
+            return fx.Record(*content, origin="undo", undoes=self.undoes)
+        return fx.Record(*content, origin=self.origin, who=self.who, reason=self.reason)
+
     def _event(
-        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **who: list[Any]
+        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **more: list[Any]
     ) -> ReloadEvent:
         problems = first_of(problems)
         return ReloadEvent(
@@ -130,7 +144,9 @@ class Proposal:
             stage_ms=_ms(self.loaded, self.ordered or self.recorded or now),
             journal_ms=_ms(self.ordered, self.recorded or now),
             commit_ms=_ms(self.recorded, now),
-            **who,
+            reason=self.reason,
+            who=self.who,
+            **more,
         )
 
 

@@ -11,8 +11,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from confcast.owner.core.effects import Call
+from confcast.wire.messages import Who
 
 _UNASKED = frozenset({"start", "restart", "watch"})
+
+
+class Cause(NamedTuple):
+    """What requested a load: the origin of its version, the process that called, if one did, and why."""
+
+    origin: str
+    who: Who | None = None
+    reason: str = ""
 
 
 class Caller(NamedTuple):
@@ -26,23 +35,23 @@ class Requests:
     """The calls and triggers that wait for the next load, and the calls that the present one serves."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Caller, str]] = []
-        self._triggers: list[str] = []
+        self._waiting: list[tuple[Caller, Cause]] = []
+        self._triggers: list[Cause] = []
         self._serving: list[Caller] = []
-        self._owed: tuple[str, bool] | None = None
+        self._owed: tuple[Cause, bool] | None = None
         self._insists = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
 
-    def call(self, caller: Caller, origin: str) -> None:
+    def call(self, caller: Caller, cause: Cause) -> None:
         """Request a load for a caller that waits for the outcome."""
-        self._waiting.append((caller, origin))
+        self._waiting.append((caller, cause))
 
-    def trigger(self, origin: str) -> None:
+    def trigger(self, cause: Cause) -> None:
         """Request a load for whose outcome no caller waits."""
-        if origin not in self._triggers:
-            self._triggers.append(origin)
+        if cause not in self._triggers:
+            self._triggers.append(cause)
 
     @property
     def called(self) -> bool:
@@ -54,9 +63,9 @@ class Requests:
         """Whether the last load was refused because workers timed out, and no load has begun since."""
         return self._owed is not None
 
-    def owe(self, origin: str) -> None:
+    def owe(self, cause: Cause) -> None:
         """The present load was refused because workers timed out: `retry_owed` will request it again."""
-        self._owed = (origin, self.called)
+        self._owed = (cause, self.called)
 
     def retry_owed(self) -> None:
         """A worker has answered: request the owed load, if there is one."""
@@ -67,13 +76,13 @@ class Requests:
         """Drop the owed load: after all, a worker voted no to it."""
         self._owed = None
 
-    def begin(self) -> tuple[str, bool]:
-        """Begin a load. Returns the origin of its first request, and whether any origin is a call or a signal."""
-        origins = [*(origin for _, origin in self._waiting), *self._triggers]
+    def begin(self) -> tuple[Cause, bool]:
+        """Begin a load. Returns the cause of its first request, and whether any origin is a call or a signal."""
+        causes = [*(cause for _, cause in self._waiting), *self._triggers]
         self._serving = [caller for caller, _ in self._waiting]
         self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves the owed one, too
         self._waiting, self._triggers = [], []
-        return origins[0], not _UNASKED.issuperset(origins)
+        return causes[0], not _UNASKED.issuperset(cause.origin for cause in causes)
 
     def served(self) -> list[Caller]:
         """End the load. Returns the callers that it served."""

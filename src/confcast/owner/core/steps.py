@@ -19,7 +19,7 @@ from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import OWED, UNDONE, Proposal, ProposalState, grouped
-from confcast.owner.core.requests import Loads, Requests
+from confcast.owner.core.requests import Cause, Loads, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers
 from confcast.owner.core.waits import UNDO_RETRY, Waits
@@ -109,9 +109,9 @@ class Steps:
             self._next()
 
     def _load(self) -> None:
-        origin, insist = self._requests.begin()
+        cause, insist = self._requests.begin()
         self._excuse_timed_out()
-        self._proposal = Proposal(origin, self._now, self.committed.version)
+        self._proposal = Proposal(cause.origin, self._now, self.committed.version, who=cause.who, reason=cause.reason)
         self._enter(ProposalState.LOADING)
         self._effects.append(fx.Load(self._loads.begin(), insist))
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
@@ -159,7 +159,8 @@ class Steps:
     def _refuse_timed_out(self) -> None:
         """Refuse the candidate; the load is owed, since no worker voted no: it is tried again when a worker answers."""
         excused = sorted(self.roster.excused.items())
-        self._requests.owe(self._proposal.origin)
+        proposal = self._proposal
+        self._requests.owe(Cause(proposal.origin, proposal.who, proposal.reason))
         self._waits.staging_ended(timed_out=True)
         missing = [Problem("", why, f"worker {pid}") for pid, why in excused]
         self._fail(ReloadResult.REJECTED, (*missing, Problem("", OWED)))
@@ -172,7 +173,7 @@ class Steps:
         self._waits.staging_ended(timed_out=False)
         self._writing = True
         self._enter(ProposalState.RECORDING)
-        self._effects.append(fx.Record(version, proposal.digest, proposal.payload, proposal.undo, proposal.refused))
+        self._effects.append(proposal.record())
 
     def _commit(self) -> None:
         """Make the proposal's version the committed one, once it is in the journal."""
@@ -257,7 +258,7 @@ class Steps:
         self._excuse_timed_out()  # a worker that was excused because it had no vote needs no vote now
         declined = grouped((member.pid, why) for member in self.roster for why in member.refuses() or ())
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
-        proposal.undo, proposal.refused = True, undone.digest
+        proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
         proposal.digest, proposal.payload = previous.digest, previous.payload
         self._order_write(self._numbers.for_new_content())
 

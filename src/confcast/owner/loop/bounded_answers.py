@@ -1,4 +1,4 @@
-"""Answers are shortened until they fit into a frame: history, workers and changes may be larger than a frame.
+"""Answers are shortened until they fit into a frame: history, workers, versions and changes may be larger than one.
 
 Guarantees. Every answer becomes a frame: the caller gets at least the outcome, or the reason why there is none.
 Rejected: raising (answers are made in the owner's loop, which would end), and sending nothing (the caller would wait
@@ -19,6 +19,7 @@ from confcast.wire.messages import (
     Outcome,
     Refused,
     ReloadEvent,
+    Versions,
     Workers,
     WorkerStatus,
     encode,
@@ -54,6 +55,9 @@ def _ever_shorter(answer: Message) -> Iterator[Message]:
                 yield History(id, bare)
         case Workers(id, workers):
             yield Workers(id, list(map(_without_reasons, workers)))
+        case Versions(id, versions):
+            while versions := versions[: len(versions) // 2]:
+                yield Versions(id, versions)
 
 
 def _shorter_events(event: ReloadEvent) -> Iterator[ReloadEvent]:

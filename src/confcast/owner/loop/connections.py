@@ -28,9 +28,22 @@ from collections.abc import Callable, Iterator
 from confcast.errors import ProtocolError
 from confcast.owner.core.effects import Drained, PipeEnded, Received
 from confcast.owner.loop.bounded_answers import frame_of
+from confcast.texts import shortened
+from confcast.wire import processes
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.listener import Peer, peer_of
-from confcast.wire.messages import MAX_FRAME, Hello, Message, Refused, Request, ToOwner, decode_to_owner, encode
+from confcast.wire.messages import (
+    MAX_FRAME,
+    Hello,
+    Message,
+    Refused,
+    Reload,
+    Request,
+    ToOwner,
+    Who,
+    decode_to_owner,
+    encode,
+)
 
 _log = logging.getLogger("confcast.owner")
 
@@ -54,6 +67,8 @@ _MOST_UNATTACHED = 256
 """How many pipes without an attached worker may be open: of clients, before a Hello, or after the last frame was sent.
 """
 _MOST_LOGGED = 1024
+_LONGEST_COMMAND = 200
+"""How many characters are kept of a caller's command line."""
 _ROOT = 0
 
 Post = Callable[[Received | Drained | PipeEnded], None]
@@ -70,6 +85,7 @@ class Pipe:
         self.closing = False
         self.timed_since = 0.0
         self.unanswered = 0
+        self.who: Who | None = None  # the peer, once it has called
         self.deframer = Deframer(_LONGEST_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
         self.unread = 0  # bytes of the answers in `outgoing`, and their overhead
@@ -99,6 +115,15 @@ class Pipe:
             return self.connection.send(data)
         except OSError:
             return 0
+
+    def caller(self, message: ToOwner) -> Who | None:
+        """The peer, if the message is a call or a command for a load. A signal's sender is not the master that asks."""
+        if not isinstance(message, Reload) or message.origin == "signal":
+            return None
+        if self.who is None:
+            pid, uid = self.peer
+            self.who = Who(uid, pid, shortened(processes.command(pid), _LONGEST_COMMAND) if pid > 0 else "")
+        return self.who
 
     def has_room(self, size: int) -> bool:
         """Whether an answer of this size may be added to the queue."""
@@ -207,7 +232,7 @@ class Pipes:
             return
         try:
             for message in self._messages(pipe, data):
-                self._post(Received(pipe.number, pipe.peer.pid, message))
+                self._post(Received(pipe.number, pipe.peer.pid, message, pipe.caller(message)))
         except ProtocolError as error:
             self._refuse(pipe, "malformed", "sent what the protocol does not allow; its pipe is closed: %s", error)
 

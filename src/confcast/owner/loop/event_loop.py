@@ -307,7 +307,7 @@ class EventLoop:
         self._timers[effect.timer] = (effect.when, fx.Wake(effect.timer, effect.token))
 
     def _record(self, effect: fx.Record) -> None:
-        row, state = self._rows(effect, effect.refused)
+        row, state = self._rows(effect)
         try:
             if self._journal_incomplete or not self._journal.can_append():
                 self._recreate_what_was_deleted()
@@ -321,9 +321,19 @@ class EventLoop:
         else:
             self._inputs.appendleft(fx.Recorded())
 
-    def _rows(self, content: fx.Record | Committed, refused: bytes) -> tuple[VersionRow, StateRow]:
-        row = VersionRow(content.version, content.digest, self._rules.schema, content.payload, time.time())
-        return row, StateRow(content.version if content.undo else 0, refused)
+    def _rows(self, given: fx.Record) -> tuple[VersionRow, StateRow]:
+        row = VersionRow(
+            given.version,
+            given.digest,
+            self._rules.schema,
+            given.payload,
+            time.time(),
+            given.origin,
+            given.who,
+            given.reason,
+            given.undoes,
+        )
+        return row, StateRow(given.version if given.undo else 0, given.refused)
 
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
@@ -468,7 +478,8 @@ class EventLoop:
             former.close()
         committed = self.core.committed
         if committed.version and not self._journal.holds(committed.version, committed.digest):
-            self._journal.record(*self._rows(committed, self.core.refused))
+            content = (committed.version, committed.digest, committed.payload, committed.undo)
+            self._journal.record(*self._rows(fx.Record(*content, self.core.refused)))
         self._journal.describe(self._rules.schema, self._rules.fields)
         self._journal.retire(self.core.high_water)
         for member in self.core.roster:

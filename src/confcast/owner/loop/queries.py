@@ -1,4 +1,4 @@
-"""The owner's loop answers queries by itself: totals, history, workers.
+"""The owner's loop answers queries by itself: totals, history, workers, kept versions.
 
 It answers from the journal and the core between two inputs of the core, so an answer never shows half a step.
 """
@@ -12,7 +12,7 @@ from typing import Any, assert_never, get_args
 from confcast.owner.core.machine import Core
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.core.rules import Rules
-from confcast.owner.store.journal import Journal
+from confcast.owner.store.journal import Journal, KeptVersion
 from confcast.wire.messages import (
     Answer,
     ClearHistory,
@@ -22,6 +22,9 @@ from confcast.wire.messages import (
     Query,
     Stats,
     StatsRequest,
+    VersionInfo,
+    Versions,
+    VersionsRequest,
     Workers,
     WorkersRequest,
 )
@@ -34,7 +37,7 @@ def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Ma
 
     Args:
         query: The question; its `id` comes back in the answer.
-        journal: The journal, for totals and history.
+        journal: The journal, for totals, history and kept versions.
         core: The core, for the workers and the version.
         rules: The rules, for the time within which a reload is answered.
         more: Further totals: counts of what was dropped, refused and not written; what the owner is doing.
@@ -48,11 +51,20 @@ def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Ma
             return History(id, journal.events(limit))
         case WorkersRequest(id):
             return Workers(id, core.statuses())
+        case VersionsRequest(id, limit):
+            return Versions(id, [_without_content(each, journal, rules.schema) for each in journal.versions(limit)])
         case ClearHistory(id):
             journal.clear_events()
             return Done(id)
         case _:
             assert_never(query)  # a query without a case fails the type check here
+
+
+def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> VersionInfo:
+    """What may be told of a kept version; `schema`: the fingerprint of the schema that is served now."""
+    restorable = kept.schema == schema and journal.has_content(kept.digest)
+    digest = kept.digest.hex()
+    return VersionInfo(kept.version, kept.timestamp, digest, kept.origin, kept.who, kept.reason, kept.good, restorable)
 
 
 def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:

@@ -3,20 +3,24 @@
 Guarantees. Reading what waits beside SQLite gives what reading SQLite gives once it has taken all in. It is taken in
 within one transaction, with the number of the last entry, so that no entry is taken in twice or lost between the two.
 
-Of versions that wait only the newest counts, since it replaces the ones before it.
+All versions that wait are kept, and each content once. Only the newest of them is the committed one, and has a state.
+How a version's barrier ended is in its event: an entry of its own would be one more append for each reload.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
+from confcast.owner.store import kept_versions
 from confcast.owner.store.ahead_file import Entry
+from confcast.owner.store.kept_versions import UNDONE, Judgement, KeptVersion, judge, judgement_of
 from confcast.owner.store.sqlite_file import Ask
-from confcast.wire.messages import ReloadEvent, ReloadResult, WithSecrets
+from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
 
 _COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
     last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
@@ -47,6 +51,7 @@ class VersionRow(WithSecrets, frozen=True):
         schema: The fingerprint of the codec's table that the payload was written with.
         payload: The configuration as the codec wrote it, secrets included; never shown.
         timestamp: When it was committed, in seconds since 1970.
+        origin, who, reason, undoes: As in KeptVersion. An earlier confcast has written none of them, and reads none.
     """
 
     SHOWN = ("version",)
@@ -56,6 +61,16 @@ class VersionRow(WithSecrets, frozen=True):
     schema: bytes
     payload: bytes
     timestamp: float
+    origin: str = ""
+    who: Who | None = None
+    reason: str = ""
+    undoes: int = 0
+
+    def without_payload(self) -> KeptVersion:
+        """The version as it is kept, before any judgement."""
+        return KeptVersion(
+            self.version, self.digest, self.schema, self.timestamp, self.origin, self.who, self.reason, self.undoes
+        )
 
 
 class StateRow(WithSecrets, frozen=True):
@@ -102,19 +117,56 @@ class Totals(NamedTuple):
         )
 
 
-class Waiting(NamedTuple):
-    """What is in the ahead file and not in SQLite: the newest version with its state, and events, the oldest first."""
+class Limits(NamedTuple):
+    """How much SQLite keeps.
 
-    version: tuple[VersionRow, StateRow] | None = None
+    Attributes:
+        events: The number of events.
+        versions: The number of versions, 1 or more.
+    """
+
+    events: int
+    versions: int
+
+
+class Waiting(NamedTuple):
+    """What is in the ahead file and not in SQLite, the oldest first.
+
+    Attributes:
+        versions: The versions; two with one content share its bytes.
+        state: The state beside the newest of them; None where no version waits.
+        events: The events, as `encode` made them.
+        payloads: The contents of the versions, by digest.
+    """
+
+    versions: tuple[VersionRow, ...] = ()
+    state: StateRow | None = None
     events: tuple[bytes, ...] = ()
+    payloads: Mapping[bytes, bytes] = MappingProxyType({})
+
+    @property
+    def committed(self) -> VersionRow | None:
+        """The newest version that waits."""
+        return self.versions[-1] if self.versions else None
 
     def with_version(self, row: VersionRow, state: StateRow) -> Waiting:
         """What waits once this version does."""
-        return Waiting((row, state), self.events)
+        known, payloads = self.payloads.get(row.digest), self.payloads
+        if known is None:
+            payloads = {**payloads, row.digest: row.payload}
+        elif known is not row.payload:
+            row = msgspec.structs.replace(row, payload=known)
+        return Waiting((*self.versions, row), state, self.events, payloads)
 
     def with_event(self, body: bytes) -> Waiting:
         """What waits once this event does, as `encode` made it."""
-        return Waiting(self.version, (*self.events, body))
+        return self._replace(events=(*self.events, body))
+
+    def above(self, version: int) -> Waiting:
+        """What waits without the versions up to this one, which SQLite has."""
+        rows = tuple(row for row in self.versions if row.version > version)
+        payloads = {row.digest: row.payload for row in rows}
+        return self._replace(versions=rows, state=self.state if rows else None, payloads=payloads)
 
     def with_entry(self, entry: Entry) -> Waiting:
         """What waits once this entry does. Raises one of UNDECODABLE for an entry of another version of confcast."""
@@ -131,26 +183,44 @@ class Waiting(NamedTuple):
             totals = totals.after(event)
         return totals
 
-    def take_in(self, ask: Ask, number: int, limit: int) -> None:
-        """Take this into SQLite, up to the entry of that number; no more events than `limit` stay there.
+    def judgements(self) -> list[Judgement]:
+        """What is known of versions by what waits; that a version was undone comes last, since it is final."""
+        by_events = (judgement_of(event) for event in map(decode_event, self.events))
+        undone = (Judgement(row.undoes, UNDONE, False) for row in self.versions if row.undoes)
+        return [*(each for each in by_events if each is not None), *undone]
+
+    def take_in(self, ask: Ask, number: int, limits: Limits) -> None:
+        """Take this into SQLite, up to the entry of that number; no more than `limits` stay there.
 
         To be called within one transaction. Raises what SQLite raises.
         """
-        if self.version is not None:
-            row, state = self.version
-            ask(
-                "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",
-                (row.version, row.digest, row.schema, zlib.crc32(row.payload), row.timestamp, row.payload),
-            )
-            put_state(ask, state)
+        self._take_in_versions(ask, limits.versions)
         for body in self.events:
             newest = ask("INSERT INTO event(body) VALUES (?)", (body,)).lastrowid or 0
-            ask("DELETE FROM event WHERE id <= ?", (newest - limit,))
+            ask("DELETE FROM event WHERE id <= ?", (newest - limits.events,))
         for event in self._counted():
             *others, ms = _counts(event)
             ask(_COUNT, (*others, ms, ms))
         ask(_FOLDED)
         ask("INSERT OR REPLACE INTO folded VALUES (1, ?)", (number,))
+
+    def _take_in_versions(self, ask: Ask, limit: int) -> None:
+        kept_versions.make_tables(ask)
+        kept_versions.adopt(ask)
+        judgements = self.judgements()
+        rows = self.versions[-limit:]  # the others would be pruned
+        judged = judge((row.without_payload() for row in rows), judgements)
+        kept_versions.update(ask, (each for each in judgements if each.version not in judged))
+        for row in rows:
+            kept_versions.add(ask, judged[row.version], row.payload)
+        kept_versions.prune(ask, limit)
+        if self.state is not None:
+            row = self.versions[-1]
+            ask(
+                "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",
+                (row.version, row.digest, row.schema, zlib.crc32(row.payload), row.timestamp, row.payload),
+            )
+            put_state(ask, self.state)
 
     def _counted(self) -> Iterator[ReloadEvent]:
         return (event for event in map(decode_event, self.events) if event.origin not in _UNCOUNTED)

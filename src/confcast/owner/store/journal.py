@@ -11,8 +11,9 @@ in exactly once, whenever an owner dies. The owner folds when it is idle and whe
 death has left. What waits is in memory, too: reading adds it to what SQLite has, and writes nothing, so that a full
 disk can be asked for its history. Where the ahead file has no room, the entry goes into SQLite with all that waits.
 
-The newest payload replaces the one before it. Older ones are not kept: a restart needs the newest, the history has the
-changes, and each would be one more copy of the secrets. sqlite_file.py opens and copies the file.
+The last `keep_versions` versions are kept with their contents (kept_versions.py). The contents of older versions, each
+one more copy of the secrets, are overwritten. The committed version also lies by itself, in the table `newest`: an
+earlier confcast reads and writes that alone. sqlite_file.py opens and copies the file.
 
 If `durable`, a reload flushes once: its version, or, where there was none, its event. The event of a version is flushed
 with the next fold: a death of the machine before that (0.25 s) costs the history one line, and no version.
@@ -35,10 +36,12 @@ from typing import Any
 
 import msgspec
 
+from confcast.owner.store import kept_versions
 from confcast.owner.store.ahead_file import AheadFile, Entry
 from confcast.owner.store.entries import (
     EVENT,
     VERSION,
+    Limits,
     StateRow,
     Totals,
     VersionRow,
@@ -47,10 +50,11 @@ from confcast.owner.store.entries import (
     encode,
     put_state,
 )
+from confcast.owner.store.kept_versions import KeptVersion, Unreadable
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
 from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent
 
-__all__ = ["Journal", "JournalError", "StateRow", "TornJournal", "VersionRow"]
+__all__ = ["Journal", "JournalError", "KeptVersion", "StateRow", "TornJournal", "VersionRow"]
 
 _log = logging.getLogger("confcast.journal")
 
@@ -74,7 +78,7 @@ _SCHEMAS = "CREATE TABLE IF NOT EXISTS schemas(fingerprint BLOB PRIMARY KEY, fie
 
 _HIGHEST = 2**63 - 1  # that SQLite takes: a version above it would wait for ever
 
-_MOST_EVENTS = 2**62  # a larger limit means no limit: SQLite could not number so many
+_MOST = 2**62  # a larger limit means no limit: SQLite could not number so many
 
 _ENVELOPE = 1024  # bytes that an answer has at most beside its events
 
@@ -87,6 +91,7 @@ class Journal:
     Args:
         path: The file; it is made when it is missing, its folder is not.
         history_limit: How many events are kept, 0 or more.
+        keep_versions: How many versions are kept, 1 or more.
         durable: Whether a recorded version must survive a crash of the machine, too.
 
     Attributes:
@@ -94,13 +99,16 @@ class Journal:
 
     Raises:
         JournalError: The file or its folder can't be used, is torn, or is no journal of this version of confcast.
-        ValueError: `history_limit` is negative.
+        ValueError: `history_limit` is negative, or `keep_versions` is not above 0.
     """
 
-    def __init__(self, path: Path, *, history_limit: int = 100, durable: bool = False) -> None:
+    def __init__(self, path: Path, *, history_limit: int = 100, keep_versions: int = 50, durable: bool = False) -> None:
         if history_limit < 0:
             raise ValueError(f"history_limit must be 0 or more, not {history_limit}")
-        self._limit = min(history_limit, _MOST_EVENTS)
+        if keep_versions < 1:
+            raise ValueError(f"keep_versions must be 1 or more, not {keep_versions}")
+        self._limits = Limits(min(history_limit, _MOST), min(keep_versions, _MOST))
+        self._reported = set[int]()  # versions whose damage was logged
         self._database = Database(path, _TABLES, durable=durable)
         self._ask = self._database.ask
         self._newest = self._high_water = self._number = 0
@@ -125,8 +133,8 @@ class Journal:
         Raises:
             JournalError: The row can't be read, or its payload is not what was written.
         """
-        if self._waiting.version is not None:
-            return self._waiting.version[0]
+        if (waiting := self._waiting.committed) is not None:
+            return waiting
         with self._database.explained("read"):
             query = "SELECT version, digest, schema, payload, timestamp, checksum FROM newest"
             found = self._ask(query).fetchone()
@@ -136,7 +144,41 @@ class Journal:
             row = _checked(values)
             if zlib.crc32(row.payload) != checksum:  # SQLite has no checksum of its own once a page has left the log
                 raise self._database.torn(f"the payload of version {row.version} is not what was written")
-        return row
+            kept = self._stored(row.version)
+        return row if kept is None or kept.digest != row.digest else _whole(kept, row.payload)
+
+    def versions(self, limit: int | None = None) -> list[KeptVersion]:
+        """The kept versions without their contents, newest first: `limit` at the most, all for None.
+
+        One whose row is damaged is logged and left out. Raises JournalError.
+        """
+        count = self._limits.versions if limit is None else max(0, min(limit, self._limits.versions))
+        rows = {row.version: row.without_payload() for row in self._waiting.versions}
+        with self._database.explained("read"):
+            stored = kept_versions.numbers(self._ask, count) if kept_versions.have_tables(self._ask) else []
+            numbers = sorted({self._newest, *rows, *stored} - {0}, reverse=True)[:count]
+            found = [rows.get(number) or self._stored(number) for number in numbers]
+        kept = kept_versions.judge((each for each in found if each is not None), self._waiting.judgements())
+        return list(kept.values())
+
+    def version(self, number: int) -> VersionRow:
+        """A kept version with its content. Raises JournalError: it is not kept, damaged, or the file can't be read."""
+        kept = next((each for each in self.versions() if each.version == number), None)
+        if kept is None:
+            damaged = number in self._reported
+            why = "is damaged" if damaged else f"is not kept: the last {self._limits.versions} are (keep_versions)"
+            raise JournalError(f"version {number} in the journal {self._database.path} {why}")
+        try:
+            with self._database.explained("read"):
+                payload = self._content(kept.digest)
+        except Unreadable as error:
+            raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
+        return _whole(kept, payload)
+
+    def has_content(self, digest: bytes) -> bool:
+        """Whether a kept version's content is there and is what was written; a long one is not read for this."""
+        with self._database.explained("read"):
+            return digest in self._waiting.payloads or kept_versions.has_content(self._ask, digest)
 
     def record(self, row: VersionRow, state: StateRow = StateRow()) -> None:  # noqa: B008 - immutable
         """Commit a version and its state: once it returns, the file has both, whichever process dies.
@@ -175,8 +217,8 @@ class Journal:
         self._database.reopen()
         self._ahead.close()
         self._open_ahead()
-        if (waiting := self._waiting.version) is not None:
-            there = (waiting[0].version, waiting[0].digest) == (version, digest)
+        if (waiting := self._waiting.committed) is not None:
+            there = (waiting.version, waiting.digest) == (version, digest)
         else:
             query = "SELECT 1 FROM newest WHERE version = ? AND digest = ?"
             with self._database.explained("read back"):
@@ -231,7 +273,7 @@ class Journal:
     def _fold(self, waiting: Waiting, number: int) -> None:
         self._database.keep_log()
         with self._database.transaction():
-            waiting.take_in(self._ask, number, self._limit)
+            waiting.take_in(self._ask, number, self._limits)
         self._waiting, self._number = Waiting(), number
         self._ahead.clear()
 
@@ -247,9 +289,9 @@ class Journal:
         except BaseException:
             self._ahead.close()
             raise
-        if self._waiting.version is not None:
-            row, self.state = self._waiting.version
-            self._newest, self._high_water = row.version, max(self._high_water, row.version)
+        if self._waiting.state is not None:
+            self.state, self._newest = self._waiting.state, self._waiting.versions[-1].version
+            self._high_water = max(self._high_water, self._newest)
 
     def _unfolded(self) -> Waiting:
         """What the ahead file has and SQLite has not; `_number` becomes that of its last entry."""
@@ -267,9 +309,7 @@ class Journal:
                     f"{self._ahead.path} has an entry that this version of confcast can't read ({error}). "
                     "Run the version that wrote it, and stop that one"
                 ) from error
-        if waiting.version is not None and waiting.version[0].version <= self._newest:
-            return Waiting(None, waiting.events)  # an older confcast, which reads no ahead file, went on without it
-        return waiting
+        return waiting.above(self._newest)  # an older confcast, which reads no ahead file, went on without them
 
     def _folded(self) -> int:
         with self._database.explained("read"):
@@ -281,15 +321,17 @@ class Journal:
     # ---- the schemas
 
     def describe(self, schema: bytes, fields: dict[str, str]) -> None:
-        """Store the field table of a schema, and delete all others but that of the committed version's schema.
+        """Store the field table of a schema, and delete all others but those of the kept versions' schemas.
 
-        An owner that is restarted under other code can't compute it, and must report which fields differ. Raises
+        An owner that is restarted under other code can't compute them, and must report which fields differ. Raises
         JournalError.
         """
-        self.fold()  # what is kept depends on the version
+        self.fold()  # what is kept depends on the versions
         with self._database.explained("written"), self._database.transaction():
             self._ask(_SCHEMAS)
-            self._ask("DELETE FROM schemas WHERE fingerprint NOT IN (SELECT schema FROM newest)")
+            kept_versions.make_tables(self._ask)
+            needed = "SELECT schema FROM newest UNION SELECT schema FROM kept"
+            self._ask(f"DELETE FROM schemas WHERE fingerprint NOT IN ({needed})")  # noqa: S608 (our own text)
             self._ask("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (schema, encode(fields)))
 
     def described(self, schema: bytes) -> dict[str, str]:
@@ -347,7 +389,7 @@ class Journal:
 
         A reload of thousands of keys makes a large event: at most so many are returned as fit into one answer.
         """
-        count = self._limit if limit is None else max(0, min(limit, self._limit))
+        count = self._limits.events if limit is None else max(0, min(limit, self._limits.events))
         with self._database.explained("read"):
             rows = self._ask("SELECT body FROM event ORDER BY id DESC LIMIT ?", (count,))
             newest_first = chain(reversed(self._waiting.events), (body for (body,) in rows))
@@ -395,7 +437,7 @@ class Journal:
     def copy_to(self, path: Path) -> None:
         """Replace the journal at this path, which no process has open, by a copy of this one. Raises JournalError."""
         with self._database.explained(f"copied to {path}"):
-            self._database.copy_to(path, lambda ask: self._waiting.take_in(ask, self._number, self._limit))
+            self._database.copy_to(path, lambda ask: self._waiting.take_in(ask, self._number, self._limits))
 
     def close(self) -> None:
         """Close the files; harmless when called again. What can't be folded stays where it is, for the next owner."""
@@ -408,6 +450,33 @@ class Journal:
             _log.warning("what was written last stays in %s: %s", self._ahead.path, error)
         self._ahead.close()
         self._database.close()
+
+    def _stored(self, number: int) -> KeptVersion | None:
+        """The version in SQLite; None if its row is damaged. Of the committed one `newest` has enough without a row."""
+        try:
+            if kept_versions.have_tables(self._ask) and (found := kept_versions.read(self._ask, number)) is not None:
+                return found
+        except Unreadable as error:
+            if number not in self._reported:
+                _log.warning("in the journal %s, %s", self._database.path, error)
+            self._reported.add(number)
+        query = "SELECT version, digest, schema, timestamp FROM newest WHERE version = ?"
+        values = self._ask(query, (number,)).fetchone()
+        return None if values is None else KeptVersion(*values)
+
+    def _content(self, digest: bytes) -> bytes:
+        """The content in SQLite; of the committed version also from `newest`. Raises Unreadable."""
+        if digest in self._waiting.payloads:
+            return self._waiting.payloads[digest]
+        try:
+            if (payload := kept_versions.content(self._ask, digest)) is not None:
+                return payload
+            raise Unreadable("its content is gone")
+        except Unreadable:
+            found = self._ask("SELECT payload, checksum FROM newest WHERE digest = ?", (digest,)).fetchone()
+            if found is None or not isinstance(found[0], bytes) or zlib.crc32(found[0]) != found[1]:
+                raise
+            return found[0]
 
     def _state(self) -> StateRow:
         with self._database.explained("read"):
@@ -424,9 +493,23 @@ class Journal:
         return newest, max(newest, high_water)
 
 
+def _whole(kept: KeptVersion, payload: bytes) -> VersionRow:
+    return VersionRow(
+        kept.version,
+        kept.digest,
+        kept.schema,
+        payload,
+        kept.timestamp,
+        kept.origin,
+        kept.who,
+        kept.reason,
+        kept.undoes,
+    )
+
+
 def _checked(values: list[Any]) -> VersionRow:
     """The row, if each value has the type that was written: SQLite keeps any type in any column. Raises ValueError."""
-    return msgspec.convert(dict(zip(VersionRow.__struct_fields__, values, strict=True)), VersionRow)
+    return msgspec.convert(dict(zip(VersionRow.__struct_fields__, values, strict=False)), VersionRow)
 
 
 def _that_fit(bodies: Iterable[bytes]) -> Iterator[bytes]:

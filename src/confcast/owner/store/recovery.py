@@ -121,7 +121,9 @@ def _place_journal(runtime_dir: RuntimeDir, startup: StartupConfig) -> None:
     if runtime_dir.awaited is not None and startup.paused:
         handover.take_over(runtime_dir.folder, small)
     if runtime_dir.state_folder != runtime_dir.folder and small.exists():
-        with contextlib.closing(Journal(small)) as journal:
+        keep = startup.options.keep_versions
+        limit = startup.options.history_limit
+        with contextlib.closing(Journal(small, history_limit=limit, keep_versions=keep)) as journal:
             handover.move_journal(journal, runtime_dir.journal)
         handover.delete_journal(small)
 

@@ -45,6 +45,9 @@ AHEAD = "-ahead"
 _LOG_PAGES = 250  # SQLite writes the log into the file at about 1 MiB: it may be in /dev/shm, which is memory
 
 
+_OVERWRITE = "secure_delete=ON"
+"""Deleted contents have secrets: SQLite writes zeros over them, also where it could merely mark their pages as free."""
+
 Ask = Callable[..., sqlite3.Cursor]
 """Runs one statement, with the values of its placeholders. Raises what SQLite raises."""
 
@@ -105,7 +108,7 @@ class Database:
             yield
         except _FAULTS as error:
             misjudged = done != "written" and isinstance(error, ValueError | TypeError)
-            if misjudged or _tells_of_damage(error):  # no advice: the next owner renames it, and logs that
+            if misjudged or tells_of_damage(error):  # no advice: the next owner renames it, and logs that
                 raise TornJournal(f"the journal {self.path} can't be {done}: {error}") from error
             raise JournalError(f"the journal {self.path} can't be {done}: {error}{_advice(error)}") from error
 
@@ -145,6 +148,7 @@ class Database:
         Raises what SQLite and the system raise.
         """
         with self._replacing(path) as copy:
+            copy.execute(f"PRAGMA {_OVERWRITE}")
             self._connection.backup(copy)  # flushed: a new connection's `synchronous` is FULL
             copy.execute("BEGIN IMMEDIATE")
             complete(copy.execute)
@@ -220,6 +224,7 @@ class Database:
             f"synchronous={'FULL' if self.durable else 'OFF'}",
             f"wal_autocheckpoint={_LOG_PAGES}",
             f"journal_size_limit={_LOG_PAGES * 4096}",  # a huge payload does not leave a huge log
+            _OVERWRITE,
         ):
             connection.execute(f"PRAGMA {setting}")
 
@@ -237,7 +242,8 @@ def _advice(error: Exception) -> str:
     return ". Look at its folder: it must exist, and be writable for this user"
 
 
-def _tells_of_damage(error: Exception) -> bool:
+def tells_of_damage(error: Exception) -> bool:
+    """Whether what SQLite has read is not what was written."""
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     return damaged or "Could not decode to UTF-8" in str(error)  # Python's module sets no error code here
 

@@ -1,0 +1,223 @@
+"""The versions that the journal keeps in SQLite: a row for each of the last ones, and each content once.
+
+Guarantees. A row and a content have checksums that are verified when they are read. One that is not what was written
+costs its own version, and no other. Of versions beyond the limit nothing is left, and what they had is overwritten. The
+newest row is never deleted.
+
+How. All fields of a version but its content are one value, the body; `digest` and `schema` stand beside it, for the
+statements that decide which contents and field tables are still needed. Each row is read by a statement of its own:
+SQLite ends a statement at the first row that it can't read.
+
+An earlier confcast knows neither table. It opens the journal and goes on: what it commits is only in `newest`, so
+of its versions the last one alone is kept later, without origin and caller (`adopt`), and what it undoes stays good.
+
+Rejected: a column for each field (a text that is no UTF-8 ends the statement, and a type that was changed needs a check
+of its own), and a copy of the journal for each version (no transaction over all of them).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from confcast.owner.store.sqlite_file import Ask, tells_of_damage
+from confcast.wire.messages import UNDECODABLE, ReloadEvent, Who, WithSecrets
+
+# Made when first used: a journal of an earlier confcast has no such tables, and is opened as it is.
+_KEPT = """CREATE TABLE IF NOT EXISTS kept(version INTEGER PRIMARY KEY, digest BLOB NOT NULL, schema BLOB NOT NULL,
+    checksum INTEGER NOT NULL, body BLOB NOT NULL)"""
+_CONTENT = """CREATE TABLE IF NOT EXISTS content(digest BLOB PRIMARY KEY, checksum INTEGER NOT NULL,
+    payload BLOB NOT NULL)"""
+
+_MOST_CHECKED = 256 * 1024
+"""Bytes of a content that a listing reads to verify its checksum; of a longer one it looks at the length only."""
+
+UNDONE = "rejected"
+
+
+class Unreadable(ValueError):
+    """What was read is not what was written. The text says what, and names no path."""
+
+
+class KeptVersion(WithSecrets, frozen=True):
+    """One committed version, without its content.
+
+    Attributes:
+        version: Its number.
+        digest: The hash of its content. Never shown in a repr, since a short content can be guessed by it.
+        schema: The fingerprint of the schema that the content was written with.
+        timestamp: When it was committed, in seconds since 1970.
+        origin: What caused its load; empty: not known.
+        who: The process that called; None where none did, or it is not known.
+        reason: The reason that the caller gave; empty for none.
+        undoes: The number of the version that it undid; 0 for none.
+        verdict: How its barrier ended: `success` or `partial`; `rejected` once it was undone; empty: not yet.
+        good: Whether it was settled, declined by no worker, and not undone.
+    """
+
+    SHOWN = ("version", "origin", "verdict", "good")
+
+    version: int
+    digest: bytes
+    schema: bytes
+    timestamp: float
+    origin: str = ""
+    who: Who | None = None
+    reason: str = ""
+    undoes: int = 0
+    verdict: str = ""
+    good: bool = False
+
+    def judged(self, judgement: Judgement) -> KeptVersion:
+        """The version after this judgement. The first verdict stays, unless the version is undone; `good` may end."""
+        _, verdict, good = judgement
+        if verdict != UNDONE and self.verdict:
+            verdict, good = self.verdict, good and self.good
+        if (verdict, good) == (self.verdict, self.good):
+            return self
+        return msgspec.structs.replace(self, verdict=verdict, good=good)
+
+
+class Judgement(NamedTuple):
+    """What is now known of a version."""
+
+    version: int
+    verdict: str
+    good: bool
+
+
+def judgement_of(event: ReloadEvent) -> Judgement | None:
+    """What this event says of the version that runs after it; None if nothing.
+
+    A version is good once its barrier is closed and no worker has declined it. A worker that did not answer in time has
+    declined nothing. A refusal that comes later takes it back, by its own event.
+    """
+    declined = any(status.state == "declined" for status in event.lagging) or bool(event and event.problems)
+    closed = bool(event) or event.version > event.previous_version  # the latter: it was put back by an undo
+    if not event.version or not (closed or declined):
+        return None
+    return Judgement(event.version, "partial" if event.lagging else "success", not declined)
+
+
+def judge(versions: Iterable[KeptVersion], judgements: Iterable[Judgement]) -> dict[int, KeptVersion]:
+    """These versions by number, in their order, after these judgements; judgements of others are left out."""
+    by_number = {each.version: each for each in versions}
+    for judgement in judgements:
+        if (known := by_number.get(judgement.version)) is not None:
+            by_number[judgement.version] = known.judged(judgement)
+    return by_number
+
+
+# ---- in SQLite; each of these raises what SQLite raises
+
+
+def make_tables(ask: Ask) -> None:
+    """Make the tables, unless they are there."""
+    ask(_KEPT)
+    ask(_CONTENT)
+
+
+def have_tables(ask: Ask) -> bool:
+    """Whether the journal has the tables."""
+    return bool(ask("SELECT 1 FROM sqlite_master WHERE name = 'kept'").fetchone())
+
+
+def adopt(ask: Ask) -> None:
+    """Keep the version in `newest`, if it has no row: an earlier confcast has written it."""
+    query = """SELECT version, digest, schema, timestamp, checksum, payload FROM newest
+        WHERE version NOT IN (SELECT version FROM kept)"""
+    if (found := ask(query).fetchone()) is not None:
+        *fields, checksum, payload = found
+        _put(ask, KeptVersion(*fields))
+        ask("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (fields[1], checksum, payload))
+
+
+def add(ask: Ask, version: KeptVersion, payload: bytes) -> None:
+    """Keep this version, and its content unless that is kept already."""
+    _put(ask, version)
+    ask("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (version.digest, zlib.crc32(payload), payload))
+
+
+def update(ask: Ask, judgements: Iterable[Judgement]) -> None:
+    """Write these judgements into the rows of their versions; one without a row, or with a torn one, has none."""
+    for judgement in judgements:
+        try:
+            version = read(ask, judgement.version)
+        except Unreadable:
+            continue  # a listing logs it
+        if version is not None and (judged := version.judged(judgement)) is not version:
+            _put(ask, judged)
+
+
+def prune(ask: Ask, limit: int) -> None:
+    """Delete all versions but the newest `limit` ones, and the contents that no version has any more."""
+    ask("DELETE FROM kept WHERE version <= (SELECT version FROM kept ORDER BY version DESC LIMIT 1 OFFSET ?)", (limit,))
+    ask("DELETE FROM content WHERE digest NOT IN (SELECT digest FROM kept)")
+
+
+def numbers(ask: Ask, limit: int) -> list[int]:
+    """The numbers of the newest `limit` versions, newest first."""
+    return [number for (number,) in ask("SELECT version FROM kept ORDER BY version DESC LIMIT ?", (limit,))]
+
+
+def read(ask: Ask, number: int) -> KeptVersion | None:
+    """The version of this number; None if it is not kept. Raises Unreadable if its row is not what was written."""
+    found = _row(ask, "SELECT digest, schema, checksum, body FROM kept WHERE version = ?", number)
+    if found is None:
+        return None
+    digest, schema, checksum, body = found
+    if isinstance(body, bytes) and zlib.crc32(body) == checksum:
+        try:
+            version = _decode(body)
+        except UNDECODABLE:  # written by a confcast that gave a field another type
+            pass
+        else:
+            if (version.version, version.digest, version.schema) == (number, digest, schema):
+                return version
+    raise Unreadable(f"the row of version {number} is not what was written")
+
+
+def content(ask: Ask, digest: bytes) -> bytes | None:
+    """The content with this digest; None if it is not kept. Raises Unreadable if it is not what was written."""
+    found = _row(ask, "SELECT payload, checksum FROM content WHERE digest = ?", digest)
+    if found is None:
+        return None
+    payload, checksum = found
+    if not isinstance(payload, bytes) or zlib.crc32(payload) != checksum:
+        raise Unreadable("its content is not what was written")
+    return payload
+
+
+def has_content(ask: Ask, digest: bytes) -> bool:
+    """Whether the content with this digest is there. Its checksum is verified, too, unless the content is long."""
+    try:
+        found = _row(ask, "SELECT length(payload) FROM content WHERE digest = ?", digest)
+        if found is None or not isinstance(found[0], int):
+            return False
+        return found[0] > _MOST_CHECKED or content(ask, digest) is not None
+    except Unreadable:
+        return False
+
+
+def _row(ask: Ask, query: str, value: object) -> Sequence[Any] | None:
+    try:
+        found: Sequence[Any] | None = ask(query, (value,)).fetchone()
+    except sqlite3.Error as error:
+        if not tells_of_damage(error):
+            raise
+        raise Unreadable(f"it can't be read: {error}") from error
+    return found
+
+
+def _put(ask: Ask, version: KeptVersion) -> None:
+    body = _encode(version)
+    values = (version.version, version.digest, version.schema, zlib.crc32(body), body)
+    ask("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", values)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(KeptVersion).decode
