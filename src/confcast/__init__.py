@@ -29,6 +29,8 @@ _HOME = {
     "Secret": "config.schema.kinds",
     "Snapshot": "worker.snapshot",
     "Source": "config.sources.layer",
+    "VersionInfo": "wire.messages",
+    "Who": "wire.messages",
     "WorkerStatus": "wire.messages",
     "attach": "worker.replica",
     "current": "worker.registry",
@@ -66,6 +68,8 @@ if TYPE_CHECKING:
     from confcast.wire.messages import Change as Change
     from confcast.wire.messages import ReloadEvent as ReloadEvent
     from confcast.wire.messages import ReloadResult as ReloadResult
+    from confcast.wire.messages import VersionInfo as VersionInfo
+    from confcast.wire.messages import Who as Who
     from confcast.wire.messages import WorkerStatus as WorkerStatus
     from confcast.worker.observers.dispatcher import ConfigObserver as ConfigObserver
     from confcast.worker.registry import current as current

@@ -140,7 +140,7 @@ class TestLoads:
     def test_with_an_empty_roster_the_vote_is_over_at_once(self):
         it = scene(LOADING, workers=0)
         it.owner.loads(B)
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
         it.owner.records()
         assert it.owner.answer(it.call).result is ReloadResult.SUCCESS
 
@@ -232,7 +232,7 @@ class TestChecks:
             it.owner.receives(w, Vote(1, True))
         assert it.owner.did(fx.Record) == []
         it.owner.checks(changes=(self.CHANGE,))
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
         it.owner.records()
         for w in (it.w1, it.w2):
             it.owner.receives(w, Applied(2))
@@ -244,7 +244,7 @@ class TestChecks:
         assert it.owner.did(fx.Record) == []
         for w in (it.w1, it.w2):
             it.owner.receives(w, Vote(1, True))
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
 
     @pytest.mark.parametrize("votes", [0, 2])
     def test_what_is_not_exact_is_refused_with_the_reason_and_aborted(self, votes):
@@ -317,7 +317,7 @@ class TestChecks:
             it.owner.receives(w, Vote(1, True))
         assert it.owner.did(fx.Record) == []
         it.owner.checks()
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
 
     def test_a_worker_that_still_works_then_has_its_own_deadline(self):
         it = self.proposed()
@@ -327,7 +327,7 @@ class TestChecks:
         it.owner.checks()
         assert it.owner.did(fx.Record) == []
         it.owner.receives(it.w2, Vote(1, True))
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
 
     def test_the_check_of_a_former_proposal_is_dropped(self):
         it = self.proposed()
@@ -376,7 +376,7 @@ class TestDeadlines:
         it = scene(STAGING)
         it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
         it.owner.records()
         it.owner.receives(it.w1, Applied(2))
         event = it.owner.answer(it.call)
@@ -442,7 +442,7 @@ class TestVotes:
         assert it.owner.state is STAGING
         it.owner.receives(it.w2, Vote(1, True))
         assert it.owner.state is RECORDING
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
 
     def test_one_no_refuses_for_all(self):
         it = scene(STAGING)
@@ -538,7 +538,7 @@ class TestTheJournalWrite:
         it.owner.is_triggered()
         it.owner.forget().loads(C)
         it.both_send(Vote(2, True))
-        assert it.owner.did(fx.Record) == [fx.Record(3, C, C)]
+        assert it.owner.orders() == [fx.Record(3, C, C)]
 
     def test_a_row_that_can_not_be_read_back_ends_the_owner_and_answers_nobody(self):
         it = scene(RECORDING)
@@ -981,7 +981,7 @@ class TestReconciling:
     def test_a_higher_number_of_our_content_is_taken_over(self):
         it = scene(IDLE)
         w3 = it.owner.meets(3, 7, A)
-        assert it.owner.did(fx.Record) == [fx.Record(7, A, A)]
+        assert it.owner.orders() == [fx.Record(7, A, A)]
         it.owner.records()
         assert it.owner.sent(w3) == it.owner.sent(it.w1) == [installed(7, A, A)]
 
@@ -989,14 +989,14 @@ class TestReconciling:
     def test_other_content_makes_ours_go_out_again_above_it(self, version):
         it = scene(IDLE)
         it.owner.meets(3, version, C)
-        assert it.owner.did(fx.Record) == [fx.Record(version + 1, A, A)]
+        assert it.owner.orders() == [fx.Record(version + 1, A, A)]
 
     def test_two_contents_under_the_floor_count_as_other_content(self):
         it = scene(LOADING)
         it.owner.meets(3, 7, A)
         it.owner.meets(4, 7, C)
         it.owner.fails_to_load()
-        assert it.owner.did(fx.Record) == [fx.Record(8, A, A)]
+        assert it.owner.orders() == [fx.Record(8, A, A)]
 
     @every_state_but(IDLE)
     def test_it_waits_for_the_present_proposal_and_goes_before_the_next_load(self, state):
@@ -1022,7 +1022,7 @@ class TestReconciling:
         owner.is_triggered("start")
         owner.loads(A)
         owner.receives(w3, Vote(1, True))
-        assert owner.did(fx.Record) == [fx.Record(8, A, A)]
+        assert owner.orders() == [fx.Record(8, A, A)]
 
     def test_a_failed_one_lets_the_others_go_first_and_is_tried_again_at_the_next_hello(self):
         it = scene(IDLE)
@@ -1033,7 +1033,7 @@ class TestReconciling:
         it.owner.fails_to_load()
         assert it.owner.state is IDLE
         it.owner.forget().meets(4)
-        assert it.owner.did(fx.Record) == [fx.Record(9, A, A)], "number 8 was retired"
+        assert it.owner.orders() == [fx.Record(9, A, A)], "number 8 was retired"
 
     def test_the_dead_need_no_reconciling(self):
         it = scene(LOADING)
@@ -1044,7 +1044,7 @@ class TestReconciling:
     def test_a_retired_number_of_a_former_owner_is_not_taken_over(self):
         owner = Owner((1, A), high_water=7)
         owner.meets(3, 7, A)
-        assert owner.did(fx.Record) == [fx.Record(8, A, A)]
+        assert owner.orders() == [fx.Record(8, A, A)]
 
 
 class TestGathering:
@@ -1057,7 +1057,7 @@ class TestGathering:
         owner.receives(w1, Vote(1, True))
         assert owner.state is STAGING
         owner.waits_out(fx.Timer.GATHER)
-        assert owner.did(fx.Record) == [fx.Record(501, A, A)]
+        assert owner.orders() == [fx.Record(501, A, A)]
 
     def test_the_vote_lasts_until_everyone_was_gathered(self):
         owner = Owner(None, gathering=True)

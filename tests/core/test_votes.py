@@ -37,7 +37,7 @@ class TestOneYes:
         it = scene(STAGING)
         it.owner.receives(it.w1, Vote(1, True))
         it.owner.waits_out(fx.Timer.STAGE)
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
 
     def test_nobody_needs_to_say_yes_where_nobody_is(self):
         it = scene(LOADING, workers=0)
@@ -86,7 +86,7 @@ class TestWhatIsOwed:
         it.owner.loads(B)
         it.owner.receives(it.w1, Vote(2, True))
         it.owner.waits_out(fx.Timer.STAGE)
-        assert it.owner.did(fx.Record) == [fx.Record(2, B, B)]
+        assert it.owner.orders() == [fx.Record(2, B, B)]
 
     def test_so_does_a_newcomer(self):
         it = refused_by_silence()
@@ -361,7 +361,7 @@ def committed_and_declined_by_the_rest() -> Scene:
 class TestWhatNobodyRuns:
     def test_is_undone(self):
         it = committed_and_declined_by_the_rest()
-        assert it.owner.did(fx.Record) == [fx.Record(3, A, A, undo=True, refused=B)]
+        assert it.owner.orders() == [fx.Record(3, A, A, undo=True, refused=B)]
         assert it.owner.answers(it.call) == [], "it is answered when the undo's barrier is closed"
         it.owner.records()
         assert it.owner.sent(it.w2) == [installed(3, A, A, undo=True)]
@@ -411,7 +411,7 @@ class TestWhatNobodyRuns:
         it.owner.records()
         it.owner.receives(it.w2, Declined(3, (NO,)))
         it.owner.forget().loses(it.w1)
-        assert it.owner.did(fx.Record) == [fx.Record(4, A, A, undo=True, refused=C)]
+        assert it.owner.orders() == [fx.Record(4, A, A, undo=True, refused=C)]
 
     def test_while_it_can_not_be_written_a_new_worker_can_start(self):
         it = committed_and_declined_by_the_rest()
@@ -449,7 +449,7 @@ class TestWhatNobodyRuns:
         it.owner.loses(it.w1)
         assert it.owner.answer(it.call).result is PARTIAL
         it.owner.forget().receives(it.w2, Declined(2, (NO,)))
-        assert it.owner.did(fx.Record) == [fx.Record(3, A, A, undo=True, refused=B)]
+        assert it.owner.orders() == [fx.Record(3, A, A, undo=True, refused=B)]
         it.owner.records()
         it.owner.receives(it.w2, Applied(3))
         assert [(e.origin, e.result) for e in it.owner.events()] == [("late", PARTIAL), ("undo", REJECTED)]
@@ -479,7 +479,7 @@ class TestWhatNobodyRuns:
         assert (it.owner.state, it.owner.did(fx.Load), it.owner.did(fx.Retire)) == (RECORDING, [], [fx.Retire(3)])
         it.owner.waits_out(fx.Timer.UNDO)
         assert it.owner.now == began + 1
-        assert it.owner.did(fx.Record)[-1] == fx.Record(4, A, A, undo=True, refused=B)
+        assert it.owner.orders()[-1] == fx.Record(4, A, A, undo=True, refused=B)
         it.owner.records()
         it.owner.receives(it.w2, Applied(4))
         assert (it.owner.answer(it.call).version, it.owner.state) == (4, LOADING)
@@ -499,7 +499,7 @@ class TestWhatNobodyRuns:
     def test_a_re_issue_of_it_is_one_too(self):
         owner = Owner((3, A), undo=True, refused=B)
         owner.meets(2, 3, C)
-        assert owner.did(fx.Record) == [fx.Record(4, A, A, undo=True, refused=B)]
+        assert owner.orders() == [fx.Record(4, A, A, undo=True, refused=B)]
 
 
 def undone() -> Scene:
@@ -536,7 +536,7 @@ class TestWhatWasUndone:
         it.owner.is_triggered()
         it.owner.loads(C)
         it.owner.receives(it.w2, Vote(2, True))
-        assert it.owner.did(fx.Record) == [fx.Record(4, C, C)]
+        assert it.owner.orders() == [fx.Record(4, C, C)]
         it.owner.records()
         it.owner.receives(it.w2, Applied(4))
         it.owner.is_triggered()

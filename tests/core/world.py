@@ -116,6 +116,11 @@ class Owner:
         if fx.Accept() in effects and self.accepts:
             self.feed(fx.Accepted())
 
+    def orders(self) -> list[fx.Record]:
+        """The journal writes, by what is written: not by what has caused them."""
+        content = ("version", "digest", "payload", "undo", "refused")
+        return [fx.Record(*(getattr(each, name) for name in content)) for each in self.did(fx.Record)]
+
     def receives(self, peer: Peer, message) -> None:
         self.feed(fx.Received(peer.pipe, peer.pid, message))
 

@@ -39,6 +39,8 @@ NAMES = {
     "Secret",
     "Snapshot",
     "Source",
+    "VersionInfo",
+    "Who",
     "WorkerStatus",
     "attach",
     "current",
@@ -58,6 +60,7 @@ VERBS = {
     "get_event_history": "(self, limit=None)",
     "clear_history": "(self)",
     "workers": "(self)",
+    "versions": "(self, limit=None)",
 }
 VERBS |= {f"a{verb}": signature for verb, signature in VERBS.items()}
 
@@ -71,8 +74,8 @@ SIGNATURES = {
     "Candidate.origin_of": "(self, key)",
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
-        " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, supervise='thread',"
-        " log_level='info', executable=None)"
+        " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, keep_versions=50,"
+        " supervise='thread', log_level='info', executable=None)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",
@@ -149,7 +152,11 @@ FIELDS = {
         "lagging",
         "notes",
         "observer_errors",
+        "reason",
+        "who",
     ],
+    "VersionInfo": ["version", "timestamp", "digest", "origin", "who", "reason", "good", "restorable"],
+    "Who": ["uid", "pid", "command"],
 }
 
 RESULTS = {

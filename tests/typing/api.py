@@ -38,6 +38,8 @@ from confcast import (
     Secret,
     Snapshot,
     Source,
+    VersionInfo,
+    Who,
     WorkerStatus,
     attach,
     current,
@@ -281,6 +283,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         load_timeout=10.0,
         silent="refuse",
         history_limit=100,
+        keep_versions=50,
         supervise="caller",
         log_level="warning",
         executable=Path("bin/python"),
@@ -337,6 +340,8 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.get_event_history(), list[ReloadEvent])
         assert_type(asked.get_event_history(limit=10), list[ReloadEvent])
         assert_type(asked.workers(), list[WorkerStatus])
+        assert_type(asked.versions(), list[VersionInfo])
+        assert_type(asked.versions(limit=10), list[VersionInfo])
         asked.clear_history()
 
     manager.reload(timeout="soon")  # type: ignore[arg-type]
@@ -354,6 +359,7 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(await asked.aget_stats(), dict[str, Any])
         assert_type(await asked.aget_event_history(limit=10), list[ReloadEvent])
         assert_type(await asked.aworkers(), list[WorkerStatus])
+        assert_type(await asked.aversions(limit=10), list[VersionInfo])
         await asked.aclear_history()
     assert_type(await settings.aattach(timeout=5.0), Replica[Settings])
     await settings.aclose()
@@ -371,6 +377,8 @@ def events(event: ReloadEvent) -> None:
     assert_type(event.applied, list[int])
     assert_type(event.error_message, str | None)
     assert_type(event.duration_ms, float)
+    assert_type(event.reason, str)
+    assert_type(event.who, Who | None)
     for failed in event.observer_errors:
         assert_type(failed.pid, int)
         assert_type(failed.observer, str)
@@ -381,6 +389,22 @@ def events(event: ReloadEvent) -> None:
         assert_type(worker.last_observer_error, str)
 
     event.version = 3  # type: ignore[misc]
+
+
+def kept(version: VersionInfo) -> None:
+    assert_type(version.version, int)
+    assert_type(version.timestamp, float)
+    assert_type(version.digest, str)
+    assert_type(version.origin, str)
+    assert_type(version.reason, str)
+    assert_type(version.good, bool)
+    assert_type(version.restorable, bool)
+    if version.who is not None:
+        assert_type(version.who.uid, int)
+        assert_type(version.who.pid, int)
+        assert_type(version.who.command, str)
+
+    version.good = True  # type: ignore[misc]
 
 
 # ---- errors

@@ -1,10 +1,11 @@
-"""The command line: `python -m confcast check|reload|status`, or `confcast …`.
+"""The command line: `python -m confcast check|reload|status|versions`, or `confcast …`.
 
 Recipes:
 
     confcast check --loader pkg.settings:loader && kill -HUP "$master"     # never send a HUP for a broken file
     confcast reload --json | jq '.workers[] | select(.state != "current")'
     confcast status
+    confcast versions
     confcast reload --pid "$MAINPID"                                       # the server of this process, whichever it is
     confcast --version
 
@@ -12,7 +13,7 @@ Each command has a file and returns a `Report`; only this file prints. A command
 as any client does. A report is written to standard output, whatever its verdict; an error that prevents a report, to
 standard error. `report.ExitCode` has the exit codes. There are no colours, so that nothing has to switch them off.
 
-Rejected: click and rich (every worker's environment would have five more packages, for three commands), and `reload` by
+Rejected: click and rich (every worker's environment would have five more packages, for four commands), and `reload` by
 a signal (a signal has no answer).
 """
 
@@ -26,7 +27,7 @@ import sys
 from collections.abc import Sequence
 
 import confcast
-from confcast.cli import check, reload, status
+from confcast.cli import check, reload, status, versions
 from confcast.cli.report import ExitCode, as_json
 from confcast.errors import ConfcastError
 
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="confcast", description="The configuration of a running server.", epilog=_EXITS, allow_abbrev=False
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="check|reload|status")
-    for command in (check, reload, status):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|reload|status|versions")
+    for command in (check, reload, status, versions):
         command.add_to(commands)
     return parser

@@ -44,7 +44,11 @@ from confcast.wire.messages import (
     StatsRequest,
     ToOwner,
     ToWorker,
+    VersionInfo,
+    Versions,
+    VersionsRequest,
     Vote,
+    Who,
     Workers,
     WorkersRequest,
     Working,
@@ -71,6 +75,9 @@ TO_OWNER: list[Any] = [
     HistoryRequest(3, 10),
     ClearHistory(4),
     WorkersRequest(5),
+    VersionsRequest(6, None),
+    VersionsRequest(6, 10),
+    Reload(1, "command", None, "a new limit"),
 ]
 TO_WORKER: list[Any] = [
     Install(3, b"d" * 16, b"payload"),
@@ -85,6 +92,7 @@ TO_WORKER: list[Any] = [
     Stats(2, {"total_reloads": 1}),
     History(3, []),
     Workers(5, []),
+    Versions(6, [VersionInfo(3, 1.5, "d" * 32, "call", Who(0, 7, "app"), "a new limit", True, True)]),
     Done(4),
     Outcome(1, ReloadEvent(timestamp=1.5, result=ReloadResult.REJECTED, version=3, problems=list(PROBLEMS))),
 ]

@@ -33,6 +33,9 @@ from confcast.wire.messages import (
     Request,
     Stats,
     StatsRequest,
+    VersionInfo,
+    Versions,
+    VersionsRequest,
     Workers,
     WorkersRequest,
     WorkerStatus,
@@ -153,6 +156,17 @@ class Verbs(ABC):
         """Every process that holds, or should hold, the configuration, by pid. Raises OwnerUnavailable."""
         return self._answer(Workers, lambda number: WorkersRequest(number)).workers
 
+    def versions(self, limit: int | None = None) -> list[VersionInfo]:
+        """The committed versions that the owner keeps, newest first; at most `limit` of them, None for all.
+
+        The owner keeps the last ones (the option `keep_versions`). Their contents stay with the owner. One whose row in
+        the journal is damaged is left out, and named in the owner's log.
+
+        Raises:
+            OwnerUnavailable: No answer within five seconds.
+        """
+        return self._answer(Versions, lambda number: VersionsRequest(number, limit)).versions
+
     def _answer(self, kind: type[A], make: Callable[[int], Request]) -> A:
         answer = self._ask(make, _ANSWER_TIMEOUT)
         if not isinstance(answer, kind):
@@ -206,3 +220,7 @@ class AwaitableVerbs(Verbs):
     async def aworkers(self) -> list[WorkerStatus]:
         """`workers()`, awaited. Raises what `workers` raises."""
         return await in_thread(self.workers)
+
+    async def aversions(self, limit: int | None = None) -> list[VersionInfo]:
+        """`versions(limit)`, awaited. Raises what `versions` raises."""
+        return await in_thread(self.versions, limit)

@@ -27,6 +27,8 @@ from confcast.wire.messages import (
     ReloadEvent,
     ReloadResult,
     Stats,
+    VersionInfo,
+    Versions,
     Vote,
     Workers,
     WorkerStatus,
@@ -156,6 +158,7 @@ ANSWERS: list[Message] = [
     History(7, [event(problems=MANY[:100], applied=PIDS)] * 3),
     History(7, [event(applied=list(range(1_000, 1_100)))] * 100),
     Workers(7, [WorkerStatus(pid, 1, "late", "r" * 4000) for pid in PIDS]),
+    Versions(7, [VersionInfo(number, 1.0, "d" * 32, "call", None, "r" * 500, True, True) for number in range(50)]),
     Outcome(7, event(changes=[Change("n", 2**70, object())])),
 ]
 
@@ -174,6 +177,8 @@ def test_an_answer_that_no_frame_has_room_for_becomes_one_that_has(answer, monke
             assert (told.result, told.version) == (ReloadResult.SUCCESS, 2)
         case History(_, events):
             assert events
+        case Versions(_, versions):
+            assert [each.version for each in versions] == [0, 1, 2, 3, 4, 5]
         case Workers(_, workers):
             assert [worker.pid for worker in workers] == PIDS
 

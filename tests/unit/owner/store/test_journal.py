@@ -81,7 +81,7 @@ def test_the_newest_version_is_read_back_by_the_next_owner(path, durable):
         assert journal.high_water == 5
 
 
-def test_only_the_newest_payload_is_in_the_journal(path):
+def test_an_earlier_confcast_finds_the_newest_payload_alone(path):
     with closing(Journal(path)) as journal:
         journal.record(row(1, b"old"))
         journal.record(row(2, b"new"))

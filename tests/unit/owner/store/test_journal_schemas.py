@@ -32,8 +32,17 @@ def test_the_next_owner_reads_the_field_table_of_the_committed_version(path: Pat
         assert journal.described(NEW) == {}
 
 
+def test_the_tables_of_all_kept_versions_stay(path: Path) -> None:
+    with closing(Journal(path, keep_versions=2)) as journal:
+        for version, schema in enumerate((OLD, NEW, NEWER), 1):
+            journal.describe(schema, {"number": str(version)})
+            journal.record(row(version, schema))
+        journal.describe(NEWER, {"number": "3"})
+        assert [journal.described(schema) for schema in (OLD, NEW, NEWER)] == [{}, {"number": "2"}, {"number": "3"}]
+
+
 def test_the_table_of_the_committed_version_stays_until_another_schemas_version_is_committed(path: Path) -> None:
-    with closing(Journal(path)) as journal:
+    with closing(Journal(path, keep_versions=1)) as journal:
         journal.describe(OLD, {"number": "int"})
         journal.record(row(1, OLD))
         journal.describe(NEW, {"number": "str"})

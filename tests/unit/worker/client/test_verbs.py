@@ -28,6 +28,10 @@ from confcast.wire.messages import (
     Request,
     Stats,
     StatsRequest,
+    VersionInfo,
+    Versions,
+    VersionsRequest,
+    Who,
     Workers,
     WorkersRequest,
     decode_to_owner,
@@ -39,6 +43,7 @@ from tests.support.links import control_socket
 from tests.support.waiting import DEADLINE, in_thread
 
 EVENT = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=2)
+KEPT = VersionInfo(2, 1.0, "d" * 32, "call", Who(0, 7, "app"), "", True, True)
 
 
 class Asked(Verbs):
@@ -88,6 +93,8 @@ def test_an_outcome_is_true_when_what_was_asked_for_runs(result: ReloadResult) -
         (lambda verbs: verbs.get_event_history(limit=0), HistoryRequest(1, 0), History(1, []), []),
         (lambda verbs: verbs.clear_history(), ClearHistory(1), Done(1), None),
         (lambda verbs: verbs.workers(), WorkersRequest(1), Workers(1, []), []),
+        (lambda verbs: verbs.versions(), VersionsRequest(1, None), Versions(1, [KEPT]), [KEPT]),
+        (lambda verbs: verbs.versions(limit=0), VersionsRequest(1, 0), Versions(1, []), []),
     ],
 )
 def test_each_other_verb_gives_what_the_answer_holds_and_raises_without_one(

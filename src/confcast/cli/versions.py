@@ -1,0 +1,67 @@
+"""`confcast versions` lists the committed versions that the owner keeps: when, what caused each, who called, and why.
+
+It shows no content and no key of any version. Rejected: reading the journal's file (it belongs to the owner's user, and
+the owner has it open).
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from confcast.cli import owners
+from confcast.cli.report import ExitCode, Report, line, table, when
+from confcast.texts import shortened
+from confcast.wire.messages import VersionInfo, Who
+
+_LONGEST_COMMAND = 40
+
+
+def add_to(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "versions",
+        help="list the versions that are kept: when, what caused them, who called, and whether they were good",
+        description="Lists the committed versions that the config owner keeps, newest first; the one that runs is "
+        "marked. A version is good if every worker that answered has applied it. Changes nothing.",
+    )
+    owners.add_to(parser)
+    parser.add_argument("-n", type=_count, dest="limit", metavar="COUNT", help="list no more than so many")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
+    owner = owners.find(options)
+    version = owner.get_stats()["version"]
+    return report(version, owner.versions(options.limit))
+
+
+def report(version: int, versions: list[VersionInfo]) -> Report:
+    """The report on the kept versions, of which `version` runs, for a person and for a program."""
+    header = ("", "VERSION", "WHEN", "ORIGIN", "WHO", "GOOD", "REASON")
+    lines = table(header, [_row(each, version) for each in versions]) if versions else ["no version is kept"]
+    if lost := sum(not each.restorable for each in versions):
+        what = "1 version is" if lost == 1 else f"{lost} versions are"
+        lines.append(f"{what} of another schema, or the content is damaged: --json says which (restorable)")
+    return Report(ExitCode.DONE, "\n".join(lines), {"version": version, "versions": versions})
+
+
+def _row(each: VersionInfo, version: int) -> tuple[object, ...]:
+    mark = "*" if each.version == version else ""
+    good = "yes" if each.good else "no"
+    return mark, each.version, when(each.timestamp), each.origin or "?", _caller(each.who), good, each.reason
+
+
+def _caller(who: Who | None) -> str:
+    if who is None:
+        return "-"
+    command = f": {line(shortened(who.command, _LONGEST_COMMAND))}" if who.command else ""
+    return f"{owners.user_name(who.uid)}, process {who.pid}{command}"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of versions, 1 or more")
+    return int(text)
