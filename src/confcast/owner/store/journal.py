@@ -168,9 +168,10 @@ class Journal:
             damaged = number in self._reported
             why = "is damaged" if damaged else f"is not kept: the last {self._limits.versions} are (keep_versions)"
             raise JournalError(f"version {number} in the journal {self._database.path} {why}")
+        payload = self._waiting.payloads.get(kept.digest)
         try:
             with self._database.explained("read"):
-                payload = self._content(kept.digest)
+                payload = kept_versions.content(self._ask, kept.digest) if payload is None else payload
         except Unreadable as error:
             raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
         return _whole(kept, payload)
@@ -463,20 +464,6 @@ class Journal:
         query = "SELECT version, digest, schema, timestamp FROM newest WHERE version = ?"
         values = self._ask(query, (number,)).fetchone()
         return None if values is None else KeptVersion(*values)
-
-    def _content(self, digest: bytes) -> bytes:
-        """The content in SQLite; of the committed version also from `newest`. Raises Unreadable."""
-        if digest in self._waiting.payloads:
-            return self._waiting.payloads[digest]
-        try:
-            if (payload := kept_versions.content(self._ask, digest)) is not None:
-                return payload
-            raise Unreadable("its content is gone")
-        except Unreadable:
-            found = self._ask("SELECT payload, checksum FROM newest WHERE digest = ?", (digest,)).fetchone()
-            if found is None or not isinstance(found[0], bytes) or zlib.crc32(found[0]) != found[1]:
-                raise
-            return found[0]
 
     def _state(self) -> StateRow:
         with self._database.explained("read"):

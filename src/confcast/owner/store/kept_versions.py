@@ -36,10 +36,12 @@ _CONTENT = """CREATE TABLE IF NOT EXISTS content(digest BLOB PRIMARY KEY, checks
 _MOST_CHECKED = 256 * 1024
 """Bytes of a content that a listing reads to verify its checksum; of a longer one it looks at the length only."""
 
+_SELECT = "SELECT {} FROM {} WHERE digest = ?"
+
 UNDONE = "rejected"
 
 
-class Unreadable(ValueError):
+class Unreadable(Exception):
     """What was read is not what was written. The text says what, and names no path."""
 
 
@@ -181,26 +183,38 @@ def read(ask: Ask, number: int) -> KeptVersion | None:
     raise Unreadable(f"the row of version {number} is not what was written")
 
 
-def content(ask: Ask, digest: bytes) -> bytes | None:
-    """The content with this digest; None if it is not kept. Raises Unreadable if it is not what was written."""
-    found = _row(ask, "SELECT payload, checksum FROM content WHERE digest = ?", digest)
-    if found is None:
-        return None
-    payload, checksum = found
-    if not isinstance(payload, bytes) or zlib.crc32(payload) != checksum:
-        raise Unreadable("its content is not what was written")
-    return payload
+def content(ask: Ask, digest: bytes) -> bytes:
+    """The content with this digest. Raises Unreadable if it is gone, or is not what was written."""
+    problem = "its content is gone"
+    for table in _places(ask):
+        try:
+            payload, checksum = _row(ask, _SELECT.format("payload, checksum", table), digest) or (None, None)
+        except Unreadable as error:
+            problem = str(error)
+            continue
+        if isinstance(payload, bytes) and zlib.crc32(payload) == checksum:
+            return payload
+        if payload is not None:
+            problem = "its content is not what was written"
+    raise Unreadable(problem)
 
 
 def has_content(ask: Ask, digest: bytes) -> bool:
     """Whether the content with this digest is there. Its checksum is verified, too, unless the content is long."""
     try:
-        found = _row(ask, "SELECT length(payload) FROM content WHERE digest = ?", digest)
-        if found is None or not isinstance(found[0], int):
-            return False
-        return found[0] > _MOST_CHECKED or content(ask, digest) is not None
+        for table in _places(ask):
+            (length,) = _row(ask, _SELECT.format("length(payload)", table), digest) or (0,)
+            if isinstance(length, int) and length > _MOST_CHECKED:
+                return True
+        content(ask, digest)
     except Unreadable:
         return False
+    return True
+
+
+def _places(ask: Ask) -> list[str]:
+    """The tables where a content may be: that of the committed version is in `newest`, too."""
+    return ["content", "newest"] if have_tables(ask) else ["newest"]
 
 
 def _row(ask: Ask, query: str, value: object) -> Sequence[Any] | None:
