@@ -39,6 +39,8 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         "was changed in place in this process: login.user ('u' became 'written')",  # the worker's log
         "confcast app: call: refused (validation_failed)",  # the owner's log
         '"key": "login.password"',  # the command line's
+        "VersionInfo(version=2, ",
+        '"restorable": true',  # `confcast versions --json`
     ):
         assert told in said.replace("\\'", "'"), f"{told!r} is missing, so this proves nothing:\n{said}"
     leaks = [line for line in said.splitlines() if LEAK.search(line)]

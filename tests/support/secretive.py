@@ -221,18 +221,20 @@ class Show:
 
     def listings(self, manager: ConfigReloadManager[Any]) -> None:
         """History, totals, workers, the command line, and the journal's own events; also after a restart."""
-        for number, command in enumerate((["status"], ["status", "--json"], ["reload"], ["reload", "--json"]), 5):
+        reads = (["status"], ["status", "--json"], ["versions"], ["versions", "--json"])
+        for number, command in enumerate((*reads, ["reload"], ["reload", "--json"]), 5):
             self.write(number)
             assert confcast_command([*command, "--address", manager.address]) == 0
         dead = manager.owner_pid
         os.kill(dead, signal.SIGKILL)
         eventually(lambda: not is_running(dead), "the owner's end")
         assert manager.reload(), "the next owner loads what the file says"
-        print(manager.get_stats(), manager.workers(), manager.get_event_history(), sep="\n")
+        print(manager.get_stats(), manager.workers(), manager.get_event_history(), manager.versions(), sep="\n")
         path = Path(manager.address).with_name("journal")
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as journal:
             print(journal.execute("SELECT body FROM event").fetchall())
             print(journal.execute("SELECT fields FROM schemas").fetchall())
+            print(journal.execute("SELECT body FROM kept").fetchall())
 
 
 def wrong() -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import ExitCode, Report, line, table, when
+from confcast.cli.report import ExitCode, Report, table, when
 from confcast.texts import shortened
 from confcast.wire.messages import VersionInfo, Who
 
@@ -57,7 +57,7 @@ def _row(each: VersionInfo, version: int) -> tuple[object, ...]:
 def _caller(who: Who | None) -> str:
     if who is None:
         return "-"
-    command = f": {line(shortened(who.command, _LONGEST_COMMAND))}" if who.command else ""
+    command = f": {shortened(who.command, _LONGEST_COMMAND)}" if who.command else ""
     return f"{owners.user_name(who.uid)}, process {who.pid}{command}"
 
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from confcast.cli import reload, status
+from confcast.cli import reload, status, versions
 from confcast.cli.owners import OwnerClient
-from confcast.cli.report import ExitCode, as_json, line, table
+from confcast.cli.report import ExitCode, as_json, line, table, when
 from confcast.errors import Problem
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, VersionInfo, Who, WorkerStatus
 
 OWNER = OwnerClient("/run/confcast/control.sock", "app")
 STATS = {
@@ -254,3 +254,38 @@ def test_the_last_load_is_shown_once_and_what_was_dropped_to_programs_only():
 def test_status_shows_why_the_sources_were_refused():
     last = event(ReloadResult.VALIDATION_FAILED, problems=[Problem("name", "no", "app.toml:4:20")])
     assert "         app.toml:4:20: name: no" in status.report(OWNER, STATS, last, []).text.splitlines()
+
+
+def test_versions_are_a_table_and_the_one_that_runs_is_marked():
+    who = Who(4_000_000_000, 77, "deploy\x1b[2J " + "x" * 100)
+    kept = [
+        VersionInfo(12, 1.5, "d" * 32, "call", who, "a new limit", False, True),
+        VersionInfo(7, 1.5, "e" * 32, "", None, "", True, True),
+    ]
+    told = versions.report(7, kept)
+    date = when(1.5)
+    shown = "4000000000, process 77: deploy\\x1b[2J " + "x" * 28 + "…"
+    assert [text.split("  ", 1)[0] for text in told.text.splitlines()] == ["", "", "*"]
+    assert [" ".join(text.split()) for text in told.text.splitlines()] == [
+        "VERSION WHEN ORIGIN WHO GOOD REASON",
+        f"12 {date} call {shown} no a new limit",
+        f"* 7 {date} ? - yes",
+    ]
+    assert told.exit is ExitCode.DONE
+    assert json.loads(as_json(told.data))["versions"][0] == {
+        "version": 12,
+        "timestamp": 1.5,
+        "digest": "d" * 32,
+        "origin": "call",
+        "who": {"uid": 4_000_000_000, "pid": 77, "command": who.command},
+        "reason": "a new limit",
+        "good": False,
+        "restorable": True,
+    }
+
+
+def test_versions_that_can_not_be_gone_back_to_are_counted():
+    lost = VersionInfo(7, 1.5, "e" * 32, "watch", None, "", True, False)
+    assert versions.report(7, [lost]).text.splitlines()[-1].startswith("1 version is of another schema, or")
+    assert versions.report(7, [lost, lost]).text.splitlines()[-1].startswith("2 versions are of another schema, or")
+    assert versions.report(7, []).text == "no version is kept"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from confcast.errors import Problem, first_of
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
+from confcast.owner.core.requests import Cause
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote, Who
 
 
@@ -118,6 +119,11 @@ class Proposal:
     ) -> ReloadEvent:
         """The outcome of a proposal that changed nothing: `version` still runs."""
         return self._event(result, version, problems, now, lagging=roster.lagging(version))
+
+    @property
+    def cause(self) -> Cause:
+        """What requested the proposal's load."""
+        return Cause(self.origin, self.who, self.reason)
 
     def record(self) -> fx.Record:
         """The write of this proposal's version. Nobody has called for the version that puts back what ran before."""

@@ -19,7 +19,7 @@ from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import OWED, UNDONE, Proposal, ProposalState, grouped
-from confcast.owner.core.requests import Cause, Loads, Requests
+from confcast.owner.core.requests import Loads, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers
 from confcast.owner.core.waits import UNDO_RETRY, Waits
@@ -159,8 +159,7 @@ class Steps:
     def _refuse_timed_out(self) -> None:
         """Refuse the candidate; the load is owed, since no worker voted no: it is tried again when a worker answers."""
         excused = sorted(self.roster.excused.items())
-        proposal = self._proposal
-        self._requests.owe(Cause(proposal.origin, proposal.who, proposal.reason))
+        self._requests.owe(self._proposal.cause)
         self._waits.staging_ended(timed_out=True)
         missing = [Problem("", why, f"worker {pid}") for pid, why in excused]
         self._fail(ReloadResult.REJECTED, (*missing, Problem("", OWED)))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from confcast.owner.core.effects import PipeEnded
+from confcast.owner.core.effects import PipeEnded, Received
 from confcast.owner.loop import connections
 from confcast.owner.store.allowed_uids import AllowedUids
+from confcast.wire import processes
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     PROTOCOL,
@@ -21,8 +22,10 @@ from confcast.wire.messages import (
     Goodbye,
     Hello,
     Refused,
+    Reload,
     Settled,
     StatsRequest,
+    Who,
     decode_to_worker,
     encode,
 )
@@ -156,3 +159,39 @@ def _spare() -> int | None:
         return os.open("/dev/null", os.O_RDONLY)
     except OSError:
         return None
+
+
+# ---- who calls
+
+
+def callers(bench: Bench) -> list[Who | None]:
+    return [each.who for each in bench.posted if isinstance(each, Received) and isinstance(each.message, Reload)]
+
+
+def test_a_caller_is_named_as_the_kernel_knows_it_and_its_command_is_read_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def command(pid: int) -> str:
+        asked.append(pid)
+        return "serve " + "x" * 5000
+
+    monkeypatch.setattr(processes, "command", command)
+    with bench.connect(HELLO, Reload(1), Reload(2, "command")):
+        mine = Who(os.geteuid(), os.getpid(), "serve " + "x" * 193 + "…")
+        assert callers(bench) == [mine, mine]
+        assert asked == [os.getpid()]
+
+
+def test_the_command_is_the_caller_s_own(bench: Bench) -> None:
+    with bench.connect(HELLO, Reload(1)):
+        (who,) = callers(bench)
+        assert who is not None
+        assert who.command
+        assert processes.command(os.getpid()).startswith(who.command[:100])
+
+
+def test_who_sent_a_signal_is_not_the_master_that_passes_it_on(bench: Bench) -> None:
+    with bench.connect(HELLO, Reload(1, "signal"), Applied(1)):
+        assert callers(bench) == [None]
