@@ -20,10 +20,12 @@ fold            To take what is in the ahead file into SQLite, in one transactio
 full reload     A restart of a server's master with new code, by its own signal; it makes a new generation.
 gathering       The wait of a restarted owner without a journal, until each living worker has had time to connect.
 generation      The workers of one master program, with their owner and runtime directory.
+good            Said of a version that was settled, declined by no worker, and not undone.
 handover        The copy of the journal that one generation leaves for the next.
 high-water number  The highest version number known to have been given out; new content gets the number above it.
 in-progress file   Names the content whose load is under way; after a crash that content is quarantined.
-journal         The SQLite file with the committed version, the high-water number, the roster and the history.
+journal         The SQLite file with the kept versions, the high-water number, the roster and the history.
+kept version    One of the last committed versions: its content, when it came, what caused it, who called, its verdict.
 layer           The values of one source, with their places, before they are merged.
 load            One reading and validation of all sources, in a thread of its own.
 mailbox         The queue through which other threads and signal handlers hand inputs to the event loop.
