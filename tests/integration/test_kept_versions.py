@@ -13,12 +13,14 @@ from confcast import ConfigLoader, ReloadResult, VersionInfo, Who
 from confcast.master.embedded import EmbeddedManager
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
+from confcast.wire.messages import Outcome, Reload
+from confcast.worker.client.connection_per_call import Client
 from tests.integration.test_generations import successor
 from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.owners import await_fold, kill_the_owner
 from tests.support.settings import Limits, write
-from tests.support.waiting import eventually
+from tests.support.waiting import DEADLINE, eventually
 
 
 def told(manager: Manager) -> list[tuple[int, str, bool]]:
@@ -83,6 +85,15 @@ def test_a_version_that_a_worker_is_late_for_is_good_until_that_worker_declines_
     assert answering.ask("read") == (2, 2)
     assert manager.reload().result is ReloadResult.UNCHANGED
     assert told(manager)[0] == (2, "call", False)
+
+
+def test_a_reason_is_kept_with_the_version_and_told_with_its_event(manager: Manager, config: Path) -> None:
+    write(config, 2)
+    client = Client(manager.address, "app")
+    answer = client.ask(lambda number: Reload(number, "command", None, "a new limit"), DEADLINE)
+    assert isinstance(answer, Outcome)
+    assert (answer.event.version, answer.event.reason) == (2, "a new limit")
+    assert manager.get_event_history()[0].reason == manager.versions()[0].reason == "a new limit"
 
 
 @pytest.mark.parametrize("folded", [True, False])

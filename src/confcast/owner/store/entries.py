@@ -160,7 +160,7 @@ class Waiting(NamedTuple):
 
     def with_event(self, body: bytes) -> Waiting:
         """What waits once this event does, as `encode` made it."""
-        return self._replace(events=(*self.events, body))
+        return Waiting(self.versions, self.state, (*self.events, body), self.payloads)
 
     def above(self, version: int) -> Waiting:
         """What waits without the versions up to this one, which SQLite has."""
