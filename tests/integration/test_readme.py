@@ -111,7 +111,7 @@ def test_what_is_said_to_run_a_snippet_exists() -> None:
 
 
 def test_every_command_is_one_that_the_tests_know() -> None:
-    known = [r"python -m confcast\.servers\.\w+ .+", r"python -m confcast (check|reload|status|--version).*"]
+    known = [r"python -m confcast\.servers\.\w+ .+", r"python -m confcast (check|reload|status|versions|--version).*"]
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
     unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]
     assert unknown == []
