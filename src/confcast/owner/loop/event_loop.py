@@ -468,7 +468,8 @@ class EventLoop:
 
     def _recreate_journal(self) -> None:
         _log.error(
-            "%s was deleted while in use: it is made anew, without history and totals", self._runtime_dir.journal
+            "%s was deleted while in use: it is made anew, with the newest version alone, without history and totals",
+            self._runtime_dir.journal,
         )
         self.count_loss("journal lost")
         self._journal_incomplete = True

@@ -155,7 +155,7 @@ class Journal:
         count = self._limits.versions if limit is None else max(0, min(limit, self._limits.versions))
         rows = {row.version: row.without_payload() for row in self._waiting.versions}
         with self._database.explained("read"):
-            stored = kept_versions.numbers(self._ask, count) if kept_versions.have_tables(self._ask) else []
+            stored = kept_versions.numbers(self._ask, count)
             numbers = sorted({self._newest, *rows, *stored} - {0}, reverse=True)[:count]
             found = [rows.get(number) or self._stored(number) for number in numbers]
         kept = kept_versions.judge((each for each in found if each is not None), self._waiting.judgements())
@@ -454,16 +454,15 @@ class Journal:
 
     def _stored(self, number: int) -> KeptVersion | None:
         """The version in SQLite; None if its row is damaged. Of the committed one `newest` has enough without a row."""
-        try:
-            if kept_versions.have_tables(self._ask) and (found := kept_versions.read(self._ask, number)) is not None:
-                return found
-        except Unreadable as error:
-            if number not in self._reported:
-                _log.warning("in the journal %s, %s", self._database.path, error)
-            self._reported.add(number)
-        query = "SELECT version, digest, schema, timestamp FROM newest WHERE version = ?"
-        values = self._ask(query, (number,)).fetchone()
-        return None if values is None else KeptVersion(*values)
+        for read in (kept_versions.read, kept_versions.read_newest):
+            try:
+                if (found := read(self._ask, number)) is not None:
+                    return found
+            except Unreadable as error:
+                if number not in self._reported:
+                    _log.warning("in the journal %s, %s", self._database.path, error)
+                self._reported.add(number)
+        return None
 
     def _state(self) -> StateRow:
         with self._database.explained("read"):

@@ -163,13 +163,15 @@ def prune(ask: Ask, limit: int) -> None:
 
 def numbers(ask: Ask, limit: int) -> list[int]:
     """The numbers of the newest `limit` versions, newest first."""
+    if not have_tables(ask):
+        return []
     return [number for (number,) in ask("SELECT version FROM kept ORDER BY version DESC LIMIT ?", (limit,))]
 
 
 def read(ask: Ask, number: int) -> KeptVersion | None:
     """The version of this number; None if it is not kept. Raises Unreadable if its row is not what was written."""
-    found = _row(ask, "SELECT digest, schema, checksum, body FROM kept WHERE version = ?", number)
-    if found is None:
+    query = "SELECT digest, schema, checksum, body FROM kept WHERE version = ?"
+    if not have_tables(ask) or (found := _row(ask, query, number)) is None:
         return None
     digest, schema, checksum, body = found
     if isinstance(body, bytes) and zlib.crc32(body) == checksum:
@@ -181,6 +183,16 @@ def read(ask: Ask, number: int) -> KeptVersion | None:
             if (version.version, version.digest, version.schema) == (number, digest, schema):
                 return version
     raise Unreadable(f"the row of version {number} is not what was written")
+
+
+def read_newest(ask: Ask, number: int) -> KeptVersion | None:
+    """The committed version, if it has this number, as `newest` has it: without its cause. Raises Unreadable."""
+    found = _row(ask, "SELECT version, digest, schema, timestamp FROM newest WHERE version = ?", number)
+    if found is None:
+        return None
+    if [type(value) for value in found] != [int, bytes, bytes, float]:
+        raise Unreadable(f"the row of version {number} is not what was written")
+    return KeptVersion(*found)
 
 
 def content(ask: Ask, digest: bytes) -> bytes:

@@ -8,9 +8,9 @@ code.
 
 If the journal is torn or gone, versions are counted on from the clock, in seconds since 1970: higher than any that was
 given out, so that no number repeats with other content. A restarted owner starts from the snapshot file, as workers do:
-the committed version is lost only if journal and snapshot file both are. Roster, history and totals are lost. A journal
-whose log was damaged is whole and older, since SQLite reads a log up to the damage and reports nothing: then the
-snapshot file has the version that was committed last.
+the committed version is lost only if journal and snapshot file both are. Roster, kept versions, history and totals are
+lost. A journal whose log was damaged is whole and older, since SQLite reads a log up to the damage and reports nothing:
+then the snapshot file has the version that was committed last.
 
 Rejected: starting from the snapshot file alone (it has neither the high-water number nor the roster), reading on in a
 torn journal (what can be read of it need not be what was written), and starting from another master's snapshot file at
@@ -37,7 +37,7 @@ from confcast.wire.master_channel import StartupConfig
 
 _log = logging.getLogger("confcast.owner")
 
-_LOST = "a new one is begun: history and totals are lost, and versions are counted on from the clock"
+_LOST = "a new one is begun: kept versions, history and totals are lost, and versions are counted on from the clock"
 
 
 class Recovered(NamedTuple):

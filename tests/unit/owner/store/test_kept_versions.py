@@ -364,6 +364,16 @@ def test_of_the_committed_version_enough_is_left_when_its_row_is_torn(written: P
         assert journal.version(3) == latest
 
 
+@pytest.mark.parametrize("change", ["digest = 7", "timestamp = 'soon'", "schema = 'text'"])
+def test_unless_that_is_damaged_too(written: Path, change: str) -> None:
+    damage(written, "DELETE FROM kept WHERE version = 3")
+    damage(written, f"UPDATE newest SET {change}")
+    with closing(Journal(written)) as journal:
+        assert listed(journal) == [2, 1]
+        with pytest.raises(JournalError, match=r"version 3 .* is damaged"):
+            journal.version(3)
+
+
 @pytest.mark.parametrize(
     "change", ["payload = zeroblob(9)", "payload = 'content 2'", "checksum = checksum + 1", "payload = 7"]
 )
