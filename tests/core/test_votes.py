@@ -16,6 +16,7 @@ from tests.core.world import A, B, C, Owner, Scene, installed, scene
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 REJECTED, PARTIAL, SUCCESS = ReloadResult.REJECTED, ReloadResult.PARTIAL, ReloadResult.SUCCESS
+UNCHANGED = ReloadResult.UNCHANGED
 NO = Problem("", "no")
 
 
@@ -500,6 +501,62 @@ class TestWhatNobodyRuns:
         owner = Owner((3, A), undo=True, refused=B)
         owner.meets(2, 3, C)
         assert owner.orders() == [fx.Record(4, A, A, undo=True, refused=B)]
+
+
+class TestWhoDeclinedAndDoesNotAnyMore:
+    """Outcomes name workers that are there; a version that was declined is not good, whatever became of the worker."""
+
+    @staticmethod
+    def declined_by_w2() -> Scene:
+        it = scene(COMMITTING)
+        it.owner.receives(it.w2, Declined(2, (NO,)))
+        return it
+
+    def test_a_worker_that_declines_and_dies_before_the_barrier_ends_is_told(self):
+        it = self.declined_by_w2()
+        it.owner.loses(it.w2)
+        it.owner.receives(it.w1, Applied(2))
+        event = it.owner.answer(it.call)
+        assert (event.result, event.lagging) == (SUCCESS, [])
+        assert event.problems == [Problem("", "no", "worker 2, earlier")]
+
+    def test_so_is_one_that_lost_its_pipe_and_one_that_has_applied_it_since(self):
+        it = self.declined_by_w2()
+        w2 = it.owner.meets(2, 1, A)
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.receives(w2, Applied(2))
+        event = it.owner.answer(it.call)
+        assert (event.result, event.lagging) == (SUCCESS, [])
+        assert event.problems == [Problem("", "no", "worker 2, earlier")]
+        it = self.declined_by_w2()
+        it.owner.loses_pipe(it.w2)
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        event = it.owner.answer(it.call)
+        assert event.result is PARTIAL
+        assert event.problems == [Problem("", "no", "worker 2, earlier")]
+
+    def test_it_is_told_once_and_one_that_still_declines_is_told_as_ever(self):
+        it = self.declined_by_w2()
+        it.owner.loses(it.w2)
+        it.owner.receives(it.w1, Declined(2, (NO,)))
+        it.owner.records()  # nobody runs it: the undo
+        it.owner.receives(it.w1, Applied(3))
+        event = it.owner.answer(it.call)
+        assert [each.location for each in event.problems[:2]] == ["worker 1", "worker 2, earlier"]
+        it.owner.forget().is_triggered("call")
+        it.owner.loads(A)
+        assert it.owner.events()[-1].problems == []
+
+    def test_a_refusal_that_had_its_own_event_is_in_no_other(self):
+        it = scene(COMMITTING)
+        it.owner.receives(it.w1, Applied(2))
+        it.owner.waits_out(fx.Timer.BARRIER)
+        it.owner.receives(it.w2, Declined(2, (NO,)))
+        it.owner.loses(it.w2)
+        it.owner.forget().is_triggered()
+        it.owner.loads(B)
+        assert [(each.result, each.problems) for each in it.owner.events()] == [(UNCHANGED, [])]
 
 
 def undone() -> Scene:

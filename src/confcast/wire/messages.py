@@ -160,8 +160,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         previous_version: The version that ran before it.
         changes: What differs between the two versions, by key; secrets are masked. Empty for the first load. At most
             1,000: a last one without values, with a key like `and 63,900 more`, counts the others.
-        problems: Why the load was refused, with positions; for PARTIAL, why workers declined. At most 100, and one that
-            counts the others.
+        problems: Why the load was refused, with positions; otherwise why workers declined the version, also those that
+            have died or applied it since (`worker 77, earlier`). At most 100, and one that counts the others.
         error_message: The problems in one text, or None.
         duration_ms: The time from the beginning of the load to the answer, in milliseconds; its parts follow.
         applied: The pids that had the version when the answer was given.

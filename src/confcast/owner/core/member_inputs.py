@@ -134,12 +134,13 @@ class MemberInputs(Steps):
         member.declined = reasons(declined.problems)
         self.roster.wait_for_again(member)
         self._retry_owed()
-        return member if self.roster.declines_first(member.pid, declined.version) else None
+        return member if self.roster.declines_first(member, declined.version) else None
 
     def _declined_late(self, given: fx.Received) -> None:
         """Add the refusal to the history, since it came too late for an outcome."""
         if (member := self._declined(given)) is not None:
             event = late_refusal(self.roster, member, self.committed.version, self._now)
+            self.roster.refusals_reported()
             self._effects.append(fx.RecordEvent(event))
         self._next_if_idle()
 

@@ -116,7 +116,8 @@ class Roster:
         self._by_pipe: dict[int, Member] = {}
         self._missing: Member | None = None
         self._declined_version = 0
-        self._decliners: set[int] = set()
+        self._decliners: dict[int, tuple[Problem, ...]] = {}
+        self._unreported: set[int] = set()
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._by_pid.values())
@@ -237,13 +238,29 @@ class Roster:
             member.timed_out = False
             self.excused.pop(member.pid, None)
 
-    def declines_first(self, pid: int, version: int) -> bool:
+    def declines_first(self, member: Member, version: int) -> bool:
         """Whether this is the first time that this process declines this version, on any pipe."""
         if self._declined_version != version:
-            self._declined_version, self._decliners = version, set()
-        known = pid in self._decliners
-        self._decliners.add(pid)
-        return not known
+            self._declined_version, self._decliners, self._unreported = version, {}, set()
+        first = member.pid not in self._decliners
+        if first:
+            self._decliners[member.pid] = member.declined or ()
+            self._unreported.add(member.pid)
+        return first
+
+    def earlier_refusals(self, version: int) -> Iterator[tuple[int, Problem]]:
+        """By pid, why processes declined this version that have died, lost their pipe or applied it since.
+
+        Until `refusals_reported()`: each is in one event, since a version that was declined is not good.
+        """
+        for pid in sorted(self._unreported) if self._declined_version == version else ():
+            member = self._by_pid.get(pid)
+            if member is None or member.refuses() is None:
+                yield from ((pid, reason) for reason in self._decliners[pid])
+
+    def refusals_reported(self) -> None:
+        """Note that an event has all refusals of the committed version."""
+        self._unreported.clear()
 
     # ---- what an outcome says of members
 

@@ -102,7 +102,7 @@ class Proposal:
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
         if self.unchanged:  # the sources' content runs nowhere if every worker declines it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
-        problems = grouped((member.pid, reason) for member in roster for reason in member.refuses() or ())
+        problems = refusals(roster, version)
         applied = sorted(member.pid for member in roster if member.acked >= version)
         return self._event(
             result,
@@ -183,19 +183,28 @@ def veto(member: Member, vote: Vote) -> tuple[Problem, ...]:
     return grouped((member.pid, reason) for reason in reasons(vote.problems))
 
 
-def grouped(reported: Iterable[tuple[int, Problem]]) -> tuple[Problem, ...]:
+def refusals(roster: Roster, version: int) -> tuple[Problem, ...]:
+    """Why workers decline the committed version, and why those did that have died, lost their pipe or applied it since.
+
+    The latter no outcome names as lagging, and yet the version was declined.
+    """
+    present = grouped((member.pid, reason) for member in roster for reason in member.refuses() or ())
+    return (*present, *grouped(roster.earlier_refusals(version), ", earlier"))
+
+
+def grouped(reported: Iterable[tuple[int, Problem]], when: str = "") -> tuple[Problem, ...]:
     """Problems that workers reported, as (pid, problem): equal ones are one, with the first worker and how many more.
 
-    The worker is the problem's location; if that is in the sources, the message names the worker.
+    The worker is the problem's location; if that is in the sources, the message names the worker. `when` follows it.
     """
     pids: dict[Problem, list[int]] = {}
     for pid, problem in reported:
         pids.setdefault(problem, []).append(pid)
-    return tuple(_attributed(problem, [*dict.fromkeys(who)]) for problem, who in pids.items())
+    return tuple(_attributed(problem, [*dict.fromkeys(who)], when) for problem, who in pids.items())
 
 
-def _attributed(problem: Problem, pids: list[int]) -> Problem:
-    who = f"worker {pids[0]}" + (f" and {len(pids) - 1} more" if len(pids) > 1 else "")
+def _attributed(problem: Problem, pids: list[int], when: str) -> Problem:
+    who = f"worker {pids[0]}" + (f" and {len(pids) - 1} more" if len(pids) > 1 else "") + when
     if problem.location:
         return Problem(problem.key, f"{problem.message} ({who})", problem.location)
     return Problem(problem.key, problem.message, who)

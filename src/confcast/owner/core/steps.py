@@ -18,7 +18,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.outbox import Outbox
-from confcast.owner.core.proposal import OWED, UNDONE, Proposal, ProposalState, grouped
+from confcast.owner.core.proposal import OWED, UNDONE, Proposal, ProposalState, refusals
 from confcast.owner.core.requests import Loads, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers
@@ -244,7 +244,9 @@ class Steps:
             self._previous = None
         if not self.roster.nobody_runs(version):
             self._outbox.settle(self._now)
-        self._close(self._proposal.applied(self.roster, version, self._now))
+        event = self._proposal.applied(self.roster, version, self._now)
+        self.roster.refusals_reported()
+        self._close(event)
 
     def _must_undo(self) -> bool:
         """Whether a worker declined the committed version, and no worker runs it. The first version is not undone."""
@@ -255,7 +257,7 @@ class Steps:
         undone, proposal, previous = self.committed, self._proposal, self._previous
         assert previous is not None
         self._excuse_timed_out()  # a worker that was excused because it had no vote needs no vote now
-        declined = grouped((member.pid, why) for member in self.roster for why in member.refuses() or ())
+        declined = refusals(self.roster, undone.version)
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
         proposal.digest, proposal.payload = previous.digest, previous.payload
