@@ -136,7 +136,8 @@ class VersionInfo(msgspec.Struct, frozen=True):
         who: The process that called; None where none did, or it is not known.
         reason: The reason that the caller gave; empty for none.
         good: Whether it was settled, declined by no worker, and not undone.
-        restorable: Whether its content is kept, can be read, and is of today's schema.
+        restorable: Whether its content is kept and undamaged, and is of today's schema. A content above 256 KiB is not
+            read for this: its damage is found when the content is needed.
     """
 
     version: int

@@ -209,11 +209,11 @@ class Waiting(NamedTuple):
         kept_versions.adopt(ask)
         judgements = self.judgements()
         rows = self.versions[-limit:]  # the others would be pruned
+        kept_versions.prune(ask, limit - len(rows))  # before the new ones are added, which take the pages
         judged = judge((row.without_payload() for row in rows), judgements)
         kept_versions.update(ask, (each for each in judgements if each.version not in judged))
         for row in rows:
             kept_versions.add(ask, judged[row.version], row.payload)
-        kept_versions.prune(ask, limit)
         if self.state is not None:
             row = self.versions[-1]
             ask(

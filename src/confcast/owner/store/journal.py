@@ -261,6 +261,7 @@ class Journal:
         if self._waiting != Waiting():
             with self._database.explained("written"):
                 self._fold(self._waiting, self._number)
+            self._database.shrink()
 
     def _write(self, kind: int, body: bytes, after: Waiting, *, flush: bool) -> None:
         """Append an entry, after which that waits. Raises what SQLite and the system raise."""

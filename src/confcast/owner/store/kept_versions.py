@@ -33,6 +33,10 @@ _KEPT = """CREATE TABLE IF NOT EXISTS kept(version INTEGER PRIMARY KEY, digest B
 _CONTENT = """CREATE TABLE IF NOT EXISTS content(digest BLOB PRIMARY KEY, checksum INTEGER NOT NULL,
     payload BLOB NOT NULL)"""
 
+_ADD = """INSERT INTO content VALUES (?, ?, ?) ON CONFLICT(digest)
+    DO UPDATE SET checksum = excluded.checksum, payload = excluded.payload
+    WHERE checksum IS NOT excluded.checksum OR payload IS NOT excluded.payload"""
+
 _MOST_CHECKED = 256 * 1024
 """Bytes of a content that a listing reads to verify its checksum; of a longer one it looks at the length only."""
 
@@ -139,9 +143,9 @@ def adopt(ask: Ask) -> None:
 
 
 def add(ask: Ask, version: KeptVersion, payload: bytes) -> None:
-    """Keep this version, and its content unless that is kept already."""
+    """Keep this version, and its content unless that is kept already and undamaged."""
     _put(ask, version)
-    ask("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (version.digest, zlib.crc32(payload), payload))
+    ask(_ADD, (version.digest, zlib.crc32(payload), payload))
 
 
 def update(ask: Ask, judgements: Iterable[Judgement]) -> None:

@@ -42,8 +42,8 @@ written raises TypeError or ValueError where it is unpacked."""
 AHEAD = "-ahead"
 """The ending of the ahead file, which belongs to the file as SQLite's own log does."""
 
-_LOG_PAGES = 250  # SQLite writes the log into the file at about 1 MiB: it may be in /dev/shm, which is memory
-
+_LOG_PAGES = 128  # SQLite writes the log into the file at 512 KiB: it may be in /dev/shm, which is memory
+_LONGEST_LOG = _LOG_PAGES * 4096
 
 _OVERWRITE = "secure_delete=ON"
 """Deleted contents have secrets: SQLite writes zeros over them, also where it could merely mark their pages as free."""
@@ -142,6 +142,19 @@ class Database:
         """Write the log into the file, and flush both if the database is durable. Raises what SQLite raises."""
         self.ask("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def shrink(self) -> None:
+        """Give back what large contents have left: a long log, which may have deleted ones, and free pages, if many.
+
+        A failure changes nothing of what is committed: the next call tries again. A file that an earlier confcast has
+        made keeps its free pages, for what is written later.
+        """
+        with suppress(sqlite3.Error, OSError):
+            (free,), (pages,) = (self.ask(f"PRAGMA {what}").fetchone() for what in ("freelist_count", "page_count"))
+            if free > max(_LOG_PAGES, pages // 2):  # in steady use about one content's pages are free
+                self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` frees a single page
+            if Path(self._log).stat().st_size > _LONGEST_LOG:
+                self.flush()
+
     def copy_to(self, path: Path, complete: Callable[[Ask], None]) -> None:
         """Replace the file at another path by a copy of all that is committed, completed in one transaction.
 
@@ -165,6 +178,7 @@ class Database:
     def _make(self, tables: str) -> None:
         """Make an empty database."""
         with self._replacing(self.path) as connection:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before there is a table; for `shrink`
             self._tune(connection)
             header = f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={_LAYOUT};"
             connection.executescript(f"BEGIN; {header} {tables} COMMIT;")
@@ -223,7 +237,7 @@ class Database:
             "journal_mode=WAL",
             f"synchronous={'FULL' if self.durable else 'OFF'}",
             f"wal_autocheckpoint={_LOG_PAGES}",
-            f"journal_size_limit={_LOG_PAGES * 4096}",  # a huge payload does not leave a huge log
+            f"journal_size_limit={_LONGEST_LOG}",
             _OVERWRITE,
         ):
             connection.execute(f"PRAGMA {setting}")

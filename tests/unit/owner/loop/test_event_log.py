@@ -149,7 +149,10 @@ def test_the_log_names_the_first_keys_and_counts_the_others(caplog: pytest.LogCa
 
 def test_the_refusal_of_a_worker_that_does_not_lag_any_more_is_logged(caplog: pytest.LogCaptureFixture):
     log_event(event(problems=[Problem("", "no", "worker 7, earlier")]))
-    assert [(each.levelname, each.getMessage()) for each in caplog.records][-1] == ("WARNING", "call: worker 7, earlier: no")
+    assert [(each.levelname, each.getMessage()) for each in caplog.records][-1] == (
+        "WARNING",
+        "call: worker 7, earlier: no",
+    )
 
 
 # ---- answers
