@@ -11,7 +11,7 @@ from typing import Any
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
-from confcast.owner.core.proposal import OWED, STILL_REFUSED
+from confcast.owner.core.proposal import CUT_SHORT, OWED, STILL_REFUSED
 from confcast.wire.messages import (
     Commit,
     Declined,
@@ -70,6 +70,33 @@ SITUATIONS = (
     "observers have failed for a caller",
     "observers have not finished for a caller",
     "an owner dies while a caller waits for observers",
+    "the owner dies with a hold",
+    "a hold stops a call",
+    "a hold stops a trigger",
+    "what a hold stops is told once",
+    "a way back is committed",
+    "a way back is refused by a no",
+    "a way back goes on though everyone is silent",
+    "a way back to what runs holds it",
+    "what is not kept can't be put back",
+    "a hold ends with a version",
+    "a hold ends and nothing differs",
+    "a forced load passes a hold",
+    "what people have set can't be written",
+    "the owner dies while it writes what people have set",
+    "a dry run would apply",
+    "a dry run would be refused",
+    "a dry run would change nothing",
+    "a dry run has silent workers",
+    "a dry run gives way",
+    "a dry run goes on after a no",
+    "an override is set",
+    "an override is set on what is held",
+    "an override is refused",
+    "an override ends",
+    "an override ends while the sources are bad",
+    "the end of an override is refused",
+    "overrides are put back with their version",
     *(f"an outcome is {result.value}" for result in ReloadResult if result is not ReloadResult.FILE_NOT_FOUND),
 )
 
@@ -120,6 +147,10 @@ class Census:
     def owner_dies(self, owner: Any) -> None:
         state = owner.core.state
         self.notes(f"the owner dies, {state.name}")
+        if self._world.journal.operator.hold is not None:
+            self.notes("the owner dies with a hold")
+        if state is ProposalState.RECORDING and owner.core._proposal.state_only:
+            self.notes("the owner dies while it writes what people have set")
         if any(wake.timer is fx.Timer.OBSERVERS for wake in owner.timers):
             self.notes("an owner dies while a caller waits for observers")
         waiting = any(isinstance(effect, fx.Send) and isinstance(effect.message, Commit) for effect in owner.effects)
@@ -149,6 +180,7 @@ class Census:
             self.notes("a check ends after all votes" if voted and all(voted) else "a check ends before a vote")
 
     def owner_does(self, effect: fx.Effect) -> None:
+        self._operations(effect)
         match effect:
             case fx.WakeAt(timer):
                 self._waits(timer, effect.when - self._world.now)
@@ -168,6 +200,78 @@ class Census:
                 self.notes("a snapshot write fails")
             case fx.Retire() if self._world.disk_is_full:
                 self.notes("a retired number is not written")
+
+    def _operations(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Record() | fx.RecordState():
+                held = self._world.journal.operator.hold
+                self._hold_changes(effect, held, effect.operator.hold)
+                if isinstance(effect, fx.Record):
+                    self._operation_is_written(effect, held)
+            case fx.Answer(event=event) if event.dry_run:
+                self._dry_run_ends(event)
+            case fx.RecordEvent(event):
+                self._operation_ends(event)
+
+    def _hold_changes(self, effect: fx.Record | fx.RecordState, before: Any, after: Any) -> None:
+        by = "with a version" if isinstance(effect, fx.Record) else "and nothing differs"
+        if isinstance(effect, fx.RecordState) and after and after != before:
+            self.notes("a way back to what runs holds it")
+        if before and after is None:
+            self.notes(f"a hold ends {by}")
+            if getattr(effect, "origin", "") == "call":
+                self.notes("a forced load passes a hold")
+
+    def _operation_is_written(self, effect: fx.Record, held: Any) -> None:
+        before, after, roster = self._world.journal.operator, effect.operator, self._world.owner.core.roster
+        if effect.origin == "rollback":
+            self.notes("a way back is committed")
+            if roster.excused and not roster.agrees():
+                self.notes("a way back goes on though everyone is silent")
+            if after.layer not in (b"", before.layer):
+                self.notes("overrides are put back with their version")
+        elif effect.origin == "set":
+            self.notes("an override is set on what is held" if held else "an override is set")
+        elif effect.origin == "expiry":
+            bad = self._world.sources is None
+            self.notes("an override ends while the sources are bad" if bad else "an override ends")
+
+    def _dry_run_ends(self, event: Any) -> None:
+        messages = [problem.message for problem in event.problems]
+        if CUT_SHORT in messages:
+            self.notes("a dry run gives way")
+        elif event.result is ReloadResult.REJECTED:
+            self.notes("a dry run would be refused")
+        elif event.result is ReloadResult.UNCHANGED:
+            self.notes("a dry run would change nothing")
+        elif event:
+            self.notes("a dry run would apply")
+        if event.lagging:
+            self.notes("a dry run has silent workers")
+        core = self._world.owner.core
+        if "refused" in messages and any(member.vote for member in core.roster):
+            self.notes("a dry run goes on after a no")
+
+    def _operation_ends(self, event: Any) -> None:
+        refused = event.result is ReloadResult.REJECTED and event.version == event.previous_version
+        match event.origin, event.result:
+            case _, ReloadResult.HELD:
+                self.notes("a hold stops a call" if event.who or event.origin == "call" else "a hold stops a trigger")
+            case "rollback", ReloadResult.VALIDATION_FAILED:
+                self.notes("what is not kept can't be put back")
+            case "rollback", _ if refused:
+                self.notes("a way back is refused by a no")
+            case "set", _ if refused:
+                self.notes("an override is refused")
+            case "expiry", _ if refused:
+                self.notes("the end of an override is refused")
+
+    def load_ends(self, given: fx.Input) -> None:
+        """A load is about to be handed over: whether a hold stops it, and that was told before."""
+        operator = self._world.journal.operator
+        known = isinstance(given, fx.Loaded) and operator.hold is not None and given.digest == operator.tried
+        if known and not self._world.owner.core._requests.called:
+            self.notes("what a hold stops is told once")
 
     def _waits(self, timer: fx.Timer, seconds: float) -> None:
         if timer in (fx.Timer.STAGE, fx.Timer.BARRIER) and seconds > _SILENT:

@@ -183,6 +183,10 @@ class Crowd:
 
     def call(self, process: Process | None = None, wait_observers: float | None = None) -> Pipe | None:
         """A worker, or a client of its own, calls reload()."""
+        return self.ask(Reload, process, wait_observers=wait_observers)
+
+    def ask(self, kind: type[Any], process: Process | None = None, **asked: Any) -> Pipe | None:
+        """A worker, or a client of its own, asks for this."""
         if self.owner is None:
             return None
         self.calls += 1
@@ -191,8 +195,9 @@ class Crowd:
         else:
             pipe = self._open(_CLIENTS + self.calls)
             pipe.up.append(Hello(PROTOCOL, pipe.pid, "client", "app"))
-        pipe.up.append(Reload(self.calls, wait_observers=wait_observers))
-        self.oracle.called((pipe.number, self.calls), waits=wait_observers is not None)
+        message = kind(self.calls, **asked)
+        pipe.up.append(message)
+        self.oracle.called((pipe.number, self.calls), message)
         return pipe
 
     def caller_goes(self) -> None:

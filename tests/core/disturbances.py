@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
-from confcast.wire.messages import Commit, Vote
+from confcast.wire.messages import Check, Commit, Reload, Resume, Rollback, Set, Unset, Vote
 from tests.core.simulation import Process, World
 
 Disturb = Callable[[World, Process | None, bytes], None]
@@ -56,6 +56,90 @@ def somebody_waits_for_observers(world, process, content):
 def sources_change_and_somebody_waits_for_observers(world, process, content):
     world.sources = content
     world.call(wait_observers=3.0)
+
+
+def somebody_goes_back(world, process, content):
+    """To the version that ran before, or to one that is named, or to one that is not kept."""
+    numbers = [None, *sorted(world.journal.rows)[-2:], 4711]
+    world.ask(Rollback, version=numbers[content[0] % len(numbers)])
+
+
+def somebody_goes_back_to_what_was_seen(world, process, content):
+    world.ask(Rollback, expect=_newest(world) - (content == b"B"))
+
+
+def somebody_goes_back_and_the_sources_change(world, process, content):
+    world.ask(Rollback)
+    sources_change_and_hup(world, process, content)
+
+
+def somebody_goes_back_while_everyone_is_silent(world, process, content):
+    for each in living(world):
+        each.stopped = True
+    world.ask(Rollback)
+
+
+def somebody_resumes(world, process, content):
+    world.ask(Resume, expect=_newest(world) if content == b"C" else None)
+
+
+def somebody_forces_a_reload(world, process, content):
+    world.sources = content
+    world.ask(Reload, force=True)
+
+
+def two_reload_what_they_have_seen(world, process, content):
+    world.sources, seen = content, _newest(world)
+    world.ask(Reload, expect=seen)
+    world.ask(Reload, process, expect=seen)
+
+
+def somebody_tries(world, process, content):
+    world.sources = content
+    world.ask(Check)
+
+
+def two_try_and_somebody_sets(world, process, content):
+    world.ask(Check)
+    world.ask(Check, process)
+    world.ask(Set, values=_value(content))
+
+
+def somebody_tries_while_everyone_is_silent(world, process, content):
+    for each in living(world):
+        each.stopped = True
+    somebody_tries(world, process, content)
+
+
+def somebody_sets(world, process, content):
+    world.ask(Set, process, values=_value(content))
+
+
+def two_set_what_they_have_seen(world, process, content):
+    seen = _newest(world)
+    world.ask(Set, values=_value(content), expect=seen)
+    world.ask(Set, process, values={"k": "z"}, expect=seen)
+
+
+def somebody_sets_for_a_time(world, process, content):
+    world.ask(Set, values=_value(content), ttl=content[0] % 3 * 2.0)
+
+
+def somebody_sets_for_a_time_and_the_sources_break(world, process, content):
+    world.ask(Set, values=_value(content), ttl=4.0)
+    sources_are_bad(world, process, content)
+
+
+def somebody_unsets(world, process, content):
+    world.ask(Unset, keys=("k",))
+
+
+def _value(content):
+    return {"k": content.decode().lower()}
+
+
+def _newest(world):
+    return max(world.journal.rows, default=0)
 
 
 def observers_linger_or_go_on(world, process, content):
@@ -284,6 +368,21 @@ DISTURBANCES: tuple[Disturb, ...] = (
     two_clients_call,
     somebody_waits_for_observers,
     sources_change_and_somebody_waits_for_observers,
+    somebody_goes_back,
+    somebody_goes_back_to_what_was_seen,
+    somebody_goes_back_and_the_sources_change,
+    somebody_goes_back_while_everyone_is_silent,
+    somebody_resumes,
+    somebody_forces_a_reload,
+    two_reload_what_they_have_seen,
+    somebody_tries,
+    two_try_and_somebody_sets,
+    somebody_tries_while_everyone_is_silent,
+    somebody_sets,
+    two_set_what_they_have_seen,
+    somebody_sets_for_a_time,
+    somebody_sets_for_a_time_and_the_sources_break,
+    somebody_unsets,
     observers_linger_or_go_on,
     observer_fails,
     caller_goes,

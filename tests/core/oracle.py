@@ -13,20 +13,33 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.proposal import OWED
 from confcast.wire.messages import (
     Applied,
+    Check,
     Commit,
     Declined,
     Hello,
     Install,
     Observed,
     Prepare,
+    Reload,
     ReloadResult,
+    Resume,
+    Rollback,
+    Set,
     Settled,
+    Unset,
     Vote,
     Working,
 )
 from confcast.worker.connection import machine as worker
+from tests.core import overrides
 
 _APPLIED = (ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL)
+_FOLLOWING = ("start", "restart", "signal", "watch", "call", "command")
+
+
+def _resumes(asked: Any) -> bool:
+    """Whether this ends a hold."""
+    return isinstance(asked, Resume) or (isinstance(asked, Reload) and asked.force)
 
 
 class Oracle:
@@ -41,8 +54,8 @@ class Oracle:
         self._clock = 0
         self._last_trigger = 0
         self._last_load = 0
-        self._loading = self._checked = 0
         self._open_calls: dict[fx.Call, int] = {}
+        self._asked: dict[fx.Call, Any] = {}
         self.last_outcome: Any = None
         self.last_event: Any = None
         self.undos: set[int] = set()
@@ -54,7 +67,9 @@ class Oracle:
         self.loads_begun = 0
         self.read: bytes | None = None
         self.connecting: set[int] = set()
-        self._open_calls = {}
+        self._open_calls, self._asked = {}, {}
+        self._loading = self._checked = 0
+        self.dry = False
         self.waiting: set[fx.Call] = set()
         self._closes: list[tuple[Any, int, set[int]]] = []  # events, when, and who had the version then
         self._observed: dict[int, int] = {}  # when a process said last that all of its observers have run
@@ -103,13 +118,16 @@ class Oracle:
                 self.votes_until = when if self.votes_until is None else self.votes_until
             case fx.Accept():
                 self._who_connects()
-            case fx.Load():
+            case fx.Load() | fx.Restore():
+                self.dry = isinstance(effect, fx.Load) and effect.dry
                 self.disturbed = set()
                 self.loads_begun += 1
-                self._last_load = self._tick()
+                if not self.dry and not isinstance(effect, fx.Restore):
+                    self._last_load = self._tick()
             case fx.Send(pipe, frame):
                 self._owner_sends(pipe, frame)
-            case fx.Record():
+            case fx.Record() | fx.RecordState():
+                self._what_people_have_set_stays(effect)
                 self._write_ordered(effect)
             case fx.AddMember(pid):
                 (process,) = [each for each in self.world.processes if each.pid == pid]
@@ -120,6 +138,7 @@ class Oracle:
                 self._event(event)
 
     def _event(self, event: Any) -> None:
+        assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
         self._closes.append((event, self._tick(), self.world.known()))
         if event.origin != "late":
@@ -139,7 +158,10 @@ class Oracle:
             case Install(version=version, digest=content):
                 assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
 
-    def _write_ordered(self, effect: fx.Record) -> None:
+    def _write_ordered(self, effect: fx.Record | fx.RecordState) -> None:
+        assert not self.dry, "C1: a dry run has written"
+        if isinstance(effect, fx.RecordState):  # who attaches meanwhile has missed no vote
+            return
         if effect.undo:
             self.undos.add(effect.version)
         if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back
@@ -151,7 +173,7 @@ class Oracle:
             assert not early, f"G1: committed before {early} voted, and before the deadline"
             heard = self.world.owner.known
             agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
-            assert agree or not heard, "G1: committed without a yes"
+            assert agree or not heard or effect.origin == "rollback", "G1: committed without a yes"
             assert self._checked == self._loading, "G8: committed before it was proven to be exact"
         self.excused = self.timed_out | unvoted
         self.disturbed = set()
@@ -166,29 +188,94 @@ class Oracle:
     def triggered(self) -> None:
         self._last_trigger = self._tick()
 
-    def called(self, call: fx.Call, *, waits: bool = False) -> None:
-        self._open_calls[call] = self.loads_begun
-        if waits:
+    def called(self, call: fx.Call, asked: Any) -> None:
+        self._open_calls[call], self._asked[call] = self.loads_begun, asked
+        if getattr(asked, "wait_observers", None) is not None:
             self.waiting.add(call)
 
     def load_read(self, number: int, content: bytes | None) -> None:
-        self.read, self._loading = content, number
+        if number > self._loading:  # else one that was given up, after a way back that no load is needed for
+            self.read, self._loading = content, number
 
     def load_checked(self, number: int, *, holds: bool) -> None:
-        self._checked = number if holds else 0
+        if number == self._loading:  # a later one may have come in between
+            self._checked = number if holds else 0
 
     def _outcome(self, call: fx.Call, event: Any) -> None:
         assert call in self._open_calls, "G5: answered twice, or never asked"
-        begun = self._open_calls.pop(call)
+        begun, asked = self._open_calls.pop(call), self._asked.pop(call)
         self.last_outcome = event
-        if event.result is not ReloadResult.OWNER_UNAVAILABLE:
+        if call not in self.waiting:  # or others have asked for something since
+            self._operated(asked, event)
+        if event.result not in (ReloadResult.OWNER_UNAVAILABLE, ReloadResult.CONFLICT):
             assert self.loads_begun > begun, "G5: served by a load that began before the call"
+        if event.dry_run:
+            self.open_round, self.dry = 0, False
+            return
         if call in self.waiting and event.result in _APPLIED:
             self._have_observed(event)
             return  # all else was judged when its barrier was closed
         if event.result in _APPLIED:
             assert self.rows[event.version] == self.read, "G5: not what this load has read"
         self._barrier(event)
+
+    # ---- operations
+
+    def _is_open(self, what: Any) -> bool:
+        return any(what(asked) for asked in self._asked.values())
+
+    def _what_people_have_set_stays(self, effect: fx.Record | fx.RecordState) -> None:
+        """A hold and overrides change by the write of what somebody has asked for, and by no other one."""
+        journal, after = self.world.journal, effect.operator
+        held = journal.operator.hold
+        if journal.deleted or (isinstance(effect, fx.Record) and (effect.undo or effect.origin == "reissue")):
+            return  # an undo has the state of what it puts back
+        if held is not None and after.hold is None:
+            assert self._is_open(_resumes), "D5: a hold has ended, and nobody has asked for it"
+        if held is not None and getattr(effect, "origin", "") in _FOLLOWING:
+            assert self._is_open(_resumes), "D5: a load that nobody has forced was committed past a hold"
+        if held is None and after.hold is not None:
+            assert self._is_open(lambda asked: isinstance(asked, Rollback)), "held, and nobody has gone back"
+        assert after.serial > journal.operator.serial, "a serial number was used again"
+
+    def _operated(self, asked: Any, event: Any) -> None:
+        """What a caller is told is what the journal has."""
+        expect = getattr(asked, "expect", None)
+        if event.result is ReloadResult.OWNER_UNAVAILABLE:
+            return
+        assert event.dry_run == isinstance(asked, Check)
+        if event.dry_run:
+            self._tried(event)
+        if event.result is ReloadResult.CONFLICT:
+            assert expect not in (None, event.version), "D6: a conflict with the version that was expected"
+        elif expect is not None:
+            assert event.previous_version == expect, "D6: another version ran when this began"
+        self._is_in_the_journal(asked, event)
+
+    def _is_in_the_journal(self, asked: Any, event: Any) -> None:
+        operator = self.world.journal.operator
+        match asked:
+            case Reload() if operator.hold is not None and not asked.force:
+                assert not event, "D5: true, and held"
+            case Rollback() if event:
+                assert operator.hold is not None, "D1: it has gone back, and nothing holds it"
+                assert asked.version in (None, operator.hold.version)
+            case Reload() | Resume() if event and _resumes(asked):
+                assert operator.hold is None, "D2: answered well, and still held"
+            case Set() if event:
+                assert overrides.is_of(asked.id, operator.layer), "D1: set, and not in the journal"
+            case Set():
+                assert not overrides.is_of(asked.id, operator.layer), "D1: refused, and in the journal"
+            case Unset() if event:
+                assert operator.layer == b"", "D1: unset, and still in the journal"
+
+    def _tried(self, event: Any) -> None:
+        """A dry run: nobody counts as timed out for it, and a true answer has a yes where anybody has a vote."""
+        if self.open_round and event.result in (ReloadResult.SUCCESS, ReloadResult.PARTIAL):
+            heard = self.world.owner.known
+            agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
+            assert agree or not heard, "C2: it would be committed, and nobody has agreed"
+            assert self.open_round not in self.vetoed, "C2: it would be committed, and somebody has refused it"
 
     def _have_observed(self, event: Any) -> None:
         """Everybody who was to run it, and lives, has reported that the observers have run, or is named."""
@@ -234,7 +321,7 @@ class Oracle:
         """An input is about to be handed over: who connects later is too late for what comes of it."""
         if isinstance(given, fx.Recorded | fx.RecordFailed):
             self.recording = False
-        elif isinstance(given, fx.Loaded):
+        elif isinstance(given, fx.Loaded) and given.number == self._loading:
             self.votes_until, self.proven = None, given.checked
         elif isinstance(given, fx.Checked) and given.number == self._checked == self._loading:
             self.proven = True
@@ -245,6 +332,8 @@ class Oracle:
     def _votes_are_over(self) -> None:
         """Whoever has not voted at the deadline is excused, and not before the candidate is proven."""
         now, began = self.world.now, self.stage_began
+        if self.dry:
+            return
         if self.votes_until is not None and now >= self.votes_until:
             over = now >= began + self.world.rules.precommit_timeout
             self.overdue |= self._unvoted() - (set() if over else self.working)
@@ -361,6 +450,13 @@ class Oracle:
                 )
 
     def check_last_outcome(self) -> None:
+        operator = self.world.journal.operator
+        if self.last_outcome:
+            assert operator.hold is None, "resumed, and still held"
+            assert not 0 < operator.expires <= self.world.now, "an override outlives its time"
+        self._nobody_awake_is_silent()
+
+    def _nobody_awake_is_silent(self) -> None:
         """Nobody who is awake and has a pipe passes for silent: only its refusal may stand in the way."""
         event = self.last_outcome
         awake = {process.pid for process in self.world.processes if process.alive and process.pipe is not None}

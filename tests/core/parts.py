@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, Core
+from confcast.owner.core.machine import Committed, Core, OperatorState
 from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare
 from confcast.worker.connection.machine import DoesNotFit, Held, Machine, ReplicaState, no_patch
 from tests.core.world import patched
 
 SCHEMA = b"schema"
+NOTHING_SET = OperatorState()
 
 
 @dataclass
@@ -33,25 +34,34 @@ class Pipe:
 class Journal:
     """Rows, retired numbers and the roster; `deleted`: still written to, and gone with the owner that has it open.
 
-    `state`: what stands beside the newest row: the number of an undo, and the content that it refuses.
+    `state`: what stands beside the newest row: the number of an undo, and the content that it refuses. `operators`:
+    what people have set, by the version beside which it was written last; `values`: what each version was made from.
     """
 
     def __init__(self, high_water: int = 0) -> None:
         self.rows: dict[int, bytes] = {}
+        self.values: dict[int, bytes] = {}
+        self.operators: dict[int, OperatorState] = {}
         self.state: tuple[int, bytes] = (0, b"")
         self.high_water = high_water
         self.roster: set[int] = set()
         self.deleted = False
 
-    def write(self, version: int, content: bytes) -> None:
-        self.rows[version] = content
+    def write(self, version: int, content: bytes, values: bytes = b"", operator: OperatorState = NOTHING_SET) -> None:
+        self.rows[version], self.values[version], self.operators[version] = content, values, operator
         self.high_water = max(self.high_water, version)
+
+    @property
+    def operator(self) -> OperatorState:
+        """What people have set, as of the last write."""
+        return self.operators[max(self.rows)] if self.rows else OperatorState()
 
     def newest(self) -> Committed | None:
         if not self.rows:
             return None
         version = max(self.rows)
-        return Committed(version, self.rows[version], self.rows[version], undo=self.state[0] == version)
+        content, undo = self.rows[version], self.state[0] == version
+        return Committed(version, content, content, undo, self.values[version])
 
 
 class Process:
@@ -123,7 +133,7 @@ class Process:
         return patched(held, change)
 
     def _check(self, number: int, old: bytes, new: bytes) -> tuple[Problem, ...]:
-        if new in self.refuses:
+        if new[:1] in self.refuses:  # whatever overrides are in it
             return (Problem("", "refused"),)
         self.passed.add((old, new))
         return ()
@@ -137,7 +147,8 @@ class OwnerProcess:
         self.effects = deque(core.begin())
         self.inputs: deque[fx.Input] = deque()
         self.timers: list[fx.WakeAt] = []
-        self.loads: deque[int] = deque()
+        self.loads: deque[fx.Load] = deque()
+        self.restores: deque[fx.Restore] = deque()
         self.unchecked: deque[int] = deque()  # loads whose candidate is proposed already
         self.awaited: list[Pipe] | None = None  # whose Hello is handed over before Accepted
         self.watched = set(roster)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Core, ProposalState, Rules
-from confcast.wire.messages import Outcome, ReloadResult
+from confcast.wire.messages import Outcome, ReloadResult, Resume
 from confcast.worker.connection.machine import Held
+from tests.core import overrides
 from tests.core.census import Census
 from tests.core.crowd import Crowd
 from tests.core.oracle import Oracle
@@ -86,6 +87,7 @@ class World(Crowd):
             elif not pipe.peer_open:
                 moves.append(lambda pipe=pipe: self._end(pipe))
         moves += [lambda given=given: self._take(given) for given in owner.inputs]
+        moves += [self.finish_restore] if owner.restores else []
         if owner.awaited is not None and not any(p.up and p.owner_open and not p.received for p in owner.awaited):
             moves.append(self._say_accepted)
         moves += [lambda pid=pid: self._bury(pid) for pid in sorted(owner.watched) if not self.lives(pid)]
@@ -118,6 +120,7 @@ class World(Crowd):
             high_water=self.journal.high_water,
             roster=roster,
             refused=self.journal.state[1],
+            operator=self.journal.operator,
             gathering=gathering,
             now=self.now,
         )
@@ -199,18 +202,42 @@ class World(Crowd):
         self.owner.inputs.append(fx.Drained((pipe.number,)))
 
     def finish_load(self) -> None:
-        number = self.owner.loads.popleft()
-        if self.sources is None:
+        load = self.owner.loads.popleft()
+        number, committed = load.number, self.owner.core.committed
+        values = committed.values if load.rebuild else self.sources
+        layer = overrides.edited(load.layer, load.edit, self.now)
+        content = None if values is None or layer is None else values + overrides.value_of(layer)
+        if content is None:
             given = fx.LoadFailed(number, ReloadResult.VALIDATION_FAILED, (Problem("", "bad"),))
         else:
             # As the loading thread does: the diff is taken from what was committed last.
-            base = self.owner.core.committed.payload
-            differs = base != self.sources
-            shares = differs and base and self.sources != b"C"  # which shares too little with any other
-            change = {"base": base, "patch": patch(base, self.sources)} if shares else {}
-            given = fx.Loaded(number, self.sources, self.sources, differs, checked=not differs, **change)
-            self.owner.unchecked += [number] if differs else []
-        self.oracle.load_read(number, self.sources)
+            base = committed.payload
+            differs = base != content
+            checked = load.compare or not differs
+            shares = not checked and base and content != b"C"  # which shares too little with any other
+            change = {"base": base, "patch": patch(base, content)} if shares else {}
+            change |= {"layer": layer, "expires": overrides.end_of(layer), "values": values}
+            given = fx.Loaded(number, content, content, differs, checked=checked, **change)
+            self.owner.unchecked += [] if checked else [number]
+        self.oracle.load_read(number, content)
+        self.census.load_ends(given)
+        self._feed(given)
+
+    def finish_restore(self) -> None:
+        """A kept version's content is taken from the journal, in the owner's own thread."""
+        order, journal, present = self.owner.restores.popleft(), self.journal, self.owner.core.committed.payload
+        others = [each for each in sorted(journal.rows, reverse=True) if journal.rows[each] != present]
+        version = order.version if order.version is not None else next(iter(others), 0)
+        if (content := journal.rows.get(version)) is None:
+            given = fx.LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", "not kept"),))
+        else:
+            former = journal.operators[version].layer
+            layer = overrides.edited(former, None, self.now)
+            values = journal.values[version] if layer == former else content  # what has ended is a value of it
+            change = {"layer": layer, "expires": overrides.end_of(layer), "values": values, "restores": version}
+            given = fx.Loaded(order.number, content, content, differs=content != present, **change)
+        self.oracle.load_read(order.number, content)
+        self.oracle.load_checked(order.number, holds=True)
         self._feed(given)
 
     def finish_check(self) -> None:
@@ -266,12 +293,12 @@ class World(Crowd):
                 self._send(self.pipes[number], message)
             case fx.ClosePipe(number):
                 self._close_owners_end(self.pipes[number])
-            case fx.Load(number):
-                self.owner.loads.append(number)
+            case fx.Load() | fx.Restore():
+                (self.owner.loads if isinstance(effect, fx.Load) else self.owner.restores).append(effect)
             case fx.WakeAt():
                 self.owner.timers.append(effect)
-            case fx.Record():
-                self._record(effect)
+            case fx.Record() | fx.RecordState():
+                self._record(effect) if isinstance(effect, fx.Record) else self._record_state(effect)
             case fx.Answer((number, call), event):
                 if self.pipes[number].owner_open and self.pipes[number].peer_open:
                     self.pipes[number].down.append(Outcome(call, event))
@@ -299,6 +326,8 @@ class World(Crowd):
         match effect:
             case fx.ClearRefused():
                 self.journal.state = (self.journal.state[0], b"")
+            case fx.NoteState() if self.journal.rows:
+                self._write_state(effect)
             case fx.Retire(version):
                 self.journal.high_water = max(self.journal.high_water, version)
             case fx.WriteSnapshot(version, content):
@@ -321,19 +350,42 @@ class World(Crowd):
 
     def _record(self, effect: fx.Record) -> None:
         version, content = effect.version, effect.payload
-        how, self.next_write = self.next_write, "ok"
-        if self.disk_is_full:
-            how = "absent"
-        elif self.journal.deleted:
-            mine, self.journal = self.owner.core.committed, Journal(self.owner.core.high_water)
-            if mine.version:
-                self.journal.write(mine.version, mine.digest)
-                self.journal.state = (mine.version if mine.undo else 0, self.owner.core.refused)
-            self.journal.roster = {status.pid for status in self.owner.core.statuses()}
+        how = self._how_a_write_ends()
         if how in ("ok", "present", "unreadable, written"):
-            self.journal.write(version, content)
+            self.journal.write(version, content, effect.values, effect.operator)
             self.journal.state = (version if effect.undo else 0, effect.refused)
             self.oracle.journaled(version, content)
+        self._reports_the_write(how)
+
+    def _record_state(self, effect: fx.RecordState) -> None:
+        how = self._how_a_write_ends()
+        if how in ("ok", "present", "unreadable, written"):
+            self._write_state(effect)
+        else:
+            self.census.notes("what people have set can't be written")
+        self._reports_the_write(how)
+
+    def _write_state(self, effect: fx.RecordState | fx.NoteState) -> None:
+        version = max(self.journal.rows)
+        assert effect.operator.serial > self.journal.operator.serial, "a serial number was used again"
+        self.journal.operators[version] = effect.operator
+        self.journal.state = (version if effect.undo else 0, effect.refused)
+
+    def _how_a_write_ends(self) -> str:
+        """As it was said before; a journal that was deleted is made anew first."""
+        how, self.next_write = self.next_write, "ok"
+        if self.disk_is_full:
+            return "absent"
+        if self.journal.deleted:
+            core = self.owner.core
+            mine, self.journal = core.committed, Journal(core.high_water)
+            if mine.version:
+                self.journal.write(mine.version, mine.digest, mine.values, core.operator)
+                self.journal.state = (mine.version if mine.undo else 0, core.refused)
+            self.journal.roster = {status.pid for status in core.statuses()}
+        return how
+
+    def _reports_the_write(self, how: str) -> None:
         problem = Problem("", "disk")
         row = {"present": fx.RowState.PRESENT, "absent": fx.RowState.ABSENT}.get(how, fx.RowState.UNREADABLE)
         self.owner.inputs.append(fx.Recorded() if how == "ok" else fx.RecordFailed(row, problem))
@@ -348,7 +400,7 @@ class World(Crowd):
         self._run_down()
         self.oracle.check_rest()
         self.sources = b"A" if self.sources is None else self.sources
-        self.call()
+        self.ask(Resume)
         self._run_down()
         self.oracle.check_rest()
         self.oracle.check_last_outcome()

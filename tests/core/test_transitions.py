@@ -19,9 +19,10 @@ SECRET = "hunter2"
 AT_REST = {
     *(fx.Received, fx.Send, fx.WakeAt),  # shown in words of their own
     *(fx.Recorded, fx.Accepted, fx.MasterGone, fx.Accept, fx.ClearRefused, ms.Goodbye),  # there is no field to show
+    *(fx.RecordState, fx.NoteState),  # their fields have secrets
     fx.Exit,  # the log has the reason anyway
 }
-BY_THE_EVENT_LOOP = {*get_args(ms.Answer), *get_args(ms.Request)} - {ms.Reload}
+BY_THE_EVENT_LOOP = {*get_args(ms.Answer), *get_args(ms.Query)}
 
 
 def reload_(owner: Owner) -> None:

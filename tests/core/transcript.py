@@ -109,7 +109,8 @@ class Transcript:
     def generation(self, name: str) -> None:
         """`generation g2`: the server is fully reloaded. Commands are for the new generation from now on."""
         old, journal = self.current.journal, Journal(self.current.journal.high_water)
-        journal.rows, journal.state = dict(old.rows), old.state
+        journal.rows, journal.values, journal.operators = dict(old.rows), dict(old.values), dict(old.operators)
+        journal.state = old.state
         self.current = self.generations[name] = _Generation(journal)
 
     def use(self, name: str) -> None:

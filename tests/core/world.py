@@ -11,7 +11,7 @@ from itertools import count
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
+from confcast.owner.core.machine import Committed, Core, OperatorState, ProposalState, Rules
 from confcast.wire.messages import (
     PROTOCOL,
     Applied,
@@ -25,6 +25,7 @@ from confcast.wire.messages import (
     ReloadEvent,
     ReloadResult,
     Vote,
+    Who,
 )
 from confcast.wire.options import Options
 from confcast.worker.connection.machine import DoesNotFit
@@ -77,6 +78,7 @@ class Owner:
         roster=(),
         undo=False,
         refused=b"",
+        operator=OperatorState(),  # noqa: B008 - immutable
         gathering=False,
         report=None,
         **rules,
@@ -88,6 +90,7 @@ class Owner:
             high_water=high_water,
             roster=roster,
             refused=refused,
+            operator=operator,
             gathering=gathering,
             now=100.0,
             report=report,
@@ -143,6 +146,23 @@ class Owner:
         call = (next(self._pipes), next(self._calls))
         self.feed(fx.Received(call[0], 9000 + call[0], Reload(call[1], wait_observers=wait_observers)))
         return call
+
+    def is_asked_for(self, kind: type, who: Who | None = None, **asked) -> fx.Call:
+        """A client asks for an operation."""
+        call = (next(self._pipes), next(self._calls))
+        self.feed(fx.Received(call[0], 9000 + call[0], kind(call[1], **asked), who))
+        return call
+
+    def restores(self, content: bytes, version: int, *, layer: bytes = b"", values: bytes = b"") -> None:
+        """The journal gives the content of this kept version."""
+        order = self.did(fx.Restore)[-1]
+        differs = content != self.core.committed.payload
+        self.feed(fx.Loaded(order.number, content, content, differs, layer=layer, values=values, restores=version))
+
+    def loads_with(self, content: bytes, layer: bytes, expires: float = 0.0) -> None:
+        """The load gives this content, made with these overrides."""
+        differs = content != self.core.committed.payload
+        self.feed(fx.Loaded(self.last_load, content, content, differs, layer=layer, expires=expires))
 
     def is_triggered(self, origin: str = "signal") -> None:
         self.feed(fx.Trigger(origin))

@@ -154,6 +154,7 @@ FIELDS = {
         "observer_errors",
         "reason",
         "who",
+        "dry_run",
     ],
     "VersionInfo": ["version", "timestamp", "digest", "origin", "who", "reason", "good", "restorable"],
     "Who": ["uid", "pid", "command"],
@@ -168,6 +169,8 @@ RESULTS = {
     "IO_ERROR": ("io_error", False),
     "REJECTED": ("rejected", False),
     "OWNER_UNAVAILABLE": ("owner_unavailable", False),
+    "CONFLICT": ("conflict", False),
+    "HELD": ("held", False),
 }
 
 ERRORS = {"ConfigError", "NotAttached", "NotCarried", "OwnerUnavailable", "ProtocolError", "SchemaMismatch"}

@@ -38,7 +38,9 @@ class ReloadResult(enum.StrEnum):
     version was committed, but some workers did not answer in time or declined; the event's `lagging` names them. The
     other results changed nothing, except OWNER_UNAVAILABLE: no answer came, so the outcome is unknown. REJECTED: a
     worker voted no; or no worker voted yes in time, and then the load is tried again when a worker answers; or no
-    worker runs the version for which all had voted, and the former content was put back, under a new number.
+    worker runs the version for which all had voted, and the former content was put back, under a new number. CONFLICT:
+    another version runs than the one that the caller had seen (`expect`). HELD: a person went back to a version, and
+    until `resume()` what the sources say is compared, and put to no worker.
     """
 
     SUCCESS = "success"
@@ -49,6 +51,8 @@ class ReloadResult(enum.StrEnum):
     IO_ERROR = "io_error"
     REJECTED = "rejected"
     OWNER_UNAVAILABLE = "owner_unavailable"
+    CONFLICT = "conflict"
+    HELD = "held"
 
     def __bool__(self) -> bool:
         return self in _APPLIED
@@ -156,7 +160,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     Attributes:
         timestamp: When the load began, in seconds since 1970.
         result: How the load ended.
-        origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, or `reissue`.
+        origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, `rollback`, `set`, `unset`,
+            `expiry`, `resume`, or `reissue`.
         version: The version that runs after it; 0 before the first.
         previous_version: The version that ran before it.
         changes: What differs between the two versions, by key; secrets are masked. Empty for the first load. At most
@@ -175,6 +180,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         reason: The reason that the caller gave; empty for none.
         who: The process that called, the first one if the load served several; None if a signal, a changed file or a
             start caused the load: which process sent the signal, or wrote the file, is not known.
+        dry_run: Whether nothing was to be changed: the result is what it would have been. `check()` gives such an
+            event, with the version that runs; no history has it.
     """
 
     timestamp: float
@@ -196,6 +203,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     observer_errors: list[ObserverError] = []
     reason: str = ""
     who: Who | None = None
+    dry_run: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.result)
@@ -298,12 +306,72 @@ class Reload(Message, frozen=True):
 
     `origin` is one of a few words: a peer can't ask for what an owner does by itself (`start`, `watch`, `reissue`, …).
     `wait_observers`: seconds that the answer may wait for the observers of all workers, once the version is applied.
-    `reason`: why, in the caller's words; the owner shortens it.
+    `reason`: why, in the caller's words; the owner shortens it. `force`: past a hold and past refused content.
+    `expect`: the version that must run when the load begins; None: any.
     """
 
     id: int
     origin: Literal["call", "command", "signal"] = "call"
     wait_observers: float | None = None
+    reason: str = ""
+    force: bool = False
+    expect: int | None = None
+
+
+class Check(Message, frozen=True):
+    """Load, and have every worker vote, then drop all of it; answered by Outcome, whose event is a dry run's."""
+
+    id: int
+
+
+class Rollback(Message, frozen=True):
+    """Go back to a kept version, and hold it until Resume; answered by Outcome.
+
+    `version`: its number; None: the newest good version before the one whose content runs. `expect`, `reason`: as in
+    Reload.
+    """
+
+    id: int
+    version: int | None = None
+    expect: int | None = None
+    reason: str = ""
+
+
+class Set(WithSecrets, Message, frozen=True):
+    """Put these values above all sources, from this version on; answered by Outcome.
+
+    `values`: nested tables of plain data, secrets included; never shown. `ttl`: seconds after which they end; None: no
+    end. `expect`, `reason`: as in Reload.
+    """
+
+    SHOWN = ("id",)
+
+    id: int
+    values: dict[str, Any]
+    expect: int | None = None
+    ttl: float | None = None
+    reason: str = ""
+
+
+class Unset(WithSecrets, Message, frozen=True):
+    """End the overrides of these dotted keys; answered by Outcome. `expect`, `reason`: as in Reload."""
+
+    SHOWN = ("id",)
+
+    id: int
+    keys: tuple[str, ...]
+    expect: int | None = None
+    reason: str = ""
+
+
+class Resume(Message, frozen=True):
+    """End a hold, and load the sources, even content that was undone; answered by Outcome.
+
+    `expect`, `reason`: as in Reload.
+    """
+
+    id: int
+    expect: int | None = None
     reason: str = ""
 
 
@@ -402,7 +470,7 @@ class Observe(Message, frozen=True):
 
 
 class Outcome(Message, frozen=True):
-    """The answer to Reload."""
+    """The answer to Reload, and to each operation."""
 
     id: int
     event: ReloadEvent
@@ -451,7 +519,8 @@ class Refused(Message, frozen=True):
 
 
 Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
-Request = Reload | Query
+Operation = Check | Rollback | Set | Unset | Resume
+Request = Reload | Operation | Query
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Versions | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer

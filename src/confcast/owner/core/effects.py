@@ -13,14 +13,28 @@ import enum
 import msgspec
 
 from confcast.errors import Problem
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, ToOwner, ToWorker, Who, WithSecrets
+from confcast.owner.core.operator_state import OperatorState
+from confcast.wire.messages import (
+    Change,
+    ReloadEvent,
+    ReloadResult,
+    Set,
+    ToOwner,
+    ToWorker,
+    Unset,
+    Who,
+    WithSecrets,
+)
 
 Call = tuple[int, int]
 """A caller that waits for an outcome: its pipe, and the id of its request on it."""
 
 
 class Timer(enum.Enum):
-    """What a deadline is for. DEFERRED: sending the Settled that was held back from workers that don't wait for it."""
+    """What a deadline is for.
+
+    DEFERRED: sending the Settled that was held back from workers that don't wait for it. EXPIRY: an override ends.
+    """
 
     LOAD = "load"
     STAGE = "stage"
@@ -29,6 +43,7 @@ class Timer(enum.Enum):
     GATHER = "gather"
     DEFERRED = "deferred"
     OBSERVERS = "observers"
+    EXPIRY = "expiry"
 
 
 class RowState(enum.Enum):
@@ -49,7 +64,7 @@ class _Data(msgspec.Struct, frozen=True, gc=False):
 class Received(_Data, frozen=True):
     """A message came on a pipe; the kernel says that this process has the pipe's other end.
 
-    `who`: that process, if it asks for a load by a call or a command.
+    `who`: that process, if it asks for an operation, or for a load by a call or a command.
     """
 
     pipe: int
@@ -88,9 +103,11 @@ class Loaded(WithSecrets, _Data, frozen=True):
     `differs`: it differs from the committed version, by these `changes`. `notes`: what a person should know of it.
     `checked`: False where Checked follows, with changes and notes: until then it may be proposed, and not committed.
     `patch`: makes the candidate of the configuration with the digest `base`; empty where the payload travels whole.
+    `layer`, `expires`: the overrides that it was made with, as in OperatorState; None: those of the Load. `values`:
+    what the sources gave below them, encoded. `restores`: the kept version whose content it is; 0 for what was loaded.
     """
 
-    SHOWN = ("number", "differs", "changes", "notes")
+    SHOWN = ("number", "differs", "changes", "notes", "restores")
 
     number: int
     digest: bytes
@@ -101,6 +118,10 @@ class Loaded(WithSecrets, _Data, frozen=True):
     checked: bool = True
     base: bytes = b""
     patch: bytes = b""
+    layer: bytes | None = None
+    expires: float = 0.0
+    values: bytes = b""
+    restores: int = 0
 
 
 class Checked(_Data, frozen=True):
@@ -132,11 +153,11 @@ class Wake(_Data, frozen=True):
 
 
 class Recorded(_Data, frozen=True):
-    """The version of the last Record is in the journal: it is committed, whichever process dies."""
+    """What the last Record or RecordState ordered is in the journal: it is committed, whichever process dies."""
 
 
 class RecordFailed(_Data, frozen=True):
-    """The journal write of the last Record reported an error; `row` is what was found when it was read back."""
+    """That journal write reported an error; `row` is what was found when it was read back."""
 
     row: RowState
     problem: Problem
@@ -183,11 +204,33 @@ class ClosePipe(_Data, frozen=True):
     pipe: int
 
 
-class Load(_Data, frozen=True):
-    """Read and validate the sources. `insist`: load even quarantined content, during whose load an owner died."""
+class Load(WithSecrets, _Data, frozen=True):
+    """Read and validate the sources. `insist`: load even quarantined content, during whose load an owner died.
+
+    `layer`: the overrides above the sources, without those whose time is over; `edit`: changes them first. `rebuild`:
+    read no source, and take what the sources of the committed version gave. `compare`: nothing will be proposed, so the
+    result is one Loaded, checked, with changes. `dry`: the content does not count as attempted.
+    """
+
+    SHOWN = ("number", "insist", "rebuild", "compare", "dry")
 
     number: int
     insist: bool
+    layer: bytes = b""
+    edit: Set | Unset | None = None
+    rebuild: bool = False
+    compare: bool = False
+    dry: bool = False
+
+
+class Restore(_Data, frozen=True):
+    """Take the content of a kept version from the journal, and give Loaded, checked, or LoadFailed: no source is read.
+
+    `version`: its number; None: the newest good version before the one whose content runs.
+    """
+
+    number: int
+    version: int | None
 
 
 class WakeAt(_Data, frozen=True):
@@ -203,7 +246,9 @@ class Record(WithSecrets, _Data, frozen=True):
 
     `undo`: the version puts back the content before an undone version. `refused`: the digest of the undone content,
     which is not put to the vote again until it changes; empty for none. Both go into the same transaction.
-    `origin`, `who`, `reason`: what caused the version. `undoes`: the number of the version that this one undoes.
+    `origin`, `who`, `reason`: what caused the version. `undoes`: the number of the version that this one undoes;
+    `restores`: of the kept version whose content this one has. `values`: as in Loaded. `operator`: what people have
+    set, in the same transaction, too.
     """
 
     SHOWN = ("version", "undo")
@@ -217,6 +262,32 @@ class Record(WithSecrets, _Data, frozen=True):
     who: Who | None = None
     reason: str = ""
     undoes: int = 0
+    restores: int = 0
+    values: bytes = b""
+    operator: OperatorState = OperatorState()
+
+
+class RecordState(WithSecrets, _Data, frozen=True):
+    """Write this beside the committed version, in its place of before, then hand in Recorded or RecordFailed.
+
+    Fields as in Record.
+    """
+
+    SHOWN = ("operator",)
+
+    undo: bool
+    refused: bytes
+    operator: OperatorState
+
+
+class NoteState(WithSecrets, _Data, frozen=True):
+    """Write this as RecordState does, but hand in nothing: what was tried is noted, and a failure stops nothing."""
+
+    SHOWN = ("operator",)
+
+    undo: bool
+    refused: bytes
+    operator: OperatorState
 
 
 class ClearRefused(_Data, frozen=True):
@@ -278,8 +349,11 @@ Effect = (
     Send
     | ClosePipe
     | Load
+    | Restore
     | WakeAt
     | Record
+    | RecordState
+    | NoteState
     | ClearRefused
     | Accept
     | Retire

@@ -56,30 +56,34 @@ from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
 from confcast.owner.core.member_inputs import MemberInputs
+from confcast.owner.core.operations import Operations
+from confcast.owner.core.operator_state import Hold, OperatorState
 from confcast.owner.core.proposal import STILL_REFUSED, Phase, ProposalState
-from confcast.owner.core.requests import Caller, Cause
 from confcast.owner.core.rules import Rules
+from confcast.owner.core.steps import NO_TOKEN
 from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import (
     Applied,
+    Check,
     Declined,
     Goodbye,
     Hello,
     Observed,
     Reload,
     ReloadResult,
+    Resume,
+    Rollback,
+    Set,
+    Unset,
     Vote,
     WorkerStatus,
     Working,
 )
 
-__all__ = ["Committed", "Core", "ProposalState", "Rules"]
-
-_LONGEST_REASON = 500
-"""How many characters are kept of the reason that a caller gives."""
+__all__ = ["Committed", "Core", "Hold", "OperatorState", "ProposalState", "Rules"]
 
 
-class Core(MemberInputs):
+class Core(MemberInputs, Operations):
     """The state machine, with the handlers of the inputs that no worker causes. Its arguments are those of `Steps`."""
 
     @property
@@ -93,7 +97,9 @@ class Core(MemberInputs):
 
     def begin(self) -> list[fx.Effect]:
         """The effects that must be carried out before the first input."""
-        return [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
+        gathers = [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
+        expires = self.operator.expires
+        return [*gathers, *([fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, expires)] if expires else [])]
 
     def handle(self, given: fx.Input, now: float) -> list[fx.Effect]:
         """One input in, the effects out, in the order in which they must be carried out.
@@ -130,25 +136,6 @@ class Core(MemberInputs):
         """Where the present proposal is, since when, and which workers it waits for."""
         return self._waits.phase(self.state, self.committed.version, self._since)
 
-    # ---- requests for a load
-
-    def _reload(self, given: fx.Received) -> None:
-        asked = given.message
-        assert isinstance(asked, Reload)
-        cause = Cause(asked.origin, given.who, asked.reason[:_LONGEST_REASON])
-        self._requests.call(Caller((given.pipe, asked.id), asked.wait_observers), cause)
-
-    def _reload_idle(self, given: fx.Received) -> None:
-        self._reload(given)
-        self._next()
-
-    def _trigger(self, given: fx.Trigger) -> None:
-        self._requests.trigger(Cause(given.origin))
-
-    def _trigger_idle(self, given: fx.Trigger) -> None:
-        self._trigger(given)
-        self._next()
-
     # ---- the result of a load
 
     def _loaded(self, given: fx.Loaded) -> None:
@@ -156,17 +143,25 @@ class Core(MemberInputs):
             return
         proposal = self._proposal
         proposal.loaded, proposal.notes = self._now, given.notes
-        if not given.differs:
+        proposal.restores, proposal.values, proposal.operator = (
+            given.restores,
+            given.values,
+            self._operator_after(given),
+        )
+        if self._is_held_back():
+            self._found_held(given)
+        elif not given.differs:
             self._unchanged(given)
-        elif given.digest == self.refused and not self._requests.called:
+        elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:
             self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
-        elif self.rules.silent == "refuse" and self.roster.excused:
+        elif self.rules.silent == "refuse" and self.roster.excused and proposal.needs_yes and not proposal.dry:
             self._refuse_timed_out()
         else:
             proposal.digest, proposal.payload, proposal.changes = given.digest, given.payload, given.changes
             proposal.checked = given.checked
             proposal.base, proposal.patch = given.base, given.patch
             self._stage()
+            self._give_way()
 
     def _checked(self, given: fx.Checked) -> None:
         """The workers build the candidate meanwhile: what differs is for the event, and the proof for the commit."""
@@ -185,15 +180,22 @@ class Core(MemberInputs):
 
     def _unchanged(self, given: fx.Loaded) -> None:
         """UNCHANGED passes the barrier, too: workers that declined the committed version are sent it once more."""
+        proposal = self._proposal
         if not self.committed.version:
             raise ImpossibleMessage("LOADING, nothing committed", given)
-        self._proposal.unchanged = True
-        if self.refused:
+        if proposal.dry:
+            self._end_dry(ReloadResult.UNCHANGED)
+            return
+        proposal.unchanged = True
+        assert proposal.operator is not None
+        if proposal.operator.follows(self.operator):
+            self._order_state_write()
+            return
+        self.operator = proposal.operator
+        if self.refused and proposal.follows_sources:
             self.refused = b""
             self._effects.append(fx.ClearRefused())
-        for member in self.roster:
-            if member.declined is not None:
-                member.sent, member.declined, member.asked_again = 0, None, member.declined
+        self._ask_decliners_again()
         self._begin_barrier()
 
     def _load_failed(self, given: fx.LoadFailed) -> None:
@@ -219,14 +221,20 @@ class Core(MemberInputs):
 
     # ---- the result of the journal write, and of the Accept before a barrier's end
 
-    def _recorded(self, given: fx.Recorded) -> None:
-        self._commit()
+    def _recorded(self, given: fx.Recorded | fx.RecordFailed) -> None:
+        if self._proposal.state_only:
+            self._commit_state()
+        else:
+            self._commit()
 
     def _record_failed(self, given: fx.RecordFailed) -> None:
         if given.row is fx.RowState.PRESENT:
-            self._commit()
+            self._recorded(given)
         elif given.row is fx.RowState.UNREADABLE:
             self._effects.append(fx.Exit(f"the journal can be neither written nor read: {given.problem}"))
+        elif self._proposal.state_only:
+            self._fail(ReloadResult.IO_ERROR, (given.problem,))
+            self._exit_if_due()
         else:
             self._write_failed(given.problem)
 
@@ -244,6 +252,8 @@ class Core(MemberInputs):
         if given.timer is fx.Timer.GATHER:
             self._gathering = False
             self._test_done()
+        elif given.timer is fx.Timer.EXPIRY:
+            self._next_if_idle()
         elif given.token == self._token:
             _DEADLINES[given.timer](self, given)
         elif given.timer is not fx.Timer.OBSERVERS:
@@ -269,8 +279,9 @@ class Core(MemberInputs):
 
     def _excuse_silent(self) -> None:
         """Excuse the workers without a vote, at the deadline of the votes."""
-        self._excuse(self._proposal.loaded, fx.Timer.STAGE)
-        if self.rules.silent == "refuse" and self.roster.excused:
+        proposal = self._proposal
+        self._excuse(proposal.loaded, fx.Timer.STAGE)
+        if self.rules.silent == "refuse" and self.roster.excused and proposal.needs_yes and not proposal.dry:
             self._refuse_timed_out()
         else:
             self._test_done()
@@ -318,8 +329,11 @@ Handler = Callable[[Core, Any], None]
 C = Core  # short, so that a row is one line
 _TABLE: dict[type, tuple[Handler | None, ...]] = {
     # input: its handlers in IDLE, LOADING, STAGING, RECORDING, COMMITTING; None where the input can't occur
-    Reload: (C._reload_idle, C._reload, C._reload, C._reload, C._reload),
-    fx.Trigger: (C._trigger_idle, C._trigger, C._trigger, C._trigger, C._trigger),
+    **dict.fromkeys(
+        (Reload, Check, Rollback, Set, Unset, Resume),
+        (C._request_idle, C._request, C._request_staging, C._request, C._request),
+    ),
+    fx.Trigger: (C._trigger_idle, C._trigger, C._trigger_staging, C._trigger, C._trigger),
     fx.Loaded: (C._stale_load, C._loaded, C._stale_load, C._stale_load, C._stale_load),
     fx.Checked: (C._stale_check, C._stale_check, C._checked, C._stale_check, C._stale_check),
     fx.LoadFailed: (C._stale_load, C._load_failed, C._stale_load, C._stale_load, C._stale_load),

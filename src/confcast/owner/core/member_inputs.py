@@ -39,7 +39,7 @@ class MemberInputs(Steps):
 
     def _hello_recording(self, given: fx.Received) -> None:
         self._hello(given)
-        if self.roster.on(given.pipe) is not None:
+        if self.roster.on(given.pipe) is not None and not self._proposal.state_only:
             self.roster.excused.setdefault(given.pid, "attached while the journal was written: it had no vote")
 
     def _add_member(self, given: fx.Received, hello: Hello) -> None:
@@ -73,6 +73,10 @@ class MemberInputs(Steps):
         elif vote.ok:
             member.vote = True
             self._test_done()
+        elif self._proposal.dry:  # which collects all votes
+            self._proposal.refusals[member.pid] = reasons(vote.problems)
+            self.roster.excused[member.pid] = "voted no"
+            self._test_done()
         else:
             self._waits.staging_ended(timed_out=False)
             self._refuse(veto(member, vote))
@@ -83,9 +87,11 @@ class MemberInputs(Steps):
         if member is None:
             return
         member.working = None
-        if self._requests.owes and not vote.ok and vote.round == self.round and self.committed.version:
+        if self._requests.owes(vote.round) and not vote.ok and self.committed.version:
             self._requests.cancel_owed()  # a no to the owed load is final, even if it comes late
-            self._effects.append(fx.RecordEvent(self._failure(ReloadResult.REJECTED, veto(member, vote))))
+            owed, version = self._owed_proposal, self.committed.version
+            event = owed.failed(ReloadResult.REJECTED, veto(member, vote), self.roster, version, self._now)
+            self._effects.append(fx.RecordEvent(event))
         self._drop_vote()
 
     def _drop_vote(self) -> None:
@@ -178,7 +184,7 @@ class MemberInputs(Steps):
         member = self.roster.on(given.pipe)
         if member is not None:
             self.roster.lose_pipe(member)
-            if self.state is ProposalState.RECORDING:
+            if self.state is ProposalState.RECORDING and not self._proposal.state_only:
                 self.roster.excused.setdefault(member.pid, "lost its pipe while the journal was written")
 
     def _gone(self, given: fx.ProcessGone) -> None:

@@ -226,6 +226,11 @@ class Roster:
             elif member.timed_out and member.declined is not None:
                 member.sent = 0
 
+    def excuse(self, overdue: Iterable[Member], why: Callable[[Member], str]) -> None:
+        """Excuse these members from the present proposal alone."""
+        for member in list(overdue):
+            self.excused[member.pid] = why(member)
+
     def mark_timed_out(self, overdue: Iterable[Member], why: Callable[[Member], str]) -> None:
         """Excuse these members at a deadline, until they have answered the committed version."""
         for member in list(overdue):

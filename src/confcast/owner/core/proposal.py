@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from confcast.errors import Problem, first_of
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
-from confcast.owner.core.requests import Cause
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Vote, Who
+from confcast.owner.core.operator_state import OperatorState
+from confcast.owner.core.requests import Asked, Cause
+from confcast.wire.messages import Change, Check, Reload, ReloadEvent, ReloadResult, Resume, Rollback, Vote, Who
 
 
 class ProposalState(enum.IntEnum):
@@ -29,6 +30,13 @@ class ProposalState(enum.IntEnum):
 
 
 OWED = "nothing was changed, since not everybody whose yes is needed gave one; it is tried again when a worker answers"
+NOT_OWED = "nothing was changed, since not everybody whose yes is needed gave one; ask again when a worker answers"
+CONFLICT = "version {} runs, and version {} was expected: look at what has changed, and ask again"
+HELD = (
+    "a person has gone back to version {}, so what the sources say is put to no worker; resume() or `confcast resume` "
+    "follows the sources again"
+)
+CUT_SHORT = "the dry run gave way to another request before all workers had voted: ask again"
 STILL_REFUSED = (
     "this content was committed, and undone since no worker ran it: it is put to the vote again when it changes, or by "
     "a call of reload()"
@@ -64,6 +72,13 @@ class Proposal:
         undoes: The number of the version that this proposal undoes; 0 for none.
         who: The process that called; None where none did.
         reason: Why it called, in its words.
+        asked: The operation that this is; None for a plain load, a reissue and an undo.
+        restores: The kept version whose content it has; 0 where it was loaded.
+        values: What the sources gave below the overrides, as the loading thread encodes it.
+        operator: What people will have set once it is written; None until that is known.
+        state_only: Whether it writes what people have set, and no version.
+        rebuilds: Whether it reads no source, and builds on what the committed version was made from.
+        refusals: By pid, why workers voted no to a dry run.
     """
 
     origin: str
@@ -88,6 +103,33 @@ class Proposal:
     undoes: int = 0
     who: Who | None = None
     reason: str = ""
+    asked: Asked | None = None
+    restores: int = 0
+    values: bytes = field(default=b"", repr=False)
+    operator: OperatorState | None = None
+    state_only: bool = False
+    rebuilds: bool = False
+    refusals: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing of it is to stay: no version, no number, no event, no worker that counts as timed out."""
+        return isinstance(self.asked, Check)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it ends a hold: by the row that commits it, or the one that says that nothing differs."""
+        return isinstance(self.asked, Resume) or (isinstance(self.asked, Reload) and self.asked.force)
+
+    @property
+    def follows_sources(self) -> bool:
+        """Whether its content is what the sources say, so that a hold stops it unless it ends the hold."""
+        return not self.rebuilds and (self.asked is None or isinstance(self.asked, Reload | Resume))
+
+    @property
+    def needs_yes(self) -> bool:
+        """Whether a worker must vote yes: a way back needs only that no worker votes no."""
+        return not isinstance(self.asked, Rollback)
 
     @property
     def reissue(self) -> bool:
@@ -120,6 +162,13 @@ class Proposal:
         """The outcome of a proposal that changed nothing: `version` still runs."""
         return self._event(result, version, problems, now, lagging=roster.lagging(version))
 
+    def tried(
+        self, result: ReloadResult, problems: Sequence[Problem], roster: Roster, version: int, now: float
+    ) -> ReloadEvent:
+        """The outcome of a dry run: nothing was changed, and `version` still runs."""
+        lagging = [status for status in roster.lagging(version) if status.pid in roster.excused]
+        return self._event(result, version, problems, now, lagging=lagging, notes=list(self.notes))
+
     @property
     def cause(self) -> Cause:
         """What requested the proposal's load."""
@@ -128,9 +177,18 @@ class Proposal:
     def record(self) -> fx.Record:
         """The write of this proposal's version. Nobody has called for the version that puts back what ran before."""
         content = (self.version, self.digest, self.payload, self.undo, self.refused)
+        operator = self.operator or OperatorState()
         if self.undoes:
-            return fx.Record(*content, origin="undo", undoes=self.undoes)
-        return fx.Record(*content, origin=self.origin, who=self.who, reason=self.reason)
+            return fx.Record(*content, origin="undo", undoes=self.undoes, values=self.values, operator=operator)
+        return fx.Record(
+            *content,
+            origin=self.origin,
+            who=self.who,
+            reason=self.reason,
+            restores=self.restores,
+            values=self.values,
+            operator=operator,
+        )
 
     def _event(
         self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **more: list[Any]
@@ -152,6 +210,7 @@ class Proposal:
             commit_ms=_ms(self.recorded, now),
             reason=self.reason,
             who=self.who,
+            dry_run=self.dry,
             **more,
         )
 

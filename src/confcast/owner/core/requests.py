@@ -1,9 +1,15 @@
-"""The requests for a load, by callers and by triggers: each is served by a load that begins after the request.
+"""The requests that wait, by callers and by triggers: each is served by a load or an operation that begins after it.
 
-Requests that come while a proposal is under way wait for the next load, which serves all of them at once; so no trigger
-is lost, and none causes two loads. A load that was refused because workers timed out is owed: a worker's answer
-requests it again, and the next load serves it, whatever requested that load. Rejected: joining the load that is running
-(it may have read the sources before the caller changed them), and a load for each caller.
+Plain reloads that wait share one load, which serves all triggers, too; so no trigger is lost, and none causes two
+loads. Every other request is an *operation*: a dry run, a way back, a change of overrides, a resumption, a reload with
+`force` or `expect`. It runs alone, in its turn: `expect` is compared when it begins, so that of two operations with one
+`expect` the second one finds what the first one has changed.
+
+A load that was refused because workers timed out is owed: a worker's answer requests it again, and the next plain load
+serves it, whatever requested that load. An operation is never owed: its caller was told, and will ask again.
+
+Rejected: joining the load that is running (it may have read the sources before the caller changed them), a load for
+each caller, and `expect` compared when a request comes (both of two requests would then find their version).
 """
 
 from __future__ import annotations
@@ -11,9 +17,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from confcast.owner.core.effects import Call
-from confcast.wire.messages import Who
+from confcast.wire.messages import Check, Reload, Resume, Rollback, Set, Unset, Who
 
 _UNASKED = frozenset({"start", "restart", "watch"})
+
+Asked = Check | Rollback | Set | Unset | Resume | Reload
+"""What an operation was asked for by."""
 
 
 class Cause(NamedTuple):
@@ -31,22 +40,36 @@ class Caller(NamedTuple):
     wait_observers: float | None = None
 
 
+class Request(NamedTuple):
+    """One call that waits for its turn; `asked`: what for, if it runs alone, or None for a plain reload."""
+
+    caller: Caller
+    cause: Cause
+    asked: Asked | None = None
+
+
 class Requests:
-    """The calls and triggers that wait for the next load, and the calls that the present one serves."""
+    """The calls and triggers that wait, and the calls that are being served."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Caller, Cause]] = []
+        self._waiting: list[Request] = []
         self._triggers: list[Cause] = []
         self._serving: list[Caller] = []
         self._owed: tuple[Cause, bool] | None = None
+        self._owed_round = 0
         self._insists = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
 
-    def call(self, caller: Caller, cause: Cause) -> None:
-        """Request a load for a caller that waits for the outcome."""
-        self._waiting.append((caller, cause))
+    @property
+    def urgent(self) -> bool:
+        """Whether anything waits that a dry run gives way to: anything but another dry run."""
+        return bool(self._triggers) or any(not isinstance(each.asked, Check) for each in self._waiting)
+
+    def call(self, caller: Caller, cause: Cause, asked: Asked | None = None) -> None:
+        """Request a load, or the operation `asked`, for a caller that waits for the outcome."""
+        self._waiting.append(Request(caller, cause, asked))
 
     def trigger(self, cause: Cause) -> None:
         """Request a load for whose outcome no caller waits."""
@@ -58,14 +81,13 @@ class Requests:
         """Whether the present load serves a caller, including a caller that was answered that the load is owed."""
         return bool(self._serving) or self._insists
 
-    @property
-    def owes(self) -> bool:
-        """Whether the last load was refused because workers timed out, and no load has begun since."""
-        return self._owed is not None
+    def owes(self, voted: int) -> bool:
+        """Whether workers' time-outs refused the load of the round `voted`, and no plain load has begun since."""
+        return self._owed is not None and self._owed_round == voted
 
-    def owe(self, cause: Cause) -> None:
-        """The present load was refused because workers timed out: `retry_owed` will request it again."""
-        self._owed = (cause, self.called)
+    def owe(self, cause: Cause, voted: int) -> None:
+        """The load of the round `voted` was refused because workers timed out: `retry_owed` will request it again."""
+        self._owed, self._owed_round = (cause, self.called), voted
 
     def retry_owed(self) -> None:
         """A worker has answered: request the owed load, if there is one."""
@@ -76,12 +98,21 @@ class Requests:
         """Drop the owed load: after all, a worker voted no to it."""
         self._owed = None
 
+    def begin_operation(self) -> Request | None:
+        """Begin the operation whose turn it is; None if a plain load comes first."""
+        if not self._waiting or self._waiting[0].asked is None:
+            return None
+        first = self._waiting.pop(0)
+        self._serving, self._insists = [first.caller], False
+        return first
+
     def begin(self) -> tuple[Cause, bool]:
-        """Begin a load. Returns the cause of its first request, and whether any origin is a call or a signal."""
-        causes = [*(cause for _, cause in self._waiting), *self._triggers]
-        self._serving = [caller for caller, _ in self._waiting]
+        """Begin a plain load. Returns the cause of its first request, and whether any origin is a call or a signal."""
+        plain = [each for each in self._waiting if each.asked is None]
+        causes = [*(each.cause for each in plain), *self._triggers]
+        self._serving = [each.caller for each in plain]
         self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves the owed one, too
-        self._waiting, self._triggers = [], []
+        self._waiting, self._triggers = [each for each in self._waiting if each.asked is not None], []
         return causes[0], not _UNASKED.issuperset(cause.origin for cause in causes)
 
     def served(self) -> list[Caller]:
@@ -91,7 +122,7 @@ class Requests:
 
     def all_calls(self) -> list[Call]:
         """Every call that still waits for an outcome; asked when there will be no further load."""
-        calls = [caller.call for caller in (*self._serving, *(caller for caller, _ in self._waiting))]
+        calls = [caller.call for caller in (*self._serving, *(each.caller for each in self._waiting))]
         self._serving, self._waiting = [], []
         return calls
 

@@ -1,32 +1,39 @@
 """The steps of a proposal, from the request for a load to its outcome; `machine.py` says which input causes which step.
 
 A step takes no input and asks for no clock: it changes what the owner knows and adds effects. In their order: `_next`
-chooses what begins (an undo, a reissue, a load, or nothing), `_stage` puts a candidate to the vote, `_order_write`
-orders the journal write, `_commit` makes the written version true, `_begin_barrier` and `_end_barrier` wait for the
-workers' answers, and `_close` answers the callers.
+chooses what begins (an undo, a reissue, an operation, a load, or nothing), `_stage` puts a candidate to the vote,
+`_order_write` orders the journal write, `_commit` makes the written version true, `_begin_barrier` and `_end_barrier`
+wait for the workers' answers, and `_close` answers the callers.
 
 Rejected: one object for each kind of proposal (load, reissue, undo): they differ in two lines, and share each deadline.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
+
+import msgspec
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
+from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.core.outbox import Outbox
-from confcast.owner.core.proposal import OWED, UNDONE, Proposal, ProposalState, refusals
-from confcast.owner.core.requests import Loads, Requests
+from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
+from confcast.owner.core.requests import Loads, Request, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers
 from confcast.owner.core.waits import UNDO_RETRY, Waits
-from confcast.wire.messages import ReloadEvent, ReloadResult
+from confcast.wire.messages import ReloadEvent, ReloadResult, Set, Unset
+
+NO_TOKEN = -1
+"""The token of deadlines that belong to no wait: the core compares the time anyway."""
 
 
-class Steps:
+class Steps(ABC):
     """What one owner knows, and the steps that change it. Not thread-safe: one loop feeds it.
 
     Args:
@@ -35,6 +42,7 @@ class Steps:
         high_water: The highest version number ever given out.
         roster: The pids of the living processes that a former owner had on its roster.
         refused: The digest of a content that was undone, and has not changed since; empty for none.
+        operator: What people have set, as the journal holds it; its times are of the clock of `Core.handle`.
         gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
             has had the time to connect.
         now: The time, as in `Core.handle`.
@@ -49,6 +57,7 @@ class Steps:
         high_water: int = 0,
         roster: tuple[int, ...] = (),
         refused: bytes = b"",
+        operator: OperatorState = OperatorState(),  # noqa: B008 - immutable
         gathering: bool = False,
         now: float = 0.0,
         report: Callable[[str], None] | None = None,
@@ -57,6 +66,7 @@ class Steps:
         self.state = ProposalState.IDLE
         self.roster = Roster(roster)
         self.refused = refused
+        self.operator = operator
         self.dropped: Counter[str] = Counter()
         self._report = report
         self._numbers = Numbers(committed, high_water)
@@ -64,11 +74,14 @@ class Steps:
         self._outbox = Outbox(self.roster, self._numbers.committed, rules.answers_within, self._observing)
         self._requests = Requests()
         self._loads = Loads()
-        self._proposal = Proposal("start", now, 0)
+        self._proposal = self._owed_proposal = Proposal("start", now, 0)
         self._waits = Waits(rules, self.roster)
         self._gathering = gathering
         self._gathered_at = now + rules.gather_timeout
         self._previous: Committed | None = None  # what ran before a version that nobody has applied yet
+        self._previous_operator = operator
+        self._serial = operator.serial
+        self._expiry_waits = ""  # for what: a load, after a refusal, or a worker, after silence
         self._writing = False
         self._accepting = False
         self._reissue_failed = False
@@ -99,22 +112,46 @@ class Steps:
             self._undo()
         elif self._must_reissue():
             self._reissue()
+        elif self._must_expire():
+            self._expire()
+        elif (request := self._requests.begin_operation()) is not None:
+            self._operate(request)
         elif self._requests:
             self._load()
         elif (until := self._outbox.deferred_until) is not None:
             self._wake_at(fx.Timer.DEFERRED, until)
 
     def _next_if_idle(self) -> None:
-        if self.state is ProposalState.IDLE and (self._requests or self._must_undo()):
+        if self.state is ProposalState.IDLE and (self._requests or self._must_undo() or self._must_expire()):
             self._next()
+
+    @abstractmethod
+    def _operate(self, request: Request) -> None:
+        """Begin an operation."""
 
     def _load(self) -> None:
         cause, insist = self._requests.begin()
         self._excuse_timed_out()
         self._proposal = Proposal(cause.origin, self._now, self.committed.version, who=cause.who, reason=cause.reason)
+        self._begin_load(insist=insist, compare=self.operator.hold is not None)
+
+    def _begin_load(self, *, insist: bool, compare: bool = False, edit: Set | Unset | None = None) -> None:
         self._enter(ProposalState.LOADING)
-        self._effects.append(fx.Load(self._loads.begin(), insist))
+        number, proposal = self._loads.begin(), self._proposal
+        load = fx.Load(number, insist, self.operator.layer, edit, proposal.rebuilds, compare, proposal.dry)
+        self._effects.append(load)
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
+
+    def _must_expire(self) -> bool:
+        """Whether the time of an override is over. After a refusal it ends with the next load, whatever requests it."""
+        return 0.0 < self.operator.expires <= self._now and not self._expiry_waits
+
+    def _expire(self) -> None:
+        """End overrides on what the committed version was made from: a file that is broken by now does not matter."""
+        self._excuse_timed_out()
+        self._proposal = Proposal("expiry", self._now, self.committed.version, rebuilds=True)
+        self._expiry_waits = "a load"
+        self._begin_load(insist=True)
 
     def _must_reissue(self) -> bool:
         """Whether a worker holds a newer number, or other content under ours. A failed reissue waits for a Hello."""
@@ -128,7 +165,7 @@ class Steps:
         mine = self.committed
         self._excuse_timed_out()
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
-        self._proposal.undo, self._proposal.refused = mine.undo, self.refused
+        self._proposal.undo, self._proposal.refused, self._proposal.values = mine.undo, self.refused, mine.values
         self._order_write(self._numbers.for_the_same_content())
 
     # ---- staging: every worker builds the candidate, and votes
@@ -144,47 +181,78 @@ class Steps:
     def _end_staging(self) -> None:
         """No vote is awaited any more. The yes of a worker that has died, or lost its pipe, does not count."""
         excused = self.rules.silent == "refuse" and self.roster.excused
-        if self.roster.agrees() and not excused:
+        if self._proposal.dry:
+            self._end_dry_run()
+        elif (self.roster.agrees() and not excused) or not self._proposal.needs_yes:
             self._order_write(self._numbers.for_new_content())
         else:
             self._refuse_timed_out()
 
     def _refuse(self, problems: tuple[Problem, ...]) -> None:
         """A worker voted no. The outcome has what changed: it waits for a check that has not ended."""
-        if self._proposal.checked:
+        proposal = self._proposal
+        if proposal.follows_sources:
+            self.operator = msgspec.structs.replace(self.operator, tried=proposal.digest)
+        if proposal.checked:
             self._fail(ReloadResult.REJECTED, problems)
         else:
-            self._proposal.vetoed = self._proposal.vetoed or problems
+            proposal.vetoed = proposal.vetoed or problems
 
     def _refuse_timed_out(self) -> None:
-        """Refuse the candidate; the load is owed, since no worker voted no: it is tried again when a worker answers."""
+        """Refuse the candidate; a plain load is owed, since no worker voted no: it is tried when a worker answers."""
+        proposal = self._proposal
         excused = sorted(self.roster.excused.items())
-        self._requests.owe(self._proposal.cause)
-        self._waits.staging_ended(timed_out=True)
+        owed = proposal.asked is None
+        if proposal.rebuilds:
+            self._expiry_waits = "a worker" if owed else self._expiry_waits
+        elif owed:
+            self._requests.owe(proposal.cause, self.round)
+            self._owed_proposal = proposal
+        self._waits.staging_ended(timed_out=owed)
         missing = [Problem("", why, f"worker {pid}") for pid, why in excused]
-        self._fail(ReloadResult.REJECTED, (*missing, Problem("", OWED)))
+        self._fail(ReloadResult.REJECTED, (*missing, Problem("", OWED if owed else NOT_OWED)))
+
+    @abstractmethod
+    def _end_dry_run(self) -> None:
+        """Answer a dry run, all of whose votes are in, or whose deadline has come."""
 
     # ---- the journal write: the commit point
 
     def _order_write(self, version: int) -> None:
         proposal = self._proposal
         proposal.version, proposal.ordered = version, self._now
+        proposal.operator = self._numbered(proposal.operator or self.operator)
         self._waits.staging_ended(timed_out=False)
         self._writing = True
         self._enter(ProposalState.RECORDING)
         self._effects.append(proposal.record())
 
+    def _numbered(self, operator: OperatorState) -> OperatorState:
+        """This state with the serial number of the write that is ordered now."""
+        self._serial += 1
+        return msgspec.structs.replace(operator, serial=self._serial)
+
+    def _set_operator(self, operator: OperatorState | None) -> None:
+        """Make this what people have set, once it is in the journal."""
+        assert operator is not None
+        if operator.expires != self.operator.expires:
+            self._expiry_waits = ""
+            if operator.expires:
+                self._effects.append(fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, operator.expires))
+        self.operator = operator
+
     def _commit(self) -> None:
         """Make the proposal's version the committed one, once it is in the journal."""
-        proposal, before = self._proposal, self.committed
-        committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo)
+        proposal, before, former = self._proposal, self.committed, self.operator
+        committed = Committed(proposal.version, proposal.digest, proposal.payload, proposal.undo, proposal.values)
         self.refused = proposal.refused
+        self._set_operator(proposal.operator)
         if proposal.reissue:
             self.roster.renumber(before.version, committed.version)
         elif proposal.undo or not before.version:
             self._previous = None
         elif self._previous is None or self.roster.anybody_runs(before.version):  # otherwise `_previous` is what ran
-            self._previous = before
+            self._previous, self._previous_operator = before, former
         self._numbers.commit(committed)
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
@@ -260,13 +328,16 @@ class Steps:
         declined = refusals(self.roster, undone.version)
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
-        proposal.digest, proposal.payload = previous.digest, previous.payload
+        proposal.digest, proposal.payload, proposal.values = previous.digest, previous.payload, previous.values
+        proposal.operator = msgspec.structs.replace(self._previous_operator, tried=self.operator.tried)
+        proposal.state_only = False
         self._order_write(self._numbers.for_new_content())
 
     # ---- the outcome
 
     def _fail(self, result: ReloadResult, problems: tuple[Problem, ...]) -> None:
-        self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)
+        if not self._proposal.dry:
+            self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)
         self._close(self._failure(result, problems))
 
     def _failure(self, result: ReloadResult, problems: tuple[Problem, ...]) -> ReloadEvent:
@@ -278,7 +349,8 @@ class Steps:
 
     def _publish(self, event: ReloadEvent) -> None:
         """Record the event, then answer callers: the history must have what callers know, even if the owner dies."""
-        self._effects.append(fx.RecordEvent(event))
+        if not event.dry_run:
+            self._effects.append(fx.RecordEvent(event))
         self._effects += self._observing.answer(self._requests.served(), event, self._now)
 
     def _exit(self) -> None:
@@ -301,7 +373,8 @@ class Steps:
         would be waited for without a deadline.
         """
         self._gathering = False
-        later = self._waits.excuse(self.state, self.committed.version, began, self._now)
+        dry = self._proposal.dry
+        later = self._waits.excuse(self.state, self.committed.version, began, self._now, dry=dry)
         if later is not None:
             self._wake_at(timer, later)
 
@@ -313,6 +386,7 @@ class Steps:
         vetoes = self.rules.silent == "refuse" and self.committed.version > 0 and self.roster.any_timed_out()
         if not vetoes:
             self._requests.retry_owed()
+            self._expiry_waits = "" if self._expiry_waits == "a worker" else self._expiry_waits
 
     # ---- what every step uses
 

@@ -16,12 +16,16 @@ _AMBIGUOUS = 2
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A version and its content; version 0 is none. `undo`: it put back the content before an undone version."""
+    """A version and its content; version 0 is none. `undo`: it put back the content before an undone version.
+
+    `values`: what the sources gave below the overrides, encoded; empty where that is not known.
+    """
 
     version: int
     digest: bytes = field(repr=False)
     payload: bytes = field(repr=False)
     undo: bool = False
+    values: bytes = field(default=b"", repr=False)
 
 
 class Numbers:

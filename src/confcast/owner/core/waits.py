@@ -61,12 +61,18 @@ class Waits:
         """Note that a staging ended. `timed_out`: workers' time-outs refused it, so the next one has twice the time."""
         self._tries = min(self._tries + 1, _MOST_DOUBLED) if timed_out else 0
 
-    def excuse(self, state: ProposalState, version: int, began: float, now: float) -> float | None:
-        """Excuse, at a deadline, the members that report nothing. Returns the late deadline if others need it."""
+    def excuse(
+        self, state: ProposalState, version: int, began: float, now: float, *, dry: bool = False
+    ) -> float | None:
+        """Excuse, at a deadline, the members that report nothing. Returns the late deadline if others need it.
+
+        `dry`: they are excused this time only, and do not count as timed out.
+        """
         late = began + self._rules.precommit_timeout
         missing = [m for m in self._roster.waited_for() if not _ANSWERED[state](m, version)]
         overdue = (m for m in missing if m.working is None or now >= late)
-        self._roster.mark_timed_out(overdue, lambda member: self.why(member, now))
+        excuse = self._roster.excuse if dry else self._roster.mark_timed_out
+        excuse(overdue, lambda member: self.why(member, now))
         return late if any(member.pid not in self._roster.excused for member in missing) else None
 
     def why(self, member: Member, now: float) -> str:

@@ -14,7 +14,7 @@ from confcast.owner.core.machine import Core, Rules
 from confcast.owner.loop import event_loop
 from confcast.owner.loop.queries import QUERIES, answer_to
 from confcast.owner.store.journal import Journal
-from confcast.wire.messages import Answer, Query, Reload, Request, ToOwner
+from confcast.wire.messages import Answer, Operation, Query, Reload, Request, ToOwner
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def test_no_query_is_without_an_answer(journal: Journal):
     assert [kind.__name__ for kind in QUERIES if not answered(kind)] == []
 
 
-def test_what_may_be_asked_is_a_reload_or_a_query():
-    assert {*get_args(Request)} == {Reload, *QUERIES}
+def test_what_may_be_asked_is_a_reload_an_operation_or_a_query():
+    assert {*get_args(Request)} == {Reload, *get_args(Operation), *QUERIES}
     assert [kind.__name__ for kind in QUERIES if kind not in get_args(ToOwner)] == []
 
 

@@ -1,0 +1,180 @@
+"""The operations: what a caller asks for beside a plain reload, and what a hold does to the loads that it stops.
+
+Each is a proposal like a load's, with the same states, deadlines and answers. They differ in where the content comes
+from, in whether the workers' yes is needed, and in what they leave beside the version:
+
+    Check                   The sources' content is put to the vote, and dropped; nothing is written, nobody counts as
+                            timed out. It gives way to any other request. A no does not end it: it collects all votes.
+    Rollback                The content of a kept version, from the journal. A no refuses it; silence does not. It
+                            leaves a hold: no load that nobody forces is put to the workers until a person resumes.
+    Resume, Reload(force)   The sources' content, past a hold and past content that was undone; ends the hold in the
+                            row that commits it. A load that is refused leaves the hold.
+    Set, Unset              The sources' content, or if held what the held version was made from, with other overrides.
+    Reload(expect)          A plain load that runs alone.
+
+`expect` is compared when an operation begins. One that finds the content unchanged, and changes what people have set,
+writes that alone: RECORDING without a new number, then the barrier of UNCHANGED.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from confcast.errors import Problem
+from confcast.owner.core import effects as fx
+from confcast.owner.core.operator_state import Hold, OperatorState
+from confcast.owner.core.proposal import CONFLICT, CUT_SHORT, HELD, Proposal, ProposalState, grouped
+from confcast.owner.core.requests import Caller, Cause, Request
+from confcast.owner.core.steps import Steps
+from confcast.wire.messages import Check, Reload, ReloadResult, Resume, Rollback, Set, Unset
+
+LONGEST_REASON = 500
+"""How many characters are kept of the reason that a caller gives."""
+
+_ORIGINS = {Check: "call", Rollback: "rollback", Set: "set", Unset: "unset", Resume: "resume"}
+
+
+class Operations(Steps):
+    """The handlers of the requests that run alone, and the steps that only they need."""
+
+    # ---- requests
+
+    def _request(self, given: fx.Received) -> None:
+        asked = given.message
+        assert isinstance(asked, Reload | Check | Rollback | Set | Unset | Resume)
+        if isinstance(asked, Reload):
+            cause = Cause(asked.origin, given.who, asked.reason[:LONGEST_REASON])
+            caller = Caller((given.pipe, asked.id), asked.wait_observers)
+            alone = asked.force or asked.expect is not None
+            self._requests.call(caller, cause, asked if alone else None)
+        else:
+            reason = "" if isinstance(asked, Check) else asked.reason[:LONGEST_REASON]
+            self._requests.call(Caller((given.pipe, asked.id)), Cause(_ORIGINS[type(asked)], given.who, reason), asked)
+
+    def _request_idle(self, given: fx.Received) -> None:
+        self._request(given)
+        self._next()
+
+    def _request_staging(self, given: fx.Received) -> None:
+        self._request(given)
+        self._give_way()
+
+    def _trigger(self, given: fx.Trigger) -> None:
+        self._requests.trigger(Cause(given.origin))
+
+    def _trigger_idle(self, given: fx.Trigger) -> None:
+        self._trigger(given)
+        self._next()
+
+    def _trigger_staging(self, given: fx.Trigger) -> None:
+        self._trigger(given)
+        self._give_way()
+
+    # ---- how an operation begins
+
+    def _operate(self, request: Request) -> None:
+        asked, cause = request.asked, request.cause
+        assert asked is not None
+        self._excuse_timed_out()
+        committed = self.committed.version
+        self._proposal = Proposal(cause.origin, self._now, committed, who=cause.who, reason=cause.reason, asked=asked)
+        expect = None if isinstance(asked, Check) else asked.expect
+        if expect is not None and expect != committed:
+            self._fail(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(committed, expect)),))
+        elif isinstance(asked, Rollback):
+            self._enter(ProposalState.LOADING)
+            self._effects.append(fx.Restore(self._loads.begin(), asked.version))
+        else:
+            edit = asked if isinstance(asked, Set | Unset) else None
+            self._proposal.rebuilds = edit is not None and self.operator.hold is not None
+            self._begin_load(insist=True, compare=self._is_held_back(), edit=edit)
+
+    # ---- what a load found
+
+    def _operator_after(self, given: fx.Loaded) -> OperatorState:
+        """What people will have set once this content is committed, or found to run already."""
+        proposal, operator = self._proposal, self.operator
+        if given.layer is not None:
+            operator = msgspec.structs.replace(operator, layer=given.layer, expires=given.expires)
+        if isinstance(proposal.asked, Rollback):
+            operator = msgspec.structs.replace(operator, hold=Hold(given.restores, self._now, proposal.who, proposal.reason))
+        elif proposal.resumes:
+            operator = msgspec.structs.replace(operator, hold=None)
+        return msgspec.structs.replace(operator, tried=given.digest) if proposal.follows_sources else operator
+
+    def _is_held_back(self) -> bool:
+        """Whether a hold stops the present load."""
+        return self.operator.hold is not None and self._proposal.follows_sources and not self._proposal.resumes
+
+    def _found_held(self, given: fx.Loaded) -> None:
+        """Tell what the sources would bring: each caller, and without one the history, once per change."""
+        hold, known = self.operator.hold, given.digest == self.operator.tried
+        assert hold is not None
+        self._proposal.changes = given.changes
+        if not known:
+            self.operator = self._numbered(msgspec.structs.replace(self.operator, tried=given.digest))
+            self._effects.append(fx.NoteState(self.committed.undo, self.refused, self.operator))
+        if known and not self._requests.called:
+            self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)
+            self._next()
+        else:
+            self._fail(ReloadResult.HELD, (Problem("", HELD.format(hold.version)),))
+
+    def _order_state_write(self) -> None:
+        """Write what people have set, and no version: the content runs already."""
+        proposal = self._proposal
+        proposal.operator = self._numbered(proposal.operator or self.operator)
+        proposal.refused = b"" if proposal.follows_sources else self.refused
+        proposal.state_only, proposal.ordered = True, self._now
+        self._writing = True
+        self._enter(ProposalState.RECORDING)
+        self._effects.append(fx.RecordState(self.committed.undo, proposal.refused, proposal.operator))
+
+    def _commit_state(self) -> None:
+        """Make true what was written without a version."""
+        proposal, before = self._proposal, self._previous_operator
+        self.refused = proposal.refused
+        self._set_operator(proposal.operator)
+        if self._previous is not None:  # an undo of the version that runs leaves what was asked for since
+            self._previous_operator = msgspec.structs.replace(self.operator, layer=before.layer, expires=before.expires)
+        self._ask_decliners_again()
+        self._begin_barrier()
+        self._exit_if_due()
+
+    def _ask_decliners_again(self) -> None:
+        """Send the committed version once more to the workers that declined it."""
+        for member in self.roster:
+            if member.declined is not None:
+                member.sent, member.declined, member.asked_again = 0, None, member.declined
+
+    # ---- dry runs
+
+    def _end_dry_run(self) -> None:
+        """Answer what the candidate's result would have been: all votes are in, or the deadline has come."""
+        refused = self._votes_against()
+        excused = sorted(self.roster.excused.items())
+        if not refused and (not self.roster.agrees() or (self.rules.silent == "refuse" and excused)):
+            refused = tuple(Problem("", why, f"worker {pid}") for pid, why in excused)
+        if refused:
+            self._end_dry(ReloadResult.REJECTED, refused)
+        else:
+            self._end_dry(ReloadResult.PARTIAL if excused else ReloadResult.SUCCESS)
+
+    def _give_way(self) -> None:
+        """End a dry run, since something else was requested; another dry run waits for its end."""
+        if self._proposal.dry and self._requests.urgent and self.state is ProposalState.STAGING:
+            refused = self._votes_against()
+            result = ReloadResult.REJECTED if refused else ReloadResult.OWNER_UNAVAILABLE
+            self._end_dry(result, (*refused, Problem("", CUT_SHORT)))
+
+    def _votes_against(self) -> tuple[Problem, ...]:
+        """The votes against a dry run's candidate. Who has voted is not excused any more."""
+        refusals = self._proposal.refusals
+        for pid in refusals:
+            self.roster.excused.pop(pid, None)
+        return grouped((pid, problem) for pid, problems in refusals.items() for problem in problems)
+
+    def _end_dry(self, result: ReloadResult, problems: tuple[Problem, ...] = ()) -> None:
+        event = self._proposal.tried(result, problems, self.roster, self.committed.version, self._now)
+        self._excuse_timed_out()  # the others were excused this time only
+        self._close(event)
