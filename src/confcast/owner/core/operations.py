@@ -97,7 +97,9 @@ class Operations(Steps):
         if given.layer is not None:
             operator = msgspec.structs.replace(operator, layer=given.layer, expires=given.expires)
         if isinstance(proposal.asked, Rollback):
-            operator = msgspec.structs.replace(operator, hold=Hold(given.restores, self._now, proposal.who, proposal.reason))
+            operator = msgspec.structs.replace(
+                operator, hold=Hold(given.restores, self._now, proposal.who, proposal.reason)
+            )
         elif proposal.resumes:
             operator = msgspec.structs.replace(operator, hold=None)
         return msgspec.structs.replace(operator, tried=given.digest) if proposal.follows_sources else operator

@@ -12,7 +12,7 @@ import msgspec
 from confcast.wire.messages import Who, WithSecrets
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person went back to a version: what the sources say is put to no worker until a person resumes.
 
     Attributes:
@@ -28,7 +28,7 @@ class Hold(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class OperatorState(WithSecrets, frozen=True):
+class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     """What people have set, as of one write of the journal.
 
     Attributes:

@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from confcast.owner.store import kept_versions
+from confcast.owner.core.operator_state import OperatorState
+from confcast.owner.store import kept_versions, made_from, operator_row
 from confcast.owner.store.ahead_file import Entry
 from confcast.owner.store.kept_versions import UNDONE, Judgement, KeptVersion, judge, judgement_of
+from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
 
@@ -31,7 +33,7 @@ _STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 
 # `number`: that of the last entry that SQLite has.
 _FOLDED = "CREATE TABLE IF NOT EXISTS folded(one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL)"
 
-VERSION, EVENT = 1, 2
+VERSION, EVENT, STATE = 1, 2, 3
 """The kinds of entries in the ahead file."""
 
 _UNCOUNTED = frozenset({"start", "reissue", "late"})
@@ -42,7 +44,7 @@ encode = msgspec.msgpack.Encoder().encode
 decode_event = msgspec.msgpack.Decoder(ReloadEvent).decode
 
 
-class VersionRow(WithSecrets, frozen=True):
+class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
     """One committed version, with all that a restarted owner needs to serve it.
 
     Attributes:
@@ -51,7 +53,9 @@ class VersionRow(WithSecrets, frozen=True):
         schema: The fingerprint of the codec's table that the payload was written with.
         payload: The configuration as the codec wrote it, secrets included; never shown.
         timestamp: When it was committed, in seconds since 1970.
-        origin, who, reason, undoes: As in KeptVersion. An earlier confcast has written none of them, and reads none.
+        origin, who, reason, undoes, restores: As in KeptVersion. An earlier confcast has written none of them, and
+            reads none.
+        values, layer: As in MadeFrom.
     """
 
     SHOWN = ("version",)
@@ -65,29 +69,34 @@ class VersionRow(WithSecrets, frozen=True):
     who: Who | None = None
     reason: str = ""
     undoes: int = 0
+    restores: int = 0
+    values: bytes = b""
+    layer: bytes = b""
 
     def without_payload(self) -> KeptVersion:
         """The version as it is kept, before any judgement."""
-        return KeptVersion(
-            self.version, self.digest, self.schema, self.timestamp, self.origin, self.who, self.reason, self.undoes
-        )
+        same = ("version", "digest", "schema", "timestamp", "origin", "who", "reason", "undoes", "restores")
+        return KeptVersion(**{name: getattr(self, name) for name in same})
 
 
-class StateRow(WithSecrets, frozen=True):
+class StateRow(WithSecrets, frozen=True, omit_defaults=True):
     """What must change together with the committed version, in one transaction.
 
     Attributes:
         undo: The number of the committed version if it put back what had run before, else another number.
         refused: The digest of the content that was undone then, until it changes; empty for none. Never shown.
+        operator: What people have set; its times are in seconds since 1970.
     """
 
-    SHOWN = ("undo",)
+    SHOWN = ("undo", "operator")
 
     undo: int = 0
     refused: bytes = b""
+    operator: OperatorState = OperatorState()
 
 
 _decode_version = msgspec.msgpack.Decoder(tuple[VersionRow, StateRow]).decode
+_decode_state = msgspec.msgpack.Decoder(tuple[int, StateRow]).decode
 
 
 class Totals(NamedTuple):
@@ -134,7 +143,8 @@ class Waiting(NamedTuple):
 
     Attributes:
         versions: The versions; two with one content share its bytes.
-        state: The state beside the newest of them; None where no version waits.
+        state: The state beside the newest version; None where neither a version nor a state waits.
+        state_of: The number of that version, which SQLite may have already.
         events: The events, as `encode` made them.
         payloads: The contents of the versions, by digest.
     """
@@ -143,6 +153,7 @@ class Waiting(NamedTuple):
     state: StateRow | None = None
     events: tuple[bytes, ...] = ()
     payloads: Mapping[bytes, bytes] = MappingProxyType({})
+    state_of: int = 0
 
     @property
     def committed(self) -> VersionRow | None:
@@ -156,22 +167,33 @@ class Waiting(NamedTuple):
             payloads = {**payloads, row.digest: row.payload}
         elif known is not row.payload:
             row = msgspec.structs.replace(row, payload=known)
-        return Waiting((*self.versions, row), state, self.events, payloads)
+        return Waiting((*self.versions, row), state, self.events, payloads, row.version)
+
+    def with_state(self, version: int, state: StateRow) -> Waiting:
+        """What waits once this state does, in the place of the one beside this version, the newest."""
+        return self._replace(state=state, state_of=version)
 
     def with_event(self, body: bytes) -> Waiting:
         """What waits once this event does, as `encode` made it."""
-        return Waiting(self.versions, self.state, (*self.events, body), self.payloads)
+        return self._replace(events=(*self.events, body))
+
+    def made_from(self, version: int) -> MadeFrom | None:
+        """What a version that waits was made from; None for one that does not wait."""
+        return next((MadeFrom(row.values, row.layer) for row in self.versions if row.version == version), None)
 
     def above(self, version: int) -> Waiting:
         """What waits without the versions up to this one, which SQLite has."""
         rows = tuple(row for row in self.versions if row.version > version)
         payloads = {row.digest: row.payload for row in rows}
-        return self._replace(versions=rows, state=self.state if rows else None, payloads=payloads)
+        state = self.state if self.state_of >= version else None
+        return self._replace(versions=rows, state=state, state_of=self.state_of if state else 0, payloads=payloads)
 
     def with_entry(self, entry: Entry) -> Waiting:
         """What waits once this entry does. Raises one of UNDECODABLE for an entry of another version of confcast."""
         if entry.kind == VERSION:
             return self.with_version(*_decode_version(entry.body))
+        if entry.kind == STATE:
+            return self.with_state(*_decode_state(entry.body))
         if entry.kind == EVENT:
             decode_event(entry.body)
             return self.with_event(entry.body)
@@ -214,22 +236,32 @@ class Waiting(NamedTuple):
         kept_versions.update(ask, (each for each in judgements if each.version not in judged))
         for row in rows:
             kept_versions.add(ask, judged[row.version], row.payload)
-        if self.state is not None:
-            row = self.versions[-1]
+            made_from.put(ask, row.version, MadeFrom(row.values, row.layer))
+        made_from.prune(ask)
+        if (newest := self.committed) is not None:
             ask(
                 "INSERT OR REPLACE INTO newest VALUES (1, ?, ?, ?, ?, ?, ?)",
-                (row.version, row.digest, row.schema, zlib.crc32(row.payload), row.timestamp, row.payload),
+                (
+                    newest.version,
+                    newest.digest,
+                    newest.schema,
+                    zlib.crc32(newest.payload),
+                    newest.timestamp,
+                    newest.payload,
+                ),
             )
-            put_state(ask, self.state)
+        if self.state is not None:
+            put_state(ask, self.state_of, self.state)
 
     def _counted(self) -> Iterator[ReloadEvent]:
         return (event for event in map(decode_event, self.events) if event.origin not in _UNCOUNTED)
 
 
-def put_state(ask: Ask, state: StateRow) -> None:
-    """Replace the state beside the version. Raises what SQLite raises."""
+def put_state(ask: Ask, version: int, state: StateRow) -> None:
+    """Replace the state beside this version, the newest. Raises what SQLite raises."""
     ask(_STATE)
     ask("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state.undo, state.refused))
+    operator_row.put(ask, version, state.operator)
 
 
 def _counts(event: ReloadEvent) -> tuple[bool, bool, bool, float, str, float]:

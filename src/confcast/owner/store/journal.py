@@ -36,10 +36,11 @@ from typing import Any
 
 import msgspec
 
-from confcast.owner.store import kept_versions
+from confcast.owner.store import kept_versions, made_from, operator_row
 from confcast.owner.store.ahead_file import AheadFile, Entry
 from confcast.owner.store.entries import (
     EVENT,
+    STATE,
     VERSION,
     Limits,
     StateRow,
@@ -51,6 +52,7 @@ from confcast.owner.store.entries import (
     put_state,
 )
 from confcast.owner.store.kept_versions import KeptVersion, Unreadable
+from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Database, JournalError, TornJournal
 from confcast.wire.messages import MAX_FRAME, UNDECODABLE, ReloadEvent
 
@@ -145,7 +147,8 @@ class Journal:
             if zlib.crc32(row.payload) != checksum:  # SQLite has no checksum of its own once a page has left the log
                 raise self._database.torn(f"the payload of version {row.version} is not what was written")
             kept = self._stored(row.version)
-        return row if kept is None or kept.digest != row.digest else _whole(kept, row.payload)
+            made = made_from.read(self._ask, row.version)
+        return row if kept is None or kept.digest != row.digest else _whole(kept, row.payload, made)
 
     def versions(self, limit: int | None = None) -> list[KeptVersion]:
         """The kept versions without their contents, newest first: `limit` at the most, all for None.
@@ -172,9 +175,10 @@ class Journal:
         try:
             with self._database.explained("read"):
                 payload = kept_versions.content(self._ask, kept.digest) if payload is None else payload
+                made = self._waiting.made_from(number) or made_from.read(self._ask, number)
         except Unreadable as error:
             raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
-        return _whole(kept, payload)
+        return _whole(kept, payload, made)
 
     def has_content(self, digest: bytes) -> bool:
         """Whether a kept version's content is there and is what was written; a long one is not read for this."""
@@ -198,13 +202,25 @@ class Journal:
         self._newest, self.state = row.version, state
         self._high_water = max(self._high_water, row.version)
 
+    def record_state(self, state: StateRow, *, flush: bool = True) -> None:
+        """Commit a state beside the committed version, in the place of the one before; as `record` does.
+
+        Raises:
+            JournalError: The write failed, and only `holds_state()` can tell whether the state is there all the same.
+        """
+        with self._database.explained("written"):
+            body = encode((self._newest, state))
+            self._write(STATE, body, self._waiting.with_state(self._newest, state), flush=flush)
+        self._must_flush_event = self._must_flush_event and not flush
+        self.state = state
+
     def forgive(self) -> None:
         """Forget the digest of the content that was undone. Raises JournalError."""
-        state = StateRow(self.state.undo)
+        state = msgspec.structs.replace(self.state, refused=b"")
         if state != self.state:
             self.fold()  # or what waits would put it back
             with self._database.explained("written"), self._database.transaction():
-                put_state(self._ask, state)
+                put_state(self._ask, self._newest, state)
             self.state = state
 
     def holds(self, version: int, digest: bytes) -> bool:
@@ -215,20 +231,35 @@ class Journal:
         Raises:
             JournalError: A file can't be read, so that the outcome is unknown; the owner must exit without an answer.
         """
-        self._database.reopen()
-        self._ahead.close()
-        self._open_ahead()
+        self._read_again()
         if (waiting := self._waiting.committed) is not None:
             there = (waiting.version, waiting.digest) == (version, digest)
         else:
             query = "SELECT 1 FROM newest WHERE version = ? AND digest = ?"
             with self._database.explained("read back"):
                 there = bool(self._ask(query, (version, digest)).fetchall())
-        if there and self._database.durable:  # what failed may have been the flush
+        return there and self._is_flushed()
+
+    def holds_state(self, serial: int) -> bool:
+        """Whether the files have the state with this serial number; for after a `record_state()` that raised.
+
+        As `holds`, of which it raises the same.
+        """
+        self._read_again()
+        return self.state.operator.serial == serial and self._is_flushed()
+
+    def _read_again(self) -> None:
+        self._database.reopen()
+        self._ahead.close()
+        self._open_ahead()
+
+    def _is_flushed(self) -> bool:
+        """Flush what was found, since it may be the flush that failed. Returns True."""
+        if self._database.durable:
             self.fold()
             with self._database.explained("read back"):
                 self._database.flush()
-        return there
+        return True
 
     def retire(self, version: int) -> None:
         """Raise the high-water number to `version`, so that no owner gives out that number. Raises JournalError."""
@@ -292,7 +323,7 @@ class Journal:
             self._ahead.close()
             raise
         if self._waiting.state is not None:
-            self.state, self._newest = self._waiting.state, self._waiting.versions[-1].version
+            self.state, self._newest = self._waiting.state, self._waiting.state_of
             self._high_water = max(self._high_water, self._newest)
 
     def _unfolded(self) -> Waiting:
@@ -470,7 +501,9 @@ class Journal:
             if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
                 return StateRow()
             found = self._ask("SELECT undo, refused FROM state").fetchone()
-        return StateRow(*found) if found else StateRow()
+            operator = operator_row.read(self._ask, self._newest)
+        undo, refused = found or (0, b"")
+        return StateRow(undo, refused, operator)
 
     def _heights(self) -> tuple[int, int]:
         """The number of the committed version, and the high-water number."""
@@ -480,7 +513,7 @@ class Journal:
         return newest, max(newest, high_water)
 
 
-def _whole(kept: KeptVersion, payload: bytes) -> VersionRow:
+def _whole(kept: KeptVersion, payload: bytes, made: MadeFrom) -> VersionRow:
     return VersionRow(
         kept.version,
         kept.digest,
@@ -491,6 +524,8 @@ def _whole(kept: KeptVersion, payload: bytes) -> VersionRow:
         kept.who,
         kept.reason,
         kept.undoes,
+        kept.restores,
+        *made,
     )
 
 

@@ -49,7 +49,7 @@ class Unreadable(Exception):
     """What was read is not what was written. The text says what, and names no path."""
 
 
-class KeptVersion(WithSecrets, frozen=True):
+class KeptVersion(WithSecrets, frozen=True, omit_defaults=True):
     """One committed version, without its content.
 
     Attributes:
@@ -63,6 +63,7 @@ class KeptVersion(WithSecrets, frozen=True):
         undoes: The number of the version that it undid; 0 for none.
         verdict: How its barrier ended: `success` or `partial`; `rejected` once it was undone; empty: not yet.
         good: Whether it was settled, declined by no worker, and not undone.
+        restores: The number of the version whose content a person has put back by it; 0 for none.
     """
 
     SHOWN = ("version", "origin", "verdict", "good")
@@ -77,6 +78,7 @@ class KeptVersion(WithSecrets, frozen=True):
     undoes: int = 0
     verdict: str = ""
     good: bool = False
+    restores: int = 0
 
     def judged(self, judgement: Judgement) -> KeptVersion:
         """The version after this judgement. The first verdict stays, unless the version is undone; `good` may end."""

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from confcast.config.codec import digest
 from confcast.owner.store import handover
-from confcast.owner.store.journal import Journal, JournalError, TornJournal, VersionRow
+from confcast.owner.store.journal import Journal, JournalError, StateRow, TornJournal, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
 from confcast.wire.files import goodbye_files, snapshot_file
@@ -220,4 +220,6 @@ def catch_up(journal: Journal, folder: Path) -> None:
 
 
 def _record(journal: Journal, saved: snapshot_file.Saved) -> None:
-    journal.record(VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time()))
+    """Record the file's version. What people have set is not in the file: what the journal knows of it stays."""
+    row = VersionRow(saved.version, saved.digest, saved.schema, saved.payload, time.time())
+    journal.record(row, StateRow(operator=journal.state.operator))

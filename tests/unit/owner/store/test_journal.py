@@ -18,10 +18,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from confcast.owner.core.operator_state import Hold, OperatorState
 from confcast.owner.store.ahead_file import AheadFile
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.sqlite_file import Database
-from confcast.wire.messages import Change, History, ReloadEvent, ReloadResult, encode
+from confcast.wire.messages import Change, History, ReloadEvent, ReloadResult, Who, encode
 
 
 def row(version: int, payload: bytes = b"payload") -> VersionRow:
@@ -771,3 +772,96 @@ def test_a_write_that_fails_in_its_second_half_leaves_neither(tmp_path, monkeypa
         monkeypatch.undo()
         assert not journal.holds(2, b"e")
         assert (journal.latest().version, journal.state) == (1, StateRow())
+
+
+# ---- what people have set
+
+
+HELD = OperatorState(3, Hold(1, 1_700_000_000.0, Who(1000, 7, "confcast rollback"), "a bad night"), b"tried", b"layer")
+
+
+def test_what_people_have_set_is_there_in_the_next_journal(tmp_path):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(row(1), StateRow(operator=OperatorState(2)))
+        journal.record_state(StateRow(0, b"", HELD))
+        assert journal.state == StateRow(0, b"", HELD)
+    with closing(Journal(tmp_path / "journal")) as journal:
+        assert journal.state == StateRow(0, b"", HELD)
+        journal.forgive()
+        assert journal.state.operator == HELD
+
+
+@pytest.mark.parametrize("folds", ["before", "between", "never"])
+def test_a_killed_owner_leaves_what_people_have_set(tmp_path, folds):
+    """What waits in the ahead file may stand beside a version that SQLite has already."""
+    journal = Journal(tmp_path / "journal")
+    journal.record(row(1), StateRow(operator=OperatorState(2)))
+    if folds == "before":
+        journal.fold()
+    journal.record_state(StateRow(0, b"", HELD))
+    if folds == "between":
+        journal.fold()
+    shutil.copytree(tmp_path, tmp_path / "left")  # the files as a death leaves them
+    journal.close()
+    with closing(Journal(tmp_path / "left" / "journal")) as heir:
+        assert (heir.latest(), heir.state) == (row(1), StateRow(0, b"", HELD))
+        heir.fold()
+        assert heir.state == StateRow(0, b"", HELD)
+        heir.record(row(2), StateRow(operator=OperatorState(4)))
+    with closing(Journal(tmp_path / "left" / "journal")) as heir:
+        assert heir.state == StateRow(operator=OperatorState(4))
+
+
+def test_a_write_of_it_that_failed_is_told_by_its_serial_number(tmp_path):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(row(1), StateRow(operator=OperatorState(2)))
+        assert not journal.holds_state(3)
+        assert journal.holds_state(2)
+        journal.record_state(StateRow(0, b"", HELD))
+        assert journal.holds_state(3)
+
+
+def test_what_an_older_confcast_has_committed_since_has_no_hold(tmp_path):
+    """It knows neither table, and has gone on without."""
+    path = tmp_path / "journal"
+    with closing(Journal(path)) as journal:
+        journal.record(row(1), StateRow(operator=HELD))
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE newest SET version = 2")
+    with closing(Journal(path)) as journal:
+        assert journal.state == StateRow()
+
+
+def test_what_people_have_set_is_lost_loudly_where_its_row_is_damaged(tmp_path, caplog):
+    path = tmp_path / "journal"
+    with closing(Journal(path)) as journal:
+        journal.record(row(1), StateRow(operator=HELD))
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE operator SET body = zeroblob(40)")
+    with closing(Journal(path)) as journal:
+        assert (journal.latest(), journal.state) == (row(1), StateRow())
+    assert "what people have set beside version 1 is damaged" in caplog.text
+
+
+def test_a_version_brings_back_what_it_was_made_from(tmp_path):
+    made = msgspec.structs.replace(row(1), values=b"of the sources", layer=b"overrides", restores=7)
+    with closing(Journal(tmp_path / "journal", keep_versions=2)) as journal:
+        journal.record(made)
+        assert journal.version(1) == journal.latest() == made
+        journal.fold()
+        assert journal.version(1) == journal.latest() == made
+        journal.record(row(2))
+        assert journal.version(1) == made
+        journal.record(row(3))
+        journal.fold()
+    with closing(sqlite3.connect(tmp_path / "journal")) as file:
+        assert file.execute("SELECT count(*) FROM made_from").fetchone() == (0,)
+
+
+def test_where_that_is_damaged_the_version_stands_without_it(tmp_path):
+    with closing(Journal(tmp_path / "journal")) as journal:
+        journal.record(msgspec.structs.replace(row(1), values=b"of the sources"))
+    with closing(sqlite3.connect(tmp_path / "journal")) as file, file:
+        file.execute("UPDATE made_from SET body = zeroblob(9)")
+    with closing(Journal(tmp_path / "journal")) as journal:
+        assert journal.version(1) == row(1)
