@@ -19,6 +19,7 @@ _HOME = {
     "Layer": "config.sources.layer",
     "NotAttached": "errors",
     "NotCarried": "errors",
+    "Override": "wire.messages",
     "OwnerUnavailable": "errors",
     "Problem": "errors",
     "ProtocolError": "errors",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from confcast.master.process_wide import initialize_reload_manager as initialize_reload_manager
     from confcast.master.process_wide import reload_config as reload_config
     from confcast.wire.messages import Change as Change
+    from confcast.wire.messages import Override as Override
     from confcast.wire.messages import ReloadEvent as ReloadEvent
     from confcast.wire.messages import ReloadResult as ReloadResult
     from confcast.wire.messages import VersionInfo as VersionInfo

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from confcast.config.hidden_edits import hidden_edits
 from confcast.config.lookup import Lookup
+from confcast.config.overrides import NONE, Overrides
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.sources.layer import Layer, fingerprint_of
 from confcast.config.sources.merge import Merged
@@ -20,16 +21,22 @@ def combined(fingerprints: list[bytes]) -> bytes:
 
 
 class Reading:
-    """The layers that all sources gave at one time; nothing is validated yet.
+    """The layers that all sources gave at one time, and what is set above them; nothing is validated yet.
 
     Attributes:
         layers: One for each source, low to high.
-        fingerprint: 16 bytes; two readings of equal content have the same.
+        overrides: What was set at run time.
+        fingerprint: 16 bytes; two readings of equal content of the sources have the same, whatever is set above them.
     """
 
-    def __init__(self, layers: list[Layer]) -> None:
+    def __init__(self, layers: list[Layer], overrides: Overrides = NONE) -> None:
         self.layers = tuple(layers)
+        self.overrides = overrides
         self.fingerprint = combined([layer.fingerprint for layer in layers])
+
+    def with_overrides(self, overrides: Overrides) -> Reading:
+        """The same layers of the sources under other values that are set."""
+        return Reading(list(self.layers), overrides)
 
 
 class Candidate(Generic[T]):
@@ -58,7 +65,8 @@ class Candidate(Generic[T]):
                 `servers.0.host`. A key with dots or blanks is quoted, as messages do: `log_levels."app.payments"`.
 
         Returns:
-            `app.yaml:4:20`, `environment variable APP_MEMORY__TOTAL`, `override`, or `default`.
+            `app.yaml:4:20`, `environment variable APP_MEMORY__TOTAL`, `override`, `default`, or, for what was set at
+            run time, `set by uid 1000 (confcast set), 2026-11-29 12:03`.
 
         Raises:
             KeyError: The schema has no such key.

@@ -183,7 +183,7 @@ class _Comparison:
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
-        return Change(member.key, _cut(self._shown(old, member)), _cut(self._shown(new, member)))
+        return Change(member.key, cut(self._shown(old, member)), cut(self._shown(new, member)))
 
     def _shown(self, value: Any, member: _Member) -> Any:
         """A value as plain data, its secrets masked; of a long list or table no more than is shown of its text."""
@@ -198,7 +198,7 @@ class _Comparison:
             return self._shown_items(sorted(value, key=self._codec.comparable), member)
         if isinstance(value, list | tuple | deque):
             return self._shown_items(value, member._replace(secret=member.secret or contains_secret(cls)))
-        return MASK if member.secret or _is_secret(cls) else _plain(value)
+        return MASK if member.secret or _is_secret(cls) else plain(value)
 
     def _shown_object(self, value: Any) -> dict[str, Any]:
         cls: Any = type(value)
@@ -243,10 +243,11 @@ def _is_secret(cls: type) -> bool:
     return leaf is not None and leaf.code in SECRET_CODES
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value that is no container as a change shows it: as it is, or as text if msgpack can't write it."""
     if isinstance(value, enum.Enum):
-        plain = type(value.value) in (str, int, bool)
-        return _plain(value.value) if plain else encodable(str(value.name))
+        has_plain = type(value.value) in (str, int, bool)
+        return plain(value.value) if has_plain else encodable(str(value.name))
     if type(value) in (bool, float):
         return value
     if type(value) is int:
@@ -270,7 +271,7 @@ def _is_long(shown: list[Any] | dict[str, Any]) -> bool:
     return len(repr(shown)) > LONGEST
 
 
-def _cut(value: Any) -> Any:
+def cut(value: Any) -> Any:
     """The value, or the first `LONGEST` characters of its text."""
     text = repr(value) if isinstance(value, list | dict) else value if isinstance(value, str) else ""
     return value if len(text) <= LONGEST else shortened(text, LONGEST)

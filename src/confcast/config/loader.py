@@ -1,8 +1,9 @@
 """Makes a candidate from sources and a schema, or reports every problem at once with its position.
 
-Order, low to high: the schema's defaults, the sources in the order given, the overrides. Guarantees: problems of all
-sources come in one `ConfigError`; a source that can't be read or parsed is never taken for one that sets nothing. A
-loader imports its schema at first use, so that a master that only passes the loader on never imports it.
+Order, low to high: the schema's defaults, the sources in the order given, the overrides of the constructor, and the
+values that were set at run time (`overrides.py`), which a load is given. Guarantees: problems of all sources come in
+one `ConfigError`; a source that can't be read or parsed is never taken for one that sets nothing. A loader imports its
+schema at first use, so that a master that only passes the loader on never imports it.
 
 Reading and building are two steps: the config owner compares what was read with what it attempted last, before any of
 the user's code runs. Rejected: validating the other sources when one can't be read (half of the problems would be that
@@ -14,7 +15,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
@@ -23,6 +24,7 @@ import msgspec
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.import_loader import find_loader
 from confcast.config.lookup import Lookup
+from confcast.config.overrides import NONE, Call, Overrides
 from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.masking import masking
@@ -156,11 +158,11 @@ class ConfigLoader(Generic[T]):
         """
         return self._build(self._read())
 
-    def _read(self) -> Reading:
-        """Read every source at one moment. Raises ConfigError with the problems of all of them."""
+    def _read(self, overrides: Overrides = NONE) -> Reading:
+        """Read every source at one moment, under these overrides. Raises ConfigError with the problems of all."""
         files = self._watched()
         try:
-            return disk.at_one_moment(files, self._read_once)
+            return disk.at_one_moment(files, self._read_once).with_overrides(overrides)
         except disk.StillChanging as error:
             raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
 
@@ -284,7 +286,7 @@ class ConfigLoader(Generic[T]):
 
     def _merge(self, reading: Reading) -> tuple[Merged, list[Fitted]]:
         spelling, fitted = spelling_of(cast("Any", self.schema)), list[Fitted]()
-        for layer in reading.layers:
+        for layer in (*reading.layers, *self._above(reading)):
             # A layer may call `below` for each of its values, so the layers below it are merged once.
             below = functools.cache(lambda: Merged([each.layer for each in fitted], spelling).data)
             fitted.append(layer.fit(self.schema, below))
@@ -292,10 +294,19 @@ class ConfigLoader(Generic[T]):
             if warning not in self._warned:  # each reload would log the same warning again
                 self._warned.add(warning)
                 _log.warning("%s", warning)
-        layers = [each.layer for each in fitted]
+        return Merged([each.layer for each in fitted], spelling), fitted
+
+    def _above(self, reading: Reading) -> Iterator[Layer]:
+        """The layers above all sources."""
         if self._overrides:
-            layers.append(Layer("override", self._overrides))
-        return Merged(layers, spelling), fitted
+            yield Layer("override", self._overrides)
+        if reading.overrides:
+            yield reading.overrides.as_layer()
+
+    def _set(self, reading: Reading, values: Mapping[str, Any], call: Call) -> Overrides:
+        """The overrides of a reading with these values set, too; nothing is validated. Raises ConfigError."""
+        below = functools.cache(lambda: self._merge(reading.with_overrides(NONE))[0].data)
+        return reading.overrides.set(values, self.schema, call, below)
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__

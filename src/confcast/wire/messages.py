@@ -154,6 +154,30 @@ class VersionInfo(msgspec.Struct, frozen=True):
     restorable: bool
 
 
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that was set while the owner runs, above all sources.
+
+    Attributes:
+        key: The dotted key.
+        value: The value, as a `Change` shows it, secrets masked; None if it has no effect.
+        since: When it was set, in seconds since 1970.
+        who: The process that set it; None if that is not known.
+        expires: When it ends, in seconds since 1970; None: when it is unset.
+        needed: False if the sources give the same value by now, or the schema has no such key.
+        reason: The reason that the caller gave; empty for none.
+        applied: Whether it has an effect: False if the schema has no such key any more, since a deploy.
+    """
+
+    key: str
+    value: Any
+    since: float
+    who: Who | None = None
+    expires: float | None = None
+    needed: bool = True
+    reason: str = ""
+    applied: bool = True
+
+
 class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The outcome of one load. True in a boolean test when its result is.
 

@@ -313,7 +313,7 @@ def test_lists_of_other_lengths_types_and_order_differ():
 def test_of_a_long_value_the_same_text_is_shown_as_if_all_of_it_were(value, monkeypatch):
     shown = [(change.old, change.new) for change in changed(anything=value)]
     monkeypatch.setattr("confcast.config.diff._is_long", lambda value: False)
-    monkeypatch.setattr("confcast.config.diff._cut", lambda value: value)
+    monkeypatch.setattr("confcast.config.diff.cut", lambda value: value)
     whole = [(change.old, change.new) for change in differences(CODEC, Config(), Config(anything=value))]
     for short, long in zip(
         (each for pair in shown for each in pair), (each for pair in whole for each in pair), strict=True

@@ -24,7 +24,7 @@ def shown_key(path: KeyPath, schema: Any) -> str:
 
 def is_secret_at(schema: Any, path: KeyPath) -> bool:
     """Whether the value at a path is a secret, or may be one."""
-    return contains_secret(reduce(_below, path, schema))
+    return contains_secret(reduce(below, path, schema))
 
 
 def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
@@ -32,7 +32,7 @@ def without_secret_keys(path: KeyPath, annotation: Any) -> KeyPath:
     shown: KeyPath = ()
     for part in path:
         shown = (*shown, MASK if has_secret_keys(annotation) else part)
-        annotation = _below(annotation, part)
+        annotation = below(annotation, part)
     return shown
 
 
@@ -50,7 +50,7 @@ def secrets_in(annotation: Any, data: Any) -> Iterator[Any]:
     if is_scalar(data) and not isinstance(data, bool | None):
         yield data
     for part, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
-        yield from secrets_in(_below(annotation, part), value)
+        yield from secrets_in(below(annotation, part), value)
 
 
 def is_scalar(value: Any) -> bool:
@@ -59,18 +59,18 @@ def is_scalar(value: Any) -> bool:
     return value is None or isinstance(value, plain)
 
 
-def _below(annotation: Any, part: Any) -> Any:
+def below(annotation: Any, part: Any) -> Any:
     """A type for the value under a key, with the same secrets; marked as a secret if the value may be one."""
     if not contains_secret(annotation):
         return Any
-    found = _types_below(annotation, part)
+    found = _typesbelow(annotation, part)
     if found is None:
         return Annotated[annotation, Secret]
     lost = is_marked(annotation) and not contains_secret(found)
     return Annotated[found, Secret] if lost or is_whole(annotation) else found
 
 
-def _types_below(annotation: Any, part: Any) -> Any:
+def _typesbelow(annotation: Any, part: Any) -> Any:
     """The types that the value under a key may have, as a union; None if it may have a secret of an unknown type."""
     kinds: list[Any] = []
     for member in members(annotation):

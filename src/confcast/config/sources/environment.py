@@ -20,12 +20,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from confcast.config.schema.annotations import members
 from confcast.config.schema.key_path import KeyPath
 from confcast.config.schema.secret_paths import shown_key
 from confcast.config.schema.spelling import spelling_of
 from confcast.config.sources.layer import Fitted, Layer, fingerprint_of
-from confcast.config.sources.variable_targets import Target, chosen, in_shell, is_list, paths, targets
+from confcast.config.sources.variable_targets import Target, chosen, in_shell, list_around, paths, targets
 from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import Problem
 
@@ -218,14 +217,10 @@ class _Fitting:
         else:
             self.warnings.append(f"environment variable {name} is ignored: {message}")
 
-    def _list_around(self, name: str) -> tuple[str, ...]:
-        """Return the path of the list that has the item that this name would set; empty if the name sets no item."""
+    def _list_around(self, name: str) -> KeyPath:
+        """The path of the list that has the item that this name would set; empty if the name sets no item."""
         parts = name[len(self._source.prefix) :].lower().split("__")
-        for length in range(len(parts) - 1, 0, -1):
-            for target in targets(self._schema, "__".join(parts[:length])):
-                if any(map(is_list, members(target.annotation, written=True))):
-                    return target.path
-        return ()
+        return list_around(self._schema, parts, lambda schema, first: targets(schema, "__".join(first)))
 
     def _hint(self, name: str) -> str:
         # People write one underscore for two; both lead to the same suggestion. The prefix does not count as similar.
@@ -234,5 +229,5 @@ class _Fitting:
         close = get_close_matches(name[len(self._source.prefix) :].upper().replace("__", "_"), flat, n=1)
         return f"; did you mean {self._name_of(flat[close[0]])}?" if close else ""
 
-    def _name_of(self, path: tuple[str, ...]) -> str:
+    def _name_of(self, path: KeyPath) -> str:
         return self._source.prefix.upper() + "__".join(map(in_shell, path)).upper()

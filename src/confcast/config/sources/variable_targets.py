@@ -1,29 +1,39 @@
-"""Finds the path and the type that the name of a variable means in a schema.
+"""Finds the path and the type that a name means in a schema: that of a variable, or a dotted key that a person gave.
 
-A part of a name matches a key in any case, the name that a shell would give the key, or the attribute that the key
-sets. If a table may become one of several classes, a name may mean another key, or another type, in each class: then
-all targets are returned, and the table's tags in the sources decide.
+A part of a variable's name matches a key in any case, the name that a shell would give the key, or the attribute that
+the key sets. A part of a dotted key matches a key as it is, or the attribute that it sets. If a table may become one of
+several classes, a name may mean another key, or another type, in each class: then all targets are returned, and the
+table's tags in the sources decide.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, get_args, get_origin
 
-from confcast.config.schema.annotations import is_collection, is_opaque, keys_of, members, strip
-from confcast.config.schema.key_path import value_at
+from confcast.config.schema.annotations import Keys, Sought, is_collection, is_opaque, keys_of, members, strip
+from confcast.config.schema.key_path import KeyPath, value_at
 from confcast.config.schema.spelling import Spelling, is_ruled_out
 
 _MOST = 64  # targets at most: nested unions of classes have exponentially many
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # the boundary in maxConns, and in HTTPPort
 _NOT_IN_A_NAME = re.compile(r"\W")
+_INDEX = re.compile(r"(?=\[[0-9]+\](?:\[|\Z))")
+_DECODER = json.JSONDecoder(strict=False)
+
+
+class Whole(str):
+    """A part of a key that stood in quotes, or that is known to be one key: it is never joined to its neighbours."""
+
+    __slots__ = ()
 
 
 class Target(NamedTuple):
-    """A path that a variable may set.
+    """A path that a variable, or a dotted key, may set.
 
     Attributes:
         path: The keys.
@@ -34,7 +44,7 @@ class Target(NamedTuple):
         rough: How many keys of the path differ from the name in more than case.
     """
 
-    path: tuple[str, ...]
+    path: KeyPath
     annotation: Any
     opaque: bool = False
     without: str | None = None
@@ -45,9 +55,52 @@ class Target(NamedTuple):
 @functools.lru_cache(1024)  # each reload makes the same calls
 def targets(schema: Any, name: str) -> tuple[Target, ...]:
     """The targets of a name in lower case without the prefix, the likeliest first; mostly one."""
+    return _distinct(_targets(Target((), schema), name.split("__"), _VARIABLE))
+
+
+def targets_of_key(schema: Any, parts: Sequence[str]) -> tuple[Target, ...]:
+    """The targets of a dotted key's parts; a key with dots in it may stand without quotes, as in a diff."""
+    return _distinct(_targets(Target((), schema), list(parts), _DOTTED))
+
+
+def parts_of(key: str) -> list[str]:
+    """The parts of a dotted key, as messages write it: a part in quotes is one key, whatever is in it.
+
+    Raises:
+        ValueError: A quotation has no end, or something stands between it and the next dot.
+    """
+    parts: list[str] = []
+    start, end = 0, -1
+    while end < len(key):
+        if key.startswith('"', start):
+            text, end = _DECODER.raw_decode(key, start)
+            if key[end : end + 1] not in ("", "."):
+                raise ValueError(f"after a quotation only a dot can stand, at character {end + 1}")
+            parts.append(Whole(text))
+        else:
+            end = dot if (dot := key.find(".", start)) >= 0 else len(key)
+            parts.append(key[start:end])
+        start = end + 1
+    return parts
+
+
+def list_around(schema: Any, parts: Sequence[str], find: Callable[[Any, Sequence[str]], tuple[Target, ...]]) -> KeyPath:
+    """The path of the list that has the item which these parts would set; empty if they set no item."""
+    for length in range(len(parts) - 1, 0, -1):
+        for target in find(schema, parts[:length]):
+            if any(map(is_list, members(target.annotation, written=True))):
+                return target.path
+    return ()
+
+
+def with_indexes(parts: Sequence[str]) -> list[str]:
+    """The parts with each index as a part of its own: `servers[0]` becomes `servers`, `[0]`."""
+    return [piece for part in parts for piece in ([part] if isinstance(part, Whole) else _INDEX.split(part)) if piece]
+
+
+def _distinct(every: Iterator[Target]) -> tuple[Target, ...]:
     found: list[Target] = []
-    every = islice(_targets(Target((), schema), name.split("__")), _MOST)
-    for target in sorted(every, key=lambda each: each.rough):
+    for target in sorted(islice(every, _MOST), key=lambda each: each.rough):
         if not any((target.path, target.annotation) == (each.path, each.annotation) for each in found):
             found.append(target)
     return tuple(found)
@@ -66,7 +119,21 @@ def _is_ruled_out(target: Target, spelling: Spelling, layers: tuple[Any, ...]) -
     return False
 
 
-def _targets(above: Target, parts: list[str]) -> Iterator[Target]:
+class _Naming(NamedTuple):
+    """How the parts of a name mean keys.
+
+    Attributes:
+        joint: What stands between two parts.
+        names: The keys that each text may mean, in a table of these keys.
+        fields: Whether a text may be a field's own name, where its library finds the field by a path.
+    """
+
+    joint: str
+    names: Callable[[Keys], Mapping[str, tuple[str, ...]]]
+    fields: bool = False
+
+
+def _targets(above: Target, parts: list[str], naming: _Naming) -> Iterator[Target]:
     above = above._replace(opaque=above.opaque or is_opaque(above.annotation))
     if not parts:
         yield above
@@ -75,34 +142,48 @@ def _targets(above: Target, parts: list[str]) -> Iterator[Target]:
     several = sum(keys_of(kind) is not None for kind in kinds) > 1
     for kind in kinds:
         of_kind = above._replace(classes=(*above.classes, (above.path, kind))) if several else above
-        for length, below in _candidates(of_kind, kind, parts):
+        for length, below in _candidates(of_kind, kind, parts, naming):
             found = False
-            for target in _targets(below, parts[length:]):
+            for target in _targets(below, parts[length:], naming):
                 found = True
                 yield target
             if found:
                 break
 
 
-def _candidates(above: Target, kind: Any, parts: list[str]) -> Iterator[tuple[int, Target]]:
+def _candidates(above: Target, kind: Any, parts: list[str], naming: _Naming) -> Iterator[tuple[int, Target]]:
     """For each number of first parts of a name that may be a key in a table of this type: the number, the target."""
     keys = keys_of(kind)
-    names = _names(tuple(keys.names.items()), keys.indirect) if keys is not None else {}
+    names = naming.names(keys) if keys is not None else {}
     types = keys.written if keys is not None else {}
     known = False
-    for length in range(len(parts), 0, -1):  # a field may have "__" in its own name
-        name = "__".join(parts[:length])
+    for length, name in _beginnings(parts, naming.joint):  # a field may have "__" or "." in its own name
         for key in names.get(name, ()):
             known = True
-            rough = above.rough + (key.lower() != name)
+            rough = above.rough + (key.lower() != name.lower())
             yield length, above._replace(path=(*above.path, key), annotation=types[key], rough=rough)
+        if keys is not None and naming.fields and name not in names and name in keys.sought:
+            known = True
+            yield from ((length, found) for found in _found_inside(above, keys.sought[name]))
     value = None if known else _free_value(kind)
     if value is not None:
         doubtful = keys is not None and not keys.allows
         without = (get_origin(kind) or kind).__qualname__ if doubtful else above.without
-        for length in range(1, len(parts) + 1):
-            path = (*above.path, "__".join(parts[:length]))
-            yield length, above._replace(path=path, annotation=value, without=without)
+        for length, name in reversed(_beginnings(parts, naming.joint)):
+            yield length, above._replace(path=(*above.path, name), annotation=value, without=without)
+
+
+def _found_inside(above: Target, sought: Sought) -> Iterator[Target]:
+    """The first path of a field that its library finds further inside, unless an item of a list is in it."""
+    paths = (path for path in sought.paths if all(isinstance(part, str) for part in path))
+    yield from (above._replace(path=(*above.path, *path), annotation=sought.written) for path in islice(paths, 1))
+
+
+def _beginnings(parts: list[str], joint: str) -> list[tuple[int, str]]:
+    """Each number of first parts that may be one key, the largest first, and the key."""
+    longest = next((index for index, part in enumerate(parts) if isinstance(part, Whole)), len(parts))
+    lengths = range(longest or 1, 0, -1)
+    return [(length, joint.join(parts[:length]) if length > 1 else str(parts[0])) for length in lengths]
 
 
 @functools.lru_cache
@@ -127,6 +208,21 @@ def _names(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Map
             if called is str.lower or len({names[key] for key in meant}) == 1:
                 found.setdefault(name, tuple(meant))
     return found
+
+
+@functools.lru_cache
+def _written(fields: tuple[tuple[str, str], ...], indirect: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+    """The keys that each part of a dotted key may mean: the key of that text, or else those that set that attribute."""
+    found: dict[str, tuple[str, ...]] = {key: (key,) for key, _ in fields}
+    by_field: dict[str, list[str]] = {}
+    for key, field in fields:
+        if key not in indirect:
+            by_field.setdefault(field, []).append(key)
+    return {field: tuple(keys) for field, keys in by_field.items()} | found
+
+
+_VARIABLE = _Naming("__", lambda keys: _names(tuple(keys.names.items()), keys.indirect))
+_DOTTED = _Naming(".", lambda keys: _written(tuple(keys.names.items()), keys.indirect), fields=True)
 
 
 def in_shell(key: str) -> str:

@@ -1,6 +1,8 @@
-"""Converts a text from the environment to the value that a type wants.
+"""Converts a text that a person gave for a key to the value that the key's type wants.
 
-A text that can't be converted stays text, so that the validator says what is wrong, in its own words and with the
+This is the one function for every door through which a value comes as text: environment variables, and what is set at
+run time, on the command line or by a call. The same text means the same value by each of them, or is refused alike. A
+text that can't be converted stays text, so that the validator says what is wrong, in its own words and with the
 position. This file itself refuses only invalid JSON: the validator would complain of a text where a list was meant.
 
 The type as it is written decides, even if a user's validator comes before pydantic's: that validator gets the list, the
@@ -34,7 +36,7 @@ def from_text(text: str, annotation: Any, *, opaque: bool = False) -> Any:
     """The value of a text; the text itself if the type takes text, or if the text does not fit the type.
 
     Args:
-        text: The variable's value.
+        text: What the person gave.
         annotation: The type, as it is written.
         opaque: Whether the user's code sees the value before the library does, and may parse the text.
 

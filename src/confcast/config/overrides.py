@@ -1,0 +1,467 @@
+"""The values that are set while an owner runs: a layer above all sources, immutable, which travels as bytes.
+
+Guarantees. Each value has its own time, caller, reason and end. A text means what the same text means in an environment
+variable: it is kept as it was given, and one function converts it at each load (`sources/variable_values.py`). Other
+values are plain data, and mean what a file would mean by them. Tables merge. No repr shows a value. A
+value whose key a deploy has removed from the schema is left out of a load, and the load says so.
+
+How. A table is taken apart when it is set, so that each key in it can be unset, and ends, by itself. Keys are compared
+in all spellings of a field: `max-size` replaces `max_size`. Each value remembers the schema under which it was set: an
+unknown key in a table is refused by the validator, as in a file, as long as the schema is that one.
+
+Rejected: converting a text when it is set (a deploy may change a field's type, and an enumeration's member has no form
+of its own in msgpack), and one table of nested data (it has no place for who set what).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from confcast.config.codec import codec_of
+from confcast.config.dotted_keys import UnknownKey, did_you_mean, targets_at, targets_of_path
+from confcast.config.schema.key_path import KeyPath, has, value_at
+from confcast.config.schema.secret_paths import shown_key
+from confcast.config.schema.spelling import Spelling, spelling_of
+from confcast.config.shown_data import shown_data
+from confcast.config.sources.layer import Fitted, Layer, fingerprint_of
+from confcast.config.sources.variable_targets import Target, chosen, parts_of
+from confcast.config.sources.variable_values import NotConvertible, from_text
+from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
+from confcast.wire.messages import UNDECODABLE, Override, Who, WithSecrets
+
+_BIG_INT = 1
+"""The msgpack extension for a whole number of more than 64 bits."""
+
+Below = Callable[[], dict[str, Any]]
+"""Gives the merged data of all sources; only called if the tags in them decide what a key means."""
+
+
+class Call(NamedTuple):
+    """How values came to be set.
+
+    Attributes:
+        since: When, in seconds since 1970.
+        who: The process that called; None if that is not known. Its command line must have none of the values.
+        reason: Why, in the caller's words; empty for none.
+        expires: When the values end, in seconds since 1970; None: when they are unset.
+    """
+
+    since: float
+    who: Who | None = None
+    reason: str = ""
+    expires: float | None = None
+
+
+class SetValue(WithSecrets, frozen=True, kw_only=True):
+    """One value that was set, and how that came.
+
+    Attributes:
+        path: The keys of the value.
+        value: Plain data, no table but an empty one; a text if `is_text`.
+        is_text: Whether the value is a text to be converted by the key's type, as in the environment.
+        since: When it was set, in seconds since 1970.
+        who: The process that set it; None if that is not known.
+        reason: Why, in the caller's words; empty for none.
+        expires: When it ends, in seconds since 1970; None: when it is unset.
+        schema: The fingerprint of the schema under which it was set; empty if the schema has none.
+    """
+
+    SHOWN = ("since", "expires")
+
+    path: tuple[str | int | float | bool | None, ...]
+    value: Any
+    is_text: bool = False
+    since: float
+    who: Who | None = None
+    reason: str = ""
+    expires: float | None = None
+    schema: bytes = b""
+
+    @property
+    def is_empty_table(self) -> bool:
+        """Whether this only says that there is a table."""
+        return not self.is_text and self.value == {} and isinstance(self.value, dict)
+
+    @property
+    def origin(self) -> str:
+        """Who set it and when, as the position of a value: `set by uid 1000 (confcast set), 2026-11-29 12:03`."""
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
+        return f"set at run time, {at}" if self.who is None else f"set by uid {self.who.uid}{_by(self.who)}, {at}"
+
+
+class Overrides(WithSecrets, frozen=True):
+    """The layer: the values that are set, one for each key.
+
+        layer = Overrides().set({"memory.total": "512"}, Settings, Call(time.time()))
+        layer = Overrides.decode(layer.encode()).unset(["memory"], Settings)
+
+    Attributes:
+        values: In the order in which their keys were set first.
+    """
+
+    SHOWN = ()
+
+    values: tuple[SetValue, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def set(self, values: Mapping[str, Any], schema: Any, call: Call, below: Below = dict) -> Overrides:
+        """The layer with these values set, too; what was set before for a key, or for a table around it, is replaced.
+
+        Args:
+            values: By dotted key. A text counts as in the environment; a table is merged; other data are as in a file.
+            schema: The class.
+            call: When, by whom, why, and until when.
+            below: Gives the merged data of all sources.
+
+        Raises:
+            ConfigError: A key is unknown, is set twice, or has a value that can't be taken; with every problem.
+        """
+        given = _Given(schema, self, below)
+        for key, value in values.items():
+            given.add(key, value)
+        how = {**call._asdict(), "schema": _fingerprint(schema)}
+        fresh = [SetValue(path=path, value=value, is_text=text, **how) for path, value, text in given.leaves()]
+        if given.problems:
+            raise ConfigError(given.problems)
+        merged = {given.spelling.canonical(each.path): each for each in self.values}
+        for each in fresh:
+            _put(merged, given.spelling.canonical(each.path), each)
+        return Overrides(tuple(merged.values()))
+
+    def unset(self, keys: Iterable[str], schema: Any) -> Overrides:
+        """The layer without these keys, and without all keys in a table that one of them names.
+
+        Raises:
+            ConfigError: Nothing is set at one of them; with every problem.
+        """
+        gone: dict[int, None] = {}
+        problems: list[Problem] = []
+        for key in keys:
+            found, why = _set_at(self, key, schema)
+            gone |= dict.fromkeys(found)
+            problems += [] if found else [Problem(key, why)]
+        if problems:
+            raise ConfigError(problems)
+        return Overrides(tuple(each for index, each in enumerate(self.values) if index not in gone))
+
+    def without_expired(self, now: float) -> Overrides:
+        """The layer without what has ended at this time, in seconds since 1970; the layer itself if nothing has."""
+        left = tuple(each for each in self.values if each.expires is None or each.expires > now)
+        return self if len(left) == len(self.values) else Overrides(left)
+
+    @property
+    def next_expiry(self) -> float | None:
+        """When the next value ends, in seconds since 1970; None if none does."""
+        return min((each.expires for each in self.values if each.expires is not None), default=None)
+
+    def next_to_expire(self, schema: Any) -> tuple[str, ...]:
+        """The keys of the values that end next; secrets in keys are masked."""
+        when = self.next_expiry
+        return tuple(shown_key(each.path, schema) for each in self.values if when is not None and each.expires == when)
+
+    def unknown(self, schema: Any) -> tuple[SetValue, ...]:
+        """The values whose keys the schema does not have, which a load leaves out."""
+        return tuple(each for each in self.values if _is_gone(each, schema))
+
+    def listed(self, schema: Any, below: Mapping[str, Any]) -> list[Override]:
+        """Every value as people see it: secrets masked, and whether it is still needed.
+
+        Args:
+            schema: The class.
+            below: The merged data of all sources. A value that they give, too, is no longer needed.
+        """
+        fitting = self._fit(schema, lambda: dict(below))
+        return [_listed(each, schema, fitting, below) for each in self.values]
+
+    def as_layer(self) -> Layer:
+        """The layer for a load, above all sources; the position of each value says who set it."""
+        return _OverrideLayer(self)
+
+    def encode(self) -> bytes:
+        """The layer as bytes; empty for an empty layer."""
+        packed = tuple(msgspec.structs.replace(each, value=_packed(each.value)) for each in self.values)
+        return msgspec.msgpack.encode(Overrides(packed)) if packed else b""
+
+    @classmethod
+    def decode(cls, content: bytes) -> Overrides:
+        """The layer that `encode` wrote. Raises ProtocolError, whose text has none of the content."""
+        try:
+            return _DECODER.decode(content) if content else NONE
+        except (*UNDECODABLE, ValueError):
+            text = "what was set can't be read: it is damaged, or a newer confcast wrote it"
+            raise ProtocolError(text) from None
+
+    def _fit(self, schema: Any, below: Below) -> _Fitting:
+        fitting = _Fitting(schema, below)
+        known = [(targets_of_path(each.path, schema), each) for each in self.values]
+        # A key that depends on a tag comes last: another value may set the tag.
+        for found, each in sorted(known, key=lambda pair: len(pair[0]) > 1):
+            fitting.put(found, each)
+        return fitting
+
+
+NONE = Overrides()
+"""The layer in which nothing is set."""
+
+
+class _OverrideLayer(Layer):
+    """The layer before a schema is applied to it."""
+
+    def __init__(self, overrides: Overrides) -> None:
+        super().__init__("what was set at run time", {}, fingerprint_of(overrides.encode()))
+        self._overrides = overrides
+
+    def fit(self, schema: Any, below: Below = dict) -> Fitted:
+        fitting = self._overrides._fit(schema, below)
+        layer = Layer(self.name, fitting.data, self.fingerprint, lambda: fitting.places)
+        return Fitted(layer, fitting.problems, fitting.warnings, fitting.refused)
+
+
+class _Fitting:
+    """Applies one schema to the values of one layer."""
+
+    def __init__(self, schema: Any, below: Below) -> None:
+        self._schema, self._spelling, self._below = schema, spelling_of(schema), below
+        self.data: dict[str, Any] = {}
+        self.places: dict[KeyPath, str] = {}
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+        self.refused: list[KeyPath] = []
+
+    def put(self, found: tuple[Target, ...], each: SetValue) -> None:
+        """Put one value into the data, or say why it is left out."""
+        key = shown_key(each.path, self._schema)
+        if not found and _is_gone(each, self._schema):
+            gone = _unknown_part(each.path, self._schema)
+            self.warnings.append(
+                f"the override of {gone}, {each.origin}, is left out: the schema has no such key; "
+                f"`confcast unset` with this key removes it"
+            )
+            return
+        target = self._chosen(found) or Target(each.path, Any)
+        try:
+            value = converted(each.value, target) if each.is_text else each.value
+        except NotConvertible as error:
+            self.problems.append(Problem(key, str(error), each.origin))
+            self.refused.append(each.path)
+            return
+        path = self._spelling.as_in(self.data, (*target.path, *each.path[len(target.path) :]))
+        table: Any = self.data
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+        if not (each.is_empty_table and path[-1] in table):
+            table[path[-1]] = {} if each.is_empty_table else value
+        for length in range(1, len(path) + 1):  # a message about a table names who set something in it last
+            self.places[path[:length]] = each.origin
+
+    def _chosen(self, found: tuple[Target, ...]) -> Target | None:
+        return chosen(found, self._spelling, self._below(), self.data) if len(found) > 1 else next(iter(found), None)
+
+
+class _Given:
+    """The values of one call, by path, and what is wrong with them."""
+
+    def __init__(self, schema: Any, before: Overrides, below: Below) -> None:
+        self._schema, self._before, self._below = schema, before, below
+        self.spelling: Spelling = spelling_of(schema)
+        self.problems: list[Problem] = []
+        self._found: list[tuple[Target, Any, bool]] = []
+        self._keys: dict[KeyPath, str] = {}
+
+    def add(self, key: str, value: Any) -> None:
+        """Add one key with its value, or a problem."""
+        try:
+            found = targets_at(key, self._schema)
+        except UnknownKey as error:
+            self.problems.append(Problem(key, str(error)))
+            return
+        target = found[0] if len(found) == 1 else chosen(found, self.spelling, self._below(), self._data())
+        canonical = self.spelling.canonical(target.path)
+        if self._keys.setdefault(canonical, key) != key:
+            self._refuse(target.path, "is set twice in one call, by two of its names: leave one out")
+            return
+        if not isinstance(value, str):
+            self._found.append((target, value, False))
+            return
+        try:
+            meant = converted(value, target)
+        except NotConvertible as error:
+            self._refuse(target.path, str(error))
+            return
+        is_text = not isinstance(meant, dict)
+        self._found.append((target, value if is_text else meant, is_text))
+
+    def leaves(self) -> Iterator[tuple[KeyPath, Any, bool]]:
+        """Each value that is no table, with its path, and whether it is a text; a table comes before its keys."""
+        above: dict[KeyPath, KeyPath] = {}
+        for target, value, is_text in sorted(self._found, key=lambda each: len(each[0].path)):
+            for length in range(1, len(target.path)):
+                around = above.get(self.spelling.canonical(target.path[:length]))
+                if around is not None:
+                    message = f"is a key of a table, but {self._key(around)} is set to something else"
+                    self._refuse(target.path, f"{message}: leave one of the two out")
+            for path, item in _leaves(target.path, value):
+                text = _unfit(item)
+                if text:
+                    self._refuse(path, text)
+                else:
+                    if not (isinstance(item, dict) or (isinstance(value, dict) and path != target.path)):
+                        above[self.spelling.canonical(path)] = path
+                    yield path, item, is_text
+
+    def _data(self) -> dict[str, Any]:
+        """The values that are set already, whose tags count, too."""
+        return self._before._fit(self._schema, dict).data
+
+    def _key(self, path: KeyPath) -> str:
+        return shown_key(path, self._schema)
+
+    def _refuse(self, path: KeyPath, message: str) -> None:
+        self.problems.append(Problem(self._key(path), message))
+
+
+def converted(text: str, target: Target) -> Any:
+    """The value that a text means for a key. Raises NotConvertible."""
+    return from_text(text, target.annotation, opaque=target.opaque)
+
+
+def without_values(who: Who) -> Who:
+    """The caller, without the values that its command line sets: one of them may be a secret."""
+    words = who.command.split(" ")
+    for index, word in enumerate(words):
+        if "=" in word and {"set", "--set"} & set(words[:index]):
+            return msgspec.structs.replace(who, command=" ".join([*words[:index], "…"]))
+    return who
+
+
+def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value in nested tables that is no table, with its path; an empty table counts as one."""
+    if not isinstance(value, dict) or not value:
+        yield path, value
+        return
+    for key, item in value.items():
+        yield from _leaves((*path, key), item)
+
+
+def _put(merged: dict[KeyPath, SetValue], at: KeyPath, each: SetValue) -> None:
+    """Set one value among others, by their canonical paths."""
+    inside = [path for path in merged if len(path) > len(at) and path[: len(at)] == at]
+    if each.is_empty_table and inside:
+        return
+    for path in [*inside, *(at[:length] for length in range(1, len(at)))]:
+        merged.pop(path, None)
+    merged[at] = each
+
+
+def _set_at(overrides: Overrides, key: str, schema: Any) -> tuple[set[int], str]:
+    """The indexes of the values at and below a key; and if there are none, why."""
+    why = "is not overridden"
+    try:
+        meant = [tuple(parts_of(key))]
+        meant += [target.path for target in targets_at(key, schema)]
+    except ValueError:
+        return set(), "is no key: a quotation in it has no end, or something stands behind it"
+    except UnknownKey as error:
+        why = str(error)
+    spelling = spelling_of(schema)
+    wanted = [spelling.canonical(path) for path in meant]
+    paths = [spelling.canonical(each.path) for each in overrides.values]
+    found = {index for index, path in enumerate(paths) if any(path[: len(each)] == each for each in wanted)}
+    if not found and why == "is not overridden":
+        why += did_you_mean(key, [shown_key(each.path, schema) for each in overrides.values])
+    return found, why
+
+
+def _listed(each: SetValue, schema: Any, fitting: _Fitting, below: Mapping[str, Any]) -> Override:
+    there = fitting._spelling.as_in(fitting.data, each.path)
+    applied = has(fitting.data, there)
+    value = value_at(fitting.data, there) if applied else each.value
+    under = value_at(below, fitting._spelling.as_in(below, each.path, fitting.data), _listed)
+    return Override(
+        key=shown_key(each.path, schema) if applied else _unknown_part(each.path, schema),
+        value=shown_data(schema, each.path, value) if applied else None,
+        since=each.since,
+        who=each.who,
+        expires=each.expires,
+        needed=applied and not _same(value, under),
+        reason=each.reason,
+        applied=applied,
+    )
+
+
+def _is_gone(each: SetValue, schema: Any) -> bool:
+    """Whether another schema had the key of a value, and this one does not."""
+    return not targets_of_path(each.path, schema) and each.schema != _fingerprint(schema)
+
+
+def _fingerprint(schema: Any) -> bytes:
+    """The schema's fingerprint; empty if it can't be serialised, which its loader reports."""
+    try:
+        return codec_of(schema).fingerprint
+    except NotCarried:
+        return b""
+
+
+def _unknown_part(path: KeyPath, schema: Any) -> str:
+    """The key up to the first part that the schema does not know: one behind it may have been a secret."""
+    lengths = range(1, len(path))
+    first = next((length for length in lengths if not targets_of_path(path[:length], schema)), len(path))
+    return shown_key(path[:first], schema)
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two plain data are equal type for type; a whole number equals a float as in a file."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() <= other.keys() and all(_same(item, other[key]) for key, item in value.items())
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(_same, value, other))
+    numbers = {type(value), type(other)} <= {int, float}
+    return (numbers or type(value) is type(other)) and bool(value == other)
+
+
+def _by(who: Who) -> str:
+    """The caller's program, in brackets; of confcast's own command the verb, too. No argument: one may be a secret."""
+    words = who.command.split()
+    names = [word.rpartition("/")[2] for word in words]
+    if "confcast" in names:
+        rest = names[names.index("confcast") + 1 :]
+        verb = next((word for word in rest if word in ("set", "unset")), "")
+        return f" (confcast {verb})" if verb else " (confcast)"
+    return f" ({names[0]})" if names else ""
+
+
+def _unfit(value: Any) -> str:
+    """Why a value can't be set; empty if it can. It never quotes the value."""
+    if isinstance(value, dict | list):
+        inside = [*value, *value.values()] if isinstance(value, dict) else value
+        return next((why for item in inside if (why := _unfit(item))), "")
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return ""
+    kind = type(value).__name__
+    return f"a {kind} can't be set: give plain data (text, numbers, booleans, lists, tables)"
+
+
+def _packed(value: Any) -> Any:
+    """The value as msgpack can write it."""
+    if isinstance(value, dict):
+        return {_packed(key): _packed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(_packed, value))
+    if type(value) is int and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(_BIG_INT, str(value).encode())
+    return value
+
+
+def _unpacked(code: int, content: memoryview) -> Any:
+    if code != _BIG_INT:
+        raise ValueError("no such extension")
+    return int(bytes(content))
+
+
+_DECODER = msgspec.msgpack.Decoder(Overrides, ext_hook=_unpacked)

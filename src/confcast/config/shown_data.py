@@ -1,0 +1,47 @@
+"""Shows plain data of a source as a change shows values: secrets masked by the schema's types, long values cut.
+
+Guaranteed: the result is data that msgpack can write, and if the types don't decide whether a value is a secret, it is
+masked. `diff.py` does the same for validated values, whose own types decide.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from confcast.config.diff import LONGEST, cut, plain
+from confcast.config.schema.key_path import KeyPath, quoted
+from confcast.config.schema.masking import MASK
+from confcast.config.schema.secret_paths import below, has_secret_keys
+from confcast.config.schema.secrets import contains_secret
+
+
+def shown_data(schema: Any, path: KeyPath, value: Any) -> Any:
+    """The value that a source has at a path, for a person."""
+    return cut(_shown(reduce(below, path, schema), value))
+
+
+def _shown(annotation: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _shown_table(annotation, value)
+    if isinstance(value, list | tuple):
+        items, length = [], 0
+        for index, item in enumerate(value):
+            items.append(_shown(below(annotation, index), item))
+            length += len(repr(items[-1]))
+            if length > LONGEST:
+                break
+        return items
+    if value is None:
+        return None
+    return MASK if contains_secret(annotation) else plain(value)
+
+
+def _shown_table(annotation: Any, table: dict[Any, Any]) -> dict[str, Any]:
+    hidden, shown = has_secret_keys(annotation), dict[str, Any]()
+    for key, item in table.items():
+        text = MASK if hidden else plain(key) if isinstance(key, str) else quoted(key)
+        shown[text] = _shown(below(annotation, key), item)
+        if len(repr(shown)) > LONGEST:
+            break
+    return shown
