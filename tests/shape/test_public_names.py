@@ -29,6 +29,7 @@ NAMES = {
     "Layer",
     "NotAttached",
     "NotCarried",
+    "Override",
     "OwnerUnavailable",
     "Problem",
     "ProtocolError",
@@ -156,6 +157,7 @@ FIELDS = {
         "who",
         "dry_run",
     ],
+    "Override": ["key", "value", "since", "who", "expires", "needed", "reason", "applied"],
     "VersionInfo": ["version", "timestamp", "digest", "origin", "who", "reason", "good", "restorable"],
     "Who": ["uid", "pid", "command"],
 }

@@ -30,6 +30,7 @@ from confcast import (
     File,
     Layer,
     NotCarried,
+    Override,
     Problem,
     ReloadEvent,
     ReloadResult,
@@ -405,6 +406,16 @@ def kept(version: VersionInfo) -> None:
         assert_type(version.who.command, str)
 
     version.good = True  # type: ignore[misc]
+
+
+def overridden(override: Override) -> None:
+    assert_type(override.key, str)
+    assert_type(override.since, float)
+    assert_type(override.who, Who | None)
+    assert_type(override.expires, float | None)
+    assert_type(override.needed, bool)
+    assert_type(override.reason, str)
+    assert_type(override.applied, bool)
 
 
 # ---- errors

@@ -25,6 +25,7 @@ from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.import_loader import find_loader
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Call, Overrides
+from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.masking import masking
@@ -39,7 +40,7 @@ from confcast.config.validation.field_errors import FieldError, Invalid, problem
 from confcast.config.validation.leftovers import Leftovers
 from confcast.config.validation.validate import validate
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
-from confcast.wire.messages import MAX_FRAME, WithSecrets
+from confcast.wire.messages import MAX_FRAME, UNDECODABLE, WithSecrets
 
 if TYPE_CHECKING:
     from confcast.config.codec import Codec
@@ -302,6 +303,29 @@ class ConfigLoader(Generic[T]):
             yield Layer("override", self._overrides)
         if reading.overrides:
             yield reading.overrides.as_layer()
+
+    def _given(self, reading: Reading) -> bytes:
+        """What the sources of a reading give together, as bytes for `_reading_of`. Raises ConfigError.
+
+        The values of variables are converted, and stay so.
+        """
+        merged, _ = self._merge(reading.with_overrides(NONE))
+        try:
+            return encode_data(merged.data)
+        except TypeError as error:
+            raise ConfigError([Problem("", f"what the sources give can't be kept: {error}")]) from None
+
+    def _reading_of(self, given: bytes, name: str, overrides: Overrides = NONE) -> Reading:
+        """A reading of what `_given` returned, which messages call by this name; no source is read.
+
+        Raises:
+            ProtocolError: The bytes are damaged.
+        """
+        try:
+            data = decode_data(given)
+        except UNDECODABLE as error:
+            raise ProtocolError(f"what the sources gave can't be read: {type(error).__name__}") from None
+        return Reading([Layer(name, data, fingerprint_of(given))], overrides)
 
     def _set(self, reading: Reading, values: Mapping[str, Any], call: Call) -> Overrides:
         """The overrides of a reading with these values set, too; nothing is validated. Raises ConfigError."""

@@ -23,6 +23,7 @@ import msgspec
 
 from confcast.config.codec import codec_of
 from confcast.config.dotted_keys import UnknownKey, did_you_mean, targets_at, targets_of_path
+from confcast.config.plain_bytes import packed, unpacked
 from confcast.config.schema.key_path import KeyPath, has, value_at
 from confcast.config.schema.secret_paths import shown_key
 from confcast.config.schema.spelling import Spelling, spelling_of
@@ -32,9 +33,6 @@ from confcast.config.sources.variable_targets import Target, chosen, parts_of
 from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
 from confcast.wire.messages import UNDECODABLE, Override, Who, WithSecrets
-
-_BIG_INT = 1
-"""The msgpack extension for a whole number of more than 64 bits."""
 
 Below = Callable[[], dict[str, Any]]
 """Gives the merged data of all sources; only called if the tags in them decide what a key means."""
@@ -185,8 +183,8 @@ class Overrides(WithSecrets, frozen=True):
 
     def encode(self) -> bytes:
         """The layer as bytes; empty for an empty layer."""
-        packed = tuple(msgspec.structs.replace(each, value=_packed(each.value)) for each in self.values)
-        return msgspec.msgpack.encode(Overrides(packed)) if packed else b""
+        ready = tuple(msgspec.structs.replace(each, value=packed(each.value)) for each in self.values)
+        return msgspec.msgpack.encode(Overrides(ready)) if ready else b""
 
     @classmethod
     def decode(cls, content: bytes) -> Overrides:
@@ -438,30 +436,11 @@ def _by(who: Who) -> str:
 
 def _unfit(value: Any) -> str:
     """Why a value can't be set; empty if it can. It never quotes the value."""
-    if isinstance(value, dict | list):
-        inside = [*value, *value.values()] if isinstance(value, dict) else value
-        return next((why for item in inside if (why := _unfit(item))), "")
-    if value is None or type(value) in (bool, int, float, str, bytes):
-        return ""
-    kind = type(value).__name__
-    return f"a {kind} can't be set: give plain data (text, numbers, booleans, lists, tables)"
+    try:
+        packed(value)
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
-def _packed(value: Any) -> Any:
-    """The value as msgpack can write it."""
-    if isinstance(value, dict):
-        return {_packed(key): _packed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return list(map(_packed, value))
-    if type(value) is int and not -(2**63) <= value < 2**64:
-        return msgspec.msgpack.Ext(_BIG_INT, str(value).encode())
-    return value
-
-
-def _unpacked(code: int, content: memoryview) -> Any:
-    if code != _BIG_INT:
-        raise ValueError("no such extension")
-    return int(bytes(content))
-
-
-_DECODER = msgspec.msgpack.Decoder(Overrides, ext_hook=_unpacked)
+_DECODER = msgspec.msgpack.Decoder(Overrides, ext_hook=unpacked)

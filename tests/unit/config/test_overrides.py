@@ -128,7 +128,7 @@ def test_an_origin_shows_no_argument_of_the_caller(command: str, shown: str) -> 
         ({"aliased": 5, "max-size": 5}, "max-size", "is set twice in one call, by two of its names: leave one out"),
         ({'"a': 5}, '"a', "is no key: a quotation in it has no end, or something stands behind it"),
         ({"memory.tags": "a"}, "memory.tags", "a list or a table has to be written as JSON here"),
-        ({"memory.total": object()}, "memory.total", "a object can't be set: give plain data"),
+        ({"memory.total": object()}, "memory.total", "a object is no plain data"),
     ],
 )
 def test_what_is_refused(values: dict[str, Any], key: str, message: str) -> None:
