@@ -27,6 +27,7 @@ class NoLoading:
     """The loads of these tests are done by hand."""
 
     forgotten = 0
+    present = b""
 
     def forget_attempt(self) -> None:
         self.forgotten += 1
@@ -40,7 +41,12 @@ class NoLoading:
     def doing(self) -> str:
         return ""
 
-    def committed(self, digest: bytes, payload: bytes) -> None: ...
+    def committed(self, digest: bytes, payload: bytes, values: bytes = b"") -> None: ...
+
+    def restore(self, number: int, row: VersionRow) -> fx.Loaded:
+        """What differs is for the core to be told: any content that is not the present one."""
+        differs = row.digest != self.present
+        return fx.Loaded(number, row.digest, row.payload, differs, layer=row.layer, restores=row.version)
 
     def located(self, given: fx.Input) -> fx.Input:
         return given

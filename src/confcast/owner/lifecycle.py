@@ -134,15 +134,15 @@ class Lifecycle:
             self._loop.count_loss("journal lost")
         gathering = self._restarted and (left.lost or row is None)
         if row is not None:
-            loading.committed(row.digest, row.payload)
+            loading.committed(row.digest, row.payload, row.values)
             try_to_write(
                 "snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload)
             )
         self._loop.start_from(row, left.roster, left.high_water, gathering=gathering)
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
         self._loop.watch_channel(self._channel.connection, self._receive)
-        if self._restarted and row is not None:
-            self._send_ready(row.version, [])
+        if row is not None and (self._restarted or self._loop.core.operator.hold is not None):
+            self._send_ready(row.version, [])  # what is held is served whatever the sources say
 
     def _run(self, *, watching: bool) -> int:
         if not self._paused:

@@ -124,13 +124,19 @@ class Loaded(WithSecrets, _Data, frozen=True):
     restores: int = 0
 
 
-class Checked(_Data, frozen=True):
-    """What the Loaded of this number left open: the candidate decodes to itself, or `problems` say why it does not."""
+class Checked(WithSecrets, _Data, frozen=True):
+    """What the Loaded of this number left open: the candidate decodes to itself, or `problems` say why it does not.
+
+    `values`: as in Loaded, where that left them open, too.
+    """
+
+    SHOWN = ("number", "changes", "notes", "problems")
 
     number: int
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    values: bytes = b""
 
 
 class LoadFailed(_Data, frozen=True):
@@ -207,9 +213,9 @@ class ClosePipe(_Data, frozen=True):
 class Load(WithSecrets, _Data, frozen=True):
     """Read and validate the sources. `insist`: load even quarantined content, during whose load an owner died.
 
-    `layer`: the overrides above the sources, without those whose time is over; `edit`: changes them first. `rebuild`:
-    read no source, and take what the sources of the committed version gave. `compare`: nothing will be proposed, so the
-    result is one Loaded, checked, with changes. `dry`: the content does not count as attempted.
+    `layer`: the overrides above the sources, without those whose time is over; `edit`: changes them first, for `who`.
+    `rebuild`: read no source, and take what the sources of the committed version gave. `compare`: nothing will be
+    proposed, so the result is one Loaded, checked, with changes. `dry`: the content does not count as attempted.
     """
 
     SHOWN = ("number", "insist", "rebuild", "compare", "dry")
@@ -221,6 +227,7 @@ class Load(WithSecrets, _Data, frozen=True):
     rebuild: bool = False
     compare: bool = False
     dry: bool = False
+    who: Who | None = None
 
 
 class Restore(_Data, frozen=True):

@@ -169,6 +169,7 @@ class Core(MemberInputs, Operations):
             return
         proposal = self._proposal
         proposal.checked, proposal.changes, proposal.notes = True, given.changes, given.notes
+        proposal.values = given.values or proposal.values
         if given.problems:
             self._fail(ReloadResult.VALIDATION_FAILED, given.problems)
         elif proposal.vetoed:
@@ -191,7 +192,7 @@ class Core(MemberInputs, Operations):
         if proposal.operator.follows(self.operator):
             self._order_state_write()
             return
-        self.operator = proposal.operator
+        self._set_operator(proposal.operator)
         if self.refused and proposal.follows_sources:
             self.refused = b""
             self._effects.append(fx.ClearRefused())

@@ -138,20 +138,22 @@ class Steps(ABC):
     def _begin_load(self, *, insist: bool, compare: bool = False, edit: Set | Unset | None = None) -> None:
         self._enter(ProposalState.LOADING)
         number, proposal = self._loads.begin(), self._proposal
-        load = fx.Load(number, insist, self.operator.layer, edit, proposal.rebuilds, compare, proposal.dry)
+        layer, who = self.operator.layer, proposal.who
+        load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who)
         self._effects.append(load)
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _must_expire(self) -> bool:
         """Whether the time of an override is over. After a refusal it ends with the next load, whatever requests it."""
-        return 0.0 < self.operator.expires <= self._now and not self._expiry_waits
+        expires = self.operator.expires
+        return expires != 0.0 and expires <= self._now and not self._expiry_waits
 
     def _expire(self) -> None:
         """End overrides on what the committed version was made from: a file that is broken by now does not matter."""
         self._excuse_timed_out()
         self._proposal = Proposal("expiry", self._now, self.committed.version, rebuilds=True)
         self._expiry_waits = "a load"
-        self._begin_load(insist=True)
+        self._begin_load(insist=False)
 
     def _must_reissue(self) -> bool:
         """Whether a worker holds a newer number, or other content under ours. A failed reissue waits for a Hello."""

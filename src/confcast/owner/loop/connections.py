@@ -25,6 +25,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
+import msgspec
+
+from confcast.config.overrides import without_values
 from confcast.errors import ProtocolError
 from confcast.owner.core.effects import Drained, PipeEnded, Received
 from confcast.owner.loop.bounded_answers import frame_of
@@ -36,6 +39,7 @@ from confcast.wire.messages import (
     MAX_FRAME,
     Hello,
     Message,
+    Operation,
     Refused,
     Reload,
     Request,
@@ -117,12 +121,14 @@ class Pipe:
             return 0
 
     def caller(self, message: ToOwner) -> Who | None:
-        """The peer, if the message is a call or a command for a load. A signal's sender is not the master that asks."""
-        if not isinstance(message, Reload) or message.origin == "signal":
+        """The peer, if the message is a call or a command. A signal's sender is not the master that asks."""
+        if not isinstance(message, Reload | Operation) or (isinstance(message, Reload) and message.origin == "signal"):
             return None
         if self.who is None:
             pid, uid = self.peer
-            self.who = Who(uid, pid, shortened(processes.command(pid), _LONGEST_COMMAND) if pid > 0 else "")
+            command = processes.command(pid) if pid > 0 else ""
+            who = without_values(Who(uid, pid, command))  # those that it sets may be secret
+            self.who = msgspec.structs.replace(who, command=shortened(who.command, _LONGEST_COMMAND))
         return self.who
 
     def has_room(self, size: int) -> bool:

@@ -7,9 +7,6 @@ programs may call `reload` in a loop.
 from __future__ import annotations
 
 import logging
-import time
-
-import msgspec
 
 from confcast.errors import counted, more
 from confcast.wire.messages import ReloadEvent, WorkerStatus
@@ -17,11 +14,6 @@ from confcast.wire.messages import ReloadEvent, WorkerStatus
 _log = logging.getLogger("confcast.owner")
 
 _MOST_KEYS = 5
-
-
-def dated(event: ReloadEvent) -> ReloadEvent:
-    """The event with a date as its timestamp, in seconds since 1970, instead of the core's monotonic clock."""
-    return msgspec.structs.replace(event, timestamp=time.time() - (time.monotonic() - event.timestamp))
 
 
 def log_event(event: ReloadEvent) -> None:

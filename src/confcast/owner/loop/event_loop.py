@@ -27,16 +27,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
+from confcast.owner.core.machine import Committed, Core, OperatorState, ProposalState, Rules
 from confcast.owner.loop.connections import Pipes
-from confcast.owner.loop.event_log import dated, log_event
+from confcast.owner.loop.core_clock import dated, with_dates, with_times
+from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.queries import QUERIES, answer_to, doing
 from confcast.owner.loop.relief import Relief
+from confcast.owner.loop.restoring import restored
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
@@ -122,13 +126,15 @@ class EventLoop:
         state = self._journal.state
         committed = None
         if row is not None:
-            committed = Committed(row.version, row.digest, row.payload, undo=state.undo == row.version)
+            undo = state.undo == row.version
+            committed = Committed(row.version, row.digest, row.payload, undo, row.values)
         self.core = Core(
             self._rules,
             committed=committed,
             high_water=high_water,
             roster=roster,
             refused=state.refused,
+            operator=with_times(_still_true(state.operator, row)),
             gathering=gathering,
             now=time.monotonic(),
             report=functools.partial(_log.debug, "%s") if _log.isEnabledFor(logging.DEBUG) else None,
@@ -303,11 +309,22 @@ class EventLoop:
         self._try("folder", self._recreate_what_was_deleted)
         self._loading.submit(effect)
 
+    def _restore(self, effect: fx.Restore) -> None:
+        self._inputs.append(restored(effect, self._journal, self._rules, self._loading))
+
     def _wake_at(self, effect: fx.WakeAt) -> None:
         self._timers[effect.timer] = (effect.when, fx.Wake(effect.timer, effect.token))
 
     def _record(self, effect: fx.Record) -> None:
         row, state = self._rows(effect)
+        self._commit(lambda: self._journal.record(row, state), lambda: self._journal.holds(row.version, row.digest))
+
+    def _record_state(self, effect: fx.RecordState) -> None:
+        state, serial = self._state_row(effect, self.core.committed.version), effect.operator.serial
+        self._commit(lambda: self._journal.record_state(state), lambda: self._journal.holds_state(serial))
+
+    def _commit(self, write: Callable[[], None], holds: Callable[[], bool]) -> None:
+        """Write to the journal, and give the outcome to the core. `holds`: whether a write that failed is there."""
         try:
             if self._journal_incomplete or not self._journal.can_append():
                 self._recreate_what_was_deleted()
@@ -315,11 +332,15 @@ class EventLoop:
             self._not_recorded(fx.RowState.ABSENT, error)
             return
         try:
-            self._journal.record(row, state)
+            write()
         except JournalError as error:
-            self._not_recorded(self._row_state(row), error)
+            self._not_recorded(_row_state(holds), error)
         else:
             self._inputs.appendleft(fx.Recorded())
+
+    def _note_state(self, effect: fx.NoteState) -> None:
+        state = self._state_row(effect, self.core.committed.version)
+        self._try("state beside the version", lambda: self._journal.record_state(state, flush=False))
 
     def _rows(self, given: fx.Record) -> tuple[VersionRow, StateRow]:
         row = VersionRow(
@@ -332,8 +353,14 @@ class EventLoop:
             given.who,
             given.reason,
             given.undoes,
+            given.restores,
+            given.values,
+            given.operator.layer,
         )
-        return row, StateRow(given.version if given.undo else 0, given.refused)
+        return row, self._state_row(given, given.version)
+
+    def _state_row(self, given: fx.Record | fx.RecordState | fx.NoteState, version: int) -> StateRow:
+        return StateRow(version if given.undo else 0, given.refused, with_dates(given.operator))
 
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
@@ -347,17 +374,11 @@ class EventLoop:
         problem = Problem("", f"the journal could not be written: {error}", str(self._runtime_dir.journal))
         self._inputs.appendleft(fx.RecordFailed(state, problem))
 
-    def _row_state(self, row: VersionRow) -> fx.RowState:
-        try:
-            return fx.RowState.PRESENT if self._journal.holds(row.version, row.digest) else fx.RowState.ABSENT
-        except JournalError:
-            return fx.RowState.UNREADABLE
-
     def _retire(self, effect: fx.Retire) -> None:
         self._try("burnt number", lambda: self._journal.retire(effect.version))
 
     def _write_snapshot(self, effect: fx.WriteSnapshot) -> None:
-        self._loading.committed(effect.digest, effect.payload)
+        self._loading.committed(effect.digest, effect.payload, self.core.committed.values)
         version = (self._rules.schema, effect.version, effect.digest, effect.payload)
         self._try("snapshot file", lambda: self._runtime_dir.save(*version))
         if (former := self._former) is not None:
@@ -479,8 +500,9 @@ class EventLoop:
             former.close()
         committed = self.core.committed
         if committed.version and not self._journal.holds(committed.version, committed.digest):
-            content = (committed.version, committed.digest, committed.payload, committed.undo)
-            self._journal.record(*self._rows(fx.Record(*content, self.core.refused)))
+            content = (committed.version, committed.digest, committed.payload, committed.undo, self.core.refused)
+            record = fx.Record(*content, values=committed.values, operator=self.core.operator)
+            self._journal.record(*self._rows(record))
         self._journal.describe(self._rules.schema, self._rules.fields)
         self._journal.retire(self.core.high_water)
         for member in self.core.roster:
@@ -488,12 +510,33 @@ class EventLoop:
         self._journal_incomplete = False
 
 
+def _row_state(holds: Callable[[], bool]) -> fx.RowState:
+    try:
+        return fx.RowState.PRESENT if holds() else fx.RowState.ABSENT
+    except JournalError:
+        return fx.RowState.UNREADABLE
+
+
+def _still_true(operator: OperatorState, row: VersionRow | None) -> OperatorState:
+    """What people had set, for an owner that starts from this row: without it, a hold has nothing to stand on."""
+    if row is not None or operator.hold is None:
+        return operator
+    _log.error(
+        "the content of version %d was held, and this server's schema is not that version's: the sources are followed",
+        operator.hold.version,
+    )
+    return msgspec.structs.replace(operator, hold=None, tried=b"")
+
+
 _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {
     fx.Send: EventLoop._send,
     fx.ClosePipe: lambda loop, effect: loop._pipes.close(effect.pipe),
     fx.Load: EventLoop._load,
+    fx.Restore: EventLoop._restore,
     fx.WakeAt: EventLoop._wake_at,
     fx.Record: EventLoop._record,
+    fx.RecordState: EventLoop._record_state,
+    fx.NoteState: EventLoop._note_state,
     fx.ClearRefused: lambda loop, effect: loop._try("end of a refusal", loop._journal.forgive),
     fx.Accept: EventLoop._accept_all,
     fx.Retire: EventLoop._retire,

@@ -23,26 +23,32 @@ import logging
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from confcast.config.candidate import Candidate, Reading
+from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.codec import Patched
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
-from confcast.errors import ConfigError, Problem, first_of, more
+from confcast.config.overrides import Call, Overrides
+from confcast.config.plain_bytes import encode_data
+from confcast.config.sources.layer import fingerprint_of
+from confcast.errors import ConfcastError, ConfigError, Problem, first_of, more
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.loop.core_clock import time_of
 from confcast.owner.loop.relief import Relief
 from confcast.owner.store.attempts import Attempts
+from confcast.owner.store.journal import VersionRow
 from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
-from confcast.wire.messages import Change, Declined, ReloadResult, Vote
+from confcast.wire.messages import Change, Declined, ReloadResult, Set, Unset, Vote, encode
 
 _log = logging.getLogger("confcast.owner")
 
@@ -60,11 +66,12 @@ LoadResult = Loaded | Checked | LoadFailed
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What loads are compared with: a committed version."""
+    """What loads are compared with, and what is rebuilt: a committed version, and what its sources gave."""
 
     digest: bytes = field(repr=False)
     payload: bytes = field(repr=False)
     config: Any = field(repr=False)
+    values: bytes = field(repr=False)
 
 
 class _Comparison(NamedTuple):
@@ -91,6 +98,7 @@ class _Unchecked(NamedTuple):
         committed: What it differs from.
         before: The load that notes on hidden edits are made against.
         latest: The load before, which is the latest again if this candidate fails its check.
+        reading: What it was made from.
     """
 
     candidate: Candidate[Any]
@@ -98,6 +106,7 @@ class _Unchecked(NamedTuple):
     committed: _Compared | None
     before: Candidate[Any] | None
     latest: Candidate[Any] | None
+    reading: Reading
 
 
 class LoadThread:
@@ -128,6 +137,8 @@ class LoadThread:
         self._unchecked: _Unchecked | None = None
         self._relief = relief or Relief()
         self._loads_in = 0  # the thread
+        self._mark_of = b""  # what the present load is marked by
+        self._has_restored = False  # so what is voted on is no load's candidate
 
     def serve_here(self) -> Iterator[LoadResult]:
         """Load what is ordered, in the loop's thread, while it has the loop.
@@ -160,15 +171,56 @@ class LoadThread:
         """Load once more, after the loads that were submitted before."""
         self._orders.put(order)
 
-    def committed(self, digest: bytes, payload: bytes) -> None:
-        """Set the content that later loads are compared with. Call it only while no load runs."""
+    def committed(self, digest: bytes, payload: bytes, values: bytes = b"") -> None:
+        """Set the content that later loads are compared with, and what its sources gave. Only while no load runs."""
         latest = self._latest
         if self._attempts.disabled_for_good:  # the payload was made from another class
             return
         if latest is not None and latest.digest == digest:
-            self._committed, self._running = _Compared(digest, payload, latest.config), latest
+            self._committed, self._running = _Compared(digest, payload, latest.config, values), latest
         elif self._committed is None or self._committed.digest != digest:
-            self._committed, self._running = _Compared(digest, payload, self._loader._codec.decode(payload)), None
+            config = self._loader._codec.decode(payload)
+            self._committed, self._running = _Compared(digest, payload, config, values), None
+        else:
+            self._committed = replace(self._committed, values=values)
+
+    def restore(self, number: int, row: VersionRow) -> Loaded | LoadFailed:
+        """The content of a kept version, of today's schema, as the result of the load with this number.
+
+        No source is read, and no code of the user's runs, so the loop's thread does this, also while a load hangs.
+        """
+        self._has_restored = True
+        committed, codec = self._committed, self._loader._codec
+        if (disabled := self._attempts.disabled) is not None:
+            return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (disabled,))
+        try:
+            config = codec.decode(row.payload)
+            layer, values = self._still_set(row)
+        except ConfcastError as error:
+            problem = Problem("", f"the content of version {row.version} can't be put back: {error}")
+            return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (problem,))
+        changes = _first_of(differences(codec, committed.config, config)) if committed else ()
+        same = committed is not None and codec.comparable(committed.config) == codec.comparable(config)
+        return Loaded(
+            number,
+            committed.digest if committed and same else row.digest,
+            committed.payload if committed and same else row.payload,
+            not same,
+            changes,
+            layer=layer.encode(),
+            expires=time_of(layer.next_expiry or 0.0),
+            values=values,
+            restores=row.version,
+        )
+
+    def _still_set(self, row: VersionRow) -> tuple[Overrides, bytes]:
+        """The overrides of a kept version, and what is below them. What has ended since is a value of that version."""
+        overrides = Overrides.decode(row.layer)
+        left = overrides.without_expired(time.time())
+        if left is overrides or not row.values:
+            return left, row.values
+        reading = self._loader._reading_of(row.values, f"version {row.version}", overrides)
+        return left, encode_data(self._loader._merge(reading)[0].data)
 
     def doing(self) -> str:
         """What the load that runs is waiting for, in words; "" where that is not known. May be called from any thread.
@@ -195,7 +247,8 @@ class LoadThread:
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
             return given
         message = given.message
-        candidate = self._latest if isinstance(message, Vote) else self._running
+        voted_on = None if self._has_restored else self._latest
+        candidate = voted_on if isinstance(message, Vote) else self._running
         if candidate is None or not message.problems:
             return given
         return structs.replace(given, message=structs.replace(message, problems=placed(candidate, message.problems)))
@@ -203,13 +256,14 @@ class LoadThread:
     def load(self, order: Load) -> Iterator[LoadResult]:
         """Load once, in the calling thread. A candidate is given before it is checked: workers build it meanwhile."""
         self._loads_in = threading.get_ident()
+        self._has_restored = False
         with _collector_at_rest():
             result = self._first_half(order)
         try:
             yield result
         except GeneratorExit:  # the owner ends
             if self._unchecked is not None:
-                self._attempts.end(self._unchecked.candidate.fingerprint)
+                self._attempts.end(self._mark_of)
             raise
         if self._unchecked is not None:
             with _collector_at_rest():
@@ -221,42 +275,67 @@ class LoadThread:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (disabled,))
         self._reading = None
         try:
-            reading = self._reading = self._read()
-            self._mark(reading.fingerprint, order)
+            reading = self._reading = self._read_for(order)
+            self._mark(reading, order)
         except BaseException as error:
             return LoadFailed(order.number, *self._verdict(error))
         try:
+            reading = self._reading = self._overridden(reading, order)
             candidate = self._loader._propose(reading)
             found = self._compare(candidate)
         except BaseException as error:
-            self._attempts.end(reading.fingerprint)
+            self._attempts.end(self._mark_of)
             return LoadFailed(order.number, *self._verdict(error))
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
-        loaded = Loaded(order.number, candidate.digest, candidate.payload, found.differs)
+        loaded = Loaded(
+            order.number,
+            candidate.digest,
+            candidate.payload,
+            found.differs,
+            layer=reading.overrides.encode(),
+            expires=time_of(reading.overrides.next_expiry or 0.0),
+        )
         if found.differs:
-            self._unchecked = _Unchecked(candidate, found.changes, self._committed, before, latest)
+            self._unchecked = _Unchecked(candidate, found.changes, self._committed, before, latest, reading)
+            if order.compare:
+                return self._whole(order, loaded, self._unchecked)
             return structs.replace(loaded, checked=False, base=found.base, patch=found.patch)
-        self._attempts.end(reading.fingerprint)
+        self._attempts.end(self._mark_of)
         if self._running is None:  # a former owner made it
             self._running = candidate
         return structs.replace(loaded, notes=_notes(candidate, before))
 
+    def _whole(self, order: Load, loaded: Loaded, unchecked: _Unchecked) -> Loaded | LoadFailed:
+        """Both halves as one result, of a candidate that is compared and not proposed."""
+        checked = self._second_half(order, unchecked)
+        if checked.problems:
+            return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, checked.problems)
+        return structs.replace(loaded, changes=checked.changes, notes=checked.notes)
+
     def _second_half(self, order: Load, unchecked: _Unchecked) -> Checked:
         """Prove that the candidate decodes to itself, and find what differs. The mark ends here: this may kill, too."""
-        candidate, changes, committed, before, latest = unchecked
+        candidate, changes, committed, before, latest, reading = unchecked
         self._unchecked = None
         codec = self._loader._codec
         try:
             if changes is None:
                 self._loader._check(candidate)
                 changes = _first_of(differences(codec, committed.config, candidate.config)) if committed else ()
-            return Checked(order.number, changes, _notes(candidate, before))
+            return Checked(order.number, changes, _notes(candidate, before), values=self._values(candidate, reading))
         except BaseException as error:
             self._latest = latest
             return Checked(order.number, problems=self._verdict(error)[1])
         finally:
-            self._attempts.end(candidate.fingerprint)
+            self._attempts.end(self._mark_of)
+
+    def _values(self, candidate: Candidate[Any], reading: Reading) -> bytes:
+        """What the sources gave, merged, as bytes; empty if it is no plain data, which harms no reload."""
+        try:
+            return self._loader._given(reading) if reading.overrides else encode_data(candidate._merged.data)
+        except (ConfigError, TypeError) as error:
+            _log.debug("nothing can be set on this version once it is held: %s", error)
+            return b""
 
     def _verdict(self, error: BaseException) -> tuple[ReloadResult, tuple[Problem, ...]]:
         """What an error means for the load. A validator of the user's may raise anything, SystemExit included."""
@@ -275,9 +354,40 @@ class LoadThread:
         except BaseException as fault:  # the schema's module may have raised, and may raise again
             return f"(the text is left out: what is a secret can't be told, {type(fault).__name__})"
 
-    def _mark(self, seen: bytes, order: Load) -> None:
+    def _read_for(self, order: Load) -> Reading:
+        """What the sources give, or gave to the committed version. Raises ConfigError, ProtocolError."""
+        if not order.rebuild:
+            return self._read() if _counts(order) else self._loader._read()
+        committed = self._committed
+        if committed is None or not committed.values:
+            text = "what the sources gave to the version that runs is not known, so nothing can be changed above it"
+            raise ConfigError([Problem("", f"{text}: resume first, so that the sources are followed again")])
+        return self._loader._reading_of(committed.values, "the version that runs")
+
+    def _overridden(self, reading: Reading, order: Load) -> Reading:
+        """The reading under the overrides of the order, as its edit leaves them. Raises ConfigError, ProtocolError."""
+        now = time.time()
+        overrides = Overrides.decode(order.layer)
+        if order.rebuild and order.edit is None:  # the core's clock says that the next end has come; this one may jump
+            now = max(now, overrides.next_expiry or now)
+        left = reading.with_overrides(overrides.without_expired(now))
+        match order.edit:
+            case Set(values=values, ttl=ttl, reason=reason):
+                call = Call(now, order.who, reason, None if ttl is None else now + ttl)
+                return reading.with_overrides(self._loader._set(left, values, call))
+            case Unset(keys=keys):
+                return reading.with_overrides(left.overrides.unset(keys, self._loader.schema))
+            case _:
+                return left
+
+    def _mark(self, reading: Reading, order: Load) -> None:
         """Write that this content is being loaded. Raises ConfigError where it must not be."""
-        self._attempts.add(seen)
+        seen = reading.fingerprint
+        if order.edit is not None:  # the sources are not to blame for what is set
+            seen = combined([seen, fingerprint_of(encode(order.edit))])
+        self._mark_of = seen
+        if _counts(order):
+            self._attempts.add(seen)
         if self._attempts.is_quarantined(seen) and not order.insist:
             text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
             raise ConfigError([Problem("", text)])
@@ -324,6 +434,11 @@ class LoadThread:
         except Exception as error:  # the whole payload is as good, and a valid configuration is not refused for it
             _log.warning("no patch could be made, and the whole configuration travels: %s", type(error).__name__)
             return None
+
+
+def _counts(order: Load) -> bool:
+    """Whether the sources' content counts as attempted: the watcher then requests no load of it."""
+    return not order.dry and not order.rebuild and order.edit is None
 
 
 def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ _SELECT = "SELECT {} FROM {} WHERE digest = ?"
 
 UNDONE = "rejected"
 
+_PUT_BACK = ("undo", "reissue")
+"""The origins of versions that have the content of an earlier one, though nobody has gone back to it."""
+
 
 class Unreadable(Exception):
     """What was read is not what was written. The text says what, and names no path."""
@@ -118,6 +121,27 @@ def judge(versions: Iterable[KeptVersion], judgements: Iterable[Judgement]) -> d
         if (known := by_number.get(judgement.version)) is not None:
             by_number[judgement.version] = known.judged(judgement)
     return by_number
+
+
+def before(versions: Sequence[KeptVersion]) -> int:
+    """The newest good version before the one whose content runs, of other content; 0 if there is none.
+
+    Args:
+        versions: The kept versions, newest first: the first one runs. What a person has put back counts as the version
+            that had that content first, so that going back twice goes back two versions.
+    """
+    if not versions:
+        return 0
+    running, bound = versions[0], versions[0].version
+    by_number = {each.version: each for each in versions}
+    while (present := by_number.get(bound)) is not None:
+        earlier = (each.version for each in versions if each.version < bound and each.digest == present.digest)
+        origin = present.restores or (next(earlier, 0) if present.origin in _PUT_BACK else 0)
+        if not 0 < origin < bound:
+            break
+        bound = origin
+    good = (each.version for each in versions if each.version < bound and each.good and each.digest != running.digest)
+    return next(good, 0)
 
 
 # ---- in SQLite; each of these raises what SQLite raises

@@ -1,0 +1,45 @@
+"""A way back: which kept version is meant, and its content, as the result of a load in which no source is read.
+
+It is done in the loop's own thread, since a source may hang in the thread that loads.
+"""
+
+from __future__ import annotations
+
+from confcast.errors import Problem
+from confcast.owner.core.effects import Loaded, LoadFailed, Restore
+from confcast.owner.core.rules import Rules
+from confcast.owner.loop.load_thread import LoadThread
+from confcast.owner.store.journal import Journal, JournalError, VersionRow
+from confcast.owner.store.kept_versions import before
+from confcast.wire.messages import ReloadResult
+
+_MOST_NAMED = 10
+
+
+def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread) -> Loaded | LoadFailed:
+    """The content of the version that is meant, or why it can't be put back."""
+    try:
+        number = before(journal.versions()) if order.version is None else order.version
+        if not number:
+            return _failed(order, "there is no good version before the one that runs: `confcast versions` lists them")
+        row = journal.version(number)
+    except JournalError as error:
+        return _failed(order, str(error))
+    if row.schema != rules.schema:
+        return _failed(order, _other_schema(row, journal, rules))
+    return loading.restore(order.number, row)
+
+
+def _failed(order: Restore, why: str) -> LoadFailed:
+    return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", why),))
+
+
+def _other_schema(row: VersionRow, journal: Journal, rules: Rules) -> str:
+    """Which fields of this version's schema differ from today's, in words."""
+    then, now = journal.described(row.schema), rules.fields
+    differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    text = f"version {row.version} was committed under another schema, so its content can't be put back"
+    if not then or not differing:
+        return text
+    more = f" and {len(differing) - _MOST_NAMED} more" if len(differing) > _MOST_NAMED else ""
+    return f"{text}; these fields differ: {', '.join(differing[:_MOST_NAMED])}{more}"
