@@ -375,6 +375,16 @@ def test_each_operation_may_expect_a_version(asked: tuple[type, dict[str, Any]])
     assert owner.state is LOADING
 
 
+def test_thousands_of_conflicts_are_answered():
+    """One after the other: not each within the other."""
+    owner, _, _ = serving((1, A))
+    owner.is_asked()
+    calls = [owner.is_asked_for(Resume, expect=2) for _ in range(3000)]
+    owner.loads(A)
+    assert {owner.answer(call).result for call in calls[::500]} == {ReloadResult.CONFLICT}
+    assert owner.state is IDLE
+
+
 def test_plain_reloads_share_a_load_and_operations_run_alone_in_their_order():
     owner, w1, w2 = serving((1, A))
     first = owner.is_asked()

@@ -72,7 +72,7 @@ class Operations(Steps):
 
     # ---- how an operation begins
 
-    def _operate(self, request: Request) -> None:
+    def _operate(self, request: Request) -> bool:
         asked, cause = request.asked, request.cause
         assert asked is not None
         self._excuse_timed_out()
@@ -80,14 +80,16 @@ class Operations(Steps):
         self._proposal = Proposal(cause.origin, self._now, committed, who=cause.who, reason=cause.reason, asked=asked)
         expect = None if isinstance(asked, Check) else asked.expect
         if expect is not None and expect != committed:
-            self._fail(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(committed, expect)),))
-        elif isinstance(asked, Rollback):
+            self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(committed, expect)),)))
+            return False
+        if isinstance(asked, Rollback):
             self._enter(ProposalState.LOADING)
             self._effects.append(fx.Restore(self._loads.begin(), asked.version))
         else:
             edit = asked if isinstance(asked, Set | Unset) else None
             self._proposal.rebuilds = edit is not None and self.operator.hold is not None
             self._begin_load(insist=True, compare=self._is_held_back(), edit=edit)
+        return True
 
     # ---- what a load found
 

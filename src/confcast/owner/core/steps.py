@@ -114,8 +114,8 @@ class Steps(ABC):
             self._reissue()
         elif self._must_expire():
             self._expire()
-        elif (request := self._requests.begin_operation()) is not None:
-            self._operate(request)
+        elif self._begins_operation():
+            return
         elif self._requests:
             self._load()
         elif (until := self._outbox.deferred_until) is not None:
@@ -125,9 +125,16 @@ class Steps(ABC):
         if self.state is ProposalState.IDLE and (self._requests or self._must_undo() or self._must_expire()):
             self._next()
 
+    def _begins_operation(self) -> bool:
+        """Begin the operation whose turn it is, and return whether one has begun; a plain load may come first."""
+        while (request := self._requests.begin_operation()) is not None:
+            if self._operate(request):
+                return True
+        return False
+
     @abstractmethod
-    def _operate(self, request: Request) -> None:
-        """Begin an operation."""
+    def _operate(self, request: Request) -> bool:
+        """Begin an operation. Returns False if it is answered at once."""
 
     def _load(self) -> None:
         cause, insist = self._requests.begin()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 
 from confcast.errors import counted, more
-from confcast.wire.messages import ReloadEvent, WorkerStatus
+from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
 _log = logging.getLogger("confcast.owner")
 
 _MOST_KEYS = 5
+_NO_FAULT = (ReloadResult.CONFLICT, ReloadResult.HELD)
 
 
 def log_event(event: ReloadEvent) -> None:
@@ -21,9 +22,10 @@ def log_event(event: ReloadEvent) -> None:
     origin, result, version = event.origin, event.result, event.version
     in_vain = not event.changes and origin == "call"
     if not event:
-        _log.error("%s: refused (%s), version %d stays", origin, result, version)
+        level = logging.WARNING if result in _NO_FAULT else logging.ERROR
+        _log.log(level, "%s: refused (%s), version %d stays%s", origin, result, version, _keys(event))
         for problem in event.problems:
-            _log.error("%s: %s", origin, problem)
+            _log.log(level, "%s: %s", origin, problem)
     elif event.lagging:
         names = "; ".join(f"{status.pid}: {_why(status, event)}" for status in event.lagging)
         _log.warning("%s: %s, version %d, but for %s", origin, result, version, names)
