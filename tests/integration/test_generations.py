@@ -42,7 +42,7 @@ def test_a_paused_owner_refuses_in_words_and_goes_on_with_what_it_missed(
     assert WORDS in str(event.error_message)
     assert worker.ask("read") == (1, 1)
 
-    manager.resume()
+    manager.unpause()
     eventually(lambda: worker.ask("read") == (2, 2), "what was missed")
     assert manager.reload_config() is ReloadResult.UNCHANGED
 
@@ -54,7 +54,7 @@ def test_what_a_paused_owner_has_refused_is_loaded_when_it_goes_on(manager: Mana
     manager.request_reload()
     eventually(lambda: WORDS in str(manager.get_event_history()[0].error_message), "that it refuses")
 
-    manager.resume()
+    manager.unpause()
 
     eventually(lambda: manager.version == 2, "that it is loaded")
 
@@ -120,7 +120,7 @@ def test_a_dead_owner_s_successors_are_paused_too(manager: Manager, config: Path
 
     write(config, 2)
     assert WORDS in str(manager.reload().error_message)
-    manager.resume()
+    manager.unpause()
     eventually(lambda: manager.reload().version == 2, "that it loads again")
 
 
@@ -131,7 +131,7 @@ def test_a_successor_that_is_called_off_gives_the_address_back(manager: Manager,
     assert os.environ["CONFCAST_ADDRESS_APP"] == following.address
 
     following.close()
-    manager.resume()
+    manager.unpause()
 
     assert os.environ["CONFCAST_ADDRESS_APP"] == manager.address
     manager.close()
@@ -219,7 +219,7 @@ def test_who_is_not_followed_after_all_keeps_its_state_folder(durable: Manager, 
         successor(durable, config, state_dir=tmp_path / "state").start()
     write(config, 2)
 
-    durable.resume()
+    durable.unpause()
 
     eventually(lambda: durable.reload().version == 2, "that it loads again")
     durable.close()
@@ -241,7 +241,7 @@ def test_a_paused_owner_that_dies_leaves_the_state_folder_to_the_next_and_gets_i
     assert eventually(lambda: history_of(durable), "the paused one's successor")[0].version == 1
     following.close()
 
-    durable.resume()
+    durable.unpause()
 
     eventually(lambda: durable.reload().version == 3, "what was missed, under a number of its own")
     durable.close()

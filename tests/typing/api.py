@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, assert_type
 
@@ -344,15 +345,32 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.versions(), list[VersionInfo])
         assert_type(asked.versions(limit=10), list[VersionInfo])
         asked.clear_history()
+        assert_type(asked.reload(expect=3, reason="a new limit", force=True), ReloadEvent)
+        assert_type(asked.check(values={"limits.api": 10}, timeout=9.0), ReloadEvent)
+        assert_type(asked.rollback(), ReloadEvent)
+        assert_type(asked.rollback(12, expect=14, reason="out of memory", timeout=9.0), ReloadEvent)
+        assert_type(asked.resume(expect=15, reason="mended", timeout=9.0), ReloadEvent)
+        assert_type(asked.set({"limits.api": 10}, expect=3, ttl=600, reason="load", timeout=9.0), ReloadEvent)
+        assert_type(asked.set({"limits.api": "10"}, ttl=timedelta(minutes=10)), ReloadEvent)
+        assert_type(asked.unset(["limits.api"], expect=4, reason="", timeout=9.0), ReloadEvent)
+        assert_type(asked.check().dry_run, bool)
 
     manager.reload(timeout="soon")  # type: ignore[arg-type]
     manager.reload(wait_observers="long")  # type: ignore[arg-type]
-    manager.reload(3.0, 5.0)  # type: ignore[call-arg]
+    manager.reload(3.0, 5.0)  # type: ignore[call-arg, arg-type]
+    manager.rollback("12")  # type: ignore[arg-type]
+    manager.set({"limits.api": 10}, 600)  # type: ignore[call-arg]
+    manager.unset(keys=["limits.api"], ttl=600)  # type: ignore[call-arg]
 
 
 async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
     for asked in (manager, settings):
         assert_type(await asked.areload(), ReloadEvent)
+        assert_type(await asked.acheck(), ReloadEvent)
+        assert_type(await asked.arollback(12), ReloadEvent)
+        assert_type(await asked.aresume(), ReloadEvent)
+        assert_type(await asked.aset({"limits.api": 10}, ttl=600), ReloadEvent)
+        assert_type(await asked.aunset(["limits.api"]), ReloadEvent)
         assert_type(await asked.areload(timeout=3.0), ReloadEvent)
         assert_type(await asked.areload(wait_observers=5.0), ReloadEvent)
         assert_type(await asked.areload_config(), ReloadResult)

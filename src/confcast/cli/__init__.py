@@ -27,13 +27,16 @@ import sys
 from collections.abc import Sequence
 
 import confcast
-from confcast.cli import check, reload, status, versions
+from confcast.cli import check, operations, reload, status, versions
 from confcast.cli.report import ExitCode, as_json
 from confcast.errors import ConfcastError
 
 __all__ = ["main"]
 
-_EXITS = "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker"
+_EXITS = (
+    "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker; 5 another "
+    "version runs than the one that was expected"
+)
 _INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -96,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="confcast", description="The configuration of a running server.", epilog=_EXITS, allow_abbrev=False
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="check|reload|status|versions")
-    for command in (check, reload, status, versions):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (check, reload, operations, status, versions):
         command.add_to(commands)
     return parser

@@ -1,7 +1,8 @@
-"""`confcast check` loads as the config owner would, and reports everything that is wrong. It changes nothing.
+"""`confcast check` says what a reload would bring, and reports everything that is wrong. It changes nothing.
 
-The load runs in this process, with its environment and its user: it is a dry run for a deploy, and asks no owner.
-Output of the modules that it imports goes to standard error, so that a program can read the report.
+The owner of a running server loads, all its workers vote, and it drops all of that. With `--loader` the load runs in
+this process instead, with its environment and its user: a dry run for a deploy, which asks no owner. Output of the
+modules that it imports goes to standard error, so that a program can read the report.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from confcast.cli import owners
+from confcast.cli.arguments import duration
+from confcast.cli.operations import assignments, warn_of_secrets
+from confcast.cli.reload import outcome
 from confcast.cli.report import ExitCode, Report, line
 from confcast.config.candidate import Candidate
 from confcast.config.import_loader import in_words
@@ -29,13 +34,18 @@ def add_to(commands: Any) -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
         "check",
-        help="load once, in this process, and say everything that is wrong",
-        description="Loads the configuration in this process, as the config owner would, and applies nothing. Exits "
-        "with 0 when it can be loaded, and with 1, and every problem with its place, when it can't.",
+        help="try what a reload would bring, and say everything that is wrong",
+        description="Has the config owner load and every worker vote, and drops all of it. With --loader it loads in "
+        "this process instead, and asks no owner. Exits with 0 when it would be applied, and with 1, and every problem "
+        "with its place, when it would be refused.",
     )
+    owners.add_to(parser)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="try this value, as `set` would set it"
+    )
+    parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
     parser.add_argument(
         "--loader",
-        required=True,
         type=_module_and_name,
         metavar="MODULE:NAME",
         help="a ConfigLoader, or what gives one when it is called; the current directory can be imported from",
@@ -45,7 +55,19 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Load, and report. Every failure is a problem in the report."""
+    """Ask the owner, or load here; and report."""
+    return _by_owner(options) if options.loader is None else _here(options)
+
+
+def _by_owner(options: argparse.Namespace) -> Report:
+    values, owner = assignments(options.set), owners.find(options)
+    event = owner.within(options.timeout, lambda left: owner.check(values=values, timeout=left))
+    warn_of_secrets(event, options.set)
+    return outcome(owner, event)
+
+
+def _here(options: argparse.Namespace) -> Report:
+    """Load in this process. Every failure is a problem in the report."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
             loader = ConfigLoader.find(options.loader)

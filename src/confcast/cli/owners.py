@@ -31,7 +31,7 @@ from confcast.wire.address import address_variable, is_name
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import peer_of
-from confcast.wire.messages import Answer, ReloadEvent, Request, Stats, StatsRequest
+from confcast.wire.messages import Answer, Operation, ReloadEvent, Request, Stats, StatsRequest
 from confcast.wire.options import Options
 from confcast.worker.client.connection_per_call import Client
 
@@ -75,11 +75,15 @@ class OwnerClient(Client):
         self._pid = 0  # that owner's pid, as far as the system shows it
         self._end = math.inf
 
-    def reload_by_command(self, timeout: float | None) -> ReloadEvent:
+    def reload_by_command(self, timeout: float | None, reason: str = "", *, force: bool = False) -> ReloadEvent:
         """Reload with the origin `command`; later requests have the time that is left of `timeout`."""
+        return self.within(timeout, lambda seconds: self._reload(seconds, "command", reason=reason, force=force))
+
+    def within(self, timeout: float | None, ask: Callable[[float], ReloadEvent]) -> ReloadEvent:
+        """What `ask(timeout)` returns; later requests have the time that is left of `timeout`."""
         timeout = self._answers_within() if timeout is None else timeout
         self._end = time.monotonic() + timeout
-        return self._reload(timeout, "command")
+        return ask(timeout)
 
     def _answers_within(self) -> float:
         """Seconds within which the owner answers, as it says; some if it does not answer. Raises OwnerUnavailable."""
@@ -110,6 +114,8 @@ class OwnerClient(Client):
             answer = self.ask(make, max(_RETRY, deadline - time.monotonic()))
             if answer is not None:
                 return answer
+            if self._asked and isinstance(make(0), Operation):  # to go back twice is to go back two versions
+                return None
             if time.monotonic() + _RETRY > give_up:
                 self._check_owner()
                 return None

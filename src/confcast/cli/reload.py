@@ -27,14 +27,26 @@ def add_to(commands: Any) -> None:
         metavar="SECONDS",
         help="how long to wait, all in all (default: as long as the owner can need by its options)",
     )
+    parser.add_argument("--reason", default="", help="why, for the history and the list of versions")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="load past a hold, which ends, and past content that was undone; give a --reason",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Ask for a reload, and wait. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
+    if options.force and not options.reason:
+        options.usage_error("--force wants a --reason, for the one who asks later why a hold was passed")
     owner = owners.find(options)
-    event = owner.reload_by_command(options.timeout)
+    return outcome(owner, owner.reload_by_command(options.timeout, options.reason, force=options.force))
+
+
+def outcome(owner: owners.OwnerClient, event: ReloadEvent) -> Report:
+    """The report on this outcome, with what the owner says now of its workers."""
     return report(event, verdicts(event, _workers(owner)))
 
 
@@ -49,7 +61,8 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
 def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     """The report on the outcome, for a person and for a program."""
     lines = [_headline(event)]
-    lines += [f"  {'' if event else 'not applied: '}{_shown(change)}" for change in event.changes]
+    not_applied = "" if event and not event.dry_run else "would apply: " if event else "not applied: "
+    lines += [f"  {not_applied}{_shown(change)}" for change in event.changes]
     lines += [f"  {line(each)}" for each in (*event.problems, *event.notes)]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
@@ -62,10 +75,13 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
 
 def _headline(event: ReloadEvent) -> str:
     version = f"version {event.version}"
+    if event.dry_run and event.result is not ReloadResult.OWNER_UNAVAILABLE:
+        would = "a reload would change nothing" if event.result is ReloadResult.UNCHANGED else "it would be applied"
+        return f"{event.result}: {would if event else 'it would be refused'}; nothing was changed, {version} runs"
     if event and event.version != event.previous_version:
         version = f"version {event.previous_version} -> {event.version}"
     elif event.result is ReloadResult.OWNER_UNAVAILABLE:
-        return f"{event.result}: what became of the reload is unknown"
+        return f"{event.result}: what became of it is unknown"
     elif not event:
         version = f"nothing was changed, version {event.version} runs on"
     if event.result is ReloadResult.UNCHANGED and event.lagging:
@@ -87,6 +103,8 @@ def _exit(event: ReloadEvent) -> ExitCode:
     """The exit code. An unchanged reload may list workers, if the watcher's load of the edit ended without them."""
     if event.result is ReloadResult.OWNER_UNAVAILABLE:
         return ExitCode.NO_OWNER
+    if event.result is ReloadResult.CONFLICT:
+        return ExitCode.CONFLICT
     if not event:
         return ExitCode.REFUSED
     return ExitCode.NOT_BY_ALL if event.lagging or event.result is ReloadResult.PARTIAL else ExitCode.DONE

@@ -25,6 +25,7 @@ class ExitCode(enum.IntEnum):
     USAGE = 2
     NO_OWNER = 3
     NOT_BY_ALL = 4
+    CONFLICT = 5
 
 
 class Report(NamedTuple):

@@ -45,7 +45,7 @@ class EmbeddedManager(ConfigReloadManager[T]):
         """
         self._mine().pause()
 
-    def resume(self) -> None:
+    def unpause(self) -> None:
         """Have the owner load again, since there is no next generation; if it watches, it loads what it has missed."""
         self._mine().resume()
 

@@ -33,11 +33,11 @@ from confcast.wire.address import address_variable
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.master_channel import StartupConfig
-from confcast.wire.messages import Answer, Request
+from confcast.wire.messages import Answer, Operation, Request
 from confcast.wire.options import ManagerOptions, checked, declared
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import Client, NotSent
 from confcast.worker.client.kept_connection import KeptConnection
 from confcast.worker.client.verbs import AwaitableVerbs
 from confcast.worker.observers.dispatcher import Observers
@@ -267,15 +267,19 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send a request. If the owner is dead, restart it, which only this process can, and ask the next one.
 
-        Only the next owner is asked: if that one dies, too, the request kills them.
+        Only the next owner is asked: if that one dies, too, the request kills them. An operation is not sent again once
+        an owner got it: to go back twice is to go back two versions.
         """
         self._check_process()
         deadline = time.monotonic() + timeout
         self.ensure_owner()
-        lost = self._lost()
+        lost, once = self._lost(), isinstance(make(0), Operation)
         while True:
-            answer = self._ask_now(make, max(0.0, deadline - time.monotonic()))
-            if answer is not None or time.monotonic() + _RETRY > deadline:
+            try:
+                answer, sent = self._ask_now(make, max(0.0, deadline - time.monotonic())), True
+            except NotSent:
+                answer, sent = None, False
+            if answer is not None or (sent and once) or time.monotonic() + _RETRY > deadline:
                 return answer
             time.sleep(_RETRY)
             self.ensure_owner()
@@ -294,7 +298,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if provider is not None and provider.connected and provider.address == self.address:
             return provider.ask(make, timeout)
         client = self._client or Client(self.address, self.name)
-        return client.ask(make, timeout)
+        return client.ask_once(make, timeout)
 
     def _is_mine(self) -> bool:
         """Whether this manager is started, in this process."""

@@ -342,10 +342,16 @@ class Reload(Message, frozen=True):
     expect: int | None = None
 
 
-class Check(Message, frozen=True):
-    """Load, and have every worker vote, then drop all of it; answered by Outcome, whose event is a dry run's."""
+class Check(WithSecrets, Message, frozen=True):
+    """Load, and have every worker vote, then drop all of it; answered by Outcome, whose event is a dry run's.
+
+    `values`: as in Set: what setting them would bring; empty: what a reload would bring.
+    """
+
+    SHOWN = ("id",)
 
     id: int
+    values: dict[str, Any] = {}
 
 
 class Rollback(Message, frozen=True):
@@ -364,8 +370,8 @@ class Rollback(Message, frozen=True):
 class Set(WithSecrets, Message, frozen=True):
     """Put these values above all sources, from this version on; answered by Outcome.
 
-    `values`: nested tables of plain data, secrets included; never shown. `ttl`: seconds after which they end; None: no
-    end. `expect`, `reason`: as in Reload.
+    `values`: by dotted key, texts or plain data, secrets included; never shown. `ttl`: seconds after which they end;
+    None: no end. `expect`, `reason`: as in Reload.
     """
 
     SHOWN = ("id",)

@@ -16,6 +16,7 @@ from confcast.errors import Problem
 from confcast.owner.core.operator_state import OperatorState
 from confcast.wire.messages import (
     Change,
+    Check,
     ReloadEvent,
     ReloadResult,
     Set,
@@ -223,7 +224,7 @@ class Load(WithSecrets, _Data, frozen=True):
     number: int
     insist: bool
     layer: bytes = b""
-    edit: Set | Unset | None = None
+    edit: Set | Unset | Check | None = None
     rebuild: bool = False
     compare: bool = False
     dry: bool = False

@@ -86,7 +86,8 @@ class Operations(Steps):
             self._enter(ProposalState.LOADING)
             self._effects.append(fx.Restore(self._loads.begin(), asked.version))
         else:
-            edit = asked if isinstance(asked, Set | Unset) else None
+            edits = isinstance(asked, Set | Unset) or (isinstance(asked, Check) and asked.values)
+            edit = asked if isinstance(asked, Set | Unset | Check) and edits else None
             self._proposal.rebuilds = edit is not None and self.operator.hold is not None
             self._begin_load(insist=True, compare=self._is_held_back(), edit=edit)
         return True

@@ -25,6 +25,10 @@ Asked = Check | Rollback | Set | Unset | Resume | Reload
 """What an operation was asked for by."""
 
 
+Edit = Set | Unset | Check
+"""What changes the overrides that a load is made with: a dry run does, if it has values."""
+
+
 class Cause(NamedTuple):
     """What requested a load: the origin of its version, the process that called, if one did, and why."""
 

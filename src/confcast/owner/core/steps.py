@@ -23,11 +23,11 @@ from confcast.owner.core.observing import Observing
 from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
-from confcast.owner.core.requests import Loads, Request, Requests
+from confcast.owner.core.requests import Edit, Loads, Request, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers
 from confcast.owner.core.waits import UNDO_RETRY, Waits
-from confcast.wire.messages import ReloadEvent, ReloadResult, Set, Unset
+from confcast.wire.messages import ReloadEvent, ReloadResult
 
 NO_TOKEN = -1
 """The token of deadlines that belong to no wait: the core compares the time anyway."""
@@ -142,7 +142,7 @@ class Steps(ABC):
         self._proposal = Proposal(cause.origin, self._now, self.committed.version, who=cause.who, reason=cause.reason)
         self._begin_load(insist=insist, compare=self.operator.hold is not None)
 
-    def _begin_load(self, *, insist: bool, compare: bool = False, edit: Set | Unset | None = None) -> None:
+    def _begin_load(self, *, insist: bool, compare: bool = False, edit: Edit | None = None) -> None:
         self._enter(ProposalState.LOADING)
         number, proposal = self._loads.begin(), self._proposal
         layer, who = self.operator.layer, proposal.who

@@ -48,7 +48,7 @@ from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
 from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
-from confcast.wire.messages import Change, Declined, ReloadResult, Set, Unset, Vote, encode
+from confcast.wire.messages import Change, Check, Declined, ReloadResult, Set, Unset, Vote, encode
 
 _log = logging.getLogger("confcast.owner")
 
@@ -375,6 +375,8 @@ class LoadThread:
             case Set(values=values, ttl=ttl, reason=reason):
                 call = Call(now, order.who, reason, None if ttl is None else now + ttl)
                 return reading.with_overrides(self._loader._set(left, values, call))
+            case Check(values=values):
+                return reading.with_overrides(self._loader._set(left, values, Call(now, order.who)))
             case Unset(keys=keys):
                 return reading.with_overrides(left.overrides.unset(keys, self._loader.schema))
             case _:

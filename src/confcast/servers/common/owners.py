@@ -87,7 +87,7 @@ class Owners:
         self.present, self._coming = successor, None
 
     def _resume(self) -> None:
-        self.present.resume()
+        self.present.unpause()
         self._repeat_request()
 
     def _repeat_request(self) -> None:

@@ -17,6 +17,11 @@ from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Reload, Request, decode_to_worker, encode
 from confcast.worker.client.verbs import Verbs
 
+
+class NotSent(OSError):
+    """No owner got the request, so it may be sent once more."""
+
+
 SHORTEST = 0.001
 """Seconds that a socket waits at the least: 0 would make it non-blocking."""
 _SEND_TIMEOUT = 5.0
@@ -35,11 +40,18 @@ class Client(Verbs):
         Raises:
             ConfcastError: The owner refused to answer, and says why; or its answer can't be read.
         """
+        try:
+            return self.ask_once(make, timeout)
+        except NotSent:
+            return None
+
+    def ask_once(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        """Send one request, as `ask` does. Raises NotSent if no owner got it, and what `ask` raises."""
         deadline = time.monotonic() + timeout
         try:
             connection = self._send(make(1), timeout)
-        except OSError:
-            return None
+        except OSError as error:
+            raise NotSent from error
         answer = None
         try:
             answer = _first_answer(connection, deadline)

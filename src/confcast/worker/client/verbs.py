@@ -16,12 +16,14 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from confcast.errors import OwnerUnavailable, Problem
 from confcast.wire.messages import (
     Answer,
+    Check,
     ClearHistory,
     History,
     HistoryRequest,
@@ -31,8 +33,12 @@ from confcast.wire.messages import (
     ReloadEvent,
     ReloadResult,
     Request,
+    Resume,
+    Rollback,
+    Set,
     Stats,
     StatsRequest,
+    Unset,
     VersionInfo,
     Versions,
     VersionsRequest,
@@ -57,7 +63,15 @@ class Verbs(ABC):
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         """Send the request that `make(id)` returns. Returns None if no answer came within `timeout` seconds."""
 
-    def reload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
+    def reload(
+        self,
+        timeout: float | None = None,
+        *,
+        expect: int | None = None,
+        wait_observers: float | None = None,
+        reason: str = "",
+        force: bool = False,
+    ) -> ReloadEvent:
         """Have the owner load the sources once more, beginning after this call, and wait for the outcome.
 
         Args:
@@ -65,10 +79,15 @@ class Verbs(ABC):
                 `load_timeout` + twice the longer of `vote_timeout` and `precommit_timeout` + 1; plus `wait_observers`.
                 A reload that is under way is waited for first, within the same time: if both may need all of it, give
                 twice as much.
+            expect: The version that the caller has seen. If another one runs when the load would begin, the result is
+                CONFLICT, and nothing was loaded. None: any version.
             wait_observers: Seconds to wait at the most, once the version is applied, until the observers of all workers
                 have run for it, including observers of `settled`. The outcome's `observer_errors` then names those that
                 failed or have not finished; its result does not change. None: wait for no observer. An observer must
                 not call this with a wait: it would wait for itself.
+            reason: Why, for the history and the list of versions; at most 500 characters are kept.
+            force: Load past a hold, which ends with the version that is committed, and past content that was undone. It
+                wants a reason.
 
         Returns:
             The outcome; true when the sources' content runs now. Its `lagging` names workers that did not answer,
@@ -78,23 +97,171 @@ class Verbs(ABC):
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
-            ValueError: `wait_observers` is negative, or no number.
+            ValueError: `wait_observers` is negative, or no number; or `force` is given without a reason.
         """
         _check_wait(wait_observers)
+        if force and not reason:
+            raise ValueError("force=True wants a reason: it is for the one who asks later why a hold was passed")
         seconds = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
-        return self._reload(seconds, "call", wait_observers)
+        return self._reload(seconds, "call", wait_observers, reason, force=force, expect=expect)
 
     def _reload(
-        self, timeout: float, origin: Literal["call", "command"], wait_observers: float | None = None
+        self,
+        timeout: float,
+        origin: Literal["call", "command"],
+        wait_observers: float | None = None,
+        reason: str = "",
+        *,
+        force: bool = False,
+        expect: int | None = None,
     ) -> ReloadEvent:
+        return self._outcome(
+            lambda number: Reload(number, origin, wait_observers, reason, force, expect), timeout, "reload"
+        )
+
+    def check(self, *, values: Mapping[str, Any] | None = None, timeout: float | None = None) -> ReloadEvent:
+        """Try what a reload would bring: load, have every worker vote, and drop all of it.
+
+        Nothing is committed or recorded; no observer runs. Workers build the candidate and run their `precommit`
+        functions. The dry run gives way to any other request that comes during its vote.
+
+            event = manager.check()
+            if not event:
+                print(event.error_message)
+
+        Args:
+            values: Try what `set(values)` would bring.
+            timeout: As in `reload`.
+
+        Returns:
+            The outcome that a reload would have had, with `dry_run`: SUCCESS or PARTIAL would be committed. `problems`
+            has the noes of all workers, `lagging` names the silent ones. OWNER_UNAVAILABLE: it gave way before all had
+            voted, or no answer came.
+
+        Raises:
+            As `reload`; and TypeError: a value is no plain data.
+        """
+        plain = _plain(values or {})
+        return self._outcome(lambda number: Check(number, plain), self._seconds(timeout), "dry run")
+
+    def rollback(
+        self, version: int | None = None, *, expect: int | None = None, reason: str = "", timeout: float | None = None
+    ) -> ReloadEvent:
+        """Go back to a kept version, and hold it: what the sources say is put to no worker until `resume()`.
+
+        The content and the overrides of that version are committed under the next number, without reading a source.
+        Workers vote: a no refuses it, silence does not. Restarts, signals and changed files leave the hold; `set` and
+        `unset` work on top of it.
+
+            event = manager.rollback(reason="out of memory")
+
+        Args:
+            version: Its number, as `versions()` lists it. None: the newest good version before the one whose content
+                runs, so that going back twice goes back two versions. The one that runs: hold it.
+            expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
+            reason: Why, for the history and the list of versions; at most 500 characters are kept.
+            timeout: As in `reload`.
+
+        Returns:
+            The outcome; true when that content runs, and is held. VALIDATION_FAILED: the version is not kept, is of
+            another schema, or there is no good one; `problems` says which.
+
+        Raises:
+            As `reload`.
+        """
+        return self._outcome(
+            lambda number: Rollback(number, version, expect, reason), self._seconds(timeout), "way back"
+        )
+
+    def resume(self, *, expect: int | None = None, reason: str = "", timeout: float | None = None) -> ReloadEvent:
+        """Follow the sources again: end the hold that `rollback()` left, and load, even content that was undone.
+
+        The hold ends with the version that is committed, or at once where the sources say what runs. If the load is
+        refused, the version stays held. Without a hold this is a reload.
+
+        Args:
+            expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
+            reason: Why; at most 500 characters are kept.
+            timeout: As in `reload`.
+
+        Returns:
+            The outcome of the load.
+
+        Raises:
+            As `reload`.
+        """
+        return self._outcome(lambda number: Resume(number, expect, reason), self._seconds(timeout), "resumption")
+
+    def set(
+        self,
+        values: Mapping[str, Any],
+        *,
+        expect: int | None = None,
+        ttl: float | timedelta | None = None,
+        reason: str = "",
+        timeout: float | None = None,
+    ) -> ReloadEvent:
+        """Set values above all sources, in all workers, until `unset()` or the end of their time.
+
+        They are validated and voted on like a changed file, and survive the config owner; with `state_dir`, the host,
+        too. On a version that is held they are set on top of it.
+
+            manager.set({"limits.api": 10}, ttl=600, reason="too many requests")
+
+        Args:
+            values: By dotted key. A text means what it means in an environment variable; tables merge; other data
+                (numbers, booleans, lists) mean what a file would mean by them.
+            expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
+            ttl: Seconds, or a timedelta, after which the values end. None: no end.
+            reason: Why; at most 500 characters are kept.
+            timeout: As in `reload`.
+
+        Returns:
+            The outcome; true when the values run. VALIDATION_FAILED: a key is unknown, or a value does not fit.
+
+        Raises:
+            As `reload`; and ValueError: `ttl` is not above 0. TypeError: a value is no plain data.
+        """
+        plain, seconds = _plain(values), _ttl(ttl)
+        return self._outcome(
+            lambda number: Set(number, plain, expect, seconds, reason), self._seconds(timeout), "change"
+        )
+
+    def unset(
+        self, keys: Iterable[str], *, expect: int | None = None, reason: str = "", timeout: float | None = None
+    ) -> ReloadEvent:
+        """End what `set()` has set for these keys: the sources' values count again.
+
+        Args:
+            keys: Dotted keys; one that names a table stands for all that is set in it.
+            expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
+            reason: Why; at most 500 characters are kept.
+            timeout: As in `reload`.
+
+        Returns:
+            The outcome. VALIDATION_FAILED: nothing is set for a key.
+
+        Raises:
+            As `reload`; and TypeError: `keys` is a text.
+        """
+        if isinstance(keys, str):
+            raise TypeError(f"keys={keys!r}: a list of keys is expected, as [{keys!r}]")
+        names = tuple(keys)
+        return self._outcome(lambda number: Unset(number, names, expect, reason), self._seconds(timeout), "change")
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self._answers_within() if timeout is None else timeout
+
+    def _outcome(self, make: Callable[[int], Request], timeout: float, what: str) -> ReloadEvent:
+        """The owner's answer; one with OWNER_UNAVAILABLE if none came. `what`: what was asked for, in words."""
         began = time.time()
-        answer = self._ask(lambda number: Reload(number, origin, wait_observers), timeout)
+        answer = self._ask(make, timeout)
         if isinstance(answer, Outcome):
             return answer.event
         problem = Problem(
             "",
             f"no answer from {self._whom()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
-            "reload is unknown",
+            f"{what} is unknown",
         )
         return ReloadEvent(
             timestamp=began,
@@ -188,14 +355,82 @@ def _check_wait(seconds: float | None) -> None:
         raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
 
 
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they can be sent. Raises TypeError, without a value in it."""
+    return {str(key): _plain_value(key, value) for key, value in values.items()}
+
+
+def _plain_value(key: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {inner: _plain_value(f"{key}.{inner}", item) for inner, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(key, item) for item in value]
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if (reveal := getattr(value, "get_secret_value", None)) is not None:  # pydantic's SecretStr and SecretBytes
+        return reveal()
+    raise TypeError(f"{key}: a {type(value).__name__} can't be set: give plain data (text, numbers, lists, tables)")
+
+
+def _ttl(ttl: float | timedelta | None) -> float | None:
+    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < math.inf):
+        raise ValueError(f"ttl={ttl!r}: a number of seconds above 0 is expected, or a timedelta")
+    return seconds
+
+
 class AwaitableVerbs(Verbs):
     """The client verbs, each also in an awaitable form."""
 
     __slots__ = ()
 
-    async def areload(self, timeout: float | None = None, *, wait_observers: float | None = None) -> ReloadEvent:
-        """`reload(timeout, wait_observers=…)`, awaited. Raises what `reload` raises."""
-        return await in_thread(self.reload, timeout, wait_observers=wait_observers)
+    async def areload(
+        self,
+        timeout: float | None = None,
+        *,
+        expect: int | None = None,
+        wait_observers: float | None = None,
+        reason: str = "",
+        force: bool = False,
+    ) -> ReloadEvent:
+        """`reload(timeout, expect=…, …)`, awaited. Raises what `reload` raises."""
+        return await in_thread(
+            self.reload, timeout, expect=expect, wait_observers=wait_observers, reason=reason, force=force
+        )
+
+    async def acheck(self, *, values: Mapping[str, Any] | None = None, timeout: float | None = None) -> ReloadEvent:
+        """`check(…)`, awaited. Raises what `check` raises."""
+        return await in_thread(self.check, values=values, timeout=timeout)
+
+    async def arollback(
+        self, version: int | None = None, *, expect: int | None = None, reason: str = "", timeout: float | None = None
+    ) -> ReloadEvent:
+        """`rollback(version, …)`, awaited. Raises what `rollback` raises."""
+        return await in_thread(self.rollback, version, expect=expect, reason=reason, timeout=timeout)
+
+    async def aresume(
+        self, *, expect: int | None = None, reason: str = "", timeout: float | None = None
+    ) -> ReloadEvent:
+        """`resume(…)`, awaited. Raises what `resume` raises."""
+        return await in_thread(self.resume, expect=expect, reason=reason, timeout=timeout)
+
+    async def aset(
+        self,
+        values: Mapping[str, Any],
+        *,
+        expect: int | None = None,
+        ttl: float | timedelta | None = None,
+        reason: str = "",
+        timeout: float | None = None,
+    ) -> ReloadEvent:
+        """`set(values, …)`, awaited. Raises what `set` raises."""
+        return await in_thread(self.set, values, expect=expect, ttl=ttl, reason=reason, timeout=timeout)
+
+    async def aunset(
+        self, keys: Iterable[str], *, expect: int | None = None, reason: str = "", timeout: float | None = None
+    ) -> ReloadEvent:
+        """`unset(keys, …)`, awaited. Raises what `unset` raises."""
+        return await in_thread(self.unset, keys, expect=expect, reason=reason, timeout=timeout)
 
     async def areload_config(self) -> ReloadResult:
         """`reload_config()`, awaited. Raises what `reload_config` raises."""

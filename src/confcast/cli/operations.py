@@ -1,0 +1,124 @@
+"""`confcast rollback`, `resume`, `set` and `unset`: what a person changes in a running server, without editing a file.
+
+Each waits for the outcome, and reports it as `reload` does. None asks for a confirmation: a script has nobody to
+answer, and each of them can be taken back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from confcast.cli import owners
+from confcast.cli.arguments import assignment, duration, on_the_command_line
+from confcast.cli.reload import outcome
+from confcast.cli.report import Report, line
+from confcast.config.schema.masking import MASK
+from confcast.wire.messages import ReloadEvent
+
+_EXITS = "Exits as `reload` does, and with 5 when another version runs than the one that --expect says."
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands and their options."""
+    rollback = _add(
+        commands,
+        "rollback",
+        "go back to a version that is kept, and hold it until `resume`",
+        "Puts the content of a kept version back, as the next version, and holds it: what the sources say is put to no "
+        "worker until `confcast resume`. No source is read. A worker's no refuses it.",
+        _rollback,
+    )
+    help_ = "its number; without it, the newest good version before the one whose content runs"
+    rollback.add_argument("version", nargs="?", type=_version, metavar="N", help=help_)
+    _add(
+        commands,
+        "resume",
+        "follow the sources again: end a hold, and load",
+        "Ends the hold that `rollback` has left, and has the sources loaded, even content that was undone.",
+        _resume,
+    )
+    set_ = _add(
+        commands,
+        "set",
+        "set values above all sources, in every worker",
+        "Sets values above all sources, until `unset` or the end of --ttl. A text means what it means in an "
+        "environment variable. Others may read a value on the command line: give a secret as KEY=@- or KEY=@FILE.",
+        _set,
+    )
+    set_.add_argument(
+        "values", nargs="+", metavar="KEY=VALUE", help="a dotted key and its value; @FILE and @- are read"
+    )
+    set_.add_argument("--ttl", type=duration, metavar="10m", help="end the values after this time")
+    unset = _add(
+        commands,
+        "unset",
+        "end what was set: the sources' values count again",
+        "Ends what `set` has set for these keys.",
+        _unset,
+    )
+    unset.add_argument(
+        "keys", nargs="+", metavar="KEY", help="a dotted key; a table's stands for all that is set in it"
+    )
+
+
+def _add(commands: Any, name: str, help_: str, description: str, run: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=f"{description} {_EXITS}")
+    owners.add_to(parser)
+    parser.add_argument("--expect", type=_version, metavar="N", help="only if this version runs")
+    parser.add_argument("--reason", default="", help="why, for the history and the list of versions")
+    parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _rollback(options: argparse.Namespace) -> Report:
+    owner, how = owners.find(options), _how(options)
+    event = owner.within(options.timeout, lambda left: owner.rollback(options.version, timeout=left, **how))
+    return outcome(owner, event)
+
+
+def _resume(options: argparse.Namespace) -> Report:
+    owner, how = owners.find(options), _how(options)
+    return outcome(owner, owner.within(options.timeout, lambda left: owner.resume(timeout=left, **how)))
+
+
+def _set(options: argparse.Namespace) -> Report:
+    values, owner, how = assignments(options.values), owners.find(options), _how(options)
+    event = owner.within(options.timeout, lambda left: owner.set(values, ttl=options.ttl, timeout=left, **how))
+    warn_of_secrets(event, options.values)
+    return outcome(owner, event)
+
+
+def _unset(options: argparse.Namespace) -> Report:
+    owner, how = owners.find(options), _how(options)
+    return outcome(owner, owner.within(options.timeout, lambda left: owner.unset(options.keys, timeout=left, **how)))
+
+
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    return {"expect": options.expect, "reason": options.reason}
+
+
+def assignments(words: list[str]) -> dict[str, str]:
+    """The values of `KEY=VALUE` words, by key. Raises SystemExit (2), after a message without any value."""
+    try:
+        return dict(map(assignment, words))
+    except argparse.ArgumentTypeError as error:
+        print(f"confcast: {line(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def warn_of_secrets(event: ReloadEvent, words: list[str]) -> None:
+    """Warn of secrets that stand on the command line; which keys are secret, the owner's schema says."""
+    secret = {change.key for change in event.changes if MASK in (change.old, change.new)}
+    if shown := sorted(secret & on_the_command_line(words)):
+        keys = line(", ".join(shown))
+        print(f"warning: others may have read a secret in the list of processes: {keys}; use KEY=@-", file=sys.stderr)
+
+
+def _version(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a version")
+    return int(text)
