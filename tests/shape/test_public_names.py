@@ -54,7 +54,12 @@ NAMES = {
 }
 
 VERBS = {
-    "reload": "(self, timeout=None, *, wait_observers=None)",
+    "reload": "(self, timeout=None, *, expect=None, wait_observers=None, reason='', force=False)",
+    "check": "(self, *, values=None, timeout=None)",
+    "rollback": "(self, version=None, *, expect=None, reason='', timeout=None)",
+    "resume": "(self, *, expect=None, reason='', timeout=None)",
+    "set": "(self, values, *, expect=None, ttl=None, reason='', timeout=None)",
+    "unset": "(self, keys, *, expect=None, reason='', timeout=None)",
     "reload_config": "(self)",
     "is_reload_in_progress": "(self)",
     "get_stats": "(self)",

@@ -38,6 +38,9 @@ class NoLoading:
 
     def submit(self, order: fx.Load) -> None: ...
 
+    def overrides(self, layer: bytes) -> list[Any]:
+        return []
+
     def doing(self) -> str:
         return ""
 

@@ -66,6 +66,7 @@ def report(
         f"last     {_last(last)}",
         f"sources  {_sources(last, stats['version'])}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
+        *_operated(stats),
         *_declined(workers),
         *_doing(stats),
         *_refused(stats.get("refused", {})),
@@ -94,6 +95,33 @@ def _counts(stats: dict[str, Any]) -> str:
         f"{stats['total_reloads']}: {stats['successful_reloads']} applied, {stats['suppressed']} without a change, "
         f"{stats['failed_reloads']} refused"
     )
+
+
+def _operated(stats: dict[str, Any]) -> list[str]:
+    """The lines for what people have set: a hold, and each override."""
+    lines = []
+    if hold := stats.get("held"):
+        lines.append(
+            f"held     the content of version {hold['version']}, since {when(hold['since'])}{_why(hold)}; "
+            "`confcast resume` follows the sources again"
+        )
+    for each in stats.get("overrides", ()):
+        end = "" if each["expires"] is None else f", until {when(each['expires'])}"
+        lines.append(
+            f"set      {line(each['key'])} = {line(each['value'])}, since {when(each['since'])}{end}{_why(each)}"
+        )
+        if not each["applied"]:
+            lines.append("         without effect: the schema has no such key; `confcast unset` removes it")
+        elif not each["needed"]:
+            lines.append("         no longer needed: the sources say so, too; `confcast unset` removes it")
+    return lines
+
+
+def _why(given: dict[str, Any]) -> str:
+    """By whom, and why, as far as that is known."""
+    who = given.get("who")
+    by = "" if who is None else f", by {owners.user_name(who['uid'])}"
+    return by + (f": {line(given['reason'])}" if given.get("reason") else "")
 
 
 def _declined(workers: list[WorkerStatus]) -> list[str]:

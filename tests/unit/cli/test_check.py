@@ -144,7 +144,11 @@ def test_check_says_in_words_why_there_is_no_loader(folder, run, loader, words):
     "arguments",
     [
         [],
-        ["check"],
+        ["check", "--timeout", "soon"],
+        ["rollback", "zero"],
+        ["set"],
+        ["unset"],
+        ["set", "limits.api=1", "--ttl", "0"],
         ["check", "--loader", "no_colon"],
         ["reload", "--timeout", "0"],
         ["reload", "--timeout", "soon"],

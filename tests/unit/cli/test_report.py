@@ -132,7 +132,7 @@ def test_a_refused_reload_shows_its_problems_and_says_that_nothing_changed():
 
 def test_an_unknown_outcome_claims_nothing():
     told = reload.report(event(ReloadResult.OWNER_UNAVAILABLE, version=0), [])
-    assert told.text == "owner_unavailable: what became of the reload is unknown"
+    assert told.text == "owner_unavailable: what became of it is unknown"
 
 
 def test_the_outcome_names_a_worker_that_has_caught_up_since():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from confcast.config.loader import LoaderSpec
-from confcast.owner.core.effects import Loaded, Record, WriteSnapshot
+from confcast.owner.core.effects import Checked, Load, Loaded, Record, WriteSnapshot
+from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.store.journal import StateRow, VersionRow
 from confcast.wire.files.snapshot_file import Saved
 from confcast.wire.master_channel import StartupConfig
-from confcast.wire.messages import Install, Prepare, WithSecrets
+from confcast.wire.messages import Check, Install, Prepare, Set, Unset, WithSecrets
 from confcast.wire.options import Options
 
 PLANTED = b"hunter2"
@@ -39,6 +40,15 @@ STARTUP = StartupConfig(
         (Loaded(1, PLANTED, PLANTED, differs=False), "Loaded(number=1, differs=False, changes=(), notes=())"),
         (Record(3, PLANTED, PLANTED, refused=PLANTED), "Record(version=3, undo=False)"),
         (WriteSnapshot(3, PLANTED, PLANTED), "WriteSnapshot(version=3)"),
+        (OperatorState(2, None, PLANTED, PLANTED), "OperatorState(serial=2, hold=None)"),
+        (Set(1, {"a": "hunter2"}), "Set(id=1)"),
+        (Unset(1, ("hunter2",)), "Unset(id=1)"),
+        (Check(1, {"a": "hunter2"}), "Check(id=1)"),
+        (Checked(1, values=PLANTED), "Checked(number=1, changes=(), notes=(), problems=())"),
+        (
+            Load(1, True, PLANTED, Set(1, {"a": "hunter2"})),
+            "Load(number=1, insist=True, rebuild=False, compare=False, dry=False)",
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )

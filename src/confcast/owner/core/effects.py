@@ -108,7 +108,7 @@ class Loaded(WithSecrets, _Data, frozen=True):
     what the sources gave below them, encoded. `restores`: the kept version whose content it is; 0 for what was loaded.
     """
 
-    SHOWN = ("number", "differs", "changes", "notes", "restores")
+    SHOWN = ("number", "differs", "changes", "notes")
 
     number: int
     digest: bytes

@@ -38,7 +38,7 @@ from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
-from confcast.owner.loop.queries import QUERIES, answer_to, doing
+from confcast.owner.loop.queries import QUERIES, answer_to, doing, operated
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import restored
 from confcast.owner.store import handover
@@ -420,7 +420,9 @@ class EventLoop:
 
     def _answer_query(self, pipe: int, query: Query) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
-        present = answer_to(query, self._journal, self.core, self._rules, {**counts, **self._doing()})
+        people = with_dates(self.core.operator)
+        more = {**counts, **self._doing(), **operated(people, self._loading.overrides(people.layer))}
+        present = answer_to(query, self._journal, self.core, self._rules, more)
         self._pipes.send(pipe, present, from_core=False)
 
     def _doing(self) -> dict[str, Any]:

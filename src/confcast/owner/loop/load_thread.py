@@ -38,7 +38,7 @@ from confcast.config.codec import Patched
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
-from confcast.config.plain_bytes import encode_data
+from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of, more
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
@@ -48,7 +48,18 @@ from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
 from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
-from confcast.wire.messages import Change, Check, Declined, ReloadResult, Set, Unset, Vote, encode
+from confcast.wire.messages import (
+    UNDECODABLE,
+    Change,
+    Check,
+    Declined,
+    Override,
+    ReloadResult,
+    Set,
+    Unset,
+    Vote,
+    encode,
+)
 
 _log = logging.getLogger("confcast.owner")
 
@@ -221,6 +232,18 @@ class LoadThread:
             return left, row.values
         reading = self._loader._reading_of(row.values, f"version {row.version}", overrides)
         return left, encode_data(self._loader._merge(reading)[0].data)
+
+    def overrides(self, layer: bytes) -> list[Override]:
+        """The overrides of this layer as people see them, secrets masked; none if they can't be read."""
+        if not layer:
+            return []
+        try:
+            committed = self._committed
+            below = decode_data(committed.values) if committed is not None and committed.values else {}
+            return Overrides.decode(layer).listed(self._loader.schema, below)
+        except (ConfcastError, *UNDECODABLE, ValueError) as error:
+            _log.warning("what is set can't be listed: %s", type(error).__name__)
+            return []
 
     def doing(self) -> str:
         """What the load that runs is waiting for, in words; "" where that is not known. May be called from any thread.

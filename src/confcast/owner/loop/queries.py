@@ -6,10 +6,12 @@ It answers from the journal and the core between two inputs of the core, so an a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never, get_args
 
-from confcast.owner.core.machine import Core
+import msgspec
+
+from confcast.owner.core.machine import Core, OperatorState
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.core.rules import Rules
 from confcast.owner.store.journal import Journal, KeptVersion
@@ -19,6 +21,7 @@ from confcast.wire.messages import (
     Done,
     History,
     HistoryRequest,
+    Override,
     Query,
     Stats,
     StatsRequest,
@@ -65,6 +68,12 @@ def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> Vers
     restorable = kept.schema == schema and journal.has_content(kept.digest)
     digest = kept.digest.hex()
     return VersionInfo(kept.version, kept.timestamp, digest, kept.origin, kept.who, kept.reason, kept.good, restorable)
+
+
+def operated(state: OperatorState, overrides: Sequence[Override]) -> dict[str, Any]:
+    """What people have set, for the totals: the hold, or None, and the overrides; times are in seconds since 1970."""
+    hold = None if state.hold is None else msgspec.to_builtins(state.hold)
+    return {"held": hold, "overrides": [msgspec.to_builtins(each) for each in overrides]}
 
 
 def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class StateRow(WithSecrets, frozen=True, omit_defaults=True):
         operator: What people have set; its times are in seconds since 1970.
     """
 
-    SHOWN = ("undo", "operator")
+    SHOWN = ("undo",)
 
     undo: int = 0
     refused: bytes = b""
