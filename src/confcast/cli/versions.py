@@ -15,6 +15,7 @@ from confcast.texts import shortened
 from confcast.wire.messages import VersionInfo, Who
 
 _LONGEST_COMMAND = 40
+_TRIES = 5
 
 
 def add_to(commands: Any) -> None:
@@ -34,8 +35,12 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
-    version = owner.get_stats()["version"]
-    return report(version, owner.versions(options.limit))
+    after = owner.get_stats()["version"]
+    for _ in range(_TRIES):
+        before, kept, after = after, owner.versions(options.limit), owner.get_stats()["version"]
+        if before == after:  # else a reload came between, and the list may be older or newer than the number
+            break
+    return report(after, kept)
 
 
 def report(version: int, versions: list[VersionInfo]) -> Report:
@@ -57,8 +62,11 @@ def _row(each: VersionInfo, version: int) -> tuple[object, ...]:
 def _caller(who: Who | None) -> str:
     if who is None:
         return "-"
+    user = owners.user_name(who.uid)
+    if not who.pid:
+        return f"{user}, in another pid namespace"
     command = f": {shortened(who.command, _LONGEST_COMMAND)}" if who.command else ""
-    return f"{owners.user_name(who.uid)}, process {who.pid}{command}"
+    return f"{user}, process {who.pid}{command}"
 
 
 def _count(text: str) -> int:

@@ -120,8 +120,8 @@ class Who(msgspec.Struct, frozen=True):
 
     Attributes:
         uid: Its user.
-        pid: The process id, as the owner's kernel sees it.
-        command: Its command line, shortened; empty if the system does not say.
+        pid: The process id, as the owner sees it; 0 for a process of a pid namespace that the owner does not see.
+        command: Its command line, shortened; empty if the system does not say, or the process had exited.
     """
 
     uid: int

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import pytest
 
-from confcast.cli import reload, status, versions
+from confcast.cli import owners, reload, status, versions
 from confcast.cli.owners import OwnerClient
 from confcast.cli.report import ExitCode, as_json, line, table, when
 from confcast.errors import Problem
@@ -289,3 +290,32 @@ def test_versions_that_can_not_be_gone_back_to_are_counted():
     assert versions.report(7, [lost]).text.splitlines()[-1].startswith("1 version is of another schema, or")
     assert versions.report(7, [lost, lost]).text.splitlines()[-1].startswith("2 versions are of another schema, or")
     assert versions.report(7, []).text == "no version is kept"
+
+
+def test_a_caller_whose_process_the_owner_does_not_see_is_told_as_that():
+    unseen, gone = Who(4_000_000_000, 0), Who(4_000_000_000, 77)
+    kept = [VersionInfo(number, 1.5, "d" * 32, "call", who, "", True, True) for number, who in ((2, unseen), (1, gone))]
+    lines = versions.report(2, kept).text.splitlines()
+    assert "4000000000, in another pid namespace  yes" in lines[1]
+    assert "4000000000, process 77 " in lines[2]
+
+
+class _Reloads(OwnerClient):
+    """An owner that commits version 3 between the first two answers."""
+
+    asked = 0
+
+    def get_stats(self):
+        self.asked += 1
+        return {"version": 2 if self.asked == 1 else 3}
+
+    def versions(self, limit=None):
+        return [VersionInfo(number, 1.5, "d" * 32, "call", None, "", True, True) for number in (3, 2)]
+
+
+def test_a_reload_between_the_two_answers_does_not_mark_a_version_that_runs_no_more(monkeypatch: pytest.MonkeyPatch):
+    owner = _Reloads("/run/confcast/control.sock", "app")
+    monkeypatch.setattr(owners, "find", lambda options: owner)
+    told = versions.run(argparse.Namespace(limit=None))
+    assert told.data["version"] == 3
+    assert told.text.splitlines()[1].split()[:2] == ["*", "3"]
