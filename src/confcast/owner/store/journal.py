@@ -159,7 +159,7 @@ class Journal:
         rows = {row.version: row.without_payload() for row in self._waiting.versions}
         with self._database.explained("read"):
             stored = kept_versions.numbers(self._ask, count)
-            numbers = sorted({self._newest, *rows, *stored} - {0}, reverse=True)[:count]
+            numbers = sorted({*rows, *stored}, reverse=True)[:count]
             found = [rows.get(number) or self._stored(number) for number in numbers]
         kept = kept_versions.judge((each for each in found if each is not None), self._waiting.judgements())
         return list(kept.values())

@@ -192,10 +192,10 @@ def prune(ask: Ask, limit: int) -> None:
 
 
 def numbers(ask: Ask, limit: int) -> list[int]:
-    """The numbers of the newest `limit` versions, newest first."""
-    if not have_tables(ask):
-        return []
-    return [number for (number,) in ask("SELECT version FROM kept ORDER BY version DESC LIMIT ?", (limit,))]
+    """The numbers of the newest `limit` versions, newest first; with that in `newest`, which may have no row yet."""
+    kept = "SELECT version FROM kept UNION " if have_tables(ask) else ""
+    query = f"{kept}SELECT version FROM newest ORDER BY version DESC LIMIT ?"  # noqa: S608 (our own text)
+    return [number for (number,) in ask(query, (limit,))]
 
 
 def read(ask: Ask, number: int) -> KeptVersion | None:

@@ -614,6 +614,8 @@ def test_a_journal_of_the_build_before_opens_goes_on_and_keeps_its_version(path:
     with closing(Journal(path)) as journal:
         journal.add_event(event(7, UNCHANGED, 7))  # its first load
         reload(journal, 8)
+        assert listed(journal) == [8, 7], "also before SQLite has taken in the new one"
+        assert journal.version(7).payload == b"content 7"
     with closing(Journal(path)) as journal:
         good = msgspec.structs.replace(without_cause(7), verdict="success", good=True)
         assert journal.versions()[1] == good
