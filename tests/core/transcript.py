@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
-from confcast.wire.messages import Goodbye, Install, Prepare, ReloadResult, Working
+from confcast.wire.messages import Check, Goodbye, Install, Prepare, ReloadResult, Resume, Rollback, Working
 from confcast.worker.connection.machine import (
     Disconnect,
     DoesNotFit,
@@ -96,6 +96,7 @@ class Transcript:
             (row.version, row.payload) if row else None,
             undo=bool(row and row.undo),
             refused=journal.state[1],
+            operator=journal.operator,
             high_water=journal.high_water,
             roster=tuple(sorted(journal.roster & set(self.workers))),
             gathering="gathering" in words,
@@ -120,6 +121,22 @@ class Transcript:
     def reload(self) -> None:
         """A client calls reload()."""
         self.owner.is_asked()
+
+    def rollback(self) -> None:
+        """A client calls rollback()."""
+        self.owner.is_asked_for(Rollback)
+
+    def ask_to_resume(self) -> None:
+        """A client calls resume()."""
+        self.owner.is_asked_for(Resume)
+
+    def check(self) -> None:
+        """A client calls check()."""
+        self.owner.is_asked_for(Check)
+
+    def restores(self, content: str, version: str) -> None:
+        """`restores A 1`: the journal gives the content of this kept version."""
+        self.owner.restores(content.encode(), int(version))
 
     def trigger(self, origin: str) -> None:
         """`trigger signal`: a load is requested by a signal, or by `watch`, `start` or `restart`."""
@@ -322,7 +339,7 @@ class _Owner(Owner):
         """The row that was ordered goes into the journal."""
         assert self.ordered is not None
         version = self.ordered.version
-        self.journal.write(version, self.ordered.payload)
+        self.journal.write(version, self.ordered.payload, self.ordered.values, self.ordered.operator)
         self.journal.state = (version if self.ordered.undo else 0, self.ordered.refused)
 
 

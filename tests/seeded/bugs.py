@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
+_OPERATIONS = "tests/core/test_operations.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
 _GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
@@ -73,6 +74,66 @@ def _load(name: str, breaks: str, file: str, text: str, instead: str, *found_by:
 BUGS = (
     # ---- core
     _core(
+        "a hold is forgotten by the version that is set on it",
+        "D5: a hold ends by what a person has asked for, and by nothing else",
+        "core/operations.py",
+        "        elif proposal.resumes:\n            operator",
+        "        elif proposal.asked is not None:\n            operator",
+        _OPERATIONS,
+        _BY_CHANCE,
+    ),
+    _core(
+        "expect is compared when a request comes",
+        "D6: of two operations that expect one version, both succeed",
+        "core/operations.py",
+        "        if expect is not None and expect != committed:\n",
+        "        if expect is not None and expect != committed and not self._requests:\n",
+        _OPERATIONS,
+        _BY_CHANCE,
+    ),
+    _core(
+        "what a person has set without a new number is not written",
+        "D2: answered well, and still held",
+        "core/machine.py",
+        "        if proposal.operator.follows(self.operator):\n            self._order_state_write()\n"
+        "            return\n",
+        "",
+        _OPERATIONS,
+        _BY_CHANCE,
+    ),
+    _core(
+        "who is silent in a dry run counts as timed out",
+        "C2: the next reload does not ask a worker that would have said no",
+        "core/waits.py",
+        "excuse = self._roster.excuse if dry else self._roster.mark_timed_out",
+        "excuse = self._roster.mark_timed_out",
+        _OPERATIONS,
+    ),
+    _core(
+        "an undo keeps the overrides of what it undoes",
+        "D3: the layer belongs to the version",
+        "core/steps.py",
+        "        proposal.operator = msgspec.structs.replace(self._previous_operator, tried=self.operator.tried)\n",
+        "",
+        _OPERATIONS,
+        _BY_CHANCE,
+    ),
+    _journal(
+        "what people have set is lost where its version is in SQLite already",
+        "D1: what people have set outlives the owner",
+        "store/entries.py",
+        "        state = self.state if self.state_of >= version else None\n",
+        "        state = self.state if rows else None\n",
+    ),
+    _load(
+        "the content of a dry run counts as attempted",
+        "C1: the watcher never loads an edit that was tried before it had noticed it",
+        "owner/loop/load_thread.py",
+        "    return not order.dry and not order.rebuild and order.edit is None\n",
+        "    return not order.rebuild and order.edit is None\n",
+        "tests/unit/owner/loop/test_load_thread_operations.py",
+    ),
+    _core(
         "a vote of another round counts",
         "G1: a late yes to one proposal commits the next",
         "core/member_inputs.py",
@@ -118,7 +179,7 @@ BUGS = (
         "a no that comes before the check is forgotten",
         "G1: committed against a no that came in time",
         "core/steps.py",
-        "self._proposal.vetoed = self._proposal.vetoed or problems",
+        "proposal.vetoed = proposal.vetoed or problems",
         "pass",
         _TABLE,
     ),
@@ -174,8 +235,9 @@ BUGS = (
         "a call joins the load that is running",
         "G5: the outcome of a load that began after the call",
         "core/requests.py",
-        "self._waiting.append((caller, cause))",
-        "(self._serving if self._serving else self._waiting).append(caller if self._serving else (caller, cause))",
+        "self._waiting.append(Request(caller, cause, asked))",
+        "(self._serving if self._serving else self._waiting).append("
+        "caller if self._serving else Request(caller, cause, asked))",
         _BY_CHANCE,
     ),
     _core(
@@ -257,7 +319,7 @@ BUGS = (
         "a failed write counts as not there",
         "reading back a failed write: a failed version returns after the restart",
         "loop/event_loop.py",
-        "self._not_recorded(self._row_state(row), error)",
+        "self._not_recorded(_row_state(holds), error)",
         "self._not_recorded(fx.RowState.ABSENT, error)",
         "tests/unit/owner/loop/test_event_loop.py",
     ),
@@ -600,7 +662,7 @@ BUGS = (
         "forgets what silence refused",
         "A2: the load is owed",
         "core/steps.py",
-        "        self._requests.owe(self._proposal.cause)\n",
+        "            self._requests.owe(proposal.cause, self.round)\n",
         "",
         _VOTES,
     ),
@@ -656,7 +718,7 @@ BUGS = (
         "puts what was undone to the vote at every trigger",
         "U1: what was undone is refused until it changes",
         "core/machine.py",
-        "elif given.digest == self.refused and not self._requests.called:",
+        "elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:",
         "elif not self.rules.name:",
         _VOTES,
     ),

@@ -92,10 +92,10 @@ class Bench:
         self.thread.join(10)
         assert not self.thread.is_alive()
 
-    def load(self, text: str, *, insist: bool = False) -> Loaded | LoadFailed:
+    def load(self, text: str, *, insist: bool = False, **order: Any) -> Loaded | LoadFailed:
         self.path.write_text(text)
         self._number += 1
-        self.loading.submit(Load(self._number, insist))
+        self.loading.submit(Load(self._number, insist, **order))
         return self.result()
 
     def result(self) -> Loaded | LoadFailed:
@@ -110,7 +110,8 @@ class Bench:
         assert checked.number == self._number
         if checked.problems:
             return LoadFailed(self._number, ReloadResult.VALIDATION_FAILED, checked.problems)
-        return msgspec.structs.replace(loaded, changes=checked.changes, notes=checked.notes, checked=True)
+        both = {"changes": checked.changes, "notes": checked.notes, "values": checked.values}
+        return msgspec.structs.replace(loaded, checked=True, **both)
 
 
 Start = Callable[..., Bench]
@@ -140,7 +141,7 @@ class Sealed(msgspec.Struct):
 
 def commit(bench: Bench, loaded: Loaded | LoadFailed) -> Loaded:
     assert isinstance(loaded, Loaded)
-    bench.loading.committed(loaded.digest, loaded.payload)
+    bench.loading.committed(loaded.digest, loaded.payload, loaded.values)
     return loaded
 
 

@@ -23,7 +23,7 @@ from confcast.errors import Problem
 from confcast.owner.store import ahead_file, handover
 from confcast.owner.store.entries import VersionRow
 from confcast.owner.store.journal import Journal, JournalError, StateRow
-from confcast.owner.store.kept_versions import KeptVersion
+from confcast.owner.store.kept_versions import KeptVersion, before
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WorkerStatus
 
 ROOT = Path(__file__).parents[4]
@@ -705,3 +705,34 @@ def test_no_repr_shows_a_content_or_its_digest() -> None:
     shown = repr(mine) + repr(mine.without_payload())
     assert "sentinel" not in shown
     assert repr(mine.digest) not in shown
+
+
+# ---- the way back
+
+
+def kept(version: int, content: bytes, *, good: bool = True, origin: str = "call", restores: int = 0) -> KeptVersion:
+    return KeptVersion(version, content, b"s", 1.0, origin, verdict="success", good=good, restores=restores)
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([], 0),
+        ([kept(1, b"A")], 0),
+        ([kept(2, b"B"), kept(1, b"A")], 1),
+        ([kept(3, b"C"), kept(2, b"B", good=False), kept(1, b"A")], 1),
+        # twice goes back two: 4 has the content of 2
+        ([kept(4, b"B", origin="rollback", restores=2), kept(3, b"C"), kept(2, b"B"), kept(1, b"A")], 1),
+        ([kept(5, b"B", origin="rollback", restores=4), kept(4, b"B", restores=2), kept(2, b"B"), kept(1, b"A")], 1),
+        ([kept(4, b"B", origin="rollback", restores=2), kept(3, b"C"), kept(1, b"A")], 1),  # 2 is not kept any more
+        # an edit that brought A back is no way back
+        ([kept(3, b"A"), kept(2, b"B"), kept(1, b"A")], 2),
+        # what was undone put 1 back, and nobody has gone back to it
+        ([kept(3, b"A", origin="undo"), kept(2, b"B", good=False), kept(1, b"A")], 0),
+        ([kept(4, b"B", origin="reissue"), kept(2, b"B"), kept(1, b"A")], 1),
+        # the same content is no way back
+        ([kept(3, b"B"), kept(2, b"B"), kept(1, b"A")], 1),
+    ],
+)
+def test_the_newest_good_version_before_the_one_whose_content_runs(versions, expected):
+    assert before(versions) == expected
