@@ -13,6 +13,7 @@ deadline        The end of a wait, fixed when the wait begins; a timer of the co
 decline         A worker's answer that it keeps what it holds, though another version is committed.
 digest          The hash of a snapshot's payload; it is never logged, since a short payload can be guessed from it.
 disabled        Said of loading where the schema's code has changed: only a full reload of the server helps.
+dry run         A load whose candidate is put to the vote and dropped: no version, no event, nobody counts as timed out.
 effect          What the core wants done; the event loop carries it out.
 excused         Said of a worker that a proposal does not wait for; the outcome names it.
 fingerprint     The hash of a schema's fields (owner and workers compare it), or of the files of a source.
@@ -23,6 +24,7 @@ generation      The workers of one master program, with their owner and runtime 
 good            Said of a version that was settled, declined by no worker, and not undone.
 handover        The copy of the journal that one generation leaves for the next.
 high-water number  The highest version number known to have been given out; new content gets the number above it.
+hold            What a way back leaves: no load that nobody forces is put to the workers until a person resumes.
 in-progress file   Names the content whose load is under way; after a crash that content is quarantined.
 journal         The SQLite file with the kept versions, the high-water number, the roster and the history.
 kept version    One of the last committed versions: its content, when it came, what caused it, who called, its verdict.
@@ -30,9 +32,12 @@ layer           The values of one source, with their places, before they are mer
 load            One reading and validation of all sources, in a thread of its own.
 mailbox         The queue through which other threads and signal handlers hand inputs to the event loop.
 master          The process that starts the owner and the workers; it holds a ConfigReloadManager.
+operation       A request that runs alone, in its turn: all but a plain reload.
+operator state  What people have set: a hold, overrides; one value beside the committed version, in its transaction.
 orphan          A worker whose master, and so whose owner, is gone.
 outbox          The function that computes the next frame of a pipe; nothing is queued.
 outcome         The ReloadEvent that a caller is answered, and that the history keeps.
+override        A value that was set at run time, above all sources.
 owed load       A load that was refused because workers timed out; it is tried again when a worker answers.
 owner           The one process that loads, commits and hands out the configuration of a generation.
 pin             The hold of a request on one snapshot: the request sees that one until it ends.
@@ -54,6 +59,7 @@ state folder    The folder with the lock, the journal and the in-progress file, 
 supervisor      The thread of a master that starts a new owner when one has died.
 timed out       Said of a worker that a deadline excused, until it has answered the committed version.
 undo            A journal write, without a vote, of the content before a version that no worker runs.
+values          What the sources gave, merged, below the overrides; kept with each version.
 version         The number of a committed snapshot.
 vote            A worker's yes or no to a candidate.
 wakeup socket   The socket pair that ends a loop's select when another thread has something for it.

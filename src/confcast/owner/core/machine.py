@@ -17,14 +17,18 @@ The state is where the one proposal is:
     RECORDING   The journal is written: the commit point. Nothing is sent to new workers, and no vote counts.
     COMMITTING  The barrier: every worker that is not excused applies or declines the version.
 
-    IDLE → LOADING → STAGING → RECORDING → COMMITTING → IDLE     a reload
+    IDLE → LOADING → STAGING → RECORDING → COMMITTING → IDLE     a reload, a way back, a change of overrides
            LOADING ─────────────────────→ COMMITTING             nothing differs (UNCHANGED)
+           LOADING ──────────→ RECORDING → COMMITTING             nothing differs but what people have set
+           LOADING → STAGING → IDLE                               a dry run
+           LOADING → IDLE                                         a load that a hold stops (HELD)
     IDLE ───────────────────→ RECORDING → COMMITTING             a reissue or an undo: no load, no vote
            LOADING, STAGING, RECORDING → IDLE                    failed, or refused
                                 COMMITTING → RECORDING           an undo, where no worker runs the version
 
 Inputs move it in two ways. `_TABLE`, at the end of this file, gives each input in each state a handler, by one lookup
-and with one error: handlers of what workers, pipes and processes do are in `member_inputs.py`, the others here. What
+and with one error: handlers of what workers, pipes and processes do are in `member_inputs.py`, those of requests in
+`operations.py`, the others here. What
 handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one input: a wait ends as
 soon as no worker is waited for (`_test_done`), and what a pipe gets next is a function of what it was sent and of what
 is true (`outbox.py`), computed after each input.
@@ -38,7 +42,8 @@ What it guarantees:
 - Nothing new is committed without a yes where a worker has a vote. A load that was refused because workers timed out is
   owed: it is tried again when a worker answers. A version that a worker declined and no worker applied is undone: the
   content before it is written under the next number, and its frames ask no `precommit` function.
-- One proposal at a time. A request that comes meanwhile is served by the next load, which begins after the request.
+- One proposal at a time. A request that comes meanwhile is served by the next load, which begins after the request, or,
+  an operation, runs alone in its turn. What people have set is written in the transaction of the version, or alone.
 
 Rejected, each for the trace that broke it in a searched model: versions given out at Prepare (a late yes counts for
 another candidate), an outbox where the latest frame wins (a commit is lost), the end of a pipe taken for a death
