@@ -230,11 +230,27 @@ class Show:
         eventually(lambda: not is_running(dead), "the owner's end")
         assert manager.reload(), "the next owner loads what the file says"
         print(manager.get_stats(), manager.workers(), manager.get_event_history(), manager.versions(), sep="\n")
+        self.operations(manager)
         path = Path(manager.address).with_name("journal")
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as journal:
             print(journal.execute("SELECT body FROM event").fetchall())
             print(journal.execute("SELECT fields FROM schemas").fetchall())
             print(journal.execute("SELECT body FROM kept").fetchall())
+
+    def operations(self, manager: ConfigReloadManager[Any]) -> None:
+        """Tried, set, gone back to, held and resumed, by the verbs and by the command."""
+        at, secret = ("--address", manager.address), f"strong.password={SENTINEL}-typed"
+        print(manager.check(values={"strong.password": f"{SENTINEL}-tried"}))
+        assert confcast_command(["check", "--set", secret, *at]) == 0
+        assert confcast_command(["set", secret, "--ttl", "1h", *at]) == 0
+        print(manager.get_stats(), manager.rollback(reason="a test"), manager.reload(), manager.get_event_history())
+        for command in (["status"], ["status", "--json"], ["versions", "--json"]):
+            assert confcast_command([*command, *at]) == 0
+        assert confcast_command(["rollback", "1", "--json", *at]) == 0
+        assert confcast_command(["resume", "--json", *at]) == 0
+        assert confcast_command(["set", secret, "--json", *at]) == 0
+        assert confcast_command(["unset", "strong.password", *at]) == 0
+        print(manager.get_event_history(), manager.versions())
 
 
 def wrong() -> list[dict[str, Any]]:
