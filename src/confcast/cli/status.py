@@ -15,7 +15,8 @@ from confcast.cli import owners
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
 
-_NO_LOADS = frozenset({"reissue", "late"})  # the origins of events that were not loads of the sources
+_NO_LOADS = frozenset({"reissue", "late", "rollback", "expiry", "set", "unset"})
+"""The origins of events that say nothing of the sources' content, or not of it alone."""
 _LOOK_BACK = 20
 _IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
 """The totals that the report leaves out, since `last` shows them, also for the first load."""
@@ -50,8 +51,12 @@ def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
     stats = owner.get_stats()
-    loads = [event for event in owner.get_event_history(_LOOK_BACK) if event.origin not in _NO_LOADS]
-    return report(owner, stats, loads[0] if loads else None, owner.workers())
+    loads = filter(_is_load, owner.get_event_history(_LOOK_BACK))
+    return report(owner, stats, next(loads, None), owner.workers())
+
+
+def _is_load(event: ReloadEvent) -> bool:
+    return event.origin not in _NO_LOADS and event.result is not ReloadResult.CONFLICT
 
 
 def report(
@@ -64,7 +69,7 @@ def report(
         f"owner    process {stats['owner_pid']}; restarts: {stats['owner_restarts']}",
         f"reloads  {_counts(stats)}",
         f"last     {_last(last)}",
-        f"sources  {_sources(last, stats['version'])}",
+        f"sources  {_sources(last, stats)}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
         *_operated(stats),
         *_declined(workers),
@@ -77,7 +82,9 @@ def report(
     lines += failing_observers(workers)
     data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
     data |= {name: figure for name, figure in stats.items() if name not in _IN_THE_LAST_LOAD}
-    return Report(ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last), "workers": workers})
+    return Report(
+        ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last, stats), "workers": workers}
+    )
 
 
 def _master(owner: owners.OwnerClient) -> list[str]:
@@ -163,8 +170,10 @@ def _last(last: ReloadEvent | None) -> str:
     return f"{last.result} by {line(last.origin)}, {when(last.timestamp)}, {last.duration_ms:.1f} ms"
 
 
-def _state(last: ReloadEvent | None) -> str:
-    """The state of the sources: `applied`, `refused`, `unreadable` or `unknown`."""
+def _state(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
+    """The state of the sources: `held` (not followed), `applied`, `refused`, `unreadable` or `unknown`."""
+    if stats.get("held") and (last is None or last or last.result is ReloadResult.HELD):
+        return "held"
     if last is None:
         return "unknown"
     if last.result in (ReloadResult.FILE_NOT_FOUND, ReloadResult.IO_ERROR):
@@ -172,9 +181,10 @@ def _state(last: ReloadEvent | None) -> str:
     return "applied" if last else "refused"
 
 
-def _sources(last: ReloadEvent | None, version: int) -> str:
-    state = _state(last)
+def _sources(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
+    state, version = _state(last, stats), stats["version"]
     words = {
+        "held": f"version {version} stays in use whatever they say, until `confcast resume`",
         "unknown": "the history has no load of them; `confcast reload` loads them now",
         "applied": f"version {version} is what they said when they were last loaded",
     }

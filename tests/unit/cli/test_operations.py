@@ -1,0 +1,125 @@
+"""What the commands that change a running server take, and what they say."""
+
+from __future__ import annotations
+
+import argparse
+import io
+
+import pytest
+
+from confcast.cli import operations, reload, status
+from confcast.cli.arguments import assignment, duration, on_the_command_line
+from confcast.cli.report import ExitCode
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
+from tests.unit.cli.test_report import event
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("60s", 60.0), ("10m", 600.0), ("2h", 7200.0), ("0.5s", 0.5)]
+)
+def test_a_duration_is_seconds(text, seconds):
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-1", "10d", "m", "1 m", "inf", "1e3"])
+def test_what_is_no_duration_is_refused_with_the_forms_that_are(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="10m"):
+        duration(text)
+
+
+def test_a_value_is_a_text_a_file_or_standard_input(tmp_path, monkeypatch):
+    (file := tmp_path / "password").write_text("two words\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("from a pipe\n"))
+    assert assignment("limits.api=10") == ("limits.api", "10")
+    assert assignment("query=a=b") == ("query", "a=b")
+    assert assignment("name=") == ("name", "")
+    assert assignment(f"password=@{file}") == ("password", "two words")
+    assert assignment("password=@-") == ("password", "from a pipe")
+
+
+@pytest.mark.parametrize("text", ["limits.api", "=10", ""])
+def test_what_is_no_assignment_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="KEY=VALUE"):
+        assignment(text)
+
+
+def test_a_file_that_can_t_be_read_is_named_with_its_key(tmp_path):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"password: .*gone can't be read: No such file"):
+        assignment(f"password=@{tmp_path / 'gone'}")
+
+
+def test_a_secret_on_the_command_line_is_warned_of_and_not_shown(capsys):
+    words = ["login.password=hunter2", "login.user=me", "token=@-"]
+    assert on_the_command_line(words) == {"login.password", "login.user"}
+    masked = [Change(key, "**********", "**********") for key in ("login.password", "token")]
+    operations.warn_of_secrets(event(changes=[*masked, Change("login.user", "you", "me")]), words)
+    told = capsys.readouterr().err
+    assert "login.password" in told
+    assert "hunter2" not in told
+    assert "token" not in told
+    assert "user" not in told
+
+
+@pytest.mark.parametrize(
+    ("result", "line", "code"),
+    [
+        (ReloadResult.SUCCESS, "success: it would be applied; nothing was changed, version 7 runs", 0),
+        (ReloadResult.PARTIAL, "partial: it would be applied; nothing was changed, version 7 runs", 4),
+        (ReloadResult.UNCHANGED, "unchanged: a reload would change nothing; nothing was changed, version 7 runs", 0),
+        (ReloadResult.REJECTED, "rejected: it would be refused; nothing was changed, version 7 runs", 1),
+        (ReloadResult.OWNER_UNAVAILABLE, "owner_unavailable: what became of it is unknown", 3),
+    ],
+)
+def test_the_report_on_a_dry_run_says_what_would_be(result, line, code):
+    told = reload.report(event(result, dry_run=True, changes=[Change("a", 1, 2)]), [])
+    assert (told.text.splitlines()[0], told.exit) == (line, code)
+    assert f"{'would apply: ' if result else 'not applied: '}a: 1 -> 2" in told.text
+
+
+def test_a_conflict_has_an_exit_code_of_its_own():
+    told = reload.report(event(ReloadResult.CONFLICT), [WorkerStatus(7, 1, "current")])
+    assert told.exit is ExitCode.CONFLICT
+    assert told.text.startswith("conflict: nothing was changed, version 7 runs on")
+
+
+def test_the_status_says_what_people_have_set():
+    who = {"uid": 0, "pid": 7, "command": "confcast rollback"}
+    one = {"key": "a.b", "value": 3, "since": 1e9, "who": who, "expires": 2e9, "reason": "load"}
+    lines = status._operated(
+        {
+            "held": {"version": 12, "since": 1e9, "who": who, "reason": "out of memory"},
+            "overrides": [
+                {**one, "needed": True, "applied": True},
+                {**one, "needed": False, "applied": True, "expires": None, "who": None, "reason": ""},
+                {**one, "needed": False, "applied": False},
+            ],
+        }
+    )
+    assert lines[0].startswith("held     the content of version 12, since ")
+    assert ", by root: out of memory; `confcast resume`" in lines[0]
+    assert lines[1].startswith("set      a.b = 3, since ")
+    assert ", until " in lines[1]
+    assert "no longer needed" in lines[3]
+    assert "the schema has no such key" in lines[5]
+    assert status._operated({}) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "state"),
+    [
+        (event(), "held"),
+        (event(ReloadResult.HELD), "held"),
+        (event(ReloadResult.VALIDATION_FAILED), "refused"),
+        (event(ReloadResult.FILE_NOT_FOUND), "unreadable"),
+        (None, "held"),
+    ],
+)
+def test_sources_that_are_not_followed_are_not_said_to_be_applied(last: ReloadEvent | None, state):
+    assert status._state(last, {"held": {"version": 1}}) == state
+
+
+def test_what_is_no_load_of_the_sources_is_not_taken_for_one():
+    assert [status._is_load(event(origin=origin)) for origin in ("watch", "resume", "rollback", "set")] == [
+        *(True, True, False, False)
+    ]
+    assert not status._is_load(event(ReloadResult.CONFLICT))
