@@ -14,12 +14,13 @@ from confcast.owner.store.kept_versions import before
 from confcast.wire.messages import ReloadResult
 
 _MOST_NAMED = 10
+_A_FEW = 6
 
 
 def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread) -> Loaded | LoadFailed:
     """The content of the version that is meant, or why it can't be put back."""
     try:
-        number = before(journal.versions()) if order.version is None else order.version
+        number = _before(journal) if order.version is None else order.version
         if not number:
             return _failed(order, "there is no good version before the one that runs: `confcast versions` lists them")
         row = journal.version(number)
@@ -28,6 +29,11 @@ def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread
     if row.schema != rules.schema:
         return _failed(order, _other_schema(row, journal, rules))
     return loading.restore(order.number, row)
+
+
+def _before(journal: Journal) -> int:
+    """The version to go back to; mostly it is among the newest, so that not all rows are read."""
+    return before(journal.versions(_A_FEW), whole=False) or before(journal.versions())
 
 
 def _failed(order: Restore, why: str) -> LoadFailed:

@@ -177,6 +177,10 @@ class Waiting(NamedTuple):
         """What waits once this event does, as `encode` made it."""
         return self._replace(events=(*self.events, body))
 
+    def kept(self, version: int) -> KeptVersion | None:
+        """A version that waits, before any judgement; None for one that does not wait."""
+        return next((row.without_payload() for row in self.versions if row.version == version), None)
+
     def made_from(self, version: int) -> MadeFrom | None:
         """What a version that waits was made from; None for one that does not wait."""
         return next((MadeFrom(row.values, row.layer) for row in self.versions if row.version == version), None)

@@ -156,17 +156,16 @@ class Journal:
         One whose row is damaged is logged and left out. Raises JournalError.
         """
         count = self._limits.versions if limit is None else max(0, min(limit, self._limits.versions))
-        rows = {row.version: row.without_payload() for row in self._waiting.versions}
         with self._database.explained("read"):
-            stored = kept_versions.numbers(self._ask, count)
-            numbers = sorted({*rows, *stored}, reverse=True)[:count]
-            found = [rows.get(number) or self._stored(number) for number in numbers]
+            found = [self._waiting.kept(number) or self._stored(number) for number in self._numbers(count)]
         kept = kept_versions.judge((each for each in found if each is not None), self._waiting.judgements())
         return list(kept.values())
 
     def version(self, number: int) -> VersionRow:
         """A kept version with its content. Raises JournalError: it is not kept, damaged, or the file can't be read."""
-        kept = next((each for each in self.versions() if each.version == number), None)
+        with self._database.explained("read"):
+            there = number in self._numbers(self._limits.versions)
+            kept = (self._waiting.kept(number) or self._stored(number)) if there else None
         if kept is None:
             damaged = number in self._reported
             why = "is damaged" if damaged else f"is not kept: the last {self._limits.versions} are (keep_versions)"
@@ -483,6 +482,11 @@ class Journal:
             _log.warning("what was written last stays in %s: %s", self._ahead.path, error)
         self._ahead.close()
         self._database.close()
+
+    def _numbers(self, count: int) -> list[int]:
+        """The numbers of the newest `count` versions, newest first. Raises what SQLite raises."""
+        waiting = (row.version for row in self._waiting.versions)
+        return sorted({*waiting, *kept_versions.numbers(self._ask, count)}, reverse=True)[:count]
 
     def _stored(self, number: int) -> KeptVersion | None:
         """The version in SQLite; None if its row is damaged. Of the committed one `newest` has enough without a row."""

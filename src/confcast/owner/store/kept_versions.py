@@ -123,12 +123,13 @@ def judge(versions: Iterable[KeptVersion], judgements: Iterable[Judgement]) -> d
     return by_number
 
 
-def before(versions: Sequence[KeptVersion]) -> int:
+def before(versions: Sequence[KeptVersion], *, whole: bool = True) -> int:
     """The newest good version before the one whose content runs, of other content; 0 if there is none.
 
     Args:
         versions: The kept versions, newest first: the first one runs. What a person has put back counts as the version
             that had that content first, so that going back twice goes back two versions.
+        whole: Whether these are all; else 0 also means that it is among the others, or that this can't be told.
     """
     if not versions:
         return 0
@@ -138,6 +139,8 @@ def before(versions: Sequence[KeptVersion]) -> int:
         earlier = (each.version for each in versions if each.version < bound and each.digest == present.digest)
         origin = present.restores or (next(earlier, 0) if present.origin in _PUT_BACK else 0)
         if not 0 < origin < bound:
+            if present.origin in _PUT_BACK and not whole:
+                return 0
             break
         bound = origin
     good = (each.version for each in versions if each.version < bound and each.good and each.digest != running.digest)

@@ -736,3 +736,11 @@ def kept(version: int, content: bytes, *, good: bool = True, origin: str = "call
 )
 def test_the_newest_good_version_before_the_one_whose_content_runs(versions, expected):
     assert before(versions) == expected
+
+
+def test_of_some_of_them_it_does_not_guess():
+    """What was undone has put back a version that is not among these."""
+    some = [kept(9, b"A", origin="undo"), kept(8, b"B", good=False), kept(7, b"C")]
+    assert before(some, whole=False) == 0
+    assert before([*some, kept(6, b"A"), kept(5, b"D")]) == 5
+    assert before(some) == 7
