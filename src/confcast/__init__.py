@@ -15,6 +15,7 @@ _HOME = {
     "ConfigObserver": "worker.observers.dispatcher",
     "ConfigReloadManager": "master.manager",
     "Environment": "config.sources.environment",
+    "Explanation": "wire.messages",
     "File": "config.sources.file",
     "Layer": "config.sources.layer",
     "NotAttached": "errors",
@@ -28,6 +29,7 @@ _HOME = {
     "Replica": "worker.replica",
     "SchemaMismatch": "errors",
     "Secret": "config.schema.kinds",
+    "Shadowed": "wire.messages",
     "Snapshot": "worker.snapshot",
     "Source": "config.sources.layer",
     "VersionInfo": "wire.messages",
@@ -67,9 +69,11 @@ if TYPE_CHECKING:
     from confcast.master.process_wide import initialize_reload_manager as initialize_reload_manager
     from confcast.master.process_wide import reload_config as reload_config
     from confcast.wire.messages import Change as Change
+    from confcast.wire.messages import Explanation as Explanation
     from confcast.wire.messages import Override as Override
     from confcast.wire.messages import ReloadEvent as ReloadEvent
     from confcast.wire.messages import ReloadResult as ReloadResult
+    from confcast.wire.messages import Shadowed as Shadowed
     from confcast.wire.messages import VersionInfo as VersionInfo
     from confcast.wire.messages import Who as Who
     from confcast.wire.messages import WorkerStatus as WorkerStatus

@@ -28,6 +28,7 @@ from confcast import (
     ConfigObserver,
     ConfigReloadManager,
     Environment,
+    Explanation,
     File,
     Layer,
     NotCarried,
@@ -38,6 +39,7 @@ from confcast import (
     Replica,
     SchemaMismatch,
     Secret,
+    Shadowed,
     Snapshot,
     Source,
     VersionInfo,
@@ -434,6 +436,19 @@ def overridden(override: Override) -> None:
     assert_type(override.needed, bool)
     assert_type(override.reason, str)
     assert_type(override.applied, bool)
+
+
+def explained(found: Explanation) -> None:
+    assert_type(found.key, str)
+    assert_type(found.origin, str)
+    assert_type(found.shadowed, list[Shadowed])
+    assert_type(found.shadowed[0].origin, str)
+    assert_type(found.required, bool)
+    assert_type(found.type, str)
+    assert_type(found.constraints, list[str])
+    assert_type(found.description, str)
+    assert_type(found.since_version, int)
+    assert_type(found.expires, float | None)
 
 
 # ---- errors

@@ -97,6 +97,29 @@ def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
     return masking(secret for config in configs for secret in _Comparison(codec, operator.is_).secrets(config, _OPEN))
 
 
+def shown_value(codec: Codec[Any], config: Any, names: Sequence[Any]) -> Any:
+    """A value inside a configuration as a change shows it.
+
+    Args:
+        codec: The codec of the configuration's schema.
+        config: The configuration.
+        names: The names of attributes, keys of dicts and indexes that lead to the value.
+
+    Raises:
+        LookupError: There is no such value.
+    """
+    comparison, value, member = _Comparison(codec), config, _OPEN
+    for name in names:
+        value, member = comparison.inside(value, member, name)
+    return cut(comparison.shown(value, member))
+
+
+def shown_default(codec: Codec[Any], cls: Any, name: str, value: Any) -> Any:
+    """A value for an attribute of a class, as a change shows it."""
+    members = _members(cls)
+    return cut(_Comparison(codec).shown(value, members.get(name) or members["*"]))
+
+
 class _Comparison:
     """Finds what differs between two configurations.
 
@@ -155,6 +178,19 @@ class _Comparison:
         elif member.secret and value is not None and cls is not bool:
             yield value if cls is bytes else _text(value)
 
+    def inside(self, value: Any, member: _Member, name: Any) -> tuple[Any, _Member]:
+        """The part of a value that has this name, and what is secret in it. Raises LookupError."""
+        cls: Any = type(value)
+        if fields_of(cls) is not None:
+            members = {"*": _MARKED} if member.marked else _members(cls)
+            return (self._codec.parts(value) or {})[name], members.get(name) or members["*"]
+        if isinstance(value, dict):
+            found = name if name in value else next((key for key in value if str(key) == name), name)
+            return value[found], member
+        if isinstance(value, list | tuple | deque) and isinstance(name, int):
+            return value[name], member._replace(secret=member.secret or contains_secret(cls))
+        raise LookupError(name)
+
     def _compare_objects(self, old: Any, new: Any, prefix: str) -> Iterator[Change]:
         before, after = self._codec.parts(old) or {}, self._codec.parts(new) or {}
         cls: Any = type(old)
@@ -179,13 +215,13 @@ class _Comparison:
             left, right = before.get(identity, _ABSENT), after.get(identity, _ABSENT)
             if self._are_same(left, right):
                 continue
-            text = str(self._shown(keys.get(identity, identity), _OPEN))
+            text = str(self.shown(keys.get(identity, identity), _OPEN))
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
-        return Change(member.key, cut(self._shown(old, member)), cut(self._shown(new, member)))
+        return Change(member.key, cut(self.shown(old, member)), cut(self.shown(new, member)))
 
-    def _shown(self, value: Any, member: _Member) -> Any:
+    def shown(self, value: Any, member: _Member) -> Any:
         """A value as plain data, its secrets masked; of a long list or table no more than is shown of its text."""
         cls = type(value)
         if value is None or value is _ABSENT:
@@ -205,13 +241,13 @@ class _Comparison:
         members, shown = _members(cls), {}
         for name, part in (self._codec.parts(value) or {}).items():
             member = members.get(name) or members["*"]._replace(key=encodable(name))
-            shown[member.key] = self._shown(part, member)
+            shown[member.key] = self.shown(part, member)
         return shown
 
     def _shown_table(self, table: dict[Any, Any], member: _Member) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for key, item in table.items():
-            shown[str(self._shown(key, _OPEN))] = self._shown(item, member)
+            shown[str(self.shown(key, _OPEN))] = self.shown(item, member)
             if _is_long(shown):
                 break
         return shown
@@ -219,7 +255,7 @@ class _Comparison:
     def _shown_items(self, items: Sequence[Any], member: _Member) -> list[Any]:
         shown, length = [], 0
         for item in items:
-            shown.append(self._shown(item, member))
+            shown.append(self.shown(item, member))
             length += len(repr(shown[-1]))
             if length > LONGEST:
                 break

@@ -62,6 +62,11 @@ def _why(key: str, parts: list[str], schema: Any) -> str:
     listed = list_around(schema, with_indexes(parts), targets_of_key)
     if listed:
         return f"items of a list can't be set one by one: set {shown_key(listed, schema)} to the whole list, as JSON"
+    return no_such_key(key, schema)
+
+
+def no_such_key(key: str, schema: Any) -> str:
+    """The sentence that refuses a key, with the most similar one of the schema."""
     known = [dotted(path) for path in islice(paths(schema, ()), _MOST_PATHS)]
     return f"the schema has no such key{did_you_mean(key, known)}"
 

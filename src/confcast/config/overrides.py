@@ -163,6 +163,13 @@ class Overrides(WithSecrets, frozen=True):
         when = self.next_expiry
         return tuple(shown_key(each.path, schema) for each in self.values if when is not None and each.expires == when)
 
+    def expiry_of(self, path: KeyPath, schema: Any) -> float | None:
+        """When the value at a path ends, or the first one in a table there; None if none does."""
+        spelling = spelling_of(schema)
+        at = spelling.canonical(path)
+        ends = [each.expires for each in self.values if spelling.canonical(each.path)[: len(at)] == at]
+        return min((each for each in ends if each is not None), default=None)
+
     def unknown(self, schema: Any) -> tuple[SetValue, ...]:
         """The values whose keys the schema does not have, which a load leaves out."""
         return tuple(each for each in self.values if _is_gone(each, schema))

@@ -178,6 +178,51 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     applied: bool = True
 
 
+class Shadowed(msgspec.Struct, frozen=True):
+    """A value that a higher source hides.
+
+    Attributes:
+        origin: Where it is, as an explanation's `origin`.
+        value: The value as the source has it; secrets are masked.
+    """
+
+    origin: str
+    value: Any
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the value of a key comes from, and what the schema says of it. Secrets are masked.
+
+    Attributes:
+        key: The dotted key, as messages write it.
+        value: The value that the sources give now, as a `Change` shows it.
+        origin: Where it comes from: `app.yaml:4:20`, `environment variable APP_MEMORY__TOTAL`, `set by uid 1000
+            (confcast set), 2026-11-29 12:03`, `override`, or `default`.
+        shadowed: The values of lower sources that it hides, the highest first. A table hides nothing: tables merge.
+        default: The schema's default; None, too, if there is none.
+        required: Whether the schema has no default for it.
+        type: The type as the schema declares it.
+        constraints: What else the schema demands, one text for each: `>= 512`, `one of 'a', 'b'`.
+        description: The schema's description of the field; empty for none.
+        since_version: The oldest kept version from which on the value has been what runs; 0 if no version is kept.
+        expires: When an override of it ends, in seconds since 1970; None: it does not, or there is none.
+        pending: The value that waits for a full reload of the server; None for none.
+    """
+
+    key: str
+    value: Any
+    origin: str
+    shadowed: list[Shadowed] = []
+    default: Any = None
+    required: bool = False
+    type: str = ""
+    constraints: list[str] = []
+    description: str = ""
+    since_version: int = 0
+    expires: float | None = None
+    pending: Any = None
+
+
 class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The outcome of one load. True in a boolean test when its result is.
 

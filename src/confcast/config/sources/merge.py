@@ -19,7 +19,7 @@ from confcast.config.sources.formats.common import Note
 from confcast.config.sources.layer import Layer
 
 
-class Shadowed(NamedTuple):
+class ReplacedValue(NamedTuple):
     """A value that is no table, and that a table of a higher layer replaced.
 
     Attributes:
@@ -67,7 +67,7 @@ class Merged:
     def __init__(self, layers: Sequence[Layer], spelling: Spelling = PLAIN) -> None:
         self.layers, self.spelling = tuple(layers), spelling
         self.data: dict[str, Any] = {}
-        self.shadowed: list[Shadowed] = []
+        self.shadowed: list[ReplacedValue] = []
         self.preferred: list[Preferred] = []
         found = [_Found([], []) for _ in self.layers]
         for index, layer in enumerate(self.layers):
@@ -75,7 +75,7 @@ class Merged:
             self.data = _over(self.data, layer.data, (), found[index], spelling, above) if self.data else layer.data
         for index, layer in enumerate(self.layers):  # only the tags of all layers together decide a layer's spelling
             below = functools.partial(self._below, index)
-            self.shadowed += (Shadowed(path, low, layer) for path in found[index].shadowed for low in below(path))
+            self.shadowed += (ReplacedValue(path, low, layer) for path in found[index].shadowed for low in below(path))
             preferred = found[index].preferred
             self.preferred += (Preferred(path, low, own, layer) for path, own in preferred for low in below(path))
 
