@@ -15,7 +15,7 @@ import pytest
 from confcast.errors import ImpossibleMessage
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState as OwnerState
-from confcast.owner.loop import queries
+from confcast.owner.loop import queries, questions
 from confcast.wire.messages import (
     Abort,
     Applied,
@@ -223,7 +223,11 @@ def test_the_owners_cell(name: str, state: OwnerState):
 
 
 def test_no_input_of_the_owners_is_missing():
-    by_the_shell = {fx.Received, *queries.QUERIES}  # a frame's envelope, and what the shell answers by itself
+    by_the_shell = {
+        fx.Received,
+        *queries.QUERIES,
+        *questions.QUESTIONS,
+    }  # a frame's envelope, and what the shell answers by itself
     assert {kind for kind, _ in COMES.values()} == {*get_args(fx.Input), *get_args(ToOwner)} - by_the_shell
     assert set(COMES) == set(OWNER)
     assert {len(row) for row in OWNER.values()} == {len(OwnerState)}

@@ -69,6 +69,8 @@ VERBS = {
     "clear_history": "(self)",
     "workers": "(self)",
     "versions": "(self, limit=None)",
+    "explain": "(self, key)",
+    "diff": "(self, a='running', b='sources')",
 }
 VERBS |= {f"a{verb}": signature for verb, signature in VERBS.items()}
 

@@ -27,7 +27,7 @@ import sys
 from collections.abc import Sequence
 
 import confcast
-from confcast.cli import check, operations, reload, status, versions
+from confcast.cli import check, diff, explain, operations, reload, status, versions
 from confcast.cli.report import ExitCode, as_json
 from confcast.errors import ConfcastError
 
@@ -100,6 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (check, reload, operations, status, versions):
+    for command in (check, reload, operations, status, versions, explain, diff):
         command.add_to(commands)
     return parser

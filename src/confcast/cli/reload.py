@@ -62,7 +62,7 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     """The report on the outcome, for a person and for a program."""
     lines = [_headline(event)]
     not_applied = "" if event and not event.dry_run else "would apply: " if event else "not applied: "
-    lines += [f"  {not_applied}{_shown(change)}" for change in event.changes]
+    lines += [f"  {not_applied}{shown_change(change)}" for change in event.changes]
     lines += [f"  {line(each)}" for each in (*event.problems, *event.notes)]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
@@ -89,7 +89,8 @@ def _headline(event: ReloadEvent) -> str:
     return f"{event.result}: {version} ({event.duration_ms:.1f} ms)"
 
 
-def _shown(change: Change) -> str:
+def shown_change(change: Change) -> str:
+    """A change on one line; one without values stands for others."""
     if change.old is change.new is None:  # a change without values stands for many
         return line(change.key)
     return line(f"{change.key}: {change.old!r} -> {change.new!r}")

@@ -114,6 +114,17 @@ def shown_value(codec: Codec[Any], config: Any, names: Sequence[Any]) -> Any:
     return cut(comparison.shown(value, member))
 
 
+def comparable_part(codec: Codec[Any], config: Any, names: Sequence[Any]) -> bytes:
+    """Bytes that are equal for equal values at these names, which are as in `shown_value`; empty if there is none."""
+    comparison, value, member = _Comparison(codec), config, _OPEN
+    try:
+        for name in names:
+            value, member = comparison.inside(value, member, name)
+    except LookupError:
+        return b""
+    return codec.comparable(value)
+
+
 def shown_default(codec: Codec[Any], cls: Any, name: str, value: Any) -> Any:
     """A value for an attribute of a class, as a change shows it."""
     members = _members(cls)

@@ -20,7 +20,7 @@ import msgspec
 
 from confcast.config.candidate import Candidate
 from confcast.config.codec.supported import text_of
-from confcast.config.diff import shown_default, shown_value
+from confcast.config.diff import comparable_part, shown_default, shown_value
 from confcast.config.dotted_keys import no_such_key
 from confcast.config.overrides import NONE, Overrides
 from confcast.config.schema.annotations import keys_of, members, written_children
@@ -95,6 +95,30 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
         description=_description(field),
         expires=overrides.expiry_of(path, schema),
     )
+
+
+def since(candidate: Candidate[Any], key: str, versions: Iterable[tuple[int, Any]]) -> int:
+    """The oldest of these versions from which on the value of a key has been the same.
+
+    Args:
+        candidate: What was loaded.
+        key: A key that `explain` knows.
+        versions: The numbers and configurations of versions, the newest first; read only as far as is needed.
+
+    Returns:
+        Its number; 0 if there are no versions.
+    """
+    from confcast.config.codec import codec_of
+
+    codec, schema, found = codec_of(candidate._schema), candidate._schema, 0
+    _, names = _walk(schema, candidate._merged.data, candidate._lookup.find(key))
+    newest = b""
+    for number, config in versions:
+        value = comparable_part(codec, config, names)
+        if found and value != newest:
+            break
+        found, newest = number, value
+    return found
 
 
 def _walk(schema: Any, data: Any, path: KeyPath) -> tuple[_Field, list[Any]]:

@@ -39,6 +39,7 @@ from confcast.owner.log_file import CapturedOutput, follow
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
+from confcast.owner.loop.questions import Answered
 from confcast.owner.loop.relief import Relief
 from confcast.owner.store import handover
 from confcast.owner.store.allowed_uids import AllowedUids
@@ -63,7 +64,7 @@ REFUSED = 78
 _MOVE_WITHIN = 2.0
 """Seconds for which an owner whose master was killed waits until a former owner has released the state folder."""
 
-_OF_SIGNAL: dict[int, Input | LogRotated] = {signal.SIGHUP: Trigger("signal"), signal.SIGUSR1: LogRotated()}
+_OF_SIGNAL: dict[int, Input | Answered | LogRotated] = {signal.SIGHUP: Trigger("signal"), signal.SIGUSR1: LogRotated()}
 
 _DISABLED = (
     "the schema's code has changed since this server started: workers keep the version they have, and nothing is "
@@ -90,7 +91,7 @@ class Lifecycle:
         self._restarted = startup.restarts > 0
         self._status = 0
         self.ready = self._dismissed = False
-        self._mailbox = Mailbox(_OF_SIGNAL)
+        self._mailbox: Mailbox[Input | Answered | LogRotated] = Mailbox(_OF_SIGNAL)
         install_handlers(self._mailbox)
         self._relief = Relief(functools.partial(leave_signals_to_the_loop, self._mailbox))
         me = os.getpid()
@@ -337,7 +338,7 @@ def _described(source: object) -> str:
     return " ".join([type(source).__name__, *map(str, files)])
 
 
-def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
+def install_handlers(mailbox: Mailbox[Input | Answered | LogRotated]) -> None:
     """Have the signals written into the mailbox, then unblock those that the master blocked. In the main thread."""
     signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     for number in _OF_SIGNAL:
@@ -348,7 +349,7 @@ def install_handlers(mailbox: Mailbox[Input | LogRotated]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_THE_START)
 
 
-def leave_signals_to_the_loop(mailbox: Mailbox[Input | LogRotated]) -> None:
+def leave_signals_to_the_loop(mailbox: Mailbox[Input | Answered | LogRotated]) -> None:
     """Have the main thread, which only waits from now on, take no signal: the loop's thread wakes by itself.
 
     Before, while the schema's module is imported, nothing is blocked, since what that starts inherits the mask. The

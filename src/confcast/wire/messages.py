@@ -482,6 +482,23 @@ class VersionsRequest(Message, frozen=True):
     limit: int | None = None
 
 
+class ExplainRequest(WithSecrets, Message, frozen=True):
+    """Ask for the explanation of a key of the sources' content; answered by Explained. The key may hold a secret."""
+
+    SHOWN = ("id",)
+
+    id: int
+    key: str = ""
+
+
+class DiffRequest(Message, frozen=True):
+    """Ask what differs from `a` to `b`, each a kept version's number or one of two words; answered by Differences."""
+
+    id: int
+    a: int | Literal["running", "sources"] = "running"
+    b: int | Literal["running", "sources"] = "sources"
+
+
 # ---- owner → worker or client
 
 
@@ -579,6 +596,22 @@ class Versions(Message, frozen=True):
     versions: list[VersionInfo]
 
 
+class Explained(Message, frozen=True):
+    """The answer to ExplainRequest: the explanation, or why there is none."""
+
+    id: int
+    explanation: Explanation | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class Differences(Message, frozen=True):
+    """The answer to DiffRequest: at most 1,000 changes as in an event, or why nothing can be compared."""
+
+    id: int
+    changes: tuple[Change, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 class Done(Message, frozen=True):
     """The answer to a request that has no result."""
 
@@ -595,9 +628,10 @@ class Refused(Message, frozen=True):
 
 Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
 Operation = Check | Rollback | Set | Unset | Resume
-Request = Reload | Operation | Query
+Question = ExplainRequest | DiffRequest
+Request = Reload | Operation | Query | Question
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
-Answer = Outcome | Stats | History | Workers | Versions | Done
+Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -38,14 +38,15 @@ from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
-from confcast.owner.loop.queries import QUERIES, answer_to, doing, operated
+from confcast.owner.loop.queries import QUERIES, answer_to, ask_for, doing, operated
+from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import restored
 from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
-from confcast.wire.messages import Outcome, Query, ReloadEvent
+from confcast.wire.messages import Outcome, Query, Question, ReloadEvent
 
 _log = logging.getLogger("confcast.owner")
 
@@ -84,7 +85,7 @@ class EventLoop:
         runtime_dir: RuntimeDir,
         listener: socket.socket,
         open_journal: Callable[[], Journal],
-        mailbox: Mailbox[fx.Input | LogRotated],
+        mailbox: Mailbox[fx.Input | Answered | LogRotated],
         loading: LoadThread,
         on_event: Callable[[ReloadEvent], None],
         *,
@@ -106,13 +107,14 @@ class EventLoop:
         self._loading = loading
         self._on_event = on_event
         self._selector = selectors.DefaultSelector()
-        self._inputs: deque[fx.Input] = deque()
+        self._inputs: deque[fx.Input | Answered] = deque()
         self._drained: list[int] = []  # pipes whose frames have left since the last Drained
         self._unlogged: deque[ReloadEvent] = deque()  # events to log once all callers have been answered
         self._pipes = Pipes(self._selector, self._inputs.append, runtime_dir.allowed_uids.uids(), rules.vote_timeout)
         self._exit_watch, self._master = ExitWatch(self._selector), ExitWatch(self._selector)
         self._retry_at: float | None = None
         self._idle_tasks = IdleTasks()
+        self._questions = Questions(rules.load_timeout)
         self._timers: dict[fx.Timer, tuple[float, fx.Wake]] = {}  # of each kind only the newest counts
         self._failures: Counter[str] = Counter()
         self._listener = listener
@@ -251,6 +253,8 @@ class EventLoop:
         if self._retry_at is not None and self._retry_at <= now:
             self._retry()
         self._pipes.close_timed_out(now)
+        if (limit := self._questions.deadline()) is not None and limit <= now:
+            self._answer_expired(now)
         self._handle_inputs()
         if self.core.state is ProposalState.IDLE:
             self._idle_tasks.do(now)
@@ -281,12 +285,19 @@ class EventLoop:
         if self._inputs:
             return 0.0
         times = [when for when, _ in self._timers.values()]
-        times += [when for when in (self._retry_at, self._pipes.deadline()) if when is not None]
+        limits = (self._retry_at, self._pipes.deadline(), self._questions.deadline())
+        times += [when for when in limits if when is not None]
         if self.core.state is ProposalState.IDLE:
             times += self._idle_tasks.next()
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _hand_over(self, given: fx.Input) -> None:
+    def _hand_over(self, given: fx.Input | Answered) -> None:
+        if isinstance(given, Answered):
+            self._answer_question(given)
+            return
+        if isinstance(given, fx.Received) and isinstance(given.message, QUESTIONS):
+            self._try("answer", functools.partial(self._ask, given.pipe, given.message))
+            return
         if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
             self._try("answer", functools.partial(self._answer_query, given.pipe, given.message))
             return
@@ -424,6 +435,27 @@ class EventLoop:
         more = {**counts, **self._doing(), **operated(people, self._loading.overrides(people.layer))}
         present = answer_to(query, self._journal, self.core, self._rules, more)
         self._pipes.send(pipe, present, from_core=False)
+
+    def _ask(self, pipe: int, question: Question) -> None:
+        """Have a question answered by the thread that loads, or answer it at once if that needs no thread."""
+        ask = ask_for(question, self._journal, self.core, self._rules)
+        answer = self._questions.add(pipe, ask, time.monotonic()) if isinstance(ask, OpenQuestion) else ask
+        if answer is not None:
+            self._pipes.send(pipe, answer, from_core=False)
+        self._submit_question()
+
+    def _submit_question(self) -> None:
+        if (ask := self._questions.next()) is not None:
+            self._loading.submit_question(ask)
+
+    def _answer_question(self, given: Answered) -> None:
+        if (found := self._questions.answered(given)) is not None:
+            self._pipes.send(*found, from_core=False)
+        self._submit_question()
+
+    def _answer_expired(self, now: float) -> None:
+        for pipe, answer in self._questions.expired(now, self._loading.doing()):
+            self._pipes.send(pipe, answer, from_core=False)
 
     def _doing(self) -> dict[str, Any]:
         loading = self.core.state in (ProposalState.LOADING, ProposalState.STAGING)  # in which the check may hang

@@ -40,17 +40,18 @@ from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.sources.layer import fingerprint_of
-from confcast.errors import ConfcastError, ConfigError, Problem, first_of, more
+from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
 from confcast.owner.loop.core_clock import time_of
+from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
+from confcast.owner.loop.shown_changes import shown_changes
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
 from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
 from confcast.wire.messages import (
     UNDECODABLE,
-    Change,
     Check,
     Declined,
     Override,
@@ -68,9 +69,6 @@ _LARGE = 256 * 1024
 
 _MANY_OBJECTS = 1_000_000
 """Objects that a load may have made, and not freed, before the garbage collector looks at them: about 100 MB."""
-
-_MOST_CHANGES = 1000
-_LONGEST_KEY = 1000
 
 LoadResult = Loaded | Checked | LoadFailed
 
@@ -134,13 +132,13 @@ class LoadThread:
         self,
         loader: ConfigLoader[Any],
         attempts: Attempts,
-        post: Callable[[LoadResult], None],
+        post: Callable[[LoadResult | Answered], None],
         relief: Relief | None = None,
     ) -> None:
         self._loader = loader
         self._attempts = attempts
         self._post = post
-        self._orders: queue.SimpleQueue[Load | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Load | OpenQuestion | None] = queue.SimpleQueue()
         self._latest: Candidate[Any] | None = None
         self._running: Candidate[Any] | None = None  # the candidate that became the running version
         self._reading: Reading | None = None
@@ -151,16 +149,16 @@ class LoadThread:
         self._mark_of = b""  # what the present load is marked by
         self._has_restored = False  # so what is voted on is no load's candidate
 
-    def serve_here(self) -> Iterator[LoadResult]:
+    def serve_here(self) -> Iterator[LoadResult | Answered]:
         """Load what is ordered, in the loop's thread, while it has the loop.
 
         What comes after the loop was taken over from this thread is posted.
         """
         while not self._relief.given and not self._orders.empty():
             if (order := self._orders.get()) is not None:
-                yield from self._in_sight(self.load(order))
+                yield from self._in_sight(self.answer(order) if isinstance(order, OpenQuestion) else self.load(order))
 
-    def _in_sight(self, results: Iterator[LoadResult]) -> Iterator[LoadResult]:
+    def _in_sight(self, results: Iterator[LoadResult | Answered]) -> Iterator[LoadResult | Answered]:
         self._relief.step_begins()
         for result in results:
             if self._relief.step_ended():
@@ -181,6 +179,10 @@ class LoadThread:
     def submit(self, order: Load) -> None:
         """Load once more, after the loads that were submitted before."""
         self._orders.put(order)
+
+    def submit_question(self, ask: OpenQuestion) -> None:
+        """Answer a question, after the loads that were submitted before."""
+        self._orders.put(ask)
 
     def committed(self, digest: bytes, payload: bytes, values: bytes = b"") -> None:
         """Set the content that later loads are compared with, and what its sources gave. Only while no load runs."""
@@ -210,7 +212,7 @@ class LoadThread:
         except ConfcastError as error:
             problem = Problem("", f"the content of version {row.version} can't be put back: {error}")
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (problem,))
-        changes = _first_of(differences(codec, committed.config, config)) if committed else ()
+        changes = shown_changes(differences(codec, committed.config, config)) if committed else ()
         same = committed is not None and codec.comparable(committed.config) == codec.comparable(config)
         return Loaded(
             number,
@@ -293,6 +295,35 @@ class LoadThread:
                 checked = self._second_half(order, self._unchecked)
             yield checked
 
+    def answer(self, ask: OpenQuestion) -> Iterator[Answered]:
+        """Answer a question, in the calling thread: load the sources if it takes that, and keep nothing of it."""
+        self._loads_in = threading.get_ident()
+        try:
+            with _collector_at_rest():
+                candidate = self._for_a_question(ask) if ask.takes_a_load else None
+                answer = answer_to(ask, self._loader, candidate)
+        except ConfcastError as error:
+            answer = refusal(ask.question, *self._why(error))
+        except BaseException as error:
+            answer = refusal(ask.question, *self._verdict(error)[1])
+        yield Answered(ask.number, answer)
+
+    def _why(self, error: ConfcastError) -> list[Problem]:
+        return first_of(error.problems) if isinstance(error, ConfigError) else [Problem("", str(error))]
+
+    def _for_a_question(self, ask: OpenQuestion) -> Candidate[Any]:
+        """What the sources give now; it counts as no attempt. Raises ConfigError, and what the user's code raises."""
+        if self._attempts.disabled is not None:
+            raise ConfigError([self._attempts.disabled])
+        self._reading = None
+        overrides = Overrides.decode(ask.overrides).without_expired(time.time())
+        reading = self._reading = self._loader._read(overrides)
+        self._begin(reading.fingerprint, insist=False)
+        try:
+            return self._loader._propose(reading)
+        finally:
+            self._attempts.end(reading.fingerprint)
+
     def _first_half(self, order: Load) -> Loaded | LoadFailed:
         if (disabled := self._attempts.disabled) is not None:
             return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (disabled,))
@@ -344,7 +375,7 @@ class LoadThread:
         try:
             if changes is None:
                 self._loader._check(candidate)
-                changes = _first_of(differences(codec, committed.config, candidate.config)) if committed else ()
+                changes = shown_changes(differences(codec, committed.config, candidate.config)) if committed else ()
             return Checked(order.number, changes, _notes(candidate, before), values=self._values(candidate, reading))
         except BaseException as error:
             self._latest = latest
@@ -413,7 +444,10 @@ class LoadThread:
         self._mark_of = seen
         if _counts(order):
             self._attempts.add(seen)
-        if self._attempts.is_quarantined(seen) and not order.insist:
+        self._begin(seen, insist=order.insist)
+
+    def _begin(self, seen: bytes, *, insist: bool) -> None:
+        if self._attempts.is_quarantined(seen) and not insist:
             text = "an owner died while it loaded exactly this content; it is loaded again only by HUP or by a call"
             raise ConfigError([Problem("", text)])
         try:
@@ -448,7 +482,7 @@ class LoadThread:
         patched = self._patch(candidate, committed)
         if patched is None:
             return _Comparison(codec.comparable(committed.config) != codec.comparable(candidate.config))
-        changes = _first_of(differences(codec, committed.config, patched.config, patched=True))
+        changes = shown_changes(differences(codec, committed.config, patched.config, patched=True))
         candidate.config = patched.config
         return _Comparison(bool(changes), changes, committed.digest, patched.patch)
 
@@ -519,16 +553,6 @@ def _source_of(frame: FrameType) -> object:
     """The file or name of the source whose method this frame runs; None for another frame."""
     this = frame.f_locals.get("self") if frame.f_code.co_name in ("read", "_read") else None
     return getattr(this, "shown", None) or getattr(this, "path", None)
-
-
-def _first_of(changes: list[Change]) -> tuple[Change, ...]:
-    """As many changes as an event may have. A last one without values counts the others, in its key."""
-    shown = [
-        change if len(change.key) <= _LONGEST_KEY else Change(f"{change.key[:_LONGEST_KEY]}...", change.old, change.new)
-        for change in changes[:_MOST_CHANGES]
-    ]
-    rest = len(changes) - len(shown)
-    return (*shown, Change(more(rest), None, None)) if rest else tuple(shown)
 
 
 def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

@@ -14,15 +14,18 @@ import msgspec
 from confcast.owner.core.machine import Core, OperatorState
 from confcast.owner.core.proposal import Phase, ProposalState
 from confcast.owner.core.rules import Rules
-from confcast.owner.store.journal import Journal, KeptVersion
+from confcast.owner.loop.questions import OpenQuestion, refusal
+from confcast.owner.store.journal import Journal, JournalError, KeptVersion
 from confcast.wire.messages import (
     Answer,
     ClearHistory,
+    DiffRequest,
     Done,
     History,
     HistoryRequest,
     Override,
     Query,
+    Question,
     Stats,
     StatsRequest,
     VersionInfo,
@@ -31,6 +34,9 @@ from confcast.wire.messages import (
     Workers,
     WorkersRequest,
 )
+
+_MOST_READ = 8 * 1024 * 1024
+"""Bytes of contents of kept versions that are read to find out since when a value has been what it is."""
 
 QUERIES: tuple[type[Query], ...] = get_args(Query)
 
@@ -61,6 +67,48 @@ def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Ma
             return Done(id)
         case _:
             assert_never(query)  # a query without a case fails the type check here
+
+
+def ask_for(question: Question, journal: Journal, core: Core, rules: Rules) -> OpenQuestion | Answer:
+    """A question with what its answer takes from journal and core; or the answer, if what it asks for can't be had.
+
+    Raises JournalError when the journal can't be read.
+    """
+    layer = core.operator.layer
+    if not isinstance(question, DiffRequest):
+        return OpenQuestion(0, question, _contents(journal, rules.schema), layer)
+    contents: dict[int | str, bytes] = {"running": core.committed.payload}
+    for name in (question.a, question.b):
+        if isinstance(name, int):
+            try:
+                row = journal.version(name)
+            except JournalError as error:
+                return refusal(question, str(error))
+            if row.schema != rules.schema:
+                return refusal(question, _of_another_schema(name, journal.described(row.schema), rules.fields))
+            contents[name] = row.payload
+    return OpenQuestion(0, question, contents, layer)
+
+
+def _contents(journal: Journal, schema: bytes) -> dict[int | str, bytes]:
+    """The contents of the kept versions of this schema, the newest first, up to the first that is not to be had."""
+    found: dict[int | str, bytes] = {}
+    room = _MOST_READ
+    for kept in journal.versions():
+        if kept.schema != schema or room <= 0:
+            break
+        try:
+            found[kept.version] = journal.version(kept.version).payload
+        except JournalError:
+            break
+        room -= len(found[kept.version])
+    return found
+
+
+def _of_another_schema(version: int, then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    keys = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+    differing = "; ".join(f"{key}: {then.get(key, 'absent')} then, {now.get(key, 'absent')} now" for key in keys)
+    return f"version {version} is of another schema ({differing or 'same fields, other classes'}): it can't be compared"
 
 
 def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> VersionInfo:

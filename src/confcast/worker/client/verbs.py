@@ -20,11 +20,17 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
-from confcast.errors import OwnerUnavailable, Problem
+from confcast.errors import ConfigError, OwnerUnavailable, Problem
 from confcast.wire.messages import (
     Answer,
+    Change,
     Check,
     ClearHistory,
+    Differences,
+    DiffRequest,
+    Explained,
+    ExplainRequest,
+    Explanation,
     History,
     HistoryRequest,
     Message,
@@ -334,10 +340,53 @@ class Verbs(ABC):
         """
         return self._answer(Versions, lambda number: VersionsRequest(number, limit)).versions
 
-    def _answer(self, kind: type[A], make: Callable[[int], Request]) -> A:
-        answer = self._ask(make, _ANSWER_TIMEOUT)
+    def explain(self, key: str) -> Explanation:
+        """Where the value of a key comes from, what it hides, and what the schema says of it; secrets are masked.
+
+        The owner loads its sources for the answer, and changes nothing.
+
+        Args:
+            key: Dotted, as messages write it: `memory.total`, `servers[0].host`, `log_levels."app.payments"`.
+
+        Raises:
+            ConfigError: The schema has no such key, and the message names the most similar one; or the sources are
+                wrong, or not loaded within `load_timeout`.
+            OwnerUnavailable: No answer within the time that a reload may take.
+        """
+        answer = self._answer(Explained, lambda number: ExplainRequest(number, key), self._answers_within())
+        if answer.explanation is None:
+            raise ConfigError(answer.problems)
+        return answer.explanation
+
+    def diff(
+        self, a: int | Literal["running", "sources"] = "running", b: int | Literal["running", "sources"] = "sources"
+    ) -> list[Change]:
+        """What differs from one configuration to another; secrets are masked. `diff(11)` is 11 against the sources.
+
+        Args:
+            a: The number of a kept version; `running`: the version that runs; `sources`: what a load would give now.
+            b: As `a`.
+
+        Returns:
+            The changes by key, at most 1,000, and one that counts the others; empty if nothing differs.
+
+        Raises:
+            ConfigError: A version is not kept, or is of another schema, and the message says which fields differ; or
+                the sources are wrong, or not loaded within `load_timeout`.
+            ValueError: `a` or `b` is no number and neither word.
+            OwnerUnavailable: No answer within the time that a reload may take.
+        """
+        _check_side(a)
+        _check_side(b)
+        answer = self._answer(Differences, lambda number: DiffRequest(number, a, b), self._answers_within())
+        if answer.problems:
+            raise ConfigError(answer.problems)
+        return list(answer.changes)
+
+    def _answer(self, kind: type[A], make: Callable[[int], Request], timeout: float = _ANSWER_TIMEOUT) -> A:
+        answer = self._ask(make, timeout)
         if not isinstance(answer, kind):
-            raise OwnerUnavailable(f"{self._whom()} did not answer within {_ANSWER_TIMEOUT:g} s")
+            raise OwnerUnavailable(f"{self._whom()} did not answer within {timeout:g} s")
         return answer
 
     def _answers_within(self) -> float:
@@ -377,6 +426,12 @@ def _ttl(ttl: float | timedelta | None) -> float | None:
     if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < math.inf):
         raise ValueError(f"ttl={ttl!r}: a number of seconds above 0 is expected, or a timedelta")
     return seconds
+
+
+def _check_side(side: object) -> None:
+    """Raise ValueError if this names nothing that can be compared."""
+    if not (side in ("running", "sources") or (type(side) is int and side > 0)):
+        raise ValueError(f"{side!r}: a version's number, 'running' or 'sources' is expected")
 
 
 class AwaitableVerbs(Verbs):
@@ -455,6 +510,16 @@ class AwaitableVerbs(Verbs):
     async def aworkers(self) -> list[WorkerStatus]:
         """`workers()`, awaited. Raises what `workers` raises."""
         return await in_thread(self.workers)
+
+    async def aexplain(self, key: str) -> Explanation:
+        """`explain(key)`, awaited. Raises what `explain` raises."""
+        return await in_thread(self.explain, key)
+
+    async def adiff(
+        self, a: int | Literal["running", "sources"] = "running", b: int | Literal["running", "sources"] = "sources"
+    ) -> list[Change]:
+        """`diff(a, b)`, awaited. Raises what `diff` raises."""
+        return await in_thread(self.diff, a, b)
 
     async def aversions(self, limit: int | None = None) -> list[VersionInfo]:
         """`versions(limit)`, awaited. Raises what `versions` raises."""

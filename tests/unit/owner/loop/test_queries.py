@@ -13,6 +13,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Core, Rules
 from confcast.owner.loop import event_loop
 from confcast.owner.loop.queries import QUERIES, answer_to
+from confcast.owner.loop.questions import QUESTIONS
 from confcast.owner.store.journal import Journal
 from confcast.wire.messages import Answer, Operation, Query, Reload, Request, ToOwner
 
@@ -36,9 +37,9 @@ def test_no_query_is_without_an_answer(journal: Journal):
     assert [kind.__name__ for kind in QUERIES if not answered(kind)] == []
 
 
-def test_what_may_be_asked_is_a_reload_an_operation_or_a_query():
-    assert {*get_args(Request)} == {Reload, *get_args(Operation), *QUERIES}
-    assert [kind.__name__ for kind in QUERIES if kind not in get_args(ToOwner)] == []
+def test_what_may_be_asked_is_a_reload_an_operation_a_query_or_a_question():
+    assert {*get_args(Request)} == {Reload, *get_args(Operation), *QUERIES, *QUESTIONS}
+    assert [kind.__name__ for kind in (*QUERIES, *QUESTIONS) if kind not in get_args(ToOwner)] == []
 
 
 def test_no_effect_of_the_core_is_without_its_deed():

@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
-from confcast.errors import ConfcastError, OwnerUnavailable
+from confcast.errors import ConfcastError, ConfigError, OwnerUnavailable, Problem
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
     Answer,
+    Change,
     ClearHistory,
+    Differences,
+    DiffRequest,
     Done,
+    Explained,
+    ExplainRequest,
+    Explanation,
     Hello,
     History,
     HistoryRequest,
@@ -37,6 +43,7 @@ from confcast.wire.messages import (
     decode_to_owner,
     encode,
 )
+from confcast.wire.options import Options
 from confcast.worker.client.connection_per_call import Client
 from confcast.worker.client.verbs import Verbs
 from tests.support.links import control_socket
@@ -105,6 +112,41 @@ def test_each_other_verb_gives_what_the_answer_holds_and_raises_without_one(
     assert verbs.requests == [(request_, 5.0)]
     with pytest.raises(OwnerUnavailable, match="did not answer within 5 s"):
         call(Asked(None))
+
+
+EXPLAINED = Explanation(key="a", value=1, origin="app.toml:1:5")
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "answer", "value"),
+    [
+        (lambda verbs: verbs.explain("a"), ExplainRequest(1, "a"), Explained(1, EXPLAINED), EXPLAINED),
+        (lambda verbs: verbs.diff(), DiffRequest(1), Differences(1), []),
+        (lambda verbs: verbs.diff(3), DiffRequest(1, 3), Differences(1, (Change("a", 1, 2),)), [Change("a", 1, 2)]),
+        (lambda verbs: verbs.diff("sources", 3), DiffRequest(1, "sources", 3), Differences(1), []),
+    ],
+)
+def test_a_question_has_the_time_of_a_reload_and_raises_what_the_owner_found(
+    call: Callable[[Verbs], Any], request_: Request, answer: Answer, value: Any
+) -> None:
+    verbs = Asked(answer)
+    assert call(verbs) == value
+    assert verbs.requests == [(request_, Options().answers_within)]
+    wrong = (Problem("a", "is wrong", "app.toml:1:1"),)
+    with pytest.raises(ConfigError) as caught:
+        call(Asked(Explained(1, problems=wrong) if isinstance(answer, Explained) else Differences(1, problems=wrong)))
+    assert caught.value.problems == list(wrong)
+    with pytest.raises(OwnerUnavailable, match="did not answer within 71 s"):
+        call(Asked(None))
+
+
+@pytest.mark.parametrize("side", [0, -1, True, "now", 1.0, None])
+def test_what_can_not_be_compared_is_refused_before_it_is_asked(side: Any) -> None:
+    verbs = Asked(Differences(1))
+    for call in (lambda: verbs.diff(side), lambda: verbs.diff("running", side)):
+        with pytest.raises(ValueError, match="a version's number, 'running' or 'sources' is expected"):
+            call()
+    assert verbs.requests == []
 
 
 def test_another_verb_s_answer_is_no_answer() -> None:

@@ -1,0 +1,162 @@
+"""Questions that take a load, or the decoding of versions: asked by clients, answered by the thread that loads.
+
+Guarantees. A question changes nothing: what was read for it counts as no attempt, no version comes of it, and no event.
+Content that killed an owner is not loaded for one. Each has the deadline of a load, counted from when it was asked, and
+is answered then, whatever hangs. One is worked on at a time, in the order in which they came; no more than `MOST` wait.
+
+Rejected: a thread of its own (two loads of one source at once, whose connections may be bound to their thread), and the
+layers of the last load instead of a load (an edit since would not be explained).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+
+from confcast.config.candidate import Candidate
+from confcast.config.diff import differences
+from confcast.config.explain import explain, since
+from confcast.config.loader import ConfigLoader
+from confcast.config.overrides import Overrides
+from confcast.errors import Problem
+from confcast.owner.loop.shown_changes import shown_changes
+from confcast.wire.messages import (
+    Answer,
+    Differences,
+    Explained,
+    ExplainRequest,
+    Explanation,
+    Question,
+    WithSecrets,
+)
+
+QUESTIONS: tuple[type[Question], ...] = get_args(Question)
+
+MOST = 32
+"""How many questions may wait."""
+
+
+class OpenQuestion(WithSecrets, frozen=True):
+    """A question, with what the thread that loads needs for its answer.
+
+    Attributes:
+        number: Distinguishes it from all others.
+        question: As it came.
+        contents: The encoded configurations that a `DiffRequest` names, by what it calls them; what runs, and the kept
+            versions before it from the newest on, for an `ExplainRequest`.
+        overrides: The encoded overrides that are above the sources.
+    """
+
+    SHOWN = ("number",)
+
+    number: int
+    question: Question
+    contents: dict[int | str, bytes] = msgspec.field(default_factory=dict)
+    overrides: bytes = b""
+
+    @property
+    def takes_a_load(self) -> bool:
+        """Whether the sources have to be loaded."""
+        return isinstance(self.question, ExplainRequest) or "sources" in (self.question.a, self.question.b)
+
+
+class Answered(NamedTuple):
+    """What the thread that loads gives for an `OpenQuestion`: its number, and the answer."""
+
+    number: int
+    answer: Answer
+
+
+class _Waiting(NamedTuple):
+    pipe: int
+    ask: OpenQuestion
+    deadline: float
+
+
+class Questions:
+    """The questions that wait for their answers. For the loop's thread.
+
+    Args:
+        limit: Seconds that a question may take.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._number = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._is_at_work = 0  # the number of the question that the thread has; 0 for none
+
+    def add(self, pipe: int, ask: OpenQuestion, now: float) -> Answer | None:
+        """Have this question answered. Returns the answer at once if too many wait; `ask.number` is given here."""
+        if len(self._waiting) >= MOST:
+            return refusal(ask.question, f"{MOST} other questions wait for the config owner: ask again later")
+        self._number += 1
+        self._waiting.append(_Waiting(pipe, msgspec.structs.replace(ask, number=self._number), now + self._limit))
+        return None
+
+    def next(self) -> OpenQuestion | None:
+        """The question for the thread that loads, if it has none; to be called after each other method."""
+        if self._is_at_work or not self._waiting:
+            return None
+        self._is_at_work = self._waiting[0].ask.number
+        return self._waiting[0].ask
+
+    def answered(self, given: Answered) -> tuple[int, Answer] | None:
+        """The pipe that an answer goes to; None if its deadline has passed."""
+        if self._is_at_work == given.number:
+            self._is_at_work = 0
+        found = next((each for each in self._waiting if each.ask.number == given.number), None)
+        if found is None:
+            return None
+        self._waiting.remove(found)
+        return found.pipe, given.answer
+
+    def deadline(self) -> float | None:
+        """When `expired` is to be called; None if nothing waits."""
+        return self._waiting[0].deadline if self._waiting else None
+
+    def expired(self, now: float, hangs: str) -> list[tuple[int, Answer]]:
+        """The pipes whose deadlines have passed, each with its answer.
+
+        Args:
+            now: The time.
+            hangs: What the thread that loads waits for, in words; empty if that is not known.
+        """
+        over = [each for each in self._waiting if each.deadline <= now]
+        self._waiting = deque(each for each in self._waiting if each.deadline > now)
+        why = f"not answered within {self._limit:g} s (load_timeout)" + (f"; a load waits for {hangs}" if hangs else "")
+        return [(each.pipe, refusal(each.ask.question, why)) for each in over]
+
+
+def refusal(question: Question, *why: Problem | str) -> Answer:
+    """The answer that says why there is none."""
+    problems = tuple(each if isinstance(each, Problem) else Problem("", each) for each in why)
+    if isinstance(question, ExplainRequest):
+        return Explained(question.id, problems=problems)
+    return Differences(question.id, problems=problems)
+
+
+def answer_to(ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any] | None) -> Answer:
+    """The answer to a question, in the thread that loads. Raises ConfigError, ProtocolError.
+
+    Args:
+        ask: The question.
+        loader: The loader.
+        candidate: What the sources gave; None if the question takes no load.
+    """
+    question, codec = ask.question, loader._codec
+    if isinstance(question, ExplainRequest):
+        assert candidate is not None
+        return Explained(question.id, _explanation(question.key, ask, loader, candidate))
+
+    sources = None if candidate is None else candidate.config
+    a, b = (codec.decode(ask.contents[name]) if name in ask.contents else sources for name in (question.a, question.b))
+    return Differences(question.id, shown_changes(differences(codec, a, b)))
+
+
+def _explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any]) -> Explanation:
+    found = explain(candidate, key, Overrides.decode(ask.overrides))
+    configurations = ((int(version), loader._codec.decode(content)) for version, content in ask.contents.items())
+    return msgspec.structs.replace(found, since_version=since(candidate, key, configurations))

@@ -1,0 +1,84 @@
+"""Questions that wait for the thread that loads: one at a time, each with its deadline, and not too many."""
+
+from __future__ import annotations
+
+import pytest
+
+from confcast.errors import Problem
+from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions
+from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest
+
+
+def asked(number: int) -> OpenQuestion:
+    return OpenQuestion(0, DiffRequest(number))
+
+
+def test_one_is_worked_on_at_a_time_in_their_order() -> None:
+    questions = Questions(10.0)
+    assert questions.next() is None
+    for pipe in (1, 2):
+        assert questions.add(pipe, asked(pipe), 0.0) is None
+    first = questions.next()
+    assert first is not None
+    assert first.question == DiffRequest(1)
+    assert questions.next() is None
+    answer = Differences(1, (Change("a", 1, 2),))
+    assert questions.answered(Answered(first.number, answer)) == (1, answer)
+    second = questions.next()
+    assert second is not None
+    assert second.question == DiffRequest(2)
+
+
+def test_each_has_a_deadline_from_when_it_was_asked_also_one_that_waits() -> None:
+    questions = Questions(10.0)
+    questions.add(1, asked(1), 0.0)
+    questions.add(2, OpenQuestion(0, ExplainRequest(5, "a")), 1.0)
+    first = questions.next()
+    assert first is not None
+    assert questions.deadline() == 10.0
+    assert questions.expired(9.9, "") == []
+    why = "not answered within 10 s (load_timeout)"
+    assert questions.expired(10.0, "") == [(1, Differences(1, problems=(Problem("", why),)))]
+    why += "; a load waits for app:check"
+    assert questions.expired(11.0, "app:check") == [(2, Explained(5, problems=(Problem("", why),)))]
+    assert questions.deadline() is None
+
+
+def test_the_next_waits_until_a_thread_that_hung_is_free() -> None:
+    questions = Questions(10.0)
+    questions.add(1, asked(1), 0.0)
+    first = questions.next()
+    assert first is not None
+    questions.expired(10.0, "")
+    questions.add(2, asked(2), 10.0)
+    assert questions.next() is None
+    assert questions.answered(Answered(first.number, Differences(1))) is None
+    second = questions.next()
+    assert second is not None
+    assert second.question == DiffRequest(2)
+
+
+def test_not_too_many_wait() -> None:
+    questions = Questions(10.0)
+    for number in range(MOST):
+        assert questions.add(1, asked(number), 0.0) is None
+    why = f"{MOST} other questions wait for the config owner: ask again later"
+    assert questions.add(1, asked(99), 0.0) == Differences(99, problems=(Problem("", why),))
+
+
+@pytest.mark.parametrize(
+    ("question", "takes"),
+    [
+        (ExplainRequest(1, "a"), True),
+        (DiffRequest(1), True),
+        (DiffRequest(1, 3, "running"), False),
+        (DiffRequest(1, "sources", 3), True),
+    ],
+)
+def test_the_sources_are_loaded_only_if_it_takes_that(question: ExplainRequest | DiffRequest, takes: bool) -> None:
+    assert OpenQuestion(1, question).takes_a_load is takes
+
+
+def test_a_repr_shows_nothing_of_it() -> None:
+    question = OpenQuestion(1, ExplainRequest(1, "keys.hunter2"), {1: b"hunter2"}, b"hunter2")
+    assert "hunter" not in repr(question) + repr(question.question)
