@@ -69,7 +69,7 @@ def test_versions_what_runs_and_the_sources_are_compared(manager: Manager, confi
     assert manager.diff(1, 2) == [Change("number", 1, 2), Change("twin", 1, 2)]
     assert manager.diff(2, "running") == []
     assert manager.diff("sources", 1)[0] == Change("number", 3, 1)
-    with pytest.raises(ConfigError, match="version 7 in the journal .* is not kept"):
+    with pytest.raises(ConfigError, match=r"version 7 in the journal .* is not kept"):
         manager.diff(7)
     with pytest.raises(ValueError, match="a version's number, 'running' or 'sources' is expected"):
         manager.diff(0)

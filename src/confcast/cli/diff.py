@@ -1,6 +1,6 @@
-"""`confcast diff [A [B]]` lists what differs between two configurations.
+"""`confcast diff [A [B]]` lists what differs between two configurations: a kept version, what runs, the sources.
 
-Each is a kept version, what runs, or what the sources say. Without arguments it says what a reload would change. Secrets come masked from the owner.
+Without arguments it says what a reload would change. Secrets come masked from the owner.
 """
 
 from __future__ import annotations
