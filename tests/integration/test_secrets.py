@@ -41,6 +41,10 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         '"key": "login.password"',  # the command line's
         "VersionInfo(version=2, ",
         '"restorable": true',  # `confcast versions --json`
+        "Explanation(key='login.password', value='**********'",
+        "hides    '**********', ",  # `confcast explain`
+        "strong.password: '**********' -> '**********'",  # `confcast diff`
+        "the schema has no such key; did you mean strong.password?",
     ):
         assert told in said.replace("\\'", "'"), f"{told!r} is missing, so this proves nothing:\n{said}"
     leaks = [line for line in said.splitlines() if LEAK.search(line)]

@@ -225,6 +225,7 @@ class Show:
         for number, command in enumerate((*reads, ["reload"], ["reload", "--json"]), 5):
             self.write(number)
             assert confcast_command([*command, "--address", manager.address]) == 0
+        self.questions(manager)
         dead = manager.owner_pid
         os.kill(dead, signal.SIGKILL)
         eventually(lambda: not is_running(dead), "the owner's end")
@@ -251,6 +252,39 @@ class Show:
         assert confcast_command(["set", secret, "--json", *at]) == 0
         assert confcast_command(["unset", "strong.password", *at]) == 0
         print(manager.get_event_history(), manager.versions())
+
+    def questions(self, manager: ConfigReloadManager[Any]) -> None:
+        """Values set above the file's; then what is explained and compared, by the verbs and by the command."""
+        event = manager.set({"strong.password": f"{SENTINEL}-set", "login.pins": [f"{SENTINEL}-pin"]}, reason="a test")
+        print(event, event.changes, manager.get_stats())
+        assert event
+        refused = manager.set(
+            {"strong.code": f"{SENTINEL}-no", "login.user": {"a": SENTINEL}, "strong.raw.x": SENTINEL}
+        )
+        print(refused, refused.problems)
+        assert not refused
+        for key in (
+            "login",
+            "login.password",
+            "login.pins[0]",
+            "strong.password",
+            "strong.code",
+            "strong.raw",
+            "number",
+        ):
+            print(manager.explain(key))
+            for arguments in ([], ["--json"]):
+                assert confcast_command(["explain", key, *arguments, "--address", manager.address]) == 0
+        oldest = manager.versions()[-1].version
+        for sides in (["running", "sources"], [str(oldest), "running"], ["sources", str(oldest)]):
+            print(manager.diff(*(int(side) if side.isdecimal() else side for side in sides)))  # type: ignore[arg-type]
+            for arguments in ([], ["--json"]):
+                assert confcast_command(["diff", *sides, *arguments, "--address", manager.address]) == 0
+        assert confcast_command(["explain", "strong.pasword", "--address", manager.address]) == 1
+        self.write(11, login_user="nobody")
+        assert confcast_command(["diff", "--json", "--address", manager.address]) == 1
+        self.write(10)
+        assert manager.unset(["strong", "login.pins"])
 
 
 def wrong() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_KEY = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^="])+(?==)')
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 
 
@@ -23,13 +24,15 @@ def duration(text: str) -> float:
 def assignment(text: str) -> tuple[str, str]:
     """Key and text of `K=V`. Raises ArgumentTypeError, without the value in it.
 
-    `K=@FILE` takes the file's text, and `K=@-` that of standard input, without its last end of line.
+    `K=@FILE` takes the file's text, and `K=@-` that of standard input, without its last end of line. A value that
+    begins with `@` is written `K=@@…`. A key in quotes may have `=` in it.
     """
-    key, equals, value = text.partition("=")
-    if not key or not equals:
+    found = _KEY.match(text)
+    if found is None:
         raise argparse.ArgumentTypeError("give KEY=VALUE, KEY=@FILE or KEY=@- (standard input)")
-    if not value.startswith("@"):
-        return key, value
+    key, value = found[0], text[found.end() + 1 :]
+    if not value.startswith("@") or value.startswith("@@"):
+        return key, value.removeprefix("@")
     try:
         given = sys.stdin.read() if value == "@-" else Path(value[1:]).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -40,4 +43,5 @@ def assignment(text: str) -> tuple[str, str]:
 
 def on_the_command_line(words: Iterable[str]) -> set[str]:
     """The keys whose values stand in these words, where other users may read them in the list of processes."""
-    return {key for key, _, value in (word.partition("=") for word in words) if value and not value.startswith("@")}
+    found = ((key[0], word[key.end() + 1 :]) for word in words if (key := _KEY.match(word)))
+    return {key for key, value in found if value and (value.startswith("@@") or not value.startswith("@"))}

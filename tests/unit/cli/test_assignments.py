@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 from pathlib import Path
 
 import pytest
 
-from confcast.cli.assignments import assignments
+from confcast.cli.arguments import assignment, on_the_command_line
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from confcast.cli.assignments import assignments
     ],
 )
 def test_a_word_is_a_key_and_a_text(word: str, key: str, text: str) -> None:
-    assert assignments([word]) == {key: text}
+    assert assignment(word) == (key, text)
 
 
 @pytest.mark.parametrize(("content", "text"), [("hunter2\n", "hunter2"), ("a\nb\r\n", "a\nb"), ("", "")])
@@ -32,19 +33,24 @@ def test_a_text_may_come_from_a_file_or_standard_input(
     file = tmp_path / "secret"
     file.write_bytes(content.encode())
     monkeypatch.setattr("sys.stdin", io.StringIO(content, newline=""))
-    assert assignments([f"a=@{file}", "b=@-"]) == {"a": text, "b": text}
+    assert assignment(f"a=@{file}") == ("a", text)
+    assert assignment("b=@-") == ("b", text)
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("word", "message"),
     [
-        (["a"], "'a' is no assignment: write KEY=VALUE, KEY=@FILE, or KEY=@- for standard input"),
-        (["=hunter2"], "'' is no assignment"),
-        (["a=hunter2", "a=hunter2"], "a is set twice: leave one out"),
-        (["a=@/none"], "the value of a can't be read from '/none': No such file or directory"),
+        ("a", "give KEY=VALUE, KEY=@FILE or KEY=@- "),
+        ("=hunter2", "give KEY=VALUE, "),
+        ("a=@/none", "a: /none can't be read: No such file or directory"),
     ],
 )
-def test_a_mistake_is_said_without_the_value(words: list[str], message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{message}") as caught:
-        assignments(words)
+def test_a_mistake_is_said_without_the_value(word: str, message: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^{message}") as caught:
+        assignment(word)
     assert "hunter2" not in str(caught.value)
+
+
+def test_which_values_others_may_read() -> None:
+    words = ["a=1", "b=@-", "c=@@x", "d=", 'e."f=g"=x', "h=@/srv/secret"]
+    assert on_the_command_line(words) == {"a", "c", 'e."f=g"'}

@@ -29,7 +29,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from typing_extensions import TypedDict
 
 from confcast import ConfigError, ConfigLoader, Environment, NotCarried, Secret
-from confcast.cli.assignments import assignments
+from confcast.cli.arguments import assignment
 from confcast.config.overrides import Call, Overrides
 from confcast.wire.plain_values import plain_values
 
@@ -214,7 +214,7 @@ def by_call(schema: Any, value: Any) -> Any:
 
 def by_command(schema: Any, text: str) -> Any:
     escaped = f"@{text}" if text.startswith("@") else text
-    return by_call(schema, assignments([f"value={escaped}"])["value"])
+    return by_call(schema, assignment(f"value={escaped}")[1])
 
 
 @pytest.fixture(autouse=True)

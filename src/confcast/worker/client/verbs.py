@@ -53,6 +53,7 @@ from confcast.wire.messages import (
     WorkerStatus,
 )
 from confcast.wire.options import Options
+from confcast.wire.plain_values import plain_values
 from confcast.worker.async_library import in_thread
 
 A = TypeVar("A", bound=Message)
@@ -147,7 +148,7 @@ class Verbs(ABC):
         Raises:
             As `reload`; and TypeError: a value is no plain data.
         """
-        plain = _plain(values or {})
+        plain = plain_values(values or {})
         return self._outcome(lambda number: Check(number, plain), self._seconds(timeout), "dry run")
 
     def rollback(
@@ -228,7 +229,7 @@ class Verbs(ABC):
         Raises:
             As `reload`; and ValueError: `ttl` is not above 0. TypeError: a value is no plain data.
         """
-        plain, seconds = _plain(values), _ttl(ttl)
+        plain, seconds = plain_values(values), _ttl(ttl)
         return self._outcome(
             lambda number: Set(number, plain, expect, seconds, reason), self._seconds(timeout), "change"
         )
@@ -402,23 +403,6 @@ def _check_wait(seconds: float | None) -> None:
     """Raise ValueError if this is no number of seconds, 0 or more."""
     if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
         raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they can be sent. Raises TypeError, without a value in it."""
-    return {str(key): _plain_value(key, value) for key, value in values.items()}
-
-
-def _plain_value(key: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {inner: _plain_value(f"{key}.{inner}", item) for inner, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_value(key, item) for item in value]
-    if value is None or type(value) in (bool, int, float, str, bytes):
-        return value
-    if (reveal := getattr(value, "get_secret_value", None)) is not None:  # pydantic's SecretStr and SecretBytes
-        return reveal()
-    raise TypeError(f"{key}: a {type(value).__name__} can't be set: give plain data (text, numbers, lists, tables)")
 
 
 def _ttl(ttl: float | timedelta | None) -> float | None:
