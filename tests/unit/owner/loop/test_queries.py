@@ -9,13 +9,24 @@ from typing import get_args
 
 import pytest
 
+from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Core, Rules
+from confcast.owner.core.machine import Committed, Core, Rules
 from confcast.owner.loop import event_loop
-from confcast.owner.loop.queries import QUERIES, answer_to
-from confcast.owner.loop.questions import QUESTIONS
-from confcast.owner.store.journal import Journal
-from confcast.wire.messages import Answer, Operation, Query, Reload, Request, ToOwner
+from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
+from confcast.owner.loop.questions import QUESTIONS, OpenQuestion
+from confcast.owner.store.journal import Journal, VersionRow
+from confcast.wire.messages import (
+    Answer,
+    Differences,
+    DiffRequest,
+    ExplainRequest,
+    Operation,
+    Query,
+    Reload,
+    Request,
+    ToOwner,
+)
 
 
 @pytest.fixture
@@ -40,6 +51,42 @@ def test_no_query_is_without_an_answer(journal: Journal):
 def test_what_may_be_asked_is_a_reload_an_operation_a_query_or_a_question():
     assert {*get_args(Request)} == {Reload, *get_args(Operation), *QUERIES, *QUESTIONS}
     assert [kind.__name__ for kind in (*QUERIES, *QUESTIONS) if kind not in get_args(ToOwner)] == []
+
+
+def kept(journal: Journal, *rows: tuple[int, bytes, bytes]) -> None:
+    for number, schema, content in rows:
+        journal.record(VersionRow(number, content[:16].ljust(16), schema, content))
+
+
+def test_a_question_gets_the_contents_that_it_names(journal: Journal):
+    kept(journal, (1, b"schema", b"one"), (2, b"schema", b"two"))
+    rules = Rules(schema=b"schema")
+    core = Core(rules, committed=Committed(2, b"two", b"two"))
+    question = ask_for(DiffRequest(7, 1, "sources"), journal, core, rules)
+    assert isinstance(question, OpenQuestion)
+    assert question.contents == {"running": b"two", 1: b"one"}
+    question = ask_for(ExplainRequest(7, "a"), journal, core, rules)
+    assert isinstance(question, OpenQuestion)
+    assert list(question.contents.items()) == [(2, b"two"), (1, b"one")]
+
+
+def test_a_version_of_another_schema_says_which_fields_differ(journal: Journal):
+    journal.describe(b"before", {"a": "int", "b": "str"})
+    kept(journal, (1, b"before", b"one"), (2, b"schema", b"two"))
+    rules = Rules(schema=b"schema", fields={"a": "str", "b": "str", "c": "int"})
+    core = Core(rules, committed=Committed(2, b"two", b"two"))
+    text = "version 1 is of another schema (a: int then, str now; c: absent then, int now): it can't be compared"
+    assert ask_for(DiffRequest(7, 1), journal, core, rules) == Differences(7, problems=(Problem("", text),))
+    question = ask_for(ExplainRequest(7, "a"), journal, core, rules)
+    assert isinstance(question, OpenQuestion)
+    assert list(question.contents) == [2]
+
+
+def test_a_version_that_is_not_kept_is_said(journal: Journal):
+    rules = Rules(schema=b"schema")
+    answer = ask_for(DiffRequest(7, 5), journal, Core(rules), rules)
+    assert isinstance(answer, Differences)
+    assert "version 5 in the journal" in answer.problems[0].message
 
 
 def test_no_effect_of_the_core_is_without_its_deed():
