@@ -55,7 +55,7 @@ def test_what_may_be_asked_is_a_reload_an_operation_a_query_or_a_question():
 
 def kept(journal: Journal, *rows: tuple[int, bytes, bytes]) -> None:
     for number, schema, content in rows:
-        journal.record(VersionRow(number, content[:16].ljust(16), schema, content))
+        journal.record(VersionRow(number, content.ljust(16), schema, content, 0.0))
 
 
 def test_a_question_gets_the_contents_that_it_names(journal: Journal):
