@@ -38,6 +38,8 @@ class NoLoading:
 
     def submit(self, order: fx.Load) -> None: ...
 
+    def submit_question(self, ask: object) -> None: ...
+
     def overrides(self, layer: bytes) -> list[Any]:
         return []
 

@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from confcast.wire.messages import PROTOCOL, Hello, Refused, ReloadResult, ToOwn
 from tests.support.shell import SCHEMA, Shell, load
 
 ABSURD = (-(2**63), -1, 0, 2**31, 2**32 + 1, 2**63 - 1, 2**63, 2**64 - 1)
-NUMBERS = {bool: (False, True), int: ABSURD, int | None: ABSURD}
+NUMBERS = {bool: (False, True), int: ABSURD, int | None: ABSURD, int | Literal["running", "sources"]: ABSURD}
 GREETING = Hello(PROTOCOL, 0, "replica", "app", SCHEMA)
 
 

@@ -14,7 +14,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import ProposalState
 from confcast.owner.loop.bounded_answers import TOO_LONG, frame_of
 from confcast.owner.loop.event_log import log_event
-from confcast.owner.loop.load_thread import _first_of as first_changes
+from confcast.owner.loop.shown_changes import shown_changes as first_changes
 from confcast.wire.framing import Deframer
 from confcast.wire.messages import (
     Change,
