@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from confcast import ConfigError, ConfigLoader, File, ProtocolError
@@ -22,6 +22,7 @@ _values = st.recursive(
 )
 
 
+@settings(deadline=None, derandomize=True, database=None, max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     st.dictionaries(
         st.text(), _values | (st.datetimes(timezones=_zones) | st.times()).map(lambda time: time.replace(fold=0))
