@@ -98,7 +98,7 @@ def _contents(journal: Journal, schema: bytes) -> dict[int | str, bytes]:
         if kept.schema != schema or room <= 0:
             break
         try:
-            found[kept.version] = journal.version(kept.version).payload
+            found[kept.version] = journal.content(kept)
         except JournalError:
             break
         room -= len(found[kept.version])

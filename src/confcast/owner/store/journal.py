@@ -179,6 +179,17 @@ class Journal:
             raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
         return _whole(kept, payload, made)
 
+    def content(self, kept: KeptVersion) -> bytes:
+        """The content of a kept version. Raises JournalError: it is damaged, or the file can't be read."""
+        if (payload := self._waiting.payloads.get(kept.digest)) is not None:
+            return payload
+        try:
+            with self._database.explained("read"):
+                return kept_versions.content(self._ask, kept.digest)
+        except Unreadable as error:
+            where = f"version {kept.version} in the journal {self._database.path}"
+            raise JournalError(f"{where} is damaged: {error}") from None
+
     def has_content(self, digest: bytes) -> bool:
         """Whether a kept version's content is there and is what was written; a long one is not read for this."""
         with self._database.explained("read"):
