@@ -153,14 +153,18 @@ def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, mo
     assert all(timeout <= owners._RETRY for timeout in granted[1:])
 
 
-def test_a_reader_that_has_enough_ends_the_command_quietly(manager: Manager) -> None:
-    """As `confcast status | head -1` does; the exit code stays what it means."""
+@pytest.mark.parametrize(("command", "code"), [("status", 141), ("reload", 1), ("reload --help", 141)])
+def test_a_reader_that_has_enough_ends_the_command_quietly(
+    command: str, code: int, manager: Manager, config: Path
+) -> None:
+    """As `confcast status | head -1` does. The status is that of other tools, unless the verdict says more."""
+    config.write_text("number = -1\ntwin = -1\n", encoding="utf-8")
     reading, writing = os.pipe()
     os.close(reading)
-    arguments = [sys.executable, "-m", "confcast", "status", "--address", manager.address]
+    arguments = [sys.executable, "-m", "confcast", *command.split(), "--address", manager.address]
     done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=DEADLINE)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 @pytest.mark.parametrize(
@@ -269,12 +273,14 @@ def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManage
     code, out, err = run("reload")
     assert (code, out) == (3, "")
     assert "2 config owners run for this user; choose one by --name, --pid or --address:" in err
-    mine = [str(os.getpid()), str(Path.cwd()), processes.command(os.getpid())[:40]]
-    assert [[*row.split()[1:2], *row.split()[3:4], row.split(maxsplit=4)[4][:40]] for row in err.splitlines()[2:]] == [
-        mine,
-        mine,
-    ]
-    assert [row.split()[:3:2] for row in err.splitlines()[2:]] == [["app", app.address], ["other_one", other.address]]
+    assert err.splitlines()[1].split("  ")[0] == "NAME"
+    mine = f"{os.getpid()}        1  {Path.cwd()}  {processes.command(os.getpid())[:40]}"
+    for row, name in zip(err.splitlines()[2:], ("app", "other_one"), strict=True):
+        assert row.startswith(f"{name:9}  {mine}")
+        assert row.endswith(f"  --name {name}")
+    told = json.loads(run("reload", "--json")[1])["owners"]
+    assert [each["address"] for each in told] == [app.address, other.address]
+    assert [each["choose"] for each in told] == ["--name app", "--name other_one"]
     assert [owner.get_event_history(1)[0].origin for owner in (app, other)] == ["start", "start"]
 
 
@@ -316,7 +322,7 @@ def test_the_only_owner_elsewhere_is_not_taken_for_the_one_of_the_folder_that_is
 
     assert (code, out, manager.get_stats()["total_reloads"]) == (3, "", 0)
     assert f"no config owner runs in {tmp_path}, which {variable} names; 1 config owner runs elsewhere" in err
-    assert err.splitlines()[-1].split()[2] == manager.address
+    assert err.splitlines()[-1].split()[:3] == ["app", str(os.getpid()), "1"]
     assert run("status", "--name", "app")[0] == run("status", "--pid", str(os.getpid()))[0] == 0
 
 

@@ -66,9 +66,10 @@ THIRD_PARTY = {
     "config": {"pydantic", "pydantic_core", "yaml"},
     "owner": {"watchfiles"},
     "servers": {*servers(), "click", "billiard"},
+    "cli": {"click", "rich"},
     "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
 }
-OPTIONAL = {"yaml"} | THIRD_PARTY["servers"]
+OPTIONAL = {"yaml"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
 ASKED_FOR_BY_ANYBODY = {"__init__", "__main__", "embedding", "launcher"}
 
 

@@ -1,8 +1,8 @@
 """Finds the owners of the server to which a process, given by its pid, belongs.
 
 The names of runtime directories have a master's pid, an owner listens on its socket, a worker is on its owner's roster,
-and a process that has not attached yet has a master among its parents. Rejected: reading the environment of the process
-(a forked worker shows the one that its master was started with).
+and a process that has not attached yet, or a child of any of these, has one of them among its parents. Rejected:
+reading the environment of the process (a forked worker shows the one that its master was started with).
 """
 
 from __future__ import annotations
@@ -41,13 +41,18 @@ def owners_of(pid: int, name: str | None) -> list[OwnerDir]:
 
 
 def _by_each_sign(pid: int, name: str | None) -> Iterator[list[OwnerDir]]:
-    """For each sign in turn, the owners that it shows to be the process's. Reads the names of any number of folders."""
+    """For each sign in turn, the owners that it shows to be the process's. Reads the names of any number of folders.
+
+    A parent shows the same as the process itself; the nearest one counts, since a server may run inside another one's.
+    """
     yield _found(name, pid)
     few = _found(name)  # each of these owners is asked
-    for belongs in (_is_owner(pid), _has_worker(pid)):
-        yield [each for each in few if belongs(each)]
-    for parent in processes.parents(pid):
-        yield _found(name, parent)
+    listens, has_worker = {owner: _listener(owner) for owner in few}, _has_worker(few)
+    for each in (pid, *processes.parents(pid)):
+        if each != pid:
+            yield _found(name, each)
+        yield [owner for owner in few if listens[owner] == each]
+        yield [owner for owner in few if has_worker(owner, each)]
 
 
 def _found(name: str | None, master: int | None = None) -> list[OwnerDir]:
@@ -55,25 +60,32 @@ def _found(name: str | None, master: int | None = None) -> list[OwnerDir]:
     return [*owner_dirs.living(name=name, master=master), *of_others]
 
 
-def _is_owner(pid: int) -> Callable[[OwnerDir], bool]:
-    return lambda each: _listener(each) == pid
+def _has_worker(few: list[OwnerDir]) -> Callable[[OwnerDir, int], bool]:
+    """Whether an owner has this worker. Each owner is asked once, when that is first of use.
 
-
-def _has_worker(pid: int) -> Callable[[OwnerDir], bool]:
-    """Ask only owners of that process's user, or of root: any other user may run an owner that claims any worker."""
-    user = processes.user_of(pid)
+    Asks only owners of that process's user, or of root: any other user may run an owner that claims any worker.
+    """
     end = time.monotonic() + _ALL
+    rosters = dict[OwnerDir, frozenset[int]]()
 
-    def has(each: OwnerDir) -> bool:
-        left = min(_EACH, end - time.monotonic())
-        if left <= 0 or each.user() not in (user, _ROOT):
+    def has(each: OwnerDir, pid: int) -> bool:
+        if each.user() not in (processes.user_of(pid), _ROOT):
             return False
-        with contextlib.suppress(ConfcastError):
-            answer = Client(each.address, each.label).ask(lambda number: WorkersRequest(number), left)
-            return isinstance(answer, Workers) and any(worker.pid == pid for worker in answer.workers)
-        return False
+        if each not in rosters:
+            rosters[each] = _workers(each, min(_EACH, end - time.monotonic()))
+        return pid in rosters[each]
 
     return has
+
+
+def _workers(each: OwnerDir, timeout: float) -> frozenset[int]:
+    """The pids of this owner's workers; none if it does not answer in time."""
+    if timeout <= 0:
+        return frozenset()
+    with contextlib.suppress(ConfcastError):
+        answer = Client(each.address, each.label).ask(lambda number: WorkersRequest(number), timeout)
+        return frozenset(worker.pid for worker in answer.workers) if isinstance(answer, Workers) else frozenset()
+    return frozenset()
 
 
 def _listener(each: OwnerDir) -> int:

@@ -1,12 +1,14 @@
 """The config owner that a command line means, and the client that asks it.
 
-`--address`, or `--pid` of any process of the server, says which; without them `CONFCAST_ADDRESS_<NAME>`, which a master
-sets for the processes that it starts. Without that it is the only owner that loads for this user (one that only serves
-the last workers of an older generation does not), or, for root without an owner, the only one of another user. If
-`CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names a folder, owners in it come first; elsewhere, an owner is
-then found by name only, and another user's by pid or address only. So a service's own reload means the service, even if
-that has no owner any more. Of several owners, the one whose master was started in the current directory is taken, with
-a warning. Otherwise they are listed, and none is taken: a reload of the wrong server can't be undone.
+`--address`, or `--pid` of any process of the server or of a child of one, says which; without them
+`CONFCAST_ADDRESS_<NAME>`, which a master sets for the processes that it starts. Without a name that is the variable of
+`app`, else the only one that is set, and of several none. Without a variable it is the only owner that loads for
+this user (one that only serves the last workers of an older generation does not), or, for root without an owner, the
+only one of another user. If `CONFCAST_RUNTIME_DIR` or systemd's `RUNTIME_DIRECTORY` names a folder, owners in it come
+first; elsewhere, an owner is then found by name only, and another user's by pid or address only. So a service's own
+reload means the service, even if that has no owner any more. Of several owners, the one whose master was started in the
+current directory is taken, with a warning. Otherwise they are listed, with what to type for each, and none is taken: a
+reload of the wrong server can't be undone.
 """
 
 from __future__ import annotations
@@ -18,29 +20,28 @@ import math
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confcast.cli import members
-from confcast.cli.report import line, table
+from confcast.cli.report import line
+from confcast.cli.report import user_name as user_name
 from confcast.errors import OwnerUnavailable
-from confcast.texts import shortened
 from confcast.wire.address import address_variable, is_name
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import Answer, Operation, ReloadEvent, Request, Stats, StatsRequest
-from confcast.wire.options import Options
 from confcast.worker.client.connection_per_call import Client
 
 _log = logging.getLogger("confcast.cli")
 
 _DEFAULT_NAME = "app"
+_VARIABLES = address_variable("")
 _RETRY = 0.05
 _RESTART = 3.0
-_LONGEST_COMMAND = 60
 _UNANSWERED = 5.0
 """Seconds to wait for a reload by an owner that has not answered even a request that needs no load."""
 
@@ -49,12 +50,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which owner is meant."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--address", type=_not_empty, metavar="SOCKET", help="the owner's control socket")
-    which.add_argument("--pid", type=int, help="a process of the server: its master, a worker or the config owner")
+    which.add_argument("--pid", type=int, help="a process of the server (master, worker, owner), or below one")
     parser.add_argument(
         "--name",
         type=_not_empty,
         help=f"the configuration's name; without it, the owner at ${address_variable(_DEFAULT_NAME)} is asked, else "
-        "the only one that runs",
+        f"the one at any ${_VARIABLES}*, else the only one that runs, else the one whose master was started here",
     )
 
 
@@ -88,11 +89,9 @@ class OwnerClient(Client):
     def _answers_within(self) -> float:
         """Seconds within which the owner answers, as it says; some if it does not answer. Raises OwnerUnavailable."""
         answer = self._ask(lambda number: StatsRequest(number), _UNANSWERED)
-        return (
-            float(answer.stats.get("answers_within") or Options().answers_within)
-            if isinstance(answer, Stats)
-            else _UNANSWERED
-        )
+        if not isinstance(answer, Stats):
+            return _UNANSWERED
+        return float(answer.stats.get("answers_within") or super()._answers_within())
 
     def check_address(self) -> None:
         """Raise OwnerUnavailable if there is no such socket, and no master that could restart the owner."""
@@ -170,23 +169,76 @@ class OwnerClient(Client):
         return found.master if found is not None and found.lives() else None
 
 
-def find(options: argparse.Namespace) -> OwnerClient:
-    """A client of the owner that options and environment mean. Raises OwnerUnavailable, which says how to choose."""
-    name = options.name or _DEFAULT_NAME
+class OwnersToChooseFrom(OwnerUnavailable):
+    """Several owners run, or none where one is meant: the text lists them, and so does `data`, for a program."""
+
+    def __init__(self, text: str, found: list[OwnerDir]) -> None:
+        from confcast.cli import listing  # imported here: few commands need it
+
+        self.data = {"owners": listing.described(found)}
+        super().__init__("\n".join([text, *listing.as_table(self.data["owners"], sys.stderr)]))
+
+
+def find(options: argparse.Namespace, *, warns: bool = True) -> OwnerClient:
+    """A client of the owner that options and environment mean. Raises OwnerUnavailable, which says how to choose.
+
+    `warns`: log a warning if, of several owners, the one is taken whose master was started in the working directory.
+    """
     if options.pid is not None:
+        from confcast.cli import members  # imported here: most commands have no use for it
+
         return _only(members.owners_of(options.pid, options.name), f"of the process {options.pid}")
-    address, wanted = options.address or os.environ.get(address_variable(name)), options.name
-    if address and not options.address and is_name(address, name):
-        if wanted not in (None, address):
-            variable = address_variable(name)
-            raise OwnerUnavailable(f"{variable} names the config owner of {address!r}, and not of {wanted!r}")
-        address, wanted = None, address
-    if address:
-        return OwnerClient(address, _name_there(address, wanted))
-    return _only(_meant(wanted), "" if wanted is None else f"named {wanted!r}")
+    if options.address:
+        return OwnerClient(options.address, _name_there(options.address, options.name))
+    variable = _variable(options.name)
+    if variable is None:
+        return _only(_meant(options.name, warns), _named(options.name))
+    address = os.environ[variable]
+    if not is_name(address, options.name or _DEFAULT_NAME):
+        return OwnerClient(address, _name_there(address, options.name))
+    if options.name not in (None, address):
+        raise OwnerUnavailable(f"{variable} names the config owner of {address!r}, and not of {options.name!r}")
+    return _only(_meant(address, warns), _named(address))
 
 
-def _meant(name: str | None) -> list[OwnerDir]:
+def asked_without_options() -> OwnerClient | None:
+    """The owner that a command without options asks; None if there is none, or a person has to choose."""
+    try:
+        return find(argparse.Namespace(pid=None, address=None, name=None), warns=False)
+    except OwnerUnavailable:
+        return None
+
+
+def _named(name: str | None) -> str:
+    return "" if name is None else f"named {name!r}"
+
+
+def _variable(name: str | None) -> str | None:
+    """The environment variable that says where the owner is; None if none does.
+
+    Without a name, it is that of the default name, else the only one: in a server's process, its own. Raises
+    OwnerUnavailable if there are several.
+    """
+    variable = address_variable(name or _DEFAULT_NAME)
+    if os.environ.get(variable):
+        return variable
+    others = {} if name else {each: os.environ[each] for each in sorted(os.environ) if each.startswith(_VARIABLES)}
+    others = {each: value for each, value in others.items() if value}
+    if len(set(others.values())) > 1:
+        text = f"{', '.join(others)} name config owners; choose one by --name, --pid or --address:"
+        raise OwnersToChooseFrom(text, [each for value in others.values() for each in _there(value)])
+    return next(iter(others), None)
+
+
+def _there(value: str) -> list[OwnerDir]:
+    """The owners that a variable with this value means, as far as a folder's name shows it."""
+    if is_name(value, ""):
+        return _meant(value, warns=False)
+    found = owner_dirs.parse(Path(value).parent)
+    return [] if found is None else [found]
+
+
+def _meant(name: str | None, warns: bool) -> list[OwnerDir]:
     """The owners that this name (None: no name) means. Root's own owners come before other users'.
 
     If a place is named for one server, as in a service, another user's owner elsewhere is never meant.
@@ -197,7 +249,7 @@ def _meant(name: str | None) -> list[OwnerDir]:
     for found in (owner_dirs.living(name=name), of_others):
         if meant := owner_dirs.meant(name, found):
             loading = owner_dirs.loading(name, found)
-            if len(meant) == 1 < len(loading) and owner_dirs.is_here(meant[0]):
+            if warns and len(meant) == 1 < len(loading) and owner_dirs.is_here(meant[0]):
                 text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
                 _log.warning(text, len(loading), meant[0].label, meant[0].address, meant[0].master)
             return meant
@@ -229,7 +281,7 @@ def _none(which: str) -> OwnerUnavailable:
             f"no config owner runs in {place}, which {variable} names; {count} elsewhere; "
             "choose one by --name, --pid or --address:"
         )
-        return OwnerUnavailable("\n".join([text, *_listed(elsewhere)]))
+        return OwnersToChooseFrom(text, elsewhere)
     missed = "one whose CONFCAST_RUNTIME_DIR is not set here is found by --address only"
     if os.geteuid() != 0:
         where = f"for this user (uid {os.geteuid()})"
@@ -246,31 +298,8 @@ def _none(which: str) -> OwnerUnavailable:
 def _several(found: list[OwnerDir], which: str) -> OwnerUnavailable:
     how = "--name, --pid or --address" if len({each.label for each in found}) == len(found) else "--pid or --address"
     whom = "" if any(each.user() != os.geteuid() for each in found) else " for this user"
-    several = f"{len(found)} config owners{which and ' '}{which} run{whom}; choose one by {how}:"
-    return OwnerUnavailable("\n".join([several, *_listed(found)]))
-
-
-def _listed(found: list[OwnerDir]) -> list[str]:
-    columns: dict[str, Callable[[OwnerDir], object]] = {
-        "NAME": lambda each: each.label,
-        "MASTER": lambda each: each.master,
-        "ADDRESS": lambda each: each.address,
-        "STARTED IN": lambda each: each.started_in() or "?",
-        "COMMAND": lambda each: shortened(each.command(), _LONGEST_COMMAND) or "?",
-    }
-    if any(each.user() != os.geteuid() for each in found):
-        columns = {"USER": lambda each: user_name(each.user()), **columns}
-    return table(tuple(columns), [[cell(each) for cell in columns.values()] for each in found])
-
-
-def user_name(uid: int) -> str:
-    """The name of this user; the number if the system has no name for it."""
-    import pwd  # imported here: `confcast check` runs on Windows, too
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    text = f"{len(found)} config owners{which and ' '}{which} run{whom}; choose one by {how}:"
+    return OwnersToChooseFrom(text, found)
 
 
 def _not_empty(text: str) -> str:

@@ -1,18 +1,20 @@
 """The report of a command: an exit code, a text for a person, and the same as data for a program.
 
 Guarantee: no text from a file, a worker or a name can control the terminal: characters that can't be printed show as
-escapes, and one cell is one line.
+escapes, and one cell is one line. A table without room on the terminal becomes a block of lines for each row.
 """
 
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
+from confcast.cli import terminal
 from confcast.texts import printable, printable_json
 from confcast.wire.messages import WorkerStatus
 
@@ -41,13 +43,33 @@ def line(value: object) -> str:
     return printable(str(value))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of a table with aligned columns; columns of numbers are aligned to the right."""
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], stream: TextIO | None = None) -> list[str]:
+    """The lines of a table with aligned columns; columns of numbers are aligned to the right.
+
+    Args:
+        header: The columns' names; "" for a column that shows a mark.
+        rows: The cells, of any type.
+        stream: Where the table will be written; None for standard output. If it is a terminal without room for the
+            widest row, each row becomes a block: a line for each cell that is not empty, behind its column's name.
+    """
     rows = list(rows)
     cells = [list(header), *([line(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(terminal.cells, column)) for column in zip(*cells, strict=True)]
     right = [all(isinstance(cell, int) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(_pad, row, widths, right or [False] * len(header))).rstrip() for row in cells]
+    lines = ["  ".join(map(_pad, row, widths, right or [False] * len(header))).rstrip() for row in cells]
+    room = terminal.columns(stream or sys.stdout)
+    return _blocks(header, cells[1:]) if rows and 0 < room < max(map(terminal.cells, lines)) else lines
+
+
+def _blocks(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The rows as blocks, with a free line between them; a mark stands behind the first cell that has a name."""
+    width = max(map(len, header))
+    lines = list[str]()
+    for row in rows:
+        marks = "".join(f"  {cell}" for name, cell in zip(header, row, strict=True) if cell and not name)
+        block = [f"{name:{width}}  {cell}" for name, cell in zip(header, row, strict=True) if cell and name]
+        lines += ["", block[0] + marks, *block[1:]] if block else []
+    return lines[1:]
 
 
 def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
@@ -63,6 +85,16 @@ def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
 def when(timestamp: float) -> str:
     """Seconds since 1970 as local date and time, with the offset from UTC."""
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def user_name(uid: int) -> str:
+    """The name of this user; the number if the system has no name for it."""
+    import pwd  # imported here: `confcast check` runs on Windows, too
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def as_json(data: Any) -> str:
@@ -86,4 +118,5 @@ def _has_surrogates(text: str) -> bool:
 
 
 def _pad(cell: str, width: int, right: bool) -> str:
-    return cell.rjust(width) if right else cell.ljust(width)
+    blanks = " " * (width - terminal.cells(cell))
+    return blanks + cell if right else cell + blanks

@@ -38,7 +38,7 @@ def bases(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
         for variable, base in zip(VARIABLES, made, strict=True):
             base.mkdir()
             monkeypatch.setenv(variable, str(base))
-        monkeypatch.setattr(tempfile, "tempdir", str(made[0]))
+        monkeypatch.setenv("TMPDIR", str(made[0]))
         shared = Path(parent, "shared")
         shared.mkdir()
         own = lambda: (shared if base == SHARED else base for base in CANDIDATES())  # noqa: E731
@@ -228,15 +228,23 @@ def test_an_owner_that_lives_on_is_of_another_interpreter_in_this_process(
 def test_where_there_is_no_temporary_directory_the_others_are_tried(
     bases: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read-only root has none, and `gettempdir` raises."""
-
-    def gettempdir() -> str:
-        raise FileNotFoundError("No usable temporary directory found")
-
-    monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
+    """A read-only root has none."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert list(CANDIDATES()) == [*bases, SHARED]
     folders.sweep()
     assert folders.make("app").parent == bases[0]
+
+
+def test_the_temporary_directory_is_that_of_python(bases: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that were told where temporary files go find each other there, whichever variable tells them."""
+    monkeypatch.setattr(tempfile, "tempdir", None)  # what was found earlier in this process
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in [("TMP", bases[1]), ("TEMP", bases[0]), ("TMPDIR", bases[1] / "missing")]:
+        monkeypatch.setenv(variable, str(value))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        assert list(CANDIDATES())[-1] == Path(tempfile.gettempdir())
+    assert list(CANDIDATES())[-1] == bases[0]
 
 
 def test_a_folder_that_workers_of_another_user_can_not_enter_is_passed_over_and_that_is_said(

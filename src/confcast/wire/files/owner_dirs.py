@@ -7,7 +7,9 @@ root made it for this user's workers; by root, also if the folder's user is its 
 `MOST` folders.
 
 Rejected: one fixed path (a host may have two servers), a file that lists the owners (a killed owner would stay in it),
-and, for root, a walk through every user's variables (`/proc/net/unix` lists the sockets that listen).
+`tempfile.gettempdir()` (it tries each place by writing a file: on a full disk, a command would search another place
+than that in which the owner was made; and it imports half a MiB of compression), and, for root, a walk through every
+user's variables (`/proc/net/unix` lists the sockets that listen).
 """
 
 from __future__ import annotations
@@ -100,18 +102,24 @@ class OwnerDir(NamedTuple):
 
 def candidates() -> Iterator[Path]:
     """The places where a folder may be made, in their order."""
-    import tempfile  # imported here: it imports half a MiB of compression, which few workers need
-
     yield from named()
     yield from _of_variables("XDG_RUNTIME_DIR")
     yield Path("/dev/shm")  # noqa: S108 - the folder made in it is 0700, and nobody can guess its name
-    with contextlib.suppress(FileNotFoundError):  # there is a read-only root without a /tmp
-        yield Path(tempfile.gettempdir())
+    yield from _temporary()
 
 
 def named() -> Iterator[Path]:
     """The places that an operator has named for one server, not for all servers of a user."""
     yield from _of_variables(*OF_ONE_SERVER)
+
+
+def _temporary() -> Iterator[Path]:
+    """The temporary directory: the first of the usual ones that can be written. A read-only root has none."""
+    given = (os.environ.get(variable) for variable in ("TMPDIR", "TEMP", "TMP"))
+    for path in filter(None, (*given, "/tmp", "/var/tmp", "/usr/tmp")):  # noqa: S108 - as above
+        if os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK):  # noqa: PTH112 - no Path for each of them
+            yield Path(path).absolute()
+            return
 
 
 def _of_variables(*variables: str) -> Iterator[Path]:
@@ -252,7 +260,7 @@ def _some_of_each_user(found: Iterable[OwnerDir]) -> Iterator[OwnerDir]:
 
 def _there(base: Path) -> list[Path]:
     try:
-        return sorted(base.glob("confcast-*"))
+        return sorted(base / name for name in os.listdir(base) if name.startswith("confcast-"))  # noqa: PTH208
     except OSError:  # not accessible for this user: `su` keeps the environment of another one
         return []
 

@@ -52,7 +52,6 @@ from confcast.wire.messages import (
     WorkersRequest,
     WorkerStatus,
 )
-from confcast.wire.options import Options
 from confcast.wire.plain_values import plain_values
 from confcast.worker.async_library import in_thread
 
@@ -392,6 +391,8 @@ class Verbs(ABC):
 
     def _answers_within(self) -> float:
         """Seconds within which the owner answers a reload, by its options; by their defaults if they are not known."""
+        from confcast.wire.options import Options  # imported here: a command line has no use for it
+
         return Options().answers_within
 
     def _whom(self) -> str:

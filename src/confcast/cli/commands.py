@@ -1,0 +1,163 @@
+"""The table of commands, the parser that is built from it, and the answer to a word that is no command.
+
+A command is one file in this folder, with `add_to(commands)`, and one line in `COMMANDS`. Guaranteed: a command that
+runs imports no other command's file. argparse parses, with the extra `cli` and without it, so that messages, exit codes
+and abbreviations (there are none) are the same; click is shown the same parsers for completion (`completion.py`).
+
+Rejected: parsers of click (each option would be declared twice, or the commands would need click), and a search of the
+folder for commands (their order, and what they are for at night, is not in it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import confcast
+from confcast.cli import terminal
+from confcast.cli.report import Report
+from confcast.texts import printable
+
+COMMANDS = {
+    "status": "what runs in which process, and why the last load was refused",
+    "versions": "what ran before, since when, and who changed it",
+    "reload": "load the sources once more, and see each worker's answer",
+    "check": "",
+}
+"""Each command, as it is typed, and what it does on a bad night; "" if `confcast` alone does not list it."""
+
+_MEANT = {
+    "abort": ("rollback",),
+    "apply": ("reload", "set"),
+    "back": ("rollback",),
+    "change": ("set",),
+    "continue": ("resume",),
+    "delete": ("unset",),
+    "dry-run": ("check",),
+    "dryrun": ("check",),
+    "edit": ("set",),
+    "events": ("history", "versions"),
+    "get": ("show", "explain"),
+    "history": ("versions",),
+    "info": ("status",),
+    "lint": ("check",),
+    "list": ("versions", "status"),
+    "log": ("history", "versions"),
+    "logs": ("history", "versions"),
+    "ls": ("versions", "status"),
+    "override": ("set",),
+    "promote": ("confirm",),
+    "ps": ("status",),
+    "refresh": ("reload",),
+    "release": ("resume",),
+    "remove": ("unset",),
+    "restart": ("reload",),
+    "revert": ("rollback",),
+    "test": ("check",),
+    "undo": ("rollback",),
+    "update": ("reload", "set"),
+    "validate": ("check",),
+    "verify": ("check",),
+    "why": ("explain",),
+    "workers": ("status",),
+}
+"""What people type first, and the commands that they mean by it. Those of them that exist are named."""
+
+_EXITS = (
+    "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker; "
+    "141 the reader of the report has gone"
+)
+_USUAL_WIDTH = 80
+_TOP = ("--json", "--version", "-h", "--help")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options as typed; `run` is the function that carries them out. `command` is "" if no command was typed.
+
+    Raises:
+        SystemExit: They can't be understood (2), or help or the version was asked for (0).
+    """
+    word = next((each for each in arguments if not each.startswith("-")), None)
+    if word is not None and arguments[0].startswith("-") and arguments[0] not in _TOP:
+        parser(())[0].error(f"{printable(arguments[0])}: options follow the command, as in `confcast status --json`")
+    if word is not None and word not in COMMANDS:
+        parser(())[0].error(no_such(word))
+    helps = word is None and not {"-h", "--help"}.isdisjoint(arguments)
+    top, by_command = parser(COMMANDS if helps else () if word is None else (word,))
+    options, unknown = top.parse_known_args(arguments)
+    if unknown:
+        by_command.get(options.command, top).refuse(unknown)
+    options.json |= options.json_before
+    return options
+
+
+def parser(commands: Iterable[str]) -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the command line with these commands, whose files are imported, and the parser of each."""
+    top = Parser(prog="confcast", description=_DESCRIPTION, epilog=_EXITS)
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
+    top.add_argument("--json", dest="json_before", action="store_true", help="print one JSON document")
+    top.set_defaults(command="", json=False, run=_overview)
+    found = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, prog="confcast")
+    for command in commands:
+        import_module(f"{__package__}.{command}").add_to(found)
+    top.set_defaults(command="")
+    return top, found.choices
+
+
+def no_such(word: str) -> str:
+    """What is said of a word that is no command: the commands that it may mean, or all of them."""
+    text = f"there is no command {printable(word)!r}"
+    if meant := _meant(word):
+        return f"{text}; did you mean {' or '.join(f'`confcast {each}`' for each in meant)}?"
+    return f"{text}; there are {', '.join(COMMANDS)}"
+
+
+def _meant(word: str) -> list[str]:
+    """The existing commands that this word means; it may be misspelt."""
+    from difflib import get_close_matches  # imported here: a command that runs has no use for it
+
+    known = {**_MEANT, **{command: (command,) for command in COMMANDS}}
+    word = word.lower().replace("_", "-")
+    near = [word] if word in known else get_close_matches(word, known, n=1)
+    return [command for each in near for command in known[each] if command in COMMANDS]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviation (the next option would break it), and says which option was meant."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**{"allow_abbrev": False, "formatter_class": _formatter, **options})  # type: ignore[arg-type]
+
+    def refuse(self, unknown: list[str]) -> NoReturn:
+        """Exit with 2: these arguments are unknown."""
+        from difflib import get_close_matches
+
+        options = {text.partition("=")[0] for text in unknown if text.startswith("-")}
+        near = [best for each in sorted(options) for best in get_close_matches(each, self._option_string_actions, n=1)]
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        self.error(f"unrecognized arguments: {printable(' '.join(unknown))}{hint}")
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """The usual formatter, told the width: it asks once for each option, and imports much to find it out."""
+    return argparse.HelpFormatter(prog, width=(terminal.columns(sys.stdout) or _USUAL_WIDTH) - 2)
+
+
+class _Version(argparse.Action):
+    """Like argparse's own action, but reads the version only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"confcast {confcast.__version__}")
+        parser.exit()
+
+
+def _overview(options: argparse.Namespace) -> Report:
+    from confcast.cli import overview  # imported here: a command that runs has no use for it
+
+    return overview.run(COMMANDS)
+
+
+_DESCRIPTION = "The configuration of a running server. Without a command: what runs here, and what to type."

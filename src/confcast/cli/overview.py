@@ -1,0 +1,63 @@
+"""`confcast` without a command: what runs here, on one screen, and the commands of a bad night.
+
+The owners are those that a command could ask: of this user, and for root of every user. Of many, the first are shown.
+It changes nothing. Rejected: the help in their place (whoever is woken up asks first what runs).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from confcast.cli import listing, owners
+from confcast.cli.report import ExitCode, Report
+from confcast.wire.files import owner_dirs
+from confcast.wire.files.owner_dirs import OwnerDir
+
+_MOST = 10
+"""How many owners are shown: with the commands, they have room on a screen of 24 lines."""
+
+
+def run(commands: Mapping[str, str]) -> Report:
+    """Ask the owners, and report. `commands`: each command, and what it does on a bad night, or "" if nothing."""
+    found = sorted(_all(), key=lambda each: (not owner_dirs.is_here(each), each.label, each.master))
+    asked = owners.asked_without_options()
+    return report(listing.described(found, with_workers=True), asked.address if asked else "", commands)
+
+
+def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str]) -> Report:
+    """The report on what runs; `asked` is the address of the owner that a command without options asks, or ""."""
+    lines = [_headline(len(running)), ""]
+    if running:
+        lines += listing.as_table(running[:_MOST])
+        if more := len(running) - _MOST:
+            lines += [f"and {more} more: `confcast --json` lists all"] if more > 0 else []
+        lines += ["", _which(running, asked)]
+    night = {command: text for command, text in commands.items() if text}
+    width = max(map(len, night), default=0)
+    lines += [f"confcast {command:{width}}  {text}" for command, text in night.items()]
+    lines.append(f"confcast {'--help':{width}}  all commands; each has a --help of its own")
+    silent = any(each["version"] is None for each in running)
+    code = ExitCode.NO_OWNER if silent else ExitCode.DONE
+    return Report(code, "\n".join(lines), {"owners": running, "asked": asked, "commands": night})
+
+
+def _all() -> list[OwnerDir]:
+    return owner_dirs.loading(None, [*owner_dirs.living(), *owner_dirs.of_other_users()])
+
+
+def _headline(number: int) -> str:
+    whom = "for any user" if os.geteuid() == 0 else f"for this user (uid {os.geteuid()})"
+    if not number:
+        return f"no config owner runs {whom}: start the server; one in another CONFCAST_RUNTIME_DIR is not seen here"
+    return "1 config owner runs" if number == 1 else f"{number} config owners run"
+
+
+def _which(running: list[dict[str, Any]], asked: str) -> str:
+    if len(running) == 1 and asked == running[0]["address"]:
+        return "On a bad night:"
+    chosen = next((each for each in running if each["address"] == asked), None)
+    if chosen is None:
+        return "On a bad night, with one of the options above behind the command:"
+    return f"On a bad night, for {chosen['name']} (process {chosen['master']}); for another one, with its option:"

@@ -1,0 +1,84 @@
+"""Runs one command line: parses it, runs the command, and writes its report.
+
+Guaranteed: a reader that has closed the pipe (`| head`) gets no traceback. The command has done what it does, and its
+exit code stays, unless that is 0: then it is 141, as of every program that the signal SIGPIPE ends. Rejected: to end by
+that signal (the verdict of a refused reload would be lost).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from confcast.cli import commands, terminal
+from confcast.cli.report import ExitCode, as_json
+from confcast.errors import ConfcastError
+
+COMPLETE = "_CONFCAST_COMPLETE"
+"""The variable by which a shell asks for completions, or for the script that does so; its name is click's."""
+
+_INTERRUPTED = 128 + signal.SIGINT
+_READER_GONE = 128 + 13  # SIGPIPE, which Windows does not have
+
+
+def run(arguments: Sequence[str] | None, before: Callable[[], object]) -> int:
+    """As `confcast.cli.main`. `before` is called when the command has been imported, before it runs."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a stream is None if its descriptor is closed
+        stream.reconfigure(errors="backslashreplace")  # a name's bytes may not be UTF-8
+    if instruction := os.environ.get(COMPLETE):
+        from confcast.cli import completion
+
+        return completion.answer(instruction, COMPLETE)
+    try:
+        options = commands.parse(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as end:  # of --help, --version and what can't be understood
+        raise SystemExit(_written("", end.code if isinstance(end.code, int) else 0)) from None
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    before()
+    return _run(options)
+
+
+def _run(options: Any) -> int:
+    who = f"confcast {options.command}".rstrip()
+    try:
+        report = options.run(options)
+    except ConfcastError as error:
+        _complain(f"{who}: {error}")
+        data = {"error": str(error), **getattr(error, "data", {})}
+        return _written(as_json(data) + "\n" if options.json else "", ExitCode.NO_OWNER)
+    except KeyboardInterrupt:
+        _complain(f"{who}: interrupted; what was asked for may still happen")
+        return _INTERRUPTED
+    text = as_json(report.data) if options.json else terminal.shown(report.text, sys.stdout)
+    return _written(f"{text}\n", int(report.exit))
+
+
+def _written(text: str, code: int) -> int:
+    """Write a report, or what is left to write. Returns the exit code: a failure does not change what was done.
+
+    The failure is reported on standard error, unless the reader has closed the pipe.
+    """
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        return code
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # Python flushes standard output once more at its end, and would report the error again.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            return code or _READER_GONE
+        _complain(f"confcast: the report can't be written: {error.strerror}")
+    return code
+
+
+def _complain(text: str) -> None:
+    if sys.stderr is not None:  # print() would take None for standard output
+        print(terminal.shown(text, sys.stderr), file=sys.stderr)
