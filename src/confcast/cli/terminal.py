@@ -19,9 +19,9 @@ _COLORS = (
     (r"^(success|unchanged|ok|would apply)\b", "bold green"),
     (r"^(partial|held|on_trial)\b", "bold yellow"),
     (r"^(validation_failed|file_not_found|io_error|rejected|owner_unavailable|conflict|guarded|undone)\b", "bold red"),
-    (r"(?:^|  )(behind|late|declined|disconnected|no answer|held)(?=  |$)", "yellow"),
-    (r"(?:^|  )(refused|unreadable|unknown)(?=:)", "red"),
-    (r"(?:^|  )(current|applied)(?=  |:|$)", "green"),
+    (r"(?:^|(?<=  ))(behind|late|declined|disconnected|no answer|held)(?=  |$)", "yellow"),
+    (r"(?:^|(?<=  ))(refused|unreadable|unknown)(?=:)", "red"),
+    (r"(?:^|(?<=  ))(current|applied)(?=  |:|$)", "green"),
     (r"^(declined|now|refused|trouble|held)(?=  )", "bold yellow"),
     (r"^ *[A-Z][A-Z ]+$", "bold"),
     (r"^[a-z]+(?=  )", "bold"),
@@ -97,7 +97,7 @@ def _colored(text: str, stream: TextIO) -> str:
         from rich.text import Text
     except ImportError:
         return text
-    console = Console(file=stream, highlight=False)
+    console = Console(file=stream, highlight=False, width=len(text) + 1)
     painted = Text(text)
     for pattern, style in _COLORS:
         painted.highlight_regex(re.compile(pattern, re.MULTILINE), style)

@@ -1,0 +1,102 @@
+"""`confcast` without a command, from what the owners have answered: one screen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from confcast.cli import listing, overview
+from confcast.cli.commands import COMMANDS
+from confcast.cli.report import ExitCode
+from confcast.wire.files.owner_dirs import OwnerDir
+from confcast.wire.messages import WorkerStatus
+
+WORKERS = [WorkerStatus(11, 7, "current"), WorkerStatus(12, 6, "late"), WorkerStatus(13, 7, "current")]
+APP = {
+    "name": "app",
+    "choose": "--name app",
+    "address": "/run/a/control.sock",
+    "master": 10,
+    "uid": os.geteuid(),
+    "version": 7,
+    "last": "validation_failed",
+    "working_directory": "/srv/app",
+    "command": "gunicorn app:app\x1b[2J",
+    "workers": WORKERS,
+}
+SILENT = {**APP, "name": "other", "master": 20, "choose": "--pid 20", "address": "/run/b/control.sock"}
+SILENT |= {"version": None, "last": None, "workers": None, "working_directory": "", "command": ""}
+
+
+def test_it_shows_what_runs_and_the_commands_of_a_bad_night():
+    told = overview.report([APP], APP["address"], COMMANDS)
+    lines = told.text.splitlines()
+    assert lines[0] == "1 config owner runs"
+    assert " ".join(lines[2].split()) == "NAME PID VERSION LAST RELOAD WORKERS STARTED IN COMMAND TYPE"
+    row = "app 10 7 validation_failed 3, 1 late /srv/app gunicorn app:app\\x1b[2J --name app"
+    assert " ".join(lines[3].split()) == row
+    assert lines[5] == "On a bad night:"
+    assert [line.split()[1] for line in lines[6:-1]] == [command for command, text in COMMANDS.items() if text]
+    assert (told.exit, told.data["owners"], told.data["asked"]) == (ExitCode.DONE, [APP], APP["address"])
+
+
+def test_an_owner_that_does_not_answer_is_shown_as_one():
+    told = overview.report([APP, SILENT], "", COMMANDS)
+    assert " ".join(told.text.splitlines()[4].split()) == "other 20 ? no answer ? ? ? --pid 20"
+    assert told.exit is ExitCode.NO_OWNER
+    assert "On a bad night, with one of the options above behind the command:" in told.text.splitlines()
+
+
+def test_of_several_it_says_which_one_is_asked():
+    text = overview.report([APP, SILENT], APP["address"], COMMANDS).text
+    assert "On a bad night, for app (process 10); for another one, with its option:" in text.splitlines()
+
+
+def test_many_owners_leave_room_for_the_commands():
+    told = overview.report([APP] * 13, "", COMMANDS)
+    assert "and 3 more: `confcast --json` lists all" in told.text.splitlines()
+    assert len(told.text.splitlines()) < 24
+    assert len(told.data["owners"]) == 13
+
+
+def test_without_an_owner_the_commands_are_shown_and_nothing_has_failed():
+    told = overview.report([], "", COMMANDS)
+    assert told.text.startswith("no config owner runs for ")
+    assert "confcast status " in told.text
+    assert told.exit is ExitCode.DONE
+
+
+# ---- what to type
+
+
+def owner(label: str, master: int, tag: str = "x") -> OwnerDir:
+    return OwnerDir(Path(f"/run/confcast-{label}-{master}-{tag}"), label, master, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "typed"),
+    [
+        ([owner("app", 1)], ["--name app"]),
+        ([owner("app", 1), owner("web", 1)], ["--name app", "--name web"]),
+        ([owner("app", 1), owner("app", 2)], ["--pid 1", "--pid 2"]),
+        (
+            [owner("app", 1), owner("web", 1), owner("app", 2)],
+            ["--pid 1 --name app", "--name web", "--pid 2"],
+        ),
+        (
+            [owner("app", 1, "x"), owner("app", 1, "y")],
+            ["--address /run/confcast-app-1-x/control.sock", "--address /run/confcast-app-1-y/control.sock"],
+        ),
+    ],
+)
+def test_the_option_that_is_shown_means_one_owner_only(found, typed, monkeypatch):
+    monkeypatch.setattr(OwnerDir, "user", lambda self: os.geteuid())
+    assert [listing._options(found)[each] for each in found] == typed
+
+
+def test_another_users_owner_is_meant_by_its_pid(monkeypatch):
+    monkeypatch.setattr(OwnerDir, "user", lambda self: os.geteuid() + 1)
+    found = [owner("app", 1), owner("web", 2)]
+    assert list(listing._options(found).values()) == ["--pid 1", "--pid 2"]
