@@ -26,6 +26,7 @@ FAMILIES = (
     "growth",
     "sharing",
     "start",
+    "command",
     "memory",
     "soak",
     "storm",

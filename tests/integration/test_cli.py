@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from confcast import Environment, ReloadResult
-from confcast.cli import owners
+from confcast.cli import listing, owners
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
@@ -413,6 +413,95 @@ def test_an_owner_is_found_by_any_process_of_its_server(
     eventually(lambda: manager.workers(), "the worker")
     for pid in (os.getpid(), manager.owner_pid, attached.pid, child.pid):
         assert f"at {manager.address}" in run("status", "--pid", str(pid))[1]
+
+
+def test_an_owner_is_found_by_a_child_of_a_worker(
+    manager: Manager, start_worker: StartWorker, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a worker that the master did not start: only the worker is among the parents, or their parents."""
+    os.environ.pop("CONFCAST_ADDRESS_APP", None)
+    worker = start_worker(manager)
+    eventually(lambda: manager.workers(), "the worker")
+    parents = processes.parents
+
+    def up_to_the_worker(pid: int) -> Iterator[int]:
+        for parent in parents(pid):
+            yield parent
+            if parent == worker.pid:
+                return
+
+    monkeypatch.setattr(processes, "parents", up_to_the_worker)
+    below = worker.ask("begin_shell")
+    try:
+        for pid in below:
+            assert f"at {manager.address}" in run("status", "--pid", str(pid))[1]
+    finally:
+        worker.ask("end_shell")
+
+
+def test_a_worker_of_another_user_s_owner_says_nothing_about_a_process_below_it(
+    manager: Manager, start_worker: StartWorker, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs an owner may put any process on its roster."""
+    worker = start_worker(manager)
+    eventually(lambda: manager.workers(), "the worker")
+    monkeypatch.setattr(processes, "parents", lambda pid: iter([worker.pid]))
+    monkeypatch.setattr(owner_dirs.OwnerDir, "user", lambda self: os.geteuid() + 1)
+    code, _, err = run("status", "--pid", "1")
+    assert code == 3
+    assert "the process 1 belongs to no server" in err
+
+
+def test_the_variable_of_another_name_is_taken_if_it_is_the_only_one(start_manager: StartManager, run: Run) -> None:
+    """A process of the server `other` that runs a command means its own server."""
+    app, other = start_manager(), start_manager(name="other")
+    os.environ.pop("CONFCAST_ADDRESS_APP")
+    assert os.environ["CONFCAST_ADDRESS_OTHER"] == other.address
+    assert f"of 'other', at {other.address}" in run("status")[1]
+    assert f"of 'app', at {app.address}" in run("status", "--name", "app")[1]
+
+
+def test_of_several_variables_none_is_taken_and_all_are_listed(
+    start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = start_manager(name="one"), start_manager(name="two")
+    code, out, err = run("reload")
+    assert (code, out) == (3, "")
+    said = "CONFCAST_ADDRESS_ONE, CONFCAST_ADDRESS_TWO name config owners; choose one by --name, --pid or --address:"
+    assert said in err
+    assert [line.split()[0] for line in err.splitlines()[2:]] == ["one", "two"]
+    assert [owner.get_stats()["total_reloads"] for owner in (one, two)] == [0, 0]
+    assert f"of 'two', at {two.address}" in run("status", "--name", "two")[1]
+    with monkeypatch.context() as patch:
+        patch.setenv("CONFCAST_ADDRESS_APP", one.address)
+        assert f"of 'one', at {one.address}" in run("status")[1]  # the default name's comes first
+
+
+def test_what_is_listed_to_type_chooses_that_owner(start_manager: StartManager, run: Run) -> None:
+    started = [start_manager(), start_manager(name="other/one")]
+    for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER_ONE"):
+        os.environ.pop(variable, None)
+    listed = json.loads(run("status", "--json")[1])["owners"]
+    for owner, told in zip(started, listed, strict=True):
+        assert owner.address in run("status", *told["choose"].split())[1]
+
+
+def test_an_owner_that_hangs_is_listed_without_its_version(
+    start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_EACH", 0.1)
+    app, other = start_manager(), start_manager(name="other")
+    for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER"):
+        os.environ.pop(variable, None)
+    stop(hangs := other.owner_pid)
+    try:
+        listed = json.loads(run("status", "--json")[1])["owners"]
+        code, out, _ = run()
+    finally:
+        os.kill(hangs, signal.SIGCONT)
+    assert [(each["address"], each["version"]) for each in listed] == [(app.address, 1), (other.address, None)]
+    assert code == 3
+    assert [row.split()[2:5] for row in out.splitlines()[3:5]] == [["1", "none", "yet"], ["?", "no", "answer"]]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -262,6 +263,16 @@ class Serving:
 
     def warned(self) -> list[str]:
         return self._warned
+
+    def begin_shell(self) -> tuple[int, int]:
+        """Run a shell that runs another one, as an application may. The pids of both; they live until `end_shell`."""
+        inner = "sh -c 'echo $$; read line'; true"
+        self._shell = subprocess.Popen(["/bin/sh", "-c", inner], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._shell.stdout is not None
+        return self._shell.pid, int(self._shell.stdout.readline())
+
+    def end_shell(self) -> None:
+        self._shell.communicate()
 
     def _strike_at(self, place: str) -> None:
         if self._blow[0] == place:
