@@ -30,7 +30,8 @@ def measure(rounds: int) -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
         server, _ = stack.enter_context(manager(folder))
         stack.enter_context(workers(WORKERS))
-        ask = ["-m", "confcast", "status", "--address", server.address]
+        script = str(Path(sys.executable).with_name("confcast"))
+        ask = [script, "status", "--address", server.address]
         found = alternate(_CALLS * rounds, [_cpu(ask), _cpu(["-c", "import msgspec"]), _cpu(["-c", "pass"])])
     status, imports, nothing = found
     return [

@@ -51,7 +51,7 @@ def test_without_a_command_it_shows_what_runs_and_what_to_type(program: str, ser
     """Other owners may run on this machine, and are listed, too."""
     code, shown = in_a_terminal(command(program), 400)
     rows = [line for line in SGR.sub("", shown).splitlines() if line.startswith("app ") and f" {os.getpid()} " in line]
-    assert code in (0, 3)  # one of the others may hang
+    assert code == 0
     assert [" ".join(row.split()).startswith(f"app {os.getpid()} 1 none yet 2 ") for row in rows] == [True]
     assert "\nconfcast status " in SGR.sub("", shown)
     told = json.loads(piped(program, "--json").stdout)

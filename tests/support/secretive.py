@@ -226,6 +226,8 @@ class Show:
             self.write(number)
             assert confcast_command([*command, "--address", manager.address]) == 0
         self.questions(manager)
+        for command in ([], ["--json"]):
+            assert confcast_command(command) == 0
         dead = manager.owner_pid
         os.kill(dead, signal.SIGKILL)
         eventually(lambda: not is_running(dead), "the owner's end")

@@ -39,11 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: The arguments can't be understood (2), or help was asked for (0).
     """
     collects = gc.isenabled()
-    gc.disable()  # imports make no garbage, and looking for it is a tenth of the time of a `confcast status`
+    gc.disable()  # imports make no garbage
     try:
         from confcast.cli import program
 
         return program.run(arguments, before=gc.enable if collects else lambda: None)
     finally:
+        if arguments is None:
+            gc.freeze()  # the process ends: to look through all that was imported is a fifth of a `confcast status`
         if collects:
             gc.enable()

@@ -71,7 +71,6 @@ _EXITS = (
     "141 the reader of the report has gone"
 )
 _USUAL_WIDTH = 80
-_TOP = ("--json", "--version", "-h", "--help")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -80,31 +79,38 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         SystemExit: They can't be understood (2), or help or the version was asked for (0).
     """
-    word = next((each for each in arguments if not each.startswith("-")), None)
-    if word is not None and arguments[0].startswith("-") and arguments[0] not in _TOP:
-        parser(())[0].error(f"{printable(arguments[0])}: options follow the command, as in `confcast status --json`")
-    if word is not None and word not in COMMANDS:
-        parser(())[0].error(no_such(word))
-    helps = word is None and not {"-h", "--help"}.isdisjoint(arguments)
-    top, by_command = parser(COMMANDS if helps else () if word is None else (word,))
-    options, unknown = top.parse_known_args(arguments)
-    if unknown:
-        by_command.get(options.command, top).refuse(unknown)
-    options.json |= options.json_before
+    index = next((index for index, each in enumerate(arguments) if not each.startswith("-")), len(arguments))
+    before, words = arguments[:index], arguments[index:]
+    helps = not {"-h", "--help"}.isdisjoint(before)
+    if not words or helps or "--version" in before:
+        return top(COMMANDS if helps else ()).parse(before)
+    if other := next((each for each in before if each != "--json"), ""):
+        top().error(f"{printable(other)}: options follow the command, as in `confcast status --json`")
+    if words[0] not in COMMANDS:
+        top().error(no_such(words[0]))
+    options = parser_of(words[0]).parse(words[1:])
+    options.command = words[0]
+    options.json |= bool(before)
     return options
 
 
-def parser(commands: Iterable[str]) -> tuple[Parser, dict[str, Parser]]:
-    """The parser of the command line with these commands, whose files are imported, and the parser of each."""
-    top = Parser(prog="confcast", description=_DESCRIPTION, epilog=_EXITS)
-    top.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
-    top.add_argument("--json", dest="json_before", action="store_true", help="print one JSON document")
-    top.set_defaults(command="", json=False, run=_overview)
-    found = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, prog="confcast")
-    for command in commands:
-        import_module(f"{__package__}.{command}").add_to(found)
-    top.set_defaults(command="")
-    return top, found.choices
+def parser_of(command: str) -> Parser:
+    """The parser of this command, whose file is imported."""
+    commands = _Commands()
+    import_module(f"{__package__}.{command}").add_to(commands)
+    return commands.parsers[command]
+
+
+def top(listed: Iterable[str] = ()) -> Parser:
+    """The parser of a command line without a command. Its help lists these commands, whose files are imported."""
+    parser = Parser(prog="confcast", description=_DESCRIPTION, epilog=_EXITS)
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version of confcast")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(command="", run=_overview)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, prog="confcast")
+    for command in listed:
+        import_module(f"{__package__}.{command}").add_to(commands)
+    return parser
 
 
 def no_such(word: str) -> str:
@@ -131,14 +137,32 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: object) -> None:
         super().__init__(**{"allow_abbrev": False, "formatter_class": _formatter, **options})  # type: ignore[arg-type]
 
-    def refuse(self, unknown: list[str]) -> NoReturn:
-        """Exit with 2: these arguments are unknown."""
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options as typed. Exits with 2 if they can't be understood."""
+        options, unknown = self.parse_known_args(arguments)
+        if unknown:
+            self._refuse(unknown)
+        return options
+
+    def _refuse(self, unknown: list[str]) -> NoReturn:
         from difflib import get_close_matches
 
-        options = {text.partition("=")[0] for text in unknown if text.startswith("-")}
-        near = [best for each in sorted(options) for best in get_close_matches(each, self._option_string_actions, n=1)]
+        words = {text.partition("=")[0] for text in unknown if text.startswith("-")}
+        near = [best for each in sorted(words) for best in get_close_matches(each, self._option_string_actions, n=1)]
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         self.error(f"unrecognized arguments: {printable(' '.join(unknown))}{hint}")
+
+
+class _Commands:
+    """Stands in for argparse's subparsers where the parser of one command is wanted, and no other parser."""
+
+    def __init__(self) -> None:
+        self.parsers: dict[str, Parser] = {}
+
+    def add_parser(self, name: str, **options: object) -> Parser:
+        options.pop("help", None)  # for the list of all commands
+        self.parsers[name] = Parser(prog=f"confcast {name}", **options)
+        return self.parsers[name]
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

@@ -62,13 +62,13 @@ def _group() -> click.Group:
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
             return _command(cmd_name) if cmd_name in commands.COMMANDS else None
 
-    return Group("confcast", params=_parameters(commands.parser(())[0]))
+    return Group("confcast", params=_parameters(commands.top()))
 
 
 def _command(name: str) -> click.Command:
     import click
 
-    parser = commands.parser((name,))[1][name]
+    parser = commands.parser_of(name)
     return click.Command(name, params=_parameters(parser), help=parser.description, add_help_option=False)
 
 

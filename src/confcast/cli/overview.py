@@ -1,7 +1,8 @@
 """`confcast` without a command: what runs here, on one screen, and the commands of a bad night.
 
 The owners are those that a command could ask: of this user, and for root of every user. Of many, the first are shown.
-It changes nothing. Rejected: the help in their place (whoever is woken up asks first what runs).
+It changes nothing, and has failed only if none of those that run answers. Rejected: the help in their place (whoever is
+woken up asks first what runs).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str
     width = max(map(len, night), default=0)
     lines += [f"confcast {command:{width}}  {text}" for command, text in night.items()]
     lines.append(f"confcast {'--help':{width}}  all commands; each has a --help of its own")
-    silent = any(each["version"] is None for each in running)
+    silent = running and all(each["version"] is None for each in running)
     code = ExitCode.NO_OWNER if silent else ExitCode.DONE
     return Report(code, "\n".join(lines), {"owners": running, "asked": asked, "commands": night})
 

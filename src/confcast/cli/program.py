@@ -22,7 +22,6 @@ COMPLETE = "_CONFCAST_COMPLETE"
 """The variable by which a shell asks for completions, or for the script that does so; its name is click's."""
 
 _INTERRUPTED = 128 + signal.SIGINT
-_READER_GONE = 128 + 13  # SIGPIPE, which Windows does not have
 
 
 def run(arguments: Sequence[str] | None, before: Callable[[], object]) -> int:
@@ -74,7 +73,7 @@ def _written(text: str, code: int) -> int:
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
         if isinstance(error, BrokenPipeError):
-            return code or _READER_GONE
+            return code or ExitCode.NOT_READ
         _complain(f"confcast: the report can't be written: {error.strerror}")
     return code
 

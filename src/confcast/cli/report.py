@@ -20,7 +20,7 @@ from confcast.wire.messages import WorkerStatus
 
 
 class ExitCode(enum.IntEnum):
-    """The exit status of a command."""
+    """The exit status of a command; NOT_READ is that of a program that the signal SIGPIPE has ended."""
 
     DONE = 0
     REFUSED = 1
@@ -28,6 +28,7 @@ class ExitCode(enum.IntEnum):
     NO_OWNER = 3
     NOT_BY_ALL = 4
     CONFLICT = 5
+    NOT_READ = 141
 
 
 class Report(NamedTuple):

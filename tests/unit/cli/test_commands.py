@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,20 @@ def test_a_command_imports_no_other_one_and_nothing_that_is_optional(command):
     assert f"confcast.cli.{command}" in found
     assert not found & (others | {"click", "rich", "confcast.cli.overview", "confcast.cli.listing"})
     assert command == "check" or not found & {"pydantic", "shutil", "tempfile", "confcast.wire.options"}
+
+
+def test_a_program_that_runs_a_command_collects_its_garbage_as_before(capsys):
+    """The process of a command does not: it ends."""
+    frozen = gc.get_freeze_count()
+    assert main(["status", "--address", "/nowhere/control.sock"]) == 3
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
+    gc.disable()
+    try:
+        assert main(["status", "--address", "/nowhere/control.sock"]) == 3
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 WORDS = ["undo", "revert", "promote", "abort", "release", "dry-run", "get", "list", "validate"]

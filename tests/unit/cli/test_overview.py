@@ -45,7 +45,8 @@ def test_it_shows_what_runs_and_the_commands_of_a_bad_night():
 def test_an_owner_that_does_not_answer_is_shown_as_one():
     told = overview.report([APP, SILENT], "", COMMANDS)
     assert " ".join(told.text.splitlines()[4].split()) == "other 20 ? no answer ? ? ? --pid 20"
-    assert told.exit is ExitCode.NO_OWNER
+    assert told.exit is ExitCode.DONE
+    assert overview.report([SILENT], "", COMMANDS).exit is ExitCode.NO_OWNER
     assert "On a bad night, with one of the options above behind the command:" in told.text.splitlines()
 
 
