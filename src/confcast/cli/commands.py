@@ -1,6 +1,6 @@
 """The table of commands, the parser that is built from it, and the answer to a word that is no command.
 
-A command is one file in this folder, with `add_to(commands)`, and one line in `COMMANDS`. Guaranteed: a command that
+A command is a file in this folder, with `add_to(commands)`, and one line in `COMMANDS`. Guaranteed: a command that
 runs imports no other command's file. argparse parses, with the extra `cli` and without it, so that messages, exit codes
 and abbreviations (there are none) are the same; click is shown the same parsers for completion (`completion.py`).
 
@@ -14,20 +14,33 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import confcast
 from confcast.cli import terminal
 from confcast.cli.report import Report
 from confcast.texts import printable
 
+
+class Command(NamedTuple):
+    """One command of the table.
+
+    Attributes:
+        night: What it does on a bad night; "" if `confcast` alone does not list it.
+        file: Its file in this folder, if that has another name; a file may have several commands.
+    """
+
+    night: str = ""
+    file: str = ""
+
+
 COMMANDS = {
-    "status": "what runs in which process, and why the last load was refused",
-    "versions": "what ran before, since when, and who changed it",
-    "reload": "load the sources once more, and see each worker's answer",
-    "check": "",
+    "status": Command("what runs in which process, and why the last load was refused"),
+    "versions": Command("what ran before, since when, and who changed it"),
+    "reload": Command("load the sources once more, and see each worker's answer"),
+    "check": Command(),
 }
-"""Each command, as it is typed, and what it does on a bad night; "" if `confcast` alone does not list it."""
+"""Each command, as it is typed, in the order in which they are shown."""
 
 _MEANT = {
     "abort": ("rollback",),
@@ -97,7 +110,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def parser_of(command: str) -> Parser:
     """The parser of this command, whose file is imported."""
     commands = _Commands()
-    import_module(f"{__package__}.{command}").add_to(commands)
+    _add(_file(command), commands)
     return commands.parsers[command]
 
 
@@ -108,9 +121,17 @@ def top(listed: Iterable[str] = ()) -> Parser:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(command="", run=_overview)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, prog="confcast")
-    for command in listed:
-        import_module(f"{__package__}.{command}").add_to(commands)
+    for file in dict.fromkeys(map(_file, listed)):
+        _add(file, commands)
     return parser
+
+
+def _file(command: str) -> str:
+    return COMMANDS[command].file or command
+
+
+def _add(file: str, commands: object) -> None:
+    import_module(f"{__package__}.{file}").add_to(commands)
 
 
 def no_such(word: str) -> str:
@@ -181,7 +202,7 @@ class _Version(argparse.Action):
 def _overview(options: argparse.Namespace) -> Report:
     from confcast.cli import overview  # imported here: a command that runs has no use for it
 
-    return overview.run(COMMANDS)
+    return overview.run({command: each.night for command, each in COMMANDS.items()})
 
 
 _DESCRIPTION = "The configuration of a running server. Without a command: what runs here, and what to type."

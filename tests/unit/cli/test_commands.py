@@ -28,7 +28,7 @@ NO_COMMANDS = {
 
 def test_each_command_has_a_file_and_a_line_in_the_table():
     files = {path.stem for path in Path(confcast.cli.__file__).parent.glob("*.py")} - NO_COMMANDS
-    assert files == set(commands.COMMANDS)
+    assert files == set(map(commands._file, commands.COMMANDS))
 
 
 @pytest.mark.parametrize("command", commands.COMMANDS)
@@ -61,8 +61,9 @@ def test_a_command_imports_no_other_one_and_nothing_that_is_optional(command):
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     found = set(done.stdout.split())
-    others = {f"confcast.cli.{each}" for each in commands.COMMANDS if each != command}
-    assert f"confcast.cli.{command}" in found
+    own = commands._file(command)
+    others = {f"confcast.cli.{file}" for file in map(commands._file, commands.COMMANDS) if file != own}
+    assert f"confcast.cli.{own}" in found
     assert not found & (others | {"click", "rich", "confcast.cli.overview", "confcast.cli.listing"})
     assert command == "check" or not found & {"pydantic", "shutil", "tempfile", "confcast.wire.options"}
 
@@ -93,7 +94,7 @@ def test_a_word_that_people_type_first_is_known_and_leads_to_commands_that_are_p
 
 def every_command(monkeypatch):
     more = ("rollback", "confirm", "resume", "show", "explain", "history", "set")
-    monkeypatch.setattr(commands, "COMMANDS", {**commands.COMMANDS, **dict.fromkeys(more, "")})
+    monkeypatch.setattr(commands, "COMMANDS", {**commands.COMMANDS, **dict.fromkeys(more, commands.Command())})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_word_is_answered_with_the_command_that_is_meant(word, meant, monkeypa
 
 
 def test_only_commands_that_exist_are_named(monkeypatch):
-    monkeypatch.setattr(commands, "COMMANDS", {"status": "", "check": ""})
+    monkeypatch.setattr(commands, "COMMANDS", dict.fromkeys(("status", "check"), commands.Command()))
     assert commands.no_such("undo") == "there is no command 'undo'; there are status, check"
     assert commands.no_such("dry-run") == "there is no command 'dry-run'; did you mean `confcast check`?"
     assert commands.no_such("x\x1b[2J") == "there is no command 'x\\\\x1b[2J'; there are status, check"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from confcast.cli import listing, overview
-from confcast.cli.commands import COMMANDS
+from confcast.cli import commands, listing, overview
 from confcast.cli.report import ExitCode
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.messages import WorkerStatus
 
+COMMANDS = {command: each.night for command, each in commands.COMMANDS.items()}
 WORKERS = [WorkerStatus(11, 7, "current"), WorkerStatus(12, 6, "late"), WorkerStatus(13, 7, "current")]
 APP = {
     "name": "app",
