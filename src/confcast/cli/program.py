@@ -7,6 +7,7 @@ that signal (the verdict of a refused reload would be lost).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -80,4 +81,5 @@ def _written(text: str, code: int) -> int:
 
 def _complain(text: str) -> None:
     if sys.stderr is not None:  # print() would take None for standard output
-        print(terminal.shown(text, sys.stderr), file=sys.stderr)
+        with contextlib.suppress(OSError):  # nobody reads it
+            print(terminal.shown(text, sys.stderr), file=sys.stderr, flush=True)
