@@ -16,8 +16,8 @@ from confcast.cli.report import ExitCode, Report
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 
-_MOST = 10
-"""How many owners are shown: with the commands, they have room on a screen of 24 lines."""
+_SCREEN, _FEWEST = 23, 3
+"""Lines of a screen that leave one for the prompt; and how many owners are shown, though the commands need the room."""
 
 
 def run(commands: Mapping[str, str]) -> Report:
@@ -29,13 +29,13 @@ def run(commands: Mapping[str, str]) -> Report:
 
 def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str]) -> Report:
     """The report on what runs; `asked` is the address of the owner that a command without options asks, or ""."""
+    night = {command: text for command, text in commands.items() if text}
     lines = [_headline(len(running)), ""]
     if running:
-        lines += listing.as_table(running[:_MOST])
-        if more := len(running) - _MOST:
-            lines += [f"and {more} more: `confcast --json` lists all"] if more > 0 else []
+        most = max(_FEWEST, _SCREEN - 7 - len(night))  # seven other lines
+        lines += listing.as_table(running[:most])
+        lines += [f"and {more} more: `confcast --json` lists all"] if (more := len(running) - most) > 0 else []
         lines += ["", _which(running, asked)]
-    night = {command: text for command, text in commands.items() if text}
     width = max(map(len, night), default=0)
     lines += [f"confcast {command:{width}}  {text}" for command, text in night.items()]
     lines.append(f"confcast {'--help':{width}}  all commands; each has a --help of its own")

@@ -49,23 +49,37 @@ def test_the_help_lists_each_command(capsys):
     assert [word for word in listed if word in commands.COMMANDS] == list(commands.COMMANDS)
 
 
+def loaded_by(program: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    return set(done.stdout.split())
+
+
 @pytest.mark.parametrize("command", commands.COMMANDS)
-def test_a_command_imports_no_other_one_and_nothing_that_is_optional(command):
-    program = f"""if True:
+def test_a_command_imports_no_other_one_but_what_it_uses_and_nothing_that_is_optional(command):
+    own = f"confcast.cli.{commands._file(command)}"
+    found = loaded_by(f"""if True:
         import sys
         from confcast.cli import main
         try:
             main(["{command}", "--json", "--nonsense"])
         except SystemExit:
             print(*sys.modules)
-    """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
-    found = set(done.stdout.split())
-    own = commands._file(command)
-    others = {f"confcast.cli.{file}" for file in map(commands._file, commands.COMMANDS) if file != own}
-    assert f"confcast.cli.{own}" in found
-    assert not found & (others | {"click", "rich", "confcast.cli.overview", "confcast.cli.listing"})
-    assert command == "check" or not found & {"pydantic", "shutil", "tempfile", "confcast.wire.options"}
+    """)
+    others = {f"confcast.cli.{file}" for file in map(commands._file, commands.COMMANDS)} - {own}
+    assert own in found
+    assert found & others <= loaded_by(f"import sys, {own}; print(*sys.modules)")
+    assert not found & {"click", "rich", "confcast.cli.overview", "confcast.cli.listing"}
+
+
+def test_a_status_imports_little():
+    """What it costs is in `benchmarks/command.py`."""
+    found = loaded_by("""if True:
+        import sys
+        from confcast.cli import main
+        assert main(["status", "--address", "/nowhere/control.sock"]) == 3
+        print(*sys.modules)
+    """)
+    assert not found & {"pydantic", "shutil", "tempfile", "confcast.wire.options", "confcast.config", "asyncio"}
 
 
 def test_a_program_that_runs_a_command_collects_its_garbage_as_before(capsys):
