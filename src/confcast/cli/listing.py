@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, TextIO, TypeVar
 
-from confcast.cli.report import table, user_name
+from confcast.cli import terminal
+from confcast.cli.report import line, table, user_name
 from confcast.errors import ConfcastError
 from confcast.texts import shortened
 from confcast.wire.files.owner_dirs import OwnerDir
@@ -27,7 +29,8 @@ A = TypeVar("A", bound=Message)
 _EACH, _ALL = 1.0, 3.0
 """Seconds to wait for one owner's answer, and for the answers of all."""
 
-_LONGEST_COMMAND = 60
+_COMMAND = "COMMAND"
+_LONGEST_COMMAND, _SHORTEST_COMMAND = 60, 12
 _UNKNOWN = "?"
 
 
@@ -45,21 +48,33 @@ def described(found: list[OwnerDir], *, with_workers: bool = False) -> list[dict
 
 
 def as_table(owners: list[dict[str, Any]], stream: TextIO | None = None) -> list[str]:
-    """The same for a person, as the lines of a table for this stream."""
+    """The same for a person, as the lines of a table for this stream; there, a command line has the room that is left.
+
+    It is the widest column, and its beginning says enough; `--json` has more of it.
+    """
     columns: dict[str, Callable[[dict[str, Any]], object]] = {
         "NAME": lambda each: each["name"],
         "PID": lambda each: each["master"],
         "VERSION": lambda each: _UNKNOWN if each["version"] is None else each["version"],
         "STARTED IN": lambda each: each["working_directory"] or _UNKNOWN,
-        "COMMAND": lambda each: shortened(each["command"], _LONGEST_COMMAND) or _UNKNOWN,
+        _COMMAND: lambda each: shortened(each["command"], _LONGEST_COMMAND) or _UNKNOWN,
         "TYPE": lambda each: each["choose"],
     }
     if any("workers" in each for each in owners):
-        state = {"LAST RELOAD": _last, "WORKERS": lambda each: _count(each["workers"])}
+        state = {"LAST": _last, "WORKERS": lambda each: _count(each["workers"])}
         columns = {name: columns.get(name) or state[name] for name in ("NAME", "PID", "VERSION", *state, *columns)}
     if any(each["uid"] != os.geteuid() for each in owners):
         columns = {"USER": lambda each: user_name(each["uid"]), **columns}
-    return table(tuple(columns), [[cell(each) for cell in columns.values()] for each in owners], stream)
+    rows = [{name: cell(each) for name, cell in columns.items()} for each in owners]
+    if room := terminal.columns(stream or sys.stdout):
+        rows = [{**row, _COMMAND: shortened(line(row[_COMMAND]), _left(rows, room))} for row in rows]
+    return table(tuple(columns), [list(row.values()) for row in rows], stream)
+
+
+def _left(rows: list[dict[str, object]], room: int) -> int:
+    """The characters that the other columns leave for the command lines."""
+    others = [(name, *(line(row[name]) for row in rows)) for name in rows[0] if name != _COMMAND]
+    return max(_SHORTEST_COMMAND, room - sum(2 + max(map(terminal.cells, cells)) for cells in others))
 
 
 def _options(found: list[OwnerDir]) -> dict[OwnerDir, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from confcast.cli import commands, listing, overview
+from confcast.cli import commands, listing, overview, terminal
 from confcast.cli.report import ExitCode
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.messages import WorkerStatus
@@ -34,7 +34,7 @@ def test_it_shows_what_runs_and_the_commands_of_a_bad_night():
     told = overview.report([APP], APP["address"], COMMANDS)
     lines = told.text.splitlines()
     assert lines[0] == "1 config owner runs"
-    assert " ".join(lines[2].split()) == "NAME PID VERSION LAST RELOAD WORKERS STARTED IN COMMAND TYPE"
+    assert " ".join(lines[2].split()) == "NAME PID VERSION LAST WORKERS STARTED IN COMMAND TYPE"
     row = "app 10 7 validation_failed 3, 1 late /srv/app gunicorn app:app\\x1b[2J --name app"
     assert " ".join(lines[3].split()) == row
     assert lines[5] == "On a bad night:"
@@ -70,6 +70,19 @@ def test_without_an_owner_the_commands_are_shown_and_nothing_has_failed():
     assert told.text.startswith("no config owner runs for ")
     assert "confcast status " in told.text
     assert told.exit is ExitCode.DONE
+
+
+@pytest.mark.parametrize(("width", "shown"), [(200, "gunicorn app:app\\x1b[2J"), (90, "gunicorn a…"), (40, None)])
+def test_a_command_line_has_the_room_that_is_left_and_everything_else_stays(width, shown, monkeypatch):
+    monkeypatch.setattr(terminal, "columns", lambda stream: width)
+    lines = listing.as_table([APP, {**APP, "command": "x" * 200}])
+    if shown is None:
+        assert lines[0] == "NAME        app"
+        assert lines[-1] == "TYPE        --name app"
+    else:
+        assert shown.rstrip("…") in lines[1]
+        assert max(map(len, lines)) <= width
+        assert all(line.endswith("  --name app") for line in lines[1:])
 
 
 # ---- what to type
