@@ -477,6 +477,15 @@ def test_of_several_variables_none_is_taken_and_all_are_listed(
         assert f"of 'one', at {one.address}" in run("status")[1]  # the default name's comes first
 
 
+def test_of_variables_that_lead_nowhere_the_names_are_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("CONFCAST_ADDRESS_ONE", "/nowhere/control.sock")
+        patch.setenv("CONFCAST_ADDRESS_TWO", "nobody")
+        code, _, err = run("status")
+    assert code == 3
+    assert "CONFCAST_ADDRESS_ONE, CONFCAST_ADDRESS_TWO name config owners; choose one by --name" in err
+
+
 def test_what_is_listed_to_type_chooses_that_owner(start_manager: StartManager, run: Run) -> None:
     started = [start_manager(), start_manager(name="other/one")]
     for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER_ONE"):

@@ -48,10 +48,13 @@ def described(found: list[OwnerDir], *, with_workers: bool = False) -> list[dict
 
 
 def as_table(owners: list[dict[str, Any]], stream: TextIO | None = None) -> list[str]:
-    """The same for a person, as the lines of a table for this stream; there, a command line has the room that is left.
+    """The same for a person, as the lines of a table for this stream.
 
-    It is the widest column, and its beginning says enough; `--json` has more of it.
+    On a terminal a command line has the room that the other columns leave: its beginning says enough. If they leave
+    none, an overview (with workers) does without it, so that each owner has one line; any other list has blocks.
     """
+    if not owners:
+        return []
     columns: dict[str, Callable[[dict[str, Any]], object]] = {
         "NAME": lambda each: each["name"],
         "PID": lambda each: each["master"],
@@ -66,15 +69,18 @@ def as_table(owners: list[dict[str, Any]], stream: TextIO | None = None) -> list
     if any(each["uid"] != os.geteuid() for each in owners):
         columns = {"USER": lambda each: user_name(each["uid"]), **columns}
     rows = [{name: cell(each) for name, cell in columns.items()} for each in owners]
-    if room := terminal.columns(stream or sys.stdout):
-        rows = [{**row, _COMMAND: shortened(line(row[_COMMAND]), _left(rows, room))} for row in rows]
-    return table(tuple(columns), [list(row.values()) for row in rows], stream)
+    room = terminal.columns(stream or sys.stdout)
+    if room and (left := _left(rows, room)) >= _SHORTEST_COMMAND:
+        rows = [{**row, _COMMAND: shortened(line(row[_COMMAND]), left)} for row in rows]
+    elif room and left >= -2 and "workers" in owners[0]:
+        rows = [{name: cell for name, cell in row.items() if name != _COMMAND} for row in rows]
+    return table(tuple(rows[0]), [list(row.values()) for row in rows], stream)
 
 
 def _left(rows: list[dict[str, object]], room: int) -> int:
-    """The characters that the other columns leave for the command lines."""
+    """The characters that the other columns leave for the command lines; below 0 if they do not fit."""
     others = [(name, *(line(row[name]) for row in rows)) for name in rows[0] if name != _COMMAND]
-    return max(_SHORTEST_COMMAND, room - sum(2 + max(map(terminal.cells, cells)) for cells in others))
+    return room - sum(2 + max(map(terminal.cells, cells)) for cells in others)
 
 
 def _options(found: list[OwnerDir]) -> dict[OwnerDir, str]:

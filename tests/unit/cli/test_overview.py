@@ -72,17 +72,28 @@ def test_without_an_owner_the_commands_are_shown_and_nothing_has_failed():
     assert told.exit is ExitCode.DONE
 
 
-@pytest.mark.parametrize(("width", "shown"), [(200, "gunicorn app:app\\x1b[2J"), (90, "gunicorn a…"), (40, None)])
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (200, "gunicorn app:app\\x1b[2J  --name app"),
+        (90, "gunicorn app:a…  --name app"),
+        (80, "/srv/app    --name app"),
+    ],
+)
 def test_a_command_line_has_the_room_that_is_left_and_everything_else_stays(width, shown, monkeypatch):
     monkeypatch.setattr(terminal, "columns", lambda stream: width)
-    lines = listing.as_table([APP, {**APP, "command": "x" * 200}])
-    if shown is None:
-        assert lines[0] == "NAME        app"
-        assert lines[-1] == "TYPE        --name app"
-    else:
-        assert shown.rstrip("…") in lines[1]
-        assert max(map(len, lines)) <= width
-        assert all(line.endswith("  --name app") for line in lines[1:])
+    lines = listing.as_table([APP, SILENT])
+    assert len(lines) == 3
+    assert lines[1].endswith(shown)
+    assert max(map(len, lines)) <= width
+
+
+def test_without_any_room_each_owner_is_a_block_with_all_of_it(monkeypatch):
+    monkeypatch.setattr(terminal, "columns", lambda stream: 40)
+    lines = listing.as_table([APP, SILENT])
+    assert lines[0] == "NAME        app"
+    assert "COMMAND     gunicorn app:app\\x1b[2J" in lines
+    assert lines[-1] == "TYPE        --pid 20"
 
 
 # ---- what to type
