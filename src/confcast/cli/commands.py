@@ -38,7 +38,13 @@ COMMANDS = {
     "status": Command("what runs in which process, and why the last load was refused"),
     "versions": Command("what ran before, since when, and who changed it"),
     "reload": Command("load the sources once more, and see each worker's answer"),
-    "check": Command(),
+    "rollback": Command("go back to the last good version, and stay there until `resume`", file="operations"),
+    "resume": Command("follow the sources again", file="operations"),
+    "set": Command("set one value in every worker, above all sources; with --ttl, for a time", file="operations"),
+    "unset": Command("end what was set", file="operations"),
+    "check": Command("what a reload would change, and whether a worker would refuse it; changes nothing"),
+    "explain": Command("where a value comes from, and what it hides"),
+    "diff": Command("what differs between two versions, what runs, and the sources"),
 }
 """Each command, as it is typed, in the order in which they are shown."""
 
@@ -81,7 +87,7 @@ _MEANT = {
 
 _EXITS = (
     "exit codes: 0 done; 1 refused; 2 usage; 3 no config owner answered; 4 in use, but not in every worker; "
-    "141 the reader of the report has gone"
+    "5 another version runs than the one that was expected; 141 the reader of the report has gone"
 )
 _USUAL_WIDTH = 80
 

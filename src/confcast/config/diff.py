@@ -94,7 +94,7 @@ def secrets_masked(codec: Codec[T], *configs: T) -> Callable[[str], str]:
 
     The secrets are collected once. Secrets of fewer than `masking.SHORTEST` characters are not masked.
     """
-    return masking(secret for config in configs for secret in _Comparison(codec, operator.is_).secrets(config, _OPEN))
+    return masking(secret for config in configs for secret in _Comparison(codec).secrets(config, _OPEN))
 
 
 def shown_value(codec: Codec[Any], config: Any, names: Sequence[Any]) -> Any:
@@ -139,7 +139,7 @@ class _Comparison:
         same: Whether two parts are certainly equal; where it can't tell, they are looked into.
     """
 
-    def __init__(self, codec: Codec[Any], same: Callable[[Any, Any], bool | None]) -> None:
+    def __init__(self, codec: Codec[Any], same: Callable[[Any, Any], bool | None] = operator.is_) -> None:
         self._codec = codec
         self._are_same = same
 

@@ -52,6 +52,7 @@ from confcast.texts import Lines
 from confcast.tracebacks import is_of_a_library, to_be_logged
 from confcast.wire.messages import (
     UNDECODABLE,
+    Change,
     Check,
     Declined,
     Override,
