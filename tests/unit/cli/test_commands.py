@@ -14,6 +14,7 @@ from confcast.cli import commands, main
 
 NO_COMMANDS = {
     "__init__",
+    "arguments",
     "commands",
     "completion",
     "listing",
