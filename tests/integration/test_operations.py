@@ -355,6 +355,32 @@ def test_a_dry_run_leaves_no_trace(manager: Manager, workers: list[Worker], conf
     assert reads(workers) == {(2, 2)}
 
 
+def test_a_file_is_tried_that_the_owner_can_not_read(
+    manager: Manager, workers: list[Worker], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its content travels, and messages name the place in the file that it would have."""
+    write(proposed := tmp_path / "proposed.toml", 2)
+    event = manager.check(files={config.name: proposed})
+    assert (event.result, [change.new for change in event.changes]) == (SUCCESS, [2, 2])
+    proposed.write_text("number = 3\ntwin = 'x'\n")
+    event = manager.check(files={str(config): proposed})
+    assert event.result is ReloadResult.VALIDATION_FAILED
+    assert event.problems[0].location.endswith(f"{config.name}:2:8")
+    assert "is no file of the sources" in str(manager.check(files={"other.toml": proposed}).error_message)
+    with pytest.raises(FileNotFoundError):
+        manager.check(files={config.name: tmp_path / "gone"})
+    (large := tmp_path / "large").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ValueError, match="1000001 bytes"):
+        manager.check(files={config.name: large})
+    run = runner(capsys)
+    write(proposed, 4)
+    code, text, _ = run("check", "--address", manager.address, f"{config.name}={proposed}")
+    assert (code, "would apply: number: 1 -> 4" in text) == (0, True)
+    assert manager.rollback(version=1)
+    assert manager.check(files={config.name: proposed}).result is SUCCESS, "what would come after the hold"
+    assert reads(workers) == {(1, 1)}
+
+
 def test_a_dry_run_does_not_keep_the_watcher_from_its_load(
     start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:

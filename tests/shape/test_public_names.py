@@ -57,7 +57,7 @@ NAMES = {
 
 VERBS = {
     "reload": "(self, timeout=None, *, expect=None, wait_observers=None, reason='', force=False)",
-    "check": "(self, *, values=None, timeout=None)",
+    "check": "(self, *, values=None, files=None, timeout=None)",
     "rollback": "(self, version=None, *, expect=None, reason='', timeout=None)",
     "resume": "(self, *, expect=None, reason='', timeout=None)",
     "set": "(self, values, *, expect=None, ttl=None, reason='', timeout=None)",

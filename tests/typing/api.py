@@ -353,6 +353,7 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         asked.clear_history()
         assert_type(asked.reload(expect=3, reason="a new limit", force=True), ReloadEvent)
         assert_type(asked.check(values={"limits.api": 10}, timeout=9.0), ReloadEvent)
+        assert_type(asked.check(files={"app.toml": "proposed.toml", "b.toml": Path("b")}), ReloadEvent)
         assert_type(asked.rollback(), ReloadEvent)
         assert_type(asked.rollback(12, expect=14, reason="out of memory", timeout=9.0), ReloadEvent)
         assert_type(asked.resume(expect=15, reason="mended", timeout=9.0), ReloadEvent)

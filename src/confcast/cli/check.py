@@ -41,6 +41,13 @@ def add_to(commands: Any) -> None:
     )
     owners.add_to(parser)
     parser.add_argument(
+        "files",
+        nargs="*",
+        type=_file,
+        metavar="FILE=OTHER",
+        help="try the content of another file in the place of a source's; this process reads it, the owner need not",
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="try this value, as `set` would set it"
     )
     parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
@@ -51,17 +58,22 @@ def add_to(commands: Any) -> None:
         help="a ConfigLoader, or what gives one when it is called; the current directory can be imported from",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, or load here; and report."""
+    if options.loader is not None and (options.files or options.set):
+        options.usage_error("with --loader nothing is tried but the sources: leave FILE=OTHER and --set out")
     return _by_owner(options) if options.loader is None else _here(options)
 
 
 def _by_owner(options: argparse.Namespace) -> Report:
-    values, owner = assignments(options.set), owners.find(options)
-    event = owner.within(options.timeout, lambda left: owner.check(values=values, timeout=left))
+    values, files, owner = assignments(options.set), dict(options.files), owners.find(options)
+    try:
+        event = owner.within(options.timeout, lambda left: owner.check(values=values, files=files, timeout=left))
+    except (OSError, ValueError) as error:
+        options.usage_error(str(error))
     warn_of_secrets(event, options.set)
     return outcome(owner, event)
 
@@ -108,6 +120,13 @@ def _keys(cls: Any, prefix: str = "") -> Iterator[str]:
             yield prefix + field.name
         else:
             yield from _keys(field.annotation, f"{prefix}{field.name}.")
+
+
+def _file(text: str) -> tuple[str, str]:
+    name, equals, other = text.partition("=")
+    if not name or not equals or not other:
+        raise argparse.ArgumentTypeError(f"{text!r} has to be FILE=OTHER, such as app.toml=proposed.toml")
+    return name, other
 
 
 def _module_and_name(text: str) -> str:

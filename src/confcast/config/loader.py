@@ -327,6 +327,23 @@ class ConfigLoader(Generic[T]):
             raise ProtocolError(f"what the sources gave can't be read: {type(error).__name__}") from None
         return Reading([Layer(name, data, fingerprint_of(given))], overrides)
 
+    def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
+        """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
+        sources, problems = list(self.sources), []
+        files = {index: each for index, each in enumerate(self.sources) if isinstance(each, File)}
+        for name, content in contents.items():
+            found = [index for index, each in files.items() if each._is_called(name)]
+            if len(found) == 1:
+                sources[found[0]] = _GivenFile(files[found[0]], content)
+            else:
+                known = ", ".join(each.shown for each in files.values()) or "none"
+                why = "is the name of several files: give the path" if found else f"is no file of the sources: {known}"
+                problems.append(Problem("", f"{name} {why}"))
+        if problems:
+            raise ConfigError(problems)
+        other: ConfigLoader[T] = ConfigLoader(self._schema, *sources, overrides=self._overrides)
+        return other
+
     def _set(self, reading: Reading, values: Mapping[str, Any], call: Call) -> Overrides:
         """The overrides of a reading with these values set, too; nothing is validated. Raises ConfigError."""
         below = functools.cache(lambda: self._merge(reading.with_overrides(NONE))[0].data)
@@ -334,6 +351,17 @@ class ConfigLoader(Generic[T]):
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__
+
+
+class _GivenFile:
+    """A file with a content that it does not have: to try what it would give."""
+
+    def __init__(self, file: File, content: bytes) -> None:
+        self._file, self._content = file, content
+
+    def read(self) -> Layer:
+        """Parse the content. Raises ConfigError as `File.read` does."""
+        return self._file._layer_of(self._content)
 
 
 def _source(given: Any) -> Source:

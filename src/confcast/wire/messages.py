@@ -311,13 +311,15 @@ class Reload(Message, frozen=True):
 class Check(WithSecrets, Message, frozen=True):
     """Load, and have every worker vote, then drop all of it; answered by Outcome, whose event is a dry run's.
 
-    `values`: as in Set: what setting them would bring; empty: what a reload would bring.
+    `values`: as in Set: what setting them would bring; empty: what a reload would bring. `files`: contents in the place
+    of those of the sources' files, by name or path.
     """
 
     SHOWN = ("id",)
 
     id: int
     values: dict[str, Any] = {}
+    files: dict[str, bytes] = {}
 
 
 class Rollback(Message, frozen=True):

@@ -144,6 +144,8 @@ def test_check_says_in_words_why_there_is_no_loader(folder, run, loader, words):
     "arguments",
     [
         ["check", "--timeout", "soon"],
+        ["check", "app.toml"],
+        ["check", "--loader", "a:b", "--set", "c=d"],
         ["rollback", "zero"],
         ["set"],
         ["unset"],

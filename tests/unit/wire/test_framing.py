@@ -96,6 +96,7 @@ TO_OWNER: list[Any] = [
     Reload(1, "call", None, "a bad night", True, 3),
     Check(1),
     Check(1, {"a.b": 3}),
+    Check(1, {}, {"app.toml": b"a = 3"}),
     Rollback(1),
     Rollback(1, 12, 14, "a bad night"),
     Set(1, {"a": {"b": [1, "2", None]}}, 3, 600.0, "a new limit"),

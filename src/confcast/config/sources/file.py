@@ -121,6 +121,14 @@ class File(_Options, frozen=True):
             raise self._error(f"can't be read: {error.strerror}", reason="io_error") from None
         except disk.NotReadable as error:
             raise self._error(str(error)) from None
+        return self._layer_of(content)
+
+    def _is_called(self, name: str) -> bool:
+        """Whether a person means this file by this name: its path, as given or absolute, or the end of its path."""
+        return name in (self.shown, self.path) or self.path.endswith(f"/{name.removeprefix('./')}")
+
+    def _layer_of(self, content: bytes) -> Layer:
+        """What the file would give with this content. Raises ConfigError as `read` does."""
         text = self._text(content)
         data = self._parsed(text)
         return Layer(

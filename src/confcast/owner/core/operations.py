@@ -86,9 +86,9 @@ class Operations(Steps):
             self._enter(ProposalState.LOADING)
             self._effects.append(fx.Restore(self._loads.begin(), asked.version))
         else:
-            edits = isinstance(asked, Set | Unset) or (isinstance(asked, Check) and asked.values)
-            edit = asked if isinstance(asked, Set | Unset | Check) and edits else None
-            self._proposal.rebuilds = edit is not None and self.operator.hold is not None
+            edit = asked if isinstance(asked, Set | Unset) or (isinstance(asked, Check) and _edits(asked)) else None
+            of_files = isinstance(asked, Check) and asked.files
+            self._proposal.rebuilds = edit is not None and self.operator.hold is not None and not of_files
             self._begin_load(insist=True, compare=self._is_held_back(), edit=edit)
         return True
 
@@ -183,3 +183,8 @@ class Operations(Steps):
         event = self._proposal.tried(result, problems, self.roster, self.committed.version, self._now)
         self._excuse_timed_out()  # the others were excused this time only
         self._close(event)
+
+
+def _edits(asked: Check) -> bool:
+    """Whether a dry run tries anything but what the sources say now."""
+    return bool(asked.values or asked.files)

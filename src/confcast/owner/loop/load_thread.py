@@ -411,6 +411,8 @@ class LoadThread:
 
     def _read_for(self, order: Load) -> Reading:
         """What the sources give, or gave to the committed version. Raises ConfigError, ProtocolError."""
+        if isinstance(order.edit, Check) and order.edit.files:
+            return self._loader._with_contents(order.edit.files)._read()
         if not order.rebuild:
             return self._read() if _counts(order) else self._loader._read()
         committed = self._committed

@@ -14,10 +14,12 @@ times an hour), and a thread pool of our own (every worker would have to end its
 from __future__ import annotations
 
 import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from confcast.errors import ConfigError, OwnerUnavailable, Problem
@@ -56,6 +58,8 @@ from confcast.wire.plain_values import plain_values
 from confcast.worker.async_library import in_thread
 
 A = TypeVar("A", bound=Message)
+_MOST_TRIED = 1_000_000
+"""Bytes of the files that a dry run may be given: an owner reads no longer request."""
 _ANSWER_TIMEOUT = 5.0
 """Seconds to wait for an answer that needs no load."""
 
@@ -125,7 +129,13 @@ class Verbs(ABC):
             lambda number: Reload(number, origin, wait_observers, reason, force, expect), timeout, "reload"
         )
 
-    def check(self, *, values: Mapping[str, Any] | None = None, timeout: float | None = None) -> ReloadEvent:
+    def check(
+        self,
+        *,
+        values: Mapping[str, Any] | None = None,
+        files: Mapping[str, str | os.PathLike[str]] | None = None,
+        timeout: float | None = None,
+    ) -> ReloadEvent:
         """Try what a reload would bring: load, have every worker vote, and drop all of it.
 
         Nothing is committed or recorded; no observer runs. Workers build the candidate and run their `precommit`
@@ -137,6 +147,8 @@ class Verbs(ABC):
 
         Args:
             values: Try what `set(values)` would bring.
+            files: By the name or the path of a source's file: the path of another file whose content it would have.
+                This process reads it, and the content travels: at most 1,000,000 bytes for all of them.
             timeout: As in `reload`.
 
         Returns:
@@ -145,10 +157,11 @@ class Verbs(ABC):
             voted, or no answer came.
 
         Raises:
-            As `reload`; and TypeError: a value is no plain data.
+            As `reload`; and TypeError: a value is no plain data. OSError: a file can't be read. ValueError: the files
+                are too long.
         """
-        plain = plain_values(values or {})
-        return self._outcome(lambda number: Check(number, plain), self._seconds(timeout), "dry run")
+        plain, contents = plain_values(values or {}), _contents(files or {})
+        return self._outcome(lambda number: Check(number, plain, contents), self._seconds(timeout), "dry run")
 
     def rollback(
         self, version: int | None = None, *, expect: int | None = None, reason: str = "", timeout: float | None = None
@@ -406,6 +419,14 @@ def _check_wait(seconds: float | None) -> None:
         raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
 
 
+def _contents(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, bytes]:
+    """The contents of these files. Raises OSError, ValueError."""
+    contents = {name: Path(path).read_bytes() for name, path in files.items()}
+    if (size := sum(map(len, contents.values()))) > _MOST_TRIED:
+        raise ValueError(f"the files have {size} bytes, and {_MOST_TRIED} can be tried: put them in place and check()")
+    return contents
+
+
 def _ttl(ttl: float | timedelta | None) -> float | None:
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < math.inf):
@@ -438,9 +459,15 @@ class AwaitableVerbs(Verbs):
             self.reload, timeout, expect=expect, wait_observers=wait_observers, reason=reason, force=force
         )
 
-    async def acheck(self, *, values: Mapping[str, Any] | None = None, timeout: float | None = None) -> ReloadEvent:
+    async def acheck(
+        self,
+        *,
+        values: Mapping[str, Any] | None = None,
+        files: Mapping[str, str | os.PathLike[str]] | None = None,
+        timeout: float | None = None,
+    ) -> ReloadEvent:
         """`check(…)`, awaited. Raises what `check` raises."""
-        return await in_thread(self.check, values=values, timeout=timeout)
+        return await in_thread(self.check, values=values, files=files, timeout=timeout)
 
     async def arollback(
         self, version: int | None = None, *, expect: int | None = None, reason: str = "", timeout: float | None = None
