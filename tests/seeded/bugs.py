@@ -351,7 +351,7 @@ BUGS = (
         "a person's HUP does not load what an owner died of",
         "only watching skips marked content",
         "loop/load_thread.py",
-        "if self._attempts.is_quarantined(seen) and not order.insist:",
+        "if self._attempts.is_quarantined(seen) and not insist:",
         "if self._attempts.is_quarantined(seen):",
         "tests/unit/owner/loop/test_load_thread.py",
     ),
