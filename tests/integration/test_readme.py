@@ -59,7 +59,9 @@ RUN = {
 NOT_RUN = {"README.md": 1, "operating.md": 1, "speed.md": 1}
 
 LAUNCHERS = sorted({line for page in PAGES for line in commands(page) if " confcast.servers." in line})
-CLIENTS = dict.fromkeys(line for page in PAGES for line in commands(page) if f"{line} ".startswith("python -m confcast "))
+CLIENTS = dict.fromkeys(
+    line for page in PAGES for line in commands(page) if f"{line} ".startswith("python -m confcast ")
+)
 """In the order in which a reader meets them: some change what others find."""
 
 
