@@ -157,7 +157,7 @@ def test_two_servers_on_one_host_serve_their_own_and_the_command_line_asks_which
         refused = confcast("reload", "--name", "app")
         assert refused.returncode == 3
         assert "config owners named 'app' run for this user; choose one by --pid or --address" in refused.stderr
-        assert all(address in refused.stderr for address in addresses)
+        assert all(f"--pid {master.pid}" in refused.stderr for master in masters)
 
         write(files[0], 2)
         write(files[1], 101)

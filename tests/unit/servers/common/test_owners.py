@@ -62,7 +62,7 @@ def test_a_master_that_ends_while_the_next_owner_starts_leaves_the_present_one_a
     with pytest.raises(KeyboardInterrupt):
         owners.succeed(lambda: new)
 
-    assert calls == ["old pause", "new succeed", "new start", "old resume"]
+    assert calls == ["old pause", "new succeed", "new start", "old unpause"]
 
 
 def test_a_loader_that_is_not_found_under_the_new_code_calls_it_off(owners: Owners, calls: list[str]):
@@ -72,7 +72,7 @@ def test_a_loader_that_is_not_found_under_the_new_code_calls_it_off(owners: Owne
     with pytest.raises(CalledOff, match="no such module"):
         owners.succeed(make)
 
-    assert calls == ["old pause", "old resume"]
+    assert calls == ["old pause", "old unpause"]
 
 
 def test_a_trigger_while_the_next_owner_starts_is_received_by_it(owners: Owners, calls: list[str]):
@@ -95,7 +95,7 @@ def test_a_trigger_while_workers_are_replaced_is_not_lost_when_that_is_called_of
 
     owners.call_off(successor)
 
-    assert calls[-3:] == ["new close", "old resume", "old request_reload"]
+    assert calls[-3:] == ["new close", "old unpause", "old request_reload"]
 
 
 @pytest.mark.parametrize("failing", ["pause", "start"])

@@ -194,7 +194,7 @@ def test_new_workers_that_do_not_serve_call_it_off(calls: list[str], caplog: pyt
 
     assert not reloads.end({11, 12}, {11, 12})
 
-    assert calls == ["new close", "old resume"]
+    assert calls == ["new close", "old unpause"]
     assert "no new worker serves; the old ones go on" in caplog.text
 
 
@@ -239,7 +239,7 @@ def test_a_loader_that_is_not_there_any_more_calls_it_off(
     with pytest.raises(CalledOff):
         reloads.begin()
 
-    assert calls == ["old pause", "old resume"]
+    assert calls == ["old pause", "old unpause"]
     assert "sources has no 'loader'" in caplog.text
 
 

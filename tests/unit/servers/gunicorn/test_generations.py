@@ -50,7 +50,7 @@ def test_a_successor_that_does_not_start_calls_it_off(calls: list[str], failure:
     with pytest.raises(CalledOff, match=str(failure)):
         owners.begin(arbiter(), lambda: Manager(calls, "new", start=failure))  # type: ignore[arg-type, return-value]
 
-    assert calls == ["old pause", "new succeed", "new start", "old resume"]
+    assert calls == ["old pause", "new succeed", "new start", "old unpause"]
 
 
 def test_there_is_none_in_the_new_master_of_an_upgrade_that_may_be_backed_out(calls: list[str]) -> None:
@@ -81,7 +81,7 @@ def test_a_successor_that_is_not_used_is_closed_first(calls: list[str]) -> None:
 
     owners.call_off(successor)
 
-    assert calls == ["new close", "old resume"]
+    assert calls == ["new close", "old unpause"]
 
 
 def test_when_the_new_master_is_gone_the_old_goes_on_once(calls: list[str]) -> None:
@@ -100,7 +100,7 @@ def test_when_the_new_master_is_gone_the_old_goes_on_once(calls: list[str]) -> N
     owners.tick(server)
 
     ensure = "old ensure_owner"
-    assert calls == ["old pause", "execute", ensure, ensure, "old resume", ensure]
+    assert calls == ["old pause", "execute", ensure, ensure, "old unpause", ensure]
 
 
 def test_a_hup_during_an_upgrade_is_acted_on_when_the_old_master_goes_on(calls: list[str]) -> None:
@@ -113,7 +113,7 @@ def test_a_hup_during_an_upgrade_is_acted_on_when_the_old_master_goes_on(calls: 
 
     owners.tick(server)
 
-    assert calls == ["old ensure_owner", "old resume", "old request_reload"]
+    assert calls == ["old ensure_owner", "old unpause", "old request_reload"]
 
 
 @pytest.mark.parametrize("there_is", ["reexec_pid", "master_pid"])
