@@ -97,6 +97,7 @@ def test_from_a_load_that_lasts_the_other_thread_takes_the_loop_over_until_it_en
     eventually(lambda: loop.turn() == first, "the first thread has the loop again")
     assert {loop.turn() for _ in range(10)} == {first}
     assert not loop.relief.given
+    assert loop.kept[0] is False, "at the end of the load that lasted, the loop was another thread's"
 
 
 def test_it_is_taken_over_and_back_as_often_as_loads_last(loop: Loop) -> None:
