@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 _HOME = {
     "Candidate": "config.candidate",
     "Change": "wire.messages",
+    "Client": "worker.client.client",
     "ConfcastError": "errors",
     "ConfigError": "errors",
     "ConfigLoader": "config.loader",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from confcast.wire.messages import VersionInfo as VersionInfo
     from confcast.wire.messages import Who as Who
     from confcast.wire.messages import WorkerStatus as WorkerStatus
+    from confcast.worker.client.client import Client as Client
     from confcast.worker.observers.dispatcher import ConfigObserver as ConfigObserver
     from confcast.worker.registry import current as current
     from confcast.worker.registry import declared as declared

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from confcast.cli.members import owners_of
 from confcast.wire import processes as known
 from confcast.wire.files import owner_dirs
+from confcast.worker.client.members import owners_of
 from tests.support.beside import Beside, Server, start
 from tests.support.leaks import is_running
 from tests.support.settings import SCHEMA, write

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from confcast import Environment, ReloadResult
-from confcast.cli import listing, owners
+from confcast.cli import owners
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import Answer, Request
-from confcast.worker.client import verbs
+from confcast.worker.client import known_owners, owner_client, verbs
 from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import nobody_listens
@@ -150,7 +150,7 @@ def test_the_timeout_bounds_the_whole_command(runtime_folder: Path, run: Run, mo
     assert code == 3
     assert "owner_unavailable" in out
     assert 0 < granted[0] <= 0.3
-    assert all(timeout <= owners._RETRY for timeout in granted[1:])
+    assert all(timeout <= owner_client._RETRY for timeout in granted[1:])
 
 
 @pytest.mark.parametrize(("command", "code"), [("status", 141), ("reload", 1), ("reload --help", 141)])
@@ -211,7 +211,7 @@ def test_status_shows_that_the_sources_are_refused_and_why(manager: Manager, con
 
 
 def test_status_waits_for_the_next_owner(manager: Manager, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owners, "_RESTART", DEADLINE)  # a loaded machine takes longer to start one
+    monkeypatch.setattr(owner_client, "_RESTART", DEADLINE)  # a loaded machine takes longer to start one
     dead = manager.owner_pid
     os.kill(dead, signal.SIGKILL)
     code, out, _ = run("status", "--json")
@@ -228,7 +228,7 @@ def test_status_waits_for_the_next_owner(manager: Manager, run: Run, monkeypatch
 def test_between_two_owners_it_is_said_who_brings_the_next(
     command: str, socket_is_left: bool, start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owners, "_RESTART", 0.1)
+    monkeypatch.setattr(owner_client, "_RESTART", 0.1)
     manager = start_manager(supervise="caller")  # no next one before it says so
     os.kill(manager.owner_pid, signal.SIGKILL)
     eventually(lambda: nobody_listens(manager.address), "the owner's end")
@@ -245,7 +245,7 @@ def test_between_two_owners_it_is_said_who_brings_the_next(
 def test_an_owner_that_dies_over_the_question_leaves_the_outcome_unknown(
     runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owners, "_RESTART", 0.1)
+    monkeypatch.setattr(owner_client, "_RESTART", 0.1)
     folder = runtime_folder / f"confcast-app-{os.getpid()}-x"
     folder.mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
@@ -504,7 +504,7 @@ def test_what_is_listed_to_type_chooses_that_owner(start_manager: StartManager, 
 def test_an_owner_that_hangs_is_listed_without_its_version(
     start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "_EACH", 0.1)
+    monkeypatch.setattr(known_owners, "_EACH", 0.1)
     app, other = start_manager(), start_manager(name="other")
     for variable in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_OTHER"):
         os.environ.pop(variable, None)
@@ -560,7 +560,7 @@ def test_no_owner_is_said_in_json_too(runtime_folder: Path, run: Run) -> None:
 def test_a_dead_socket_is_no_owner(
     command: str, runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owners, "_RESTART", 0.1)
+    monkeypatch.setattr(owner_client, "_RESTART", 0.1)
     path = runtime_folder / SOCKET
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(path))

@@ -16,7 +16,7 @@ from confcast.examples.leindex.config import PACKAGED_DEFAULTS
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
 from confcast.wire.messages import ReloadEvent
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 from tests.support.gate import Gate
 from tests.support.gunicorn import Make, Server
 from tests.support.leaks import is_running
@@ -31,7 +31,7 @@ def answered(event: ReloadEvent) -> list[ReloadEvent]:
 
 
 @pytest.fixture
-def held(make: Make, tmp_path: Path) -> Iterator[tuple[Server, Client, int]]:
+def held(make: Make, tmp_path: Path) -> Iterator[tuple[Server, AddressClient, int]]:
     """A server that was fully reloaded, its former owner and that one's pid: the old worker is busy with a request."""
     for place in ("call", "body"):
         (tmp_path / place).mkdir()
@@ -47,7 +47,7 @@ def held(make: Make, tmp_path: Path) -> Iterator[tuple[Server, Client, int]]:
     server.signal(signal.SIGRTMIN)
     eventually(lambda: len(server.owners()) == 2 and server.ask("read"), "the next generation")
 
-    yield server, Client(str(address), "app"), old
+    yield server, AddressClient(str(address), "app"), old
 
     gate.let_go()
     assert busy() == [1, 1, 1]
@@ -56,7 +56,7 @@ def held(make: Make, tmp_path: Path) -> Iterator[tuple[Server, Client, int]]:
     assert server.ask("read")["number"] == server.number
 
 
-def test_the_old_owner_loads_no_more_so_that_no_number_has_two_contents(held: tuple[Server, Client, int]):
+def test_the_old_owner_loads_no_more_so_that_no_number_has_two_contents(held: tuple[Server, AddressClient, int]):
     server, former, _ = held
     number = server.change()
     eventually(lambda: server.ask("read")["number"] == number, "what the new owner has seen")
@@ -69,7 +69,7 @@ def test_the_old_owner_loads_no_more_so_that_no_number_has_two_contents(held: tu
     assert server.ask("read")["version"] == 2
 
 
-def test_the_command_line_means_the_new_owner(held: tuple[Server, Client, int], monkeypatch: pytest.MonkeyPatch):
+def test_the_command_line_means_the_new_owner(held: tuple[Server, AddressClient, int], monkeypatch: pytest.MonkeyPatch):
     server, former, _ = held
     monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(server.runtime))
     monkeypatch.setattr(owner_dirs, "candidates", owner_dirs.named)
@@ -81,7 +81,7 @@ def test_the_command_line_means_the_new_owner(held: tuple[Server, Client, int], 
     assert found.address != former.address
 
 
-def test_the_old_owner_is_restarted_and_still_loads_no_more(held: tuple[Server, Client, int]):
+def test_the_old_owner_is_restarted_and_still_loads_no_more(held: tuple[Server, AddressClient, int]):
     server, former, old = held
     os.kill(old, signal.SIGKILL)
     server.change()

@@ -14,7 +14,7 @@ from confcast.master.embedded import EmbeddedManager
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
 from confcast.wire.messages import Outcome, Reload
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 from tests.integration.test_generations import successor
 from tests.support.commands import runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
@@ -88,7 +88,7 @@ def test_a_version_that_a_worker_is_late_for_is_good_until_that_worker_declines_
 
 def test_a_reason_is_kept_with_the_version_and_told_with_its_event(manager: Manager, config: Path) -> None:
     write(config, 2)
-    client = Client(manager.address, "app")
+    client = AddressClient(manager.address, "app")
     answer = client.ask(lambda number: Reload(number, "command", None, "a new limit"), DEADLINE)
     assert isinstance(answer, Outcome)
     assert (answer.event.version, answer.event.reason) == (2, "a new limit")

@@ -18,7 +18,7 @@ from mcp import Client, MCPError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 
 from confcast import OwnerUnavailable
-from confcast.worker.client.connection_per_call import Client as OwnerClient
+from confcast.worker.client.connection_per_call import AddressClient as OwnerClient
 from tests.support.leaks import is_running
 from tests.support.mcp import EXAMPLE, MODERN, PATIENCE, STARTING, number_for, owner_of, run, text_of, until
 from tests.support.waiting import DEADLINE, eventually

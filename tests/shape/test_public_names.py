@@ -19,6 +19,7 @@ import confcast
 NAMES = {
     "Candidate",
     "Change",
+    "Client",
     "ConfcastError",
     "ConfigError",
     "ConfigLoader",
@@ -74,10 +75,13 @@ VERBS = {
 }
 VERBS |= {f"a{verb}": signature for verb, signature in VERBS.items()}
 
+WITH_VERBS = ("Replica", "ConfigReloadManager", "Client")
+
 SUBSCRIBE = "(self, observer, select=None, *, initial=False, on='commit', executor=None, loop=None)"
 CHANGES = "(self, select=None, *, on='commit', initial=False)"
 
 SIGNATURES = {
+    "Client.__init__": "(self, *, name='app', address=None, pid=None)",
     "ConfigLoader.__init__": "(self, schema, *sources, overrides=None)",
     "ConfigLoader.find": "(path)",
     "ConfigLoader.load": "(self)",
@@ -124,7 +128,7 @@ SIGNATURES = {
     "owner_main": "()",
     "register_type": "(cls, *, encode, decode)",
     "reload_config": "()",
-    **{f"{cls}.{verb}": signature for cls in ("Replica", "ConfigReloadManager") for verb, signature in VERBS.items()},
+    **{f"{cls}.{verb}": signature for cls in WITH_VERBS for verb, signature in VERBS.items()},
 }
 
 PROPERTIES = {

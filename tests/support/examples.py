@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from confcast.wire.listener import SOCKET
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 from tests.support import server
 from tests.support.waiting import eventually
 
@@ -80,10 +80,10 @@ class Server(server.Server):
             return [[event.origin, str(event.result), event.version] for event in self.client().get_event_history()]
         return super().ask(path)
 
-    def client(self) -> Client:
+    def client(self) -> AddressClient:
         """Its owner's."""
         (address,) = eventually(lambda: list(self.runtime.glob(f"*/{SOCKET}")), "a control socket")
-        return Client(str(address), "app")
+        return AddressClient(str(address), "app")
 
     def reload_by_hup(self) -> int:
         """Change the file, HUP the master, and return when every worker has the new number; the number."""

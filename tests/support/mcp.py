@@ -21,7 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import Subscription
 
 from confcast.wire.listener import SOCKET
-from confcast.worker.client.connection_per_call import Client as OwnerClient
+from confcast.worker.client.connection_per_call import AddressClient as OwnerClient
 from tests.support import server
 from tests.support.waiting import DEADLINE, eventually
 

@@ -23,6 +23,7 @@ import confcast
 from confcast import (
     Candidate,
     Change,
+    Client,
     ConfigError,
     ConfigLoader,
     ConfigObserver,
@@ -332,14 +333,12 @@ def managing_process_wide(loader: ConfigLoader[Settings]) -> None:
 
 
 def asking(manager: ConfigReloadManager[Settings]) -> None:
-    for asked in (manager, settings):
+    for asked in (manager, settings, Client(name="shop", pid=4711)):
         assert_type(asked.reload(), ReloadEvent)
         assert_type(asked.reload(timeout=3.0), ReloadEvent)
         assert_type(asked.reload(wait_observers=5.0), ReloadEvent)
         assert_type(asked.reload_config(), ReloadResult)
         assert_type(asked.is_reload_in_progress(), bool)
-        assert_type(asked.get_current_config(), Settings)
-        assert_type(asked.get_observer_count(), int)
         assert_type(asked.get_stats(), dict[str, Any])
         assert_type(asked.get_event_history(), list[ReloadEvent])
         assert_type(asked.get_event_history(limit=10), list[ReloadEvent])
@@ -362,6 +361,9 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.unset(["limits.api"], expect=4, reason="", timeout=9.0), ReloadEvent)
         assert_type(asked.check().dry_run, bool)
 
+    for holding in (manager, settings):
+        assert_type(holding.get_current_config(), Settings)
+        assert_type(holding.get_observer_count(), int)
     manager.reload(timeout="soon")  # type: ignore[arg-type]
     manager.reload(wait_observers="long")  # type: ignore[arg-type]
     manager.reload(3.0, 5.0)  # type: ignore[call-arg, arg-type]
@@ -371,7 +373,7 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
 
 
 async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
-    for asked in (manager, settings):
+    for asked in (manager, settings, Client(name="shop", pid=4711)):
         assert_type(await asked.areload(), ReloadEvent)
         assert_type(await asked.acheck(), ReloadEvent)
         assert_type(await asked.arollback(12), ReloadEvent)
@@ -456,6 +458,14 @@ def explained(found: Explanation) -> None:
     assert_type(found.description, str)
     assert_type(found.since_version, int)
     assert_type(found.expires, float | None)
+
+
+def outside(client: Client) -> None:
+    Client(address=Path("/run/confcast/control.sock"))
+    Client("shop")  # type: ignore[call-arg]
+    Client(pid="4711")  # type: ignore[arg-type]
+    client.latest  # type: ignore[attr-defined]  # noqa: B018
+    client.subscribe(print)  # type: ignore[attr-defined]
 
 
 # ---- errors

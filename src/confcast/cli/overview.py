@@ -15,6 +15,7 @@ from confcast.cli import listing, owners
 from confcast.cli.report import ExitCode, Report
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
+from confcast.worker.client import known_owners
 
 _SCREEN, _FEWEST = 23, 3
 """Lines of a screen that leave one for the prompt; and how many owners are shown, though the commands need the room."""
@@ -24,7 +25,7 @@ def run(commands: Mapping[str, str]) -> Report:
     """Ask the owners, and report. `commands`: each command, and what it does on a bad night, or "" if nothing."""
     found = sorted(_all(), key=lambda each: (not owner_dirs.is_here(each), each.label, each.master))
     asked = owners.asked_without_options()
-    return report(listing.described(found, with_workers=True), asked.address if asked else "", commands)
+    return report(known_owners.described(found, with_workers=True), asked.address if asked else "", commands)
 
 
 def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str]) -> Report:

@@ -37,7 +37,7 @@ from confcast.wire.messages import Answer, Operation, Request
 from confcast.wire.options import ManagerOptions, checked, declared
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.client.connection_per_call import Client, NotSent
+from confcast.worker.client.connection_per_call import AddressClient, NotSent
 from confcast.worker.client.kept_connection import KeptConnection
 from confcast.worker.client.verbs import AwaitableVerbs
 from confcast.worker.observers.dispatcher import Observers
@@ -177,7 +177,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         if launcher is None or folder is None or self._pid != os.getpid():
             return
         if not launcher.trigger():
-            Client(str(folder / SOCKET), self.name).request_reload()
+            AddressClient(str(folder / SOCKET), self.name).request_reload()
 
     def send_output_to(self, output: Output, log: Callable[[], str] = str) -> None:
         """Set where owners write instead of standard error. Must be called before `start()`.
@@ -297,7 +297,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         provider = registry.provider_of(self.name)
         if provider is not None and provider.connected and provider.address == self.address:
             return provider.ask(make, timeout)
-        client = self._client or Client(self.address, self.name)
+        client = self._client or AddressClient(self.address, self.name)
         return client.ask_once(make, timeout)
 
     def _is_mine(self) -> bool:

@@ -26,7 +26,7 @@ from confcast.wire.messages import ReloadResult
 from confcast.wire.options import ProcessOptions
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 
 T = TypeVar("T")
 
@@ -166,5 +166,5 @@ class _Client(ConfigReloadManager[T]):
         if self._folder is None or self._pid != os.getpid():
             return
         address = self.address
-        if not Client(address, self.name).request_reload():
+        if not AddressClient(address, self.name).request_reload():
             _warn_elsewhere("no config owner listens at %s: the reload that was asked for is lost", address)

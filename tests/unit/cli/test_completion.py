@@ -13,7 +13,7 @@ from confcast.cli.commands import COMMANDS
 from confcast.cli.program import COMPLETE
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 
 Complete = Callable[[str], list[str]]
 
@@ -26,7 +26,7 @@ def complete(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
     monkeypatch.setattr(owner_dirs, "of_other_users", list)
     monkeypatch.setattr(OwnerDir, "user", lambda self: os.geteuid())
     monkeypatch.setattr(OwnerDir, "command", lambda self: "serve\x1b[2J")
-    monkeypatch.setattr(Client, "ask", None)
+    monkeypatch.setattr(AddressClient, "ask", None)
 
     def offered(line: str) -> list[str]:
         monkeypatch.setenv(COMPLETE, "zsh_complete")

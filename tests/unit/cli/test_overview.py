@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from confcast.cli import commands, listing, overview, terminal
 from confcast.cli.report import ExitCode
-from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.messages import WorkerStatus
 
 COMMANDS = {command: each.night for command, each in commands.COMMANDS.items()}
@@ -94,37 +92,3 @@ def test_without_any_room_each_owner_is_a_block_with_all_of_it(monkeypatch):
     assert lines[0] == "NAME        app"
     assert "COMMAND     gunicorn app:app\\x1b[2J" in lines
     assert lines[-1] == "TYPE        --pid 20"
-
-
-# ---- what to type
-
-
-def owner(label: str, master: int, tag: str = "x") -> OwnerDir:
-    return OwnerDir(Path(f"/run/confcast-{label}-{master}-{tag}"), label, master, 0)
-
-
-@pytest.mark.parametrize(
-    ("found", "typed"),
-    [
-        ([owner("app", 1)], ["--name app"]),
-        ([owner("app", 1), owner("web", 1)], ["--name app", "--name web"]),
-        ([owner("app", 1), owner("app", 2)], ["--pid 1", "--pid 2"]),
-        (
-            [owner("app", 1), owner("web", 1), owner("app", 2)],
-            ["--pid 1 --name app", "--name web", "--pid 2"],
-        ),
-        (
-            [owner("app", 1, "x"), owner("app", 1, "y")],
-            ["--address /run/confcast-app-1-x/control.sock", "--address /run/confcast-app-1-y/control.sock"],
-        ),
-    ],
-)
-def test_the_option_that_is_shown_means_one_owner_only(found, typed, monkeypatch):
-    monkeypatch.setattr(OwnerDir, "user", lambda self: os.geteuid())
-    assert [listing._options(found)[each] for each in found] == typed
-
-
-def test_another_users_owner_is_meant_by_its_pid(monkeypatch):
-    monkeypatch.setattr(OwnerDir, "user", lambda self: os.geteuid() + 1)
-    found = [owner("app", 1), owner("web", 2)]
-    assert list(listing._options(found).values()) == ["--pid 1", "--pid 2"]

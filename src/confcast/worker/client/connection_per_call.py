@@ -27,7 +27,7 @@ SHORTEST = 0.001
 _SEND_TIMEOUT = 5.0
 
 
-class Client(Verbs):
+class AddressClient(Verbs):
     """The client verbs over connections to a control socket. Safe from any thread and after a fork."""
 
     def __init__(self, address: str, name: str) -> None:

@@ -18,12 +18,12 @@ import weakref
 
 from confcast.wire.framing import frame
 from confcast.wire.messages import Request, encode
-from confcast.worker.client.connection_per_call import SHORTEST, Client
+from confcast.worker.client.connection_per_call import SHORTEST, AddressClient
 
 _all: weakref.WeakSet[KeptConnection] = weakref.WeakSet()
 
 
-class KeptConnection(Client):
+class KeptConnection(AddressClient):
     """The client verbs over a connection that is kept. Safe from any thread, and closed in a forked child."""
 
     def __init__(self, address: str, name: str) -> None:

@@ -277,17 +277,10 @@ class Verbs(ABC):
         answer = self._ask(make, timeout)
         if isinstance(answer, Outcome):
             return answer.event
-        problem = Problem(
-            "",
+        return unavailable(
+            began,
             f"no answer from {self._whom()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
             f"{what} is unknown",
-        )
-        return ReloadEvent(
-            timestamp=began,
-            result=ReloadResult.OWNER_UNAVAILABLE,
-            problems=[problem],
-            error_message=str(problem),
-            duration_ms=round((time.time() - began) * 1000, 3),
         )
 
     def reload_config(self) -> ReloadResult:
@@ -411,6 +404,18 @@ class Verbs(ABC):
     def _whom(self) -> str:
         """The words by which errors name the owner that was asked."""
         return "the config owner"
+
+
+def unavailable(began: float, why: str) -> ReloadEvent:
+    """The event of a request that no owner has answered. `began`: when it was made, in seconds since 1970."""
+    problems = [Problem("", line.strip()) for line in why.splitlines()]
+    return ReloadEvent(
+        timestamp=began,
+        result=ReloadResult.OWNER_UNAVAILABLE,
+        problems=problems,
+        error_message="\n".join(map(str, problems)),
+        duration_ms=round((time.time() - began) * 1000, 3),
+    )
 
 
 def _check_wait(seconds: float | None) -> None:

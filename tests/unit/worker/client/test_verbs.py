@@ -44,7 +44,7 @@ from confcast.wire.messages import (
     encode,
 )
 from confcast.wire.options import Options
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 from confcast.worker.client.verbs import Verbs
 from tests.support.links import control_socket
 from tests.support.waiting import DEADLINE, in_thread
@@ -162,7 +162,7 @@ class Owner:
 
     def __init__(self, listening: socket.socket) -> None:
         self._listening = listening
-        self.client = Client(listening.getsockname(), "app")
+        self.client = AddressClient(listening.getsockname(), "app")
 
     def serve(self, *answers: Message, raw: bytes = b"", close: bool = True) -> Callable[[], list[Message]]:
         data = raw or b"".join(frame(encode(answer)) for answer in answers)
@@ -249,4 +249,4 @@ def test_telling_waits_for_nothing(owner: Owner) -> None:
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf"), "5", True])
 def test_what_is_no_number_of_seconds_is_refused_before_anybody_is_asked(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"wait_observers=.*: a number of seconds is expected, 0 or more"):
-        Client("/nowhere", "app").reload(wait_observers=seconds)
+        AddressClient("/nowhere", "app").reload(wait_observers=seconds)

@@ -16,7 +16,7 @@ from confcast import OwnerUnavailable, ReloadEvent, ReloadResult
 from confcast.examples.leindex.demo.load import Load
 from confcast.examples.leindex.demo.server import Server, lives, wait
 from confcast.examples.leindex.demo.verdict import Barrier, Killed
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 
 _BURST = 20
 
@@ -46,7 +46,7 @@ class Play:
         self.killed: list[Killed] = []
         self.called: list[Barrier] = []
         self.acted_at = 0.0
-        self._owner = Client(str(server.address()), "app")
+        self._owner = AddressClient(str(server.address()), "app")
         self.poll()
         self._seen = len(self.outcomes)
 

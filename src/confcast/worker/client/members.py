@@ -18,7 +18,7 @@ from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import Workers, WorkersRequest
-from confcast.worker.client.connection_per_call import Client
+from confcast.worker.client.connection_per_call import AddressClient
 
 _EACH, _ALL = 1.0, 10.0
 """Seconds to wait for one owner's answer, and for the answers of all."""
@@ -83,7 +83,7 @@ def _workers(each: OwnerDir, timeout: float) -> frozenset[int]:
     if timeout <= 0:
         return frozenset()
     with contextlib.suppress(ConfcastError):
-        answer = Client(each.address, each.label).ask(lambda number: WorkersRequest(number), timeout)
+        answer = AddressClient(each.address, each.label).ask(lambda number: WorkersRequest(number), timeout)
         return frozenset(worker.pid for worker in answer.workers) if isinstance(answer, Workers) else frozenset()
     return frozenset()
 

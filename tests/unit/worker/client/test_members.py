@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from confcast.cli import members
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
+from confcast.worker.client import members
 
 USER = 65534
 

@@ -1,0 +1,140 @@
+"""A client that waits for an owner that is restarted, and says who ought to restart it when nobody does.
+
+The command line has one for each command, and the public `Client` for each request. Guaranteed: an operation that an
+owner may have received is not sent again, since to go back twice is to go back two versions. Rejected: to wait until
+the caller's own time is over (a master that is gone restarts nothing).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confcast.errors import OwnerUnavailable
+from confcast.texts import printable
+from confcast.wire.files import owner_dirs
+from confcast.wire.listener import peer_of
+from confcast.wire.messages import Answer, Operation, ReloadEvent, Request, Stats, StatsRequest
+from confcast.worker.client.connection_per_call import AddressClient
+
+_RETRY = 0.05
+_RESTART = 3.0
+_UNANSWERED = 5.0
+"""Seconds to wait for a reload by an owner that has not answered even a request that needs no load."""
+
+
+class OwnerClient(AddressClient):
+    """A client that waits some seconds for a dead owner to be restarted, while its socket exists or its master lives.
+
+    After that, it raises an error that names the master. For use by one thread.
+
+    Args:
+        address: The path of the control socket.
+        name: The configuration's name.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        super().__init__(address, name)
+        self._nobody_listens = False  # as found when the owner was asked last
+        self._asked = False  # whether an owner got the request, answered or not
+        self._pid = 0  # that owner's pid, as far as the system shows it
+        self._end = math.inf
+
+    def reload_by_command(self, timeout: float | None, reason: str = "", *, force: bool = False) -> ReloadEvent:
+        """Reload with the origin `command`; later requests have the time that is left of `timeout`."""
+        return self.within(timeout, lambda seconds: self._reload(seconds, "command", reason=reason, force=force))
+
+    def within(self, timeout: float | None, ask: Callable[[float], ReloadEvent]) -> ReloadEvent:
+        """What `ask(timeout)` returns; later requests have the time that is left of `timeout`."""
+        timeout = self._answers_within() if timeout is None else timeout
+        self._end = time.monotonic() + timeout
+        return ask(timeout)
+
+    def _answers_within(self) -> float:
+        """Seconds within which the owner answers, as it says; some if it does not answer. Raises OwnerUnavailable."""
+        answer = self._ask(lambda number: StatsRequest(number), _UNANSWERED)
+        if not isinstance(answer, Stats):
+            return _UNANSWERED
+        return float(answer.stats.get("answers_within") or super()._answers_within())
+
+    def check_address(self) -> None:
+        """Raise OwnerUnavailable if there is no such socket, and no master that could restart the owner."""
+        try:
+            there = stat.S_ISSOCK(Path(self.address).stat().st_mode)
+        except PermissionError:  # Python 3.14's `is_socket()` returns False
+            raise self._not_for_us() from None
+        except (OSError, ValueError):
+            there = False
+        if not there and self._master() is None:
+            raise OwnerUnavailable(f"no config owner listens at {printable(self.address)}: there is no such socket")
+
+    def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
+        self.check_address()
+        self._asked = False
+        deadline = min(time.monotonic() + timeout, self._end)
+        give_up = min(deadline, time.monotonic() + _RESTART)
+        while True:
+            answer = self.ask(make, max(_RETRY, deadline - time.monotonic()))
+            if answer is not None:
+                return answer
+            if self._asked and isinstance(make(0), Operation):  # to go back twice is to go back two versions
+                return None
+            if time.monotonic() + _RETRY > give_up:
+                self._check_owner()
+                return None
+            time.sleep(_RETRY)
+
+    def _open(self, request: Request, timeout: float) -> socket.socket:
+        self._nobody_listens = False
+        try:
+            connection = super()._open(request, timeout)
+        except (ConnectionRefusedError, FileNotFoundError):
+            self._nobody_listens = True
+            raise
+        except PermissionError:
+            raise self._not_for_us() from None
+        self._asked = True
+        with contextlib.suppress(OSError):
+            self._pid = peer_of(connection).pid
+        return connection
+
+    def _whom(self) -> str:
+        """The owner in words, with its pid: a person has to look at an owner that is stopped, or hangs."""
+        return f"the config owner (process {self._pid})" if self._asked and self._pid else super()._whom()
+
+    def _not_for_us(self) -> OwnerUnavailable:
+        return OwnerUnavailable(
+            f"this user (uid {os.geteuid()}) may not ask the config owner at {printable(self.address)}: ask as the "
+            "server's user, as its workers', or as root"
+        )
+
+    def _check_owner(self) -> None:
+        """Raise OwnerUnavailable if no owner listens, though its master will restart it."""
+        master = self._master()
+        if not self._nobody_listens or master is None:
+            return
+        unknown = "; it ended over what it was asked: whether that was done is unknown" if self._asked else ""
+        raise OwnerUnavailable(
+            f"the config owner of {self.name!r} is down; its master (process {master}) restarts it, after a pause of "
+            "at most 30 s, and says why in its log; workers keep serving with the version they have" + unknown
+        )
+
+    def master(self) -> dict[str, Any] | None:
+        """The owner's master: pid, uid, working directory and command; None if the address does not show it."""
+        found = owner_dirs.parse(Path(self.address).parent)
+        if found is None:
+            return None
+        place = {"working_directory": found.started_in(), "command": found.command()}
+        return {"pid": found.master, "uid": found.user(), **place}
+
+    def _master(self) -> int | None:
+        """The pid of the living master that restarts this owner; None if there is none, or it is not known."""
+        found = owner_dirs.parse(Path(self.address).parent)
+        return found.master if found is not None and found.lives() else None
