@@ -36,7 +36,7 @@ def piped(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(program, *arguments), capture_output=True, text=True, check=False, timeout=DEADLINE)
 
 
-@pytest.mark.parametrize("verb", ["status", "versions"])
+@pytest.mark.parametrize("verb", ["status", "versions", "history"])
 def test_the_extra_changes_colours_and_no_word(verb: str, served: Manager) -> None:
     arguments = [verb, "--address", served.address]
     (code, colored), (its, plain) = (in_a_terminal(command(program, *arguments), 300) for program in (WITH, WITHOUT))
@@ -67,7 +67,7 @@ def test_no_color_and_a_pipe_have_none(served: Manager) -> None:
 
 
 @pytest.mark.parametrize("program", [WITH, WITHOUT])
-@pytest.mark.parametrize("verb", ["status", "versions", "reload"])
+@pytest.mark.parametrize("verb", ["status", "versions", "reload", "history", "show", "wait"])
 def test_at_forty_columns_nothing_is_cut(program: str, verb: str, served: Manager) -> None:
     """Each word is there, but for the names of columns without a cell, and for how long it took."""
     arguments = [verb, "--address", served.address]
@@ -106,7 +106,7 @@ def test_an_error_is_folded_and_json_has_it_too(runtime_folder: Path) -> None:
 
 
 def test_every_command_works_without_the_extra(served: Manager, config: Path) -> None:
-    for verb in ("status", "versions", "reload"):
+    for verb in ("status", "versions", "reload", "history", "show", "wait"):
         assert piped(WITHOUT, verb, "--address", served.address).returncode == 0
     assert piped(WITHOUT, "check", "--loader", "nowhere:loader").returncode == 1
     assert piped(WITHOUT, "--version").returncode == 0

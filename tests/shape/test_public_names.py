@@ -74,6 +74,8 @@ VERBS = {
     "diff": "(self, a='running', b='sources')",
 }
 VERBS |= {f"a{verb}": signature for verb, signature in VERBS.items()}
+VERBS |= {"wait": "(self, version=None, *, timeout=30.0)", "await_": "(self, version=None, *, timeout=30.0)"}
+"""`await` is a word of Python's own."""
 
 WITH_VERBS = ("Replica", "ConfigReloadManager", "Client")
 

@@ -221,7 +221,7 @@ class Show:
 
     def listings(self, manager: ConfigReloadManager[Any]) -> None:
         """History, totals, workers, the command line, and the journal's own events; also after a restart."""
-        reads = (["status"], ["status", "--json"], ["versions"], ["versions", "--json"])
+        reads = [[each, *how] for each in ("status", "versions", "history", "show", "wait") for how in ([], ["--json"])]
         for number, command in enumerate((*reads, ["reload"], ["reload", "--json"]), 5):
             self.write(number)
             assert confcast_command([*command, "--address", manager.address]) == 0
@@ -247,7 +247,7 @@ class Show:
         assert confcast_command(["check", "--set", secret, *at]) == 0
         assert confcast_command(["set", secret, "--ttl", "1h", *at]) == 0
         print(manager.get_stats(), manager.rollback(reason="a test"), manager.reload(), manager.get_event_history())
-        for command in (["status"], ["status", "--json"], ["versions", "--json"]):
+        for command in (["status"], ["status", "--json"], ["versions", "--json"], ["history"], ["history", "--json"]):
             assert confcast_command([*command, *at]) == 0
         assert confcast_command(["rollback", "1", "--json", *at]) == 0
         assert confcast_command(["resume", "--json", *at]) == 0
@@ -283,6 +283,10 @@ class Show:
             for arguments in ([], ["--json"]):
                 assert confcast_command(["diff", *sides, *arguments, "--address", manager.address]) == 0
         assert confcast_command(["explain", "strong.pasword", "--address", manager.address]) == 1
+        for key in ("strong.password", "strong", "login.pins", "login"):
+            for arguments in ([], ["--json"]):
+                assert confcast_command(["show", key, *arguments, "--address", manager.address]) == 0
+        assert confcast_command(["show", "strong.pasword", "--address", manager.address]) == 1
         self.write(11, login_user="nobody")
         assert confcast_command(["diff", "--json", "--address", manager.address]) == 1
         self.write(10)

@@ -360,6 +360,8 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.set({"limits.api": "10"}, ttl=timedelta(minutes=10)), ReloadEvent)
         assert_type(asked.unset(["limits.api"], expect=4, reason="", timeout=9.0), ReloadEvent)
         assert_type(asked.check().dry_run, bool)
+        assert_type(asked.wait(), ReloadEvent)
+        assert_type(asked.wait(12, timeout=60), ReloadEvent)
 
     for holding in (manager, settings):
         assert_type(holding.get_current_config(), Settings)
@@ -390,6 +392,7 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(await asked.aversions(limit=10), list[VersionInfo])
         assert_type(await asked.aexplain("memory.total"), Explanation)
         assert_type(await asked.adiff("running", 3), list[Change])
+        assert_type(await asked.await_(12), ReloadEvent)
         await asked.aclear_history()
     assert_type(await settings.aattach(timeout=5.0), Replica[Settings])
     await settings.aclose()

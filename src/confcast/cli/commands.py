@@ -36,7 +36,8 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "status": Command("what runs in which process, and why the last load was refused"),
-    "versions": Command("what ran before, since when, and who changed it"),
+    "history": Command("what was changed or refused, when and by whom; with --follow, as it comes"),
+    "versions": Command(),
     "reload": Command("load the sources once more, and see each worker's answer"),
     "rollback": Command("go back to the last good version, and stay there until `resume`", file="operations"),
     "resume": Command("follow the sources again", file="operations"),
@@ -44,7 +45,9 @@ COMMANDS = {
     "unset": Command("end what was set", file="operations"),
     "check": Command("what a reload would change, and whether a worker would refuse it; changes nothing"),
     "explain": Command("where a value comes from, and what it hides"),
+    "show": Command(),
     "diff": Command("what differs between two versions, what runs, and the sources"),
+    "wait": Command(),
 }
 """Each command, as it is typed, in the order in which they are shown."""
 
@@ -60,7 +63,6 @@ _MEANT = {
     "edit": ("set",),
     "events": ("history", "versions"),
     "get": ("show", "explain"),
-    "history": ("versions",),
     "info": ("status",),
     "lint": ("check",),
     "list": ("versions", "status"),

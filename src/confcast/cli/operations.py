@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
         _rollback,
     )
     help_ = "its number; without it, the newest good version before the one whose content runs"
-    rollback.add_argument("version", nargs="?", type=_version, metavar="N", help=help_)
+    rollback.add_argument("version", nargs="?", type=version_number, metavar="N", help=help_)
     _add(
         commands,
         "resume",
@@ -66,7 +66,7 @@ def add_to(commands: Any) -> None:
 def _add(commands: Any, name: str, help_: str, description: str, run: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=f"{description} {_EXITS}")
     owners.add_to(parser)
-    parser.add_argument("--expect", type=_version, metavar="N", help="only if this version runs")
+    parser.add_argument("--expect", type=version_number, metavar="N", help="only if this version runs")
     parser.add_argument("--reason", default="", help="why, for the history and the list of versions")
     parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -118,7 +118,8 @@ def warn_of_secrets(event: ReloadEvent, words: list[str]) -> None:
         print(f"warning: others may have read a secret in the list of processes: {keys}; use KEY=@-", file=sys.stderr)
 
 
-def _version(text: str) -> int:
+def version_number(text: str) -> int:
+    """The number of a version. Raises ArgumentTypeError."""
     if not text.isdecimal() or not 0 < int(text) < 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of a version")
     return int(text)

@@ -12,17 +12,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 from confcast.cli import commands, terminal
-from confcast.cli.report import ExitCode, as_json
+from confcast.cli.report import ExitCode, Report, as_json
 from confcast.errors import ConfcastError
 
 COMPLETE = "_CONFCAST_COMPLETE"
 """The variable by which a shell asks for completions, or for the script that does so; its name is click's."""
 
 _INTERRUPTED = 128 + signal.SIGINT
+_ONE_LINE = -1
 
 
 def run(arguments: Sequence[str] | None, before: Callable[[], object]) -> int:
@@ -47,13 +48,34 @@ def _run(options: Any) -> int:
     try:
         report = options.run(options)
     except ConfcastError as error:
-        _complain(f"{who}: {error}")
-        data = {"error": str(error), **getattr(error, "data", {})}
-        return _written(as_json(data) + "\n" if options.json else "", ExitCode.NO_OWNER)
+        return _failed(who, error, options)
     except KeyboardInterrupt:
         _complain(f"{who}: interrupted; what was asked for may still happen")
         return _INTERRUPTED
-    text = as_json(report.data) if options.json else terminal.shown(report.text, sys.stdout)
+    return _write(report, options) if report.more is None else _follow(who, report.more, options)
+
+
+def _follow(who: str, more: Iterator[Report], options: Any) -> int:
+    """Write reports as they come, until they end, nobody reads them, or Ctrl-C, by which a person ends them."""
+    try:
+        for report in more:
+            if code := _write(report, options, _ONE_LINE):
+                return code
+    except ConfcastError as error:
+        return _failed(who, error, options, _ONE_LINE)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return ExitCode.DONE
+
+
+def _failed(who: str, error: ConfcastError, options: Any, indent: int = 2) -> int:
+    _complain(f"{who}: {error}")
+    data = {"error": str(error), **getattr(error, "data", {})}
+    return _written(as_json(data, indent=indent) + "\n" if options.json else "", ExitCode.NO_OWNER)
+
+
+def _write(report: Report, options: Any, indent: int = 2) -> int:
+    text = as_json(report.data, indent=indent) if options.json else terminal.shown(report.text, sys.stdout)
     return _written(f"{text}\n", int(report.exit))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TextIO
 
@@ -32,11 +32,19 @@ class ExitCode(enum.IntEnum):
 
 
 class Report(NamedTuple):
-    """The result of a command: exit code, text and data."""
+    """The result of a command.
+
+    Attributes:
+        exit: The exit code.
+        text: For a person.
+        data: The same for a program.
+        more: If there are any, these are written in its place, each as it comes; with `--json`, each on one line.
+    """
 
     exit: ExitCode
     text: str
     data: dict[str, Any]
+    more: Iterator[Report] | None = None
 
 
 def line(value: object) -> str:
@@ -98,9 +106,9 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def as_json(data: Any) -> str:
-    """One JSON document, indented. A Struct becomes an object with all of its fields."""
-    return printable_json(msgspec.json.format(msgspec.json.encode(_whole(data)), indent=2).decode())
+def as_json(data: Any, *, indent: int = 2) -> str:
+    """One JSON document, indented; with -1, on one line. A Struct becomes an object with all of its fields."""
+    return printable_json(msgspec.json.format(msgspec.json.encode(_whole(data)), indent=indent).decode())
 
 
 def _whole(data: Any) -> Any:

@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         "marked. A version is good if every worker that answered has applied it. Changes nothing.",
     )
     owners.add_to(parser)
-    parser.add_argument("-n", type=_count, dest="limit", metavar="COUNT", help="list no more than so many")
+    parser.add_argument("-n", type=count, dest="limit", metavar="COUNT", help="list no more than so many")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
 
@@ -56,10 +56,11 @@ def report(version: int, versions: list[VersionInfo]) -> Report:
 def _row(each: VersionInfo, version: int) -> tuple[object, ...]:
     mark = "*" if each.version == version else ""
     good = "yes" if each.good else "no"
-    return mark, each.version, when(each.timestamp), each.origin or "?", _caller(each.who), good, each.reason
+    return mark, each.version, when(each.timestamp), each.origin or "?", caller(each.who), good, each.reason
 
 
-def _caller(who: Who | None) -> str:
+def caller(who: Who | None) -> str:
+    """Who called, in words; `-` if nobody did, or it is not known."""
     if who is None:
         return "-"
     user = owners.user_name(who.uid)
@@ -69,7 +70,8 @@ def _caller(who: Who | None) -> str:
     return f"{user}, process {who.pid}{command}"
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """How many are listed. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of versions, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number to list, 1 or more")
     return int(text)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
 import operator
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -131,17 +132,39 @@ def shown_default(codec: Codec[Any], cls: Any, name: str, value: Any) -> Any:
     return cut(_Comparison(codec).shown(value, members.get(name) or members["*"]))
 
 
+def shown_values(codec: Codec[Any], config: Any) -> Iterator[tuple[str, Callable[[bool], Any]]]:
+    """The keys that a change of this configuration may have, in the order of the schema, each with its value.
+
+    The value is a function, so that a caller pays for those that it shows; it gives the value as a change shows it,
+    or, if it is called with true, whole.
+    """
+    comparison, whole = _Comparison(codec), _Comparison(codec, longest=math.inf)
+    for value, member in comparison.leaves(config, _OPEN):
+        yield member.key, functools.partial(_shown_leaf, comparison, whole, value, member)
+
+
+def _shown_leaf(brief: _Comparison, whole: _Comparison, value: Any, member: _Member, all_of_it: bool) -> Any:
+    return whole.shown(value, member) if all_of_it else cut(brief.shown(value, member))
+
+
 class _Comparison:
-    """Finds what differs between two configurations.
+    """Finds what differs between two configurations, and shows their values.
 
     Args:
         codec: The codec of their schema.
         same: Whether two parts are certainly equal; where it can't tell, they are looked into.
+        longest: How many characters of a list or table are shown, roughly.
     """
 
-    def __init__(self, codec: Codec[Any], same: Callable[[Any, Any], bool | None] = operator.is_) -> None:
+    def __init__(
+        self,
+        codec: Codec[Any],
+        same: Callable[[Any, Any], bool | None] = operator.is_,
+        longest: float = LONGEST,
+    ) -> None:
         self._codec = codec
         self._are_same = same
+        self._longest = longest
 
     def compare(self, old: Any, new: Any, member: _Member) -> Iterator[Change]:
         """Yield the changes at and below one key; `member.key` is the whole dotted key."""
@@ -188,6 +211,21 @@ class _Comparison:
             yield from self.secrets(value.get_secret_value(), _MARKED)
         elif member.secret and value is not None and cls is not bool:
             yield value if cls is bytes else _text(value)
+
+    def leaves(self, value: Any, member: _Member) -> Iterator[tuple[Any, _Member]]:
+        """Every value at and below a key that a change would have by itself, with its whole dotted key."""
+        prefix = f"{member.key}." if member.key else ""
+        if type(value) is dict and not member.hides_keys and value:
+            for key, item in value.items():
+                yield from self.leaves(item, member._replace(key=f"{prefix}{self.shown(key, _OPEN)}"))
+        elif fields_of(type(value)) is not None and not member.marked:
+            cls: Any = type(value)
+            members = _members(cls)
+            for name, part in (self._codec.parts(value) or {}).items():
+                found = members.get(name) or members["*"]._replace(key=encodable(name))
+                yield from self.leaves(part, found._replace(key=prefix + found.key))
+        else:
+            yield value, member
 
     def inside(self, value: Any, member: _Member, name: Any) -> tuple[Any, _Member]:
         """The part of a value that has this name, and what is secret in it. Raises LookupError."""
@@ -259,7 +297,7 @@ class _Comparison:
         shown: dict[str, Any] = {}
         for key, item in table.items():
             shown[str(self.shown(key, _OPEN))] = self.shown(item, member)
-            if _is_long(shown):
+            if len(repr(shown)) > self._longest:
                 break
         return shown
 
@@ -268,7 +306,7 @@ class _Comparison:
         for item in items:
             shown.append(self.shown(item, member))
             length += len(repr(shown[-1]))
-            if length > LONGEST:
+            if length > self._longest:
                 break
         return shown
 
@@ -311,11 +349,6 @@ def _text(value: Any) -> str:
         return str(value)
     except Exception as error:
         return f"{cls.__qualname__} (its text can't be had: {type(error).__name__})"
-
-
-def _is_long(shown: list[Any] | dict[str, Any]) -> bool:
-    """Whether the text of a value is longer than is shown: then only its beginning is, and no more is needed."""
-    return len(repr(shown)) > LONGEST
 
 
 def cut(value: Any) -> Any:

@@ -422,6 +422,18 @@ class DiffRequest(Message, frozen=True):
     b: int | Literal["running", "sources"] = "sources"
 
 
+class ShowRequest(WithSecrets, Message, frozen=True):
+    """Ask for what runs at and below a key, or, with an empty one, for all; answered by Shown. The key may be secret.
+
+    Only the command line asks this: who holds the configuration looks into it.
+    """
+
+    SHOWN = ("id",)
+
+    id: int
+    key: str = ""
+
+
 # ---- owner → worker or client
 
 
@@ -535,6 +547,18 @@ class Differences(Message, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
+class Shown(Message, frozen=True):
+    """The answer to ShowRequest: keys with their values as a `Change` shows them, or why there are none.
+
+    A key that is a value's own has that value alone, and whole. Of others there are at most 10,000, and a last one
+    without a value, which counts the rest; long values are cut.
+    """
+
+    id: int
+    values: tuple[tuple[str, Any], ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 class Done(Message, frozen=True):
     """The answer to a request that has no result."""
 
@@ -551,10 +575,10 @@ class Refused(Message, frozen=True):
 
 Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
 Operation = Check | Rollback | Set | Unset | Resume
-Question = ExplainRequest | DiffRequest
+Question = ExplainRequest | DiffRequest | ShowRequest
 Request = Reload | Operation | Query | Question
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
-Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Done
+Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Shown | Done
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -51,6 +51,8 @@ from confcast.wire.messages import (
     Set,
     Settled,
     Shadowed,
+    Shown,
+    ShowRequest,
     Stats,
     StatsRequest,
     ToOwner,
@@ -102,6 +104,7 @@ TO_OWNER: list[Any] = [
     Set(1, {"a": {"b": [1, "2", None]}}, 3, 600.0, "a new limit"),
     Unset(1, ("a.b",), 3, "a new limit"),
     Resume(1, 3, "mended"),
+    ShowRequest(1, "a.b"),
 ]
 TO_WORKER: list[Any] = [
     Install(3, b"d" * 16, b"payload"),
@@ -119,6 +122,7 @@ TO_WORKER: list[Any] = [
     Explained(7, Explanation(key="a", value=[1], origin="app.toml:1:5", shadowed=[Shadowed("default", None)])),
     Explained(7, problems=(Problem("a", "the schema has no such key"),)),
     Differences(8, (Change("a", 1, "b"),)),
+    Shown(9, (("a.b", [1, "x"]), ("c", None)), (Problem("a", "nothing runs under this key"),)),
     Versions(6, [VersionInfo(3, 1.5, "d" * 32, "call", Who(0, 7, "app"), "a new limit", True, True)]),
     Done(4),
     Outcome(1, ReloadEvent(timestamp=1.5, result=ReloadResult.REJECTED, version=3, problems=list(PROBLEMS))),

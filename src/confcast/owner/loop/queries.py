@@ -19,13 +19,14 @@ from confcast.owner.store.journal import Journal, JournalError, KeptVersion
 from confcast.wire.messages import (
     Answer,
     ClearHistory,
-    DiffRequest,
     Done,
+    ExplainRequest,
     History,
     HistoryRequest,
     Override,
     Query,
     Question,
+    ShowRequest,
     Stats,
     StatsRequest,
     VersionInfo,
@@ -75,9 +76,11 @@ def ask_for(question: Question, journal: Journal, core: Core, rules: Rules) -> O
     Raises JournalError when the journal can't be read.
     """
     layer = core.operator.layer
-    if not isinstance(question, DiffRequest):
+    if isinstance(question, ExplainRequest):
         return OpenQuestion(0, question, _contents(journal, rules.schema), layer)
     contents: dict[int | str, bytes] = {"running": core.committed.payload}
+    if isinstance(question, ShowRequest):
+        return OpenQuestion(0, question, contents, layer)
     for name in (question.a, question.b):
         if isinstance(name, int):
             try:

@@ -16,19 +16,23 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from confcast.config.candidate import Candidate
-from confcast.config.diff import differences
+from confcast.config.diff import differences, shown_values
+from confcast.config.dotted_keys import did_you_mean
 from confcast.config.explain import explain, since
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Overrides
-from confcast.errors import Problem
+from confcast.errors import ConfigError, Problem, more
 from confcast.owner.loop.shown_changes import shown_changes
 from confcast.wire.messages import (
     Answer,
     Differences,
+    DiffRequest,
     Explained,
     ExplainRequest,
     Explanation,
     Question,
+    Shown,
+    ShowRequest,
     WithSecrets,
 )
 
@@ -36,6 +40,9 @@ QUESTIONS: tuple[type[Question], ...] = get_args(Question)
 
 MOST = 32
 """How many questions may wait."""
+
+_MOST_SHOWN = 10_000
+"""How many values a `ShowRequest` is answered with at the most."""
 
 
 class OpenQuestion(WithSecrets, frozen=True):
@@ -45,7 +52,7 @@ class OpenQuestion(WithSecrets, frozen=True):
         number: Distinguishes it from all others.
         question: As it came.
         contents: The encoded configurations that a `DiffRequest` names, by what it calls them; what runs, and the kept
-            versions before it from the newest on, for an `ExplainRequest`.
+            versions before it from the newest on, for an `ExplainRequest`; what runs, for a `ShowRequest`.
         overrides: The encoded overrides that are above the sources.
     """
 
@@ -59,7 +66,13 @@ class OpenQuestion(WithSecrets, frozen=True):
     @property
     def takes_a_load(self) -> bool:
         """Whether the sources have to be loaded."""
-        return isinstance(self.question, ExplainRequest) or "sources" in (self.question.a, self.question.b)
+        match self.question:
+            case ExplainRequest():
+                return True
+            case DiffRequest(_, a, b):
+                return "sources" in (a, b)
+            case ShowRequest():
+                return False
 
 
 class Answered(NamedTuple):
@@ -133,9 +146,13 @@ class Questions:
 def refusal(question: Question, *why: Problem | str) -> Answer:
     """The answer that says why there is none."""
     problems = tuple(each if isinstance(each, Problem) else Problem("", each) for each in why)
-    if isinstance(question, ExplainRequest):
-        return Explained(question.id, problems=problems)
-    return Differences(question.id, problems=problems)
+    match question:
+        case ExplainRequest(id):
+            return Explained(id, problems=problems)
+        case DiffRequest(id):
+            return Differences(id, problems=problems)
+        case ShowRequest(id):
+            return Shown(id, problems=problems)
 
 
 def answer_to(ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any] | None) -> Answer:
@@ -150,7 +167,8 @@ def answer_to(ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate
     if isinstance(question, ExplainRequest):
         assert candidate is not None
         return Explained(question.id, _explanation(question.key, ask, loader, candidate))
-
+    if isinstance(question, ShowRequest):
+        return Shown(question.id, _running(question.key, loader, codec.decode(ask.contents["running"])))
     sources = None if candidate is None else candidate.config
     a, b = (codec.decode(ask.contents[name]) if name in ask.contents else sources for name in (question.a, question.b))
     return Differences(question.id, shown_changes(differences(codec, a, b)))
@@ -160,3 +178,21 @@ def _explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], candida
     found = explain(candidate, key, Overrides.decode(ask.overrides))
     configurations = ((int(version), loader._codec.decode(content)) for version, content in ask.contents.items())
     return msgspec.structs.replace(found, since_version=since(candidate, key, configurations))
+
+
+def _running(key: str, loader: ConfigLoader[Any], config: Any) -> tuple[tuple[str, Any], ...]:
+    """What runs at and below a key; everything for an empty one. Raises ConfigError if there is no such key."""
+    meant, shown, rest = {key, key.replace('"', "")}, list[tuple[str, Any]](), 0
+    below = tuple(f"{each}." for each in meant) if key else ("",)
+    values = list(shown_values(loader._codec, config))
+    for name, value in values:
+        if name in meant:
+            return ((name, value(True)),)
+        if name.startswith(below):
+            rest += len(shown) == _MOST_SHOWN
+            shown += [(name, value(False))] if len(shown) < _MOST_SHOWN else []
+    if not shown and key:
+        raise ConfigError(
+            [Problem(key, f"nothing runs under this key{did_you_mean(key, [name for name, _ in values])}")]
+        )
+    return (*shown, (more(rest), None)) if rest else tuple(shown)

@@ -19,7 +19,8 @@ from confcast.wire.files import owner_dirs
 from confcast.wire.messages import Answer, ReloadEvent, Request
 from confcast.worker.client import which_owner
 from confcast.worker.client.owner_client import OwnerClient
-from confcast.worker.client.verbs import AwaitableVerbs, unavailable
+from confcast.worker.client.unanswered import unanswered
+from confcast.worker.client.verbs import AwaitableVerbs
 from confcast.worker.client.which_owner import Place, SeveralOwners
 
 
@@ -75,7 +76,7 @@ class Client(AwaitableVerbs):
         try:
             return self._owner()._outcome(make, timeout, what)
         except OwnerUnavailable as error:
-            return unavailable(began, str(error))
+            return unanswered(began, str(error))
 
     def _answers_within(self) -> float:
         try:

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confcast.errors import OwnerUnavailable
+from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.texts import printable
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import peer_of
-from confcast.wire.messages import Answer, Operation, ReloadEvent, Request, Stats, StatsRequest
+from confcast.wire.messages import Answer, Operation, ReloadEvent, Request, Shown, ShowRequest, Stats, StatsRequest
 from confcast.worker.client.connection_per_call import AddressClient
 
 _RETRY = 0.05
@@ -63,6 +63,16 @@ class OwnerClient(AddressClient):
         if not isinstance(answer, Stats):
             return _UNANSWERED
         return float(answer.stats.get("answers_within") or super()._answers_within())
+
+    def shown(self, key: str = "") -> list[tuple[str, Any]]:
+        """What runs at and below a key, or all of it, secrets masked; a value's own key gives that value alone.
+
+        Raises ConfigError if the configuration has no such key, and OwnerUnavailable.
+        """
+        answer = self._answer(Shown, lambda number: ShowRequest(number, key), self._answers_within())
+        if answer.problems:
+            raise ConfigError(answer.problems)
+        return list(answer.values)
 
     def check_address(self) -> None:
         """Raise OwnerUnavailable if there is no such socket, and no master that could restart the owner."""

@@ -22,7 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from confcast.errors import ConfigError, OwnerUnavailable, Problem
+from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.wire.messages import (
     Answer,
     Change,
@@ -56,6 +56,7 @@ from confcast.wire.messages import (
 )
 from confcast.wire.plain_values import plain_values
 from confcast.worker.async_library import in_thread
+from confcast.worker.client.unanswered import unanswered
 
 A = TypeVar("A", bound=Message)
 _MOST_TRIED = 1_000_000
@@ -268,6 +269,33 @@ class Verbs(ABC):
         names = tuple(keys)
         return self._outcome(lambda number: Unset(number, names, expect, reason), self._seconds(timeout), "change")
 
+    def wait(self, version: int | None = None, *, timeout: float = 30.0) -> ReloadEvent:
+        """Wait until a version is settled, or until nothing is under way.
+
+        The owner is asked again and again, twenty times a second at first and twice a second later.
+
+            manager.request_reload()
+            event = manager.wait(12)
+
+        Args:
+            version: Its number; one that does not exist yet is waited for. It is settled once every worker has applied
+                it, was passed over as silent, or has declined it. None: until no load, vote or change is under way.
+            timeout: Seconds to wait at the most.
+
+        Returns:
+            The last event of it. Of a version: what became of it, true if it came to run; REJECTED if it was taken
+            back, VALIDATION_FAILED if it is gone: neither kept nor in the history. None given: the newest event of
+            the history, so false if what was tried last was refused. OWNER_UNAVAILABLE: no owner answered, or it was
+            not over in time; `error_message` says which.
+
+        Raises:
+            NotAttached: Before `attach()` or `start()`.
+            ValueError: `version` is no number above 0, or `timeout` is negative.
+        """
+        from confcast.worker.client.waiting import wait_for  # imported here: a command line mostly has no use for it
+
+        return wait_for(self, version, timeout)
+
     def _seconds(self, timeout: float | None) -> float:
         return self._answers_within() if timeout is None else timeout
 
@@ -277,7 +305,7 @@ class Verbs(ABC):
         answer = self._ask(make, timeout)
         if isinstance(answer, Outcome):
             return answer.event
-        return unavailable(
+        return unanswered(
             began,
             f"no answer from {self._whom()} after {time.time() - began:.1f} of {timeout:g} s; what became of the "
             f"{what} is unknown",
@@ -406,18 +434,6 @@ class Verbs(ABC):
         return "the config owner"
 
 
-def unavailable(began: float, why: str) -> ReloadEvent:
-    """The event of a request that no owner has answered. `began`: when it was made, in seconds since 1970."""
-    problems = [Problem("", line.strip()) for line in why.splitlines()]
-    return ReloadEvent(
-        timestamp=began,
-        result=ReloadResult.OWNER_UNAVAILABLE,
-        problems=problems,
-        error_message="\n".join(map(str, problems)),
-        duration_ms=round((time.time() - began) * 1000, 3),
-    )
-
-
 def _check_wait(seconds: float | None) -> None:
     """Raise ValueError if this is no number of seconds, 0 or more."""
     if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
@@ -503,6 +519,10 @@ class AwaitableVerbs(Verbs):
     ) -> ReloadEvent:
         """`unset(keys, …)`, awaited. Raises what `unset` raises."""
         return await in_thread(self.unset, keys, expect=expect, reason=reason, timeout=timeout)
+
+    async def await_(self, version: int | None = None, *, timeout: float = 30.0) -> ReloadEvent:
+        """`wait(version, …)`, awaited. Raises what `wait` raises."""
+        return await in_thread(self.wait, version, timeout=timeout)
 
     async def areload_config(self) -> ReloadResult:
         """`reload_config()`, awaited. Raises what `reload_config` raises."""

@@ -6,7 +6,7 @@ import pytest
 
 from confcast.errors import Problem
 from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions
-from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest
+from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest, Question, ShowRequest
 
 
 def asked(number: int) -> OpenQuestion:
@@ -73,9 +73,10 @@ def test_not_too_many_wait() -> None:
         (DiffRequest(1), True),
         (DiffRequest(1, 3, "running"), False),
         (DiffRequest(1, "sources", 3), True),
+        (ShowRequest(1), False),
     ],
 )
-def test_the_sources_are_loaded_only_if_it_takes_that(question: ExplainRequest | DiffRequest, takes: bool) -> None:
+def test_the_sources_are_loaded_only_if_it_takes_that(question: Question, takes: bool) -> None:
     assert OpenQuestion(1, question).takes_a_load is takes
 
 

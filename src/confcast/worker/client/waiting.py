@@ -1,0 +1,112 @@
+"""How `wait()` finds out that a version is settled, or that nothing is under way, and what became of it.
+
+The owner is asked for its totals, which name the version and what it is doing. Rejected: a request that the owner
+answers later (it would count as a client that is served, and each owner has room for few; a wait is for scripts, which
+have half a second).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Protocol
+
+import msgspec
+
+from confcast.errors import OwnerUnavailable, Problem
+from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo
+from confcast.worker.client.unanswered import unanswered
+
+_FIRST, _LONGEST = 0.05, 0.5
+"""Seconds between two questions."""
+
+
+class Asks(Protocol):
+    """The verbs by which a wait asks."""
+
+    def get_stats(self) -> dict[str, Any]:
+        """The totals."""
+
+    def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
+        """The events, newest first."""
+
+    def versions(self, limit: int | None = None) -> list[VersionInfo]:
+        """The kept versions, newest first."""
+
+
+def wait_for(verbs: Asks, version: int | None, timeout: float) -> ReloadEvent:
+    """As `Verbs.wait`."""
+    _check(version, timeout)
+    began, pause = time.time(), _FIRST
+    end = time.monotonic() + timeout
+    try:
+        while not is_over(stats := verbs.get_stats(), version):
+            if time.monotonic() >= end:
+                return unanswered(began, _not_in_time(stats, version, timeout))
+            time.sleep(max(0.0, min(pause, end - time.monotonic())))
+            pause = min(1.5 * pause, _LONGEST)
+        events = verbs.get_event_history()
+        return event_of(version, verbs.versions(), events) if version is not None else newest(events, stats)
+    except OwnerUnavailable as error:
+        return unanswered(began, str(error))
+
+
+def is_over(stats: dict[str, Any], version: int | None) -> bool:
+    """Whether these totals show that the version is settled; without one, that nothing is under way."""
+    if version is None:
+        return bool(stats["phase"] == "idle")
+    runs: int = stats["version"]
+    return runs > version or (runs == version and stats["phase"] != "committing")
+
+
+def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent:
+    """What became of a version. `kept` and `events`: the newest first."""
+    event = next((each for each in events if each.version == version != each.previous_version and each), None)
+    info = next((each for each in kept if each.version == version), None)
+    after = next((each for each in kept if each.version == version + 1), None)
+    if event is None and info is None:
+        gone = ReloadEvent(timestamp=time.time(), result=ReloadResult.VALIDATION_FAILED)
+        return _refused(gone, gone.result, f"version {version} is gone: it is not kept any more")
+    if event is None:
+        assert info is not None
+        event = ReloadEvent(
+            timestamp=info.timestamp,
+            result=ReloadResult.SUCCESS if info.good else ReloadResult.PARTIAL,
+            origin=info.origin,
+            version=version,
+            reason=info.reason,
+            who=info.who,
+        )
+    if after is not None and after.origin == "undo":
+        why = f"version {version} was taken back: version {after.version} put back what ran before"
+        return _refused(event, ReloadResult.REJECTED, why)
+    if info is not None and not info.good and event.result is ReloadResult.SUCCESS:
+        return msgspec.structs.replace(event, result=ReloadResult.PARTIAL)  # a worker declined it later
+    return event
+
+
+def newest(events: list[ReloadEvent], stats: dict[str, Any]) -> ReloadEvent:
+    """The newest event; where the history was emptied, one that says which version runs."""
+    if events:
+        return events[0]
+    version = stats["version"]
+    return ReloadEvent(timestamp=time.time(), result=ReloadResult.UNCHANGED, version=version, previous_version=version)
+
+
+def _refused(event: ReloadEvent, result: ReloadResult, why: str) -> ReloadEvent:
+    problem = Problem("", why)
+    return msgspec.structs.replace(event, result=result, problems=[problem], error_message=str(problem))
+
+
+def _not_in_time(stats: dict[str, Any], version: int | None, timeout: float) -> str:
+    if version is None:
+        return f"after {timeout:g} s the owner is still {stats['phase']}"
+    what = "is not settled" if stats["version"] == version else f"does not exist; version {stats['version']} runs"
+    return f"after {timeout:g} s version {version} {what}"
+
+
+def _check(version: object, timeout: object) -> None:
+    if version is not None and (type(version) is not int or version < 1):
+        raise ValueError(f"version={version!r}: the number of a version is expected")
+    if type(timeout) not in (int, float) or not 0 <= timeout < math.inf:  # type: ignore[operator]
+        raise ValueError(f"timeout={timeout!r}: a number of seconds is expected, 0 or more")

@@ -1,0 +1,130 @@
+"""When a wait is over, and what it tells, from what an owner has answered: no owner and no process here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from confcast.errors import OwnerUnavailable
+from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo, Who
+from confcast.worker.client import waiting
+from confcast.worker.client.waiting import event_of, is_over, wait_for
+
+
+def event(version: int, result: ReloadResult = ReloadResult.SUCCESS, previous: int | None = None) -> ReloadEvent:
+    before = version - 1 if previous is None else previous
+    return ReloadEvent(timestamp=1.0, result=result, version=version, previous_version=before)
+
+
+def kept(version: int, *, good: bool = True, origin: str = "call") -> VersionInfo:
+    return VersionInfo(version, 2.0, "d", origin, Who(0, 7), "why", good, True)
+
+
+class Owner:
+    """Gives these totals one after the other, the last one for ever; an exception is raised."""
+
+    def __init__(
+        self, *stats: Any, events: tuple[ReloadEvent, ...] = (), versions: tuple[VersionInfo, ...] = ()
+    ) -> None:
+        self.stats, self.events, self.kept = list(stats), events, versions
+
+    def get_stats(self) -> dict[str, Any]:
+        given = self.stats.pop(0) if len(self.stats) > 1 else self.stats[0]
+        if isinstance(given, Exception):
+            raise given
+        return dict(zip(("version", "phase"), given, strict=True))
+
+    def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
+        return list(self.events)
+
+    def versions(self, limit: int | None = None) -> list[VersionInfo]:
+        return []
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_FIRST", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "runs", "phase", "over"),
+    [
+        (None, 3, "idle", True),
+        (None, 3, "loading", False),
+        (None, 3, "committing", False),
+        (3, 3, "committing", False),
+        (3, 3, "idle", True),
+        (3, 3, "staging", True),
+        (3, 4, "committing", True),
+        (3, 2, "idle", False),
+        (3, 2, "recording", False),
+    ],
+)
+def test_a_version_is_settled_once_its_barrier_is_closed(
+    version: int | None, runs: int, phase: str, over: bool
+) -> None:
+    assert is_over({"version": runs, "phase": phase}, version) is over
+
+
+def test_it_waits_until_it_is_over_and_gives_the_event_of_the_version() -> None:
+    owner = Owner((2, "staging"), (2, "recording"), (3, "committing"), (3, "idle"), events=(event(3), event(2)))
+    assert wait_for(owner, 3, 9.0) == event(3)
+    assert owner.stats == [(3, "idle")]
+
+
+def test_without_a_version_the_newest_event_is_given_a_refusal_too() -> None:
+    refused = event(2, ReloadResult.REJECTED, previous=2)
+    assert wait_for(Owner((2, "loading"), (2, "idle"), events=(refused, event(2))), None, 9.0) is refused
+
+
+def test_an_empty_history_leaves_the_version_that_runs() -> None:
+    found = wait_for(Owner((7, "idle")), None, 9.0)
+    assert (found.result, found.version, found.previous_version) == (ReloadResult.UNCHANGED, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("version", "stats", "why"),
+    [
+        (None, (2, "loading"), "after 0 s the owner is still loading"),
+        (2, (2, "committing"), "after 0 s version 2 is not settled"),
+        (5, (2, "idle"), "after 0 s version 5 does not exist; version 2 runs"),
+    ],
+)
+def test_what_is_not_over_in_time_is_unknown_and_says_why(version: int | None, stats: Any, why: str) -> None:
+    found = wait_for(Owner(stats), version, 0)
+    assert (found.result, found.error_message) == (ReloadResult.OWNER_UNAVAILABLE, why)
+
+
+def test_an_owner_that_is_gone_is_told_and_not_raised() -> None:
+    found = wait_for(Owner((2, "loading"), OwnerUnavailable("it has ended")), None, 9.0)
+    assert (found.result, found.error_message) == (ReloadResult.OWNER_UNAVAILABLE, "it has ended")
+
+
+def test_a_version_whose_event_was_dropped_is_told_by_what_is_kept() -> None:
+    found = event_of(3, [kept(4), kept(3)], [])
+    assert (found.result, found.version, found.reason, found.origin) == (ReloadResult.SUCCESS, 3, "why", "call")
+    assert event_of(3, [kept(3, good=False)], []).result is ReloadResult.PARTIAL
+
+
+def test_a_version_that_a_worker_declined_later_is_partial() -> None:
+    assert event_of(3, [kept(3, good=False)], [event(3)]).result is ReloadResult.PARTIAL
+
+
+def test_a_version_that_was_taken_back_is_refused_and_one_that_is_gone_as_well() -> None:
+    undone = event_of(3, [kept(4, origin="undo"), kept(3, good=False)], [event(3)])
+    assert not undone
+    assert undone.error_message == "version 3 was taken back: version 4 put back what ran before"
+    gone = event_of(3, [kept(60)], [event(60)])
+    assert (gone.result, gone.error_message) == (
+        ReloadResult.VALIDATION_FAILED,
+        "version 3 is gone: it is not kept any more",
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "timeout"), [(0, 1.0), ("3", 1.0), (True, 1.0), (3, -1), (3, float("inf")), (3, None)]
+)
+def test_what_is_no_version_or_no_time_is_refused(version: Any, timeout: Any) -> None:
+    with pytest.raises(ValueError, match="is expected"):
+        wait_for(Owner((3, "idle")), version, timeout)
