@@ -81,7 +81,7 @@ def test_it_outlives_the_server_with_a_state_dir(start_manager: StartManager, co
 
 
 def test_what_comes_is_followed_in_a_terminal_until_ctrl_c(manager: Manager, config: Path) -> None:
-    with terminal([*COMMAND, "history", "--follow", "--address", manager.address], 200) as opened:
+    with terminal([*COMMAND, "history", "--follow", "--address", manager.address], 2000) as opened:
         opened.wait_for(r" 1  \S+ \S+  success \(start\)")
         write(config, 2)
         assert manager.reload(reason="first")
@@ -102,7 +102,7 @@ def test_what_comes_is_followed_in_a_terminal_until_ctrl_c(manager: Manager, con
 
 
 def test_following_goes_on_with_the_next_owner(manager: Manager, config: Path) -> None:
-    with terminal([*COMMAND, "history", "-f", "-n", "1", "--address", manager.address], 200) as opened:
+    with terminal([*COMMAND, "history", "-f", "-n", "1", "--address", manager.address], 2000) as opened:
         opened.wait_for(r"success \(start\)")
         dead = manager.owner_pid
         os.kill(dead, signal.SIGKILL)
@@ -116,7 +116,7 @@ def test_following_goes_on_with_the_next_owner(manager: Manager, config: Path) -
 
 def test_following_ends_with_words_when_the_owner_ends(start_manager: StartManager) -> None:
     manager = start_manager()
-    with terminal([*COMMAND, "history", "--follow", "--address", manager.address], 200) as opened:
+    with terminal([*COMMAND, "history", "--follow", "--address", manager.address], 2000) as opened:
         opened.wait_for(r"success \(start\)")
         manager.close()
         code, rest = opened.ends()
@@ -126,7 +126,7 @@ def test_following_ends_with_words_when_the_owner_ends(start_manager: StartManag
 
 
 def test_a_program_that_follows_gets_a_document_on_each_line(manager: Manager, config: Path) -> None:
-    with terminal([*COMMAND, "history", "--follow", "--json", "--address", manager.address], 40) as opened:
+    with terminal([*COMMAND, "history", "--follow", "--json", "--address", manager.address], 2000) as opened:
         first = json.loads(opened.wait_for(r"(\{.*\})\r\n")[1])
         write(config, 2)
         assert manager.reload()
@@ -143,12 +143,12 @@ def test_a_version_that_is_under_way_is_waited_for(
     manager: Manager, start_worker: StartWorker, config: Path, gate: Gate, run: Run
 ) -> None:
     start_worker(manager)
-    write(config, 2, gate=str(gate.path))
-    reloaded = in_thread(manager.reload)
-    gate.wait()
+    reloaded = gate.hold_load(config, 2, lambda: in_thread(manager.reload))
+    assert not manager.wait(2, timeout=0)
     waited = in_thread(lambda: manager.wait(2, timeout=DEADLINE))
     idle = in_thread(lambda: manager.wait(timeout=DEADLINE))
     gate.open()
+    gate.let_go()
     assert reloaded().version == waited().version == idle().version == 2
     code, out, _ = run("wait", "2")
     assert code == 0

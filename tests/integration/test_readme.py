@@ -35,6 +35,8 @@ RUN = {
         "greeter.py": "test_a_precommit_function_refuses",
         "watch.py": "test_the_watching_program_receives_an_edit",
     },
+    "operating.md": {"ci.py": "test_a_proposal_is_tried_in_ci"},
+    "three_a_m.md": {"app.toml": "test_guide_three_a_m.py"},
     "testing.md": {
         "test_app.py": "test_the_unit_tests_pass",
         "test_greeter.py": "test_the_unit_tests_pass",
@@ -114,8 +116,9 @@ def test_what_is_said_to_run_a_snippet_exists() -> None:
 
 
 def test_every_command_is_one_that_the_tests_know() -> None:
-    verbs = "check|reload|rollback|resume|set|unset|status|versions|explain|diff|--version"
+    verbs = "check|reload|rollback|resume|set|unset|status|history|versions|show|wait|explain|diff|--version"
     known = ["python -m confcast", r"python -m confcast\.servers\.\w+ .+", rf"python -m confcast ({verbs}).*"]
+    known += map(re.escape, commands(GUIDE / "three_a_m.md"))  # test_guide_three_a_m.py types them
     known.append(re.escape("scripts/test -m slow tests/surroundings"))  # it is this suite
     unknown = [line for page in PAGES for line in commands(page) if not re.fullmatch("|".join(known), line)]
     assert unknown == []
@@ -137,6 +140,17 @@ def test_the_watching_program_receives_an_edit(folder: Path) -> None:
 def test_the_unit_tests_pass(folder: Path) -> None:
     tests = [name for name in files(GUIDE / "testing.md") if name.startswith("test_")]
     assert "3 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests))
+
+
+def test_a_proposal_is_tried_in_ci(folder: Path) -> None:
+    write_files(GUIDE / "operating.md", folder)
+    (folder / "proposed.toml").write_text("greeting = 7\n")
+    with gunicorn(folder):
+        refused = start(folder, "ci.py")
+        output, _ = refused.communicate(timeout=_DEADLINE)
+        assert (refused.returncode, "app.toml:1:12 " in output) == (1, True), output
+        (folder / "proposed.toml").write_text('greeting = "good night"\n')
+        assert end(start(folder, "ci.py")) == ""
 
 
 def test_a_precommit_function_refuses(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """`confcast explain KEY` says where a value comes from, what it hides, and what the schema says of it.
 
-The owner loads its sources for the answer, since another process has another environment and other overrides. Secrets
-come masked from the owner.
+The owner loads its sources for the answer, since another process has another environment and other overrides. Where
+another value runs, it is shown, too: the version may be held, or the sources refused. Secrets come masked.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from confcast.cli import owners
 from confcast.cli.report import ExitCode, Report, line, when
 from confcast.errors import ConfigError
 from confcast.wire.messages import Explanation
+
+_LONGEST = 200
+"""Characters of a value beyond which an explanation cuts it, so that it can't be compared."""
 
 
 def add_to(commands: Any) -> None:
@@ -34,14 +37,30 @@ def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
     try:
-        return report(owner.explain(options.key))
+        found = owner.explain(options.key)
+        return report(found, _runs(owner, found))
     except ConfigError as error:
         return refused(error)
 
 
-def report(found: Explanation) -> Report:
-    """The report on a key, for a person and for a program."""
+def _runs(owner: owners.OwnerClient, found: Explanation) -> tuple[Any, str] | None:
+    """The value that runs, and why, if it is another one; None if it is the same, or can't be named by itself."""
+    try:
+        runs = dict(owner.shown(found.key))
+    except ConfigError:  # an item of a list, which is shown as a whole
+        return None
+    if len(runs) != 1 or (value := next(iter(runs.values()))) == found.value or len(repr(value)) > _LONGEST:
+        return None
+    stats = owner.get_stats()
+    held = "is held, and the sources wait for `confcast resume`"
+    why = held if stats.get("held") else "runs, and the sources wait for `confcast reload`"
+    return value, f"version {stats['version']} {why}"
+
+
+def report(found: Explanation, runs: tuple[Any, str] | None = None) -> Report:
+    """The report on a key, for a person and for a program; `runs`: another value that runs, and why."""
     facts: list[tuple[str, object]] = [("from", found.origin)]
+    facts += [] if runs is None else [("runs", f"{_value(runs[0])}: {runs[1]}")]
     hidden = [f"{_value(each.value)}, {each.origin}" for each in found.shadowed]
     facts += zip(["hides", *[""] * len(hidden)], hidden, strict=False)
     facts += [("default", "none: it has to be given" if found.required else _value(found.default))]
@@ -52,7 +71,9 @@ def report(found: Explanation) -> Report:
     facts += [("expires", when(found.expires))] if found.expires is not None else []
     facts += [("pending", _value(found.pending))] if found.pending is not None else []
     lines = [line(f"{found.key} = {_value(found.value)}"), *(line(f"  {name:8} {text}") for name, text in facts)]
-    return Report(ExitCode.DONE, "\n".join(lines), {"explanation": found})
+    return Report(
+        ExitCode.DONE, "\n".join(lines), {"explanation": found, "runs": found.value if runs is None else runs[0]}
+    )
 
 
 def refused(error: ConfigError) -> Report:
