@@ -30,11 +30,13 @@ class Problem(msgspec.Struct, frozen=True):
         message: What was expected and, unless it may be a secret, what was found.
         location: `file:line:column`, `environment variable NAME`, `worker 4711`, `worker 4711 and 3 more`, …; empty if
             unknown.
+        excerpt: The line of the file at that position, secrets masked. Only what `check` refuses has it; else empty.
     """
 
     key: str
     message: str
     location: str = ""
+    excerpt: str = ""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -59,8 +61,8 @@ def first_of(problems: Sequence[Problem]) -> list[Problem]:
     for problem in problems:
         if _others(problem):
             continue
-        cut = Problem(*(_cut(text) for text in (problem.key, problem.message, problem.location)))
-        room -= len(cut.key) + len(cut.message) + len(cut.location)
+        cut = Problem(*(_cut(getattr(problem, name)) for name in problem.__struct_fields__))
+        room -= sum(len(getattr(cut, name)) for name in cut.__struct_fields__)
         if len(shown) == MOST or room < 0:
             break
         shown.append(cut)

@@ -148,7 +148,7 @@ MANAGER = {"name", *PROPERTIES["ConfigReloadManager"]} | {
 
 FIELDS = {
     "Change": ["key", "old", "new"],
-    "Problem": ["key", "message", "location"],
+    "Problem": ["key", "message", "location", "excerpt"],
     "WorkerStatus": ["pid", "version", "state", "reason", "observer_failures", "last_observer_error"],
     "ReloadEvent": [
         "timestamp",

@@ -1,8 +1,9 @@
 """`confcast check` says what a reload would bring, and reports everything that is wrong. It changes nothing.
 
-The owner of a running server loads, all its workers vote, and it drops all of that. With `--loader` the load runs in
-this process instead, with its environment and its user: a dry run for a deploy, which asks no owner. Output of the
-modules that it imports goes to standard error, so that a program can read the report.
+The owner of a running server loads, all its workers vote, and it drops all of that. A problem in a file is shown with
+the line, secrets masked, and a caret below the column. With `--loader` the load runs in this process instead, with its
+environment and its user: a dry run for a deploy, which asks no owner. Output of the modules that it imports goes to
+standard error, so that a program can read the report.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import contextlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from confcast.cli import owners
 from confcast.cli.arguments import duration
 from confcast.cli.operations import assignments, warn_of_secrets
 from confcast.cli.reload import outcome
-from confcast.cli.report import ExitCode, Report, line
+from confcast.cli.report import ExitCode, Report, line, problem_lines
 from confcast.config.candidate import Candidate
 from confcast.config.import_loader import in_words
 from confcast.config.loader import ConfigLoader
@@ -81,11 +82,12 @@ def _by_owner(options: argparse.Namespace) -> Report:
 def _here(options: argparse.Namespace) -> Report:
     """Load in this process. Every failure is a problem in the report."""
     with contextlib.redirect_stdout(sys.stderr):
+        loader: ConfigLoader[Any] | None = None
         try:
             loader = ConfigLoader.find(options.loader)
             return passed(loader, *_load(loader))
         except (ConfigError, NotCarried) as error:
-            return refused(error.problems)
+            return refused(error.problems if loader is None else loader._with_excerpts(error.problems))
 
 
 def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[Any]) -> Report:
@@ -98,10 +100,11 @@ def passed(loader: ConfigLoader[Any], sources: list[str], candidate: Candidate[A
     return Report(ExitCode.DONE, "\n".join(text), data)
 
 
-def refused(problems: list[Problem]) -> Report:
+def refused(problems: Sequence[Problem]) -> Report:
     """The report on a configuration that can't be loaded, with everything that is wrong with it."""
     shown = first_of(problems)
-    return Report(ExitCode.REFUSED, "\n".join(map(line, shown)), {"ok": False, "problems": shown})
+    lines = [each for problem in shown for each in problem_lines(problem)]
+    return Report(ExitCode.REFUSED, "\n".join(lines), {"ok": False, "problems": shown})
 
 
 def _load(loader: ConfigLoader[Any]) -> tuple[list[str], Candidate[Any]]:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import ExitCode, Report, failing_observers, line, table
+from confcast.cli.report import ExitCode, Report, failing_observers, line, problem_lines, table
 from confcast.errors import OwnerUnavailable
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
@@ -63,7 +63,8 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     lines = [_headline(event)]
     not_applied = "" if event and not event.dry_run else "would apply: " if event else "not applied: "
     lines += [f"  {not_applied}{shown_change(change)}" for change in event.changes]
-    lines += [f"  {line(each)}" for each in (*event.problems, *event.notes)]
+    lines += [each for problem in event.problems for each in problem_lines(problem, "  ")]
+    lines += [f"  {line(each)}" for each in event.notes]
     if workers:
         lines += table(("PID", "VERSION", "STATE", "REASON"), map(_row, workers))
         lines += failing_observers(workers)

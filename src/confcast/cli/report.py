@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TextIO
 import msgspec
 
 from confcast.cli import terminal
+from confcast.errors import Problem
 from confcast.texts import printable, printable_json
 from confcast.wire.messages import WorkerStatus
 
@@ -50,6 +51,22 @@ class Report(NamedTuple):
 def line(value: object) -> str:
     """Any value as printable text on one line."""
     return printable(str(value))
+
+
+def problem_lines(problem: Problem, indent: str = "") -> list[str]:
+    """A problem as lines: its text and, where it has one, the line of the file with a caret below the column.
+
+    A terminal without room for that line gets none: folded, the caret would point at something else.
+    """
+    lines = [indent + line(problem)]
+    _, _, column = problem.location.rpartition(":")
+    if not problem.excerpt or not column.isdecimal():
+        return lines
+    before, after = line(problem.excerpt[: int(column) - 1]), line(problem.excerpt[int(column) - 1 :])
+    caret = " " * terminal.cells(before) + "^"
+    shown = [f"{indent}    {before}{after}".rstrip(), f"{indent}    {caret}"]
+    room = terminal.columns(sys.stdout)
+    return lines + shown if not 0 < room < max(map(terminal.cells, shown)) else lines
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], stream: TextIO | None = None) -> list[str]:

@@ -12,6 +12,7 @@ keys are missing).
 
 from __future__ import annotations
 
+import codecs
 import functools
 import logging
 import os
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 import msgspec
 
 from confcast.config.candidate import Candidate, Reading, combined
+from confcast.config.excerpts import with_excerpts
 from confcast.config.import_loader import find_loader
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Call, Overrides
@@ -241,6 +243,25 @@ class ConfigLoader(Generic[T]):
         merged, _ = self._merge(reading)
         return masking(secrets_in(self.schema, merged.data))(text)
 
+    def _with_excerpts(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """The same problems, with the lines of the files that they name; unchanged if the schema can't be imported."""
+        problems = tuple(problems)
+        try:
+            return tuple(with_excerpts(problems, self.schema, self._text_of))
+        except (Exception, SystemExit) as error:  # of the schema's module
+            _log.debug("no excerpts: %s", type(error).__name__)
+            return problems
+
+    def _text_of(self, shown: str) -> str | None:
+        """The content of the file that messages call so; None if no source is called so, or it can't be read."""
+        for source in self.sources:
+            if isinstance(source, File | _GivenFile) and source.shown == shown:
+                try:
+                    return source._content().removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+                except (OSError, disk.NotReadable):
+                    return None
+        return None
+
     def _fingerprint(self) -> bytes:
         """The fingerprint that `_read()` would return, without parsing anything. Never raises.
 
@@ -357,11 +378,14 @@ class _GivenFile:
     """A file with a content that it does not have: to try what it would give."""
 
     def __init__(self, file: File, content: bytes) -> None:
-        self._file, self._content = file, content
+        self._file, self._given, self.shown = file, content, file.shown
+
+    def _content(self) -> bytes:
+        return self._given
 
     def read(self) -> Layer:
         """Parse the content. Raises ConfigError as `File.read` does."""
-        return self._file._layer_of(self._content)
+        return self._file._layer_of(self._given)
 
 
 def _source(given: Any) -> Source:

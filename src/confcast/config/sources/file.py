@@ -127,6 +127,10 @@ class File(_Options, frozen=True):
         """Whether a person means this file by this name: its path, as given or absolute, or the end of its path."""
         return name in (self.shown, self.path) or self.path.endswith(f"/{name.removeprefix('./')}")
 
+    def _content(self) -> bytes:
+        """The file's content as it is now, unparsed. Raises OSError and NotReadable."""
+        return disk.read_now(self.path)
+
     def _layer_of(self, content: bytes) -> Layer:
         """What the file would give with this content. Raises ConfigError as `read` does."""
         text = self._text(content)

@@ -17,6 +17,7 @@ candidate (all candidates would carry them, for one that is refused).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import logging
@@ -333,14 +334,14 @@ class LoadThread:
             reading = self._reading = self._read_for(order)
             self._mark(reading, order)
         except BaseException as error:
-            return LoadFailed(order.number, *self._verdict(error))
+            return self._failed(order, error)
         try:
             reading = self._reading = self._overridden(reading, order)
             candidate = self._loader._propose(reading)
             found = self._compare(candidate)
         except BaseException as error:
             self._attempts.end(self._mark_of)
-            return LoadFailed(order.number, *self._verdict(error))
+            return self._failed(order, error)
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
         loaded = Loaded(
@@ -360,6 +361,20 @@ class LoadThread:
         if self._running is None:  # a former owner made it
             self._running = candidate
         return structs.replace(loaded, notes=_notes(candidate, before))
+
+    def _failed(self, order: Load, error: BaseException) -> LoadFailed:
+        """The failure as a result; a dry run's problems have the lines that they name, for the person who asked."""
+        result, problems = self._verdict(error)
+        if order.dry:
+            with contextlib.suppress(ConfigError):  # of contents for which there is no file: there is no line, either
+                problems = self._loader_for(order)._with_excerpts(problems)
+        return LoadFailed(order.number, result, problems)
+
+    def _loader_for(self, order: Load) -> ConfigLoader[Any]:
+        """The loader, with the contents of files that a dry run is to try. Raises ConfigError."""
+        if isinstance(order.edit, Check) and order.edit.files:
+            return self._loader._with_contents(order.edit.files)
+        return self._loader
 
     def _whole(self, order: Load, loaded: Loaded, unchecked: _Unchecked) -> Loaded | LoadFailed:
         """Both halves as one result, of a candidate that is compared and not proposed."""
@@ -412,7 +427,7 @@ class LoadThread:
     def _read_for(self, order: Load) -> Reading:
         """What the sources give, or gave to the committed version. Raises ConfigError, ProtocolError."""
         if isinstance(order.edit, Check) and order.edit.files:
-            return self._loader._with_contents(order.edit.files)._read()
+            return self._loader_for(order)._read()
         if not order.rebuild:
             return self._read() if _counts(order) else self._loader._read()
         committed = self._committed
