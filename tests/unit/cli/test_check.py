@@ -101,8 +101,20 @@ def test_check_prints_every_problem_with_its_place(folder, run):
     assert code == 1
     assert out.splitlines() == [
         "app.toml:1:1: nam: unknown key; did you mean 'name'?",
+        "    nam = **********",  # a misspelt key may be that of a secret
+        "    ^",
         "app.toml:3:9: memory.total: Input should be greater than or equal to 512 (got 12)",
+        "    total = 12",
+        "            ^",
     ]
+
+
+def test_check_masks_a_secret_in_the_line_that_it_shows(folder, run):
+    (folder / "app.toml").write_text('password = ["hunter2"]\n', encoding="utf-8")
+    code, out, err = run("check", "--loader", "cli_settings:loader")
+    assert code == 1
+    assert out.splitlines()[1:] == ["    password = **********", "               ^"]
+    assert "hunter2" not in out + err
 
 
 def test_check_gives_problems_as_json(folder, run):
@@ -111,7 +123,14 @@ def test_check_gives_problems_as_json(folder, run):
     assert code == 1
     assert json.loads(out) == {
         "ok": False,
-        "problems": [{"key": "", "message": f"there is no such file: {folder / 'app.toml'}", "location": "app.toml"}],
+        "problems": [
+            {
+                "key": "",
+                "message": f"there is no such file: {folder / 'app.toml'}",
+                "location": "app.toml",
+                "excerpt": "",
+            }
+        ],
     }
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from confcast.examples.leindex.demo.acts import ACTS, Act, Play
+from confcast.examples.leindex.demo.acts import ACTS, Act, Note, Play
 from confcast.examples.leindex.demo.load import KEPT, NEW, RATE, Load
 from confcast.examples.leindex.demo.server import WORKERS, Server, lives, wait
 from confcast.examples.leindex.demo.verdict import judge
@@ -102,6 +102,8 @@ def _perform(number: int, act: Act, played: Play) -> bool:
     """
     begun, load = time.monotonic(), played.load
     note = act.deed(played)
+    if act.expected is None:
+        return _shown(number, act, played, note)
     outcome = played.wait(act)
     known_at = outcome.known_at if outcome else time.monotonic()
     dead = {death.pid for death in played.killed}
@@ -119,10 +121,23 @@ def _perform(number: int, act: Act, played: Play) -> bool:
         soon = f"last worker after {max(0, (event.timestamp - played.acted_at) * 1000 + event.duration_ms):.1f} ms"
     verdict = "ok" if held else f"FAILED: expected {act.expected.name}"
     print(f"{number:2}  {act.title:<43} {event.result.name:<17} {soon:<28} {who:<36} {verdict}")
-    for line in [*([note()] if note else []), *map(str, event.problems)]:
+    _print([*(note().splitlines() if note else []), *map(str, event.problems)], played)
+    return held
+
+
+def _shown(number: int, act: Act, played: Play, note: Note | None) -> bool:
+    """Print an act that changes nothing: what was typed, and what the command said. Returns whether it held."""
+    held = played.exit == act.exit
+    verdict = "ok" if held else f"FAILED: expected exit code {act.exit}"
+    print(f"{number:2}  {act.title:<43} {f'exit code {played.exit}':<17} {'':<28} {'':<36} {verdict}")
+    _print(note().splitlines() if note else [], played)
+    return held
+
+
+def _print(lines: list[str], played: Play) -> None:
+    for line in lines:
         print(f"      {line.replace(f'{played.server.folder}/', '')}")
     sys.stdout.flush()
-    return held
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -1,13 +1,16 @@
 """The acts: every way to reload a server that is serving, and every way to break the reload.
 
 Each act does one thing and waits for the outcome that the config owner reports. An act *holds* when that outcome has
-the result that it must have.
+the result that it must have. What a person types is typed: as a command, in a process; of a command that changes
+nothing, the exit code is what must hold.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -36,7 +39,8 @@ class Play:
 
     Attributes:
         outcomes: The outcomes that the owner has reported, oldest first.
-        acted_at: When the last edit was made or the last HUP sent, in seconds since 1970.
+        acted_at: When the last edit was made, the last HUP sent or the last command typed, in seconds since 1970.
+        exit: The exit code of the last command.
     """
 
     def __init__(self, server: Server, load: Load) -> None:
@@ -46,6 +50,7 @@ class Play:
         self.killed: list[Killed] = []
         self.called: list[Barrier] = []
         self.acted_at = 0.0
+        self.exit = 0
         self._owner = AddressClient(str(server.address()), "app")
         self.poll()
         self._seen = len(self.outcomes)
@@ -80,6 +85,22 @@ class Play:
         self.acted_at = time.time()
         self.server.process.send_signal(signal.SIGHUP)
 
+    def type(self, *arguments: str) -> Note:
+        """Run this command of `confcast`; the note is what was typed, and what it printed."""
+        self.acted_at = time.time()
+        done = subprocess.run(  # noqa: S603  # our own interpreter, our own arguments
+            [sys.executable, "-m", "confcast", *arguments, "--address", str(self.server.address())],
+            cwd=self.server.folder,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        self.exit = done.returncode
+        shown = [each for each in (done.stdout + done.stderr).splitlines() if not each.strip()[:1].isdigit()]
+        typed = f"$ confcast {' '.join(arguments)}"
+        return lambda: "\n".join([typed, *(each for each in shown if not each.lstrip().startswith("PID "))])
+
     def kill(self, pid: int) -> Killed:
         """Kill the process, and return when its parent has reaped it."""
         killed_at = time.monotonic()
@@ -90,6 +111,8 @@ class Play:
 
     def wait(self, act: Act) -> Outcome | None:
         """Wait for the act's outcome: the first event that has its result, or excludes a success; None after 10 s."""
+        if act.expected is None:
+            return None
         ends = {act.expected}
         if act.expected is ReloadResult.SUCCESS:
             ends |= {ReloadResult.PARTIAL, ReloadResult.REJECTED}
@@ -157,16 +180,32 @@ def _burst(play: Play) -> Note:
     return note
 
 
+def _check_a_proposal(play: Play) -> Note:
+    text = play.server.config.read_text(encoding="utf-8")
+    proposed = text.replace("batch_size: ", "batch_size: many # ", 1)
+    (play.server.folder / "proposed.yaml").write_text(proposed, encoding="utf-8")
+    return play.type("check", f"{play.server.config.name}=proposed.yaml")
+
+
+def _dry_run(play: Play) -> Note:
+    play.server.ask("POST", "/veto?reason=this+worker+would+refuse+it:+a+drill")
+    return play.type("check", "--set", "performance.batch_size=70")
+
+
 Note = Callable[[], str]
 
 
 class Act(NamedTuple):
-    """One act: a function, which may return another for a note after the outcome, and the result that it must have."""
+    """One act: a function, which may return another for a note after the outcome, and the result that it must have.
+
+    `expected` is None for a command that leaves no event: then `exit` is the exit code that it must have.
+    """
 
     title: str
     deed: Callable[[Play], Note | None]
-    expected: ReloadResult = ReloadResult.SUCCESS
+    expected: ReloadResult | None = ReloadResult.SUCCESS
     accept: Callable[[ReloadEvent], bool] = lambda event: True
+    exit: int = 0
 
 
 ACTS = (
@@ -185,4 +224,24 @@ ACTS = (
     Act("A worker vetoes a change", _veto, ReloadResult.REJECTED),
     Act("The same again; no worker vetoes", lambda play: play.hup()),
     Act("Twenty changes in one second", _burst, accept=lambda event: 300 + _BURST in {c.new for c in event.changes}),
+    Act("Where does a value come from?", lambda play: play.type("explain", "performance.cache_ttl_seconds"), None),
+    Act("A proposed file, tried and refused", _check_a_proposal, None, exit=1),
+    Act("A dry run that one worker would veto", _dry_run, None, exit=1),
+    Act(
+        "One value, set for two seconds",
+        lambda play: play.type("set", "performance.batch_size=70", "--ttl", "2s", "--reason", "load"),
+        accept=lambda event: event.origin == "set",
+    ),
+    Act("It ends by itself", lambda play: None, accept=lambda event: event.origin == "expiry"),
+    Act(
+        "Back to the version before, and held",
+        lambda play: play.type("rollback", "--reason", "a drill"),
+        accept=lambda event: event.origin == "rollback",
+    ),
+    Act("The file edited: it waits", lambda play: play.edit(cache_ttl_seconds=360), ReloadResult.HELD),
+    Act(
+        "The files are followed again",
+        lambda play: play.type("resume", "--reason", "morning"),
+        accept=lambda event: event.origin == "resume",
+    ),
 )
