@@ -56,6 +56,7 @@ def test_it_finds_the_owner_by_name_and_asks_it_all_that_a_manager_may(
     assert client.versions()[0].reason == "cron"
     assert client.explain("number").value == 2
     assert on_a_loop(lambda: client.acheck()).dry_run
+    assert on_a_loop(lambda: client.await_(2)).version == 2
 
 
 def test_it_is_on_no_roster_and_no_reload_waits_for_it(manager: Manager) -> None:

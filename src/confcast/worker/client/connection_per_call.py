@@ -1,8 +1,8 @@
 """A client that asks an owner without a replica: each request goes over a connection of its own.
 
-A client is on no roster: no reload waits for it, and it holds no version. The command line uses it, and programs beside
-the server, whose requests may be hours apart. A master asks more often, and keeps its connection
-(`kept_connection.py`).
+A client is on no roster: no reload waits for it, and it holds no version. It is given the owner's address; `client.py`
+and the command line find that out, and their requests may be hours apart. A master asks more often, and keeps its
+connection (`kept_connection.py`).
 """
 
 from __future__ import annotations
