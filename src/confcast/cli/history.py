@@ -22,6 +22,7 @@ from confcast.cli import owners
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, line, table, when
 from confcast.cli.versions import caller, count
+from confcast.errors import OwnerUnavailable
 from confcast.wire.files import owner_dirs
 from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo, Who
 
@@ -145,11 +146,24 @@ def _new(options: argparse.Namespace, owner: owners.OwnerClient, newest: list[Re
         time.sleep(_PAUSE)
         if _is_superseded(owner):
             owner = owners.find(options)
-        if owner.get_event_history(1) in (newest, []):  # the history may have been emptied
+        if not (events := _newer(owner, newest)):
             continue
-        events = owner.get_event_history()
         new, newest = _before(newest, events), events[:1]
         yield from (entry_of(event) for event in reversed(new) if _is_listed(event))
+
+
+def _newer(owner: owners.OwnerClient, newest: list[ReloadEvent]) -> list[ReloadEvent]:
+    """The history, if its newest event is another one; else nothing, and while a living master restarts the owner.
+
+    Raises OwnerUnavailable when there is no owner any more.
+    """
+    try:
+        latest = owner.get_event_history(1)
+        return owner.get_event_history() if latest not in (newest, []) else []  # it may have been emptied
+    except OwnerUnavailable:
+        if owner.will_be_restarted():
+            return []
+        raise
 
 
 def _before(newest: list[ReloadEvent], events: list[ReloadEvent]) -> list[ReloadEvent]:

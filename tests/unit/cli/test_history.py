@@ -77,7 +77,7 @@ def test_the_report_marks_what_runs_and_says_why_what_and_who() -> None:
     )
     head, first, second, third = report(3, found).text.splitlines()
     assert head.split() == ["VERSION", "WHEN", "RESULT", "ORIGIN", "WHO", "WHAT"]
-    assert first.startswith("*        3  ")
+    assert first.startswith("*  3  ")
     assert first.endswith("load: a: 1 -> 2; b: 1 -> 2; c: 1 -> 2; and 2 more")
     assert second.split()[0] == "-"
     assert second.endswith("not today\\x1b[2J")

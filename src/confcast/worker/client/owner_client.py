@@ -144,6 +144,10 @@ class OwnerClient(AddressClient):
         place = {"working_directory": found.started_in(), "command": found.command()}
         return {"pid": found.master, "uid": found.user(), **place}
 
+    def will_be_restarted(self) -> bool:
+        """Whether the owner's master lives and has not closed it, so that an owner that is down comes back."""
+        return self._master() is not None and Path(self.address).parent.exists()
+
     def _master(self) -> int | None:
         """The pid of the living master that restarts this owner; None if there is none, or it is not known."""
         found = owner_dirs.parse(Path(self.address).parent)

@@ -24,7 +24,6 @@ from confcast.texts import printable
 from confcast.wire.address import address_variable, is_name
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
-from confcast.worker.client import known_owners
 
 _log = logging.getLogger("confcast.worker")
 
@@ -60,6 +59,8 @@ class SeveralOwners(OwnerUnavailable):
         super().__init__(reason)
 
     def __str__(self) -> str:
+        from confcast.worker.client import known_owners  # imported here: the command line mostly has no use for it
+
         return "\n".join([self.reason, *known_owners.as_lines(self.found)])
 
 

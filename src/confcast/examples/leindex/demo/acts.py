@@ -8,6 +8,7 @@ nothing, the exit code is what must hold.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,7 +183,7 @@ def _burst(play: Play) -> Note:
 
 def _check_a_proposal(play: Play) -> Note:
     text = play.server.config.read_text(encoding="utf-8")
-    proposed = text.replace("batch_size: ", "batch_size: many # ", 1)
+    proposed = re.sub(r"(?m)^(\s*batch_size: *)\S+", r"\1many", text)
     (play.server.folder / "proposed.yaml").write_text(proposed, encoding="utf-8")
     return play.type("check", f"{play.server.config.name}=proposed.yaml")
 
