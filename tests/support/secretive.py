@@ -243,6 +243,10 @@ class Show:
     def operations(self, manager: ConfigReloadManager[Any]) -> None:
         """Tried, set, gone back to, held and resumed, by the verbs and by the command."""
         at, secret = ("--address", manager.address), f"strong.password={SENTINEL}-typed"
+        for others in wrong():
+            self.write(10, **others)
+            assert confcast_command(["check", *at]) == 1
+        self.write(10)
         print(manager.check(values={"strong.password": f"{SENTINEL}-tried"}))
         assert confcast_command(["check", "--set", secret, *at]) == 0
         assert confcast_command(["set", secret, "--ttl", "1h", *at]) == 0
