@@ -19,6 +19,7 @@ _HOME = {
     "Explanation": "wire.messages",
     "File": "config.sources.file",
     "Layer": "config.sources.layer",
+    "NeedsRestart": "config.schema.marks",
     "NotAttached": "errors",
     "NotCarried": "errors",
     "Override": "wire.messages",
@@ -34,6 +35,7 @@ _HOME = {
     "Snapshot": "worker.snapshot",
     "Source": "config.sources.layer",
     "VersionInfo": "wire.messages",
+    "Watched": "config.schema.marks",
     "Who": "wire.messages",
     "WorkerStatus": "wire.messages",
     "attach": "worker.replica",
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from confcast.config.codec.registered import register_type as register_type
     from confcast.config.loader import ConfigLoader as ConfigLoader
     from confcast.config.schema.kinds import Secret as Secret
+    from confcast.config.schema.marks import NeedsRestart as NeedsRestart
+    from confcast.config.schema.marks import Watched as Watched
     from confcast.config.sources.environment import Environment as Environment
     from confcast.config.sources.file import File as File
     from confcast.config.sources.layer import Layer as Layer

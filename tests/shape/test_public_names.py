@@ -29,6 +29,7 @@ NAMES = {
     "File",
     "Layer",
     "Explanation",
+    "NeedsRestart",
     "NotAttached",
     "NotCarried",
     "Override",
@@ -44,6 +45,7 @@ NAMES = {
     "Snapshot",
     "Source",
     "VersionInfo",
+    "Watched",
     "Who",
     "WorkerStatus",
     "attach",
@@ -147,7 +149,7 @@ MANAGER = {"name", *PROPERTIES["ConfigReloadManager"]} | {
 }
 
 FIELDS = {
-    "Change": ["key", "old", "new"],
+    "Change": ["key", "old", "new", "note"],
     "Problem": ["key", "message", "location", "excerpt"],
     "WorkerStatus": ["pid", "version", "state", "reason", "observer_failures", "last_observer_error"],
     "ReloadEvent": [

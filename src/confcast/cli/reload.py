@@ -94,7 +94,9 @@ def shown_change(change: Change) -> str:
     """A change on one line; one without values stands for others."""
     if change.old is change.new is None:  # a change without values stands for many
         return line(change.key)
-    return line(f"{change.key}: {change.old!r} -> {change.new!r}")
+    if change.note and change.old == change.new:  # a file's content, whose path is the same
+        return line(f"{change.key}: {change.note}")
+    return line(f"{change.key}: {change.old!r} -> {change.new!r}{f' ({change.note})' if change.note else ''}")
 
 
 def _row(worker: WorkerStatus) -> tuple[object, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Generic, TypeVar
 
+from confcast.config.contents import Content, Contents
 from confcast.config.hidden_edits import hidden_edits
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Overrides
@@ -26,17 +28,27 @@ class Reading:
     Attributes:
         layers: One for each source, low to high.
         overrides: What was set at run time.
-        fingerprint: 16 bytes; two readings of equal content of the sources have the same, whatever is set above them.
+        contents: What is known of the contents of `Watched` files; validation adds those that it finds.
+        named: The files that the configuration names; None before it is validated.
+        fingerprint: 16 bytes; two readings of equal content of the sources, and of the files that were known before,
+            have the same, whatever is set above them.
     """
 
-    def __init__(self, layers: list[Layer], overrides: Overrides = NONE) -> None:
+    def __init__(self, layers: list[Layer], overrides: Overrides = NONE, contents: Contents | None = None) -> None:
         self.layers = tuple(layers)
         self.overrides = overrides
-        self.fingerprint = combined([layer.fingerprint for layer in layers])
+        self.contents: dict[Path, Content] = dict(contents or {})
+        self.named: tuple[Path, ...] | None = None
+        self.fingerprint = self.fingerprint_with(tuple(self.contents))
+
+    def fingerprint_with(self, files: tuple[Path, ...]) -> bytes:
+        """The fingerprint of the sources' content and of these files, whose contents have been read."""
+        sources = [layer.fingerprint for layer in self.layers]
+        return combined(sources + [self.contents[file].fingerprint for file in files])
 
     def with_overrides(self, overrides: Overrides) -> Reading:
-        """The same layers of the sources under other values that are set."""
-        return Reading(list(self.layers), overrides)
+        """The same layers of the sources, and contents of files, under other values that are set."""
+        return Reading(list(self.layers), overrides, self.contents)
 
 
 class Candidate(Generic[T]):

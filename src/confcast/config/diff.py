@@ -31,6 +31,7 @@ from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.masking import MASK, masking
 from confcast.config.schema.pydantic_members import hidden_members
 from confcast.config.schema.secrets import contains_secret, hides_keys, is_marked
+from confcast.config.schema.watched_path import changed_content
 from confcast.texts import encodable, shortened
 from confcast.wire.messages import Change
 
@@ -268,7 +269,8 @@ class _Comparison:
             yield from self.compare(left, right, member._replace(key=f"{member.key}.{text}" if member.key else text))
 
     def _change(self, old: Any, new: Any, member: _Member) -> Change:
-        return Change(member.key, cut(self.shown(old, member)), cut(self.shown(new, member)))
+        shown = cut(self.shown(old, member)), cut(self.shown(new, member))
+        return Change(member.key, *shown, changed_content(old, new))
 
     def shown(self, value: Any, member: _Member) -> Any:
         """A value as plain data, its secrets masked; of a long list or table no more than is shown of its text."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
+from confcast.config import contents
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.excerpts import with_excerpts
 from confcast.config.import_loader import find_loader
@@ -30,6 +31,7 @@ from confcast.config.overrides import NONE, Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
 from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
+from confcast.config.schema.mark_check import check_marks
 from confcast.config.schema.masking import masking
 from confcast.config.schema.secret_paths import secrets_in, shown_key
 from confcast.config.schema.spelling import Spelling, spelling_of
@@ -115,6 +117,8 @@ class ConfigLoader(Generic[T]):
         self._schema = schema
         self._warned: set[str] = set()
         self._leftovers = Leftovers()
+        self._contents: tuple[Path, ...] = ()  # the files whose contents count, as the latest load has found them
+        self._content_paths: tuple[Path, ...] = ()
         self.sources: tuple[Source, ...] = tuple(map(_source, sources))
         self._overrides = _plain(overrides or {})
 
@@ -150,7 +154,9 @@ class ConfigLoader(Generic[T]):
         """The codec that turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
         from confcast.config.codec import codec_of
 
-        return codec_of(self.schema)
+        codec = codec_of(self.schema)
+        check_marks(cast("Any", self.schema))
+        return codec
 
     def load(self) -> Candidate[T]:
         """Read, validate and encode the configuration as it is now. May be called in any thread.
@@ -163,17 +169,17 @@ class ConfigLoader(Generic[T]):
 
     def _read(self, overrides: Overrides = NONE) -> Reading:
         """Read every source at one moment, under these overrides. Raises ConfigError with the problems of all."""
-        files = self._watched()
+        files, known = self._watched(), self._contents
         try:
-            return disk.at_one_moment(files, self._read_once).with_overrides(overrides)
+            return disk.at_one_moment(files, lambda: self._read_once(known)).with_overrides(overrides)
         except disk.StillChanging as error:
             raise ConfigError([Problem("", f"the files {error}: {', '.join(map(str, files))}")]) from None
 
-    def _read_once(self) -> Reading:
+    def _read_once(self, known: tuple[Path, ...]) -> Reading:
         layers, errors = self._layers()
         if errors:  # raised in a frame without a source: error trackers send variables, and its repr may show a token
             raise ConfigError([problem for error in errors for problem in error.problems], _reason(errors))
-        return Reading(layers)
+        return Reading(layers, contents={file: contents.read(file) for file in known})
 
     def _layers(self) -> tuple[list[Layer], list[ConfigError]]:
         layers, errors = [], []
@@ -202,7 +208,10 @@ class ConfigLoader(Generic[T]):
 
     def _check(self, candidate: Candidate[T]) -> None:
         """Prove that a worker decodes exactly this configuration from the payload (G8). Raises ConfigError."""
-        codec, payload = self._codec, candidate.payload
+        self._check_exact(candidate.payload)
+
+    def _check_exact(self, payload: bytes) -> None:
+        codec = self._codec
         try:
             exact = codec.encode(codec.decode(payload)) == payload
         except (NotCarried, ProtocolError) as error:  # a registered type whose decode does not undo its encode
@@ -231,12 +240,28 @@ class ConfigLoader(Generic[T]):
             raise ConfigError(problems_of(field_errors, schema, merged) + problems)
         try:
             payload = _encoded(codec, config, merged)
+            if contents.has_watched(schema):
+                config, payload = self._with_digests(config, payload, reading, merged)
         except ConfigError as error:
             del config  # error trackers send the variables of each frame
             raise error.with_traceback(None) from None
         from confcast.config.codec import digest
 
         return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
+
+    def _with_digests(self, config: T, payload: bytes, reading: Reading, merged: Merged) -> tuple[T, bytes]:
+        """The configuration with the digests of the contents of its files, and its bytes. Raises ConfigError."""
+        codec, named = self._codec, contents.named_in(config, self.schema)
+        reading.named = tuple(dict.fromkeys(each.file for each in named))
+        if missing := [file for file in reading.named if file not in reading.contents]:
+            reading.contents |= contents.read_together(missing)
+        if faults := contents.faults(named, reading.contents):
+            raise ConfigError(problems_of(faults, self.schema, merged))
+        if not named:
+            return config, payload
+        self._check_exact(payload)
+        stamped = contents.stamped(codec.decode(payload), self.schema, reading.contents)
+        return stamped, _encoded(codec, stamped, merged)
 
     def _masked(self, text: str, reading: Reading) -> str:
         """An application's text with every secret of a reading masked. Raises whatever the schema's module raises."""
@@ -267,24 +292,30 @@ class ConfigLoader(Generic[T]):
 
         A source that can't be read has a fingerprint of its own, so that its return is a change.
         """
-        return combined([_content_fingerprint(source) for source in self.sources])
+        sources = [_content_fingerprint(source) for source in self.sources]
+        return combined(sources + list(map(contents.read_now, self._contents)))
+
+    def _follow(self, files: tuple[Path, ...]) -> None:
+        """Count the contents of these files from now on, beside the sources: the configuration names them."""
+        self._contents, self._content_paths = files, tuple(file.absolute() for file in files)
 
     def _watched(self) -> tuple[Path, ...]:
-        """The files and directories of all sources whose change may change the configuration.
+        """The files and directories whose change may change the configuration: of all sources, and `Watched` ones.
 
         Raises:
             ConfigError: The `watched()` of a source raised.
         """
-        return tuple(path for source in self.sources for path in _files_of(source))
+        return (*(path for source in self.sources for path in _files_of(source)), *self._content_paths)
 
     def _watches_nowhere(self) -> bool:
         """Whether a source that has files at times names none now, so that the watcher has no directory to watch."""
         return any(not _files_of(source) for source in self.sources if hasattr(source, "watched"))
 
     def _still_being_written(self) -> tuple[Path, ...]:
-        """The files of every source that some process has open for writing now, as far as the system can tell."""
+        """The files that some process has open for writing now, as far as the system can tell."""
         writing = (source for source in self.sources if getattr(source, "still_being_written", bool)())
-        return tuple(path for source in writing for path in _files_of(source))
+        of_sources = (path for source in writing for path in _files_of(source))
+        return (*of_sources, *filter(disk.is_being_written, self._content_paths))
 
     def _to_spec(self) -> LoaderSpec:
         """Turn the loader into data, for the config owner.
@@ -336,8 +367,10 @@ class ConfigLoader(Generic[T]):
         except TypeError as error:
             raise ConfigError([Problem("", f"what the sources give can't be kept: {error}")]) from None
 
-    def _reading_of(self, given: bytes, name: str, overrides: Overrides = NONE) -> Reading:
+    def _reading_of(self, given: bytes, name: str, overrides: Overrides = NONE, config: T | None = None) -> Reading:
         """A reading of what `_given` returned, which messages call by this name; no source is read.
+
+        The contents of files are those with which `config` was made.
 
         Raises:
             ProtocolError: The bytes are damaged.
@@ -346,7 +379,8 @@ class ConfigLoader(Generic[T]):
             data = decode_data(given)
         except UNDECODABLE as error:
             raise ProtocolError(f"what the sources gave can't be read: {type(error).__name__}") from None
-        return Reading([Layer(name, data, fingerprint_of(given))], overrides)
+        known = {} if config is None else contents.contents_in(config, self.schema)
+        return Reading([Layer(name, data, fingerprint_of(given))], overrides, known)
 
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
         """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""

@@ -65,18 +65,21 @@ class ReloadResult(enum.StrEnum):
 _APPLIED = frozenset({ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL})
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """One key whose value differs. A secret shows as `**********`, a value that is not plain data as its text.
 
     Attributes:
         key: The dotted key.
         old: The value before; None if the key was absent.
         new: The value after; None if the key is gone.
+        note: What the values do not show: `content changed` of a `Watched` file, whose path is the same; why a pending
+            change waits for a full reload. Empty for most changes.
     """
 
     key: str
     old: Any
     new: Any
+    note: str = ""
 
 
 WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]

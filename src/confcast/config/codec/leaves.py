@@ -123,6 +123,18 @@ def _big(cls: Any, parts: Any) -> int:
     return int.from_bytes(parts, "big", signed=True)
 
 
+def _watched_parts(value: Any) -> Any:
+    from confcast.config.schema.watched_path import taken_apart
+
+    return taken_apart(value)
+
+
+def _watched(cls: Any, parts: Any) -> Any:
+    from confcast.config.schema.watched_path import made_anew
+
+    return made_anew(cls, parts)
+
+
 def _flat(value: Any) -> list[Any]:
     return [part for item in value.items() for part in item]
 
@@ -174,6 +186,7 @@ LEAVES = (
     Leaf(47, "pydantic_core:MultiHostUrl", str, str, _url),
     Leaf(48, "pydantic.networks:NameEmail", list, lambda v: [v.name, v.email], _spread),
     Leaf(49, "collections:Counter", dict, dict, _call, deep=True),
+    Leaf(50, "confcast.config.schema.watched_path:WatchedPath", list, _watched_parts, _watched),
 )
 
 BY_CODE = {leaf.code: leaf for leaf in LEAVES}

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from confcast.config.schema.generics import hints_of
+from confcast.config.schema.marks import is_mark
 
 TRANSPARENT = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 """The qualifiers that may be around a type, by name: some are of `typing_extensions` on 3.11."""
@@ -50,7 +51,7 @@ class Field(NamedTuple):
     Attributes:
         name: The attribute.
         key: The field's key in files: its alias if that is one plain string, otherwise its name.
-        annotation: The field's type, with `Annotated[…, Secret]` kept.
+        annotation: The field's type, with the marks of `Annotated` kept: `Secret`, `Watched`, `NeedsRestart`.
     """
 
     name: str
@@ -163,7 +164,8 @@ def _pydantic_fields(cls: Any) -> Iterator[Field]:
             raise TypeError(f"{cls.__qualname__} has a forward reference that can't be resolved")
     for name, field in cls.__pydantic_fields__.items():
         alias = field.validation_alias if field.validation_alias is not None else field.alias
-        hint = Annotated[field.annotation, Secret] if any(map(is_secret_mark, field.metadata)) else field.annotation
+        marks = ([Secret] if any(map(is_secret_mark, field.metadata)) else []) + list(filter(is_mark, field.metadata))
+        hint = Annotated[(field.annotation, *marks)] if marks else field.annotation
         yield Field(name, alias if isinstance(alias, str) else name, hint)
 
 

@@ -46,7 +46,7 @@ def _why(status: WorkerStatus, event: ReloadEvent) -> str:
 
 
 def _keys(event: ReloadEvent) -> str:
-    keys = [change.key for change in event.changes]
+    keys = [f"{change.key}: {change.note}" if change.note else change.key for change in event.changes]
     if len(keys) <= _MOST_KEYS:
         return f": {', '.join(keys)}" if keys else ""
     last = event.changes[-1]

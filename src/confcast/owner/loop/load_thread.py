@@ -341,7 +341,9 @@ class LoadThread:
             found = self._compare(candidate)
         except BaseException as error:
             self._attempts.end(self._mark_of)
+            self._follow(reading, order)
             return self._failed(order, error)
+        self._follow(reading, order)
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
         loaded = Loaded(
@@ -434,7 +436,7 @@ class LoadThread:
         if committed is None or not committed.values:
             text = "what the sources gave to the version that runs is not known, so nothing can be changed above it"
             raise ConfigError([Problem("", f"{text}: resume first, so that the sources are followed again")])
-        return self._loader._reading_of(committed.values, "the version that runs")
+        return self._loader._reading_of(committed.values, "the version that runs", config=committed.config)
 
     def _overridden(self, reading: Reading, order: Load) -> Reading:
         """The reading under the overrides of the order, as its edit leaves them. Raises ConfigError, ProtocolError."""
@@ -489,6 +491,20 @@ class LoadThread:
                 return self._loader._read()
             finally:
                 self._attempts.add(seen)
+
+    def _follow(self, reading: Reading, order: Load) -> None:
+        """Have the files watched that this load has found to be named, also if one of them is missing.
+
+        What was set may be refused, so its files come beside those that are watched already. A dry run changes nothing.
+        """
+        known, named = self._loader._contents, reading.named
+        if named is None or order.dry:
+            return
+        if not _counts(order):
+            named = tuple(dict.fromkeys((*known, *named)))
+        if named != known and set(named) <= reading.contents.keys():
+            after = reading.fingerprint_with(named)
+            self._attempts.exchange(reading.fingerprint, after, lambda: self._loader._follow(named))
 
     def _compare(self, candidate: Candidate[Any]) -> _Comparison:
         """Compare with the committed version. If a patch makes the candidate of it, that has the patched copy then."""

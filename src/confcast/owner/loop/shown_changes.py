@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from confcast.errors import more
 from confcast.wire.messages import Change
 
@@ -12,7 +14,7 @@ _LONGEST_KEY = 1000
 def shown_changes(changes: list[Change]) -> tuple[Change, ...]:
     """As many changes as are sent. A last one without values counts the others, in its key."""
     shown = [
-        change if len(change.key) <= _LONGEST_KEY else Change(f"{change.key[:_LONGEST_KEY]}...", change.old, change.new)
+        change if len(change.key) <= _LONGEST_KEY else replace(change, key=f"{change.key[:_LONGEST_KEY]}...")
         for change in changes[:_MOST]
     ]
     rest = len(changes) - len(shown)

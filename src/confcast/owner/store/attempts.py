@@ -106,6 +106,18 @@ class Attempts:
             self.reads += 1
         self._on_read(other)
 
+    def exchange(self, before: bytes, after: bytes, follow: Callable[[], None]) -> None:
+        """Count `after` as attempted where `before` was: what a load has read is told by other files from now on.
+
+        `follow` makes the fingerprints tell of those files. No comparison that began before it counts.
+        """
+        with self._lock:
+            follow()
+            self.reads += 1
+            if self._attempted == before:
+                self._attempted = after
+        self._on_read(True)
+
     def forget(self) -> None:
         """Count nothing as attempted, since the outcome could not be kept (a full disk).
 
