@@ -63,6 +63,7 @@ def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
     lines = [_headline(event)]
     not_applied = "" if event and not event.dry_run else "would apply: " if event else "not applied: "
     lines += [f"  {not_applied}{shown_change(change)}" for change in event.changes]
+    lines += [f"  waits for a full reload: {shown_change(change)}" for change in event.pending]
     lines += [each for problem in event.problems for each in problem_lines(problem, "  ")]
     lines += [f"  {line(each)}" for each in event.notes]
     if workers:

@@ -12,8 +12,9 @@ import os
 from typing import Any
 
 from confcast.cli import owners
+from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
-from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
 _NO_LOADS = frozenset({"reissue", "late", "rollback", "expiry", "set", "unset"})
 """The origins of events that say nothing of the sources' content, or not of it alone."""
@@ -72,6 +73,7 @@ def report(
         f"sources  {_sources(last, stats)}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
         *_operated(stats),
+        *_pending(stats),
         *_declined(workers),
         *_doing(stats),
         *_refused(stats.get("refused", {})),
@@ -122,6 +124,12 @@ def _operated(stats: dict[str, Any]) -> list[str]:
         elif not each["needed"]:
             lines.append("         no longer needed: the sources say so, too; `confcast unset` removes it")
     return lines
+
+
+def _pending(stats: dict[str, Any]) -> list[str]:
+    """The lines for what the sources would change, and waits for a full reload of the server."""
+    changes = [Change(**each) for each in stats.get("pending", ())]
+    return [f"pending  {shown_change(each)}, at the next full reload of the server" for each in changes]
 
 
 def _why(given: dict[str, Any]) -> str:

@@ -64,6 +64,7 @@ class Candidate(Generic[T]):
     def __init__(self, schema: type[T], config: T, payload: bytes, digest: bytes, source: tuple[Merged, bytes]) -> None:
         self.config, self.payload, self.digest = config, payload, digest
         self._schema = schema
+        self._kept: tuple[KeyPath, ...] = ()  # where the data have what runs, and not what the sources give
         self._merged, self.fingerprint = source
 
     def __repr__(self) -> str:

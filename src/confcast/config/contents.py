@@ -127,9 +127,14 @@ def stamped(config: Any, schema: Any, contents: Contents) -> Any:
     )
 
 
-def contents_in(config: Any, schema: Any) -> dict[Path, Content]:
-    """The contents that a configuration was made with."""
-    return {each.file: _as_stamped(each.file) for each in named_in(config, schema)}
+def contents_in(config: Any, schema: Any, keys: Iterable[KeyPath] = ((),)) -> dict[Path, Content]:
+    """The contents that a configuration was made with, at and below these keys."""
+    around = tuple(keys)
+    return {
+        each.file: _as_stamped(each.file)
+        for each in named_in(config, schema)
+        if any(each.key[: len(key)] == key for key in around)
+    }
 
 
 def _as_stamped(file: Path) -> Content:

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from confcast.config import restart
 from confcast.config.candidate import Candidate
 from confcast.config.codec.supported import text_of
 from confcast.config.diff import comparable_part, shown_default, shown_value
@@ -95,6 +96,21 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
         description=_description(field),
         expires=overrides.expiry_of(path, schema),
     )
+
+
+def with_pending(found: Explanation, candidate: Candidate[Any], key: str, running: Any) -> Explanation:
+    """The explanation of a key, with the value that runs if the value that the sources give waits for a restart."""
+    from confcast.config.codec import codec_of
+
+    codec, schema = codec_of(candidate._schema), candidate._schema
+    _, names = _walk(schema, candidate._merged.data, candidate._lookup.find(key))
+    kept = restart.kept(codec, running, candidate.config)
+    if not any(restart.is_at(each, names) for each in kept):
+        return found
+    if comparable_part(codec, running, names) == comparable_part(codec, candidate.config, names):
+        return found
+    value, waits = (shown_value(codec, config, names) for config in (running, candidate.config))
+    return msgspec.structs.replace(found, value=value, pending=waits)
 
 
 def since(candidate: Candidate[Any], key: str, versions: Iterable[tuple[int, Any]]) -> int:

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from confcast.config import contents
+from confcast.config import contents, restart
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.excerpts import with_excerpts
 from confcast.config.import_loader import find_loader
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
-from confcast.config.schema.key_path import KeyPath, dotted
+from confcast.config.schema.key_path import KeyPath, dotted, value_at
 from confcast.config.schema.kinds import fields_of, import_path, is_of_main, kind_of, resolve
 from confcast.config.schema.mark_check import check_marks
 from confcast.config.schema.masking import masking
@@ -239,15 +239,63 @@ class ConfigLoader(Generic[T]):
         if field_errors or problems:
             raise ConfigError(problems_of(field_errors, schema, merged) + problems)
         try:
-            payload = _encoded(codec, config, merged)
-            if contents.has_watched(schema):
-                config, payload = self._with_digests(config, payload, reading, merged)
+            return self._made(config, merged, reading)
         except ConfigError as error:
             del config  # error trackers send the variables of each frame
             raise error.with_traceback(None) from None
+
+    def _made(self, config: T, merged: Merged, reading: Reading) -> Candidate[T]:
+        """The candidate of a validated configuration. Raises ConfigError."""
         from confcast.config.codec import digest
 
-        return Candidate(schema, config, payload, digest(payload), (merged, reading.fingerprint))
+        payload = _encoded(self._codec, config, merged)
+        if contents.has_watched(self.schema):
+            config, payload = self._with_digests(config, payload, reading, merged)
+        return Candidate(self.schema, config, payload, digest(payload), (merged, reading.fingerprint))
+
+    def _keeping(
+        self, candidate: Candidate[T], reading: Reading, running: T, values: bytes
+    ) -> tuple[Candidate[T], list[restart.Kept]]:
+        """The candidate with what runs in the fields that need a restart, and those that would change otherwise.
+
+        Args:
+            candidate: What the sources give.
+            reading: What it was made of.
+            running: The configuration that runs.
+            values: What the sources gave to that, as `_given` returns it; empty if that is not known.
+
+        Raises:
+            ConfigError: With the values that run, the new configuration is refused.
+        """
+        kept = restart.kept(self._codec, running, candidate.config)
+        if not kept:
+            return candidate, kept
+        merged, problems = candidate._merged, list[Problem]()
+        for way in restart.data_with(kept, merged, decode_data(values) if values else None):
+            try:
+                found = self._kept_in(way, reading, running, kept)
+            except Invalid as error:
+                problems = problems_of(error.field_errors, self.schema, way)
+                continue
+            if found is not None:
+                return found, kept
+        why = "so the running value stays, and with it the new configuration is refused"
+        if not problems:
+            why = "and the running value can't be put into the new configuration: start the server anew"
+        raise ConfigError(restart.refusals(kept, merged, why) + problems)
+
+    def _kept_in(self, way: Merged, reading: Reading, running: T, kept: list[restart.Kept]) -> Candidate[T] | None:
+        """The candidate of data with running values in it; None if it has others. Raises Invalid, ConfigError."""
+        config = validate(self.schema, way.data)
+        stays = [each.running.key for each in kept]
+        there = contents.contents_in(running, self.schema, stays)
+        other = Reading(list(reading.layers), reading.overrides, {**reading.contents, **there})
+        candidate = self._made(config, way, other)
+        candidate.fingerprint, candidate._kept = reading.fingerprint, tuple(stays)
+        if other.named is not None:
+            reading.contents |= {file: each for file, each in other.contents.items() if file not in reading.contents}
+            reading.named = tuple(dict.fromkeys((*(reading.named or ()), *other.named)))
+        return candidate if restart.runs_on(self._codec, kept, candidate.config) else None
 
     def _with_digests(self, config: T, payload: bytes, reading: Reading, merged: Merged) -> tuple[T, bytes]:
         """The configuration with the digests of the contents of its files, and its bytes. Raises ConfigError."""
@@ -356,14 +404,18 @@ class ConfigLoader(Generic[T]):
         if reading.overrides:
             yield reading.overrides.as_layer()
 
-    def _given(self, reading: Reading) -> bytes:
+    def _given(self, reading: Reading, candidate: Candidate[T]) -> bytes:
         """What the sources of a reading give together, as bytes for `_reading_of`. Raises ConfigError.
 
-        The values of variables are converted, and stay so.
+        The values of variables are converted, and stay so. What the candidate has kept from before is in it.
         """
         merged, _ = self._merge(reading.with_overrides(NONE))
+        data, found = merged.data, candidate._merged.data
+        for key in candidate._kept:
+            value = value_at(found, merged.spelling.as_in(found, key), restart.ABSENT)
+            data = restart.put(data, merged.spelling.as_in(data, key), value)
         try:
-            return encode_data(merged.data)
+            return encode_data(data)
         except TypeError as error:
             raise ConfigError([Problem("", f"what the sources give can't be kept: {error}")]) from None
 

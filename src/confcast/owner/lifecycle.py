@@ -123,7 +123,14 @@ class Lifecycle:
         if not self._restarted:
             with contextlib.suppress(ConfigError):  # raised by a user's source: the load reports it
                 warn_of_mounted_files(loader._watched())
-        loading = LoadThread(loader, self._attempts, self._mailbox.post, self._relief)
+        loading = LoadThread(
+            loader,
+            self._attempts,
+            self._mailbox.post,
+            self._relief,
+            refuses_restart=self._startup.options.needs_restart == "refuse",
+            takes_up=not self._restarted,
+        )
         rules = self._rules(codec.fingerprint if left.row is None else left.row.schema, left.fields)
         self._loop = self._make_loop(rules, listener, loading)
         self._start_from(left, loading)

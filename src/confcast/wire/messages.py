@@ -175,6 +175,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             start caused the load: which process sent the signal, or wrote the file, is not known.
         dry_run: Whether nothing was to be changed: the result is what it would have been. `check()` gives such an
             event, with the version that runs; no history has it.
+        pending: What the sources would change, and waits for a full reload of the server (`NeedsRestart`): `old` runs.
+            Empty where sources were not read, or could not be.
     """
 
     timestamp: float
@@ -197,6 +199,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reason: str = ""
     who: Who | None = None
     dry_run: bool = False
+    pending: list[Change] = []
 
     def __bool__(self) -> bool:
         return bool(self.result)

@@ -89,6 +89,7 @@ Versions = Annotated[int, _Kind(_versions, "VERSIONS")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
 Silent = Literal["proceed", "refuse"]
+NeedsRestart = Literal["pending", "refuse"]
 Supervise = Literal["thread", "caller"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -127,6 +128,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "How many committed versions are kept, the one that runs among them. Each content is kept once, secrets "
         "included, in the journal.",
     ] = 50
+    needs_restart: Annotated[
+        NeedsRestart,
+        "What a reload does with a changed value of a field that is marked `NeedsRestart`. `pending`: the running value "
+        "stays, all else is applied, and the change waits for a full reload of the server; `refuse`: the reload is "
+        "refused.",
+    ] = "pending"
     supervise: Annotated[
         Supervise,
         "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
@@ -223,6 +230,7 @@ class EmbeddedOptions(TypedDict, total=False):
     silent: Silent
     history_limit: int
     keep_versions: int
+    needs_restart: NeedsRestart
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
 

@@ -62,7 +62,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: The dotted key, as messages write it.
-        value: The value that the sources give now, as a `Change` shows it.
+        value: The value that the sources give now, as a `Change` shows it; the one that runs, if that is `pending`.
         origin: Where it comes from: `app.yaml:4:20`, `environment variable APP_MEMORY__TOTAL`, `set by uid 1000
             (confcast set), 2026-11-29 12:03`, `override`, or `default`.
         shadowed: The values of lower sources that it hides, the highest first. A table hides nothing: tables merge.
@@ -73,7 +73,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         description: The schema's description of the field; empty for none.
         since_version: The oldest kept version from which on the value has been what runs; 0 if no version is kept.
         expires: When an override of it ends, in seconds since 1970; None: it does not, or there is none.
-        pending: The value that waits for a full reload of the server; None for none.
+        pending: The value that the sources give, if it waits for a full reload of the server; None for none.
     """
 
     key: str

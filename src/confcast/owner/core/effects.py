@@ -106,9 +106,10 @@ class Loaded(WithSecrets, _Data, frozen=True):
     `patch`: makes the candidate of the configuration with the digest `base`; empty where the payload travels whole.
     `layer`, `expires`: the overrides that it was made with, as in OperatorState; None: those of the Load. `values`:
     what the sources gave below them, encoded. `restores`: the kept version whose content it is; 0 for what was loaded.
+    `pending`: what the sources would change, and waits for a restart: the candidate has what runs there.
     """
 
-    SHOWN = ("number", "differs", "changes", "notes")
+    SHOWN = ("number", "differs", "changes", "notes", "pending")
 
     number: int
     digest: bytes
@@ -123,6 +124,7 @@ class Loaded(WithSecrets, _Data, frozen=True):
     expires: float = 0.0
     values: bytes = b""
     restores: int = 0
+    pending: tuple[Change, ...] = ()
 
 
 class Checked(WithSecrets, _Data, frozen=True):

@@ -147,7 +147,7 @@ class Core(MemberInputs, Operations):
         if not self._is_present_load(given):
             return
         proposal = self._proposal
-        proposal.loaded, proposal.notes = self._now, given.notes
+        proposal.loaded, proposal.notes, proposal.pending = self._now, given.notes, given.pending
         proposal.restores, proposal.values, proposal.operator = (
             given.restores,
             given.values,
@@ -197,6 +197,7 @@ class Core(MemberInputs, Operations):
         if proposal.operator.follows(self.operator):
             self._order_state_write()
             return
+        self._note_pending()
         self._set_operator(proposal.operator)
         if self.refused and proposal.follows_sources:
             self.refused = b""

@@ -96,7 +96,7 @@ class Operations(Steps):
 
     def _operator_after(self, given: fx.Loaded) -> OperatorState:
         """What people will have set once this content is committed, or found to run already."""
-        proposal, operator = self._proposal, self.operator
+        proposal, operator = self._proposal, msgspec.structs.replace(self.operator, pending=given.pending)
         if given.layer is not None:
             operator = msgspec.structs.replace(operator, layer=given.layer, expires=given.expires)
         if isinstance(proposal.asked, Rollback):
@@ -124,6 +124,13 @@ class Operations(Steps):
             self._next()
         else:
             self._fail(ReloadResult.HELD, (Problem("", HELD.format(hold.version)),))
+
+    def _note_pending(self) -> None:
+        """Note what waits for a restart, if that is something else since: the next owner shows it, too."""
+        operator = self._proposal.operator
+        if operator is not None and operator.pending != self.operator.pending:
+            self._proposal.operator = self._numbered(operator)
+            self._effects.append(fx.NoteState(self.committed.undo, self.refused, self._proposal.operator))
 
     def _order_state_write(self) -> None:
         """Write what people have set, and no version: the content runs already."""

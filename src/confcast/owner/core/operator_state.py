@@ -1,4 +1,4 @@
-"""What people have set, and what is written together with the version: a hold, overrides, and what was last tried.
+"""What people have set, and what is written with the version: a hold, overrides, what was last tried, what is pending.
 
 All of it is one value, in one row beside the committed version, and written in the version's own transaction: nothing
 of it is written before or after. Rejected: a write of its own before the version (a worker refuses the version, and
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from confcast.wire.messages import Who, WithSecrets
+from confcast.wire.messages import Change, Who, WithSecrets
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,16 +38,18 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
             or found while a version was held. Never shown.
         layer: The overrides, as the loading thread encodes them: above all sources. Empty for none; never shown.
         expires: When the first of them ends; 0.0 for never. A time as in Hold.
+        pending: What the sources, as last applied or found unchanged, would change, and waits for a restart.
     """
 
-    SHOWN = ("serial", "hold")
+    SHOWN = ("serial", "hold", "pending")
 
     serial: int = 0
     hold: Hold | None = None
     tried: bytes = b""
     layer: bytes = b""
     expires: float = 0.0
+    pending: tuple[Change, ...] = ()
 
     def follows(self, former: OperatorState) -> bool:
-        """Whether this differs from the former state by what a person has set; `tried` and `serial` are noted only."""
+        """Whether this differs from the former state by what a person has set; all else is noted only."""
         return (self.hold, self.layer) != (former.hold, former.layer)

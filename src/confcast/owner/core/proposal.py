@@ -79,6 +79,7 @@ class Proposal:
         state_only: Whether it writes what people have set, and no version.
         rebuilds: Whether it reads no source, and builds on what the committed version was made from.
         refusals: By pid, why workers voted no to a dry run.
+        pending: What the sources would change, and waits for a restart.
     """
 
     origin: str
@@ -110,6 +111,7 @@ class Proposal:
     state_only: bool = False
     rebuilds: bool = False
     refusals: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
+    pending: tuple[Change, ...] = ()
 
     @property
     def dry(self) -> bool:
@@ -211,6 +213,7 @@ class Proposal:
             reason=self.reason,
             who=self.who,
             dry_run=self.dry,
+            pending=list(self.pending),
             **more,
         )
 

@@ -36,6 +36,8 @@ def log_event(event: ReloadEvent) -> None:
         _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
         for problem in event.problems:  # of a worker that has declined the version, and died since
             _log.warning("%s: %s", origin, problem)
+    for change in event.pending if event else ():
+        _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: waits for a full reload: %s", origin, change.key)
     for note in event.notes if event else ():
         _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: %s", origin, note)
 

@@ -34,12 +34,14 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from confcast.config import restart
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.codec import Patched
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
+from confcast.config.schema.key_path import dotted
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
@@ -71,6 +73,8 @@ _LARGE = 256 * 1024
 
 _MANY_OBJECTS = 1_000_000
 """Objects that a load may have made, and not freed, before the garbage collector looks at them: about 100 MB."""
+
+_REFUSED_TO_CHANGE = "so a reload may not change it (needs_restart='refuse'): start the server anew, or put it back"
 
 LoadResult = Loaded | Checked | LoadFailed
 
@@ -128,6 +132,8 @@ class LoadThread:
         attempts: What was attempted, and what must not be loaded.
         post: Called with each result that is given in the thread that loads, beside the loop.
         relief: Takes the loop over from a load that lasts.
+        refuses_restart: Whether a change of a value that needs a restart is refused.
+        takes_up: Whether the first load takes such changes up: the server has just started.
     """
 
     def __init__(
@@ -136,6 +142,9 @@ class LoadThread:
         attempts: Attempts,
         post: Callable[[LoadResult | Answered], None],
         relief: Relief | None = None,
+        *,
+        refuses_restart: bool = False,
+        takes_up: bool = False,
     ) -> None:
         self._loader = loader
         self._attempts = attempts
@@ -147,6 +156,7 @@ class LoadThread:
         self._committed: _Compared | None = None
         self._unchecked: _Unchecked | None = None
         self._relief = relief or Relief()
+        self._refuses_restart, self._takes_up = refuses_restart, takes_up
         self._loads_in = 0  # the thread
         self._mark_of = b""  # what the present load is marked by
         self._has_restored = False  # so what is voted on is no load's candidate
@@ -214,6 +224,8 @@ class LoadThread:
         except ConfcastError as error:
             problem = Problem("", f"the content of version {row.version} can't be put back: {error}")
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (problem,))
+        if committed and (kept := restart.kept(codec, committed.config, config)):
+            return LoadFailed(number, ReloadResult.VALIDATION_FAILED, _of_another_start(row, kept))
         changes = shown_changes(differences(codec, committed.config, config)) if committed else ()
         same = committed is not None and codec.comparable(committed.config) == codec.comparable(config)
         return Loaded(
@@ -337,13 +349,14 @@ class LoadThread:
             return self._failed(order, error)
         try:
             reading = self._reading = self._overridden(reading, order)
-            candidate = self._loader._propose(reading)
+            candidate, pending = self._with_running_values(self._loader._propose(reading), reading, order)
             found = self._compare(candidate)
         except BaseException as error:
             self._attempts.end(self._mark_of)
             self._follow(reading, order)
             return self._failed(order, error)
         self._follow(reading, order)
+        self._takes_up = False
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
         loaded = Loaded(
@@ -353,6 +366,7 @@ class LoadThread:
             found.differs,
             layer=reading.overrides.encode(),
             expires=time_of(reading.overrides.next_expiry or 0.0),
+            pending=pending,
         )
         if found.differs:
             self._unchecked = _Unchecked(candidate, found.changes, self._committed, before, latest, reading)
@@ -404,7 +418,7 @@ class LoadThread:
     def _values(self, candidate: Candidate[Any], reading: Reading) -> bytes:
         """What the sources gave, merged, as bytes; empty if it is no plain data, which harms no reload."""
         try:
-            return self._loader._given(reading) if reading.overrides else encode_data(candidate._merged.data)
+            return self._loader._given(reading, candidate) if reading.overrides else encode_data(candidate._merged.data)
         except (ConfigError, TypeError) as error:
             _log.debug("nothing can be set on this version once it is held: %s", error)
             return b""
@@ -492,6 +506,21 @@ class LoadThread:
             finally:
                 self._attempts.add(seen)
 
+    def _with_running_values(
+        self, candidate: Candidate[Any], reading: Reading, order: Load
+    ) -> tuple[Candidate[Any], tuple[Change, ...]]:
+        """The candidate with what runs in the fields that need a restart, and what waits for one. Raises ConfigError.
+
+        While a version is held, the first load of a server only compares: what is held runs in it.
+        """
+        committed, codec = self._committed, self._loader._codec
+        if committed is None or (self._takes_up and not order.compare):
+            return candidate, ()
+        if self._refuses_restart and (kept := restart.kept(codec, committed.config, candidate.config)):
+            raise ConfigError(restart.refusals(kept, candidate._merged, _REFUSED_TO_CHANGE))
+        found, kept = self._loader._keeping(candidate, reading, committed.config, committed.values)
+        return found, shown_changes(restart.pending(codec, kept, found.config, candidate.config)) if kept else ()
+
     def _follow(self, reading: Reading, order: Load) -> None:
         """Have the files watched that this load has found to be named, also if one of them is missing.
 
@@ -527,6 +556,12 @@ class LoadThread:
         except Exception as error:  # the whole payload is as good, and a valid configuration is not refused for it
             _log.warning("no patch could be made, and the whole configuration travels: %s", type(error).__name__)
             return None
+
+
+def _of_another_start(row: VersionRow, kept: list[restart.Kept]) -> tuple[Problem, ...]:
+    """Why a version that ran in a server before this one can't be put back into this one."""
+    why = f"version {row.version} has another value than the one that runs: start the server anew with its sources"
+    return tuple(Problem(dotted(each.new.key), f"{restart.needs(each.new.mark)}, and {why}") for each in kept)
 
 
 def _counts(order: Load) -> bool:

@@ -77,7 +77,7 @@ def ask_for(question: Question, journal: Journal, core: Core, rules: Rules) -> O
     """
     layer = core.operator.layer
     if isinstance(question, ExplainRequest):
-        return OpenQuestion(0, question, _contents(journal, rules.schema), layer)
+        return OpenQuestion(0, question, _contents(journal, rules.schema), layer, core.committed.payload)
     contents: dict[int | str, bytes] = {"running": core.committed.payload}
     if isinstance(question, ShowRequest):
         return OpenQuestion(0, question, contents, layer)
@@ -122,9 +122,13 @@ def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> Vers
 
 
 def operated(state: OperatorState, overrides: Sequence[Override]) -> dict[str, Any]:
-    """What people have set, for the totals: the hold, or None, and the overrides; times are in seconds since 1970."""
+    """What people have set, for the totals: the hold, or None, and the overrides; times are in seconds since 1970.
+
+    Beside it, as `pending`, the changes that wait for a full reload of the server.
+    """
+    pending = [msgspec.to_builtins(each) for each in state.pending]
     hold = None if state.hold is None else msgspec.to_builtins(state.hold)
-    return {"held": hold, "overrides": [msgspec.to_builtins(each) for each in overrides]}
+    return {"held": hold, "overrides": [msgspec.to_builtins(each) for each in overrides], "pending": pending}
 
 
 def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import msgspec
 from confcast.config.candidate import Candidate
 from confcast.config.diff import differences, shown_values
 from confcast.config.dotted_keys import did_you_mean
-from confcast.config.explain import explain, since
+from confcast.config.explain import explain, since, with_pending
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Overrides
 from confcast.errors import ConfigError, Problem, more
@@ -54,6 +54,7 @@ class OpenQuestion(WithSecrets, frozen=True):
         contents: The encoded configurations that a `DiffRequest` names, by what it calls them; what runs, and the kept
             versions before it from the newest on, for an `ExplainRequest`; what runs, for a `ShowRequest`.
         overrides: The encoded overrides that are above the sources.
+        running: The encoded configuration that runs; empty if there is none.
     """
 
     SHOWN = ("number",)
@@ -62,6 +63,7 @@ class OpenQuestion(WithSecrets, frozen=True):
     question: Question
     contents: dict[int | str, bytes] = msgspec.field(default_factory=dict)
     overrides: bytes = b""
+    running: bytes = b""
 
     @property
     def takes_a_load(self) -> bool:
@@ -176,6 +178,8 @@ def answer_to(ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate
 
 def _explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any]) -> Explanation:
     found = explain(candidate, key, Overrides.decode(ask.overrides))
+    if ask.running:
+        found = with_pending(found, candidate, key, loader._codec.decode(ask.running))
     configurations = ((int(version), loader._codec.decode(content)) for version, content in ask.contents.items())
     return msgspec.structs.replace(found, since_version=since(candidate, key, configurations))
 
