@@ -97,6 +97,7 @@ SITUATIONS = (
     "an override ends while the sources are bad",
     "the end of an override is refused",
     "overrides are put back with their version",
+    "a value waits for a restart",
     *(f"an outcome is {result.value}" for result in ReloadResult if result is not ReloadResult.FILE_NOT_FOUND),
 )
 
@@ -268,6 +269,8 @@ class Census:
 
     def load_ends(self, given: fx.Input) -> None:
         """A load is about to be handed over: whether a hold stops it, and that was told before."""
+        if getattr(given, "pending", ()):
+            self.notes("a value waits for a restart")
         operator = self._world.journal.operator
         known = isinstance(given, fx.Loaded) and operator.hold is not None and given.digest == operator.tried
         if known and not self._world.owner.core._requests.called:

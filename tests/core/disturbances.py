@@ -33,6 +33,12 @@ def sources_change_unheard(world, process, content):
     world.sources = content
 
 
+def a_value_that_needs_a_restart_changes(world, process, content):
+    """Or goes back to what runs."""
+    world.waits = b"" if content == b"A" else content
+    world.trigger("watch")
+
+
 def sources_are_bad(world, process, content):
     world.sources = None
     world.trigger("watch")
@@ -364,6 +370,7 @@ DISTURBANCES: tuple[Disturb, ...] = (
     sources_change_and_hup,
     sources_change_unheard,
     sources_are_bad,
+    a_value_that_needs_a_restart_changes,
     hup,
     two_clients_call,
     somebody_waits_for_observers,

@@ -96,6 +96,7 @@ class Oracle:
 
     def owner_began(self, newest: Any) -> None:
         self._fresh_owner()
+        self._note_is_lost = False
         found = newest.version if newest else 0
         assert found == self.newest_row, f"G6: version {self.newest_row} was committed, the next owner found {found}"
 
@@ -110,6 +111,7 @@ class Oracle:
         self.rows[version] = content
         assert version > self.newest_row, "a number was used again"
         self.newest_row = version
+        self._note_is_lost = False
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
@@ -134,8 +136,11 @@ class Oracle:
                 assert process.fits, "somebody whom no owner can serve is on the roster"
             case fx.Answer(call, event):
                 self._outcome(call, event)
+            case fx.NoteState():
+                self._note_is_lost |= self.world.disk_is_full
             case fx.RecordEvent(event):
                 self._event(event)
+                self._what_waits_is_noted(event)
 
     def _event(self, event: Any) -> None:
         assert not event.dry_run, "C1: a dry run is in the history"
@@ -145,6 +150,11 @@ class Oracle:
             self.open_round = 0
             self._barrier(event)
             self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
+
+    def _what_waits_is_noted(self, event: Any) -> None:
+        """What waits for a restart is in the journal before the outcome is told: the next owner shows it, too."""
+        if event and event.origin not in ("reissue", "late") and not self._note_is_lost:
+            assert self.world.journal.operator.pending == tuple(event.pending), f"{event.pending} was not noted"
 
     def _owner_sends(self, pipe: int, frame: Any) -> None:
         match frame:

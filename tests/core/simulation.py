@@ -12,7 +12,7 @@ from collections.abc import Callable
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Core, ProposalState, Rules
-from confcast.wire.messages import Outcome, ReloadResult, Resume
+from confcast.wire.messages import Change, Outcome, ReloadResult, Resume
 from confcast.worker.connection.machine import Held
 from tests.core import overrides
 from tests.core.census import Census
@@ -33,6 +33,7 @@ class World(Crowd):
         self.journal = Journal()
         self.snapshot: Held | None = None
         self.sources: bytes | None = b"A"
+        self.waits = b""  # the sources' value of a key that needs a restart, where it is another than what runs
         self.next_write = "ok"
         self.next_check_fails = False
         self.hangs = False
@@ -217,6 +218,7 @@ class World(Crowd):
             shares = not checked and base and content != b"C"  # which shares too little with any other
             change = {"base": base, "patch": patch(base, content)} if shares else {}
             change |= {"layer": layer, "expires": overrides.end_of(layer), "values": values}
+            change |= {"pending": (Change("k", 0, self.waits),) if self.waits and not load.rebuild else ()}
             given = fx.Loaded(number, content, content, differs, checked=checked, **change)
             self.owner.unchecked += [] if checked else [number]
         self.oracle.load_read(number, content)

@@ -222,7 +222,8 @@ class ConfigLoader(Generic[T]):
 
     def _propose(self, reading: Reading) -> Candidate[T]:
         """Validate and encode what was read: the candidate before `_check`. Raises ConfigError and NotCarried."""
-        codec, schema = self._codec, self.schema
+        self._codec  # noqa: B018 - what can't be serialised is named before what is wrong with the data
+        schema = self.schema
         merged, fitted = self._merge(reading)
         for warning in self._leftovers.warnings(schema, merged):
             _log.warning("%s", warning)

@@ -130,9 +130,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ] = 50
     needs_restart: Annotated[
         NeedsRestart,
-        "What a reload does with a changed value of a field that is marked `NeedsRestart`. `pending`: the running value "
-        "stays, all else is applied, and the change waits for a full reload of the server; `refuse`: the reload is "
-        "refused.",
+        "What a reload does with a changed value of a field that is marked `NeedsRestart`. `pending`: what runs stays, "
+        "all else is applied, and the change waits for a full reload of the server; `refuse`: the reload is refused.",
     ] = "pending"
     supervise: Annotated[
         Supervise,

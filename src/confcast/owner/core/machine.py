@@ -147,7 +147,8 @@ class Core(MemberInputs, Operations):
         if not self._is_present_load(given):
             return
         proposal = self._proposal
-        proposal.loaded, proposal.notes, proposal.pending = self._now, given.notes, given.pending
+        proposal.loaded, proposal.notes = self._now, given.notes
+        proposal.pending = given.pending or (self.operator.pending if proposal.rebuilds else ())  # no source was read
         proposal.restores, proposal.values, proposal.operator = (
             given.restores,
             given.values,

@@ -96,7 +96,7 @@ class Operations(Steps):
 
     def _operator_after(self, given: fx.Loaded) -> OperatorState:
         """What people will have set once this content is committed, or found to run already."""
-        proposal, operator = self._proposal, msgspec.structs.replace(self.operator, pending=given.pending)
+        proposal, operator = self._proposal, msgspec.structs.replace(self.operator, pending=self._proposal.pending)
         if given.layer is not None:
             operator = msgspec.structs.replace(operator, layer=given.layer, expires=given.expires)
         if isinstance(proposal.asked, Rollback):
