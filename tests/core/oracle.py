@@ -136,8 +136,6 @@ class Oracle:
                 assert process.fits, "somebody whom no owner can serve is on the roster"
             case fx.Answer(call, event):
                 self._outcome(call, event)
-            case fx.NoteState():
-                self._note_is_lost |= self.world.disk_is_full
             case fx.RecordEvent(event):
                 self._event(event)
                 self._what_waits_is_noted(event)
@@ -150,6 +148,10 @@ class Oracle:
             self.open_round = 0
             self._barrier(event)
             self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
+
+    def note_was_lost(self) -> None:
+        """What was to be noted beside the version could not be written, which stops nothing."""
+        self._note_is_lost = True
 
     def _what_waits_is_noted(self, event: Any) -> None:
         """What waits for a restart is in the journal before the outcome is told: the next owner shows it, too."""

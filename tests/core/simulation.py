@@ -324,6 +324,8 @@ class World(Crowd):
         if self.disk_is_full:
             if isinstance(effect, fx.WriteSnapshot):
                 self.snapshot = None  # rather none than an old one
+            elif isinstance(effect, fx.NoteState):
+                self.oracle.note_was_lost()
             return
         match effect:
             case fx.ClearRefused():

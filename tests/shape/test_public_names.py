@@ -93,7 +93,7 @@ SIGNATURES = {
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
         " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, keep_versions=50,"
-        " supervise='thread', log_level='info', executable=None)"
+        " needs_restart='pending', supervise='thread', log_level='info', executable=None)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",
@@ -123,6 +123,7 @@ SIGNATURES = {
     "File": "(path, *, format=None, optional=False, allow_empty=False, shown='')",
     "Layer": "(name, data, fingerprint=None, places=None, notes=None, *, has_lines=False)",
     "Source.read": "(self)",
+    "NeedsRestart": "(why='', *, grow=False)",
     "ConfigError": "(problems, reason='validation_failed')",
     "attach": "(schema, address=None, timeout=10.0, *, name='app', ignore_sighup=True)",
     "current": "(schema=None)",
@@ -173,6 +174,7 @@ FIELDS = {
         "reason",
         "who",
         "dry_run",
+        "pending",
     ],
     "Shadowed": ["origin", "value"],
     "Explanation": [

@@ -39,12 +39,14 @@ from confcast import (
     ReloadResult,
     Replica,
     SchemaMismatch,
+    NeedsRestart,
     Secret,
     Shadowed,
     Snapshot,
     Source,
     VersionInfo,
     Who,
+    Watched,
     WorkerStatus,
     attach,
     current,
@@ -67,6 +69,8 @@ class Settings:
     memory: Memory
     name: str = "x"
     password: Annotated[str, Secret] = ""
+    certificate: Annotated[Path | None, Watched] = None
+    workers: Annotated[int, NeedsRestart("forked at the start", grow=True)] = 4
 
 
 class Limits(msgspec.Struct):
@@ -90,6 +94,15 @@ def registering() -> None:
     register_type(Money, encode=lambda money: money.amount, decode=Money)  # type: ignore[attr-defined]
     register_type(Money, encode=str, decode=str)  # type: ignore[arg-type]
     register_type(Money, str, Money)  # type: ignore[call-arg]
+
+
+def marking() -> None:
+    assert_type(Settings(Memory()).certificate, Path | None)
+    assert_type(Settings(Memory()).workers, int)
+
+    NeedsRestart("forked", True)  # type: ignore[misc]
+    NeedsRestart(why=5)  # type: ignore[arg-type]
+    NeedsRestart(grows=True)  # type: ignore[call-arg]
 
 
 def loading() -> None:
@@ -289,6 +302,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         silent="refuse",
         history_limit=100,
         keep_versions=50,
+        needs_restart="refuse",
         supervise="caller",
         log_level="warning",
         executable=Path("bin/python"),
@@ -306,6 +320,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
     ConfigReloadManager(loader, wacth=False)  # type: ignore[call-arg]
     ConfigReloadManager(loader, False)  # type: ignore[call-arg]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
+    ConfigReloadManager(loader, needs_restart="never")  # type: ignore[arg-type]
     ConfigReloadManager(loader, supervise="loop")  # type: ignore[arg-type]
     ConfigReloadManager(loader, log_level="verbose")  # type: ignore[arg-type]
     ConfigReloadManager(loader, executable=3.11)  # type: ignore[arg-type]
@@ -404,6 +419,8 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
 def events(event: ReloadEvent) -> None:
     assert_type(event.result, ReloadResult)
     assert_type(event.changes, list[Change])
+    assert_type(event.changes[0].note, str)
+    assert_type(event.pending, list[Change])
     assert_type(event.problems, list[Problem])
     assert_type(event.lagging, list[WorkerStatus])
     assert_type(event.notes, list[str])

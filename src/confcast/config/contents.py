@@ -70,10 +70,13 @@ class Named(NamedTuple):
 Contents = Mapping[Path, Content]
 
 
-def read(file: Path, how: Callable[[Path], bytes] = disk.read_whole) -> Content:
-    """The content of a file; may wait a quarter of a second for a process that writes it. Never raises."""
+def read(file: Path, *, at_once: bool = False) -> Content:
+    """The content of a file; may wait a quarter of a second for a process that writes it. Never raises.
+
+    `at_once`: as it is now, without waiting.
+    """
     try:
-        return Content(fingerprint_of(how(file)))
+        return Content(fingerprint_of(disk.read_now(file) if at_once else disk.read_whole(file)))
     except (FileNotFoundError, NotADirectoryError):
         return Content(b"", "does not exist", is_missing=True)
     except (OSError, ValueError) as error:  # ValueError: a null byte
@@ -94,7 +97,7 @@ def read_together(files: Iterable[Path]) -> dict[Path, Content]:
 
 def read_now(file: Path) -> bytes:
     """The fingerprint of a file's content as it is now. Never raises."""
-    return read(file, disk.read_now).fingerprint
+    return read(file, at_once=True).fingerprint
 
 
 def named_in(config: Any, schema: Any) -> list[Named]:

@@ -198,7 +198,6 @@ def test_files_that_are_swapped_while_they_are_read_are_read_again(folder: Path,
         return found
 
     monkeypatch.setattr(contents.disk, "read_whole", read)
-    monkeypatch.setattr(contents.read, "__defaults__", (read,))
     tls = ConfigLoader(Settings, "app.toml").load().config.tls
     assert swapped
     assert content_of(tls.certificate) == content_of(tls.ca)

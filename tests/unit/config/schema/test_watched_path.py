@@ -1,4 +1,4 @@
-"""A path that carries the digest of a content: it is a path for everybody, and another value for the codec and a diff."""
+"""A path with the digest of a content: it is a path for an application, and another value for the codec and a diff."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_it_is_the_path_for_an_application(tmp_path: Path) -> None:
 
 def test_a_copy_has_the_digest_too() -> None:
     path = watched_path("c.pem", ONE)
-    for other in (copy.copy(path), copy.deepcopy(path), pickle.loads(pickle.dumps(path))):  # noqa: S301
+    for other in (copy.copy(path), copy.deepcopy(path), pickle.loads(pickle.dumps(path))):
         assert type(other) is WatchedPath
         assert content_of(other) == ONE
     assert content_of(dataclasses.asdict(Data(path))["path"]) == ONE

@@ -122,3 +122,19 @@ def test_each_load_calls_the_watcher_with_whether_the_content_is_another(attempt
     for content in (b"first", b"first", b"second"):
         attempts.add(content)
     assert others == [True, False, True]
+
+
+def test_what_tells_of_a_content_is_exchanged_and_only_where_that_was_attempted(attempts: Attempts) -> None:
+    """A load has found other files whose contents count: the same content has another fingerprint from then on."""
+    woken: list[bool] = []
+    attempts.when_read(woken.append)
+    attempts.add(OTHER)
+    before = attempts.reads
+    attempts.exchange(KILLS, bytes(16), lambda: None)
+    assert attempts.compare(OTHER, attempts.reads, lambda: pytest.fail("other content was counted"))
+    followed: list[int] = []
+    attempts.exchange(OTHER, KILLS, lambda: followed.append(attempts.reads))
+    assert followed == [before + 1]
+    assert not attempts.compare(OTHER, before, lambda: pytest.fail("of the former files")), "it began before"
+    assert attempts.compare(KILLS, attempts.reads, lambda: pytest.fail("nothing has changed"))
+    assert woken == [True, True, True]

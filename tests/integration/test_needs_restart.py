@@ -1,0 +1,128 @@
+"""A value that needs a restart stays as it runs, and its change waits for a full reload, in real processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confcast import Change, ConfigLoader, ReloadResult
+from confcast.master.embedded import EmbeddedManager
+from tests.integration.test_watched_contents import Start, site, start, start_reader
+from tests.support.certified import SCHEMA, Certified
+from tests.support.commands import runner
+from tests.support.owners import kill_the_owner
+from tests.support.waiting import eventually, history_of
+from tests.support.workers import Worker
+
+__all__ = ["site", "start", "start_reader"]  # fixtures
+
+WAITS = Change("workers", 4, 8, "needs a restart: the server forks them at its start")
+Reader = Callable[[Any], Worker]
+
+
+def write(site: Path, number: int, workers: int | None = None) -> None:
+    count = "" if workers is None else f"workers = {workers}\n"
+    (site / "app.toml").write_text(f"number = {number}\n{count}[tls]\ncertificate = 'tls.pem'\n")
+
+
+def test_all_else_is_applied_and_who_starts_later_gets_what_runs(
+    start: Start, start_reader: Reader, site: Path
+) -> None:
+    manager = start(watch=False)
+    worker = start_reader(manager)
+    write(site, 2, 8)
+    event = manager.reload()
+    assert (event.result, event.pending) == (ReloadResult.SUCCESS, [WAITS])
+    assert [change.key for change in event.changes] == ["number"]
+    assert worker.ask("read") == (2, 2, 4)
+    assert start_reader(manager).ask("read") == (2, 2, 4)
+    assert [Change(**each) for each in manager.get_stats()["pending"]] == [WAITS]
+    found = manager.explain("workers")
+    assert (found.value, found.pending) == (4, 8)
+    assert found.origin.endswith("app.toml:2:11")
+    assert manager.explain("number").pending is None
+
+
+def test_it_waits_until_the_file_goes_back(start: Start, site: Path) -> None:
+    manager = start(watch=False)
+    write(site, 1, 8)
+    event = manager.reload()
+    assert (event.result, event.pending) == (ReloadResult.UNCHANGED, [WAITS])
+    write(site, 1)
+    assert manager.reload().pending == []
+    assert manager.get_stats()["pending"] == []
+
+
+def test_the_next_owner_shows_it_also_while_the_sources_are_broken(start: Start, site: Path) -> None:
+    manager = start(watch=False)
+    write(site, 1, 8)
+    assert manager.reload()
+    (site / "app.toml").write_text("broken")
+    dead = kill_the_owner(manager)
+    eventually(lambda: manager.owner_pid != dead, "the next owner")
+    eventually(lambda: history_of(manager)[0].origin == "restart", "that it has looked at the sources")
+    assert [Change(**each) for each in manager.get_stats()["pending"]] == [WAITS]
+    write(site, 1, 8)
+    assert manager.reload().pending == [WAITS]
+    assert manager.current.workers == 4
+
+
+def test_a_full_reload_takes_it_up(start: Start, start_reader: Reader, site: Path) -> None:
+    manager = start(watch=False)
+    write(site, 1, 8)
+    assert manager.reload().pending == [WAITS]
+    following: EmbeddedManager[Certified] = EmbeddedManager(
+        ConfigLoader(SCHEMA, site / "app.toml"), watch=False
+    ).succeed(manager)
+    with following.start():
+        assert following.current.workers == 8
+        assert following.get_stats()["pending"] == []
+        assert following.reload().pending == []
+        write(site, 1)
+        assert [(each.old, each.new) for each in following.reload().pending] == [(8, 4)]
+
+
+def test_both_configurations_have_to_be_valid(start: Start, start_reader: Reader, site: Path) -> None:
+    manager = start(watch=False)
+    worker = start_reader(manager)
+    write(site, 50, 8)
+    event = manager.reload()
+    assert event.result is ReloadResult.VALIDATION_FAILED
+    assert "50 is too much for 4 workers" in str(event.error_message)
+    assert "workers: needs a restart" in str(event.error_message)
+    assert worker.ask("read") == (1, 1, 4)
+
+
+def test_it_is_refused_with_the_option(start: Start, site: Path) -> None:
+    manager = start(watch=False, needs_restart="refuse")
+    write(site, 2, 8)
+    event = manager.reload()
+    assert event.result is ReloadResult.VALIDATION_FAILED
+    assert "needs_restart='refuse'" in str(event.error_message)
+    write(site, 2)
+    assert manager.reload().result is ReloadResult.SUCCESS
+
+
+def test_the_command_line_shows_what_waits(start: Start, site: Path) -> None:
+    manager = start(watch=False)
+    confcast = runner(manager.address)
+    write(site, 2, 8)
+    words = "workers: 4 -> 8 (needs a restart: the server forks them at its start)"
+    assert f"waits for a full reload: {words}" in confcast("check").stdout
+    assert manager.get_stats()["pending"] == []
+    assert f"waits for a full reload: {words}" in confcast("reload").stdout
+    assert words in confcast("status").stdout
+    assert json.loads(confcast("status", "--json").stdout)["pending"][0]["new"] == 8
+    assert "pending  8" in confcast("explain", "workers").stdout
+
+
+def test_a_value_that_is_set_waits_too_and_an_override_that_ends_takes_nothing_else_along(
+    start: Start, site: Path
+) -> None:
+    manager = start(watch=False)
+    event = manager.set({"workers": "8"})
+    assert (event.result, event.pending) == (ReloadResult.UNCHANGED, [WAITS])
+    assert manager.current.workers == 4
+    assert manager.unset(["workers"]).pending == []
