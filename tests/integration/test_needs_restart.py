@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from confcast import Change, ConfigLoader, ReloadResult
 from confcast.master.embedded import EmbeddedManager
-from tests.integration.test_watched_contents import Start, site, start, start_reader
+from tests.integration.test_watched_contents import Start, command_of, site, start, start_reader
 from tests.support.certified import SCHEMA, Certified
-from tests.support.commands import runner
 from tests.support.owners import kill_the_owner
 from tests.support.waiting import eventually, history_of
 from tests.support.workers import Worker
@@ -105,17 +106,17 @@ def test_it_is_refused_with_the_option(start: Start, site: Path) -> None:
     assert manager.reload().result is ReloadResult.SUCCESS
 
 
-def test_the_command_line_shows_what_waits(start: Start, site: Path) -> None:
+def test_the_command_line_shows_what_waits(start: Start, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manager = start(watch=False)
-    confcast = runner(manager.address)
+    confcast = command_of(manager, capsys)
     write(site, 2, 8)
     words = "workers: 4 -> 8 (needs a restart: the server forks them at its start)"
-    assert f"waits for a full reload: {words}" in confcast("check").stdout
+    assert f"waits for a full reload: {words}" in confcast("check")
     assert manager.get_stats()["pending"] == []
-    assert f"waits for a full reload: {words}" in confcast("reload").stdout
-    assert words in confcast("status").stdout
-    assert json.loads(confcast("status", "--json").stdout)["pending"][0]["new"] == 8
-    assert "pending  8" in confcast("explain", "workers").stdout
+    assert f"waits for a full reload: {words}" in confcast("reload")
+    assert words in confcast("status")
+    assert json.loads(confcast("status", "--json"))["pending"][0]["new"] == 8
+    assert "pending  8" in confcast("explain", "workers")
 
 
 def test_a_value_that_is_set_waits_too_and_an_override_that_ends_takes_nothing_else_along(

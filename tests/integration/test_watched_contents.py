@@ -60,6 +60,12 @@ def start_reader(forkserver: Any, nothing_is_left: None, start: Start) -> Iterat
         worker.end()
 
 
+def command_of(manager: EmbeddedManager[Certified], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """The command line, asked about this manager's owner; it gives its standard output."""
+    run = runner(capsys)
+    return lambda *arguments: run(*arguments, "--address", manager.address)[1]
+
+
 def swap(folder: Path, number: int) -> None:
     release = folder / f"..release_{number}"
     release.mkdir()
@@ -132,12 +138,14 @@ def test_the_next_owner_watches_it_too(start: Start, start_reader: Callable[[Any
     assert worker.ask("seen", 1) == ["certificate 2"]
 
 
-def test_the_command_line_says_that_the_content_has_changed(start: Start, site: Path) -> None:
+def test_the_command_line_says_that_the_content_has_changed(
+    start: Start, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manager = start(watch=False)
-    confcast = runner(manager.address)
+    confcast = command_of(manager, capsys)
     swap(site, 2)
-    assert "tls.certificate: content changed" in confcast("diff").stdout
-    assert "tls.certificate: content changed" in confcast("reload").stdout
-    (change,) = json.loads(confcast("diff", "1", "2", "--json").stdout)["changes"]
+    assert "tls.certificate: content changed" in confcast("diff")
+    assert "tls.certificate: content changed" in confcast("reload")
+    (change,) = json.loads(confcast("diff", "1", "2", "--json"))["changes"]
     assert change["note"] == "content changed"
-    assert "certificate 2" not in confcast("status", "--json").stdout
+    assert "certificate 2" not in confcast("status", "--json")

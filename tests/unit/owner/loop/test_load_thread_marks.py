@@ -1,4 +1,4 @@
-"""Loads of a schema with marks: which files are watched then, what counts as attempted, and what waits for a restart."""
+"""Loads of a schema with marks: which files are watched, what counts as attempted, and what waits for a restart."""
 
 from __future__ import annotations
 
