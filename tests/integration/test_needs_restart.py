@@ -11,7 +11,7 @@ import pytest
 
 from confcast import Change, ConfigLoader, ReloadResult
 from confcast.master.embedded import EmbeddedManager
-from tests.integration.test_watched_contents import Start, command_of, site, start, start_reader
+from tests.integration.test_watched_contents import Start, command_of, site, start, start_reader, write
 from tests.support.certified import SCHEMA, Certified
 from tests.support.owners import kill_the_owner
 from tests.support.waiting import eventually, history_of
@@ -21,11 +21,6 @@ __all__ = ["site", "start", "start_reader"]  # fixtures
 
 WAITS = Change("workers", 4, 8, "needs a restart: the server forks them at its start")
 Reader = Callable[[Any], Worker]
-
-
-def write(site: Path, number: int, workers: int | None = None) -> None:
-    count = "" if workers is None else f"workers = {workers}\n"
-    (site / "app.toml").write_text(f"number = {number}\n{count}[tls]\ncertificate = 'tls.pem'\n")
 
 
 def test_all_else_is_applied_and_who_starts_later_gets_what_runs(

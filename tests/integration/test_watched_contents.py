@@ -28,13 +28,12 @@ def site(tmp_path: Path) -> Path:
     """A folder with the sources, and with a mounted Secret as a kubelet makes it."""
     swap(tmp_path, 1)
     (tmp_path / "tls.pem").symlink_to("..data/tls.pem")
-    (tmp_path / "app.toml").write_text("number = 1\n[tls]\ncertificate = 'tls.pem'\n")
+    write(tmp_path, 1)
     return tmp_path
 
 
 @pytest.fixture
-def start(site: Path, nothing_is_left: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    monkeypatch.chdir(site)
+def start(site: Path, nothing_is_left: None) -> Iterator[Start]:
     managers: list[EmbeddedManager[Certified]] = []
 
     def begin(**options: Any) -> EmbeddedManager[Certified]:
@@ -58,6 +57,11 @@ def start_reader(forkserver: Any, nothing_is_left: None, start: Start) -> Iterat
     yield begin
     for worker in workers:
         worker.end()
+
+
+def write(site: Path, number: int, workers: int | None = None) -> None:
+    count = "" if workers is None else f"workers = {workers}\n"
+    (site / "app.toml").write_text(f"number = {number}\n{count}[tls]\ncertificate = '{site / 'tls.pem'}'\n")
 
 
 def command_of(manager: EmbeddedManager[Certified], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
@@ -95,7 +99,7 @@ def test_each_change_of_the_content_is_one_version_and_calls_the_observers_of_th
     assert made(manager) == [(4, "watch"), (3, "watch"), (2, "watch"), (1, "start")]
     newest = history_of(manager)[0].changes
     assert [(change.key, change.old, change.new, change.note) for change in newest] == [
-        ("tls.certificate", "tls.pem", "tls.pem", "content changed")
+        ("tls.certificate", *[str(site / "tls.pem")] * 2, "content changed")
     ]
 
 
@@ -120,7 +124,8 @@ def test_a_missing_file_refuses_the_load_and_its_return_is_loaded(
     event = eventually(lambda: [each for each in history_of(manager) if not each], "that it is refused")[0]
     assert event.result is ReloadResult.VALIDATION_FAILED
     (problem,) = event.problems
-    assert (problem.key, problem.message) == ("tls.certificate", "the file does not exist (got 'tls.pem')")
+    assert problem.key == "tls.certificate"
+    assert problem.message.startswith("the file does not exist (got ")
     assert problem.location.endswith("app.toml:3:15")
     assert worker.ask("read")[0] == 1
     (site / "tls.pem").write_text("certificate 2")

@@ -147,6 +147,8 @@ class Lifecycle:
                 "snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload)
             )
         self._loop.start_from(row, left.roster, left.high_water, gathering=gathering)
+        if self._loop.core.operator.hold is not None:
+            loading.starts_held()
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
         self._loop.watch_channel(self._channel.connection, self._receive)
         if row is not None and (self._restarted or self._loop.core.operator.hold is not None):

@@ -209,6 +209,10 @@ class LoadThread:
         else:
             self._committed = replace(self._committed, values=values)
 
+    def starts_held(self) -> None:
+        """Have no load take up what waits for a restart: the server has just started with what is held."""
+        self._takes_up = False
+
     def restore(self, number: int, row: VersionRow) -> Loaded | LoadFailed:
         """The content of a kept version, of today's schema, as the result of the load with this number.
 
@@ -349,7 +353,7 @@ class LoadThread:
             return self._failed(order, error)
         try:
             reading = self._reading = self._overridden(reading, order)
-            candidate, pending = self._with_running_values(self._loader._propose(reading), reading, order)
+            candidate, pending = self._with_running_values(self._loader._propose(reading), reading)
             found = self._compare(candidate)
         except BaseException as error:
             self._attempts.end(self._mark_of)
@@ -507,14 +511,11 @@ class LoadThread:
                 self._attempts.add(seen)
 
     def _with_running_values(
-        self, candidate: Candidate[Any], reading: Reading, order: Load
+        self, candidate: Candidate[Any], reading: Reading
     ) -> tuple[Candidate[Any], tuple[Change, ...]]:
-        """The candidate with what runs in the fields that need a restart, and what waits for one. Raises ConfigError.
-
-        While a version is held, the first load of a server only compares: what is held runs in it.
-        """
+        """The candidate with what runs where a restart is needed, and what waits for one. Raises ConfigError."""
         committed, codec = self._committed, self._loader._codec
-        if committed is None or (self._takes_up and not order.compare):
+        if committed is None or self._takes_up:
             return candidate, ()
         if self._refuses_restart and (kept := restart.kept(codec, committed.config, candidate.config)):
             raise ConfigError(restart.refusals(kept, candidate._merged, _REFUSED_TO_CHANGE))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from confcast.config import restart
 from confcast.config.candidate import Candidate
 from confcast.config.diff import differences, shown_values
 from confcast.config.dotted_keys import did_you_mean
@@ -178,7 +179,7 @@ def answer_to(ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate
 
 def _explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any]) -> Explanation:
     found = explain(candidate, key, Overrides.decode(ask.overrides))
-    if ask.running:
+    if ask.running and restart.has_restarts(loader.schema):
         found = with_pending(found, candidate, key, loader._codec.decode(ask.running))
     configurations = ((int(version), loader._codec.decode(content)) for version, content in ask.contents.items())
     return msgspec.structs.replace(found, since_version=since(candidate, key, configurations))
