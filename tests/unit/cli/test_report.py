@@ -108,6 +108,30 @@ def test_a_reload_shows_versions_changes_and_a_verdict_for_each_worker():
     ]
 
 
+def test_a_reload_shows_what_the_values_do_not_and_what_waits_for_a_restart():
+    told = event(
+        changes=[Change("tls.key", "k.pem", "k.pem", "content changed"), Change("tls.ca", "a", "b")],
+        pending=[Change("workers", 4, 8, "needs a restart: forked"), Change("token", "*", "*", "needs a restart")],
+    )
+    assert reload.report(told, []).text.splitlines()[1:5] == [
+        "  tls.key: content changed",
+        "  tls.ca: 'a' -> 'b'",
+        "  waits for a full reload: workers: 4 -> 8 (needs a restart: forked)",
+        "  waits for a full reload: token: needs a restart",
+    ]
+    shown = json.loads(as_json(reload.report(told, []).data))
+    assert shown["changes"][0]["note"] == "content changed"
+    assert shown["pending"][0] == {"key": "workers", "old": 4, "new": 8, "note": "needs a restart: forked"}
+
+
+def test_status_shows_what_waits_for_a_restart():
+    waits = [{"key": "workers", "old": 4, "new": 8, "note": "needs a restart"}, {"key": "x", "old": 1, "new": 2}]
+    lines = status.report(OWNER, {**STATS, "pending": waits}, event(), []).text.splitlines()
+    assert "pending  workers: 4 -> 8 (needs a restart), at the next full reload of the server" in lines
+    assert "pending  x: 1 -> 2, at the next full reload of the server" in lines
+    assert not [line for line in status.report(OWNER, STATS, event(), []).text.splitlines() if "pending" in line]
+
+
 def test_a_reload_shows_which_edits_are_hidden():
     note = "unchanged: your edit of `db.pool` (app.toml:3:8) is hidden by override"
     told = event(ReloadResult.UNCHANGED, previous_version=7, notes=[note])

@@ -86,6 +86,15 @@ def test_of_many_the_first_hundred_are_reported_and_how_many_more_there_are():
     assert counted([problem.message for problem in told]) == 64_000
 
 
+def test_the_log_says_which_file_has_changed_and_what_waits_for_a_restart(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    changes = [Change("number", 1, 2), Change("tls.key", "k.pem", "k.pem", "content changed")]
+    log_event(event(origin="watch", changes=changes, pending=[Change("workers", 4, 8, "needs a restart")]))
+    assert caplog.messages[0].endswith(": number, tls.key: content changed")
+    assert caplog.messages[1] == "watch: waits for a full reload: workers"
+    assert "8" not in caplog.messages[1]
+
+
 def test_long_texts_are_cut_and_leave_less_room_for_others():
     told = first_of([Problem("k" * 10**6, "m" * 10**6, "l" * 10**6)] * 50)
     assert sum(len(str(problem)) for problem in told) < 200_000
