@@ -19,17 +19,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
 import logging
 import queue
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import FrameType
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -49,10 +46,11 @@ from confcast.owner.loop.core_clock import time_of
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.shown_changes import shown_changes
+from confcast.owner.loop.what_hangs import what_hangs
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
 from confcast.texts import Lines
-from confcast.tracebacks import is_of_a_library, to_be_logged
+from confcast.tracebacks import to_be_logged
 from confcast.wire.messages import (
     UNDECODABLE,
     Change,
@@ -266,21 +264,8 @@ class LoadThread:
             return []
 
     def doing(self) -> str:
-        """What the load that runs is waiting for, in words; "" where that is not known. May be called from any thread.
-
-        It names the application's outermost function on the loading thread's stack: a validator, or a source of its
-        own. Where there is none, it names the source that is read (a file on a disk that hangs), or else the function
-        of the standard library that the application uses as a validator.
-        """
-        stack = list(_stack(sys._current_frames().get(self._loads_in)))
-        foreign = next((frame for frame in stack if not is_of_a_library(frame)), None)
-        if foreign is not None:
-            return _shown(foreign)
-        source = next((found for frame in reversed(stack) if (found := _source_of(frame))), None)
-        if source is not None:
-            return str(source)
-        called = list(itertools.takewhile(_is_of_the_standard_library, reversed(stack)))
-        return _shown(called[-1]) if 0 < len(called) < len(stack) else ""
+        """What the load that runs is waiting for, in words; "" where that is not known. For any thread."""
+        return what_hangs(self._loads_in)
 
     def located(self, given: Input) -> Input:
         """Add to a worker's refusal the positions of the keys that it names; any other input comes back as it is.
@@ -599,30 +584,6 @@ def _collector_at_rest() -> Iterator[None]:
     finally:
         if found[0] and gc.get_threshold() == ours:
             gc.set_threshold(*found)
-
-
-def _stack(frame: FrameType | None) -> Iterator[FrameType]:
-    """The frames of a thread, the outermost first."""
-    frames = []
-    while frame is not None:  # no recursion: a validator's recursion may have used up the depth
-        frames.append(frame)
-        frame = frame.f_back
-    return reversed(frames)
-
-
-def _is_of_the_standard_library(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in sys.stdlib_module_names
-
-
-def _shown(frame: FrameType) -> str:
-    code = frame.f_code
-    return f"{frame.f_globals.get('__name__')}:{code.co_qualname} ({code.co_filename}:{frame.f_lineno})"
-
-
-def _source_of(frame: FrameType) -> object:
-    """The file or name of the source whose method this frame runs; None for another frame."""
-    this = frame.f_locals.get("self") if frame.f_code.co_name in ("read", "_read") else None
-    return getattr(this, "shown", None) or getattr(this, "path", None)
 
 
 def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
