@@ -100,7 +100,7 @@ def marking() -> None:
     assert_type(Settings(Memory()).certificate, Path | None)
     assert_type(Settings(Memory()).workers, int)
 
-    NeedsRestart("forked", True)  # type: ignore[misc]
+    NeedsRestart("forked", True)  # type: ignore[call-arg]
     NeedsRestart(why=5)  # type: ignore[arg-type]
     NeedsRestart(grows=True)  # type: ignore[call-arg]
 

@@ -143,7 +143,7 @@ def _grows(old: Spot, new: Spot) -> bool:
     if not (new.mark.grow and isinstance(old.value, GROWING) and isinstance(new.value, GROWING)):
         return False
     try:
-        return bool(new.value > old.value)
+        return bool(new.value > old.value)  # type: ignore[operator]
     except TypeError:  # of a union: a number and a timedelta
         return False
 
