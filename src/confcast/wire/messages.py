@@ -43,8 +43,10 @@ class ReloadResult(enum.StrEnum):
     other results changed nothing, except OWNER_UNAVAILABLE: no answer came, so the outcome is unknown. REJECTED: a
     worker voted no; or no worker voted yes in time, and then the load is tried again when a worker answers; or no
     worker runs the version for which all had voted, and the former content was put back, under a new number. CONFLICT:
-    another version runs than the one that the caller had seen (`expect`). HELD: a person went back to a version, and
-    until `resume()` what the sources say is compared, and put to no worker.
+    another version runs than the one that the caller had seen (`expect`), or there is nothing that `confirm()` could
+    confirm. HELD: a person went back to a version, and until `resume()` what the sources say is compared, and put to no
+    worker. UNDONE: nobody confirmed a version within its `confirm_within`, so the content of the version before the
+    window was put back, under a new number.
     """
 
     SUCCESS = "success"
@@ -57,6 +59,7 @@ class ReloadResult(enum.StrEnum):
     OWNER_UNAVAILABLE = "owner_unavailable"
     CONFLICT = "conflict"
     HELD = "held"
+    UNDONE = "undone"
 
     def __bool__(self) -> bool:
         return self in _APPLIED
@@ -154,7 +157,7 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         timestamp: When the load began, in seconds since 1970.
         result: How the load ended.
         origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, `rollback`, `set`, `unset`,
-            `expiry`, `resume`, or `reissue`.
+            `expiry`, `resume`, `confirm`, `undo`, or `reissue`.
         version: The version that runs after it; 0 before the first.
         previous_version: The version that ran before it.
         changes: What differs between the two versions, by key; secrets are masked. Empty for the first load. At most
@@ -177,6 +180,9 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             event, with the version that runs; no history has it.
         pending: What the sources would change, and waits for a full reload of the server (`NeedsRestart`): `old` runs.
             Empty where sources were not read, or could not be.
+        confirm_by: Until when `confirm()` must come, in seconds since 1970, as the owner's clock said when the window
+            was opened; None where no window is open after it. The clock that decides is not set back or forward.
+        evidence: Of UNDONE: why the version was undone, one text for each reason.
     """
 
     timestamp: float
@@ -200,6 +206,8 @@ class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     who: Who | None = None
     dry_run: bool = False
     pending: list[Change] = []
+    confirm_by: float | None = None
+    evidence: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.result)
@@ -303,7 +311,8 @@ class Reload(Message, frozen=True):
     `origin` is one of a few words: a peer can't ask for what an owner does by itself (`start`, `watch`, `reissue`, …).
     `wait_observers`: seconds that the answer may wait for the observers of all workers, once the version is applied.
     `reason`: why, in the caller's words; the owner shortens it. `force`: past a hold and past refused content.
-    `expect`: the version that must run when the load begins; None: any.
+    `expect`: the version that must run when the load begins; None: any. `confirm_within`: the seconds from the commit
+    within which Confirm must come, or all that was committed since the window was opened is undone; 0.0: no window.
     """
 
     id: int
@@ -312,6 +321,7 @@ class Reload(Message, frozen=True):
     reason: str = ""
     force: bool = False
     expect: int | None = None
+    confirm_within: float = 0.0
 
 
 class Check(WithSecrets, Message, frozen=True):
@@ -345,7 +355,7 @@ class Set(WithSecrets, Message, frozen=True):
     """Put these values above all sources, from this version on; answered by Outcome.
 
     `values`: by dotted key, texts or plain data, secrets included; never shown. `ttl`: seconds after which they end;
-    None: no end. `expect`, `reason`: as in Reload.
+    None: no end. `expect`, `reason`, `confirm_within`: as in Reload.
     """
 
     SHOWN = ("id",)
@@ -355,6 +365,7 @@ class Set(WithSecrets, Message, frozen=True):
     expect: int | None = None
     ttl: float | None = None
     reason: str = ""
+    confirm_within: float = 0.0
 
 
 class Unset(WithSecrets, Message, frozen=True):
@@ -376,6 +387,17 @@ class Resume(Message, frozen=True):
 
     id: int
     expect: int | None = None
+    reason: str = ""
+
+
+class Confirm(Message, frozen=True):
+    """Keep what runs: close the window that a `confirm_within` has opened; answered by Outcome.
+
+    `version`: the version that the caller has seen run; 0: whatever runs. `reason`: as in Reload.
+    """
+
+    id: int
+    version: int = 0
     reason: str = ""
 
 
@@ -580,7 +602,7 @@ class Refused(Message, frozen=True):
 
 
 Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
-Operation = Check | Rollback | Set | Unset | Resume
+Operation = Check | Rollback | Set | Unset | Resume | Confirm
 Question = ExplainRequest | DiffRequest | ShowRequest
 Request = Reload | Operation | Query | Question
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request

@@ -70,6 +70,7 @@ from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import (
     Applied,
     Check,
+    Confirm,
     Declined,
     Goodbye,
     Hello,
@@ -338,7 +339,7 @@ C = Core  # short, so that a row is one line
 _TABLE: dict[type, tuple[Handler | None, ...]] = {
     # input: its handlers in IDLE, LOADING, STAGING, RECORDING, COMMITTING; None where the input can't occur
     **dict.fromkeys(
-        (Reload, Check, Rollback, Set, Unset, Resume),
+        (Reload, Check, Rollback, Set, Unset, Resume, Confirm),
         (C._request_idle, C._request, C._request_staging, C._request, C._request),
     ),
     fx.Trigger: (C._trigger_idle, C._trigger, C._trigger_staging, C._trigger, C._trigger),

@@ -23,15 +23,15 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState
-from confcast.owner.core.proposal import CONFLICT, CUT_SHORT, HELD, Proposal, ProposalState, grouped
+from confcast.owner.core.proposal import CONFLICT, CUT_SHORT, HELD, NOTHING_TO_CONFIRM, Proposal, ProposalState, grouped
 from confcast.owner.core.requests import Caller, Cause, Request
 from confcast.owner.core.steps import Steps
-from confcast.wire.messages import Check, Reload, ReloadResult, Resume, Rollback, Set, Unset
+from confcast.wire.messages import Check, Confirm, Reload, ReloadResult, Resume, Rollback, Set, Unset
 
 LONGEST_REASON = 500
 """How many characters are kept of the reason that a caller gives."""
 
-_ORIGINS = {Check: "call", Rollback: "rollback", Set: "set", Unset: "unset", Resume: "resume"}
+_ORIGINS = {Check: "call", Rollback: "rollback", Set: "set", Unset: "unset", Resume: "resume", Confirm: "confirm"}
 
 
 class Operations(Steps):
@@ -41,7 +41,7 @@ class Operations(Steps):
 
     def _request(self, given: fx.Received) -> None:
         asked = given.message
-        assert isinstance(asked, Reload | Check | Rollback | Set | Unset | Resume)
+        assert isinstance(asked, Reload | Check | Rollback | Set | Unset | Resume | Confirm)
         if isinstance(asked, Reload):
             cause = Cause(asked.origin, given.who, asked.reason[:LONGEST_REASON])
             caller = Caller((given.pipe, asked.id), asked.wait_observers)
@@ -78,6 +78,8 @@ class Operations(Steps):
         self._excuse_timed_out()
         committed = self.committed.version
         self._proposal = Proposal(cause.origin, self._now, committed, who=cause.who, reason=cause.reason, asked=asked)
+        if isinstance(asked, Confirm):
+            return self._confirm(asked)
         expect = None if isinstance(asked, Check) else asked.expect
         if expect is not None and expect != committed:
             self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(committed, expect)),)))
@@ -91,6 +93,10 @@ class Operations(Steps):
             self._proposal.rebuilds = edit is not None and self.operator.hold is not None and not of_files
             self._begin_load(insist=True, compare=self._is_held_back(), edit=edit)
         return True
+
+    def _confirm(self, asked: Confirm) -> bool:
+        self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", NOTHING_TO_CONFIRM),)))
+        return False
 
     # ---- what a load found
 

@@ -32,6 +32,7 @@ class ProposalState(enum.IntEnum):
 OWED = "nothing was changed, since not everybody whose yes is needed gave one; it is tried again when a worker answers"
 NOT_OWED = "nothing was changed, since not everybody whose yes is needed gave one; ask again when a worker answers"
 CONFLICT = "version {} runs, and version {} was expected: look at what has changed, and ask again"
+NOTHING_TO_CONFIRM = "nothing waits to be confirmed: no window is open, or it has ended"
 HELD = (
     "a person has gone back to version {}, so what the sources say is put to no worker; resume() or `confcast resume` "
     "follows the sources again"

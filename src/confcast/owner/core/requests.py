@@ -17,11 +17,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from confcast.owner.core.effects import Call
-from confcast.wire.messages import Check, Reload, Resume, Rollback, Set, Unset, Who
+from confcast.wire.messages import Check, Confirm, Reload, Resume, Rollback, Set, Unset, Who
 
 _UNASKED = frozenset({"start", "restart", "watch"})
 
-Asked = Check | Rollback | Set | Unset | Resume | Reload
+Asked = Check | Rollback | Set | Unset | Resume | Confirm | Reload
 """What an operation was asked for by."""
 
 

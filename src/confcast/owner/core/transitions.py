@@ -34,6 +34,7 @@ FIELDS: dict[type, tuple[str, ...]] = {
     ms.Set: ("id", "expect?"),
     ms.Unset: ("id", "expect?"),
     ms.Resume: ("id", "expect?"),
+    ms.Confirm: ("id", "version"),
     ms.Install: ("version", "undo?", "base?"),
     ms.Prepare: ("round", "base?"),
     ms.Commit: ("round", "version"),
