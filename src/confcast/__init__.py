@@ -18,6 +18,7 @@ _HOME = {
     "Environment": "config.sources.environment",
     "Explanation": "wire.messages",
     "File": "config.sources.file",
+    "Held": "wire.messages",
     "Layer": "config.sources.layer",
     "NeedsRestart": "config.schema.marks",
     "NotAttached": "errors",
@@ -34,7 +35,9 @@ _HOME = {
     "Shadowed": "wire.messages",
     "Snapshot": "worker.snapshot",
     "Source": "config.sources.layer",
+    "Status": "wire.messages",
     "VersionInfo": "wire.messages",
+    "Waiting": "wire.messages",
     "Watched": "config.schema.marks",
     "Who": "wire.messages",
     "WorkerStatus": "wire.messages",
@@ -75,11 +78,14 @@ if TYPE_CHECKING:
     from confcast.master.process_wide import reload_config as reload_config
     from confcast.wire.messages import Change as Change
     from confcast.wire.messages import Explanation as Explanation
+    from confcast.wire.messages import Held as Held
     from confcast.wire.messages import Override as Override
     from confcast.wire.messages import ReloadEvent as ReloadEvent
     from confcast.wire.messages import ReloadResult as ReloadResult
     from confcast.wire.messages import Shadowed as Shadowed
+    from confcast.wire.messages import Status as Status
     from confcast.wire.messages import VersionInfo as VersionInfo
+    from confcast.wire.messages import Waiting as Waiting
     from confcast.wire.messages import Who as Who
     from confcast.wire.messages import WorkerStatus as WorkerStatus
     from confcast.worker.client.client import Client as Client

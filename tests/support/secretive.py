@@ -232,7 +232,8 @@ class Show:
         os.kill(dead, signal.SIGKILL)
         eventually(lambda: not is_running(dead), "the owner's end")
         assert manager.reload(), "the next owner loads what the file says"
-        print(manager.get_stats(), manager.workers(), manager.get_event_history(), manager.versions(), sep="\n")
+        print(manager.get_stats(), manager.status(), manager.workers(), sep="\n")
+        print(manager.get_event_history(), manager.versions(), sep="\n")
         self.operations(manager)
         path = Path(manager.address).with_name("journal")
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as journal:
@@ -251,6 +252,7 @@ class Show:
         assert confcast_command(["check", "--set", secret, *at]) == 0
         assert confcast_command(["set", secret, "--ttl", "1h", *at]) == 0
         print(manager.get_stats(), manager.rollback(reason="a test"), manager.reload(), manager.get_event_history())
+        print(manager.status())
         for command in (["status"], ["status", "--json"], ["versions", "--json"], ["history"], ["history", "--json"]):
             assert confcast_command([*command, *at]) == 0
         assert confcast_command(["rollback", "1", "--json", *at]) == 0
@@ -262,7 +264,7 @@ class Show:
     def questions(self, manager: ConfigReloadManager[Any]) -> None:
         """Values set above the file's; then what is explained and compared, by the verbs and by the command."""
         event = manager.set({"strong.password": f"{SENTINEL}-set", "login.pins": [f"{SENTINEL}-pin"]}, reason="a test")
-        print(event, event.changes, manager.get_stats())
+        print(event, event.changes, manager.get_stats(), manager.status())
         assert event
         refused = manager.set(
             {"strong.code": f"{SENTINEL}-no", "login.user": {"a": SENTINEL}, "strong.raw.x": SENTINEL}

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, assert_type
+from typing import Annotated, Any, Literal, assert_type
 
 import msgspec
 
@@ -31,6 +31,7 @@ from confcast import (
     Environment,
     Explanation,
     File,
+    Held,
     Layer,
     NeedsRestart,
     NotCarried,
@@ -44,7 +45,9 @@ from confcast import (
     Shadowed,
     Snapshot,
     Source,
+    Status,
     VersionInfo,
+    Waiting,
     Watched,
     Who,
     WorkerStatus,
@@ -355,6 +358,7 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.reload_config(), ReloadResult)
         assert_type(asked.is_reload_in_progress(), bool)
         assert_type(asked.get_stats(), dict[str, Any])
+        assert_type(asked.status(), Status)
         assert_type(asked.get_event_history(), list[ReloadEvent])
         assert_type(asked.get_event_history(limit=10), list[ReloadEvent])
         assert_type(asked.workers(), list[WorkerStatus])
@@ -402,6 +406,7 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(await asked.areload_config(), ReloadResult)
         assert_type(await asked.ais_reload_in_progress(), bool)
         assert_type(await asked.aget_stats(), dict[str, Any])
+        assert_type(await asked.astatus(), Status)
         assert_type(await asked.aget_event_history(limit=10), list[ReloadEvent])
         assert_type(await asked.aworkers(), list[WorkerStatus])
         assert_type(await asked.aversions(limit=10), list[VersionInfo])
@@ -455,6 +460,23 @@ def kept(version: VersionInfo) -> None:
         assert_type(version.who.command, str)
 
     version.good = True  # type: ignore[misc]
+
+
+def present(status: Status) -> None:
+    assert_type(status.version, int)
+    assert_type(status.since, float)
+    assert_type(status.who, Who | None)
+    assert_type(status.disk, Literal["in step", "differs", "refused"])
+    assert_type(status.differs, list[Change])
+    assert_type(status.held, Held | None)
+    assert_type(status.provisional, Literal["", "trial", "probation", "confirm"])
+    assert_type(status.deadline, float | None)
+    assert_type(status.overrides, list[Override])
+    assert_type(status.pending, list[Change])
+    assert_type(status.waiting_for, list[Waiting])
+    assert_type(status.workers, list[WorkerStatus])
+
+    status.version = 3  # type: ignore[misc]
 
 
 def overridden(override: Override) -> None:

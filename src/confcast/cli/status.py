@@ -14,11 +14,12 @@ from typing import Any
 from confcast.cli import owners
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
+from confcast.errors import more
+from confcast.wire.load_events import LOOK_BACK, last_load
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, WorkerStatus
 
-_NO_LOADS = frozenset({"reissue", "late", "rollback", "expiry", "set", "unset"})
-"""The origins of events that say nothing of the sources' content, or not of it alone."""
-_LOOK_BACK = 20
+_MOST_SHOWN = 10
+"""How many of the sources' changes are listed."""
 _IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
 """The totals that the report leaves out, since `last` shows them, also for the first load."""
 
@@ -51,27 +52,28 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
-    stats = owner.get_stats()
-    loads = filter(_is_load, owner.get_event_history(_LOOK_BACK))
-    return report(owner, stats, next(loads, None), owner.workers())
-
-
-def _is_load(event: ReloadEvent) -> bool:
-    return event.origin not in _NO_LOADS and event.result is not ReloadResult.CONFLICT
+    stats, status = owner.stats_and_status()
+    return report(owner, stats, last_load(owner.get_event_history(LOOK_BACK)), owner.workers(), status)
 
 
 def report(
-    owner: owners.OwnerClient, stats: dict[str, Any], last: ReloadEvent | None, workers: list[WorkerStatus]
+    owner: owners.OwnerClient,
+    stats: dict[str, Any],
+    last: ReloadEvent | None,
+    workers: list[WorkerStatus],
+    status: Status | None = None,
 ) -> Report:
-    """The report on the owner and its workers, for a person and for a program."""
+    """The report on the owner and its workers, for a person and for a program; `status`: None from an earlier build."""
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
+        *_since(status),
         *_master(owner),
         f"owner    process {stats['owner_pid']}; restarts: {stats['owner_restarts']}",
         f"reloads  {_counts(stats)}",
         f"last     {_last(last)}",
         f"sources  {_sources(last, stats)}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
+        *_differs(status),
         *_operated(stats),
         *_pending(stats),
         *_declined(workers),
@@ -84,9 +86,26 @@ def report(
     lines += failing_observers(workers)
     data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
     data |= {name: figure for name, figure in stats.items() if name not in _IN_THE_LAST_LOAD}
+    data |= {} if status is None else {name: getattr(status, name) for name in status.__struct_fields__}
     return Report(
         ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last, stats), "workers": workers}
     )
+
+
+def _since(status: Status | None) -> list[str]:
+    """The line for when the version that runs was committed, by whom, and why."""
+    if status is None or not status.since:
+        return []
+    by = "" if status.who is None else f" by {owners.user_name(status.who.uid)}"
+    why = f": {line(status.reason)}" if status.reason else ""
+    return [f"since    {when(status.since)}, {line(status.origin or '?')}{by}{why}"]
+
+
+def _differs(status: Status | None) -> list[str]:
+    """The lines for what the sources would change, if their content does not run."""
+    changes = [] if status is None else status.differs
+    shown = [f"         would change: {shown_change(each)}" for each in changes[:_MOST_SHOWN]]
+    return [*shown, f"         {more(rest)}"] if (rest := len(changes) - _MOST_SHOWN) > 0 else shown
 
 
 def _master(owner: owners.OwnerClient) -> list[str]:

@@ -19,10 +19,16 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
+from confcast.wire.told import Change as Change
 from confcast.wire.told import Explanation as Explanation
+from confcast.wire.told import Held as Held
 from confcast.wire.told import Override as Override
 from confcast.wire.told import Shadowed as Shadowed
+from confcast.wire.told import Status as Status
+from confcast.wire.told import Waiting as Waiting
 from confcast.wire.told import Who as Who
+from confcast.wire.told import WorkerState as WorkerState
+from confcast.wire.told import WorkerStatus as WorkerStatus
 
 PROTOCOL = 3
 """The protocol's number: incremented whenever a message changes its meaning, and compared in Hello.
@@ -66,47 +72,6 @@ class ReloadResult(enum.StrEnum):
 
 
 _APPLIED = frozenset({ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL})
-
-
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One key whose value differs. A secret shows as `**********`, a value that is not plain data as its text.
-
-    Attributes:
-        key: The dotted key.
-        old: The value before; None if the key was absent.
-        new: The value after; None if the key is gone.
-        note: What the values do not show: `content changed` of a `Watched` file, whose path is the same; why a pending
-            change waits for a full reload. Empty for most changes.
-    """
-
-    key: str
-    old: Any
-    new: Any
-    note: str = ""
-
-
-WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]
-
-
-class WorkerStatus(msgspec.Struct, frozen=True):
-    """What the owner knows of one process that holds, or should hold, the configuration.
-
-    Attributes:
-        pid: The process id, as the owner's kernel sees it.
-        version: The newest version that the process reported as applied; 0 if none is known.
-        state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
-            `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
-        reason: The reason for that state in words; empty if there is none.
-        observer_failures: How often an observer has raised, or could not be called, since the process began.
-        last_observer_error: The observer of the last failure, and the error; secrets are masked. Empty for none.
-    """
-
-    pid: int
-    version: int
-    state: WorkerState
-    reason: str = ""
-    observer_failures: int = 0
-    last_observer_error: str = ""
 
 
 class ObserverError(msgspec.Struct, frozen=True):
@@ -402,9 +367,10 @@ class Confirm(Message, frozen=True):
 
 
 class StatsRequest(Message, frozen=True):
-    """Ask for the totals and the owner's state; answered by Stats."""
+    """Ask for the totals; answered by Stats. `status`: for the owner's state, too."""
 
     id: int
+    status: bool = False
 
 
 class HistoryRequest(Message, frozen=True):
@@ -532,10 +498,11 @@ class Outcome(Message, frozen=True):
 
 
 class Stats(Message, frozen=True):
-    """The answer to StatsRequest."""
+    """The answer to StatsRequest. `status` is None if it was not asked for, or the owner's build has none."""
 
     id: int
     stats: dict[str, Any]
+    status: Status | None = None
 
 
 class History(Message, frozen=True):

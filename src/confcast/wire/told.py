@@ -1,8 +1,8 @@
-"""What an owner tells people in its answers and events: who called, what is set, and where a value comes from."""
+"""What an owner tells people in answers and events: what runs, who called, what is set, where a value comes from."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,47 @@ class Who(msgspec.Struct, frozen=True):
     uid: int
     pid: int
     command: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One key whose value differs. A secret shows as `**********`, a value that is not plain data as its text.
+
+    Attributes:
+        key: The dotted key.
+        old: The value before; None if the key was absent.
+        new: The value after; None if the key is gone.
+        note: What the values do not show: `content changed` of a `Watched` file, whose path is the same; why a pending
+            change waits for a full reload. Empty for most changes.
+    """
+
+    key: str
+    old: Any
+    new: Any
+    note: str = ""
+
+
+WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """What the owner knows of one process that holds, or should hold, the configuration.
+
+    Attributes:
+        pid: The process id, as the owner's kernel sees it.
+        version: The newest version that the process reported as applied; 0 if none is known.
+        state: `current`, `behind` (asked, not answered yet), `late` (passed a deadline without an answer),
+            `declined` (keeps an older version on purpose) or `disconnected` (lives, and has no pipe).
+        reason: The reason for that state in words; empty if there is none.
+        observer_failures: How often an observer has raised, or could not be called, since the process began.
+        last_observer_error: The observer of the last failure, and the error; secrets are masked. Empty for none.
+    """
+
+    pid: int
+    version: int
+    state: WorkerState
+    reason: str = ""
+    observer_failures: int = 0
+    last_observer_error: str = ""
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,3 +129,82 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     since_version: int = 0
     expires: float | None = None
     pending: Any = None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A person went back to a version: what the sources say is put to no worker until a person resumes.
+
+    Attributes:
+        version: The kept version whose content was put back.
+        since: When, in seconds since 1970.
+        who: The process that called; None if that is not known.
+        reason: The reason that the caller gave; empty for none.
+    """
+
+    version: int
+    since: float
+    who: Who | None = None
+    reason: str = ""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What an owner waits for, while it loads, has workers vote, or has them apply a version.
+
+    Attributes:
+        pid: The process: a worker's, or the owner's own during a load.
+        since: Since when, in seconds since 1970.
+        function: The application's function that runs there (`precommit`), as the worker reported it; empty for none.
+        source: What a load waits for: a source's file or function, a validator; empty where that is not known.
+    """
+
+    pid: int
+    since: float
+    function: str = ""
+    source: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs, who changed it last and why, what is set, and what the owner is doing. Secrets are masked.
+
+    Attributes:
+        version: The version that runs.
+        digest: The hash of its content, in hexadecimal digits.
+        since: When it was committed, in seconds since 1970; 0.0 if it is not kept.
+        origin: What caused it, as an event's `origin`.
+        who: The process that caused it; None where a signal, a changed file or a start did, or it is not known.
+        reason: The reason that the caller gave; empty for none.
+        disk: What became of the sources' content when it was loaded last: `in step` (it runs), `differs` (it is well
+            formed, and does not run, since a version is held), `refused` (by the schema or a worker, or unreadable).
+        differs: What the sources would change, if `disk` is not `in step`; empty, too, where that is not known.
+        problems: Why they are refused, as the event of that load has them.
+        held: The hold; None where the sources are followed.
+        provisional: What may still be taken back by itself: `confirm` (a window is open), or empty for nothing.
+        deadline: When it is taken back unless it is confirmed, in seconds since 1970; None for never.
+        evidence: What was found against the version meanwhile.
+        overrides: What was set above all sources, by key.
+        pending: What the sources would change, and waits for a full reload of the server (`NeedsRestart`).
+        phase: What the owner is doing: `idle`, `loading`, `staging` (workers vote), `recording`, `committing`.
+        phase_since: Since when, in seconds since 1970.
+        waiting_for: What it waits for meanwhile; empty while it is idle.
+        workers: Every process that holds, or should hold, the configuration, by pid.
+    """
+
+    version: int
+    digest: str = ""
+    since: float = 0.0
+    origin: str = ""
+    who: Who | None = None
+    reason: str = ""
+    disk: Literal["in step", "differs", "refused"] = "in step"
+    differs: list[Change] = []
+    problems: list[str] = []
+    held: Held | None = None
+    provisional: Literal["", "trial", "probation", "confirm"] = ""
+    deadline: float | None = None
+    evidence: list[str] = []
+    overrides: list[Override] = []
+    pending: list[Change] = []
+    phase: str = "idle"
+    phase_since: float = 0.0
+    waiting_for: list[Waiting] = []
+    workers: list[WorkerStatus] = []

@@ -116,10 +116,3 @@ def test_the_status_says_what_people_have_set():
 )
 def test_sources_that_are_not_followed_are_not_said_to_be_applied(last: ReloadEvent | None, state):
     assert status._state(last, {"held": {"version": 1}}) == state
-
-
-def test_what_is_no_load_of_the_sources_is_not_taken_for_one():
-    assert [status._is_load(event(origin=origin)) for origin in ("watch", "resume", "rollback", "set")] == [
-        *(True, True, False, False)
-    ]
-    assert not status._is_load(event(ReloadResult.CONFLICT))

@@ -11,7 +11,7 @@ from confcast.cli import owners, reload, status, versions
 from confcast.cli.owners import OwnerClient
 from confcast.cli.report import ExitCode, as_json, line, table, when
 from confcast.errors import Problem
-from confcast.wire.messages import Change, ReloadEvent, ReloadResult, VersionInfo, Who, WorkerStatus
+from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, VersionInfo, Who, WorkerStatus
 
 OWNER = OwnerClient("/run/confcast/control.sock", "app")
 STATS = {
@@ -130,6 +130,20 @@ def test_status_shows_what_waits_for_a_restart():
     assert "pending  workers: 4 -> 8 (needs a restart), at the next full reload of the server" in lines
     assert "pending  x: 1 -> 2, at the next full reload of the server" in lines
     assert not [line for line in status.report(OWNER, STATS, event(), []).text.splitlines() if "pending" in line]
+
+
+def test_status_shows_who_changed_it_last_and_what_the_sources_would_bring():
+    many = [Change(f"k{number}", 1, 2) for number in range(12)]
+    now = Status(version=7, since=1e9, origin="set", who=Who(0, 7, "x"), reason="load", disk="differs", differs=many)
+    told = status.report(OWNER, STATS, event(ReloadResult.HELD), [], now)
+    lines = told.text.splitlines()
+    assert f"since    {when(1e9)}, set by root: load" in lines
+    assert lines.count("         would change: k9: 1 -> 2") == 1
+    assert "         and 2 more" in lines
+    shown = json.loads(as_json(told.data))
+    assert (shown["disk"], shown["since"], shown["who"]["uid"], len(shown["differs"])) == ("differs", 1e9, 0, 12)
+    of_an_earlier_build = status.report(OWNER, STATS, event(ReloadResult.HELD), [])
+    assert not [line for line in of_an_earlier_build.text.splitlines() if line.startswith(("since", "         would"))]
 
 
 def test_a_reload_shows_which_edits_are_hidden():

@@ -38,7 +38,8 @@ from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
-from confcast.owner.loop.queries import QUERIES, answer_to, ask_for, doing, operated
+from confcast.owner.loop.present_status import Present
+from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Questions
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import restored
@@ -431,10 +432,8 @@ class EventLoop:
 
     def _answer_query(self, pipe: int, query: Query) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
-        people = with_dates(self.core.operator)
-        more = {**counts, **self._doing(), **operated(people, self._loading.overrides(people.layer))}
-        present = answer_to(query, self._journal, self.core, self._rules, more)
-        self._pipes.send(pipe, present, from_core=False)
+        answer = answer_to(query, self._journal, self.core, self._rules, self._present(), counts)
+        self._pipes.send(pipe, answer, from_core=False)
 
     def _ask(self, pipe: int, question: Question) -> None:
         """Have a question answered by the thread that loads, or answer it at once if that needs no thread."""
@@ -457,9 +456,11 @@ class EventLoop:
         for pipe, answer in self._questions.expired(now, self._loading.doing()):
             self._pipes.send(pipe, answer, from_core=False)
 
-    def _doing(self) -> dict[str, Any]:
+    def _present(self) -> Present:
         loading = self.core.state in (ProposalState.LOADING, ProposalState.STAGING)  # in which the check may hang
-        return doing(self.core.phase(), time.monotonic(), self._loading.doing() if loading else "")
+        people = with_dates(self.core.operator)
+        hangs = self._loading.doing() if loading else ""
+        return Present(people, self._loading.overrides(people.layer), self.core.phase(), hangs)
 
     def _try(self, what: str, write: Callable[[], None]) -> None:
         """Write a file that nothing depends on: a failure is logged and counted, and stops nothing."""

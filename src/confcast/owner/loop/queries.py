@@ -6,14 +6,17 @@ It answers from the journal and the core between two inputs of the core, so an a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from typing import Any, assert_never, get_args
 
 import msgspec
 
-from confcast.owner.core.machine import Core, OperatorState
-from confcast.owner.core.proposal import Phase, ProposalState
+from confcast.owner.core.machine import Core
+from confcast.owner.core.proposal import ProposalState
 from confcast.owner.core.rules import Rules
+from confcast.owner.loop.core_clock import date_of
+from confcast.owner.loop.present_status import Present, status_of, waiting_for
 from confcast.owner.loop.questions import OpenQuestion, refusal
 from confcast.owner.store.journal import Journal, JournalError, KeptVersion
 from confcast.wire.messages import (
@@ -23,7 +26,6 @@ from confcast.wire.messages import (
     ExplainRequest,
     History,
     HistoryRequest,
-    Override,
     Query,
     Question,
     ShowRequest,
@@ -42,7 +44,9 @@ _MOST_READ = 8 * 1024 * 1024
 QUERIES: tuple[type[Query], ...] = get_args(Query)
 
 
-def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Mapping[str, Any]) -> Answer:
+def answer_to(
+    query: Query, journal: Journal, core: Core, rules: Rules, present: Present, counts: Mapping[str, Mapping[str, int]]
+) -> Answer:
     """Answer a query. Raises JournalError when the journal can't be read: the caller then waits until its timeout.
 
     Args:
@@ -50,13 +54,16 @@ def answer_to(query: Query, journal: Journal, core: Core, rules: Rules, more: Ma
         journal: The journal, for totals, history and kept versions.
         core: The core, for the workers and the version.
         rules: The rules, for the time within which a reload is answered.
-        more: Further totals: counts of what was dropped, refused and not written; what the owner is doing.
+        present: What the loop knows beside core and journal.
+        counts: Further totals: what was dropped, refused and not written, by kind.
     """
     match query:
-        case StatsRequest(id):
+        case StatsRequest(id, with_status):
             busy = core.state is not ProposalState.IDLE
-            present = {"version": core.committed.version, "owner_pid": os.getpid(), "reload_in_progress": busy}
-            return Stats(id, {**journal.totals(), **present, "answers_within": rules.answers_within, **more})
+            now = {"version": core.committed.version, "owner_pid": os.getpid(), "reload_in_progress": busy}
+            stats = {**journal.totals(), **now, "answers_within": rules.answers_within, **counts}
+            stats |= _doing(present, time.time()) | _operated(present)
+            return Stats(id, stats, status_of(core, journal, present) if with_status else None)
         case HistoryRequest(id, limit):
             return History(id, journal.events(limit))
         case WorkersRequest(id):
@@ -121,29 +128,30 @@ def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> Vers
     return VersionInfo(kept.version, kept.timestamp, digest, kept.origin, kept.who, kept.reason, kept.good, restorable)
 
 
-def operated(state: OperatorState, overrides: Sequence[Override]) -> dict[str, Any]:
+def _operated(present: Present) -> dict[str, Any]:
     """What people have set, for the totals: the hold, or None, and the overrides; times are in seconds since 1970.
 
     Beside it, as `pending`, the changes that wait for a full reload of the server.
     """
-    pending = [msgspec.to_builtins(each) for each in state.pending]
-    hold = None if state.hold is None else msgspec.to_builtins(state.hold)
-    return {"held": hold, "overrides": [msgspec.to_builtins(each) for each in overrides], "pending": pending}
+    hold = present.people.hold
+    return {
+        "held": None if hold is None else msgspec.to_builtins(hold),
+        "overrides": [msgspec.to_builtins(each) for each in present.overrides],
+        "pending": [msgspec.to_builtins(each) for each in present.people.pending],
+    }
 
 
-def doing(phase: Phase, now: float, hangs: str) -> dict[str, Any]:
+def _doing(present: Present, now: float) -> dict[str, Any]:
     """What an owner is doing, for the totals, so that a reload that takes long can be seen while it lasts.
 
     Args:
-        phase: What the core is doing.
-        now: The time by the core's clock, in seconds.
-        hangs: What a load is waiting for, in words; "" where that is not known, or nothing is loaded.
+        present: What the loop knows.
+        now: The date.
     """
+    phase = present.phase
     waits_for = [
-        {"pid": pid, "function": work[0] if work else "", "seconds": round(now - (work[1] if work else phase.since), 1)}
-        for pid, work in phase.waits_for
+        {"pid": each.pid, "function": each.function or each.source, "seconds": round(now - each.since, 1)}
+        for each in waiting_for(phase, present.hangs)
     ]
-    seconds = round(now - phase.since, 1)
-    if phase.state is ProposalState.LOADING:
-        waits_for.append({"pid": os.getpid(), "function": hangs, "seconds": seconds})
+    seconds = round(now - date_of(phase.since), 1)
     return {"phase": phase.state.name.lower(), "phase_seconds": seconds, "waits_for": waits_for}

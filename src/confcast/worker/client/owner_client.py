@@ -21,7 +21,17 @@ from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.texts import printable
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import peer_of
-from confcast.wire.messages import Answer, Operation, ReloadEvent, Request, Shown, ShowRequest, Stats, StatsRequest
+from confcast.wire.messages import (
+    Answer,
+    Operation,
+    ReloadEvent,
+    Request,
+    Shown,
+    ShowRequest,
+    Stats,
+    StatsRequest,
+    Status,
+)
 from confcast.worker.client.connection_per_call import AddressClient
 
 _RETRY = 0.05
@@ -63,6 +73,11 @@ class OwnerClient(AddressClient):
         if not isinstance(answer, Stats):
             return _UNANSWERED
         return float(answer.stats.get("answers_within") or super()._answers_within())
+
+    def stats_and_status(self) -> tuple[dict[str, Any], Status | None]:
+        """The totals and the status, of one moment; None from an owner of an earlier build. Raises OwnerUnavailable."""
+        answer = self._stats(with_status=True)
+        return answer.stats, answer.status
 
     def shown(self, key: str = "") -> list[tuple[str, Any]]:
         """What runs at and below a key, or all of it, secrets masked; a value's own key gives that value alone.

@@ -46,6 +46,7 @@ from confcast.wire.messages import (
     Set,
     Stats,
     StatsRequest,
+    Status,
     Unset,
     VersionInfo,
     Versions,
@@ -345,7 +346,30 @@ class Verbs(ABC):
         Raises:
             OwnerUnavailable: No answer within five seconds.
         """
-        return self._answer(Stats, lambda number: StatsRequest(number)).stats
+        return self._stats().stats
+
+    def status(self) -> Status:
+        """What runs, who changed it last and why, what is set, and what the owner is doing; secrets are masked.
+
+        The owner answers at once, also while it loads or waits for a vote: `phase` and `waiting_for` say what for. It
+        reads no source for it: `disk` is as of the sources' last load.
+
+        ```python
+        status = client.status()
+        if status.held is not None:
+            print(f"held since {status.held.since}: {status.held.reason}")
+        ```
+
+        Raises:
+            NotAttached: Before `attach()` or `start()`.
+            OwnerUnavailable: No answer within five seconds; or the owner is of an earlier build, which has no status.
+        """
+        if (status := self._stats(with_status=True).status) is None:
+            raise OwnerUnavailable(f"{self._whom()} is of an earlier build, which has no status(): restart its server")
+        return status
+
+    def _stats(self, *, with_status: bool = False) -> Stats:
+        return self._answer(Stats, lambda number: StatsRequest(number, with_status))
 
     def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
         """The events of the last loads, newest first; at most `limit` of them, None for all that are kept.
@@ -535,6 +559,10 @@ class AwaitableVerbs(Verbs):
     async def aget_stats(self) -> dict[str, Any]:
         """`get_stats()`, awaited. Raises what `get_stats` raises."""
         return await in_thread(self.get_stats)
+
+    async def astatus(self) -> Status:
+        """`status()`, awaited. Raises what `status` raises."""
+        return await in_thread(self.status)
 
     async def aget_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
         """`get_event_history(limit)`, awaited. Raises what `get_event_history` raises."""

@@ -13,6 +13,7 @@ from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Committed, Core, Rules
 from confcast.owner.loop import event_loop
+from confcast.owner.loop.present_status import Present
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
 from confcast.owner.loop.questions import QUESTIONS, OpenQuestion
 from confcast.owner.store.journal import Journal, VersionRow
@@ -35,10 +36,14 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield made
 
 
+def idle(core: Core) -> Present:
+    return Present(core.operator, (), core.phase(), "")
+
+
 def test_no_query_is_without_an_answer(journal: Journal):
     def answered(kind: type[Query]) -> bool:
         try:
-            answer = answer_to(kind(7), journal, core, rules, {})
+            answer = answer_to(kind(7), journal, core, rules, idle(core), {})
         except AssertionError:
             return False
         return isinstance(answer, Answer) and answer.id == 7

@@ -34,6 +34,7 @@ from confcast.wire.messages import (
     Request,
     Stats,
     StatsRequest,
+    Status,
     VersionInfo,
     Versions,
     VersionsRequest,
@@ -94,6 +95,7 @@ def test_an_outcome_is_true_when_what_was_asked_for_runs(result: ReloadResult) -
     ("call", "request_", "answer", "value"),
     [
         (lambda verbs: verbs.get_stats(), StatsRequest(1), Stats(1, {"version": 7}), {"version": 7}),
+        (lambda verbs: verbs.status(), StatsRequest(1, True), Stats(1, {}, Status(version=7)), Status(version=7)),
         (lambda verbs: verbs.is_reload_in_progress(), StatsRequest(1), Stats(1, {"reload_in_progress": True}), True),
         (lambda verbs: verbs.is_reload_in_progress(), StatsRequest(1), Stats(1, {"reload_in_progress": False}), False),
         (lambda verbs: verbs.get_event_history(), HistoryRequest(1, None), History(1, [EVENT]), [EVENT]),
@@ -112,6 +114,11 @@ def test_each_other_verb_gives_what_the_answer_holds_and_raises_without_one(
     assert verbs.requests == [(request_, 5.0)]
     with pytest.raises(OwnerUnavailable, match="did not answer within 5 s"):
         call(Asked(None))
+
+
+def test_an_owner_of_an_earlier_build_has_no_status() -> None:
+    with pytest.raises(OwnerUnavailable, match=r"of an earlier build, which has no status\(\): restart its server"):
+        Asked(Stats(1, {"version": 7})).status()
 
 
 EXPLAINED = Explanation(key="a", value=1, origin="app.toml:1:5")

@@ -1,0 +1,82 @@
+"""The owner's status: what runs, who changed it last, what is set, what the sources would bring, what is under way.
+
+Guaranteed: it is made of the core and the journal between two inputs of the core, so it never shows half a step; and it
+reads no source, so it answers while one hangs. What the sources say is therefore as of their last load, which every
+change that the watcher notices causes. Rejected: a load for each status (a person who looks repeatedly would run the
+validators each time).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from confcast.owner.core.machine import Core, OperatorState
+from confcast.owner.core.proposal import Phase, ProposalState
+from confcast.owner.loop.core_clock import date_of
+from confcast.owner.store.journal import Journal
+from confcast.wire.load_events import LOOK_BACK, last_load
+from confcast.wire.messages import Held, Override, ReloadEvent, ReloadResult, Status, Waiting
+
+
+class Present(NamedTuple):
+    """What the loop knows beside the core and the journal, for one answer.
+
+    Attributes:
+        people: What people have set, with dates.
+        overrides: The overrides among it.
+        phase: What the core is doing.
+        hangs: What a load waits for, in words; empty where that is not known, or nothing is loaded.
+    """
+
+    people: OperatorState
+    overrides: Sequence[Override]
+    phase: Phase
+    hangs: str
+
+
+def status_of(core: Core, journal: Journal, present: Present) -> Status:
+    """The status. Raises JournalError when the journal can't be read."""
+    committed, people, hold = core.committed, present.people, present.people.hold
+    kept = next((each for each in journal.versions(1) if each.version == committed.version), None)
+    last = last_load(journal.events(LOOK_BACK))
+    disk = _disk(core, last)
+    return Status(
+        version=committed.version,
+        digest=committed.digest.hex(),
+        since=0.0 if kept is None else kept.timestamp,
+        origin="" if kept is None else kept.origin,
+        who=None if kept is None else kept.who,
+        reason="" if kept is None else kept.reason,
+        disk=disk,
+        differs=list(last.changes) if last is not None and not last else [],
+        problems=[str(each) for each in last.problems] if last is not None and disk == "refused" else [],
+        held=None if hold is None else Held(hold.version, hold.since, hold.who, hold.reason),
+        overrides=list(present.overrides),
+        pending=list(people.pending),
+        phase=present.phase.state.name.lower(),
+        phase_since=date_of(present.phase.since),
+        waiting_for=waiting_for(present.phase, present.hangs),
+        workers=core.statuses(),
+    )
+
+
+def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:
+    """The workers that the owner waits for, each with the function that it runs, and during a load the owner itself."""
+    found = [
+        Waiting(pid, date_of(phase.since)) if work is None else Waiting(pid, date_of(work[1]), work[0])
+        for pid, work in phase.waits_for
+    ]
+    if phase.state is ProposalState.LOADING:
+        found.append(Waiting(os.getpid(), date_of(phase.since), source=hangs))
+    return found
+
+
+def _disk(core: Core, last: ReloadEvent | None) -> Literal["in step", "differs", "refused"]:
+    """What became of the sources' content when it was loaded last; without an event of that, what the hold says."""
+    if last is not None and not last and last.result is not ReloadResult.HELD:
+        return "refused"
+    if core.operator.hold is not None and core.operator.tried != core.committed.digest:
+        return "differs"
+    return "in step"
