@@ -10,12 +10,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.rows import Row, against_peer
-from benchmarks.server import manager, workers
+from benchmarks.server import served
 from benchmarks.timing import Sample, alternate
 
 WORKERS = 4
@@ -26,10 +24,7 @@ _BAR = 1.5
 
 def measure(rounds: int) -> list[Row]:
     """The medians over the rounds, with three processes of each kind in each."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-        server, _ = stack.enter_context(manager(folder))
-        stack.enter_context(workers(WORKERS))
+    with served(WORKERS) as (server, _, _):
         script = str(Path(sys.executable).with_name("confcast"))
         ask = [script, "status", "--address", server.address]
         found = alternate(_CALLS * rounds, [_cpu(ask), _cpu(["-c", "import msgspec"]), _cpu(["-c", "pass"])])

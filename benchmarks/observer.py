@@ -7,16 +7,13 @@ rest, so that no reload waits for what the one before it left to do.
 
 from __future__ import annotations
 
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.document import Document
 from benchmarks.rows import Row, against_limit
-from benchmarks.server import Worker, manager, workers
+from benchmarks.server import Worker, served
 
 if TYPE_CHECKING:
     from confcast import ConfigReloadManager
@@ -30,10 +27,7 @@ _LIMIT_MS = 1.0
 
 def measure(rounds: int) -> list[Row]:
     """Every observer of every reload is one sample."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="confcast-bench-")))
-        server, document = stack.enter_context(manager(folder))
-        crew = stack.enter_context(workers(WORKERS))
+    with served(WORKERS) as (server, document, crew):
         for worker in crew:
             worker.report(True)
         _one(server, document, crew)

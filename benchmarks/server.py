@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
@@ -114,6 +115,17 @@ def workers(count: int) -> Iterator[list[Worker]]:
         for worker in started:
             worker.hear()
         yield started
+
+
+@contextmanager
+def served(count: int) -> Iterator[tuple[ConfigReloadManager[Any], Document, list[Worker]]]:
+    """A started manager with a folder of its own, what it loads, and this many workers of it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="confcast-bench-") as folder,
+        manager(Path(folder)) as (server, document),
+        workers(count) as crew,
+    ):
+        yield server, document, crew
 
 
 @contextmanager

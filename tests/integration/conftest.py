@@ -17,6 +17,7 @@ from confcast import ConfigLoader, Replica
 from confcast.config.sources.layer import Source
 from confcast.master.embedded import EmbeddedManager
 from confcast.master.start import launch
+from confcast.wire.files import owner_dirs
 from confcast.worker.client import verbs
 from tests.support import gunicorn
 from tests.support.fixtures import Manager, StartManager, StartWorker
@@ -58,6 +59,13 @@ def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="cc-") as folder:
         monkeypatch.setenv("CONFCAST_RUNTIME_DIR", folder)
         yield Path(folder)
+
+
+@pytest.fixture
+def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Owners of other programs on this machine are not looked for."""
+    monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder]))
+    monkeypatch.setattr(owner_dirs, "of_other_users", lambda name=None, master=None: [])
 
 
 @pytest.fixture(autouse=True)

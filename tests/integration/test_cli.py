@@ -30,12 +30,7 @@ from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually, in_thread
 from tests.support.workers import Worker
 
-
-@pytest.fixture(autouse=True)
-def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Owners of other programs on this machine are not looked for."""
-    monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder]))
-    monkeypatch.setattr(owner_dirs, "of_other_users", lambda name=None, master=None: [])
+pytestmark = pytest.mark.usefixtures("no_other_owners")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from confcast import Environment
-from confcast.wire.files import owner_dirs
 from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
@@ -20,14 +19,9 @@ from tests.support.settings import text, write
 from tests.support.terminal import terminal
 from tests.support.waiting import DEADLINE, eventually, in_thread
 
+pytestmark = pytest.mark.usefixtures("no_other_owners")
+
 COMMAND = [sys.executable, "-c", "from confcast.cli import main; raise SystemExit(main())"]
-
-
-@pytest.fixture(autouse=True)
-def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Owners of other programs on this machine are not looked for."""
-    monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder]))
-    monkeypatch.setattr(owner_dirs, "of_other_users", lambda name=None, master=None: [])
 
 
 @pytest.fixture

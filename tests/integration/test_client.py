@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from confcast import Client, OwnerUnavailable, ReloadResult
-from confcast.wire.files import owner_dirs
 from confcast.worker.client import owner_client
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.settings import text, write
 from tests.support.waiting import DEADLINE, on_a_loop
+
+pytestmark = pytest.mark.usefixtures("no_other_owners")
 
 P11 = """if True:
     import json, sys
@@ -26,13 +27,6 @@ P11 = """if True:
     print(json.dumps(sorted(name for name in sys.modules if name.startswith("confcast.config"))), file=sys.stderr)
     sys.exit(0 if event else 1)
 """
-
-
-@pytest.fixture(autouse=True)
-def no_other_owners(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Owners of other programs on this machine are not looked for."""
-    monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder]))
-    monkeypatch.setattr(owner_dirs, "of_other_users", lambda name=None, master=None: [])
 
 
 def forget_addresses() -> None:

@@ -9,10 +9,8 @@ import argparse
 from typing import Any, Literal
 
 from confcast.cli import owners
-from confcast.cli.explain import refused
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report
-from confcast.errors import ConfigError
 from confcast.wire.messages import Change
 
 Side = int | Literal["running", "sources"]
@@ -36,11 +34,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
-    owner = owners.find(options)
-    try:
-        return report(options.a, options.b, owner.diff(options.a, options.b))
-    except ConfigError as error:
-        return refused(error)
+    a, b = options.a, options.b
+    return owners.answered(options, lambda owner: report(a, b, owner.diff(a, b)))
 
 
 def report(a: Side, b: Side, changes: list[Change]) -> Report:

@@ -35,12 +35,12 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
-    owner = owners.find(options)
-    try:
-        found = owner.explain(options.key)
-        return report(found, _runs(owner, found))
-    except ConfigError as error:
-        return refused(error)
+    return owners.answered(options, lambda owner: _explained(owner, options.key))
+
+
+def _explained(owner: owners.OwnerClient, key: str) -> Report:
+    found = owner.explain(key)
+    return report(found, _runs(owner, found))
 
 
 def _runs(owner: owners.OwnerClient, found: Explanation) -> tuple[Any, str] | None:
@@ -74,11 +74,6 @@ def report(found: Explanation, runs: tuple[Any, str] | None = None) -> Report:
     return Report(
         ExitCode.DONE, "\n".join(lines), {"explanation": found, "runs": found.value if runs is None else runs[0]}
     )
-
-
-def refused(error: ConfigError) -> Report:
-    """The report on a question that has no answer."""
-    return Report(ExitCode.REFUSED, "\n".join(line(each) for each in error.problems), {"problems": error.problems})
 
 
 def _value(value: Any) -> str:

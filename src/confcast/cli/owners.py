@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from confcast.cli.report import ExitCode, Report, line
 from confcast.cli.report import user_name as user_name
-from confcast.errors import OwnerUnavailable
+from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.wire.address import address_variable
 from confcast.worker.client import which_owner
 from confcast.worker.client.owner_client import OwnerClient as OwnerClient
@@ -53,6 +55,17 @@ def find(options: argparse.Namespace, *, warns: bool = True) -> OwnerClient:
         )
     except SeveralOwners as error:
         raise OwnersToChooseFrom(error) from None
+
+
+def answered(options: argparse.Namespace, question: Callable[[OwnerClient], Report]) -> Report:
+    """The report on a question to the owner that is meant, or on why it has no answer.
+
+    Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer.
+    """
+    try:
+        return question(find(options))
+    except ConfigError as error:
+        return Report(ExitCode.REFUSED, "\n".join(map(line, error.problems)), {"problems": error.problems})
 
 
 def asked_without_options() -> OwnerClient | None:

@@ -13,9 +13,7 @@ from typing import Any
 import msgspec
 
 from confcast.cli import owners
-from confcast.cli.explain import refused
 from confcast.cli.report import ExitCode, Report, line
-from confcast.errors import ConfigError
 
 
 def add_to(commands: Any) -> None:
@@ -35,11 +33,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
-    owner = owners.find(options)
-    try:
-        return report(options.key, owner.shown(options.key))
-    except ConfigError as error:
-        return refused(error)
+    return owners.answered(options, lambda owner: report(options.key, owner.shown(options.key)))
 
 
 def report(key: str, values: list[tuple[str, Any]]) -> Report:
