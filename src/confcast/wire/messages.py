@@ -12,9 +12,10 @@ of its message).
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import msgspec
 
@@ -584,8 +585,11 @@ _QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # a quotation as repr() wri
 encode: Callable[[Message], bytes] = msgspec.msgpack.Encoder().encode
 """Encode one message to the body of a frame."""
 
-_to_owner: msgspec.msgpack.Decoder[ToOwner] = msgspec.msgpack.Decoder(ToOwner)
-_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+
+@functools.cache
+def _decoder(messages: Any) -> msgspec.msgpack.Decoder[Any]:
+    """The decoder of these messages, made when it is first used: it looks into each of their classes."""
+    return msgspec.msgpack.Decoder(messages)
 
 
 def _without_content(error: Exception) -> str:
@@ -596,7 +600,7 @@ def _without_content(error: Exception) -> str:
 def decode_to_owner(body: bytes) -> ToOwner:
     """Decode a message from a worker or a client. Raises ProtocolError, whose text has none of the content."""
     try:
-        return _to_owner.decode(body)
+        return cast(ToOwner, _decoder(ToOwner).decode(body))
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to the owner: {_without_content(error)}") from None
 
@@ -604,6 +608,6 @@ def decode_to_owner(body: bytes) -> ToOwner:
 def decode_to_worker(body: bytes) -> ToWorker:
     """Decode a message from an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        return _to_worker.decode(body)
+        return cast(ToWorker, _decoder(ToWorker).decode(body))
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a worker: {_without_content(error)}") from None
