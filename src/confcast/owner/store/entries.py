@@ -9,8 +9,9 @@ How a version's barrier ended is in its event: an entry of its own would be one 
 
 from __future__ import annotations
 
+import functools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,9 +24,6 @@ from confcast.owner.store.kept_versions import UNDONE, Judgement, KeptVersion, j
 from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
-
-_COUNT = """UPDATE totals SET successful = successful + ?, failed = failed + ?, suppressed = suppressed + ?,
-    last_time = ?, last_result = ?, sum_ms = sum_ms + ?, max_ms = max(max_ms, ?)"""
 
 # Made when first used: a journal of an earlier confcast has no such tables, and is opened as it is.
 # `undo`: the version that put back what ran before; `refused`: the digest that it undid.
@@ -112,7 +110,7 @@ class Totals(NamedTuple):
     owner_restarts: int
 
     def after(self, event: ReloadEvent) -> Totals:
-        """The row after one more event, as `_COUNT` leaves it."""
+        """The row after one more event."""
         successful, failed, suppressed, time, result, ms = _counts(event)
         return Totals(
             self.successful + successful,
@@ -205,42 +203,45 @@ class Waiting(NamedTuple):
 
     def add_to(self, totals: Totals) -> Totals:
         """The totals with the events that wait."""
-        for event in self._counted():
-            totals = totals.after(event)
-        return totals
+        counted = (event for event in map(decode_event, self.events) if event.origin not in _UNCOUNTED)
+        return functools.reduce(Totals.after, counted, totals)
 
     def judgements(self) -> list[Judgement]:
         """What is known of versions by what waits; that a version was undone comes last, since it is final."""
-        by_events = (judgement_of(event) for event in map(decode_event, self.events))
-        undone = (Judgement(row.undoes, UNDONE, False) for row in self.versions if row.undoes)
-        return [*(each for each in by_events if each is not None), *undone]
+        return self._judgements(map(decode_event, self.events))
 
     def take_in(self, ask: Ask, number: int, limits: Limits) -> None:
         """Take this into SQLite, up to the entry of that number; no more than `limits` stay there.
 
         To be called within one transaction. Raises what SQLite raises.
         """
-        self._take_in_versions(ask, limits.versions)
-        for body in self.events:
-            newest = ask("INSERT INTO event(body) VALUES (?)", (body,)).lastrowid or 0
-            ask("DELETE FROM event WHERE id <= ?", (newest - limits.events,))
-        for event in self._counted():
-            *others, ms = _counts(event)
-            ask(_COUNT, (*others, ms, ms))
+        events = list(map(decode_event, self.events))
+        self._take_in_versions(ask, limits.versions, self._judgements(events))
+        self._take_in_events(ask, limits.events, events)
         ask(_FOLDED)
         ask("INSERT OR REPLACE INTO folded VALUES (1, ?)", (number,))
 
-    def _take_in_versions(self, ask: Ask, limit: int) -> None:
+    def _take_in_events(self, ask: Ask, limit: int, events: list[ReloadEvent]) -> None:
+        bodies = self.events[-limit:] if limit else ()  # the others would be deleted
+        if self.events:  # those before go first: the new ones take their pages
+            ask("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (limit - len(bodies),))
+        for body in bodies:
+            ask("INSERT INTO event(body) VALUES (?)", (body,))
+        if counted := [event for event in events if event.origin not in _UNCOUNTED]:
+            write_totals(ask, functools.reduce(Totals.after, counted, read_totals(ask)))
+
+    def _take_in_versions(self, ask: Ask, limit: int, judgements: list[Judgement]) -> None:
         kept_versions.make_tables(ask)
         kept_versions.adopt(ask)
-        judgements = self.judgements()
         rows = self.versions[-limit:]  # the others would be pruned
         kept_versions.prune(ask, limit - len(rows))  # before the new ones are added, which take the pages
         judged = judge((row.without_payload() for row in rows), judgements)
         kept_versions.update(ask, (each for each in judgements if each.version not in judged))
         for row in rows:
-            kept_versions.add(ask, judged[row.version], row.payload)
-            made_from.put(ask, row.version, MadeFrom(row.values, row.layer))
+            kept_versions.add(ask, judged[row.version])
+        for digest, payload in {row.digest: row.payload for row in rows}.items():
+            kept_versions.add_content(ask, digest, payload)
+        made_from.put(ask, {row.version: MadeFrom(row.values, row.layer) for row in rows})
         made_from.prune(ask)
         if (newest := self.committed) is not None:
             ask(
@@ -257,8 +258,20 @@ class Waiting(NamedTuple):
         if self.state is not None:
             put_state(ask, self.state_of, self.state)
 
-    def _counted(self) -> Iterator[ReloadEvent]:
-        return (event for event in map(decode_event, self.events) if event.origin not in _UNCOUNTED)
+    def _judgements(self, events: Iterable[ReloadEvent]) -> list[Judgement]:
+        by_events = map(judgement_of, events)
+        undone = (Judgement(row.undoes, UNDONE, False) for row in self.versions if row.undoes)
+        return [*(each for each in by_events if each is not None), *undone]
+
+
+def read_totals(ask: Ask) -> Totals:
+    """The row of the totals, without what waits. Raises what SQLite raises."""
+    return Totals(*ask(f"SELECT {', '.join(Totals._fields)} FROM totals").fetchone())  # noqa: S608 (our own names)
+
+
+def write_totals(ask: Ask, totals: Totals) -> None:
+    """Replace the row of the totals. Raises what SQLite raises."""
+    ask(f"UPDATE totals SET {', '.join(f'{name} = ?' for name in Totals._fields)}", totals)  # noqa: S608
 
 
 def put_state(ask: Ask, version: int, state: StateRow) -> None:

@@ -44,12 +44,12 @@ from confcast.owner.store.entries import (
     VERSION,
     Limits,
     StateRow,
-    Totals,
     VersionRow,
     Waiting,
     decode_event,
     encode,
     put_state,
+    read_totals,
 )
 from confcast.owner.store.kept_versions import KeptVersion, Unreadable
 from confcast.owner.store.made_from import MadeFrom
@@ -455,10 +455,8 @@ class Journal:
         `last_reload_time` in seconds since 1970 and `last_reload_result` as text, both None before the first;
         `mean_duration_ms` and `max_duration_ms` over all reloads, in milliseconds; `owner_restarts`.
         """
-        columns = ", ".join(Totals._fields)
         with self._database.explained("read"):
-            row = self._ask(f"SELECT {columns} FROM totals").fetchone()  # noqa: S608 (our own names)
-            totals = self._waiting.add_to(Totals(*row))
+            totals = self._waiting.add_to(read_totals(self._ask))
             total = totals.successful + totals.failed + totals.suppressed
             return {
                 "total_reloads": total,

@@ -167,14 +167,20 @@ def adopt(ask: Ask) -> None:
         WHERE version NOT IN (SELECT version FROM kept)"""
     if (found := ask(query).fetchone()) is not None:
         *fields, checksum, payload = found
-        _put(ask, KeptVersion(*fields))
+        add(ask, KeptVersion(*fields))
         ask("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (fields[1], checksum, payload))
 
 
-def add(ask: Ask, version: KeptVersion, payload: bytes) -> None:
-    """Keep this version, and its content unless that is kept already and undamaged."""
-    _put(ask, version)
-    ask(_ADD, (version.digest, zlib.crc32(payload), payload))
+def add_content(ask: Ask, digest: bytes, payload: bytes) -> None:
+    """Keep the content of versions, unless it is kept already and undamaged."""
+    ask(_ADD, (digest, zlib.crc32(payload), payload))
+
+
+def add(ask: Ask, version: KeptVersion) -> None:
+    """Keep this version, without its content."""
+    body = _encode(version)
+    values = (version.version, version.digest, version.schema, zlib.crc32(body), body)
+    ask("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", values)
 
 
 def update(ask: Ask, judgements: Iterable[Judgement]) -> None:
@@ -185,7 +191,7 @@ def update(ask: Ask, judgements: Iterable[Judgement]) -> None:
         except Unreadable:
             continue  # a listing logs it
         if version is not None and (judged := version.judged(judgement)) is not version:
-            _put(ask, judged)
+            add(ask, judged)
 
 
 def prune(ask: Ask, limit: int) -> None:
@@ -270,12 +276,6 @@ def _row(ask: Ask, query: str, value: object) -> Sequence[Any] | None:
             raise
         raise Unreadable(f"it can't be read: {error}") from error
     return found
-
-
-def _put(ask: Ask, version: KeptVersion) -> None:
-    body = _encode(version)
-    values = (version.version, version.digest, version.schema, zlib.crc32(body), body)
-    ask("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", values)
 
 
 _encode = msgspec.msgpack.Encoder().encode

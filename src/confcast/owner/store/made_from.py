@@ -10,6 +10,7 @@ confcast, which knows no such table, it is not known; the version's content does
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -42,12 +43,14 @@ _decode = msgspec.msgpack.Decoder(tuple[bytes, bytes]).decode
 # Each of these raises what SQLite raises.
 
 
-def put(ask: Ask, version: int, made: MadeFrom) -> None:
-    """Keep what this version was made from."""
-    if made != MadeFrom():
+def put(ask: Ask, made: Mapping[int, MadeFrom]) -> None:
+    """Keep what these versions were made from. Those that go back and forth between few contents are made from few."""
+    bodies = {each: zlib.compress(_encode(each), _FAST) for each in set(made.values()) - {MadeFrom()}}
+    if bodies:
         ask(_TABLE)
-        body = zlib.compress(_encode(made), _FAST)
-        ask("INSERT OR REPLACE INTO made_from VALUES (?, ?, ?)", (version, zlib.crc32(body), body))
+    for version, each in made.items():
+        if (body := bodies.get(each)) is not None:
+            ask("INSERT OR REPLACE INTO made_from VALUES (?, ?, ?)", (version, zlib.crc32(body), body))
 
 
 def read(ask: Ask, version: int) -> MadeFrom:
