@@ -48,6 +48,8 @@ class Reading:
 
     def with_overrides(self, overrides: Overrides) -> Reading:
         """The same layers of the sources, and contents of files, under other values that are set."""
+        if overrides is self.overrides:
+            return self
         return Reading(list(self.layers), overrides, self.contents)
 
 

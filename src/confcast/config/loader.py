@@ -149,7 +149,7 @@ class ConfigLoader(Generic[T]):
             return self._schema
         return import_path(self.schema)
 
-    @property
+    @functools.cached_property
     def _codec(self) -> Codec[T]:
         """The codec that turns configurations of the schema into bytes; made at first use. Raises NotCarried."""
         from confcast.config.codec import codec_of

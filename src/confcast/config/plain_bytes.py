@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from types import NoneType
 from typing import Any
 
 import msgspec
 
 _BIG_INT, _DATETIME, _DATE, _TIME, _TEXT, _PAIRS = range(1, 7)
+_AS_THEY_ARE = frozenset({bool, float, bytes, NoneType})
 _OF: dict[int, Callable[[str], Any]] = {
     _BIG_INT: lambda text: int(text, 16),
     _DATETIME: dt.datetime.fromisoformat,
@@ -37,7 +39,7 @@ def packed(value: Any) -> Any:
         return value if -(2**63) <= value < 2**64 else _ext(_BIG_INT, hex(value))
     if kind is str:
         return value if value.isascii() or not _has_surrogates(value) else _ext(_TEXT, value)
-    if value is None or kind in (bool, float, bytes):
+    if kind in _AS_THEY_ARE:
         return value
     if isinstance(value, dt.date | dt.time):
         code = _DATETIME if isinstance(value, dt.datetime) else _DATE if isinstance(value, dt.date) else _TIME
@@ -65,6 +67,18 @@ def decode_data(content: bytes) -> dict[str, Any]:
 
 
 def _packed_table(table: dict[Any, Any]) -> Any:
+    found = {}
+    for (
+        key,
+        item,
+    ) in table.items():  # most keys and values stay as they are, and each call would cost more than its item
+        if type(key) is not str or not key.isascii():
+            return _packed_pairs(table)
+        found[key] = item if type(item) in _AS_THEY_ARE else packed(item)
+    return found
+
+
+def _packed_pairs(table: dict[Any, Any]) -> Any:
     pairs = [(packed(key), packed(item)) for key, item in table.items()]
     if any(isinstance(key, msgspec.msgpack.Ext) for key, _ in pairs):  # which can be no key in Python
         return msgspec.msgpack.Ext(_PAIRS, msgspec.msgpack.encode(pairs))
