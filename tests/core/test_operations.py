@@ -515,6 +515,27 @@ def test_an_end_that_silence_refused_is_tried_when_a_worker_answers():
     assert owner.did(fx.Load)[-1].rebuild
 
 
+@pytest.mark.parametrize("content", [A, B], ids=["another content", "the same content"])
+def test_an_end_that_could_not_be_written_is_tried_again_after_a_while(content: bytes):
+    owner, w1, w2 = serving((1, B), operator=OperatorState(4, layer=b"x", expires=130.0))
+    owner.waits_out(fx.Timer.EXPIRY)
+    for _ in range(2):
+        owner.loads_with(content, b"")
+        if content != B:
+            all_vote(owner, w1, w2)
+        owner.fails_to_record(fx.RowState.ABSENT)
+        assert (owner.state, owner.core.operator.layer) == (IDLE, b"x")
+        assert owner.events()[-1].result is ReloadResult.IO_ERROR
+        owner.waits_out(fx.Timer.EXPIRY)
+        assert (owner.state, owner.did(fx.Load)[-1].rebuild) == (LOADING, True)
+    owner.loads_with(content, b"")
+    if content == B:
+        owner.records()
+    else:
+        commits(owner, w1, w2)
+    assert owner.core.operator.expires == 0.0
+
+
 def test_an_end_that_came_while_no_owner_lived_comes_first():
     owner, _, _ = serving((1, B), operator=OperatorState(4, layer=b"x", expires=20.0))
     owner.is_triggered("restart")

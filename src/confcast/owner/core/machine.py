@@ -242,7 +242,7 @@ class Core(MemberInputs, Operations):
         elif given.row is fx.RowState.UNREADABLE:
             self._effects.append(fx.Exit(f"the journal can be neither written nor read: {given.problem}"))
         elif self._proposal.state_only:
-            self._fail(ReloadResult.IO_ERROR, (given.problem,))
+            self._not_written(given.problem)
             self._exit_if_due()
         else:
             self._write_failed(given.problem)
@@ -262,7 +262,7 @@ class Core(MemberInputs, Operations):
             self._gathering = False
             self._test_done()
         elif given.timer is fx.Timer.EXPIRY:
-            self._next_if_idle()
+            self._expiry_is_due()
         elif given.token == self._token:
             _DEADLINES[given.timer](self, given)
         elif given.timer is not fx.Timer.OBSERVERS:

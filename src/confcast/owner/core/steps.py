@@ -26,7 +26,7 @@ from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, Propo
 from confcast.owner.core.requests import Edit, Loads, Request, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers
-from confcast.owner.core.waits import UNDO_RETRY, Waits
+from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
 NO_TOKEN = -1
@@ -81,7 +81,7 @@ class Steps(ABC):
         self._previous: Committed | None = None  # what ran before a version that nobody has applied yet
         self._previous_operator = operator
         self._serial = operator.serial
-        self._expiry_waits = ""  # for what: a load, after a refusal, or a worker, after silence
+        self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
         self._writing = False
         self._accepting = False
         self._reissue_failed = False
@@ -154,6 +154,11 @@ class Steps(ABC):
         """Whether the time of an override is over. After a refusal it ends with the next load, whatever requests it."""
         expires = self.operator.expires
         return expires != 0.0 and expires <= self._now and not self._expiry_waits
+
+    def _expiry_is_due(self) -> None:
+        """The time of an override is over, or that of a pause after its end could not be written."""
+        self._expiry_waits = "" if self._expiry_waits == "room" else self._expiry_waits
+        self._next_if_idle()
 
     def _expire(self) -> None:
         """End overrides on what the committed version was made from: a file that is broken by now does not matter."""
@@ -290,8 +295,15 @@ class Steps(ABC):
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
         else:
             self._reissue_failed = self._proposal.reissue
-            self._fail(ReloadResult.IO_ERROR, (problem,))
+            self._not_written(problem)
         self._exit_if_due()
+
+    def _not_written(self, problem: Problem) -> None:
+        """Fail a proposal of which nothing is in the journal. The end of an override is tried again."""
+        if self._proposal.origin == "expiry":
+            self._expiry_waits = "room"
+            self._effects.append(fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, self._now + EXPIRY_RETRY))
+        self._fail(ReloadResult.IO_ERROR, (problem,))
 
     # ---- the barrier: every worker that is not excused has applied or declined the version
 
