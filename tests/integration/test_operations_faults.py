@@ -19,6 +19,7 @@ from tests.integration.test_owner_journal import A_MARK, limited
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.gunicorn import Make
+from tests.support.jumping import Jumping
 from tests.support.owners import await_fold, await_the_next, home_of, kill_the_owner
 from tests.support.settings import write
 from tests.support.waiting import eventually, history_of, in_thread
@@ -102,6 +103,26 @@ def test_a_time_that_ends_on_a_full_disk_has_ended_with_the_next_load(
         assert what_people_set(manager) == (None, ["number", "twin"])
     assert manager.reload().result is SUCCESS
     assert (worker.ask("read")[1], what_people_set(manager)) == (1, (None, []))
+
+
+# ---- a date that jumps
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_the_time_of_a_value_is_not_moved_by_a_date_that_jumps(
+    hours: int, start_manager: StartManager, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a day: forwards it would have ended at once, backwards not for a day."""
+    jumping = Jumping(tmp_path / "jump", monkeypatch)
+    manager = start_manager()
+    worker = start_worker(manager)
+    assert manager.set({"number": 6, "twin": 6}, ttl=3600)
+    jumping.to(3600 * hours)
+    assert manager.reload().result is ReloadResult.UNCHANGED
+    assert (worker.ask("read"), what_people_set(manager)) == ((2, 6), (None, ["number", "twin"]))
+    assert manager.set(SEVEN, ttl=0.5)
+    assert worker.ask("await_number", 1) == 4
+    assert what_people_set(manager) == (None, [])
 
 
 # ---- a damaged row

@@ -42,7 +42,7 @@ from confcast.config.schema.key_path import dotted
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
-from confcast.owner.loop.core_clock import time_of
+from confcast.owner.loop.core_clock import own_date, own_time_of
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.shown_changes import shown_changes
@@ -237,7 +237,7 @@ class LoadThread:
             not same,
             changes,
             layer=layer.encode(),
-            expires=time_of(layer.next_expiry or 0.0),
+            expires=own_time_of(layer.next_expiry or 0.0),
             values=values,
             restores=row.version,
         )
@@ -245,7 +245,7 @@ class LoadThread:
     def _still_set(self, row: VersionRow) -> tuple[Overrides, bytes]:
         """The overrides of a kept version, and what is below them. What has ended since is a value of that version."""
         overrides = Overrides.decode(row.layer)
-        left = overrides.without_expired(time.time())
+        left = overrides.without_expired(own_date())
         if left is overrides or not row.values:
             return left, row.values
         reading = self._loader._reading_of(row.values, f"version {row.version}", overrides)
@@ -319,7 +319,7 @@ class LoadThread:
         if self._attempts.disabled is not None:
             raise ConfigError([self._attempts.disabled])
         self._reading = None
-        overrides = Overrides.decode(ask.overrides).without_expired(time.time())
+        overrides = Overrides.decode(ask.overrides).without_expired(own_date())
         reading = self._reading = self._loader._read(overrides)
         self._begin(reading.fingerprint, insist=False)
         try:
@@ -354,7 +354,7 @@ class LoadThread:
             candidate.payload,
             found.differs,
             layer=reading.overrides.encode(),
-            expires=time_of(reading.overrides.next_expiry or 0.0),
+            expires=own_time_of(reading.overrides.next_expiry or 0.0),
             pending=pending,
         )
         if found.differs:
@@ -443,17 +443,17 @@ class LoadThread:
 
     def _overridden(self, reading: Reading, order: Load) -> Reading:
         """The reading under the overrides of the order, as its edit leaves them. Raises ConfigError, ProtocolError."""
-        now = time.time()
+        date, now = time.time(), own_date()
         overrides = Overrides.decode(order.layer)
-        if order.rebuild and order.edit is None:  # the core's clock says that the next end has come; this one may jump
+        if order.rebuild and order.edit is None:  # the core says that the next end has come, to the last digit
             now = max(now, overrides.next_expiry or now)
         left = reading.with_overrides(overrides.without_expired(now))
         match order.edit:
             case Set(values=values, ttl=ttl, reason=reason):
-                call = Call(now, order.who, reason, None if ttl is None else now + ttl)
+                call = Call(date, order.who, reason, None if ttl is None else now + ttl)
                 return reading.with_overrides(self._loader._set(left, values, call))
             case Check(values=values):
-                return reading.with_overrides(self._loader._set(left, values, Call(now, order.who)))
+                return reading.with_overrides(self._loader._set(left, values, Call(date, order.who)))
             case Unset(keys=keys):
                 return reading.with_overrides(left.overrides.unset(keys, self._loader.schema))
             case _:
