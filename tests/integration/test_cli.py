@@ -405,6 +405,27 @@ def test_the_one_whose_master_was_started_here_is_taken_and_that_is_said(
     assert [owner.get_stats()["total_reloads"] for owner in (app, other)] == [0, 0]
 
 
+def test_the_only_one_in_the_folder_that_is_named_is_not_taken_for_the_working_directory_s(
+    start_manager: StartManager,
+    runtime_folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Both masters were started here, but the folder has chosen: nothing is said."""
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder:
+        monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([Path(folder), runtime_folder]))
+        service = start_manager()
+        monkeypatch.setattr(owner_dirs, "candidates", lambda: iter([runtime_folder, Path(folder)]))
+        start_manager(name="elsewhere")
+        for each in ("CONFCAST_ADDRESS_APP", "CONFCAST_ADDRESS_ELSEWHERE"):
+            del os.environ[each]
+        monkeypatch.setenv("CONFCAST_RUNTIME_DIR", folder)
+        assert f"at {service.address}" in run("status")[1]
+        assert caplog.messages == []
+        service.close()
+
+
 def test_an_owner_is_found_by_any_process_of_its_server(
     manager: Manager, start_worker: StartWorker, run: Run, forkserver: object
 ) -> None:

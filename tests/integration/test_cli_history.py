@@ -50,10 +50,8 @@ def test_versions_and_refusals_are_one_list(manager: Manager, config: Path, run:
         (2, "success", "command", "a deploy"),
         (1, "success", "start", ""),
     ]
-    assert found["history"][1]["changes"] == [
-        {"key": "number", "old": 2, "new": 1},
-        {"key": "twin", "old": 2, "new": 1},
-    ]
+    changes = [(each["key"], each["old"], each["new"]) for each in found["history"][1]["changes"]]
+    assert changes == [("number", 2, 1), ("twin", 2, 1)]
     lines = run("history", "-n", "2")[1].splitlines()
     assert [line.split()[0] for line in lines] == ["VERSION", "-", "*"]
     assert lines[2].endswith("a bad night: number: 2 -> 1; twin: 2 -> 1")

@@ -24,7 +24,7 @@ def kept(version: int, **others) -> VersionInfo:
 
 
 def told(found: list[Entry]) -> list[tuple[int, str]]:
-    return [(each.version, each.result or "-") for each in found]
+    return [(each.version, "-" if each.result is None else each.result) for each in found]
 
 
 def test_a_version_has_the_changes_of_its_event_and_a_refusal_stands_between() -> None:

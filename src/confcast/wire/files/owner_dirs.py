@@ -180,9 +180,14 @@ def meant(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
     the only owner that runs is another server's. Of several folders, the one whose master was started in this working
     directory is meant.
     """
-    there = _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
+    there = eligible(name, found)
     here = [each for each in there if is_here(each)] if len(there) > 1 else []
     return here if len(here) == 1 else there
+
+
+def eligible(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:
+    """The folders among which only the working directory chooses: `meant` before its last rule."""
+    return _in_the_named_place(loading(name, found), also_elsewhere=name is not None)
 
 
 def loading(name: str | None, found: Iterable[OwnerDir]) -> list[OwnerDir]:

@@ -150,10 +150,9 @@ def _meant(name: str | None, warns: bool) -> list[OwnerDir]:
         of_others = owner_dirs.in_named_places(of_others)
     for found in (owner_dirs.living(name=name), of_others):
         if meant := owner_dirs.meant(name, found):
-            loading = owner_dirs.loading(name, found)
-            if warns and len(meant) == 1 < len(loading) and owner_dirs.is_here(meant[0]):
+            if warns and len(meant) == 1 < (several := len(owner_dirs.eligible(name, found))):
                 text = "of %d config owners, %r at %s is asked: its master (process %d) was started here"
-                _log.warning(text, len(loading), meant[0].label, meant[0].address, meant[0].master)
+                _log.warning(text, several, meant[0].label, meant[0].address, meant[0].master)
             return meant
     return []
 
