@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_needless_collecting() -> None:
+    """What all tests have imported is never garbage, and many tests look for their own: each time through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

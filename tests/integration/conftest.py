@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
@@ -27,13 +26,6 @@ from tests.support.server import Server, servers_of
 from tests.support.settings import SCHEMA, Settings, write
 from tests.support.waiting import DEADLINE
 from tests.support.workers import Worker
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_needless_collecting() -> None:
-    """What all tests have imported is never garbage, and each test's own is looked for twice."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,7 +32,7 @@ def await_state(manager: Manager, worker: Worker, state: str) -> None:
 def test_a_worker_stopped_around_its_vote_is_named_and_put_right_when_it_wakes(
     place: str, start_manager: StartManager, start_worker: StartWorker, config: Path
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT)
+    manager = start_manager(vote_timeout=VOTE_TIMEOUT, precommit_timeout=VOTE_TIMEOUT)
     running, stopped = start_worker(manager), start_worker(manager)
     stopped.ask("strike", place, signal.SIGSTOP)
 
@@ -70,7 +70,7 @@ def test_a_worker_killed_around_its_vote_is_neither_waited_for_nor_named(
 def test_a_precommit_function_that_hangs_is_passed_over_and_at_its_end_the_newest_is_applied(
     start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT)
+    manager = start_manager(vote_timeout=VOTE_TIMEOUT, precommit_timeout=VOTE_TIMEOUT)
     running, hanging = start_worker(manager), start_worker(manager)
     gate.hold_votes(hanging)
 
@@ -95,7 +95,7 @@ def test_a_precommit_function_that_hangs_is_passed_over_and_at_its_end_the_newes
 def test_a_no_that_comes_too_late_keeps_the_old_version_visibly_and_the_next_reload_heals_it(
     start_manager: StartManager, start_worker: StartWorker, config: Path, gate: Gate
 ) -> None:
-    manager = start_manager(vote_timeout=VOTE_TIMEOUT)
+    manager = start_manager(vote_timeout=VOTE_TIMEOUT, precommit_timeout=VOTE_TIMEOUT)
     running, late = start_worker(manager), start_worker(manager)
     gate.hold_votes(late)
     late.ask("object_to", "no room for 2")
@@ -123,7 +123,7 @@ def test_a_worker_that_refuses_what_it_is_given_without_a_vote_is_named_until_it
     assert manager.reload().result is ReloadResult.SUCCESS
     refusing.ask("object_to_key", "number", "no room for 2")
 
-    assert refusing.ask("attach", manager.address) == 1
+    assert refusing.ask("attach", manager.address, 1.0) == 1
 
     await_state(manager, refusing, "declined")
     (event,) = (event for event in manager.get_event_history() if event.origin == "late")
