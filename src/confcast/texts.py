@@ -19,6 +19,7 @@ disabled), and loggers outside the tree (no configuration could name them).
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sys
@@ -41,12 +42,15 @@ LOGGERS = (
 
 # Control characters (C0 and C1); marks, embeddings, overrides and isolates that change the direction of writing; the
 # separators of lines and paragraphs; and surrogates, which stand for the bytes of a name that is not UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# A text until its first use: to compile it takes half a millisecond, and most texts are plain ASCII.
+_UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def printable(text: str) -> str:
     """This text on one line, with Python's escapes for what can't be printed."""
-    return _UNPRINTABLE.sub(_escaped, text)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(_UNPRINTABLE, _escaped, text)
 
 
 def printable_lines(text: str) -> str:
@@ -56,7 +60,7 @@ def printable_lines(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """This JSON document, unchanged for a program, with JSON's escapes for what can't be printed."""
-    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
+    return re.sub(_UNPRINTABLE, lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def encodable(text: str) -> str:
@@ -128,7 +132,12 @@ def keep_enabled(logger: logging.Logger) -> None:
     """Let a logging configuration disable this logger only by naming it. May be called again."""
     own = type(logger)
     if not issubclass(own, _StaysEnabled):
-        logger.__class__ = type(own.__name__, (_StaysEnabled, own), {})
+        logger.__class__ = _staying(own)
+
+
+@functools.cache
+def _staying(own: type[logging.Logger]) -> type[logging.Logger]:
+    return type(own.__name__, (_StaysEnabled, own), {})
 
 
 for _name in LOGGERS:

@@ -575,12 +575,13 @@ Question = ExplainRequest | DiffRequest | ShowRequest
 Request = Reload | Operation | Query | Question
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Shown | Done
+ToClient = Refused | Answer
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors of decoding; for a text that is not UTF-8, msgspec lets Python's error through."""
 
-_QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)  # a quotation as repr() writes it
+_QUOTED = r"""(?s) (['"]).*\1"""  # a quotation as repr() writes it
 
 encode: Callable[[Message], bytes] = msgspec.msgpack.Encoder().encode
 """Encode one message to the body of a frame."""
@@ -594,7 +595,7 @@ def _decoder(messages: Any) -> msgspec.msgpack.Decoder[Any]:
 
 def _without_content(error: Exception) -> str:
     """The text of this error without quoted words: msgspec quotes a word that is not in an enum, however long."""
-    return _QUOTED.sub("", str(error))
+    return re.sub(_QUOTED, "", str(error))
 
 
 def decode_to_owner(body: bytes) -> ToOwner:
@@ -603,6 +604,14 @@ def decode_to_owner(body: bytes) -> ToOwner:
         return cast(ToOwner, _decoder(ToOwner).decode(body))
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to the owner: {_without_content(error)}") from None
+
+
+def decode_to_client(body: bytes) -> ToClient:
+    """Decode an answer of an owner. Raises ProtocolError, whose text has none of the content."""
+    try:
+        return cast(ToClient, _decoder(ToClient).decode(body))
+    except UNDECODABLE as error:
+        raise ProtocolError(f"not a message to a client: {_without_content(error)}") from None
 
 
 def decode_to_worker(body: bytes) -> ToWorker:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from confcast.errors import ConfcastError, ProtocolError
 from confcast.texts import printable
 from confcast.wire.framing import Deframer, frame
-from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Reload, Request, decode_to_worker, encode
+from confcast.wire.messages import PROTOCOL, Answer, Hello, Refused, Reload, Request, decode_to_client, encode
 from confcast.worker.client.verbs import Verbs
 
 
@@ -107,7 +107,5 @@ def _first_answer(connection: socket.socket, deadline: float) -> Answer | Refuse
         data = connection.recv(65536)
         if not data:
             return None
-        for body in deframer.feed(data):
-            message = decode_to_worker(body)
-            if isinstance(message, Answer | Refused):
-                return message
+        if bodies := deframer.feed(data):
+            return decode_to_client(bodies[0])
