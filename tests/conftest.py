@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 
 import pytest
+
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+"""Each of some thousand processes would look for plugins in the metadata of every package that is installed."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,8 +20,6 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from watchfiles._rust_notify import RustNotify
-
 _log = logging.getLogger("confcast.watch")
 
 _ANYTHING = 0xFCE
@@ -188,6 +186,10 @@ class Polled:
     """The events of some directories, by watchfiles. Arguments and errors as of `Inotify`, or watchfiles' own."""
 
     def __init__(self, dirs: Iterable[str], wakeup: Wakeup) -> None:
+        from watchfiles._rust_notify import (
+            RustNotify,
+        )  # not on Linux: 4 % of an owner's start
+
         self._wakeup = wakeup
         self._notify = RustNotify(list(dirs), False, False, 0, False, False)
 

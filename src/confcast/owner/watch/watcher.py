@@ -35,8 +35,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from watchfiles._rust_notify import WatchfilesRustInternalError
-
 from confcast.config.sources.disk import identity
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.watch.dir_events import DirEvents, Wakeup, events_in
@@ -314,7 +312,7 @@ class _DirectoryWatches:
             self._events = events_in(readable, self._wake)
         except FileNotFoundError:
             return False
-        except (OSError, WatchfilesRustInternalError) as error:
+        except (OSError, RuntimeError) as error:  # the latter is watchfiles' own
             self._complain(error)
             return True
         self._limited = self._invalidated = False
