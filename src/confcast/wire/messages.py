@@ -15,7 +15,7 @@ import enum
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -601,7 +601,8 @@ def _without_content(error: Exception) -> str:
 def decode_to_owner(body: bytes) -> ToOwner:
     """Decode a message from a worker or a client. Raises ProtocolError, whose text has none of the content."""
     try:
-        return cast(ToOwner, _decoder(ToOwner).decode(body))
+        message: ToOwner = _decoder(ToOwner).decode(body)
+        return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to the owner: {_without_content(error)}") from None
 
@@ -609,7 +610,8 @@ def decode_to_owner(body: bytes) -> ToOwner:
 def decode_to_client(body: bytes) -> ToClient:
     """Decode an answer of an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        return cast(ToClient, _decoder(ToClient).decode(body))
+        message: ToClient = _decoder(ToClient).decode(body)
+        return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a client: {_without_content(error)}") from None
 
@@ -617,6 +619,7 @@ def decode_to_client(body: bytes) -> ToClient:
 def decode_to_worker(body: bytes) -> ToWorker:
     """Decode a message from an owner. Raises ProtocolError, whose text has none of the content."""
     try:
-        return cast(ToWorker, _decoder(ToWorker).decode(body))
+        message: ToWorker = _decoder(ToWorker).decode(body)
+        return message
     except UNDECODABLE as error:
         raise ProtocolError(f"not a message to a worker: {_without_content(error)}") from None
