@@ -6,6 +6,8 @@ import collections
 import dataclasses
 import decimal
 import enum
+import functools
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, NamedTuple, NewType, TypeVar
 
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretBytes, SecretStr, create_model
 from typing_extensions import TypeAliasType
 
+from confcast.config import diff
 from confcast.config.codec import Codec
 from confcast.config.diff import MASK, differences
 from confcast.config.schema.kinds import Secret
@@ -312,7 +315,8 @@ def test_lists_of_other_lengths_types_and_order_differ():
 )
 def test_of_a_long_value_the_same_text_is_shown_as_if_all_of_it_were(value, monkeypatch):
     shown = [(change.old, change.new) for change in changed(anything=value)]
-    monkeypatch.setattr("confcast.config.diff._is_long", lambda value: False)
+    unlimited = functools.partialmethod(diff._Comparison.__init__, longest=math.inf)
+    monkeypatch.setattr(diff._Comparison, "__init__", unlimited)
     monkeypatch.setattr("confcast.config.diff.cut", lambda value: value)
     whole = [(change.old, change.new) for change in differences(CODEC, Config(), Config(anything=value))]
     for short, long in zip(

@@ -47,11 +47,16 @@ class Settings(msgspec.Struct):
     number: int = 0
 
 
+class Tagged(msgspec.Struct):
+    tags: set[int]
+
+
 def test_what_the_sources_gave_is_loaded_again_without_them(tmp_path: Any) -> None:
     file = tmp_path / "app.toml"
     file.write_text("day = 2026-01-02\nnumber = 5")
     loader = ConfigLoader(Settings, File(file))
-    kept = loader._given(loader._read())
+    reading = loader._read()
+    kept = loader._given(reading, loader._build(reading))
     file.unlink()
     again = loader._reading_of(kept, "version 3", Overrides().set({"number": "7"}, Settings, Call(0.0)))
     candidate = loader._build(again)
@@ -62,7 +67,9 @@ def test_what_the_sources_gave_is_loaded_again_without_them(tmp_path: Any) -> No
         loader._reading_of(kept[:-1], "version 3")
 
 
-def test_what_can_not_be_kept_is_refused(tmp_path: Any) -> None:
-    loader = ConfigLoader(Settings, overrides={"day": {1}})
+def test_what_can_not_be_kept_is_refused() -> None:
+    loader = ConfigLoader(Tagged, overrides={"tags": {1}})
+    reading = loader._read()
+    candidate = loader._build(reading)
     with pytest.raises(ConfigError, match="what the sources give can't be kept: a set is no plain data"):
-        loader._given(loader._read())
+        loader._given(reading, candidate)
