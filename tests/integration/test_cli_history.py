@@ -153,6 +153,7 @@ def test_what_does_not_come_is_unknown_and_what_was_refused_is_refused(
 ) -> None:
     code, out, _ = run("wait", "9", "--timeout", "0.1")
     assert code == 3
+    assert out.startswith("not over in time, or no owner answers; what is under way goes on\n")
     assert "after 0.1 s version 9 does not exist; version 1 runs" in out
     worker = start_worker(manager)
     worker.ask("object_to", "not today")

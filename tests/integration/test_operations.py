@@ -448,6 +448,7 @@ def test_each_command_is_carried_out_and_has_its_exit_code(
     loads(manager, config, 2)
     code, text, _ = run("rollback", *at, "--reason", "a bad night")
     assert (code, text.splitlines()[0].split(" (")[0]) == (0, "success: version 2 -> 3")
+    assert "  the content of version 1 is held from now on; `confcast resume` follows the sources again\n" in text
     code, text, _ = run("status", *at)
     assert "held     the content of version 1" in text
     code, text, _ = run("reload", *at)
@@ -460,6 +461,9 @@ def test_each_command_is_carried_out_and_has_its_exit_code(
     code, text, _ = run("status", *at)
     assert "set      number = 7" in text
     assert reads(workers) == {(5, 7)}
+    with pytest.raises(SystemExit, match="2"):
+        run("check", *at, "app.toml=no/such.toml")
+    assert "error: no/such.toml can't be read: No such file or directory\n" in capsys.readouterr().err
     code, text, _ = run("check", *at, "--set", "number=x", "--json")
     assert (code, json.loads(text)["dry_run"]) == (1, True)
     assert run("unset", *at, "number", "twin")[0] == 0

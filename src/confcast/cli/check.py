@@ -73,7 +73,9 @@ def _by_owner(options: argparse.Namespace) -> Report:
     values, files, owner = assignments(options.set), dict(options.files), owners.find(options)
     try:
         event = owner.within(options.timeout, lambda left: owner.check(values=values, files=files, timeout=left))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        options.usage_error(f"{error.filename} can't be read: {error.strerror}")
+    except ValueError as error:
         options.usage_error(str(error))
     warn_of_secrets(event, options.set)
     return outcome(owner, event)

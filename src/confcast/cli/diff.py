@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> Report:
 
 def report(a: Side, b: Side, changes: list[Change]) -> Report:
     """The report on what differs, for a person and for a program."""
-    lines = [shown_change(each) for each in changes] or [f"nothing differs from {_named(a)} to {_named(b)}"]
+    lines = [shown_change(each) for each in changes] or [f"nothing differs between {_named(a)} and {_named(b)}"]
     return Report(ExitCode.DONE, "\n".join(lines), {"a": a, "b": b, "changes": changes})
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from confcast.cli import terminal
-from confcast.cli.report import line, table, user_name
+from confcast.cli.report import line, spoken, table, user_name
 from confcast.texts import shortened
 from confcast.wire.messages import WorkerStatus
 
@@ -35,7 +35,7 @@ def as_table(owners: list[dict[str, Any]], stream: TextIO | None = None) -> list
         "PID": lambda each: each["master"],
         "VERSION": lambda each: _UNKNOWN if each["version"] is None else each["version"],
         "STARTED IN": lambda each: each["working_directory"] or _UNKNOWN,
-        _COMMAND: lambda each: shortened(each["command"], _LONGEST_COMMAND) or _UNKNOWN,
+        _COMMAND: lambda each: shortened(spoken(each["command"]), _LONGEST_COMMAND) or _UNKNOWN,
         "TYPE": lambda each: each["choose"],
     }
     if any("workers" in each for each in owners):

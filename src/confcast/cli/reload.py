@@ -58,9 +58,9 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
     return [known[pid] for pid in sorted(known)]
 
 
-def report(event: ReloadEvent, workers: list[WorkerStatus]) -> Report:
-    """The report on the outcome, for a person and for a program."""
-    lines = [_headline(event)]
+def report(event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "") -> Report:
+    """The report on the outcome, for a person and for a program; `headline`: in the place of the usual one."""
+    lines = [headline or _headline(event)]
     not_applied = "" if event and not event.dry_run else "would apply: " if event else "not applied: "
     lines += [f"  {not_applied}{shown_change(change)}" for change in event.changes]
     lines += [f"  waits for a full reload: {shown_change(change)}" for change in event.pending]

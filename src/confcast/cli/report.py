@@ -7,6 +7,7 @@ escapes, and one cell is one line. A table without room on the terminal becomes 
 from __future__ import annotations
 
 import enum
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -18,6 +19,8 @@ from confcast.cli import terminal
 from confcast.errors import Problem
 from confcast.texts import printable, printable_json
 from confcast.wire.messages import WorkerStatus
+
+_INTERPRETER = re.compile(r"(python|pypy)[0-9.]*")
 
 
 class ExitCode(enum.IntEnum):
@@ -111,6 +114,19 @@ def failing_observers(workers: Iterable[WorkerStatus]) -> list[str]:
 def when(timestamp: float) -> str:
     """Seconds since 1970 as local date and time, with the offset from UTC."""
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def spoken(command: str) -> str:
+    """A command line as a person types it: without the interpreter, and without the folder of the program."""
+    words = command.split(" ")
+    if len(words) > 1 and _INTERPRETER.fullmatch(_basename(words[0])):
+        is_module = words[1] == "-m" and len(words) > 2
+        words = words[2:] if is_module else words[1:] if not words[1].startswith("-") else words
+    return " ".join([_basename(words[0]) or words[0], *words[1:]])
+
+
+def _basename(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def user_name(uid: int) -> str:

@@ -213,6 +213,7 @@ def _sources(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
     words = {
         "held": f"version {version} stays in use whatever they say, until `confcast resume`",
         "unknown": "the history has no load of them; `confcast reload` loads them now",
-        "applied": f"version {version} is what they said when they were last loaded",
+        "applied": f"version {version} is what they said when they were last loaded"
+        + (", with what is set below" if stats.get("overrides") else ""),
     }
     return f"{state}: {words.get(state, f'version {version} stays in use, because of this:')}"

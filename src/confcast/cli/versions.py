@@ -10,7 +10,7 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import ExitCode, Report, table, when
+from confcast.cli.report import ExitCode, Report, spoken, table, when
 from confcast.texts import shortened
 from confcast.wire.messages import VersionInfo, Who
 
@@ -66,7 +66,7 @@ def caller(who: Who | None) -> str:
     user = owners.user_name(who.uid)
     if not who.pid:
         return f"{user}, in another pid namespace"
-    command = f": {shortened(who.command, _LONGEST_COMMAND)}" if who.command else ""
+    command = f": {shortened(spoken(who.command), _LONGEST_COMMAND)}" if who.command else ""
     return f"{user}, process {who.pid}{command}"
 
 

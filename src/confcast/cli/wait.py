@@ -8,8 +8,9 @@ from typing import Any
 from confcast.cli import owners
 from confcast.cli.arguments import duration
 from confcast.cli.operations import version_number
-from confcast.cli.reload import outcome
+from confcast.cli.reload import outcome, report
 from confcast.cli.report import Report
+from confcast.wire.messages import ReloadResult
 
 _TIMEOUT = 30.0
 
@@ -35,4 +36,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Wait, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
-    return outcome(owner, owner.wait(options.version, timeout=options.timeout))
+    event = owner.wait(options.version, timeout=options.timeout)
+    if event.result is ReloadResult.OWNER_UNAVAILABLE:
+        return report(event, [], headline="not over in time, or no owner answers; what is under way goes on")
+    return outcome(owner, event)

@@ -3,7 +3,8 @@
 A person whose edit of a file has no effect looks for a fault in reloading. So the layers of two loads are compared:
 each key that differs in one layer and is also set above it is reported, with its position and with what hides it.
 Guarantees: no report has a value, or a key that is a secret; an edit to the value that the higher layer has anyway is
-not reported; another spelling of a key is no edit; positions are computed only for reported edits.
+not reported; another spelling of a key is no edit; layers of different names are not compared (what a held version was
+made of stands in the place of the sources); positions are computed only for reported edits.
 
 Rejected: comparing the bytes of files (a comment is no edit), and comparing with defaults (no layer hides a key that
 is set to its default).
@@ -55,7 +56,7 @@ def hidden_edits(schema: Any, before: Merged, after: Merged) -> list[str]:
 def _hidden(before: Merged, after: Merged) -> Iterator[_Hidden]:
     for index, (old, new) in enumerate(zip(before.layers, after.layers, strict=False)):
         above = [layer for layer in after.layers[index + 1 :] if layer.data]
-        if not above or old.fingerprint == new.fingerprint:
+        if not above or old.name != new.name or old.fingerprint == new.fingerprint:
             continue
         for path in _edited(old.data, new.data, (), functools.partial(after.in_layer, new)):
             decider = _decider(after, above, path)

@@ -445,7 +445,8 @@ class ConfigLoader(Generic[T]):
                 sources[found[0]] = _GivenFile(files[found[0]], content)
             else:
                 known = ", ".join(each.shown for each in files.values()) or "none"
-                why = "is the name of several files: give the path" if found else f"is no file of the sources: {known}"
+                none = f"is no file of the sources, which have: {known}"
+                why = "is the name of several files: give the path" if found else none
                 problems.append(Problem("", f"{name} {why}"))
         if problems:
             raise ConfigError(problems)

@@ -436,7 +436,7 @@ def _by(who: Who) -> str:
     names = [word.rpartition("/")[2] for word in words]
     if "confcast" in names:
         rest = names[names.index("confcast") + 1 :]
-        verb = next((word for word in rest if word in ("set", "unset")), "")
+        verb = next((word for word in rest if word in ("set", "unset", "check", "rollback")), "")
         return f" (confcast {verb})" if verb else " (confcast)"
     return f" ({names[0]})" if names else ""
 

@@ -9,7 +9,7 @@ import pytest
 
 from confcast.cli import owners, reload, status, versions
 from confcast.cli.owners import OwnerClient
-from confcast.cli.report import ExitCode, as_json, line, table, when
+from confcast.cli.report import ExitCode, as_json, line, spoken, table, when
 from confcast.errors import Problem
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, VersionInfo, Who, WorkerStatus
 
@@ -51,6 +51,22 @@ def test_json_has_every_field_and_takes_names_that_are_no_text():
     told = json.loads(as_json({"last": event(), "path": "a\udcffb"}))
     assert told["last"]["changes"] == []
     assert told["path"] == "a\\udcffb"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("/srv/.venv/bin/python /srv/.venv/bin/confcast set …", "confcast set …"),
+        ("/usr/bin/python3.11 -m confcast reload", "confcast reload"),
+        ("/usr/bin/gunicorn app:application", "gunicorn app:application"),
+        ("python -c import confcast", "python -c import confcast"),
+        ("/usr/bin/python3", "python3"),
+        ("pythonic.sh x", "pythonic.sh x"),
+        ("", ""),
+    ],
+)
+def test_a_command_is_shown_as_a_person_types_it(command, shown):
+    assert spoken(command) == shown
 
 
 # ---- reload
@@ -293,6 +309,14 @@ def test_the_last_load_is_shown_once_and_what_was_dropped_to_programs_only():
 def test_status_shows_why_the_sources_were_refused():
     last = event(ReloadResult.VALIDATION_FAILED, problems=[Problem("name", "no", "app.toml:4:20")])
     assert "         app.toml:4:20: name: no" in status.report(OWNER, STATS, last, []).text.splitlines()
+
+
+def test_what_is_set_is_part_of_what_runs():
+    set_ = {"key": "name", "value": "x", "since": 1.0, "expires": None, "who": None, "reason": ""}
+    stats = {**STATS, "overrides": [{**set_, "applied": True, "needed": True}]}
+    lines = status.report(OWNER, stats, event(), []).text.splitlines()
+    said = "version 7 is what they said when they were last loaded, with what is set below"
+    assert f"sources  applied: {said}" in lines
 
 
 def test_versions_are_a_table_and_the_one_that_runs_is_marked():

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from confcast import Candidate, ConfigLoader, Environment, Secret
 from confcast.config import hidden_edits
+from confcast.config.overrides import Call, Overrides
+from confcast.config.plain_bytes import encode_data
 from confcast.config.sources.layer import Layer
 
 SECRET = "hunter2hunter2"
@@ -227,3 +229,14 @@ def test_positions_are_worked_out_for_what_is_reported_only() -> None:
     loader: ConfigLoader[Settings] = ConfigLoader(Settings, Counted(), overrides={"greeting": "o"})
     first: Candidate[Settings] = loader.load()
     assert loader.load().hidden_edits_since(first) == []
+
+
+def test_what_a_held_version_was_made_of_is_no_earlier_content_of_the_sources(tmp_path: Path) -> None:
+    """It stands in one layer in the place of all sources; seen in an owner: `your removal of` a key of the file."""
+    path = tmp_path / "app.toml"
+    path.write_text('greeting = "file"\n')
+    loader = ConfigLoader(Settings, path, Environment("APP_"))
+    set_ = Overrides().set({"greeting": "set", "db.pool": 3}, Settings, Call(1.0))
+    held = loader._propose(loader._reading_of(encode_data({"greeting": "old", "token": SECRET}), "version 3", set_))
+    sources = loader._propose(loader._read(set_))
+    assert sources.hidden_edits_since(held) == held.hidden_edits_since(sources) == []

@@ -74,6 +74,8 @@ _MANY_OBJECTS = 1_000_000
 
 _REFUSED_TO_CHANGE = "so a reload may not change it (needs_restart='refuse'): start the server anew, or put it back"
 
+_FOLLOW = "`confcast resume` follows the sources again"
+
 LoadResult = Loaded | Checked | LoadFailed
 
 
@@ -236,6 +238,7 @@ class LoadThread:
             committed.payload if committed and same else row.payload,
             not same,
             changes,
+            notes=(f"the content of version {row.version} is held from now on; {_FOLLOW}",),
             layer=layer.encode(),
             expires=own_time_of(layer.next_expiry or 0.0),
             values=values,
