@@ -8,17 +8,21 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from confcast.wire.messages import LONGEST_TTL
+
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _KEY = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^="])+(?==)')
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 
 
 def duration(text: str) -> float:
-    """Seconds: `90`, `60s`, `10m` or `2h`. Raises ArgumentTypeError."""
+    """Seconds: `90`, `60s`, `10m` or `2h`; at most ten years. Raises ArgumentTypeError."""
     found = _DURATION.fullmatch(text)
     if found is None or float(found[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration above 0: give 90, 60s, 10m or 2h")
-    return float(found[1]) * _UNITS[found[2]]
+    if (seconds := float(found[1]) * _UNITS[found[2]]) > LONGEST_TTL:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years: give a shorter time")
+    return seconds
 
 
 def assignment(text: str) -> tuple[str, str]:

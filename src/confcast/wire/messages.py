@@ -317,11 +317,15 @@ class Rollback(Message, frozen=True):
     reason: str = ""
 
 
+LONGEST_TTL = 10 * 365 * 86400.0
+"""Seconds for which a value may be set: what is to stay for longer has no end, or stands in a file."""
+
+
 class Set(WithSecrets, Message, frozen=True):
     """Put these values above all sources, from this version on; answered by Outcome.
 
-    `values`: by dotted key, texts or plain data, secrets included; never shown. `ttl`: seconds after which they end;
-    None: no end. `expect`, `reason`, `confirm_within`: as in Reload.
+    `values`: by dotted key, texts or plain data, secrets included; never shown. `ttl`: seconds after which they end, at
+    most `LONGEST_TTL`; None: no end. `expect`, `reason`, `confirm_within`: as in Reload.
     """
 
     SHOWN = ("id",)

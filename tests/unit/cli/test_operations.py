@@ -27,6 +27,13 @@ def test_what_is_no_duration_is_refused_with_the_forms_that_are(text):
         duration(text)
 
 
+@pytest.mark.parametrize("text", ["87601h", "9" * 400])
+def test_a_duration_is_no_longer_than_an_owner_takes(text):
+    assert duration("87600h") == 87600 * 3600
+    with pytest.raises(argparse.ArgumentTypeError, match="longer than ten years"):
+        duration(text)
+
+
 def test_a_value_is_a_text_a_file_or_standard_input(tmp_path, monkeypatch):
     (file := tmp_path / "password").write_text("two words\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("from a pipe\n"))

@@ -37,7 +37,10 @@ STARTUP = StartupConfig(
         (LoaderSpec("app:Settings", [("app:Source", PLANTED)], PLANTED), "LoaderSpec(schema='app:Settings')"),
         (VersionRow(3, PLANTED, b"s", PLANTED, 1.0), "VersionRow(version=3)"),
         (StateRow(3, PLANTED), "StateRow(undo=3)"),
-        (Loaded(1, PLANTED, PLANTED, differs=False), "Loaded(number=1, differs=False, changes=(), notes=(), pending=())"),
+        (
+            Loaded(1, PLANTED, PLANTED, differs=False),
+            "Loaded(number=1, differs=False, changes=(), notes=(), pending=())",
+        ),
         (Record(3, PLANTED, PLANTED, refused=PLANTED), "Record(version=3, undo=False)"),
         (WriteSnapshot(3, PLANTED, PLANTED), "WriteSnapshot(version=3)"),
         (OperatorState(2, None, PLANTED, PLANTED), "OperatorState(serial=2, hold=None, pending=())"),

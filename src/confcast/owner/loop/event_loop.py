@@ -54,6 +54,9 @@ _log = logging.getLogger("confcast.owner")
 _RETRY_AFTER = 1.0
 """Seconds without accepting after no descriptor was left: the socket stays readable, and would keep the loop busy."""
 
+_LONGEST_WAIT = 86400.0
+"""Seconds that a turn waits at the most: a selector raises for a wait of 25 days, and a value may be set for longer."""
+
 _FOLD_AFTER = 0.25
 """Seconds that what the journal has appended waits for SQLite, so that many reloads are one transaction."""
 
@@ -290,7 +293,7 @@ class EventLoop:
         times += [when for when in limits if when is not None]
         if self.core.state is ProposalState.IDLE:
             times += self._idle_tasks.next()
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return min(max(0.0, min(times) - time.monotonic()), _LONGEST_WAIT) if times else None
 
     def _hand_over(self, given: fx.Input | Answered) -> None:
         if isinstance(given, Answered):

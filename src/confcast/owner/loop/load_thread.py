@@ -52,6 +52,7 @@ from confcast.owner.store.journal import VersionRow
 from confcast.texts import Lines
 from confcast.tracebacks import to_be_logged
 from confcast.wire.messages import (
+    LONGEST_TTL,
     UNDECODABLE,
     Change,
     Check,
@@ -452,6 +453,10 @@ class LoadThread:
             now = max(now, overrides.next_expiry or now)
         left = reading.with_overrides(overrides.without_expired(now))
         match order.edit:
+            case Set(ttl=ttl) if ttl is not None and not 0 < ttl <= LONGEST_TTL:  # not by our own verbs
+                raise ConfigError(
+                    [Problem("", f"a time of {ttl:g} s can't be set: give one above 0, of at most ten years")]
+                )
             case Set(values=values, ttl=ttl, reason=reason):
                 call = Call(date, order.who, reason, None if ttl is None else now + ttl)
                 return reading.with_overrides(self._loader._set(left, values, call))

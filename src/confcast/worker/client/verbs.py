@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 
 from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.wire.messages import (
+    LONGEST_TTL,
     Answer,
     Change,
     Check,
@@ -233,7 +234,7 @@ class Verbs(ABC):
             values: By dotted key. A text means what it means in an environment variable; tables merge; other data
                 (numbers, booleans, lists) mean what a file would mean by them.
             expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
-            ttl: Seconds, or a timedelta, after which the values end. None: no end.
+            ttl: Seconds, or a timedelta, after which the values end, at most ten years. None: no end.
             reason: Why; at most 500 characters are kept.
             timeout: As in `reload`.
 
@@ -241,7 +242,8 @@ class Verbs(ABC):
             The outcome; true when the values run. VALIDATION_FAILED: a key is unknown, or a value does not fit.
 
         Raises:
-            As `reload`; and ValueError: `ttl` is not above 0. TypeError: a value is no plain data.
+            As `reload`; and ValueError: `ttl` is not above 0, or longer than
+                ten years. TypeError: a value is no plain data.
         """
         plain, seconds = plain_values(values), _ttl(ttl)
         return self._outcome(
@@ -474,8 +476,8 @@ def _contents(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, bytes]:
 
 def _ttl(ttl: float | timedelta | None) -> float | None:
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < math.inf):
-        raise ValueError(f"ttl={ttl!r}: a number of seconds above 0 is expected, or a timedelta")
+    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds <= LONGEST_TTL):
+        raise ValueError(f"ttl={ttl!r}: a number of seconds above 0 is expected, or a timedelta, of at most ten years")
     return seconds
 
 

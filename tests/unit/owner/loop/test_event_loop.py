@@ -31,6 +31,16 @@ def test_a_worker_that_connects_while_an_owner_without_workers_writes_is_lagging
     assert [status.pid for status in event.lagging] == [os.getpid()]
 
 
+@pytest.mark.parametrize("seconds", [30 * 86400.0, 1e12])
+def test_a_deadline_in_a_month_is_waited_for_day_by_day(shell: Shell, seconds: float):
+    """The selector takes no longer time than 25 days: an owner that gave it one would die, and so would the next."""
+    shell.owner._perform([fx.WakeAt(fx.Timer.EXPIRY, 0, time.monotonic() + seconds)])
+    assert shell.owner._until_next() == 86400.0
+    shell.turns(*load(b"A"))
+    (event,) = shell.events
+    assert event.result is ReloadResult.SUCCESS
+
+
 @pytest.mark.parametrize("written", [True, False])
 def test_a_write_that_failed_is_read_back(shell: Shell, written: bool):
     def fail(row: VersionRow) -> None:

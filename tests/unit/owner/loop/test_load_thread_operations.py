@@ -56,6 +56,13 @@ def test_what_can_not_be_set_or_unset_is_refused(start: Start) -> None:
     assert "is not overridden" in refusal(bench.load("number = 1", edit=Unset(1, ("number",))))[1]
 
 
+@pytest.mark.parametrize("ttl", [0.0, -1.0, float("nan"), float("inf"), 1e300])
+def test_a_time_without_a_date_is_refused_whoever_asks(start: Start, ttl: float) -> None:
+    """A program that speaks the protocol by itself may send any number."""
+    bench = start()
+    assert "at most ten years" in refusal(bench.load("number = 1", edit=Set(1, {"number": 7}, ttl=ttl)))[1]
+
+
 def test_values_that_an_owner_dies_of_are_not_laid_to_the_sources(start: Start, tmp_path: Path) -> None:
     bench, marks = start(), []
     from tests.unit.owner.loop.test_load_thread import during

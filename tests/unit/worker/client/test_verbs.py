@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,9 @@ def test_telling_waits_for_nothing(owner: Owner) -> None:
 def test_what_is_no_number_of_seconds_is_refused_before_anybody_is_asked(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"wait_observers=.*: a number of seconds is expected, 0 or more"):
         AddressClient("/nowhere", "app").reload(wait_observers=seconds)
+
+
+@pytest.mark.parametrize("ttl", [0.0, -1.0, float("nan"), float("inf"), 1e10, timedelta(days=-1), "5", True])
+def test_what_is_no_time_of_a_value_is_refused_before_anybody_is_asked(ttl: float) -> None:
+    with pytest.raises(ValueError, match=r"ttl=.*: a number of seconds above 0 is expected, .* at most ten years"):
+        AddressClient("/nowhere", "app").set({"number": 1}, ttl=ttl)
