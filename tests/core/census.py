@@ -98,6 +98,25 @@ SITUATIONS = (
     "the end of an override is refused",
     "overrides are put back with their version",
     "a value waits for a restart",
+    "a window is opened",
+    "a window is opened and nothing differs",
+    "a window is opened on what is held",
+    "a window is carried on",
+    "a window gets another deadline",
+    "a window is confirmed",
+    "nothing waits to be confirmed",
+    *(f"a window ends, {state.name}" for state in ProposalState),
+    "a window ends and nothing is undone",
+    "a window's undo can't be written",
+    "a window ended while no owner lived",
+    "a window ends at a first start",
+    "a window ends for a next generation",
+    "an owner goes on with a window",
+    "a way back takes back what is provisional",
+    "a way back to a number carries a window on",
+    "a hold comes back with a window's end",
+    "what a window has undone is refused",
+    "what a window has undone comes back with another window",
     *(f"an outcome is {result.value}" for result in ReloadResult if result is not ReloadResult.FILE_NOT_FOUND),
 )
 
@@ -111,6 +130,7 @@ class Census:
         self._commits = 0
         self._answered: fx.Answer | None = None
         self._owed = False
+        self._overslept = False
 
     def notes(self, situation: str) -> None:
         self.counts[situation] += 1
@@ -141,7 +161,28 @@ class Census:
 
     # ---- the owner
 
+    def owner_turned(self, before: ProposalState, window: Any, effects: list[fx.Effect]) -> None:
+        """An input was handed over in this state, with this window."""
+        core = self._world.owner.core
+        evidence = core._proposal.evidence
+        ordered = [each for each in effects if isinstance(each, fx.Record | fx.RecordState)]
+        if window is None or not evidence or not ordered:
+            return
+        self.notes(f"a window ends, {before.name}" if core._proposal.undo else "a window ends and nothing is undone")
+        if "anew" in evidence[0]:
+            self.notes("a window ends at a first start")
+        elif "reloaded" in evidence[0]:
+            self.notes("a window ends for a next generation")
+        elif self._overslept:
+            self.notes("a window ended while no owner lived")
+        if ordered[0].operator.hold is not None:
+            self.notes("a hold comes back with a window's end")
+
     def owner_begins(self, *, gathering: bool) -> None:
+        window = self._world.journal.operator.window
+        self._overslept = window is not None and window.deadline <= self._world.now
+        if window is not None and not self._overslept:
+            self.notes("an owner goes on with a window")
         if gathering:
             self.notes("a restarted owner gathers")
 
@@ -207,6 +248,7 @@ class Census:
             case fx.Record() | fx.RecordState():
                 held = self._world.journal.operator.hold
                 self._hold_changes(effect, held, effect.operator.hold)
+                self._window_changes(effect, self._world.journal.operator, effect.operator)
                 if isinstance(effect, fx.Record):
                     self._operation_is_written(effect, held)
             case fx.Answer(event=event) if event.dry_run:
@@ -222,6 +264,24 @@ class Census:
             self.notes(f"a hold ends {by}")
             if getattr(effect, "origin", "") == "call":
                 self.notes("a forced load passes a hold")
+
+    def _window_changes(self, effect: fx.Record | fx.RecordState, operator: Any, now: Any) -> None:
+        before, after, version = operator.window, now.window, isinstance(effect, fx.Record)
+        origin = getattr(effect, "origin", "")
+        if after is not None and before is None:
+            self.notes("a window is opened" + ("" if version else " and nothing differs"))
+            if after.hold is not None:
+                self.notes("a window is opened on what is held")
+            if operator.unconfirmed is not None and version and now.unconfirmed is None:
+                self.notes("what a window has undone comes back with another window")
+        elif after is not None and before is not None:
+            self.notes(
+                "a window is carried on" if after.deadline == before.deadline else "a window gets another deadline"
+            )
+            if origin == "rollback":
+                self.notes("a way back to a number carries a window on")
+        elif before is not None and origin == "rollback":
+            self.notes("a way back takes back what is provisional")
 
     def _operation_is_written(self, effect: fx.Record, held: Any) -> None:
         before, after, roster = self._world.journal.operator, effect.operator, self._world.owner.core.roster
@@ -258,6 +318,10 @@ class Census:
         match event.origin, event.result:
             case _, ReloadResult.HELD:
                 self.notes("a hold stops a call" if event.who or event.origin == "call" else "a hold stops a trigger")
+            case "confirm", ReloadResult.CONFLICT:
+                self.notes("nothing waits to be confirmed")
+            case "confirm", _ if event:
+                self.notes("a window is confirmed")
             case "rollback", ReloadResult.VALIDATION_FAILED:
                 self.notes("what is not kept can't be put back")
             case "rollback", _ if refused:
@@ -280,7 +344,8 @@ class Census:
         if timer in (fx.Timer.STAGE, fx.Timer.BARRIER) and seconds > _SILENT:
             self.notes("a worker works past the deadline of the silent")
         elif timer is fx.Timer.UNDO:
-            self.notes("an undo can't be written")
+            evidence = self._world.owner.core._proposal.evidence
+            self.notes("a window's undo can't be written" if evidence else "an undo can't be written")
 
     def _ends(self, event: Any) -> None:
         self.notes(f"an outcome is {event.result.value}")
@@ -314,6 +379,8 @@ class Census:
 def _why_rejected(messages: list[str]) -> str:
     if STILL_REFUSED in messages:
         return "what was undone is refused"
+    if messages[-1].startswith("the sources have what was undone"):
+        return "what a window has undone is refused"
     if OWED in messages:
         return "silence refuses"
     return "what nobody runs is undone" if messages[-1].startswith("nobody runs") else "a vote refuses"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
-from confcast.wire.messages import Check, Commit, Reload, Resume, Rollback, Set, Unset, Vote
+from confcast.wire.messages import Check, Commit, Confirm, Reload, Resume, Rollback, Set, Unset, Vote
 from tests.core.simulation import Process, World
 
 Disturb = Callable[[World, Process | None, bytes], None]
@@ -138,6 +138,70 @@ def somebody_sets_for_a_time_and_the_sources_break(world, process, content):
 
 def somebody_unsets(world, process, content):
     world.ask(Unset, keys=("k",))
+
+
+def somebody_reloads_with_a_window(world, process, content):
+    world.sources = content
+    world.ask(Reload, confirm_within=_seconds(content))
+
+
+def somebody_sets_with_a_window(world, process, content):
+    world.ask(Set, process, values=_value(content), confirm_within=_seconds(content))
+
+
+def somebody_extends_a_window(world, process, content):
+    world.ask(Reload, confirm_within=_seconds(content))
+
+
+def somebody_confirms(world, process, content):
+    """Whatever runs, or what was seen to run, or what never ran."""
+    world.ask(Confirm, version={b"A": 0, b"B": _newest(world), b"C": 4711}[content])
+
+
+def the_sources_change_in_a_window(world, process, content):
+    somebody_reloads_with_a_window(world, process, content)
+    _goes_on(world, lambda: world.journal.operator.window is not None)
+    sources_change_and_hup(world, process, {b"A": b"B", b"B": b"C", b"C": b"A"}[content])
+
+
+def somebody_goes_back_in_a_window(world, process, content):
+    somebody_reloads_with_a_window(world, process, content)
+    _goes_on(world, lambda: world.journal.operator.window is not None)
+    world.ask(Rollback, version=None if content == b"A" else min(world.journal.rows, default=0))
+
+
+def a_window_ends(world, process, content):
+    """Its deadline comes, wherever the owner is."""
+    if (window := world.journal.operator.window) is not None:
+        world.time_passes(max(0.0, window.deadline - world.now))
+        if world.owner is not None and not world.owner.effects:
+            world.next_deadline()
+
+
+def a_window_ends_and_can_not_be_undone(world, process, content):
+    world.next_write = "absent"
+    a_window_ends(world, process, content)
+
+
+def a_window_ends_while_no_owner_lives(world, process, content):
+    world.kill_owner()
+    a_window_ends(world, process, content)
+
+
+def time_passes(world, process, content):
+    world.time_passes(float(content[0] - ord("A") + 1))
+
+
+def server_starts_anew(world, process, content):
+    world.server_starts_anew()
+
+
+def a_next_generation_comes_or_is_called_off(world, process, content):
+    world.hands_over_or_goes_on()
+
+
+def _seconds(content):
+    return (content[0] - ord("A") + 1) * 3.0
 
 
 def _value(content):
@@ -390,6 +454,18 @@ DISTURBANCES: tuple[Disturb, ...] = (
     somebody_sets_for_a_time,
     somebody_sets_for_a_time_and_the_sources_break,
     somebody_unsets,
+    somebody_reloads_with_a_window,
+    somebody_sets_with_a_window,
+    somebody_extends_a_window,
+    somebody_confirms,
+    the_sources_change_in_a_window,
+    somebody_goes_back_in_a_window,
+    a_window_ends,
+    a_window_ends_and_can_not_be_undone,
+    a_window_ends_while_no_owner_lives,
+    time_passes,
+    server_starts_anew,
+    a_next_generation_comes_or_is_called_off,
     observers_linger_or_go_on,
     observer_fails,
     caller_goes,

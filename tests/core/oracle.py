@@ -15,6 +15,7 @@ from confcast.wire.messages import (
     Applied,
     Check,
     Commit,
+    Confirm,
     Declined,
     Hello,
     Install,
@@ -42,6 +43,11 @@ def _resumes(asked: Any) -> bool:
     return isinstance(asked, Resume) or (isinstance(asked, Reload) and asked.force)
 
 
+def _goes_back(asked: Any) -> bool:
+    """Whether this takes back what is provisional, where anything is."""
+    return isinstance(asked, Rollback) and asked.version is None
+
+
 class Oracle:
     def __init__(self, world: Any) -> None:
         self.world = world
@@ -59,6 +65,9 @@ class Oracle:
         self.last_outcome: Any = None
         self.last_event: Any = None
         self.undos: set[int] = set()
+        self.provisional: set[int] = set()  # versions of a window, unless they were confirmed
+        self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
+        self.undone_sources: bytes | None = None  # what they gave to a window that was undone, until they change
         self._fresh_owner()
 
     # ---- owners
@@ -66,6 +75,8 @@ class Oracle:
     def _fresh_owner(self) -> None:
         self.loads_begun = 0
         self.read: bytes | None = None
+        self.read_values: bytes | None = None
+        self.rebuilds = False
         self.connecting: set[int] = set()
         self._open_calls, self._asked = {}, {}
         self._loading = self._checked = 0
@@ -102,16 +113,26 @@ class Oracle:
 
     def journal_was_lost(self) -> None:
         self.newest_row = 0
+        self.window_sources = self.undone_sources = None
 
     def journal_went_back(self, newest: int) -> None:
         self.newest_row = newest
+        self.window_sources = self.undone_sources = None
 
-    def journaled(self, version: int, content: bytes) -> None:
+    def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
         self._one_content(version, content)
+        if effect.operator.window is not None:
+            self.provisional.add(version)
         self.rows[version] = content
         assert version > self.newest_row, "a number was used again"
         self.newest_row = version
         self._note_is_lost = False
+
+    def state_written(self, version: int, operator: Any) -> None:
+        """A window that is closed without a version has been confirmed, or had nothing to undo."""
+        if operator.window is None:
+            self.provisional.discard(version)
+            self.window_sources = None
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:
@@ -122,6 +143,7 @@ class Oracle:
                 self._who_connects()
             case fx.Load() | fx.Restore():
                 self.dry = isinstance(effect, fx.Load) and effect.dry
+                self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
                 self.disturbed = set()
                 self.loads_begun += 1
                 if not self.dry and not isinstance(effect, fx.Restore):
@@ -129,6 +151,9 @@ class Oracle:
             case fx.Send(pipe, frame):
                 self._owner_sends(pipe, frame)
             case fx.Record() | fx.RecordState():
+                self._is_no_load(effect)
+                self._window_is_kept(effect)
+                self._sources_that_were_undone_stay_out(effect)
                 self._what_people_have_set_stays(effect)
                 self._write_ordered(effect)
             case fx.AddMember(pid):
@@ -143,6 +168,9 @@ class Oracle:
     def _event(self, event: Any) -> None:
         assert not event.dry_run, "C1: a dry run is in the history"
         self.last_event = event
+        if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
+            other = self.read_values != self.undone_sources or self._is_open(_resumes)
+            self.undone_sources = None if other or self._asks_for_a_window() else self.undone_sources
         self._closes.append((event, self._tick(), self.world.known()))
         if event.origin != "late":
             self.open_round = 0
@@ -171,14 +199,17 @@ class Oracle:
                 assert self.rows.get(version) == content, f"version {version} was installed, and is in no journal"
 
     def _write_ordered(self, effect: fx.Record | fx.RecordState) -> None:
-        assert not self.dry, "C1: a dry run has written"
+        ends = self.world.journal.operator.window is not None and effect.operator.window is None
+        assert not self.dry or ends, "C1: a dry run has written"
+        self.dry = False
         if isinstance(effect, fx.RecordState):  # who attaches meanwhile has missed no vote
             return
         if effect.undo:
             self.undos.add(effect.version)
         if self.rows.get(self.newest_row) not in (None, effect.payload):  # else there is nothing that could be put back
             self.recorded_here.add(effect.version)
-        assert not self.open_round or self.open_round not in self.vetoed, "G1: committed against a no that came in time"
+        vetoed = self.open_round in self.vetoed and not effect.undo
+        assert not self.open_round or not vetoed, "G1: committed against a no that came in time"
         unvoted = self._unvoted()
         if self.open_round and not effect.undo:
             early = unvoted - self.timed_out - self.overdue
@@ -205,9 +236,9 @@ class Oracle:
         if getattr(asked, "wait_observers", None) is not None:
             self.waiting.add(call)
 
-    def load_read(self, number: int, content: bytes | None) -> None:
+    def load_read(self, number: int, content: bytes | None, values: bytes | None) -> None:
         if number > self._loading:  # else one that was given up, after a way back that no load is needed for
-            self.read, self._loading = content, number
+            self.read, self._loading, self.read_values = content, number, values
 
     def load_checked(self, number: int, *, holds: bool) -> None:
         if number == self._loading:  # a later one may have come in between
@@ -219,7 +250,8 @@ class Oracle:
         self.last_outcome = event
         if call not in self.waiting:  # or others have asked for something since
             self._operated(asked, event)
-        if event.result not in (ReloadResult.OWNER_UNAVAILABLE, ReloadResult.CONFLICT):
+        unserved = event.result in (ReloadResult.OWNER_UNAVAILABLE, ReloadResult.CONFLICT)
+        if not unserved and not isinstance(asked, Confirm):
             assert self.loads_begun > begun, "G5: served by a load that began before the call"
         if event.dry_run:
             self.open_round, self.dry = 0, False
@@ -227,9 +259,64 @@ class Oracle:
         if call in self.waiting and event.result in _APPLIED:
             self._have_observed(event)
             return  # all else was judged when its barrier was closed
-        if event.result in _APPLIED:
+        if event.result in _APPLIED and not isinstance(asked, Confirm):
             assert self.rows[event.version] == self.read, "G5: not what this load has read"
         self._barrier(event)
+
+    # ---- windows
+
+    def _asks_for_a_window(self) -> bool:
+        return self._is_open(lambda asked: getattr(asked, "confirm_within", 0.0) > 0.0)
+
+    def _is_no_load(self, effect: fx.Record | fx.RecordState) -> None:
+        """A way back from a window needs no load: what it puts back is in the row."""
+        before, after = self.world.journal.operator, effect.operator
+        back = isinstance(effect, fx.Record) and effect.undo and effect.origin == "rollback"
+        if before.window is not None and after.window is None and (back or self._is_open(_goes_back)):
+            self.loads_begun += 1
+            self.read = effect.payload if isinstance(effect, fx.Record) else self.rows[self.newest_row]
+
+    def _window_is_kept(self, effect: fx.Record | fx.RecordState) -> None:
+        """One fallback and one deadline, until somebody confirms, or what came in it is gone."""
+        journal, now = self.world.journal, self.world.now
+        before, after = journal.operator.window, effect.operator.window
+        undo = isinstance(effect, fx.Record) and effect.undo
+        if journal.deleted or not self.newest_row:
+            return
+        if before is None:
+            assert after is None or self._asks_for_a_window(), "a window, and nobody has asked for one"
+            assert after is None or after.fallback not in self.provisional, "U4: what is provisional itself"
+            assert after is None or after.fallback in journal.rows, "U4: the fallback is not kept"
+            return
+        assert now < before.deadline or undo or after is None, "D7: its time is over, and something else goes first"
+        if after is not None:
+            assert after.fallback == before.fallback, "F2: another fallback"
+            assert after.deadline == before.deadline or undo or self._asks_for_a_window(), "F2: another deadline"
+        elif undo:
+            good = {journal.rows[version] for version in journal.rows.keys() - self.provisional}
+            assert effect.payload in good, "U4: what is put back is provisional itself"
+        elif journal.rows[self.newest_row] != journal.rows[before.fallback]:
+            assert isinstance(effect, fx.RecordState), "F2: a commit has closed the window"
+            assert self._is_open(lambda asked: isinstance(asked, Confirm)), "F2: nobody has confirmed"
+            assert now < before.deadline, "F3: confirmed at the deadline"
+
+    def _sources_that_were_undone_stay_out(self, effect: fx.Record | fx.RecordState) -> None:
+        """U1: what a window has undone comes back only when the sources change, or somebody asks for just that."""
+        if isinstance(effect, fx.RecordState):
+            return
+        before, after = self.world.journal.operator.window, effect.operator.window
+        if effect.undo:
+            back = before is not None and after is None and effect.payload == self.rows[before.fallback]
+            if back and effect.origin == "undo":
+                given, self.window_sources = self.window_sources, None
+                differs = given not in (None, self.world.journal.values[before.fallback])
+                self.undone_sources = given if differs else self.undone_sources
+        elif not self.rebuilds and effect.origin != "reissue":
+            if self.undone_sources == effect.values:
+                asked = self._asks_for_a_window() or self._is_open(_resumes)
+                assert asked, "U1: what was undone is committed again"
+            self.undone_sources = None
+            self.window_sources = effect.values if after is not None else None
 
     # ---- operations
 
@@ -258,7 +345,10 @@ class Oracle:
         assert event.dry_run == isinstance(asked, Check)
         if event.dry_run:
             self._tried(event)
-        if event.result is ReloadResult.CONFLICT:
+        if event.result is ReloadResult.CONFLICT and isinstance(asked, Confirm):
+            open_here = self.world.journal.operator.window is not None and asked.version in (0, event.version)
+            assert not open_here, "F3: a conflict, and what was to be confirmed waits for it"
+        elif event.result is ReloadResult.CONFLICT:
             assert expect not in (None, event.version), "D6: a conflict with the version that was expected"
         elif expect is not None:
             assert event.previous_version == expect, "D6: another version ran when this began"
@@ -278,6 +368,8 @@ class Oracle:
                 assert overrides.is_of(asked.id, operator.layer), "D1: set, and not in the journal"
             case Set():
                 assert not overrides.is_of(asked.id, operator.layer), "D1: refused, and in the journal"
+            case Confirm() if event:
+                assert operator.window is None, "F3: confirmed, and the window is open"
             case Unset() if event:
                 assert operator.layer == b"", "D1: unset, and still in the journal"
 
@@ -298,11 +390,14 @@ class Oracle:
             assert self._observed.get(pid, 0) > began, f"{pid} has not reported that its observers have run"
 
     def _barrier(self, event: Any) -> None:
-        undone = event.result is ReloadResult.REJECTED and event.version in self.undos
+        undone = event.result in (ReloadResult.REJECTED, ReloadResult.UNDONE) and event.version in self.undos
         undone = undone and event.version > event.previous_version
         if event.result not in _APPLIED and not undone:
             return
         self.closed.add(event.version)
+        if event.result is ReloadResult.UNDONE:
+            assert event.evidence, "undone by itself, and nobody says why"
+            assert event.version not in self.provisional, "undone, and what runs is provisional"
         assert event.version == self.newest_row, "G6: what was answered is not what the journal holds"
         excused = {status.pid for status in event.lagging}
         assert event.result is not ReloadResult.SUCCESS or not excused
@@ -444,6 +539,8 @@ class Oracle:
 
     def check_rest(self) -> None:
         world = self.world
+        assert world.journal.operator.window is None, "F1: nobody has confirmed, and nothing was undone"
+        assert self.newest_row not in self.provisional, "F1: what nobody has confirmed runs for good"
         for number, _ in self._open_calls:
             pipe = world.pipes[number]
             assert not (pipe.peer_open and pipe.owner_open), "G5: a caller was never answered"

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, Core, OperatorState
-from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare
+from confcast.owner.core.machine import Committed, Core, OperatorState, Proven
+from confcast.owner.store.kept_versions import judgement_of
+from confcast.wire.messages import PROTOCOL, Hello, Install, Prepare, ReloadEvent
 from confcast.worker.connection.machine import DoesNotFit, Held, Machine, ReplicaState, no_patch
 from tests.core.world import patched
 
@@ -43,6 +44,8 @@ class Journal:
         self.values: dict[int, bytes] = {}
         self.operators: dict[int, OperatorState] = {}
         self.state: tuple[int, bytes] = (0, b"")
+        self.good: set[int] = set()
+        self.declined: set[int] = set()
         self.high_water = high_water
         self.roster: set[int] = set()
         self.deleted = False
@@ -55,6 +58,27 @@ class Journal:
     def operator(self) -> OperatorState:
         """What people have set, as of the last write."""
         return self.operators[max(self.rows)] if self.rows else OperatorState()
+
+    def judge(self, event: ReloadEvent) -> None:
+        """What is known of a version by this event; what came in a window is good only once it is confirmed."""
+        if (judgement := judgement_of(event)) is not None:
+            version = judgement.version
+            self.declined |= set() if judgement.good else {version}
+            provisional = version in self.operators and self.operators[version].window is not None
+            if version in self.declined or provisional:
+                self.good.discard(version)
+            elif version in self.rows:
+                self.good.add(version)
+
+    def proven(self) -> Proven | None:
+        """What a window would fall back to, or does."""
+        window = self.operator.window
+        version = window.fallback if window else max(self.good, default=0)
+        if not version:
+            return None
+        content, operator = self.rows[version], self.operators[version]
+        committed = Committed(version, content, content, False, self.values[version])
+        return Proven(committed, operator.layer, operator.expires)
 
     def newest(self) -> Committed | None:
         if not self.rows:
@@ -149,7 +173,7 @@ class OwnerProcess:
         self.timers: list[fx.WakeAt] = []
         self.loads: deque[fx.Load] = deque()
         self.restores: deque[fx.Restore] = deque()
-        self.unchecked: deque[int] = deque()  # loads whose candidate is proposed already
+        self.unchecked: deque[tuple[int, bytes]] = deque()  # loads whose candidate is proposed already; their values
         self.awaited: list[Pipe] | None = None  # whose Hello is handed over before Accepted
         self.watched = set(roster)
         self.known = set(roster)

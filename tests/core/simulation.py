@@ -41,6 +41,7 @@ class World(Crowd):
         self.census = Census(self)
         self.owner: OwnerProcess | None = None
         self.owners = 0
+        self.starts_anew = False
 
     # ---- what can happen by itself
 
@@ -115,6 +116,8 @@ class World(Crowd):
         if not self.disk_is_full:
             self.journal.roster |= {pid for pid in self.notes if self.lives(pid)}
             self.notes.clear()
+        if self.starts_anew and self.journal.operator.unconfirmed is None:
+            self.journal.state = (self.journal.state[0], b"")
         core = Core(
             self.rules,
             committed=self.journal.newest(),
@@ -122,12 +125,31 @@ class World(Crowd):
             roster=roster,
             refused=self.journal.state[1],
             operator=self.journal.operator,
+            fallback=self.journal.proven(),
+            starts_anew=self.starts_anew,
             gathering=gathering,
             now=self.now,
         )
+        self.starts_anew = False
         self.oracle.owner_began(self.journal.newest())
         self.owner = OwnerProcess(core, roster)
         self.owner.inputs.append(fx.Trigger("restart" if self.owners > 1 else "start"))
+
+    def server_starts_anew(self) -> None:
+        """No process of it lives on; the journal does, in a folder of its own."""
+        self.kill_owner()
+        for process in self.processes:
+            if process.alive:
+                self.kill(process)
+        self.notes.clear()
+        self.snapshot = None
+        self.starts_anew = True
+        self.start_owner()
+
+    def time_passes(self, seconds: float) -> None:
+        """With or without an owner; its deadlines are seen to late."""
+        if self.owner is None or not self.owner.effects:
+            self.now += seconds
 
     def kill_owner(self) -> None:
         if self.owner is not None:
@@ -159,11 +181,20 @@ class World(Crowd):
         if ahead != {max(self.oracle.contents)}:  # of two numbers the owner may receive the lower one first
             return
         self.journal.rows = {version: self.journal.rows[version] for version in before}
+        self.journal.good &= set(before)
         self.journal.high_water = before[-1]
         self.oracle.journal_went_back(before[-1])
         self.census.notes("the journal goes back")
         self.start_owner()
         self._everyone_connects()
+
+    def hands_over_or_goes_on(self) -> None:
+        """A next generation comes, or the one that came is called off."""
+        self._hands_over(on=self.owner is not None and not self.owner.core._hands_over)
+
+    def _hands_over(self, *, on: bool) -> None:
+        if self.owner is not None:
+            self.owner.inputs.append(fx.HandsOver(on))
 
     def master_goes(self) -> None:
         if self.owner is not None:
@@ -217,11 +248,12 @@ class World(Crowd):
             checked = load.compare or not differs
             shares = not checked and base and content != b"C"  # which shares too little with any other
             change = {"base": base, "patch": patch(base, content)} if shares else {}
-            change |= {"layer": layer, "expires": overrides.end_of(layer), "values": values}
+            known = values if checked or load.values else b""
+            change |= {"layer": layer, "expires": overrides.end_of(layer), "values": known}
             change |= {"pending": (Change("k", 0, self.waits),) if self.waits and not load.rebuild else ()}
             given = fx.Loaded(number, content, content, differs, checked=checked, **change)
-            self.owner.unchecked += [] if checked else [number]
-        self.oracle.load_read(number, content)
+            self.owner.unchecked += [] if checked else [(number, values)]
+        self.oracle.load_read(number, content, values)
         self.census.load_ends(given)
         self._feed(given)
 
@@ -238,17 +270,17 @@ class World(Crowd):
             values = journal.values[version] if layer == former else content  # what has ended is a value of it
             change = {"layer": layer, "expires": overrides.end_of(layer), "values": values, "restores": version}
             given = fx.Loaded(order.number, content, content, differs=content != present, **change)
-        self.oracle.load_read(order.number, content)
+        self.oracle.load_read(order.number, content, None)
         self.oracle.load_checked(order.number, holds=True)
         self._feed(given)
 
     def finish_check(self) -> None:
         """The candidate was compared, and proven to decode to itself, or not, while the workers built it."""
-        number, fails = self.owner.unchecked.popleft(), self.next_check_fails
+        (number, values), fails = self.owner.unchecked.popleft(), self.next_check_fails
         self.next_check_fails = False
         self.census.check_ends(number, fails=fails)
         self.oracle.load_checked(number, holds=not fails)
-        self._feed(fx.Checked(number, problems=(Problem("", "not exact"),) if fails else ()))
+        self._feed(fx.Checked(number, problems=(Problem("", "not exact"),) if fails else (), values=values))
 
     def next_deadline(self) -> None:
         """The clock jumps to the next deadline; by then all who are awake have connected, if that is awaited."""
@@ -282,7 +314,11 @@ class World(Crowd):
     def _feed(self, given: fx.Input) -> None:
         assert not self.owner.effects
         self.oracle.owner_turns(given)
-        self.owner.effects.extend(self.owner.core.handle(given, self.now))
+        core = self.owner.core
+        before, window = core.state, core.operator.window
+        effects = core.handle(given, self.now)
+        self.census.owner_turned(before, window, effects)
+        self.owner.effects.extend(effects)
 
     # ---- the owner's effects, one at a time
 
@@ -308,7 +344,6 @@ class World(Crowd):
                 self.kill_owner()
             case fx.AddMember() | fx.RemoveMember() | fx.Accept():
                 self._keep_membership(effect)
-                self._keep(effect)
             case _:
                 self._keep(effect)
 
@@ -316,7 +351,8 @@ class World(Crowd):
         if isinstance(effect, fx.Accept):
             self.owner.awaited = [pipe for pipe in self.pipes.values() if pipe.owner_open and not pipe.received]
             return
-        for pids in (self.owner.watched, self.owner.known):
+        files = [] if self.disk_is_full else [self.journal.roster]
+        for pids in (self.owner.watched, self.owner.known, *files):
             pids.add(effect.pid) if isinstance(effect, fx.AddMember) else pids.discard(effect.pid)
 
     def _keep(self, effect: fx.Effect) -> None:
@@ -327,6 +363,8 @@ class World(Crowd):
             elif isinstance(effect, fx.NoteState):
                 self.oracle.note_was_lost()
             return
+        if isinstance(effect, fx.RecordEvent):
+            self.journal.judge(effect.event)
         match effect:
             case fx.ClearRefused():
                 self.journal.state = (self.journal.state[0], b"")
@@ -336,10 +374,6 @@ class World(Crowd):
                 self.journal.high_water = max(self.journal.high_water, version)
             case fx.WriteSnapshot(version, content):
                 self.snapshot = Held(version, content, content)
-            case fx.AddMember(pid):
-                self.journal.roster.add(pid)
-            case fx.RemoveMember(pid):
-                self.journal.roster.discard(pid)
 
     def _send(self, pipe: Pipe, message) -> None:
         assert pipe.leaving is None, "a second frame before the first was drained"
@@ -358,7 +392,7 @@ class World(Crowd):
         if how in ("ok", "present", "unreadable, written"):
             self.journal.write(version, content, effect.values, effect.operator)
             self.journal.state = (version if effect.undo else 0, effect.refused)
-            self.oracle.journaled(version, content)
+            self.oracle.journaled(version, content, effect)
         self._reports_the_write(how)
 
     def _record_state(self, effect: fx.RecordState) -> None:
@@ -373,6 +407,7 @@ class World(Crowd):
         version = max(self.journal.rows)
         assert effect.operator.serial > self.journal.operator.serial, "a serial number was used again"
         self.journal.operators[version] = effect.operator
+        self.oracle.state_written(version, effect.operator)
         self.journal.state = (version if effect.undo else 0, effect.refused)
 
     def _how_a_write_ends(self) -> str:
@@ -383,6 +418,9 @@ class World(Crowd):
         if self.journal.deleted:
             core = self.owner.core
             mine, self.journal = core.committed, Journal(core.high_water)
+            fallback = core.fallback.committed
+            if core.operator.window is not None and fallback.version < mine.version:
+                self.journal.write(fallback.version, fallback.digest, fallback.values)
             if mine.version:
                 self.journal.write(mine.version, mine.digest, mine.values, core.operator)
                 self.journal.state = (mine.version if mine.undo else 0, core.refused)
@@ -399,6 +437,7 @@ class World(Crowd):
     def come_to_rest(self) -> None:
         """Everybody wakes, what is open comes to its end, and one more reload finds nobody silent."""
         self.next_write, self.hangs, self.disk_is_full, self.next_check_fails = "ok", False, False, False
+        self._hands_over(on=False)
         for process in self.processes:
             process.stopped = process.slow = process.lingers = False
         self._run_down()

@@ -91,6 +91,7 @@ OWNER: dict[str, list[str]] = {
     "Wake, deferred": ["-"] * 5,
     "Wake, observers": ["-"] * 5,
     "Wake, expiry": ["-"] * 5,
+    "Wake, confirm": ["-"] * 5,
     "Working": ["-"] * 5,
     "Vote, yes": ["-"] * 5,
     "Vote, no": ["-", "-", "→IDLE RecordEvent Answer Abort", "-", "-"],
@@ -132,6 +133,7 @@ OWNER: dict[str, list[str]] = {
     "PipeEnded": ["-"] * 5,
     "ProcessGone": ["RemoveMember"] * 5,
     "Goodbye": ["ClosePipe RemoveMember"] * 5,
+    "HandsOver": ["-"] * 5,
     "MasterGone": ["Exit", "Answer Exit", "Answer Exit", "-", "Answer Exit"],
 }
 
@@ -186,6 +188,7 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "Wake, undo": (fx.Wake, woken(fx.Timer.UNDO)),
     "Wake, observers": (fx.Wake, fed(fx.Wake(fx.Timer.OBSERVERS, -1))),
     "Wake, expiry": (fx.Wake, fed(fx.Wake(fx.Timer.EXPIRY, -1))),
+    "Wake, confirm": (fx.Wake, fed(fx.Wake(fx.Timer.CONFIRM, -1))),
     "Working": (Working, said(lambda it: Working(it.owner.core.round, "app:check"))),
     "Vote, yes": (Vote, said(lambda it: Vote(it.owner.core.round, True))),
     "Vote, no": (Vote, said(lambda it: Vote(it.owner.core.round, False))),
@@ -209,6 +212,7 @@ COMES: dict[str, tuple[type, Callable[[Scene], Any]]] = {
     "PipeEnded": (fx.PipeEnded, lambda it: it.owner.loses_pipe(it.w1)),
     "ProcessGone": (fx.ProcessGone, lambda it: it.owner.loses(it.w1)),
     "Goodbye": (Goodbye, said(lambda it: Goodbye())),
+    "HandsOver": (fx.HandsOver, fed(fx.HandsOver(on=True))),
     "MasterGone": (fx.MasterGone, fed(fx.MasterGone())),
 }
 

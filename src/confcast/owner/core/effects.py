@@ -35,6 +35,7 @@ class Timer(enum.Enum):
     """What a deadline is for.
 
     DEFERRED: sending the Settled that was held back from workers that don't wait for it. EXPIRY: an override ends.
+    CONFIRM: a window ends.
     """
 
     LOAD = "load"
@@ -45,6 +46,7 @@ class Timer(enum.Enum):
     DEFERRED = "deferred"
     OBSERVERS = "observers"
     EXPIRY = "expiry"
+    CONFIRM = "confirm"
 
 
 class RowState(enum.Enum):
@@ -176,6 +178,12 @@ class Accepted(_Data, frozen=True):
     """Every connection that waited at the last Accept has been accepted, and the core was given its Hello before."""
 
 
+class HandsOver(_Data, frozen=True):
+    """A next generation takes over, so a window that is open ends now; or, not `on`, that one was called off."""
+
+    on: bool
+
+
 class MasterGone(_Data, frozen=True):
     """The master is dead, or has asked the owner to exit."""
 
@@ -193,6 +201,7 @@ Input = (
     | Recorded
     | RecordFailed
     | Accepted
+    | HandsOver
     | MasterGone
 )
 
@@ -219,6 +228,7 @@ class Load(WithSecrets, _Data, frozen=True):
     `layer`: the overrides above the sources, without those whose time is over; `edit`: changes them first, for `who`.
     `rebuild`: read no source, and take what the sources of the committed version gave. `compare`: nothing will be
     proposed, so the result is one Loaded, checked, with changes. `dry`: the content does not count as attempted.
+    `values`: the Loaded must have them.
     """
 
     SHOWN = ("number", "insist", "rebuild", "compare", "dry")
@@ -231,6 +241,7 @@ class Load(WithSecrets, _Data, frozen=True):
     compare: bool = False
     dry: bool = False
     who: Who | None = None
+    values: bool = False
 
 
 class Restore(_Data, frozen=True):

@@ -23,12 +23,13 @@ The state is where the one proposal is:
            LOADING → STAGING → IDLE                               a dry run
            LOADING → IDLE                                         a load that a hold stops (HELD)
     IDLE ───────────────────→ RECORDING → COMMITTING             a reissue or an undo: no load, no vote
+           LOADING, STAGING, COMMITTING → RECORDING              an undo, where a window is over
            LOADING, STAGING, RECORDING → IDLE                    failed, or refused
                                 COMMITTING → RECORDING           an undo, where no worker runs the version
 
 Inputs move it in two ways. `_TABLE`, at the end of this file, gives each input in each state a handler, by one lookup
 and with one error: handlers of what workers, pipes and processes do are in `member_inputs.py`, those of requests in
-`operations.py`, the others here. What
+`operations.py`, that of a window's end in `windows.py`, the others here. What
 handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one input: a wait ends as
 soon as no worker is waited for (`_test_done`), and what a pipe gets next is a function of what it was sent and of what
 is true (`outbox.py`), computed after each input.
@@ -62,11 +63,11 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
 from confcast.owner.core.member_inputs import MemberInputs
 from confcast.owner.core.operations import Operations
-from confcast.owner.core.operator_state import Hold, OperatorState
-from confcast.owner.core.proposal import STILL_REFUSED, Phase, ProposalState
+from confcast.owner.core.operator_state import Hold, OperatorState, Window
+from confcast.owner.core.proposal import STILL_REFUSED, STILL_UNCONFIRMED, Phase, ProposalState
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.steps import NO_TOKEN
-from confcast.owner.core.version_numbers import Committed
+from confcast.owner.core.version_numbers import Committed, Proven
 from confcast.wire.messages import (
     Applied,
     Check,
@@ -86,7 +87,7 @@ from confcast.wire.messages import (
     Working,
 )
 
-__all__ = ["Committed", "Core", "Hold", "OperatorState", "ProposalState", "Rules"]
+__all__ = ["Committed", "Core", "Hold", "OperatorState", "ProposalState", "Proven", "Rules", "Window"]
 
 
 class Core(MemberInputs, Operations):
@@ -97,6 +98,11 @@ class Core(MemberInputs, Operations):
         """The highest version number ever given out, or held by a worker: a new journal must begin with it."""
         return self._numbers.high_water
 
+    @property
+    def fallback(self) -> Proven:
+        """What the end of the open window puts back; without one, the newest version that is proven."""
+        return self._fallback
+
     def retire(self, version: int) -> None:
         """Take a version number, and all lower ones, out of use: another owner has given it out."""
         self._numbers.retire(version)
@@ -105,7 +111,10 @@ class Core(MemberInputs, Operations):
         """The effects that must be carried out before the first input."""
         gathers = [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
         expires = self.operator.expires
-        return [*gathers, *([fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, expires)] if expires else [])]
+        expiry = [fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, expires)] if expires else []
+        window = self.operator.window
+        confirm = [fx.WakeAt(fx.Timer.CONFIRM, NO_TOKEN, window.deadline)] if window is not None else []
+        return [*gathers, *expiry, *confirm]
 
     def handle(self, given: fx.Input, now: float) -> list[fx.Effect]:
         """One input in, the effects out, in the order in which they must be carried out.
@@ -122,6 +131,8 @@ class Core(MemberInputs, Operations):
             shown = transitions.input_text(given, self.roster)
         self._now = now
         self._effects, self._last_effects = [], []  # what an input that raised had begun belongs to no other
+        if self.operator.window is not None:
+            self._window_deadline()  # before any input: its deadline may have come before this one
         row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
         handler = row[self.state] if row else None
         if handler is None:
@@ -155,10 +166,16 @@ class Core(MemberInputs, Operations):
             given.values,
             self._operator_after(given),
         )
+        if self.operator.unconfirmed is not None and not proposal.follows_sources:
+            proposal.refused = self.refused
         if self._is_held_back():
             self._found_held(given)
         elif not given.differs:
             self._unchanged(given)
+        elif self._is_unconfirmed(given):
+            assert self.operator.unconfirmed is not None
+            text = STILL_UNCONFIRMED.format(self.operator.unconfirmed.version)
+            self._fail(ReloadResult.REJECTED, (Problem("", text),))
         elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:
             self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
         elif self.rules.silent == "refuse" and self.roster.excused and proposal.needs_yes and not proposal.dry:
@@ -196,12 +213,12 @@ class Core(MemberInputs, Operations):
             return
         proposal.unchanged = True
         assert proposal.operator is not None
-        if proposal.operator.follows(self.operator):
+        if proposal.operator.follows(self.operator) or proposal.confirm_within:
             self._order_state_write()
             return
         self._note_pending()
         self._set_operator(proposal.operator)
-        if self.refused and proposal.follows_sources:
+        if self.refused and proposal.follows_sources and self.operator.unconfirmed is None:
             self.refused = b""
             self._effects.append(fx.ClearRefused())
         self._ask_decliners_again()
@@ -235,6 +252,8 @@ class Core(MemberInputs, Operations):
             self._commit_state()
         else:
             self._commit()
+        if self.state is ProposalState.COMMITTING:
+            self._interrupt_barrier()
 
     def _record_failed(self, given: fx.RecordFailed) -> None:
         if given.row is fx.RowState.PRESENT:
@@ -242,8 +261,7 @@ class Core(MemberInputs, Operations):
         elif given.row is fx.RowState.UNREADABLE:
             self._effects.append(fx.Exit(f"the journal can be neither written nor read: {given.problem}"))
         elif self._proposal.state_only:
-            self._not_written(given.problem)
-            self._exit_if_due()
+            self._state_write_failed(given.problem)
         else:
             self._write_failed(given.problem)
 
@@ -254,6 +272,8 @@ class Core(MemberInputs, Operations):
             self._excuse(self._proposal.recorded, fx.Timer.BARRIER)
         if self.roster.all_answered(self.committed.version):
             self._end_barrier()
+        else:
+            self._interrupt_barrier()
 
     # ---- deadlines
 
@@ -263,6 +283,8 @@ class Core(MemberInputs, Operations):
             self._test_done()
         elif given.timer is fx.Timer.EXPIRY:
             self._expiry_is_due()
+        elif given.timer is fx.Timer.CONFIRM:
+            self._window_deadline()
         elif given.token == self._token:
             _DEADLINES[given.timer](self, given)
         elif given.timer is not fx.Timer.OBSERVERS:
@@ -312,7 +334,10 @@ class Core(MemberInputs, Operations):
         self._test_done()
 
     def _undo_deadline(self, given: fx.Wake) -> None:
-        self._order_write(self._numbers.for_new_content())
+        if self._proposal.state_only:
+            self._order_state_write()
+        else:
+            self._order_write(self._numbers.for_new_content())
 
     def _deferred_deadline(self, given: fx.Wake) -> None:
         self._outbox.send_deferred()
@@ -350,6 +375,7 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     fx.RecordFailed: (None, None, None, C._record_failed, None),
     fx.Accepted: (None, None, None, None, C._accepted),
     fx.Wake: (C._wake, C._wake, C._wake, C._wake, C._wake),
+    fx.HandsOver: (C._hand_over, C._hand_over, C._hand_over, C._hand_over, C._hand_over),
     fx.MasterGone: (C._master_gone, C._master_gone, C._master_gone, C._master_gone_recording, C._master_gone),
     # handlers in member_inputs.py
     Hello: (C._hello_idle, C._hello, C._hello, C._hello_recording, C._hello),

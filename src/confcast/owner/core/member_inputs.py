@@ -91,7 +91,7 @@ class MemberInputs(Steps):
             self._requests.cancel_owed()  # a no to the owed load is final, even if it comes late
             owed, version = self._owed_proposal, self.committed.version
             event = owed.failed(ReloadResult.REJECTED, veto(member, vote), self.roster, version, self._now)
-            self._effects.append(fx.RecordEvent(event))
+            self._effects.append(fx.RecordEvent(self._with_deadline(event)))
         self._drop_vote()
 
     def _drop_vote(self) -> None:
@@ -145,9 +145,10 @@ class MemberInputs(Steps):
     def _declined_late(self, given: fx.Received) -> None:
         """Add the refusal to the history, since it came too late for an outcome."""
         if (member := self._declined(given)) is not None:
+            self._forget_proven()
             event = late_refusal(self.roster, member, self.committed.version, self._now)
             self.roster.refusals_reported()
-            self._effects.append(fx.RecordEvent(event))
+            self._effects.append(fx.RecordEvent(self._with_deadline(event)))
         self._next_if_idle()
 
     def _declined_in_time(self, given: fx.Received) -> None:

@@ -147,6 +147,11 @@ class Roster:
         declined = any(member.refuses() is not None for member in self._by_pid.values())
         return declined and not self.anybody_runs(version)
 
+    def is_declined(self, version: int) -> bool:
+        """Whether any process has declined this version since it was committed, also one that has applied it since."""
+        declined = self._declined_version == version and bool(self._decliners)
+        return declined or any(member.refuses() is not None for member in self._by_pid.values())
+
     def anybody_runs(self, version: int) -> bool:
         """Whether a member has reported, on any pipe, that it applied this version or a newer one."""
         return any(member.runs >= version for member in self._by_pid.values())

@@ -11,6 +11,7 @@ from, in whether the workers' yes is needed, and in what they leave beside the v
                             row that commits it. A load that is refused leaves the hold.
     Set, Unset              The sources' content, or if held what the held version was made from, with other overrides.
     Reload(expect)          A plain load that runs alone.
+    confirm_within, Confirm and the rollback of what is provisional are in windows.py.
 
 `expect` is compared when an operation begins. One that finds the content unchanged, and changes what people have set,
 writes that alone: RECORDING without a new number, then the barrier of UNCHANGED.
@@ -23,9 +24,10 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState
-from confcast.owner.core.proposal import CONFLICT, CUT_SHORT, HELD, NOTHING_TO_CONFIRM, Proposal, ProposalState, grouped
+from confcast.owner.core.proposal import CONFLICT, CUT_SHORT, HELD, Proposal, ProposalState, grouped
 from confcast.owner.core.requests import Caller, Cause, Request
-from confcast.owner.core.steps import Steps
+from confcast.owner.core.waits import UNDO_RETRY
+from confcast.owner.core.windows import Windows
 from confcast.wire.messages import Check, Confirm, Reload, ReloadResult, Resume, Rollback, Set, Unset
 
 LONGEST_REASON = 500
@@ -34,7 +36,7 @@ LONGEST_REASON = 500
 _ORIGINS = {Check: "call", Rollback: "rollback", Set: "set", Unset: "unset", Resume: "resume", Confirm: "confirm"}
 
 
-class Operations(Steps):
+class Operations(Windows):
     """The handlers of the requests that run alone, and the steps that only they need."""
 
     # ---- requests
@@ -45,7 +47,7 @@ class Operations(Steps):
         if isinstance(asked, Reload):
             cause = Cause(asked.origin, given.who, asked.reason[:LONGEST_REASON])
             caller = Caller((given.pipe, asked.id), asked.wait_observers)
-            alone = asked.force or asked.expect is not None
+            alone = asked.force or asked.expect is not None or asked.confirm_within > 0.0
             self._requests.call(caller, cause, asked if alone else None)
         else:
             reason = "" if isinstance(asked, Check) else asked.reason[:LONGEST_REASON]
@@ -80,23 +82,22 @@ class Operations(Steps):
         self._proposal = Proposal(cause.origin, self._now, committed, who=cause.who, reason=cause.reason, asked=asked)
         if isinstance(asked, Confirm):
             return self._confirm(asked)
-        expect = None if isinstance(asked, Check) else asked.expect
+        expect = getattr(asked, "expect", None)
         if expect is not None and expect != committed:
             self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(committed, expect)),)))
             return False
-        if isinstance(asked, Rollback):
+        if isinstance(asked, Rollback) and asked.version is None and self.operator.window is not None:
+            self._roll_back_window()
+        elif isinstance(asked, Rollback):
             self._enter(ProposalState.LOADING)
             self._effects.append(fx.Restore(self._loads.begin(), asked.version))
         else:
             edit = asked if isinstance(asked, Set | Unset) or (isinstance(asked, Check) and _edits(asked)) else None
             of_files = isinstance(asked, Check) and asked.files
-            self._proposal.rebuilds = edit is not None and self.operator.hold is not None and not of_files
+            builds_on_committed = self.operator.hold is not None or self.operator.unconfirmed is not None
+            self._proposal.rebuilds = edit is not None and builds_on_committed and not of_files
             self._begin_load(insist=True, compare=self._is_held_back(), edit=edit)
         return True
-
-    def _confirm(self, asked: Confirm) -> bool:
-        self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", NOTHING_TO_CONFIRM),)))
-        return False
 
     # ---- what a load found
 
@@ -111,7 +112,10 @@ class Operations(Steps):
             )
         elif proposal.resumes:
             operator = msgspec.structs.replace(operator, hold=None)
-        return msgspec.structs.replace(operator, tried=given.digest) if proposal.follows_sources else operator
+        if not proposal.follows_sources:
+            return operator
+        unconfirmed = operator.unconfirmed if self._is_unconfirmed(given) else None
+        return msgspec.structs.replace(operator, tried=given.digest, unconfirmed=unconfirmed)
 
     def _is_held_back(self) -> bool:
         """Whether a hold stops the present load."""
@@ -132,21 +136,30 @@ class Operations(Steps):
             self._fail(ReloadResult.HELD, (Problem("", HELD.format(hold.version)),))
 
     def _note_pending(self) -> None:
-        """Note what waits for a restart, if that is something else since: the next owner shows it, too."""
+        """Note what waits for a restart, and what is not refused any more, if that has changed: for the next owner."""
         operator = self._proposal.operator
-        if operator is not None and operator.pending != self.operator.pending:
+        if operator is not None and operator.notes(self.operator):
             self._proposal.operator = self._numbered(operator)
             self._effects.append(fx.NoteState(self.committed.undo, self.refused, self._proposal.operator))
 
     def _order_state_write(self) -> None:
         """Write what people have set, and no version: the content runs already."""
         proposal = self._proposal
-        proposal.operator = self._numbered(proposal.operator or self.operator)
+        proposal.operator = self._numbered(self._with_window(proposal.operator or self.operator))
         proposal.refused = b"" if proposal.follows_sources else self.refused
         proposal.state_only, proposal.ordered = True, self._now
         self._writing = True
         self._enter(ProposalState.RECORDING)
         self._effects.append(fx.RecordState(self.committed.undo, proposal.refused, proposal.operator))
+
+    def _state_write_failed(self, problem: Problem) -> None:
+        """Fail what is not in the journal, but for the end of a window, which is tried again."""
+        if self._proposal.evidence:
+            self._writing = False
+            self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
+        else:
+            self._not_written(problem)
+        self._exit_if_due()
 
     def _commit_state(self) -> None:
         """Make true what was written without a version."""
@@ -181,9 +194,12 @@ class Operations(Steps):
     def _give_way(self) -> None:
         """End a dry run, since something else was requested; another dry run waits for its end."""
         if self._proposal.dry and self._requests.urgent and self.state is ProposalState.STAGING:
-            refused = self._votes_against()
-            result = ReloadResult.REJECTED if refused else ReloadResult.OWNER_UNAVAILABLE
-            self._end_dry(result, (*refused, Problem("", CUT_SHORT)))
+            self._cut_short()
+
+    def _cut_short(self) -> None:
+        refused = self._votes_against()
+        result = ReloadResult.REJECTED if refused else ReloadResult.OWNER_UNAVAILABLE
+        self._end_dry(result, (*refused, Problem("", CUT_SHORT)))
 
     def _votes_against(self) -> tuple[Problem, ...]:
         """The votes against a dry run's candidate. Who has voted is not excused any more."""

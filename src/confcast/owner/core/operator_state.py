@@ -1,4 +1,4 @@
-"""What people have set, and what is written with the version: a hold, overrides, what was last tried, what is pending.
+"""What people have set, and what is written with the version: a hold, overrides, a window, what waits.
 
 All of it is one value, in one row beside the committed version, and written in the version's own transaction: nothing
 of it is written before or after. Rejected: a write of its own before the version (a worker refuses the version, and
@@ -28,6 +28,53 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
+class Window(WithSecrets, frozen=True, omit_defaults=True):
+    """What was committed since it was opened is provisional: unless a person confirms, its end puts the fallback back.
+
+    Attributes:
+        fallback: The version whose content its end puts back: the newest that was proven when the window was opened.
+        deadline: When it ends; in the core a time of its clock, in the journal seconds of CLOCK_BOOTTIME, which counts
+            the time in which the machine sleeps, and which nobody sets back or forward.
+        within: The seconds from the commit to the deadline, as they were asked for.
+        opened: When it was opened, or last extended; a time as in Hold.
+        who: The process that asked for it.
+        reason: Why, in the caller's words; empty for none.
+        hold, layer, expires: What people had set then: its end puts that back, too. Times as in Hold.
+        sources: The digest of what the sources gave to the newest version in it that follows them; empty for none.
+        boot: Only in the journal: the boot of the machine in which the deadline counts.
+        by: Only in the journal and for people: the deadline in seconds since 1970, as the date was then.
+    """
+
+    SHOWN = ("fallback", "within")
+
+    fallback: int
+    deadline: float = 0.0
+    within: float = 0.0
+    opened: float = 0.0
+    who: Who | None = None
+    reason: str = ""
+    hold: Hold | None = None
+    layer: bytes = b""
+    expires: float = 0.0
+    sources: bytes = b""
+    boot: str = ""
+    by: float = 0.0
+
+
+class Unconfirmed(WithSecrets, frozen=True, omit_defaults=True):
+    """A window has ended, and the sources still have what was undone: no load that follows them commits that content.
+
+    Attributes:
+        version: The version that was undone.
+        sources: As in Window. Never shown.
+    """
+
+    SHOWN = ("version",)
+
+    version: int
+    sources: bytes = b""
+
+
 class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     """What people have set, as of one write of the journal.
 
@@ -38,6 +85,8 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
             or found while a version was held. Never shown.
         layer: The overrides, as the loading thread encodes them: above all sources. Empty for none; never shown.
         expires: When the first of them ends; 0.0 for never. A time as in Hold.
+        window: The window that is open; None where none is.
+        unconfirmed: What was undone, and is refused until the sources change; None where nothing is.
         pending: What the sources, as last applied or found unchanged, would change, and waits for a restart.
     """
 
@@ -49,7 +98,13 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     layer: bytes = b""
     expires: float = 0.0
     pending: tuple[Change, ...] = ()
+    window: Window | None = None
+    unconfirmed: Unconfirmed | None = None
 
     def follows(self, former: OperatorState) -> bool:
         """Whether this differs from the former state by what a person has set; all else is noted only."""
-        return (self.hold, self.layer) != (former.hold, former.layer)
+        return (self.hold, self.layer, self.window) != (former.hold, former.layer, former.window)
+
+    def notes(self, former: OperatorState) -> bool:
+        """Whether this differs from the former state by what is noted, and nobody has set."""
+        return (self.pending, self.unconfirmed) != (former.pending, former.unconfirmed)

@@ -16,7 +16,7 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.core.requests import Asked, Cause
-from confcast.wire.messages import Change, Check, Reload, ReloadEvent, ReloadResult, Resume, Rollback, Vote, Who
+from confcast.wire.messages import Change, Check, Reload, ReloadEvent, ReloadResult, Resume, Rollback, Set, Vote, Who
 
 
 class ProposalState(enum.IntEnum):
@@ -32,7 +32,20 @@ class ProposalState(enum.IntEnum):
 OWED = "nothing was changed, since not everybody whose yes is needed gave one; it is tried again when a worker answers"
 NOT_OWED = "nothing was changed, since not everybody whose yes is needed gave one; ask again when a worker answers"
 CONFLICT = "version {} runs, and version {} was expected: look at what has changed, and ask again"
-NOTHING_TO_CONFIRM = "nothing waits to be confirmed: no window is open, or it has ended"
+NOTHING_TO_CONFIRM = "nothing waits to be confirmed: no window is open, or it was confirmed before"
+TOO_LATE = "version {} was undone, since nobody confirmed it in time: there is nothing to confirm any more"
+NOT_THIS_ONE = "version {} runs, and version {} was to be confirmed: look at what has changed, and confirm that"
+UNCONFIRMED = "nobody confirmed version {} within {:g} s"
+UNCONFIRMED_AT_START = "nobody confirmed version {} before the server was started anew"
+UNCONFIRMED_AT_HANDOVER = "nobody confirmed version {} before the server was fully reloaded"
+TAKEN_BACK = (
+    "{}, so the content of version {} has been put back under the next number. What was undone is put to the vote "
+    "again when the sources change, or by resume()"
+)
+STILL_UNCONFIRMED = (
+    "the sources have what was undone with version {}, since nobody confirmed it: it is put to the vote again when "
+    "they change, by resume(), or by reload() with confirm_within"
+)
 HELD = (
     "a person has gone back to version {}, so what the sources say is put to no worker; resume() or `confcast resume` "
     "follows the sources again"
@@ -46,6 +59,12 @@ UNDONE = (
     "nobody runs version {}, so it was undone: the content of version {} has been put back under the next number. "
     "What was undone is put to the vote again when it changes, or by a call of reload()"
 )
+
+
+LONGEST_WINDOW = 366 * 24 * 3600.0
+"""The seconds that a window may last from a commit on."""
+
+_WITHOUT_SOURCES = ("rollback", "reissue", "undo", "confirm")
 
 
 class Phase(NamedTuple):
@@ -71,6 +90,8 @@ class Proposal:
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
         undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
         undoes: The number of the version that this proposal undoes; 0 for none.
+        evidence: Why it ends a window: nobody has confirmed; empty for what ends none. Its write is tried until it is
+            there.
         who: The process that called; None where none did.
         reason: Why it called, in its words.
         asked: The operation that this is; None for a plain load, a reissue and an undo.
@@ -103,6 +124,7 @@ class Proposal:
     refused: bytes = field(default=b"", repr=False)
     undone: tuple[Problem, ...] = ()
     undoes: int = 0
+    evidence: tuple[str, ...] = ()
     who: Who | None = None
     reason: str = ""
     asked: Asked | None = None
@@ -130,6 +152,22 @@ class Proposal:
         return not self.rebuilds and (self.asked is None or isinstance(self.asked, Reload | Resume))
 
     @property
+    def reads_sources(self) -> bool:
+        """Whether its content was made from what the sources say now."""
+        return self.origin not in _WITHOUT_SOURCES and not self.rebuilds and not self.undo
+
+    @property
+    def confirm_within(self) -> float:
+        """For how many seconds from its commit on it opens or extends a window; 0.0 for none."""
+        within = self.asked.confirm_within if isinstance(self.asked, Reload | Set) and not self.undo else 0.0
+        return min(within, LONGEST_WINDOW) if within > 0.0 else 0.0  # not a number counts as none
+
+    @property
+    def passes_refusal(self) -> bool:
+        """Whether what a window has undone is put to the vote by it all the same: somebody has asked for just that."""
+        return self.resumes or self.confirm_within > 0.0
+
+    @property
     def needs_yes(self) -> bool:
         """Whether a worker must vote yes: a way back needs only that no worker votes no."""
         return not isinstance(self.asked, Rollback)
@@ -143,7 +181,8 @@ class Proposal:
         """The outcome at the barrier's end: SUCCESS, PARTIAL (names workers), UNCHANGED, or REJECTED (undone)."""
         lagging = roster.lagging(version)
         if self.undone:
-            return self._event(ReloadResult.REJECTED, version, self.undone, now, lagging=lagging)
+            undone = ReloadResult.UNDONE if self.evidence else ReloadResult.REJECTED
+            return self._event(undone, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
         if self.unchanged:  # the sources' content runs nowhere if every worker declines it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
@@ -194,7 +233,7 @@ class Proposal:
         )
 
     def _event(
-        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **more: list[Any]
+        self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **more: Any
     ) -> ReloadEvent:
         problems = first_of(problems)
         return ReloadEvent(
@@ -215,6 +254,7 @@ class Proposal:
             who=self.who,
             dry_run=self.dry,
             pending=list(self.pending),
+            evidence=self.evidence,
             **more,
         )
 

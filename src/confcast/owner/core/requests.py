@@ -59,7 +59,9 @@ class Requests:
         self._waiting: list[Request] = []
         self._triggers: list[Cause] = []
         self._serving: list[Caller] = []
+        self._begun: tuple[list[Request], list[Cause]] = ([], [])
         self._owed: tuple[Cause, bool] | None = None
+        self._served_owed: tuple[Cause, bool] | None = None
         self._owed_round = 0
         self._insists = False
 
@@ -108,6 +110,7 @@ class Requests:
             return None
         first = self._waiting.pop(0)
         self._serving, self._insists = [first.caller], False
+        self._begun, self._served_owed = ([first], []), None
         return first
 
     def begin(self) -> tuple[Cause, bool]:
@@ -115,13 +118,24 @@ class Requests:
         plain = [each for each in self._waiting if each.asked is None]
         causes = [*(each.cause for each in plain), *self._triggers]
         self._serving = [each.caller for each in plain]
-        self._insists, self._owed = self._owed is not None and self._owed[1], None  # this load serves the owed one, too
+        self._insists = self._owed is not None and self._owed[1]
+        self._served_owed, self._owed = self._owed, None  # this load serves the owed one, too
+        self._begun = (plain, self._triggers)
         self._waiting, self._triggers = [each for each in self._waiting if each.asked is not None], []
         return causes[0], not _UNASKED.issuperset(cause.origin for cause in causes)
+
+    def put_back(self) -> None:
+        """Have what the present load serves wait again, at the front: the load was given up for an undo."""
+        (requests, triggers), self._begun = self._begun, ([], [])
+        self._waiting = requests + self._waiting
+        self._triggers = [*triggers, *(each for each in self._triggers if each not in triggers)]
+        self._owed = self._owed or self._served_owed
+        self._serving, self._insists = [], False
 
     def served(self) -> list[Caller]:
         """End the load. Returns the callers that it served."""
         served, self._serving = self._serving, []
+        self._begun = ([], [])
         return served
 
     def all_calls(self) -> list[Call]:

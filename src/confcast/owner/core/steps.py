@@ -25,7 +25,7 @@ from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
 from confcast.owner.core.requests import Edit, Loads, Request, Requests
 from confcast.owner.core.rules import Rules
-from confcast.owner.core.version_numbers import Committed, Numbers
+from confcast.owner.core.version_numbers import Committed, Numbers, Proven
 from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
@@ -43,6 +43,9 @@ class Steps(ABC):
         roster: The pids of the living processes that a former owner had on its roster.
         refused: The digest of a content that was undone, and has not changed since; empty for none.
         operator: What people have set, as the journal holds it; its times are of the clock of `Core.handle`.
+        fallback: What the end of the open window puts back; without one, the newest version that is proven. None: what
+            is committed.
+        starts_anew: Whether this is a server's first owner: it does not go on with a window of a former one.
         gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
             has had the time to connect.
         now: The time, as in `Core.handle`.
@@ -58,6 +61,8 @@ class Steps(ABC):
         roster: tuple[int, ...] = (),
         refused: bytes = b"",
         operator: OperatorState = OperatorState(),  # noqa: B008 - immutable
+        fallback: Proven | None = None,
+        starts_anew: bool = False,
         gathering: bool = False,
         now: float = 0.0,
         report: Callable[[str], None] | None = None,
@@ -80,6 +85,11 @@ class Steps(ABC):
         self._gathered_at = now + rules.gather_timeout
         self._previous: Committed | None = None  # what ran before a version that nobody has applied yet
         self._previous_operator = operator
+        self._fallback = fallback or Proven(self._numbers.committed, operator.layer, operator.expires)
+        self._fallback_before: Proven | None = None  # while a worker may still decline the fallback
+        self._starts_anew = starts_anew and operator.window is not None
+        self._hands_over = False
+        self._taken_back = 0  # the version that the end of a window has undone last
         self._serial = operator.serial
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
         self._writing = False
@@ -110,6 +120,8 @@ class Steps(ABC):
         if self._must_undo():  # the refusal came after the barrier
             self._proposal = Proposal("undo", self._now, self.committed.version, loaded=self._now)
             self._undo()
+        elif self._why_over():
+            self._end_window()
         elif self._must_reissue():
             self._reissue()
         elif self._must_expire():
@@ -122,8 +134,33 @@ class Steps(ABC):
             self._wake_at(fx.Timer.DEFERRED, until)
 
     def _next_if_idle(self) -> None:
-        if self.state is ProposalState.IDLE and (self._requests or self._must_undo() or self._must_expire()):
+        waits = self._requests or self._must_undo() or self._must_expire() or self._why_over()
+        if self.state is ProposalState.IDLE and waits:
             self._next()
+
+    # ---- windows (windows.py)
+
+    @abstractmethod
+    def _why_over(self) -> str:
+        """Why the window that is open is over, in words; empty if none is open, or it goes on."""
+
+    @abstractmethod
+    def _must_take_back(self) -> bool:
+        """Whether the window is over, and what it must undo runs."""
+
+    @abstractmethod
+    def _end_window(self) -> None:
+        """Undo what nobody has confirmed, or close the window if nothing is to be undone."""
+
+    @abstractmethod
+    def _take_back_in_barrier(self) -> None:
+        """Undo the version whose barrier this is."""
+
+    @abstractmethod
+    def _with_window(self, operator: OperatorState) -> OperatorState:
+        """What people will have set, with the window as the write that is ordered now leaves it."""
+
+    # ---- what begins
 
     def _begins_operation(self) -> bool:
         """Begin the operation whose turn it is, and return whether one has begun; a plain load may come first."""
@@ -146,7 +183,8 @@ class Steps(ABC):
         self._enter(ProposalState.LOADING)
         number, proposal = self._loads.begin(), self._proposal
         layer, who = self.operator.layer, proposal.who
-        load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who)
+        values = self.operator.unconfirmed is not None
+        load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who, values)
         self._effects.append(load)
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
@@ -235,7 +273,7 @@ class Steps(ABC):
     def _order_write(self, version: int) -> None:
         proposal = self._proposal
         proposal.version, proposal.ordered = version, self._now
-        proposal.operator = self._numbered(proposal.operator or self.operator)
+        proposal.operator = self._numbered(self._with_window(proposal.operator or self.operator))
         self._waits.staging_ended(timed_out=False)
         self._writing = True
         self._enter(ProposalState.RECORDING)
@@ -253,6 +291,10 @@ class Steps(ABC):
             self._expiry_waits = ""
             if operator.expires:
                 self._effects.append(fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, operator.expires))
+        before, window = self.operator.window, operator.window
+        if window is not None and (before is None or window.deadline != before.deadline):
+            self._effects.append(fx.WakeAt(fx.Timer.CONFIRM, NO_TOKEN, window.deadline))
+        self._starts_anew = self._starts_anew and window is not None
         self.operator = operator
 
     def _commit(self) -> None:
@@ -289,7 +331,7 @@ class Steps(ABC):
         version = self._proposal.version
         self._numbers.retire(version)
         self._effects.append(fx.Retire(version))
-        if self._proposal.undone:
+        if self._proposal.undone:  # of a worker's refusal, or of a window
             self._writing = False  # so a worker that connects now gets the committed version
             self._outbox.touch_all()
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
@@ -328,14 +370,33 @@ class Steps(ABC):
         if self._must_undo():
             self._undo()
             return
+        if self._must_take_back():
+            self._take_back_in_barrier()
+            return
         version = self.committed.version
         if self.roster.anybody_runs(version):
             self._previous = None
         if not self.roster.nobody_runs(version):
             self._outbox.settle(self._now)
         event = self._proposal.applied(self.roster, version, self._now)
+        self._note_proven(event)
         self.roster.refusals_reported()
         self._close(event)
+
+    def _note_proven(self, event: ReloadEvent) -> None:
+        """What is settled, declined by no worker and in no window is what the next window would fall back to."""
+        version, fallback = self.committed.version, self._fallback
+        if self.operator.window is not None or self.roster.is_declined(version):
+            return
+        if fallback.committed is not self.committed:
+            self._fallback_before = fallback if event.lagging else None
+        self._fallback = Proven(self.committed, self.operator.layer, self.operator.expires)
+
+    def _forget_proven(self) -> None:
+        """A worker has declined, too late for the outcome, the version that counted as proven."""
+        before = self._fallback_before if self.state is not ProposalState.RECORDING else None
+        if before is not None and self._fallback.committed is self.committed and self.operator.window is None:
+            self._fallback, self._fallback_before = before, None
 
     def _must_undo(self) -> bool:
         """Whether a worker declined the committed version, and no worker runs it. The first version is not undone."""
@@ -350,9 +411,15 @@ class Steps(ABC):
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
         proposal.digest, proposal.payload, proposal.values = previous.digest, previous.payload, previous.values
-        proposal.operator = msgspec.structs.replace(self._previous_operator, tried=self.operator.tried)
+        proposal.operator = self._operator_before(previous)
         proposal.state_only = False
         self._order_write(self._numbers.for_new_content())
+
+    def _operator_before(self, previous: Committed) -> OperatorState:
+        """What people had set beside what is put back; a window is over if that is what the window would put back."""
+        before, fallback = self._previous_operator, self._fallback.committed
+        window = before.window if previous.digest != fallback.digest else None
+        return msgspec.structs.replace(before, tried=self.operator.tried, window=window)
 
     # ---- the outcome
 
@@ -370,9 +437,15 @@ class Steps(ABC):
 
     def _publish(self, event: ReloadEvent) -> None:
         """Record the event, then answer callers: the history must have what callers know, even if the owner dies."""
+        event = self._with_deadline(event)
         if not event.dry_run:
             self._effects.append(fx.RecordEvent(event))
         self._effects += self._observing.answer(self._requests.served(), event, self._now)
+
+    def _with_deadline(self, event: ReloadEvent) -> ReloadEvent:
+        """The event, with the deadline of the window that is open after it."""
+        window = self.operator.window
+        return event if window is None else msgspec.structs.replace(event, confirm_by=window.deadline)
 
     def _exit(self) -> None:
         why = Problem("", "the owner is leaving: its master is gone, or closed it")

@@ -8,6 +8,7 @@ would be given out a second time with other content).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _UNKNOWN = b""
 _AMBIGUOUS = 2
@@ -26,6 +27,19 @@ class Committed:
     payload: bytes = field(repr=False)
     undo: bool = False
     values: bytes = field(default=b"", repr=False)
+
+
+class Proven(NamedTuple):
+    """A version that was settled, declined by no worker, and not provisional; and the overrides that it had.
+
+    Attributes:
+        committed: The version and its content.
+        layer, expires: As in OperatorState.
+    """
+
+    committed: Committed
+    layer: bytes = b""
+    expires: float = 0.0
 
 
 class Numbers:
