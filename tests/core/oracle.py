@@ -67,6 +67,7 @@ class Oracle:
         self.undos: set[int] = set()
         self.provisional: set[int] = set()  # versions of a window, unless they were confirmed
         self.window_sources: bytes | None = None  # what the sources gave to the newest version of the window
+        self._sources_of: dict[bytes, bytes | None] = {}  # the same, by the content of each version of it
         self.undone_sources: bytes | None = None  # what they gave to a window that was undone, until they change
         self._fresh_owner()
 
@@ -120,7 +121,9 @@ class Oracle:
         self.window_sources = self.undone_sources = None
 
     def journaled(self, version: int, content: bytes, effect: fx.Record) -> None:
+        """About to be in the journal."""
         self._one_content(version, content)
+        self._note_sources(effect)
         if effect.operator.window is not None:
             self.provisional.add(version)
         self.rows[version] = content
@@ -302,8 +305,16 @@ class Oracle:
 
     def _sources_that_were_undone_stay_out(self, effect: fx.Record | fx.RecordState) -> None:
         """U1: what a window has undone comes back only when the sources change, or somebody asks for just that."""
-        if isinstance(effect, fx.RecordState):
-            return
+        if isinstance(effect, fx.Record) and self._follows(effect) and self.undone_sources == effect.values:
+            asked = self._asks_for_a_window() or self._is_open(_resumes)
+            assert asked, "U1: what was undone is committed again"
+
+    def _follows(self, effect: fx.Record) -> bool:
+        """Whether its content was made from what the sources said."""
+        return not (effect.undo or self.rebuilds or effect.origin == "reissue")
+
+    def _note_sources(self, effect: fx.Record) -> None:
+        """It is in the journal: what the sources gave is in a window, or undone with it, or out of both."""
         before, after = self.world.journal.operator.window, effect.operator.window
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
@@ -311,12 +322,12 @@ class Oracle:
                 given, self.window_sources = self.window_sources, None
                 differs = given not in (None, self.world.journal.values[before.fallback])
                 self.undone_sources = given if differs else self.undone_sources
-        elif not self.rebuilds and effect.origin != "reissue":
-            if self.undone_sources == effect.values:
-                asked = self._asks_for_a_window() or self._is_open(_resumes)
-                assert asked, "U1: what was undone is committed again"
+            else:  # nobody ran it: back to what was in the window before, or before the window
+                self.window_sources = self._sources_of.get(effect.payload) if after is not None else None
+        elif self._follows(effect):
             self.undone_sources = None
             self.window_sources = effect.values if after is not None else None
+        self._sources_of = {} if after is None else self._sources_of | {effect.payload: self.window_sources}
 
     # ---- operations
 

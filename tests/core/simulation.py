@@ -390,9 +390,9 @@ class World(Crowd):
         version, content = effect.version, effect.payload
         how = self._how_a_write_ends()
         if how in ("ok", "present", "unreadable, written"):
+            self.oracle.journaled(version, content, effect)
             self.journal.write(version, content, effect.values, effect.operator)
             self.journal.state = (version if effect.undo else 0, effect.refused)
-            self.oracle.journaled(version, content, effect)
         self._reports_the_write(how)
 
     def _record_state(self, effect: fx.RecordState) -> None:

@@ -3,16 +3,27 @@
 The journal keeps dates, seconds since 1970, since the core's clock begins anew with the machine. An owner that runs
 goes by its own clock, whatever happens to the date meanwhile; the next owner goes by the date. When an override ends is
 therefore a date of the owner's own: the date at which the owner began, and what its clock has counted since.
+
+Only the deadline of a window is kept by the clock that counts from the machine's boot: a date that jumps neither ends
+nor lengthens a window, for the next owner either, and after a boot no window is open. Stated limit: while the machine
+sleeps, the clock of an owner that runs stands still, so that it ends a window that much later.
 """
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from confcast.owner.core.machine import OperatorState
+from confcast.owner.core.machine import Hold, OperatorState
 from confcast.wire.messages import ReloadEvent
+
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS has none, and its monotonic clock goes on
+_LONG_AGO = -1.0
+"""A time of the core's clock that has passed."""
 
 _BEGAN = time.time() - time.monotonic()
 """What the owner's clock is behind its own date."""
@@ -39,20 +50,62 @@ def time_of(date: float) -> float:
 
 
 def dated(event: ReloadEvent) -> ReloadEvent:
-    """The event with a date as its timestamp."""
-    return msgspec.structs.replace(event, timestamp=date_of(event.timestamp))
+    """The event with dates for its times."""
+    by = None if event.confirm_by is None else date_of(event.confirm_by)
+    return msgspec.structs.replace(event, timestamp=date_of(event.timestamp), confirm_by=by)
 
 
 def with_dates(state: OperatorState) -> OperatorState:
-    """What people have set, with dates."""
-    hold = state.hold and msgspec.structs.replace(state.hold, since=date_of(state.hold.since))
-    return msgspec.structs.replace(state, hold=hold, expires=state.expires + _BEGAN if state.expires else 0.0)
+    """What people have set, with dates; a window's deadline as seconds since the boot, and as a date for people."""
+    state = _converted(state, date_of, lambda expires: expires + _BEGAN if expires else 0.0)
+    if (window := state.window) is None:
+        return state
+    deadline, by = window.deadline + _since_boot() - time.monotonic(), date_of(window.deadline)
+    return msgspec.structs.replace(
+        state, window=msgspec.structs.replace(window, deadline=deadline, by=by, boot=_boot())
+    )
 
 
 def with_times(state: OperatorState) -> OperatorState:
-    """What people have set, with times of the core's clock."""
-    hold = state.hold and msgspec.structs.replace(state.hold, since=time_of(state.hold.since))
-    return msgspec.structs.replace(state, hold=hold, expires=own_time_of(state.expires))
+    """What people have set, with times of the core's clock. A window that was opened before the last boot is over."""
+    state = _converted(state, time_of, own_time_of)
+    if (window := state.window) is None:
+        return state
+    deadline = window.deadline - _since_boot() + time.monotonic() if window.boot == _boot() else _LONG_AGO
+    return msgspec.structs.replace(state, window=msgspec.structs.replace(window, deadline=deadline, by=0.0, boot=""))
+
+
+_Convert = Callable[[float], float]
+
+
+def _converted(state: OperatorState, convert: _Convert, convert_end: _Convert) -> OperatorState:
+    """This state with its times converted, but for a window's deadline; `convert_end`: when an override ends."""
+    window = state.window and msgspec.structs.replace(
+        state.window,
+        opened=convert(state.window.opened),
+        hold=_hold(state.window.hold, convert),
+        expires=convert_end(state.window.expires),
+    )
+    hold = _hold(state.hold, convert)
+    return msgspec.structs.replace(state, hold=hold, expires=convert_end(state.expires), window=window)
+
+
+def _hold(hold: Hold | None, convert: _Convert) -> Hold | None:
+    return hold and msgspec.structs.replace(hold, since=convert(hold.since))
+
+
+def _since_boot() -> float:
+    """Seconds since the machine's boot, with the time in which it slept; nobody sets this clock."""
+    return time.clock_gettime(_SINCE_BOOT)
+
+
+@functools.cache
+def _boot() -> str:
+    """What identifies this boot of the machine; empty where the system has no such thing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _difference() -> float:

@@ -360,6 +360,7 @@ class LoadThread:
             layer=reading.overrides.encode(),
             expires=own_time_of(reading.overrides.next_expiry or 0.0),
             pending=pending,
+            values=self._values(candidate, reading) if order.values else b"",
         )
         if found.differs:
             self._unchecked = _Unchecked(candidate, found.changes, self._committed, before, latest, reading)

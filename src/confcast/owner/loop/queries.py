@@ -125,7 +125,9 @@ def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> Vers
     """What may be told of a kept version; `schema`: the fingerprint of the schema that is served now."""
     restorable = kept.schema == schema and journal.has_content(kept.digest)
     digest = kept.digest.hex()
-    return VersionInfo(kept.version, kept.timestamp, digest, kept.origin, kept.who, kept.reason, kept.good, restorable)
+    return VersionInfo(
+        kept.version, kept.timestamp, digest, kept.origin, kept.who, kept.reason, kept.proven, restorable
+    )
 
 
 def _operated(present: Present) -> dict[str, Any]:

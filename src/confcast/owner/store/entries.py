@@ -20,7 +20,7 @@ import msgspec
 from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.store import kept_versions, made_from, operator_row
 from confcast.owner.store.ahead_file import Entry
-from confcast.owner.store.kept_versions import UNDONE, Judgement, KeptVersion, judge, judgement_of
+from confcast.owner.store.kept_versions import CONFIRMED, UNDONE, Judgement, KeptVersion, judge, judgement_of
 from confcast.owner.store.made_from import MadeFrom
 from confcast.owner.store.sqlite_file import Ask
 from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
@@ -54,6 +54,7 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
         origin, who, reason, undoes, restores: As in KeptVersion. An earlier confcast has written none of them, and
             reads none.
         values, layer: As in MadeFrom.
+        provisional: As in KeptVersion.
     """
 
     SHOWN = ("version",)
@@ -70,11 +71,12 @@ class VersionRow(WithSecrets, frozen=True, omit_defaults=True):
     restores: int = 0
     values: bytes = b""
     layer: bytes = b""
+    provisional: bool = False
 
     def without_payload(self) -> KeptVersion:
         """The version as it is kept, before any judgement."""
         same = ("version", "digest", "schema", "timestamp", "origin", "who", "reason", "undoes", "restores")
-        return KeptVersion(**{name: getattr(self, name) for name in same})
+        return KeptVersion(**{name: getattr(self, name) for name in (*same, "provisional")})
 
 
 class StateRow(WithSecrets, frozen=True, omit_defaults=True):
@@ -91,6 +93,11 @@ class StateRow(WithSecrets, frozen=True, omit_defaults=True):
     undo: int = 0
     refused: bytes = b""
     operator: OperatorState = OperatorState()
+
+    @property
+    def needed(self) -> int:
+        """The version that is kept, whatever the limit, since a window falls back to it; 0 for none."""
+        return self.operator.window.fallback if self.operator.window is not None else 0
 
 
 _decode_version = msgspec.msgpack.Decoder(tuple[VersionRow, StateRow]).decode
@@ -143,6 +150,7 @@ class Waiting(NamedTuple):
         versions: The versions; two with one content share its bytes.
         state: The state beside the newest version; None where neither a version nor a state waits.
         state_of: The number of that version, which SQLite may have already.
+        confirmed: The numbers of versions beside which a state without a window was written later.
         events: The events, as `encode` made them.
         payloads: The contents of the versions, by digest.
     """
@@ -152,6 +160,7 @@ class Waiting(NamedTuple):
     events: tuple[bytes, ...] = ()
     payloads: Mapping[bytes, bytes] = MappingProxyType({})
     state_of: int = 0
+    confirmed: tuple[int, ...] = ()
 
     @property
     def committed(self) -> VersionRow | None:
@@ -165,11 +174,12 @@ class Waiting(NamedTuple):
             payloads = {**payloads, row.digest: row.payload}
         elif known is not row.payload:
             row = msgspec.structs.replace(row, payload=known)
-        return Waiting((*self.versions, row), state, self.events, payloads, row.version)
+        return Waiting((*self.versions, row), state, self.events, payloads, row.version, self.confirmed)
 
     def with_state(self, version: int, state: StateRow) -> Waiting:
         """What waits once this state does, in the place of the one beside this version, the newest."""
-        return self._replace(state=state, state_of=version)
+        confirmed = self.confirmed if state.needed or version in self.confirmed else (*self.confirmed, version)
+        return self._replace(state=state, state_of=version, confirmed=confirmed)
 
     def with_event(self, body: bytes) -> Waiting:
         """What waits once this event does, as `encode` made it."""
@@ -233,8 +243,11 @@ class Waiting(NamedTuple):
     def _take_in_versions(self, ask: Ask, limit: int, judgements: list[Judgement]) -> None:
         kept_versions.make_tables(ask)
         kept_versions.adopt(ask)
-        rows = self.versions[-limit:]  # the others would be pruned
-        kept_versions.prune(ask, limit - len(rows))  # before the new ones are added, which take the pages
+        needed = self.state.needed if self.state is not None else 0
+        older, last = self.versions[:-limit], self.versions[-limit:]
+        rows = (*(row for row in older if row.version == needed), *last)  # the others would be pruned
+        if self.state is not None:  # before the new ones are added, which take the pages
+            kept_versions.prune(ask, limit - len(last), needed)
         judged = judge((row.without_payload() for row in rows), judgements)
         kept_versions.update(ask, (each for each in judgements if each.version not in judged))
         for row in rows:
@@ -261,7 +274,8 @@ class Waiting(NamedTuple):
     def _judgements(self, events: Iterable[ReloadEvent]) -> list[Judgement]:
         by_events = map(judgement_of, events)
         undone = (Judgement(row.undoes, UNDONE, False) for row in self.versions if row.undoes)
-        return [*(each for each in by_events if each is not None), *undone]
+        confirmed = (Judgement(version, CONFIRMED, True) for version in self.confirmed)
+        return [*(each for each in by_events if each is not None), *confirmed, *undone]
 
 
 def read_totals(ask: Ask) -> Totals:

@@ -170,14 +170,15 @@ class Journal:
             damaged = number in self._reported
             why = "is damaged" if damaged else f"is not kept: the last {self._limits.versions} are (keep_versions)"
             raise JournalError(f"version {number} in the journal {self._database.path} {why}")
-        payload = self._waiting.payloads.get(kept.digest)
-        try:
-            with self._database.explained("read"):
-                payload = kept_versions.content(self._ask, kept.digest) if payload is None else payload
-                made = self._waiting.made_from(number) or made_from.read(self._ask, number)
-        except Unreadable as error:
-            raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
-        return _whole(kept, payload, made)
+        return self._with_content(kept)
+
+    def fallback(self, number: int) -> VersionRow:
+        """What a window falls back to, which is kept whatever the limit. Raises JournalError as `version` does."""
+        with self._database.explained("read"):
+            kept = self._waiting.kept(number) or self._stored(number)
+        if kept is None:
+            raise JournalError(f"version {number} in the journal {self._database.path} is damaged or gone")
+        return self._with_content(kept)
 
     def content(self, kept: KeptVersion) -> bytes:
         """The content of a kept version. Raises JournalError: it is damaged, or the file can't be read."""
@@ -491,6 +492,16 @@ class Journal:
             _log.warning("what was written last stays in %s: %s", self._ahead.path, error)
         self._ahead.close()
         self._database.close()
+
+    def _with_content(self, kept: KeptVersion) -> VersionRow:
+        number, payload = kept.version, self._waiting.payloads.get(kept.digest)
+        try:
+            with self._database.explained("read"):
+                payload = kept_versions.content(self._ask, kept.digest) if payload is None else payload
+                made = self._waiting.made_from(number) or made_from.read(self._ask, number)
+        except Unreadable as error:
+            raise JournalError(f"version {number} in the journal {self._database.path} is damaged: {error}") from None
+        return _whole(kept, payload, made)
 
     def _numbers(self, count: int) -> list[int]:
         """The numbers of the newest `count` versions, newest first. Raises what SQLite raises."""

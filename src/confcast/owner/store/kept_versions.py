@@ -43,6 +43,8 @@ _MOST_CHECKED = 256 * 1024
 _SELECT = "SELECT {} FROM {} WHERE digest = ?"
 
 UNDONE = "rejected"
+CONFIRMED = "confirmed"
+"""A judgement that leaves the verdict: no window is open any more in which the version would be provisional."""
 
 _PUT_BACK = ("undo", "reissue")
 """The origins of versions that have the content of an earlier one, though nobody has gone back to it."""
@@ -67,6 +69,7 @@ class KeptVersion(WithSecrets, frozen=True, omit_defaults=True):
         verdict: How its barrier ended: `success` or `partial`; `rejected` once it was undone; empty: not yet.
         good: Whether it was settled, declined by no worker, and not undone.
         restores: The number of the version whose content a person has put back by it; 0 for none.
+        provisional: Whether it was committed in a window, and nobody has confirmed it.
     """
 
     SHOWN = ("version", "origin", "verdict", "good")
@@ -82,10 +85,18 @@ class KeptVersion(WithSecrets, frozen=True, omit_defaults=True):
     verdict: str = ""
     good: bool = False
     restores: int = 0
+    provisional: bool = False
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is good, and was confirmed if it was committed in a window."""
+        return self.good and not self.provisional
 
     def judged(self, judgement: Judgement) -> KeptVersion:
         """The version after this judgement. The first verdict stays, unless the version is undone; `good` may end."""
         _, verdict, good = judgement
+        if verdict == CONFIRMED:
+            return msgspec.structs.replace(self, provisional=False) if self.provisional else self
         if verdict != UNDONE and self.verdict:
             verdict, good = self.verdict, good and self.good
         if (verdict, good) == (self.verdict, self.good):
@@ -143,7 +154,7 @@ def before(versions: Sequence[KeptVersion], *, whole: bool = True) -> int:
                 return 0
             break
         bound = origin
-    good = (each.version for each in versions if each.version < bound and each.good and each.digest != running.digest)
+    good = (each.version for each in versions if each.version < bound and each.proven and each.digest != running.digest)
     return next(good, 0)
 
 
@@ -194,9 +205,16 @@ def update(ask: Ask, judgements: Iterable[Judgement]) -> None:
             add(ask, judged)
 
 
-def prune(ask: Ask, limit: int) -> None:
-    """Delete all versions but the newest `limit` ones, and the contents that no version has any more."""
-    ask("DELETE FROM kept WHERE version <= (SELECT version FROM kept ORDER BY version DESC LIMIT 1 OFFSET ?)", (limit,))
+def prune(ask: Ask, limit: int, needed: int = 0) -> None:
+    """Delete all versions but the newest `limit` ones, and the contents that no version has any more.
+
+    Args:
+        ask: Asks SQLite.
+        limit: How many versions stay.
+        needed: The number of one that stays besides; 0 for none.
+    """
+    oldest = "SELECT version FROM kept ORDER BY version DESC LIMIT 1 OFFSET ?"
+    ask(f"DELETE FROM kept WHERE version <= ({oldest}) AND version != ?", (limit, needed))  # noqa: S608 (our own text)
     ask("DELETE FROM content WHERE digest NOT IN (SELECT digest FROM kept)")
 
 
