@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import time
 from pathlib import Path
 
@@ -102,6 +104,74 @@ def test_refused_sources_are_said(manager: Manager, config: Path) -> None:
     assert manager.diff(1, "running") == []
 
 
+# ---- while a version is held
+
+
+def test_what_is_held_is_explained_and_what_the_sources_say_beside_it(manager: Manager, config: Path) -> None:
+    write(config, 2, name="second")
+    assert manager.reload()
+    write(config, 3, name="third")
+    assert manager.reload()
+    assert manager.rollback()
+    found = manager.explain("name")
+    assert (found.value, found.since_version, found.waiting) == ("second", 4, Shadowed(f"{config}:3:8", "third"))
+    assert re.fullmatch(rf"version 2, put back by uid {os.getuid()} \(.*\), [-0-9]+ [0-9:]+", found.origin)
+    assert manager.set({"name": "set"}, ttl=100.0)
+    found = manager.explain("name")
+    assert found.origin.startswith("set by uid ")
+    assert found.expires is not None
+    assert [(each.value, each.origin.split(",")[0]) for each in found.shadowed] == [("second", "version 2")]
+    assert found.waiting is not None
+    assert found.waiting.value == "set"  # it stays when a person resumes
+    assert manager.resume()
+    found = manager.explain("name")
+    assert (found.waiting, found.problems, found.shadowed[0].origin) == (None, [], f"{config}:3:8")
+
+
+def test_what_is_held_is_explained_while_the_sources_are_broken(manager: Manager, config: Path) -> None:
+    write(config, 2)
+    assert manager.reload()
+    assert manager.rollback()
+    config.write_text("number = true")
+    found = manager.explain("number")
+    assert (found.value, found.waiting) == (1, None)
+    assert ("number", "Input should be a valid integer (got true)") in [(p.key, p.message) for p in found.problems]
+    with pytest.raises(ConfigError) as caught:
+        manager.explain("numbr")
+    assert problems(caught.value) == [("numbr", "the schema has no such key; did you mean number?")]
+
+
+def test_an_item_that_only_one_of_the_two_has(manager: Manager, config: Path) -> None:
+    write(config, 1, tags=["a", "b"])
+    assert manager.reload()
+    write(config, 1, tags=["a", "b", "c"])
+    assert manager.rollback(version=2)
+    found = manager.explain("tags[2]")
+    assert (found.value, found.origin) == (None, "absent")
+    assert found.waiting == Shadowed(f"{config}:3:19", "c")
+    write(config, 1, tags=["a"])
+    found = manager.explain("tags[1]")
+    assert (found.value, found.waiting) == ("b", Shadowed("absent", None))
+
+
+def test_the_command_explains_what_is_held(manager: Manager, config: Path, run: Run) -> None:
+    write(config, 2)
+    assert manager.reload()
+    assert manager.rollback(reason="OOM")
+    lines = run("explain", "number")[1].splitlines()
+    assert lines[0] == "number = 1"
+    assert lines[1].startswith("  from     version 1, put back by uid ")
+    assert lines[2] == f"  sources  2, {config}:1:10: waits for `confcast resume`"
+    assert "  sources  the same, default" in run("explain", "name")[1].splitlines()
+    config.write_text("number = true\ntwin = 1\n")
+    code, out, _ = run("explain", "number")
+    assert code == 0
+    assert out.splitlines()[2:4] == [
+        "  sources  refused, so that nothing can be resumed:",
+        f"           {config}:1:10: number: Input should be a valid integer (got true)",
+    ]
+
+
 def test_a_load_that_hangs_holds_up_no_one_and_is_named(start_manager: StartManager, config: Path, gate: Gate) -> None:
     manager = start_manager(load_timeout=1.0)
     gate.shut()
@@ -128,6 +198,7 @@ def test_the_command_explains(manager: Manager, config: Path, run: Run) -> None:
     assert out.splitlines() == [
         "name = 'file'",
         f"  from     {config}:3:8",
+        "  runs     'one': version 1 runs, and the sources wait for `confcast reload`",
         "  default  'one'",
         "  type     str",
         "  since    version 1",

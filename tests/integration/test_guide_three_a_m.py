@@ -153,8 +153,8 @@ def test_p08_of_the_contract(night: Night) -> None:
     assert night.type(rollback).returncode == 0
     assert json.loads(night.type("confcast status --json").stdout)["held"]["version"] == 1
     told = night.type(explain).stdout
-    assert "app.toml:4:8" in told
-    assert "runs     40: version 3 is held, and the sources wait for `confcast resume`" in told
+    assert told.startswith("database.size = 40\n  from     version 1, put back by uid ")
+    assert "  sources  500, app.toml:4:8: waits for `confcast resume`\n" in told
     night.edit(45)
     assert night.type(resume).returncode == 0
     assert night.type("confcast show database.size").stdout == "45\n"

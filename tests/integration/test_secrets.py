@@ -43,6 +43,8 @@ def test_a_secret_is_in_nothing_that_anybody_reads(root: str, tmp_path: Path) ->
         '"restorable": true',  # `confcast versions --json`
         "Explanation(key='login.password', value='**********'",
         "hides    '**********', ",  # `confcast explain`
+        "  sources  refused, so that nothing can be resumed:",  # while a version is held
+        "waiting=Shadowed(origin=",
         "strong.password: '**********' -> '**********'",  # `confcast diff`
         "the schema has no such key; did you mean strong.password?",
     ):

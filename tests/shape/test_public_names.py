@@ -183,7 +183,7 @@ FIELDS = {
     "Shadowed": ["origin", "value"],
     "Explanation": [
         *("key", "value", "origin", "shadowed", "default", "required", "type", "constraints", "description"),
-        *("since_version", "expires", "pending"),
+        *("since_version", "expires", "pending", "waiting", "problems"),
     ],
     "Held": ["version", "since", "who", "reason"],
     "Override": ["key", "value", "since", "who", "expires", "needed", "reason", "applied"],

@@ -256,10 +256,22 @@ class Show:
         for command in (["status"], ["status", "--json"], ["versions", "--json"], ["history"], ["history", "--json"]):
             assert confcast_command([*command, *at]) == 0
         assert confcast_command(["rollback", "1", "--json", *at]) == 0
+        self.explained_while_held(manager)
         assert confcast_command(["resume", "--json", *at]) == 0
         assert confcast_command(["set", secret, "--json", *at]) == 0
         assert confcast_command(["unset", "strong.password", *at]) == 0
         print(manager.get_event_history(), manager.versions())
+
+    def explained_while_held(self, manager: ConfigReloadManager[Any]) -> None:
+        """What runs, and what the sources say beside it: another value, or why they are refused."""
+        keys = ("login", "login.password", "strong.password", "strong.raw", "number")
+        for others in (*wrong(), {}):
+            self.write(12, **others)
+            for key in keys:
+                print(manager.explain(key))
+                for arguments in ([], ["--json"]):
+                    assert confcast_command(["explain", key, *arguments, "--address", manager.address]) == 0
+        self.write(10)
 
     def questions(self, manager: ConfigReloadManager[Any]) -> None:
         """Values set above the file's; then what is explained and compared, by the verbs and by the command."""

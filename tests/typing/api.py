@@ -500,6 +500,8 @@ def explained(found: Explanation) -> None:
     assert_type(found.description, str)
     assert_type(found.since_version, int)
     assert_type(found.expires, float | None)
+    assert_type(found.waiting, Shadowed | None)
+    assert_type(found.problems, list[Problem])
 
 
 def outside(client: Client) -> None:

@@ -1,7 +1,7 @@
 """`confcast explain KEY` says where a value comes from, what it hides, and what the schema says of it.
 
-The owner loads its sources for the answer, since another process has another environment and other overrides. Where
-another value runs, it is shown, too: the version may be held, or the sources refused. Secrets come masked.
+The owner loads its sources for the answer, since another process has another environment and other overrides. While a
+version is held, what runs is explained, and what the sources say beside it. Secrets come masked.
 """
 
 from __future__ import annotations
@@ -44,23 +44,25 @@ def _explained(owner: owners.OwnerClient, key: str) -> Report:
 
 
 def _runs(owner: owners.OwnerClient, found: Explanation) -> tuple[Any, str] | None:
-    """The value that runs, and why, if it is another one; None if it is the same, or can't be named by itself."""
+    """The value that runs, and why, if the sources have another one by now; None if it can't be named by itself."""
+    if found.waiting is not None or found.problems:  # a version is held, and it is what was explained
+        return None
     try:
-        runs = dict(owner.shown(found.key))
+        runs = owner.shown(found.key)
     except ConfigError:  # an item of a list, which is shown as a whole
         return None
-    if len(runs) != 1 or (value := next(iter(runs.values()))) == found.value or len(repr(value)) > _LONGEST:
+    if [name.replace('"', "") for name, _ in runs] != [found.key.replace('"', "")]:  # a table
         return None
-    stats = owner.get_stats()
-    held = "is held, and the sources wait for `confcast resume`"
-    why = held if stats.get("held") else "runs, and the sources wait for `confcast reload`"
-    return value, f"version {stats['version']} {why}"
+    if (value := runs[0][1]) == found.value or len(repr(value)) > _LONGEST:
+        return None
+    return value, f"version {owner.get_stats()['version']} runs, and the sources wait for `confcast reload`"
 
 
 def report(found: Explanation, runs: tuple[Any, str] | None = None) -> Report:
     """The report on a key, for a person and for a program; `runs`: another value that runs, and why."""
     facts: list[tuple[str, object]] = [("from", found.origin)]
     facts += [] if runs is None else [("runs", f"{_value(runs[0])}: {runs[1]}")]
+    facts += _sources(found)
     hidden = [f"{_value(each.value)}, {each.origin}" for each in found.shadowed]
     facts += zip(["hides", *[""] * len(hidden)], hidden, strict=False)
     facts += [("default", "none: it has to be given" if found.required else _value(found.default))]
@@ -74,6 +76,18 @@ def report(found: Explanation, runs: tuple[Any, str] | None = None) -> Report:
     return Report(
         ExitCode.DONE, "\n".join(lines), {"explanation": found, "runs": found.value if runs is None else runs[0]}
     )
+
+
+def _sources(found: Explanation) -> list[tuple[str, object]]:
+    """What the sources say while a version is held."""
+    if found.problems:
+        return [("sources", "refused, so that nothing can be resumed:"), *(("", each) for each in found.problems)]
+    if found.waiting is None:
+        return []
+    if found.waiting.value == found.value:
+        return [("sources", f"the same, {found.waiting.origin}")]
+    said = "" if found.waiting.origin == "absent" else f"{_value(found.waiting.value)}, "
+    return [("sources", f"{said}{found.waiting.origin}: waits for `confcast resume`")]
 
 
 def _value(value: Any) -> str:

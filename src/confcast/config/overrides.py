@@ -87,8 +87,7 @@ class SetValue(WithSecrets, frozen=True, kw_only=True):
     @property
     def origin(self) -> str:
         """Who set it and when, as the position of a value: `set by uid 1000 (confcast set), 2026-11-29 12:03`."""
-        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.since))
-        return f"set at run time, {at}" if self.who is None else f"set by uid {self.who.uid}{_by(self.who)}, {at}"
+        return f"set {by_whom(self.who, self.since, 'at run time')}"
 
 
 class Overrides(WithSecrets, frozen=True):
@@ -334,6 +333,12 @@ class _Given:
 def converted(text: str, target: Target) -> Any:
     """The value that a text means for a key. Raises NotConvertible."""
     return from_text(text, target.annotation, opaque=target.opaque)
+
+
+def by_whom(who: Who | None, since: float, unknown: str = "by a caller that is not known") -> str:
+    """Who did something, and when, in words: `by uid 1000 (confcast set), 2026-11-29 12:03`."""
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(since))
+    return f"{unknown}, {at}" if who is None else f"by uid {who.uid}{_by(who)}, {at}"
 
 
 def without_values(who: Who) -> Who:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from confcast.errors import Problem
+
 
 class Who(msgspec.Struct, frozen=True):
     """The process that called, as the kernel identifies it.
@@ -103,9 +105,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: The dotted key, as messages write it.
-        value: The value that the sources give now, as a `Change` shows it; the one that runs, if that is `pending`.
+        value: The value that the sources give now, as a `Change` shows it; the one that runs, if that is `pending`, or
+            while a version is held.
         origin: Where it comes from: `app.yaml:4:20`, `environment variable APP_MEMORY__TOTAL`, `set by uid 1000
-            (confcast set), 2026-11-29 12:03`, `override`, or `default`.
+            (confcast set), 2026-11-29 12:03`, `override`, or `default`; while a version is held, `version 13, put back
+            by uid 1000 (confcast rollback), 2026-11-29 12:03`, or `absent` for a key that only the sources have.
         shadowed: The values of lower sources that it hides, the highest first. A table hides nothing: tables merge.
         default: The schema's default; None, too, if there is none.
         required: Whether the schema has no default for it.
@@ -115,6 +119,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         since_version: The oldest kept version from which on the value has been what runs; 0 if no version is kept.
         expires: When an override of it ends, in seconds since 1970; None: it does not, or there is none.
         pending: The value that the sources give, if it waits for a full reload of the server; None for none.
+        waiting: While a version is held: what the sources say, and where. None where none is held, or they are refused.
+        problems: While a version is held: why the sources are refused.
     """
 
     key: str
@@ -129,6 +135,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     since_version: int = 0
     expires: float | None = None
     pending: Any = None
+    waiting: Shadowed | None = None
+    problems: list[Problem] = []
 
 
 class Held(msgspec.Struct, frozen=True):

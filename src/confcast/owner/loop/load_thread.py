@@ -307,8 +307,8 @@ class LoadThread:
         self._loads_in = threading.get_ident()
         try:
             with _collector_at_rest():
-                candidate = self._for_a_question(ask) if ask.takes_a_load else None
-                answer = answer_to(ask, self._loader, candidate)
+                values = b"" if self._committed is None else self._committed.values
+                answer = answer_to(ask, self._loader, lambda: self._for_a_question(ask), values)
         except ConfcastError as error:
             answer = refusal(ask.question, *self._why(error))
         except BaseException as error:

@@ -15,7 +15,7 @@ import msgspec
 from confcast.owner.core.machine import Core
 from confcast.owner.core.proposal import ProposalState
 from confcast.owner.core.rules import Rules
-from confcast.owner.loop.core_clock import date_of
+from confcast.owner.loop.core_clock import date_of, with_dates
 from confcast.owner.loop.present_status import Present, status_of, waiting_for
 from confcast.owner.loop.questions import OpenQuestion, refusal
 from confcast.owner.store.journal import Journal, JournalError, KeptVersion
@@ -84,7 +84,8 @@ def ask_for(question: Question, journal: Journal, core: Core, rules: Rules) -> O
     """
     layer = core.operator.layer
     if isinstance(question, ExplainRequest):
-        return OpenQuestion(0, question, _contents(journal, rules.schema), layer, core.committed.payload)
+        hold = with_dates(core.operator).hold
+        return OpenQuestion(0, question, _contents(journal, rules.schema), layer, core.committed.payload, hold)
     contents: dict[int | str, bytes] = {"running": core.committed.payload}
     if isinstance(question, ShowRequest):
         return OpenQuestion(0, question, contents, layer)

@@ -11,18 +11,19 @@ layers of the last load instead of a load (an edit since would not be explained)
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from confcast.config import restart
 from confcast.config.candidate import Candidate
 from confcast.config.diff import differences, shown_values
 from confcast.config.dotted_keys import did_you_mean
-from confcast.config.explain import explain, since, with_pending
 from confcast.config.loader import ConfigLoader
-from confcast.config.overrides import Overrides
 from confcast.errors import ConfigError, Problem, more
+from confcast.owner.loop.explanations import explanation
+from confcast.owner.loop.open_question import Answered as Answered
+from confcast.owner.loop.open_question import OpenQuestion as OpenQuestion
 from confcast.owner.loop.shown_changes import shown_changes
 from confcast.wire.messages import (
     Answer,
@@ -30,11 +31,9 @@ from confcast.wire.messages import (
     DiffRequest,
     Explained,
     ExplainRequest,
-    Explanation,
     Question,
     Shown,
     ShowRequest,
-    WithSecrets,
 )
 
 QUESTIONS: tuple[type[Question], ...] = get_args(Question)
@@ -44,45 +43,6 @@ MOST = 32
 
 _MOST_SHOWN = 10_000
 """How many values a `ShowRequest` is answered with at the most."""
-
-
-class OpenQuestion(WithSecrets, frozen=True):
-    """A question, with what the thread that loads needs for its answer.
-
-    Attributes:
-        number: Distinguishes it from all others.
-        question: As it came.
-        contents: The encoded configurations that a `DiffRequest` names, by what it calls them; what runs, and the kept
-            versions before it from the newest on, for an `ExplainRequest`; what runs, for a `ShowRequest`.
-        overrides: The encoded overrides that are above the sources.
-        running: The encoded configuration that runs; empty if there is none.
-    """
-
-    SHOWN = ("number",)
-
-    number: int
-    question: Question
-    contents: dict[int | str, bytes] = msgspec.field(default_factory=dict)
-    overrides: bytes = b""
-    running: bytes = b""
-
-    @property
-    def takes_a_load(self) -> bool:
-        """Whether the sources have to be loaded."""
-        match self.question:
-            case ExplainRequest():
-                return True
-            case DiffRequest(_, a, b):
-                return "sources" in (a, b)
-            case ShowRequest():
-                return False
-
-
-class Answered(NamedTuple):
-    """What the thread that loads gives for an `OpenQuestion`: its number, and the answer."""
-
-    number: int
-    answer: Answer
 
 
 class _Waiting(NamedTuple):
@@ -158,31 +118,25 @@ def refusal(question: Question, *why: Problem | str) -> Answer:
             return Shown(id, problems=problems)
 
 
-def answer_to(ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any] | None) -> Answer:
+def answer_to(
+    ask: OpenQuestion, loader: ConfigLoader[Any], load: Callable[[], Candidate[Any]], values: bytes = b""
+) -> Answer:
     """The answer to a question, in the thread that loads. Raises ConfigError, ProtocolError.
 
     Args:
         ask: The question.
         loader: The loader.
-        candidate: What the sources gave; None if the question takes no load.
+        load: Loads the sources; called if the answer takes that. Raises ConfigError.
+        values: What the sources gave to the version that runs; empty if that is not known.
     """
     question, codec = ask.question, loader._codec
     if isinstance(question, ExplainRequest):
-        assert candidate is not None
-        return Explained(question.id, _explanation(question.key, ask, loader, candidate))
+        return Explained(question.id, explanation(question.key, ask, loader, load, values))
     if isinstance(question, ShowRequest):
         return Shown(question.id, _running(question.key, loader, codec.decode(ask.contents["running"])))
-    sources = None if candidate is None else candidate.config
+    sources = load().config if "sources" in (question.a, question.b) else None
     a, b = (codec.decode(ask.contents[name]) if name in ask.contents else sources for name in (question.a, question.b))
     return Differences(question.id, shown_changes(differences(codec, a, b)))
-
-
-def _explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any]) -> Explanation:
-    found = explain(candidate, key, Overrides.decode(ask.overrides))
-    if ask.running and restart.has_restarts(loader.schema):
-        found = with_pending(found, candidate, key, loader._codec.decode(ask.running))
-    configurations = ((int(version), loader._codec.decode(content)) for version, content in ask.contents.items())
-    return msgspec.structs.replace(found, since_version=since(candidate, key, configurations))
 
 
 def _running(key: str, loader: ConfigLoader[Any], config: Any) -> tuple[tuple[str, Any], ...]:

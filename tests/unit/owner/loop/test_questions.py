@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from confcast.errors import Problem
 from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions
-from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest, Question, ShowRequest
+from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest
 
 
 def asked(number: int) -> OpenQuestion:
@@ -64,20 +62,6 @@ def test_not_too_many_wait() -> None:
         assert questions.add(1, asked(number), 0.0) is None
     why = f"{MOST} other questions wait for the config owner: ask again later"
     assert questions.add(1, asked(99), 0.0) == Differences(99, problems=(Problem("", why),))
-
-
-@pytest.mark.parametrize(
-    ("question", "takes"),
-    [
-        (ExplainRequest(1, "a"), True),
-        (DiffRequest(1), True),
-        (DiffRequest(1, 3, "running"), False),
-        (DiffRequest(1, "sources", 3), True),
-        (ShowRequest(1), False),
-    ],
-)
-def test_the_sources_are_loaded_only_if_it_takes_that(question: Question, takes: bool) -> None:
-    assert OpenQuestion(1, question).takes_a_load is takes
 
 
 def test_a_repr_shows_nothing_of_it() -> None:
