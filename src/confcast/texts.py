@@ -130,7 +130,7 @@ class _StaysEnabled:
 
 def keep_enabled(logger: logging.Logger) -> None:
     """Let a logging configuration disable this logger only by naming it. May be called again."""
-    own = type(logger)
+    own: Any = type(logger)
     if not issubclass(own, _StaysEnabled):
         logger.__class__ = _staying(own)
 
