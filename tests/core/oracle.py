@@ -206,6 +206,7 @@ class Oracle:
         assert not self.dry or ends, "C1: a dry run has written"
         self.dry = False
         if isinstance(effect, fx.RecordState):  # who attaches meanwhile has missed no vote
+            self.disturbed = set()
             return
         if effect.undo:
             self.undos.add(effect.version)

@@ -419,7 +419,7 @@ class World(Crowd):
             core = self.owner.core
             mine, self.journal = core.committed, Journal(core.high_water)
             fallback = core.fallback.committed
-            if core.operator.window is not None and fallback.version < mine.version:
+            if fallback.version < mine.version and fallback.version:
                 self.journal.write(fallback.version, fallback.digest, fallback.values)
             if mine.version:
                 self.journal.write(mine.version, mine.digest, mine.values, core.operator)

@@ -53,7 +53,7 @@ from confcast.owner.watch.watcher import Watcher
 from confcast.wire import processes
 from confcast.wire.files.about import About, module_file
 from confcast.wire.master_channel import Leave, MasterChannel, Pause, Paused, Ready, StartupConfig
-from confcast.wire.messages import ReloadEvent
+from confcast.wire.messages import ReloadEvent, ReloadResult
 from confcast.wire.signal_mask import BLOCKED_AT_THE_START
 
 _log = logging.getLogger("confcast.owner")
@@ -146,13 +146,16 @@ class Lifecycle:
             try_to_write(
                 "snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload)
             )
-        self._loop.start_from(row, left.roster, left.high_water, gathering=gathering)
-        if self._loop.core.operator.hold is not None:
+        starts_anew = not self._restarted
+        self._loop.start_from(row, left.roster, left.high_water, gathering=gathering, starts_anew=starts_anew)
+        operator = self._loop.core.operator
+        if operator.hold is not None:
             loading.starts_held()
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
         self._loop.watch_channel(self._channel.connection, self._receive)
-        if row is not None and (self._restarted or self._loop.core.operator.hold is not None):
-            self._send_ready(row.version, [])  # what is held is served whatever the sources say
+        stands = (operator.hold is not None or operator.unconfirmed is not None) and operator.window is None
+        if row is not None and (self._restarted or stands):
+            self._send_ready(row.version, [])  # what is held, or was put back, is served whatever the sources say
 
     def _run(self, *, watching: bool) -> int:
         if not self._paused:
@@ -264,7 +267,7 @@ class Lifecycle:
             if any(problem.message == handover.PAUSED for problem in event.problems):
                 self._note_refusal()
             return
-        if event:
+        if event or event.result is ReloadResult.UNDONE:  # a server whose window was open starts on its fallback
             self._send_ready(event.version, [])
         elif not self._restarted:
             self._send_ready(0, event.problems, event.result.value)
@@ -300,6 +303,7 @@ class Lifecycle:
         """Disable loading, and send Paused once the current reload has ended, so that the copy has its version."""
         self._paused = True
         self._attempts.disable(Problem("", handover.PAUSED))
+        self._loop.hand_over(on=True)
         self._loop.when_idle(functools.partial(self._report_paused, number))
 
     def _report_paused(self, number: int) -> float:
@@ -322,6 +326,7 @@ class Lifecycle:
         """Allow loads again, since the next generation was called off; load now if a load or a change was missed."""
         self._paused = False
         self._attempts.enable()
+        self._loop.hand_over(on=False)
         self._loop.take_back()
         self._loop.when_idle(self._move_to_state_folder)
         if self._has_refused or self._startup.options.watch:

@@ -36,6 +36,7 @@ from confcast.owner.loop.connections import Pipes
 from confcast.owner.loop.core_clock import dated, with_dates, with_times
 from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
+from confcast.owner.loop.falling_back import falls_back
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
@@ -127,10 +128,19 @@ class EventLoop:
 
     # ---- start, move, end
 
-    def start_from(self, row: VersionRow | None, roster: tuple[int, ...], high_water: int, *, gathering: bool) -> None:
+    def start_from(
+        self,
+        row: VersionRow | None,
+        roster: tuple[int, ...],
+        high_water: int,
+        *,
+        gathering: bool,
+        starts_anew: bool = False,
+    ) -> None:
         """Build the core from what the journal holds, before the first turn of the loop."""
         state = self._journal.state
         committed = None
+        operator, fallback = falls_back(with_times(_still_true(state.operator, row)), row, self._journal)
         if row is not None:
             undo = state.undo == row.version
             committed = Committed(row.version, row.digest, row.payload, undo, row.values)
@@ -140,7 +150,9 @@ class EventLoop:
             high_water=high_water,
             roster=roster,
             refused=state.refused,
-            operator=with_times(_still_true(state.operator, row)),
+            operator=operator,
+            fallback=fallback,
+            starts_anew=starts_anew,
             gathering=gathering,
             now=time.monotonic(),
             report=functools.partial(_log.debug, "%s") if _log.isEnabledFor(logging.DEBUG) else None,
@@ -206,6 +218,10 @@ class EventLoop:
             "the journal has moved into %s, which the former config owner has released", self._runtime_dir.state_folder
         )
         return 0.0
+
+    def hand_over(self, *, on: bool) -> None:
+        """A next generation takes over: a window ends before this owner is idle. Or, not `on`: it was called off."""
+        self._inputs.append(fx.HandsOver(on))
 
     def stop(self, reason: str) -> None:
         """End the loop. Must be called in the loop's thread."""
@@ -371,6 +387,7 @@ class EventLoop:
             given.restores,
             given.values,
             given.operator.layer,
+            given.operator.window is not None,
         )
         return row, self._state_row(given, given.version)
 
@@ -527,7 +544,7 @@ class EventLoop:
 
     def _recreate_journal(self) -> None:
         _log.error(
-            "%s was deleted while in use: it is made anew, with the newest version alone, without history and totals",
+            "%s was deleted while in use: it is made anew, with the newest version, without history and totals",
             self._runtime_dir.journal,
         )
         self.count_loss("journal lost")
@@ -536,16 +553,24 @@ class EventLoop:
             former = self._journal
             self._journal = self._open_journal()  # until the new journal can be made, the former one answers queries
             former.close()
-        committed = self.core.committed
-        if committed.version and not self._journal.holds(committed.version, committed.digest):
-            content = (committed.version, committed.digest, committed.payload, committed.undo, self.core.refused)
-            record = fx.Record(*content, values=committed.values, operator=self.core.operator)
-            self._journal.record(*self._rows(record))
+        self._record_anew()
         self._journal.describe(self._rules.schema, self._rules.fields)
         self._journal.retire(self.core.high_water)
         for member in self.core.roster:
             self._journal.add_member(member.pid, processes.started(member.pid))
         self._journal_incomplete = False
+
+    def _record_anew(self) -> None:
+        """Write the committed version into a new journal; before it, what a window falls back to."""
+        committed, (fallback, layer, _) = self.core.committed, self.core.fallback
+        if not committed.version or self._journal.holds(committed.version, committed.digest):
+            return
+        if 0 < fallback.version < committed.version and not self._journal.holds(fallback.version, fallback.digest):
+            kept = (fallback.version, fallback.digest, self._rules.schema, fallback.payload, time.time())
+            self._journal.record(VersionRow(*kept, values=fallback.values, layer=layer))
+        content = (committed.version, committed.digest, committed.payload, committed.undo, self.core.refused)
+        record = fx.Record(*content, values=committed.values, operator=self.core.operator)
+        self._journal.record(*self._rows(record))
 
 
 def _row_state(holds: Callable[[], bool]) -> fx.RowState:
@@ -557,13 +582,22 @@ def _row_state(holds: Callable[[], bool]) -> fx.RowState:
 
 def _still_true(operator: OperatorState, row: VersionRow | None) -> OperatorState:
     """What people had set, for an owner that starts from this row: without it, a hold has nothing to stand on."""
-    if row is not None or operator.hold is None:
+    if row is not None:
         return operator
-    _log.error(
-        "the content of version %d was held, and this server's schema is not that version's: the sources are followed",
-        operator.hold.version,
-    )
-    return msgspec.structs.replace(operator, hold=None, tried=b"")
+    if operator.hold is not None:
+        _log.error(
+            "the content of version %d was held, and this server's schema is not that version's: the sources are "
+            "followed",
+            operator.hold.version,
+        )
+    if operator.window is not None:
+        _log.error(
+            "nobody confirmed what runs, and this server's schema is not that of version %d, which would be put back: "
+            "the sources are followed, confirmed by nobody",
+            operator.window.fallback,
+        )
+    tried = operator.tried if operator.hold is None else b""
+    return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None)
 
 
 _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {

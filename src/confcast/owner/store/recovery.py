@@ -92,7 +92,7 @@ def recover(
             try_to_write("field table", functools.partial(journal.describe, fingerprint, fields))
         if restarted:
             try_to_write("count of restarts", journal.count_restart)
-        else:  # no worker lives that could keep an older version
+        elif journal.state.operator.unconfirmed is None:  # no worker lives that could keep an older version
             try_to_write("end of a refusal", journal.forgive)
     if restarted and row is None:
         high_water = max(high_water, int(time.time()))

@@ -1,0 +1,75 @@
+"""What the end of a window puts back, taken from the journal when an owner starts.
+
+An owner that runs has that content in memory. The one after it takes the open window's fallback, which the journal
+keeps beyond its limit; where no window is open, the newest version that is proven, for the window that may come. A
+fallback that can't be read, or is of a schema other than the row's, can't be put back: the window is closed, loudly,
+and what runs goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from confcast.config.overrides import Overrides
+from confcast.errors import ConfcastError
+from confcast.owner.core.machine import Committed, OperatorState, Proven
+from confcast.owner.loop.core_clock import own_time_of
+from confcast.owner.store.journal import Journal, JournalError, VersionRow
+from confcast.wire.messages import UNDECODABLE
+
+_log = logging.getLogger("confcast.owner")
+
+_A_FEW = 3
+
+
+def falls_back(
+    operator: OperatorState, row: VersionRow | None, journal: Journal
+) -> tuple[OperatorState, Proven | None]:
+    """What people have set, and what a window falls back to; None: the committed version, `row`, or nothing.
+
+    Args:
+        operator: What people have set, with times of the core's clock.
+        row: The committed version; None if there is none that this owner may serve.
+        journal: The journal, which has both.
+    """
+    if row is None:
+        return operator, None
+    window = operator.window
+    if window is None:
+        return operator, _newest_proven(row, journal)
+    try:
+        found = journal.fallback(window.fallback)
+    except JournalError as error:
+        return _closed(operator, row, str(error)), None
+    if found.schema != row.schema:
+        return _closed(operator, row, f"version {window.fallback} is of another schema"), None
+    return operator, Proven(_committed(found), window.layer, window.expires)
+
+
+def _newest_proven(row: VersionRow, journal: Journal) -> Proven | None:
+    try:
+        few = [each for each in journal.versions(_A_FEW) if each.proven] or journal.versions()
+        kept = next((each for each in few if each.proven and each.schema == row.schema), None)
+        if kept is None or kept.version == row.version:
+            return None
+        found = journal.version(kept.version)
+        return Proven(_committed(found), found.layer, own_time_of(Overrides.decode(found.layer).next_expiry or 0.0))
+    except (ConfcastError, *UNDECODABLE) as error:
+        _log.warning("the newest version that is proven can't be read: %s", error)
+        return None
+
+
+def _committed(row: VersionRow) -> Committed:
+    return Committed(row.version, row.digest, row.payload, False, row.values)
+
+
+def _closed(operator: OperatorState, row: VersionRow, why: str) -> OperatorState:
+    _log.error(
+        "version %d waits to be confirmed, and what its end would put back can't be had: %s; it is kept as it is, "
+        "confirmed by nobody",
+        row.version,
+        why,
+    )
+    return msgspec.structs.replace(operator, window=None)
