@@ -80,6 +80,8 @@ class Owner:
         refused=b"",
         operator=OperatorState(),  # noqa: B008 - immutable
         gathering=False,
+        fallback=None,
+        starts_anew=False,
         report=None,
         **rules,
     ):
@@ -91,6 +93,8 @@ class Owner:
             roster=roster,
             refused=refused,
             operator=operator,
+            fallback=fallback,
+            starts_anew=starts_anew,
             gathering=gathering,
             now=100.0,
             report=report,
@@ -158,6 +162,11 @@ class Owner:
         order = self.did(fx.Restore)[-1]
         differs = content != self.core.committed.payload
         self.feed(fx.Loaded(order.number, content, content, differs, layer=layer, values=values, restores=version))
+
+    def loads_of(self, content: bytes, sources: bytes, layer: bytes = b"") -> None:
+        """The load gives this content, made of what the sources gave, and these overrides."""
+        differs = content != self.core.committed.payload
+        self.feed(fx.Loaded(self.last_load, content, content, differs, layer=layer, values=sources))
 
     def loads_with(self, content: bytes, layer: bytes, expires: float = 0.0) -> None:
         """The load gives this content, made with these overrides."""

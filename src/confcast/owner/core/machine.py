@@ -131,9 +131,10 @@ class Core(MemberInputs, Operations):
             shown = transitions.input_text(given, self.roster)
         self._now = now
         self._effects, self._last_effects = [], []  # what an input that raised had begun belongs to no other
-        if self.operator.window is not None:
-            self._window_deadline()  # before any input: its deadline may have come before this one
-        row = _TABLE.get(type(given.message) if isinstance(given, fx.Received) else type(given))
+        kind = type(given.message) if isinstance(given, fx.Received) else type(given)
+        if self.operator.window is not None and self.state is not ProposalState.IDLE and kind is not Hello:
+            self._window_deadline()  # it may have come before this input; but a Hello says which numbers are taken
+        row = _TABLE.get(kind)
         handler = row[self.state] if row else None
         if handler is None:
             raise ImpossibleMessage(self.state.name, given)

@@ -16,7 +16,19 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.operator_state import OperatorState
 from confcast.owner.core.requests import Asked, Cause
-from confcast.wire.messages import Change, Check, Reload, ReloadEvent, ReloadResult, Resume, Rollback, Set, Vote, Who
+from confcast.wire.messages import (
+    LONGEST_TTL,
+    Change,
+    Check,
+    Reload,
+    ReloadEvent,
+    ReloadResult,
+    Resume,
+    Rollback,
+    Set,
+    Vote,
+    Who,
+)
 
 
 class ProposalState(enum.IntEnum):
@@ -60,9 +72,6 @@ UNDONE = (
     "What was undone is put to the vote again when it changes, or by a call of reload()"
 )
 
-
-LONGEST_WINDOW = 366 * 24 * 3600.0
-"""The seconds that a window may last from a commit on."""
 
 _WITHOUT_SOURCES = ("rollback", "reissue", "undo", "confirm")
 
@@ -160,7 +169,7 @@ class Proposal:
     def confirm_within(self) -> float:
         """For how many seconds from its commit on it opens or extends a window; 0.0 for none."""
         within = self.asked.confirm_within if isinstance(self.asked, Reload | Set) and not self.undo else 0.0
-        return min(within, LONGEST_WINDOW) if within > 0.0 else 0.0  # not a number counts as none
+        return min(within, LONGEST_TTL) if within > 0.0 else 0.0  # not a number counts as none
 
     @property
     def passes_refusal(self) -> bool:
