@@ -105,6 +105,12 @@ def somebody_tries(world, process, content):
     world.ask(Check)
 
 
+def somebody_tries_what_one_worker_refuses(world, process, content):
+    if process:
+        process.refuses.add(content)
+    somebody_tries(world, process, content)
+
+
 def two_try_and_somebody_sets(world, process, content):
     world.ask(Check)
     world.ask(Check, process)
@@ -447,6 +453,7 @@ DISTURBANCES: tuple[Disturb, ...] = (
     somebody_forces_a_reload,
     two_reload_what_they_have_seen,
     somebody_tries,
+    somebody_tries_what_one_worker_refuses,
     two_try_and_somebody_sets,
     somebody_tries_while_everyone_is_silent,
     somebody_sets,
