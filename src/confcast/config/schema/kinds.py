@@ -281,6 +281,9 @@ def _import_module(name: str, path: str) -> types.ModuleType:
 
 def _run_main(place: str) -> types.ModuleType:
     """Run the main program of another process as multiprocessing's spawn does, under the name `__mp_main__`."""
+    # Its first import makes `__mp_main__` a name of this process's own program: before the run, and not during it, when
+    # pydantic looks the classes' annotations up in the module of that name.
+    importlib.import_module("multiprocessing")
     try:
         if place.startswith("-m "):
             content = runpy.run_module(place[3:], run_name="__mp_main__", alter_sys=True)

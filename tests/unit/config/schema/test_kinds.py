@@ -222,6 +222,32 @@ def test_a_class_of_the_main_program_is_found_by_another_process(tmp_path, argum
     assert found == path
 
 
+FIRST_TO_IMPORT = """
+from __future__ import annotations
+import multiprocessing
+import pydantic
+class Part(pydantic.BaseModel):
+    password: pydantic.SecretStr = pydantic.SecretStr("")
+class Settings(pydantic.BaseModel):
+    part: Part = Part()
+if __name__ == "__main__":
+    from confcast.config.schema.kinds import import_path
+    print(import_path(Settings))
+"""
+
+
+def test_a_main_program_that_is_the_first_to_import_multiprocessing_is_still_the_module_of_its_classes(tmp_path):
+    """That import makes `__mp_main__` a name of the process's own program, in which pydantic finds no annotation."""
+    (tmp_path / "program.py").write_text(FIRST_TO_IMPORT)
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    path = subprocess.run([sys.executable, "-m", "program"], **run).stdout.strip()
+    other = (
+        "import sys; from confcast.config.schema.kinds import resolve; "
+        "assert 'multiprocessing' not in sys.modules; print(resolve(sys.argv[1])().part)"
+    )
+    assert subprocess.run([sys.executable, "-c", other, path], **run).stdout == "password=SecretStr('')\n"
+
+
 def test_one_of_an_archive_is_refused_by_the_archive_s_name(tmp_path):
     with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
         archive.writestr("__main__.py", SCRIPT)
