@@ -62,11 +62,12 @@ NAMES = {
 }
 
 VERBS = {
-    "reload": "(self, timeout=None, *, expect=None, wait_observers=None, reason='', force=False)",
+    "reload": "(self, timeout=None, *, expect=None, wait_observers=None, reason='', force=False, confirm_within=None)",
     "check": "(self, *, values=None, files=None, timeout=None)",
     "rollback": "(self, version=None, *, expect=None, reason='', timeout=None)",
     "resume": "(self, *, expect=None, reason='', timeout=None)",
-    "set": "(self, values, *, expect=None, ttl=None, reason='', timeout=None)",
+    "set": "(self, values, *, expect=None, ttl=None, confirm_within=None, reason='', timeout=None)",
+    "confirm": "(self, version=None, *, reason='', timeout=None)",
     "unset": "(self, keys, *, expect=None, reason='', timeout=None)",
     "reload_config": "(self)",
     "is_reload_in_progress": "(self)",
@@ -179,6 +180,8 @@ FIELDS = {
         "who",
         "dry_run",
         "pending",
+        "confirm_by",
+        "evidence",
     ],
     "Shadowed": ["origin", "value"],
     "Explanation": [
@@ -208,6 +211,7 @@ RESULTS = {
     "OWNER_UNAVAILABLE": ("owner_unavailable", False),
     "CONFLICT": ("conflict", False),
     "HELD": ("held", False),
+    "UNDONE": ("undone", False),
 }
 
 ERRORS = {"ConfigError", "NotAttached", "NotCarried", "OwnerUnavailable", "ProtocolError", "SchemaMismatch"}

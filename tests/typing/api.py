@@ -377,6 +377,10 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.resume(expect=15, reason="mended", timeout=9.0), ReloadEvent)
         assert_type(asked.set({"limits.api": 10}, expect=3, ttl=600, reason="load", timeout=9.0), ReloadEvent)
         assert_type(asked.set({"limits.api": "10"}, ttl=timedelta(minutes=10)), ReloadEvent)
+        assert_type(asked.set({"limits.api": 1}, confirm_within=timedelta(minutes=10)), ReloadEvent)
+        assert_type(asked.reload(confirm_within=600, reason="a new limit"), ReloadEvent)
+        assert_type(asked.confirm(), ReloadEvent)
+        assert_type(asked.confirm(12, reason="looked at it", timeout=9.0), ReloadEvent)
         assert_type(asked.unset(["limits.api"], expect=4, reason="", timeout=9.0), ReloadEvent)
         assert_type(asked.check().dry_run, bool)
         assert_type(asked.wait(), ReloadEvent)
@@ -389,6 +393,10 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
     manager.reload(wait_observers="long")  # type: ignore[arg-type]
     manager.reload(3.0, 5.0)  # type: ignore[call-arg, arg-type]
     manager.rollback("12")  # type: ignore[arg-type]
+    manager.confirm("12")  # type: ignore[arg-type]
+    manager.confirm(12, "looked at it")  # type: ignore[call-arg]
+    manager.reload(confirm_within="10m")  # type: ignore[arg-type]
+    manager.unset(["limits.api"], confirm_within=600)  # type: ignore[call-arg]
     manager.set({"limits.api": 10}, 600)  # type: ignore[call-arg]
     manager.unset(keys=["limits.api"], ttl=600)  # type: ignore[call-arg]
 
@@ -400,6 +408,9 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(await asked.arollback(12), ReloadEvent)
         assert_type(await asked.aresume(), ReloadEvent)
         assert_type(await asked.aset({"limits.api": 10}, ttl=600), ReloadEvent)
+        assert_type(await asked.aset({"limits.api": 10}, confirm_within=timedelta(minutes=10)), ReloadEvent)
+        assert_type(await asked.areload(confirm_within=600), ReloadEvent)
+        assert_type(await asked.aconfirm(12, reason="looked at it"), ReloadEvent)
         assert_type(await asked.aunset(["limits.api"]), ReloadEvent)
         assert_type(await asked.areload(timeout=3.0), ReloadEvent)
         assert_type(await asked.areload(wait_observers=5.0), ReloadEvent)
@@ -434,6 +445,8 @@ def events(event: ReloadEvent) -> None:
     assert_type(event.duration_ms, float)
     assert_type(event.reason, str)
     assert_type(event.who, Who | None)
+    assert_type(event.confirm_by, float | None)
+    assert_type(event.evidence, tuple[str, ...])
     for failed in event.observer_errors:
         assert_type(failed.pid, int)
         assert_type(failed.observer, str)

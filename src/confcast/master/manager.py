@@ -37,9 +37,9 @@ from confcast.wire.messages import Answer, Operation, Request
 from confcast.wire.options import ManagerOptions, checked, declared
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import registry
+from confcast.worker.client.awaitable_verbs import AwaitableVerbs
 from confcast.worker.client.connection_per_call import AddressClient, NotSent
 from confcast.worker.client.kept_connection import KeptConnection
-from confcast.worker.client.verbs import AwaitableVerbs
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.observable import Observable
 from confcast.worker.replica import Replica

@@ -28,7 +28,7 @@ from confcast.wire.messages import Answer, Request
 from confcast.wire.role import refuse_in_owner
 from confcast.worker import reference, registry
 from confcast.worker.async_library import in_thread
-from confcast.worker.client.verbs import AwaitableVerbs
+from confcast.worker.client.awaitable_verbs import AwaitableVerbs
 from confcast.worker.connection.mask_text import masked
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.observable import Observable

@@ -18,9 +18,9 @@ from confcast.errors import OwnerUnavailable
 from confcast.wire.files import owner_dirs
 from confcast.wire.messages import Answer, ReloadEvent, Request
 from confcast.worker.client import which_owner
+from confcast.worker.client.awaitable_verbs import AwaitableVerbs
 from confcast.worker.client.owner_client import OwnerClient
 from confcast.worker.client.unanswered import unanswered
-from confcast.worker.client.verbs import AwaitableVerbs
 from confcast.worker.client.which_owner import Place, SeveralOwners
 
 

@@ -33,8 +33,9 @@ def described(found: list[OwnerDir], *, with_workers: bool = False) -> list[dict
 
     Returns:
         For each, `name`, `choose` (the option that means it), `address`, `master` (a pid), `uid`, `version` and `last`
-        (None if the owner does not answer), `working_directory` and `command` ("" if not known); and `workers`
-        (None if the owner does not answer), if they are wanted.
+        (None if the owner does not answer), `deadline` (when the version is undone unless it is confirmed, in seconds
+        since 1970; None: never), `working_directory` and `command` ("" if not known); and `workers` (None if the owner
+        does not answer), if they are wanted.
     """
     end = time.monotonic() + _ALL
     choices = _choices(found)
@@ -88,6 +89,7 @@ def _described(each: OwnerDir, choice: dict[str, Any], end: float, with_workers:
         "uid": each.user(),
         "version": stats.stats.get("version") if stats is not None else None,
         "last": stats.stats.get("last_reload_result") or "start" if stats is not None else None,
+        "deadline": stats.stats.get("deadline") if stats is not None else None,
         "working_directory": each.started_in(),
         "command": each.command(),
     }

@@ -57,9 +57,12 @@ class OwnerClient(AddressClient):
         self._pid = 0  # that owner's pid, as far as the system shows it
         self._end = math.inf
 
-    def reload_by_command(self, timeout: float | None, reason: str = "", *, force: bool = False) -> ReloadEvent:
+    def reload_by_command(
+        self, timeout: float | None, reason: str = "", *, force: bool = False, confirm_within: float = 0.0
+    ) -> ReloadEvent:
         """Reload with the origin `command`; later requests have the time that is left of `timeout`."""
-        return self.within(timeout, lambda seconds: self._reload(seconds, "command", reason=reason, force=force))
+        how: dict[str, Any] = {"reason": reason, "force": force, "confirm_within": confirm_within}
+        return self.within(timeout, lambda seconds: self._reload(seconds, "command", **how))
 
     def within(self, timeout: float | None, ask: Callable[[float], ReloadEvent]) -> ReloadEvent:
         """What `ask(timeout)` returns; later requests have the time that is left of `timeout`."""

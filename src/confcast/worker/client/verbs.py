@@ -1,14 +1,9 @@
-"""The verbs of a manager and an attached replica: requests to the owner, blocking or awaited.
+"""The verbs of a manager and an attached replica: requests to the owner, for which the caller waits.
 
 The verbs of a manager and of a replica differ only in how they send a request (`_ask`): over a connection of its own
 (`connection_per_call.py`), or over the replica's pipe. Any thread may call them; a signal handler and a `precommit`
-function may not. A verb blocks the calling thread until the owner's answer or the deadline. Its form for coroutines has
-an `a` before the name and waits in a thread of the loop's default executor, whose number of threads the program may set
-(`loop.set_default_executor`), or in a thread of trio's. A caller that cancels the await stops waiting; the request has
-been sent, and the history shows its outcome.
-
-Rejected: a second path to the owner without threads (two implementations of every wait, for calls that are made a few
-times an hour), and a thread pool of our own (every worker would have to end its threads).
+function may not. A verb blocks the calling thread until the owner's answer or the deadline; `awaitable_verbs.py` has
+the forms for coroutines.
 """
 
 from __future__ import annotations
@@ -22,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
 from confcast.errors import ConfigError, OwnerUnavailable
 from confcast.wire.messages import (
     LONGEST_TTL,
@@ -29,6 +26,7 @@ from confcast.wire.messages import (
     Change,
     Check,
     ClearHistory,
+    Confirm,
     Differences,
     DiffRequest,
     Explained,
@@ -57,12 +55,15 @@ from confcast.wire.messages import (
     WorkerStatus,
 )
 from confcast.wire.plain_values import plain_values
-from confcast.worker.async_library import in_thread
 from confcast.worker.client.unanswered import unanswered
 
 A = TypeVar("A", bound=Message)
 _MOST_TRIED = 1_000_000
 """Bytes of the files that a dry run may be given: an owner reads no longer request."""
+_NO_WINDOW = (
+    "no window was opened, so nothing undoes this by itself: the config owner is of an earlier build, or no version "
+    "was good before"
+)
 _ANSWER_TIMEOUT = 5.0
 """Seconds to wait for an answer that needs no load."""
 
@@ -84,8 +85,13 @@ class Verbs(ABC):
         wait_observers: float | None = None,
         reason: str = "",
         force: bool = False,
+        confirm_within: float | timedelta | None = None,
     ) -> ReloadEvent:
         """Have the owner load the sources once more, beginning after this call, and wait for the outcome.
+
+            event = manager.reload(confirm_within=600, reason="another database")
+            if event and works():
+                manager.confirm(event.version)
 
         Args:
             timeout: Seconds to wait at the most. None: as long as the config owner may take by the manager's options,
@@ -101,22 +107,29 @@ class Verbs(ABC):
             reason: Why, for the history and the list of versions; at most 500 characters are kept.
             force: Load past a hold, which ends with the version that is committed, and past content that was undone. It
                 wants a reason.
+            confirm_within: Seconds, or a timedelta, from the commit on. If `confirm()` does not come in this time, the
+                owner puts back, in all workers and without a vote, the content that was good before; the history then
+                has an event UNDONE. A version that is committed meanwhile, by whomever, goes with it. Given again, also
+                where nothing has changed, it counts anew. None: no window is opened; one that is open stays.
 
         Returns:
             The outcome; true when the sources' content runs now. Its `lagging` names workers that did not answer,
-            `problems` why the content was refused, `changes` what differs, `notes` which edits a higher source hides.
-            If no answer came in time, the result is OWNER_UNAVAILABLE: the outcome is not known.
+            `problems` why the content was refused, `changes` what differs, `notes` which edits a higher source hides,
+            `confirm_by` until when `confirm()` must come. If no answer came in time, the result is OWNER_UNAVAILABLE:
+            the outcome is not known.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
-            ValueError: `wait_observers` is negative, or no number; or `force` is given without a reason.
+            ValueError: `wait_observers` is negative, or no number; `force` is given without a reason; or
+                `confirm_within` is not above 0, or longer than ten years.
         """
         _check_wait(wait_observers)
+        window = _window(confirm_within)
         if force and not reason:
             raise ValueError("force=True wants a reason: it is for the one who asks later why a hold was passed")
         seconds = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
-        return self._reload(seconds, "call", wait_observers, reason, force=force, expect=expect)
+        return self._reload(seconds, "call", wait_observers, reason, force=force, expect=expect, confirm_within=window)
 
     def _reload(
         self,
@@ -127,10 +140,14 @@ class Verbs(ABC):
         *,
         force: bool = False,
         expect: int | None = None,
+        confirm_within: float = 0.0,
     ) -> ReloadEvent:
-        return self._outcome(
-            lambda number: Reload(number, origin, wait_observers, reason, force, expect), timeout, "reload"
+        event = self._outcome(
+            lambda number: Reload(number, origin, wait_observers, reason, force, expect, confirm_within),
+            timeout,
+            "reload",
         )
+        return _without_window(event) if confirm_within else event
 
     def check(
         self,
@@ -172,14 +189,16 @@ class Verbs(ABC):
         """Go back to a kept version, and hold it: what the sources say is put to no worker until `resume()`.
 
         The content and the overrides of that version are committed under the next number, without reading a source.
-        Workers vote: a no refuses it, silence does not. Restarts, signals and changed files leave the hold; `set` and
-        `unset` work on top of it.
+        Workers vote: a no refuses it, silence does not; what is to be confirmed is taken back without a vote. Restarts,
+        signals and changed files leave the hold; `set` and `unset` work on top of it.
 
             event = manager.rollback(reason="out of memory")
 
         Args:
             version: Its number, as `versions()` lists it. None: the newest good version before the one whose content
-                runs, so that going back twice goes back two versions. The one that runs: hold it.
+                runs, so that going back twice goes back two versions; while a window is open (`confirm_within`), the
+                one to which its end would lead. The one that runs: hold it. With a number, what comes of it in a
+                window is to be confirmed like any other change.
             expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
             reason: Why, for the history and the list of versions; at most 500 characters are kept.
             timeout: As in `reload`.
@@ -220,6 +239,7 @@ class Verbs(ABC):
         *,
         expect: int | None = None,
         ttl: float | timedelta | None = None,
+        confirm_within: float | timedelta | None = None,
         reason: str = "",
         timeout: float | None = None,
     ) -> ReloadEvent:
@@ -235,6 +255,8 @@ class Verbs(ABC):
                 (numbers, booleans, lists) mean what a file would mean by them.
             expect: The version that the caller has seen. If another one runs, the result is CONFLICT.
             ttl: Seconds, or a timedelta, after which the values end, at most ten years. None: no end.
+            confirm_within: As in `reload`: the values end then, with all that was committed since, unless `confirm()`
+                comes.
             reason: Why; at most 500 characters are kept.
             timeout: As in `reload`.
 
@@ -242,13 +264,18 @@ class Verbs(ABC):
             The outcome; true when the values run. VALIDATION_FAILED: a key is unknown, or a value does not fit.
 
         Raises:
-            As `reload`; and ValueError: `ttl` is not above 0, or longer than
-                ten years. TypeError: a value is no plain data.
+            As `reload`; and ValueError: `ttl` is not above 0, or longer than ten years. TypeError: a value is no plain
+                data.
         """
-        plain, seconds = plain_values(values), _ttl(ttl)
-        return self._outcome(
-            lambda number: Set(number, plain, expect, seconds, reason), self._seconds(timeout), "change"
+        plain, ends, window = (
+            plain_values(values),
+            None if ttl is None else _seconds_of("ttl", ttl),
+            _window(confirm_within),
         )
+        event = self._outcome(
+            lambda number: Set(number, plain, expect, ends, reason, window), self._seconds(timeout), "change"
+        )
+        return _without_window(event) if window else event
 
     def unset(
         self, keys: Iterable[str], *, expect: int | None = None, reason: str = "", timeout: float | None = None
@@ -272,8 +299,36 @@ class Verbs(ABC):
         names = tuple(keys)
         return self._outcome(lambda number: Unset(number, names, expect, reason), self._seconds(timeout), "change")
 
+    def confirm(self, version: int | None = None, *, reason: str = "", timeout: float | None = None) -> ReloadEvent:
+        """Keep what is to be confirmed: close the window that `confirm_within` has opened. All of it stays.
+
+            event = manager.set({"bind": "0.0.0.0:8000"}, confirm_within=timedelta(minutes=10))
+            later = manager.confirm(event.version)
+            if not later:
+                print("too late:", later.error_message)
+
+        Args:
+            version: The version that the caller has seen run. If another one runs, the result is CONFLICT, and the
+                window stays open. None: whatever runs.
+            reason: Why, for the history; at most 500 characters are kept.
+            timeout: As in `reload`. Whether the window is over is found when the owner comes to this call, which may be
+                after a load that is under way.
+
+        Returns:
+            The outcome; true when what runs stays. CONFLICT: nothing waits for it (never, or its time is over, or
+            somebody has confirmed it), or another version runs; `error_message` says which.
+
+        Raises:
+            As `reload`; and ValueError: `version` is no number above 0.
+        """
+        if version is not None and (type(version) is not int or version < 1):
+            raise ValueError(f"version={version!r}: the number of a version is expected")
+        return self._outcome(
+            lambda number: Confirm(number, version or 0, reason), self._seconds(timeout), "confirmation"
+        )
+
     def wait(self, version: int | None = None, *, timeout: float = 30.0) -> ReloadEvent:
-        """Wait until a version is settled, or until nothing is under way.
+        """Wait until a version is settled, or until nothing is under way; and until nothing is to be confirmed.
 
         The owner is asked again and again, twenty times a second at first and twice a second later.
 
@@ -282,14 +337,15 @@ class Verbs(ABC):
 
         Args:
             version: Its number; one that does not exist yet is waited for. It is settled once every worker has applied
-                it, was passed over as silent, or has declined it. None: until no load, vote or change is under way.
+                it, was passed over as silent, or has declined it. If it is to be confirmed (`confirm_within`), until it
+                is, or was undone. None: until no load, vote or change is under way, and nothing is to be confirmed.
             timeout: Seconds to wait at the most.
 
         Returns:
             The last event of it. Of a version: what became of it, true if it came to run; REJECTED if it was taken
-            back, VALIDATION_FAILED if it is gone: neither kept nor in the history. None given: the newest event of
-            the history, so false if what was tried last was refused. OWNER_UNAVAILABLE: no owner answered, or it was
-            not over in time; `error_message` says which.
+            back, UNDONE if nobody confirmed it, VALIDATION_FAILED if it is gone: neither kept nor in the history. None
+            given: the newest event of the history, so false if what was tried last was refused, or undone.
+            OWNER_UNAVAILABLE: no owner answered, or it was not over in time; `error_message` says which.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.
@@ -474,120 +530,29 @@ def _contents(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, bytes]:
     return contents
 
 
-def _ttl(ttl: float | timedelta | None) -> float | None:
-    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds <= LONGEST_TTL):
-        raise ValueError(f"ttl={ttl!r}: a number of seconds above 0 is expected, or a timedelta, of at most ten years")
-    return seconds
+def _seconds_of(name: str, given: float | timedelta) -> float:
+    """The seconds of a duration. Raises ValueError, which names the argument that gave it."""
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if type(seconds) not in (int, float) or not 0 < seconds <= LONGEST_TTL:
+        raise ValueError(
+            f"{name}={given!r}: a number of seconds above 0 is expected, or a timedelta, of at most ten years"
+        )
+    return float(seconds)
+
+
+def _window(confirm_within: float | timedelta | None) -> float:
+    """The seconds of a window; 0.0 for none. Raises ValueError."""
+    return 0.0 if confirm_within is None else _seconds_of("confirm_within", confirm_within)
+
+
+def _without_window(event: ReloadEvent) -> ReloadEvent:
+    """The outcome of a change that was to open a window; with a note if it is applied, and none is open."""
+    if not event or event.confirm_by is not None:
+        return event
+    return msgspec.structs.replace(event, notes=[*event.notes, _NO_WINDOW])
 
 
 def _check_side(side: object) -> None:
     """Raise ValueError if this names nothing that can be compared."""
     if not (side in ("running", "sources") or (type(side) is int and side > 0)):
         raise ValueError(f"{side!r}: a version's number, 'running' or 'sources' is expected")
-
-
-class AwaitableVerbs(Verbs):
-    """The client verbs, each also in an awaitable form."""
-
-    __slots__ = ()
-
-    async def areload(
-        self,
-        timeout: float | None = None,
-        *,
-        expect: int | None = None,
-        wait_observers: float | None = None,
-        reason: str = "",
-        force: bool = False,
-    ) -> ReloadEvent:
-        """`reload(timeout, expect=…, …)`, awaited. Raises what `reload` raises."""
-        return await in_thread(
-            self.reload, timeout, expect=expect, wait_observers=wait_observers, reason=reason, force=force
-        )
-
-    async def acheck(
-        self,
-        *,
-        values: Mapping[str, Any] | None = None,
-        files: Mapping[str, str | os.PathLike[str]] | None = None,
-        timeout: float | None = None,
-    ) -> ReloadEvent:
-        """`check(…)`, awaited. Raises what `check` raises."""
-        return await in_thread(self.check, values=values, files=files, timeout=timeout)
-
-    async def arollback(
-        self, version: int | None = None, *, expect: int | None = None, reason: str = "", timeout: float | None = None
-    ) -> ReloadEvent:
-        """`rollback(version, …)`, awaited. Raises what `rollback` raises."""
-        return await in_thread(self.rollback, version, expect=expect, reason=reason, timeout=timeout)
-
-    async def aresume(
-        self, *, expect: int | None = None, reason: str = "", timeout: float | None = None
-    ) -> ReloadEvent:
-        """`resume(…)`, awaited. Raises what `resume` raises."""
-        return await in_thread(self.resume, expect=expect, reason=reason, timeout=timeout)
-
-    async def aset(
-        self,
-        values: Mapping[str, Any],
-        *,
-        expect: int | None = None,
-        ttl: float | timedelta | None = None,
-        reason: str = "",
-        timeout: float | None = None,
-    ) -> ReloadEvent:
-        """`set(values, …)`, awaited. Raises what `set` raises."""
-        return await in_thread(self.set, values, expect=expect, ttl=ttl, reason=reason, timeout=timeout)
-
-    async def aunset(
-        self, keys: Iterable[str], *, expect: int | None = None, reason: str = "", timeout: float | None = None
-    ) -> ReloadEvent:
-        """`unset(keys, …)`, awaited. Raises what `unset` raises."""
-        return await in_thread(self.unset, keys, expect=expect, reason=reason, timeout=timeout)
-
-    async def await_(self, version: int | None = None, *, timeout: float = 30.0) -> ReloadEvent:
-        """`wait(version, …)`, awaited. Raises what `wait` raises."""
-        return await in_thread(self.wait, version, timeout=timeout)
-
-    async def areload_config(self) -> ReloadResult:
-        """`reload_config()`, awaited. Raises what `reload_config` raises."""
-        return await in_thread(self.reload_config)
-
-    async def ais_reload_in_progress(self) -> bool:
-        """`is_reload_in_progress()`, awaited. Raises what `is_reload_in_progress` raises."""
-        return await in_thread(self.is_reload_in_progress)
-
-    async def aget_stats(self) -> dict[str, Any]:
-        """`get_stats()`, awaited. Raises what `get_stats` raises."""
-        return await in_thread(self.get_stats)
-
-    async def astatus(self) -> Status:
-        """`status()`, awaited. Raises what `status` raises."""
-        return await in_thread(self.status)
-
-    async def aget_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
-        """`get_event_history(limit)`, awaited. Raises what `get_event_history` raises."""
-        return await in_thread(self.get_event_history, limit)
-
-    async def aclear_history(self) -> None:
-        """`clear_history()`, awaited. Raises what `clear_history` raises."""
-        await in_thread(self.clear_history)
-
-    async def aworkers(self) -> list[WorkerStatus]:
-        """`workers()`, awaited. Raises what `workers` raises."""
-        return await in_thread(self.workers)
-
-    async def aexplain(self, key: str) -> Explanation:
-        """`explain(key)`, awaited. Raises what `explain` raises."""
-        return await in_thread(self.explain, key)
-
-    async def adiff(
-        self, a: int | Literal["running", "sources"] = "running", b: int | Literal["running", "sources"] = "sources"
-    ) -> list[Change]:
-        """`diff(a, b)`, awaited. Raises what `diff` raises."""
-        return await in_thread(self.diff, a, b)
-
-    async def aversions(self, limit: int | None = None) -> list[VersionInfo]:
-        """`versions(limit)`, awaited. Raises what `versions` raises."""
-        return await in_thread(self.versions, limit)

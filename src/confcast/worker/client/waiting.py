@@ -1,8 +1,9 @@
 """How `wait()` finds out that a version is settled, or that nothing is under way, and what became of it.
 
-The owner is asked for its totals, which name the version and what it is doing. Rejected: a request that the owner
-answers later (it would count as a client that is served, and each owner has room for few; a wait is for scripts, which
-have half a second).
+The owner is asked for its totals, which name the version, what it is doing, and the window in which what runs is to be
+confirmed: while that is open, no version is settled that its end would undo. Rejected: a request that the owner answers
+later (it would count as a client that is served, and each owner has room for few; a wait is for scripts, which have
+half a second).
 """
 
 from __future__ import annotations
@@ -52,18 +53,27 @@ def wait_for(verbs: Asks, version: int | None, timeout: float) -> ReloadEvent:
 
 
 def is_over(stats: dict[str, Any], version: int | None) -> bool:
-    """Whether these totals show that the version is settled; without one, that nothing is under way."""
+    """Whether these totals show that the version is settled, and confirmed if that is awaited.
+
+    Without a version: that nothing is under way, and nothing is to be confirmed.
+    """
     if version is None:
-        return bool(stats["phase"] == "idle")
+        return bool(stats["phase"] == "idle") and not _is_open(stats)
     runs: int = stats["version"]
-    return runs > version or (runs == version and stats["phase"] != "committing")
+    settled = runs > version or (runs == version and stats["phase"] != "committing")
+    return settled and not _is_open(stats, version)
+
+
+def _is_open(stats: dict[str, Any], version: int | None = None) -> bool:
+    """Whether a window is open, whose end would undo this version."""
+    window = stats.get("window")
+    return window is not None and (version is None or version > window["fallback"])
 
 
 def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent:
     """What became of a version. `kept` and `events`: the newest first."""
     event = next((each for each in events if each.version == version != each.previous_version and each), None)
     info = next((each for each in kept if each.version == version), None)
-    after = next((each for each in kept if each.version == version + 1), None)
     if event is None and info is None:
         gone = ReloadEvent(timestamp=time.time(), result=ReloadResult.VALIDATION_FAILED)
         return _refused(gone, gone.result, f"version {version} is gone: it is not kept any more")
@@ -77,12 +87,26 @@ def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -
             reason=info.reason,
             who=info.who,
         )
+    if (end := _window_end(version, kept, events)) is not None:
+        return end
+    after = next((each for each in kept if each.version == version + 1), None)
     if after is not None and after.origin == "undo":
         why = f"version {version} was taken back: version {after.version} put back what ran before"
         return _refused(event, ReloadResult.REJECTED, why)
-    if info is not None and not info.good and event.result is ReloadResult.SUCCESS:
+    if info is not None and not info.good and event.result is ReloadResult.SUCCESS and event.confirm_by is None:
         return msgspec.structs.replace(event, result=ReloadResult.PARTIAL)  # a worker declined it later
     return event
+
+
+def _window_end(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent | None:
+    """The event of the window's end that undid this version; None if there was none.
+
+    A window's end undoes all that was committed since a good version. So between the version and its undo none is good.
+    """
+    good = [each.version for each in kept if each.good and each.version >= version]
+    ends = [each for each in events if each.result is ReloadResult.UNDONE and each.version > version]
+    end = min(ends, key=lambda each: each.version, default=None)
+    return end if end is not None and min(good, default=end.version) >= end.version else None
 
 
 def newest(events: list[ReloadEvent], stats: dict[str, Any]) -> ReloadEvent:
@@ -99,6 +123,8 @@ def _refused(event: ReloadEvent, result: ReloadResult, why: str) -> ReloadEvent:
 
 
 def _not_in_time(stats: dict[str, Any], version: int | None, timeout: float) -> str:
+    if _is_open(stats, version) and (version or 0) <= stats["version"]:
+        return f"after {timeout:g} s version {stats['version']} is still to be confirmed: confirm() keeps it"
     if version is None:
         return f"after {timeout:g} s the owner is still {stats['phase']}"
     what = "is not settled" if stats["version"] == version else f"does not exist; version {stats['version']} runs"

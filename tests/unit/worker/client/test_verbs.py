@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from confcast.errors import ConfcastError, ConfigError, OwnerUnavailable, Problem
@@ -16,6 +17,7 @@ from confcast.wire.messages import (
     Answer,
     Change,
     ClearHistory,
+    Confirm,
     Differences,
     DiffRequest,
     Done,
@@ -33,6 +35,7 @@ from confcast.wire.messages import (
     ReloadEvent,
     ReloadResult,
     Request,
+    Set,
     Stats,
     StatsRequest,
     Status,
@@ -154,6 +157,71 @@ def test_what_can_not_be_compared_is_refused_before_it_is_asked(side: Any) -> No
     for call in (lambda: verbs.diff(side), lambda: verbs.diff("running", side)):
         with pytest.raises(ValueError, match="a version's number, 'running' or 'sources' is expected"):
             call()
+    assert verbs.requests == []
+
+
+@pytest.mark.parametrize(
+    ("call", "request_"),
+    [
+        (lambda verbs: verbs.reload(confirm_within=600), Reload(1, confirm_within=600.0)),
+        (lambda verbs: verbs.reload(confirm_within=timedelta(minutes=10)), Reload(1, confirm_within=600.0)),
+        (lambda verbs: verbs.reload(), Reload(1)),
+        (lambda verbs: verbs.set({"a": 1}, confirm_within=0.5), Set(1, {"a": 1}, confirm_within=0.5)),
+        (lambda verbs: verbs.set({"a": 1}, ttl=timedelta(hours=1)), Set(1, {"a": 1}, ttl=3600.0)),
+        (lambda verbs: verbs.confirm(), Confirm(1)),
+        (lambda verbs: verbs.confirm(12, reason="looked"), Confirm(1, 12, "looked")),
+    ],
+)
+def test_a_window_is_asked_for_in_seconds_and_confirmed_by_number(
+    call: Callable[[Verbs], ReloadEvent], request_: Request
+) -> None:
+    opened = msgspec.structs.replace(EVENT, confirm_by=2e9)
+    verbs = Asked(Outcome(1, opened))
+    assert call(verbs) is opened
+    assert verbs.requests == [(request_, Options().answers_within)]
+    unknown = call(Asked(None))
+    assert unknown.result is ReloadResult.OWNER_UNAVAILABLE
+    assert "is unknown" in (unknown.error_message or "")
+
+
+def test_a_change_that_opened_no_window_says_so() -> None:
+    """An owner of an earlier build skips what it does not know, and would keep the change for ever."""
+    verbs = Asked(Outcome(1, EVENT))
+    for event in (verbs.reload(confirm_within=600), verbs.set({"a": 1}, confirm_within=600)):
+        assert event
+        assert [note for note in event.notes if note.startswith("no window was opened")] == event.notes != []
+    assert verbs.reload().notes == verbs.set({"a": 1}).notes == []
+    refused = msgspec.structs.replace(EVENT, result=ReloadResult.REJECTED)
+    assert Asked(Outcome(1, refused)).reload(confirm_within=600) is refused
+
+
+def test_a_confirmation_has_a_deadline_like_any_other_verb() -> None:
+    verbs = Asked(Outcome(1, EVENT))
+    verbs.confirm(timeout=3.0)
+    assert verbs.requests == [(Confirm(1), 3.0)]
+
+
+@pytest.mark.parametrize(
+    "given", [0, -1.0, float("nan"), float("inf"), "10m", True, timedelta(0), timedelta(days=-1), 4e8, timedelta.max]
+)
+def test_what_is_no_duration_is_refused_by_its_name_before_anybody_is_asked(given: Any) -> None:
+    verbs = Asked(Outcome(1, EVENT))
+    calls: dict[str, Callable[[], object]] = {
+        "confirm_within=": lambda: verbs.reload(confirm_within=given),
+        "confirm_within": lambda: verbs.set({"a": 1}, confirm_within=given),
+        "ttl=": lambda: verbs.set({"a": 1}, ttl=given),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"{name}.*a number of seconds above 0 is expected, or a timedelta, of at"):
+            call()
+    assert verbs.requests == []
+
+
+@pytest.mark.parametrize("version", [0, -1, True, "12", 1.0])
+def test_what_is_no_version_can_not_be_confirmed(version: Any) -> None:
+    verbs = Asked(Outcome(1, EVENT))
+    with pytest.raises(ValueError, match="the number of a version is expected"):
+        verbs.confirm(version)
     assert verbs.requests == []
 
 

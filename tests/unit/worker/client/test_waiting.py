@@ -33,13 +33,13 @@ class Owner:
         given = self.stats.pop(0) if len(self.stats) > 1 else self.stats[0]
         if isinstance(given, Exception):
             raise given
-        return dict(zip(("version", "phase"), given, strict=True))
+        return dict(zip(("version", "phase", "window"), given, strict=False))
 
     def get_event_history(self, limit: int | None = None) -> list[ReloadEvent]:
         return list(self.events)
 
     def versions(self, limit: int | None = None) -> list[VersionInfo]:
-        return []
+        return list(self.kept)
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,48 @@ def test_a_version_is_settled_once_its_barrier_is_closed(
     assert is_over({"version": runs, "phase": phase}, version) is over
 
 
+WINDOW = {"fallback": 2}
+
+
+@pytest.mark.parametrize(
+    ("version", "runs", "over"), [(None, 3, False), (3, 3, False), (3, 4, False), (2, 4, True), (1, 3, True)]
+)
+def test_what_is_to_be_confirmed_is_not_over_and_what_the_end_would_not_undo_is(
+    version: int | None, runs: int, over: bool
+) -> None:
+    assert is_over({"version": runs, "phase": "idle", "window": WINDOW}, version) is over
+    assert is_over({"version": runs, "phase": "idle", "window": None}, version)
+
+
+def test_it_waits_for_the_window_s_end_and_gives_what_undid_the_version() -> None:
+    undone = ReloadEvent(
+        timestamp=1.0,
+        result=ReloadResult.UNDONE,
+        version=5,
+        previous_version=4,
+        origin="undo",
+        evidence=("nobody confirmed version 4 within 600 s",),
+    )
+    versions = (kept(5, origin="undo"), kept(4, good=False), kept(3, good=False), kept(2))
+    events = (undone, event(4), event(3), event(2))
+    for version in (3, 4, None):
+        owner = Owner((4, "idle", WINDOW), (5, "committing", None), (5, "idle", None), events=events, versions=versions)
+        assert wait_for(owner, version, 9.0) is undone
+    assert event_of(2, list(versions), list(events)) == event(2)
+
+
+def test_a_version_that_was_confirmed_is_not_undone_by_the_end_of_a_later_window() -> None:
+    undone = ReloadEvent(timestamp=1.0, result=ReloadResult.UNDONE, version=5, previous_version=4)
+    versions = [kept(5, origin="undo"), kept(4, good=False), kept(3), kept(2)]
+    assert event_of(3, versions, [undone, event(4), event(3)]) == event(3)
+    assert event_of(4, versions, [undone, event(4), event(3)]) is undone
+
+
+def test_a_version_that_another_one_replaced_before_it_was_confirmed_is_no_worker_s_refusal() -> None:
+    opened = ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=3, previous_version=2, confirm_by=2e9)
+    assert event_of(3, [kept(4), kept(3, good=False), kept(2)], [event(4), opened]) is opened
+
+
 def test_it_waits_until_it_is_over_and_gives_the_event_of_the_version() -> None:
     owner = Owner((2, "staging"), (2, "recording"), (3, "committing"), (3, "idle"), events=(event(3), event(2)))
     assert wait_for(owner, 3, 9.0) == event(3)
@@ -89,6 +131,9 @@ def test_an_empty_history_leaves_the_version_that_runs() -> None:
         (None, (2, "loading"), "after 0 s the owner is still loading"),
         (2, (2, "committing"), "after 0 s version 2 is not settled"),
         (5, (2, "idle"), "after 0 s version 5 does not exist; version 2 runs"),
+        (None, (3, "idle", WINDOW), "after 0 s version 3 is still to be confirmed: confirm() keeps it"),
+        (3, (3, "idle", WINDOW), "after 0 s version 3 is still to be confirmed: confirm() keeps it"),
+        (5, (3, "idle", WINDOW), "after 0 s version 5 does not exist; version 3 runs"),
     ],
 )
 def test_what_is_not_over_in_time_is_unknown_and_says_why(version: int | None, stats: Any, why: str) -> None:
