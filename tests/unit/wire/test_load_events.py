@@ -24,3 +24,37 @@ def test_what_is_no_load_of_the_sources_is_not_taken_for_one(origin: str):
 
 def test_a_call_that_came_too_late_loaded_nothing():
     assert last_load([event("call", ReloadResult.CONFLICT)]) is None
+
+
+DEADLINE = 2e9
+UNDONE = ReloadEvent(timestamp=1.0, result=ReloadResult.UNDONE, origin="undo", version=7, previous_version=6)
+CALLED_OFF = ReloadEvent(timestamp=1.0, result=ReloadResult.REJECTED, version=6, previous_version=6)
+
+
+def inside(version: int, origin: str = "call", result: ReloadResult = ReloadResult.SUCCESS) -> ReloadEvent:
+    before = version - 1 if result is ReloadResult.SUCCESS else version
+    return ReloadEvent(
+        timestamp=1.0, result=result, origin=origin, version=version, previous_version=before, confirm_by=DEADLINE
+    )
+
+
+@pytest.mark.parametrize(
+    ("earlier", "taken_back"),
+    [
+        ([inside(6)], True),
+        ([inside(6, "set")], False),
+        ([inside(6, "watch"), inside(5, "set")], True),
+        ([CALLED_OFF, inside(6)], True),
+        ([inside(6, "set"), event("watch")], False),
+    ],
+    ids=["a load", "a value", "a load after a value", "a refusal after a load", "a load before the window"],
+)
+def test_an_undo_that_took_back_what_the_sources_say_is_the_last_that_is_known_of_them(
+    earlier: list[ReloadEvent], taken_back: bool
+):
+    assert (last_load([UNDONE, *earlier]) is UNDONE) is taken_back
+
+
+def test_a_load_that_found_nothing_changed_is_what_is_known_after_the_undo_of_a_value():
+    unchanged = inside(6, "watch", ReloadResult.UNCHANGED)
+    assert last_load([UNDONE, unchanged, inside(6, "set")]) is unchanged

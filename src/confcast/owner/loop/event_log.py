@@ -7,6 +7,7 @@ programs may call `reload` in a loop.
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from confcast.errors import counted, more
 from confcast.wire.messages import ReloadEvent, ReloadResult, WorkerStatus
@@ -22,10 +23,7 @@ def log_event(event: ReloadEvent) -> None:
     origin, result, version = event.origin, event.result, event.version
     in_vain = not event.changes and origin == "call"
     if not event:
-        level = logging.WARNING if result in _NO_FAULT else logging.ERROR
-        _log.log(level, "%s: refused (%s), version %d stays%s", origin, result, version, _keys(event))
-        for problem in event.problems:
-            _log.log(level, "%s: %s", origin, problem)
+        _log_refusal(event)
     elif event.lagging:
         names = "; ".join(f"{status.pid}: {_why(status, event)}" for status in event.lagging)
         _log.warning("%s: %s, version %d, but for %s", origin, result, version, names)
@@ -36,10 +34,31 @@ def log_event(event: ReloadEvent) -> None:
         _log.log(level, "%s: %s, version %d in %.1f ms%s", origin, result, version, event.duration_ms, _keys(event))
         for problem in event.problems:  # of a worker that has declined the version, and died since
             _log.warning("%s: %s", origin, problem)
+    if event and event.confirm_by is not None:
+        _log.log(logging.DEBUG if in_vain else logging.INFO, "%s: %s", origin, _to_be_confirmed(event.confirm_by))
     for change in event.pending if event else ():
         _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: waits for a full reload: %s", origin, change.key)
     for note in event.notes if event else ():
         _log.log(logging.DEBUG if in_vain else logging.WARNING, "%s: %s", origin, note)
+
+
+def _log_refusal(event: ReloadEvent) -> None:
+    """Log why nothing was changed; or, of an undo, why what was changed has been taken back."""
+    origin, result, version = event.origin, event.result, event.version
+    if result is ReloadResult.UNDONE:
+        _log.warning("%s: version %d has what was good before%s", origin, version, _keys(event))
+        for problem in event.problems:
+            _log.warning("%s: %s", origin, problem)
+        return
+    level = logging.WARNING if result in _NO_FAULT else logging.ERROR
+    _log.log(level, "%s: refused (%s), version %d stays%s", origin, result, version, _keys(event))
+    for problem in event.problems:
+        _log.log(level, "%s: %s", origin, problem)
+
+
+def _to_be_confirmed(until: float) -> str:
+    date = datetime.fromtimestamp(until).astimezone().isoformat(sep=" ", timespec="seconds")
+    return f"what was good before is put back at {date}, unless it is confirmed"
 
 
 def _why(status: WorkerStatus, event: ReloadEvent) -> str:

@@ -38,7 +38,7 @@ class Present(NamedTuple):
 
 def status_of(core: Core, journal: Journal, present: Present) -> Status:
     """The status. Raises JournalError when the journal can't be read."""
-    committed, people, hold = core.committed, present.people, present.people.hold
+    committed, people, hold, window = core.committed, present.people, present.people.hold, present.people.window
     kept = next((each for each in journal.versions(1) if each.version == committed.version), None)
     last = last_load(journal.events(LOOK_BACK))
     disk = _disk(core, last)
@@ -53,6 +53,8 @@ def status_of(core: Core, journal: Journal, present: Present) -> Status:
         differs=list(last.changes) if last is not None and not last else [],
         problems=[str(each) for each in last.problems] if last is not None and disk == "refused" else [],
         held=None if hold is None else Held(hold.version, hold.since, hold.who, hold.reason),
+        provisional="" if window is None else "confirm",
+        deadline=None if window is None else window.by,
         overrides=list(present.overrides),
         pending=list(people.pending),
         phase=present.phase.state.name.lower(),

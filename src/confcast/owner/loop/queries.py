@@ -12,7 +12,7 @@ from typing import Any, assert_never, get_args
 
 import msgspec
 
-from confcast.owner.core.machine import Core
+from confcast.owner.core.machine import Core, Window
 from confcast.owner.core.proposal import ProposalState
 from confcast.owner.core.rules import Rules
 from confcast.owner.loop.core_clock import date_of, with_dates
@@ -134,14 +134,23 @@ def _without_content(kept: KeptVersion, journal: Journal, schema: bytes) -> Vers
 def _operated(present: Present) -> dict[str, Any]:
     """What people have set, for the totals: the hold, or None, and the overrides; times are in seconds since 1970.
 
-    Beside it, as `pending`, the changes that wait for a full reload of the server.
+    Beside it, as `pending`, the changes that wait for a full reload of the server; and what is to be confirmed.
     """
-    hold = present.people.hold
+    hold, window = present.people.hold, present.people.window
     return {
+        "provisional": "" if window is None else "confirm",
+        "deadline": None if window is None else window.by,
+        "window": None if window is None else _told(window),
         "held": None if hold is None else msgspec.to_builtins(hold),
         "overrides": [msgspec.to_builtins(each) for each in present.overrides],
         "pending": [msgspec.to_builtins(each) for each in present.people.pending],
     }
+
+
+def _told(window: Window) -> dict[str, Any]:
+    """What is told of a window: to which version's content its end leads, since when, by whom, and why."""
+    who = None if window.who is None else msgspec.to_builtins(window.who)
+    return {"fallback": window.fallback, "since": window.opened, "who": who, "reason": window.reason}
 
 
 def _doing(present: Present, now: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from confcast.cli.check import refused
+from confcast.cli.report import when
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, NotCarried, Problem, counted, first_of, more
 from confcast.owner.core import effects as fx
@@ -93,6 +94,18 @@ def test_the_log_says_which_file_has_changed_and_what_waits_for_a_restart(caplog
     assert caplog.messages[0].endswith(": number, tls.key: content changed")
     assert caplog.messages[1] == "watch: waits for a full reload: workers"
     assert "8" not in caplog.messages[1]
+
+
+def test_the_log_says_until_when_a_version_waits_and_why_one_was_undone(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    log_event(event(origin="command", changes=[Change("a", 1, 2)], confirm_by=2e9))
+    assert caplog.messages[1] == f"command: what was good before is put back at {when(2e9)}, unless it is confirmed"
+    caplog.clear()
+    why = "nobody confirmed version 2 within 600 s"
+    more_ = {"changes": [Change("a", 2, 1)], "evidence": (why,), "problems": [Problem("", f"{why}, so it is gone")]}
+    log_event(event(result=ReloadResult.UNDONE, origin="undo", version=3, **more_))
+    assert caplog.messages == ["undo: version 3 has what was good before: a", f"undo: {why}, so it is gone"]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
 def test_long_texts_are_cut_and_leave_less_room_for_others():

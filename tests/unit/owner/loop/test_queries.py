@@ -11,7 +11,7 @@ import pytest
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, Core, Rules
+from confcast.owner.core.machine import Committed, Core, OperatorState, Rules, Window
 from confcast.owner.loop import event_loop
 from confcast.owner.loop.present_status import Present
 from confcast.owner.loop.queries import QUERIES, answer_to, ask_for
@@ -26,7 +26,10 @@ from confcast.wire.messages import (
     Query,
     Reload,
     Request,
+    Stats,
+    StatsRequest,
     ToOwner,
+    Who,
 )
 
 
@@ -85,6 +88,19 @@ def test_a_version_of_another_schema_says_which_fields_differ(journal: Journal):
     question = ask_for(ExplainRequest(7, "a"), journal, core, rules)
     assert isinstance(question, OpenQuestion)
     assert list(question.contents) == [2]
+
+
+def test_what_is_to_be_confirmed_is_told(journal: Journal):
+    rules, window = Rules(schema=b"schema"), Window(1, opened=1e9, by=2e9, who=Who(0, 7, "confcast"), reason="a port")
+    core = Core(rules, committed=Committed(3, b"three", b"three"), operator=OperatorState(window=window))
+    asked = (journal, core, rules, idle(core), {})
+    stats = answer_to(StatsRequest(7, True), *asked)
+    assert isinstance(stats, Stats)
+    assert (stats.stats["provisional"], stats.stats["deadline"]) == ("confirm", 2e9)
+    who = {"uid": 0, "pid": 7, "command": "confcast"}
+    assert stats.stats["window"] == {"fallback": 1, "since": 1e9, "who": who, "reason": "a port"}
+    assert stats.status is not None
+    assert (stats.status.provisional, stats.status.deadline) == ("confirm", 2e9)
 
 
 def test_a_version_that_is_not_kept_is_said(journal: Journal):
