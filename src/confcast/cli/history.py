@@ -2,9 +2,10 @@
 
 The owner keeps the two apart, so that many refusals push no version out: versions with their contents, and the events
 of loads. Here a version has the changes of its event, as long as the history has that. What changed nothing is left
-out, but for what a person did without a new version: a hold, and its end. `--follow` asks the owner twice a second for
-its newest event; it goes on with an owner that was restarted, and with the owner of the next generation. Rejected: an
-owner that sends events to its clients (a client that does not read would have to be served, or forgotten).
+out, but for what a person did without a new version: a hold, its end, and a confirmation. `--follow` asks the owner
+twice a second for its newest event; it goes on with an owner that was restarted, and with the owner of the next
+generation. Rejected: an owner that sends events to its clients (a client that does not read would have to be served, or
+forgotten).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from confcast.cli import owners
+from confcast.cli import owners, window
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, line, table, when
 from confcast.cli.versions import caller, count
@@ -33,7 +34,7 @@ _PAUSE = 0.5
 _MOST_SHOWN = 3
 """How many changes or problems of an entry are shown."""
 
-_BY_PEOPLE = frozenset({"rollback", "resume", "set", "unset"})
+_BY_PEOPLE = frozenset({"rollback", "resume", "set", "unset", "confirm"})
 """The origins of events that are listed even if no version came of them."""
 
 
@@ -47,6 +48,7 @@ class Entry(msgspec.Struct, frozen=True):
         result: The event's result; None for a version whose event the history does not have.
         origin, who, reason, changes, problems: As in an event.
         good, restorable: As in a version; None for a refusal, and for a version that is not kept.
+        confirm_by, evidence: As in an event.
     """
 
     version: int
@@ -60,6 +62,8 @@ class Entry(msgspec.Struct, frozen=True):
     problems: list[Any]
     good: bool | None = None
     restorable: bool | None = None
+    confirm_by: float | None = None
+    evidence: tuple[str, ...] = ()
 
 
 def add_to(commands: Any) -> None:
@@ -87,7 +91,7 @@ def run(options: argparse.Namespace) -> Report:
     found = entries(kept, events)
     if options.follow:
         return followed(found[: options.limit or _EARLIER], _new(options, owner, events[:1]))
-    return report(owner.get_stats()["version"], found[: options.limit])
+    return report(owner.get_stats(), found[: options.limit])
 
 
 def entries(kept: list[VersionInfo], events: list[ReloadEvent]) -> list[Entry]:
@@ -120,15 +124,22 @@ def entry_of(event: ReloadEvent, made: VersionInfo | None = None) -> Entry:
         event.problems,
         None if made is None else made.good,
         None if made is None else made.restorable,
+        event.confirm_by,
+        event.evidence,
     )
 
 
-def report(running: int, found: list[Entry]) -> Report:
-    """The report on these entries, of which `running` is the version that runs, for a person and for a program."""
+def report(stats: dict[str, Any], found: list[Entry]) -> Report:
+    """The report on these entries, for a person and for a program.
+
+    `stats`: the totals, of which the version that runs is marked, and a window that is open stands in the last line.
+    """
     header = ("", "VERSION", "WHEN", "RESULT", "ORIGIN", "WHO", "WHAT")
-    rows = [_row(each, running) for each in found]
+    rows = [_row(each, stats["version"]) for each in found]
     lines = table(header, rows) if rows else ["the history is empty"]
-    return Report(ExitCode.DONE, "\n".join(lines), {"version": running, "history": found})
+    lines += [opened] if (opened := window.opened(stats)) else []
+    data = {"version": stats["version"], **window.fields(stats), "history": found}
+    return Report(ExitCode.DONE, "\n".join(lines), data)
 
 
 def followed(earlier: list[Entry], new: Iterator[Entry]) -> Report:
@@ -177,12 +188,14 @@ def _is_superseded(owner: owners.OwnerClient) -> bool:
 
 
 def _committed(event: ReloadEvent) -> bool:
-    return bool(event) and event.version != event.previous_version
+    made = bool(event) or event.result is ReloadResult.UNDONE
+    return made and event.version != event.previous_version
 
 
 def _is_listed(event: ReloadEvent) -> bool:
     unchanged = event.result is ReloadResult.UNCHANGED
-    return _committed(event) or not event or event.origin in _BY_PEOPLE or (event.origin == "late" and not unchanged)
+    told = event.origin in _BY_PEOPLE or bool(event.evidence) or (event.origin == "late" and not unchanged)
+    return _committed(event) or not event or told
 
 
 def _of_version(each: VersionInfo) -> Entry:
@@ -219,8 +232,10 @@ def _number(each: Entry) -> str:
 
 
 def _what(each: Entry) -> str:
-    """The reason, and the first changes or problems."""
-    details = [str(problem) for problem in each.problems] if each.problems else list(map(shown_change, each.changes))
+    """The reason or, of an undo, why; the first changes or problems; and until when it is to be confirmed."""
+    refused = [] if each.evidence else list(map(str, each.problems))  # those of an undo say the same at length
+    details = refused or list(map(shown_change, each.changes))
     shown = details[:_MOST_SHOWN]
     shown += [f"and {more} more"] if (more := len(details) - len(shown)) > 0 else []
-    return ": ".join(filter(None, [each.reason, "; ".join(shown)]))
+    until = f" (to be confirmed by {when(each.confirm_by)})" if each.confirm_by is not None and each.committed else ""
+    return ": ".join(filter(None, [each.reason, "; ".join(each.evidence), "; ".join(shown)])) + until

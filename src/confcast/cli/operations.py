@@ -1,4 +1,4 @@
-"""`confcast rollback`, `resume`, `set` and `unset`: what a person changes in a running server, without editing a file.
+"""`confcast rollback`, `resume`, `set`, `unset` and `confirm`: what a person does to a running server, editing no file.
 
 Each waits for the outcome, and reports it as `reload` does. None asks for a confirmation: a script has nobody to
 answer, and each of them can be taken back.
@@ -12,12 +12,15 @@ from typing import Any
 
 from confcast.cli import owners
 from confcast.cli.arguments import assignment, duration, on_the_command_line
-from confcast.cli.reload import outcome
+from confcast.cli.reload import add_window_to, outcome
 from confcast.cli.report import Report, line
 from confcast.config.schema.masking import MASK
 from confcast.wire.messages import ReloadEvent
 
 _EXITS = "Exits as `reload` does, and with 5 when another version runs than the one that --expect says."
+_EXITS_OF_CONFIRM = (
+    "Exits with 0 when it stays, and with 5 when it is too late, nothing waits, or another version runs."
+)
 
 
 def add_to(commands: Any) -> None:
@@ -51,6 +54,7 @@ def add_to(commands: Any) -> None:
         "values", nargs="+", metavar="KEY=VALUE", help="a dotted key and its value; @FILE and @- are read"
     )
     set_.add_argument("--ttl", type=duration, metavar="10m", help="end the values after this time")
+    add_window_to(set_)
     unset = _add(
         commands,
         "unset",
@@ -61,12 +65,26 @@ def add_to(commands: Any) -> None:
     unset.add_argument(
         "keys", nargs="+", metavar="KEY", help="a dotted key; a table's stands for all that is set in it"
     )
+    confirm = _add(
+        commands,
+        "confirm",
+        "keep what runs, which would be undone by itself",
+        "Keeps what was changed with --confirm-within, and all that was changed since.",
+        _confirm,
+        expects=False,
+    )
+    help_ = "only if this version runs; without it, whatever runs"
+    confirm.add_argument("version", nargs="?", type=version_number, metavar="N", help=help_)
 
 
-def _add(commands: Any, name: str, help_: str, description: str, run: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=f"{description} {_EXITS}")
+def _add(
+    commands: Any, name: str, help_: str, description: str, run: Any, *, expects: bool = True
+) -> argparse.ArgumentParser:
+    description = f"{description} {_EXITS if expects else _EXITS_OF_CONFIRM}"
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=description)
     owners.add_to(parser)
-    parser.add_argument("--expect", type=version_number, metavar="N", help="only if this version runs")
+    if expects:
+        parser.add_argument("--expect", type=version_number, metavar="N", help="only if this version runs")
     parser.add_argument("--reason", default="", help="why, for the history and the list of versions")
     parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -86,8 +104,9 @@ def _resume(options: argparse.Namespace) -> Report:
 
 
 def _set(options: argparse.Namespace) -> Report:
-    values, owner, how = assignments(options.values), owners.find(options), _how(options)
-    event = owner.within(options.timeout, lambda left: owner.set(values, ttl=options.ttl, timeout=left, **how))
+    values, owner = assignments(options.values), owners.find(options)
+    how = {**_how(options), "ttl": options.ttl, "confirm_within": options.confirm_within or None}
+    event = owner.within(options.timeout, lambda left: owner.set(values, timeout=left, **how))
     warn_of_secrets(event, options.values)
     return outcome(owner, event)
 
@@ -95,6 +114,12 @@ def _set(options: argparse.Namespace) -> Report:
 def _unset(options: argparse.Namespace) -> Report:
     owner, how = owners.find(options), _how(options)
     return outcome(owner, owner.within(options.timeout, lambda left: owner.unset(options.keys, timeout=left, **how)))
+
+
+def _confirm(options: argparse.Namespace) -> Report:
+    owner, why = owners.find(options), options.reason
+    event = owner.within(options.timeout, lambda left: owner.confirm(options.version, reason=why, timeout=left))
+    return outcome(owner, event)
 
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:

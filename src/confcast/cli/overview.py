@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from confcast.cli import listing, owners
-from confcast.cli.report import ExitCode, Report
+from confcast.cli.report import ExitCode, Report, line, when
 from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.worker.client import known_owners
 
 _SCREEN, _FEWEST = 23, 3
 """Lines of a screen that leave one for the prompt; and how many owners are shown, though the commands need the room."""
+_MOST_WAITING = 2
+"""How many lines are spent on versions that are to be confirmed."""
 
 
 def run(commands: Mapping[str, str]) -> Report:
@@ -32,11 +34,12 @@ def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str
     """The report on what runs; `asked` is the address of the owner that a command without options asks, or ""."""
     night = {command: text for command, text in commands.items() if text}
     lines = [_headline(len(running)), ""]
+    waiting = _waiting(running)
     if running:
-        most = max(_FEWEST, _SCREEN - 7 - len(night))  # seven other lines
+        most = max(_FEWEST, _SCREEN - 7 - len(night) - len(waiting))  # seven other lines
         lines += listing.as_table(running[:most])
         lines += [f"and {more} more: `confcast --json` lists all"] if (more := len(running) - most) > 0 else []
-        lines += ["", _which(running, asked)]
+        lines += [*waiting, "", _which(running, asked)]
     width = max(map(len, night), default=0)
     lines += [f"confcast {command:{width}}  {text}" for command, text in night.items()]
     lines.append(f"confcast {'--help':{width}}  all commands; each has a --help of its own")
@@ -54,6 +57,20 @@ def _headline(number: int) -> str:
     if not number:
         return f"no config owner runs {whom}: start the server; one in another CONFCAST_RUNTIME_DIR is not seen here"
     return "1 config owner runs" if number == 1 else f"{number} config owners run"
+
+
+def _waiting(running: list[dict[str, Any]]) -> list[str]:
+    """A line for each owner whose version is to be confirmed: until when, and what to type."""
+    found = sorted((each for each in running if each.get("deadline") is not None), key=lambda each: each["deadline"])
+    lines = [
+        f"{line(each['name'])}: version {each['version']} is undone at {when(each['deadline'])} unless you type "
+        f"`confcast confirm {each['choose']}`"
+        for each in found
+    ]
+    if len(lines) <= _MOST_WAITING:
+        return lines
+    shown = lines[: _MOST_WAITING - 1]
+    return [*shown, f"and {len(lines) - len(shown)} more wait for `confcast confirm`"]
 
 
 def _which(running: list[dict[str, Any]], asked: str) -> str:

@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.report import ExitCode, Report, failing_observers, line, problem_lines, table
+from confcast.cli.arguments import duration
+from confcast.cli.report import ExitCode, Report, failing_observers, line, problem_lines, table, when
 from confcast.errors import OwnerUnavailable
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
 
@@ -18,12 +19,13 @@ def add_to(commands: Any) -> None:
         help="load the sources once more, and say what became of it in every worker",
         description="Has the config owner load its sources once more, and waits for the outcome. Exits with 0 when "
         "what the sources say runs in every worker, changed or not, 1 when it was refused, 4 when it runs but not in "
-        "every worker, 3 when no owner answered.",
+        "every worker, 3 when no owner answered. With --confirm-within it is undone by itself, unless "
+        "`confcast confirm` comes in time.",
     )
     owners.add_to(parser)
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=duration,
         metavar="SECONDS",
         help="how long to wait, all in all (default: as long as the owner can need by its options)",
     )
@@ -33,8 +35,15 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help="load past a hold, which ends, and past content that was undone; give a --reason",
     )
+    add_window_to(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def add_window_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option that opens a window."""
+    help_ = "put back what was good before, unless `confcast confirm` comes in this time (90, 60s, 10m, 2h)"
+    parser.add_argument("--confirm-within", type=duration, default=0.0, metavar="10m", help=help_)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -42,7 +51,8 @@ def run(options: argparse.Namespace) -> Report:
     if options.force and not options.reason:
         options.usage_error("--force wants a --reason, for the one who asks later why a hold was passed")
     owner = owners.find(options)
-    return outcome(owner, owner.reload_by_command(options.timeout, options.reason, force=options.force))
+    how = {"force": options.force, "confirm_within": options.confirm_within}
+    return outcome(owner, owner.reload_by_command(options.timeout, options.reason, **how))
 
 
 def outcome(owner: owners.OwnerClient, event: ReloadEvent) -> Report:
@@ -60,9 +70,8 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
 
 def report(event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "") -> Report:
     """The report on the outcome, for a person and for a program; `headline`: in the place of the usual one."""
-    lines = [headline or _headline(event)]
-    not_applied = "" if event and not event.dry_run else "would apply: " if event else "not applied: "
-    lines += [f"  {not_applied}{shown_change(change)}" for change in event.changes]
+    lines = [headline or _headline(event), *_window(event)]
+    lines += [f"  {_how(event)}{shown_change(change)}" for change in event.changes]
     lines += [f"  waits for a full reload: {shown_change(change)}" for change in event.pending]
     lines += [each for problem in event.problems for each in problem_lines(problem, "  ")]
     lines += [f"  {line(each)}" for each in event.notes]
@@ -75,12 +84,31 @@ def report(event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "
     return Report(_exit(event), "\n".join(lines), {**data, "workers": workers})
 
 
+def _how(event: ReloadEvent) -> str:
+    """What became of the changes: applied without a word, also by an undo."""
+    if event.dry_run:
+        return "would apply: " if event else "not applied: "
+    return "" if event or event.result is ReloadResult.UNDONE else "not applied: "
+
+
+def _window(event: ReloadEvent) -> list[str]:
+    """The line for a window that is open after it."""
+    if event.confirm_by is None:
+        return []
+    keep = f"unless it is confirmed: `confcast confirm {event.version}`"
+    return [f"  what was good before is put back at {when(event.confirm_by)}, {keep}"]
+
+
 def _headline(event: ReloadEvent) -> str:
     version = f"version {event.version}"
     if event.dry_run and event.result is not ReloadResult.OWNER_UNAVAILABLE:
         would = "a reload would change nothing" if event.result is ReloadResult.UNCHANGED else "it would be applied"
         return f"{event.result}: {would if event else 'it would be refused'}; nothing was changed, {version} runs"
-    if event and event.version != event.previous_version:
+    if event.result is ReloadResult.UNDONE:
+        version = f"version {event.previous_version} -> {event.version}, what was good before has been put back"
+    elif event and event.origin == "confirm":
+        version = f"{version} is confirmed, and stays"
+    elif event and event.version != event.previous_version:
         version = f"version {event.previous_version} -> {event.version}"
     elif event.result is ReloadResult.OWNER_UNAVAILABLE:
         return f"{event.result}: what became of it is unknown"
@@ -121,13 +149,3 @@ def _workers(owner: owners.OwnerClient) -> list[WorkerStatus] | None:
         return owner.workers()
     except OwnerUnavailable:
         return None
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no time to wait: give seconds above 0")
-    return seconds
-
-
-_seconds.__name__ = "number of seconds"  # argparse names the type in its message

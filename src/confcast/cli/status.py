@@ -11,7 +11,7 @@ import argparse
 import os
 from typing import Any
 
-from confcast.cli import owners
+from confcast.cli import owners, window
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.errors import more
@@ -52,8 +52,9 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
-    stats, status = owner.stats_and_status()
-    return report(owner, stats, last_load(owner.get_event_history(LOOK_BACK)), owner.workers(), status)
+    (stats, status), events = owner.stats_and_status(), owner.get_event_history(LOOK_BACK)
+    undone = window.undone(events, stats["version"])
+    return report(owner, stats, last_load(events), owner.workers(), status, undone)
 
 
 def report(
@@ -62,8 +63,14 @@ def report(
     last: ReloadEvent | None,
     workers: list[WorkerStatus],
     status: Status | None = None,
+    undone: str = "",
 ) -> Report:
-    """The report on the owner and its workers, for a person and for a program; `status`: None from an earlier build."""
+    """The report on the owner and its workers, for a person and for a program.
+
+    `status`: None from an earlier build. `undone`: what nobody confirmed, in words, while what was put back for it
+    runs; empty for nothing.
+    """
+    opened = window.opened(stats)
     lines = [
         f"version  {stats['version']} of {owner.name!r}, at {line(owner.address)}",
         *_since(status),
@@ -74,6 +81,8 @@ def report(
         f"sources  {_sources(last, stats)}",
         *(f"         {line(each)}" for each in (() if last is None else (*last.problems, *last.notes))),
         *_differs(status),
+        *([f"confirm  {opened}"] if opened else []),
+        *([f"undone   {undone}"] if undone else []),
         *_operated(stats),
         *_pending(stats),
         *_declined(workers),
@@ -87,6 +96,7 @@ def report(
     data: dict[str, Any] = {"address": owner.address, "name": owner.name, "master": owner.master()}
     data |= {name: figure for name, figure in stats.items() if name not in _IN_THE_LAST_LOAD}
     data |= {} if status is None else {name: getattr(status, name) for name in status.__struct_fields__}
+    data |= {**window.fields(stats), "undone": undone}
     return Report(
         ExitCode.DONE, "\n".join(lines), {**data, "last": last, "sources": _state(last, stats), "workers": workers}
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from confcast.cli import owners
+from confcast.cli import owners, window
 from confcast.cli.report import ExitCode, Report, spoken, table, when
 from confcast.texts import shortened
 from confcast.wire.messages import VersionInfo, Who
@@ -35,27 +35,38 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     owner = owners.find(options)
-    after = owner.get_stats()["version"]
+    after = owner.get_stats()
     for _ in range(_TRIES):
-        before, kept, after = after, owner.versions(options.limit), owner.get_stats()["version"]
-        if before == after:  # else a reload came between, and the list may be older or newer than the number
+        before, kept, after = after, owner.versions(options.limit), owner.get_stats()
+        if _is_same(before, after):  # else a reload came between, and the list may be older or newer than the number
             break
     return report(after, kept)
 
 
-def report(version: int, versions: list[VersionInfo]) -> Report:
-    """The report on the kept versions, of which `version` runs, for a person and for a program."""
+def _is_same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether the same version runs, and is to be confirmed or not, as before."""
+    return before["version"] == after["version"] and window.fields(before) == window.fields(after)
+
+
+def report(stats: dict[str, Any], versions: list[VersionInfo]) -> Report:
+    """The report on the kept versions, for a person and for a program.
+
+    `stats`: the totals, of which the version that runs is marked, and a window that is open stands in the last line.
+    """
     header = ("", "VERSION", "WHEN", "ORIGIN", "WHO", "GOOD", "REASON")
-    lines = table(header, [_row(each, version) for each in versions]) if versions else ["no version is kept"]
+    lines = table(header, [_row(each, stats) for each in versions]) if versions else ["no version is kept"]
     if lost := sum(not each.restorable for each in versions):
         what = "1 version is" if lost == 1 else f"{lost} versions are"
         lines.append(f"{what} of another schema, or the content is damaged: --json says which (restorable)")
-    return Report(ExitCode.DONE, "\n".join(lines), {"version": version, "versions": versions})
+    lines += [opened] if (opened := window.opened(stats)) else []
+    return Report(
+        ExitCode.DONE, "\n".join(lines), {"version": stats["version"], **window.fields(stats), "versions": versions}
+    )
 
 
-def _row(each: VersionInfo, version: int) -> tuple[object, ...]:
-    mark = "*" if each.version == version else ""
-    good = "yes" if each.good else "no"
+def _row(each: VersionInfo, stats: dict[str, Any]) -> tuple[object, ...]:
+    mark = "*" if each.version == stats["version"] else ""
+    good = "yes" if each.good else "not yet" if window.is_open(stats, each.version) else "no"
     return mark, each.version, when(each.timestamp), each.origin or "?", caller(each.who), good, each.reason
 
 

@@ -24,6 +24,7 @@ NO_COMMANDS = {
     "program",
     "report",
     "terminal",
+    "window",
 }
 
 

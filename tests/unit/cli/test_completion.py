@@ -51,6 +51,8 @@ def test_each_command_s_options_are_offered(complete):
     assert complete("confcast --") == ["--help", "--version", "--json"]
     assert complete("confcast reload --t") == ["--timeout"]
     assert complete("confcast check --l") == ["--loader"]
+    assert complete("confcast con") == ["confirm"]
+    assert complete("confcast set --con") == complete("confcast reload --con") == ["--confirm-within"]
 
 
 @pytest.mark.parametrize(

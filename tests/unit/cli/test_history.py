@@ -75,20 +75,20 @@ def test_the_report_marks_what_runs_and_says_why_what_and_who() -> None:
             event(2),
         ],
     )
-    head, first, second, third = report(3, found).text.splitlines()
+    head, first, second, third = report({"version": 3}, found).text.splitlines()
     assert head.split() == ["VERSION", "WHEN", "RESULT", "ORIGIN", "WHO", "WHAT"]
     assert first.startswith("*  3  ")
     assert first.endswith("load: a: 1 -> 2; b: 1 -> 2; c: 1 -> 2; and 2 more")
     assert second.split()[0] == "-"
     assert second.endswith("not today\\x1b[2J")
     assert third.split()[0] == "2"
-    data = json.loads(as_json(report(3, found).data))
+    data = json.loads(as_json(report({"version": 3}, found).data))
     assert [each["result"] for each in data["history"]] == ["success", "rejected", "success"]
     assert data["history"][0]["who"]["uid"] == 0
 
 
 def test_an_empty_history_says_so() -> None:
-    assert report(1, []).text == "the history is empty"
+    assert report({"version": 1}, []).text == "the history is empty"
 
 
 def test_followed_lines_begin_with_the_oldest() -> None:

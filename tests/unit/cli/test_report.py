@@ -82,6 +82,9 @@ def test_a_command_is_shown_as_a_person_types_it(command, shown):
         (ReloadResult.FILE_NOT_FOUND, ExitCode.REFUSED),
         (ReloadResult.IO_ERROR, ExitCode.REFUSED),
         (ReloadResult.REJECTED, ExitCode.REFUSED),
+        (ReloadResult.HELD, ExitCode.REFUSED),
+        (ReloadResult.UNDONE, ExitCode.REFUSED),
+        (ReloadResult.CONFLICT, ExitCode.CONFLICT),
         (ReloadResult.OWNER_UNAVAILABLE, ExitCode.NO_OWNER),
     ],
 )
@@ -325,7 +328,7 @@ def test_versions_are_a_table_and_the_one_that_runs_is_marked():
         VersionInfo(12, 1.5, "d" * 32, "call", who, "a new limit", False, True),
         VersionInfo(7, 1.5, "e" * 32, "", None, "", True, True),
     ]
-    told = versions.report(7, kept)
+    told = versions.report({"version": 7}, kept)
     date = when(1.5)
     shown = "4000000000, process 77: deploy\\x1b[2J " + "x" * 28 + "…"
     assert [text.split("  ", 1)[0] for text in told.text.splitlines()] == ["", "", "*"]
@@ -349,15 +352,21 @@ def test_versions_are_a_table_and_the_one_that_runs_is_marked():
 
 def test_versions_that_can_not_be_gone_back_to_are_counted():
     lost = VersionInfo(7, 1.5, "e" * 32, "watch", None, "", True, False)
-    assert versions.report(7, [lost]).text.splitlines()[-1].startswith("1 version is of another schema, or")
-    assert versions.report(7, [lost, lost]).text.splitlines()[-1].startswith("2 versions are of another schema, or")
-    assert versions.report(7, []).text == "no version is kept"
+    assert (
+        versions.report({"version": 7}, [lost]).text.splitlines()[-1].startswith("1 version is of another schema, or")
+    )
+    assert (
+        versions.report({"version": 7}, [lost, lost])
+        .text.splitlines()[-1]
+        .startswith("2 versions are of another schema, or")
+    )
+    assert versions.report({"version": 7}, []).text == "no version is kept"
 
 
 def test_a_caller_whose_process_the_owner_does_not_see_is_told_as_that():
     unseen, gone = Who(4_000_000_000, 0), Who(4_000_000_000, 77)
     kept = [VersionInfo(number, 1.5, "d" * 32, "call", who, "", True, True) for number, who in ((2, unseen), (1, gone))]
-    lines = versions.report(2, kept).text.splitlines()
+    lines = versions.report({"version": 2}, kept).text.splitlines()
     assert "4000000000, in another pid namespace  yes" in lines[1]
     assert "4000000000, process 77 " in lines[2]
 
