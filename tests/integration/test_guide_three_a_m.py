@@ -101,6 +101,14 @@ TYPED: list[tuple[str, Deed, int, str]] = [
     ('confcast resume --reason "the file is mended"', nothing, 0, "database.size: 40 -> 45"),
     ("confcast wait --timeout 60s", nothing, 0, "success"),
     ("confcast status", nothing, 0, "applied: version 8"),
+    (
+        'confcast set database.size=70 --confirm-within 10m --reason "another pool"',
+        nothing,
+        0,
+        "unless it is confirmed: `confcast confirm 9`",
+    ),
+    ("confcast status", nothing, 0, "version 9 is to be confirmed: else the content of version 8 is put back at "),
+    ('confcast confirm --reason "it works"', nothing, 0, "version 9 is confirmed, and stays"),
 ]
 
 
