@@ -1,7 +1,7 @@
-"""Programs of the typing contract, run as they are written: p13, a page that sets a value, and p09, a value for a time.
+"""Programs of the typing contract, run as they are written: p07, a window; p09, a value for a time; p13, a page.
 
-Each is imported by a harness that starts a manager and attaches, in a process of its own. `c.py` is the contract's, but
-for two marks that do not exist yet. p08 is in `test_guide_three_a_m.py`, p11 in `test_client.py`; p07 needs a window.
+Each is imported by a harness that starts a manager and attaches, in a process of its own. p08 is in
+`test_guide_three_a_m.py`, p11 in `test_client.py`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,37 @@ pytest.importorskip("flask")
 _DEADLINE = 60
 
 C = """\
+from typing import Annotated
 from pydantic import BaseModel, SecretStr
-from confcast import Replica
+from confcast import NeedsRestart, Replica, Watched
+from pathlib import Path
 class Database(BaseModel, frozen=True):
     url: str = "sqlite://"
     password: SecretStr = SecretStr("")
     size: int = 5
+class Api(BaseModel, frozen=True):
+    base: str = "http://x"
+    timeout: float = 2.0
+    ca: Annotated[Path, Watched] = Path("ca.pem")
 class Settings(BaseModel, frozen=True):
     database: Database = Database()
+    api: Api = Api()
+    logging: dict[str, object] = {}
     limits: dict[str, int] = {}
+    bind: str = "127.0.0.1:8000"
+    workers: Annotated[int, NeedsRestart("forked at start")] = 4
     project: str = "x"
 settings = Replica(Settings, name="app")
+"""
+
+P07 = """\
+from datetime import timedelta
+from c import settings
+event = settings.set({"bind": "0.0.0.0:8000"}, confirm_within=timedelta(minutes=10), reason="open to the LAN")
+print(bool(event), event.confirm_by)
+later = settings.confirm(event.version)
+if not later:
+    print("too late:", later.error_message)
 """
 
 P09 = """\
@@ -79,6 +99,21 @@ def for_a_time():
     assert 0 < ends - time.time() <= 600
     assert p09.settings.latest.limits == {"api": 10}
 
+def window():
+    import p07
+    from confcast import ReloadResult
+    settings = p07.settings
+    assert 0 < p07.event.confirm_by - time.time() <= 600
+    assert p07.later and settings.latest.bind == "0.0.0.0:8000"
+    assert settings.get_stats()["provisional"] == ""
+    assert settings.set({"bind": "0.0.0.0:9000"}, confirm_within=0.3)
+    ended = settings.wait()
+    assert ended.result is ReloadResult.UNDONE, ended
+    assert (settings.latest.bind, settings.version) == ("0.0.0.0:8000", ended.version)
+    late = settings.confirm()
+    assert late.result is ReloadResult.CONFLICT, late
+    print("too late:", late.error_message)
+
 if __name__ == "__main__":
     import sys
     with ConfigReloadManager(ConfigLoader("c:Settings", "app.toml"), watch=False):
@@ -89,11 +124,12 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("program", ["page", "for_a_time"])
+@pytest.mark.parametrize("program", ["page", "for_a_time", "window"])
 def test_a_program_of_the_contract_does_what_it_says(program: str, tmp_path: Path) -> None:
-    for name, text in {"c": C, "p09": P09, "p13": P13, "harness": HARNESS}.items():
+    for name, text in {"c": C, "p07": P07, "p09": P09, "p13": P13, "harness": HARNESS}.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     (tmp_path / "app.toml").write_text('project = "x"\n', encoding="utf-8")
+    (tmp_path / "ca.pem").write_text("an authority", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "harness.py", program],
         cwd=tmp_path,
@@ -107,3 +143,7 @@ def test_a_program_of_the_contract_does_what_it_says(program: str, tmp_path: Pat
         expires, held = done.stdout.split()
         assert float(expires) > 0
         assert held == "None"
+    if program == "window":
+        true, _, _ = done.stdout.partition(" ")
+        assert true == "True"
+        assert "too late: " in done.stdout

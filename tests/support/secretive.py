@@ -258,6 +258,7 @@ class Show:
         assert confcast_command(["rollback", "1", "--json", *at]) == 0
         self.explained_while_held(manager)
         assert confcast_command(["resume", "--json", *at]) == 0
+        self.windows(manager)
         assert confcast_command(["set", secret, "--json", *at]) == 0
         assert confcast_command(["unset", "strong.password", *at]) == 0
         print(manager.get_event_history(), manager.versions())
@@ -272,6 +273,23 @@ class Show:
                 for arguments in ([], ["--json"]):
                     assert confcast_command(["explain", key, *arguments, "--address", manager.address]) == 0
         self.write(10)
+
+    def windows(self, manager: ConfigReloadManager[Any]) -> None:
+        """A secret that is to be confirmed, and is; and two that are undone by themselves: a value, and the file's."""
+        at, secret = ("--address", manager.address), f"strong.password={SENTINEL}-window"
+        reads = [[each, *how] for each in ("status", "versions", "history") for how in ([], ["--json"])]
+        assert confcast_command(["set", secret, "--confirm-within", "1h", "--reason", "a window", *at]) == 0
+        for command in (*reads, []):
+            assert confcast_command([*command, *(at if command else ())]) == 0
+        assert confcast_command(["confirm", "--json", "--reason", "it works", *at]) == 0
+        print(manager.set({"login.pins": [f"{SENTINEL}-undone"]}, confirm_within=0.2), manager.wait())
+        self.write(12)
+        assert confcast_command(["reload", "--confirm-within", "0.2s", *at]) == 0
+        assert confcast_command(["wait", *at]) == 1
+        for command in (*reads, []):
+            assert confcast_command([*command, *(at if command else ())]) == 0
+        assert confcast_command(["confirm", *at]) == 5
+        print(manager.get_event_history())
 
     def questions(self, manager: ConfigReloadManager[Any]) -> None:
         """Values set above the file's; then what is explained and compared, by the verbs and by the command."""

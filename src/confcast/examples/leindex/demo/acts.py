@@ -245,4 +245,10 @@ ACTS = (
         lambda play: play.type("resume", "--reason", "morning"),
         accept=lambda event: event.origin == "resume",
     ),
+    Act(
+        "A change to confirm within two seconds",
+        lambda play: play.type("set", "performance.batch_size=80", "--confirm-within", "2s"),
+        accept=lambda event: event.confirm_by is not None,
+    ),
+    Act("Nobody does: it is undone by itself", lambda play: None, ReloadResult.UNDONE),
 )
