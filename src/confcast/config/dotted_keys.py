@@ -9,6 +9,7 @@ Rejected: `Lookup`, which finds keys of data that exist (what is set may be a ta
 
 from __future__ import annotations
 
+import functools
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -25,6 +26,10 @@ from confcast.config.sources.variable_targets import (
     with_indexes,
 )
 
+LONGEST_KEY = 1000
+"""Characters of a key at the most: finding out what it means takes more than linear time, in the owner's one thread."""
+
+_MOST_PARTS = 100
 _MOST_PATHS = 2000  # paths searched for a suggestion: classes that refer to each other have exponentially many
 
 
@@ -38,6 +43,8 @@ def targets_at(key: str, schema: Any) -> tuple[Target, ...]:
     Raises:
         UnknownKey: Nothing is set by it.
     """
+    if why := too_long(key):
+        raise UnknownKey(why)
     try:
         parts = parts_of(key)
     except ValueError:
@@ -48,6 +55,14 @@ def targets_at(key: str, schema: Any) -> tuple[Target, ...]:
     return found
 
 
+def too_long(key: str) -> str:
+    """Why a key is too long to be looked for; empty if it is not."""
+    if len(key) <= LONGEST_KEY and max(key.count("."), key.count("[")) < _MOST_PARTS:
+        return ""
+    return f"is too long for a key: at most {LONGEST_KEY} characters, and {_MOST_PARTS} parts"
+
+
+@functools.lru_cache(2048)  # each reload, and each look at what is set, makes the same calls
 def targets_of_path(path: tuple[Any, ...], schema: Any) -> tuple[Target, ...]:
     """What a path sets; empty if the schema has no such key. From a part that is no text on, any key will do."""
     parts = []

@@ -22,7 +22,7 @@ from confcast.config import restart
 from confcast.config.candidate import Candidate
 from confcast.config.codec.supported import text_of
 from confcast.config.diff import comparable_part, shown_default, shown_value
-from confcast.config.dotted_keys import no_such_key
+from confcast.config.dotted_keys import LONGEST_KEY, no_such_key, too_long
 from confcast.config.overrides import NONE, Overrides
 from confcast.config.schema.annotations import keys_of, members, written_children
 from confcast.config.schema.key_path import KeyPath, value_at
@@ -33,6 +33,7 @@ from confcast.config.schema.spelling import is_ruled_out
 from confcast.config.shown_data import shown_data
 from confcast.config.sources.layer import Layer
 from confcast.errors import ConfigError, Problem
+from confcast.texts import shortened
 from confcast.wire.messages import Explanation, Shadowed
 
 _BOUNDS = {
@@ -78,6 +79,8 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
         ConfigError: The schema has no such key; the message names the most similar one.
     """
     schema = candidate._schema
+    if why := too_long(key):
+        raise ConfigError([Problem(shortened(key, LONGEST_KEY), why)])
     try:
         path = candidate._lookup.find(key)
     except KeyError:

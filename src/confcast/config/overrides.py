@@ -22,7 +22,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from confcast.config.codec import codec_of
-from confcast.config.dotted_keys import UnknownKey, did_you_mean, targets_at, targets_of_path
+from confcast.config.dotted_keys import (
+    LONGEST_KEY,
+    UnknownKey,
+    did_you_mean,
+    targets_at,
+    targets_of_path,
+    too_long,
+)
 from confcast.config.plain_bytes import packed, unpacked
 from confcast.config.schema.key_path import KeyPath, has, value_at
 from confcast.config.schema.secret_paths import shown_key
@@ -32,7 +39,11 @@ from confcast.config.sources.layer import Fitted, Layer, fingerprint_of
 from confcast.config.sources.variable_targets import Target, chosen, parts_of
 from confcast.config.sources.variable_values import NotConvertible, from_text
 from confcast.errors import ConfigError, NotCarried, Problem, ProtocolError
+from confcast.texts import shortened
 from confcast.wire.messages import UNDECODABLE, Override, Who, WithSecrets
+
+MOST = 500
+"""How many values can be set: each load applies them one by one, and each version has them all in its row."""
 
 Below = Callable[[], dict[str, Any]]
 """Gives the merged data of all sources; only called if the tags in them decide what a key means."""
@@ -117,8 +128,10 @@ class Overrides(WithSecrets, frozen=True):
             below: Gives the merged data of all sources.
 
         Raises:
-            ConfigError: A key is unknown, is set twice, or has a value that can't be taken; with every problem.
+            ConfigError: A key is unknown, is set twice, or has a value that can't be taken; with every problem. Or more
+                than `MOST` values would be set.
         """
+        _check_number(len(values))
         given = _Given(schema, self, below)
         for key, value in values.items():
             given.add(key, value)
@@ -126,23 +139,27 @@ class Overrides(WithSecrets, frozen=True):
         fresh = [SetValue(path=path, value=value, is_text=text, **how) for path, value, text in given.leaves()]
         if given.problems:
             raise ConfigError(given.problems)
+        _check_number(len(fresh))
         merged = {given.spelling.canonical(each.path): each for each in self.values}
         for each in fresh:
             _put(merged, given.spelling.canonical(each.path), each)
+        _check_number(len(merged))
         return Overrides(tuple(merged.values()))
 
     def unset(self, keys: Iterable[str], schema: Any) -> Overrides:
         """The layer without these keys, and without all keys in a table that one of them names.
 
         Raises:
-            ConfigError: Nothing is set at one of them; with every problem.
+            ConfigError: Nothing is set at one of them; with every problem. Or they are more than can be set.
         """
         gone: dict[int, None] = {}
         problems: list[Problem] = []
+        keys = tuple(dict.fromkeys(keys))
+        _check_number(len(keys))
         for key in keys:
             found, why = _set_at(self, key, schema)
             gone |= dict.fromkeys(found)
-            problems += [] if found else [Problem(key, why)]
+            problems += [] if found else [Problem(shortened(key, LONGEST_KEY), why)]
         if problems:
             raise ConfigError(problems)
         return Overrides(tuple(each for index, each in enumerate(self.values) if index not in gone))
@@ -240,7 +257,6 @@ class _Fitting:
 
     def put(self, found: tuple[Target, ...], each: SetValue) -> None:
         """Put one value into the data, or say why it is left out."""
-        key = shown_key(each.path, self._schema)
         if not found and _is_gone(each, self._schema):
             gone = _unknown_part(each.path, self._schema)
             self.warnings.append(
@@ -252,7 +268,7 @@ class _Fitting:
         try:
             value = converted(each.value, target) if each.is_text else each.value
         except NotConvertible as error:
-            self.problems.append(Problem(key, str(error), each.origin))
+            self.problems.append(Problem(shown_key(each.path, self._schema), str(error), each.origin))
             self.refused.append(each.path)
             return
         path = self._spelling.as_in(self.data, (*target.path, *each.path[len(target.path) :]))
@@ -283,7 +299,7 @@ class _Given:
         try:
             found = targets_at(key, self._schema)
         except UnknownKey as error:
-            self.problems.append(Problem(key, str(error)))
+            self.problems.append(Problem(shortened(key, LONGEST_KEY), str(error)))
             return
         target = found[0] if len(found) == 1 else chosen(found, self.spelling, self._below(), self._data())
         canonical = self.spelling.canonical(target.path)
@@ -359,6 +375,13 @@ def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
         yield from _leaves((*path, key), item)
 
 
+def _check_number(number: int) -> None:
+    """Raise ConfigError if this is more values than can be set."""
+    if number > MOST:
+        text = f"{number} values would be set or unset, and at most {MOST} can be: put them into a file"
+        raise ConfigError([Problem("", text)])
+
+
 def _put(merged: dict[KeyPath, SetValue], at: KeyPath, each: SetValue) -> None:
     """Set one value among others, by their canonical paths."""
     inside = [path for path in merged if len(path) > len(at) and path[: len(at)] == at]
@@ -371,6 +394,8 @@ def _put(merged: dict[KeyPath, SetValue], at: KeyPath, each: SetValue) -> None:
 
 def _set_at(overrides: Overrides, key: str, schema: Any) -> tuple[set[int], str]:
     """The indexes of the values at and below a key; and if there are none, why."""
+    if why := too_long(key):
+        return set(), why
     why = "is not overridden"
     try:
         meant = [tuple(parts_of(key))]

@@ -178,6 +178,12 @@ def test_an_unknown_key_is_an_error_with_a_hint(key: str, hint: str, tmp_path: P
     assert (problem.key, problem.message) == (key, f"the schema has no such key{hint}")
 
 
+def test_a_key_that_is_too_long_is_not_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at most 1000 characters, and 100 parts") as caught:
+        explained("x." * 100_000, tmp_path)
+    assert len(caught.value.problems[0].key) <= 1000
+
+
 @pytest.mark.parametrize(
     ("key", "value", "default"),
     [

@@ -10,7 +10,7 @@ import pytest
 from pydantic import AliasPath, BaseModel, Field, SecretStr
 
 from confcast import ConfigError, ConfigLoader, ProtocolError, Secret, Who
-from confcast.config.overrides import NONE, Call, Overrides, without_values
+from confcast.config.overrides import MOST, NONE, Call, Overrides, without_values
 from confcast.errors import Problem
 
 SENTINEL = "hunter2"
@@ -139,6 +139,28 @@ def test_what_is_refused(values: dict[str, Any], key: str, message: str) -> None
 
 def test_a_call_with_several_mistakes_names_them_all_and_sets_nothing() -> None:
     assert [key for key, _ in problems(NONE, {"memory.totl": 1, "memory.total": 2, "x": 1})] == ["memory.totl", "x"]
+
+
+@pytest.mark.parametrize("number", [1, MOST])
+def test_no_more_values_are_set_than_a_load_can_apply(number: int) -> None:
+    full = set_({f"levels.key{index}": "x" for index in range(MOST)})
+    assert len(set_({"levels.key7": "y"}, full).values) == MOST
+    for values in ({f"inside.key{index}": "{}" for index in range(number)}, {"levels": dict.fromkeys("ab", "x")}):
+        with pytest.raises(ConfigError, match=f"at most {MOST} can be: put them into a file"):
+            set_(values, full)
+    with pytest.raises(ConfigError, match=f"at most {MOST}"):
+        set_({f"no such key {index}": "x" for index in range(MOST + 1)})  # not one of them is looked for
+
+
+@pytest.mark.parametrize("key", ["x" * 1001, "levels." + "x." * 100 + "x", "memory" + "[0]" * 100, '"' * 1001])
+def test_a_key_that_is_too_long_is_not_looked_for(key: str) -> None:
+    """To find out what a key of a megabyte means took an owner longer than a load may take, and then the owner."""
+    for ask in (lambda: set_({key: "x"}), lambda: NONE.unset([key], Settings)):
+        with pytest.raises(
+            ConfigError, match="is too long for a key: at most 1000 characters, and 100 parts"
+        ) as caught:
+            ask()
+        assert len(caught.value.problems[0].key) <= 1000
 
 
 def test_a_later_value_replaces_what_it_stands_for() -> None:

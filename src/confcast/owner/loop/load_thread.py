@@ -160,6 +160,7 @@ class LoadThread:
         self._refuses_restart, self._takes_up = refuses_restart, takes_up
         self._loads_in = 0  # the thread
         self._mark_of = b""  # what the present load is marked by
+        self._listed: tuple[bytes, bytes, list[Override]] = (b"", b"", [])  # the overrides that were listed last
         self._has_restored = False  # so what is voted on is no load's candidate
 
     def serve_here(self) -> Iterator[LoadResult | Answered]:
@@ -259,10 +260,13 @@ class LoadThread:
         """The overrides of this layer as people see them, secrets masked; none if they can't be read."""
         if not layer:
             return []
+        values = self._committed.values if self._committed is not None else b""
+        if (layer, values) == self._listed[:2]:  # the loop asks for each answer to a query
+            return self._listed[2]
         try:
-            committed = self._committed
-            below = decode_data(committed.values) if committed is not None and committed.values else {}
-            return Overrides.decode(layer).listed(self._loader.schema, below)
+            found = Overrides.decode(layer).listed(self._loader.schema, decode_data(values) if values else {})
+            self._listed = layer, values, found
+            return found
         except (ConfcastError, *UNDECODABLE, ValueError) as error:
             _log.warning("what is set can't be listed: %s", type(error).__name__)
             return []

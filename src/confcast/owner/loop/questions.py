@@ -18,13 +18,14 @@ import msgspec
 
 from confcast.config.candidate import Candidate
 from confcast.config.diff import differences, shown_values
-from confcast.config.dotted_keys import did_you_mean
+from confcast.config.dotted_keys import LONGEST_KEY, did_you_mean, too_long
 from confcast.config.loader import ConfigLoader
 from confcast.errors import ConfigError, Problem, more
 from confcast.owner.loop.explanations import explanation
 from confcast.owner.loop.open_question import Answered as Answered
 from confcast.owner.loop.open_question import OpenQuestion as OpenQuestion
 from confcast.owner.loop.shown_changes import shown_changes
+from confcast.texts import shortened
 from confcast.wire.messages import (
     Answer,
     Differences,
@@ -141,6 +142,8 @@ def answer_to(
 
 def _running(key: str, loader: ConfigLoader[Any], config: Any) -> tuple[tuple[str, Any], ...]:
     """What runs at and below a key; everything for an empty one. Raises ConfigError if there is no such key."""
+    if why := too_long(key):
+        raise ConfigError([Problem(shortened(key, LONGEST_KEY), why)])
     meant, shown, rest = {key, key.replace('"', "")}, list[tuple[str, Any]](), 0
     below = tuple(f"{each}." for each in meant) if key else ("",)
     values = list(shown_values(loader._codec, config))

@@ -63,6 +63,31 @@ def test_a_time_without_a_date_is_refused_whoever_asks(start: Start, ttl: float)
     assert "at most ten years" in refusal(bench.load("number = 1", edit=Set(1, {"number": 7}, ttl=ttl)))[1]
 
 
+def test_what_is_set_is_listed_once_for_each_change(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop asks for it for each query that it answers, and keys take time to show."""
+    bench, listed = start(), Recorded()
+    monkeypatch.setattr(Overrides, "listed", listed)
+    commit(bench, bench.load("number = 1"))
+    given = bench.load("number = 1", edit=Set(1, {"number": 7}))
+    assert isinstance(given, Loaded)
+    assert given.layer
+    assert [bench.loading.overrides(given.layer) for _ in range(3)] == [[1], [1], [1]]
+    commit(bench, bench.load("number = 7"))
+    assert bench.loading.overrides(given.layer) == [2], "what is below decides whether it is needed"
+    assert bench.loading.overrides(b"") == []
+
+
+class Recorded:
+    """Gives how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, *given: object) -> list[int]:
+        self.calls += 1
+        return [self.calls]
+
+
 def test_values_that_an_owner_dies_of_are_not_laid_to_the_sources(start: Start, tmp_path: Path) -> None:
     bench, marks = start(), []
     from tests.unit.owner.loop.test_load_thread import during

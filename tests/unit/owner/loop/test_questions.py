@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from confcast import ConfigError, ConfigLoader
 from confcast.errors import Problem
-from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions
-from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest
+from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions, answer_to
+from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest, ShowRequest
+from tests.support.settings import Limits
 
 
 def asked(number: int) -> OpenQuestion:
@@ -62,6 +68,14 @@ def test_not_too_many_wait() -> None:
         assert questions.add(1, asked(number), 0.0) is None
     why = f"{MOST} other questions wait for the config owner: ask again later"
     assert questions.add(1, asked(99), 0.0) == Differences(99, problems=(Problem("", why),))
+
+
+def test_a_key_that_is_too_long_is_not_looked_for() -> None:
+    loader: ConfigLoader[Any] = ConfigLoader(Limits)
+    content = loader._codec.encode(Limits())
+    with pytest.raises(ConfigError, match="at most 1000 characters, and 100 parts") as caught:
+        answer_to(OpenQuestion(1, ShowRequest(1, "x" * 1_000_000), {"running": content}), loader, loader.load)
+    assert len(caught.value.problems[0].key) <= 1000
 
 
 def test_a_repr_shows_nothing_of_it() -> None:
