@@ -42,6 +42,7 @@ from confcast.config.schema.key_path import dotted
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
+from confcast.owner.core.operations import LONGEST_REASON
 from confcast.owner.loop.core_clock import own_date, own_time_of
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
@@ -463,7 +464,7 @@ class LoadThread:
                     [Problem("", f"a time of {ttl:g} s can't be set: give one above 0, of at most ten years")]
                 )
             case Set(values=values, ttl=ttl, reason=reason):
-                call = Call(date, order.who, reason, None if ttl is None else now + ttl)
+                call = Call(date, order.who, reason[:LONGEST_REASON], None if ttl is None else now + ttl)
                 return reading.with_overrides(self._loader._set(left, values, call))
             case Check(values=values):
                 return reading.with_overrides(self._loader._set(left, values, Call(date, order.who)))

@@ -63,6 +63,13 @@ def test_a_time_without_a_date_is_refused_whoever_asks(start: Start, ttl: float)
     assert "at most ten years" in refusal(bench.load("number = 1", edit=Set(1, {"number": 7}, ttl=ttl)))[1]
 
 
+def test_no_more_is_kept_of_a_reason_than_is_said(start: Start) -> None:
+    """It would be in each version's row, and in each answer that says what is set."""
+    given = start().load("number = 1", edit=Set(1, {"number": 7}, reason="r" * 100_000))
+    assert isinstance(given, Loaded)
+    assert [each.reason for each in Overrides.decode(given.layer or b"").values] == ["r" * 500]
+
+
 def test_what_is_set_is_listed_once_for_each_change(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop asks for it for each query that it answers, and keys take time to show."""
     bench, listed = start(), Recorded()
