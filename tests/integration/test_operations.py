@@ -440,6 +440,18 @@ def test_an_owner_that_is_killed_there_loses_nothing_that_was_committed(
 # ---- the command line
 
 
+@pytest.mark.parametrize(
+    "words", [("set", "number=\udcff"), ("set", "\udcff=7"), ("unset", "\udcff"), ("explain", "\udcff")]
+)
+def test_a_word_that_is_no_text_is_a_mistake_and_no_traceback(
+    manager: Manager, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """As the shell hands on bytes that are no UTF-8."""
+    code, text, error = runner(capsys)(*words, "--address", manager.address, "--json")
+    assert (code, list(json.loads(text))) == (2, ["error"])
+    assert error == f"confcast {words[0]}: a text in the request is no UTF-8, or has half of a surrogate pair\n"
+
+
 def test_each_command_is_carried_out_and_has_its_exit_code(
     manager: Manager, workers: list[Worker], config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,6 +49,12 @@ def _run(options: Any) -> int:
         report = options.run(options)
     except ConfcastError as error:
         return _failed(who, error, options)
+    except ValueError as error:
+        from confcast.worker.client.sendable import NotSendable  # imported here: nearly no command needs it
+
+        if not isinstance(error, NotSendable):
+            raise
+        return _failed(who, error, options, code=ExitCode.USAGE)
     except KeyboardInterrupt:
         _complain(f"{who}: interrupted; what was asked for may still happen")
         return _INTERRUPTED
@@ -68,10 +74,10 @@ def _follow(who: str, more: Iterator[Report], options: Any) -> int:
     return ExitCode.DONE
 
 
-def _failed(who: str, error: ConfcastError, options: Any, indent: int = 2) -> int:
+def _failed(who: str, error: Exception, options: Any, indent: int = 2, code: ExitCode = ExitCode.NO_OWNER) -> int:
     _complain(f"{who}: {error}")
     data = {"error": str(error), **getattr(error, "data", {})}
-    return _written(as_json(data, indent=indent) + "\n" if options.json else "", ExitCode.NO_OWNER)
+    return _written(as_json(data, indent=indent) + "\n" if options.json else "", code)
 
 
 def _write(report: Report, options: Any, indent: int = 2) -> int:

@@ -41,6 +41,9 @@ it. What it allows is used only towards a peer that has said, in such a field of
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes of the largest frame; a configuration that would not fit is refused when it is loaded."""
 
+MAX_REQUEST = 1024 * 1024
+"""Bytes of the longest message to an owner: it closes the pipe of a longer one."""
+
 
 class ReloadResult(enum.StrEnum):
     """How a reload ended. True in a boolean test when the configuration that was asked for runs.

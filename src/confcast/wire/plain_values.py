@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+_DEEPEST = 100
+"""How deep tables and lists may be nested, as in a file."""
 _SIGNED, _UNSIGNED = -(2**63), 2**64
 
 
@@ -24,14 +26,16 @@ def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {_key(key, str(key)): _plain(value, str(key)) for key, value in values.items()}
 
 
-def _plain(value: Any, key: str) -> Any:
+def _plain(value: Any, key: str, depth: int = 1) -> Any:
+    if depth > _DEEPEST:
+        raise TypeError(f"{key[:_DEEPEST]}… is nested more than {_DEEPEST} levels deep")
     hidden = getattr(value, "get_secret_value", None)
     if callable(hidden):
-        return _plain(hidden(), key)
+        return _plain(hidden(), key, depth)
     if isinstance(value, Mapping):
-        return {_key(name, key): _plain(item, f"{key}.{name}") for name, item in value.items()}
+        return {_key(name, key): _plain(item, f"{key}.{name}", depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{key}[{index}]") for index, item in enumerate(value)]
+        return [_plain(item, f"{key}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, os.PathLike):

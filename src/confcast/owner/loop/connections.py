@@ -37,6 +37,7 @@ from confcast.wire.framing import Deframer, frame
 from confcast.wire.listener import Peer, peer_of
 from confcast.wire.messages import (
     MAX_FRAME,
+    MAX_REQUEST,
     Hello,
     Message,
     Operation,
@@ -51,7 +52,6 @@ from confcast.wire.messages import (
 
 _log = logging.getLogger("confcast.owner")
 
-_LONGEST_REQUEST = 1024 * 1024
 _READ = 1024
 """Bytes that a turn reads from one pipe. Votes and Hellos are shorter; a longer message takes several turns."""
 _LONGEST_VOTE = 64
@@ -90,7 +90,7 @@ class Pipe:
         self.timed_since = 0.0
         self.unanswered = 0
         self.who: Who | None = None  # the peer, once it has called
-        self.deframer = Deframer(_LONGEST_REQUEST)
+        self.deframer = Deframer(MAX_REQUEST)
         self.outgoing: deque[tuple[memoryview, bool]] = deque()
         self.unread = 0  # bytes of the answers in `outgoing`, and their overhead
         self.stuck = False  # the kernel takes no more now; the selector reports when it takes more

@@ -55,6 +55,7 @@ from confcast.wire.messages import (
     WorkerStatus,
 )
 from confcast.wire.plain_values import plain_values
+from confcast.worker.client.sendable import check_sendable
 from confcast.worker.client.unanswered import unanswered
 
 A = TypeVar("A", bound=Message)
@@ -121,8 +122,9 @@ class Verbs(ABC):
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
-            ValueError: `wait_observers` is negative, or no number; `force` is given without a reason; or
-                `confirm_within` is not above 0, or longer than ten years.
+            ValueError: `wait_observers` is negative, or no number; `force` is given without a reason; `confirm_within` is
+                not above 0, or longer than ten years; `expect` is no number of a version; or a text is no valid
+                Unicode. TypeError: `reason` is no text.
         """
         _check_wait(wait_observers)
         window = _window(confirm_within)
@@ -264,8 +266,8 @@ class Verbs(ABC):
             The outcome; true when the values run. VALIDATION_FAILED: a key is unknown, or a value does not fit.
 
         Raises:
-            As `reload`; and ValueError: `ttl` is not above 0, or longer than ten years. TypeError: a value is no plain
-                data.
+            As `reload`; and ValueError: `ttl` is not above 0, or longer than ten years, or the values have more than
+                1 MiB. TypeError: a value is no plain data.
         """
         plain, ends, window = (
             plain_values(values),
@@ -360,6 +362,7 @@ class Verbs(ABC):
 
     def _outcome(self, make: Callable[[int], Request], timeout: float, what: str) -> ReloadEvent:
         """The owner's answer; one with OWNER_UNAVAILABLE if none came. `what`: what was asked for, in words."""
+        check_sendable(make(0))
         began = time.time()
         answer = self._ask(make, timeout)
         if isinstance(answer, Outcome):
@@ -500,6 +503,7 @@ class Verbs(ABC):
         return list(answer.changes)
 
     def _answer(self, kind: type[A], make: Callable[[int], Request], timeout: float = _ANSWER_TIMEOUT) -> A:
+        check_sendable(make(0))
         answer = self._ask(make, timeout)
         if not isinstance(answer, kind):
             raise OwnerUnavailable(f"{self._whom()} did not answer within {timeout:g} s")

@@ -332,3 +332,51 @@ def test_what_is_no_number_of_seconds_is_refused_before_anybody_is_asked(seconds
 def test_what_is_no_time_of_a_value_is_refused_before_anybody_is_asked(ttl: float) -> None:
     with pytest.raises(ValueError, match=r"ttl=.*: a number of seconds above 0 is expected, .* at most ten years"):
         AddressClient("/nowhere", "app").set({"number": 1}, ttl=ttl)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda client: client.set({"name": "x" * 2_000_000}), "reads at most 1048576: use a file for it"),
+        (lambda client: client.set({"name": "secret\udcff"}), "half of a surrogate pair"),
+        (lambda client: client.set({"a\udcff": 1}), "half of a surrogate pair"),
+        (lambda client: client.unset(["x" * 2_000_000]), "reads at most"),
+        (lambda client: client.explain("\udcff"), "half of a surrogate pair"),
+        (lambda client: client.reload(reason="\udcff"), "half of a surrogate pair"),
+        (lambda client: client.reload(expect="7"), "expect='7': the number of a version"),
+        (lambda client: client.set({}, expect=True), "expect=True: the number of a version"),
+        (lambda client: client.resume(expect=0), "expect=0: the number of a version"),
+        (lambda client: client.rollback(2**70), "version=.*: the number of a version"),
+        (lambda client: client.rollback(0), "version=0: the number of a version"),
+        (lambda client: client.diff(2**70), "a=.*: the number of a version"),
+    ],
+)
+def test_what_no_owner_takes_is_refused_before_it_is_sent(ask: Callable[[Any], Any], message: str) -> None:
+    """The owner would close the pipe: with "unknown" for the caller, and a worker without its owner."""
+    with pytest.raises(ValueError, match=message) as caught:
+        ask(AddressClient("/nowhere", "app"))
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda client: client.reload(reason=5), "reason is a int: a text is expected"),
+        (lambda client: client.unset([5]), "a key is a int: a text is expected"),
+        (lambda client: client.explain(5), "key is a int: a text is expected"),
+        (lambda client: client.set({"a": nested(200)}), "nested more than 100 levels deep"),
+        (lambda client: client.set({"a": nested(100_000)}), "nested more than 100 levels deep"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_before_anybody_is_asked(
+    ask: Callable[[Any], Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        ask(AddressClient("/nowhere", "app"))
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
