@@ -186,10 +186,10 @@ FIELDS = {
     "Shadowed": ["origin", "value"],
     "Explanation": [
         *("key", "value", "origin", "shadowed", "default", "required", "type", "constraints", "description"),
-        *("since_version", "expires", "pending", "waiting", "problems"),
+        *("since_version", "expires", "pending", "waiting", "problems", "left_out"),
     ],
     "Held": ["version", "since", "who", "reason"],
-    "Override": ["key", "value", "since", "who", "expires", "needed", "reason", "applied"],
+    "Override": ["key", "value", "since", "who", "expires", "needed", "reason", "applied", "why"],
     "Status": [
         *("version", "digest", "since", "origin", "who", "reason", "disk", "differs", "problems", "held"),
         *("provisional", "deadline", "evidence", "overrides", "pending", "phase", "phase_since", "waiting_for"),

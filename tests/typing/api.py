@@ -500,6 +500,7 @@ def overridden(override: Override) -> None:
     assert_type(override.needed, bool)
     assert_type(override.reason, str)
     assert_type(override.applied, bool)
+    assert_type(override.why, str)
 
 
 def explained(found: Explanation) -> None:
@@ -515,6 +516,7 @@ def explained(found: Explanation) -> None:
     assert_type(found.expires, float | None)
     assert_type(found.waiting, Shadowed | None)
     assert_type(found.problems, list[Problem])
+    assert_type(found.left_out, list[str])
 
 
 def outside(client: Client) -> None:

@@ -64,6 +64,7 @@ def report(found: Explanation, runs: tuple[Any, str] | None = None) -> Report:
     facts += [] if runs is None else [("runs", f"{_value(runs[0])}: {runs[1]}")]
     facts += _sources(found)
     hidden = [f"{_value(each.value)}, {each.origin}" for each in found.shadowed]
+    facts += [("left out", each) for each in found.left_out]
     facts += zip(["hides", *[""] * len(hidden)], hidden, strict=False)
     facts += [("default", "none: it has to be given" if found.required else _value(found.default))]
     facts += [("type", found.type)] if found.type else []

@@ -149,7 +149,8 @@ def _operated(stats: dict[str, Any]) -> list[str]:
             f"set      {line(each['key'])} = {line(each['value'])}, since {when(each['since'])}{end}{_why(each)}"
         )
         if not each["applied"]:
-            lines.append("         without effect: the schema has no such key; `confcast unset` removes it")
+            why = line(each.get("why") or "the schema has no such key")
+            lines.append(f"         without effect: {why}; `confcast unset` removes it")
         elif not each["needed"]:
             lines.append("         no longer needed: the sources say so, too; `confcast unset` removes it")
     return lines

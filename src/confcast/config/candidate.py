@@ -27,16 +27,23 @@ class Reading:
 
     Attributes:
         layers: One for each source, low to high.
-        overrides: What was set at run time.
+        overrides: What was set at run time; a load marks what it leaves out.
+        inherited: What of that was set before the present call, and may be left out.
         contents: What is known of the contents of `Watched` files; validation adds those that it finds.
         named: The files that the configuration names; None before it is validated.
         fingerprint: 16 bytes; two readings of equal content of the sources, and of the files that were known before,
             have the same, whatever is set above them.
     """
 
-    def __init__(self, layers: list[Layer], overrides: Overrides = NONE, contents: Contents | None = None) -> None:
+    def __init__(
+        self,
+        layers: list[Layer],
+        overrides: Overrides = NONE,
+        contents: Contents | None = None,
+        inherited: Overrides = NONE,
+    ) -> None:
         self.layers = tuple(layers)
-        self.overrides = overrides
+        self.overrides, self.inherited = overrides, inherited
         self.contents: dict[Path, Content] = dict(contents or {})
         self.named: tuple[Path, ...] | None = None
         self.fingerprint = self.fingerprint_with(tuple(self.contents))
@@ -46,11 +53,11 @@ class Reading:
         sources = [layer.fingerprint for layer in self.layers]
         return combined(sources + [self.contents[file].fingerprint for file in files])
 
-    def with_overrides(self, overrides: Overrides) -> Reading:
+    def with_overrides(self, overrides: Overrides, inherited: Overrides = NONE) -> Reading:
         """The same layers of the sources, and contents of files, under other values that are set."""
-        if overrides is self.overrides:
+        if overrides is self.overrides and inherited is self.inherited:
             return self
-        return Reading(list(self.layers), overrides, self.contents)
+        return Reading(list(self.layers), overrides, self.contents, inherited)
 
 
 class Candidate(Generic[T]):

@@ -98,6 +98,7 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
         constraints=list(dict.fromkeys(_constraints(field))),
         description=_description(field),
         expires=overrides.expiry_of(path, schema),
+        left_out=list(overrides.left_out(schema, path)),
     )
 
 

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from confcast.config import contents, restart
+from confcast.config import contents, given_files, restart
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.excerpts import with_excerpts
 from confcast.config.import_loader import find_loader
+from confcast.config.left_out import LeftOut
 from confcast.config.lookup import Lookup
 from confcast.config.overrides import NONE, Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
@@ -116,6 +117,7 @@ class ConfigLoader(Generic[T]):
             kind_of(schema)
         self._schema = schema
         self._warned: set[str] = set()
+        self._left_out = LeftOut()
         self._leftovers = Leftovers()
         self._contents: tuple[Path, ...] = ()  # the files whose contents count, as the latest load has found them
         self._content_paths: tuple[Path, ...] = ()
@@ -238,7 +240,11 @@ class ConfigLoader(Generic[T]):
             ]
         problems = [problem for each in fitted for problem in each.problems]
         if field_errors or problems:
+            if self._left_out.leave_out(reading, merged.spelling, field_errors, fitted):
+                return self._propose(reading)
             raise ConfigError(problems_of(field_errors, schema, merged) + problems)
+        self._left_out.accept(reading)
+        self._warn(reading.overrides.left_out(schema))
         try:
             return self._made(config, merged, reading)
         except ConfigError as error:
@@ -329,7 +335,7 @@ class ConfigLoader(Generic[T]):
     def _text_of(self, shown: str) -> str | None:
         """The content of the file that messages call so; None if no source is called so, or it can't be read."""
         for source in self.sources:
-            if isinstance(source, File | _GivenFile) and source.shown == shown:
+            if isinstance(source, File | given_files.GivenFile) and source.shown == shown:
                 try:
                     return source._content().removeprefix(codecs.BOM_UTF8).decode(errors="replace")
                 except (OSError, disk.NotReadable):
@@ -392,11 +398,15 @@ class ConfigLoader(Generic[T]):
             # A layer may call `below` for each of its values, so the layers below it are merged once.
             below = functools.cache(lambda: Merged([each.layer for each in fitted], spelling).data)
             fitted.append(layer.fit(self.schema, below))
-        for warning in (warning for each in fitted for warning in each.warnings):
-            if warning not in self._warned:  # each reload would log the same warning again
+        self._warn(warning for each in fitted for warning in each.warnings)
+        return Merged([each.layer for each in fitted], spelling), fitted
+
+    def _warn(self, warnings: Iterable[str]) -> None:
+        """Log warnings that were not logged before: each reload would log the same again."""
+        for warning in warnings:
+            if warning not in self._warned:
                 self._warned.add(warning)
                 _log.warning("%s", warning)
-        return Merged([each.layer for each in fitted], spelling), fitted
 
     def _above(self, reading: Reading) -> Iterator[Layer]:
         """The layers above all sources."""
@@ -437,19 +447,7 @@ class ConfigLoader(Generic[T]):
 
     def _with_contents(self, contents: Mapping[str, bytes]) -> ConfigLoader[T]:
         """This loader with these contents in the place of its files', by their names or paths. Raises ConfigError."""
-        sources, problems = list(self.sources), []
-        files = {index: each for index, each in enumerate(self.sources) if isinstance(each, File)}
-        for name, content in contents.items():
-            found = [index for index, each in files.items() if each._is_called(name)]
-            if len(found) == 1:
-                sources[found[0]] = _GivenFile(files[found[0]], content)
-            else:
-                known = ", ".join(each.shown for each in files.values()) or "none"
-                none = f"is no file of the sources, which have: {known}"
-                why = "is the name of several files: give the path" if found else none
-                problems.append(Problem("", f"{name} {why}"))
-        if problems:
-            raise ConfigError(problems)
+        sources = given_files.in_place(self.sources, contents)
         other: ConfigLoader[T] = ConfigLoader(self._schema, *sources, overrides=self._overrides)
         return other
 
@@ -460,20 +458,6 @@ class ConfigLoader(Generic[T]):
 
     def _name(self) -> str:
         return self._schema if isinstance(self._schema, str) else self._schema.__qualname__
-
-
-class _GivenFile:
-    """A file with a content that it does not have: to try what it would give."""
-
-    def __init__(self, file: File, content: bytes) -> None:
-        self._file, self._given, self.shown = file, content, file.shown
-
-    def _content(self) -> bytes:
-        return self._given
-
-    def read(self) -> Layer:
-        """Parse the content. Raises ConfigError as `File.read` does."""
-        return self._file._layer_of(self._given)
 
 
 def _source(given: Any) -> Source:

@@ -3,7 +3,8 @@
 Guarantees. Each value has its own time, caller, reason and end. A text means what the same text means in an environment
 variable: it is kept as it was given, and one function converts it at each load (`sources/variable_values.py`). Other
 values are plain data, and mean what a file would mean by them. Tables merge. No repr shows a value. A
-value whose key a deploy has removed from the schema is left out of a load, and the load says so.
+value whose key a deploy has removed from the schema is left out of a load, and the load says so; so is one that a
+deploy's schema refuses (`left_out.py`).
 
 How. A table is taken apart when it is set, so that each key in it can be unset, and ends, by itself. Keys are compared
 in all spellings of a field: `max-size` replaces `max_size`. Each value remembers the schema under which it was set: an
@@ -77,6 +78,7 @@ class SetValue(WithSecrets, frozen=True, kw_only=True):
         reason: Why, in the caller's words; empty for none.
         expires: When it ends, in seconds since 1970; None: when it is unset.
         schema: The fingerprint of the schema under which it was set; empty if the schema has none.
+        refused: Why it is left out, if the schema that is loaded now refuses it (`left_out.py`); empty: it counts.
     """
 
     SHOWN = ("since", "expires")
@@ -89,6 +91,7 @@ class SetValue(WithSecrets, frozen=True, kw_only=True):
     reason: str = ""
     expires: float | None = None
     schema: bytes = b""
+    refused: str = ""
 
     @property
     def is_empty_table(self) -> bool:
@@ -186,6 +189,29 @@ class Overrides(WithSecrets, frozen=True):
         ends = [each.expires for each in self.values if spelling.canonical(each.path)[: len(at)] == at]
         return min((each for each in ends if each is not None), default=None)
 
+    def leaving_out(self, why: Mapping[tuple[KeyPath, float], str]) -> Overrides:
+        """The layer with these values, by path and time, marked as refused."""
+        mark = msgspec.structs.replace
+        found = ((each, why.get((each.path, each.since), "")) for each in self.values)
+        return Overrides(tuple(mark(each, refused=text) if text else each for each, text in found))
+
+    def to_be_tried(self) -> Overrides:
+        """The layer without such marks; the layer itself if it has none."""
+        if not any(each.refused for each in self.values):
+            return self
+        return Overrides(tuple(msgspec.structs.replace(each, refused="") for each in self.values))
+
+    def left_out(self, schema: Any, path: KeyPath = ()) -> Iterator[str]:
+        """A sentence for each value at and below a path that is marked as refused, without the value."""
+        spelling = spelling_of(schema)
+        at = spelling.canonical(path)
+        for each in self.values:
+            if each.refused and spelling.canonical(each.path)[: len(at)] == at:
+                key = shown_key(each.path, schema)
+                why = f"the schema refuses it by now ({each.refused})"
+                what = f"the override of {key}, {each.origin}, is left out: {why}"
+                yield f"{what}; `confcast unset` with this key removes it"
+
     def unknown(self, schema: Any) -> tuple[SetValue, ...]:
         """The values whose keys the schema does not have, which a load leaves out."""
         return tuple(each for each in self.values if _is_gone(each, schema))
@@ -220,7 +246,7 @@ class Overrides(WithSecrets, frozen=True):
 
     def _fit(self, schema: Any, below: Below) -> _Fitting:
         fitting = _Fitting(schema, below)
-        known = [(targets_of_path(each.path, schema), each) for each in self.values]
+        known = [(targets_of_path(each.path, schema), each) for each in self.values if not each.refused]
         # A key that depends on a tag comes last: another value may set the tag.
         for found, each in sorted(known, key=lambda pair: len(pair[0]) > 1):
             fitting.put(found, each)
@@ -427,7 +453,12 @@ def _listed(each: SetValue, schema: Any, fitting: _Fitting, below: Mapping[str, 
         needed=applied and not _same(value, under),
         reason=each.reason,
         applied=applied,
+        why="" if applied else _why_not(each),
     )
+
+
+def _why_not(each: SetValue) -> str:
+    return f"the schema refuses it: {each.refused}" if each.refused else "the schema has no such key"
 
 
 def _is_gone(each: SetValue, schema: Any) -> bool:

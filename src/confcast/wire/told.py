@@ -73,9 +73,10 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
         since: When it was set, in seconds since 1970.
         who: The process that set it; None if that is not known.
         expires: When it ends, in seconds since 1970; None: when it is unset.
-        needed: False if the sources give the same value by now, or the schema has no such key.
+        needed: False if the sources give the same value by now, or it has no effect.
         reason: The reason that the caller gave; empty for none.
-        applied: Whether it has an effect: False if the schema has no such key any more, since a deploy.
+        applied: Whether it has an effect: False if since a deploy the schema has no such key any more, or refuses it.
+        why: Why it has none, without the value; empty if it has one.
     """
 
     key: str
@@ -86,6 +87,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     needed: bool = True
     reason: str = ""
     applied: bool = True
+    why: str = ""
 
 
 class Shadowed(msgspec.Struct, frozen=True):
@@ -121,6 +123,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         pending: The value that the sources give, if it waits for a full reload of the server; None for none.
         waiting: While a version is held: what the sources say, and where. None where none is held, or they are refused.
         problems: While a version is held: why the sources are refused.
+        left_out: What was set for the key, or in the table, and is left out because a deploy's schema refuses it: by
+            whom, when and why, without the value.
     """
 
     key: str
@@ -137,6 +141,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     pending: Any = None
     waiting: Shadowed | None = None
     problems: list[Problem] = []
+    left_out: list[str] = []
 
 
 class Held(msgspec.Struct, frozen=True):

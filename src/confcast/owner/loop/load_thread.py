@@ -328,8 +328,8 @@ class LoadThread:
         if self._attempts.disabled is not None:
             raise ConfigError([self._attempts.disabled])
         self._reading = None
-        overrides = Overrides.decode(ask.overrides).without_expired(own_date())
-        reading = self._reading = self._loader._read(overrides)
+        overrides = Overrides.decode(ask.overrides).without_expired(own_date()).to_be_tried()
+        reading = self._reading = self._loader._read().with_overrides(overrides, overrides)
         self._begin(reading.fingerprint, insist=False)
         try:
             return self._loader._propose(reading)
@@ -457,7 +457,8 @@ class LoadThread:
         overrides = Overrides.decode(order.layer)
         if order.rebuild and order.edit is None:  # the core says that the next end has come, to the last digit
             now = max(now, overrides.next_expiry or now)
-        left = reading.with_overrides(overrides.without_expired(now))
+        inherited = overrides.without_expired(now).to_be_tried()
+        left = reading.with_overrides(inherited, inherited)
         match order.edit:
             case Set(ttl=ttl) if ttl is not None and not 0 < ttl <= LONGEST_TTL:  # not by our own verbs
                 raise ConfigError(
@@ -465,11 +466,11 @@ class LoadThread:
                 )
             case Set(values=values, ttl=ttl, reason=reason):
                 call = Call(date, order.who, reason[:LONGEST_REASON], None if ttl is None else now + ttl)
-                return reading.with_overrides(self._loader._set(left, values, call))
+                return reading.with_overrides(self._loader._set(left, values, call), inherited)
             case Check(values=values):
-                return reading.with_overrides(self._loader._set(left, values, Call(date, order.who)))
+                return reading.with_overrides(self._loader._set(left, values, Call(date, order.who)), inherited)
             case Unset(keys=keys):
-                return reading.with_overrides(left.overrides.unset(keys, self._loader.schema))
+                return reading.with_overrides(inherited.unset(keys, self._loader.schema), inherited)
             case _:
                 return left
 

@@ -143,6 +143,7 @@ def _operated(present: Present) -> dict[str, Any]:
         "window": None if window is None else _told(window),
         "held": None if hold is None else msgspec.to_builtins(hold),
         "overrides": [msgspec.to_builtins(each) for each in present.overrides],
+        "overrides_left_out": sum(not each.applied for each in present.overrides),
         "pending": [msgspec.to_builtins(each) for each in present.people.pending],
     }
 

@@ -122,8 +122,8 @@ class Verbs(ABC):
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
-            ValueError: `wait_observers` is negative, or no number; `force` is given without a reason; `confirm_within` is
-                not above 0, or longer than ten years; `expect` is no number of a version; or a text is no valid
+            ValueError: `wait_observers` is negative, or no number; `force` is given without a reason; `confirm_within`
+                is not above 0, or longer than ten years; `expect` is no number of a version; or a text is no valid
                 Unicode. TypeError: `reason` is no text.
         """
         _check_wait(wait_observers)
