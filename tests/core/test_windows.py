@@ -310,7 +310,7 @@ def test_its_end_puts_the_fallback_back_without_a_vote():
     all_apply(owner, w1, w2)
     (event,) = owner.events()
     assert (event.result, event.origin, event.version, bool(event)) == (ReloadResult.UNDONE, "undo", 3, False)
-    assert event.evidence == ("nobody confirmed version 2 within 600 s",)
+    assert event.evidence == ["nobody confirmed version 2 within 600 s"]
     assert event.confirm_by is None
 
 
@@ -650,7 +650,7 @@ def test_a_first_start_begins_on_the_fallback():
     heir.records()
     event = heir.events()[0]
     assert (event.result, event.version) == (ReloadResult.UNDONE, 3)
-    assert event.evidence == ("nobody confirmed version 2 before the server was started anew",)
+    assert event.evidence == ["nobody confirmed version 2 before the server was started anew"]
     heir.loads_of(B, B)
     assert heir.core.committed.payload == A
     w3 = heir.has(3)
@@ -666,7 +666,7 @@ def test_a_window_ends_before_a_next_generation_takes_over():
     assert owner.state is RECORDING
     owner.records()
     all_apply(owner, w1, w2)
-    assert owner.events()[-1].evidence == ("nobody confirmed version 2 before the server was fully reloaded",)
+    assert owner.events()[-1].evidence == ["nobody confirmed version 2 before the server was fully reloaded"]
     owner.feed(fx.HandsOver(on=False))
     opens(owner, w1, w2, content=C)
     assert owner.state is IDLE

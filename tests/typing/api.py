@@ -446,7 +446,7 @@ def events(event: ReloadEvent) -> None:
     assert_type(event.reason, str)
     assert_type(event.who, Who | None)
     assert_type(event.confirm_by, float | None)
-    assert_type(event.evidence, tuple[str, ...])
+    assert_type(event.evidence, list[str])
     for failed in event.observer_errors:
         assert_type(failed.pid, int)
         assert_type(failed.observer, str)

@@ -125,7 +125,7 @@ def entry_of(event: ReloadEvent, made: VersionInfo | None = None) -> Entry:
         None if made is None else made.good,
         None if made is None else made.restorable,
         event.confirm_by,
-        event.evidence,
+        tuple(event.evidence),
     )
 
 

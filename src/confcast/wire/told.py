@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any, Literal
 
 import msgspec
@@ -62,6 +63,143 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     reason: str = ""
     observer_failures: int = 0
     last_observer_error: str = ""
+
+
+class ReloadResult(enum.StrEnum):
+    """How a reload ended. True in a boolean test when the configuration that was asked for runs.
+
+    SUCCESS: every live worker applied it. UNCHANGED: the sources have the content that already runs. PARTIAL: the
+    version was committed, but some workers did not answer in time or declined; the event's `lagging` names them. The
+    other results changed nothing, except OWNER_UNAVAILABLE: no answer came, so the outcome is unknown. REJECTED: a
+    worker voted no; or no worker voted yes in time, and then the load is tried again when a worker answers; or no
+    worker runs the version for which all had voted, and the former content was put back, under a new number. CONFLICT:
+    another version runs than the one that the caller had seen (`expect`), or there is nothing that `confirm()` could
+    confirm. HELD: a person went back to a version, and until `resume()` what the sources say is compared, and put to no
+    worker. UNDONE: nobody confirmed a version within its `confirm_within`, so the content of the version before the
+    window was put back, under a new number.
+    """
+
+    SUCCESS = "success"
+    UNCHANGED = "unchanged"
+    PARTIAL = "partial"
+    VALIDATION_FAILED = "validation_failed"
+    FILE_NOT_FOUND = "file_not_found"
+    IO_ERROR = "io_error"
+    REJECTED = "rejected"
+    OWNER_UNAVAILABLE = "owner_unavailable"
+    CONFLICT = "conflict"
+    HELD = "held"
+    UNDONE = "undone"
+
+    def __bool__(self) -> bool:
+        return self in _APPLIED
+
+
+_APPLIED = frozenset({ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.PARTIAL})
+
+
+class ObserverError(msgspec.Struct, frozen=True):
+    """An observer that failed for a version, or that has not finished with it.
+
+    Attributes:
+        pid: The worker's process.
+        observer: The observer's name; empty if the worker has not reported which observers still run.
+        error: The error that it raised, secrets masked; or that it has not finished.
+        count: How often it raised this error; 0 for an observer that has not finished.
+    """
+
+    pid: int
+    observer: str
+    error: str
+    count: int = 1
+
+
+class VersionInfo(msgspec.Struct, frozen=True):
+    """One committed version that the owner keeps, without its content.
+
+    Attributes:
+        version: Its number.
+        timestamp: When it was committed, in seconds since 1970.
+        digest: The hash of its content, in hexadecimal digits; two versions with one content have the same.
+        origin: What caused its load, as an event's `origin`; `undo` if it put back what ran before; empty: not known.
+        who: The process that called; None where none did, or it is not known.
+        reason: The reason that the caller gave; empty for none.
+        good: Whether it was settled, declined by no worker, and not undone.
+        restorable: Whether its content is kept and undamaged, and is of today's schema. A content above 256 KiB is not
+            read for this: its damage is found when the content is needed.
+    """
+
+    version: int
+    timestamp: float
+    digest: str
+    origin: str
+    who: Who | None
+    reason: str
+    good: bool
+    restorable: bool
+
+
+class ReloadEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The outcome of one load. True in a boolean test when its result is.
+
+    Attributes:
+        timestamp: When the load began, in seconds since 1970.
+        result: How the load ended.
+        origin: What caused the load: `start`, `signal`, `watch`, `call`, `command`, `rollback`, `set`, `unset`,
+            `expiry`, `resume`, `confirm`, `undo`, or `reissue`.
+        version: The version that runs after it; 0 before the first.
+        previous_version: The version that ran before it.
+        changes: What differs between the two versions, by key; secrets are masked. Empty for the first load. At most
+            1,000: a last one without values, with a key like `and 63,900 more`, counts the others.
+        problems: Why the load was refused, with positions; otherwise why workers declined the version, also those that
+            have died or applied it since (`worker 77, earlier`). At most 100, and one that counts the others.
+        error_message: The problems in one text, or None.
+        duration_ms: The time from the beginning of the load to the answer, in milliseconds; its parts follow.
+        applied: The pids that had the version when the answer was given.
+        lagging: The workers that did not answer in time, or declined.
+        notes: For a person, if the load was not refused: where each edit is that a higher source hides, and what hides
+            it, without values. A load that the watcher requested notes the edits since the load before it; a load that
+            a caller requested notes all edits since the load of the running version.
+        observer_errors: After a reload with `wait_observers`: the observers that failed, and those that did not finish
+            in time. They do not change the result, and the history has none: `WorkerStatus` counts them.
+        reason: The reason that the caller gave; empty for none.
+        who: The process that called, the first one if the load served several; None if a signal, a changed file or a
+            start caused the load: which process sent the signal, or wrote the file, is not known.
+        dry_run: Whether nothing was to be changed: the result is what it would have been. `check()` gives such an
+            event, with the version that runs; no history has it.
+        pending: What the sources would change, and waits for a full reload of the server (`NeedsRestart`): `old` runs.
+            Empty where sources were not read, or could not be.
+        confirm_by: Until when `confirm()` must come, in seconds since 1970, as the owner's clock said when the window
+            was opened; None where no window is open after it. The clock that decides is not set back or forward.
+        evidence: Of UNDONE: why the version was undone, one text for each reason.
+    """
+
+    timestamp: float
+    result: ReloadResult
+    origin: str = "call"
+    version: int = 0
+    previous_version: int = 0
+    changes: list[Change] = []
+    problems: list[Problem] = []
+    error_message: str | None = None
+    duration_ms: float = 0.0
+    load_ms: float = 0.0
+    stage_ms: float = 0.0
+    journal_ms: float = 0.0
+    commit_ms: float = 0.0
+    applied: list[int] = []
+    lagging: list[WorkerStatus] = []
+    notes: list[str] = []
+    observer_errors: list[ObserverError] = []
+    reason: str = ""
+    who: Who | None = None
+    dry_run: bool = False
+    pending: list[Change] = []
+    confirm_by: float | None = None
+    evidence: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.result)
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ SENTENCE = (
 EVIDENCE = "nobody confirmed version 6 within 600 s"
 PROBLEMS = [Problem("", f"{EVIDENCE}, so the content of version 5 has been put back")]
 CHANGES = [Change("a", 2, 1)]
-UNDONE = event(ReloadResult.UNDONE, origin="undo", evidence=(EVIDENCE,), problems=PROBLEMS, changes=CHANGES)
+UNDONE = event(ReloadResult.UNDONE, origin="undo", evidence=[EVIDENCE], problems=PROBLEMS, changes=CHANGES)
 
 
 def kept(version: int, **others: Any) -> VersionInfo:
@@ -127,7 +127,7 @@ def test_history_shows_an_undo_as_the_version_that_it_made_and_why():
 def test_a_window_in_which_nothing_has_changed_is_told_as_that():
     unchanged = {**OPEN, "window": {**OPEN["window"], "fallback": 7}}
     assert window.opened(unchanged).startswith(f"what is changed until {when(DEADLINE)} is undone then; `confcast con")
-    ended = event(ReloadResult.UNCHANGED, origin="undo", previous_version=7, evidence=(EVIDENCE,))
+    ended = event(ReloadResult.UNCHANGED, origin="undo", previous_version=7, evidence=[EVIDENCE])
     (found,) = history.entries([], [ended])
     assert history._row(found, 7)[-1] == EVIDENCE
 

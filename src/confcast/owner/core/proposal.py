@@ -263,7 +263,7 @@ class Proposal:
             who=self.who,
             dry_run=self.dry,
             pending=list(self.pending),
-            evidence=self.evidence,
+            evidence=list(self.evidence),
             **more,
         )
 

@@ -87,7 +87,7 @@ def test_it_waits_for_the_window_s_end_and_gives_what_undid_the_version() -> Non
         version=5,
         previous_version=4,
         origin="undo",
-        evidence=("nobody confirmed version 4 within 600 s",),
+        evidence=["nobody confirmed version 4 within 600 s"],
     )
     versions = (kept(5, origin="undo"), kept(4, good=False), kept(3, good=False), kept(2))
     events = (undone, event(4), event(3), event(2))
