@@ -18,14 +18,12 @@ candidate (all candidates would carry them, for one that is refused).
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import queue
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -43,7 +41,9 @@ from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
 from confcast.owner.core.operations import LONGEST_REASON
+from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
+from confcast.owner.loop.placed_problems import placed
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.shown_changes import shown_changes
@@ -67,12 +67,6 @@ from confcast.wire.messages import (
 )
 
 _log = logging.getLogger("confcast.owner")
-
-_LARGE = 256 * 1024
-"""Bytes of a payload beyond which refusals get no positions: the loop would wait while the whole text is parsed."""
-
-_MANY_OBJECTS = 1_000_000
-"""Objects that a load may have made, and not freed, before the garbage collector looks at them: about 100 MB."""
 
 _REFUSED_TO_CHANGE = "so a reload may not change it (needs_restart='refuse'): start the server anew, or put it back"
 
@@ -294,7 +288,7 @@ class LoadThread:
         """Load once, in the calling thread. A candidate is given before it is checked: workers build it meanwhile."""
         self._loads_in = threading.get_ident()
         self._has_restored = False
-        with _collector_at_rest():
+        with collector_at_rest():
             result = self._first_half(order)
         try:
             yield result
@@ -303,7 +297,7 @@ class LoadThread:
                 self._attempts.end(self._mark_of)
             raise
         if self._unchecked is not None:
-            with _collector_at_rest():
+            with collector_at_rest():
                 checked = self._second_half(order, self._unchecked)
             yield checked
 
@@ -311,7 +305,7 @@ class LoadThread:
         """Answer a question, in the calling thread: load the sources if it takes that, and keep nothing of it."""
         self._loads_in = threading.get_ident()
         try:
-            with _collector_at_rest():
+            with collector_at_rest():
                 values = b"" if self._committed is None else self._committed.values
                 answer = answer_to(ask, self._loader, lambda: self._for_a_question(ask), values)
         except ConfcastError as error:
@@ -577,42 +571,3 @@ def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[st
     except Exception as error:  # a source of the user's gives positions by its own code
         _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
         return ()
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Let the garbage collector run only once in `_MANY_OBJECTS` new objects, in all threads of this process.
-
-    What a load makes is in use until its end, so that a collection finds nothing, and costs half of the time of a large
-    document. What dies meanwhile dies without the collector, unless it is in a circle; the loop makes few of those, and
-    a validator that hangs or makes millions of them still gets a collection. If somebody else changes the threshold
-    within the load (a schema's module may tune the collector for its servers), that stays.
-
-    Rejected: `gc.disable()`, which has no such bound, and whose end would turn on what the schema's module turned off.
-    """
-    found = gc.get_threshold()
-    ours = (max(_MANY_OBJECTS, found[0]), *found[1:])
-    if found[0]:
-        gc.set_threshold(*ours)
-    try:
-        yield
-    finally:
-        if found[0] and gc.get_threshold() == ours:
-            gc.set_threshold(*found)
-
-
-def placed(candidate: Candidate[Any], problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """The same problems, with the positions of their keys in the candidate's sources. Never raises."""
-    if len(candidate.payload) > _LARGE:
-        return problems
-    try:
-        return tuple(_placed(candidate, problem) for problem in problems)
-    except Exception as error:  # a user's source gives positions by its own code
-        _log.warning("where the refused keys stand can't be told: %s", type(error).__name__)
-        return problems
-
-
-def _placed(candidate: Candidate[Any], problem: Problem) -> Problem:
-    if not problem.key or problem.location:
-        return problem
-    return Problem(problem.key, problem.message, candidate.origin_around(problem.key))
