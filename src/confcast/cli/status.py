@@ -129,9 +129,12 @@ def _master(owner: owners.OwnerClient) -> list[str]:
 
 
 def _counts(stats: dict[str, Any]) -> str:
+    held, conflicts = stats.get("held_reloads", 0), stats.get("conflicts", 0)
     return (
         f"{stats['total_reloads']}: {stats['successful_reloads']} applied, {stats['suppressed']} without a change, "
         f"{stats['failed_reloads']} refused"
+        + (f", {held} held" if held else "")
+        + (f"; {conflicts} {'conflict' if conflicts == 1 else 'conflicts'}" if conflicts else "")
     )
 
 

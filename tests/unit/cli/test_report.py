@@ -314,6 +314,11 @@ def test_status_shows_why_the_sources_were_refused():
     assert "         app.toml:4:20: name: no" in status.report(OWNER, STATS, last, []).text.splitlines()
 
 
+def test_what_was_held_and_conflicts_are_counted_as_what_they_are():
+    lines = status.report(OWNER, {**STATS, "held_reloads": 2, "conflicts": 1}, event(), []).text.splitlines()
+    assert "reloads  9: 6 applied, 1 without a change, 2 refused, 2 held; 1 conflict" in lines
+
+
 def test_what_is_set_is_part_of_what_runs():
     set_ = {"key": "name", "value": "x", "since": 1.0, "expires": None, "who": None, "reason": ""}
     stats = {**STATS, "overrides": [{**set_, "applied": True, "needed": True}]}

@@ -28,6 +28,8 @@ from confcast.wire.messages import ReloadEvent, ReloadResult, Who, WithSecrets
 # Made when first used: a journal of an earlier confcast has no such tables, and is opened as it is.
 # `undo`: the version that put back what ran before; `refused`: the digest that it undid.
 _STATE = "CREATE TABLE IF NOT EXISTS state(one INTEGER PRIMARY KEY CHECK (one = 1), undo INTEGER, refused BLOB)"
+_NOT_FAILED = """CREATE TABLE IF NOT EXISTS not_failed(
+    one INTEGER PRIMARY KEY CHECK (one = 1), held INTEGER NOT NULL, conflicts INTEGER NOT NULL)"""
 # `number`: that of the last entry that SQLite has.
 _FOLDED = "CREATE TABLE IF NOT EXISTS folded(one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL)"
 
@@ -105,7 +107,11 @@ _decode_state = msgspec.msgpack.Decoder(tuple[int, StateRow]).decode
 
 
 class Totals(NamedTuple):
-    """The row of the totals."""
+    """The row of the totals; `held` and `conflicts` are in a table of their own.
+
+    A load that found a version held has refused nothing, and a call that expected another version has loaded nothing,
+    so that neither is a failure, and the latter is no reload.
+    """
 
     successful: int
     failed: int
@@ -115,20 +121,27 @@ class Totals(NamedTuple):
     sum_ms: float
     max_ms: float
     owner_restarts: int
+    held: int = 0
+    conflicts: int = 0
 
     def after(self, event: ReloadEvent) -> Totals:
         """The row after one more event."""
-        successful, failed, suppressed, time, result, ms = _counts(event)
-        return Totals(
-            self.successful + successful,
-            self.failed + failed,
-            self.suppressed + suppressed,
-            time,
-            result,
-            self.sum_ms + ms,
-            max(self.max_ms, ms),
-            self.owner_restarts,
+        if event.result is ReloadResult.CONFLICT:
+            return self._replace(conflicts=self.conflicts + 1)
+        suppressed, held = event.result is ReloadResult.UNCHANGED, event.result is ReloadResult.HELD
+        return self._replace(
+            successful=self.successful + (bool(event) and not suppressed),
+            failed=self.failed + (not event and not held),
+            suppressed=self.suppressed + suppressed,
+            held=self.held + held,
+            last_time=event.timestamp,
+            last_result=event.result.value,
+            sum_ms=self.sum_ms + event.duration_ms,
+            max_ms=max(self.max_ms, event.duration_ms),
         )
+
+
+_COLUMNS = tuple(name for name in Totals._fields if name not in ("held", "conflicts"))
 
 
 class Limits(NamedTuple):
@@ -280,12 +293,18 @@ class Waiting(NamedTuple):
 
 def read_totals(ask: Ask) -> Totals:
     """The row of the totals, without what waits. Raises what SQLite raises."""
-    return Totals(*ask(f"SELECT {', '.join(Totals._fields)} FROM totals").fetchone())  # noqa: S608 (our own names)
+    row = ask(f"SELECT {', '.join(_COLUMNS)} FROM totals").fetchone()  # noqa: S608 (our own names)
+    there = ask("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'not_failed'").fetchone()
+    return Totals(*row, *(ask("SELECT held, conflicts FROM not_failed").fetchone() or () if there else ()))
 
 
 def write_totals(ask: Ask, totals: Totals) -> None:
     """Replace the row of the totals. Raises what SQLite raises."""
-    ask(f"UPDATE totals SET {', '.join(f'{name} = ?' for name in Totals._fields)}", totals)  # noqa: S608
+    row = totals[: len(_COLUMNS)]
+    ask(f"UPDATE totals SET {', '.join(f'{name} = ?' for name in _COLUMNS)}", row)  # noqa: S608
+    if totals.held or totals.conflicts:
+        ask(_NOT_FAILED)
+        ask("INSERT OR REPLACE INTO not_failed VALUES (1, ?, ?)", (totals.held, totals.conflicts))
 
 
 def put_state(ask: Ask, version: int, state: StateRow) -> None:
@@ -293,10 +312,3 @@ def put_state(ask: Ask, version: int, state: StateRow) -> None:
     ask(_STATE)
     ask("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state.undo, state.refused))
     operator_row.put(ask, version, state.operator)
-
-
-def _counts(event: ReloadEvent) -> tuple[bool, bool, bool, float, str, float]:
-    """What an event adds to the totals: a success, a failure, a suppression; its time, its result, its duration."""
-    suppressed = event.result is ReloadResult.UNCHANGED
-    successful = bool(event) and not suppressed
-    return successful, not bool(event), suppressed, event.timestamp, event.result.value, event.duration_ms

@@ -452,18 +452,21 @@ class Journal:
     def totals(self) -> dict[str, Any]:
         """The figures of all owners since the journal was made. Raises JournalError.
 
-        `total_reloads` = `successful_reloads` (SUCCESS, PARTIAL) + `suppressed` (UNCHANGED) + `failed_reloads`;
+        `total_reloads` = `successful_reloads` (SUCCESS, PARTIAL) + `suppressed` (UNCHANGED) + `held_reloads` (HELD) +
+        `failed_reloads`; `conflicts` (CONFLICT) are none, since nothing was loaded;
         `last_reload_time` in seconds since 1970 and `last_reload_result` as text, both None before the first;
         `mean_duration_ms` and `max_duration_ms` over all reloads, in milliseconds; `owner_restarts`.
         """
         with self._database.explained("read"):
             totals = self._waiting.add_to(read_totals(self._ask))
-            total = totals.successful + totals.failed + totals.suppressed
+            total = totals.successful + totals.failed + totals.suppressed + totals.held
             return {
                 "total_reloads": total,
                 "successful_reloads": totals.successful,
                 "failed_reloads": totals.failed,
                 "suppressed": totals.suppressed,
+                "held_reloads": totals.held,
+                "conflicts": totals.conflicts,
                 "last_reload_time": totals.last_time,
                 "last_reload_result": totals.last_result,
                 "mean_duration_ms": totals.sum_ms / total if total else 0.0,

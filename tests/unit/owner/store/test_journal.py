@@ -674,6 +674,8 @@ def test_the_totals_of_a_new_journal_are_nothing(path):
             "successful_reloads": 0,
             "failed_reloads": 0,
             "suppressed": 0,
+            "held_reloads": 0,
+            "conflicts": 0,
             "last_reload_time": None,
             "last_reload_result": None,
             "mean_duration_ms": 0.0,
@@ -701,12 +703,27 @@ def test_the_totals_add_up_and_survive_clearing_and_the_owner(path):
             "successful_reloads": 2,
             "failed_reloads": 2,
             "suppressed": 1,
+            "held_reloads": 0,
+            "conflicts": 0,
             "last_reload_time": 1700000005.0,
             "last_reload_result": "validation_failed",
             "mean_duration_ms": 4.0,
             "max_duration_ms": 9.0,
             "owner_restarts": 1,
         }
+
+
+def test_what_was_held_and_what_expected_another_version_is_no_failure(path):
+    for _ in range(2):  # the second time beside what SQLite has
+        with closing(Journal(path)) as journal:
+            journal.add_event(event(2, ReloadResult.HELD, ms=3.0))
+            journal.add_event(event(2, ReloadResult.CONFLICT, origin="set", ms=0.0))
+            journal.add_event(event(2, ReloadResult.CONFLICT, origin="rollback", ms=0.0))
+            waiting = journal.totals()
+            journal.fold()
+            assert journal.totals() == waiting
+    assert (waiting["total_reloads"], waiting["failed_reloads"], waiting["held_reloads"]) == (2, 0, 2)
+    assert (waiting["conflicts"], waiting["mean_duration_ms"], waiting["last_reload_result"]) == (4, 3.0, "held")
 
 
 def test_a_hundred_typical_events_take_no_more_than_50_kib(tmp_path):
