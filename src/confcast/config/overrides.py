@@ -384,12 +384,21 @@ def by_whom(who: Who | None, since: float, unknown: str = "by a caller that is n
 
 
 def without_values(who: Who) -> Who:
-    """The caller, without the values that its command line sets: one of them may be a secret."""
+    """The caller, without the values that its command line sets: one of them may be a secret.
+
+    Nor is there a program that stands on it (`python -c "client.set(…)"`).
+    """
     words = who.command.split(" ")
     for index, word in enumerate(words):
-        if "=" in word and {"set", "--set"} & set(words[:index]):
-            return msgspec.structs.replace(who, command=" ".join([*words[:index], "…"]))
+        before = words[:index]
+        is_value = "=" in word and ("set" in before or "--set" in before or word.startswith("--set="))
+        if is_value or (before[-1:] == ["-c"] and _is_interpreter(words[0])):
+            return msgspec.structs.replace(who, command=" ".join([*before, "…"]))
     return who
+
+
+def _is_interpreter(program: str) -> bool:
+    return program.rpartition("/")[2].startswith(("python", "pypy"))
 
 
 def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:

@@ -340,6 +340,11 @@ def test_a_list_of_secrets_is_masked_item_by_item_and_long_values_are_cut() -> N
         ("confcast set a=hunter2 b=1 --ttl 5", "confcast set …"),
         ("python -m confcast --name app set --reason x a=hunter2", "python -m confcast --name app set --reason x …"),
         ("confcast check --set a=hunter2", "confcast check --set …"),
+        ("confcast check --set=a=hunter2", "confcast check …"),
+        ("/bin/python3.11 -c from x import c; c.set({'a': 'hunter2'})", "/bin/python3.11 -c …"),
+        ("python -X dev -c hunter2", "python -X dev -c …"),
+        ("python3 -c", "python3 -c"),
+        ("gunicorn -c conf.py app:app", "gunicorn -c conf.py app:app"),
         ("env X=1 gunicorn app:app", "env X=1 gunicorn app:app"),
     ],
 )
