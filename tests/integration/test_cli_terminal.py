@@ -19,6 +19,9 @@ WITH = "from confcast.cli import main; raise SystemExit(main())"
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys(['click', 'rich'])); {WITH}"
 """A program in which neither can be imported, as where the extra is not installed."""
 
+VERBS = ("status", "versions", "reload", "history", "show", "wait")
+"""The commands that need nothing but an owner."""
+
 
 @pytest.fixture
 def served(manager: Manager, start_worker: StartWorker) -> Manager:
@@ -36,14 +39,14 @@ def piped(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(program, *arguments), capture_output=True, text=True, check=False, timeout=DEADLINE)
 
 
-@pytest.mark.parametrize("verb", ["status", "versions", "history"])
-def test_the_extra_changes_colours_and_no_word(verb: str, served: Manager) -> None:
-    arguments = [verb, "--address", served.address]
-    (code, colored), (its, plain) = (in_a_terminal(command(program, *arguments), 300) for program in (WITH, WITHOUT))
-    assert code == its == 0
-    assert SGR.search(colored)
-    assert not SGR.search(plain)
-    assert SGR.sub("", colored) == plain == piped(WITH, *arguments).stdout == piped(WITHOUT, *arguments).stdout
+def test_the_extra_changes_colours_and_no_word(served: Manager) -> None:
+    for verb in ("status", "versions", "history"):
+        arguments = [verb, "--address", served.address]
+        (code, colored), (its, plain) = (in_a_terminal(command(each, *arguments), 300) for each in (WITH, WITHOUT))
+        assert code == its == 0, verb
+        assert SGR.search(colored), verb
+        assert not SGR.search(plain), verb
+        assert SGR.sub("", colored) == plain == piped(WITH, *arguments).stdout == piped(WITHOUT, *arguments).stdout
 
 
 @pytest.mark.parametrize("program", [WITH, WITHOUT])
@@ -67,16 +70,16 @@ def test_no_color_and_a_pipe_have_none(served: Manager) -> None:
 
 
 @pytest.mark.parametrize("program", [WITH, WITHOUT])
-@pytest.mark.parametrize("verb", ["status", "versions", "reload", "history", "show", "wait"])
-def test_at_forty_columns_nothing_is_cut(program: str, verb: str, served: Manager) -> None:
+def test_at_forty_columns_nothing_is_cut(program: str, served: Manager) -> None:
     """Each word is there, but for the names of columns without a cell, and for how long it took."""
-    arguments = [verb, "--address", served.address]
-    code, shown = in_a_terminal(command(program, *arguments), 40)
-    narrow = SGR.sub("", shown)
-    assert code == 0
-    assert [line for line in narrow.splitlines() if len(line) > 40 and len(line.split()) > 2] == []
-    words = [word for word in piped(program, *arguments).stdout.split() if not word.isupper()]
-    assert [word for word in words if word not in narrow.split() and not word.startswith("(")] == []
+    for verb in VERBS:
+        arguments = [verb, "--address", served.address]
+        code, shown = in_a_terminal(command(program, *arguments), 40)
+        narrow = SGR.sub("", shown)
+        assert code == 0, verb
+        assert [line for line in narrow.splitlines() if len(line) > 40 and len(line.split()) > 2] == [], verb
+        words = [word for word in piped(program, *arguments).stdout.split() if not word.isupper()]
+        assert [word for word in words if word not in narrow.split() and not word.startswith("(")] == [], verb
 
 
 def test_a_refused_reload_is_shown_in_full_at_forty_columns(served: Manager, config: Path) -> None:
@@ -106,7 +109,7 @@ def test_an_error_is_folded_and_json_has_it_too(runtime_folder: Path) -> None:
 
 
 def test_every_command_works_without_the_extra(served: Manager, config: Path) -> None:
-    for verb in ("status", "versions", "reload", "history", "show", "wait"):
+    for verb in VERBS:
         assert piped(WITHOUT, verb, "--address", served.address).returncode == 0
     assert piped(WITHOUT, "check", "--loader", "nowhere:loader").returncode == 1
     assert piped(WITHOUT, "--version").returncode == 0

@@ -402,8 +402,15 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     return killing
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("verb", ["rollback", "set", "resume"])
+KILLS = [
+    pytest.param(verb, place, marks=pytest.mark.slow if verb != "rollback" and place in PLACES[2:] else ())
+    for verb in ("rollback", "set", "resume")
+    for place in PLACES
+]
+"""Each operation at each place. Behind the journal they differ in nothing but their record: one of them is enough."""
+
+
+@pytest.mark.parametrize(("verb", "place"), KILLS)
 def test_an_owner_that_is_killed_there_loses_nothing_that_was_committed(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str, verb: str
 ) -> None:
