@@ -14,11 +14,11 @@ import enum
 import fractions
 import ipaddress
 import logging
+import os
 import pathlib
 import re
 import uuid
 from typing import Annotated, Any, Literal, NamedTuple
-from unittest import mock
 
 import msgspec
 import pydantic
@@ -199,8 +199,11 @@ def outcome(loader: ConfigLoader[Any], overrides: Overrides | None = None) -> An
 
 
 def by_variable(schema: Any, text: str) -> Any:
-    with mock.patch.dict("os.environ", {"DOOR_VALUE": text}):
+    os.environ["DOOR_VALUE"] = text  # `mock.patch.dict` would write all other variables anew, each time
+    try:
         return outcome(ConfigLoader(schema, Environment("DOOR_")))
+    finally:
+        del os.environ["DOOR_VALUE"]
 
 
 def by_call(schema: Any, value: Any) -> Any:
