@@ -8,8 +8,10 @@ import signal
 
 import pytest
 
+# Some thousand processes are started. Each would compile every module that has changed since somebody wrote bytecode,
+# and look for plugins of pydantic in the metadata of every package that is installed.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-"""Each of some thousand processes would look for plugins in the metadata of every package that is installed."""
 
 
 @pytest.fixture(scope="session", autouse=True)
