@@ -504,7 +504,8 @@ class Verbs(ABC):
             raise ConfigError(answer.problems)
         return list(answer.changes)
 
-    def _answer(self, kind: type[A], make: Callable[[int], Request], timeout: float = _ANSWER_TIMEOUT) -> A:
+    def _answer(self, kind: type[A], make: Callable[[int], Request], timeout: float | None = None) -> A:
+        timeout = _ANSWER_TIMEOUT if timeout is None else timeout
         check_sendable(make(0))
         answer = self._ask(make, timeout)
         if not isinstance(answer, kind):
