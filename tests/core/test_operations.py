@@ -26,7 +26,7 @@ from confcast.wire.messages import (
     Who,
     Working,
 )
-from tests.core.world import WHY, A, B, C, Owner, Peer
+from tests.core.world import WHY, A, B, C, Owner, Peer, all_vote, commits
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 OPERATOR = Who(1000, 51, "confcast rollback")
@@ -41,18 +41,6 @@ def serving(committed: tuple[int, bytes] = (3, A), **other: Any) -> tuple[Owner,
     peers = owner.has(1), owner.has(2)
     owner.forget()
     return owner, *peers
-
-
-def all_vote(owner: Owner, *peers: Peer, ok: bool = True) -> None:
-    for peer in peers:
-        owner.receives(peer, Vote(owner.core.round, ok, () if ok else (WHY,)))
-
-
-def commits(owner: Owner, *peers: Peer) -> None:
-    all_vote(owner, *peers)
-    owner.records()
-    for peer in peers:
-        owner.receives(peer, Applied(owner.version))
 
 
 def goes_back(owner: Owner, *peers: Peer, content: bytes = A, version: int = 1, **asked: Any) -> fx.Call:

@@ -22,7 +22,7 @@ from confcast.wire.messages import (
     Vote,
     Who,
 )
-from tests.core.world import WHY, A, B, C, Owner, Peer
+from tests.core.world import WHY, A, B, C, Owner, Peer, all_apply, all_vote, commits
 
 IDLE, LOADING, STAGING, RECORDING, COMMITTING = ProposalState
 OPERATOR = Who(1000, 51, "confcast reload --confirm-within 10m")
@@ -36,22 +36,6 @@ def serving(committed: tuple[int, bytes] = (1, A), **other: object) -> tuple[Own
     peers = owner.has(1), owner.has(2)
     owner.forget()
     return owner, *peers
-
-
-def all_vote(owner: Owner, *peers: Peer, ok: bool = True) -> None:
-    for peer in peers:
-        owner.receives(peer, Vote(owner.core.round, ok, () if ok else (WHY,)))
-
-
-def all_apply(owner: Owner, *peers: Peer) -> None:
-    for peer in peers:
-        owner.receives(peer, Applied(owner.version))
-
-
-def commits(owner: Owner, *peers: Peer) -> None:
-    all_vote(owner, *peers)
-    owner.records()
-    all_apply(owner, *peers)
 
 
 def opens(owner: Owner, *peers: Peer, content: bytes = B, within: float = SECONDS) -> fx.Call:

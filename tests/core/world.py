@@ -257,6 +257,25 @@ class Owner:
         return [status.pid for status in self.events()[-1].lagging]
 
 
+def all_vote(owner: Owner, *peers: Peer, ok: bool = True) -> None:
+    """Each of them answers the round that is under way."""
+    for peer in peers:
+        owner.receives(peer, Vote(owner.core.round, ok, () if ok else (WHY,)))
+
+
+def all_apply(owner: Owner, *peers: Peer) -> None:
+    """Each of them reports the committed version."""
+    for peer in peers:
+        owner.receives(peer, Applied(owner.version))
+
+
+def commits(owner: Owner, *peers: Peer) -> None:
+    """A candidate for which all vote, to its end."""
+    all_vote(owner, *peers)
+    owner.records()
+    all_apply(owner, *peers)
+
+
 @dataclass
 class Scene:
     """An owner that serves A as version 1 to two workers, brought to a state; `call` is served by the load."""
