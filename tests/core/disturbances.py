@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
+from confcast.owner.core.machine import ProposalState
 from confcast.wire.messages import Check, Commit, Confirm, Reload, Resume, Rollback, Set, Unset, Vote
 from tests.core.simulation import Process, World
 
@@ -182,6 +183,18 @@ def a_window_ends(world, process, content):
         world.time_passes(max(0.0, window.deadline - world.now))
         if world.owner is not None and not world.owner.effects:
             world.next_deadline()
+
+
+def a_window_ends_amid_a_vote(world, process, content):
+    """Or amid a load."""
+    somebody_reloads_with_a_window(world, process, content)
+    _goes_on(world, lambda: world.journal.operator.window is not None)
+    sources_change_and_hup(world, process, {b"A": b"B", b"B": b"C", b"C": b"A"}[content])
+    state = ProposalState.LOADING if content == b"A" else ProposalState.STAGING
+    if process:
+        world.stop(process, stuffed=False)
+    _goes_on(world, lambda: world.owner and world.owner.core.state is state and not world.owner.effects)
+    a_window_ends(world, process, content)
 
 
 def a_window_ends_and_can_not_be_undone(world, process, content):
@@ -468,6 +481,7 @@ DISTURBANCES: tuple[Disturb, ...] = (
     the_sources_change_in_a_window,
     somebody_goes_back_in_a_window,
     a_window_ends,
+    a_window_ends_amid_a_vote,
     a_window_ends_and_can_not_be_undone,
     a_window_ends_while_no_owner_lives,
     time_passes,

@@ -136,6 +136,8 @@ class Oracle:
         if operator.window is None:
             self.provisional.discard(version)
             self.window_sources = None
+        if operator.unconfirmed is None and self.read_values != self.undone_sources:
+            self.undone_sources = None
 
     def owner_does(self, effect: fx.Effect) -> None:
         match effect:

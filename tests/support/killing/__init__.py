@@ -20,6 +20,8 @@ PLACES = (
     "after the first commit",
     "after the answer",
 )
+STATE_PLACES = ("before the state alone is written", "after the state alone is written")
+"""Those of a write that has no version: a confirmation."""
 COMMITTED = PLACES[1:]
 """The places where the version is true already."""
 

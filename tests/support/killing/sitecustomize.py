@@ -57,6 +57,8 @@ def main(order: Path) -> None:
 
     record = "after the vote and before the journal", "after the journal and before the snapshot file"
     surround(journal.Journal, "record", order, before=record[0], after=record[1])
+    state = "before the state alone is written", "after the state alone is written"
+    surround(journal.Journal, "record_state", order, before=state[0], after=state[1])
     surround(snapshot_file, "save", order, after="after the snapshot file and before the first commit")
     send = connections.Pipes
     surround(send, "send", order, after="after the first commit", when=lambda *a, **k: isinstance(a[2], Commit))
