@@ -66,7 +66,7 @@ def test_what_nobody_confirms_is_undone_in_all_workers(manager: Manager, workers
     assert event.confirm_by == pytest.approx(event.timestamp + SOON, abs=SOON)
     assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
     event = undone(manager)
-    assert (event.origin, event.version, event.evidence) == ("undo", 3, ("nobody confirmed version 2 within 1 s",))
+    assert (event.origin, event.version, event.evidence) == ("undo", 3, ["nobody confirmed version 2 within 1 s"])
     assert [(each.version, each.good) for each in manager.versions()] == [(3, True), (2, False), (1, True)]
     assert not is_open(manager)
     os.kill(manager.owner_pid, signal.SIGHUP)
@@ -165,7 +165,7 @@ def test_an_owner_that_is_killed_while_a_window_opens(
         assert manager.reload().result is UNCHANGED
         assert not is_open(manager)
     else:
-        assert undone(manager).evidence == ("nobody confirmed version 2 within 2 s",)
+        assert undone(manager).evidence == ["nobody confirmed version 2 within 2 s"]
     assert worker.ask("await_number", 1)
 
 
@@ -231,7 +231,7 @@ def test_a_server_that_is_started_anew_starts_on_the_fallback(
     manager.close()
     later = start_manager(state_dir=tmp_path / "state")
     assert (later.current.number, later.version) == (1, 3)
-    assert undone(later).evidence == ("nobody confirmed version 2 before the server was started anew",)
+    assert undone(later).evidence == ["nobody confirmed version 2 before the server was started anew"]
     assert later.reload().result is REJECTED
     later.close()
     again = start_manager(state_dir=tmp_path / "state")
@@ -251,7 +251,7 @@ def test_a_full_reload_starts_on_the_fallback(
     with successor(manager, config, state_dir=tmp_path / "state").start() as following:
         manager.close()
         assert following.current.number == 1
-        assert undone(following).evidence == ("nobody confirmed version 2 before the server was fully reloaded",)
+        assert undone(following).evidence == ["nobody confirmed version 2 before the server was fully reloaded"]
         assert following.reload().result is REJECTED
         loads(following, config, 4)
 

@@ -1,0 +1,211 @@
+"""A window in the journal: its fallback is kept beyond the limit, and what came in it is proven once it has closed."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from confcast.owner.core.operator_state import Hold, OperatorState, Unconfirmed, Window
+from confcast.owner.loop import core_clock
+from confcast.owner.loop.core_clock import with_dates, with_times
+from confcast.owner.loop.falling_back import falls_back
+from confcast.owner.store.entries import VersionRow
+from confcast.owner.store.journal import Journal, JournalError, StateRow
+from confcast.owner.store.kept_versions import before
+from confcast.wire.messages import ReloadEvent, ReloadResult, Who
+
+WINDOW = Window(1, 700.0, 600.0, 100.0, Who(1000, 7, "confcast reload"), "another database", layer=b"layer 1")
+OPEN, CLOSED = StateRow(operator=OperatorState(5, window=WINDOW)), StateRow(operator=OperatorState(6))
+
+
+def row(version: int, *, provisional: bool = False, schema: bytes = b"s" * 16) -> VersionRow:
+    payload = b"content %d" % version
+    values = b"sources %d" % version
+    return VersionRow(
+        version, payload, schema, payload, 1.0, values=values, layer=b"layer %d" % version, provisional=provisional
+    )
+
+
+def settled(journal: Journal, version: int) -> None:
+    journal.add_event(
+        ReloadEvent(timestamp=1.0, result=ReloadResult.SUCCESS, version=version, previous_version=version - 1)
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_the_fallback_is_kept_beyond_the_limit_while_the_window_is_open(path: Path, *, folds: bool) -> None:
+    journal = Journal(path, keep_versions=1)
+    journal.record(row(1))
+    for version in range(2, 6):
+        if folds:
+            journal.fold()
+        journal.record(row(version, provisional=True), OPEN)
+    for _ in range(2):
+        with closing(journal):
+            assert [each.version for each in journal.versions()] == [5]
+            with pytest.raises(JournalError, match="is not kept"):
+                journal.version(1)
+            found = journal.fallback(1)
+            assert (found.payload, found.values, found.layer) == (b"content 1", b"sources 1", b"layer 1")
+        journal = Journal(path, keep_versions=1)
+    with closing(journal):
+        journal.record(row(6), CLOSED)
+        journal.fold()
+        with pytest.raises(JournalError, match="gone"):
+            journal.fallback(1)
+
+
+def test_a_fold_of_events_alone_leaves_the_fallback(path: Path) -> None:
+    with closing(Journal(path, keep_versions=1)) as journal:
+        journal.record(row(1))
+        journal.record(row(2, provisional=True), OPEN)
+        journal.fold()
+        settled(journal, 2)
+        journal.fold()
+        assert journal.fallback(1).version == 1
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_what_came_in_a_window_is_proven_once_a_state_without_it_is_written(path: Path, *, folds: bool) -> None:
+    """Whether or not the owner lives to tell it, and whether or not the version has been taken into SQLite."""
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        settled(journal, 1)
+        journal.record(row(2, provisional=True), OPEN)
+        settled(journal, 2)
+        journal.record(row(3, provisional=True), OPEN)
+        settled(journal, 3)
+        assert [(each.version, each.good, each.proven) for each in journal.versions()] == [
+            (3, True, False),
+            (2, True, False),
+            (1, True, True),
+        ]
+        if folds:
+            journal.fold()
+        journal.record_state(CLOSED)
+        proven = [(3, True), (2, False), (1, True)]
+        assert [(each.version, each.proven) for each in journal.versions()] == proven
+    with closing(Journal(path)) as journal:
+        assert [(each.version, each.proven) for each in journal.versions()] == proven
+        journal.record(row(4), CLOSED)
+        assert before(journal.versions()) == 3
+
+
+def test_a_state_that_still_has_the_window_confirms_nothing(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        journal.record(row(2, provisional=True), OPEN)
+        journal.record_state(OPEN)
+        settled(journal, 2)
+        assert not journal.versions()[0].proven
+
+
+class FormerState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What people have set, as the build before windows wrote and read it."""
+
+    serial: int = 0
+    hold: Hold | None = None
+    tried: bytes = b""
+    layer: bytes = b""
+    expires: float = 0.0
+
+
+def test_the_build_before_windows_reads_what_this_one_writes_and_the_other_way_round() -> None:
+    encode, hold = msgspec.msgpack.encode, Hold(1, 5.0, None, "a bad night")
+    former = FormerState(3, hold, b"t", b"l", 9.0)
+    assert msgspec.msgpack.decode(encode(former), type=OperatorState) == OperatorState(3, hold, b"t", b"l", 9.0)
+    present = OperatorState(3, hold, b"t", b"l", 9.0, window=WINDOW, unconfirmed=Unconfirmed(2, b"x"))
+    assert msgspec.msgpack.decode(encode(present), type=FormerState) == former
+
+
+def test_no_repr_shows_what_was_set_or_what_the_sources_gave() -> None:
+    window = msgspec.structs.replace(WINDOW, layer=b"hunter2", sources=b"hunter2")
+    shown = repr(OperatorState(window=window, unconfirmed=Unconfirmed(2, b"hunter2"))) + repr(window)
+    assert "hunter2" not in shown + repr(Unconfirmed(2, b"hunter2"))
+
+
+# ---- its times
+
+
+def test_a_deadline_is_the_same_time_for_the_next_owner_whatever_the_date_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = OperatorState(window=WINDOW)
+    written = with_dates(state)
+    assert written.window is not None
+    assert written.window.by == pytest.approx(core_clock.date_of(700.0), abs=1.0)
+    true_date = core_clock.time.time
+    monkeypatch.setattr(core_clock.time, "time", lambda: true_date() + 30 * 86400.0)
+    read = with_times(written).window
+    assert read is not None
+    assert read.deadline == pytest.approx(700.0, abs=1.0)
+    assert (read.fallback, read.within, read.by, read.boot) == (1, 600.0, 0.0, "")
+
+
+def test_after_a_boot_a_window_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = with_dates(OperatorState(window=msgspec.structs.replace(WINDOW, deadline=1e12)))
+    monkeypatch.setattr(core_clock, "_boot", lambda: "another boot")
+    read = with_times(written).window
+    assert read is not None
+    assert read.deadline < 0.0
+
+
+def test_the_hold_and_the_end_of_overrides_that_it_puts_back_have_dates_too() -> None:
+    window = msgspec.structs.replace(WINDOW, hold=Hold(1, 50.0), expires=800.0)
+    written = with_dates(OperatorState(window=window))
+    assert written.window is not None
+    assert written.window.hold is not None
+    assert min(written.window.hold.since, written.window.expires, written.window.opened) > 1e9
+    read = with_times(written).window
+    assert read is not None
+    assert read.hold is not None
+    assert (read.hold.since, read.expires) == (pytest.approx(50.0, abs=1.0), pytest.approx(800.0, abs=1.0))
+
+
+# ---- what an owner that starts falls back to
+
+
+def test_an_owner_takes_the_fallback_from_the_journal(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        journal.record(row(1))
+        journal.record(row(2, provisional=True), OPEN)
+        operator, fallback = falls_back(OPEN.operator, row(2), journal)
+    assert operator == OPEN.operator
+    assert fallback is not None
+    assert (fallback.committed.version, fallback.committed.payload, fallback.layer) == (1, b"content 1", b"layer 1")
+    assert fallback.committed.values == b"sources 1"
+
+
+@pytest.mark.parametrize("why", ["gone", "another schema"])
+def test_a_fallback_that_can_not_be_had_closes_the_window_loudly(
+    path: Path, caplog: pytest.LogCaptureFixture, why: str
+) -> None:
+    with closing(Journal(path)) as journal, caplog.at_level(logging.ERROR):
+        if why != "gone":
+            journal.record(row(1, schema=b"t" * 16))
+        journal.record(row(2, provisional=True), OPEN)
+        operator, fallback = falls_back(OPEN.operator, row(2), journal)
+    assert (operator.window, fallback) == (None, None)
+    assert why in caplog.text
+    assert "version 2 waits to be confirmed" in caplog.text
+
+
+def test_without_a_window_it_is_the_newest_proven_version(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        for version in (1, 2, 3):
+            journal.record(msgspec.structs.replace(row(version), layer=b""))
+            if version < 3:
+                settled(journal, version)
+        _, fallback = falls_back(OperatorState(), row(3), journal)
+        assert fallback is not None
+        assert fallback.committed.version == 2
+        settled(journal, 3)
+        assert falls_back(OperatorState(), row(3), journal)[1] is None, "what runs is proven"
+        assert falls_back(OperatorState(), None, journal)[1] is None
