@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
-_OPERATIONS = "tests/core/test_operations.py"
+_OPERATIONS, _WINDOWS = "tests/core/test_operations.py", "tests/core/test_windows.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
 _GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
@@ -73,6 +73,30 @@ def _load(name: str, breaks: str, file: str, text: str, instead: str, *found_by:
 
 BUGS = (
     # ---- core
+    _core(
+        "what is provisional is what the next window falls back to",
+        "U4: one fallback, which was proven when the window was opened",
+        "core/steps.py",
+        "if self.operator.window is not None or self.roster.is_declined(version):",
+        "if self.roster.is_declined(version):",
+        _WINDOWS,
+    ),
+    _core(
+        "a value that was set in a window hides what the sources gave",
+        "U1: what was undone is not committed again while the sources have it",
+        "core/windows.py",
+        "return same or given.digest == self.refused",
+        "return given.digest == self.refused",
+        _WINDOWS,
+    ),
+    _core(
+        "a commit in a window begins its time anew",
+        "F2: one deadline, unless somebody asks for another",
+        "core/windows.py",
+        "if proposal.confirm_within and self.committed.version:",
+        "if (proposal.confirm_within or window is not None) and self.committed.version:",
+        _WINDOWS,
+    ),
     _core(
         "a hold is forgotten by the version that is set on it",
         "D5: a hold ends by what a person has asked for, and by nothing else",
@@ -476,6 +500,22 @@ BUGS = (
         "verdict, good = self.verdict, good and self.good",
         "verdict, good = self.verdict, self.good",
         "test_kept_versions.py",
+    ),
+    _journal(
+        "prunes what a window falls back to",
+        "U4: the fallback is kept while the window is open, whatever the limit",
+        "store/entries.py",
+        "needed = self.state.needed if self.state is not None else 0",
+        "needed = 0",
+        "test_windows.py",
+    ),
+    _journal(
+        "ends a window by the date",
+        "a date that jumps neither ends nor lengthens a window",
+        "loop/core_clock.py",
+        "deadline = window.deadline - _since_boot() + time.monotonic() if window.boot == _boot() else _LONG_AGO",
+        "deadline = time_of(window.by) if window.boot == _boot() else _LONG_AGO",
+        "test_windows.py",
     ),
     _journal(
         "leaves an undone version as it was judged before",
