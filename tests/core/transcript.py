@@ -15,7 +15,18 @@ from collections.abc import Callable
 
 from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
-from confcast.wire.messages import Check, Goodbye, Install, Prepare, ReloadResult, Resume, Rollback, Working
+from confcast.wire.messages import (
+    Check,
+    Confirm,
+    Goodbye,
+    Install,
+    Prepare,
+    Reload,
+    ReloadResult,
+    Resume,
+    Rollback,
+    Working,
+)
 from confcast.worker.connection.machine import (
     Disconnect,
     DoesNotFit,
@@ -121,6 +132,14 @@ class Transcript:
     def reload(self) -> None:
         """A client calls reload()."""
         self.owner.is_asked()
+
+    def reload_within(self, seconds: str) -> None:
+        """`reload_within 600`: a client calls reload(), to be confirmed within these seconds."""
+        self.owner.is_asked_for(Reload, confirm_within=float(seconds))
+
+    def confirm(self) -> None:
+        """A client calls confirm()."""
+        self.owner.is_asked_for(Confirm)
 
     def rollback(self) -> None:
         """A client calls rollback()."""
