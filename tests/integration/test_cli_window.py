@@ -71,7 +71,8 @@ def test_a_change_that_nobody_confirms_is_undone_and_that_is_followed_in_a_termi
         assert opened.ends()[0] == 130
     assert worker.ask("read")[1] == 1
     status = run("status")[1]
-    assert "undone   version 2, at " in status
+    assert "undone   nobody confirmed version 2 within 0.5 s; what was good before was put back at " in status
+    assert "; `confcast resume` loads what the sources say" in status
     assert "sources  refused: version 3 stays in use, because of this:" in status
     code, out, _ = run("wait", "2")
     assert code == 1

@@ -237,5 +237,6 @@ def _what(each: Entry) -> str:
     details = refused or list(map(shown_change, each.changes))
     shown = details[:_MOST_SHOWN]
     shown += [f"and {more} more"] if (more := len(details) - len(shown)) > 0 else []
-    until = f" (to be confirmed by {when(each.confirm_by)})" if each.confirm_by is not None and each.committed else ""
+    by = each.confirm_by if each.committed and not each.good else None
+    until = "" if by is None else f" (to be confirmed by {when(by)})"
     return ": ".join(filter(None, [each.reason, "; ".join(each.evidence), "; ".join(shown)])) + until

@@ -21,8 +21,9 @@ def add_to(commands: Any) -> None:
         "wait",
         help="wait until a version is settled, or until nothing is under way",
         description="Waits until version N is settled: every worker that answers has applied it, or it was taken back. "
-        "Without N, until no load, vote or change is under way. Reports the last event of that, and exits as `reload` "
-        "does; with 3 when it is not over in time.",
+        "Without N, until no load, vote or change is under way. A change with --confirm-within is waited for until "
+        "it is confirmed, or undone. Reports the last event of that, and exits as `reload` does; with 3 when it is not "
+        "over in time.",
     )
     parser.add_argument("version", nargs="?", type=version_number, metavar="N", help="the number of a version")
     owners.add_to(parser)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from confcast.cli.report import line, user_name, when
+from confcast.wire.load_events import last_load
 from confcast.wire.messages import ReloadEvent, ReloadResult
 
 
@@ -54,5 +55,5 @@ def undone(events: list[ReloadEvent], running: int) -> str:
     if event is None or event.version != running:
         return ""
     why = "; ".join(map(line, event.evidence)) or "nobody confirmed it"
-    what = f"version {event.previous_version}, at {when(event.timestamp)}"
-    return f"{what}: {why}; `confcast resume` loads what the sources say"
+    again = "; `confcast resume` loads what the sources say" if last_load(events) is event else ""
+    return f"{why}; what was good before was put back at {when(event.timestamp)}{again}"

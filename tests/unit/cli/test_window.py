@@ -87,7 +87,9 @@ def test_status_shows_an_open_window_and_programs_get_its_parts():
 
 def test_status_shows_what_nobody_confirmed_while_what_was_put_back_runs():
     undone = window.undone([UNDONE], 7)
-    assert undone == f"version 6, at {when(1.0)}: {EVIDENCE}; `confcast resume` loads what the sources say"
+    assert undone == f"{EVIDENCE}; what was good before was put back at {when(1.0)}"
+    loaded = event(version=6, previous_version=5, confirm_by=DEADLINE)
+    assert window.undone([UNDONE, loaded], 7) == f"{undone}; `confcast resume` loads what the sources say"
     assert f"undone   {undone}" in status.report(OWNER, STATS, event(), [], undone=undone).text.splitlines()
     assert window.undone([event(version=8), UNDONE], 8) == ""
     assert window.undone([event()], 7) == ""
@@ -122,6 +124,8 @@ def test_history_shows_an_undo_as_the_version_that_it_made_and_why():
     assert first.endswith(f"{EVIDENCE}: a: 2 -> 1")
     assert second.endswith(f"a port: a: 1 -> 2 (to be confirmed by {when(DEADLINE)})")
     assert f"undone (undo)  {EVIDENCE}: a: 2 -> 1" in history._line(found[0])
+    (confirmed,) = history.entries([kept(6)], [opened])
+    assert "to be confirmed" not in history._line(confirmed)
 
 
 def test_a_window_in_which_nothing_has_changed_is_told_as_that():

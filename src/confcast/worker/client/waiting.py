@@ -110,9 +110,10 @@ def _window_end(version: int, kept: list[VersionInfo], events: list[ReloadEvent]
 
 
 def newest(events: list[ReloadEvent], stats: dict[str, Any]) -> ReloadEvent:
-    """The newest event; where the history was emptied, one that says which version runs."""
-    if events:
-        return events[0]
+    """The newest event of what was tried, so no CONFLICT; without one, an event that says which version runs."""
+    tried = next((each for each in events if each.result is not ReloadResult.CONFLICT), None)
+    if tried is not None:
+        return tried
     version = stats["version"]
     return ReloadEvent(timestamp=time.time(), result=ReloadResult.UNCHANGED, version=version, previous_version=version)
 

@@ -117,7 +117,8 @@ def test_it_waits_until_it_is_over_and_gives_the_event_of_the_version() -> None:
 
 def test_without_a_version_the_newest_event_is_given_a_refusal_too() -> None:
     refused = event(2, ReloadResult.REJECTED, previous=2)
-    assert wait_for(Owner((2, "loading"), (2, "idle"), events=(refused, event(2))), None, 9.0) is refused
+    too_late = event(2, ReloadResult.CONFLICT, previous=2)  # it has tried nothing
+    assert wait_for(Owner((2, "loading"), (2, "idle"), events=(too_late, refused, event(2))), None, 9.0) is refused
 
 
 def test_an_empty_history_leaves_the_version_that_runs() -> None:
