@@ -81,6 +81,21 @@ def test_a_change_that_nobody_confirms_is_undone_and_that_is_followed_in_a_termi
     assert run("confirm")[0] == 5
 
 
+def test_an_edit_that_was_loaded_before_is_said_to_stay_and_the_next_one_is_undone(
+    manager: Manager, config: Path, run: Run
+) -> None:
+    write(config, 2)
+    assert manager.reload(), "as the watcher does when the file is saved"
+    code, out, _ = run("reload", "--confirm-within", "10m")
+    assert code == 0
+    assert out.splitlines()[1] == "  version 2 counts as good, and stays: its content was loaded before this command"
+    write(config, 3)
+    assert manager.reload()
+    assert run("reload", "--confirm-within", "0.3s")[1].splitlines()[1].endswith("confirmed: `confcast confirm 3`")
+    assert manager.wait(3).result is ReloadResult.UNDONE
+    assert manager.current.number == 2
+
+
 def test_wait_returns_when_nothing_is_to_be_confirmed_any_more(manager: Manager) -> None:
     assert manager.set({"number": 7, "twin": 7}, confirm_within=600)
     late = manager.wait(timeout=0.1)

@@ -57,7 +57,18 @@ def run(options: argparse.Namespace) -> Report:
 
 def outcome(owner: owners.OwnerClient, event: ReloadEvent) -> Report:
     """The report on this outcome, with what the owner says now of its workers."""
-    return report(event, verdicts(event, _workers(owner)))
+    return report(event, verdicts(event, _workers(owner)), runs_good=_runs_good(owner, event))
+
+
+def _runs_good(owner: owners.OwnerClient, event: ReloadEvent) -> bool:
+    """Whether a window was opened on what was good already, as where the watcher has loaded the edit before."""
+    if event.confirm_by is None or event.result is not ReloadResult.UNCHANGED:
+        return False
+    try:
+        opened = owner.get_stats().get("window")
+    except OwnerUnavailable:
+        return False
+    return opened is not None and bool(opened["fallback"] == event.version)
 
 
 def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerStatus]:
@@ -68,9 +79,12 @@ def verdicts(event: ReloadEvent, now: list[WorkerStatus] | None) -> list[WorkerS
     return [known[pid] for pid in sorted(known)]
 
 
-def report(event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "") -> Report:
-    """The report on the outcome, for a person and for a program; `headline`: in the place of the usual one."""
-    lines = [headline or _headline(event), *_window(event)]
+def report(event: ReloadEvent, workers: list[WorkerStatus], *, headline: str = "", runs_good: bool = False) -> Report:
+    """The report on the outcome, for a person and for a program.
+
+    `headline`: in the place of the usual one. `runs_good`: whether the end of the open window leads to what runs now.
+    """
+    lines = [headline or _headline(event), *_window(event, runs_good)]
     lines += [f"  {_how(event)}{shown_change(change)}" for change in event.changes]
     lines += [f"  waits for a full reload: {shown_change(change)}" for change in event.pending]
     lines += [each for problem in event.problems for each in problem_lines(problem, "  ")]
@@ -91,10 +105,15 @@ def _how(event: ReloadEvent) -> str:
     return "" if event or event.result is ReloadResult.UNDONE else "not applied: "
 
 
-def _window(event: ReloadEvent) -> list[str]:
-    """The line for a window that is open after it."""
+def _window(event: ReloadEvent, runs_good: bool) -> list[str]:
+    """The lines for a window that is open after it."""
     if event.confirm_by is None:
         return []
+    if runs_good:
+        return [
+            f"  version {event.version} counts as good, and stays: its content was loaded before this command",
+            f"  what is changed until {when(event.confirm_by)} is undone then, unless you type `confcast confirm`",
+        ]
     keep = f"unless it is confirmed: `confcast confirm {event.version}`"
     return [f"  what was good before is put back at {when(event.confirm_by)}, {keep}"]
 

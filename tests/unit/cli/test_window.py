@@ -49,6 +49,14 @@ def test_a_reload_with_a_window_says_until_when_and_how_to_keep_it():
     assert (told.exit, told.data["confirm_by"]) == (0, DEADLINE)
 
 
+def test_a_window_on_what_was_good_before_says_that_nothing_that_runs_is_undone():
+    told = reload.report(event(ReloadResult.UNCHANGED, previous_version=7, confirm_by=DEADLINE), [], runs_good=True)
+    assert told.text.splitlines()[1:3] == [
+        "  version 7 counts as good, and stays: its content was loaded before this command",
+        f"  what is changed until {when(DEADLINE)} is undone then, unless you type `confcast confirm`",
+    ]
+
+
 def test_an_undo_says_what_was_put_back_and_why_and_its_changes_were_made():
     told = reload.report(UNDONE, [])
     assert told.text.splitlines()[:3] == [

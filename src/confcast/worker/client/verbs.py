@@ -111,7 +111,8 @@ class Verbs(ABC):
             confirm_within: Seconds, or a timedelta, from the commit on. If `confirm()` does not come in this time, the
                 owner puts back, in all workers and without a vote, the content that was good before; the history then
                 has an event UNDONE. A version that is committed meanwhile, by whomever, goes with it. Given again, also
-                where nothing has changed, it counts anew. None: no window is opened; one that is open stays.
+                where nothing has changed, it counts anew. Where files are watched, call it before the edit: what was
+                loaded before it is good. None: no window is opened; one that is open stays.
 
         Returns:
             The outcome; true when the sources' content runs now. Its `lagging` names workers that did not answer,
