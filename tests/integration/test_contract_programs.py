@@ -1,11 +1,12 @@
 """Programs of the typing contract, run as they are written: p07, a window; p09, a value for a time; p13, a page.
 
-Each is imported by a harness that starts a manager and attaches, in a process of its own. p08 is in
-`test_guide_three_a_m.py`, p11 in `test_client.py`.
+They lie in `tests/typing/contract`, where the type checker reads them, too. Each is imported by a harness that starts a
+manager and attaches, in a process of its own. p08 is in `test_guide_three_a_m.py`, p11 in `test_client.py`.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,63 +17,7 @@ pytest.importorskip("flask")
 
 _DEADLINE = 60
 
-C = """\
-from typing import Annotated
-from pydantic import BaseModel, SecretStr
-from confcast import NeedsRestart, Replica, Watched
-from pathlib import Path
-class Database(BaseModel, frozen=True):
-    url: str = "sqlite://"
-    password: SecretStr = SecretStr("")
-    size: int = 5
-class Api(BaseModel, frozen=True):
-    base: str = "http://x"
-    timeout: float = 2.0
-    ca: Annotated[Path, Watched] = Path("ca.pem")
-class Settings(BaseModel, frozen=True):
-    database: Database = Database()
-    api: Api = Api()
-    logging: dict[str, object] = {}
-    limits: dict[str, int] = {}
-    bind: str = "127.0.0.1:8000"
-    workers: Annotated[int, NeedsRestart("forked at start")] = 4
-    project: str = "x"
-settings = Replica(Settings, name="app")
-"""
-
-P07 = """\
-from datetime import timedelta
-from c import settings
-event = settings.set({"bind": "0.0.0.0:8000"}, confirm_within=timedelta(minutes=10), reason="open to the LAN")
-print(bool(event), event.confirm_by)
-later = settings.confirm(event.version)
-if not later:
-    print("too late:", later.error_message)
-"""
-
-P09 = """\
-from c import settings
-event = settings.set({"limits.api": 10}, ttl=600, reason="load")
-print(settings.explain("limits.api").expires, settings.get_stats()["held"])
-"""
-
-P13 = """\
-from flask import Flask, redirect, render_template_string, request
-from werkzeug.wrappers import Response
-from confcast import ReloadResult
-from c import settings
-app = Flask(__name__)
-@app.post("/settings")
-def save() -> Response | tuple[str, int]:
-    event = settings.set({"project": request.form["project"]}, expect=int(request.form["version"]), \
-reason=f"page, {request.remote_user}")
-    if event.result is ReloadResult.CONFLICT: return f"changed meanwhile: {event.error_message}", 409
-    if not event: return str(event.error_message), 422
-    return redirect("/settings")
-@app.get("/settings")
-def form() -> str:
-    return render_template_string("{{ v }}", v=settings.version, c=settings.current)
-"""
+CONTRACT = Path(__file__).parents[1] / "typing" / "contract"
 
 HARNESS = """\
 import time
@@ -80,7 +25,7 @@ from confcast import ConfigLoader, ConfigReloadManager
 
 def page():
     from c import settings
-    from p13 import app
+    from p13_page import app
     browser = app.test_client()
     assert browser.get("/settings").text == "1"
     saved = browser.post("/settings", data={"project": "y", "version": "1"}, environ_base={"REMOTE_USER": "ada"})
@@ -93,18 +38,18 @@ def page():
     assert settings.latest.project == "y"
 
 def for_a_time():
-    import p09
-    assert p09.event.who is not None
-    ends = p09.settings.explain("limits.api").expires
+    import p09_ttl
+    assert p09_ttl.event.who is not None
+    ends = p09_ttl.settings.explain("limits.api").expires
     assert 0 < ends - time.time() <= 600
-    assert p09.settings.latest.limits == {"api": 10}
+    assert p09_ttl.settings.latest.limits == {"api": 10}
 
 def window():
-    import p07
+    import p07_confirm
     from confcast import ReloadResult
-    settings = p07.settings
-    assert 0 < p07.event.confirm_by - time.time() <= 600
-    assert p07.later and settings.latest.bind == "0.0.0.0:8000"
+    settings = p07_confirm.settings
+    assert 0 < p07_confirm.event.confirm_by - time.time() <= 600
+    assert p07_confirm.later and settings.latest.bind == "0.0.0.0:8000"
     assert settings.get_stats()["provisional"] == ""
     assert settings.set({"bind": "0.0.0.0:9000"}, confirm_within=0.3)
     ended = settings.wait()
@@ -113,6 +58,19 @@ def window():
     late = settings.confirm()
     assert late.result is ReloadResult.CONFLICT, late
     print("too late:", late.error_message)
+
+def mistaken():
+    from confcast import ConfigError, ReloadResult
+    from c import settings
+    unknown = settings.set({"memroy.x": 1})
+    assert unknown.result is ReloadResult.VALIDATION_FAILED, unknown
+    print(unknown.error_message)
+    for call in (lambda: settings.explain("databse.url"), lambda: settings.set({"project": "x"}, ttl=-1)):
+        try:
+            call()
+        except (ConfigError, ValueError) as error:
+            print(error)
+    assert settings.version == 1
 
 if __name__ == "__main__":
     import sys
@@ -124,10 +82,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("program", ["page", "for_a_time", "window"])
+@pytest.mark.parametrize("program", ["page", "for_a_time", "window", "mistaken"])
 def test_a_program_of_the_contract_does_what_it_says(program: str, tmp_path: Path) -> None:
-    for name, text in {"c": C, "p07": P07, "p09": P09, "p13": P13, "harness": HARNESS}.items():
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    shutil.copytree(CONTRACT, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "harness.py").write_text(HARNESS, encoding="utf-8")
     (tmp_path / "app.toml").write_text('project = "x"\n', encoding="utf-8")
     (tmp_path / "ca.pem").write_text("an authority", encoding="utf-8")
     done = subprocess.run(
@@ -143,6 +101,11 @@ def test_a_program_of_the_contract_does_what_it_says(program: str, tmp_path: Pat
         expires, held = done.stdout.split()
         assert float(expires) > 0
         assert held == "None"
+    if program == "mistaken":
+        unknown, key, time = done.stdout.splitlines()
+        assert unknown == "memroy.x: the schema has no such key"
+        assert key == "databse.url: the schema has no such key; did you mean database.url?"
+        assert time.startswith("ttl=-1: ")
     if program == "window":
         true, _, _ = done.stdout.partition(" ")
         assert true == "True"

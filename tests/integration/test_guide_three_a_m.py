@@ -137,19 +137,14 @@ def test_each_command_does_what_the_page_says(night: Night) -> None:
         assert done.stderr == "", line
 
 
-P08 = """
-confcast                          # what runs here, in one screen, and the commands of a bad night
-confcast history                  # 14  02:51  (watch)  database.size 40 -> 500
-confcast rollback --reason OOM    # the content of 13 runs as 15; held
-confcast explain database.size     # 40, version 15 (13); app.toml:3:8 says 500, and waits
-confcast resume                   # in the morning, after the file was mended
-"""
+P08 = Path(__file__).parents[1] / "typing" / "contract" / "p08_3am.sh"
 
 
 @pytest.mark.timeout(120)
 def test_p08_of_the_contract(night: Night) -> None:
     night.edit(500)
-    screen, history, rollback, explain, resume = [line.partition("  #")[0].strip() for line in P08.strip().splitlines()]
+    lines = P08.read_text(encoding="utf-8").splitlines()
+    screen, history, rollback, explain, resume = [line.partition("  #")[0].strip() for line in lines]
     shown = night.type(screen)
     assert shown.returncode == 0
     assert len(shown.stdout.splitlines()) < 24

@@ -400,7 +400,7 @@ class Verbs(ABC):
         """The totals since the owner's journal began.
 
         Returns:
-            `total_reloads` = `successful_reloads` + `suppressed` (nothing differed) + `held_reloads` (a version was held)
+            `total_reloads` = `successful_reloads` + `suppressed` (nothing differed) + `held_reloads` (it was held)
             + `failed_reloads`; the first load is none of them, and neither are `conflicts` (another version than the
             expected one ran). `last_reload_time` (seconds since 1970, or None), `last_reload_result`, `version`,
             `owner_restarts`, `owner_pid`, `reload_in_progress`, `mean_duration_ms`, `max_duration_ms`,
