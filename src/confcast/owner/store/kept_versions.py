@@ -46,8 +46,9 @@ UNDONE = "rejected"
 CONFIRMED = "confirmed"
 """A judgement that leaves the verdict: no window is open any more in which the version would be provisional."""
 
-_PUT_BACK = ("undo", "reissue")
-"""The origins of versions that have the content of an earlier one, though nobody has gone back to it."""
+_PUT_BACK = ("undo", "reissue", "expiry")
+"""The origins of versions that may have the content of an earlier one, though nobody has gone back to it. Where the
+time of a value has ended, the version with it is passed over: to go back there would set it again, without an end."""
 
 
 class Unreadable(Exception):

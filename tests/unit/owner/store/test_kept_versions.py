@@ -730,6 +730,9 @@ def kept(version: int, content: bytes, *, good: bool = True, origin: str = "call
         # what was undone put 1 back, and nobody has gone back to it
         ([kept(3, b"A", origin="undo"), kept(2, b"B", good=False), kept(1, b"A")], 0),
         ([kept(4, b"B", origin="reissue"), kept(2, b"B"), kept(1, b"A")], 1),
+        # a value was set for a time, and its time has ended: what runs is 2 again
+        ([kept(4, b"B", origin="expiry"), kept(3, b"BC", origin="set"), kept(2, b"B"), kept(1, b"A")], 1),
+        ([kept(4, b"D", origin="expiry"), kept(3, b"DC"), kept(2, b"B"), kept(1, b"A")], 3),  # an edit came between
         # the same content is no way back
         ([kept(3, b"B"), kept(2, b"B"), kept(1, b"A")], 1),
     ],
