@@ -180,7 +180,11 @@ class _Comparison:
         elif cls is dict and not member.hides_keys:
             yield from self._compare_tables(old, new, member)
         elif fields_of(cls) is not None and not member.marked:
-            yield from self._compare_objects(old, new, member.key)
+            was, now = self._root(old, member), self._root(new, member)
+            if was is not None and now is not None:
+                yield from self.compare(was[0], now[0], now[1])
+            else:
+                yield from self._compare_objects(old, new, member.key)
         elif self._differ(old, new):
             yield self._change(old, new, member)
 
@@ -215,6 +219,9 @@ class _Comparison:
 
     def leaves(self, value: Any, member: _Member) -> Iterator[tuple[Any, _Member]]:
         """Every value at and below a key that a change would have by itself, with its whole dotted key."""
+        if (root := self._root(value, member)) is not None:
+            yield from self.leaves(*root)
+            return
         prefix = f"{member.key}." if member.key else ""
         if type(value) is dict and not member.hides_keys and value:
             for key, item in value.items():
@@ -230,6 +237,8 @@ class _Comparison:
 
     def inside(self, value: Any, member: _Member, name: Any) -> tuple[Any, _Member]:
         """The part of a value that has this name, and what is secret in it. Raises LookupError."""
+        if (root := self._root(value, member)) is not None:
+            return self.inside(*root, name)
         cls: Any = type(value)
         if fields_of(cls) is not None:
             members = {"*": _MARKED} if member.marked else _members(cls)
@@ -240,6 +249,19 @@ class _Comparison:
         if isinstance(value, list | tuple | deque) and isinstance(name, int):
             return value[name], member._replace(secret=member.secret or contains_secret(cls))
         raise LookupError(name)
+
+    def _root(self, value: Any, member: _Member) -> tuple[Any, _Member] | None:
+        """What a root model stands for, under the key of the model, as files have it; None if it is no root model.
+
+        A model with more in it, such as a private attribute, is compared as any other.
+        """
+        cls: Any = type(value)
+        if not getattr(cls, "__pydantic_root_model__", False) or member.marked:
+            return None
+        parts = self._codec.parts(value) or {}
+        if parts.keys() != {"root"} or not (member.key or _has_keys(parts["root"])):
+            return None
+        return parts["root"], _members(cls)["root"]._replace(key=member.key)
 
     def _compare_objects(self, old: Any, new: Any, prefix: str) -> Iterator[Change]:
         before, after = self._codec.parts(old) or {}, self._codec.parts(new) or {}
@@ -278,7 +300,8 @@ class _Comparison:
         if value is None or value is _ABSENT:
             return None
         if fields_of(cls) is not None:
-            return MASK if member.marked else self._shown_object(value)
+            root = self._root(value, member)
+            return self.shown(*root) if root else MASK if member.marked else self._shown_object(value)
         if isinstance(value, dict):
             return MASK if member.hides_keys else self._shown_table(value, member)
         if isinstance(value, set | frozenset):
@@ -311,6 +334,10 @@ class _Comparison:
             if length > self._longest:
                 break
         return shown
+
+
+def _has_keys(value: Any) -> bool:
+    return type(value) is dict or fields_of(type(value)) is not None
 
 
 @functools.cache

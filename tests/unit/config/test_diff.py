@@ -14,12 +14,12 @@ from typing import Annotated, Any, NamedTuple, NewType, TypeVar
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretBytes, SecretStr, create_model
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretBytes, SecretStr, create_model
 from typing_extensions import TypeAliasType
 
 from confcast.config import diff
 from confcast.config.codec import Codec
-from confcast.config.diff import MASK, differences
+from confcast.config.diff import MASK, comparable_part, differences, shown_value, shown_values
 from confcast.config.schema.kinds import Secret
 from confcast.wire.messages import Change
 from tests.unit.config.codec.test_properties import ANYTHING, Anything, anything
@@ -162,6 +162,44 @@ def test_extra_and_private_values_are_compared():
         Change("more", 1, 2),
         Change("gone", {"x": 1}, None),
         Change("_state", 1, 5),
+    ]
+
+
+class Roots(BaseModel):
+    levels: RootModel[dict[str, int]] = RootModel({})
+    names: RootModel[list[str]] = RootModel([])
+    tokens: RootModel[dict[str, SecretStr]] = RootModel({})
+    deep: RootModel[RootModel[int]] = RootModel(RootModel(1))
+
+
+def test_a_root_model_is_what_it_stands_for():
+    """Its key is that of files, messages and `set`, which know no `root`."""
+    codec = Codec(Roots)
+    old = Roots.model_validate({"levels": {"a": 1}, "tokens": {"x": "hunter2"}})
+    new = Roots.model_validate({"levels": {"a": 2, "b": 1}, "names": ["x"], "tokens": {"x": "hunter3"}, "deep": 2})
+    assert differences(codec, old, new) == [
+        Change("levels.a", 1, 2),
+        Change("levels.b", None, 1),
+        Change("names", [], ["x"]),
+        Change("tokens.x", MASK, MASK),
+        Change("deep", 1, 2),
+    ]
+    assert [(key, value(True)) for key, value in shown_values(codec, new)] == [
+        ("levels.a", 2),
+        ("levels.b", 1),
+        ("names", ["x"]),
+        ("tokens.x", MASK),
+        ("deep", 2),
+    ]
+    assert shown_value(codec, new, ["levels"]) == {"a": 2, "b": 1}
+    assert shown_value(codec, new, ["levels", "b"]) == 1
+    assert [comparable_part(codec, each, ["levels", "b"]) for each in (old, new)] == [b"", codec.comparable(1)]
+
+
+def test_a_schema_that_is_a_root_model_has_the_keys_of_its_table():
+    codec = Codec(RootModel[dict[str, int]])
+    assert differences(codec, RootModel[dict[str, int]]({}), RootModel[dict[str, int]]({"a": 1})) == [
+        Change("a", None, 1)
     ]
 
 
