@@ -31,6 +31,9 @@ def owner_main() -> None:
     not frozen the call does nothing.
     """
     if sys.argv[1:2] == [role.OWNER]:
+        from confcast.owner.loop.collector_at_rest import rest_at_start
+
+        rest_at_start()
         from confcast.owner.__main__ import run
 
         run(sys.argv[2:3])

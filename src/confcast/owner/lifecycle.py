@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import logging
 import os
 import signal
@@ -36,6 +35,7 @@ from confcast.errors import ConfcastError, ConfigError, Problem
 from confcast.owner.core.effects import Input, MasterGone, Trigger
 from confcast.owner.core.machine import Rules
 from confcast.owner.log_file import CapturedOutput, follow
+from confcast.owner.loop.collector_at_rest import freeze
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
@@ -163,9 +163,7 @@ class Lifecycle:
             self._loop.when_idle(self._move_to_state_folder)
         if watching:
             self._watcher.start()
-        # No garbage collection need look at the modules imported by now: they live as long as this process.
-        gc.collect()
-        gc.freeze()
+        freeze()
         try:
             self._loop.run()
         finally:

@@ -36,7 +36,10 @@ _PATH_FIRST = (
     "tag == str(sys.implementation.cache_tag) or "
     "sys.exit(f'{sys.executable} is {sys.implementation.cache_tag}, but the program that starts it runs on {tag}'); "
 )
-BOOTSTRAP = _PATH_FIRST + "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
+BOOTSTRAP = (
+    _PATH_FIRST + "from confcast.owner.loop.collector_at_rest import rest_at_start; rest_at_start(); "
+    "from confcast.owner.__main__ import run; run(sys.argv[2:3])"
+)
 """Code that needs no module but `sys` until the path is set. Arguments: owner's name, its channel, the path's file."""
 
 FINDER = _PATH_FIRST + "from confcast.master.start.fresh_loader import answer; answer(*map(int, sys.argv[2::2]))"

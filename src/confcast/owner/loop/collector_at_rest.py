@@ -1,13 +1,15 @@
-"""The garbage collector rests while a load runs, which makes many objects that stay."""
+"""The garbage collector rests while a load runs, and while an owner starts: both make many objects that stay."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 _MANY_OBJECTS = 1_000_000
 """Objects that a load may have made, and not freed, before the garbage collector looks at them: about 100 MB."""
+
+_START = ExitStack()
 
 
 @contextmanager
@@ -30,3 +32,18 @@ def collector_at_rest() -> Iterator[None]:
     finally:
         if found[0] and gc.get_threshold() == ours:
             gc.set_threshold(*found)
+
+
+def rest_at_start() -> None:
+    """Let the collector rest until `freeze()`; to be called before the owner's modules are imported."""
+    _START.enter_context(collector_at_rest())
+
+
+def freeze() -> None:
+    """End the rest of the start. What is there by now is never looked at: it lives as long as this process.
+
+    Rejected: to collect before. Of 36,000 objects that the imports make, 900 are garbage, and to find them takes 5 % of
+    an owner's start.
+    """
+    gc.freeze()
+    _START.close()
