@@ -18,7 +18,9 @@ from pathlib import Path
 
 import msgspec
 
+from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState
+from confcast.owner.store.journal import StateRow, VersionRow
 from confcast.wire.messages import ReloadEvent
 
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS has none, and its monotonic clock goes on
@@ -106,6 +108,31 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def rows_of(given: fx.Record, schema: bytes) -> tuple[VersionRow, StateRow]:
+    """The rows of a version, and of what people have set with it; `schema`: the fingerprint of the schema."""
+    row = VersionRow(
+        given.version,
+        given.digest,
+        schema,
+        given.payload,
+        time.time(),
+        given.origin,
+        given.who,
+        given.reason,
+        given.undoes,
+        given.restores,
+        given.values,
+        given.operator.layer,
+        given.operator.window is not None,
+    )
+    return row, state_row_of(given, given.version)
+
+
+def state_row_of(given: fx.Record | fx.RecordState | fx.NoteState, version: int) -> StateRow:
+    """The row of what people have set, beside this version."""
+    return StateRow(version if given.undo else 0, given.refused, with_dates(given.operator))
 
 
 def _difference() -> float:

@@ -27,16 +27,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.machine import Committed, Core, OperatorState, ProposalState, Rules
+from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
 from confcast.owner.loop.connections import Pipes
-from confcast.owner.loop.core_clock import dated, with_dates, with_times
+from confcast.owner.loop.core_clock import dated, rows_of, state_row_of, with_dates, with_times
 from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
-from confcast.owner.loop.falling_back import falls_back
+from confcast.owner.loop.falling_back import falls_back, still_true
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
@@ -45,7 +43,7 @@ from confcast.owner.loop.questions import QUESTIONS, Answered, OpenQuestion, Que
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.restoring import restored
 from confcast.owner.store import handover
-from confcast.owner.store.journal import Journal, JournalError, StateRow, VersionRow
+from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
 from confcast.wire.messages import Outcome, Query, Question, ReloadEvent
@@ -140,7 +138,7 @@ class EventLoop:
         """Build the core from what the journal holds, before the first turn of the loop."""
         state = self._journal.state
         committed = None
-        operator, fallback = falls_back(with_times(_still_true(state.operator, row)), row, self._journal)
+        operator, fallback = falls_back(with_times(still_true(state.operator, row)), row, self._journal)
         if row is not None:
             undo = state.undo == row.version
             committed = Committed(row.version, row.digest, row.payload, undo, row.values)
@@ -347,11 +345,11 @@ class EventLoop:
         self._timers[effect.timer] = (effect.when, fx.Wake(effect.timer, effect.token))
 
     def _record(self, effect: fx.Record) -> None:
-        row, state = self._rows(effect)
+        row, state = rows_of(effect, self._rules.schema)
         self._commit(lambda: self._journal.record(row, state), lambda: self._journal.holds(row.version, row.digest))
 
     def _record_state(self, effect: fx.RecordState) -> None:
-        state, serial = self._state_row(effect, self.core.committed.version), effect.operator.serial
+        state, serial = state_row_of(effect, self.core.committed.version), effect.operator.serial
         self._commit(lambda: self._journal.record_state(state), lambda: self._journal.holds_state(serial))
 
     def _commit(self, write: Callable[[], None], holds: Callable[[], bool]) -> None:
@@ -370,29 +368,8 @@ class EventLoop:
             self._inputs.appendleft(fx.Recorded())
 
     def _note_state(self, effect: fx.NoteState) -> None:
-        state = self._state_row(effect, self.core.committed.version)
+        state = state_row_of(effect, self.core.committed.version)
         self._try("state beside the version", lambda: self._journal.record_state(state, flush=False))
-
-    def _rows(self, given: fx.Record) -> tuple[VersionRow, StateRow]:
-        row = VersionRow(
-            given.version,
-            given.digest,
-            self._rules.schema,
-            given.payload,
-            time.time(),
-            given.origin,
-            given.who,
-            given.reason,
-            given.undoes,
-            given.restores,
-            given.values,
-            given.operator.layer,
-            given.operator.window is not None,
-        )
-        return row, self._state_row(given, given.version)
-
-    def _state_row(self, given: fx.Record | fx.RecordState | fx.NoteState, version: int) -> StateRow:
-        return StateRow(version if given.undo else 0, given.refused, with_dates(given.operator))
 
     def _accept_all(self, effect: fx.Accept) -> None:
         """Accept all connections that wait. Without a descriptor left: log, count, and try again later."""
@@ -570,7 +547,7 @@ class EventLoop:
             self._journal.record(VersionRow(*kept, values=fallback.values, layer=layer))
         content = (committed.version, committed.digest, committed.payload, committed.undo, self.core.refused)
         record = fx.Record(*content, values=committed.values, operator=self.core.operator)
-        self._journal.record(*self._rows(record))
+        self._journal.record(*rows_of(record, self._rules.schema))
 
 
 def _row_state(holds: Callable[[], bool]) -> fx.RowState:
@@ -578,26 +555,6 @@ def _row_state(holds: Callable[[], bool]) -> fx.RowState:
         return fx.RowState.PRESENT if holds() else fx.RowState.ABSENT
     except JournalError:
         return fx.RowState.UNREADABLE
-
-
-def _still_true(operator: OperatorState, row: VersionRow | None) -> OperatorState:
-    """What people had set, for an owner that starts from this row: without it, a hold has nothing to stand on."""
-    if row is not None:
-        return operator
-    if operator.hold is not None:
-        _log.error(
-            "the content of version %d was held, and this server's schema is not that version's: the sources are "
-            "followed",
-            operator.hold.version,
-        )
-    if operator.window is not None:
-        _log.error(
-            "nobody confirmed what runs, and this server's schema is not that of version %d, which would be put back: "
-            "the sources are followed, confirmed by nobody",
-            operator.window.fallback,
-        )
-    tried = operator.tried if operator.hold is None else b""
-    return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None)
 
 
 _PERFORM: dict[type, Callable[[EventLoop, Any], None]] = {

@@ -1,4 +1,4 @@
-"""What the end of a window puts back, taken from the journal when an owner starts.
+"""What people had set, and what the end of a window puts back, taken from the journal when an owner starts.
 
 An owner that runs has that content in memory. The one after it takes the open window's fallback, which the journal
 keeps beyond its limit; where no window is open, the newest version that is proven, for the window that may come. A
@@ -22,6 +22,26 @@ from confcast.wire.messages import UNDECODABLE
 _log = logging.getLogger("confcast.owner")
 
 _A_FEW = 3
+
+
+def still_true(operator: OperatorState, row: VersionRow | None) -> OperatorState:
+    """What people had set, for an owner that starts from this row: without it, a hold has nothing to stand on."""
+    if row is not None:
+        return operator
+    if operator.hold is not None:
+        _log.error(
+            "the content of version %d was held, and this server's schema is not that version's: the sources are "
+            "followed",
+            operator.hold.version,
+        )
+    if operator.window is not None:
+        _log.error(
+            "nobody confirmed what runs, and this server's schema is not that of version %d, which would be put back: "
+            "the sources are followed, confirmed by nobody",
+            operator.window.fallback,
+        )
+    tried = operator.tried if operator.hold is None else b""
+    return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None)
 
 
 def falls_back(

@@ -43,10 +43,10 @@ from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed
 from confcast.owner.core.operations import LONGEST_REASON
 from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
-from confcast.owner.loop.placed_problems import placed
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.shown_changes import shown_changes
+from confcast.owner.loop.source_positions import hidden_edits, placed
 from confcast.owner.loop.what_hangs import what_hangs
 from confcast.owner.store.attempts import Attempts
 from confcast.owner.store.journal import VersionRow
@@ -369,7 +369,7 @@ class LoadThread:
         self._attempts.end(self._mark_of)
         if self._running is None:  # a former owner made it
             self._running = candidate
-        return structs.replace(loaded, notes=_notes(candidate, before))
+        return structs.replace(loaded, notes=hidden_edits(candidate, before))
 
     def _failed(self, order: Load, error: BaseException) -> LoadFailed:
         """The failure as a result; a dry run's problems have the lines that they name, for the person who asked."""
@@ -401,7 +401,9 @@ class LoadThread:
             if changes is None:
                 self._loader._check(candidate)
                 changes = shown_changes(differences(codec, committed.config, candidate.config)) if committed else ()
-            return Checked(order.number, changes, _notes(candidate, before), values=self._values(candidate, reading))
+            return Checked(
+                order.number, changes, hidden_edits(candidate, before), values=self._values(candidate, reading)
+            )
         except BaseException as error:
             self._latest = latest
             return Checked(order.number, problems=self._verdict(error)[1])
@@ -562,12 +564,3 @@ def _of_another_start(row: VersionRow, kept: list[restart.Kept]) -> tuple[Proble
 def _counts(order: Load) -> bool:
     """Whether the sources' content counts as attempted: the watcher then requests no load of it."""
     return not order.dry and not order.rebuild and order.edit is None
-
-
-def _notes(candidate: Candidate[Any], before: Candidate[Any] | None) -> tuple[str, ...]:
-    """Notes on edits that a higher source hides: since the load before, or, if somebody asked, since what runs."""
-    try:
-        return tuple(candidate.hidden_edits_since(before)) if before is not None else ()
-    except Exception as error:  # a source of the user's gives positions by its own code
-        _log.warning("edits that are hidden can't be told: %s", type(error).__name__)
-        return ()

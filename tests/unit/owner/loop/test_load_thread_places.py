@@ -11,8 +11,8 @@ from pydantic import BaseModel, SecretStr
 from confcast import Candidate, ConfigLoader, Environment, Problem
 from confcast.config.sources.layer import Layer
 from confcast.owner.core.proposal import grouped
-from confcast.owner.loop import load_thread
-from confcast.owner.loop.load_thread import placed
+from confcast.owner.loop import source_positions
+from confcast.owner.loop.source_positions import placed
 
 
 class Server(BaseModel):
@@ -88,7 +88,7 @@ def test_a_place_that_was_given_stays(candidate: Candidate[Settings]) -> None:
 def test_of_a_large_configuration_the_loop_waits_for_no_positions(
     candidate: Candidate[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_thread, "_LARGE", 10)
+    monkeypatch.setattr(source_positions, "_LARGE", 10)
     assert placed(candidate, (Problem("greeting", "no"),)) == (Problem("greeting", "no"),)
 
 
