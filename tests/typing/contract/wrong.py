@@ -1,5 +1,3 @@
-"""What the type checker must refuse, and what it can't."""
-
 # what the checker must refuse (each line an error) and what it can't (the last block: no error)
 from c import settings
 settings.set({"project": "x"}, expect="12")  # type: ignore[arg-type]
