@@ -34,7 +34,7 @@ from confcast.owner.loop.connections import Pipes
 from confcast.owner.loop.core_clock import dated, rows_of, state_row_of, with_dates, with_times
 from confcast.owner.loop.event_log import log_event
 from confcast.owner.loop.exit_watch import ExitWatch
-from confcast.owner.loop.falling_back import falls_back, still_true
+from confcast.owner.loop.falling_back import falls_back
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import IdleTasks, Job, LogRotated, Mailbox
 from confcast.owner.loop.present_status import Present
@@ -138,7 +138,7 @@ class EventLoop:
         """Build the core from what the journal holds, before the first turn of the loop."""
         state = self._journal.state
         committed = None
-        operator, fallback = falls_back(with_times(still_true(state.operator, row)), row, self._journal)
+        operator, fallback = falls_back(with_times(state.operator), row, self._journal)
         if row is not None:
             undo = state.undo == row.version
             committed = Committed(row.version, row.digest, row.payload, undo, row.values)

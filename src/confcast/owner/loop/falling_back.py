@@ -1,9 +1,10 @@
-"""What people had set, and what the end of a window puts back, taken from the journal when an owner starts.
+"""What people have set and what the end of a window puts back, taken from the journal when an owner starts.
 
 An owner that runs has that content in memory. The one after it takes the open window's fallback, which the journal
 keeps beyond its limit; where no window is open, the newest version that is proven, for the window that may come. A
 fallback that can't be read, or is of a schema other than the row's, can't be put back: the window is closed, loudly,
-and what runs goes on.
+and what runs goes on. A hold and a window stand on the committed version: where that is of another schema than this
+server's, the sources are followed, and that is said loudly, too.
 """
 
 from __future__ import annotations
@@ -24,10 +25,32 @@ _log = logging.getLogger("confcast.owner")
 _A_FEW = 3
 
 
-def still_true(operator: OperatorState, row: VersionRow | None) -> OperatorState:
-    """What people had set, for an owner that starts from this row: without it, a hold has nothing to stand on."""
-    if row is not None:
-        return operator
+def falls_back(
+    operator: OperatorState, row: VersionRow | None, journal: Journal
+) -> tuple[OperatorState, Proven | None]:
+    """What people have set, and what a window falls back to; None: the committed version, `row`, or nothing.
+
+    Args:
+        operator: What people have set, with times of the core's clock.
+        row: The committed version; None if there is none that this owner may serve.
+        journal: The journal, which has both.
+    """
+    if row is None:
+        return _without_a_version(operator), None
+    window = operator.window
+    if window is None:
+        return operator, _newest_proven(row, journal)
+    try:
+        found = journal.fallback(window.fallback)
+    except JournalError as error:
+        return _closed(operator, row, str(error)), None
+    if found.schema != row.schema:
+        return _closed(operator, row, f"version {window.fallback} is of another schema"), None
+    return operator, Proven(_committed(found), window.layer, window.expires)
+
+
+def _without_a_version(operator: OperatorState) -> OperatorState:
+    """What people had set, for an owner that starts from no version: a hold and a window have nothing to stand on."""
     if operator.hold is not None:
         _log.error(
             "the content of version %d was held, and this server's schema is not that version's: the sources are "
@@ -42,30 +65,6 @@ def still_true(operator: OperatorState, row: VersionRow | None) -> OperatorState
         )
     tried = operator.tried if operator.hold is None else b""
     return msgspec.structs.replace(operator, hold=None, tried=tried, window=None, unconfirmed=None)
-
-
-def falls_back(
-    operator: OperatorState, row: VersionRow | None, journal: Journal
-) -> tuple[OperatorState, Proven | None]:
-    """What people have set, and what a window falls back to; None: the committed version, `row`, or nothing.
-
-    Args:
-        operator: What people have set, with times of the core's clock.
-        row: The committed version; None if there is none that this owner may serve.
-        journal: The journal, which has both.
-    """
-    if row is None:
-        return operator, None
-    window = operator.window
-    if window is None:
-        return operator, _newest_proven(row, journal)
-    try:
-        found = journal.fallback(window.fallback)
-    except JournalError as error:
-        return _closed(operator, row, str(error)), None
-    if found.schema != row.schema:
-        return _closed(operator, row, f"version {window.fallback} is of another schema"), None
-    return operator, Proven(_committed(found), window.layer, window.expires)
 
 
 def _newest_proven(row: VersionRow, journal: Journal) -> Proven | None:
