@@ -275,9 +275,10 @@ def test_a_client_says_what_it_is_and_asks_in_one_go(owner: Owner) -> None:
     assert request == StatsRequest(1)
 
 
-def test_what_is_no_answer_is_passed_over(owner: Owner) -> None:
+def test_what_an_owner_sends_to_workers_alone_is_no_answer(owner: Owner) -> None:
     owner.serve(Install(1, b"d", b"p"), Stats(1, {}))
-    assert owner.client.get_stats() == {}
+    with pytest.raises(ConfcastError, match="can't be read; it may run another version of confcast"):
+        owner.client.get_stats()
 
 
 def test_a_refusal_is_raised_in_the_owner_s_words(owner: Owner) -> None:
