@@ -134,6 +134,7 @@ def test_during_a_vote_it_names_the_worker_and_its_function(
     gate.hold_votes(worker)
     write(config, 2)
     outcome = in_thread(manager.reload)
+    eventually(lambda: awaited(manager, "staging")[1].function, "the worker's report of what it runs")
     _, waiting = awaited(manager, "staging")
     assert (waiting.pid, waiting.function, waiting.source) == (worker.pid, FUNCTION, "")
     let_go(gate)
