@@ -117,6 +117,17 @@ def with_pending(found: Explanation, candidate: Candidate[Any], key: str, runnin
     return msgspec.structs.replace(found, value=value, pending=waits)
 
 
+def value_in(config: Any, candidate: Candidate[Any], key: str) -> Any:
+    """The value of a key that `explain` knows in another configuration of the schema; None if that has no such key."""
+    from confcast.config.codec import codec_of
+
+    _, names = _walk(candidate._schema, candidate._merged.data, candidate._lookup.find(key))
+    try:
+        return shown_value(codec_of(candidate._schema), config, names)
+    except (LookupError, TypeError, AttributeError):
+        return None
+
+
 def since(candidate: Candidate[Any], key: str, versions: Iterable[tuple[int, Any]]) -> int:
     """The oldest of these versions from which on the value of a key has been the same.
 

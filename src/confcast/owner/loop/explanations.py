@@ -19,7 +19,7 @@ import msgspec
 
 from confcast.config import restart
 from confcast.config.candidate import Candidate
-from confcast.config.explain import explain, since, with_pending
+from confcast.config.explain import explain, since, value_in, with_pending
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Overrides, by_whom
 from confcast.errors import ConfigError
@@ -48,9 +48,12 @@ def explanation(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], load: Lo
     Raises:
         ConfigError: There is no such key; or no version is held, and the sources are refused.
     """
-    if ask.hold is not None and (running := _running(ask.hold, ask, loader, values)) is not None:
-        return _of_held(key, ask, loader, load, running)
-    return _of_sources(key, ask, loader, load())
+    if ask.hold is None:
+        return _of_sources(key, ask, loader, load())
+    running = _running(ask.hold, ask, loader, values)
+    if running is None:
+        return _by_sources(key, ask, ask.hold, loader, load())
+    return _of_held(key, ask, loader, load, running)
 
 
 def _of_sources(key: str, ask: OpenQuestion, loader: ConfigLoader[Any], candidate: Candidate[Any]) -> Explanation:
@@ -71,13 +74,27 @@ def _running(hold: Hold, ask: OpenQuestion, loader: ConfigLoader[Any], values: b
     """What runs, made once more of what its sources gave; None if that is not known, or refused by now."""
     if not values:
         return None
-    name = f"version {hold.version}, put back {by_whom(hold.who, hold.since)}"
+    name = _named(hold)
     try:
         config = loader._codec.decode(ask.running)
         return loader._propose(loader._reading_of(values, name, Overrides.decode(ask.overrides), config))
     except (Exception, SystemExit) as error:  # of a validator of the user's, which may look at the clock
         _log.debug("what runs can't be explained: %s", type(error).__name__)
         return None
+
+
+def _by_sources(
+    key: str, ask: OpenQuestion, hold: Hold, loader: ConfigLoader[Any], candidate: Candidate[Any]
+) -> Explanation:
+    """What runs, where nothing but its values is known: the schema's side is that of the sources' key."""
+    config = loader._codec.decode(ask.running)
+    found = _with_since(explain(candidate, key, Overrides.decode(ask.overrides)), key, ask, loader, candidate)
+    waiting, value = Shadowed(found.origin, found.value), value_in(config, candidate, key)
+    return msgspec.structs.replace(found, value=value, origin=_named(hold), shadowed=[], waiting=waiting)
+
+
+def _named(hold: Hold) -> str:
+    return f"version {hold.version}, put back {by_whom(hold.who, hold.since)}"
 
 
 def _of_held(
