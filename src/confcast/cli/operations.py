@@ -138,9 +138,15 @@ def assignments(words: list[str]) -> dict[str, str]:
 def warn_of_secrets(event: ReloadEvent, words: list[str]) -> None:
     """Warn of secrets that stand on the command line; which keys are secret, the owner's schema says."""
     secret = {change.key for change in event.changes if MASK in (change.old, change.new)}
-    if shown := sorted(secret & on_the_command_line(words)):
+    given = on_the_command_line(words)
+    if shown := sorted(key for key in secret if any(_is_within(key, each) or _is_within(each, key) for each in given)):
         keys = line(", ".join(shown))
         print(f"warning: others may have read a secret in the list of processes: {keys}; use KEY=@-", file=sys.stderr)
+
+
+def _is_within(key: str, table: str) -> bool:
+    """Whether a key is another one, or in its table: what is set may be a table, and a table's keys may be secrets."""
+    return key == table or key.startswith(f"{table}.")
 
 
 def version_number(text: str) -> int:

@@ -68,6 +68,22 @@ def test_a_secret_on_the_command_line_is_warned_of_and_not_shown(capsys):
 
 
 @pytest.mark.parametrize(
+    ("word", "changed", "shown"),
+    [
+        ('tokens={"a": "hunter2"}', "tokens.a", "tokens.a"),  # a table
+        ("by_token.hunter2=1", "by_token", "by_token"),  # its keys are secrets
+        ("token=x", "tokens.a", ""),
+        ("tokens.a.b=x", "tokens.ab", ""),
+    ],
+)
+def test_a_secret_in_a_table_on_the_command_line_is_warned_of_too(capsys, word, changed, shown):
+    operations.warn_of_secrets(event(changes=[Change(changed, "**********", "**********")]), [word])
+    told = capsys.readouterr().err
+    assert (f"list of processes: {shown};" in told) if shown else not told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
     ("result", "line", "code"),
     [
         (ReloadResult.SUCCESS, "success: it would be applied; nothing was changed, version 7 runs", 0),
