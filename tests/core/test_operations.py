@@ -656,6 +656,45 @@ def test_a_dry_run_gives_way(how: str):
     assert owner.state is LOADING
 
 
+def test_a_dry_run_gives_way_to_the_end_of_a_value():
+    owner, w1, _ = serving((1, A), operator=OperatorState(4, layer=b"x", expires=130.0))
+    call = tries(owner)
+    all_vote(owner, w1)
+    owner.waits_out(fx.Timer.EXPIRY)
+    assert owner.answer(call).problems[-1].message == CUT_SHORT
+    assert owner.state is LOADING
+    assert owner.did(fx.Load)[-1].rebuild
+
+
+def test_a_dry_run_gives_way_to_the_undo_of_what_nobody_runs():
+    """The refusal comes after the barrier, in which nobody answered: until the dry run's end nobody would run it."""
+    owner, w1, w2 = serving((1, A))
+    owner.is_triggered()
+    owner.loads(B)
+    all_vote(owner, w1, w2)
+    owner.records()
+    owner.waits_out(fx.Timer.BARRIER)
+    owner.meets(3)
+    call = tries(owner, C)
+    owner.receives(w1, Declined(2, (WHY,)))
+    assert owner.answer(call).problems[-1].message == CUT_SHORT
+    assert owner.state is RECORDING
+    (undo,) = owner.did(fx.Record)[1:]
+    assert (undo.version, undo.payload, undo.undoes) == (3, A, 2)
+
+
+def test_a_dry_run_gives_way_to_a_load_that_is_owed():
+    owner, w1, w2 = serving((1, A), silent="refuse")
+    owner.is_triggered("watch")
+    owner.loads(B)
+    owner.receives(w1, Vote(owner.core.round, True))
+    owner.waits_out(fx.Timer.STAGE)
+    call = tries(owner, C)
+    owner.receives(w2, Applied(1))
+    assert owner.answer(call).problems[-1].message == CUT_SHORT
+    assert owner.state is LOADING
+
+
 def test_a_dry_run_that_gives_way_says_who_has_refused():
     owner, w1, _ = serving((1, A))
     call = tries(owner)

@@ -4,7 +4,8 @@ Each is a proposal like a load's, with the same states, deadlines and answers. T
 from, in whether the workers' yes is needed, and in what they leave beside the version:
 
     Check                   The sources' content is put to the vote, and dropped; nothing is written, nobody counts as
-                            timed out. It gives way to any other request. A no does not end it: it collects all votes.
+                            timed out. It gives way to any other request, to an undo, and to the end of a value.
+                            A no does not end it: it collects all votes.
     Rollback                The content of a kept version, from the journal. A no refuses it; silence does not. It
                             leaves a hold: no load that nobody forces is put to the workers until a person resumes.
     Resume, Reload(force)   The sources' content, past a hold and past content that was undone; ends the hold in the
@@ -192,8 +193,9 @@ class Operations(Windows):
             self._end_dry(ReloadResult.PARTIAL if excused else ReloadResult.SUCCESS)
 
     def _give_way(self) -> None:
-        """End a dry run, since something else was requested; another dry run waits for its end."""
-        if self._proposal.dry and self._requests.urgent and self.state is ProposalState.STAGING:
+        """End a dry run, since something else was requested, or is due; another dry run waits for its end."""
+        due = self._requests.urgent or self._must_undo() or self._must_expire()
+        if self._proposal.dry and due and self.state is ProposalState.STAGING:
             self._cut_short()
 
     def _cut_short(self) -> None:

@@ -134,9 +134,16 @@ class Steps(ABC):
             self._wake_at(fx.Timer.DEFERRED, until)
 
     def _next_if_idle(self) -> None:
+        """Begin what an input has made due, if nothing is under way but a dry run, which gives way."""
         waits = self._requests or self._must_undo() or self._must_expire() or self._why_over()
         if self.state is ProposalState.IDLE and waits:
             self._next()
+        elif self.state is ProposalState.STAGING and self._proposal.dry:
+            self._give_way()
+
+    @abstractmethod
+    def _give_way(self) -> None:
+        """End a dry run that is in its vote, if anything else is due."""
 
     # ---- windows (windows.py)
 
