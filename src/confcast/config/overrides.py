@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import NoneType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -353,7 +354,7 @@ class _Given:
                     message = f"is a key of a table, but {self._key(around)} is set to something else"
                     self._refuse(target.path, f"{message}: leave one of the two out")
             for path, item in _leaves(target.path, value):
-                text = _unfit(item)
+                text = _unfit_key(path) or _unfit(item)
                 if text:
                     self._refuse(path, text)
                 else:
@@ -518,6 +519,12 @@ def _unfit(value: Any) -> str:
     except TypeError as error:
         return str(error)
     return ""
+
+
+def _unfit_key(path: KeyPath) -> str:
+    """Why the keys of a path can't be set; empty if they can. Bytes would be no key once they have been kept."""
+    unfit = next((type(part) for part in path if not isinstance(part, str | int | float | NoneType)), None)
+    return f"has a {unfit.__name__} as a key: keys are text, numbers, booleans or null" if unfit else ""
 
 
 _DECODER = msgspec.msgpack.Decoder(Overrides, ext_hook=unpacked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from typing import Annotated, Any, Literal
 
@@ -135,6 +136,18 @@ def test_what_is_refused(values: dict[str, Any], key: str, message: str) -> None
     [(at, text)] = problems(NONE, values)
     assert at == key
     assert text.startswith(message)
+
+
+@pytest.mark.parametrize("key", [b"k", (1, 2), dt.datetime(2026, 11, 29)])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_key_that_would_not_come_back_from_the_journal_is_refused(key: Any, inside: bool) -> None:
+    """A program that speaks the protocol by itself may send one: no owner could read what is set after that."""
+    table = {"x": {key: "1"}} if inside else {key: "1"}
+    with pytest.raises(ConfigError, match=f"has a {type(key).__name__} as a key: keys are text, numbers"):
+        set_({"levels": table})
+    for fine in ("a", 1, 2**63, 1.5, True, None):
+        layer = set_({"levels": {fine: "1"}})
+        assert Overrides.decode(layer.encode()) == layer
 
 
 def test_a_call_with_several_mistakes_names_them_all_and_sets_nothing() -> None:
