@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 _BIG_INT, _DATETIME, _DATE, _TIME, _TEXT, _PAIRS = range(1, 7)
+_NEAR = 2**63
 _AS_THEY_ARE = frozenset({bool, float, bytes, NoneType})
 _OF: dict[int, Callable[[str], Any]] = {
     _BIG_INT: lambda text: int(text, 16),
@@ -74,7 +75,9 @@ def _packed_table(table: dict[Any, Any]) -> Any:
     ) in table.items():  # most keys and values stay as they are, and each call would cost more than its item
         if type(key) is not str or not key.isascii():
             return _packed_pairs(table)
-        found[key] = item if type(item) in _AS_THEY_ARE else packed(item)
+        kind = type(item)
+        stays = kind in _AS_THEY_ARE or (item.isascii() if kind is str else kind is int and -_NEAR <= item < _NEAR)
+        found[key] = item if stays else packed(item)
     return found
 
 

@@ -135,11 +135,11 @@ class Steps(ABC):
 
     def _next_if_idle(self) -> None:
         """Begin what an input has made due, if nothing is under way but a dry run, which gives way."""
-        waits = self._requests or self._must_undo() or self._must_expire() or self._why_over()
-        if self.state is ProposalState.IDLE and waits:
+        if self.state is not ProposalState.IDLE:  # first: it is asked with each answer of a worker
+            if self.state is ProposalState.STAGING and self._proposal.dry:
+                self._give_way()
+        elif self._requests or self._must_undo() or self._must_expire() or self._why_over():
             self._next()
-        elif self.state is ProposalState.STAGING and self._proposal.dry:
-            self._give_way()
 
     @abstractmethod
     def _give_way(self) -> None:
