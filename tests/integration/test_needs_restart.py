@@ -111,7 +111,16 @@ def test_the_command_line_shows_what_waits(start: Start, site: Path, capsys: pyt
     assert f"waits for a full reload: {words}" in confcast("reload")
     assert words in confcast("status")
     assert json.loads(confcast("status", "--json"))["pending"][0]["new"] == 8
-    assert "pending  8" in confcast("explain", "workers")
+    assert "pending  8, at the next full reload of the server" in confcast("explain", "workers")
+    write(site, 3, 8)
+    assert confcast("diff").splitlines() == ["number: 2 -> 3", words]
+    assert manager.reload()
+    write(site, 3, 9)
+    for _ in "12":
+        assert manager.reload().result is ReloadResult.UNCHANGED
+    newest, before, *_ = confcast("history").splitlines()[1:]
+    assert f"waits for a full reload: {words.replace('8', '9')}" in newest
+    assert f"number: 2 -> 3; waits for a full reload: {words}" in before
 
 
 def test_a_value_that_is_set_waits_too_and_an_override_that_ends_takes_nothing_else_along(

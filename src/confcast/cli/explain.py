@@ -72,7 +72,11 @@ def report(found: Explanation, runs: tuple[Any, str] | None = None) -> Report:
     facts += [("about", found.description)] if found.description else []
     facts += [("since", f"version {found.since_version}")] if found.since_version else []
     facts += [("expires", when(found.expires))] if found.expires is not None else []
-    facts += [("pending", _value(found.pending))] if found.pending is not None else []
+    facts += (
+        [("pending", f"{_value(found.pending)}, at the next full reload of the server")]
+        if found.pending is not None
+        else []
+    )
     lines = [line(f"{found.key} = {_value(found.value)}"), *(line(f"  {name:8} {text}") for name, text in facts)]
     return Report(
         ExitCode.DONE, "\n".join(lines), {"explanation": found, "runs": found.value if runs is None else runs[0]}

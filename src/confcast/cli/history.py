@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from itertools import chain, takewhile
+from itertools import chain, takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ _PAUSE = 0.5
 _MOST_SHOWN = 3
 """How many changes or problems of an entry are shown."""
 
-_BY_PEOPLE = frozenset({"rollback", "resume", "set", "unset", "confirm"})
+_ALWAYS = frozenset({"rollback", "resume", "set", "unset", "confirm", "last_good"})
 """The origins of events that are listed even if no version came of them."""
 
 
@@ -49,6 +49,7 @@ class Entry(msgspec.Struct, frozen=True):
         origin, who, reason, changes, problems: As in an event.
         good, restorable: As in a version; None for a refusal, and for a version that is not kept.
         confirm_by, evidence: As in an event.
+        pending: What waited for a full reload of the server since then, as in an event.
     """
 
     version: int
@@ -64,6 +65,7 @@ class Entry(msgspec.Struct, frozen=True):
     restorable: bool | None = None
     confirm_by: float | None = None
     evidence: tuple[str, ...] = ()
+    pending: list[Any] = []
 
 
 def add_to(commands: Any) -> None:
@@ -102,11 +104,11 @@ def entries(kept: list[VersionInfo], events: list[ReloadEvent]) -> list[Entry]:
     """
     left = {each.version: each for each in kept}
     found = list[Entry]()
-    for event in events:
+    for event, earlier in _with_earlier(events):
         made = left.pop(event.version, None) if _committed(event) else None
         newer = [number for number in left if number > event.version]
         found += [_of_version(left.pop(number)) for number in newer]
-        found += [entry_of(event, made)] if _is_listed(event) else []
+        found += [entry_of(event, made)] if _is_listed(event, earlier) else []
     return [*found, *map(_of_version, left.values())]
 
 
@@ -126,6 +128,7 @@ def entry_of(event: ReloadEvent, made: VersionInfo | None = None) -> Entry:
         None if made is None else made.restorable,
         event.confirm_by,
         tuple(event.evidence),
+        event.pending,
     )
 
 
@@ -160,7 +163,8 @@ def _new(options: argparse.Namespace, owner: owners.OwnerClient, newest: list[Re
         if not (events := _newer(owner, newest)):
             continue
         new, newest = _before(newest, events), events[:1]
-        yield from (entry_of(event) for event in reversed(new) if _is_listed(event))
+        pairs = list(_with_earlier(events))[: len(new)]
+        yield from (entry_of(event) for event, earlier in reversed(pairs) if _is_listed(event, earlier))
 
 
 def _newer(owner: owners.OwnerClient, newest: list[ReloadEvent]) -> list[ReloadEvent]:
@@ -192,10 +196,18 @@ def _committed(event: ReloadEvent) -> bool:
     return made and event.version != event.previous_version
 
 
-def _is_listed(event: ReloadEvent) -> bool:
-    unchanged = event.result is ReloadResult.UNCHANGED
-    told = event.origin in _BY_PEOPLE or bool(event.evidence) or (event.origin == "late" and not unchanged)
-    return _committed(event) or not event or told
+def _with_earlier(events: list[ReloadEvent]) -> Iterator[tuple[ReloadEvent, ReloadEvent | None]]:
+    """Each event, and the one before it in time; events come with the newest first."""
+    return zip_longest(events, events[1:])
+
+
+def _is_listed(event: ReloadEvent, earlier: ReloadEvent | None = None) -> bool:
+    """Whether it changed or refused something, or is listed always, or what waits for a full reload is new in it."""
+    if _committed(event) or not event or event.origin in _ALWAYS or event.evidence:
+        return True
+    if event.origin == "late":
+        return event.result is not ReloadResult.UNCHANGED
+    return bool(event.pending) and (earlier is None or earlier.pending != event.pending)
 
 
 def _of_version(each: VersionInfo) -> Entry:
@@ -232,11 +244,14 @@ def _number(each: Entry) -> str:
 
 
 def _what(each: Entry) -> str:
-    """The reason or, of an undo, why; the first changes or problems; and until when it is to be confirmed."""
+    """The reason or, of an undo, why; the first changes or problems; what waits, and until when it may be confirmed."""
     refused = [] if each.evidence else list(map(str, each.problems))  # those of an undo say the same at length
     details = refused or list(map(shown_change, each.changes))
+    if each.origin == "last_good" and not details:
+        details = [f"the server started on version {each.version}"]
     shown = details[:_MOST_SHOWN]
     shown += [f"and {more} more"] if (more := len(details) - len(shown)) > 0 else []
+    shown += [f"waits for a full reload: {shown_change(change)}" for change in each.pending[:_MOST_SHOWN]]
     by = each.confirm_by if each.committed and not each.good else None
     until = "" if by is None else f" (to be confirmed by {when(by)})"
     return ": ".join(filter(None, [each.reason, "; ".join(each.evidence), "; ".join(shown)])) + until

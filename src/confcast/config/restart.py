@@ -113,7 +113,10 @@ def runs_on(codec: Codec[T], kept_values: Sequence[Kept], config: T) -> bool:
 
 
 def pending(codec: Codec[T], kept_values: Sequence[Kept], effective: T, new: T) -> list[Change]:
-    """What waits for a restart: how the configuration that the sources give differs from the one that will run."""
+    """What waits for a restart: how the configuration that the sources give differs from the one that will run.
+
+    If that is the one that runs now, what would be changed at once is there, too, without a note.
+    """
     return [_with_note(change, kept_values) for change in differences(codec, effective, new)]
 
 

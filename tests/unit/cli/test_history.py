@@ -59,6 +59,22 @@ def test_what_changed_nothing_is_left_out_but_for_what_a_person_did() -> None:
     ]
 
 
+def test_what_waits_for_a_full_reload_is_told_with_what_came_of_it_and_once() -> None:
+    four, eight = ([Change("workers", 2, number, "needs a restart: forked")] for number in (4, 8))
+    unchanged = [event(2, ReloadResult.UNCHANGED, origin="watch", pending=each) for each in (eight, four, four)]
+    found = entries([], [*unchanged, event(2, pending=four, changes=[Change("a", 1, 2)]), event(1)])
+    assert [(each.committed, each.pending) for each in found] == [(False, eight), (True, four), (True, [])]
+    text = report({"version": 2}, found).text
+    assert "waits for a full reload: workers: 2 -> 8 (needs a restart: forked)" in text
+    assert "a: 1 -> 2; waits for a full reload: workers: 2 -> 4 (needs a restart: forked)" in text
+
+
+def test_a_start_on_the_last_good_version_is_listed_also_where_it_is_what_was_committed_last() -> None:
+    found = entries([], [event(3, ReloadResult.UNCHANGED, origin="last_good")])
+    assert [each.origin for each in found] == ["last_good"]
+    assert report({"version": 3}, found).text.endswith("the server started on version 3")
+
+
 def test_a_worker_that_declines_later_is_listed() -> None:
     late = event(3, ReloadResult.PARTIAL, origin="late", previous_version=3, problems=[Problem("", "no: worker 7")])
     (found,) = entries([], [late])

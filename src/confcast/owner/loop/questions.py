@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from confcast.config import restart
 from confcast.config.candidate import Candidate
 from confcast.config.diff import differences, shown_values
 from confcast.config.dotted_keys import LONGEST_KEY, did_you_mean, too_long
@@ -137,6 +138,8 @@ def answer_to(
         return Shown(question.id, _running(question.key, loader, codec.decode(ask.contents["running"])))
     sources = load().config if "sources" in (question.a, question.b) else None
     a, b = (codec.decode(ask.contents[name]) if name in ask.contents else sources for name in (question.a, question.b))
+    if (question.a, question.b) == ("running", "sources") and restart.has_restarts(loader.schema):
+        return Differences(question.id, shown_changes(restart.pending(codec, restart.kept(codec, a, b), a, b)))
     return Differences(question.id, shown_changes(differences(codec, a, b)))
 
 
