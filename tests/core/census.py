@@ -79,6 +79,13 @@ SITUATIONS = (
     "a way back goes on though everyone is silent",
     "a way back to what runs holds it",
     "what is not kept can't be put back",
+    "a server starts on an older good version",
+    "a server starts on the newest version, which was good",
+    "a server finds no good version",
+    "the owner dies with a boot's hold",
+    "a boot's hold ends with a version",
+    "a boot's hold ends and nothing differs",
+    "a value is set on a boot's hold",
     "a hold ends with a version",
     "a hold ends and nothing differs",
     "a forced load passes a hold",
@@ -190,7 +197,8 @@ class Census:
         state = owner.core.state
         self.notes(f"the owner dies, {state.name}")
         if self._world.journal.operator.hold is not None:
-            self.notes("the owner dies with a hold")
+            boot = self._world.journal.operator.hold.boot
+            self.notes("the owner dies with a boot's hold" if boot else "the owner dies with a hold")
         if state is ProposalState.RECORDING and owner.core._proposal.state_only:
             self.notes("the owner dies while it writes what people have set")
         if any(wake.timer is fx.Timer.OBSERVERS for wake in owner.timers):
@@ -258,10 +266,15 @@ class Census:
 
     def _hold_changes(self, effect: fx.Record | fx.RecordState, before: Any, after: Any) -> None:
         by = "with a version" if isinstance(effect, fx.Record) else "and nothing differs"
-        if isinstance(effect, fx.RecordState) and after and after != before:
+        if after and after.boot and after != before:
+            older = isinstance(effect, fx.Record)
+            self.notes(
+                f"a server starts on {'an older good version' if older else 'the newest version, which was good'}"
+            )
+        elif isinstance(effect, fx.RecordState) and after and after != before:
             self.notes("a way back to what runs holds it")
         if before and after is None:
-            self.notes(f"a hold ends {by}")
+            self.notes(f"a boot's hold ends {by}" if before.boot else f"a hold ends {by}")
             if getattr(effect, "origin", "") == "call":
                 self.notes("a forced load passes a hold")
 
@@ -292,7 +305,8 @@ class Census:
             if after.layer not in (b"", before.layer):
                 self.notes("overrides are put back with their version")
         elif effect.origin == "set":
-            self.notes("an override is set on what is held" if held else "an override is set")
+            what = "a value is set on a boot's hold" if held and held.boot else "an override is set on what is held"
+            self.notes(what if held else "an override is set")
         elif effect.origin == "expiry":
             bad = self._world.sources is None
             self.notes("an override ends while the sources are bad" if bad else "an override ends")
@@ -322,6 +336,8 @@ class Census:
                 self.notes("nothing waits to be confirmed")
             case "confirm", _ if event:
                 self.notes("a window is confirmed")
+            case "last_good", ReloadResult.VALIDATION_FAILED:
+                self.notes("a server finds no good version")
             case "rollback", ReloadResult.VALIDATION_FAILED:
                 self.notes("what is not kept can't be put back")
             case "rollback", _ if refused:
@@ -336,7 +352,7 @@ class Census:
         if getattr(given, "pending", ()):
             self.notes("a value waits for a restart")
         operator = self._world.journal.operator
-        known = isinstance(given, fx.Loaded) and operator.hold is not None and given.digest == operator.tried
+        known = isinstance(given, fx.Loaded) and operator.is_held and given.digest == operator.tried
         if known and not self._world.owner.core._requests.called:
             self.notes("what a hold stops is told once")
 

@@ -212,7 +212,13 @@ def time_passes(world, process, content):
 
 
 def server_starts_anew(world, process, content):
+    """On the sources that it ran on, or on broken ones, which are mended while it serves what was good, or not."""
+    world.sources = world.sources if content == b"A" else None
     world.server_starts_anew()
+    if content == b"C":
+        world.start_worker()
+        _goes_on(world, lambda: world.journal.operator.hold is not None)
+        sources_change_and_hup(world, process, content)
 
 
 def a_next_generation_comes_or_is_called_off(world, process, content):

@@ -106,8 +106,9 @@ class Oracle:
         self.disturbed: set[int] = set()
         self.refused_here: dict[int, int] = {}
 
-    def owner_began(self, newest: Any) -> None:
+    def owner_began(self, newest: Any, *, first: bool = False) -> None:
         self._fresh_owner()
+        self._may_fall_back, self._falls_back = first, False
         self._note_is_lost = False
         found = newest.version if newest else 0
         assert found == self.newest_row, f"G6: version {self.newest_row} was committed, the next owner found {found}"
@@ -147,6 +148,8 @@ class Oracle:
             case fx.Accept():
                 self._who_connects()
             case fx.Load() | fx.Restore():
+                boots = isinstance(effect, fx.Restore) and effect.boot
+                assert self._falls_back or not boots, "the last good version is put back, and no first load was refused"
                 self.dry = isinstance(effect, fx.Load) and effect.dry
                 self.rebuilds = isinstance(effect, fx.Restore) or effect.rebuild
                 self.disturbed = set()
@@ -176,11 +179,20 @@ class Oracle:
         if event.result is ReloadResult.UNCHANGED and event.origin in (*_FOLLOWING, "resume"):
             other = self.read_values != self.undone_sources or self._is_open(_resumes)
             self.undone_sources = None if other or self._asks_for_a_window() else self.undone_sources
+        self._judge(event)
         self._closes.append((event, self._tick(), self.world.known()))
         if event.origin != "late":
             self.open_round = 0
             self._barrier(event)
             self.timed_out |= {status.pid for status in event.lagging if status.state == "late"}
+
+    def _judge(self, event: Any) -> None:
+        """Whether this is a first start's load, and it was refused."""
+        if event.origin in _FOLLOWING:
+            self._may_fall_back = self._may_fall_back and not event
+            self._falls_back = self._may_fall_back
+            hold = self.world.journal.operator.hold
+            assert not (event and hold is not None), "the sources are applied, and a hold is left"
 
     def note_was_lost(self) -> None:
         """What was to be noted beside the version could not be written, which stops nothing."""
@@ -222,7 +234,8 @@ class Oracle:
             assert not early, f"G1: committed before {early} voted, and before the deadline"
             heard = self.world.owner.known
             agree = {pid for pid in heard if (self.pipe_of.get(pid, 0), self.open_round) in self.yes}
-            assert agree or not heard or effect.origin == "rollback", "G1: committed without a yes"
+            unasked = effect.origin in ("rollback", "last_good")
+            assert agree or not heard or unasked, "G1: committed without a yes"
             assert self._checked == self._loading, "G8: committed before it was proven to be exact"
         self.excused = self.timed_out | unvoted
         self.disturbed = set()
@@ -343,13 +356,24 @@ class Oracle:
         held = journal.operator.hold
         if journal.deleted or (isinstance(effect, fx.Record) and (effect.undo or effect.origin == "reissue")):
             return  # an undo has the state of what it puts back
-        if held is not None and after.hold is None:
+        origin = getattr(effect, "origin", "")
+        if held is not None and not held.boot and after.hold is None:
             assert self._is_open(_resumes), "D5: a hold has ended, and nobody has asked for it"
-        if held is not None and getattr(effect, "origin", "") in _FOLLOWING:
+        if held is not None and not held.boot and origin in _FOLLOWING:
             assert self._is_open(_resumes), "D5: a load that nobody has forced was committed past a hold"
-        if held is None and after.hold is not None:
+        if after.hold is not None and after.hold.boot:
+            self._is_held_by_a_boot(effect, held)
+        elif held is None and after.hold is not None:
             assert self._is_open(lambda asked: isinstance(asked, Rollback)), "held, and nobody has gone back"
         assert after.serial > journal.operator.serial, "a serial number was used again"
+
+    def _is_held_by_a_boot(self, effect: fx.Record | fx.RecordState, before: Any) -> None:
+        hold, origin = effect.operator.hold, getattr(effect, "origin", "")
+        assert origin not in _FOLLOWING, "the sources are committed, and a boot's hold is left"
+        if hold == before:
+            return
+        assert self._falls_back, "held by a boot, and no first load was refused"
+        assert hold.version in self.world.journal.good, "a server starts on a version that was not good"
 
     def _operated(self, asked: Any, event: Any) -> None:
         """What a caller is told is what the journal has."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Core, ProposalState, Rules
-from confcast.wire.messages import Change, Outcome, ReloadResult, Resume
+from confcast.wire.messages import Change, Outcome, Reload, ReloadResult, Resume
 from confcast.worker.connection.machine import Held
 from tests.core import overrides
 from tests.core.census import Census
@@ -129,11 +129,12 @@ class World(Crowd):
             starts_anew=self.starts_anew,
             gathering=gathering,
             now=self.now,
+            last_good=self.starts_anew and not self.journal.operator.is_held,
         )
-        self.starts_anew = False
-        self.oracle.owner_began(self.journal.newest())
+        self.oracle.owner_began(self.journal.newest(), first=self.starts_anew)
         self.owner = OwnerProcess(core, roster)
-        self.owner.inputs.append(fx.Trigger("restart" if self.owners > 1 else "start"))
+        self.owner.inputs.append(fx.Trigger("start" if self.starts_anew or self.owners == 1 else "restart"))
+        self.starts_anew = False
 
     def server_starts_anew(self) -> None:
         """No process of it lives on; the journal does, in a folder of its own."""
@@ -261,6 +262,8 @@ class World(Crowd):
         """A kept version's content is taken from the journal, in the owner's own thread."""
         order, journal, present = self.owner.restores.popleft(), self.journal, self.owner.core.committed.payload
         others = [each for each in sorted(journal.rows, reverse=True) if journal.rows[each] != present]
+        if order.boot:
+            others = sorted(journal.good, reverse=True)
         version = order.version if order.version is not None else next(iter(others), 0)
         if (content := journal.rows.get(version)) is None:
             given = fx.LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, (Problem("", "not kept"),))
@@ -443,7 +446,9 @@ class World(Crowd):
         self._run_down()
         self.oracle.check_rest()
         self.sources = b"A" if self.sources is None else self.sources
-        self.ask(Resume)
+        operator = self.journal.operator
+        boot = operator.hold is not None and operator.hold.boot and operator.unconfirmed is None
+        self.ask(Reload if boot else Resume)  # no person is needed to end a boot's hold
         self._run_down()
         self.oracle.check_rest()
         self.oracle.check_last_outcome()

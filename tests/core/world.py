@@ -82,6 +82,7 @@ class Owner:
         gathering=False,
         fallback=None,
         starts_anew=False,
+        last_good=False,
         report=None,
         **rules,
     ):
@@ -96,6 +97,7 @@ class Owner:
             fallback=fallback,
             starts_anew=starts_anew,
             gathering=gathering,
+            last_good=last_good,
             now=100.0,
             report=report,
         )

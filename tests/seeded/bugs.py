@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _OWNER, _WORKER, _CODEC = "owner", "worker", "config/codec"
 _TABLE, _TRACES = "tests/core/test_owner_table.py", "tests/core/test_traces.py"
 _OPERATIONS, _WINDOWS = "tests/core/test_operations.py", "tests/core/test_windows.py"
+_LAST_GOOD = "tests/core/test_last_good.py"
 _WORKERS_TABLE = "tests/core/test_worker_table.py"
 _VOTES = "tests/core/test_votes.py"
 _GOODBYES, _RECOVERY = "tests/unit/worker/connection/test_goodbyes.py", "tests/unit/owner/store/test_recovery.py"
@@ -101,10 +102,27 @@ BUGS = (
         "a hold is forgotten by the version that is set on it",
         "D5: a hold ends by what a person has asked for, and by nothing else",
         "core/operations.py",
-        "        elif proposal.resumes:\n            operator",
-        "        elif proposal.asked is not None:\n            operator",
+        "        elif operator.hold is not None and (proposal.resumes or",
+        "        elif operator.hold is not None and (proposal.asked is not None or",
         _OPERATIONS,
         _BY_CHANCE,
+    ),
+    _core(
+        "a start on the last good version is held as a person holds one",
+        "it ends by itself as soon as the sources are applied",
+        "core/operator_state.py",
+        "return self.hold is not None and not self.hold.boot",
+        "return self.hold is not None",
+        _LAST_GOOD,
+        _BY_CHANCE,
+    ),
+    _core(
+        "every load that fails puts the last good version back",
+        "only a first start does; a server that serves keeps what it has",
+        "core/last_good.py",
+        "self._may_fall_back, self._falls_back = False, failed and",
+        "self._falls_back = failed and",
+        _LAST_GOOD,
     ),
     _core(
         "expect is compared when a request comes",

@@ -98,7 +98,7 @@ SIGNATURES = {
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
         " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, keep_versions=50,"
-        " needs_restart='pending', supervise='thread', log_level='info', executable=None)"
+        " on_start_error='fail', needs_restart='pending', supervise='thread', log_level='info', executable=None)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",
@@ -188,7 +188,7 @@ FIELDS = {
         *("key", "value", "origin", "shadowed", "default", "required", "type", "constraints", "description"),
         *("since_version", "expires", "pending", "waiting", "problems", "left_out"),
     ],
-    "Held": ["version", "since", "who", "reason"],
+    "Held": ["version", "since", "who", "reason", "boot"],
     "Override": ["key", "value", "since", "who", "expires", "needed", "reason", "applied", "why"],
     "Status": [
         *("version", "digest", "since", "origin", "who", "reason", "disk", "differs", "problems", "held"),

@@ -305,6 +305,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         silent="refuse",
         history_limit=100,
         keep_versions=50,
+        on_start_error="last_good",
         needs_restart="refuse",
         supervise="caller",
         log_level="warning",
@@ -324,6 +325,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
     ConfigReloadManager(loader, False)  # type: ignore[call-arg]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
     ConfigReloadManager(loader, needs_restart="never")  # type: ignore[arg-type]
+    ConfigReloadManager(loader, on_start_error="last")  # type: ignore[arg-type]
     ConfigReloadManager(loader, supervise="loop")  # type: ignore[arg-type]
     ConfigReloadManager(loader, log_level="verbose")  # type: ignore[arg-type]
     ConfigReloadManager(loader, executable=3.11)  # type: ignore[arg-type]

@@ -23,6 +23,8 @@ _MOST_SHOWN = 10
 _IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
 """The totals that the report leaves out, since `last` shows them, also for the first load."""
 
+_BOOT = "the sources were refused when the server started, and are followed as soon as they are applied"
+
 _REFUSED = {
     "hello": "a process with another schema, another name or another version of confcast",
     "stranger": "a process of another user",
@@ -142,9 +144,9 @@ def _operated(stats: dict[str, Any]) -> list[str]:
     """The lines for what people have set: a hold, and each override."""
     lines = []
     if hold := stats.get("held"):
+        end = _BOOT if hold.get("boot") else "`confcast resume` follows the sources again"
         lines.append(
-            f"held     the content of version {hold['version']}, since {when(hold['since'])}{_why(hold)}; "
-            "`confcast resume` follows the sources again"
+            f"held     the content of version {hold['version']}, since {when(hold['since'])}{_why(hold)}; {end}"
         )
     for each in stats.get("overrides", ()):
         end = "" if each["expires"] is None else f", until {when(each['expires'])}"
@@ -213,7 +215,8 @@ def _last(last: ReloadEvent | None) -> str:
 
 def _state(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
     """The state of the sources: `held` (not followed), `applied`, `refused`, `unreadable` or `unknown`."""
-    if stats.get("held") and (last is None or last or last.result is ReloadResult.HELD):
+    hold = stats.get("held")
+    if hold and not hold.get("boot") and (last is None or last or last.result is ReloadResult.HELD):
         return "held"
     if last is None:
         return "unknown"

@@ -79,6 +79,7 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
     Raises:
         TypeError: `loader` is no loader, or an option does not exist.
         ValueError: An option can't have this value.
+        ConfigError: An option needs another one: `on_start_error="last_good"` needs `state_dir`.
     """
 
     def __init__(self, loader: ConfigLoader[T], **options: Unpack[ManagerOptions]) -> None:

@@ -24,7 +24,8 @@ generation      The workers of one master program, with their owner and runtime 
 good            Said of a version that was settled, declined by no worker, and not undone.
 handover        The copy of the journal that one generation leaves for the next.
 high-water number  The highest version number known to have been given out; new content gets the number above it.
-hold            What a way back leaves: no load that nobody forces is put to the workers until a person resumes.
+hold            What a way back leaves: no load that nobody forces is put to the workers until a person resumes. That of
+                a boot on the last good version stops no load, and ends with the first one that is applied.
 in-progress file   Names the content whose load is under way; after a crash that content is quarantined.
 journal         The SQLite file with the kept versions, the high-water number, the roster and the history.
 kept version    One of the last committed versions: its content, when it came, what caused it, who called, its verdict.

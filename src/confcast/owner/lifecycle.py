@@ -2,7 +2,8 @@
 
 At the start, in this order: the lock and the control socket (workers may connect from then on), the schema, the
 journal, what a former owner left, and then the loop. A first owner whose first load is refused reports why to its
-master, and exits; a restarted one serves the journal's version before it reads the sources.
+master, and exits, unless it may start on the last good version; a restarted one serves the journal's version before it
+reads the sources.
 
 Rejected: importing the schema before acquiring the lock (two owners at once would run the user's code), and loading
 under other code than that of the journal's version (workers of that code are sent the version's bytes as they are).
@@ -33,9 +34,11 @@ from confcast.config.loader import ConfigLoader, LoaderSpec
 from confcast.config.sources.environment import Environment
 from confcast.errors import ConfcastError, ConfigError, Problem
 from confcast.owner.core.effects import Input, MasterGone, Trigger
+from confcast.owner.core.last_good import ORIGIN
 from confcast.owner.core.machine import Rules
 from confcast.owner.log_file import CapturedOutput, follow
 from confcast.owner.loop.collector_at_rest import freeze
+from confcast.owner.loop.event_log import log_event, log_last_good
 from confcast.owner.loop.event_loop import EventLoop
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.loop.mailbox import LogRotated, Mailbox
@@ -64,6 +67,10 @@ REFUSED = 78
 _MOVE_WITHIN = 2.0
 """Seconds for which an owner whose master was killed waits until a former owner has released the state folder."""
 
+_BEFORE_THE_FIRST_LOAD = frozenset({"expiry", "late", "reissue"})
+"""The origins of events that are no outcome of a first load: an override has ended while no server ran, or a worker of
+a server before has connected."""
+
 _OF_SIGNAL: dict[int, Input | Answered | LogRotated] = {signal.SIGHUP: Trigger("signal"), signal.SIGUSR1: LogRotated()}
 
 _DISABLED = (
@@ -91,6 +98,7 @@ class Lifecycle:
         self._restarted = startup.restarts > 0
         self._status = 0
         self.ready = self._dismissed = False
+        self._refused: ReloadEvent | None = None  # the first load of a start that falls back on the last good version
         self._mailbox: Mailbox[Input | Answered | LogRotated] = Mailbox(_OF_SIGNAL)
         install_handlers(self._mailbox)
         self._relief = Relief(functools.partial(leave_signals_to_the_loop, self._mailbox))
@@ -147,13 +155,16 @@ class Lifecycle:
                 "snapshot file", lambda: self._runtime_dir.save(row.schema, row.version, row.digest, row.payload)
             )
         starts_anew = not self._restarted
-        self._loop.start_from(row, left.roster, left.high_water, gathering=gathering, starts_anew=starts_anew)
+        last_good = self._startup.options.on_start_error == "last_good" and starts_anew and not self._startup.former
+        self._loop.start_from(
+            row, left.roster, left.high_water, gathering=gathering, starts_anew=starts_anew, last_good=last_good
+        )
         operator = self._loop.core.operator
-        if operator.hold is not None:
+        if operator.is_held:
             loading.starts_held()
         self._loop.watch_master(self._startup.master_pid, self._startup.master_started)
         self._loop.watch_channel(self._channel.connection, self._receive)
-        stands = (operator.hold is not None or operator.unconfirmed is not None) and operator.window is None
+        stands = (operator.is_held or operator.unconfirmed is not None) and operator.window is None
         if row is not None and (self._restarted or stands):
             self._send_ready(row.version, [])  # what is held, or was put back, is served whatever the sources say
 
@@ -260,17 +271,38 @@ class Lifecycle:
     # ---- messages of the master channel
 
     def _on_event(self, event: ReloadEvent) -> None:
-        """Report the first load to the master, and exit if a first owner's is refused. Note a refusal in a pause."""
+        """Report the first load to the master, and exit if a first owner's is refused."""
         if self.ready:
-            if any(problem.message == handover.PAUSED for problem in event.problems):
-                self._note_refusal()
+            self._on_later_event(event)
+            return
+        if event.origin in _BEFORE_THE_FIRST_LOAD and not self._restarted:
             return
         if event or event.result is ReloadResult.UNDONE:  # a server whose window was open starts on its fallback
             self._send_ready(event.version, [])
+            if event.origin == ORIGIN:
+                self._log_last_good(event.version)
+        elif not self._restarted and self._loop.core.falls_back(event):
+            self._refused = event
         elif not self._restarted:
-            self._send_ready(0, event.problems, event.result.value)
+            first, more = (event, []) if self._refused is None else (self._refused, event.problems)
+            self._send_ready(0, [*first.problems, *more], first.result.value)
             self._status = REFUSED
             self._loop.stop("the first configuration was refused")
+
+    def _on_later_event(self, event: ReloadEvent) -> None:
+        """Note a refusal in a pause. Log a start's load that is refused only now: the master reports it no more."""
+        if any(problem.message == handover.PAUSED for problem in event.problems):
+            self._note_refusal()
+        elif event.origin in ("start", ORIGIN) and not event:
+            log_event(event)
+        elif event.origin == ORIGIN:
+            self._log_last_good(event.version)
+
+    def _log_last_good(self, version: int) -> None:
+        hold = self._loop.core.operator.hold
+        if self._refused is not None:
+            log_event(self._refused)
+        log_last_good(version, hold.version if hold is not None else version)
 
     def _send_ready(self, version: int, problems: list[Problem], reason: str = "") -> None:
         self.ready = True

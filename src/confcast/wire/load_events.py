@@ -10,7 +10,7 @@ from confcast.wire.messages import ReloadEvent, ReloadResult
 LOOK_BACK = 20
 """How many events are searched for the last load."""
 
-_NO_LOADS = frozenset({"reissue", "late", "rollback", "expiry", "set", "unset", "confirm", "undo"})
+_NO_LOADS = frozenset({"reissue", "late", "rollback", "last_good", "expiry", "set", "unset", "confirm", "undo"})
 """The origins of events that say nothing of the sources' content, or not of it alone."""
 
 

@@ -20,7 +20,13 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get
 import msgspec
 from msgspec.structs import fields
 
+from confcast.errors import ConfigError, Problem
+
 _SLACK = 1.0
+_NEEDS_STATE_DIR = (
+    "'last_good' needs state_dir: without that folder no version outlives a stop of the server, and there is never a "
+    "good one to start on"
+)
 
 
 class _Kind(NamedTuple):
@@ -89,6 +95,7 @@ Versions = Annotated[int, _Kind(_versions, "VERSIONS")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
 Silent = Literal["proceed", "refuse"]
+OnStartError = Literal["fail", "last_good"]
 NeedsRestart = Literal["pending", "refuse"]
 Supervise = Literal["thread", "caller"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
@@ -128,6 +135,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "How many committed versions are kept, the one that runs among them. Each content is kept once, secrets "
         "included, in the journal.",
     ] = 50
+    on_start_error: Annotated[
+        OnStartError,
+        "What a start does whose sources are refused or can't be read. `fail`: nothing is started; `last_good`: the "
+        "server starts on the newest good version that is kept, says so, and follows the sources again as soon as they "
+        "are applied; needs `state_dir`. At a full reload nothing is started in either case, since the server serves.",
+    ] = "fail"
     needs_restart: Annotated[
         NeedsRestart,
         "What a reload does with a changed value of a field that is marked `NeedsRestart`. `pending`: what runs stays, "
@@ -205,7 +218,13 @@ def _one_of(choices: tuple[str, ...], value: object) -> object:
 
 
 def checked(given: Mapping[str, Any]) -> Options:
-    """These options, and the defaults of the others. Raises TypeError for an unknown option, ValueError for a value."""
+    """These options, and the defaults of the others.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option can't have this value.
+        ConfigError: An option needs another one.
+    """
     kept: dict[str, Any] = {}
     for name, value in given.items():
         if name not in declared():
@@ -214,7 +233,10 @@ def checked(given: Mapping[str, Any]) -> Options:
             kept[name] = declared()[name].check(value)
         except ValueError as error:
             raise ValueError(f"{name}={value!r}: {error}") from None
-    return Options(**kept)
+    found = Options(**kept)
+    if found.on_start_error == "last_good" and found.state_dir is None:
+        raise ConfigError([Problem("on_start_error", _NEEDS_STATE_DIR)])
+    return found
 
 
 class EmbeddedOptions(TypedDict, total=False):
@@ -229,6 +251,7 @@ class EmbeddedOptions(TypedDict, total=False):
     silent: Silent
     history_limit: int
     keep_versions: int
+    on_start_error: OnStartError
     needs_restart: NeedsRestart
     log_level: LogLevel
     executable: str | os.PathLike[str] | None

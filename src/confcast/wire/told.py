@@ -285,17 +285,21 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class Held(msgspec.Struct, frozen=True):
     """A person went back to a version: what the sources say is put to no worker until a person resumes.
 
+    Or, with `boot`, the server started on that version, since its sources were refused: then no person is needed.
+
     Attributes:
         version: The kept version whose content was put back.
         since: When, in seconds since 1970.
-        who: The process that called; None if that is not known.
+        who: The process that called; None if that is not known, and at a boot.
         reason: The reason that the caller gave; empty for none.
+        boot: Whether the next load of the sources that is applied ends it (`on_start_error="last_good"`).
     """
 
     version: int
     since: float
     who: Who | None = None
     reason: str = ""
+    boot: bool = False
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from confcast import ConfigLoader, ConfigReloadManager
+from confcast import ConfigError, ConfigLoader, ConfigReloadManager
 from confcast.wire.options import checked
 
 LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
@@ -29,6 +30,7 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
         ({"history_limit": -1}, "history_limit=-1: a number of events is expected, 0 or more"),
         ({"keep_versions": 0}, "keep_versions=0: a number of versions is expected, 1 or more"),
         ({"keep_versions": True}, "keep_versions=True: a number of versions is expected, 1 or more"),
+        ({"on_start_error": "best"}, "on_start_error='best': 'fail' or 'last_good' is expected"),
         ({"name": " "}, "name=' ': a name is expected, such as 'app'"),
         ({"state_dir": ""}, "state_dir='': a folder is expected, or None"),
         ({"watch": "no"}, "watch='no': True or False is expected"),
@@ -40,6 +42,15 @@ def test_a_value_that_an_option_can_t_have_is_refused(options: dict[str, Any], w
     with pytest.raises(ValueError, match="expected") as caught:
         ConfigReloadManager(LOADER, **options)
     assert words in str(caught.value)
+
+
+def test_the_last_good_version_needs_a_folder_that_outlives_a_stop(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ConfigReloadManager(LOADER, on_start_error="last_good")
+    (problem,) = caught.value.problems
+    assert problem.key == "on_start_error"
+    assert problem.message.startswith("'last_good' needs state_dir: ")
+    assert ConfigReloadManager(LOADER, on_start_error="last_good", state_dir=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -247,11 +247,13 @@ class Load(WithSecrets, _Data, frozen=True):
 class Restore(_Data, frozen=True):
     """Take the content of a kept version from the journal, and give Loaded, checked, or LoadFailed: no source is read.
 
-    `version`: its number; None: the newest good version before the one whose content runs.
+    `version`: its number; None: the newest good version before the one whose content runs. `boot`: the newest good one
+    of today's schema instead, whatever the journal has committed since: no worker runs.
     """
 
     number: int
     version: int | None
+    boot: bool = False
 
 
 class WakeAt(_Data, frozen=True):

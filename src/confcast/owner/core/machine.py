@@ -61,6 +61,7 @@ from typing import Any
 from confcast.errors import ImpossibleMessage, Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core import transitions
+from confcast.owner.core.last_good import LastGood
 from confcast.owner.core.member_inputs import MemberInputs
 from confcast.owner.core.operations import Operations
 from confcast.owner.core.operator_state import Hold, OperatorState, Window
@@ -90,7 +91,7 @@ from confcast.wire.messages import (
 __all__ = ["Committed", "Core", "Hold", "OperatorState", "ProposalState", "Proven", "Rules", "Window"]
 
 
-class Core(MemberInputs, Operations):
+class Core(MemberInputs, Operations, LastGood):
     """The state machine, with the handlers of the inputs that no worker causes. Its arguments are those of `Steps`."""
 
     @property

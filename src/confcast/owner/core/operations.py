@@ -111,7 +111,9 @@ class Operations(Windows):
             operator = msgspec.structs.replace(
                 operator, hold=Hold(given.restores, self._now, proposal.who, proposal.reason)
             )
-        elif proposal.resumes:
+        elif proposal.boot:
+            operator = msgspec.structs.replace(operator, hold=Hold(given.restores, self._now, boot=True))
+        elif operator.hold is not None and (proposal.resumes or (proposal.follows_sources and not operator.is_held)):
             operator = msgspec.structs.replace(operator, hold=None)
         if not proposal.follows_sources:
             return operator
@@ -120,7 +122,7 @@ class Operations(Windows):
 
     def _is_held_back(self) -> bool:
         """Whether a hold stops the present load."""
-        return self.operator.hold is not None and self._proposal.follows_sources and not self._proposal.resumes
+        return self.operator.is_held and self._proposal.follows_sources and not self._proposal.resumes
 
     def _found_held(self, given: fx.Loaded) -> None:
         """Tell what the sources would bring: each caller, and without one the history, once per change."""

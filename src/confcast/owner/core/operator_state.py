@@ -15,17 +15,21 @@ from confcast.wire.messages import Change, Who, WithSecrets
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person went back to a version: what the sources say is put to no worker until a person resumes.
 
+    Or, at a boot, the owner did, since the sources were refused: then the next load of them that is applied ends it.
+
     Attributes:
         version: The kept version whose content was put back.
         since: When; in the core a time of its clock, in the journal seconds since 1970.
-        who: The process that called.
+        who: The process that called; None at a boot.
         reason: Why, in the caller's words; empty for none.
+        boot: Whether a server has started on this version because its sources were refused (`last_good.py`).
     """
 
     version: int
     since: float
     who: Who | None = None
     reason: str = ""
+    boot: bool = False
 
 
 class Window(WithSecrets, frozen=True, omit_defaults=True):
@@ -100,6 +104,11 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     pending: tuple[Change, ...] = ()
     window: Window | None = None
     unconfirmed: Unconfirmed | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the sources are followed only once a person resumes."""
+        return self.hold is not None and not self.hold.boot
 
     def follows(self, former: OperatorState) -> bool:
         """Whether this differs from the former state by what a person has set; all else is noted only."""

@@ -111,6 +111,7 @@ class Proposal:
         rebuilds: Whether it reads no source, and builds on what the committed version was made from.
         refusals: By pid, why workers voted no to a dry run.
         pending: What the sources would change, and waits for a restart.
+        boot: Whether it puts back the newest good version, since the sources were refused at a first start.
     """
 
     origin: str
@@ -144,6 +145,7 @@ class Proposal:
     rebuilds: bool = False
     refusals: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
     pending: tuple[Change, ...] = ()
+    boot: bool = False
 
     @property
     def dry(self) -> bool:
@@ -158,12 +160,14 @@ class Proposal:
     @property
     def follows_sources(self) -> bool:
         """Whether its content is what the sources say, so that a hold stops it unless it ends the hold."""
-        return not self.rebuilds and (self.asked is None or isinstance(self.asked, Reload | Resume))
+        if self.rebuilds or self.boot:
+            return False
+        return self.asked is None or isinstance(self.asked, Reload | Resume)
 
     @property
     def reads_sources(self) -> bool:
         """Whether its content was made from what the sources say now."""
-        return self.origin not in _WITHOUT_SOURCES and not self.rebuilds and not self.undo
+        return self.origin not in _WITHOUT_SOURCES and not (self.rebuilds or self.undo or self.boot)
 
     @property
     def confirm_within(self) -> float:
@@ -179,7 +183,7 @@ class Proposal:
     @property
     def needs_yes(self) -> bool:
         """Whether a worker must vote yes: a way back needs only that no worker votes no."""
-        return not isinstance(self.asked, Rollback)
+        return not (self.boot or isinstance(self.asked, Rollback))
 
     @property
     def reissue(self) -> bool:

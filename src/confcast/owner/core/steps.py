@@ -49,6 +49,8 @@ class Steps(ABC):
         gathering: Whether this owner was restarted and found no journal: it commits nothing until each living worker
             has had the time to connect.
         now: The time, as in `Core.handle`.
+        last_good: Whether this is the owner of a first start that starts on the newest good version if its sources are
+            refused (`last_good.py`).
         report: Called with one line of text for each transition (see `transitions.py`); None: no line is formatted.
     """
 
@@ -65,6 +67,7 @@ class Steps(ABC):
         starts_anew: bool = False,
         gathering: bool = False,
         now: float = 0.0,
+        last_good: bool = False,
         report: Callable[[str], None] | None = None,
     ) -> None:
         self.rules = rules
@@ -95,6 +98,7 @@ class Steps(ABC):
         self._writing = False
         self._accepting = False
         self._reissue_failed = False
+        self._may_fall_back, self._falls_back = last_good, False
         self._exits = False  # whether the owner exits after the journal write that is under way
         self._token = 0
         self._now = self._since = now
@@ -124,6 +128,8 @@ class Steps(ABC):
             self._end_window()
         elif self._must_reissue():
             self._reissue()
+        elif self._falls_back:
+            self._fall_back()
         elif self._must_expire():
             self._expire()
         elif self._begins_operation():
@@ -177,6 +183,14 @@ class Steps(ABC):
         return False
 
     @abstractmethod
+    def _first_load_ends(self, *, failed: bool) -> None:
+        """Note whether the newest good version must be put back, if the present proposal is a first start's load."""
+
+    @abstractmethod
+    def _fall_back(self) -> None:
+        """Put back the newest good version."""
+
+    @abstractmethod
     def _operate(self, request: Request) -> bool:
         """Begin an operation. Returns False if it is answered at once."""
 
@@ -184,7 +198,7 @@ class Steps(ABC):
         cause, insist = self._requests.begin()
         self._excuse_timed_out()
         self._proposal = Proposal(cause.origin, self._now, self.committed.version, who=cause.who, reason=cause.reason)
-        self._begin_load(insist=insist, compare=self.operator.hold is not None)
+        self._begin_load(insist=insist, compare=self.operator.is_held)
 
     def _begin_load(self, *, insist: bool, compare: bool = False, edit: Edit | None = None) -> None:
         self._enter(ProposalState.LOADING)
@@ -358,6 +372,7 @@ class Steps(ABC):
 
     def _begin_barrier(self) -> None:
         self._proposal.recorded = self._now
+        self._first_load_ends(failed=False)
         self._enter(ProposalState.COMMITTING)
         self._wake_by(fx.Timer.BARRIER)
         self._test_done()
@@ -431,6 +446,7 @@ class Steps(ABC):
     # ---- the outcome
 
     def _fail(self, result: ReloadResult, problems: tuple[Problem, ...]) -> None:
+        self._first_load_ends(failed=True)
         if not self._proposal.dry:
             self.roster.reinstall_timed_out(self.committed.version, self.committed.digest)
         self._close(self._failure(result, problems))

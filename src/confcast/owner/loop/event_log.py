@@ -61,6 +61,16 @@ def _to_be_confirmed(until: float) -> str:
     return f"what was good before is put back at {date}, unless it is confirmed"
 
 
+def log_last_good(version: int, good: int) -> None:
+    """Log, after the event of the load that was refused, on what the server has started instead, and what to do."""
+    which = f"version {version}" if good == version else f"version {version}, which has the content of version {good}"
+    _log.error(
+        "start: the server starts on %s, the newest good one, since its sources were refused (on_start_error="
+        "'last_good'): mend them; the next load of them that is applied ends this",
+        which,
+    )
+
+
 def _why(status: WorkerStatus, event: ReloadEvent) -> str:
     """Why a worker lags; "" for one that declined, since its reasons are logged as the event's problems."""
     return status.state if status.state == "declined" and event.problems else status.reason or status.state

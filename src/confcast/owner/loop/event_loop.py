@@ -29,6 +29,7 @@ from typing import Any
 
 from confcast.errors import ConfcastError, Problem
 from confcast.owner.core import effects as fx
+from confcast.owner.core.last_good import ORIGIN
 from confcast.owner.core.machine import Committed, Core, ProposalState, Rules
 from confcast.owner.loop.connections import Pipes
 from confcast.owner.loop.core_clock import dated, rows_of, state_row_of, with_dates, with_times
@@ -134,6 +135,7 @@ class EventLoop:
         *,
         gathering: bool,
         starts_anew: bool = False,
+        last_good: bool = False,
     ) -> None:
         """Build the core from what the journal holds, before the first turn of the loop."""
         state = self._journal.state
@@ -152,6 +154,7 @@ class EventLoop:
             fallback=fallback,
             starts_anew=starts_anew,
             gathering=gathering,
+            last_good=last_good,
             now=time.monotonic(),
             report=functools.partial(_log.debug, "%s") if _log.isEnabledFor(logging.DEBUG) else None,
         )
@@ -407,7 +410,7 @@ class EventLoop:
 
     def _record_event(self, effect: fx.RecordEvent) -> None:
         event = dated(effect.event)
-        if event or event.origin != "start":  # a refused first load is reported by the master
+        if event or event.origin not in ("start", ORIGIN):  # a start that is refused is reported by the master
             self._unlogged.append(event)
         self._try("history", lambda: self._journal.add_event(event))
         if not self._will_fold:

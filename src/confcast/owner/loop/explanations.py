@@ -94,7 +94,8 @@ def _by_sources(
 
 
 def _named(hold: Hold) -> str:
-    return f"version {hold.version}, put back {by_whom(hold.who, hold.since)}"
+    unknown = {"unknown": "when the server started"} if hold.boot else {}
+    return f"version {hold.version}, put back {by_whom(hold.who, hold.since, **unknown)}"
 
 
 def _of_held(

@@ -29,14 +29,12 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from confcast.config import restart
 from confcast.config.candidate import Candidate, Reading, combined
 from confcast.config.codec import Patched
 from confcast.config.diff import differences
 from confcast.config.loader import ConfigLoader
 from confcast.config.overrides import Call, Overrides
 from confcast.config.plain_bytes import decode_data, encode_data
-from confcast.config.schema.key_path import dotted
 from confcast.config.sources.layer import fingerprint_of
 from confcast.errors import ConfcastError, ConfigError, Problem, first_of
 from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed, Received
@@ -45,6 +43,7 @@ from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
+from confcast.owner.loop.running_values import RunningValues
 from confcast.owner.loop.shown_changes import shown_changes
 from confcast.owner.loop.source_positions import hidden_edits, placed
 from confcast.owner.loop.what_hangs import what_hangs
@@ -68,7 +67,6 @@ from confcast.wire.messages import (
 
 _log = logging.getLogger("confcast.owner")
 
-_REFUSED_TO_CHANGE = "so a reload may not change it (needs_restart='refuse'): start the server anew, or put it back"
 
 _FOLLOW = "`confcast resume` follows the sources again"
 
@@ -152,7 +150,7 @@ class LoadThread:
         self._committed: _Compared | None = None
         self._unchecked: _Unchecked | None = None
         self._relief = relief or Relief()
-        self._refuses_restart, self._takes_up = refuses_restart, takes_up
+        self._running_values = RunningValues(loader, refuses=refuses_restart, takes_up=takes_up)
         self._loads_in = 0  # the thread
         self._mark_of = b""  # what the present load is marked by
         self._listed: tuple[bytes, bytes, list[Override]] = (b"", b"", [])  # the overrides that were listed last
@@ -208,12 +206,13 @@ class LoadThread:
 
     def starts_held(self) -> None:
         """Have no load take up what waits for a restart: the server has just started with what is held."""
-        self._takes_up = False
+        self._running_values.run()
 
-    def restore(self, number: int, row: VersionRow) -> Loaded | LoadFailed:
+    def restore(self, number: int, row: VersionRow, *, boot: bool = False) -> Loaded | LoadFailed:
         """The content of a kept version, of today's schema, as the result of the load with this number.
 
         No source is read, and no code of the user's runs, so the loop's thread does this, also while a load hangs.
+        `boot`: no worker runs, so the version's values that need a restart are taken up.
         """
         self._has_restored = True
         committed, codec = self._committed, self._loader._codec
@@ -225,8 +224,10 @@ class LoadThread:
         except ConfcastError as error:
             problem = Problem("", f"the content of version {row.version} can't be put back: {error}")
             return LoadFailed(number, ReloadResult.VALIDATION_FAILED, (problem,))
-        if committed and (kept := restart.kept(codec, committed.config, config)):
-            return LoadFailed(number, ReloadResult.VALIDATION_FAILED, _of_another_start(row, kept))
+        if boot:
+            self.starts_held()
+        elif committed and (faults := self._running_values.faults_of(row.version, config, committed.config)):
+            return LoadFailed(number, ReloadResult.VALIDATION_FAILED, faults)
         changes = shown_changes(differences(codec, committed.config, config)) if committed else ()
         same = committed is not None and codec.comparable(committed.config) == codec.comparable(config)
         return Loaded(
@@ -348,7 +349,7 @@ class LoadThread:
             self._follow(reading, order)
             return self._failed(order, error)
         self._follow(reading, order)
-        self._takes_up = False
+        self._running_values.run()
         latest, self._latest = self._latest, candidate
         before = self._running if order.insist else latest
         loaded = Loaded(
@@ -510,13 +511,10 @@ class LoadThread:
         self, candidate: Candidate[Any], reading: Reading
     ) -> tuple[Candidate[Any], tuple[Change, ...]]:
         """The candidate with what runs where a restart is needed, and what waits for one. Raises ConfigError."""
-        committed, codec = self._committed, self._loader._codec
-        if committed is None or self._takes_up:
+        committed = self._committed
+        if committed is None:
             return candidate, ()
-        if self._refuses_restart and (kept := restart.kept(codec, committed.config, candidate.config)):
-            raise ConfigError(restart.refusals(kept, candidate._merged, _REFUSED_TO_CHANGE))
-        found, kept = self._loader._keeping(candidate, reading, committed.config, committed.values)
-        return found, shown_changes(restart.pending(codec, kept, found.config, candidate.config)) if kept else ()
+        return self._running_values.kept(candidate, reading, committed.config, committed.values)
 
     def _follow(self, reading: Reading, order: Load) -> None:
         """Have the files watched that this load has found to be named, also if one of them is missing.
@@ -553,12 +551,6 @@ class LoadThread:
         except Exception as error:  # the whole payload is as good, and a valid configuration is not refused for it
             _log.warning("no patch could be made, and the whole configuration travels: %s", type(error).__name__)
             return None
-
-
-def _of_another_start(row: VersionRow, kept: list[restart.Kept]) -> tuple[Problem, ...]:
-    """Why a version that ran in a server before this one can't be put back into this one."""
-    why = f"version {row.version} has another value than the one that runs: start the server anew with its sources"
-    return tuple(Problem(dotted(each.new.key), f"{restart.needs(each.new.mark)}, and {why}") for each in kept)
 
 
 def _counts(order: Load) -> bool:

@@ -52,7 +52,7 @@ def status_of(core: Core, journal: Journal, present: Present) -> Status:
         disk=disk,
         differs=list(last.changes) if last is not None and not last else [],
         problems=[str(each) for each in last.problems] if last is not None and disk == "refused" else [],
-        held=None if hold is None else Held(hold.version, hold.since, hold.who, hold.reason),
+        held=None if hold is None else Held(hold.version, hold.since, hold.who, hold.reason, hold.boot),
         provisional="" if window is None else "confirm",
         deadline=None if window is None else window.by,
         overrides=list(present.overrides),
@@ -77,6 +77,8 @@ def waiting_for(phase: Phase, hangs: str) -> list[Waiting]:
 
 def _disk(core: Core, last: ReloadEvent | None) -> Literal["in step", "differs", "refused"]:
     """What became of the sources' content when it was loaded last; without an event of that, what the hold says."""
+    if core.operator.hold is not None and core.operator.hold.boot:
+        return "refused"
     if last is not None and not last and last.result is not ReloadResult.HELD:
         return "refused"
     if core.operator.hold is not None and core.operator.tried != core.committed.digest:

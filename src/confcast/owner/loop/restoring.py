@@ -1,25 +1,33 @@
 """A way back: which kept version is meant, and its content, as the result of a load in which no source is read.
 
 It is done in the loop's own thread, since a source may hang in the thread that loads.
+
+At a boot whose sources were refused it is the newest good version that can be read: one of another schema, or one that
+is damaged, is passed over, and the event says so.
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from confcast.errors import Problem
 from confcast.owner.core.effects import Loaded, LoadFailed, Restore
 from confcast.owner.core.rules import Rules
 from confcast.owner.loop.load_thread import LoadThread
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
-from confcast.owner.store.kept_versions import before
+from confcast.owner.store.kept_versions import KeptVersion, before
 from confcast.wire.messages import ReloadResult
 
 _MOST_NAMED = 10
 _A_FEW = 6
+_NONE_IS_GOOD = "no version is kept that was good, so the server can't start on one (on_start_error='last_good')"
 
 
 def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread) -> Loaded | LoadFailed:
     """The content of the version that is meant, or why it can't be put back."""
     try:
+        if order.boot:
+            return _newest_good(order, journal, rules, loading)
         number = _before(journal) if order.version is None else order.version
         if not number:
             return _failed(order, "there is no good version before the one that runs: `confcast versions` lists them")
@@ -29,6 +37,32 @@ def restored(order: Restore, journal: Journal, rules: Rules, loading: LoadThread
     if row.schema != rules.schema:
         return _failed(order, _other_schema(row, journal, rules))
     return loading.restore(order.number, row)
+
+
+def _newest_good(order: Restore, journal: Journal, rules: Rules, loading: LoadThread) -> Loaded | LoadFailed:
+    """The content of the newest good version that can be read; its notes say which newer ones can't be."""
+    passed_over = list[str]()
+    for kept in journal.versions():
+        if not kept.good:
+            continue
+        found = _read_at_boot(order, kept, journal, rules, loading)
+        if isinstance(found, Loaded):
+            return replace(found, notes=tuple(passed_over[:_MOST_NAMED]))
+        passed_over += [problem.message for problem in found.problems]
+    problems = (_NONE_IS_GOOD, *passed_over[:_MOST_NAMED])
+    return LoadFailed(order.number, ReloadResult.VALIDATION_FAILED, tuple(Problem("", each) for each in problems))
+
+
+def _read_at_boot(
+    order: Restore, kept: KeptVersion, journal: Journal, rules: Rules, loading: LoadThread
+) -> Loaded | LoadFailed:
+    try:
+        row = journal.version(kept.version)
+    except JournalError as error:
+        return _failed(order, str(error))
+    if row.schema != rules.schema:
+        return _failed(order, _other_schema(row, journal, rules))
+    return loading.restore(order.number, row, boot=True)
 
 
 def _before(journal: Journal) -> int:

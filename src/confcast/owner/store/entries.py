@@ -36,7 +36,7 @@ _FOLDED = "CREATE TABLE IF NOT EXISTS folded(one INTEGER PRIMARY KEY CHECK (one 
 VERSION, EVENT, STATE = 1, 2, 3
 """The kinds of entries in the ahead file."""
 
-_UNCOUNTED = frozenset({"start", "reissue", "late", "confirm"})
+_UNCOUNTED = frozenset({"start", "last_good", "reissue", "late", "confirm"})
 
 encode = msgspec.msgpack.Encoder().encode
 """Encodes an event, or a version as a pair of its rows, as the body of an entry."""

@@ -421,7 +421,8 @@ class Journal:
     def add_event(self, event: ReloadEvent) -> None:
         """Add an event to the history, and count it in the totals, in one write.
 
-        The first load (origin `start`) and a re-issue are in the history, not in the totals. Raises JournalError.
+        The first load (origin `start`, then perhaps `last_good`) and a re-issue are in the history, not in the totals.
+        Raises JournalError.
         """
         body = encode(event)
         with self._database.explained("written"):
