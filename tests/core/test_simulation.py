@@ -30,7 +30,7 @@ from tests.core.simulation import World
 
 SILENT = ["proceed", "proceed", "refuse"]
 CONTENTS = [b"A", b"B", b"C"]
-RUNS = 1250
+RUNS = 920
 
 
 def begin(silent: str, workers: int) -> World:
