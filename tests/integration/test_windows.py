@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from confcast import ConfigLoader, ReloadEvent, ReloadResult
+from confcast import Client, ConfigLoader, ReloadEvent, ReloadResult
 from confcast.master.embedded import EmbeddedManager
 from tests.integration.test_generations import successor
 from tests.integration.test_operations import held, loads, reads
 from tests.integration.test_owner_journal import A_MARK, limited
 from tests.support.fixtures import Manager, StartManager, StartWorker
+from tests.support.gunicorn import Make
 from tests.support.jumping import Jumping
 from tests.support.killing import PLACES, STATE_PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.owners import await_fold, await_the_next, kill_the_owner
 from tests.support.resting import assert_rests
 from tests.support.settings import Limits, write
-from tests.support.waiting import eventually, history_of
+from tests.support.waiting import eventually, history_of, in_thread
 from tests.support.workers import Worker
 
 SUCCESS, UNCHANGED, REJECTED = ReloadResult.SUCCESS, ReloadResult.UNCHANGED, ReloadResult.REJECTED
@@ -254,6 +255,35 @@ def test_a_full_reload_starts_on_the_fallback(
         assert undone(following).evidence == ["nobody confirmed version 2 before the server was fully reloaded"]
         assert following.reload().result is REJECTED
         loads(following, config, 4)
+
+
+def test_an_upgrade_of_a_server_starts_on_the_fallback(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gunicorn's USR2; a HUP in the window, which replaces all workers, leaves it open."""
+    server = make().start()
+    monkeypatch.setenv("CONFCAST_RUNTIME_DIR", str(server.runtime))
+    number = server.ask("read")["number"]
+    server.change()
+    assert Client(pid=server.pid).reload(confirm_within=LATER, reason="another database")
+    server.hup()
+    assert Client(pid=server.pid).status().provisional == "confirm"
+    assert server.ask("read")["number"] != number
+    server.upgrade()
+    server.signal(signal.SIGTERM)
+    server.ended()
+    assert (server.ask("read")["number"], Client().status().provisional) == (number, "")
+
+
+def test_the_owner_after_one_that_died_amid_a_pause_ends_the_window(
+    start_manager: StartManager, start_worker: StartWorker, config: Path
+) -> None:
+    manager = start_manager()
+    worker = start_worker(manager)
+    opens(manager, config)
+    os.kill(manager.owner_pid, signal.SIGSTOP)
+    pausing = in_thread(manager.pause)
+    kill_the_owner(manager)
+    pausing()
+    assert worker.ask("await_number", 1) == 3
 
 
 def test_a_full_reload_that_is_called_off_leaves_what_runs(manager: Manager, config: Path) -> None:

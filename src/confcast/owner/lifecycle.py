@@ -172,6 +172,8 @@ class Lifecycle:
         if not self._paused:
             self._mailbox.post(Trigger("restart" if self._restarted else "start"))
             self._loop.when_idle(self._move_to_state_folder)
+        else:  # the owner before died amid its pause, perhaps before it had ended a window
+            self._loop.hand_over(on=True)
         if watching:
             self._watcher.start()
         freeze()
