@@ -105,4 +105,4 @@ def test_what_was_set_and_a_deploy_refuses_stops_neither_a_start_nor_a_load(
         assert not manager.set({"limit": "50"}), "what is set now is refused"
         assert manager.unset(["limit"])
         assert manager.get_stats()["overrides_left_out"] == 0
-    assert capfd.readouterr().err.count("the override of limit, set by uid ") == 1
+    assert capfd.readouterr().err.count("an override is left out: limit, set by uid ") == 1

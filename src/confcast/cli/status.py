@@ -150,9 +150,8 @@ def _operated(stats: dict[str, Any]) -> list[str]:
         )
     for each in stats.get("overrides", ()):
         end = "" if each["expires"] is None else f", until {when(each['expires'])}"
-        lines.append(
-            f"set      {line(each['key'])} = {line(each['value'])}, since {when(each['since'])}{end}{_why(each)}"
-        )
+        value = f" = {line(each['value'])}" if each["applied"] else ""
+        lines.append(f"set      {line(each['key'])}{value}, since {when(each['since'])}{end}{_why(each)}")
         if not each["applied"]:
             why = line(each.get("why") or "the schema has no such key")
             lines.append(f"         without effect: {why}; `confcast unset` removes it")
@@ -231,6 +230,6 @@ def _sources(last: ReloadEvent | None, stats: dict[str, Any]) -> str:
         "held": f"version {version} stays in use whatever they say, until `confcast resume`",
         "unknown": "the history has no load of them; `confcast reload` loads them now",
         "applied": f"version {version} is what they said when they were last loaded"
-        + (", with what is set below" if stats.get("overrides") else ""),
+        + (", with what is set below" if any(each["applied"] for each in stats.get("overrides", ())) else ""),
     }
     return f"{state}: {words.get(state, f'version {version} stays in use, because of this:')}"

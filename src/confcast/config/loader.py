@@ -244,7 +244,7 @@ class ConfigLoader(Generic[T]):
                 return self._propose(reading)
             raise ConfigError(problems_of(field_errors, schema, merged) + problems)
         self._left_out.accept(reading)
-        self._warn(reading.overrides.left_out(schema))
+        self._warn(f"an override is left out: {each}" for each in reading.overrides.left_out(schema))
         try:
             return self._made(config, merged, reading)
         except ConfigError as error:

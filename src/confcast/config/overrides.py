@@ -208,9 +208,7 @@ class Overrides(WithSecrets, frozen=True):
         at = spelling.canonical(path)
         for each in self.values:
             if each.refused and spelling.canonical(each.path)[: len(at)] == at:
-                key = shown_key(each.path, schema)
-                why = f"the schema refuses it by now ({each.refused})"
-                what = f"the override of {key}, {each.origin}, is left out: {why}"
+                what = f"{shown_key(each.path, schema)}, {each.origin}: the schema refuses it by now ({each.refused})"
                 yield f"{what}; `confcast unset` with this key removes it"
 
     def unknown(self, schema: Any) -> tuple[SetValue, ...]:

@@ -123,6 +123,7 @@ def test_the_status_says_what_people_have_set():
     assert lines[1].startswith("set      a.b = 3, since ")
     assert ", until " in lines[1]
     assert "no longer needed" in lines[3]
+    assert lines[4].startswith("set      a.b, since "), "it has no effect, and so no value"
     assert "the schema has no such key" in lines[5]
     assert status._operated({}) == []
 

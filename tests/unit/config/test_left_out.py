@@ -84,9 +84,9 @@ def test_what_the_new_schema_refuses_is_left_out_and_said(
     assert listed.key.replace('"', "") == key
     assert why in listed.why
     [line] = caplog.messages
-    assert line.startswith(f"the override of {listed.key}, set by uid 1000 (confcast set), ")
+    assert line.startswith(f"an override is left out: {listed.key}, set by uid 1000 (confcast set), ")
     assert line.endswith("; `confcast unset` with this key removes it")
-    assert explain(found, key.split(".")[0], layer).left_out == [line]
+    assert explain(found, key.split(".")[0], layer).left_out == [line.partition("left out: ")[2]]
 
 
 def test_the_others_count_and_the_mark_travels_and_is_kept_until_it_is_unset() -> None:
