@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
-from confcast.owner.core.proposal import CUT_SHORT, NOT_OWED
+from confcast.owner.core.proposal import CROWDED, CUT_SHORT, NOT_OWED
+from confcast.owner.core.requests import MOST_WAITING
 from confcast.wire.messages import (
     Abort,
     Applied,
@@ -538,6 +540,33 @@ def test_an_end_waits_for_the_reload_that_is_under_way():
     owner.loads_with(C, b"x", 101.0)
     commits(owner, w1, w2)
     assert owner.did(fx.Load)[-1].rebuild
+
+
+# ---- many at once
+
+
+def test_not_too_many_operations_wait():
+    """Each may have a megabyte of values, and each pipe a thousand of them."""
+    owner, w1, w2 = serving((1, A))
+    owner.is_asked()
+    waiting = [owner.is_asked_for(Set, OPERATOR, values={}) for _ in range(MOST_WAITING)]
+    turned_away = owner.is_asked_for(Rollback, OPERATOR, reason="a bad night")
+    event = owner.answer(turned_away)
+    assert (event.result, event.version, event.reason, event.who) == (
+        ReloadResult.OWNER_UNAVAILABLE,
+        1,
+        "a bad night",
+        OPERATOR,
+    )
+    assert event.problems == [Problem("", CROWDED.format(MOST_WAITING))]
+    assert owner.events() == [], "nothing was tried"
+    plain = owner.is_asked()
+    owner.loads(B)
+    commits(owner, w1, w2)
+    assert owner.answers(plain) == [], "it has a turn"
+    assert not any(map(owner.answers, waiting))
+    again = owner.is_asked_for(Rollback)  # the first one has begun
+    assert owner.answers(again) == []
 
 
 # ---- dry runs

@@ -25,8 +25,8 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState
-from confcast.owner.core.proposal import CONFLICT, CUT_SHORT, HELD, Proposal, ProposalState, grouped
-from confcast.owner.core.requests import Caller, Cause, Request
+from confcast.owner.core.proposal import CONFLICT, CROWDED, CUT_SHORT, HELD, Proposal, ProposalState, grouped
+from confcast.owner.core.requests import MOST_WAITING, Asked, Caller, Cause, Request
 from confcast.owner.core.waits import UNDO_RETRY
 from confcast.owner.core.windows import Windows
 from confcast.wire.messages import Check, Confirm, Reload, ReloadResult, Resume, Rollback, Set, Unset
@@ -49,10 +49,21 @@ class Operations(Windows):
             cause = Cause(asked.origin, given.who, asked.reason[:LONGEST_REASON])
             caller = Caller((given.pipe, asked.id), asked.wait_observers)
             alone = asked.force or asked.expect is not None or asked.confirm_within > 0.0
-            self._requests.call(caller, cause, asked if alone else None)
+            self._call(caller, cause, asked if alone else None)
         else:
             reason = "" if isinstance(asked, Check) else asked.reason[:LONGEST_REASON]
-            self._requests.call(Caller((given.pipe, asked.id)), Cause(_ORIGINS[type(asked)], given.who, reason), asked)
+            self._call(Caller((given.pipe, asked.id)), Cause(_ORIGINS[type(asked)], given.who, reason), asked)
+
+    def _call(self, caller: Caller, cause: Cause, asked: Asked | None) -> None:
+        """Have a call wait for its turn, or answer it at once if too many operations wait already."""
+        if asked is None or not self._requests.crowded:
+            self._requests.call(caller, cause, asked)
+            return
+        version = self.committed.version
+        refused = Proposal(cause.origin, self._now, version, who=cause.who, reason=cause.reason, asked=asked)
+        why = (Problem("", CROWDED.format(MOST_WAITING)),)
+        event = refused.failed(ReloadResult.OWNER_UNAVAILABLE, why, self.roster, version, self._now)
+        self._effects.append(fx.Answer(caller.call, event))
 
     def _request_idle(self, given: fx.Received) -> None:
         self._request(given)

@@ -29,6 +29,10 @@ Edit = Set | Unset | Check
 """What changes the overrides that a load is made with: a dry run does, if it has values."""
 
 
+MOST_WAITING = 256
+"""How many operations may wait for their turn."""
+
+
 class Cause(NamedTuple):
     """What requested a load: the origin of its version, the process that called, if one did, and why."""
 
@@ -67,6 +71,11 @@ class Requests:
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._triggers)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether no further operation can wait: each may have a megabyte of values."""
+        return sum(each.asked is not None for each in self._waiting) >= MOST_WAITING
 
     @property
     def urgent(self) -> bool:
