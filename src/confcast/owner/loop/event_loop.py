@@ -47,9 +47,12 @@ from confcast.owner.store import handover
 from confcast.owner.store.journal import Journal, JournalError, VersionRow
 from confcast.owner.store.runtime_dir import RuntimeDir
 from confcast.wire import processes
-from confcast.wire.messages import Outcome, Query, Question, ReloadEvent
+from confcast.wire.messages import Outcome, Query, Question, ReloadEvent, ToOwner
 
 _log = logging.getLogger("confcast.owner")
+
+_ANSWERED_HERE = frozenset({*QUESTIONS, *QUERIES})
+"""The messages that the core never sees."""
 
 _RETRY_AFTER = 1.0
 """Seconds without accepting after no descriptor was left: the socket stays readable, and would keep the loop busy."""
@@ -315,14 +318,10 @@ class EventLoop:
     def _hand_over(self, given: fx.Input | Answered) -> None:
         if isinstance(given, Answered):
             self._answer_question(given)
-            return
-        if isinstance(given, fx.Received) and isinstance(given.message, QUESTIONS):
-            self._try("answer", functools.partial(self._ask, given.pipe, given.message))
-            return
-        if isinstance(given, fx.Received) and isinstance(given.message, QUERIES):
-            self._try("answer", functools.partial(self._answer_query, given.pipe, given.message))
-            return
-        self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
+        elif isinstance(given, fx.Received) and type(given.message) in _ANSWERED_HERE:
+            self._try("answer", functools.partial(self._reply, given.pipe, given.message))
+        else:
+            self._perform(self.core.handle(self._loading.located(given), time.monotonic()))
 
     def _perform(self, effects: list[fx.Effect]) -> None:
         for effect in effects:
@@ -429,6 +428,12 @@ class EventLoop:
             return _JOURNAL_RETRY_AFTER
         self._will_fold = False
         return 0.0
+
+    def _reply(self, pipe: int, message: ToOwner) -> None:
+        if isinstance(message, QUESTIONS):
+            self._ask(pipe, message)
+        elif isinstance(message, QUERIES):
+            self._answer_query(pipe, message)
 
     def _answer_query(self, pipe: int, query: Query) -> None:
         counts = {"dropped": self.core.dropped, "refused": self._pipes.refused, "failures": self._failures}
