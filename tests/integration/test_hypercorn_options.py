@@ -89,7 +89,10 @@ def by_edited_code(server: Any) -> None:
     os.utime(module, (module.stat().st_mtime + 10,) * 2)
 
 
-@pytest.mark.parametrize(("reloader", "replace"), [(False, by_rtmin), (True, by_rtmin), (True, by_edited_code)])
+@pytest.mark.parametrize(
+    ("reloader", "replace"),
+    [(False, by_rtmin), pytest.param(True, by_rtmin, marks=pytest.mark.slow), (True, by_edited_code)],
+)
 def test_an_old_worker_that_does_not_end_is_killed_at_a_deadline_and_new_ones_serve(
     make: Make, reloader: bool, replace: Callable[[Any], None]
 ):
