@@ -19,6 +19,7 @@ _zones = st.sampled_from([None, dt.UTC, dt.timezone(dt.timedelta(hours=-3, minut
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
     lambda inside: st.lists(inside) | st.dictionaries(st.text() | st.integers() | st.none() | st.dates(), inside),
+    max_leaves=10,  # a leaf of each kind in each kind of branch: more of them took 10 s, all of it to draw them
 )
 
 
