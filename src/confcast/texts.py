@@ -27,7 +27,6 @@ from collections.abc import Mapping
 from typing import Any
 
 LOGGERS = (
-    "confcast.cli",
     "confcast.journal",
     "confcast.loader",
     "confcast.master",

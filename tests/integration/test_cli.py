@@ -17,6 +17,7 @@ import pytest
 
 from confcast import Environment, ReloadResult
 from confcast.cli import owners
+from confcast.cli.report import spoken
 from confcast.wire import processes
 from confcast.wire.files import owner_dirs
 from confcast.wire.listener import SOCKET
@@ -275,7 +276,7 @@ def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManage
     assert (code, out) == (3, "")
     assert "2 config owners run for this user; choose one by --name, --pid or --address:" in err
     assert err.splitlines()[1].split("  ")[0] == "NAME"
-    mine = f"{os.getpid()}        1  {Path.cwd()}  {processes.command(os.getpid())[:40]}"
+    mine = f"{os.getpid()}        1  {Path.cwd()}  {spoken(processes.command(os.getpid()))[:20]}"
     for row, name in zip(err.splitlines()[2:], ("app", "other_one"), strict=True):
         assert row.startswith(f"{name:9}  {mine}")
         assert row.endswith(f"  --name {name}")

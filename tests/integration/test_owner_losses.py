@@ -139,7 +139,7 @@ def test_what_was_deleted_under_a_living_owner_is_said_once_and_counted(
     assert worker.ask("verb", "get_stats")["failures"] == {"folder lost": 1, "journal lost": 1}
     said = capfd.readouterr().err
     assert said.count("was deleted while in use: it is made anew\n") == 1
-    assert said.count("with the newest version alone, without history and totals") == 1
+    assert said.count("with the newest version, without history and totals") == 1
 
 
 def test_a_state_folder_that_was_deleted_under_a_living_owner_is_made_anew(

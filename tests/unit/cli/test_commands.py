@@ -89,7 +89,7 @@ def test_a_program_that_runs_a_command_collects_its_garbage_as_before(capsys):
     frozen = gc.get_freeze_count()
     assert main(["status", "--address", "/nowhere/control.sock"]) == 3
     assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen, "what is frozen may end, and nothing more is"
     gc.disable()
     try:
         assert main(["status", "--address", "/nowhere/control.sock"]) == 3

@@ -30,7 +30,7 @@ def test_a_hup_goes_to_the_owner_that_serves_the_process_now(
         return SimpleNamespace(request_reload=lambda: listens)
 
     replica = SimpleNamespace(_provider=SimpleNamespace(address="/run/next/control.sock"))
-    monkeypatch.setattr(process_wide, "Client", client)
+    monkeypatch.setattr(process_wide, "AddressClient", client)
     monkeypatch.setattr(registry, "attached", lambda name: replica)
     manager = process_wide._Client(ConfigLoader(SCHEMA), address="app", enable_signal_handler=False)
     manager.request_reload()
@@ -51,7 +51,7 @@ def test_a_hup_that_is_lost_is_not_logged_in_the_signal_handler(monkeypatch: pyt
     logged = queue.SimpleQueue[int]()
     manager = process_wide._Client(ConfigLoader(SCHEMA), address="app", enable_signal_handler=False)
     manager._folder, manager._pid = Path(), os.getpid()
-    monkeypatch.setattr(process_wide, "Client", lambda *_: SimpleNamespace(request_reload=lambda: False))
+    monkeypatch.setattr(process_wide, "AddressClient", lambda *_: SimpleNamespace(request_reload=lambda: False))
     monkeypatch.setattr(process_wide._log, "warning", lambda *_: logged.put(threading.get_ident()))
 
     manager.request_reload()
