@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,20 @@ def test_without_a_good_version_the_start_fails_and_says_that_there_is_none(
 
 @pytest.mark.usefixtures("served")
 def test_without_the_option_the_start_fails(start_manager: StartManager, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        start_manager(state_dir=tmp_path / "state")
+    assert [problem.key for problem in caught.value.problems] == ["number"]
+
+
+def test_the_end_of_a_value_while_no_server_ran_is_no_start(
+    start_manager: StartManager, config: Path, tmp_path: Path
+) -> None:
+    first = start_manager(state_dir=tmp_path / "state")
+    assert first.set({"name": "two"}, ttl=1.0)
+    end = time.time() + 1.0
+    first.close()
+    config.write_text(BROKEN)
+    eventually(lambda: time.time() > end, "the end of the value")
     with pytest.raises(ConfigError) as caught:
         start_manager(state_dir=tmp_path / "state")
     assert [problem.key for problem in caught.value.problems] == ["number"]
