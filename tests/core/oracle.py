@@ -110,6 +110,7 @@ class Oracle:
         self._fresh_owner()
         self._may_fall_back, self._falls_back = first, False
         self._note_is_lost = False
+        self.last_event = None  # it loads, whatever the one before has owed
         found = newest.version if newest else 0
         assert found == self.newest_row, f"G6: version {self.newest_row} was committed, the next owner found {found}"
 
