@@ -55,8 +55,10 @@ class Operations(Windows):
             self._call(Caller((given.pipe, asked.id)), Cause(_ORIGINS[type(asked)], given.who, reason), asked)
 
     def _call(self, caller: Caller, cause: Cause, asked: Asked | None) -> None:
-        """Have a call wait for its turn, or answer it at once if too many operations wait already."""
-        if asked is None or not self._requests.crowded:
+        """Have a call wait for its turn, or answer it at once if too many wait already that may be as long."""
+        if asked is not None and not isinstance(asked, Check) and len(asked.reason) > LONGEST_REASON:
+            asked = msgspec.structs.replace(asked, reason=cause.reason)
+        if not (isinstance(asked, Set | Unset | Check) and self._requests.crowded):
             self._requests.call(caller, cause, asked)
             return
         version = self.committed.version

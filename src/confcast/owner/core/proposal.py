@@ -62,7 +62,7 @@ HELD = (
     "a person has gone back to version {}, so what the sources say is put to no worker; resume() or `confcast resume` "
     "follows the sources again"
 )
-CROWDED = "{} other operations wait for their turn, so nothing was begun: ask again later"
+CROWDED = "{} other changes wait for their turn, so nothing was begun: ask again later"
 CUT_SHORT = "the dry run gave way to another request before all workers had voted: ask again"
 STILL_REFUSED = (
     "this content was committed, and undone since no worker ran it: it is put to the vote again when it changes, or by "

@@ -30,7 +30,7 @@ Edit = Set | Unset | Check
 
 
 MOST_WAITING = 256
-"""How many operations may wait for their turn."""
+"""How many changes and dry runs may wait for their turn. A way back, or a resumption, is never turned away."""
 
 
 class Cause(NamedTuple):
@@ -74,8 +74,8 @@ class Requests:
 
     @property
     def crowded(self) -> bool:
-        """Whether no further operation can wait: each may have a megabyte of values."""
-        return sum(each.asked is not None for each in self._waiting) >= MOST_WAITING
+        """Whether no further change or dry run can wait: each may have a megabyte of values."""
+        return sum(isinstance(each.asked, Set | Unset | Check) for each in self._waiting) >= MOST_WAITING
 
     @property
     def urgent(self) -> bool:
