@@ -783,7 +783,8 @@ BUGS = (
         "closes a barrier on who has connected",
         "B3: every barrier takes in who waits before it closes",
         "core/machine.py",
-        "        if self.roster.all_answered(self.committed.version):\n            self._end_barrier()\n        else:\n",
+        "        if self.roster.all_answered(self.committed.version):\n            self._end_barrier()\n"
+        "        else:\n",
         "        self._end_barrier()\n        if self.state is ProposalState.COMMITTING:\n",
         _VOTES,
     ),
