@@ -130,6 +130,7 @@ class Crowd:
         if process.pipe is not None:
             if lose_frames:
                 process.pipe.up.clear()
+                self.oracle.frames_are_lost(process.pid)
             self._close_peer(process)
             if process.inside is None:
                 process.machine.ended()

@@ -489,6 +489,10 @@ class Oracle:
         pipes = [pipe for pipe in self.world.pipes.values() if pipe.owner_open]
         self.connecting = {pipe.pid for pipe in pipes if any(isinstance(message, Hello) for message in pipe.up)}
 
+    def frames_are_lost(self, pid: int) -> None:
+        """A Hello among them: no owner can know of this process before it says another one."""
+        self.connecting.discard(pid)
+
     def owner_receives(self, pipe: Any, message: Any) -> None:
         present = self.pipe_of.get(pipe.pid) == pipe.number
         if present:
