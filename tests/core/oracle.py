@@ -335,7 +335,8 @@ class Oracle:
         before, after = self.world.journal.operator.window, effect.operator.window
         if effect.undo:
             back = before is not None and after is None and effect.payload == self.rows[before.fallback]
-            if back and effect.origin == "undo":
+            ends = effect.operator.unconfirmed is not None or (before is not None and self.world.now >= before.deadline)
+            if back and effect.origin == "undo" and ends:  # else nobody has run it, within the window
                 given, self.window_sources = self.window_sources, None
                 differs = given not in (None, self.world.journal.values[before.fallback])
                 self.undone_sources = given if differs else self.undone_sources

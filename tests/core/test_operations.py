@@ -443,6 +443,22 @@ def test_the_present_value_is_set_without_a_new_number():
     assert owner.version == 1
 
 
+def test_the_present_value_is_set_though_every_worker_declines_what_runs():
+    """It is written, so the answer is no refusal; the workers are named."""
+    owner = Owner((1, A))
+    workers = [owner.meets(1), owner.meets(2)]
+    for peer in workers:
+        owner.receives(peer, Declined(1, (WHY,)))
+    call = owner.is_asked_for(Set, values={"k": "a"})
+    owner.loads_with(A, b"new")
+    owner.records()
+    for peer in workers:
+        owner.receives(peer, Declined(1, (WHY,)))
+    event = owner.answer(call)
+    assert (event.result, [each.state for each in event.lagging]) == (ReloadResult.PARTIAL, ["declined", "declined"])
+    assert owner.core.operator.layer == b"new"
+
+
 def test_what_is_set_on_a_held_version_builds_on_it_and_leaves_it_held():
     owner, w1, w2 = serving(operator=HELD)
     owner.is_asked_for(Set, values={"k": "x"})

@@ -670,3 +670,18 @@ def test_a_version_that_nobody_runs_ends_the_window_that_it_opened():
     assert owner.core.operator.window is None
     owner.waits_out(fx.Timer.CONFIRM)
     assert owner.version == 3
+
+
+def test_a_no_to_an_owed_load_that_comes_after_an_undo_is_no_outcome_of_the_undo():
+    """What it refused was tried on the version before: the event says that nothing has changed since."""
+    owner, w1, w2 = serving()
+    opens(owner, w1, w2)
+    owner.is_triggered("watch")
+    owner.loads(C)
+    voted = owner.core.round
+    owner.waits_out(fx.Timer.STAGE)
+    owner.waits_out(fx.Timer.CONFIRM)
+    owner.records()
+    owner.receives(w1, Vote(voted, False, (WHY,)))
+    event = owner.events()[-1]
+    assert (event.result, event.previous_version, event.version) == (ReloadResult.REJECTED, 3, 3)

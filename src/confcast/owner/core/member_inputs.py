@@ -6,6 +6,8 @@ pipe that its newest Hello came on; what comes on another pipe is dropped, and t
 
 from __future__ import annotations
 
+import msgspec
+
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member
 from confcast.owner.core.proposal import ProposalState, late_refusal, reasons, veto
@@ -91,6 +93,7 @@ class MemberInputs(Steps):
             self._requests.cancel_owed()  # a no to the owed load is final, even if it comes late
             owed, version = self._owed_proposal, self.committed.version
             event = owed.failed(ReloadResult.REJECTED, veto(member, vote), self.roster, version, self._now)
+            event = msgspec.structs.replace(event, previous_version=version)  # an undo may have come since it began
             self._effects.append(fx.RecordEvent(self._with_deadline(event)))
         self._drop_vote()
 

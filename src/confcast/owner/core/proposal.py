@@ -198,7 +198,8 @@ class Proposal:
             undone = ReloadResult.UNDONE if self.evidence else ReloadResult.REJECTED
             return self._event(undone, version, self.undone, now, lagging=lagging)
         result = ReloadResult.PARTIAL if lagging else ReloadResult.SUCCESS
-        if self.unchanged:  # the sources' content runs nowhere if every worker declines it
+        if self.unchanged and not (self.state_only and roster.nobody_runs(version)):  # what was set is written
+            # the sources' content runs nowhere if every worker declines it
             result = ReloadResult.REJECTED if roster.nobody_runs(version) else ReloadResult.UNCHANGED
         problems = refusals(roster, version)
         applied = sorted(member.pid for member in roster if member.acked >= version)
