@@ -13,24 +13,20 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain, takewhile, zip_longest
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from confcast.cli import owners, window
+from confcast.cli import following, owners, window
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, line, table, when
 from confcast.cli.versions import caller, count
-from confcast.errors import OwnerUnavailable
-from confcast.wire.files import owner_dirs
 from confcast.wire.messages import ReloadEvent, ReloadResult, VersionInfo, Who
 
 _EARLIER = 10
 """How many entries `--follow` begins with, unless `-n` says it."""
-_PAUSE = 0.5
-"""Seconds between two questions of `--follow`."""
 _MOST_SHOWN = 3
 """How many changes or problems of an entry are shown."""
 
@@ -157,38 +153,25 @@ def _as_report(each: Entry) -> Report:
 def _new(options: argparse.Namespace, owner: owners.OwnerClient, newest: list[ReloadEvent]) -> Iterator[Entry]:
     """The entries of events that come after this one. Raises OwnerUnavailable when there is no owner any more."""
     while True:
-        time.sleep(_PAUSE)
-        if _is_superseded(owner):
+        time.sleep(following.PAUSE)
+        if following.is_superseded(owner):
             owner = owners.find(options)
-        if not (events := _newer(owner, newest)):
+        if not (events := following.unless_restarted(owner, partial(_newer, newest))):
             continue
         new, newest = _before(newest, events), events[:1]
         pairs = list(_with_earlier(events))[: len(new)]
         yield from (entry_of(event) for event, earlier in reversed(pairs) if _is_listed(event, earlier))
 
 
-def _newer(owner: owners.OwnerClient, newest: list[ReloadEvent]) -> list[ReloadEvent]:
-    """The history, if its newest event is another one; else nothing, and while a living master restarts the owner.
-
-    Raises OwnerUnavailable when there is no owner any more.
-    """
-    try:
-        latest = owner.get_event_history(1)
-        return owner.get_event_history() if latest not in (newest, []) else []  # it may have been emptied
-    except OwnerUnavailable:
-        if owner.will_be_restarted():
-            return []
-        raise
+def _newer(newest: list[ReloadEvent], owner: owners.OwnerClient) -> list[ReloadEvent]:
+    """The history, if its newest event is another one; else nothing. Raises OwnerUnavailable."""
+    latest = owner.get_event_history(1)
+    return owner.get_event_history() if latest not in (newest, []) else []  # it may have been emptied
 
 
 def _before(newest: list[ReloadEvent], events: list[ReloadEvent]) -> list[ReloadEvent]:
     """The events that are newer than the one in `newest`; all of them if it is not among them any more."""
     return list(takewhile(lambda event: event not in newest, events))
-
-
-def _is_superseded(owner: owners.OwnerClient) -> bool:
-    found = owner_dirs.parse(Path(owner.address).parent)
-    return found is not None and found.is_superseded()
 
 
 def _committed(event: ReloadEvent) -> bool:

@@ -13,8 +13,6 @@ from typing import Any
 
 from confcast.cli import listing, owners
 from confcast.cli.report import ExitCode, Report, line, when
-from confcast.wire.files import owner_dirs
-from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.worker.client import known_owners
 
 _SCREEN, _FEWEST = 23, 3
@@ -25,7 +23,7 @@ _MOST_WAITING = 2
 
 def run(commands: Mapping[str, str]) -> Report:
     """Ask the owners, and report. `commands`: each command, and what it does on a bad night, or "" if nothing."""
-    found = sorted(_all(), key=lambda each: (not owner_dirs.is_here(each), each.label, each.master))
+    found = known_owners.running()
     asked = owners.asked_without_options()
     return report(known_owners.described(found, with_workers=True), asked.address if asked else "", commands)
 
@@ -46,10 +44,6 @@ def report(running: list[dict[str, Any]], asked: str, commands: Mapping[str, str
     silent = running and all(each["version"] is None for each in running)
     code = ExitCode.NO_OWNER if silent else ExitCode.DONE
     return Report(code, "\n".join(lines), {"owners": running, "asked": asked, "commands": night})
-
-
-def _all() -> list[OwnerDir]:
-    return owner_dirs.loading(None, [*owner_dirs.living(), *owner_dirs.of_other_users()])
 
 
 def _headline(number: int) -> str:

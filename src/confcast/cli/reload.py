@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 from confcast.cli import owners
@@ -10,6 +11,9 @@ from confcast.cli.arguments import duration
 from confcast.cli.report import ExitCode, Report, failing_observers, line, problem_lines, table, when
 from confcast.errors import OwnerUnavailable
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, WorkerStatus
+
+_UNDO_TAKES = 30.0
+"""Seconds that an undo may take, so that it is waited for."""
 
 
 def add_to(commands: Any) -> None:
@@ -36,6 +40,9 @@ def add_to(commands: Any) -> None:
         help="load past a hold, which ends, and past content that was undone; give a --reason",
     )
     add_window_to(parser)
+    parser.add_argument(
+        "--wait", action="store_true", help="wait on until nothing of it can be undone by itself, and report that"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run, usage_error=parser.error)
 
@@ -52,7 +59,14 @@ def run(options: argparse.Namespace) -> Report:
         options.usage_error("--force wants a --reason, for the one who asks later why a hold was passed")
     owner = owners.find(options)
     how = {"force": options.force, "confirm_within": options.confirm_within}
-    return outcome(owner, owner.reload_by_command(options.timeout, options.reason, **how))
+    event = owner.reload_by_command(options.timeout, options.reason, **how)
+    return outcome(owner, waited_for(owner, event) if options.wait and event else event)
+
+
+def waited_for(owner: owners.OwnerClient, event: ReloadEvent) -> ReloadEvent:
+    """What became of the version of this event: settled, confirmed, or undone. It waits as long as that may take."""
+    left = 0.0 if event.confirm_by is None else max(0.0, event.confirm_by - time.time())
+    return owner.within(left + _UNDO_TAKES, lambda seconds: owner.wait(event.version, timeout=seconds))
 
 
 def outcome(owner: owners.OwnerClient, event: ReloadEvent) -> Report:

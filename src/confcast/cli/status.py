@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
+from collections.abc import Iterator
 from typing import Any
 
-from confcast.cli import owners, window
+from confcast.cli import following, owners, window
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
-from confcast.errors import more
+from confcast.errors import ConfcastError, more
+from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.load_events import LOOK_BACK, last_load
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, WorkerStatus
+from confcast.worker.client import known_owners
 
 _MOST_SHOWN = 10
 """How many of the sources' changes are listed."""
 _IN_THE_LAST_LOAD = frozenset({"last_reload_time", "last_reload_result"})
 """The totals that the report leaves out, since `last` shows them, also for the first load."""
+
+_CLOCKS = frozenset({"phase_seconds", "waits_for", "waiting_for"})
+"""What of the data goes on by itself, so that a change of it alone is none."""
 
 _BOOT = "the sources were refused when the server started, and are followed as soon as they are applied"
 
@@ -44,16 +51,63 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "status",
         help="show the version, the owner, the last reload and every worker",
-        description="Shows which version runs in which process, and what became of the last reload. Changes nothing.",
+        description="Shows which version runs in which process, and what became of the last reload. Changes nothing. "
+        "With --follow it is shown again whenever it has changed, until Ctrl-C (130) or the owner's end (3).",
     )
     owners.add_to(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(run=run)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--all", action="store_true", help="of every owner that runs here, one after another")
+    how.add_argument("--follow", "-f", action="store_true", help="go on, and show it again when it has changed")
+    parser.add_argument("--json", action="store_true", help="print one JSON document; with --follow, one on each line")
+    parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the owner, and report. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
-    owner = owners.find(options)
+    if options.all:
+        if options.name or options.pid or options.address:
+            options.usage_error("--all shows every owner: leave out --name, --pid and --address")
+        return of_all(known_owners.running())
+    if options.follow:
+        return Report(ExitCode.DONE, "", {}, _followed(options))
+    return of(owners.find(options))
+
+
+def of_all(found: list[OwnerDir]) -> Report:
+    """The reports on these owners as one. It has failed only if there are owners, and none answers."""
+    reports = [_of_one(each) for each in found]
+    if not reports:
+        return Report(ExitCode.DONE, "no config owner runs here", {"owners": []})
+    answered = any(each.exit is ExitCode.DONE for each in reports)
+    text = "\n\n".join(each.text for each in reports)
+    return Report(ExitCode.DONE if answered else ExitCode.NO_OWNER, text, {"owners": [each.data for each in reports]})
+
+
+def _of_one(each: OwnerDir) -> Report:
+    try:
+        return of(owners.OwnerClient(each.address, each.label))
+    except ConfcastError as error:
+        text = f"version  no answer of {each.label!r}, at {line(each.address)}\n         {line(error)}"
+        data = {"address": each.address, "name": each.label, "version": None, "error": str(error)}
+        return Report(ExitCode.NO_OWNER, text, data)
+
+
+def _followed(options: argparse.Namespace) -> Iterator[Report]:
+    """A report now, and one whenever it has changed. Raises OwnerUnavailable when there is no owner any more."""
+    owner, shown = owners.find(options), None
+    while True:
+        if following.is_superseded(owner):
+            owner = owners.find(options)
+        if (now := following.unless_restarted(owner, of)) is not None:
+            seen = {name: value for name, value in now.data.items() if name not in _CLOCKS}
+            if seen != shown:
+                yield now if shown is None else now._replace(text=f"\n{now.text}")
+            shown = seen
+        time.sleep(following.PAUSE)
+
+
+def of(owner: owners.OwnerClient) -> Report:
+    """The report on this owner. Raises OwnerUnavailable, or ConfcastError if the owner refuses to answer."""
     (stats, status), events = owner.stats_and_status(), owner.get_event_history(LOOK_BACK)
     undone = window.undone(events, stats["version"])
     return report(owner, stats, last_load(events), owner.workers(), status, undone)

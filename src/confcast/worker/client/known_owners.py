@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from confcast.errors import ConfcastError
 from confcast.texts import printable, shortened
+from confcast.wire.files import owner_dirs
 from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.messages import Message, Request, Stats, StatsRequest, Workers, WorkersRequest
 from confcast.worker.client.connection_per_call import AddressClient
@@ -26,6 +27,12 @@ _EACH, _ALL = 1.0, 3.0
 """Seconds to wait for one owner's answer, and for the answers of all."""
 
 _LONGEST_COMMAND = 60
+
+
+def running() -> list[OwnerDir]:
+    """The owners that a command could ask: of this user, for root of every user; first those that were started here."""
+    found = owner_dirs.loading(None, [*owner_dirs.living(), *owner_dirs.of_other_users()])
+    return sorted(found, key=lambda each: (not owner_dirs.is_here(each), each.label, each.master))
 
 
 def described(found: list[OwnerDir], *, with_workers: bool = False) -> list[dict[str, Any]]:

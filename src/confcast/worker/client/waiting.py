@@ -72,7 +72,8 @@ def _is_open(stats: dict[str, Any], version: int | None = None) -> bool:
 
 def event_of(version: int, kept: list[VersionInfo], events: list[ReloadEvent]) -> ReloadEvent:
     """What became of a version. `kept` and `events`: the newest first."""
-    event = next((each for each in events if each.version == version != each.previous_version and each), None)
+    ours = [each for each in events if each.version == version and each]
+    event = next((each for each in ours if each.origin == "confirm" or each.previous_version != version), None)
     info = next((each for each in kept if each.version == version), None)
     if event is None and info is None:
         gone = ReloadEvent(timestamp=time.time(), result=ReloadResult.VALIDATION_FAILED)

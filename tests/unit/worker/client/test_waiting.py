@@ -97,6 +97,14 @@ def test_it_waits_for_the_window_s_end_and_gives_what_undid_the_version() -> Non
     assert event_of(2, list(versions), list(events)) == event(2)
 
 
+def test_the_last_event_of_a_version_that_was_confirmed_is_its_confirmation() -> None:
+    made = event(2)
+    confirmed = ReloadEvent(timestamp=2.0, result=ReloadResult.SUCCESS, origin="confirm", version=2, previous_version=2)
+    later = event(2, ReloadResult.UNCHANGED, previous=2)
+    assert event_of(2, [kept(2)], [later, confirmed, made]) is confirmed
+    assert event_of(2, [kept(2)], [later, made]) is made
+
+
 def test_a_version_that_was_confirmed_is_not_undone_by_the_end_of_a_later_window() -> None:
     undone = ReloadEvent(timestamp=1.0, result=ReloadResult.UNDONE, version=5, previous_version=4)
     versions = [kept(5, origin="undo"), kept(4, good=False), kept(3), kept(2)]
