@@ -323,6 +323,10 @@ class Show:
             for arguments in ([], ["--json"]):
                 assert confcast_command(["show", key, *arguments, "--address", manager.address]) == 0
         assert confcast_command(["show", "strong.pasword", "--address", manager.address]) == 1
+        for arguments in ([], ["--json"], *(["--example", each] for each in ("toml", "yaml", "json"))):
+            for where in (["--address", manager.address], ["--loader", "tests.support.secretive:check_loader"]):
+                assert confcast_command(["schema", *arguments, *where]) == 0
+        assert confcast_command(["schema", "strong.pasword", "--address", manager.address]) == 1
         self.write(11, login_user="nobody")
         assert confcast_command(["diff", "--json", "--address", manager.address]) == 1
         self.write(10)

@@ -49,3 +49,10 @@ def on_the_command_line(words: Iterable[str]) -> set[str]:
     """The keys whose values stand in these words, where other users may read them in the list of processes."""
     found = ((key[0], word[key.end() + 1 :]) for word in words if (key := _KEY.match(word)))
     return {key for key, value in found if value and (value.startswith("@@") or not value.startswith("@"))}
+
+
+def module_and_name(text: str) -> str:
+    """The name of a loader, as it is typed. Raises ArgumentTypeError."""
+    if not all(text.partition(":")):
+        raise argparse.ArgumentTypeError(f"{text!r} has to be MODULE:NAME, such as pkg.settings:loader")
+    return text

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from confcast.cli import owners
-from confcast.cli.arguments import duration
+from confcast.cli.arguments import duration, module_and_name
 from confcast.cli.operations import assignments, warn_of_secrets
 from confcast.cli.reload import outcome
 from confcast.cli.report import ExitCode, Report, line, problem_lines
@@ -54,7 +54,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--timeout", type=duration, metavar="SECONDS", help="how long to wait, all in all")
     parser.add_argument(
         "--loader",
-        type=_module_and_name,
+        type=module_and_name,
         metavar="MODULE:NAME",
         help="a ConfigLoader, or what gives one when it is called; the current directory can be imported from",
     )
@@ -132,9 +132,3 @@ def _file(text: str) -> tuple[str, str]:
     if not name or not equals or not other:
         raise argparse.ArgumentTypeError(f"{text!r} has to be FILE=OTHER, such as app.toml=proposed.toml")
     return name, other
-
-
-def _module_and_name(text: str) -> str:
-    if not all(text.partition(":")):
-        raise argparse.ArgumentTypeError(f"{text!r} has to be MODULE:NAME, such as pkg.settings:loader")
-    return text

@@ -4,67 +4,40 @@ Guaranteed: secrets are masked, in the value, in what it hides and in the defaul
 whose type is not known is masked as soon as a secret may be in it. Nothing is validated or loaded here, but a default
 may be made by a function of the schema's, as each load makes it.
 
-Rejected: reading constraints from a JSON schema (msgspec and pydantic name them differently, and each changes them with
-its version), and the value that is validated in what is hidden (a lower source was never validated by itself).
+Rejected: the value that is validated in what is hidden (a lower source was never validated by itself).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import typing
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from confcast.config import restart
 from confcast.config.candidate import Candidate
-from confcast.config.codec.supported import text_of
 from confcast.config.diff import comparable_part, shown_default, shown_value
 from confcast.config.dotted_keys import LONGEST_KEY, no_such_key, too_long
+from confcast.config.field_facts import (
+    UNKNOWN,
+    SchemaField,
+    annotation_of,
+    constraints_of,
+    default_of,
+    description_of,
+    type_of,
+)
 from confcast.config.overrides import NONE, Overrides
 from confcast.config.schema.annotations import keys_of, members, written_children
 from confcast.config.schema.key_path import KeyPath, value_at
-from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.secret_paths import shown_key
-from confcast.config.schema.secrets import contains_secret
 from confcast.config.schema.spelling import is_ruled_out
 from confcast.config.shown_data import shown_data
 from confcast.config.sources.layer import Layer
 from confcast.errors import ConfigError, Problem
 from confcast.texts import shortened
 from confcast.wire.messages import Explanation, Shadowed
-
-_BOUNDS = {
-    "gt": "> {}",
-    "ge": ">= {}",
-    "lt": "< {}",
-    "le": "<= {}",
-    "multiple_of": "a multiple of {}",
-    "min_length": "length >= {}",
-    "max_length": "length <= {}",
-    "pattern": "matches {}",
-    "max_digits": "at most {} digits",
-    "decimal_places": "at most {} decimal places",
-}
-"""The words for each attribute by which pydantic, annotated-types and msgspec call a constraint."""
-
-_UNKNOWN = object()
-
-
-class _Field(NamedTuple):
-    """What the schema says of a value.
-
-    Attributes:
-        annotation: Its type, as it is written.
-        cls: The class that has it as a field; None for an item of a list or a table.
-        name: The attribute.
-    """
-
-    annotation: Any
-    cls: Any = None
-    name: str = ""
 
 
 def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) -> Explanation:
@@ -94,9 +67,9 @@ def explain(candidate: Candidate[Any], key: str, overrides: Overrides = NONE) ->
         shadowed=_shadowed(candidate, path),
         default=default,
         required=required,
-        type=text_of(field.annotation) if field.annotation is not _UNKNOWN else "",
-        constraints=list(dict.fromkeys(_constraints(field))),
-        description=_description(field),
+        type=type_of(field),
+        constraints=constraints_of(field),
+        description=description_of(field),
         expires=overrides.expiry_of(path, schema),
         left_out=list(overrides.left_out(schema, path)),
     )
@@ -152,9 +125,9 @@ def since(candidate: Candidate[Any], key: str, versions: Iterable[tuple[int, Any
     return found
 
 
-def _walk(schema: Any, data: Any, path: KeyPath) -> tuple[_Field, list[Any]]:
+def _walk(schema: Any, data: Any, path: KeyPath) -> tuple[SchemaField, list[Any]]:
     """The field at a path of the data; and the names by which the configuration has its value."""
-    field, names, done = _Field(schema), [], 0
+    field, names, done = SchemaField(schema), [], 0
     while done < len(path):
         found = _step(field.annotation, path[done:], value_at(data, path[:done]))
         field, length = found or (_below(field.annotation, path[done]), 1)
@@ -163,7 +136,7 @@ def _walk(schema: Any, data: Any, path: KeyPath) -> tuple[_Field, list[Any]]:
     return field, names
 
 
-def _step(annotation: Any, rest: KeyPath, table: Any) -> tuple[_Field, int] | None:
+def _step(annotation: Any, rest: KeyPath, table: Any) -> tuple[SchemaField, int] | None:
     """The field of a class that the rest of a path begins with, and how many parts of the path lead to it."""
     classes = [kind for kind in members(annotation, written=True) if keys_of(kind) is not None]
     for cls in sorted(classes, key=lambda each: _fit(each, table), reverse=True):
@@ -172,9 +145,10 @@ def _step(annotation: Any, rest: KeyPath, table: Any) -> tuple[_Field, int] | No
         for name, sought in keys.sought.items():
             length = next((len(path) for path in sought.paths if rest[: len(path)] == path), 0)
             if length > 1 or (length and rest[0] in keys.indirect):
-                return _Field(sought.written, cls, name), length
+                return SchemaField(sought.written, cls, name), length
         if isinstance(rest[0], str) and rest[0] in keys.names and rest[0] not in keys.indirect:
-            return _Field(_annotation(cls, keys.names[rest[0]], keys.written[rest[0]]), cls, keys.names[rest[0]]), 1
+            name = keys.names[rest[0]]
+            return SchemaField(annotation_of(cls, name, keys.written[rest[0]]), cls, name), 1
     return None
 
 
@@ -186,16 +160,9 @@ def _fit(cls: Any, table: Any) -> int:
     return -1 if is_ruled_out(cls, (table,)) else sum(key in keys.names for key in table)
 
 
-def _annotation(cls: Any, name: str, written: Any) -> Any:
-    """The type as the class declares it, secrets marked."""
-    kind = typing.get_origin(cls) or cls
-    declared = next((each.annotation for each in fields_of(kind) or () if each.name == name), written)
-    return written if isinstance(declared, typing.TypeVar) else declared
-
-
-def _below(annotation: Any, part: Any) -> _Field:
-    kinds = written_children(annotation, part) if annotation is not _UNKNOWN else ()
-    return _Field(kinds[0] if kinds else _UNKNOWN)
+def _below(annotation: Any, part: Any) -> SchemaField:
+    kinds = written_children(annotation, part) if annotation is not UNKNOWN else ()
+    return SchemaField(kinds[0] if kinds else UNKNOWN)
 
 
 def _value(candidate: Candidate[Any], path: KeyPath, names: list[Any]) -> Any:
@@ -227,81 +194,18 @@ def _hidden(candidate: Candidate[Any], layer: Layer, there: KeyPath) -> Shadowed
     return Shadowed(layer.where(there), shown_data(candidate._schema, there, value_at(layer.data, there)))
 
 
-def _default(candidate: Candidate[Any], field: _Field) -> tuple[Any, bool]:
+def _default(candidate: Candidate[Any], field: SchemaField) -> tuple[Any, bool]:
     """The default as a change shows it, and whether there is none."""
     from confcast.config.codec import codec_of
 
     if field.cls is None:
         return None, False
     try:
-        value = _default_of(field)
+        value = default_of(field)
     except Exception as error:  # a function of the schema's makes it
         return f"(can't be made: {type(error).__name__})", False
-    if value is _UNKNOWN:
+    if value is UNKNOWN:
         return None, True
     return shown_default(
         codec_of(candidate._schema), typing.get_origin(field.cls) or field.cls, field.name, value
     ), False
-
-
-def _default_of(field: _Field) -> Any:
-    cls = typing.get_origin(field.cls) or field.cls
-    if issubclass(cls, msgspec.Struct):
-        found = next((each for each in msgspec.structs.fields(cls) if each.name == field.name), None)
-        if found is None or found.required:
-            return _UNKNOWN
-        return found.default if found.default is not msgspec.NODEFAULT else found.default_factory()
-    if (info := getattr(cls, "__pydantic_fields__", {}).get(field.name)) is not None:
-        return _UNKNOWN if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
-    if dataclasses.is_dataclass(cls):
-        return _default_of_dataclass(cls, field.name)
-    return getattr(cls, "_field_defaults", {}).get(field.name, _UNKNOWN)  # of a NamedTuple
-
-
-def _default_of_dataclass(cls: Any, name: str) -> Any:
-    found: Any = next((each for each in dataclasses.fields(cls) if each.name == name), None)
-    if found is None or (found.default is found.default_factory is dataclasses.MISSING):
-        return _UNKNOWN
-    return found.default if found.default is not dataclasses.MISSING else found.default_factory()
-
-
-def _constraints(field: _Field) -> Iterator[str]:
-    for mark in _marks(field):
-        for name, words in _BOUNDS.items():
-            bound = getattr(mark, name, None)
-            if bound is not None and not callable(bound):
-                yield words.format(getattr(bound, "pattern", bound))
-    if field.annotation is not _UNKNOWN and not contains_secret(field.annotation):
-        yield from _choices(members(field.annotation, written=True))
-
-
-def _choices(kinds: Iterable[Any]) -> Iterator[str]:
-    for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, enum.Enum):
-            yield f"one of {', '.join(repr(member.value) for member in kind)}"
-        elif typing.get_origin(kind) is Literal:
-            yield f"one of {', '.join(map(repr, typing.get_args(kind)))}"
-
-
-def _description(field: _Field) -> str:
-    for mark in _marks(field):
-        for name in ("description", "documentation"):  # the latter of `Doc`
-            if isinstance(text := getattr(mark, name, None), str) and text:
-                return text
-    return ""
-
-
-def _marks(field: _Field) -> Iterator[Any]:
-    """The metadata of a field: those of its class, then those of its annotation."""
-    info = getattr(typing.get_origin(field.cls) or field.cls, "__pydantic_fields__", {}).get(field.name)
-    if info is not None:
-        yield from (info, *info.metadata)
-    yield from _metadata(field.annotation)
-
-
-def _metadata(annotation: Any) -> Iterator[Any]:
-    for mark in getattr(annotation, "__metadata__", ()):
-        yield mark
-        yield from getattr(mark, "metadata", None) or ()  # of a FieldInfo
-    if hasattr(annotation, "__metadata__"):
-        yield from _metadata(annotation.__origin__)

@@ -26,6 +26,7 @@ from confcast.wire.told import ObserverError as ObserverError
 from confcast.wire.told import Override as Override
 from confcast.wire.told import ReloadEvent as ReloadEvent
 from confcast.wire.told import ReloadResult as ReloadResult
+from confcast.wire.told import SchemaKey as SchemaKey
 from confcast.wire.told import Shadowed as Shadowed
 from confcast.wire.told import Status as Status
 from confcast.wire.told import VersionInfo as VersionInfo
@@ -302,6 +303,18 @@ class ShowRequest(WithSecrets, Message, frozen=True):
     key: str = ""
 
 
+class SchemaRequest(WithSecrets, Message, frozen=True):
+    """Ask what the schema says of a key and of those below, or, with an empty one, of all; answered by Described.
+
+    The key may hold a secret. No source is read for it.
+    """
+
+    SHOWN = ("id",)
+
+    id: int
+    key: str = ""
+
+
 # ---- owner → worker or client
 
 
@@ -428,6 +441,14 @@ class Shown(Message, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
+class Described(Message, frozen=True):
+    """The answer to SchemaRequest: at most 1,000 keys, and one that counts the others; or why there are none."""
+
+    id: int
+    fields: tuple[SchemaKey, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 class Done(Message, frozen=True):
     """The answer to a request that has no result."""
 
@@ -444,10 +465,10 @@ class Refused(Message, frozen=True):
 
 Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | VersionsRequest
 Operation = Check | Rollback | Set | Unset | Resume | Confirm
-Question = ExplainRequest | DiffRequest | ShowRequest
+Question = ExplainRequest | DiffRequest | ShowRequest | SchemaRequest
 Request = Reload | Operation | Query | Question
 ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
-Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Shown | Done
+Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Shown | Described | Done
 ToClient = Refused | Answer
 ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
 

@@ -282,6 +282,36 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[str] = []
 
 
+class SchemaKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What the schema says of one key, whatever the sources say. Secrets are masked.
+
+    Attributes:
+        key: Dotted, as messages write it; an item of a list is `[]`, a key of a table `<key>`: `servers[].host`.
+        type: The type as the schema declares it.
+        required: Whether the schema has no default for it.
+        default: The schema's default, as a `Change` shows it; None, too, if there is none.
+        constraints: What else the schema demands, one text for each: `>= 512`, `one of 'a', 'b'`.
+        description: The schema's description of the field; empty for none.
+        marks: What is marked: that it is a secret, needs a restart, or that a file's content is watched.
+        path: The keys that lead to it in a file; empty where a file may have any number of it, or another class of a
+            union has it.
+        form: What a file has that says what the defaults say: `value`, the field of that name; `table`, a table with
+            the keys that follow; `absent`, nothing, since it is required, a secret, None, or has no text.
+        value: For `value`: the default as a file has it.
+    """
+
+    key: str
+    type: str = ""
+    required: bool = False
+    default: Any = None
+    constraints: list[str] = []
+    description: str = ""
+    marks: list[str] = []
+    path: tuple[str, ...] = ()
+    form: Literal["value", "table", "absent"] = "absent"
+    value: Any = None
+
+
 class Held(msgspec.Struct, frozen=True):
     """A person went back to a version: what the sources say is put to no worker until a person resumes.
 

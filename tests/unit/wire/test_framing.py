@@ -25,6 +25,7 @@ from confcast.wire.messages import (
     Commit,
     Confirm,
     Declined,
+    Described,
     Differences,
     DiffRequest,
     Done,
@@ -49,6 +50,8 @@ from confcast.wire.messages import (
     ReloadResult,
     Resume,
     Rollback,
+    SchemaKey,
+    SchemaRequest,
     Set,
     Settled,
     Shadowed,
@@ -109,6 +112,7 @@ TO_OWNER: list[Any] = [
     Resume(1, 3, "mended"),
     Confirm(1, 12, "looked at it"),
     ShowRequest(1, "a.b"),
+    SchemaRequest(1, "a[].b"),
 ]
 TO_WORKER: list[Any] = [
     Install(3, b"d" * 16, b"payload"),
@@ -127,6 +131,14 @@ TO_WORKER: list[Any] = [
     Explained(7, problems=(Problem("a", "the schema has no such key"),)),
     Differences(8, (Change("a", 1, "b"),)),
     Shown(9, (("a.b", [1, "x"]), ("c", None)), (Problem("a", "nothing runs under this key"),)),
+    Described(
+        10,
+        (
+            SchemaKey(key="a[].b", type="int", constraints=["> 1"]),
+            SchemaKey(key="c", path=("c",), form="value", value=[1]),
+        ),
+        (Problem("a", "the schema has no such key"),),
+    ),
     Versions(6, [VersionInfo(3, 1.5, "d" * 32, "call", Who(0, 7, "app"), "a new limit", True, True)]),
     Done(4),
     Outcome(1, ReloadEvent(timestamp=1.5, result=ReloadResult.REJECTED, version=3, problems=list(PROBLEMS))),

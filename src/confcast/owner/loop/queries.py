@@ -28,6 +28,7 @@ from confcast.wire.messages import (
     HistoryRequest,
     Query,
     Question,
+    SchemaRequest,
     ShowRequest,
     Stats,
     StatsRequest,
@@ -86,6 +87,8 @@ def ask_for(question: Question, journal: Journal, core: Core, rules: Rules) -> O
     if isinstance(question, ExplainRequest):
         hold = with_dates(core.operator).hold
         return OpenQuestion(0, question, _contents(journal, rules.schema), layer, core.committed.payload, hold)
+    if isinstance(question, SchemaRequest):
+        return OpenQuestion(0, question)
     contents: dict[int | str, bytes] = {"running": core.committed.payload}
     if isinstance(question, ShowRequest):
         return OpenQuestion(0, question, contents, layer)

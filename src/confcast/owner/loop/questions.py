@@ -18,6 +18,7 @@ import msgspec
 
 from confcast.config import restart
 from confcast.config.candidate import Candidate
+from confcast.config.described import described
 from confcast.config.diff import differences, shown_values
 from confcast.config.dotted_keys import LONGEST_KEY, did_you_mean, too_long
 from confcast.config.loader import ConfigLoader
@@ -29,11 +30,13 @@ from confcast.owner.loop.shown_changes import shown_changes
 from confcast.texts import shortened
 from confcast.wire.messages import (
     Answer,
+    Described,
     Differences,
     DiffRequest,
     Explained,
     ExplainRequest,
     Question,
+    SchemaRequest,
     Shown,
     ShowRequest,
 )
@@ -118,6 +121,8 @@ def refusal(question: Question, *why: Problem | str) -> Answer:
             return Differences(id, problems=problems)
         case ShowRequest(id):
             return Shown(id, problems=problems)
+        case SchemaRequest(id):
+            return Described(id, problems=problems)
 
 
 def answer_to(
@@ -136,6 +141,8 @@ def answer_to(
         return Explained(question.id, explanation(question.key, ask, loader, load, values))
     if isinstance(question, ShowRequest):
         return Shown(question.id, _running(question.key, loader, codec.decode(ask.contents["running"])))
+    if isinstance(question, SchemaRequest):
+        return Described(question.id, described(codec, question.key))
     sources = load().config if "sources" in (question.a, question.b) else None
     a, b = (codec.decode(ask.contents[name]) if name in ask.contents else sources for name in (question.a, question.b))
     if (question.a, question.b) == ("running", "sources") and restart.has_restarts(loader.schema):

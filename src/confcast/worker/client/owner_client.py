@@ -23,9 +23,12 @@ from confcast.wire.files import owner_dirs
 from confcast.wire.listener import peer_of
 from confcast.wire.messages import (
     Answer,
+    Described,
     Operation,
     ReloadEvent,
     Request,
+    SchemaKey,
+    SchemaRequest,
     Shown,
     ShowRequest,
     Stats,
@@ -91,6 +94,17 @@ class OwnerClient(AddressClient):
         if answer.problems:
             raise ConfigError(answer.problems)
         return list(answer.values)
+
+    def described(self, key: str = "") -> tuple[SchemaKey, ...]:
+        """What the schema says of a key and of those below, or of all, secrets masked; no source is read for it.
+
+        There are at most 1,000, and a last one that counts the others. Raises ConfigError if the schema has no such
+        key, and OwnerUnavailable, also for an owner of an earlier build, which does not know this request.
+        """
+        answer = self._answer(Described, lambda number: SchemaRequest(number, key), self._answers_within())
+        if answer.problems:
+            raise ConfigError(answer.problems)
+        return answer.fields
 
     def check_address(self) -> None:
         """Raise OwnerUnavailable if there is no such socket, and no master that could restart the owner."""

@@ -8,8 +8,17 @@ import pytest
 
 from confcast import ConfigError, ConfigLoader
 from confcast.errors import Problem
-from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions, answer_to
-from confcast.wire.messages import Change, Differences, DiffRequest, Explained, ExplainRequest, ShowRequest
+from confcast.owner.loop.questions import MOST, Answered, OpenQuestion, Questions, answer_to, refusal
+from confcast.wire.messages import (
+    Change,
+    Described,
+    Differences,
+    DiffRequest,
+    Explained,
+    ExplainRequest,
+    SchemaRequest,
+    ShowRequest,
+)
 from tests.support.settings import Limits
 
 
@@ -76,6 +85,16 @@ def test_a_key_that_is_too_long_is_not_looked_for() -> None:
     with pytest.raises(ConfigError, match="at most 1000 characters, and 100 parts") as caught:
         answer_to(OpenQuestion(1, ShowRequest(1, "x" * 1_000_000), {"running": content}), loader, loader.load)
     assert len(caught.value.problems[0].key) <= 1000
+
+
+def test_the_schema_is_described_without_a_load() -> None:
+    loader: ConfigLoader[Any] = ConfigLoader(Limits, "is-not-there.toml")
+    answer = answer_to(OpenQuestion(1, SchemaRequest(5, "high")), loader, loader.load)
+    assert isinstance(answer, Described)
+    assert (answer.id, [each.key for each in answer.fields]) == (5, ["high"])
+    with pytest.raises(ConfigError, match="the schema has no such key; did you mean high"):
+        answer_to(OpenQuestion(1, SchemaRequest(6, "hihg")), loader, loader.load)
+    assert refusal(SchemaRequest(7), "no") == Described(7, problems=(Problem("", "no"),))
 
 
 def test_a_repr_shows_nothing_of_it() -> None:
