@@ -35,7 +35,7 @@ from confcast.config.schema.key_path import KeyPath, dotted
 from confcast.config.schema.kinds import fields_of
 from confcast.config.schema.marks import is_watched, restart_of
 from confcast.config.schema.secrets import contains_secret, is_marked
-from confcast.errors import ConfigError, Problem, more
+from confcast.errors import ConfigError, NotCarried, Problem, more
 from confcast.texts import shortened
 from confcast.wire.messages import SchemaKey
 
@@ -128,6 +128,8 @@ class _Walk:
         held = default if at.held is _NONE else at.held
         kinds = [] if is_marked(field.annotation) else _classes(field.annotation)
         cls = None if failed else _class_of(held, kinds)
+        if at.held is _NONE and not self._is_the_same(field, default):
+            held, cls = UNKNOWN, None
         form, value = self._form(field.annotation, held, cls)
         yield SchemaKey(
             key=at.key,
@@ -207,6 +209,16 @@ class _Walk:
         except Exception as error:  # a function of the schema's makes it
             return UNKNOWN, f"(can't be made: {type(error).__name__})"
 
+    def _is_the_same(self, field: SchemaField, default: Any) -> bool:
+        """Whether each load makes the same default; a file with one of them would keep it."""
+        again, _ = self._default(field)
+        if again is default:
+            return True
+        try:
+            return again is not UNKNOWN and self._codec.comparable(again) == self._codec.comparable(default)
+        except NotCarried:  # it can't be a value of a version, either
+            return False
+
     def _shown(self, field: SchemaField, default: Any) -> Any:
         if default is UNKNOWN:
             return None
@@ -245,9 +257,15 @@ def _spelled(cls: Any, keys: Keys, name: str) -> tuple[KeyPath, Any]:
     return (key,), keys.written[key]
 
 
+def _has_classes(annotation: Any) -> bool:
+    """Whether a class is in a type, whose own keys are listed with their marks."""
+    kinds = members(annotation, written=True)
+    return any(keys_of(kind) is not None or any(map(_has_classes, typing.get_args(kind))) for kind in kinds)
+
+
 def _marks(annotation: Any) -> list[str]:
     restart = restart_of(annotation)
-    secret = is_marked(annotation) or (contains_secret(annotation) and not _classes(annotation))
+    secret = is_marked(annotation) or (contains_secret(annotation) and not _has_classes(annotation))
     found = ["secret"] if secret else []
     found += ["the file's content is watched"] if is_watched(annotation) else []
     if restart is not None:

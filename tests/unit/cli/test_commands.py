@@ -17,6 +17,7 @@ NO_COMMANDS = {
     "arguments",
     "commands",
     "completion",
+    "example_file",
     "following",
     "listing",
     "overview",
