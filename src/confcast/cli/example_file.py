@@ -22,7 +22,7 @@ from confcast.wire.messages import SchemaKey
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _AMBIGUOUS = re.compile(r"(?i)(y|n|yes|no|on|off|true|false|null|inf|nan)")  # some readers of YAML take them for others
-_WIDTH = 100
+_WIDTH = 78
 
 
 class _Node:
@@ -69,16 +69,23 @@ def example_file(fields: Sequence[SchemaKey], language: str) -> str:
 
 
 def _tree(fields: Sequence[SchemaKey]) -> _Node:
-    root = last = _Node()
+    root = _Node()
+    last = [root]
     for field in fields:
         if not field.path:
-            last.notes.append(field)
+            _around(field, last).notes.append(field)
             continue
-        last = root
+        last = [root]
         for part in field.path:
-            last = last.below.setdefault(part, _Node())
-        last.field = last.field or field
+            last.append(last[-1].below.setdefault(part, _Node()))
+        last[-1].field = last[-1].field or field
     return root
+
+
+def _around(field: SchemaKey, last: list[_Node]) -> _Node:
+    """The node that a key is below, of those that lead to the last one; the last one if it is below none."""
+    beginnings = ((node, node.field.key) for node in reversed(last) if node.field is not None)
+    return next((node for node, key in beginnings if field.key.startswith((f"{key}.", f"{key}["))), last[-1])
 
 
 def _defaults(node: _Node) -> dict[str, Any]:
@@ -154,7 +161,7 @@ def _said(node: _Node, indent: str) -> Iterator[str]:
         yield from _comment(", ".join(filter(None, facts)), indent)
     for each in node.notes:
         facts = [each.type, *each.constraints, *each.marks, *(["required"] if each.required else [])]
-        said = ", ".join(filter(None, facts)) + (f": {each.description}" if each.description else "")
+        said = ", ".join(filter(None, facts)) + (f": {' '.join(each.description.split())}" if each.description else "")
         yield from _comment(f"  {each.key}: {said}" if each.type else f"  {each.key}", indent)
 
 

@@ -88,7 +88,7 @@ def _refused(problems: Iterable[Problem]) -> Report:
 def _rows(fields: Sequence[SchemaKey]) -> list[str]:
     rest = [each.key for each in fields if not each.type and each.key.startswith("and ")]
     listed = [each for each in fields if each.key not in rest]
-    rows = [(each.key, _cut(each.type), _default(each), _cut(_demands(each)), each.description) for each in listed]
+    rows = [(each.key, _cut(each.type), _default(each), _cut(_demands(each)), _about(each)) for each in listed]
     return [*table(("key", "type", "default", "demands", "about"), rows), *map(line, rest)]
 
 
@@ -96,6 +96,10 @@ def _default(field: SchemaKey) -> str:
     if field.required:
         return "required"
     return "" if not field.path and field.default is None else _cut(repr(field.default))
+
+
+def _about(field: SchemaKey) -> str:
+    return " ".join(field.description.split())
 
 
 def _demands(field: SchemaKey) -> str:

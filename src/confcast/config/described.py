@@ -42,7 +42,7 @@ from confcast.wire.messages import SchemaKey
 MOST = 1000
 """How many keys are listed at the most."""
 
-_MOST_COUNTED = 20_000  # classes that refer to each other have exponentially many keys
+_MOST_COUNTED = 10_000  # classes that refer to each other have exponentially many keys
 _LONGEST_TEXT = 1000
 _INDEX = re.compile(r"\[\d*\]")
 _NONE = object()
@@ -66,7 +66,8 @@ def described(codec: Codec[Any], key: str = "") -> tuple[SchemaKey, ...]:
         known = [row.key for row in rows]
         raise ConfigError([Problem(key, f"the schema has no such key{did_you_mean(key, known)}")])
     rest = len(found) - MOST
-    return (*found[:MOST], SchemaKey(key=more(rest))) if rest > 0 else tuple(found)
+    others = more(rest) if len(rows) < _MOST_COUNTED else f"and {rest} or more"
+    return (*found[:MOST], SchemaKey(key=others)) if rest > 0 else tuple(found)
 
 
 def _is_below(listed: str, key: str) -> bool:
@@ -156,7 +157,7 @@ class _Walk:
                 self._file.table(held)
                 return "table", None
             return "value", self._file.value(held, annotation)
-        except Unwritable:
+        except (Unwritable, RecursionError):
             return "absent", None
 
     def _below(self, annotation: Any, at: _Place, kinds: list[Any], cls: Any, held: Any) -> Iterator[SchemaKey]:
@@ -187,7 +188,8 @@ class _Walk:
                     yield from self._inside(item, at._replace(path=None, held=_NONE).below("[]", None))
 
     def _inside(self, item: Any, at: _Place) -> Iterator[SchemaKey]:
-        if not is_marked(item):
+        if not is_marked(item) and (entered := ("an item", item)) not in at.classes:  # an alias may name itself
+            at = at._replace(classes=(*at.classes, entered))
             yield from self._below(item, at, _classes(item), None, UNKNOWN)
 
     def _item(self, annotation: Any, at: _Place) -> SchemaKey:
@@ -257,10 +259,14 @@ def _spelled(cls: Any, keys: Keys, name: str) -> tuple[KeyPath, Any]:
     return (key,), keys.written[key]
 
 
-def _has_classes(annotation: Any) -> bool:
+def _has_classes(annotation: Any, around: tuple[Any, ...] = ()) -> bool:
     """Whether a class is in a type, whose own keys are listed with their marks."""
-    kinds = members(annotation, written=True)
-    return any(keys_of(kind) is not None or any(map(_has_classes, typing.get_args(kind))) for kind in kinds)
+    if annotation in around:  # an alias may name itself
+        return False
+    inside, kinds = (*around, annotation), members(annotation, written=True)
+    return any(keys_of(each) is not None for each in kinds) or any(
+        _has_classes(part, inside) for each in kinds for part in typing.get_args(each)
+    )
 
 
 def _marks(annotation: Any) -> list[str]:

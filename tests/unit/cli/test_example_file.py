@@ -12,11 +12,12 @@ import uuid
 from decimal import Decimal
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import pytest
 from pydantic import AliasPath, BaseModel, Field, SecretStr
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from confcast import ConfigError, ConfigLoader, NeedsRestart, Secret
@@ -24,6 +25,7 @@ from confcast.cli.example_file import example_file
 from confcast.config.codec import codec_of
 from confcast.config.described import described
 from confcast.config.diff import differences
+from confcast.wire.messages import SchemaKey
 
 SENTINEL = "hunter2"
 FILL = {"needed": "7", "host": '"h"', "must": "[1]"}
@@ -134,6 +136,22 @@ class Inner(msgspec.Struct, forbid_unknown_fields=True):
     total: Annotated[int, msgspec.Meta(ge=3, description="How many.")] = 3
 
 
+T = TypeVar("T")
+
+
+class Box(BaseModel, Generic[T]):
+    content: T
+    others: list[T] = []
+
+
+@pydantic_dataclass
+class Strict:
+    needed: int
+    box: Box[int] = Field(default_factory=lambda: Box[int](content=3, others=[1]))
+    section: Section = dataclasses.field(default_factory=Section)
+    login: Cat | None = None
+
+
 class Optional(msgspec.Struct):
     total: int = 3
 
@@ -175,9 +193,10 @@ def filled(text: str, mark: str) -> str:
     [
         (Model, Model(needed=7, db=Db(host="h"))),
         (Data, Data(7)),
+        (Strict, Strict(7)),
         (Struct, Struct(needed=7, inner=Inner("h"), must=[1])),
     ],
-    ids=["pydantic", "dataclass", "msgspec"],
+    ids=["pydantic", "dataclass", "pydantic_dataclass", "msgspec"],
 )
 def test_an_example_gives_the_defaults(schema: Any, defaults: Any, language: str, tmp_path: Path) -> None:
     text = example(schema, language)
@@ -223,3 +242,16 @@ def test_comments_say_what_the_schema_says() -> None:
     assert "#   servers[].host: str, required" in example(Model, "toml")
     assert "#   limits.<key>: int" in example(Model, "toml")
     assert "# [maybe]\n\n# Megabytes for all of it." in example(Model, "toml")
+
+
+def test_no_text_of_a_schema_begins_a_line_of_its_own() -> None:
+    said = "ok\nrm = 1\x1b[2J\u2028rm = 2\x0brm = 3"
+    fields = [
+        SchemaKey(
+            key="a", type="int", description=said, constraints=[said], path=("a\nb = 1",), form="value", value=said
+        )
+    ]
+    for language in ("toml", "yaml", "json"):
+        text = example_file(fields, language)
+        assert not [line for line in text.splitlines() if not line.startswith(("#", '"a', "{", "}", '  "a'))], text
+        assert text.replace("\n", "").isprintable()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 from pydantic import BaseModel, Field, SecretStr
+from typing_extensions import TypeAliasType
 
 from confcast import ConfigError, NeedsRestart, Secret, Watched
 from confcast.config.codec import codec_of
@@ -79,6 +80,17 @@ def test_every_key_with_what_the_schema_says() -> None:
 
 def test_a_class_that_has_itself_inside_is_listed_once() -> None:
     assert list(rows("tree")) == ["tree", "tree.name", "tree.children"]
+
+
+Json = TypeAliasType("Json", dict[str, "Json"] | list["Json"] | int)  # type: ignore[misc]
+
+
+class Aliased(BaseModel):
+    data: Json = {}  # type: ignore[valid-type]
+
+
+def test_an_alias_that_has_itself_inside_is_followed_once() -> None:
+    assert list(rows(schema=Aliased)) == ["data", "data.<key>"]
 
 
 def test_no_secret_is_in_it() -> None:
