@@ -89,7 +89,7 @@ def _rows(fields: Sequence[SchemaKey]) -> list[str]:
     rest = [each.key for each in fields if not each.type and each.key.startswith("and ")]
     listed = [each for each in fields if each.key not in rest]
     rows = [(each.key, _cut(each.type), _default(each), _cut(_demands(each)), _about(each)) for each in listed]
-    return [*table(("key", "type", "default", "demands", "about"), rows), *map(line, rest)]
+    return [*table(("KEY", "TYPE", "DEFAULT", "DEMANDS", "ABOUT"), rows), *map(line, rest)]
 
 
 def _default(field: SchemaKey) -> str:
