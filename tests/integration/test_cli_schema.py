@@ -47,7 +47,7 @@ def test_as_a_process(manager: Manager) -> None:
     command = [sys.executable, "-m", "confcast", "schema", "--address", manager.address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0].split() == ["KEY", "TYPE", "DEFAULT", "DEMANDS", "ABOUT"]
+    assert done.stdout.splitlines()[0].split() == ["KEY", "TYPE", "DEFAULT", "DEMANDS"]
     assert "limits.high" in done.stdout
 
 

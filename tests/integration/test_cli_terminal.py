@@ -19,7 +19,7 @@ WITH = "from confcast.cli import main; raise SystemExit(main())"
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys(['click', 'rich'])); {WITH}"
 """A program in which neither can be imported, as where the extra is not installed."""
 
-VERBS = ("status", "versions", "reload", "history", "show", "wait")
+VERBS = ("status", "versions", "reload", "history", "show", "schema", "wait")
 """The commands that need nothing but an owner."""
 
 

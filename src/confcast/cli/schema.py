@@ -86,10 +86,14 @@ def _refused(problems: Iterable[Problem]) -> Report:
 
 
 def _rows(fields: Sequence[SchemaKey]) -> list[str]:
+    if not fields:
+        return ["the schema has no keys"]
     rest = [each.key for each in fields if not each.type and each.key.startswith("and ")]
     listed = [each for each in fields if each.key not in rest]
     rows = [(each.key, _cut(each.type), _default(each), _cut(_demands(each)), _about(each)) for each in listed]
-    return [*table(("KEY", "TYPE", "DEFAULT", "DEMANDS", "ABOUT"), rows), *map(line, rest)]
+    columns = list(zip(("KEY", "TYPE", "DEFAULT", "DEMANDS", "ABOUT"), *rows, strict=True))
+    header, *shown = zip(*(column for column in columns if any(column[1:])), strict=True)
+    return [*table(header, shown), *map(line, rest)]
 
 
 def _default(field: SchemaKey) -> str:

@@ -42,7 +42,7 @@ from confcast.wire.messages import SchemaKey
 MOST = 1000
 """How many keys are listed at the most."""
 
-_MOST_COUNTED = 10_000  # classes that refer to each other have exponentially many keys
+_MOST_COUNTED = 3000  # classes that refer to each other have exponentially many keys
 _LONGEST_TEXT = 1000
 _INDEX = re.compile(r"\[\d*\]")
 _NONE = object()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr
 from typing_extensions import TypeAliasType
 
 from confcast import ConfigError, NeedsRestart, Secret, Watched
+from confcast.cli.schema import report
 from confcast.config.codec import codec_of
 from confcast.config.described import MOST, described
 from confcast.wire.messages import SchemaKey
@@ -142,3 +143,10 @@ def test_a_default_that_differs_at_each_load_is_in_no_file() -> None:
         number: int = Field(default_factory=lambda: next(COUNT))
 
     assert rows(schema=Local)["number"].form == "absent"
+
+
+def test_a_schema_without_keys_is_said_to_have_none() -> None:
+    class Nothing(BaseModel):
+        pass
+
+    assert report(described(codec_of(Nothing))).text == "the schema has no keys"
