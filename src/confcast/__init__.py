@@ -7,6 +7,7 @@ replica never pays for the loader, the sources or the manager.
 from typing import TYPE_CHECKING
 
 _HOME = {
+    "BuildError": "errors",
     "Candidate": "config.candidate",
     "Change": "wire.messages",
     "Client": "worker.client.client",
@@ -15,6 +16,7 @@ _HOME = {
     "ConfigLoader": "config.loader",
     "ConfigObserver": "worker.observers.dispatcher",
     "ConfigReloadManager": "master.manager",
+    "Derived": "worker.derived.declared",
     "Environment": "config.sources.environment",
     "Explanation": "wire.messages",
     "File": "config.sources.file",
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from confcast.config.sources.layer import Layer as Layer
     from confcast.config.sources.layer import Source as Source
     from confcast.entry import owner_main as owner_main
+    from confcast.errors import BuildError as BuildError
     from confcast.errors import ConfcastError as ConfcastError
     from confcast.errors import ConfigError as ConfigError
     from confcast.errors import NotAttached as NotAttached
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from confcast.wire.messages import Who as Who
     from confcast.wire.messages import WorkerStatus as WorkerStatus
     from confcast.worker.client.client import Client as Client
+    from confcast.worker.derived.declared import Derived as Derived
     from confcast.worker.observers.dispatcher import ConfigObserver as ConfigObserver
     from confcast.worker.registry import current as current
     from confcast.worker.registry import declared as declared

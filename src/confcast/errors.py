@@ -133,6 +133,22 @@ class NotAttached(ConfcastError, RuntimeError):
     """A replica was read before `attach()`, or a manager was asked before `start()`."""
 
 
+class BuildError(ConfcastError):
+    """What is derived of the configuration could not be built in this process.
+
+    Attributes:
+        name: The derived thing's name.
+        key: The key of its part of the configuration; "" for the whole, or if unknown.
+        problems: Why, with secrets masked.
+    """
+
+    def __init__(self, name: str, key: str, problems: Sequence[Problem]) -> None:
+        self.name = name
+        self.key = key
+        self.problems = list(problems)
+        super().__init__(_text(self.problems))
+
+
 class OwnerUnavailable(ConfcastError):
     """The config owner did not answer in time. Whether it has carried out the request is unknown."""
 

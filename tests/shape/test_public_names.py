@@ -17,6 +17,7 @@ import pytest
 import confcast
 
 NAMES = {
+    "BuildError",
     "Candidate",
     "Change",
     "Client",
@@ -25,6 +26,7 @@ NAMES = {
     "ConfigLoader",
     "ConfigObserver",
     "ConfigReloadManager",
+    "Derived",
     "Environment",
     "File",
     "Layer",
@@ -124,6 +126,8 @@ SIGNATURES = {
     "Replica.changes": CHANGES,
     "Replica.precommit": "(self, function)",
     "Replica.override": "(self, config)",
+    "Replica.derive": "(self, build, select, *, using=None, close=None, linger=10.0, name=None)",
+    "Derived.override": "(self, value)",
     "Environment": "(prefix, *, unknown='refuse')",
     "File": "(path, *, format=None, optional=False, allow_empty=False, shown='')",
     "Layer": "(name, data, fingerprint=None, places=None, notes=None, *, has_lines=False)",
@@ -144,7 +148,8 @@ SIGNATURES = {
 PROPERTIES = {
     "ConfigLoader": ["schema", "schema_path"],
     "ConfigReloadManager": ["address", "current", "owner_pid", "snapshot", "version"],
-    "Replica": ["connected", "current", "snapshot", "version"],
+    "Replica": ["connected", "current", "ready", "snapshot", "version"],
+    "Derived": ["current", "failed_closes", "kept", "latest", "name"],
 }
 
 REPLICA = {"latest", "name", "schema", *PROPERTIES["Replica"], *VERBS} | {
@@ -323,7 +328,7 @@ def test_an_event_is_as_true_as_its_result():
 
 
 def test_a_snapshot_has_these_attributes():
-    assert set(confcast.Snapshot.__slots__) == {"config", "version", "digest"}
+    assert {each for each in confcast.Snapshot.__slots__ if each[0] != "_"} == {"config", "version", "digest"}
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS))

@@ -40,6 +40,7 @@ from confcast.worker import registry
 from confcast.worker.client.awaitable_verbs import AwaitableVerbs
 from confcast.worker.client.connection_per_call import AddressClient, NotSent
 from confcast.worker.client.kept_connection import KeptConnection
+from confcast.worker.client.verb_names import verb_of
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.observable import Observable
 from confcast.worker.replica import Replica
@@ -272,6 +273,8 @@ class ConfigReloadManager(AwaitableVerbs, Observable[T]):
         an owner got it: to go back twice is to go back two versions.
         """
         self._check_process()
+        if (replica := registry.attached(self.name)) is not None:
+            replica._resources.refuse_on_loop(verb_of(make))
         deadline = time.monotonic() + timeout
         self.ensure_owner()
         lost, once = self._lost(), isinstance(make(0), Operation)

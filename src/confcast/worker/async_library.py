@@ -9,6 +9,7 @@ running event loop", which does not say what to do).
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from contextvars import Context
@@ -77,6 +78,11 @@ def is_ending(error: BaseException) -> bool:
         return True
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling this gives a coroutine: it is a coroutine function, or its class's `__call__` is one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(type(function), "__call__"))  # noqa: B004, B009
 
 
 class _OnAsyncio:

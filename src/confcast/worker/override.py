@@ -31,6 +31,7 @@ class Fake(Generic[T]):
 
     address = ""
     connected = False
+    builds_lazily = True
     answers_within = 0.0
 
     def __init__(self, replica: Replica[T]) -> None:
@@ -43,7 +44,8 @@ class Fake(Generic[T]):
 
         Raises:
             TypeError: The configuration is not of the replica's schema; nothing changed.
-            ConfigError: A `precommit` function refused it; nothing changed.
+            ConfigError: A `precommit` function refused it, or what is derived, and was read before, can't be built of
+                it; nothing changed.
             Exception: Whatever an observer raises.
         """
         replica = self._replica
@@ -54,13 +56,24 @@ class Fake(Generic[T]):
                 check(old, config)
             except Exception as error:
                 raise ConfigError(refusals(check, error), "rejected") from error
+        self._build_what_was_read(config)
         self.place(config)
         replica._observers.call_here(old, config)
 
     def place(self, config: T) -> None:
         """Swap in this configuration, and call no observer."""
         self._version += 1
-        self._replica._take(Snapshot(config, self._version, b""))
+        resources = self._replica._resources
+        things = resources.take_staged(config, self._version, lingers=False)
+        self._replica._take(Snapshot(config, self._version, b"", things))
+        resources.close_here()
+
+    def _build_what_was_read(self, config: T) -> None:
+        resources, former = self._replica._resources, self._replica._snapshot._things
+        read = former.contents.things if former is not None else {}
+        if problems := resources.stage(config, str, 0.0, only=read, lingers=False):
+            resources.close_here()
+            raise ConfigError(problems, "rejected")
 
     def is_at(self, address: str) -> bool:
         """Returns False: an override has no owner."""
@@ -79,14 +92,18 @@ class Fake(Generic[T]):
         snapshot, provider = self.before
         if provider is not None:
             provider.after_fork()
+        if snapshot is not None:
+            snapshot = Snapshot(snapshot.config, snapshot.version, snapshot.digest)
         self.before = (snapshot, None)
         self._replica._provider = self
 
     def set_aside(self, snapshot: Snapshot[Any]) -> bool:
         """Keep this snapshot until the block ends; of nested overrides the outermost keeps it."""
-        _, provider = self.before
+        former, provider = self.before
         if provider is None or not provider.set_aside(snapshot):
             self.before = (snapshot, provider)
+            if former is not None:
+                self._replica._resources.replaced(former._things, snapshot._things)
         return True
 
 
@@ -111,3 +128,4 @@ def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
         yield fake
     finally:
         replica._restore(fake.before)
+        replica._resources.close_here()

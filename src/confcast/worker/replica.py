@@ -16,11 +16,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from confcast.errors import NotAttached
 from confcast.wire.address import address_variable
@@ -29,7 +29,10 @@ from confcast.wire.role import refuse_in_owner
 from confcast.worker import reference, registry
 from confcast.worker.async_library import in_thread
 from confcast.worker.client.awaitable_verbs import AwaitableVerbs
+from confcast.worker.client.verb_names import verb_of
 from confcast.worker.connection.mask_text import masked
+from confcast.worker.derived.declared import Derived
+from confcast.worker.derived.resources import Resources
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.observers.observable import Observable
 from confcast.worker.observers.subscription import Sameness
@@ -45,6 +48,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
+P = TypeVar("P")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Replica(AwaitableVerbs, Observable[T]):
@@ -71,6 +78,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         "_observers",
         "_pinned",
         "_provider",
+        "_resources",
         "_snapshot",
         "_spec",
         "latest",
@@ -94,6 +102,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._provider: Provider | None = None
         self._attaching = threading.RLock()
         self._pinned: ContextVar[Pin[T] | None] = ContextVar(f"confcast.{name}", default=None)
+        self._resources = Resources(self, name, schema, self._observers.same, partial(masked, schema))
         registry.declare(self)
 
     # ---- reading
@@ -131,6 +140,11 @@ class Replica(AwaitableVerbs, Observable[T]):
         if outer is None or (pinned := outer.snapshot) is None:
             pinned = self._snapshot
         return Pin(self, pinned)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this process has a version, and all that is derived of it is built. For a readiness probe."""
+        return type(self) is not _Declared and self._resources.is_ready(self._snapshot)
 
     @property
     def connected(self) -> bool:
@@ -179,7 +193,13 @@ class Replica(AwaitableVerbs, Observable[T]):
         with self._attaching:
             if self._provider is None:
                 self._attach(address, timeout)
+        self._build_present()
         return self
+
+    def _build_present(self) -> None:
+        provider = self._provider
+        if provider is not None and self._resources.declared:
+            self._resources.build_present(only_async=provider.builds_lazily)
 
     def _attach(self, address: str | None, timeout: float) -> None:
         from confcast.worker.connection.attachment import Attachment
@@ -189,10 +209,19 @@ class Replica(AwaitableVerbs, Observable[T]):
         registry.take_name(self)
         try:
             attachment = Attachment(
-                self.name, self.schema, address, held, self._checks, self._observers, self._receive, timeout
+                self.name,
+                self.schema,
+                address,
+                held,
+                self._checks,
+                self._observers,
+                self._resources,
+                self._receive,
+                timeout,
             )
             self._provider = attachment
             attachment.open(timeout)
+            self._resources.begin()
         except BaseException:
             self._provider = None
             registry.release_name(self)
@@ -201,24 +230,36 @@ class Replica(AwaitableVerbs, Observable[T]):
     def close(self) -> None:
         """Disconnect from the owner and end this replica's threads. `latest` keeps its value. May be called again.
 
-        From any thread. Iterations of `changes()` end; an `attach` waiting in another thread raises NotAttached.
+        From any thread. Iterations of `changes()` end; an `attach` waiting in another thread raises NotAttached. What
+        is derived is closed, in pins, too, and can't be read until `attach()` is called again.
+
+        Raises:
+            RuntimeError: Called on the event loop on which what is derived was built: await `aclose()` there.
         """
+        self._resources.refuse_on_loop("close")
         provider, self._provider = self._provider, None
         if provider is not None:
             provider.close()
         if self._provider is None:  # an override stays, with the attachment below it
             registry.release_name(self)
+            self._resources.close()
 
     async def aattach(
         self, address: str | None = None, timeout: float = 10.0, *, ignore_sighup: bool = True
     ) -> Replica[T]:
-        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what it raises."""
+        """`attach(address, timeout, ignore_sighup=…)`, awaited: the loop goes on meanwhile. Raises what it raises.
+
+        What is derived by async builds is built on this asyncio loop, now and for each coming version. So an
+        application's lifespan awaits it, though its server has attached the process already.
+        """
+        self._resources.bind()
         if ignore_sighup:
             survive_sighup()  # called here: the thread that attaches is not the main thread
         return await in_thread(self.attach, address, timeout, ignore_sighup=False)
 
     async def aclose(self) -> None:
-        """`close()`, awaited."""
+        """`close()`, awaited: closes that are async are awaited on this loop, if what they close is of no other."""
+        self._resources.bind()
         await in_thread(self.close)
 
     def override(self, config: T) -> AbstractContextManager[Fake[T]]:
@@ -251,6 +292,122 @@ class Replica(AwaitableVerbs, Observable[T]):
         self._checks.append(function)
         return function
 
+    # ---- what is derived of it
+
+    @overload
+    def derive(
+        self,
+        build: Callable[[S], Awaitable[P]],
+        select: Callable[[T], S],
+        *,
+        close: Callable[[P], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[P]: ...
+
+    @overload
+    def derive(
+        self,
+        build: Callable[[S], P],
+        select: Callable[[T], S],
+        *,
+        close: Callable[[P], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[P]: ...
+
+    @overload
+    def derive(
+        self,
+        build: Callable[[S, A], Awaitable[P]],
+        select: Callable[[T], S],
+        *,
+        using: Derived[A] | tuple[Derived[A]],
+        close: Callable[[P], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[P]: ...
+
+    @overload
+    def derive(
+        self,
+        build: Callable[[S, A], P],
+        select: Callable[[T], S],
+        *,
+        using: Derived[A] | tuple[Derived[A]],
+        close: Callable[[P], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[P]: ...
+
+    @overload
+    def derive(
+        self,
+        build: Callable[[S, A, B], Awaitable[P]],
+        select: Callable[[T], S],
+        *,
+        using: tuple[Derived[A], Derived[B]],
+        close: Callable[[P], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[P]: ...
+
+    @overload
+    def derive(
+        self,
+        build: Callable[[S, A, B], P],
+        select: Callable[[T], S],
+        *,
+        using: tuple[Derived[A], Derived[B]],
+        close: Callable[[P], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[P]: ...
+
+    def derive(
+        self,
+        build: Callable[..., Any],
+        select: Callable[[T], Any],
+        *,
+        using: Derived[Any] | tuple[Derived[Any], ...] | None = None,
+        close: Callable[[Any], object] | None = None,
+        linger: float = 10.0,
+        name: str | None = None,
+    ) -> Derived[Any]:
+        """Declare an object that is built of a part of the configuration, and follows it: a pool, a client, an app.
+
+            engine = settings.derive(make_engine, lambda c: c.database, close=Engine.dispose)
+
+            def handler():
+                with engine.current.connect() as connection: ...
+
+        Nothing is built now. What a coming version needs is built before this worker votes, within the manager's
+        `precommit_timeout`; if that fails, `SystemExit` included, the version is refused in every worker. What the
+        version in hand needs is built by `attach()`, by a server once its application is imported, or by the first
+        read. The object is swapped together with the configuration, kept while its part is the same, and closed
+        `linger` seconds after another took its place, but not before the last pin of its version has ended. `build` and
+        `close` also run for versions that are never committed: they must have no effects outside the process.
+
+        Args:
+            build: `build(part)`, or `build(part, a, b)` with `using=(a, b)`. If it gives an awaitable, that is awaited
+                on the event loop that `await settings.aattach()` has bound. It may read no other derived thing. It is
+                pinned to the version that it builds for.
+            select: Picks the part; `lambda c: c` is all of it.
+            using: What it is built with: one derived thing of this replica, or a tuple of them.
+            close: `close(thing)`, sync or async; called in a thread of confcast's, in reverse order of building. One
+                that raises or hangs is logged and counted.
+            linger: Seconds for which the former object stays open, for uses outside of pins.
+            name: For messages; by default the name of `build`.
+
+        Returns:
+            The declared thing: `current` and `latest` read it.
+
+        Raises:
+            TypeError, ValueError: An argument has no such value.
+            ConfigError: `using` names what is derived from another replica.
+        """
+        return self._resources.declare(build, select, using, close, linger, name)
+
     # ---- for the other files of the package
 
     def _get_observers(self) -> Observers:
@@ -260,10 +417,13 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     def _take(self, snapshot: Snapshot[T]) -> None:
         """Make this snapshot the newest. The first snapshot makes this a replica with a value."""
+        former = None if type(self) is _Declared else self._snapshot
         _set_latest(self, snapshot.config)
         _set_snapshot(self, snapshot)
-        if type(self) is _Declared:
-            self.__class__ = Replica  # type: ignore[assignment]
+        if former is None:
+            self.__class__ = Replica
+        elif former._things is not None and former is not snapshot:
+            self._resources.replaced(former._things, snapshot._things)
 
     def _save(self) -> tuple[Snapshot[T] | None, Provider | None]:
         """The snapshot and the provider, for `_restore` to put back."""
@@ -275,7 +435,9 @@ class Replica(AwaitableVerbs, Observable[T]):
         if snapshot is not None:
             self._take(snapshot)
         else:
+            self._resources.replaced(self._snapshot._things, None)
             self.__class__ = _Declared
+            _set_snapshot(self, None)
         self._observers.assume(self._newest())
 
     def _after_fork(self) -> None:
@@ -284,6 +446,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         provider, self._provider = self._provider, None
         if provider is not None:
             provider.after_fork()
+        self._resources.after_fork()
         if type(self) is not _Declared:
             self._take(self._snapshot)  # the fork may have come between the two assignments of a swap
         self._observers.after_fork()
@@ -308,6 +471,7 @@ class Replica(AwaitableVerbs, Observable[T]):
 
     def _ask(self, make: Callable[[int], Request], timeout: float) -> Answer | None:
         provider = self._provider
+        self._resources.refuse_on_loop(verb_of(make))
         if provider is None:
             raise NotAttached(f"replica {self.name!r} is not attached in this process: call attach() first")
         return provider.ask(make, timeout)

@@ -1,12 +1,15 @@
 """One configuration under one version.
 
-A snapshot never changes; a new version is a new snapshot. Its repr shows neither the configuration nor the digest:
-a short secret can be guessed from an unkeyed digest.
+A snapshot never changes; a new version is a new snapshot. As long as one is kept, what is derived of its version stays
+open. Its repr shows neither the configuration nor the digest: a short secret can be guessed from an unkeyed digest.
 """
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from confcast.worker.derived.things import Things
 
 T = TypeVar("T")
 
@@ -20,16 +23,18 @@ class Snapshot(Generic[T]):
         digest: 16 bytes; equal for equal encodings.
     """
 
-    __slots__ = ("config", "digest", "version")
+    __slots__ = ("_things", "config", "digest", "version")
 
     config: T
     version: int
     digest: bytes
+    _things: Things | None  # what is derived of it: so one reference swaps both
 
-    def __init__(self, config: T, version: int, digest: bytes) -> None:
+    def __init__(self, config: T, version: int, digest: bytes, _things: Things | None = None) -> None:
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "_things", _things)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Snapshot is immutable; {name!r} can't be set")

@@ -32,12 +32,16 @@ from confcast.worker.connection.machine import CannotBuild, DoesNotFit, Held, Ma
 from confcast.worker.connection.mask_text import masker
 from confcast.worker.connection.mutation_check import guard
 from confcast.worker.connection.schema_mismatch import mismatch
+from confcast.worker.derived.resources import Resources
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Observers
 from confcast.worker.precommit import path_of, refusals
 from confcast.worker.snapshot import Snapshot
 
 _log = logging.getLogger("confcast.worker")
+
+_BUILD_TIMEOUT = 60.0
+"""Seconds that an awaited build may take where the owner has not said how long it waits."""
 
 T = TypeVar("T")
 
@@ -52,9 +56,15 @@ class Attachment(Generic[T]):
         held: The version that the process holds already.
         checks: The `precommit` functions; read at each vote.
         observers: Called for swaps and settlings.
+        resources: What is derived of the configuration.
         take: Makes a snapshot the replica's newest.
         timeout: Seconds that `open` will wait; the snapshot file is tried before their end.
+
+    Attributes:
+        builds_lazily: Whether what is derived is built only when it is read.
     """
+
+    builds_lazily = False
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class Attachment(Generic[T]):
         held: Snapshot[T] | None,
         checks: list[Callable[[Any, Any], Any]],
         observers: Observers,
+        resources: Resources,
         take: Callable[[Snapshot[T]], None],
         timeout: float,
     ) -> None:
@@ -73,12 +84,16 @@ class Attachment(Generic[T]):
         self._codec = codec_of(schema)
         self._checks = checks
         self._observers = observers
+        self._resources = resources
         self._take = take
         self._guard = guard(name, self._codec)
         self._terminated: Terminate | None = None
         self._closed = False
         self._arrived = threading.Event()
-        self._machine = machine = Machine(self._build, self._check, observers.follow_settlings, self._patch)
+        self._machine = machine = Machine(
+            self._build, self._check, observers.follow_settlings, self._patch, self._derive, self._drop
+        )
+        self._newest: Snapshot[T] | None = None
         self._holds = held is not None
         if held is not None:
             machine.adopt(Held(held.version, held.digest, held.config))
@@ -151,7 +166,10 @@ class Attachment(Generic[T]):
 
     def swapped(self, old: Held | None, new: Held) -> None:
         """Make `new` the replica's newest configuration, and call the observers; a first value wakes `open`."""
-        take = partial(self._take, Snapshot(new.config, new.version, new.digest))
+        resources = self._resources
+        things = resources.take_staged(new.config, new.version, new.digest) if resources.declared else None
+        newest = self._newest = Snapshot(new.config, new.version, new.digest, things)
+        take = partial(self._take, newest)
         if self._guard is not None:
             self._guard.end()
             self._guard.begin(new.config, new.digest)
@@ -161,7 +179,10 @@ class Attachment(Generic[T]):
 
     def renumbered(self, new: Held) -> None:
         """Give the replica's present content its new number."""
-        self._take(Snapshot(new.config, new.version, new.digest))
+        newest = self._newest
+        things = newest._things if newest is not None and newest.config is new.config else None
+        self._newest = Snapshot(new.config, new.version, new.digest, things)
+        self._take(self._newest)
 
     def caught_up(self) -> None:
         """Wake `open`: this process holds what the owner gives."""
@@ -217,6 +238,20 @@ class Attachment(Generic[T]):
             except BaseException as error:  # also sys.exit(), a cancelled task or a green timeout is a veto
                 problems += self._refusals(function, error, pair)
         return tuple(first_of(problems))
+
+    def _derive(self, round_: int, config: T) -> tuple[Problem, ...]:
+        """Build what is derived of a coming version; the owner hears of each build first, as of `precommit`."""
+        if not self._resources.declared:
+            return ()
+        seconds = self._machine.answers_within or _BUILD_TIMEOUT
+        return tuple(
+            first_of(self._resources.stage(config, lambda name: self._link.send(Working(round_, name)), seconds))
+        )
+
+    def _drop(self) -> None:
+        """Close what was derived of a version that is not swapped in."""
+        if self._resources.declared:
+            self._resources.unstage()
 
     def _refusals(self, function: Callable[[Any, Any], Any], error: BaseException, pair: Pair) -> list[Problem]:
         """The problems for events, logs and the history; the secrets that their texts may show are masked."""

@@ -1,13 +1,15 @@
 """The worker's state machine: what each message from the owner changes in this process.
 
 It is pure, except for the functions that it is given: `build` and `patch` (the codec), `check` (the user's `precommit`
-functions), and `follows` (whether an observer waits for settlings). `handle(frame)` returns effects to be carried out
+functions), `derive` and `drop` (what is derived of a staged candidate), and `follows` (whether an observer waits for
+settlings). `handle(frame)` returns effects to be carried out
 in their order; a swap always comes before the Applied that reports it. Guarantees:
 
 - Every Commit and every Install gets exactly one answer, Applied or Declined.
 - The version that is held never goes down, and never changes its content. A higher version with the same digest only
   renumbers: the object stays, and no `precommit` function or observer is called.
-- A staged candidate is dropped with its pipe, and is swapped in only by the Commit of its own round.
+- A staged candidate is dropped with its pipe, and is swapped in only by the Commit of its own round. `drop` is called
+  for each that is not swapped in, or was refused.
 - A patch is applied to its base alone. Where one does not fit, because it has another base or because the application
   has changed what is held, the pipe is closed, and over the next one whole payloads come until one was built: what is
   wrong in one process refuses nothing.
@@ -132,6 +134,7 @@ Effect = Reply | Swap | Renumber | Settle | ReportObservers | Deliver | Disconne
 Build = Callable[[bytes], Any]
 Patch = Callable[[Any, bytes], Any]
 Check = Callable[[int, Any, Any], tuple[Problem, ...]]
+Derive = Callable[[int, Any], tuple[Problem, ...]]
 
 
 class CannotBuild(Exception):
@@ -151,6 +154,15 @@ def no_patch(config: Any, patch: bytes) -> Any:
     raise DoesNotFit
 
 
+def derive_nothing(round_: int, config: Any) -> tuple[Problem, ...]:
+    """Derive nothing of a configuration."""
+    return ()
+
+
+def drop_nothing() -> None:
+    """Drop nothing that was derived."""
+
+
 class Machine:
     """One replica's side of the protocol. Not thread-safe: only the reading thread calls it.
 
@@ -160,12 +172,23 @@ class Machine:
             returns the problems of those that refused. Round 0 means an Install.
         follows: Returns whether an observer waits for settlings; called at each version that is applied.
         patch: Makes a configuration of the one that is held and a patch of it, or raises DoesNotFit.
+        derive: `derive(round, config)` builds what is derived of a configuration that follows another, and returns why
+            that can't be built. Called after `check`, and for an undo, too.
+        drop: Closes what `derive` has built for a candidate that is not swapped in.
 
     Attributes:
         patches: Whether the next Hello says that patches are taken.
     """
 
-    def __init__(self, build: Build, check: Check, follows: Callable[[], bool], patch: Patch = no_patch) -> None:
+    def __init__(
+        self,
+        build: Build,
+        check: Check,
+        follows: Callable[[], bool],
+        patch: Patch = no_patch,
+        derive: Derive = derive_nothing,
+        drop: Callable[[], None] = drop_nothing,
+    ) -> None:
         self.patches = patch is not no_patch
         self.state = ReplicaState.DETACHED
         self.held: Held | None = None
@@ -174,6 +197,8 @@ class Machine:
         self._check = check
         self._follows = follows
         self._patch = patch
+        self._derive = derive
+        self._drop = drop
         self._round = 0
         self._staged: Held | None = None  # its version does not count
         self._refusal: tuple[Problem, ...] = ()
@@ -254,6 +279,9 @@ class Machine:
     def _prepare(self, frame: Prepare) -> None:
         staged: Held | None = self.held
         problems: tuple[Problem, ...] = ()
+        if self._staged is not None:
+            self._staged = None
+            self._drop()
         if staged is None or staged.digest != frame.digest:  # else it runs here already
             staged, problems = self._make(frame, frame.round, asks=staged is not None)
         self._round, self._staged, self._refusal = frame.round, staged, problems
@@ -303,7 +331,9 @@ class Machine:
     # ---- common parts
 
     def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Held | None, tuple[Problem, ...]]:
-        """Build the configuration, then call the `precommit` functions if `asks`. Returns what to swap in, or why not.
+        """Build the configuration, call the `precommit` functions if `asks`, and build what is derived of it.
+
+        Returns what to swap in, or why not. The first value in a process derives nothing: `attach()` does it later.
 
         No variable holds the configuration while they run: error trackers send the variables of every frame.
         """
@@ -313,6 +343,8 @@ class Machine:
             return None, (error.problem,)
         held = self.held
         problems = self._check(round_, held.config, built.config) if asks and held is not None else ()
+        if held is not None and not problems:
+            problems = self._derive(round_, built.config)
         return (None if problems else built), problems
 
     def _built(self, frame: Install | Prepare) -> Any:
@@ -327,6 +359,7 @@ class Machine:
     def _swap(self, version: int, staged: Held) -> None:
         old, new = self.held, Held(version, staged.digest, staged.config)
         self.held = new
+        self._staged = None  # swapped in, so `_rest` drops nothing
         if old is None:
             self._settled_version = version
         self._effects += (Swap(old, new), Reply(Applied(version, self._follows())))
@@ -349,7 +382,9 @@ class Machine:
 
     def _rest(self, state: ReplicaState) -> None:
         self.state = state
-        self._staged, self._refusal = None, ()
+        staged, self._staged, self._refusal = self._staged, None, ()
+        if staged is not None:
+            self._drop()
 
 
 _TABLE: dict[type, Callable[[Machine, Any], None]] = {

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, overload
 
-from confcast.worker.async_library import is_on_trio
+from confcast.worker.async_library import is_async, is_on_trio
 from confcast.worker.observers.delivery import Pair
 from confcast.worker.observers.dispatcher import Observers
-from confcast.worker.observers.subscription import Moment, Subscription, Where, is_async, is_loop
+from confcast.worker.observers.subscription import Moment, Subscription, Where, is_loop
 
 if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
     import asyncio

@@ -200,11 +200,6 @@ def is_loop(where: Where) -> TypeGuard[asyncio.AbstractEventLoop]:
     return hasattr(where, "call_soon_threadsafe")
 
 
-def is_async(observer: Callable[..., Any]) -> bool:
-    """Whether calling this gives a coroutine: it is a coroutine function, or its class's `__call__` is one."""
-    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(getattr(type(observer), "__call__"))  # noqa: B004, B009
-
-
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)

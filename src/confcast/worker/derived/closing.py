@@ -1,0 +1,269 @@
+"""Closes what no version has any more: after its linger, after the last pin of its versions, in reverse order.
+
+A thread waits for the times and for the ends of versions; it is there only while something is to be closed. A close
+that raises or does not end is logged and counted, and stops nothing: each runs in a thread of its own, and the next
+begins after ten seconds at the latest. An awaitable that a close gives is awaited on the loop of
+the build.
+
+A version ends with the last reference to its `Things`. That may be noticed in any thread, while any lock is held: so
+only a queue hears of it.
+
+Rejected: a timer for each thing (a thread each), and closing where the last pin ends (a request would wait for it).
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import queue
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from confcast.texts import printable
+from confcast.wire.signal_mask import block_signals
+from confcast.worker.derived.building import awaited_on, is_running_here
+from confcast.worker.derived.things import Contents, Thing, Things
+
+if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
+    import asyncio
+
+_log = logging.getLogger("confcast.worker")
+
+PATIENCE = 10.0
+"""Seconds that one close may take before the next thing is closed."""
+
+
+class Closing:
+    """The things of one replica that have been built and are not closed.
+
+    Args:
+        mask: Masks the secrets of a configuration in a text: `mask(text, instead, config)`.
+        loop: Returns the event loop that is bound, or None.
+    """
+
+    def __init__(
+        self, mask: Callable[..., str], loop: Callable[[], asyncio.AbstractEventLoop | None], patience: float = PATIENCE
+    ) -> None:
+        self._mask = mask
+        self._loop = loop
+        self._patience = patience
+        self._lock = threading.RLock()  # reentrant: the garbage collector may run while it is held
+        self._open: list[Thing] = []
+        self._watched: dict[Contents, weakref.ref[Things]] = {}
+        self._ended_in_tests: deque[Contents] = deque()
+        # Made with the first thing to close: by then a worker whose threads are green has patched the library.
+        self._ended: queue.SimpleQueue[Contents | None] | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: set[Any] = set()
+
+    # ---- what is open
+
+    def add(self, thing: Thing, contents: Contents) -> None:
+        """Note a new thing, and that this version has it."""
+        with self._lock:
+            self._open.append(thing)
+            for used in thing.uses:
+                used.holders.add(thing)
+            self._hold(thing, contents)
+
+    def share(self, thing: Thing, contents: Contents) -> bool:
+        """Have this version use a thing, too. Returns False if its closing has begun."""
+        with self._lock:
+            if not thing.closed:
+                self._hold(thing, contents)
+            return not thing.closed
+
+    def _hold(self, thing: Thing, contents: Contents) -> None:
+        thing.holders.add(contents)
+        contents.things[thing.derived] = thing
+
+    def open_things(self) -> list[Thing]:
+        """All things that are open, in the order of building."""
+        with self._lock:
+            return list(self._open)
+
+    # ---- the ends of versions
+
+    def replaced(self, former: Things, new: Things | None) -> None:
+        """Note that the newest version is another one. What it does not have lingers from now on."""
+        now = time.monotonic()
+        kept = new.contents.things if new is not None else {}
+        with self._lock:
+            for derived, thing in former.contents.things.items():
+                if kept.get(derived) is not thing:
+                    thing.left_at = now
+        self.watch(former)
+
+    def watch(self, things: Things) -> None:
+        """Release these things when the last reference to their version has ended."""
+        contents = things.contents
+        with self._lock:
+            if contents in self._watched:
+                return
+            if not contents.lingers:
+                ended = self._ended_in_tests
+                self._watched[contents] = weakref.ref(things, lambda _: ended.append(contents))
+                return
+            ends = self._ended = self._ended or queue.SimpleQueue()
+            self._watched[contents] = weakref.ref(things, lambda _: ends.put(contents))
+            self._begin(ends)
+
+    def drop(self, things: Things) -> None:
+        """Close at once what only this version has, which never was the newest: in the thread; a test's, later."""
+        with self._lock:
+            self._release(things.contents)
+            things.values.clear()
+            if things.contents.lingers and any(not each.holders for each in self._open):
+                ends = self._ended = self._ended or queue.SimpleQueue()
+                ends.put(None)
+                self._begin(ends)
+
+    def close_here(self) -> None:
+        """For tests: close in this thread what ended versions of a test had."""
+        while self._ended_in_tests:
+            self._release(self._ended_in_tests.popleft())
+        while (thing := self._next(time.monotonic())) is not None:
+            self._close(thing)
+            self._is_closed(thing)
+
+    def close_all(self, things: Iterable[Thing] | None = None) -> None:
+        """Close all that is open, or these things, pinned or not; in reverse order. Blocks."""
+        with self._lock:
+            mine = sorted(self._open if things is None else things, key=lambda each: -each.serial)
+            mine = [each for each in mine if not each.closed]
+            for thing in mine:
+                thing.closed = True
+        for thing in mine:
+            self._close_with_patience(thing)
+            self._is_closed(thing)
+        with self._lock:
+            if self._ended is not None:
+                self._ended.put(None)  # the thread finds nothing to do, and ends
+
+    def forgotten(self, thing: Thing) -> None:
+        """Note that a thing can't be closed: its event loop is closed."""
+        self._is_closed(thing)
+
+    # ---- the thread
+
+    def _begin(self, ends: queue.SimpleQueue[Contents | None]) -> None:
+        """Start the thread, if there is none. Called with the lock held."""
+        if self._thread is not None:
+            return
+        thread = threading.Thread(
+            target=self._run, args=(ends, threading.get_native_id()), name="confcast-closing", daemon=True
+        )
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError as error:  # the next swap tries again
+            self._thread = None
+            _log.error("what is derived of former versions is closed later: %s", error)
+
+    def _run(self, ends: queue.SimpleQueue[Contents | None], starter: int) -> None:
+        block_signals(starter)
+        while True:
+            with self._lock:
+                wait = self._seconds_to_wait()
+                if wait is None and not any(each.lingers for each in self._watched) and ends.empty():
+                    self._thread = None
+                    return
+            try:
+                contents = ends.get(timeout=wait)
+            except queue.Empty:
+                contents = None
+            if contents is not None:
+                self._release(contents)
+            while (thing := self._next(time.monotonic())) is not None:
+                self._close_with_patience(thing)
+                self._is_closed(thing)
+
+    def _release(self, contents: Contents) -> None:
+        with self._lock:
+            self._watched.pop(contents, None)
+            for thing in contents.things.values():
+                thing.holders.discard(contents)
+            contents.things.clear()
+
+    def _seconds_to_wait(self) -> float | None:
+        """Until the next close; None if nothing is due at a known time."""
+        due = [_due(each) for each in self._open if not each.holders and not each.closed]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _next(self, now: float) -> Thing | None:
+        """The newest of the things that are due; its closing begins."""
+        with self._lock:
+            for thing in reversed(self._open):
+                if not thing.holders and not thing.closed and _due(thing) <= now:
+                    thing.closed = True
+                    return thing
+        return None
+
+    def _is_closed(self, thing: Thing) -> None:
+        with self._lock:
+            thing.closed = True
+            if thing in self._open:
+                self._open.remove(thing)
+            for used in thing.uses:
+                used.holders.discard(thing)
+
+    # ---- one close
+
+    def _close_with_patience(self, thing: Thing) -> None:
+        if thing.derived.close is None:
+            return
+        thread = threading.Thread(target=self._close, args=(thing,), name="confcast-close", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started
+            self._close(thing)
+            return
+        thread.join(self._patience)
+        if thread.is_alive():
+            self._failed(thing, f"not done in {self._patience:g} s; it is left to run")
+
+    def _close(self, thing: Thing) -> None:
+        close = thing.derived.close
+        if close is None:
+            return
+        try:
+            result = close(thing.value)
+            if inspect.isawaitable(result):
+                self._await(thing, result)
+        except BaseException as error:  # sys.exit() in a close must end nothing either
+            self._failed(thing, self._mask(f"{type(error).__name__}: {error}", type(error).__name__, thing.config))
+
+    def _await(self, thing: Thing, closing: Any) -> None:
+        loop = thing.loop or self._loop()
+        if is_running_here(loop):  # in a test: the loop goes on when the test awaits something
+            import asyncio
+
+            task = asyncio.ensure_future(closing)
+            self._tasks.add(task)
+            task.add_done_callback(lambda done: self._was_awaited(thing, done))
+        elif loop is None or loop.is_closed():
+            if inspect.iscoroutine(closing):
+                closing.close()
+            self._failed(
+                thing, "its event loop is closed" if loop else "it is async, and no aattach() has bound a loop"
+            )
+        else:
+            awaited_on(loop, closing, self._patience)
+
+    def _was_awaited(self, thing: Thing, task: Any) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(thing, self._mask(f"{type(error).__name__}: {error}", type(error).__name__, thing.config))
+
+    def _failed(self, thing: Thing, why: str) -> None:
+        thing.derived.failed_closes += 1
+        _log.error("%s of a former version could not be closed: %s", thing.derived.name, printable(why))
+
+
+def _due(thing: Thing) -> float:
+    return thing.left_at + thing.derived.linger if thing.left_at and thing.lingers else 0.0

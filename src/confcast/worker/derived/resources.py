@@ -1,0 +1,413 @@
+"""`Resources` are what one replica's process has built: declared by the application, built, swapped and closed with it.
+
+Guaranteed:
+
+- What a coming version needs is built before this worker votes, in the thread that reads the pipe, and is dropped if
+  that version is not committed here. What the version in hand needs is built by `attach()`, or by the first read.
+- A thing is built anew only if its part of the configuration differs, as observers compare it, or if something that it
+  uses was built anew; otherwise versions share the object, also one that only lingers.
+- Each thing is built once for a version; other threads wait. A build that failed is tried again at the next read.
+- A forked child has none of its parent's things, and closes none of them.
+
+Rejected: building after the commit (an observer can refuse nothing), and building in the requests' threads (the first
+request after a change would pay for it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from confcast.errors import BuildError, NotAttached, Problem
+from confcast.worker.derived import building
+from confcast.worker.derived.closing import Closing
+from confcast.worker.derived.declared import ANEW, Derived, Kept, check, name_from
+from confcast.worker.derived.selected_key import key_of
+from confcast.worker.derived.things import Contents, Declaration, Thing, Things
+from confcast.worker.pins import Pin, Pinnable
+from confcast.worker.precommit import path_of
+from confcast.worker.snapshot import Snapshot
+
+if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
+    import asyncio
+
+LONGEST_WAIT = 60.0
+"""Seconds that a read waits for another thread that builds a thing of the same version."""
+
+_Tell = Callable[[str], object]
+
+
+class Resources:
+    """What one replica has built in this process. Any thread may call any method.
+
+    Args:
+        replica: The replica, whose pins and snapshot count.
+        name: Its name.
+        schema: Its schema, for keys.
+        same: Whether a part is the same in two configurations.
+        masked: Masks secrets: `masked(text, instead, *configurations)`.
+
+    Attributes:
+        declared: What is derived, in the order of declaration. While it is empty, nothing here need be called.
+        loop: The event loop that `aattach()` has bound; None if none was, or it is closed.
+    """
+
+    def __init__(
+        self,
+        replica: Pinnable[Any],
+        name: str,
+        schema: type,
+        same: Callable[[Any, Any], bool],
+        masked: Callable[..., str],
+    ) -> None:
+        self.declared: list[Declaration] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._replica = replica
+        self._name = name
+        self._schema = schema
+        self._same = same
+        self._masked = masked
+        self._lock = threading.RLock()  # reentrant: the garbage collector may run while it is held
+        self._closing = Closing(masked, self._bound)
+        self._staged: Things | None = None
+        self._known: list[weakref.ref[Things]] = []
+        self._serial = itertools.count(1)
+        self._why_not = ""
+        self._inherited: list[Any] = []  # a parent's things: dropping the last reference to one might close it
+
+    # ---- declaring
+
+    def declare(
+        self,
+        build: Callable[..., Any],
+        select: Callable[[Any], Any],
+        using: object,
+        close: Callable[[Any], Any] | None,
+        linger: float,
+        name: str | None,
+    ) -> Derived[Any]:
+        """As `Replica.derive`."""
+        declaration = Declaration(build, select, check(self, build, select, using, close, linger), close, linger)
+        declaration.key = key_of(select, self._schema)
+        with self._lock:
+            declaration.name = name_from(name, build, declaration.key, len(self.declared) + 1)
+            self.declared.append(declaration)
+        return Derived(self, self._replica, declaration)
+
+    # ---- the version in hand
+
+    def read(self, derived: Declaration, snapshot: Snapshot[Any]) -> Any:
+        """The object of this version, built if it is not. Raises BuildError or NotAttached."""
+        things = self._things_of(snapshot)
+        if derived.instead:
+            instead = derived.instead[-1]
+            return instead.read(derived, things) if type(instead) is Anew else instead
+        try:
+            return self._thing(derived, things).value
+        except BuildError:
+            raise
+        except BaseException as error:
+            raise self._build_error(derived, error, things) from error.__cause__
+
+    def build_present(self, *, only_async: bool = False) -> None:
+        """Build what the newest version needs, as far as it can be built in this thread. Raises BuildError."""
+        if not self.declared:
+            return
+        snapshot = self._replica._snapshot
+        for derived in self._to_build():
+            if only_async and not derived.needs_loop:
+                continue
+            with contextlib.suppress(building.NeedsLoop):
+                self.read(derived, snapshot)
+
+    def is_ready(self, snapshot: Snapshot[Any]) -> bool:
+        """Whether all that is declared is built for this version."""
+        with self._lock:
+            built = snapshot._things.values if snapshot._things is not None else {}
+            return not self._why_not and all(each in built or each.instead for each in self.declared)
+
+    def bind(self) -> None:
+        """Have async builds awaited on the asyncio loop that runs the caller, if one does, from now on."""
+        import asyncio
+
+        loop = asyncio._get_running_loop()
+        if loop is not None and loop is not self.loop:
+            self._forget_loop(self.loop)
+            self.loop = loop
+
+    def refuse_on_loop(self, verb: str) -> None:
+        """Raise RuntimeError if this thread runs the loop on which things are built: it would wait for itself."""
+        if self.loop is not None and building.is_running_here(self.loop) and any(d.needs_loop for d in self.declared):
+            raise RuntimeError(
+                f"{verb}() would block the event loop on which {self._name!r} builds what is derived, and wait for "
+                f"itself: await a{verb}()"
+            )
+
+    # ---- a coming version
+
+    def stage(
+        self,
+        config: Any,
+        tell: _Tell,
+        seconds: float,
+        only: Iterable[object] | None = None,
+        *,
+        lingers: bool = True,
+    ) -> list[Problem]:
+        """Build what a coming version needs. Returns why it can't be built; then nothing of it is kept.
+
+        Args:
+            config: Its configuration.
+            tell: Called with a name before each build.
+            seconds: How long each build on a loop may take; 0.0: no limit.
+            only: What to build. None: all that is declared.
+            lingers: As in `Things`.
+        """
+        self.unstage()
+        if not self.declared or self._why_not:
+            return []
+        staged = self._staged = self._known_from_now(Things(config, 0, lingers=lingers))
+        for derived in self._to_build(only):
+            try:
+                self._thing(derived, staged, tell, seconds)
+            except building.NeedsLoop:
+                continue  # nobody can have read it either
+            except BaseException as error:  # also sys.exit(), a cancelled task or a green timeout is a veto
+                problems = building.problems_of(derived, error, self._mask(error, config))
+                self.unstage()
+                return problems
+        return []
+
+    def unstage(self) -> None:
+        """Close what was built for a version that is not committed here."""
+        with self._lock:
+            staged, self._staged = self._staged, None
+        if staged is not None:
+            self._closing.drop(staged)
+
+    def take_staged(self, config: Any, version: int, digest: bytes = b"", *, lingers: bool = True) -> Things | None:
+        """The things of a version that is swapped in now; those that were staged for it, if any."""
+        with self._lock:
+            staged = self._staged
+            if staged is not None and staged.config is config:
+                self._staged = None
+                staged.version, staged.digest = version, digest
+                for thing in staged.contents.things.values():
+                    thing.version = thing.version or version
+                return staged
+        self.unstage()
+        return self._known_from_now(Things(config, version, digest, lingers=lingers)) if self.declared else None
+
+    def replaced(self, former: Things | None, new: Things | None) -> None:
+        """Note that the newest version has other things; the former ones are closed when their time has come."""
+        if former is not None and former is not new:
+            self._closing.replaced(former, new)
+
+    # ---- tests
+
+    def close_here(self) -> None:
+        """Close in this thread what only ended versions of a test had."""
+        self._closing.close_here()
+
+    @contextlib.contextmanager
+    def override(self, derived: Declaration, value: Any) -> Iterator[Any]:
+        """As `Derived.override`."""
+        users = [each for each in self.declared if each.uses(derived)]
+        anew = Anew(self)
+        derived.instead.append(value)
+        for each in users:
+            each.instead.append(anew)
+        try:
+            yield value
+        finally:
+            for each in users:
+                each.instead.remove(anew)
+            _remove(derived.instead, value)
+            anew.close()
+
+    # ---- ends and beginnings
+
+    def begin(self) -> None:
+        """Have things built again, after a fork or a `close()`."""
+        self._why_not = ""
+
+    def close(self) -> None:
+        """Close all that is open, pinned or not."""
+        self.unstage()
+        self._why_not = (
+            f"what is derived of replica {self._name!r} was closed with it: call attach() before it is read again"
+        )
+        for things in self._alive():
+            things.forget()
+        self._closing.close_all()
+
+    def after_fork(self) -> None:
+        """Have nothing in a forked child; the parent's things stay as they are."""
+        self._lock = threading.RLock()
+        self._inherited += [self._closing, self._staged, *(things.forget() for things in self._alive())]
+        for things in self._alive():
+            things.building = threading.RLock()
+        self._closing = Closing(self._masked, self._bound)
+        self._staged, self.loop = None, None
+        if self.declared:
+            self._why_not = (
+                f"what is derived of replica {self._name!r} belongs to the process that forked this one: call "
+                "attach() in this process"
+            )
+
+    # ---- counting
+
+    def kept(self, derived: Declaration) -> tuple[Kept, ...]:
+        """The objects of former versions that are still open, the oldest first."""
+        newest = self._replica._snapshot._things
+        now, alive = time.monotonic(), self._alive()
+        kept = []
+        for thing in self._closing.open_things():
+            if thing.derived is derived and (newest is None or newest.contents.things.get(derived) is not thing):
+                pins = sum(_pins_of(each) for each in alive if each.contents in thing.holders)
+                kept.append(Kept(thing.version, now - thing.left_at if thing.left_at else 0.0, pins))
+        return tuple(kept)
+
+    # ---- inside
+
+    def _to_build(self, only: Iterable[object] | None = None) -> list[Declaration]:
+        with self._lock:
+            wanted = list(self.declared)
+        if only is not None:
+            chosen = set(only)
+            wanted = [each for each in wanted if each in chosen]
+        return [each for each in wanted if not each.instead]
+
+    def _things_of(self, snapshot: Snapshot[Any]) -> Things:
+        with self._lock:
+            if self._why_not:
+                raise NotAttached(self._why_not)
+            if snapshot._things is None:
+                things = self._known_from_now(Things(snapshot.config, snapshot.version, snapshot.digest))
+                object.__setattr__(snapshot, "_things", things)
+                if snapshot is not self._replica._snapshot:
+                    self._closing.watch(things)
+            return snapshot._things  # type: ignore[return-value]
+
+    def _known_from_now(self, things: Things) -> Things:
+        with self._lock:
+            self._known = [each for each in self._known if each() is not None]
+            self._known.append(weakref.ref(things))
+        return things
+
+    def _alive(self) -> list[Things]:
+        with self._lock:
+            return [things for each in self._known if (things := each()) is not None]
+
+    def _thing(self, derived: Declaration, things: Things, tell: _Tell = str, seconds: float = 0.0) -> Thing:
+        """The thing of this version. Raises what its build raises."""
+        if (found := things.contents.things.get(derived)) is not None:
+            return found
+        loop = self._bound()
+        if derived.needs_loop and (loop is None or building.is_running_here(loop)):
+            raise building.needs_loop(derived)
+        if not things.building.acquire(timeout=LONGEST_WAIT):
+            text = f"{derived.name} is waited for since {LONGEST_WAIT:g} s: another thread builds, and may wait for it"
+            raise BuildError(derived.name, derived.key, [Problem(derived.key, text)])
+        try:
+            found = things.contents.things.get(derived)
+            return found if found is not None else self._make(derived, things, tell, seconds)
+        finally:
+            things.building.release()
+
+    def _make(self, derived: Declaration, things: Things, tell: _Tell, seconds: float) -> Thing:
+        uses = tuple(self._thing(each, things, tell, seconds) for each in derived.using)
+        part = derived.select(things.config)
+        thing = self._found(derived, part, uses, things.contents)
+        if thing is None:
+            tell(path_of(derived.build))
+            thing = Thing(derived, part, uses, things, next(self._serial))
+            thing.value = building.build(self._replica, thing, things, self._bound(), seconds)
+            self._closing.add(thing, things.contents)
+        things.values[derived] = thing.value
+        return thing
+
+    def _found(self, derived: Declaration, part: Any, uses: tuple[Thing, ...], contents: Contents) -> Thing | None:
+        """The newest open thing of the same part that uses the same things."""
+        for thing in reversed(self._closing.open_things()):
+            is_candidate = thing.derived is derived and thing.uses == uses and thing.lingers == contents.lingers
+            if is_candidate and self._same(thing.part, part) and self._closing.share(thing, contents):
+                return thing
+        return None
+
+    def _bound(self) -> asyncio.AbstractEventLoop | None:
+        loop = self.loop
+        return None if loop is None or loop.is_closed() else loop
+
+    def _forget_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Have what was built on a loop that is closed built anew: it can't be used or closed any more."""
+        if loop is None or not loop.is_closed():
+            return
+        for thing in self._closing.open_things():
+            if thing.loop is loop or any(each.loop is loop for each in thing.uses):
+                for things in self._alive():
+                    if things.contents.things.get(thing.derived) is thing:
+                        del things.contents.things[thing.derived]
+                        things.values.pop(thing.derived, None)
+                self._closing.forgotten(thing)
+
+    def _mask(self, error: BaseException, *configs: Any) -> Callable[[str], str]:
+        return lambda text: self._masked(text, type(error).__name__, *configs) if text else text
+
+    def _build_error(self, derived: Declaration, error: BaseException, things: Things) -> BuildError:
+        return building.build_error(derived, error, self._mask(error, things.config))
+
+
+class Anew:
+    """In a unit test: things that use an overridden one, built with what stands in its place, and closed at the end."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._built: dict[tuple[Declaration, Things], Any] = {}
+
+    def read(self, derived: Declaration, things: Things) -> Any:
+        """The object for a version, built at its first read. Raises what its build raises."""
+        found = self._built.get((derived, things), ANEW)
+        if found is ANEW:
+            uses = tuple(_Stand(self._resources.read(each, _snapshot_of(things))) for each in derived.using)
+            thing = Thing(derived, derived.select(things.config), uses, things, 0)  # type: ignore[arg-type]
+            loop = self._resources._bound()
+            found = building.build(self._resources._replica, thing, things, loop, 0.0)
+            self._built[derived, things] = found
+        return found
+
+    def close(self) -> None:
+        """Close what was built, in reverse order."""
+        for (derived, _), value in reversed(list(self._built.items())):
+            if derived.close is not None:
+                derived.close(value)
+        self._built.clear()
+
+
+class _Stand:
+    """What is used, as `Part.call` asks for it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _snapshot_of(things: Things) -> Snapshot[Any]:
+    return Snapshot(things.config, things.version, things.digest, things)
+
+
+def _remove(values: list[Any], value: Any) -> None:
+    """Remove the newest entry that is this object: an application's `==` may say anything."""
+    index = max(number for number, each in enumerate(values) if each is value)
+    del values[index]
+
+
+def _pins_of(things: Things) -> int:
+    """How many open pins are of versions with these things. Looks at all objects of the process."""
+    snapshots = [each for each in gc.get_referrers(things) if isinstance(each, Snapshot)]
+    return sum(isinstance(each, Pin) for snapshot in snapshots for each in gc.get_referrers(snapshot))
