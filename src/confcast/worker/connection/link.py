@@ -229,8 +229,8 @@ class Link:
         """
         if threading.current_thread() is self._thread:
             raise ConfcastError(
-                "a precommit function runs in the thread that would read the answer, and a build of what is derived may: "
-                "it can't call the owner"
+                "a precommit function runs in the thread that would read the answer, and so may a build of what is "
+                "derived: it can't call the owner"
             )
         deadline = time.monotonic() + timeout
         if not self._greeted.wait(timeout) or self._stop.is_set():

@@ -98,14 +98,17 @@ def awaited_on(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any], secon
     import asyncio
     from concurrent.futures import TimeoutError as NotYet
 
-    async def wait() -> Any:
-        return await awaitable
+    async def wait() -> tuple[Any, SystemExit | None]:
+        try:
+            return await awaitable, None
+        except SystemExit as error:  # raised in a task, it would end the application's loop
+            return None, error
 
     future = asyncio.run_coroutine_threadsafe(wait(), loop)
     end = time.monotonic() + seconds if seconds else float("inf")
     while True:
         try:
-            return future.result(min(_LOOKS_AT_THE_LOOP, max(0.0, end - time.monotonic())))
+            result, left = future.result(min(_LOOKS_AT_THE_LOOP, max(0.0, end - time.monotonic())))
         except NotYet:
             if future.done():  # the awaited thing itself has raised it
                 raise
@@ -114,6 +117,10 @@ def awaited_on(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any], secon
                 raise TimeoutError(
                     "its event loop was closed" if loop.is_closed() else f"not done in {seconds:g} s, and cancelled"
                 ) from None
+        else:
+            if left is not None:
+                raise left
+            return result
 
 
 def is_running_here(loop: asyncio.AbstractEventLoop | None) -> bool:
