@@ -2,8 +2,8 @@
 
 granian calls it in the worker, in place of its own loader of the application, before anything is served. A worker that
 can't attach logs why, and exits with status 1; granian then stops or respawns. A worker that finds an owner of older
-code (after a deploy in place) waits before that: granian takes a worker that dies within 5.5 seconds of its respawn for
-a crash loop, and would stop the others.
+code (after a deploy in place), or that can't build what is derived, waits before that: granian takes a worker that dies
+within 5.5 seconds of its respawn for a crash loop, and would stop the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from granian import _signals
 from granian.log import logger
 
-from confcast import ConfcastError, Replica, SchemaMismatch
+from confcast import BuildError, ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.middleware.replicas import pin_all
 from confcast.servers.common import launching, orphans, signals
@@ -135,6 +135,6 @@ def _served(master: int) -> Iterator[None]:
     except ConfcastError as error:
         how = f": {signals.full_reload_of(master)}" if isinstance(error, SchemaMismatch) else ""
         _log.error("this worker can't attach and exits: %s%s", error, how)
-        if isinstance(error, SchemaMismatch):
+        if isinstance(error, SchemaMismatch | BuildError):
             time.sleep(_LONGER_THAN_A_CRASH_LOOP)
         sys.exit(1)

@@ -20,12 +20,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from confcast import ConfcastError, ConfigLoader, Replica, SchemaMismatch, declared
 from confcast.middleware import aiohttp, asgi, wsgi
 from confcast.servers.common import signals
 from confcast.servers.common.certificates import Renewal
+from confcast.servers.common.lifespan import Lifespan
 from confcast.servers.common.worker_refresh import Refresh
 from confcast.servers.gunicorn import log
 
@@ -104,7 +106,7 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
     attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
     app = getattr(worker, attribute)
     if speaks_asgi(worker):
-        setattr(worker, attribute, asgi.Pin(app, *replicas))
+        setattr(worker, attribute, Lifespan(asgi.Pin(app, *replicas), partial(_leave, worker)))
     elif speaks_wsgi(worker):
         setattr(worker, attribute, wsgi.Pin(app, *replicas))
     elif is_of("aiohttp", worker):

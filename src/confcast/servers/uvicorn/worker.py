@@ -29,6 +29,7 @@ from confcast import ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.servers.common import certificates, launching, orphans, signals
 from confcast.servers.common.certificates import Certificate, Renewal
+from confcast.servers.common.lifespan import Lifespan
 from confcast.servers.common.worker_refresh import Refresh
 
 _log = logging.getLogger("uvicorn.error")
@@ -85,7 +86,7 @@ class EmbeddedConfig(Config):
         if attached and self._wsgi is not None:
             self._wsgi.pin(attached)
         elif attached:
-            self.loaded_app = asgi.Pin(self.loaded_app, *attached)
+            self.loaded_app = Lifespan(asgi.Pin(self.loaded_app, *attached), self._leave)
 
     def certificate(self) -> Certificate | None:
         """The files of the certificate; None if no option names them."""

@@ -148,7 +148,7 @@ def build_error(derived: Declaration, error: BaseException, mask: Callable[[str]
     """The BuildError for a failed build. Its cause is left out where its text has secrets."""
     failed = BuildError(derived.name, derived.key, problems_of(derived, error, mask))
     if mask(_text(error)) == _text(error) and isinstance(error, Exception):
-        failed.__cause__ = error.with_traceback(from_the_application(error))
+        failed.__cause__ = error.with_traceback(from_the_application(error))  # as `raise … from error` does
     return failed
 
 

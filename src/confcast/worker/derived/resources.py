@@ -113,7 +113,8 @@ class Resources:
         except BuildError:
             raise
         except BaseException as error:
-            raise self._build_error(derived, error, things) from error.__cause__
+            failed = self._build_error(derived, error, things)
+        raise failed  # not in the handler: the error would be its context, whose text may show secrets
 
     def build_present(self, *, only_async: bool = False) -> None:
         """Build what the newest version needs, as far as it can be built in this thread. Raises BuildError."""

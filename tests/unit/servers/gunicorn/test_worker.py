@@ -12,6 +12,7 @@ import pytest
 
 from confcast import Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
+from confcast.servers.common.lifespan import Lifespan
 from confcast.servers.gunicorn import worker as gunicorn_worker
 from confcast.servers.gunicorn.worker import attach, pin, renew_at_hup
 from tests.support.certificates import Authority, context_of, handshake
@@ -43,8 +44,9 @@ def test_the_middleware_is_of_the_kind_that_the_worker_serves(module: str, inter
     worker = of(module, wsgi=app, config=SimpleNamespace(interface=interface))
     pin(worker, [Replica(Settings, name="kinds")])
 
-    assert type(worker.wsgi) is kind
-    assert worker.wsgi.app is app
+    served = worker.wsgi.app if type(worker.wsgi) is Lifespan else worker.wsgi
+    assert type(served) is kind
+    assert served.app is app
 
 
 def test_a_tornado_application_is_left_as_it_is_and_that_is_said(caplog: pytest.LogCaptureFixture):
