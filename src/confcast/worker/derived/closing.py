@@ -14,19 +14,20 @@ Rejected: a timer for each thing (a thread each), and closing where the last pin
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
 import queue
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from confcast.texts import printable
 from confcast.wire.signal_mask import block_signals
 from confcast.worker.derived.building import awaited_on, is_running_here
-from confcast.worker.derived.things import Contents, Thing, Things
+from confcast.worker.derived.things import Contents, Declaration, Thing, Things
 
 if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
     import asyncio
@@ -52,7 +53,8 @@ class Closing:
         self._loop = loop
         self._patience = patience
         self._lock = threading.RLock()  # reentrant: the garbage collector may run while it is held
-        self._open: list[Thing] = []
+        self._open: dict[int, Thing] = {}  # by serial number, so in the order of building
+        self._unheld: dict[int, Thing] = {}  # those that nothing holds any more, and that are to be closed
         self._watched: dict[Contents, weakref.ref[Things]] = {}
         self._ended_in_tests: deque[Contents] = deque()
         # Made with the first thing to close: by then a worker whose threads are green has patched the library.
@@ -65,7 +67,7 @@ class Closing:
     def add(self, thing: Thing, contents: Contents) -> None:
         """Note a new thing, and that this version has it."""
         with self._lock:
-            self._open.append(thing)
+            self._open[thing.serial] = thing
             for used in thing.uses:
                 used.holders.add(thing)
             self._hold(thing, contents)
@@ -78,13 +80,20 @@ class Closing:
             return not thing.closed
 
     def _hold(self, thing: Thing, contents: Contents) -> None:
+        self._unheld.pop(thing.serial, None)
         thing.holders.add(contents)
         contents.things[thing.derived] = thing
 
     def open_things(self) -> list[Thing]:
         """All things that are open, in the order of building."""
         with self._lock:
-            return list(self._open)
+            return list(self._open.values())
+
+    def newest_of(self, derived: Declaration, count: int) -> list[Thing]:
+        """The newest open things of one declaration, the newest first; at most so many."""
+        with self._lock:
+            mine = (each for each in reversed(self._open.values()) if each.derived is derived)
+            return list(itertools.islice(mine, count))
 
     # ---- the ends of versions
 
@@ -117,7 +126,7 @@ class Closing:
         with self._lock:
             self._release(things.contents)
             things.values.clear()
-            if things.contents.lingers and any(not each.holders for each in self._open):
+            if things.contents.lingers and self._unheld:
                 ends = self._ended = self._ended or queue.SimpleQueue()
                 ends.put(None)
                 self._begin(ends)
@@ -130,11 +139,11 @@ class Closing:
             self._close(thing)
             self._is_closed(thing)
 
-    def close_all(self, things: Iterable[Thing] | None = None) -> None:
-        """Close all that is open, or these things, pinned or not; in reverse order. Blocks."""
+    def close_all(self) -> None:
+        """Close all that is open, pinned or not, in reverse order. Blocks."""
         with self._lock:
-            mine = sorted(self._open if things is None else things, key=lambda each: -each.serial)
-            mine = [each for each in mine if not each.closed]
+            mine = [each for each in reversed(self._open.values()) if not each.closed]
+            self._unheld.clear()
             for thing in mine:
                 thing.closed = True
         for thing in mine:
@@ -187,29 +196,37 @@ class Closing:
             self._watched.pop(contents, None)
             for thing in contents.things.values():
                 thing.holders.discard(contents)
+                self._look_at(thing)
             contents.things.clear()
 
     def _seconds_to_wait(self) -> float | None:
         """Until the next close; None if nothing is due at a known time."""
-        due = [_due(each) for each in self._open if not each.holders and not each.closed]
+        due = [_due(each) for each in self._unheld.values()]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _next(self, now: float) -> Thing | None:
         """The newest of the things that are due; its closing begins."""
         with self._lock:
-            for thing in reversed(self._open):
-                if not thing.holders and not thing.closed and _due(thing) <= now:
-                    thing.closed = True
-                    return thing
-        return None
+            due = [serial for serial, thing in self._unheld.items() if _due(thing) <= now]
+            if not due:
+                return None
+            thing = self._unheld.pop(max(due))
+            thing.closed = True
+            return thing
+
+    def _look_at(self, thing: Thing) -> None:
+        """Note that nothing holds a thing any more, if that is so. Called with the lock held."""
+        if not thing.holders and not thing.closed:
+            self._unheld[thing.serial] = thing
 
     def _is_closed(self, thing: Thing) -> None:
         with self._lock:
             thing.closed = True
-            if thing in self._open:
-                self._open.remove(thing)
+            self._open.pop(thing.serial, None)
+            self._unheld.pop(thing.serial, None)
             for used in thing.uses:
                 used.holders.discard(thing)
+                self._look_at(used)
 
     # ---- one close
 

@@ -40,6 +40,9 @@ if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop nee
 LONGEST_WAIT = 60.0
 """Seconds that a read waits for another thread that builds a thing of the same version."""
 
+_MOST_COMPARED = 8
+"""How many open things of one declaration are compared with a new part: to compare takes as long as to encode it."""
+
 _Tell = Callable[[str], object]
 
 
@@ -335,9 +338,9 @@ class Resources:
         return thing
 
     def _found(self, derived: Declaration, part: Any, uses: tuple[Thing, ...], contents: Contents) -> Thing | None:
-        """The newest open thing of the same part that uses the same things."""
-        for thing in reversed(self._closing.open_things()):
-            is_candidate = thing.derived is derived and thing.uses == uses and thing.lingers == contents.lingers
+        """An open thing of the same part that uses the same things."""
+        for thing in self._closing.newest_of(derived, _MOST_COMPARED):
+            is_candidate = thing.uses == uses and thing.lingers == contents.lingers
             if is_candidate and self._same(thing.part, part) and self._closing.share(thing, contents):
                 return thing
         return None
