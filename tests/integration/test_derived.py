@@ -1,0 +1,195 @@
+"""What workers derive, in real processes: built at the vote, swapped in with the version, closed after its last pin."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confcast import ReloadResult
+from tests.support import deriving
+from tests.support.fixtures import Manager, StartManager
+from tests.support.settings import write
+from tests.support.waiting import eventually
+from tests.support.workers import Worker
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(
+    forkserver: multiprocessing.context.BaseContext, nothing_is_left: None, start_manager: StartManager
+) -> Iterator[Start]:
+    """Starts a worker with derived things."""
+    workers: list[Worker] = []
+
+    def begin(manager: Manager, target: Callable[..., None] = deriving.derive, *arguments: Any) -> Worker:
+        worker = Worker(forkserver, target=target, arguments=(manager.address, *arguments))
+        workers.append(worker)
+        return worker
+
+    yield begin
+    for worker in workers:
+        worker.end()
+
+
+def test_a_thing_is_built_by_attach_and_follows_each_version_in_every_worker(
+    manager: Manager, start: Start, config: Path
+) -> None:
+    workers = [start(manager) for _ in range(2)]
+    assert [worker.ask("built") for worker in workers] == [[1], [1]]
+
+    for number in range(2, 12):
+        write(config, number)
+        assert manager.reload().result is ReloadResult.SUCCESS
+        assert [worker.ask("read") for worker in workers] == [(number, number, True)] * 2
+
+    assert workers[0].ask("built") == list(range(1, 12))
+    assert workers[0].ask("closed", 10) == list(range(1, 11))
+
+
+def test_what_is_not_its_part_leaves_it_as_it_is(manager: Manager, start: Start, config: Path) -> None:
+    worker = start(manager)
+    write(config, 1, tags=["new"])
+
+    assert manager.reload().result is ReloadResult.SUCCESS
+
+    assert (worker.ask("read"), worker.ask("built")) == ((1, 1, True), [1])
+
+
+@pytest.mark.parametrize(
+    ("deed", "why"),
+    [
+        ("raise", "pool can't be built: ZeroDivisionError: division by zero"),
+        ("leave", "pool can't be built: SystemExit: bad option"),
+        ("read another", "pool: its build reads 'other'"),
+        ("reload", "it can't call the owner"),
+    ],
+)
+def test_one_worker_that_can_not_build_it_refuses_the_version_for_all(
+    manager: Manager, start: Start, config: Path, deed: str, why: str
+) -> None:
+    workers = [start(manager) for _ in range(2)]
+    write(config, 2, name=deed)
+
+    event = manager.reload()
+
+    assert event.result is ReloadResult.REJECTED
+    assert why in event.problems[0].message
+    assert [worker.ask("read") for worker in workers] == [(1, 1, True)] * 2
+    write(config, 3)
+    assert manager.reload().result is ReloadResult.SUCCESS
+    assert [worker.ask("read") for worker in workers] == [(3, 3, True)] * 2
+
+
+def test_what_others_have_built_for_a_refused_version_is_closed(manager: Manager, start: Start, config: Path) -> None:
+    worker = start(manager)
+    refusing = start(manager)
+    refusing.ask("refuse")
+    write(config, 2)
+
+    assert manager.reload().result is ReloadResult.REJECTED
+
+    assert worker.ask("built") == [1, 2]
+    assert worker.ask("closed", 1) == [2]
+    assert worker.ask("read") == (1, 1, True)
+
+
+def test_a_dry_run_builds_and_closes(manager: Manager, start: Start, config: Path) -> None:
+    worker = start(manager)
+    write(config, 2)
+    assert manager.check().result is ReloadResult.SUCCESS
+    assert worker.ask("closed", 1) == [2]
+    write(config, 3, name="raise")
+    assert "division by zero" in manager.check().problems[0].message
+    assert worker.ask("read") == (1, 1, True)
+
+
+def test_a_build_that_hangs_is_named_and_bounded_by_precommit_timeout(
+    start_manager: StartManager, start: Start, config: Path
+) -> None:
+    manager = start_manager(precommit_timeout=0.5)
+    worker = start(manager)
+    write(config, 2, name="hang")
+
+    event = manager.reload()
+
+    assert event.result is ReloadResult.REJECTED
+    assert "Deriving._make_pool has run for" in event.problems[0].message
+    assert worker.ask("read") == (1, 1, True)
+    worker.ask("go_on")
+    assert worker.ask("closed", 1) == [2]
+    write(config, 3)
+    eventually(lambda: manager.reload().result is ReloadResult.SUCCESS, "the next version")
+    assert worker.ask("read") == (3, 3, True)
+
+
+def test_a_long_pin_keeps_its_pool_through_many_versions_and_its_end_closes_that(
+    manager: Manager, start: Start, config: Path
+) -> None:
+    worker = start(manager)
+    worker.ask("pin")
+    for number in range(2, 52):
+        write(config, number)
+        assert manager.reload()
+
+    assert worker.ask("pinned") == (1, True)
+    assert worker.ask("kept") == [(1, 1)]
+    assert worker.ask("closed", 49) == list(range(2, 51))
+    worker.ask("unpin")
+    assert worker.ask("closed", 50)[-1] == 1
+    assert worker.ask("kept") == []
+
+
+@pytest.mark.parametrize(("deed", "why"), [("raise", "OSError: the socket is gone"), ("hang", "not done in 0.2 s")])
+def test_a_close_that_fails_is_logged_and_stops_nothing(
+    manager: Manager, start: Start, config: Path, deed: str, why: str
+) -> None:
+    worker = start(manager)
+    worker.ask("closes_by", deed)
+    write(config, 2)
+    assert manager.reload()
+
+    assert why in worker.ask("failed_closes", 1)
+    worker.ask("closes_by", "")
+    write(config, 3)
+    assert manager.reload()
+    assert worker.ask("closed", 1) == [2]
+
+
+def test_an_undo_or_a_rollback_takes_things_up(manager: Manager, start: Start, config: Path) -> None:
+    worker = start(manager)
+    write(config, 2)
+    assert manager.reload()
+
+    assert manager.rollback(1).result is ReloadResult.SUCCESS
+
+    assert worker.ask("read") == (1, 1, True)
+
+
+def test_closing_the_replica_closes_all(manager: Manager, start: Start) -> None:
+    worker = start(manager)
+    worker.ask("pin")
+    worker.ask("detach")
+    assert worker.ask("closed", 1) == [1]
+
+
+def test_a_forked_child_has_things_of_its_own(manager: Manager, start: Start) -> None:
+    worker = start(manager)
+    assert worker.ask("in_a_child") == ["NotAttached", "1", "[1]"]
+    assert worker.ask("read") == (1, 1, True)
+
+
+def test_a_version_in_hand_that_can_not_be_built_is_an_error_of_attach_and_tried_again(
+    manager: Manager, start: Start, tmp_path: Path
+) -> None:
+    mark = tmp_path / "database"
+    worker = start(manager, deriving.fails_in_hand, str(mark))
+    assert worker.ask("attach").endswith("pool can't be built: ConnectionError: no database yet")
+    mark.touch()
+    assert worker.ask("attach") == ""
+    assert worker.ask("read") == 1
+    worker.ask("detach")
