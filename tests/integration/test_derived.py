@@ -121,7 +121,7 @@ def test_a_build_that_hangs_is_named_and_bounded_by_precommit_timeout(
     assert "Deriving._make_pool has run for" in event.problems[0].message
     assert worker.ask("read") == (1, 1, True)
     worker.ask("go_on")
-    assert worker.ask("closed", 1) == [2]
+    assert worker.ask("closed", 1)[0] == 2  # then the owner may try it again
     write(config, 3)
     eventually(lambda: manager.reload().result is ReloadResult.SUCCESS, "the next version")
     assert worker.ask("read") == (3, 3, True)

@@ -21,6 +21,7 @@ import msgspec
 
 import confcast
 from confcast import (
+    BuildError,
     Candidate,
     Change,
     Client,
@@ -28,6 +29,7 @@ from confcast import (
     ConfigLoader,
     ConfigObserver,
     ConfigReloadManager,
+    Derived,
     Environment,
     Explanation,
     File,
@@ -529,6 +531,61 @@ def outside(client: Client) -> None:
     client.subscribe(print)  # type: ignore[attr-defined]
 
 
+# ---- what is derived
+
+
+class Engine:
+    def __init__(self, total: int) -> None: ...
+
+    def dispose(self) -> None: ...
+
+
+class Service:
+    def __init__(self, name: str, engine: Engine, other: int) -> None: ...
+
+
+def make_engine(memory: Memory) -> Engine:
+    return Engine(memory.total)
+
+
+async def make_pool(memory: Memory) -> Engine:
+    return Engine(memory.total)
+
+
+async def make_with(whole: Settings, engine: Engine) -> Service:
+    return Service(whole.name, engine, 1)
+
+
+async def close_pool(engine: Engine) -> None:
+    engine.dispose()
+
+
+def deriving() -> None:
+    engine = settings.derive(make_engine, lambda c: c.memory, close=Engine.dispose)
+    assert_type(engine, Derived[Engine])
+    assert_type(engine.current, Engine)
+    assert_type(engine.latest, Engine)
+    assert_type(engine.override(Engine(1)), AbstractContextManager[Engine])
+    assert_type([each.seconds for each in engine.kept], list[float])
+    pool = settings.derive(make_pool, lambda c: c.memory, close=close_pool, linger=0, name="pool")
+    assert_type(pool, Derived[Engine])
+    number = settings.derive(lambda memory: int(memory.total), lambda c: c.memory)
+    assert_type(number, Derived[int])
+    assert_type(settings.derive(lambda _, engine: [engine], lambda c: None, using=engine), Derived[list[Engine]])
+    assert_type(settings.derive(Service, lambda c: c.name, using=(engine, number)), Derived[Service])
+    assert_type(settings.derive(make_with, lambda c: c, using=engine), Derived[Service])
+    assert_type(settings.ready, bool)
+
+    settings.derive(make_engine, lambda c: c.memroy)  # type: ignore[arg-type,attr-defined]
+    settings.derive(make_engine, lambda c: c.name)  # type: ignore[arg-type,misc]
+    settings.derive(make_engine, lambda c: c.memory, close=Service.mro)  # type: ignore[arg-type]
+    settings.derive(make_engine)  # type: ignore[call-overload]
+    settings.derive(Service, lambda c: c.name, using=(number, engine))  # type: ignore[arg-type]
+    settings.derive(make_engine, lambda c: c.memory, lingers=3)  # type: ignore[call-overload]
+    engine.override(5)  # type: ignore[arg-type]
+    engine.current = Engine(1)  # type: ignore[misc]
+
+
 # ---- errors
 
 
@@ -539,6 +596,9 @@ def failing(loader: ConfigLoader[Settings]) -> None:
         assert_type(error.problems, list[Problem])
     except SchemaMismatch as error:
         assert_type(error.fields, dict[str, tuple[str | None, str | None]])
+    except BuildError as error:
+        assert_type(error.name, str)
+        assert_type(error.problems, list[Problem])
 
 
 def names() -> None:
