@@ -42,6 +42,9 @@ RUN = {
         "test_greeter.py": "test_the_unit_tests_pass",
         "test_files.py": "test_the_unit_tests_pass",
     },
+    "derived.md": dict.fromkeys(
+        ("settings.py", "shop.py", "lifespan.py", "per_version.py", "test_shop.py"), "test_guide_derived.py"
+    ),
     "an_application_you_did_not_write.md": dict.fromkeys(
         (
             "settings.py",
