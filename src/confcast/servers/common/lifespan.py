@@ -7,6 +7,8 @@ workers. Here the worker leaves by itself before that: with status 1, after a pa
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -14,7 +16,7 @@ from confcast import BuildError
 
 
 class Lifespan:
-    """An ASGI application whose worker leaves if its lifespan raises BuildError.
+    """An ASGI application whose worker leaves if its lifespan raises BuildError; for `asgi.Pin`, as its application.
 
     Args:
         app: The application.
@@ -38,4 +40,9 @@ class Lifespan:
         try:
             await self.app(scope, receive, send)
         except BuildError as error:
-            self._leave(str(error))
+            try:
+                self._leave(str(error))
+            finally:  # not by a SystemExit: in a task of uvicorn's it is one more lifespan that has failed
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(1)

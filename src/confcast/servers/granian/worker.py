@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from granian import _signals
 from granian.log import logger
@@ -24,6 +24,7 @@ from confcast import BuildError, ConfcastError, Replica, SchemaMismatch
 from confcast.middleware import asgi, wsgi
 from confcast.middleware.replicas import pin_all
 from confcast.servers.common import launching, orphans, signals
+from confcast.servers.common.lifespan import Lifespan
 from confcast.servers.common.worker_refresh import Refresh
 
 _log = logging.getLogger("confcast.servers")
@@ -103,7 +104,13 @@ def _once(act: Callable[[], object]) -> Callable[..., None]:
 def _pinned(app: Any, interface: str, replicas: list[Replica[Any]]) -> Any:
     if interface == "wsgi":
         return wsgi.Pin(app, *replicas)
-    return RsgiPin(app, *replicas) if interface == "rsgi" else asgi.Pin(app, *replicas)
+    return RsgiPin(app, *replicas) if interface == "rsgi" else asgi.Pin(Lifespan(app, _leave), *replicas)
+
+
+def _leave(why: str) -> NoReturn:
+    _log.error("this worker can't attach and exits: %s", why)
+    time.sleep(_LONGER_THAN_A_CRASH_LOOP)
+    sys.exit(1)
 
 
 class RsgiPin:

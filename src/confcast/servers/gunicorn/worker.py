@@ -106,7 +106,7 @@ def pin(worker: Any, replicas: list[Replica[Any]]) -> None:
     attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
     app = getattr(worker, attribute)
     if speaks_asgi(worker):
-        setattr(worker, attribute, Lifespan(asgi.Pin(app, *replicas), partial(_leave, worker)))
+        setattr(worker, attribute, asgi.Pin(Lifespan(app, partial(_leave, worker)), *replicas))
     elif speaks_wsgi(worker):
         setattr(worker, attribute, wsgi.Pin(app, *replicas))
     elif is_of("aiohttp", worker):

@@ -86,7 +86,7 @@ class EmbeddedConfig(Config):
         if attached and self._wsgi is not None:
             self._wsgi.pin(attached)
         elif attached:
-            self.loaded_app = Lifespan(asgi.Pin(self.loaded_app, *attached), self._leave)
+            self.loaded_app = asgi.Pin(Lifespan(self.loaded_app, self._leave), *attached)
 
     def certificate(self) -> Certificate | None:
         """The files of the certificate; None if no option names them."""

@@ -44,9 +44,9 @@ def test_the_middleware_is_of_the_kind_that_the_worker_serves(module: str, inter
     worker = of(module, wsgi=app, config=SimpleNamespace(interface=interface))
     pin(worker, [Replica(Settings, name="kinds")])
 
-    served = worker.wsgi.app if type(worker.wsgi) is Lifespan else worker.wsgi
-    assert type(served) is kind
-    assert served.app is app
+    assert type(worker.wsgi) is kind
+    served = worker.wsgi.app
+    assert (served.app if type(served) is Lifespan else served) is app
 
 
 def test_a_tornado_application_is_left_as_it_is_and_that_is_said(caplog: pytest.LogCaptureFixture):
