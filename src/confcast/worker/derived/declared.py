@@ -95,6 +95,11 @@ class Derived(Generic[P]):
         pin = self._replica._pinned.get()
         if pin is None or (snapshot := pin.snapshot) is None:
             snapshot = self._replica._snapshot
+        things, declaration = snapshot._things, self._declaration  # `_of`, written out: requests pay for it
+        if things is not None and not declaration.instead:
+            value: Any = things.values.get(declaration, _ABSENT)
+            if value is not _ABSENT:  # never within a build, which is pinned to a version that has no things yet
+                return value  # type: ignore[no-any-return]
         return self._of(snapshot)
 
     @property
