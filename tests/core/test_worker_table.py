@@ -499,3 +499,97 @@ def test_a_fault_in_the_middle_of_a_frame_leaves_no_effect_of_it_to_the_next(mon
         with pytest.raises(ZeroDivisionError):
             worker.gets(Install(4, B, B))
     assert worker.gets(Abort(ROUND)) == []
+
+
+NO_POOL = Problem("database", "no pool")
+
+
+class Deriving(Machine):
+    """A machine that records what is derived and dropped. Nothing can be derived of HATED."""
+
+    def __init__(self, version: int = 3) -> None:
+        self.calls: list = []
+        super().__init__(lambda payload: payload, self._ask, lambda: True, derive=self._build_pool, drop=self._close)
+        if version:
+            self.adopt(Held(version, A, A))
+        self.connected()
+
+    def _ask(self, number, old, new):
+        self.calls.append("asked")
+        return (NO_CHECK,) if new == BROKEN else ()
+
+    def _build_pool(self, number, config):
+        self.calls.append((number, config))
+        return (NO_POOL,) if config == HATED else ()
+
+    def _close(self):
+        self.calls.append("dropped")
+
+    def gets(self, *frames) -> list:
+        """The effects of the last of these frames."""
+        return [self.handle(frame) for frame in frames][-1]
+
+
+class TestDerived:
+    def test_it_is_built_after_the_functions_have_agreed_and_stays_for_the_commit(self):
+        worker = Deriving()
+        assert worker.gets(Prepare(ROUND, B, B)) == [Reply(Vote(ROUND, True))]
+        assert worker.calls == ["asked", (ROUND, B)]
+        worker.gets(Commit(ROUND, 4))
+        assert worker.calls == ["asked", (ROUND, B)]
+
+    def test_what_functions_refuse_is_not_built(self):
+        worker = Deriving()
+        worker.gets(Prepare(ROUND, BROKEN, BROKEN))
+        assert worker.calls == ["asked"]
+
+    def test_what_can_not_be_built_is_a_veto(self):
+        worker = Deriving()
+        assert worker.gets(Prepare(ROUND, HATED, HATED)) == [Reply(Vote(ROUND, False, (NO_POOL,)))]
+        assert worker.gets(Commit(ROUND, 4)) == [Reply(Declined(4, (NO_POOL,)))]
+
+    def test_an_installed_version_that_can_not_be_built_is_declined_and_so_is_an_undo(self):
+        worker = Deriving()
+        for undo in (False, True):
+            assert worker.gets(Install(7, HATED, HATED, undo=undo)) == [Reply(Declined(7, (NO_POOL,)))]
+        assert worker.calls == ["asked", (0, HATED), (0, HATED)]
+
+    def test_nothing_is_built_for_the_first_value(self):
+        worker = Deriving(version=0)
+        worker.gets(Install(3, HATED, HATED))
+        assert worker.calls == []
+
+    def test_what_was_staged_is_swapped_in_by_an_install_of_it(self):
+        worker = Deriving()
+        worker.gets(Prepare(ROUND, B, B), Install(4, B, B))
+        assert worker.calls == ["asked", (ROUND, B)]
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda worker: worker.gets(Abort(ROUND)),
+            lambda worker: worker.ended(),
+            lambda worker: worker.close(),
+            lambda worker: worker.gets(Commit(ROUND + 1, 4)),
+            lambda worker: worker.gets(Install(4, A, A)),
+            lambda worker: worker.gets(Prepare(ROUND + 1, A, A)),
+            lambda worker: worker.gets(Refused("another schema", True)),
+        ],
+        ids=["abort", "end of the pipe", "close", "another commit", "renumbered", "another vote", "refused"],
+    )
+    def test_what_is_not_swapped_in_is_dropped_once(self, end):
+        worker = Deriving()
+        worker.gets(Prepare(ROUND, B, B))
+        worker.calls.clear()
+        end(worker)
+        assert worker.calls == ["dropped"]
+
+    def test_an_abort_of_another_round_drops_nothing(self):
+        worker = Deriving()
+        worker.gets(Prepare(ROUND, B, B), Abort(ROUND - 1))
+        assert worker.calls == ["asked", (ROUND, B)]
+
+    def test_another_vote_s_candidate_replaces_it(self):
+        worker = Deriving()
+        worker.gets(Prepare(ROUND, B, B), Prepare(ROUND + 1, C, C))
+        assert worker.calls == ["asked", (ROUND, B), "dropped", "asked", (ROUND + 1, C)]
