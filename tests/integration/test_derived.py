@@ -118,7 +118,7 @@ def test_a_build_that_hangs_is_named_and_bounded_by_precommit_timeout(
     event = manager.reload()
 
     assert event.result is ReloadResult.REJECTED
-    assert "Deriving._make_pool has run for" in event.problems[0].message
+    assert "tests.support.deriving:pool has run for" in event.problems[0].message
     assert worker.ask("read") == (1, 1, True)
     worker.ask("go_on")
     assert worker.ask("closed", 1)[0] == 2  # then the owner may try it again

@@ -99,7 +99,7 @@ class OwnReplica(Generic[T]):
         return named and not replica._is_elsewhere(self._address)
 
     def _end(self, replica: Replica[T]) -> None:
-        replica.close()
+        replica._close()
         if replica is self._made:
             registry.withdraw(replica)
 

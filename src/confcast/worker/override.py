@@ -121,6 +121,7 @@ def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
     """Have the replica return this configuration in the block, and its former one afterwards. Raises TypeError."""
     refuse_another_schema(replica, config)
     fake = Fake(replica)
+    was_closed = replica._resources.begin()
     replica._provider = fake
     fake.place(config)
     replica._observers.assume(config)
@@ -128,4 +129,4 @@ def overridden(replica: Replica[T], config: T) -> Iterator[Fake[T]]:
         yield fake
     finally:
         replica._restore(fake.before)
-        replica._resources.close_here()
+        replica._resources.end(was_closed)

@@ -184,6 +184,8 @@ class Replica(AwaitableVerbs, Observable[T]):
             OwnerUnavailable: No version came in time.
             SchemaMismatch: The owner's configuration was made with another schema; `fields` has the differences.
             NotCarried: The schema has fields that can't be serialised exactly.
+            BuildError: What is derived can't be built in this process. The replica stays attached; the next call, or
+                read, tries again.
             ConfcastError: Another replica of this name is attached, this process is the owner, no thread can be
                 started, or this is root and the owner another user's: root may only ask it.
         """
@@ -193,6 +195,7 @@ class Replica(AwaitableVerbs, Observable[T]):
         with self._attaching:
             if self._provider is None:
                 self._attach(address, timeout)
+        self._resources.begin()
         self._build_present()
         return self
 
@@ -221,7 +224,6 @@ class Replica(AwaitableVerbs, Observable[T]):
             )
             self._provider = attachment
             attachment.open(timeout)
-            self._resources.begin()
         except BaseException:
             self._provider = None
             registry.release_name(self)
@@ -237,6 +239,10 @@ class Replica(AwaitableVerbs, Observable[T]):
             RuntimeError: Called on the event loop on which what is derived was built: await `aclose()` there.
         """
         self._resources.refuse_on_loop("close")
+        self._close()
+
+    def _close(self) -> None:
+        """`close()`, on any thread: on the loop of the builds, closes that are async are left to its tasks."""
         provider, self._provider = self._provider, None
         if provider is not None:
             provider.close()

@@ -230,8 +230,15 @@ class Closing:
 
     # ---- one close
 
+    def close_one(self, thing: Thing) -> None:
+        """Close a thing in this thread."""
+        self._close(thing)
+
     def _close_with_patience(self, thing: Thing) -> None:
         if thing.derived.close is None:
+            return
+        if is_running_here(thing.loop or self._loop()):  # to wait for another thread might be to wait for this loop
+            self._close(thing)
             return
         thread = threading.Thread(target=self._close, args=(thing,), name="confcast-close", daemon=True)
         try:

@@ -61,8 +61,6 @@ class Build:
 _build: ContextVar[Build | None] = ContextVar("confcast.build", default=None)
 
 _ABSENT = object()
-ANEW = object()
-"""In `Derived.instead`: built anew, since what it uses is overridden."""
 
 
 class Derived(Generic[P]):

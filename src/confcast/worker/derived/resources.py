@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import sys
 import threading
 import time
 import weakref
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from confcast.errors import BuildError, NotAttached, Problem
 from confcast.worker.derived import building
 from confcast.worker.derived.closing import Closing
-from confcast.worker.derived.declared import ANEW, Derived, Kept, check, name_from
+from confcast.worker.derived.declared import Derived, Kept, check, name_from
 from confcast.worker.derived.selected_key import key_of
 from confcast.worker.derived.things import Contents, Declaration, Thing, Things
 from confcast.worker.pins import Pin, Pinnable
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop nee
 LONGEST_WAIT = 60.0
 """Seconds that a read waits for another thread that builds a thing of the same version."""
 
-_MOST_COMPARED = 8
+_MOST_COMPARED = 4
 """How many open things of one declaration are compared with a new part: to compare takes as long as to encode it."""
 
 _Tell = Callable[[str], object]
@@ -113,7 +114,7 @@ class Resources:
             return instead.read(derived, things) if type(instead) is Anew else instead
         try:
             return self._thing(derived, things).value
-        except BuildError:
+        except (BuildError, NotAttached):
             raise
         except BaseException as error:
             failed = self._build_error(derived, error, things)
@@ -138,8 +139,8 @@ class Resources:
 
     def bind(self) -> None:
         """Have async builds awaited on the asyncio loop that runs the caller, if one does, from now on."""
-        import asyncio
-
+        if (asyncio := sys.modules.get("asyncio")) is None:  # then the caller's loop is trio's
+            return
         loop = asyncio._get_running_loop()
         if loop is not None and loop is not self.loop:
             self._forget_loop(self.loop)
@@ -237,9 +238,15 @@ class Resources:
 
     # ---- ends and beginnings
 
-    def begin(self) -> None:
-        """Have things built again, after a fork or a `close()`."""
-        self._why_not = ""
+    def begin(self) -> str:
+        """Have things built again, after a fork or a `close()`. Returns why they were not; "" if they were."""
+        why_not, self._why_not = self._why_not, ""
+        return why_not
+
+    def end(self, why_not: str) -> None:
+        """At the end of a test's block: close here what it has built, and be as before `begin`."""
+        self._why_not = why_not
+        self._closing.close_here()
 
     def close(self) -> None:
         """Close all that is open, pinned or not."""
@@ -269,7 +276,10 @@ class Resources:
 
     def kept(self, derived: Declaration) -> tuple[Kept, ...]:
         """The objects of former versions that are still open, the oldest first."""
-        newest = self._replica._snapshot._things
+        try:
+            newest = self._replica._snapshot._things
+        except NotAttached:
+            newest = None
         now, alive = time.monotonic(), self._alive()
         kept = []
         for thing in self._closing.open_things():
@@ -330,10 +340,13 @@ class Resources:
         part = derived.select(things.config)
         thing = self._found(derived, part, uses, things.contents)
         if thing is None:
-            tell(path_of(derived.build))
+            tell(f"{path_of(derived.build).partition(':')[0]}:{derived.name}")
             thing = Thing(derived, part, uses, things, next(self._serial))
             thing.value = building.build(self._replica, thing, things, self._bound(), seconds)
             self._closing.add(thing, things.contents)
+            if self._why_not:  # the replica was closed meanwhile
+                self._closing.close_all()
+                raise NotAttached(self._why_not)
         things.values[derived] = thing.value
         return thing
 
@@ -373,24 +386,23 @@ class Anew:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._built: dict[tuple[Declaration, Things], Any] = {}
+        self._built: dict[tuple[Declaration, Things], Thing] = {}
 
     def read(self, derived: Declaration, things: Things) -> Any:
         """The object for a version, built at its first read. Raises what its build raises."""
-        found = self._built.get((derived, things), ANEW)
-        if found is ANEW:
+        thing = self._built.get((derived, things))
+        if thing is None:
             uses = tuple(_Stand(self._resources.read(each, _snapshot_of(things))) for each in derived.using)
             thing = Thing(derived, derived.select(things.config), uses, things, 0)  # type: ignore[arg-type]
             loop = self._resources._bound()
-            found = building.build(self._resources._replica, thing, things, loop, 0.0)
-            self._built[derived, things] = found
-        return found
+            thing.value = building.build(self._resources._replica, thing, things, loop, 0.0)
+            self._built[derived, things] = thing
+        return thing.value
 
     def close(self) -> None:
         """Close what was built, in reverse order."""
-        for (derived, _), value in reversed(list(self._built.items())):
-            if derived.close is not None:
-                derived.close(value)
+        for thing in reversed(list(self._built.values())):
+            self._resources._closing.close_one(thing)
         self._built.clear()
 
 

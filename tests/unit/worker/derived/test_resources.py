@@ -350,16 +350,50 @@ def test_what_uses_an_overridden_thing_is_built_with_the_fake_and_closed_with_th
         assert repo.current is real
 
 
-def test_an_override_begins_and_ends_with_nothing_of_the_real_version_closed(
+def test_an_override_of_the_configuration_shares_nothing_with_the_real_version_and_closes_nothing_of_it(
     replica: Replica[Settings], told: Told
 ) -> None:
     thing = number(replica, told)
+    replica._take(_snapshot(Settings(1), replica._resources))
+    real = thing.current
+    with replica.override(Settings(1)) as fake:
+        assert thing.current is not real
+        fake.push(Settings(2))
+        assert told.closed == [1]
+    assert (thing.current, told.closed) == (real, [1, 2])
+    assert thing.current is real
+
+
+def test_an_override_after_a_close_builds_and_afterwards_all_is_closed_as_before(
+    replica: Replica[Settings], told: Told
+) -> None:
+    thing = number(replica, told)
+    replica.close()
     with replica.override(Settings()):
-        real = thing.current
-        with replica.override(Settings()):
-            assert thing.current is not real or told.built == [1]
-        assert thing.current is real
-        assert 1 not in told.closed or told.closed.count(1) < told.built.count(1)
+        assert thing.current == (1,)
+    with replica.override(Settings()):
+        replica.close()  # as the code under test does
+        assert thing.current == (1,)
+    assert told.closed == [1, 1]
+
+
+def test_what_is_built_while_its_replica_is_closed_is_closed_too(replica: Replica[Settings], told: Told) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def build(part: int) -> tuple[int]:
+        begun.set()
+        go_on.wait()
+        return (part,)
+
+    thing = replica.derive(build, lambda c: c.number, close=told.close)
+    replica._take(_snapshot(Settings(1), replica._resources))
+    building = in_thread(lambda: thing.current)
+    begun.wait()
+    replica.close()
+    go_on.set()
+    with pytest.raises(NotAttached, match="was closed with it"):
+        building()
+    assert told.closed == [1]
 
 
 # ---- on a loop
