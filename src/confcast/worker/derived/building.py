@@ -139,7 +139,7 @@ def problems_of(derived: Declaration, error: BaseException, mask: Callable[[str]
     if isinstance(error, ConfigError):
         found = refusals(derived.build, error, mask)
         return [Problem(each.key or derived.key, each.message, each.location) for each in found]
-    text, kind = mask(_text(error)), type(error).__name__
+    text, kind = mask(text_of(error)), type(error).__name__
     why = printable(f"{kind}: {text}" if text else kind)[:_LONGEST]
     return [Problem(derived.key, f"{derived.name} can't be built: {why}")]
 
@@ -147,15 +147,16 @@ def problems_of(derived: Declaration, error: BaseException, mask: Callable[[str]
 def build_error(derived: Declaration, error: BaseException, mask: Callable[[str], str]) -> BuildError:
     """The BuildError for a failed build. Its cause is left out where its text has secrets."""
     failed = BuildError(derived.name, derived.key, problems_of(derived, error, mask))
-    if mask(_text(error)) == _text(error) and isinstance(error, Exception):
+    if mask(text_of(error)) == text_of(error) and isinstance(error, Exception):
         failed.__cause__ = error.with_traceback(from_the_application(error))  # as `raise … from error` does
     return failed
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """The text of an application's error; "" if its class fails to give one."""
     try:
         return str(error)
-    except Exception:  # an application's own class may fail here
+    except Exception:
         return ""
 
 

@@ -25,8 +25,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from confcast.texts import printable
-from confcast.wire.signal_mask import block_signals
-from confcast.worker.derived.building import awaited_on, is_running_here
+from confcast.wire.signal_mask import application_signals, block_signals
+from confcast.worker.derived.building import awaited_on, is_running_here, text_of
 from confcast.worker.derived.things import Contents, Declaration, Thing, Things
 
 if TYPE_CHECKING:  # importing it takes 6 MiB, which a worker without a loop need not pay
@@ -168,7 +168,8 @@ class Closing:
         )
         self._thread = thread
         try:
-            thread.start()
+            with application_signals():  # the new thread inherits the mask of the thread that swaps
+                thread.start()
         except RuntimeError as error:  # the next swap tries again
             self._thread = None
             _log.error("what is derived of former versions is closed later: %s", error)
@@ -240,15 +241,22 @@ class Closing:
         if is_running_here(thing.loop or self._loop()):  # to wait for another thread might be to wait for this loop
             self._close(thing)
             return
-        thread = threading.Thread(target=self._close, args=(thing,), name="confcast-close", daemon=True)
+        to_close = (thing, threading.get_native_id())
+        thread = threading.Thread(target=self._close_in_thread, args=to_close, name="confcast-close", daemon=True)
         try:
-            thread.start()
+            with application_signals():
+                thread.start()
         except RuntimeError:  # no thread can be started
             self._close(thing)
             return
-        thread.join(self._patience)
+        thread.join(1.1 * self._patience)  # an awaited one has ended by then, and was counted
         if thread.is_alive():
             self._failed(thing, f"not done in {self._patience:g} s; it is left to run")
+
+    def _close_in_thread(self, thing: Thing, starter: int) -> None:
+        block_signals(starter)
+        with application_signals():
+            self._close(thing)
 
     def _close(self, thing: Thing) -> None:
         close = thing.derived.close
@@ -259,7 +267,7 @@ class Closing:
             if inspect.isawaitable(result):
                 self._await(thing, result)
         except BaseException as error:  # sys.exit() in a close must end nothing either
-            self._failed(thing, self._mask(f"{type(error).__name__}: {error}", type(error).__name__, thing.config))
+            self._failed(thing, self._masked_text(error, thing))
 
     def _await(self, thing: Thing, closing: Any) -> None:
         loop = thing.loop or self._loop()
@@ -282,7 +290,11 @@ class Closing:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._failed(thing, self._mask(f"{type(error).__name__}: {error}", type(error).__name__, thing.config))
+            self._failed(thing, self._masked_text(error, thing))
+
+    def _masked_text(self, error: BaseException, thing: Thing) -> str:
+        kind = type(error).__name__
+        return self._mask(f"{kind}: {text_of(error)}", kind, thing.config)
 
     def _failed(self, thing: Thing, why: str) -> None:
         thing.derived.failed_closes += 1
