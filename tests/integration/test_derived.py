@@ -123,7 +123,7 @@ def test_a_build_that_hangs_is_named_and_bounded_by_precommit_timeout(
     worker.ask("go_on")
     assert worker.ask("closed", 1)[0] == 2  # then the owner may try it again
     write(config, 3)
-    eventually(lambda: manager.reload().result is ReloadResult.SUCCESS, "the next version")
+    eventually(manager.reload, "the next version, whoever loads it")
     assert worker.ask("read") == (3, 3, True)
 
 
@@ -141,7 +141,7 @@ def test_a_long_pin_keeps_its_pool_through_many_versions_and_its_end_closes_that
     assert worker.ask("closed", 49) == list(range(2, 51))
     worker.ask("unpin")
     assert worker.ask("closed", 50)[-1] == 1
-    assert worker.ask("kept") == []
+    eventually(lambda: worker.ask("kept") == [], "nothing more is kept")
 
 
 @pytest.mark.parametrize(("deed", "why"), [("raise", "OSError: the socket is gone"), ("hang", "not done in 0.2 s")])
