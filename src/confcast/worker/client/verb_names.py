@@ -7,6 +7,7 @@ from collections.abc import Callable
 from confcast.wire.messages import (
     Check,
     ClearHistory,
+    Confirm,
     DiffRequest,
     ExplainRequest,
     HistoryRequest,
@@ -15,6 +16,7 @@ from confcast.wire.messages import (
     Resume,
     Rollback,
     Set,
+    ShowRequest,
     StatsRequest,
     Unset,
     VersionsRequest,
@@ -28,6 +30,7 @@ _VERBS: dict[type, str] = {
     Resume: "resume",
     Set: "set",
     Unset: "unset",
+    Confirm: "confirm",
     StatsRequest: "get_stats",
     HistoryRequest: "get_event_history",
     ClearHistory: "clear_history",
@@ -35,9 +38,10 @@ _VERBS: dict[type, str] = {
     ExplainRequest: "explain",
     DiffRequest: "diff",
     VersionsRequest: "versions",
+    ShowRequest: "show",
 }
 
 
 def verb_of(make: Callable[[int], Request]) -> str:
     """The name of the verb that sends this request."""
-    return _VERBS.get(type(make(0)), "status")
+    return _VERBS[type(make(0))]
