@@ -409,8 +409,8 @@ BUGS = (
         "what was staged outlives its round",
         "G1: a version that was never asked of precommit runs",
         "connection/machine.py",
-        "self._staged, self._refusal = None, ()",
-        "self._refusal = ()",
+        "staged, self._staged, self._refusal = self._staged, None, ()",
+        "staged, self._refusal = self._staged, ()",
         _WORKERS_TABLE,
     ),
     _worker(

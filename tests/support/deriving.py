@@ -112,7 +112,7 @@ class Deriving:
 
     def failed_closes(self, count: int) -> str:
         """The newest log line, once so many closes have failed."""
-        eventually(lambda: self.pool.failed_closes >= count, f"{count} closes fail")
+        eventually(lambda: self.pool.failed_closes >= count and self._logged, f"{count} closes fail")
         return self._logged[-1]
 
     def go_on(self) -> None:
