@@ -15,6 +15,7 @@ from confcast.wire.messages import (
     Request,
     Resume,
     Rollback,
+    SchemaRequest,
     Set,
     ShowRequest,
     StatsRequest,
@@ -39,6 +40,7 @@ _VERBS: dict[type, str] = {
     DiffRequest: "diff",
     VersionsRequest: "versions",
     ShowRequest: "show",
+    SchemaRequest: "schema",
 }
 
 
