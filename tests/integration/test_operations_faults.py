@@ -1,4 +1,4 @@
-"""Operations where something fails: a full disk at each write, a damaged row, silence, many HUPs, a missing source."""
+"""Operations where something fails: a full disk at each write, a death, a damaged row, silence, a missing source."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.gate import Gate
 from tests.support.gunicorn import Make
 from tests.support.jumping import Jumping
+from tests.support.killing import PLACES, Killing
+from tests.support.leaks import is_running
 from tests.support.owners import await_fold, await_the_next, home_of, kill_the_owner
 from tests.support.settings import write
 from tests.support.waiting import eventually, history_of, in_thread
@@ -103,6 +105,28 @@ def test_a_time_that_ends_on_a_full_disk_has_ended_with_the_next_load(
         assert what_people_set(manager) == (None, ["number", "twin"])
     assert manager.reload().result is SUCCESS
     assert (worker.ask("read")[1], what_people_set(manager)) == (1, (None, []))
+
+
+# ---- deaths
+
+
+@pytest.mark.parametrize("place", PLACES[:3])
+def test_an_owner_that_is_killed_while_the_time_of_a_value_ends(
+    place: str, start_manager: StartManager, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next owner ends it, if it is not in the journal that it has ended."""
+    killing = Killing(tmp_path)
+    killing.prepare(monkeypatch)
+    manager = start_manager(supervise="caller")
+    workers = [start_worker(manager) for _ in range(2)]
+    assert manager.set(SEVEN, ttl=0.5)
+    dead = manager.owner_pid
+    killing.order_at(place)
+    eventually(lambda: killing.struck and not is_running(dead), "the owner's death at its place")
+    await_the_next(manager, dead)
+    assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
+    assert what_people_set(manager) == (None, [])
+    assert manager.set(SEVEN).version == 4
 
 
 # ---- a date that jumps

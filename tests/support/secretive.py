@@ -250,8 +250,9 @@ class Show:
         self.write(10)
         print(manager.check(values={"strong.password": f"{SENTINEL}-tried"}))
         assert confcast_command(["check", "--set", secret, *at]) == 0
-        assert confcast_command(["set", secret, "--ttl", "1h", *at]) == 0
-        print(manager.get_stats(), manager.rollback(reason="a test"), manager.reload(), manager.get_event_history())
+        assert confcast_command(["set", secret, "--ttl", "1h", "--reason", f"to {SENTINEL}-typed", *at]) == 0
+        event = manager.rollback(reason=f"not {SENTINEL}-typed again")
+        print(manager.get_stats(), event, manager.reload(), manager.get_event_history())
         print(manager.status())
         for command in (["status"], ["status", "--json"], ["versions", "--json"], ["history"], ["history", "--json"]):
             assert confcast_command([*command, *at]) == 0
@@ -278,10 +279,10 @@ class Show:
         """A secret that is to be confirmed, and is; and two that are undone by themselves: a value, and the file's."""
         at, secret = ("--address", manager.address), f"strong.password={SENTINEL}-window"
         reads = [[each, *how] for each in ("status", "versions", "history") for how in ([], ["--json"])]
-        assert confcast_command(["set", secret, "--confirm-within", "1h", "--reason", "a window", *at]) == 0
+        assert confcast_command(["set", secret, "--confirm-within", "1h", "--reason", f"{SENTINEL}-window", *at]) == 0
         for command in (*reads, []):
             assert confcast_command([*command, *(at if command else ())]) == 0
-        assert confcast_command(["confirm", "--json", "--reason", "it works", *at]) == 0
+        assert confcast_command(["confirm", "--json", "--reason", f"{SENTINEL}-window works", *at]) == 0
         print(manager.set({"login.pins": [f"{SENTINEL}-undone"]}, confirm_within=0.2), manager.wait())
         self.write(12)
         assert confcast_command(["reload", "--confirm-within", "0.2s", *at]) == 0

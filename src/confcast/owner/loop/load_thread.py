@@ -41,6 +41,7 @@ from confcast.owner.core.effects import Checked, Input, Load, Loaded, LoadFailed
 from confcast.owner.core.operations import LONGEST_REASON
 from confcast.owner.loop.collector_at_rest import collector_at_rest
 from confcast.owner.loop.core_clock import own_date, own_time_of
+from confcast.owner.loop.masked_reasons import REASONED, with_masked_reason
 from confcast.owner.loop.questions import Answered, OpenQuestion, answer_to, refusal
 from confcast.owner.loop.relief import Relief
 from confcast.owner.loop.running_values import RunningValues
@@ -272,10 +273,14 @@ class LoadThread:
         return what_hangs(self._loads_in)
 
     def located(self, given: Input) -> Input:
-        """Add to a worker's refusal the positions of the keys that it names; any other input comes back as it is.
+        """Add to a worker's refusal the positions of the keys that it names, and mask secrets in a request's reason.
 
-        A vote is about the latest load: no other load begins before its end. Workers decline the running version.
+        Any other input comes back as it is. A vote is about the latest load: no other load begins before its end.
+        Workers decline the running version.
         """
+        if isinstance(given, Received) and type(given.message) in REASONED:
+            running = self._committed.config if self._committed is not None else None
+            return structs.replace(given, message=with_masked_reason(given.message, self._loader, running))
         if not isinstance(given, Received) or not isinstance(given.message, Vote | Declined):
             return given
         message = given.message

@@ -1,0 +1,56 @@
+"""A reason is kept and shown as its caller wrote it, but for secrets that somebody has pasted into it.
+
+Masked are the secrets of the configuration that runs and those that the request sets, by their types. Guaranteed: where
+they can't be told, the reason is not kept at all. Not masked: a secret that only an older version had.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeVar
+
+import msgspec
+
+from confcast.config.diff import secrets_masked
+from confcast.config.loader import ConfigLoader
+from confcast.config.schema.masking import masking
+from confcast.config.schema.secret_paths import secrets_in
+from confcast.wire.messages import Confirm, Message, Reload, Resume, Rollback, Set, Unset
+
+M = TypeVar("M", bound=Message)
+
+_log = logging.getLogger("confcast.owner")
+
+REASONED = frozenset({Confirm, Reload, Resume, Rollback, Set, Unset})
+"""The requests that have a reason."""
+
+_UNTOLD = "(a reason was given, and is not kept: which secrets are in it can't be told)"
+
+
+def with_masked_reason(asked: M, loader: ConfigLoader[Any], running: Any) -> M:
+    """The request with secrets masked in its reason.
+
+    Args:
+        asked: One of `REASONED`.
+        loader: The loader, for the schema.
+        running: The configuration that runs; None before the first.
+    """
+    reason: str = getattr(asked, "reason", "")
+    if not reason:
+        return asked
+    try:
+        shown = reason if running is None else secrets_masked(loader._codec, running)(reason)
+        if isinstance(asked, Set):
+            data = [_as_data(key, value) for key, value in asked.values.items()]
+            shown = masking(secret for each in data for secret in secrets_in(loader.schema, each))(shown)
+    except Exception as error:  # of the schema's module, or of a type of the user's
+        _log.warning("a reason is not kept, since its secrets can't be told: %s", type(error).__name__)
+        shown = _UNTOLD
+    return msgspec.structs.replace(asked, reason=shown) if shown != reason else asked
+
+
+def _as_data(key: str, value: Any) -> Any:
+    """A value that is set, as data of the whole configuration: a key in quotes is none of a secret's."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
