@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from confcast.errors import Problem, ProtocolError
+from confcast.wire.canary import Canary
 from confcast.wire.told import Change as Change
 from confcast.wire.told import Explanation as Explanation
 from confcast.wire.told import Held as Held
@@ -73,7 +74,8 @@ class Hello(Message, frozen=True):
 
     A `replica` reports the version that it holds (0 and no digest if none yet) and its schema; a `client` only sends
     requests, is on no roster and has no vote. The kernel's peer credentials identify the process; `pid` does not.
-    `patches`: whether the process takes, for a payload, a patch of what it holds.
+    `patches`: whether the process takes, for a payload, a patch of what it holds. `trial`: the number of the version
+    that it holds on trial, 0 for none; None: its build knows neither trials nor probations.
     """
 
     protocol: int
@@ -84,6 +86,7 @@ class Hello(Message, frozen=True):
     version: int = 0
     digest: bytes = b""
     patches: bool = False
+    trial: int | None = None
 
 
 class Working(Message, frozen=True):
@@ -137,6 +140,34 @@ class Observed(Message, frozen=True):
     since: int = 0
 
 
+class Tried(Message, frozen=True):
+    """A worker's answer to Try, or to an Install with a trial: it has this version on trial."""
+
+    version: int
+
+
+class Unhealthy(Message, frozen=True):
+    """What a worker has against this version: a health check, or the application, says so, in these words."""
+
+    version: int
+    reason: str
+
+
+class Counts(Message, frozen=True):
+    """How many requests of this worker have ended that were pinned to this version, and how many of them had failed.
+
+    Both count since the worker has the version, so a message that is lost or sent twice changes nothing. `failed`:
+    answers with a status of 500 or more, and exceptions that the application let through. `entities`: those of
+    `answered` that named an entity. A worker sends them each second while a version is provisional, if they changed;
+    those of the version before once.
+    """
+
+    version: int
+    answered: int
+    failed: int
+    entities: int = 0
+
+
 class Goodbye(Message, frozen=True):
     """This process closes its replica on purpose, so the owner need not wait for it."""
 
@@ -149,6 +180,7 @@ class Reload(Message, frozen=True):
     `reason`: why, in the caller's words; the owner shortens it. `force`: past a hold and past refused content.
     `expect`: the version that must run when the load begins; None: any. `confirm_within`: the seconds from the commit
     within which Confirm must come, or all that was committed since the window was opened is undone; 0.0: no window.
+    `allow`: the names of the guards that may trip. `canary`: how it is tried; None: as the manager says.
     """
 
     id: int
@@ -158,6 +190,8 @@ class Reload(Message, frozen=True):
     force: bool = False
     expect: int | None = None
     confirm_within: float = 0.0
+    allow: tuple[str, ...] = ()
+    canary: Canary | None = None
 
 
 class Check(WithSecrets, Message, frozen=True):
@@ -195,7 +229,7 @@ class Set(WithSecrets, Message, frozen=True):
     """Put these values above all sources, from this version on; answered by Outcome.
 
     `values`: by dotted key, texts or plain data, secrets included; never shown. `ttl`: seconds after which they end, at
-    most `LONGEST_TTL`; None: no end. `expect`, `reason`, `confirm_within`: as in Reload.
+    most `LONGEST_TTL`; None: no end. `expect`, `reason`, `confirm_within`, `allow`: as in Reload.
     """
 
     SHOWN = ("id",)
@@ -206,6 +240,7 @@ class Set(WithSecrets, Message, frozen=True):
     ttl: float | None = None
     reason: str = ""
     confirm_within: float = 0.0
+    allow: tuple[str, ...] = ()
 
 
 class Unset(WithSecrets, Message, frozen=True):
@@ -318,12 +353,29 @@ class SchemaRequest(WithSecrets, Message, frozen=True):
 # ---- owner → worker or client
 
 
+class OnTrial(WithSecrets, msgspec.Struct, frozen=True, array_like=True):
+    """A version on trial by entity, for a process that did not vote on it; fields as in Install and Try.
+
+    `begun`: whether the trial has begun, so that it is used at once; otherwise with the trial's Settled.
+    """
+
+    SHOWN = ("version",)
+
+    version: int
+    digest: bytes
+    payload: bytes
+    share: float
+    salt: str
+    begun: bool = False
+
+
 class Install(WithSecrets, Message, frozen=True):
     """The committed snapshot, for a process that did not vote on it.
 
     `undo`: the former content is put back, so no `precommit` function is called. `declined`: how many workers refuse
     this version, and keep an older one. `answers_within`: seconds within which this owner answers a reload. `base`: the
-    payload is a patch of the configuration with this digest; empty: it is whole.
+    payload is a patch of the configuration with this digest; empty: it is whole. `provisional`: seconds for which it
+    may still be undone, as in Provisional; 0.0: it is not provisional. `trial`: a version on trial by entity beside it.
     """
 
     SHOWN = ("version",)
@@ -335,6 +387,8 @@ class Install(WithSecrets, Message, frozen=True):
     declined: int = 0
     answers_within: float = 0.0
     base: bytes = b""
+    provisional: float = 0.0
+    trial: OnTrial | None = None
 
 
 class Prepare(WithSecrets, Message, frozen=True):
@@ -352,10 +406,35 @@ class Prepare(WithSecrets, Message, frozen=True):
 
 
 class Commit(Message, frozen=True):
-    """The journal has the proposal of this round as this version: swap it in."""
+    """The journal has the proposal of this round as this version: swap it in. `provisional`: as in Install."""
 
     round: int
     version: int
+    provisional: float = 0.0
+
+
+class Try(Message, frozen=True):
+    """The journal has the proposal of this round as this version, on trial: keep it beside what you hold.
+
+    `share`: 0.0 for a trial by worker: pins get this version from now on, and what you hold stays. Otherwise the share
+    of the entities (of 1) that get it, by their hash with `salt`, once the trial's Settled has come.
+    """
+
+    round: int
+    version: int
+    share: float = 0.0
+    salt: str = ""
+
+
+class Provisional(Message, frozen=True):
+    """What runs under this number may be undone within these seconds; 0.0: it is proven, or confirmed.
+
+    Meanwhile the worker calls its health checks each second, sends Counts, and keeps what it held before, so that it
+    can be put back without a build. The field of Commit and Install says the same; this is sent when it changes.
+    """
+
+    version: int
+    seconds: float
 
 
 class Abort(Message, frozen=True):
@@ -365,7 +444,10 @@ class Abort(Message, frozen=True):
 
 
 class Settled(Message, frozen=True):
-    """Every live worker has applied this version, except the excused ones, whose pids are in `named`."""
+    """Every live worker has applied this version, except the excused ones, whose pids are in `named`.
+
+    Or it has it on trial by entity, which begins now.
+    """
 
     version: int
     named: tuple[int, ...] = ()
@@ -467,10 +549,10 @@ Query = StatsRequest | HistoryRequest | ClearHistory | WorkersRequest | Versions
 Operation = Check | Rollback | Set | Unset | Resume | Confirm
 Question = ExplainRequest | DiffRequest | ShowRequest | SchemaRequest
 Request = Reload | Operation | Query | Question
-ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Goodbye | Request
+ToOwner = Hello | Working | Vote | Applied | Declined | Observed | Tried | Unhealthy | Counts | Goodbye | Request
 Answer = Outcome | Stats | History | Workers | Versions | Explained | Differences | Shown | Described | Done
 ToClient = Refused | Answer
-ToWorker = Install | Prepare | Commit | Abort | Settled | Observe | Refused | Answer
+ToWorker = Install | Prepare | Commit | Try | Provisional | Abort | Settled | Observe | Refused | Answer
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The errors of decoding; for a text that is not UTF-8, msgspec lets Python's error through."""

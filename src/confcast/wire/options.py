@@ -21,6 +21,7 @@ import msgspec
 from msgspec.structs import fields
 
 from confcast.errors import ConfigError, Problem
+from confcast.wire.canary import Canary
 
 _SLACK = 1.0
 _NEEDS_STATE_DIR = (
@@ -52,6 +53,28 @@ def _name(value: object) -> object:
 def _seconds(value: Any) -> object:
     if type(value) not in (int, float) or not 0 < value < math.inf:
         raise ValueError("a number of seconds above 0 is expected")
+    return value
+
+
+def _seconds_or_none(value: Any) -> object:
+    return 0.0 if type(value) in (int, float) and value == 0 else _seconds(value)
+
+
+def _deaths(value: Any) -> object:
+    if type(value) is not int or value < 1:
+        raise ValueError("a number of deaths is expected, 1 or more")
+    return value
+
+
+def _rate(value: Any) -> object:
+    if value is not None and (type(value) not in (int, float) or not 0 < value <= 1):
+        raise ValueError("a share of the answers above 0, and at most 1, is expected, or None")
+    return value
+
+
+def _canary(value: Any) -> object:
+    if value is not None and not isinstance(value, Canary):
+        raise ValueError("a Canary is expected, such as Canary('25%', seconds=60), or None")
     return value
 
 
@@ -92,6 +115,10 @@ Name = Annotated[str, _Kind(_name, "NAME")]
 Seconds = Annotated[float, _Kind(_seconds, "SECONDS")]
 Events = Annotated[int, _Kind(_count, "EVENTS")]
 Versions = Annotated[int, _Kind(_versions, "VERSIONS")]
+Probation = Annotated[float, _Kind(_seconds_or_none, "SECONDS")]
+Deaths = Annotated[int, _Kind(_deaths, "DEATHS")]
+Rate = Annotated[float | None, _Kind(_rate, "SHARE")]
+Trial = Annotated[Canary | None, _Kind(_canary, "SIZE")]
 Folder = Annotated[str | None, _Kind(_folder, "FOLDER")]
 Interpreter = Annotated[str | None, _Kind(_interpreter, "PYTHON")]
 Silent = Literal["proceed", "refuse"]
@@ -146,6 +173,26 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "What a reload does with a changed value of a field that is marked `NeedsRestart`. `pending`: what runs stays, "
         "all else is applied, and the change waits for a full reload of the server; `refuse`: the reload is refused.",
     ] = "pending"
+    canary: Annotated[
+        Trial,
+        "How a new version is tried before it is committed, as `Canary('25%', seconds=60)`. None: it is committed at "
+        "once. A reload may name another one.",
+    ] = None
+    probation: Annotated[
+        Probation,
+        "Seconds from its commit on in which a version is undone if workers die of it, say that they are unhealthy, or "
+        "answer with more errors than before. 0: no version is.",
+    ] = 20.0
+    max_deaths: Annotated[
+        Deaths,
+        "How many workers must die on a version on probation, and more than in as long a time before, to undo it. A "
+        "worker that its server ended does not count.",
+    ] = 2
+    max_error_rate: Annotated[
+        Rate,
+        "The share of answers with a status of 500 or more, and of exceptions, above which a provisional version is "
+        "undone: of 20 requests or more, and significantly above that of the other version. None: nobody counts them.",
+    ] = None
     supervise: Annotated[
         Supervise,
         "What restarts a dead owner. `thread`: a thread of the manager's; `caller`: `ensure_owner()`, called in the "
@@ -253,6 +300,10 @@ class EmbeddedOptions(TypedDict, total=False):
     keep_versions: int
     on_start_error: OnStartError
     needs_restart: NeedsRestart
+    canary: Canary | None
+    probation: float
+    max_deaths: int
+    max_error_rate: float | None
     log_level: LogLevel
     executable: str | os.PathLike[str] | None
 

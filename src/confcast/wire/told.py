@@ -75,8 +75,10 @@ class ReloadResult(enum.StrEnum):
     worker runs the version for which all had voted, and the former content was put back, under a new number. CONFLICT:
     another version runs than the one that the caller had seen (`expect`), or there is nothing that `confirm()` could
     confirm. HELD: a person went back to a version, and until `resume()` what the sources say is compared, and put to no
-    worker. UNDONE: nobody confirmed a version within its `confirm_within`, so the content of the version before the
-    window was put back, under a new number.
+    worker. GUARDED: a guard of the loader refuses the change; `allow` lets it pass. ON_TRIAL: the version has a number,
+    and canaries run it; it is not committed yet. UNDONE: a version was taken back by itself, since nobody confirmed it
+    within its `confirm_within`, or since workers died of it or spoke against it while it was on probation or on trial;
+    the content of the version before was put back, under a new number.
     """
 
     SUCCESS = "success"
@@ -90,6 +92,8 @@ class ReloadResult(enum.StrEnum):
     CONFLICT = "conflict"
     HELD = "held"
     UNDONE = "undone"
+    GUARDED = "guarded"
+    ON_TRIAL = "on_trial"
 
     def __bool__(self) -> bool:
         return self in _APPLIED
@@ -363,8 +367,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         differs: What the sources would change, if `disk` is not `in step`; empty, too, where that is not known.
         problems: Why they are refused, as the event of that load has them.
         held: The hold; None where the sources are followed.
-        provisional: What may still be taken back by itself: `confirm` (a window is open), or empty for nothing.
-        deadline: When it is taken back unless it is confirmed, in seconds since 1970; None for never.
+        provisional: What may still be taken back by itself: `trial` (some workers or entities run a version that is not
+            committed), `confirm` (a window is open), `probation` (a version was committed a moment ago), or empty.
+        deadline: When that ends, in seconds since 1970: a trial by a decision, a probation by itself, and a window is
+            taken back then unless it is confirmed; None for never.
         evidence: What was found against the version meanwhile.
         overrides: What was set above all sources, by key.
         pending: What the sources would change, and waits for a full reload of the server (`NeedsRestart`).

@@ -35,7 +35,7 @@ class Timer(enum.Enum):
     """What a deadline is for.
 
     DEFERRED: sending the Settled that was held back from workers that don't wait for it. EXPIRY: an override ends.
-    CONFIRM: a window ends.
+    CONFIRM: a window ends. PROVEN: a probation ends. TRIAL: a trial ends.
     """
 
     LOAD = "load"
@@ -47,6 +47,8 @@ class Timer(enum.Enum):
     OBSERVERS = "observers"
     EXPIRY = "expiry"
     CONFIRM = "confirm"
+    PROVEN = "proven"
+    TRIAL = "trial"
 
 
 class RowState(enum.Enum):
@@ -89,9 +91,21 @@ class PipeEnded(_Data, frozen=True):
 
 
 class ProcessGone(_Data, frozen=True):
-    """The process is dead, as its pidfd says."""
+    """The process is dead, as its pidfd says.
+
+    `failed`: why that speaks against what it ran, in words: it was killed by a signal, or left with another status than
+    0, and not by its server; empty where it left as it should, or nobody knows.
+    """
 
     pid: int
+    failed: str = ""
+
+
+class Probed(_Data, frozen=True):
+    """A probe of the manager's says no: `why` it does, in words. It was begun while this version was the newest."""
+
+    version: int
+    why: str
 
 
 class Trigger(_Data, frozen=True):
@@ -108,7 +122,8 @@ class Loaded(WithSecrets, _Data, frozen=True):
     `patch`: makes the candidate of the configuration with the digest `base`; empty where the payload travels whole.
     `layer`, `expires`: the overrides that it was made with, as in OperatorState; None: those of the Load. `values`:
     what the sources gave below them, encoded. `restores`: the kept version whose content it is; 0 for what was loaded.
-    `pending`: what the sources would change, and waits for a restart: the candidate has what runs there.
+    `pending`: what the sources would change, and waits for a restart: the candidate has what runs there. `good`: a kept
+    version with this content was good, so it needs no trial and no probation.
     """
 
     SHOWN = ("number", "differs", "changes", "notes", "pending")
@@ -127,6 +142,7 @@ class Loaded(WithSecrets, _Data, frozen=True):
     values: bytes = b""
     restores: int = 0
     pending: tuple[Change, ...] = ()
+    good: bool = False
 
 
 class Checked(WithSecrets, _Data, frozen=True):
@@ -193,6 +209,7 @@ Input = (
     | Drained
     | PipeEnded
     | ProcessGone
+    | Probed
     | Trigger
     | Loaded
     | Checked

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from confcast.wire.canary import Canary
 from confcast.wire.messages import Change, Who, WithSecrets
 
 
@@ -37,8 +38,10 @@ class Window(WithSecrets, frozen=True, omit_defaults=True):
 
     Attributes:
         fallback: The version whose content its end puts back: the newest that was proven when the window was opened.
-        deadline: When it ends; in the core a time of its clock, in the journal seconds of CLOCK_BOOTTIME, which counts
-            the time in which the machine sleeps, and which nobody sets back or forward.
+        deadline: When it ends unless a person confirms; in the core a time of its clock, in the journal seconds of
+            CLOCK_BOOTTIME, which counts the time in which the machine sleeps, and which nobody sets back or forward.
+            0.0: nobody need confirm, and it is a probation only.
+        proves: Until when deaths, health checks and errors speak against what runs; a time as `deadline`. 0.0: never.
         within: The seconds from the commit to the deadline, as they were asked for.
         opened: When it was opened, or last extended; a time as in Hold.
         who: The process that asked for it.
@@ -53,6 +56,7 @@ class Window(WithSecrets, frozen=True, omit_defaults=True):
 
     fallback: int
     deadline: float = 0.0
+    proves: float = 0.0
     within: float = 0.0
     opened: float = 0.0
     who: Who | None = None
@@ -61,6 +65,39 @@ class Window(WithSecrets, frozen=True, omit_defaults=True):
     layer: bytes = b""
     expires: float = 0.0
     sources: bytes = b""
+    boot: str = ""
+    by: float = 0.0
+
+
+class Trial(WithSecrets, frozen=True, omit_defaults=True):
+    """A version on trial beside the committed one. Its content is in no journal: a next owner only undoes it.
+
+    Attributes:
+        version: Its number.
+        digest: Of its content. Never shown.
+        sources: The digest of what the sources gave to it, as in Window; empty where it was made from something else.
+        canary: How it is tried.
+        opened: When it began, in the core a time of its clock, in the journal seconds since 1970.
+        deadline: When it ends; as in Window.
+        salt: What entities are hashed with; empty for a trial by worker.
+        extended: Whether its time was over once, without enough evidence.
+        who: The process that asked for the version.
+        reason: Why, in the caller's words; empty for none.
+        boot, by: As in Window.
+    """
+
+    SHOWN = ("version", "canary", "extended")
+
+    version: int
+    digest: bytes
+    sources: bytes = b""
+    canary: Canary = Canary(1)
+    opened: float = 0.0
+    deadline: float = 0.0
+    salt: str = ""
+    extended: bool = False
+    who: Who | None = None
+    reason: str = ""
     boot: str = ""
     by: float = 0.0
 
@@ -91,6 +128,7 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
         expires: When the first of them ends; 0.0 for never. A time as in Hold.
         window: The window that is open; None where none is.
         unconfirmed: What was undone, and is refused until the sources change; None where nothing is.
+        trial: The version that is on trial; None where none is.
         pending: What the sources, as last applied or found unchanged, would change, and waits for a restart.
     """
 
@@ -104,6 +142,7 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
     pending: tuple[Change, ...] = ()
     window: Window | None = None
     unconfirmed: Unconfirmed | None = None
+    trial: Trial | None = None
 
     @property
     def is_held(self) -> bool:
@@ -112,7 +151,8 @@ class OperatorState(WithSecrets, frozen=True, omit_defaults=True):
 
     def follows(self, former: OperatorState) -> bool:
         """Whether this differs from the former state by what a person has set; all else is noted only."""
-        return (self.hold, self.layer, self.window) != (former.hold, former.layer, former.window)
+        mine, others = (self.hold, self.layer, self.window, self.trial), (former.hold, former.layer, former.window)
+        return mine != (*others, former.trial)
 
     def notes(self, former: OperatorState) -> bool:
         """Whether this differs from the former state by what is noted, and nobody has set."""
