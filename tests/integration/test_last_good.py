@@ -83,8 +83,7 @@ def test_it_ends_by_itself_as_soon_as_the_sources_are_applied(
         assert manager.reload().result is ReloadResult.SUCCESS
     elif how == "signal":
         manager.request_reload()
-    eventually(lambda: manager.version == 3, "the sources' version")
-    assert worker.ask("read") == (3, 3)
+    assert worker.ask("await_number", 3) == 3
     eventually(lambda: held(manager) is None, "that nothing is held")
     kill_the_owner(manager)
     assert manager.reload().result is ReloadResult.UNCHANGED

@@ -98,7 +98,7 @@ def test_a_time_that_ends_on_a_full_disk_has_ended_with_the_next_load(
     manager: Manager, start_worker: StartWorker
 ) -> None:
     worker = start_worker(manager)
-    assert manager.set(SEVEN, ttl=0.5)
+    assert manager.set(SEVEN, ttl=1.0)
     with limited(manager.owner_pid, resource.RLIMIT_FSIZE, A_MARK):
         eventually(lambda: manager.get_stats()["failures"].get("history"), "an expiry that could not be written")
         assert worker.ask("read") == (2, 7)
@@ -119,7 +119,7 @@ def test_an_owner_that_is_killed_while_the_time_of_a_value_ends(
     killing.prepare(monkeypatch)
     manager = start_manager(supervise="caller")
     workers = [start_worker(manager) for _ in range(2)]
-    assert manager.set(SEVEN, ttl=0.5)
+    assert manager.set(SEVEN, ttl=1.0)
     dead = manager.owner_pid
     killing.order_at(place)
     eventually(lambda: killing.struck and not is_running(dead), "the owner's death at its place")

@@ -62,8 +62,9 @@ def is_open(manager: Manager) -> bool:
 
 
 def test_what_nobody_confirms_is_undone_in_all_workers(manager: Manager, workers: list[Worker], config: Path) -> None:
-    event = opens(manager, config, within=SOON)
+    opens(manager, config)
     assert reads(workers) == {(2, 2)}
+    event = manager.reload(confirm_within=SOON)
     assert event.confirm_by == pytest.approx(event.timestamp + SOON, abs=SOON)
     assert [worker.ask("await_number", 1) for worker in workers] == [3, 3]
     event = undone(manager)
@@ -100,10 +101,11 @@ def test_all_that_came_in_the_window_goes_with_it(
     """A value that was set, and an edit that the watcher has seen; only the fallback is kept beside the newest."""
     manager = start_manager(watch=True, keep_versions=1)
     worker = start_worker(manager)
-    assert manager.set({"name": "x"}, confirm_within=SOON * 3)
+    assert manager.set({"name": "x"}, confirm_within=LATER)
     assert manager.set({"name": "y"})
     write(config, 3)
     worker.ask("await_number", 3)
+    assert manager.reload(confirm_within=SOON).result is UNCHANGED
     await_fold(manager)
     kill_the_owner(manager)
     assert worker.ask("await_number", 1)
@@ -132,10 +134,11 @@ def test_a_way_back_takes_back_what_is_provisional_though_workers_object(
 def test_a_hold_is_there_again_after_the_window(manager: Manager, workers: list[Worker], config: Path) -> None:
     loads(manager, config, 2)
     assert manager.rollback()
-    assert manager.set(SEVEN, confirm_within=SOON)
+    assert manager.set(SEVEN, confirm_within=LATER)
     assert reads(workers) == {(4, 7)}
+    assert manager.set({"name": "x"}, confirm_within=SOON)
     undone(manager)
-    assert reads(workers) == {(5, 1)}
+    assert reads(workers) == {(6, 1)}
     assert held(manager)["version"] == 1
     assert manager.reload().result is ReloadResult.HELD
 
@@ -316,7 +319,7 @@ def test_an_undo_for_which_the_disk_has_no_room_is_done_when_there_is_room(
 ) -> None:
     worker = start_worker(manager)
     await_fold(manager)
-    opens(manager, config, within=SOON)
+    opens(manager, config, within=SOON * 2)
     await_fold(manager)
     with limited(manager.owner_pid, resource.RLIMIT_FSIZE, A_MARK):
         eventually(lambda: manager.get_stats()["phase"] == "recording", "an undo that can't be written")
