@@ -497,7 +497,7 @@ def test_a_fault_in_the_middle_of_a_frame_leaves_no_effect_of_it_to_the_next(mon
     with monkeypatch.context() as broken:
         broken.setattr(worker, "_rest", lambda state: 1 // 0)
         with pytest.raises(ZeroDivisionError):
-            worker.gets(Install(4, B, B))
+            worker.gets(Install(4, A, A))
     assert worker.gets(Abort(ROUND)) == []
 
 
@@ -509,7 +509,8 @@ class Deriving(Machine):
 
     def __init__(self, version: int = 3) -> None:
         self.calls: list = []
-        super().__init__(lambda payload: payload, self._ask, lambda: True, derive=self._build_pool, drop=self._close)
+        parts = {"derive": self._build_pool, "drop": self._close, "derived": ["pool"]}
+        super().__init__(lambda payload: payload, self._ask, lambda: True, **parts)
         if version:
             self.adopt(Held(version, A, A))
         self.connected()

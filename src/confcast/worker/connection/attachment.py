@@ -91,7 +91,13 @@ class Attachment(Generic[T]):
         self._closed = False
         self._arrived = threading.Event()
         self._machine = machine = Machine(
-            self._build, self._check, observers.follow_settlings, self._patch, self._derive, self._drop
+            self._build,
+            self._check,
+            observers.follow_settlings,
+            self._patch,
+            self._derive,
+            self._drop,
+            resources.declared,
         )
         self._newest: Snapshot[T] | None = None
         self._holds = held is not None
@@ -241,8 +247,6 @@ class Attachment(Generic[T]):
 
     def _derive(self, round_: int, config: T) -> tuple[Problem, ...]:
         """Build what is derived of a coming version; the owner hears of each build first, as of `precommit`."""
-        if not self._resources.declared:
-            return ()
         seconds = self._machine.answers_within or _BUILD_TIMEOUT
         return tuple(
             first_of(self._resources.stage(config, lambda name: self._link.send(Working(round_, name)), seconds))

@@ -22,7 +22,7 @@ state), running `precommit` again for a staged candidate that is then installed 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any, get_args
 
 import msgspec
@@ -175,6 +175,7 @@ class Machine:
         derive: `derive(round, config)` builds what is derived of a configuration that follows another, and returns why
             that can't be built. Called after `check`, and for an undo, too.
         drop: Closes what `derive` has built for a candidate that is not swapped in.
+        derived: What is derived. While it is empty, `derive` is not called: the way of a vote is short.
 
     Attributes:
         patches: Whether the next Hello says that patches are taken.
@@ -188,6 +189,7 @@ class Machine:
         patch: Patch = no_patch,
         derive: Derive = derive_nothing,
         drop: Callable[[], None] = drop_nothing,
+        derived: Sized = (),
     ) -> None:
         self.patches = patch is not no_patch
         self.state = ReplicaState.DETACHED
@@ -199,6 +201,7 @@ class Machine:
         self._patch = patch
         self._derive = derive
         self._drop = drop
+        self._derived = derived
         self._round = 0
         self._staged: Held | None = None  # its version does not count
         self._refusal: tuple[Problem, ...] = ()
@@ -343,7 +346,7 @@ class Machine:
             return None, (error.problem,)
         held = self.held
         problems = self._check(round_, held.config, built.config) if asks and held is not None else ()
-        if held is not None and not problems:
+        if held is not None and not problems and self._derived:
             problems = self._derive(round_, built.config)
         return (None if problems else built), problems
 
@@ -359,11 +362,10 @@ class Machine:
     def _swap(self, version: int, staged: Held) -> None:
         old, new = self.held, Held(version, staged.digest, staged.config)
         self.held = new
-        self._staged = None  # swapped in, so `_rest` drops nothing
         if old is None:
             self._settled_version = version
         self._effects += (Swap(old, new), Reply(Applied(version, self._follows())))
-        self._rest(ReplicaState.READY)
+        self.state, self._staged, self._refusal = ReplicaState.READY, None, ()  # not `_rest`: nothing is to be dropped
 
     def _renumber(self, old: Held, version: int) -> None:
         """Give the content a new number. Settle is still to come for it if the old number was not settled."""
