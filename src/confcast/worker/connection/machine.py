@@ -10,13 +10,20 @@ in their order; a swap always comes before the Applied that reports it. Guarante
   renumbers: the object stays, and no `precommit` function or observer is called.
 - A staged candidate is dropped with its pipe, and is swapped in only by the Commit of its own round. `drop` is called
   for each that is not swapped in, or was refused.
+- A version on trial stands in a slot beside what is held; observers and the snapshot file know nothing of it. It leaves
+  the slot by being committed (the object is swapped in), or when another number is applied; the end of a pipe changes
+  nothing. So no number that this process has shown, held or on trial, goes down.
+- While what is held may be undone, `kept` is what was held before the first such version. An undo to it swaps that
+  object in: nothing is built, nobody is asked. At most held, slot, staged and kept are in memory.
 - A patch is applied to its base alone. Where one does not fit, because it has another base or because the application
   has changed what is held, the pipe is closed, and over the next one whole payloads come until one was built: what is
   wrong in one process refuses nothing.
 
 Rejected: dropping frames that make no sense (the pipe is closed instead: Hello and Install bring both ends into one
 state), running `precommit` again for a staged candidate that is then installed (it ran at the vote), and asking
-`precommit` functions whether an undo may put back earlier content (a no would keep what no other worker runs).
+`precommit` functions whether an undo may put back earlier content (a no would keep what no other worker runs), dropping
+the slot when the owner installs once more what is held (numbers would go down: where a trial has ended, the number that
+is committed has gone past it), and a timer that ends `kept` (the owner says so; else the next frame after its time).
 """
 
 from __future__ import annotations
@@ -37,13 +44,21 @@ from confcast.wire.messages import (
     Goodbye,
     Install,
     Observe,
+    OnTrial,
     Prepare,
+    Provisional,
     Refused,
     Settled,
     ToOwner,
     ToWorker,
+    Tried,
+    Try,
+    Unhealthy,
     Vote,
 )
+
+UNDO_TAKES = 10.0
+"""Seconds after the time of a provisional version for which the undo that its end may bring is awaited."""
 
 
 class ReplicaState(enum.Enum):
@@ -93,6 +108,31 @@ class Renumber(msgspec.Struct, frozen=True):
     new: Held
 
 
+class Slot(msgspec.Struct, frozen=True):
+    """Keep `held` on trial beside what is held. None: the trial is over here; what was promoted was swapped in before.
+
+    `share`: 0.0: all pins get it. Otherwise the share of the entities whose pins get it, chosen by their hash with
+    `salt`. `begun`: whether it is used; a trial by entity is not before its Settled.
+    """
+
+    held: Held | None = None
+    share: float = 0.0
+    salt: str = ""
+    begun: bool = False
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """What is held under this number may be undone within these seconds; 0.0: no more.
+
+    `former`: what was held before the first such version, to be kept with all that is derived of it; None: nothing.
+    Comes before the Swap that brings the version if it is provisional, and after the Swap if it is not.
+    """
+
+    version: int
+    seconds: float
+    former: Held | None = None
+
+
 class Settle(msgspec.Struct, frozen=True):
     """All live workers that were not excused have applied the held content. Once per content, not for the first."""
 
@@ -130,11 +170,12 @@ class Warn(msgspec.Struct, frozen=True):
     text: str
 
 
-Effect = Reply | Swap | Renumber | Settle | ReportObservers | Deliver | Disconnect | Terminate | Warn
+Effect = Reply | Swap | Renumber | Slot | Keep | Settle | ReportObservers | Deliver | Disconnect | Terminate | Warn
 Build = Callable[[bytes], Any]
 Patch = Callable[[Any, bytes], Any]
 Check = Callable[[int, Any, Any], tuple[Problem, ...]]
 Derive = Callable[[int, Any], tuple[Problem, ...]]
+Clock = Callable[[], float]
 
 
 class CannotBuild(Exception):
@@ -163,6 +204,11 @@ def drop_nothing() -> None:
     """Drop nothing that was derived."""
 
 
+def no_clock() -> float:
+    """The time where none passes: what is kept for an undo is kept until the owner says that it is over."""
+    return 0.0
+
+
 class Machine:
     """One replica's side of the protocol. Not thread-safe: only the reading thread calls it.
 
@@ -176,8 +222,12 @@ class Machine:
             that can't be built. Called after `check`, and for an undo, too.
         drop: Closes what `derive` has built for a candidate that is not swapped in.
         derived: What is derived. While it is empty, `derive` is not called: the way of a vote is short.
+        clock: The time, in seconds: for how long what is held may be undone.
 
     Attributes:
+        held: The version that is committed here.
+        slot: The version on trial beside it, as the Slot that was given last; None: there is none.
+        kept: What was held before the first version that may still be undone; None: nothing.
         patches: Whether the next Hello says that patches are taken.
     """
 
@@ -190,10 +240,13 @@ class Machine:
         derive: Derive = derive_nothing,
         drop: Callable[[], None] = drop_nothing,
         derived: Sized = (),
+        clock: Clock = no_clock,
     ) -> None:
         self.patches = patch is not no_patch
         self.state = ReplicaState.DETACHED
         self.held: Held | None = None
+        self.slot: Slot | None = None
+        self.kept: Held | None = None
         self.answers_within = 0.0  # in seconds, by the last Install; 0: not known yet
         self._build = build
         self._check = check
@@ -202,6 +255,9 @@ class Machine:
         self._derive = derive
         self._drop = drop
         self._derived = derived
+        self._clock = clock
+        self._until = 0.0  # the time until which `held` may be undone; 0.0: it may not
+        self._tried: tuple[int, bytes] = (0, b"")  # number and digest of the newest trial that was shown here
         self._round = 0
         self._staged: Held | None = None  # its version does not count
         self._refusal: tuple[Problem, ...] = ()
@@ -232,12 +288,19 @@ class Machine:
             self.held, self._settled_version = held, held.version
         return self.held
 
+    @property
+    def trial(self) -> int:
+        """The number of the version on trial that is held beside the committed one, for Hello; 0: none."""
+        return self.slot.held.version if self.slot is not None and self.slot.held is not None else 0
+
     def handle(self, frame: ToWorker) -> list[Effect]:
         """Handle one message. Returns the effects. Raises ImpossibleMessage if there is no pipe."""
         if self.state in (ReplicaState.DETACHED, ReplicaState.CLOSED):
             raise ImpossibleMessage(self.state.name, frame)
         effects: list[Effect] = []
         self._effects = effects  # set now: a fault in `build` or `check` must leave no effects for the next frame
+        if self._until and self._clock() >= self._until + UNDO_TAKES and not isinstance(frame, Install):
+            self._note_provisional(0.0)
         try:
             _TABLE[type(frame)](self, frame)
         except DoesNotFit:
@@ -249,71 +312,101 @@ class Machine:
 
     def _install(self, frame: Install) -> None:
         self.answers_within = frame.answers_within or self.answers_within
-        held, answer = self.held, Applied(frame.version, self._follows())
-        staged = self._staged  # every answer drops the staged candidate
+        held = self.held
         if held is not None and frame.version == held.version and frame.digest == held.digest:
-            self._answer(answer)
-        elif held is not None and frame.version <= held.version:
-            text = f"holds version {held.version} already, and a version never goes down or changes its content"
+            self._note_provisional(frame.provisional)
+            self._answer(Applied(frame.version, self._follows()))
+        elif held is not None and not self._is_new(frame.version, frame.digest):
+            shown = max(held.version, self._tried[0])
+            text = f"holds version {shown} already, and a version never goes down or changes its content"
             self._answer(Declined(frame.version, (Problem("", text),)))
-        elif held is not None and frame.digest == held.digest:
-            self._renumber(held, frame.version)
-            self._answer(answer)
+            return
         else:
-            self._install_new(frame, staged)
+            self._install_new(frame)
+        if frame.trial is not None and self.held is not None and self.held.version == frame.version:
+            self._install_trial(frame.trial)
 
-    def _install_new(self, frame: Install, staged: Held | None) -> None:
+    def _install_new(self, frame: Install) -> None:
         asks = self.held is not None and not frame.undo  # the first value in a process is no change
         problems: tuple[Problem, ...] = ()
-        if staged is None or staged.digest != frame.digest:  # else it was asked in the vote
-            staged, problems = self._make(frame, 0, asks)
+        new = self._known(frame.digest, undo=frame.undo)
+        if new is None:
+            self._drop_staged()
+            new, problems = self._make(frame, 0, asks)
         if self.held is None and frame.declined:
             many = "a worker refuses" if frame.declined == 1 else f"{frame.declined} workers refuse"
             text = f"starting on version {frame.version}, which {many}: `confcast status` says which, and why"
             self._effects.append(Warn(text))
-        if staged is not None:
-            self._swap(frame.version, staged)
+        if new is not None:
+            self._apply(frame.version, new, 0.0 if frame.undo else frame.provisional)
         elif self.held is not None:
             self._answer(Declined(frame.version, problems))
         else:
             self._effects += [Reply(Goodbye()), Terminate(None, problems)]
             self._rest(ReplicaState.CLOSED)
 
-    def _prepare(self, frame: Prepare) -> None:
-        staged: Held | None = self.held
+    def _install_trial(self, trial: OnTrial) -> None:
+        """Take the version that is on trial by entity; what was installed is held by now.
+
+        If it can't be built here, or a `precommit` function refuses it, that is said against the version: this process
+        has no vote any more. One that has declined the committed version takes no part.
+        """
+        if not self._is_new(trial.version, trial.digest):
+            self._disconnect(f"trial {trial.version}, below a version that was shown here")
+            return
         problems: tuple[Problem, ...] = ()
-        if self._staged is not None:
-            self._staged = None
-            self._drop()
-        if staged is None or staged.digest != frame.digest:  # else it runs here already
-            staged, problems = self._make(frame, frame.round, asks=staged is not None)
+        new = self._known(trial.digest)
+        if new is None:
+            new, problems = self._make(Install(trial.version, trial.digest, trial.payload), 0, asks=True)
+        if new is None:
+            reason = "; ".join(map(str, problems))
+            self._effects.append(Reply(Unhealthy(trial.version, reason)))
+        else:
+            self._take_trial(trial, new, begun=trial.begun)
+
+    def _prepare(self, frame: Prepare) -> None:
+        problems: tuple[Problem, ...] = ()
+        self._drop_staged()
+        staged = self._known(frame.digest)  # what runs here already, or has passed its vote
+        if staged is None:
+            staged, problems = self._make(frame, frame.round, asks=self.held is not None)
         self._round, self._staged, self._refusal = frame.round, staged, problems
         self.state = ReplicaState.REFUSED if problems else ReplicaState.STAGED
         self._effects.append(Reply(Vote(frame.round, not problems, problems)))
 
     def _commit(self, frame: Commit) -> None:
-        held = self.held.version if self.held is not None else 0
-        if self.state is ReplicaState.STAGED and frame.round == self._round and frame.version > held:
-            staged = self._staged
-            assert staged is not None
-            if self.held is not None and self.held.digest == staged.digest:
-                self._renumber(self.held, frame.version)
-                self._answer(Applied(frame.version, self._follows()))
-            else:
-                self._swap(frame.version, staged)
+        staged = self._staged_for(frame)
+        if staged is not None:
+            self._apply(frame.version, staged, frame.provisional)
         elif self.state is ReplicaState.REFUSED and frame.round == self._round:
             self._answer(Declined(frame.version, self._refusal))
         else:
             self._disconnect(f"commit of round {frame.round}, which was neither staged nor refused here")
+
+    def _try(self, frame: Try) -> None:
+        staged = self._staged_for(frame)
+        if staged is None or self.held is None:
+            self._disconnect(f"trial of round {frame.round}, which was not staged here")
+            return
+        self._staged = None  # it is in the slot, so `_rest` drops nothing
+        self._take_trial(frame, staged, begun=not frame.share)
+        self._rest(ReplicaState.READY)
+
+    def _provisional(self, frame: Provisional) -> None:
+        if self.held is not None and frame.version == self.held.version:
+            self._note_provisional(frame.seconds)
 
     def _abort(self, frame: Abort) -> None:
         if self.state in (ReplicaState.STAGED, ReplicaState.REFUSED) and frame.round == self._round:
             self._rest(ReplicaState.READY)
 
     def _settled(self, frame: Settled) -> None:
-        held = self.held
+        held, slot = self.held, self.slot
         if self.state is ReplicaState.GREETED or held is None:
             return
+        if slot is not None and frame.version == self.trial and not slot.begun:
+            self.slot = msgspec.structs.replace(slot, begun=True)
+            self._effects.append(self.slot)
         if frame.version == held.version and self._settled_version < frame.version:
             self._settled_version = frame.version
             self._effects.append(Settle(held))
@@ -332,6 +425,29 @@ class Machine:
         self._effects.append(Deliver(frame))
 
     # ---- common parts
+
+    def _is_new(self, version: int, digest: bytes) -> bool:
+        """Whether this number is above all that were shown here, or again that of the newest trial and its content."""
+        held = self.held.version if self.held is not None else 0
+        trial, content = self._tried
+        return version > max(held, trial) or (version == trial > held and digest == content)
+
+    def _known(self, digest: bytes, *, undo: bool = False) -> Held | None:
+        """What has this digest, and needs neither a build nor a question any more.
+
+        That is what is held, on trial or staged. What is kept was agreed to as a change of something else: for an
+        `undo` alone.
+        """
+        trial = self.slot.held if self.slot is not None else None
+        known = (self.held, trial, self._staged, self.kept if undo else None)
+        return next((each for each in known if each is not None and each.digest == digest), None)
+
+    def _staged_for(self, frame: Commit | Try) -> Held | None:
+        """The staged candidate, if the frame is of its round and has a number that it may have."""
+        staged = self._staged
+        if self.state is not ReplicaState.STAGED or frame.round != self._round or staged is None:
+            return None
+        return staged if self._is_new(frame.version, staged.digest) else None
 
     def _make(self, frame: Install | Prepare, round_: int, asks: bool) -> tuple[Held | None, tuple[Problem, ...]]:
         """Build the configuration, call the `precommit` functions if `asks`, and build what is derived of it.
@@ -359,13 +475,31 @@ class Machine:
             raise DoesNotFit
         return self._patch(held.config, frame.payload)
 
-    def _swap(self, version: int, staged: Held) -> None:
-        old, new = self.held, Held(version, staged.digest, staged.config)
-        self.held = new
+    def _apply(self, version: int, new: Held, provisional: float) -> None:
+        """Hold this content under this number, and answer Applied. It ends a trial: pins go up to the number."""
+        old = self.held
+        kept, seconds = self._what_to_keep(new, provisional), provisional
+        if seconds:
+            self._keep(version, seconds, kept)
+        if old is not None and old.digest == new.digest:
+            self._renumber(old, version)
+        else:
+            self._swap(version, new)
+        if self._until and not seconds:
+            self._keep(version, 0.0, None)
+        if self.slot is not None:
+            self.slot = None
+            self._effects.append(Slot())
+        self._answer(Applied(version, self._follows()))
+
+    def _swap(self, version: int, new: Held) -> None:
+        old = self.held
+        self.held = Held(version, new.digest, new.config)
+        if self._staged is new:
+            self._staged = None  # swapped in, so `_rest` drops nothing
         if old is None:
             self._settled_version = version
-        self._effects += (Swap(old, new), Reply(Applied(version, self._follows())))
-        self.state, self._staged, self._refusal = ReplicaState.READY, None, ()  # not `_rest`: nothing is to be dropped
+        self._effects.append(Swap(old, self.held))
 
     def _renumber(self, old: Held, version: int) -> None:
         """Give the content a new number. Settle is still to come for it if the old number was not settled."""
@@ -373,6 +507,30 @@ class Machine:
             self._settled_version = version
         self.held = Held(version, old.digest, old.config)
         self._effects.append(Renumber(self.held))
+
+    def _take_trial(self, frame: Try | OnTrial, new: Held, *, begun: bool) -> None:
+        """Put this content into the slot under its number. One that is used already goes on being used."""
+        again = self.slot is not None and self.trial == frame.version and self.slot.begun
+        held = Held(frame.version, new.digest, new.config)
+        self.slot = Slot(held, frame.share, frame.salt, begun or again)
+        self._tried = (held.version, held.digest)
+        self._effects += (self.slot, Reply(Tried(held.version)))
+
+    def _what_to_keep(self, new: Held, seconds: float) -> Held | None:
+        """What an undo of this content would put back: what is held, or what is kept if what is held is provisional."""
+        is_provisional = self._until and (self._clock() < self._until)
+        kept = self.kept if is_provisional else self.held
+        return kept if seconds and kept is not None and kept.digest != new.digest else None
+
+    def _keep(self, version: int, seconds: float, kept: Held | None) -> None:
+        self.kept, self._until = kept, self._clock() + seconds if seconds else 0.0
+        self._effects.append(Keep(version, seconds, kept))
+
+    def _note_provisional(self, seconds: float) -> None:
+        """Note for how long what is held may still be undone; its end ends what is kept."""
+        held = self.held
+        if held is not None and (seconds or self._until):
+            self._keep(held.version, seconds, self.kept if seconds else None)
 
     def _answer(self, message: Applied | Declined) -> None:
         self._effects.append(Reply(message))
@@ -384,7 +542,11 @@ class Machine:
 
     def _rest(self, state: ReplicaState) -> None:
         self.state = state
-        staged, self._staged, self._refusal = self._staged, None, ()
+        self._refusal = ()
+        self._drop_staged()
+
+    def _drop_staged(self) -> None:
+        staged, self._staged = self._staged, None
         if staged is not None:
             self._drop()
 
@@ -393,6 +555,8 @@ _TABLE: dict[type, Callable[[Machine, Any], None]] = {
     Install: Machine._install,
     Prepare: Machine._prepare,
     Commit: Machine._commit,
+    Try: Machine._try,
+    Provisional: Machine._provisional,
     Abort: Machine._abort,
     Settled: Machine._settled,
     Observe: Machine._observe,
