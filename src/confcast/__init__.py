@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 _HOME = {
     "BuildError": "errors",
+    "Canary": "wire.canary",
     "Candidate": "config.candidate",
     "Change": "wire.messages",
     "Client": "worker.client.client",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from confcast.master.process_wide import get_reload_manager as get_reload_manager
     from confcast.master.process_wide import initialize_reload_manager as initialize_reload_manager
     from confcast.master.process_wide import reload_config as reload_config
+    from confcast.wire.canary import Canary as Canary
     from confcast.wire.messages import Change as Change
     from confcast.wire.messages import Explanation as Explanation
     from confcast.wire.messages import Held as Held

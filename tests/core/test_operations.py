@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from confcast import Canary
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.machine import Hold, OperatorState, ProposalState
@@ -388,6 +389,18 @@ def test_plain_reloads_share_a_load_and_operations_run_alone_in_their_order():
     assert [bool(owner.answers(call)) for call in calls] == [True, True, True, False]
     owner.loads(B)
     assert owner.answer(calls[-1]).result is ReloadResult.UNCHANGED
+
+
+@pytest.mark.parametrize("how", [{"canary": Canary(1)}, {"allow": ("shrinks:upstreams",)}])
+def test_a_reload_that_is_tried_or_passes_a_guard_shares_its_load_with_nobody(how: dict[str, Any]):
+    owner, _, _ = serving((1, A))
+    owner.is_asked()
+    calls = [owner.is_asked(), owner.is_asked_for(Reload, **how), owner.is_asked()]
+    owner.loads(A)
+    owner.loads(A)
+    assert [bool(owner.answers(call)) for call in calls] == [True, False, True]
+    owner.loads(A)
+    assert owner.answer(calls[1]).result is ReloadResult.UNCHANGED
 
 
 def test_a_trigger_is_served_after_the_calls():

@@ -10,6 +10,7 @@ from typing import Any
 
 import confcast
 from confcast.servers.common import launching
+from confcast.wire import canary_flags
 from confcast.wire.options import ManagerOptions, Options, ProcessOptions, declared
 from tests.shape.source import ROOT
 
@@ -50,7 +51,8 @@ def test_the_process_wide_manager_takes_every_option():
 def test_every_flag_is_on_the_command_line():
     flags = {text for action in launching._parser("uvicorn")._actions for text in action.option_strings}
     decided = {"enable_signal_handler", "supervise"}
-    assert flags == {"--loader"} | {each.flag for name, each in declared().items() if name not in decided}
+    told = {each.flag for name, each in declared().items() if name not in decided}
+    assert flags == {"--loader", *canary_flags.further("canary-"), *told}
 
 
 def test_each_option_has_its_line_in_the_guide():

@@ -18,6 +18,7 @@ import confcast
 
 NAMES = {
     "BuildError",
+    "Canary",
     "Candidate",
     "Change",
     "Client",
@@ -64,11 +65,14 @@ NAMES = {
 }
 
 VERBS = {
-    "reload": "(self, timeout=None, *, expect=None, wait_observers=None, reason='', force=False, confirm_within=None)",
+    "reload": (
+        "(self, timeout=None, *, expect=None, wait_observers=None, allow=(), reason='', confirm_within=None,"
+        " canary=None, force=False)"
+    ),
     "check": "(self, *, values=None, files=None, timeout=None)",
     "rollback": "(self, version=None, *, expect=None, reason='', timeout=None)",
     "resume": "(self, *, expect=None, reason='', timeout=None)",
-    "set": "(self, values, *, expect=None, ttl=None, confirm_within=None, reason='', timeout=None)",
+    "set": "(self, values, *, expect=None, ttl=None, confirm_within=None, allow=(), reason='', timeout=None)",
     "confirm": "(self, version=None, *, reason='', timeout=None)",
     "unset": "(self, keys, *, expect=None, reason='', timeout=None)",
     "reload_config": "(self)",
@@ -93,6 +97,7 @@ CHANGES = "(self, select=None, *, on='commit', initial=False)"
 
 SIGNATURES = {
     "Client.__init__": "(self, *, name='app', address=None, pid=None)",
+    "Canary": "(size, *, seconds=60.0, by='worker', min_requests=50, inconclusive='undo')",
     "ConfigLoader.__init__": "(self, schema, *sources, overrides=None)",
     "ConfigLoader.find": "(path)",
     "ConfigLoader.load": "(self)",
@@ -100,7 +105,8 @@ SIGNATURES = {
     "ConfigReloadManager.__init__": (
         "(self, loader, *, enable_signal_handler=True, watch=True, name='app', state_dir=None, vote_timeout=2.0,"
         " precommit_timeout=30.0, load_timeout=10.0, silent='proceed', history_limit=100, keep_versions=50,"
-        " on_start_error='fail', needs_restart='pending', supervise='thread', log_level='info', executable=None)"
+        " on_start_error='fail', needs_restart='pending', canary=None, probation=20.0, max_deaths=2,"
+        " max_error_rate=None, supervise='thread', log_level='info', executable=None)"
     ),
     "ConfigReloadManager.start": "(self)",
     "ConfigReloadManager.close": "(self)",
@@ -217,6 +223,8 @@ RESULTS = {
     "CONFLICT": ("conflict", False),
     "HELD": ("held", False),
     "UNDONE": ("undone", False),
+    "GUARDED": ("guarded", False),
+    "ON_TRIAL": ("on_trial", False),
 }
 
 ERRORS = {"ConfigError", "NotAttached", "NotCarried", "OwnerUnavailable", "ProtocolError", "SchemaMismatch"}

@@ -22,6 +22,7 @@ import msgspec
 import confcast
 from confcast import (
     BuildError,
+    Canary,
     Candidate,
     Change,
     Client,
@@ -309,6 +310,10 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         keep_versions=50,
         on_start_error="last_good",
         needs_restart="refuse",
+        canary=Canary("25%", seconds=timedelta(minutes=1), by="entity", min_requests=0, inconclusive="promote"),
+        probation=0,
+        max_deaths=3,
+        max_error_rate=0.05,
         supervise="caller",
         log_level="warning",
         executable=Path("bin/python"),
@@ -324,7 +329,7 @@ def managing(loader: ConfigLoader[Settings]) -> None:
         assert_type(entered, ConfigReloadManager[Settings])
 
     ConfigReloadManager(loader, wacth=False)  # type: ignore[call-arg]
-    ConfigReloadManager(loader, False)  # type: ignore[call-arg]
+    ConfigReloadManager(loader, False)  # type: ignore[call-arg,arg-type]
     ConfigReloadManager(loader, silent="veto")  # type: ignore[arg-type]
     ConfigReloadManager(loader, needs_restart="never")  # type: ignore[arg-type]
     ConfigReloadManager(loader, on_start_error="last")  # type: ignore[arg-type]
@@ -383,6 +388,8 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(asked.set({"limits.api": "10"}, ttl=timedelta(minutes=10)), ReloadEvent)
         assert_type(asked.set({"limits.api": 1}, confirm_within=timedelta(minutes=10)), ReloadEvent)
         assert_type(asked.reload(confirm_within=600, reason="a new limit"), ReloadEvent)
+        assert_type(asked.reload(canary=Canary(1, seconds=60), allow=["shrinks:upstreams"]), ReloadEvent)
+        assert_type(asked.set({"limits.api": 1}, allow=("touches:limits",)), ReloadEvent)
         assert_type(asked.confirm(), ReloadEvent)
         assert_type(asked.confirm(12, reason="looked at it", timeout=9.0), ReloadEvent)
         assert_type(asked.unset(["limits.api"], expect=4, reason="", timeout=9.0), ReloadEvent)
@@ -396,6 +403,10 @@ def asking(manager: ConfigReloadManager[Settings]) -> None:
     manager.reload(timeout="soon")  # type: ignore[arg-type]
     manager.reload(wait_observers="long")  # type: ignore[arg-type]
     manager.reload(3.0, 5.0)  # type: ignore[call-arg, arg-type]
+    manager.reload(canary=True)  # type: ignore[arg-type]
+    manager.reload(allow=7)  # type: ignore[arg-type]
+    Canary(0.25)  # type: ignore[arg-type]
+    Canary("25%", 60)  # type: ignore[call-arg]
     manager.rollback("12")  # type: ignore[arg-type]
     manager.confirm("12")  # type: ignore[arg-type]
     manager.confirm(12, "looked at it")  # type: ignore[call-arg]
@@ -414,6 +425,8 @@ async def awaiting(manager: ConfigReloadManager[Settings]) -> None:
         assert_type(await asked.aset({"limits.api": 10}, ttl=600), ReloadEvent)
         assert_type(await asked.aset({"limits.api": 10}, confirm_within=timedelta(minutes=10)), ReloadEvent)
         assert_type(await asked.areload(confirm_within=600), ReloadEvent)
+        assert_type(await asked.areload(canary=Canary("25%"), allow=["shrinks:upstreams"]), ReloadEvent)
+        assert_type(await asked.aset({"limits.api": 1}, allow=["touches:limits"]), ReloadEvent)
         assert_type(await asked.aconfirm(12, reason="looked at it"), ReloadEvent)
         assert_type(await asked.aunset(["limits.api"]), ReloadEvent)
         assert_type(await asked.areload(timeout=3.0), ReloadEvent)

@@ -11,16 +11,17 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from confcast.cli import following, owners, window
+from confcast.cli import owners, window
 from confcast.cli.reload import shown_change
 from confcast.cli.report import ExitCode, Report, failing_observers, line, table, when
 from confcast.errors import ConfcastError, more
-from confcast.wire.files.owner_dirs import OwnerDir
 from confcast.wire.load_events import LOOK_BACK, last_load
 from confcast.wire.messages import Change, ReloadEvent, ReloadResult, Status, WorkerStatus
-from confcast.worker.client import known_owners
+
+if TYPE_CHECKING:
+    from confcast.wire.files.owner_dirs import OwnerDir
 
 _MOST_SHOWN = 10
 """How many of the sources' changes are listed."""
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> Report:
     if options.all:
         if options.name or options.pid or options.address:
             options.usage_error("--all shows every owner: leave out --name, --pid and --address")
+        from confcast.worker.client import known_owners  # imported here: one owner is asked mostly, and once
+
         return of_all(known_owners.running())
     if options.follow:
         return Report(ExitCode.DONE, "", {}, _followed(options))
@@ -94,6 +97,8 @@ def _of_one(each: OwnerDir) -> Report:
 
 def _followed(options: argparse.Namespace) -> Iterator[Report]:
     """A report now, and one whenever it has changed. Raises OwnerUnavailable when there is no owner any more."""
+    from confcast.cli import following  # imported here, as above
+
     owner, shown = owners.find(options), None
     while True:
         if following.is_superseded(owner):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from confcast import ConfigError, ConfigLoader, ConfigReloadManager
-from confcast.wire.options import checked
+from confcast import Canary, ConfigError, ConfigLoader, ConfigReloadManager
+from confcast.wire.options import Options, checked
 
 LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
 
@@ -29,6 +30,13 @@ LOADER: ConfigLoader[Any] = ConfigLoader("tests.support.settings:Settings")
         ({"load_timeout": True}, "load_timeout=True: a number of seconds"),
         ({"history_limit": -1}, "history_limit=-1: a number of events is expected, 0 or more"),
         ({"keep_versions": 0}, "keep_versions=0: a number of versions is expected, 1 or more"),
+        ({"canary": "25%"}, "canary='25%': a Canary is expected, such as Canary('25%', seconds=60), or None"),
+        ({"probation": -1}, "probation=-1: a number of seconds above 0 is expected"),
+        ({"max_deaths": 0}, "max_deaths=0: a number of deaths is expected, 1 or more"),
+        (
+            {"max_error_rate": 5},
+            "max_error_rate=5: a share of the answers above 0, and at most 1, is expected, or None",
+        ),
         ({"keep_versions": True}, "keep_versions=True: a number of versions is expected, 1 or more"),
         ({"on_start_error": "best"}, "on_start_error='best': 'fail' or 'last_good' is expected"),
         ({"name": " "}, "name=' ': a name is expected, such as 'app'"),
@@ -77,3 +85,10 @@ def test_a_number_that_is_a_truth_value_is_kept_as_one(given: Any, kept: bool) -
     options = checked({"watch": given, "enable_signal_handler": given})
     assert (options.watch, options.enable_signal_handler) == (kept, kept)
     assert type(options.watch) is type(options.enable_signal_handler) is bool
+
+
+def test_the_options_of_trials_travel_to_the_owner() -> None:
+    given = {"canary": Canary("5%", seconds=90, by="entity"), "probation": 0, "max_deaths": 3, "max_error_rate": 0.5}
+    options = checked(given)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(options), type=Options) == options
+    assert (options.canary, options.probation) == (Canary("5%", seconds=90, by="entity"), 0.0)

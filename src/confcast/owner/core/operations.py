@@ -11,7 +11,7 @@ from, in whether the workers' yes is needed, and in what they leave beside the v
     Resume, Reload(force)   The sources' content, past a hold and past content that was undone; ends the hold in the
                             row that commits it. A load that is refused leaves the hold.
     Set, Unset              The sources' content, or if held what the held version was made from, with other overrides.
-    Reload(expect)          A plain load that runs alone.
+    Reload(expect, canary, allow)   A plain load that runs alone, and shares its outcome with nobody.
     confirm_within, Confirm and the rollback of what is provisional are in windows.py.
 
 `expect` is compared when an operation begins. One that finds the content unchanged, and changes what people have set,
@@ -48,7 +48,8 @@ class Operations(Windows):
         if isinstance(asked, Reload):
             cause = Cause(asked.origin, given.who, asked.reason[:LONGEST_REASON])
             caller = Caller((given.pipe, asked.id), asked.wait_observers)
-            alone = asked.force or asked.expect is not None or asked.confirm_within > 0.0
+            tries = asked.canary is not None or bool(asked.allow)
+            alone = tries or asked.force or asked.expect is not None or asked.confirm_within > 0.0
             self._call(caller, cause, asked if alone else None)
         else:
             reason = "" if isinstance(asked, Check) else asked.reason[:LONGEST_REASON]

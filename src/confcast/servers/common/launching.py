@@ -33,6 +33,7 @@ from confcast import (
 )
 from confcast.master.embedded import EmbeddedManager
 from confcast.servers.common.owners import NO_OWNER
+from confcast.wire import canary_flags
 from confcast.wire.options import EmbeddedOptions
 from confcast.wire.options import declared as declared_options
 
@@ -89,6 +90,11 @@ def parse(server: str, arguments: Sequence[str]) -> Line:
     parser = _parser(server)
     found, rest = parser.parse_known_args(arguments)
     options = {key: value for key, value in vars(found).items() if value is not None}
+    try:
+        canary = canary_flags.taken(options)
+    except ValueError as error:
+        parser.error(str(error))
+    options |= {} if canary is None else {"canary": canary}
     path = options.pop("loader", None)
     if path is None:
         parser.error("--loader MODULE:NAME says what to load; it is missing")
@@ -113,8 +119,10 @@ def _parser(server: str) -> argparse.ArgumentParser:
     for name, option in declared_options().items():
         if option.flag and option.type is bool:
             parser.add_argument(option.flag, dest=name, action="store_false", default=None, help=option.help)
+        elif name == "canary":
+            canary_flags.add_to(parser, prefix="canary-")
         elif option.flag:
-            kind = option.type if option.type in (int, float) else str
+            kind = float if option.type == float | None else option.type if option.type in (int, float) else str
             how: dict[str, Any] = {"type": kind, "choices": option.choices, "metavar": option.metavar}
             parser.add_argument(option.flag, dest=name, help=option.help, **how)
     return parser

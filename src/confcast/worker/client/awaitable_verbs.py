@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
+from confcast.wire.canary import Canary
 from confcast.wire.messages import (
     Change,
     Explanation,
@@ -39,9 +40,11 @@ class AwaitableVerbs(Verbs):
         *,
         expect: int | None = None,
         wait_observers: float | None = None,
+        allow: Iterable[str] = (),
         reason: str = "",
-        force: bool = False,
         confirm_within: float | timedelta | None = None,
+        canary: Canary | None = None,
+        force: bool = False,
     ) -> ReloadEvent:
         """`reload(timeout, expect=…, …)`, awaited. Raises what `reload` raises."""
         return await in_thread(
@@ -49,9 +52,11 @@ class AwaitableVerbs(Verbs):
             timeout,
             expect=expect,
             wait_observers=wait_observers,
+            allow=allow,
             reason=reason,
-            force=force,
             confirm_within=confirm_within,
+            canary=canary,
+            force=force,
         )
 
     async def acheck(
@@ -83,12 +88,20 @@ class AwaitableVerbs(Verbs):
         expect: int | None = None,
         ttl: float | timedelta | None = None,
         confirm_within: float | timedelta | None = None,
+        allow: Iterable[str] = (),
         reason: str = "",
         timeout: float | None = None,
     ) -> ReloadEvent:
         """`set(values, …)`, awaited. Raises what `set` raises."""
         return await in_thread(
-            self.set, values, expect=expect, ttl=ttl, confirm_within=confirm_within, reason=reason, timeout=timeout
+            self.set,
+            values,
+            expect=expect,
+            ttl=ttl,
+            confirm_within=confirm_within,
+            allow=allow,
+            reason=reason,
+            timeout=timeout,
         )
 
     async def aunset(

@@ -25,6 +25,7 @@ from confcast.wire.messages import (
     Answer,
     Described,
     Operation,
+    Reload,
     ReloadEvent,
     Request,
     SchemaKey,
@@ -60,12 +61,13 @@ class OwnerClient(AddressClient):
         self._pid = 0  # that owner's pid, as far as the system shows it
         self._end = math.inf
 
-    def reload_by_command(
-        self, timeout: float | None, reason: str = "", *, force: bool = False, confirm_within: float = 0.0
-    ) -> ReloadEvent:
-        """Reload with the origin `command`; later requests have the time that is left of `timeout`."""
-        how: dict[str, Any] = {"reason": reason, "force": force, "confirm_within": confirm_within}
-        return self.within(timeout, lambda seconds: self._reload(seconds, "command", **how))
+    def reload_by_command(self, timeout: float | None, reason: str = "", **how: Any) -> ReloadEvent:
+        """Reload with the origin `command`; later requests have the time that is left of `timeout`.
+
+        `how`: further fields of the request.
+        """
+        asked = Reload(0, "command", reason=reason, **how)
+        return self.within(timeout, lambda seconds: self._reload(seconds, asked))
 
     def within(self, timeout: float | None, ask: Callable[[float], ReloadEvent]) -> ReloadEvent:
         """What `ask(timeout)` returns; later requests have the time that is left of `timeout`."""

@@ -8,20 +8,18 @@ the forms for coroutines.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from confcast.errors import ConfigError, OwnerUnavailable
+from confcast.wire.canary import Canary
 from confcast.wire.messages import (
-    LONGEST_TTL,
     Answer,
     Change,
     Check,
@@ -55,16 +53,11 @@ from confcast.wire.messages import (
     WorkerStatus,
 )
 from confcast.wire.plain_values import plain_values
+from confcast.worker.client import arguments
 from confcast.worker.client.sendable import check_sendable
 from confcast.worker.client.unanswered import unanswered
 
 A = TypeVar("A", bound=Message)
-_MOST_TRIED = 1_000_000
-"""Bytes of the files that a dry run may be given: an owner reads no longer request."""
-_NO_WINDOW = (
-    "no window was opened, so nothing undoes this by itself: the config owner is of an earlier build, or no version "
-    "was good before"
-)
 _ANSWER_TIMEOUT = 5.0
 """Seconds to wait for an answer that needs no load."""
 
@@ -84,9 +77,11 @@ class Verbs(ABC):
         *,
         expect: int | None = None,
         wait_observers: float | None = None,
+        allow: Iterable[str] = (),
         reason: str = "",
-        force: bool = False,
         confirm_within: float | timedelta | None = None,
+        canary: Canary | None = None,
+        force: bool = False,
     ) -> ReloadEvent:
         """Have the owner load the sources once more, beginning after this call, and wait for the outcome.
 
@@ -105,52 +100,45 @@ class Verbs(ABC):
                 have run for it, including observers of `settled`. The outcome's `observer_errors` then names those that
                 failed or have not finished; its result does not change. None: wait for no observer. An observer must
                 not call this with a wait: it would wait for itself.
+            allow: The names of the loader's guards that may trip, as the refusal prints them: `shrinks:upstreams`.
             reason: Why, for the history and the list of versions; at most 500 characters are kept.
-            force: Load past a hold, which ends with the version that is committed, and past content that was undone. It
-                wants a reason.
             confirm_within: Seconds, or a timedelta, from the commit on. If `confirm()` does not come in this time, the
                 owner puts back, in all workers and without a vote, the content that was good before; the history then
                 has an event UNDONE. A version that is committed meanwhile, by whomever, goes with it. Given again, also
                 where nothing has changed, it counts anew. Where files are watched, call it before the edit: what was
                 loaded before it is good. None: no window is opened; one that is open stays.
+            canary: Try the version first in a part of the workers, or for a part of the entities; also content that was
+                undone because its owner died in its trial. None: as the manager's option `canary` says. Content that
+                was good once is not tried, and nothing is where one worker runs alone; `notes` say so.
+            force: Load past a hold, which ends with the version that is committed, past content that was undone, past
+                all guards, and into every worker, without a trial. It wants a reason.
 
         Returns:
             The outcome; true when the sources' content runs now. Its `lagging` names workers that did not answer,
             `problems` why the content was refused, `changes` what differs, `notes` which edits a higher source hides,
-            `confirm_by` until when `confirm()` must come. If no answer came in time, the result is OWNER_UNAVAILABLE:
-            the outcome is not known.
+            `confirm_by` until when `confirm()` must come. ON_TRIAL: canaries run it, and it is committed or undone at
+            the trial's end, for which `wait()` waits. GUARDED: `problems` say what to allow. If no answer came in time,
+            the result is OWNER_UNAVAILABLE: the outcome is not known.
 
         Raises:
             NotAttached: Before `attach()` or `start()`.
             ConfcastError: Called from a `precommit` function.
             ValueError: `wait_observers` is negative, or no number; `force` is given without a reason; `confirm_within`
                 is not above 0, or longer than ten years; `expect` is no number of a version; or a text is no valid
-                Unicode. TypeError: `reason` is no text.
+                Unicode. TypeError: `reason` is no text, `allow` no list of texts, or `canary` no Canary.
         """
-        _check_wait(wait_observers)
-        window = _window(confirm_within)
+        arguments.check_wait(wait_observers)
+        window, guards = arguments.window(confirm_within), arguments.guards(allow)
         if force and not reason:
             raise ValueError("force=True wants a reason: it is for the one who asks later why a hold was passed")
+        how = Reload(0, "call", wait_observers, reason, force, expect, window, guards, arguments.canary(canary))
         seconds = self._answers_within() + (wait_observers or 0.0) if timeout is None else timeout
-        return self._reload(seconds, "call", wait_observers, reason, force=force, expect=expect, confirm_within=window)
+        return self._reload(seconds, how)
 
-    def _reload(
-        self,
-        timeout: float,
-        origin: Literal["call", "command"],
-        wait_observers: float | None = None,
-        reason: str = "",
-        *,
-        force: bool = False,
-        expect: int | None = None,
-        confirm_within: float = 0.0,
-    ) -> ReloadEvent:
-        event = self._outcome(
-            lambda number: Reload(number, origin, wait_observers, reason, force, expect, confirm_within),
-            timeout,
-            "reload",
-        )
-        return _without_window(event) if confirm_within else event
+    def _reload(self, timeout: float, how: Reload) -> ReloadEvent:
+        """Have the owner load, with the fields of this request but for its id."""
+        event = self._outcome(lambda number: replace(how, id=number), timeout, "reload")
+        return arguments.without_window(event) if how.confirm_within else event
 
     def check(
         self,
@@ -183,7 +171,7 @@ class Verbs(ABC):
             As `reload`; and TypeError: a value is no plain data. OSError: a file can't be read. ValueError: the files
                 are too long.
         """
-        plain, contents = plain_values(values or {}), _contents(files or {})
+        plain, contents = plain_values(values or {}), arguments.contents(files or {})
         return self._outcome(lambda number: Check(number, plain, contents), self._seconds(timeout), "dry run")
 
     def rollback(
@@ -243,6 +231,7 @@ class Verbs(ABC):
         expect: int | None = None,
         ttl: float | timedelta | None = None,
         confirm_within: float | timedelta | None = None,
+        allow: Iterable[str] = (),
         reason: str = "",
         timeout: float | None = None,
     ) -> ReloadEvent:
@@ -260,6 +249,7 @@ class Verbs(ABC):
             ttl: Seconds, or a timedelta, after which the values end, at most ten years. None: no end.
             confirm_within: As in `reload`: the values end then, with all that was committed since, unless `confirm()`
                 comes.
+            allow: As in `reload`.
             reason: Why; at most 500 characters are kept.
             timeout: As in `reload`.
 
@@ -270,15 +260,13 @@ class Verbs(ABC):
             As `reload`; and ValueError: `ttl` is not above 0, or longer than ten years, or the values have more than
                 1 MiB. TypeError: a value is no plain data.
         """
-        plain, ends, window = (
-            plain_values(values),
-            None if ttl is None else _seconds_of("ttl", ttl),
-            _window(confirm_within),
-        )
+        plain, names = plain_values(values), arguments.guards(allow)
+        ends = None if ttl is None else arguments.seconds_of("ttl", ttl)
+        window = arguments.window(confirm_within)
         event = self._outcome(
-            lambda number: Set(number, plain, expect, ends, reason, window), self._seconds(timeout), "change"
+            lambda number: Set(number, plain, expect, ends, reason, window, names), self._seconds(timeout), "change"
         )
-        return _without_window(event) if window else event
+        return arguments.without_window(event) if window else event
 
     def unset(
         self, keys: Iterable[str], *, expect: int | None = None, reason: str = "", timeout: float | None = None
@@ -498,8 +486,8 @@ class Verbs(ABC):
             ValueError: `a` or `b` is no number and neither word.
             OwnerUnavailable: No answer within the time that a reload may take.
         """
-        _check_side(a)
-        _check_side(b)
+        arguments.check_side(a)
+        arguments.check_side(b)
         answer = self._answer(Differences, lambda number: DiffRequest(number, a, b), self._answers_within())
         if answer.problems:
             raise ConfigError(answer.problems)
@@ -522,45 +510,3 @@ class Verbs(ABC):
     def _whom(self) -> str:
         """The words by which errors name the owner that was asked."""
         return "the config owner"
-
-
-def _check_wait(seconds: float | None) -> None:
-    """Raise ValueError if this is no number of seconds, 0 or more."""
-    if seconds is not None and (type(seconds) not in (int, float) or not 0 <= seconds < math.inf):
-        raise ValueError(f"wait_observers={seconds!r}: a number of seconds is expected, 0 or more")
-
-
-def _contents(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, bytes]:
-    """The contents of these files. Raises OSError, ValueError."""
-    contents = {name: Path(path).read_bytes() for name, path in files.items()}
-    if (size := sum(map(len, contents.values()))) > _MOST_TRIED:
-        raise ValueError(f"the files have {size} bytes, and {_MOST_TRIED} can be tried: put them in place and check()")
-    return contents
-
-
-def _seconds_of(name: str, given: float | timedelta) -> float:
-    """The seconds of a duration. Raises ValueError, which names the argument that gave it."""
-    seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    if type(seconds) not in (int, float) or not 0 < seconds <= LONGEST_TTL:
-        raise ValueError(
-            f"{name}={given!r}: a number of seconds above 0 is expected, or a timedelta, of at most ten years"
-        )
-    return float(seconds)
-
-
-def _window(confirm_within: float | timedelta | None) -> float:
-    """The seconds of a window; 0.0 for none. Raises ValueError."""
-    return 0.0 if confirm_within is None else _seconds_of("confirm_within", confirm_within)
-
-
-def _without_window(event: ReloadEvent) -> ReloadEvent:
-    """The outcome of a change that was to open a window; with a note if it is applied, and none is open."""
-    if not event or event.confirm_by is not None:
-        return event
-    return msgspec.structs.replace(event, notes=[*event.notes, _NO_WINDOW])
-
-
-def _check_side(side: object) -> None:
-    """Raise ValueError if this names nothing that can be compared."""
-    if not (side in ("running", "sources") or (type(side) is int and side > 0)):
-        raise ValueError(f"{side!r}: a version's number, 'running' or 'sources' is expected")

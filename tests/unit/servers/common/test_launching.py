@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from confcast import ConfcastError, ConfigError, NotAttached, NotCarried, Replica
+from confcast import Canary, ConfcastError, ConfigError, NotAttached, NotCarried, Replica
 from confcast.errors import Problem
 from confcast.servers.common import launching
 from tests.support.waiting import DEADLINE
@@ -49,6 +49,21 @@ def test_the_level_of_the_owners_log_is_no_option_of_any_servers() -> None:
     line = launching.parse("server", ["--loader=a:b", "app", "--log-level", "debug", "--owner-log-level", "warning"])
     assert line.options == {"log_level": "warning"}
     assert line.rest == ["app", "--log-level", "debug"]
+
+
+def test_a_launcher_says_how_versions_are_tried_and_when_they_are_undone() -> None:
+    tried = ["--canary=25%", "--canary-for=90", "--canary-by=entity", "--probation=0", "--max-deaths=3"]
+    line = launching.parse("server", ["--loader=a:b", *tried, "--max-error-rate=0.05", "app"])
+    canary = Canary("25%", seconds=90.0, by="entity")
+    assert line.options == {"canary": canary, "probation": 0.0, "max_deaths": 3, "max_error_rate": 0.05}
+    assert line.rest == ["app"]
+
+
+@pytest.mark.parametrize("wrong", ["--canary=some", "--canary-for=90", "--max-deaths=few", "--max-error-rate=5%"])
+def test_a_launcher_refuses_a_trial_that_can_not_be(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        launching.parse("server", ["--loader=a:b", wrong])
+    assert "error: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--loader"], ["--loader=a:b", "--vote-timeout", "soon"], ["--silent=loud"]])

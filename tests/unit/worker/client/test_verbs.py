@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from confcast import Canary
 from confcast.errors import ConfcastError, ConfigError, OwnerUnavailable, Problem
 from confcast.wire.framing import Deframer, frame
 from confcast.wire.messages import (
@@ -75,6 +76,32 @@ def test_a_reload_gives_the_owner_s_event() -> None:
     assert verbs.reload(timeout=3.0) is EVENT
     assert verbs.reload_config() is ReloadResult.SUCCESS
     assert verbs.requests == [(Reload(1, "call"), 3.0), (Reload(1, "call"), 71.0)]
+
+
+def test_a_reload_and_a_change_carry_guards_and_canary() -> None:
+    verbs, canary = Asked(Outcome(1, EVENT)), Canary("25%", seconds=timedelta(minutes=1))
+    verbs.reload(3.0, allow=["shrinks:upstreams"], canary=canary)
+    verbs.set({"limits.api": 1}, allow=(name for name in ["touches:limits"]), timeout=3.0)
+    assert verbs.requests == [
+        (Reload(1, "call", allow=("shrinks:upstreams",), canary=canary), 3.0),
+        (Set(1, {"limits.api": 1}, allow=("touches:limits",)), 3.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"allow": "shrinks:upstreams"}, r"allow='shrinks:upstreams': a list of guards is expected, as \['shrinks"),
+        ({"allow": [7]}, "allow: 7 is no name of a guard"),
+        ({"canary": True}, r"canary=True: a Canary is expected, such as Canary\('25%', seconds=60\)"),
+        ({"canary": "25%"}, "canary='25%': a Canary is expected"),
+    ],
+)
+def test_guards_and_canaries_that_are_none_are_refused_before_anything_is_sent(how: dict[str, Any], words: str) -> None:
+    verbs = Asked(Outcome(1, EVENT))
+    with pytest.raises(TypeError, match=words):
+        verbs.reload(3.0, **how)
+    assert verbs.requests == []
 
 
 def test_a_reload_without_an_answer_is_an_event_that_is_false_and_says_unknown() -> None:
