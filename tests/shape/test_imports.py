@@ -30,6 +30,7 @@ ALLOWED = {
     "servers": ("public", "middleware", "master.embedded", "wire.options"),
     "examples": ("public", "middleware", "servers", "worker.client"),  # the demo asks from outside
     "cli": ("texts", "errors", "wire", "worker", "config", "master"),
+    "testing": ("public", "texts", "tracebacks", "errors", "wire", "worker", "config", "master"),
     "__main__": ("cli",),
     "entry": ("wire.role", "owner.__main__", "owner.loop.collector_at_rest"),
 }
@@ -44,6 +45,7 @@ FLOORS = [
     *("owner.core", "owner.store", "owner.watch", "owner.loop", "owner"),
     *("master.start", "master"),
     "cli",
+    "testing",
     "middleware",
     *("servers.common", *(f"servers.{server}" for server in servers()), "servers"),
     "examples",
@@ -67,6 +69,7 @@ THIRD_PARTY = {
     "owner": {"watchfiles"},
     "servers": {*servers(), "click", "billiard"},
     "cli": {"click", "rich"},
+    "testing": {"pytest"},
     "examples": {"pydantic", "pydantic_core", "mcp", "starlette", "flask", "django", "fastapi", "uvicorn"},
 }
 OPTIONAL = {"yaml"} | THIRD_PARTY["servers"] | THIRD_PARTY["cli"]
