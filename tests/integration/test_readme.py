@@ -41,6 +41,8 @@ RUN = {
         "test_app.py": "test_the_unit_tests_pass",
         "test_greeter.py": "test_the_unit_tests_pass",
         "test_files.py": "test_the_unit_tests_pass",
+        "test_fixtures.py": "test_the_unit_tests_pass",
+        "test_workers.py": "test_the_tests_with_workers_pass",
     },
     "derived.md": dict.fromkeys(
         ("settings.py", "shop.py", "lifespan.py", "per_version.py", "test_shop.py"), "test_guide_derived.py"
@@ -143,8 +145,12 @@ def test_the_watching_program_receives_an_edit(folder: Path) -> None:
 
 
 def test_the_unit_tests_pass(folder: Path) -> None:
-    tests = [name for name in files(GUIDE / "testing.md") if name.startswith("test_")]
-    assert "3 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests))
+    tests = [name for name, runner in RUN["testing.md"].items() if runner == "test_the_unit_tests_pass"]
+    assert "5 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests))
+
+
+def test_the_tests_with_workers_pass(folder: Path) -> None:
+    assert "2 passed" in end(start(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_workers.py"))
 
 
 def test_a_proposal_is_tried_in_ci(folder: Path) -> None:

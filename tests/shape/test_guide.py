@@ -179,7 +179,13 @@ def test_a_page_names_files_that_exist(page: Path):
     assert not found, "\n".join(found)
 
 
-MADE_UP = {"test_greeter.py", "test_it.py", "test_shop.py"}  # a user's, in an example
+MADE_UP = {
+    "test_fixtures.py",
+    "test_greeter.py",
+    "test_it.py",
+    "test_shop.py",
+    "test_workers.py",
+}  # a user's, in an example
 
 
 def test_a_test_file_that_is_named_exists():
