@@ -18,6 +18,7 @@ from confcast import ConfcastError, NotAttached, OwnerUnavailable, Replica, Sche
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.programs import ROOT, Program
 from tests.support.settings import Settings, write
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 from tests.support.workers import Raised
 
@@ -30,7 +31,7 @@ def replica(nothing_is_left: None) -> Iterator[Replica[Settings]]:
     replica.close()
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", "fork", slow("forkserver")])
 def test_workers_of_every_start_method_find_their_owner_by_the_environment(method: str, config: Path) -> None:
     master = Program("-m", "tests.support.master", str(config), method)
     try:

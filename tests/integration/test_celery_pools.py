@@ -12,12 +12,13 @@ import pytest
 from tests.support.celery import Server, servers
 from tests.support.gate import Gate
 from tests.support.redis import needs_redis, redis_server
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 pytestmark = needs_redis()
 
 
-@pytest.fixture(scope="module", params=["threads", "solo", "gevent"])
+@pytest.fixture(scope="module", params=["threads", slow("solo"), slow("gevent")])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with redis_server() as port, servers(tmp_path_factory.mktemp("celery"), port) as make:
         yield make(pool=request.param).start()

@@ -27,6 +27,7 @@ from tests.support.commands import Run, runner
 from tests.support.fixtures import Manager, StartManager, StartWorker
 from tests.support.leaks import nobody_listens
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.stopping import stop
 from tests.support.waiting import DEADLINE, eventually, in_thread
 from tests.support.workers import Worker
@@ -219,8 +220,9 @@ def test_status_waits_for_the_next_owner(manager: Manager, run: Run, monkeypatch
 # ---- an owner that is down
 
 
-@pytest.mark.parametrize("command", ["reload", "status"])
-@pytest.mark.parametrize("socket_is_left", [True, False])
+@pytest.mark.parametrize(
+    ("command", "socket_is_left"), [("reload", True), ("status", False), slow("reload", False), slow("status", True)]
+)
 def test_between_two_owners_it_is_said_who_brings_the_next(
     command: str, socket_is_left: bool, start_manager: StartManager, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +288,7 @@ def test_several_owners_are_listed_and_none_is_chosen(start_manager: StartManage
     assert [owner.get_event_history(1)[0].origin for owner in (app, other)] == ["start", "start"]
 
 
-@pytest.mark.parametrize("variable", ["CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY"])
+@pytest.mark.parametrize("variable", [slow("CONFCAST_RUNTIME_DIR"), "RUNTIME_DIRECTORY"])
 def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
     variable: str, start_manager: StartManager, runtime_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,7 +313,7 @@ def test_the_owner_in_the_folder_that_is_named_comes_before_one_elsewhere(
         service.close()
 
 
-@pytest.mark.parametrize("variable", ["CONFCAST_RUNTIME_DIR", "RUNTIME_DIRECTORY"])
+@pytest.mark.parametrize("variable", ["CONFCAST_RUNTIME_DIR", slow("RUNTIME_DIRECTORY")])
 def test_the_only_owner_elsewhere_is_not_taken_for_the_one_of_the_folder_that_is_named(
     variable: str, manager: Manager, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import confcast
 from tests.support.fixtures import Manager, StartManager
+from tests.support.slow import slow
 from tests.support.terminal import Terminal, terminal
 
 SHELLS = {
@@ -24,7 +25,7 @@ SHELLS = {
 }
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=["bash", *map(slow, ("zsh", "fish"))])
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     """An interactive shell in which completion was set up as the guide says."""
     arguments, setup = SHELLS[request.param]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import granian, gunicorn, uvicorn
 from tests.support.server import Server, servers_of
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 APPLICATION = """\
@@ -66,8 +67,10 @@ KINDS = {
     "granian, in a lifespan": (granian.Server, {"application": "derived_app:asgi"}, True),
 }
 
+QUICK = ("gunicorn", "uvicorn, in a lifespan")
 
-@pytest.fixture(params=list(KINDS))
+
+@pytest.fixture(params=[*QUICK, *(slow(each) for each in KINDS if each not in QUICK)])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server of two workers, started with a database that is there."""
     kind, options, is_async = KINDS[request.param]

@@ -14,6 +14,7 @@ import pytest
 
 from confcast.examples.queue_consumer.settings import Settings
 from tests.support.leaks import children_of, is_running
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
 
 WARNINGS = ["-W", "error", "-W", "ignore::DeprecationWarning"]  # Python 3.12 warns of a fork beside threads
@@ -37,7 +38,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", [slow("fork"), "spawn", slow("forkserver")])
 def test_it_does_every_item_and_each_half_under_its_own_version(method: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [*PROGRAM, "--items", "20", "--start-method", method],

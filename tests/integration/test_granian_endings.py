@@ -13,6 +13,7 @@ from tests.support.embedding import Endings, Make, hold, let_all_go
 from tests.support.granian import Server, WsgiServer
 from tests.support.leaks import is_running
 from tests.support.server import servers_of
+from tests.support.slow import slow
 from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
@@ -47,7 +48,7 @@ class TestGranianEnds(Endings):
         server.assert_nothing_left()
 
 
-@pytest.fixture(params=[Server, WsgiServer])
+@pytest.fixture(params=[Server, slow(WsgiServer)])
 def woken(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """One of one worker, whose file `woken` has a byte for each time that the worker was woken."""
     with servers_of(request.param, tmp_path / "site") as make:

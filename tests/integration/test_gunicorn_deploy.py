@@ -14,6 +14,7 @@ from tests.support.gate import Gate
 from tests.support.gunicorn import Make, Server, kill_worker
 from tests.support.leaks import is_running
 from tests.support.load import Load
+from tests.support.slow import slow
 from tests.support.waiting import eventually, in_thread
 
 CALLED_OFF = "the full reload is called off, and every worker stays as it is"
@@ -77,7 +78,7 @@ def test_an_old_worker_is_served_by_the_old_owner_to_its_end(make: Make, tmp_pat
     assert server.ask("read")["number"] == 1
 
 
-@pytest.mark.parametrize("state", ["", ", state_dir='state'"])
+@pytest.mark.parametrize("state", [slow(""), ", state_dir='state'"])
 def test_it_is_called_off_when_the_new_configuration_is_refused(make: Make, state: str):
     server = make(above="workers = 2\nraw_env = ['DEPLOYED=first']", options=f"watch=False{state}").start()
     before, owner = server.pids(), server.owner()

@@ -8,13 +8,14 @@ import signal
 import pytest
 
 from tests.support.gunicorn import Make, kill_worker
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 PATCHED = "from gevent import monkey\nmonkey.patch_all()"
 GEVENT = "workers = 2\nworker_class = 'gevent'"
 
 
-@pytest.mark.parametrize("patched", [PATCHED, ""], ids=["patched", "not patched"])
+@pytest.mark.parametrize("patched", [slow(PATCHED), ""], ids=["patched", "not patched"])
 def test_a_preloaded_application_is_attached_and_its_observers_are_called(make: Make, patched: str):
     """The replica was made before the standard library was patched in the worker, or with a master that is patched."""
     server = make(

@@ -10,6 +10,7 @@ import pytest
 from tests.support.gunicorn import Make
 from tests.support.leaks import is_running
 from tests.support.load import Load
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 STAYS = "has served its max_requests and stays: a new worker could not attach"
@@ -28,7 +29,7 @@ def test_workers_are_replaced_without_a_failed_request(make: Make):
     assert STAYS not in server.log()
 
 
-@pytest.mark.parametrize("kind", ["asgi", "uvicorn_worker.UvicornWorker"])
+@pytest.mark.parametrize("kind", [slow("asgi"), "uvicorn_worker.UvicornWorker"])
 def test_an_asgi_worker_leaves_when_another_one_is_there(make: Make, kind: str):
     """Nobody asks while it leaves: such workers close a connection that has brought no request yet."""
     server = make(above=f"worker_class = '{kind}'\nwsgi_app = 'asgi_app:app'\nmax_requests = 50").start()

@@ -11,6 +11,7 @@ import pytest
 from tests.support.embedding import Deaths, InPlace, SideBySide
 from tests.support.gunicorn import Make, Server
 from tests.support.server import servers_of
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 from tests.support.websockets import WebSockets
 
@@ -24,7 +25,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[slow(kind) if kind == "uvicorn" else kind for kind in KINDS])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with servers_of(Server, folder) as make:
@@ -52,12 +53,12 @@ def test_gunicorns_control_client_reloads_in_place(server: Server):
     assert {answer["number"] for answer in answers.values()} == {number}
 
 
-@pytest.mark.parametrize("server", ["gthread", "gevent", "asgi", "uvicorn"], indirect=True)
+@pytest.mark.parametrize("server", ["gthread", "gevent", "asgi", slow("uvicorn")], indirect=True)
 class TestGunicornServesMany(SideBySide):
     """With each kind of worker that serves more than one request at a time."""
 
 
-@pytest.mark.parametrize("server", ["asgi", "uvicorn"], indirect=True)
+@pytest.mark.parametrize("server", ["asgi", slow("uvicorn")], indirect=True)
 class TestGunicorn(WebSockets):
     """With each kind of worker that speaks ASGI."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.embedding import Refusals
 from tests.support.gunicorn import Make
+from tests.support.slow import slow
 
 
 class TestGunicornStarts(Refusals):
@@ -102,7 +103,7 @@ def test_a_hup_for_the_whole_group_spares_a_worker_that_still_boots(make: Make):
     assert server.log().count("Booting worker") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT)])
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])  # to the master; to all, as a terminal or systemd does
 def test_a_stop_ends_all(make: Make, kill: Callable[[int, int], None], number: int):
     server = make(above="workers = 2\npidfile = 'pid'").start()

@@ -18,6 +18,7 @@ from tests.support.hypercorn import Server
 from tests.support.leaks import is_running
 from tests.support.load import Load
 from tests.support.settings import SCHEMA
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 kind = Server
@@ -91,7 +92,7 @@ def by_edited_code(server: Any) -> None:
 
 @pytest.mark.parametrize(
     ("reloader", "replace"),
-    [(False, by_rtmin), pytest.param(True, by_rtmin, marks=pytest.mark.slow), (True, by_edited_code)],
+    [(False, by_rtmin), slow(True, by_rtmin), slow(True, by_edited_code)],
 )
 def test_an_old_worker_that_does_not_end_is_killed_at_a_deadline_and_new_ones_serve(
     make: Make, reloader: bool, replace: Callable[[Any], None]

@@ -14,11 +14,12 @@ from tests.support.gate import Gate
 from tests.support.leaks import assert_nothing_left, belongings, is_running, nobody_listens
 from tests.support.programs import Program
 from tests.support.settings import SCHEMA, write
+from tests.support.slow import slow
 from tests.support.stopping import stop
 from tests.support.waiting import eventually
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", slow("forkserver")])
 def test_a_master_killed_with_9_leaves_no_process_socket_or_folder(
     method: str, config: Path, runtime_folder: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_workers_keep_what_they_have_when_the_manager_closes(
     assert worker.ask("read") == (1, 1)
 
 
+@pytest.mark.slow
 def test_ten_starts_in_a_row_leave_nothing(start_manager: StartManager, runtime_folder: Path, config: Path) -> None:
     with start_manager() as manager:
         assert manager.version == 1

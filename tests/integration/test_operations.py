@@ -21,6 +21,7 @@ from tests.support.leaks import is_running
 from tests.support.owners import await_the_next, kill_the_owner
 from tests.support.resting import assert_rests
 from tests.support.settings import Limits, write
+from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of, in_thread
 from tests.support.workers import Worker
 
@@ -150,7 +151,7 @@ def test_the_barrier_holds_under_load(manager: Manager, workers: list[Worker], c
     loads(manager, config, 2)
     for worker in workers:
         worker.ask("begin_reading", 2)
-    for _ in range(20):
+    for _ in range(8):
         assert manager.rollback(version=1)
         assert {number for _, number in reads(workers)} == {1}
         assert manager.resume()
@@ -402,8 +403,15 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     return killing
 
 
+QUICK_KILLS = [
+    ("rollback", PLACES[0]),
+    ("rollback", PLACES[1]),
+    ("rollback", PLACES[3]),
+    ("set", PLACES[0]),
+    ("resume", PLACES[1]),
+]
 KILLS = [
-    pytest.param(verb, place, marks=pytest.mark.slow if verb != "rollback" and place in PLACES[2:] else ())
+    (verb, place) if (verb, place) in QUICK_KILLS else slow(verb, place)
     for verb in ("rollback", "set", "resume")
     for place in PLACES
 ]

@@ -24,6 +24,7 @@ from tests.support.killing import PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.owners import await_fold, await_the_next, home_of, kill_the_owner
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of, in_thread
 
 SUCCESS, HELD, IO_ERROR = ReloadResult.SUCCESS, ReloadResult.HELD, ReloadResult.IO_ERROR
@@ -43,12 +44,12 @@ def what_people_set(manager: Manager) -> tuple[Any, ...]:
     ("before", "verb"),
     [
         ("nothing", lambda manager: manager.rollback()),
-        ("nothing", lambda manager: manager.set(SEVEN)),
-        ("nothing", lambda manager: manager.reload(force=True, reason="a bad night")),
-        ("set", lambda manager: manager.unset(SEVEN)),
+        slow("nothing", lambda manager: manager.set(SEVEN)),
+        slow("nothing", lambda manager: manager.reload(force=True, reason="a bad night")),
+        slow("set", lambda manager: manager.unset(SEVEN)),
         ("rolled back", lambda manager: manager.resume()),
-        ("rolled back", lambda manager: manager.set(SEVEN)),
-        ("rolled back", lambda manager: manager.rollback(version=3)),
+        slow("rolled back", lambda manager: manager.set(SEVEN)),
+        slow("rolled back", lambda manager: manager.rollback(version=3)),
         ("rolled back", lambda manager: manager.reload(force=True, reason="a bad night")),
         ("back in step", lambda manager: manager.resume()),
         ("held by its number", lambda manager: manager.rollback(version=manager.version)),
@@ -132,7 +133,7 @@ def test_an_owner_that_is_killed_while_the_time_of_a_value_ends(
 # ---- a date that jumps
 
 
-@pytest.mark.parametrize("hours", [-30, 30])
+@pytest.mark.parametrize("hours", [slow(-30), 30])
 def test_the_time_of_a_value_is_not_moved_by_a_date_that_jumps(
     hours: int, start_manager: StartManager, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

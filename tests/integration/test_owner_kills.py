@@ -19,6 +19,7 @@ from tests.support.killing import COMMITTED, PLACES, Killing
 from tests.support.leaks import is_running
 from tests.support.resting import assert_rests
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.stopping import stop
 from tests.support.waiting import eventually, in_thread, made_by
 from tests.support.workers import Worker
@@ -56,7 +57,7 @@ def contents(workers: list[Worker]) -> set[tuple[int, int]]:
     return {worker.ask("read") for worker in workers}
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[2]), PLACES[3], slow(PLACES[4])])
 def test_whoever_is_killed_there_loses_nothing_that_was_committed(
     place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, killing: Killing
 ) -> None:
@@ -80,7 +81,7 @@ def test_whoever_is_killed_there_loses_nothing_that_was_committed(
         assert_rests(pid)
 
 
-@pytest.mark.parametrize("place", COMMITTED)
+@pytest.mark.parametrize("place", [COMMITTED[0], *map(slow, COMMITTED[1:3]), COMMITTED[3]])
 def test_what_was_committed_there_reaches_everyone_even_if_its_file_is_gone(
     place: str, manager: Manager, workers: list[Worker], start_worker: StartWorker, config: Path, killing: Killing
 ) -> None:

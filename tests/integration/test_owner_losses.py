@@ -15,6 +15,7 @@ from confcast import ConfcastError, ConfigLoader, ConfigReloadManager, ReloadRes
 from tests.support.fixtures import StartManager, StartWorker
 from tests.support.owners import await_fold, await_one_that_can_t_start, home_of, kill_the_owner
 from tests.support.settings import Limits, write
+from tests.support.slow import slow
 from tests.support.waiting import made_by
 
 CLOCK = 1_700_000_000
@@ -75,7 +76,7 @@ def alter_the_payload(journal: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lose", "set_aside"),
-    [(tear, 1), (delete_with_the_snapshot_file, 0), (alter_the_payload, 1)],
+    [(tear, 1), (delete_with_the_snapshot_file, 0), slow(alter_the_payload, 1)],
     ids=["torn", "deleted", "not what was written"],
 )
 def test_what_can_t_be_read_is_set_aside_and_numbers_go_on_above_all_that_were_given_out(

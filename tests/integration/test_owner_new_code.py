@@ -11,6 +11,7 @@ import pytest
 from confcast import ConfigLoader, ConfigReloadManager
 from tests.support.elsewhere import attach_elsewhere, deploy
 from tests.support.owners import home_of, kill_the_owner
+from tests.support.slow import slow
 
 OLD = """
 from pydantic import BaseModel
@@ -30,7 +31,7 @@ class Settings(BaseModel):
 """
 
 
-@pytest.mark.parametrize("journal", ["kept", "deleted while in use"])
+@pytest.mark.parametrize("journal", [slow("kept"), "deleted while in use"])
 def test_the_fields_that_differ_are_named_to_workers_of_the_new_code(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, journal: str
 ) -> None:
@@ -69,7 +70,7 @@ OTHER_TYPE = BOUNDED.replace("limit: int = Field(5, le=9)", "limit: dict[str, in
     ("code", "value", "why", "held"),
     [
         (BOUNDED, 5, "less than or equal to 9", False),
-        (OTHER_TYPE, {}, "Input should be a valid dictionary", False),
+        slow(OTHER_TYPE, {}, "Input should be a valid dictionary", False),
         (OTHER_TYPE, {}, "Input should be a valid dictionary", True),  # of another schema nothing can be held
     ],
 )

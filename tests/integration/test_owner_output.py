@@ -15,6 +15,7 @@ from confcast import ConfigLoader
 from confcast.master.embedded import EmbeddedManager
 from tests.support.programs import ROOT
 from tests.support.settings import SCHEMA, Settings, write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE, eventually
 
 
@@ -65,7 +66,7 @@ def test_a_log_that_is_closed_is_no_reason_to_have_no_owner(
     assert [record.message for record in caplog.records if "what the config owner logs is lost" in record.message]
 
 
-@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&-"], ids=["any", "standard error"])
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", slow("2>&-")], ids=["any", "standard error"])
 def test_a_master_without_standard_streams_has_an_owner_that_receives_its_messages(
     closed: str, config: Path, tmp_path: Path
 ) -> None:
@@ -101,7 +102,7 @@ logging.config.dictConfig({
 """
 
 
-@pytest.mark.parametrize("level", ["debug", "info", "error"])
+@pytest.mark.parametrize("level", ["debug", slow("info"), slow("error")])
 def test_an_owner_logs_from_its_log_level_on_also_where_the_schemas_module_configures_logging(
     level: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,9 +17,10 @@ import pytest
 from tests.support.gate import Gate
 from tests.support.leaks import is_running
 from tests.support.pooled import Pooled
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
-KINDS = [("pool", "fork"), ("pool", "spawn"), ("pool", "forkserver"), ("executor", "spawn")]
+KINDS = [("pool", "fork"), slow(("pool", "spawn")), slow(("pool", "forkserver")), ("executor", "spawn")]
 
 
 @pytest.fixture(scope="module", params=KINDS, ids="-".join)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.leaks import children_of, is_running
 from tests.support.pooled import Pooled
+from tests.support.slow import slow
 from tests.support.waiting import eventually
 
 StartPool = Callable[..., Pooled]
@@ -30,7 +31,7 @@ def start_pool(tmp_path: Path, nothing_is_left: None) -> Iterator[StartPool]:
         pooled.program.end()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", slow("spawn")])
 def test_children_that_end_after_a_task_are_replaced_by_ones_with_the_newest(
     method: str, start_pool: StartPool
 ) -> None:
@@ -46,7 +47,7 @@ def test_children_that_end_after_a_task_are_replaced_by_ones_with_the_newest(
     assert pooled.ask("reload")[0] == "unchanged"  # nobody is waited for who has ended
 
 
-@pytest.mark.parametrize(("kind", "method"), [("pool", "fork"), ("pool", "spawn"), ("executor", "spawn")])
+@pytest.mark.parametrize(("kind", "method"), [("pool", "fork"), slow("pool", "spawn"), slow("executor", "spawn")])
 def test_a_master_that_is_killed_leaves_no_owner_and_no_folder(
     kind: str, method: str, start_pool: StartPool, runtime_folder: Path
 ) -> None:

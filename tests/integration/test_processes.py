@@ -14,6 +14,7 @@ from confcast import ConfigLoader, ConfigReloadManager, Replica
 from tests.support import traveller
 from tests.support.programs import run
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE
 
 
@@ -61,7 +62,7 @@ def start_child(nothing_is_left: None) -> Iterator[Callable[..., Child]]:
         child.end()
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", slow("forkserver")])
 @pytest.mark.parametrize("replica", [traveller.plain, traveller.declared_in_a_function()], ids=["module", "function"])
 def test_a_replica_that_is_an_argument_is_attached_and_follows(
     method: str, replica: Replica[Any], config: Path, start_child: Callable[..., Child]
@@ -120,7 +121,7 @@ MAIN = """
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn", slow("forkserver")])
 def test_a_replica_of_the_main_program_is_found_in_every_child(method: str, config: Path) -> None:
     script = config.with_name("program.py")
     script.write_text(dedent(MAIN))

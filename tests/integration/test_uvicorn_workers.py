@@ -16,6 +16,7 @@ from tests.support.embedding import Make
 from tests.support.gate import Gate
 from tests.support.leaks import children_of
 from tests.support.server import reload_all, servers_of
+from tests.support.slow import slow
 from tests.support.uvicorn import Alone, Server
 from tests.support.waiting import DEADLINE, eventually
 
@@ -119,7 +120,7 @@ def test_a_hup_for_the_whole_group_spares_a_worker_that_has_only_just_been_spawn
     assert server.crashes() == []
 
 
-@pytest.mark.parametrize("kind", [Server, Alone])
+@pytest.mark.parametrize("kind", [slow(Server), Alone])
 def test_a_hup_while_the_owner_starts_waits_for_it(kind: type[Server], tmp_path: Path):
     with servers_of(kind, tmp_path) as make:
         server = make()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.programs import ROOT
 from tests.support.settings import write
+from tests.support.slow import slow
 from tests.support.waiting import DEADLINE
 
 
@@ -46,7 +47,7 @@ def alone(flags: list[str], before: str, script: str, *arguments: Path) -> subpr
     return outcome
 
 
-@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+@pytest.mark.parametrize("limit", ["max_inotify_instances", slow("max_inotify_watches")])
 @pytest.mark.skipif(not Path("/proc/sys/user/max_inotify_watches").exists(), reason="no such limits here")
 def test_without_watches_to_be_had_the_owner_compares_content_and_says_so_once(
     limit: str, config: Path, runtime_folder: Path

@@ -23,6 +23,7 @@ from tests.support.leaks import is_running
 from tests.support.owners import await_fold, await_the_next, kill_the_owner
 from tests.support.resting import assert_rests
 from tests.support.settings import Limits, write
+from tests.support.slow import slow
 from tests.support.waiting import eventually, history_of, in_thread
 from tests.support.workers import Worker
 
@@ -154,7 +155,7 @@ def killing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Killing:
     return killing
 
 
-@pytest.mark.parametrize("place", [PLACES[0], PLACES[1], PLACES[3]])
+@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[3])])
 def test_an_owner_that_is_killed_while_a_window_opens(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
 ) -> None:
@@ -192,7 +193,7 @@ def test_an_owner_that_is_killed_while_it_writes_a_confirmation(
     assert [each.good for each in manager.versions()] == [True, True]
 
 
-@pytest.mark.parametrize("place", [PLACES[0], PLACES[1], PLACES[2]])
+@pytest.mark.parametrize("place", [*PLACES[:2], slow(PLACES[2])])
 def test_an_owner_that_is_killed_while_it_undoes(
     killing: Killing, start_manager: StartManager, start_worker: StartWorker, config: Path, place: str
 ) -> None:
@@ -327,7 +328,7 @@ def test_an_undo_for_which_the_disk_has_no_room_is_done_when_there_is_room(
     assert worker.ask("await_number", 1) == undone(manager).version
 
 
-@pytest.mark.parametrize("days", [-30, 30])
+@pytest.mark.parametrize("days", [-30, slow(30)])
 def test_a_date_that_jumps_neither_ends_nor_lengthens_a_window(
     start_manager: StartManager,
     start_worker: StartWorker,
