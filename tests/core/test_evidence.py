@@ -15,11 +15,13 @@ COMMITTED = 1000.0
 
 
 def seen(**rules: object) -> Evidence:
-    return Evidence(Rules(**rules))
+    evidence = Evidence(Rules(**rules))
+    evidence.begins(2, COMMITTED)
+    return evidence
 
 
-def against(evidence: Evidence, version: int = 2, other: int = 1) -> tuple[str, ...]:
-    return evidence.against(version, committed=COMMITTED, other=other)
+def against(evidence: Evidence, version: int = 2, *, later: float = 5.0) -> tuple[str, ...]:
+    return evidence.against(version, now=COMMITTED + later, other=1)
 
 
 def dies(evidence: Evidence, *times: float, version: int = 2, first: int = 70) -> None:
@@ -56,6 +58,15 @@ def test_as_many_as_usual_are_not_too_many(before: tuple[float, ...], enough: bo
     assert bool(against(evidence)) is enough
 
 
+def test_a_version_that_has_run_for_long_is_compared_with_as_long_a_time_before():
+    """In a window that is longer than a probation; else the usual deaths would be too many some day."""
+    evidence = seen(max_deaths=2, probation=20.0)
+    dies(evidence, -90.0, -50.0, -30.0, version=1, first=10)
+    dies(evidence, 10.0, 40.0, 80.0)
+    assert against(evidence, later=89.0) != ()
+    assert against(evidence, later=90.0) == ()
+
+
 def test_deaths_of_workers_that_still_ran_another_version_say_nothing():
     evidence = seen()
     dies(evidence, 1.0, 2.0, 3.0, version=1)
@@ -63,7 +74,7 @@ def test_deaths_of_workers_that_still_ran_another_version_say_nothing():
 
 
 def test_a_worker_that_died_before_it_had_applied_the_version():
-    assert seen().died(2, 77, "left with status 1", 1.0) == "worker 77 left with status 1, while it took version 2"
+    assert seen().died(2, 77, "left with status 1", 1.0) == "worker 77 left with status 1 with version 2"
 
 
 # ---- words, probes
@@ -75,7 +86,7 @@ def test_one_word_is_enough_and_is_told_once():
     assert text == "worker 77 says that version 2 is unhealthy: the pool is empty"
     assert evidence.spoke(2, 77, "the pool is empty", 2.0) == ""
     assert (against(evidence), evidence.total["unhealthy"]) == ((text,), 2)
-    assert evidence.against(3, committed=COMMITTED, other=1) == ()
+    assert against(evidence, 3) == ()
 
 
 def test_a_probes_no_is_enough_and_is_told_once():
@@ -179,7 +190,7 @@ def test_what_was_seen_goes_on_under_another_number():
     evidence.renumbered(2, 3)
     dies(evidence, 2.0, version=2, first=80)
     dies(evidence, 2.0, version=3, first=90)
-    assert len(evidence.against(3, committed=COMMITTED, other=1)) == 3
+    assert len(against(evidence, 3)) == 3
     assert evidence.requests(2) == evidence.requests(3) == (10, 10, 0)
     evidence.renumbered(3, 4)
     assert evidence.requests(2) == (10, 10, 0)
@@ -191,7 +202,7 @@ def test_nothing_of_it_grows_without_end():
     evidence.spoke(1, 1, "no", 0.0)
     for version, pid in itertools.product(range(2, 40), range(40)):
         evidence.spoke(version, pid, "x" * 10_000, 0.0)
-    texts = evidence.against(39, committed=COMMITTED, other=1)
+    texts = against(evidence, 39)
     assert (len(texts), max(map(len, texts))) < (21, 600)
     assert (against(evidence, 1), against(evidence, 2)) == (("worker 1 says that version 1 is unhealthy: no",), ())
     assert evidence.total["unhealthy"] == 1 + 38 * 40

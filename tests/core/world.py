@@ -68,7 +68,7 @@ def hello(pid: int, version: int = 0, content: bytes = b"", *, role="replica", s
 
 
 class Owner:
-    """A core, what it has said so far, and the pipes to it."""
+    """A core, what it has said so far, and the pipes to it. No version is on probation, unless `probation` is given."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Owner:
     ):
         mine = Committed(committed[0], committed[1], committed[1], undo) if committed else None
         self.core = Core(
-            Rules(schema=SCHEMA, fields={"a": "int"}, **rules),
+            Rules(schema=SCHEMA, fields={"a": "int"}, **{"probation": 0.0, **rules}),
             committed=mine,
             high_water=high_water,
             roster=roster,

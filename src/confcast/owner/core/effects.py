@@ -195,7 +195,7 @@ class Accepted(_Data, frozen=True):
 
 
 class HandsOver(_Data, frozen=True):
-    """A next generation takes over, so a window that is open ends now; or, not `on`, that one was called off."""
+    """A next generation takes over, so a window with a deadline ends now; or, not `on`, that one was called off."""
 
     on: bool
 
@@ -288,7 +288,8 @@ class Record(WithSecrets, _Data, frozen=True):
     which is not put to the vote again until it changes; empty for none. Both go into the same transaction.
     `origin`, `who`, `reason`: what caused the version. `undoes`: the number of the version that this one undoes;
     `restores`: of the kept version whose content this one has. `values`: as in Loaded. `operator`: what people have
-    set, in the same transaction, too.
+    set, in the same transaction, too. `takes_back`: what was committed above this number, and is provisional, never
+    becomes good; 0: nothing is taken back.
     """
 
     SHOWN = ("version", "undo")
@@ -305,6 +306,7 @@ class Record(WithSecrets, _Data, frozen=True):
     restores: int = 0
     values: bytes = b""
     operator: OperatorState = OperatorState()
+    takes_back: int = 0
 
 
 class RecordState(WithSecrets, _Data, frozen=True):
@@ -379,6 +381,13 @@ class RecordEvent(_Data, frozen=True):
     event: ReloadEvent
 
 
+class Spoken(_Data, frozen=True):
+    """Log once what was said against this version, for a person: a death, a worker's word, or a probe's."""
+
+    version: int
+    text: str
+
+
 class Exit(_Data, frozen=True):
     """End the owner. A caller that still waits gets the end of its pipe. `reason`: empty after MasterGone."""
 
@@ -402,5 +411,6 @@ Effect = (
     | RemoveMember
     | Answer
     | RecordEvent
+    | Spoken
     | Exit
 )

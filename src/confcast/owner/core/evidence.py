@@ -5,7 +5,8 @@ were *counted* and more of them failed than with the other version, a *probe* of
 here decides nothing: the core asks `against()` of a version on probation, and `against_trial()` of one on trial.
 
     deaths          On probation: `max_deaths` on the version since its commit, and more than there were, on whatever
-                    version, in the `probation` seconds before. On trial: one of a canary.
+                    version, in as long a time before: the `probation` seconds, or longer where it has run for longer.
+                    On trial: one of a canary.
     words, probes   One is enough.
     errors          More than `max_error_rate` of 20 requests or more have failed, and significantly more than with the
                     other version.
@@ -72,6 +73,7 @@ class _Seen:
         probed: What the first probe said that said no; empty for none.
         counts: What the living workers have counted.
         ended: What those had counted that are gone, as one sum.
+        began: When it was committed.
     """
 
     spoken: dict[int, str] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class _Seen:
     probed: str = ""
     counts: dict[int, Requests] = field(default_factory=dict)
     ended: Requests = field(default_factory=Requests)
+    began: float = 0.0
 
 
 class Evidence:
@@ -104,13 +107,17 @@ class Evidence:
 
     # ---- what is noted
 
+    def begins(self, version: int, now: float) -> None:
+        """This version is committed, or an owner begins with it: from now on deaths speak against it."""
+        self._of(self._number(version)).began = now
+
     def died(self, version: int, pid: int, why: str, now: float, had: float | None = None) -> str:
-        """A worker died of this version. `why`: as in ProcessGone; `had`: since when it ran it, if it ever did."""
+        """A worker died of this version. `why`: as in ProcessGone; `had`: since when it ran it; None: not known."""
         version = self._number(version)
         self.total["death"] += 1
         self._deaths.append((now, version))
-        when = "while it took" if had is None else f"{max(0.0, now - had):.0f} s after it had"
-        return _add(self._of(version).died, pid, f"worker {pid} {_cut(why)}, {when} version {version}")
+        when = " with" if had is None else f", {max(0.0, now - had):.0f} s after it had"
+        return _add(self._of(version).died, pid, f"worker {pid} {_cut(why)}{when} version {version}")
 
     def spoke(self, version: int, pid: int, reason: str, now: float) -> str:
         """A worker says that it is unhealthy with this version."""
@@ -161,16 +168,16 @@ class Evidence:
 
     # ---- what speaks against a version
 
-    def against(self, version: int, *, committed: float, other: int) -> tuple[str, ...]:
+    def against(self, version: int, *, now: float, other: int) -> tuple[str, ...]:
         """Why a version on probation must be undone, in texts for a person; none: nothing speaks against it.
 
         Args:
             version: Its number.
-            committed: When it was committed.
+            now: The time.
             other: The version with which its errors are compared: the one that would be put back.
         """
         seen = self._seen.get(self._number(version), _Seen())
-        enough = self._are_too_many_deaths(self._number(version), committed)
+        enough = self._are_too_many_deaths(self._number(version), seen.began, now)
         return (*(seen.died.values() if enough else ()), *self._said(seen), *self._too_many_errors(version, other))
 
     def against_trial(self, version: int, *, other: int) -> tuple[str, ...]:
@@ -193,9 +200,10 @@ class Evidence:
             total = total.plus(counts)
         return total
 
-    def _are_too_many_deaths(self, version: int, committed: float) -> bool:
-        since = sum(on == version and when >= committed for when, on in self._deaths)
-        before = sum(committed - self._rules.probation <= when < committed for when, _ in self._deaths)
+    def _are_too_many_deaths(self, version: int, began: float, now: float) -> bool:
+        earliest = began - max(self._rules.probation, now - began)
+        since = sum(on == version and when >= began for when, on in self._deaths)
+        before = sum(earliest <= when < began for when, _ in self._deaths)
         return since >= self._rules.max_deaths and since > before
 
     def _said(self, seen: _Seen) -> tuple[str, ...]:

@@ -23,16 +23,16 @@ The state is where the one proposal is:
            LOADING → STAGING → IDLE                               a dry run
            LOADING → IDLE                                         a load that a hold stops (HELD)
     IDLE ───────────────────→ RECORDING → COMMITTING             a reissue or an undo: no load, no vote
-           LOADING, STAGING, COMMITTING → RECORDING              an undo, where a window is over
+           LOADING, STAGING, COMMITTING → RECORDING              an undo, where a window is over, or a no has come
            LOADING, STAGING, RECORDING → IDLE                    failed, or refused
                                 COMMITTING → RECORDING           an undo, where no worker runs the version
 
 Inputs move it in two ways. `_TABLE`, at the end of this file, gives each input in each state a handler, by one lookup
 and with one error: handlers of what workers, pipes and processes do are in `member_inputs.py`, those of requests in
-`operations.py`, that of a window's end in `windows.py`, the others here. What
-handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one input: a wait ends as
-soon as no worker is waited for (`_test_done`), and what a pipe gets next is a function of what it was sent and of what
-is true (`outbox.py`), computed after each input.
+`operations.py`, that of a window's end in `windows.py`, those of what speaks against a version in `probations.py`, the
+others here. What handlers have in common are steps (`steps.py`). Two things are derived rather than caused by one
+input: a wait ends as soon as no worker is waited for (`_test_done`), and what a pipe gets next is a function of what it
+was sent and of what is true (`outbox.py`), computed after each input.
 
 What it guarantees:
 
@@ -67,12 +67,13 @@ from confcast.owner.core.operations import Operations
 from confcast.owner.core.operator_state import Hold, OperatorState, Window
 from confcast.owner.core.proposal import STILL_REFUSED, STILL_UNCONFIRMED, Phase, ProposalState
 from confcast.owner.core.rules import Rules
-from confcast.owner.core.steps import NO_TOKEN
+from confcast.owner.core.steps import NO_TOKEN, window_timers
 from confcast.owner.core.version_numbers import Committed, Proven
 from confcast.wire.messages import (
     Applied,
     Check,
     Confirm,
+    Counts,
     Declined,
     Goodbye,
     Hello,
@@ -82,6 +83,7 @@ from confcast.wire.messages import (
     Resume,
     Rollback,
     Set,
+    Unhealthy,
     Unset,
     Vote,
     WorkerStatus,
@@ -113,9 +115,7 @@ class Core(MemberInputs, Operations, LastGood):
         gathers = [fx.WakeAt(fx.Timer.GATHER, 0, self._gathered_at)] if self._gathering else []
         expires = self.operator.expires
         expiry = [fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, expires)] if expires else []
-        window = self.operator.window
-        confirm = [fx.WakeAt(fx.Timer.CONFIRM, NO_TOKEN, window.deadline)] if window is not None else []
-        return [*gathers, *expiry, *confirm]
+        return [*gathers, *expiry, *window_timers(self.operator.window, None)]
 
     def handle(self, given: fx.Input, now: float) -> list[fx.Effect]:
         """One input in, the effects out, in the order in which they must be carried out.
@@ -133,8 +133,10 @@ class Core(MemberInputs, Operations, LastGood):
         self._now = now
         self._effects, self._last_effects = [], []  # what an input that raised had begun belongs to no other
         kind = type(given.message) if isinstance(given, fx.Received) else type(given)
-        if self.operator.window is not None and self.state is not ProposalState.IDLE and kind is not Hello:
-            self._window_deadline()  # it may have come before this input; but a Hello says which numbers are taken
+        if self.operator.window is not None:
+            self._probation_ends()  # its time, or the deadline, may have come before this input
+            if self.state is not ProposalState.IDLE and kind is not Hello:  # which says which numbers are taken
+                self._window_deadline()
         row = _TABLE.get(kind)
         handler = row[self.state] if row else None
         if handler is None:
@@ -161,7 +163,7 @@ class Core(MemberInputs, Operations, LastGood):
         if not self._is_present_load(given):
             return
         proposal = self._proposal
-        proposal.loaded, proposal.notes = self._now, given.notes
+        proposal.loaded, proposal.notes, proposal.good = self._now, given.notes, given.good
         proposal.pending = given.pending or (self.operator.pending if proposal.rebuilds else ())  # no source was read
         proposal.restores, proposal.values, proposal.operator = (
             given.restores,
@@ -174,9 +176,8 @@ class Core(MemberInputs, Operations, LastGood):
             self._found_held(given)
         elif not given.differs:
             self._unchanged(given)
-        elif self._is_unconfirmed(given):
-            assert self.operator.unconfirmed is not None
-            text = STILL_UNCONFIRMED.format(self.operator.unconfirmed.version)
+        elif (unconfirmed := self._unconfirmed_in(given)) is not None:
+            text = STILL_UNCONFIRMED.format(unconfirmed.version, unconfirmed.why or "nobody confirmed it")
             self._fail(ReloadResult.REJECTED, (Problem("", text),))
         elif given.digest == self.refused and proposal.follows_sources and not self._requests.called:
             self._fail(ReloadResult.REJECTED, (Problem("", STILL_REFUSED),))
@@ -285,7 +286,7 @@ class Core(MemberInputs, Operations, LastGood):
             self._test_done()
         elif given.timer is fx.Timer.EXPIRY:
             self._expiry_is_due()
-        elif given.timer is fx.Timer.CONFIRM:
+        elif given.timer in (fx.Timer.CONFIRM, fx.Timer.PROVEN):
             self._window_deadline()
         elif given.token == self._token:
             _DEADLINES[given.timer](self, given)
@@ -390,4 +391,8 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     fx.Drained: (C._drained, C._drained, C._drained, C._drained, C._drained),
     fx.PipeEnded: (C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended, C._pipe_ended),
     fx.ProcessGone: (C._gone, C._gone, C._gone, C._gone, C._gone),
+    # handlers in probations.py
+    Unhealthy: (C._unhealthy, C._unhealthy, C._unhealthy, C._unhealthy, C._unhealthy),
+    Counts: (C._counts, C._counts, C._counts, C._counts, C._counts),
+    fx.Probed: (C._probed, C._probed, C._probed, C._probed, C._probed),
 }

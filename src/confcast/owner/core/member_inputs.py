@@ -50,9 +50,9 @@ class MemberInputs(Steps):
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.AddMember(given.pid))
         member = self.roster.connect(given.pid, given.pipe, hello.version, hello.digest)
-        member.patches = hello.patches
+        member.patches, member.trial = hello.patches, hello.trial
         if (hello.version, hello.digest) == (self.committed.version, self.committed.digest):
-            member.runs = hello.version
+            member.has_applied(hello.version, self._now)
         self._outbox.touch(member)
         if hello.version > self._numbers.high_water:
             self._effects.append(fx.Retire(hello.version))  # the next owner may start while this process is stopped
@@ -121,7 +121,7 @@ class MemberInputs(Steps):
             self._drop("applied what was not committed")
             return
         member.acked, member.follows = max(member.acked, applied.version), applied.follows
-        member.runs = max(member.runs, applied.version)
+        member.has_applied(applied.version, self._now)
         member.working = None
         member.holds = self.committed.digest if applied.version == self.committed.version else b""
         if applied.version == self.committed.version:
@@ -141,6 +141,7 @@ class MemberInputs(Steps):
             self._drop("declined another version")
             return None
         member.declined = reasons(declined.problems)
+        member.given, member.had = member.runs, None
         self.roster.wait_for_again(member)
         self._retry_owed()
         return member if self.roster.declines_first(member, declined.version) else None
@@ -196,6 +197,7 @@ class MemberInputs(Steps):
         if member is not None:
             self.roster.remove(member)
             self._effects.append(fx.RemoveMember(member.pid))
+            self._has_died(member, given.failed)
             if not self.roster.any_timed_out():
                 self._retry_owed()
             self._test_done()

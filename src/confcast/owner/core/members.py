@@ -33,6 +33,7 @@ class Member:
         pipe: The number of its pipe; None while it has none.
         busy: Whether a frame was sent that the kernel has not taken; the next frame is computed afterwards.
         patches: Whether it takes a patch of what it holds for a payload, as its last Hello says.
+        trial: As in its last Hello; None: its build knows neither trials nor probations.
         held: The version and digest that it holds, as its last Hello says.
         holds: The digest of what it holds now, for certain; empty: not known, as while an answer is awaited.
         sent: The version that was sent on this pipe by Commit or Install.
@@ -40,6 +41,9 @@ class Member:
         vote: Whether it voted yes in the present round.
         acked: The newest version that it reported as applied on this pipe.
         runs: The newest committed version that it reported as applied on any pipe.
+        given: The newest version that it was sent, on any pipe, or came with: what it dies of.
+        had: Since when it runs that; None while it has not reported that it does.
+        provisional_until: Until when what it runs is provisional, as it was told on this pipe; 0.0: it is not.
         declined: Why it keeps an older version than the committed one; None when it does not.
         asked_again: The former value of `declined`, while the committed version is being installed once more.
         follows: Whether it waits for the Settled of the version that it applied last.
@@ -56,6 +60,7 @@ class Member:
     pipe: int | None = None
     busy: bool = False
     patches: bool = False
+    trial: int | None = None
     held: tuple[int, bytes] = (0, b"")
     holds: bytes = field(default=b"", repr=False)
     sent: int = 0
@@ -63,6 +68,9 @@ class Member:
     vote: bool = False
     acked: int = 0
     runs: int = 0
+    given: int = 0
+    had: float | None = None
+    provisional_until: float = 0.0
     declined: tuple[Problem, ...] | None = None
     asked_again: tuple[Problem, ...] | None = None
     follows: bool = True
@@ -82,10 +90,19 @@ class Member:
         """Whether a patch of the content with this digest may be sent to the member in place of a payload."""
         return self.patches and self.holds == base
 
-    def is_sent(self, digest: bytes) -> None:
+    def is_sent(self, version: int, digest: bytes) -> None:
         """Commit or Install of this content is sent: until the answer, the member holds that or what it held before."""
         if self.holds != digest:
             self.holds = b""
+        if version > self.given:
+            self.given, self.had = version, None
+
+    def has_applied(self, version: int, now: float) -> None:
+        """The worker has reported that it runs this version, or has come with it."""
+        self.runs = max(self.runs, version)
+        if version >= self.given:
+            self.had = now if self.had is None or version > self.given else self.had
+            self.given = version
 
     def begin_function(self, function: str, now: float) -> None:
         """The worker has reported that it begins to run this function."""
@@ -100,7 +117,7 @@ class Member:
         self.sent = self.prepared = self.acked = self.settled = self.observes = 0
         self.vote, self.holds = False, b""
         self.declined = self.asked_again = self.working = None
-        self.pipe_was_full = False
+        self.pipe_was_full, self.provisional_until = False, 0.0
 
 
 class Roster:
@@ -161,6 +178,8 @@ class Roster:
         for member in self:
             if member.runs >= former:
                 member.runs = version
+            if member.given == former:
+                member.given = version
 
     def all_answered(self, version: int) -> bool:
         """Whether every member that is not excused has applied or declined this version."""

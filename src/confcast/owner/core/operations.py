@@ -131,8 +131,7 @@ class Operations(Windows):
             operator = msgspec.structs.replace(operator, hold=None)
         if not proposal.follows_sources:
             return operator
-        unconfirmed = operator.unconfirmed if self._is_unconfirmed(given) else None
-        return msgspec.structs.replace(operator, tried=given.digest, unconfirmed=unconfirmed)
+        return msgspec.structs.replace(operator, tried=given.digest, unconfirmed=self._unconfirmed_in(given))
 
     def _is_held_back(self) -> bool:
         """Whether a hold stops the present load."""
@@ -162,9 +161,9 @@ class Operations(Windows):
     def _order_state_write(self) -> None:
         """Write what people have set, and no version: the content runs already."""
         proposal = self._proposal
+        proposal.state_only, proposal.ordered = True, self._now
         proposal.operator = self._numbered(self._with_window(proposal.operator or self.operator))
         proposal.refused = b"" if proposal.follows_sources else self.refused
-        proposal.state_only, proposal.ordered = True, self._now
         self._writing = True
         self._enter(ProposalState.RECORDING)
         self._effects.append(fx.RecordState(self.committed.undo, proposal.refused, proposal.operator))

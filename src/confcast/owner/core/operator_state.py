@@ -108,12 +108,14 @@ class Unconfirmed(WithSecrets, frozen=True, omit_defaults=True):
     Attributes:
         version: The version that was undone.
         sources: As in Window. Never shown.
+        why: What it was undone for, in words; empty: nobody confirmed it.
     """
 
     SHOWN = ("version",)
 
     version: int
     sources: bytes = b""
+    why: str = ""
 
 
 class OperatorState(WithSecrets, frozen=True, omit_defaults=True):

@@ -10,6 +10,7 @@ waits is replaced by the next Prepare, and that worker never gets it).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -19,11 +20,14 @@ from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.proposal import Proposal, ProposalState
 from confcast.owner.core.version_numbers import Committed
-from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Settled, ToWorker
+from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Provisional, Settled, ToWorker
 
 _OPEN = (ProposalState.STAGING, ProposalState.RECORDING)
 _DEFER_SETTLED = 0.05
 """Seconds for which Settled is held back from workers that don't wait for it."""
+
+_MOST_TIMED = 4
+_ROUNDED_DOWN = 1e-6
 
 
 class Outbox:
@@ -34,12 +38,16 @@ class Outbox:
         settled: The version whose barrier was closed last.
         deferred_until: When Settled is sent to workers that don't wait for it, if the owner is idle then; None: not
             held back. Waking such a worker costs about as much as its vote, and the next load may begin at once.
+        provisional_until: Until when what is committed may still be undone; 0.0: it is not provisional.
     """
 
     def __init__(self, roster: Roster, committed: Committed, answers_within: float, observing: Observing) -> None:
         self.round = 0
         self.settled = 0
         self.deferred_until: float | None = None
+        self.provisional_until = 0.0
+        self._now = 0.0
+        self._timed: dict[int, tuple[Commit | Install, Commit | Install]] = {}
         self._roster = roster
         self._answers_within = answers_within
         self._observing = observing
@@ -86,8 +94,9 @@ class Outbox:
         """Have each member's next frame computed, since something changed for all of them."""
         self._touched = None
 
-    def pump(self, state: ProposalState) -> list[fx.Effect]:
+    def pump(self, state: ProposalState, now: float) -> list[fx.Effect]:
         """Send its next frame to each member that was touched and whose last frame the kernel has taken."""
+        self._now = now
         members: Iterable[Member] = self._roster if self._touched is None else self._touched
         sends: list[fx.Effect] = []
         for member in members:
@@ -107,8 +116,8 @@ class Outbox:
             member.sent, member.prepared = self._version, 0
             voted = prepared and prepared == self._commit.round
             frame = self._commit if voted else self._install_for(member)
-            member.is_sent(self._install.digest)
-            return frame
+            member.is_sent(self._version, self._install.digest)
+            return self._with_seconds(member, frame)
         if state is ProposalState.STAGING and prepared != self.round and member.pid not in self._roster.excused:
             member.prepared = self.round
             return self._prepare_patch if member.takes_patch_of(self._prepare_patch.base) else self._prepare
@@ -120,10 +129,41 @@ class Outbox:
         if member.settled < self.settled == member.acked and (member.follows or asks or self.deferred_until is None):
             member.settled = self.settled
             return self._settlement
+        if self._differs_for(member):
+            member.provisional_until = self.provisional_until
+            return Provisional(self._version, self._seconds_left())
         if asks:  # after Settled: functions that wait for Settled are observers, too
             member.observes = observe
             return Observe(observe)
         return None
+
+    # ---- for how long it is provisional
+
+    def _with_seconds(self, member: Member, frame: Commit | Install) -> Commit | Install:
+        """This frame for this member, with the seconds for which the version is provisional.
+
+        Members that get the same get one object, since the loop encodes each once.
+        """
+        member.provisional_until = self.provisional_until
+        if not (seconds := self._seconds_left()):
+            return frame
+        known, timed = self._timed.get(id(frame), (None, frame))
+        if known is not frame or timed.provisional != seconds:
+            self._timed = {} if len(self._timed) > _MOST_TIMED else self._timed
+            timed = msgspec.structs.replace(frame, provisional=seconds)
+            self._timed[id(frame)] = frame, timed
+        return timed
+
+    def _differs_for(self, member: Member) -> bool:
+        """Whether the member runs the version, and was told another end of its provisional time; none has passed."""
+        told, until = member.provisional_until, self.provisional_until
+        if told == until or member.trial is None or member.acked != self._version:
+            return False
+        return max(told, self._now) != max(until, self._now)
+
+    def _seconds_left(self) -> float:
+        """Rounded up, so that workers that attach one after the other get one frame."""
+        return float(max(0, math.ceil(self.provisional_until - self._now - _ROUNDED_DOWN)))
 
     def _start_from(self, committed: Committed, voted: Prepare | None = None) -> None:
         self._version = committed.version

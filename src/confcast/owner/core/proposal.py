@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from confcast.errors import Problem, first_of
 from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member, Roster
@@ -44,8 +46,8 @@ class ProposalState(enum.IntEnum):
 OWED = "nothing was changed, since not everybody whose yes is needed gave one; it is tried again when a worker answers"
 NOT_OWED = "nothing was changed, since not everybody whose yes is needed gave one; ask again when a worker answers"
 CONFLICT = "version {} runs, and version {} was expected: look at what has changed, and ask again"
-NOTHING_TO_CONFIRM = "nothing waits to be confirmed: no window is open, or it was confirmed before"
-TOO_LATE = "version {} was undone, since nobody confirmed it in time: there is nothing to confirm any more"
+NOTHING_TO_CONFIRM = "nothing waits to be confirmed: what runs is not provisional, or was confirmed before"
+TOO_LATE = "version {} was undone: there is nothing to confirm any more"
 NOT_THIS_ONE = "version {} runs, and version {} was to be confirmed: look at what has changed, and confirm that"
 UNCONFIRMED = "nobody confirmed version {} within {:g} s"
 UNCONFIRMED_AT_START = "nobody confirmed version {} before the server was started anew"
@@ -55,8 +57,8 @@ TAKEN_BACK = (
     "again when the sources change, or by resume()"
 )
 STILL_UNCONFIRMED = (
-    "the sources have what was undone with version {}, since nobody confirmed it: it is put to the vote again when "
-    "they change, by resume(), or by reload() with confirm_within"
+    "the sources have what was undone with version {}, since {}: it is put to the vote again when they change, by "
+    "resume(), or by reload() with confirm_within"
 )
 HELD = (
     "a person has gone back to version {}, so what the sources say is put to no worker; resume() or `confcast resume` "
@@ -100,8 +102,11 @@ class Proposal:
         refused: The digest of the content that is not put to the vote again until it changes; empty for none.
         undone: Why the version that this proposal committed was declined, and is undone; empty if it is not.
         undoes: The number of the version that this proposal undoes; 0 for none.
-        evidence: Why it ends a window: nobody has confirmed; empty for what ends none. Its write is tried until it is
-            there.
+        evidence: Why it ends a window: nobody has confirmed, or what speaks against what was committed in it; empty for
+            what ends none. Its write is tried until it is there.
+        puts_back: The number that its content had before, where it puts a former content back; else 0.
+        takes_back: As in Record.
+        good: As in Loaded.
         who: The process that called; None where none did.
         reason: Why it called, in its words.
         asked: The operation that this is; None for a plain load, a reissue and an undo.
@@ -147,6 +152,9 @@ class Proposal:
     refusals: dict[int, tuple[Problem, ...]] = field(default_factory=dict)
     pending: tuple[Change, ...] = ()
     boot: bool = False
+    puts_back: int = 0
+    takes_back: int = 0
+    good: bool = False
 
     @property
     def dry(self) -> bool:
@@ -235,17 +243,10 @@ class Proposal:
         """The write of this proposal's version. Nobody has called for the version that puts back what ran before."""
         content = (self.version, self.digest, self.payload, self.undo, self.refused)
         operator = self.operator or OperatorState()
+        record = fx.Record(*content, values=self.values, operator=operator, takes_back=self.takes_back)
         if self.undoes:
-            return fx.Record(*content, origin="undo", undoes=self.undoes, values=self.values, operator=operator)
-        return fx.Record(
-            *content,
-            origin=self.origin,
-            who=self.who,
-            reason=self.reason,
-            restores=self.restores,
-            values=self.values,
-            operator=operator,
-        )
+            return replace(record, origin="undo", undoes=self.undoes)
+        return replace(record, origin=self.origin, who=self.who, reason=self.reason, restores=self.restores)
 
     def _event(
         self, result: ReloadResult, version: int, problems: Sequence[Problem], now: float, **more: Any

@@ -18,9 +18,10 @@ import msgspec
 
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
-from confcast.owner.core.members import Roster
+from confcast.owner.core.evidence import Evidence
+from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.observing import Observing
-from confcast.owner.core.operator_state import OperatorState
+from confcast.owner.core.operator_state import OperatorState, Window
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
 from confcast.owner.core.requests import Edit, Loads, Request, Requests
@@ -76,6 +77,7 @@ class Steps(ABC):
         self.refused = refused
         self.operator = operator
         self.dropped: Counter[str] = Counter()
+        self.evidence = Evidence(rules)
         self._report = report
         self._numbers = Numbers(committed, high_water)
         self._observing = Observing(self.roster)
@@ -90,8 +92,9 @@ class Steps(ABC):
         self._previous_operator = operator
         self._fallback = fallback or Proven(self._numbers.committed, operator.layer, operator.expires)
         self._fallback_before: Proven | None = None  # while a worker may still decline the fallback
-        self._starts_anew = starts_anew and operator.window is not None
+        self._starts_anew = starts_anew and operator.window is not None and operator.window.deadline > 0.0
         self._hands_over = False
+        self._against: tuple[str, ...] = ()  # what speaks against what runs, while it is on probation
         self._taken_back = 0  # the version that the end of a window has undone last
         self._serial = operator.serial
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
@@ -104,6 +107,7 @@ class Steps(ABC):
         self._now = self._since = now
         self._effects: list[fx.Effect] = []
         self._last_effects: list[fx.Effect] = []  # after the frames that leave with them
+        self.evidence.begins(self.committed.version, now)
 
     @property
     def committed(self) -> Committed:
@@ -151,10 +155,22 @@ class Steps(ABC):
     def _give_way(self) -> None:
         """End a dry run that is in its vote, if anything else is due."""
 
-    # ---- windows (windows.py)
+    # ---- windows and probations (windows.py, probations.py)
 
     @abstractmethod
-    def _why_over(self) -> str:
+    def _has_died(self, member: Member, why: str) -> None:
+        """Note the death of a worker that is off the roster; `why`: as in ProcessGone."""
+
+    @abstractmethod
+    def _weigh(self) -> None:
+        """Look, once more, at what speaks against what runs."""
+
+    @abstractmethod
+    def _provisional_until(self) -> float:
+        """Until when what runs may still be undone; 0.0: it is not provisional."""
+
+    @abstractmethod
+    def _why_over(self) -> tuple[str, ...]:
         """Why the window that is open is over, in words; empty if none is open, or it goes on."""
 
     @abstractmethod
@@ -163,7 +179,7 @@ class Steps(ABC):
 
     @abstractmethod
     def _end_window(self) -> None:
-        """Undo what nobody has confirmed, or close the window if nothing is to be undone."""
+        """Undo what is provisional, or close the window if nothing is to be undone."""
 
     @abstractmethod
     def _take_back_in_barrier(self) -> None:
@@ -239,6 +255,7 @@ class Steps(ABC):
         self._excuse_timed_out()
         self._proposal = Proposal("reissue", self._now, mine.version, mine.digest, mine.payload, loaded=self._now)
         self._proposal.undo, self._proposal.refused, self._proposal.values = mine.undo, self.refused, mine.values
+        self._proposal.puts_back = mine.version
         self._order_write(self._numbers.for_the_same_content())
 
     # ---- staging: every worker builds the candidate, and votes
@@ -313,9 +330,9 @@ class Steps(ABC):
             if operator.expires:
                 self._effects.append(fx.WakeAt(fx.Timer.EXPIRY, NO_TOKEN, operator.expires))
         before, window = self.operator.window, operator.window
-        if window is not None and (before is None or window.deadline != before.deadline):
-            self._effects.append(fx.WakeAt(fx.Timer.CONFIRM, NO_TOKEN, window.deadline))
+        self._effects += window_timers(window, before)
         self._starts_anew = self._starts_anew and window is not None
+        self._against = self._against if window is not None else ()
         self.operator = operator
 
     def _commit(self) -> None:
@@ -331,12 +348,24 @@ class Steps(ABC):
         elif self._previous is None or self.roster.anybody_runs(before.version):  # otherwise `_previous` is what ran
             self._previous, self._previous_operator = before, former
         self._numbers.commit(committed)
+        self._note_commit()
         self._outbox.commit(committed, voted=not (proposal.reissue or proposal.undo))
         for member in self.roster:
             member.declined = member.asked_again = None
         self._write_snapshot(committed)
         self._begin_barrier()
         self._exit_if_due()
+
+    def _note_commit(self) -> None:
+        """Begin the evidence of the committed version, or go on with it, where its content had another number."""
+        proposal, version = self._proposal, self.committed.version
+        self._against = self._against if proposal.reissue else ()
+        if proposal.puts_back:
+            self.evidence.renumbered(proposal.puts_back, version)
+        else:
+            self.evidence.begins(version, self._now)
+        self.evidence.retain(version, self._fallback.committed.version)
+        self._weigh()
 
     def _write_snapshot(self, committed: Committed) -> None:
         """After the Commits, since workers swap meanwhile; but before any outcome, so first where nobody is waited for.
@@ -407,12 +436,16 @@ class Steps(ABC):
 
     def _note_proven(self, event: ReloadEvent) -> None:
         """What is settled, declined by no worker and in no window is what the next window would fall back to."""
-        version, fallback = self.committed.version, self._fallback
-        if self.operator.window is not None or self.roster.is_declined(version):
-            return
-        if fallback.committed is not self.committed:
+        fallback = self._fallback
+        if self._prove() and fallback.committed is not self.committed:
             self._fallback_before = fallback if event.lagging else None
+
+    def _prove(self) -> bool:
+        """Have the next window fall back to what runs, and return True; unless that is provisional, or was declined."""
+        if self.operator.window is not None or self.roster.is_declined(self.committed.version):
+            return False
         self._fallback = Proven(self.committed, self.operator.layer, self.operator.expires)
+        return True
 
     def _forget_proven(self) -> None:
         """A worker has declined, too late for the outcome, the version that counted as proven."""
@@ -433,6 +466,7 @@ class Steps(ABC):
         proposal.undone = (*declined, Problem("", UNDONE.format(undone.version, previous.version)))
         proposal.undo, proposal.refused, proposal.undoes = True, undone.digest, undone.version
         proposal.digest, proposal.payload, proposal.values = previous.digest, previous.payload, previous.values
+        proposal.puts_back = previous.version
         proposal.operator = self._operator_before(previous)
         proposal.state_only = False
         self._order_write(self._numbers.for_new_content())
@@ -468,7 +502,8 @@ class Steps(ABC):
     def _with_deadline(self, event: ReloadEvent) -> ReloadEvent:
         """The event, with the deadline of the window that is open after it."""
         window = self.operator.window
-        return event if window is None else msgspec.structs.replace(event, confirm_by=window.deadline)
+        by = 0.0 if window is None else window.deadline
+        return msgspec.structs.replace(event, confirm_by=by) if by else event
 
     def _exit(self) -> None:
         why = Problem("", "the owner is leaving: its master is gone, or closed it")
@@ -523,7 +558,21 @@ class Steps(ABC):
 
     def _pump(self) -> None:
         between_tries = self.state is ProposalState.RECORDING and not self._writing
-        self._effects += self._outbox.pump(ProposalState.IDLE if between_tries else self.state)
+        self._outbox.provisional_until = self._provisional_until()
+        self._effects += self._outbox.pump(ProposalState.IDLE if between_tries else self.state, self._now)
 
     def _drop(self, what: str) -> None:
         self.dropped[what] += 1
+
+
+def window_timers(window: Window | None, before: Window | None) -> list[fx.WakeAt]:
+    """The deadlines of this window that the one before did not have."""
+    if window is None:
+        return []
+    known = before or Window(0)
+    confirm = [fx.WakeAt(fx.Timer.CONFIRM, NO_TOKEN, window.deadline)] if window.deadline else []
+    proven = [fx.WakeAt(fx.Timer.PROVEN, NO_TOKEN, window.proves)] if window.proves else []
+    return [
+        *(confirm if window.deadline != known.deadline else ()),
+        *(proven if window.proves != known.proves else ()),
+    ]

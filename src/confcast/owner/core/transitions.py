@@ -28,6 +28,8 @@ FIELDS: dict[type, tuple[str, ...]] = {
     ms.Applied: ("version",),
     ms.Declined: ("version", "problems"),
     ms.Observed: ("number", "failures"),
+    ms.Unhealthy: ("version",),
+    ms.Counts: ("version", "answered", "failed"),
     ms.Reload: ("id", "origin", "force?", "expect?", "confirm_within?"),
     ms.Check: ("id",),
     ms.Rollback: ("id", "version", "expect?"),
@@ -41,12 +43,14 @@ FIELDS: dict[type, tuple[str, ...]] = {
     ms.Abort: ("round",),
     ms.Settled: ("version", "named"),
     ms.Observe: ("number",),
+    ms.Provisional: ("version", "seconds"),
     ms.Refused: ("final?",),
     ms.ReloadEvent: ("result", "version", "problems", "lagging", "dry_run?"),
     ms.WorkerStatus: ("pid", "state"),
     fx.Drained: ("pipes",),
     fx.PipeEnded: ("pipe",),
-    fx.ProcessGone: ("pid",),
+    fx.ProcessGone: ("pid", "failed?"),
+    fx.Probed: ("version",),
     fx.Trigger: ("origin",),
     fx.Loaded: ("number", "differs", "restores?"),
     fx.Checked: ("number", "problems"),
@@ -64,6 +68,7 @@ FIELDS: dict[type, tuple[str, ...]] = {
     fx.RemoveMember: ("pid",),
     fx.Answer: ("call", "event"),
     fx.RecordEvent: ("event",),
+    fx.Spoken: ("version",),
 }
 
 _LONGEST_NAME = 200

@@ -1,5 +1,7 @@
 """Windows: a person says `confirm_within`, and what was committed since is undone unless `confirm` comes in time.
 
+What is said here of a window holds for a probation, too, which is one without a deadline (`probations.py`).
+
 A window begins at a commit: it is written in the row of that version, with its deadline and with its *fallback*, the
 newest version that is proven: settled, declined by no worker, and not provisional itself. From then on:
 
@@ -15,8 +17,8 @@ newest version that is proven: settled, declined by no worker, and not provision
 
 The end comes before everything that waits, and waits for nothing but a write that is under way: a load is given up, a
 round is called off, and their requests wait again, at the front; in a barrier the callers are answered UNDONE once the
-fallback's barrier is closed. A window ends early where its processes do: at a first start, and before a next generation
-takes over. Where the fallback's content runs already, its end only closes it.
+fallback's barrier is closed. A window with a deadline ends early where its processes do: at a first start, and before a
+next generation takes over. Where the fallback's content runs already, its end only closes it.
 
 What was undone is refused as long as the sources have it: by the digest of the whole content, and by that of what the
 sources gave, since overrides of the window are gone with it. Meanwhile `set` and `unset` build on what runs. Resume,
@@ -38,6 +40,7 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState, Unconfirmed, Window
+from confcast.owner.core.probations import Probations
 from confcast.owner.core.proposal import (
     NOT_THIS_ONE,
     NOTHING_TO_CONFIRM,
@@ -49,7 +52,6 @@ from confcast.owner.core.proposal import (
     Proposal,
     ProposalState,
 )
-from confcast.owner.core.steps import Steps
 from confcast.owner.core.version_numbers import Proven
 from confcast.wire.messages import Confirm, ReloadResult
 
@@ -59,7 +61,12 @@ def digest_of(values: bytes) -> bytes:
     return hashlib.blake2b(values, digest_size=16).digest()
 
 
-class Windows(Steps):
+def _in_short(whys: tuple[str, ...]) -> str:
+    """The first of these texts, and how many more there are."""
+    return whys[0] if len(whys) == 1 else f"{whys[0]} (and {len(whys) - 1} more)"
+
+
+class Windows(Probations):
     """The steps of a window, from the commit that opens it to its confirmation or its end."""
 
     @abstractmethod
@@ -75,8 +82,11 @@ class Windows(Steps):
     def _with_window(self, operator: OperatorState) -> OperatorState:
         """What people will have set, with the window as the write that is ordered now leaves it."""
         proposal, window = self._proposal, operator.window
+        if window is not None and self._is_past(window):
+            window = None
         if proposal.confirm_within and self.committed.version:
             window = self._opened(window)
+        window = self._with_probation(window)
         if window is not None and proposal.reads_sources and not proposal.unchanged:
             window = msgspec.structs.replace(window, sources=digest_of(proposal.values))
         return operator if window is operator.window else msgspec.structs.replace(operator, window=window)
@@ -84,21 +94,24 @@ class Windows(Steps):
     def _opened(self, window: Window | None) -> Window:
         """The window with a new deadline; a new one, if none is open."""
         proposal, within = self._proposal, self._proposal.confirm_within
-        if window is None:
-            if not self._fallback.committed.version:  # no version was ever proven: what runs is all that there is
-                self._fallback = Proven(self.committed)
-            (committed, layer, expires), operator = self._fallback, self.operator
-            if committed.version == self.committed.version:
-                layer, expires = operator.layer, operator.expires
-            window = Window(committed.version, hold=operator.hold, layer=layer, expires=expires)
+        if window is None and not self._fallback.committed.version:
+            self._fallback = Proven(self.committed)  # no version was ever proven: what runs is all that there is
         return msgspec.structs.replace(
-            window,
+            self._begun(window),
             deadline=self._now + within,
             within=within,
             opened=self._now,
             who=proposal.who,
             reason=proposal.reason,
         )
+
+    def _begun(self, window: Window | None) -> Window:
+        if window is not None:
+            return window
+        (committed, layer, expires), operator = self._fallback, self.operator
+        if committed.version == self.committed.version:
+            layer, expires = operator.layer, operator.expires
+        return Window(committed.version, hold=operator.hold, layer=layer, expires=expires)
 
     # ---- it is confirmed
 
@@ -121,16 +134,15 @@ class Windows(Steps):
 
     # ---- it ends
 
-    def _why_over(self) -> str:
-        """Why the window that is open is over, in words; empty if none is open, or it goes on."""
+    def _why_over(self) -> tuple[str, ...]:
         window, version = self.operator.window, self.committed.version
-        if window is None:
-            return ""
+        if window is None or self._against or not window.deadline:
+            return self._against if window is not None else ()
         if self._hands_over:
-            return UNCONFIRMED_AT_HANDOVER.format(version)
+            return (UNCONFIRMED_AT_HANDOVER.format(version),)
         if self._starts_anew:
-            return UNCONFIRMED_AT_START.format(version)
-        return UNCONFIRMED.format(version, window.within) if window.deadline <= self._now else ""
+            return (UNCONFIRMED_AT_START.format(version),)
+        return (UNCONFIRMED.format(version, window.within),) if window.deadline <= self._now else ()
 
     def _must_take_back(self) -> bool:
         """Whether the window is over, and what it must undo runs."""
@@ -140,14 +152,14 @@ class Windows(Steps):
         return self.operator.window is not None and self.committed.digest != self._fallback.committed.digest
 
     def _end_window(self) -> None:
-        """Undo what nobody has confirmed, or close the window if nothing is to be undone."""
+        """Undo what is provisional, or close the window if nothing is to be undone."""
         proposal = Proposal("undo", self._now, self.committed.version, loaded=self._now, rebuilds=True)
         self._proposal, proposal.pending = proposal, self.operator.pending
         self._excuse_timed_out()
         if self._runs_provisional():
             self._take_back()
             return
-        proposal.evidence, proposal.unchanged = (self._why_over(),), True
+        proposal.evidence, proposal.unchanged = self._why_over(), True
         proposal.operator = msgspec.structs.replace(self.operator, window=None)
         self._order_state_write()
 
@@ -163,38 +175,38 @@ class Windows(Steps):
         """Order the write that puts the fallback back, by the present proposal, without a vote."""
         proposal, window, undone = self._proposal, self.operator.window, self.committed
         assert window is not None
-        why = self._why_over()
-        proposal.evidence = (why,)
+        proposal.evidence = self._why_over()
+        why = _in_short(proposal.evidence)
         proposal.undone = (Problem("", TAKEN_BACK.format(why, window.fallback)),)
         proposal.undoes, self._taken_back = undone.version, undone.version
-        unconfirmed = self._unconfirmed_by(window)
+        unconfirmed = self._unconfirmed_by(window, why)
         keeps = unconfirmed is None and self.operator.unconfirmed is not None
         proposal.refused = self.refused if keeps else undone.digest
         self._put_fallback_back(window, window.hold, unconfirmed or self.operator.unconfirmed)
 
     def _put_fallback_back(self, window: Window, hold: Hold | None, unconfirmed: Unconfirmed | None) -> None:
         proposal, fallback = self._proposal, self._fallback.committed
-        proposal.undo = True
+        proposal.undo, proposal.puts_back, proposal.takes_back = True, fallback.version, window.fallback
         proposal.digest, proposal.payload, proposal.values = fallback.digest, fallback.payload, fallback.values
         proposal.operator = msgspec.structs.replace(
             self.operator, window=None, hold=hold, layer=window.layer, expires=window.expires, unconfirmed=unconfirmed
         )
         self._order_write(self._numbers.for_new_content())
 
-    def _unconfirmed_by(self, window: Window) -> Unconfirmed | None:
+    def _unconfirmed_by(self, window: Window, why: str) -> Unconfirmed | None:
         """What the sources gave to the window, if that is not what they gave to the fallback."""
         given = self._fallback.committed.values
         if not window.sources or (given and window.sources == digest_of(given)):
             return None
-        return Unconfirmed(self.committed.version, window.sources)
+        return Unconfirmed(self.committed.version, window.sources, why)
 
-    def _is_unconfirmed(self, given: fx.Loaded) -> bool:
-        """Whether the sources still have what a window has undone, and nobody has asked for just that."""
+    def _unconfirmed_in(self, given: fx.Loaded) -> Unconfirmed | None:
+        """What a window has undone, if the sources still have that, and nobody has asked for just that."""
         unconfirmed, proposal = self.operator.unconfirmed, self._proposal
         if unconfirmed is None or not proposal.follows_sources or proposal.passes_refusal:
-            return False
+            return None
         same = bool(given.values) and digest_of(given.values) == unconfirmed.sources
-        return same or given.digest == self.refused
+        return unconfirmed if same or given.digest == self.refused else None
 
     # ---- a person takes back what is provisional
 
