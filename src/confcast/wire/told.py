@@ -41,7 +41,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-WorkerState = Literal["current", "behind", "late", "declined", "disconnected"]
+WorkerState = Literal["current", "trial", "behind", "late", "declined", "disconnected"]
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

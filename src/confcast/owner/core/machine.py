@@ -83,6 +83,7 @@ from confcast.wire.messages import (
     Resume,
     Rollback,
     Set,
+    Tried,
     Unhealthy,
     Unset,
     Vote,
@@ -172,6 +173,8 @@ class Core(MemberInputs, Operations, LastGood):
         )
         if self.operator.unconfirmed is not None and not proposal.follows_sources:
             proposal.refused = self.refused
+        if self._found_in_trial(given):
+            return
         if self._is_held_back():
             self._found_held(given)
         elif not given.differs:
@@ -251,7 +254,9 @@ class Core(MemberInputs, Operations, LastGood):
     # ---- the result of the journal write, and of the Accept before a barrier's end
 
     def _recorded(self, given: fx.Recorded | fx.RecordFailed) -> None:
-        if self._proposal.state_only:
+        if self._proposal.tries:
+            self._trial_recorded()
+        elif self._proposal.state_only:
             self._commit_state()
         else:
             self._commit()
@@ -288,6 +293,8 @@ class Core(MemberInputs, Operations, LastGood):
             self._expiry_is_due()
         elif given.timer in (fx.Timer.CONFIRM, fx.Timer.PROVEN):
             self._window_deadline()
+        elif given.timer is fx.Timer.TRIAL:
+            self._trial_deadline()
         elif given.token == self._token:
             _DEADLINES[given.timer](self, given)
         elif given.timer is not fx.Timer.OBSERVERS:
@@ -386,6 +393,7 @@ _TABLE: dict[type, tuple[Handler | None, ...]] = {
     Vote: (C._stale_vote, C._stale_vote, C._vote, C._stale_vote, C._stale_vote),
     Applied: (C._applied, C._applied, C._applied, C._applied, C._applied),
     Declined: (C._declined_late, C._declined_late, C._declined_late, C._declined_late, C._declined_in_time),
+    Tried: (C._has_tried, C._has_tried, C._has_tried, C._has_tried, C._has_tried),
     Observed: (C._observed, C._observed, C._observed, C._observed, C._observed),
     Goodbye: (C._goodbye, C._goodbye, C._goodbye, C._goodbye, C._goodbye),
     fx.Drained: (C._drained, C._drained, C._drained, C._drained, C._drained),

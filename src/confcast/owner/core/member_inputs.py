@@ -12,11 +12,11 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.members import Member
 from confcast.owner.core.proposal import ProposalState, late_refusal, reasons, veto
 from confcast.owner.core.rules import refusal
-from confcast.owner.core.steps import Steps
-from confcast.wire.messages import Applied, Declined, Hello, ReloadResult, Vote, Working
+from confcast.owner.core.trials import Trials
+from confcast.wire.messages import Applied, Declined, Hello, ReloadResult, Tried, Vote, Working
 
 
-class MemberInputs(Steps):
+class MemberInputs(Trials):
     """The handlers of the inputs that members of the roster cause."""
 
     # ---- a worker connects
@@ -50,14 +50,16 @@ class MemberInputs(Steps):
             self._effects.append(fx.ClosePipe(known.pipe))
         self._effects.append(fx.AddMember(given.pid))
         member = self.roster.connect(given.pid, given.pipe, hello.version, hello.digest)
-        member.patches, member.trial = hello.patches, hello.trial
+        member.patches, member.trial, member.shows = hello.patches, hello.trial, hello.trial or 0
         if (hello.version, hello.digest) == (self.committed.version, self.committed.digest):
             member.has_applied(hello.version, self._now)
         self._outbox.touch(member)
-        if hello.version > self._numbers.high_water:
-            self._effects.append(fx.Retire(hello.version))  # the next owner may start while this process is stopped
+        if max(hello.version, member.shows) > self._numbers.high_water:  # the next owner may start while it is stopped
+            self._effects.append(fx.Retire(max(hello.version, member.shows)))
         if hello.version:
             self._numbers.seen(hello.version, hello.digest)
+        self._numbers.retire(member.shows)
+        self._appoint()
         self._reissue_failed = False
         self._retry_owed()
 
@@ -69,6 +71,9 @@ class MemberInputs(Steps):
         if member is None:
             return
         member.working = None
+        self._note_agreement(member, vote)
+        if self._trial_vote(member, vote):
+            return
         excused = member.pid in self.roster.excused  # its no counts while another worker is waited for
         if vote.round != self.round or (excused and (vote.ok or member.prepared != self.round)):
             self._drop_vote()
@@ -89,6 +94,9 @@ class MemberInputs(Steps):
         if member is None:
             return
         member.working = None
+        self._note_agreement(member, vote)
+        if self._trial_vote(member, vote):
+            return
         if self._requests.owes(vote.round) and not vote.ok and self.committed.version:
             self._requests.cancel_owed()  # a no to the owed load is final, even if it comes late
             owed, version = self._owed_proposal, self.committed.version
@@ -96,6 +104,11 @@ class MemberInputs(Steps):
             event = msgspec.structs.replace(event, previous_version=version)  # an undo may have come since it began
             self._effects.append(fx.RecordEvent(self._with_deadline(event)))
         self._drop_vote()
+
+    def _note_agreement(self, member: Member, vote: Vote) -> None:
+        """For a trial, for which a later vote counts, too. A round below 0: it has refused that one."""
+        if vote.round == member.prepared:
+            member.agreed = vote.round if vote.ok else -vote.round
 
     def _drop_vote(self) -> None:
         """Before the first version nothing can be installed again, so a late vote counts as the awaited answer."""
@@ -163,6 +176,15 @@ class MemberInputs(Steps):
         if (member := self._sender(given)) is not None:
             self._observing.observed(member, given.message)
 
+    # ---- trials
+
+    def _has_tried(self, given: fx.Received) -> None:
+        tried, member = given.message, self._sender(given)
+        assert isinstance(tried, Tried)
+        if member is not None:
+            self._trial_taken(member, tried.version)
+            self._next_if_idle()
+
     def _sender(self, given: fx.Received) -> Member | None:
         member = self.roster.on(given.pipe)
         if member is None:
@@ -198,6 +220,7 @@ class MemberInputs(Steps):
             self.roster.remove(member)
             self._effects.append(fx.RemoveMember(member.pid))
             self._has_died(member, given.failed)
+            self._appoint()
             if not self.roster.any_timed_out():
                 self._retry_owed()
             self._test_done()

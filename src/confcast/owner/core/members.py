@@ -54,6 +54,12 @@ class Member:
         pipe_was_full: Whether its pipe was full when a deadline excused it.
         timed_out: Whether a deadline excused it, and it has not answered the committed version since.
         working: The function that it has reported it runs, and since when; None while it runs none.
+        shows: The number on trial that it held when it sent its last Hello; 0 for none.
+        agreed: The round of the Prepare that was sent last on this pipe, once it has voted yes to it; 0 before.
+        trying: The number on trial that was sent on this pipe, by Try or in an Install; 0 for none.
+        tried: The number on trial that it has on this pipe, as it reports; 0 for none.
+        tried_since: When it first reported that, on whatever pipe; None: it did not.
+        begun: The number on trial whose use has begun, as it was told on this pipe.
     """
 
     pid: int
@@ -81,6 +87,12 @@ class Member:
     pipe_was_full: bool = False
     timed_out: bool = False
     working: tuple[str, float] | None = None
+    shows: int = 0
+    agreed: int = 0
+    trying: int = 0
+    tried: int = 0
+    tried_since: float | None = None
+    begun: int = 0
 
     def answered(self, version: int) -> bool:
         """Whether the member has applied this version (or a newer one), or declined it."""
@@ -118,6 +130,17 @@ class Member:
         self.vote, self.holds = False, b""
         self.declined = self.asked_again = self.working = None
         self.pipe_was_full, self.provisional_until = False, 0.0
+        self.agreed = 0
+        self.forget_trial()
+
+    @property
+    def knows_trials(self) -> bool:
+        """Whether its build knows trials."""
+        return self.trial is not None
+
+    def forget_trial(self) -> None:
+        """No trial is under way any more, or the pipe on which the member was sent it has ended."""
+        self.trying = self.tried = self.begun = 0
 
 
 class Roster:
@@ -297,7 +320,8 @@ class Roster:
         """What the owner knows of this member, given the number of the committed version."""
         state, reason = self._state_of(member, committed)
         failures, error = member.observer_failures, member.last_observer_error
-        return WorkerStatus(member.pid, max(member.acked, member.held[0]), state, reason, failures, error)
+        version = member.tried if state == "trial" else max(member.acked, member.held[0])
+        return WorkerStatus(member.pid, version, state, reason, failures, error)
 
     def _state_of(self, member: Member, committed: int) -> tuple[WorkerState, str]:
         reason = self.excused.get(member.pid, "")
@@ -309,7 +333,9 @@ class Roster:
             return "declined", said
         if member.pipe is None:
             return "disconnected", reason or NO_PIPE
-        return "current" if member.acked >= committed else "behind", reason
+        if member.acked < committed:
+            return "behind", reason
+        return "trial" if member.tried else "current", reason
 
     def statuses(self, committed: int) -> list[WorkerStatus]:
         """The status of every member, by pid."""

@@ -27,8 +27,8 @@ from confcast.owner.core import effects as fx
 from confcast.owner.core.operator_state import Hold, OperatorState
 from confcast.owner.core.proposal import CONFLICT, CROWDED, CUT_SHORT, HELD, Proposal, ProposalState, grouped
 from confcast.owner.core.requests import MOST_WAITING, Asked, Caller, Cause, Request
+from confcast.owner.core.trials import Trials
 from confcast.owner.core.waits import UNDO_RETRY
-from confcast.owner.core.windows import Windows
 from confcast.wire.messages import Check, Confirm, Reload, ReloadResult, Resume, Rollback, Set, Unset
 
 LONGEST_REASON = 500
@@ -37,7 +37,7 @@ LONGEST_REASON = 500
 _ORIGINS = {Check: "call", Rollback: "rollback", Set: "set", Unset: "unset", Resume: "resume", Confirm: "confirm"}
 
 
-class Operations(Windows):
+class Operations(Trials):
     """The handlers of the requests that run alone, and the steps that only they need."""
 
     # ---- requests
@@ -93,15 +93,20 @@ class Operations(Windows):
         asked, cause = request.asked, request.cause
         assert asked is not None
         self._excuse_timed_out()
-        committed = self.committed.version
+        committed, newest = self.committed.version, self._newest_number()
         self._proposal = Proposal(cause.origin, self._now, committed, who=cause.who, reason=cause.reason, asked=asked)
         if isinstance(asked, Confirm):
             return self._confirm(asked)
         expect = getattr(asked, "expect", None)
-        if expect is not None and expect != committed:
-            self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(committed, expect)),)))
+        if expect is not None and expect != newest:
+            self._publish(self._failure(ReloadResult.CONFLICT, (Problem("", CONFLICT.format(newest, expect)),)))
             return False
-        if isinstance(asked, Rollback) and asked.version is None and self.operator.window is not None:
+        trial, back = self.operator.trial is not None, isinstance(asked, Rollback) and asked.version is None
+        if trial and back:
+            self._roll_back_trial()
+        elif trial and not isinstance(asked, Check) and (not isinstance(asked, Reload) or asked.force):
+            self._makes_room()
+        elif back and self.operator.window is not None:
             self._roll_back_window()
         elif isinstance(asked, Rollback):
             self._enter(ProposalState.LOADING)
@@ -170,6 +175,9 @@ class Operations(Windows):
 
     def _state_write_failed(self, problem: Problem) -> None:
         """Fail what is not in the journal, but for the end of a window, which is tried again."""
+        if self._proposal.tries and self.operator.trial is None:
+            self._numbers.retire(self._proposal.version)
+            self._effects.append(fx.Retire(self._proposal.version))
         if self._proposal.evidence:
             self._writing = False
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)

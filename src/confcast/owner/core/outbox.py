@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import msgspec
 
 from confcast.owner.core import effects as fx
+from confcast.owner.core.canaries import Canaries
 from confcast.owner.core.members import Member, Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.proposal import Proposal, ProposalState
@@ -23,6 +24,7 @@ from confcast.owner.core.version_numbers import Committed
 from confcast.wire.messages import Abort, Commit, Install, Observe, Prepare, Provisional, Settled, ToWorker
 
 _OPEN = (ProposalState.STAGING, ProposalState.RECORDING)
+_TRIES = (ProposalState.IDLE, ProposalState.LOADING, ProposalState.COMMITTING)
 _DEFER_SETTLED = 0.05
 """Seconds for which Settled is held back from workers that don't wait for it."""
 
@@ -36,6 +38,7 @@ class Outbox:
     Attributes:
         round: The latest round; 0 before the first.
         settled: The version whose barrier was closed last.
+        canaries: The workers that run a version on trial; None while none is.
         deferred_until: When Settled is sent to workers that don't wait for it, if the owner is idle then; None: not
             held back. Waking such a worker costs about as much as its vote, and the next load may begin at once.
         provisional_until: Until when what is committed may still be undone; 0.0: it is not provisional.
@@ -44,6 +47,7 @@ class Outbox:
     def __init__(self, roster: Roster, committed: Committed, answers_within: float, observing: Observing) -> None:
         self.round = 0
         self.settled = 0
+        self.canaries: Canaries | None = None
         self.deferred_until: float | None = None
         self.provisional_until = 0.0
         self._now = 0.0
@@ -66,6 +70,18 @@ class Outbox:
         self._prepare = self._prepare_patch = Prepare(self.round, proposal.digest, proposal.payload)
         if proposal.patch:
             self._prepare_patch = Prepare(self.round, proposal.digest, proposal.patch, proposal.base)
+
+    def begin_trial(self, canaries: Canaries | None) -> None:
+        """Have these workers try the version that was put to the vote last; None: no trial is under way any more."""
+        self.canaries = canaries
+        for member in self._roster if canaries is None else ():
+            member.forget_trial()
+        self.touch_all()
+
+    @property
+    def proposed(self) -> tuple[Prepare, Prepare]:
+        """What was put to the vote last: whole, and as a patch where there is one."""
+        return self._prepare, self._prepare_patch
 
     def commit(self, committed: Committed, *, voted: bool) -> None:
         """Take this version as committed. `voted`: it has the content of the latest round's proposal."""
@@ -121,9 +137,15 @@ class Outbox:
         if state is ProposalState.STAGING and prepared != self.round and member.pid not in self._roster.excused:
             member.prepared = self.round
             return self._prepare_patch if member.takes_patch_of(self._prepare_patch.base) else self._prepare
-        if prepared and not (state in _OPEN and prepared == self.round):
+        canaries = self.canaries
+        if canaries is not None and state in _TRIES and (lacks := canaries.frame(member)) is not None:
+            return lacks
+        is_open = (state in _OPEN and prepared == self.round) or (canaries is not None and canaries.awaits(member))
+        if prepared and not is_open:
             member.prepared = 0
             return Abort(prepared)
+        if canaries is not None and (begins := canaries.begin_frame(member)) is not None:
+            return begins
         observe = self._observing.wanted(member) if self._observing.waits else 0
         asks = observe > member.observes
         if member.settled < self.settled == member.acked and (member.follows or asks or self.deferred_until is None):
@@ -180,6 +202,11 @@ class Outbox:
 
     def _install_for(self, member: Member) -> Install:
         """The Install for a worker that holds nothing: the committed version, and how many workers declined it."""
+        install = self._committed_for(member)
+        trial = self.canaries.with_an_install(member) if self.canaries is not None else None
+        return install if trial is None else msgspec.structs.replace(install, trial=trial)
+
+    def _committed_for(self, member: Member) -> Install:
         if member.held[0]:
             return self._install_patch if member.takes_patch_of(self._install_patch.base) else self._install
         declined = sum(other.refuses() is not None for other in self._roster)

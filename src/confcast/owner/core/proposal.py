@@ -58,8 +58,29 @@ TAKEN_BACK = (
 )
 STILL_UNCONFIRMED = (
     "the sources have what was undone with version {}, since {}: it is put to the vote again when they change, by "
-    "resume(), or by reload() with confirm_within"
+    "resume(), or by reload() with confirm_within or canary"
 )
+ENDED_BY = "{} ended the trial of version {}"
+NOT_ON_TRIAL = "version {} is on trial, and version {} was to be confirmed: look at what has changed, and confirm that"
+TRIAL_UNDONE = (
+    "{}, so version {} has been undone: version {} goes on under the next number. What was undone is put to the vote "
+    "again when the sources change, by resume(), or by reload() with canary"
+)
+TRIAL_OF_DEAD_OWNER = "the owner that had version {} on trial has ended"
+TRIAL_AT_HANDOVER = "version {} was still on trial when the server was fully reloaded"
+TRIAL_REFUSED = "worker {} refuses version {}: {}"
+NOT_PROMOTED = "version {} was to be committed: {}"
+TOO_FEW_CANARIES = (
+    "it was to be tried by some workers first, and of the {} that live and know trials none can be left with what "
+    "runs: it was committed at once"
+)
+NO_CANARY = "it was to be tried first, and no worker that knows trials lives: it was committed at once"
+NOBODY_AGREED = "no worker has agreed"
+NOT_TAKEN = "no worker has had version {} on trial"
+NO_ENTITY = "no request named an entity"
+FEW_REQUESTS = "{} of {} requests have ended on version {}"
+GOES_ON = "{}: it is on trial for another {:g} s"
+PROMOTED = "{}; nothing was said against it"
 HELD = (
     "a person has gone back to version {}, so what the sources say is put to no worker; resume() or `confcast resume` "
     "follows the sources again"
@@ -118,6 +139,9 @@ class Proposal:
         refusals: By pid, why workers voted no to a dry run.
         pending: What the sources would change, and waits for a restart.
         boot: Whether it puts back the newest good version, since the sources were refused at a first start.
+        tries: Whether it writes that its content is on trial, and no version.
+        promotes: The proposal whose content was on trial, and is put to everyone by this one; None otherwise.
+        same: Whether its content is the committed content, since what was on trial beside it is undone.
     """
 
     origin: str
@@ -155,6 +179,9 @@ class Proposal:
     puts_back: int = 0
     takes_back: int = 0
     good: bool = False
+    tries: bool = False
+    promotes: Proposal | None = None
+    same: bool = False
 
     @property
     def dry(self) -> bool:
@@ -176,18 +203,22 @@ class Proposal:
     @property
     def reads_sources(self) -> bool:
         """Whether its content was made from what the sources say now."""
-        return self.origin not in _WITHOUT_SOURCES and not (self.rebuilds or self.undo or self.boot)
+        if self.promotes is not None:
+            return self.promotes.reads_sources
+        return self.origin not in _WITHOUT_SOURCES and not (self.rebuilds or self.undo or self.boot or self.tries)
 
     @property
     def confirm_within(self) -> float:
         """For how many seconds from its commit on it opens or extends a window; 0.0 for none."""
-        within = self.asked.confirm_within if isinstance(self.asked, Reload | Set) and not self.undo else 0.0
+        asked = self.asked if self.promotes is None else self.promotes.asked
+        within = asked.confirm_within if isinstance(asked, Reload | Set) and not (self.undo or self.tries) else 0.0
         return min(within, LONGEST_TTL) if within > 0.0 else 0.0  # not a number counts as none
 
     @property
     def passes_refusal(self) -> bool:
-        """Whether what a window has undone is put to the vote by it all the same: somebody has asked for just that."""
-        return self.resumes or self.confirm_within > 0.0
+        """Whether what was undone is put to the vote by it all the same: somebody has asked for just that."""
+        canary = self.asked.canary if isinstance(self.asked, Reload) else None
+        return self.resumes or self.confirm_within > 0.0 or canary is not None
 
     @property
     def needs_yes(self) -> bool:
@@ -197,7 +228,7 @@ class Proposal:
     @property
     def reissue(self) -> bool:
         """Whether the proposal's content is the committed content, under a new number."""
-        return self.origin == "reissue"
+        return self.origin == "reissue" or self.same
 
     def applied(self, roster: Roster, version: int, now: float) -> ReloadEvent:
         """The outcome at the barrier's end: SUCCESS, PARTIAL (names workers), UNCHANGED, or REJECTED (undone)."""
@@ -233,6 +264,12 @@ class Proposal:
         """The outcome of a dry run: nothing was changed, and `version` still runs."""
         lagging = [status for status in roster.lagging(version) if status.pid in roster.excused]
         return self._event(result, version, problems, now, lagging=lagging, notes=list(self.notes))
+
+    def on_trial(self, trial: int, roster: Roster, version: int, now: float) -> ReloadEvent:
+        """The outcome of a proposal whose content is on trial under this number: `version` still runs."""
+        lagging, notes = roster.lagging(version), list(self.notes)
+        event = self._event(ReloadResult.ON_TRIAL, trial, (), now, lagging=lagging, notes=notes)
+        return replace(event, previous_version=version)
 
     @property
     def cause(self) -> Cause:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from confcast.owner.core.effects import Call
 from confcast.wire.messages import Check, Confirm, Reload, Resume, Rollback, Set, Unset, Who
 
@@ -54,6 +56,13 @@ class Request(NamedTuple):
     caller: Caller
     cause: Cause
     asked: Asked | None = None
+
+
+def _compared(request: Request) -> Request:
+    asked = request.asked
+    if asked is None or isinstance(asked, Check | Confirm) or asked.expect is None:
+        return request
+    return request._replace(asked=msgspec.structs.replace(asked, expect=None))
 
 
 class Requests:
@@ -133,9 +142,13 @@ class Requests:
         self._waiting, self._triggers = [each for each in self._waiting if each.asked is not None], []
         return causes[0], not _UNASKED.issuperset(cause.origin for cause in causes)
 
-    def put_back(self) -> None:
-        """Have what the present load serves wait again, at the front: the load was given up for an undo."""
+    def put_back(self, *, begun: bool = False) -> None:
+        """Have what the present load serves wait again, at the front: the load was given up for an undo.
+
+        `begun`: the undo is done for just that, so what it expected is not compared once more.
+        """
         (requests, triggers), self._begun = self._begun, ([], [])
+        requests = [_compared(each) for each in requests] if begun else requests
         self._waiting = requests + self._waiting
         self._triggers = [*triggers, *(each for each in self._triggers if each not in triggers)]
         self._owed = self._owed or self._served_owed

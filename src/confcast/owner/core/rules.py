@@ -60,6 +60,8 @@ def refusal(rules: Rules, hello: Hello, pid: int, high_water: int) -> Refused | 
     if not 0 <= hello.version <= high_water + _MOST_AHEAD:
         text = f"it says that it holds version {hello.version}, and no owner has given that out"
         return Refused(f"{text}: the newest is {high_water}; start it anew", _FINAL)
+    if hello.trial is not None and not 0 <= hello.trial <= high_water + _MOST_AHEAD:
+        return Refused(f"it says that it has version {hello.trial} on trial, and no owner has given that out", _FINAL)
     if len(hello.digest) > _LONGEST_DIGEST:
         return Refused(f"its version has a digest of {len(hello.digest)} bytes: no owner has given that out", _FINAL)
     return None

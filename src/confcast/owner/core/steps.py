@@ -10,7 +10,6 @@ Rejected: one object for each kind of proposal (load, reissue, undo): they diffe
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,12 +18,13 @@ import msgspec
 from confcast.errors import Problem
 from confcast.owner.core import effects as fx
 from confcast.owner.core.evidence import Evidence
-from confcast.owner.core.members import Member, Roster
+from confcast.owner.core.hooks import Hooks
+from confcast.owner.core.members import Roster
 from confcast.owner.core.observing import Observing
 from confcast.owner.core.operator_state import OperatorState, Window
 from confcast.owner.core.outbox import Outbox
 from confcast.owner.core.proposal import NOT_OWED, OWED, UNDONE, Proposal, ProposalState, refusals
-from confcast.owner.core.requests import Edit, Loads, Request, Requests
+from confcast.owner.core.requests import Edit, Loads, Requests
 from confcast.owner.core.rules import Rules
 from confcast.owner.core.version_numbers import Committed, Numbers, Proven
 from confcast.owner.core.waits import EXPIRY_RETRY, UNDO_RETRY, Waits
@@ -34,7 +34,7 @@ NO_TOKEN = -1
 """The token of deadlines that belong to no wait: the core compares the time anyway."""
 
 
-class Steps(ABC):
+class Steps(Hooks):
     """What one owner knows, and the steps that change it. Not thread-safe: one loop feeds it.
 
     Args:
@@ -95,6 +95,8 @@ class Steps(ABC):
         self._starts_anew = starts_anew and operator.window is not None and operator.window.deadline > 0.0
         self._hands_over = False
         self._against: tuple[str, ...] = ()  # what speaks against what runs, while it is on probation
+        if operator.trial is not None:
+            self._numbers.retire(operator.trial.version)
         self._taken_back = 0  # the version that the end of a window has undone last
         self._serial = operator.serial
         self._expiry_waits = ""  # for what: a load, after a refusal, a worker, after silence, or room, on a full disk
@@ -123,8 +125,15 @@ class Steps(ABC):
 
     def _next(self) -> None:
         self._enter(ProposalState.IDLE)
-        if self._exits:
+        if self._exits or self._ends_trial() or self._begins_what_is_due() or self._begins_operation():
             return
+        if self._requests:
+            self._load()
+        elif (until := self._outbox.deferred_until) is not None:
+            self._wake_at(fx.Timer.DEFERRED, until)
+
+    def _begins_what_is_due(self) -> bool:
+        """Begin what nobody asks for, and what goes before everything that is asked for. Returns whether it has."""
         if self._must_undo():  # the refusal came after the barrier
             self._proposal = Proposal("undo", self._now, self.committed.version, loaded=self._now)
             self._undo()
@@ -132,62 +141,23 @@ class Steps(ABC):
             self._end_window()
         elif self._must_reissue():
             self._reissue()
+        elif self._trial_is_over():
+            self._decide_trial()
         elif self._falls_back:
             self._fall_back()
         elif self._must_expire():
             self._expire()
-        elif self._begins_operation():
-            return
-        elif self._requests:
-            self._load()
-        elif (until := self._outbox.deferred_until) is not None:
-            self._wake_at(fx.Timer.DEFERRED, until)
+        else:
+            return False
+        return True
 
     def _next_if_idle(self) -> None:
         """Begin what an input has made due, if nothing is under way but a dry run, which gives way."""
         if self.state is not ProposalState.IDLE:  # first: it is asked with each answer of a worker
             if self.state is ProposalState.STAGING and self._proposal.dry:
                 self._give_way()
-        elif self._requests or self._must_undo() or self._must_expire() or self._why_over():
+        elif self._requests or self._must_undo() or self._must_expire() or self._why_over() or self._trial_is_due():
             self._next()
-
-    @abstractmethod
-    def _give_way(self) -> None:
-        """End a dry run that is in its vote, if anything else is due."""
-
-    # ---- windows and probations (windows.py, probations.py)
-
-    @abstractmethod
-    def _has_died(self, member: Member, why: str) -> None:
-        """Note the death of a worker that is off the roster; `why`: as in ProcessGone."""
-
-    @abstractmethod
-    def _weigh(self) -> None:
-        """Look, once more, at what speaks against what runs."""
-
-    @abstractmethod
-    def _provisional_until(self) -> float:
-        """Until when what runs may still be undone; 0.0: it is not provisional."""
-
-    @abstractmethod
-    def _why_over(self) -> tuple[str, ...]:
-        """Why the window that is open is over, in words; empty if none is open, or it goes on."""
-
-    @abstractmethod
-    def _must_take_back(self) -> bool:
-        """Whether the window is over, and what it must undo runs."""
-
-    @abstractmethod
-    def _end_window(self) -> None:
-        """Undo what is provisional, or close the window if nothing is to be undone."""
-
-    @abstractmethod
-    def _take_back_in_barrier(self) -> None:
-        """Undo the version whose barrier this is."""
-
-    @abstractmethod
-    def _with_window(self, operator: OperatorState) -> OperatorState:
-        """What people will have set, with the window as the write that is ordered now leaves it."""
 
     # ---- what begins
 
@@ -198,18 +168,6 @@ class Steps(ABC):
                 return True
         return False
 
-    @abstractmethod
-    def _first_load_ends(self, *, failed: bool) -> None:
-        """Note whether the newest good version must be put back, if the present proposal is a first start's load."""
-
-    @abstractmethod
-    def _fall_back(self) -> None:
-        """Put back the newest good version."""
-
-    @abstractmethod
-    def _operate(self, request: Request) -> bool:
-        """Begin an operation. Returns False if it is answered at once."""
-
     def _load(self) -> None:
         cause, insist = self._requests.begin()
         self._excuse_timed_out()
@@ -219,15 +177,18 @@ class Steps(ABC):
     def _begin_load(self, *, insist: bool, compare: bool = False, edit: Edit | None = None) -> None:
         self._enter(ProposalState.LOADING)
         number, proposal = self._loads.begin(), self._proposal
-        layer, who = self.operator.layer, proposal.who
+        layer, who = self._layer_to_load(), proposal.who
         values = self.operator.unconfirmed is not None
         load = fx.Load(number, insist, layer, edit, proposal.rebuilds, compare, proposal.dry, who, values)
         self._effects.append(load)
         self._wake_at(fx.Timer.LOAD, self._now + self.rules.load_timeout)
 
     def _must_expire(self) -> bool:
-        """Whether the time of an override is over. After a refusal it ends with the next load, whatever requests it."""
-        expires = self.operator.expires
+        """Whether the time of an override is over. After a refusal it ends with the next load, whatever requests it.
+
+        It waits for the end of a trial.
+        """
+        expires = self.operator.expires if self.operator.trial is None else 0.0
         return expires != 0.0 and expires <= self._now and not self._expiry_waits
 
     def _expiry_is_due(self) -> None:
@@ -247,7 +208,10 @@ class Steps(ABC):
         if self._reissue_failed:
             return False
         version, contradicted = self.committed.version, self._numbers.contradicted_by
-        return any(member.held[0] >= version and contradicted(*member.held) for member in self.roster)
+        if any(member.held[0] >= version and contradicted(*member.held) for member in self.roster):
+            return True
+        trial = self.operator.trial.version if self.operator.trial is not None else 0
+        return version > 0 and any(member.shows > version and member.shows != trial for member in self.roster)
 
     def _reissue(self) -> None:
         """Write the committed content under the number that a worker holds, or above it if its content differs."""
@@ -274,13 +238,16 @@ class Steps(ABC):
         if self._proposal.dry:
             self._end_dry_run()
         elif (self.roster.agrees() and not excused) or not self._proposal.needs_yes:
-            self._order_write(self._numbers.for_new_content())
+            self._order_commit()
         else:
             self._refuse_timed_out()
 
     def _refuse(self, problems: tuple[Problem, ...]) -> None:
         """A worker voted no. The outcome has what changed: it waits for a check that has not ended."""
         proposal = self._proposal
+        if proposal.promotes is not None:
+            self._trial_refused(problems)
+            return
         if proposal.follows_sources:
             self.operator = msgspec.structs.replace(self.operator, tried=proposal.digest)
         if proposal.checked:
@@ -292,6 +259,9 @@ class Steps(ABC):
         """Refuse the candidate; a plain load is owed, since no worker voted no: it is tried when a worker answers."""
         proposal = self._proposal
         excused = sorted(self.roster.excused.items())
+        if proposal.promotes is not None:
+            self._trial_refused(tuple(Problem("", why, f"worker {pid}") for pid, why in excused))
+            return
         owed = proposal.asked is None
         if proposal.rebuilds:
             self._expiry_waits = "a worker" if owed else self._expiry_waits
@@ -302,16 +272,13 @@ class Steps(ABC):
         missing = [Problem("", why, f"worker {pid}") for pid, why in excused]
         self._fail(ReloadResult.REJECTED, (*missing, Problem("", OWED if owed else NOT_OWED)))
 
-    @abstractmethod
-    def _end_dry_run(self) -> None:
-        """Answer a dry run, all of whose votes are in, or whose deadline has come."""
-
     # ---- the journal write: the commit point
 
     def _order_write(self, version: int) -> None:
         proposal = self._proposal
         proposal.version, proposal.ordered = version, self._now
-        proposal.operator = self._numbered(self._with_window(proposal.operator or self.operator))
+        operator = self._with_window(proposal.operator or self.operator)
+        proposal.operator = self._numbered(msgspec.structs.replace(operator, trial=None))
         self._waits.staging_ended(timed_out=False)
         self._writing = True
         self._enter(ProposalState.RECORDING)
@@ -333,7 +300,9 @@ class Steps(ABC):
         self._effects += window_timers(window, before)
         self._starts_anew = self._starts_anew and window is not None
         self._against = self._against if window is not None else ()
-        self.operator = operator
+        former, self.operator = self.operator.trial, operator
+        if former is not None and operator.trial is None:
+            self._trial_has_ended()
 
     def _commit(self) -> None:
         """Make the proposal's version the committed one, once it is in the journal."""
@@ -386,7 +355,7 @@ class Steps(ABC):
             self._outbox.touch_all()
             self._wake_at(fx.Timer.UNDO, self._now + UNDO_RETRY)
         else:
-            self._reissue_failed = self._proposal.reissue
+            self._reissue_failed = self._proposal.origin == "reissue"
             self._not_written(problem)
         self._exit_if_due()
 
@@ -468,7 +437,7 @@ class Steps(ABC):
         proposal.digest, proposal.payload, proposal.values = previous.digest, previous.payload, previous.values
         proposal.puts_back = previous.version
         proposal.operator = self._operator_before(previous)
-        proposal.state_only = False
+        proposal.state_only = proposal.same = False
         self._order_write(self._numbers.for_new_content())
 
     def _operator_before(self, previous: Committed) -> OperatorState:

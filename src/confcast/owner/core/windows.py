@@ -175,7 +175,7 @@ class Windows(Probations):
         """Order the write that puts the fallback back, by the present proposal, without a vote."""
         proposal, window, undone = self._proposal, self.operator.window, self.committed
         assert window is not None
-        proposal.evidence = self._why_over()
+        proposal.evidence = (*proposal.evidence, *self._why_over())  # an undone trial's, if this is its barrier
         why = _in_short(proposal.evidence)
         proposal.undone = (Problem("", TAKEN_BACK.format(why, window.fallback)),)
         proposal.undoes, self._taken_back = undone.version, undone.version
@@ -186,7 +186,8 @@ class Windows(Probations):
 
     def _put_fallback_back(self, window: Window, hold: Hold | None, unconfirmed: Unconfirmed | None) -> None:
         proposal, fallback = self._proposal, self._fallback.committed
-        proposal.undo, proposal.puts_back, proposal.takes_back = True, fallback.version, window.fallback
+        proposal.undo, proposal.same = True, False
+        proposal.puts_back, proposal.takes_back = fallback.version, window.fallback
         proposal.digest, proposal.payload, proposal.values = fallback.digest, fallback.payload, fallback.values
         proposal.operator = msgspec.structs.replace(
             self.operator, window=None, hold=hold, layer=window.layer, expires=window.expires, unconfirmed=unconfirmed
