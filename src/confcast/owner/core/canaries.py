@@ -36,7 +36,7 @@ class Canaries:
         wanted: By worker, how many canaries there are to be.
         pids: The canaries.
         begins_by: By entity, when its use begins at the latest; 0.0: it has begun.
-        refused: Why canaries refuse it, in words, the first ones first.
+        refused: Why canaries refuse it, or it can't be committed, in words; the first ones first.
         named: By entity, the workers that did not have it when its use began.
     """
 

@@ -71,7 +71,8 @@ _MOST_REFUSALS = 20
 class Trials(Windows):
     """The steps of a trial, from the vote to its promotion or its undo."""
 
-    _tried: Proposal  # what the write that was ordered last has on trial
+    _tried: Proposal  # what the write that was ordered last puts on trial
+    _wanted = 0  # how many canaries it is to have
 
     @abstractmethod
     def _is_held_back(self) -> bool:
@@ -119,6 +120,7 @@ class Trials(Windows):
             reason=proposal.reason,
         )
         proposal.version, proposal.tries, self._tried = version, True, content
+        self._wanted = canary.workers_of(sum(member.knows_trials for member in self.roster))
         proposal.operator = msgspec.structs.replace(
             self.operator, trial=trial, tried=after.tried, unconfirmed=after.unconfirmed
         )
@@ -145,10 +147,8 @@ class Trials(Windows):
     def _begin_trial(self, trial: Trial) -> None:
         self._numbers.seen(trial.version, trial.digest)
         self.evidence.retain(self.committed.version, self._fallback.committed.version, trial.version)
-        able = sum(member.knows_trials for member in self.roster)
-        wanted = trial.canary.workers_of(able)
         begins_by = self._now + self.rules.vote_timeout if trial.canary.by == "entity" else 0.0
-        canaries = Canaries(trial, self._tried, self.round, *self._outbox.proposed, wanted, begins_by)
+        canaries = Canaries(trial, self._tried, self.round, *self._outbox.proposed, self._wanted, begins_by)
         self._outbox.begin_trial(canaries)
         canaries.appoint(self.roster)
 
@@ -351,6 +351,11 @@ class Trials(Windows):
         self._excuse_timed_out()
         why = tuple(NOT_PROMOTED.format(version, problem) for problem in problems or (NOBODY_AGREED,))
         self._order_undo(proposal, why)
+
+    def _not_written(self, problem: Problem) -> None:
+        if self._proposal.promotes is not None and self._canaries is not None:
+            self._canaries.refused.append(NOT_PROMOTED.format(self._proposal.version, problem))
+        super()._not_written(problem)
 
     def _confirm(self, asked: Confirm) -> bool:
         """Promote what is on trial; without one, as for a window."""
